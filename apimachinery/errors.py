@@ -1,0 +1,210 @@
+"""One error tree that mirrors `Status`: the API server raises it, the client raises it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One cause in `Status.details.causes`. `type` is upstream's cause reason, e.g. "FieldValueRequired"."""
+
+    type: str
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
+def shown(value: object) -> str:
+    """How upstream prints a bad value: strings quoted, the rest as JSON."""
+    import json
+
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def required(path: str, detail: str = "") -> FieldError:
+    return FieldError("FieldValueRequired", path, "Required value" + (f": {detail}" if detail else ""))
+
+
+def invalid(path: str, value: object, detail: str) -> FieldError:
+    return FieldError("FieldValueInvalid", path, f"Invalid value: {shown(value)}: {detail}")
+
+
+def not_supported(path: str, value: object, supported: Iterable[str]) -> FieldError:
+    names = ", ".join(f'"{name}"' for name in sorted(supported))
+    return FieldError("FieldValueNotSupported", path, f"Unsupported value: {shown(value)}: supported values: {names}")
+
+
+def duplicate(path: str, value: object) -> FieldError:
+    return FieldError("FieldValueDuplicate", path, f"Duplicate value: {shown(value)}")
+
+
+def forbidden(path: str, detail: str) -> FieldError:
+    return FieldError("FieldValueForbidden", path, f"Forbidden: {detail}")
+
+
+def not_found(path: str, value: object) -> FieldError:
+    return FieldError("FieldValueNotFound", path, f"Not found: {shown(value)}")
+
+
+def too_long(path: str, limit: int) -> FieldError:
+    return FieldError("FieldValueTooLong", path, f"Too long: may not be more than {limit} bytes")
+
+
+@dataclass(eq=False)
+class StatusError(Exception):
+    """A failed request: everything a `Status` body says. Raise one of its subclasses."""
+
+    message: str
+    details: dict[str, Any] | None = None
+    causes: list[FieldError] = field(default_factory=list)
+    retry_after_seconds: int | None = None
+    code: int = 0
+    reason: str = ""
+
+    default_code: ClassVar[int] = 500
+    default_reason: ClassVar[str] = "InternalError"
+
+    def __post_init__(self) -> None:
+        self.code = self.code or self.default_code
+        self.reason = self.reason or self.default_reason
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def to_status(self) -> dict[str, Any]:
+        """The `Status` object on the wire."""
+        details = dict(self.details or {})
+        if self.causes:
+            details["causes"] = [{"reason": c.type, "message": c.message, "field": c.field} for c in self.causes]
+        if self.retry_after_seconds is not None:
+            details["retryAfterSeconds"] = self.retry_after_seconds
+        status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        status |= {"message": self.message, "reason": self.reason}
+        if details:
+            status["details"] = details
+        status["code"] = self.code
+        return status
+
+
+class BadRequest(StatusError):
+    default_code, default_reason = 400, "BadRequest"
+
+
+class Unauthorized(StatusError):
+    default_code, default_reason = 401, "Unauthorized"
+
+
+class Forbidden(StatusError):
+    default_code, default_reason = 403, "Forbidden"
+
+
+class NotFound(StatusError):
+    default_code, default_reason = 404, "NotFound"
+
+
+class MethodNotAllowed(StatusError):
+    default_code, default_reason = 405, "MethodNotAllowed"
+
+
+class NotAcceptable(StatusError):
+    default_code, default_reason = 406, "NotAcceptable"
+
+
+class AlreadyExists(StatusError):
+    default_code, default_reason = 409, "AlreadyExists"
+
+
+class Conflict(StatusError):
+    default_code, default_reason = 409, "Conflict"
+
+
+class Expired(StatusError):
+    """410: the asked resourceVersion or continue token is older than what the server keeps. List again."""
+
+    default_code, default_reason = 410, "Expired"
+
+
+class RequestEntityTooLarge(StatusError):
+    default_code, default_reason = 413, "RequestEntityTooLarge"
+
+
+class UnsupportedMediaType(StatusError):
+    default_code, default_reason = 415, "UnsupportedMediaType"
+
+
+class Invalid(StatusError):
+    """422 with one cause per bad field; build it with `invalid_object`."""
+
+    default_code, default_reason = 422, "Invalid"
+
+
+class TooManyRequests(StatusError):
+    default_code, default_reason = 429, "TooManyRequests"
+
+
+class InternalError(StatusError):
+    default_code, default_reason = 500, "InternalError"
+
+
+class ServiceUnavailable(StatusError):
+    default_code, default_reason = 503, "ServiceUnavailable"
+
+
+class GatewayTimeout(StatusError):
+    default_code, default_reason = 504, "Timeout"
+
+
+def resource_name(plural: str, group: str) -> str:
+    return f"{plural}.{group}" if group else plural
+
+
+def object_not_found(plural: str, group: str, name: str) -> NotFound:
+    return NotFound(f'{resource_name(plural, group)} "{name}" not found', _details(plural, group, name))
+
+
+def object_exists(plural: str, group: str, name: str) -> AlreadyExists:
+    return AlreadyExists(f'{resource_name(plural, group)} "{name}" already exists', _details(plural, group, name))
+
+
+def object_conflict(plural: str, group: str, name: str, why: str = "") -> Conflict:
+    why = why or "the object has been modified; please apply your changes to the latest version and try again"
+    message = f'Operation cannot be fulfilled on {resource_name(plural, group)} "{name}": {why}'
+    return Conflict(message, _details(plural, group, name))
+
+
+def invalid_object(kind: str, group: str, name: str, errors: list[FieldError]) -> Invalid:
+    """The 422 of a failed validation; `errors` must not be empty."""
+    text = str(errors[0]) if len(errors) == 1 else "[" + ", ".join(map(str, errors)) + "]"
+    kind_name = f"{kind}.{group}" if group else kind
+    return Invalid(f'{kind_name} "{name}" is invalid: {text}', _details(kind, group, name), list(errors))
+
+
+def _details(kind: str, group: str, name: str) -> dict[str, Any]:
+    return ({"name": name} if name else {}) | ({"group": group} if group else {}) | {"kind": kind}
+
+
+_BY_REASON: dict[str, type[StatusError]] = {}
+_BY_CODE: dict[int, type[StatusError]] = {}
+for _cls in StatusError.__subclasses__():
+    _BY_REASON[_cls.default_reason] = _cls
+    _BY_CODE.setdefault(_cls.default_code, _cls)
+
+
+def from_status(status: dict[str, Any], code: int = 0) -> StatusError:
+    """The error a `Status` body stands for; `code` is the HTTP status, for bodies that carry none."""
+    code = int(status.get("code") or code)
+    reason = str(status.get("reason") or "")
+    cls = _BY_REASON.get(reason) or _BY_CODE.get(code) or StatusError
+    details = dict(status.get("details") or {})
+    causes = [
+        FieldError(str(c.get("reason", "")), str(c.get("field", "")), str(c.get("message", "")))
+        for c in details.pop("causes", None) or []
+    ]
+    retry = details.pop("retryAfterSeconds", None)
+    return cls(str(status.get("message") or reason or code), details, causes, retry, code, reason)

@@ -1,0 +1,96 @@
+"""What a name, a label and an annotation may look like (RFC 1123 and Kubernetes' own "qualified names")."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
+_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
+_QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]\Z")
+
+_LABEL_RULE = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
+    "with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+_SUBDOMAIN_RULE = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+    "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+_LABEL_1035_RULE = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
+    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
+    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
+)
+_QUALIFIED_RULE = (
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
+    "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+_VALUE_RULE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+
+
+def _length(value: str, limit: int) -> list[str]:
+    return [f"must be no more than {limit} characters"] if len(value) > limit else []
+
+
+def dns_label_errors(value: str) -> list[str]:
+    return _length(value, 63) + ([] if _LABEL.match(value) else [_LABEL_RULE])
+
+
+def dns_subdomain_errors(value: str) -> list[str]:
+    return _length(value, 253) + ([] if _SUBDOMAIN.match(value) else [_SUBDOMAIN_RULE])
+
+
+def dns_1035_label_errors(value: str) -> list[str]:
+    return _length(value, 63) + ([] if _LABEL_1035.match(value) else [_LABEL_1035_RULE])
+
+
+def qualified_name_errors(value: str) -> list[str]:
+    """For label and annotation keys: "app" or "example.com/app"."""
+    prefix, slash, name = value.rpartition("/")
+    errors = []
+    if slash:
+        if not prefix:
+            errors.append("prefix part must be non-empty")
+        else:
+            errors += [f"prefix part {message}" for message in dns_subdomain_errors(prefix)]
+    if not name:
+        return [*errors, "name part must be non-empty", f"name part {_QUALIFIED_RULE}"]
+    errors += [f"name part {message}" for message in _length(name, 63)]
+    if not _QUALIFIED.match(name):
+        errors.append(f"name part {_QUALIFIED_RULE}")
+    return errors
+
+
+def label_value_errors(value: str) -> list[str]:
+    errors = _length(value, 63)
+    if value and not _QUALIFIED.match(value):
+        errors.append(_VALUE_RULE)
+    return errors
+
+
+def path_segment_errors(value: str) -> list[str]:
+    """For names that only must fit a URL path (e.g. RBAC's)."""
+    if value in (".", ".."):
+        return [f"may not be '{value}'"]
+    return [f"may not contain '{char}'" for char in "/%" if char in value]
+
+
+_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels: generated names spell no words
+
+
+def random_suffix(length: int = 5) -> str:
+    return "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(length))
+
+
+def generate_name(base: str) -> str:
+    """`generateName` plus five random characters; the base is cut so that the name fits 63 characters."""
+    return base[:58] + random_suffix()
