@@ -1,0 +1,479 @@
+"""What the kubelet asks of a container runtime, and what it gets back. Nothing here knows Docker.
+
+The kubelet keeps no state of its own: everything it must remember about a container (pod uid, attempt, spec hash, grace
+period) goes into the config, and comes back in the status, also after the kubelet or the runtime restarted.
+Times are unix seconds (0.0 = never), sizes bytes, durations seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+ContainerKind = Literal["regular", "init", "ephemeral"]
+"""A restartable init container (sidecar) is "init"; its restart policy is in the pod's spec."""
+
+ContainerState = Literal["created", "running", "exited"]
+StreamName = Literal["stdout", "stderr"]
+EventType = Literal["start", "die", "oom", "destroy"]
+PidMode = Literal["container", "pod", "host"]
+
+
+class EngineError(Exception):
+    """The runtime refused or failed an operation; the text is fit for an event's message."""
+
+
+class RuntimeUnavailable(EngineError):
+    """The runtime does not answer (it is down or restarting). Whether the operation happened is not known."""
+
+
+class NotFound(EngineError):
+    """No such sandbox, container, exec session or image."""
+
+
+class ContainerStartError(EngineError):
+    """The container was created but its process could not be started (no such command, bad mount, …).
+
+    The container then exists as "exited" with the same reason and exit code, so a later status says the same.
+    """
+
+    def __init__(self, message: str, *, reason: str = "StartError", exit_code: int = 128) -> None:
+        super().__init__(message)
+        self.reason = reason  # "StartError" | "ContainerCannotRun"
+        self.exit_code = exit_code
+
+
+class ImagePullError(EngineError):
+    """A pull failed; the text is the registry's or the transport's, as in upstream's "Failed to pull image" event."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodRef:
+    """Which pod a sandbox or container belongs to."""
+
+    uid: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortMapping:
+    """A hostPort: published on the sandbox. `host_ip` "" means every address."""
+
+    host_port: int
+    container_port: int
+    protocol: str = "TCP"
+    host_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DnsConfig:
+    """The pod's resolv.conf. No searches means none at all, not the host's."""
+
+    servers: tuple[str, ...] = ()
+    searches: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxConfig:
+    """A pod's shared namespaces, held by the pause container.
+
+    `dns` None leaves the node's resolv.conf. `hostname` is ignored with `host_network`. `sysctls` are the pod's.
+    `attempt` counts the sandboxes of the pod (0, 1, …). `cgroup_parent` "" is the runtime's own default.
+    """
+
+    pod: PodRef
+    attempt: int = 0
+    hostname: str = ""
+    dns: DnsConfig | None = None
+    host_aliases: tuple[tuple[str, str], ...] = ()  # (ip, hostname): reach containers without a managed hosts file
+    ports: tuple[PortMapping, ...] = ()
+    host_network: bool = False
+    host_pid: bool = False
+    host_ipc: bool = False
+    share_process_namespace: bool = False
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)  # the pod's own labels
+    runtime_handler: str = ""
+    cgroup_parent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A bind mount of `source` (an absolute path on the node), or of the memory volume named by `memory_volume`.
+
+    `propagation` is the wire's word: None | HostToContainer | Bidirectional. A missing `source` is an error.
+    """
+
+    container_path: str
+    source: str = ""
+    memory_volume: str = ""
+    read_only: bool = False
+    propagation: str = "None"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """cgroup limits; 0 means no limit (or the kernel's default weight). Made by `limits.container_resources`."""
+
+    cpu_shares: int = 0
+    cpu_quota_us: int = 0
+    cpu_period_us: int = 0
+    memory_limit_bytes: int = 0
+    oom_score_adj: int = 0
+    pids_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """Pod and container securityContext, merged (the container's fields win).
+
+    `run_as_user` None leaves the image's user. `seccomp`/`apparmor`: "RuntimeDefault" | "Unconfined" |
+    "Localhost/<profile>". `capabilities` are spelled as in the spec ("NET_ADMIN", "ALL").
+    """
+
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    supplemental_groups: tuple[int, ...] = ()
+    privileged: bool = False
+    add_capabilities: tuple[str, ...] = ()
+    drop_capabilities: tuple[str, ...] = ()
+    read_only_root_filesystem: bool = False
+    no_new_privileges: bool = False
+    unmasked_proc: bool = False
+    seccomp: str = "Unconfined"
+    apparmor: str = "RuntimeDefault"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerConfig:
+    """One attempt of one container.
+
+    `image` is what the spec says; `image_ref` is what to run: the id that `image_status` or the image manager gave.
+    `command`/`args` are already expanded; an empty tuple leaves the image's own ENTRYPOINT/CMD, and a command
+    without args drops the image's CMD. `termination_message_host_path` is an absolute path that the runtime creates
+    empty, mounts at `termination_message_path` and reads when the container is over; "" mounts nothing.
+    """
+
+    pod: PodRef
+    name: str
+    image: str
+    image_ref: str
+    attempt: int = 0  # = the restart count
+    kind: ContainerKind = "regular"
+    spec_hash: str = ""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    working_dir: str = ""
+    env: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    devices: tuple[tuple[str, str, str], ...] = ()  # (on the node, in the container, permissions "rwm")
+    resources: Resources = Resources()
+    security: Security = Security()
+    host_network: bool = False
+    host_ipc: bool = False
+    pid_mode: PidMode = "container"
+    tty: bool = False
+    stdin: bool = False
+    stdin_once: bool = False
+    stop_signal: str = ""
+    termination_message_path: str = ""
+    termination_message_host_path: str = ""
+    termination_message_policy: str = "File"  # | FallbackToLogsOnError
+    grace_seconds: int | None = None  # remembered as a label for whoever kills it after its pod is gone
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxStatus:
+    """`ready` while the pause process runs. `ips` is empty with host networking and when not ready."""
+
+    id: str
+    pod: PodRef
+    attempt: int
+    ready: bool
+    ips: tuple[str, ...]
+    created_at: float
+    host_network: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStatus:
+    """`reason` is set once exited: Completed | Error | OOMKilled | ContainerCannotRun | StartError.
+
+    `image` is the name the spec gave, `image_id` what upstream shows as imageID: "docker.io/library/x@sha256:…" for a
+    pulled image, else "sha256:…". `started_at`/`finished_at` are 0.0 when it never did.
+    """
+
+    id: str
+    pod: PodRef
+    name: str
+    kind: ContainerKind
+    attempt: int
+    state: ContainerState
+    image: str
+    image_id: str
+    spec_hash: str
+    sandbox_id: str
+    created_at: float
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    exit_code: int = 0
+    signal: int = 0
+    reason: str = ""
+    message: str = ""
+    grace_seconds: int | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def restart_count(self) -> int:
+        return self.attempt
+
+
+@dataclass(frozen=True, slots=True)
+class PodRuntimeStatus:
+    """Everything the runtime holds of one pod: sandboxes and containers, each newest first."""
+
+    pod: PodRef
+    sandboxes: tuple[SandboxStatus, ...] = ()
+    containers: tuple[ContainerStatus, ...] = ()
+
+    @property
+    def sandbox(self) -> SandboxStatus | None:
+        """The newest sandbox."""
+        return self.sandboxes[0] if self.sandboxes else None
+
+    def container(self, name: str) -> ContainerStatus | None:
+        """The newest attempt of the container called `name`."""
+        return next((status for status in self.containers if status.name == name), None)
+
+    def attempts(self, name: str) -> list[ContainerStatus]:
+        """All attempts that still exist, newest first."""
+        return [status for status in self.containers if status.name == name]
+
+    @property
+    def running(self) -> bool:
+        """Whether a process of the pod (pause included) is left."""
+        return any(s.ready for s in self.sandboxes) or any(c.state == "running" for c in self.containers)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """`id` is "sha256:…"; `user` is the image's USER ("" = root): a number makes `uid`, a name does not."""
+
+    id: str
+    tags: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    size_bytes: int = 0
+    created_at: float = 0.0
+    user: str = ""
+
+    @property
+    def uid(self) -> int | None:
+        """The numeric user the image runs as; None when USER is a name that only the image can resolve."""
+        name = self.user.partition(":")[0]
+        return int(name) if name.isdigit() else (0 if not name else None)
+
+    @property
+    def image_id(self) -> str:
+        """What a container status shows as imageID."""
+        return self.digests[0] if self.digests else self.id
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryAuth:
+    """Credentials for one registry host, from an image pull secret."""
+
+    username: str = ""
+    password: str = ""
+    identity_token: str = ""
+    server: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """`tail_lines` None = all; `since` unix seconds, 0.0 = from the start; `stream` "" = both."""
+
+    follow: bool = False
+    tail_lines: int | None = None
+    since: float = 0.0
+    timestamps: bool = False
+    stream: StreamName | Literal[""] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeEvent:
+    """Something happened to a container or sandbox of a pod."""
+
+    type: EventType
+    pod_uid: str
+    container_id: str
+    container_name: str  # "" for a sandbox
+    time: float
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStats:
+    """CPU time since start, and the working set (usage minus inactive file cache)."""
+
+    container_id: str
+    pod: PodRef
+    name: str  # "" for a sandbox
+    time: float
+    cpu_nanoseconds: int
+    memory_working_set_bytes: int
+    memory_usage_bytes: int = 0
+    pids: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeInfo:
+    """For the node's status: name "docker", version, and what the engine says about the machine."""
+
+    name: str
+    version: str
+    api_version: str = ""
+    kernel_version: str = ""
+    os_image: str = ""
+    operating_system: str = "linux"
+    architecture: str = "amd64"
+    cgroup_driver: str = "cgroupfs"
+    data_root: str = ""
+    cpus: int = 0
+    memory_bytes: int = 0
+
+
+class Session(Protocol):
+    """A running exec or attach: bytes both ways. Close it in a `finally`; closing never waits for the process."""
+
+    async def write(self, data: bytes) -> None:
+        """To stdin; waits while the process does not read. Writing to a process that is gone is not an error."""
+
+    async def close_stdin(self) -> None:
+        """End of input."""
+
+    def output(self) -> AsyncIterator[tuple[StreamName, bytes]]:
+        """Chunks until the process has closed both streams; with a tty everything is "stdout"."""
+
+    async def resize(self, width: int, height: int) -> None:
+        """The terminal's size, in characters."""
+
+    async def exit_code(self) -> int | None:
+        """Once the output is over: the command's exit code; None for an attach, which does not end the container."""
+
+    async def close(self) -> None:
+        """Gives the connection back. An exec'd process goes on when it ignores the end of its streams."""
+
+
+class Runtime(Protocol):
+    """A container runtime.
+
+    Every method raises RuntimeUnavailable when the runtime does not answer and EngineError when it refuses.
+    Creating what exists already (same pod, name and attempt) returns the existing id; stopping or removing what is
+    gone succeeds. Methods are safe to call concurrently and to cancel.
+    """
+
+    async def info(self) -> RuntimeInfo:
+        """Also serves as the runtime's health check."""
+
+    async def pods(self) -> Mapping[str, PodRuntimeStatus]:
+        """All that the kubelet created here and that still exists, by pod uid. One request when nothing changed."""
+
+    async def pod(self, uid: str) -> PodRuntimeStatus | None:
+        """The same for one pod; None when nothing of it is left."""
+
+    async def create_sandbox(self, config: SandboxConfig) -> SandboxStatus:
+        """Creates and starts the pause container; ready, with its ips, on return."""
+
+    async def stop_sandbox(self, sandbox_id: str) -> None:
+        """Kills the pause process. Stop the containers before: they lose their network with it."""
+
+    async def remove_sandbox(self, sandbox_id: str) -> None:
+        """Forcibly; its containers must be removed before."""
+
+    async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
+        """The id. The image must be present. Raises: NotFound for the image or a mount's source."""
+
+    async def start_container(self, container_id: str) -> None:
+        """Raises: ContainerStartError; NotFound."""
+
+    async def stop_container(self, container_id: str, grace_seconds: float, signal: str = "") -> None:
+        """Sends the stop signal ("" = the image's, else SIGTERM), waits, then SIGKILL; returns when it has exited.
+
+        Cancelling leaves the signal sent; a second call (with a shorter grace, for example) is allowed meanwhile.
+        """
+
+    async def kill_container(self, container_id: str, signal: str = "SIGKILL") -> None:
+        """Only sends the signal."""
+
+    async def remove_container(self, container_id: str) -> None:
+        """With its log; forcibly when it still runs."""
+
+    async def exec_sync(
+        self, container_id: str, argv: Sequence[str], timeout_seconds: float = 0.0
+    ) -> tuple[int, bytes, bytes]:
+        """(exit code, stdout, stderr), each cut at OUTPUT_LIMIT; 0 = no time limit.
+
+        Raises: TimeoutError; NotFound when the container is not running. A command that cannot start exits 126 or 127.
+        """
+
+    async def exec_stream(
+        self,
+        container_id: str,
+        argv: Sequence[str],
+        *,
+        tty: bool,
+        stdin: bool,
+        stdout: bool = True,
+        stderr: bool = True,
+    ) -> Session:
+        """Starts a command in a running container. Raises: NotFound; ContainerStartError."""
+
+    async def attach(self, container_id: str, *, stdin: bool, stdout: bool = True, stderr: bool = True) -> Session:
+        """The container's own process; the tty is whatever it was created with. Raises: NotFound."""
+
+    def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """Raw bytes, lines prefixed by RFC 3339 nanosecond times if asked; ends with the container when following.
+
+        Raises: NotFound.
+        """
+
+    async def images(self) -> Sequence[ImageInfo]:
+        """All images, dangling ones included."""
+
+    async def image_status(self, reference: str) -> ImageInfo | None:
+        """By normalised reference or id; None when absent."""
+
+    async def pull_image(self, reference: str, auth: RegistryAuth | None = None) -> ImageInfo:
+        """Raises: ImagePullError."""
+
+    async def remove_image(self, image_id: str) -> None:
+        """Untags and deletes. Raises: EngineError when a container uses it."""
+
+    async def load_image(self, archive: bytes) -> None:
+        """Loads an image archive (`componentbase.image_archive`)."""
+
+    async def create_memory_volume(self, name: str, size_bytes: int, pod: PodRef, mode: int = 0o777) -> None:
+        """A tmpfs that a pod's containers share (memory-backed emptyDir); `size_bytes` 0 = the kernel's default."""
+
+    async def memory_volumes(self) -> Mapping[str, str]:
+        """Name -> pod uid, of all that exist."""
+
+    async def remove_memory_volume(self, name: str) -> None:
+        """Succeeds when it is gone. Raises: EngineError while a container uses it."""
+
+    def events(self) -> AsyncIterator[RuntimeEvent]:
+        """From now on; raises RuntimeUnavailable when the stream breaks: relist, what happened meanwhile is lost."""
+
+    async def stats(self, container_ids: Collection[str]) -> Sequence[ContainerStats]:
+        """Of those that run; others are left out."""
+
+    async def close(self) -> None:
+        """Gives up all connections and threads; waits for calls under way."""
+
+
+OUTPUT_LIMIT = 16 * 1024  # bytes kept of each stream of `exec_sync`; the rest is read and dropped
