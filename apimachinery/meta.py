@@ -61,12 +61,12 @@ class Object(Model):
 
     @property
     def namespace(self) -> str:
-        """"" for cluster-scoped objects."""
+        """ "" for cluster-scoped objects."""
         return self.metadata.namespace or ""
 
     @property
     def key(self) -> str:
-        """"namespace/name", or "name" for cluster-scoped objects: how queues and logs name objects."""
+        """ "namespace/name", or "name" for cluster-scoped objects: how queues and logs name objects."""
         meta = self.metadata
         return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name or ""
 
@@ -80,7 +80,7 @@ class Object(Model):
 
 
 def split_key(key: str) -> tuple[str, str]:
-    """"ns/name" -> ("ns", "name"); "name" -> ("", "name")."""
+    """ "ns/name" -> ("ns", "name"); "name" -> ("", "name")."""
     namespace, _, name = key.rpartition("/")
     return namespace, name
 

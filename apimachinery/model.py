@@ -34,7 +34,7 @@ class MergeKey:
 
 
 class Replace:
-    """Marks an object field that strategic merge patch replaces whole (upstream's `patchStrategy=retainKeys/replace`)."""
+    """Marks an object field that strategic merge patch replaces whole (`patchStrategy=retainKeys`)."""
 
     __slots__ = ()
 
@@ -51,8 +51,6 @@ class Model(BaseModel):
 
 def encode(obj: Model) -> bytes:
     """Compact JSON without absent fields."""
-    if type(obj.__pydantic_serializer__).__name__ != "SchemaSerializer":
-        type(obj).model_rebuild()
     return obj.__pydantic_serializer__.to_json(obj, exclude_none=True)
 
 
@@ -106,7 +104,7 @@ def _bad_request(cls: type[Model], error: ValidationError) -> BadRequest:
     first = error.errors(include_url=False, include_context=False)[0]
     path = field_path(first["loc"])
     where = f' in field "{path}"' if path else ""
-    return BadRequest(f"{cls.__name__} in version cannot be handled: {first['msg']}{where}".replace("in version ", ""))
+    return BadRequest(f"{cls.__name__} cannot be decoded: {first['msg']}{where}")
 
 
 def field_path(loc: tuple[int | str, ...]) -> str:

@@ -86,12 +86,12 @@ def format_quantity(value: Fraction | int, like: str = "DecimalSI") -> str:
         if value.denominator == 1:
             return str(value.numerator)
     power = -9
-    number = value * 10**9
-    while power < 18 and number % 1000 == 0:
-        number, power = number / 1000, power + 3
+    scaled = value * 10**9
+    while power < 18 and scaled % 1000 == 0:
+        scaled, power = scaled / 1000, power + 3
     if like == "DecimalExponent":
-        return f"{number}" if power == 0 else f"{number}e{power}"
-    return f"{number}{_DECIMAL_BY_POWER[power]}"
+        return f"{scaled}" if power == 0 else f"{scaled}e{power}"
+    return f"{scaled}{_DECIMAL_BY_POWER[power]}"
 
 
 @lru_cache(maxsize=4096)

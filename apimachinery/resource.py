@@ -74,7 +74,7 @@ class Strategy(Generic[T]):
         return dns_subdomain_errors(name)
 
     def grace_period_seconds(self, obj: T, options: DeleteOptions) -> int | None:
-        """For graceful deletion: seconds the object stays with a deletionTimestamp; None deletes at once (Pod overrides)."""
+        """For graceful deletion (Pod): seconds the object stays with a deletionTimestamp; None deletes at once."""
         return None
 
     def create_warnings(self, obj: T) -> list[str]:
@@ -128,7 +128,7 @@ class Resource(Generic[T]):
 
     @property
     def root(self) -> str:
-        """"/api/v1" or "/apis/apps/v1"."""
+        """ "/api/v1" or "/apis/apps/v1"."""
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:

@@ -92,7 +92,7 @@ _EXISTS = re.compile(rf"\s*(!?)\s*({_WORD})\s*\Z")
 
 @lru_cache(maxsize=1024)
 def parse_label_selector(text: str) -> Selector:
-    """"app=web,tier in (a, b),!old" -> Selector.
+    """ "app=web,tier in (a, b),!old" -> Selector.
 
     Raises: BadRequest.
     """
@@ -130,14 +130,14 @@ def _parse_requirement(part: str) -> Requirement:
 
 def _checked(requirement: Requirement, part: str) -> Requirement:
     if errors := qualified_name_errors(requirement.key):
-        raise _unparsable(part, f"key: Invalid value: \"{requirement.key}\": {'; '.join(errors)}")
+        raise _unparsable(part, f'key: Invalid value: "{requirement.key}": {"; ".join(errors)}')
     if requirement.operator in ("gt", "lt"):
         if not re.fullmatch(r"[+-]?\d+", requirement.values[0]):
             raise _unparsable(part, "for 'Gt', 'Lt' operators, the value must be an integer")
         return requirement
     for value in requirement.values:
         if errors := label_value_errors(value):
-            raise _unparsable(part, f"values: Invalid value: \"{value}\": {'; '.join(errors)}")
+            raise _unparsable(part, f'values: Invalid value: "{value}": {"; ".join(errors)}')
     return requirement
 
 
@@ -194,7 +194,7 @@ class FieldSelector:
 
 @lru_cache(maxsize=1024)
 def parse_field_selector(text: str) -> FieldSelector:
-    """"spec.nodeName=a,status.phase!=Failed"; a backslash escapes "," "=" and itself in values.
+    """ "spec.nodeName=a,status.phase!=Failed"; a backslash escapes "," "=" and itself in values.
 
     Raises: BadRequest.
     """

@@ -1,0 +1,165 @@
+import copy
+from typing import Annotated
+
+import pytest
+
+from apimachinery.errors import BadRequest, Invalid
+from apimachinery.model import MergeKey, Model, Replace
+from apimachinery.patch import (
+    create_merge_patch,
+    json_patch,
+    merge_patch,
+    strategic_merge_patch,
+    three_way_merge,
+    three_way_strategic,
+)
+
+
+class Port(Model):
+    containerPort: int = 0
+    name: str | None = None
+
+
+class Box(Model):
+    name: str = ""
+    image: str | None = None
+    args: list[str] | None = None
+    ports: Annotated[list[Port], MergeKey("containerPort")] | None = None
+
+
+class Strategy(Model):
+    type: str | None = None
+    rolling: dict[str, int] | None = None
+
+
+class Spec(Model):
+    boxes: Annotated[list[Box] | None, MergeKey("name")] = None
+    finalizers: Annotated[list[str], MergeKey("")] | None = None
+    labels: dict[str, str] | None = None
+    strategy: Annotated[Strategy, Replace()] | None = None
+
+
+def strategic(doc, patch):
+    before = copy.deepcopy((doc, patch))
+    result = strategic_merge_patch(doc, patch, Spec)
+    assert (doc, patch) == before, "arguments must not change"
+    return result
+
+
+def test_lists_with_a_merge_key_merge_by_it_and_others_are_replaced():
+    doc = {"boxes": [{"name": "a", "image": "1", "args": ["x"], "ports": [{"containerPort": 80}]}, {"name": "b"}]}
+    patch = {"boxes": [{"name": "a", "args": ["y"], "ports": [{"containerPort": 81}]}, {"name": "c"}]}
+    assert strategic(doc, patch) == {
+        "boxes": [
+            {"name": "a", "image": "1", "args": ["y"], "ports": [{"containerPort": 80}, {"containerPort": 81}]},
+            {"name": "b"},
+            {"name": "c"},
+        ]
+    }
+
+
+def test_directives():
+    doc = {"boxes": [{"name": "a"}, {"name": "b"}, {"name": "c"}], "finalizers": ["x", "y"], "labels": {"k": "v"}}
+    assert strategic(doc, {"boxes": [{"name": "b", "$patch": "delete"}]})["boxes"] == [{"name": "a"}, {"name": "c"}]
+    assert strategic(doc, {"boxes": [{"$patch": "replace"}, {"name": "z"}]})["boxes"] == [{"name": "z"}]
+    assert strategic(doc, {"labels": {"$patch": "replace", "n": "1"}})["labels"] == {"n": "1"}
+    assert strategic(doc, {"finalizers": ["z", "x"]})["finalizers"] == ["x", "y", "z"]
+    assert strategic(doc, {"$deleteFromPrimitiveList/finalizers": ["x"]})["finalizers"] == ["y"]
+    order = {"$setElementOrder/boxes": [{"name": "c"}, {"name": "a"}, {"name": "b"}]}
+    assert [box["name"] for box in strategic(doc, order)["boxes"]] == ["c", "a", "b"]
+    assert "labels" not in strategic(doc, {"labels": None})
+    retained = strategic(
+        {"strategy": {"type": "a", "rolling": {"x": 1}}}, {"strategy": {"$retainKeys": ["type"], "type": "b"}}
+    )
+    assert retained == {"strategy": {"type": "b"}}
+
+
+def test_bad_strategic_patches_are_refused():
+    for patch in ([], {"boxes": [{"image": "x"}]}, {"$patch": "explode"}):
+        with pytest.raises(BadRequest):
+            strategic_merge_patch({}, patch, Spec)
+
+
+def apply(original, modified, current):
+    patch = three_way_strategic(original, modified, current, Spec)
+    return patch, strategic_merge_patch(current, patch, Spec)
+
+
+def test_three_way_keeps_what_others_set_and_removes_what_the_applier_dropped():
+    original = {
+        "boxes": [{"name": "a", "image": "1", "args": ["x"]}, {"name": "b"}],
+        "labels": {"mine": "1", "gone": "1"},
+    }
+    modified = {"boxes": [{"name": "a", "image": "2"}], "labels": {"mine": "1"}}
+    current = {
+        "boxes": [
+            {"name": "a", "image": "1", "args": ["x"], "ports": [{"containerPort": 1}]},
+            {"name": "b"},
+            {"name": "s"},
+        ],
+        "labels": {"mine": "1", "gone": "1", "theirs": "1"},
+    }
+    _, result = apply(original, modified, current)
+    assert result["labels"] == {"mine": "1", "theirs": "1"}
+    boxes = {box["name"]: box for box in result["boxes"]}
+    assert set(boxes) == {"a", "s"}
+    assert boxes["a"] == {"name": "a", "image": "2", "ports": [{"containerPort": 1}]}
+
+
+def test_three_way_of_the_same_is_empty():
+    doc = {"boxes": [{"name": "a"}], "labels": {"k": "v"}, "finalizers": ["f"]}
+    patch, _ = apply(doc, doc, doc)
+    assert patch == {}
+
+
+def test_three_way_merge_without_a_model():
+    patch = three_way_merge(
+        {"a": {"x": 1, "y": 2}, "b": 1}, {"a": {"x": 3}}, {"a": {"x": 1, "y": 2, "z": 5}, "b": 1, "c": 1}
+    )
+    assert patch == {"a": {"x": 3, "y": None}, "b": None}
+
+
+def test_merge_patch_follows_the_rfc():
+    doc = {"a": {"b": 1, "c": 2}, "l": [1, 2]}
+    assert merge_patch(doc, {"a": {"b": None, "d": 3}, "l": [9]}) == {"a": {"c": 2, "d": 3}, "l": [9]}
+    assert doc == {"a": {"b": 1, "c": 2}, "l": [1, 2]}
+    assert merge_patch({"a": [1]}, {"a": {"b": None, "c": 1}}) == {"a": {"c": 1}}
+    assert merge_patch({}, [1]) == [1]
+    old, new = {"a": {"b": 1, "c": 2}, "k": 1}, {"a": {"b": 5}, "n": 1}
+    assert merge_patch(old, create_merge_patch(old, new)) == new
+
+
+def test_json_patch_operations():
+    doc = {"a": {"b": [1, 2, 3]}, "k/x": 1}
+    operations = [
+        {"op": "test", "path": "/a/b/1", "value": 2},
+        {"op": "add", "path": "/a/b/-", "value": 4},
+        {"op": "add", "path": "/a/b/0", "value": 0},
+        {"op": "remove", "path": "/a/b/1"},
+        {"op": "replace", "path": "/k~1x", "value": 2},
+        {"op": "copy", "from": "/a/b", "path": "/c"},
+        {"op": "move", "from": "/k~1x", "path": "/d"},
+    ]
+    assert json_patch(doc, operations) == {"a": {"b": [0, 2, 3, 4]}, "c": [0, 2, 3, 4], "d": 2}
+    assert doc == {"a": {"b": [1, 2, 3]}, "k/x": 1}
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        ({"op": "remove", "path": "/x"}, Invalid),
+        ({"op": "replace", "path": "/x", "value": 1}, Invalid),
+        ({"op": "add", "path": "/x/y", "value": 1}, Invalid),
+        ({"op": "add", "path": "/l/9", "value": 1}, Invalid),
+        ({"op": "test", "path": "/l", "value": 1}, Invalid),
+        ({"op": "add", "path": "/x"}, BadRequest),
+        ({"op": "jump", "path": "/x"}, BadRequest),
+        ({"op": "add", "path": "x", "value": 1}, BadRequest),
+        ({"op": "move", "path": "/x"}, BadRequest),
+        ({"path": 5}, BadRequest),
+        ("text", BadRequest),
+    ],
+)
+def test_json_patches_that_do_not_apply(operation, error):
+    with pytest.raises(error):
+        json_patch({"l": [1]}, [operation])
