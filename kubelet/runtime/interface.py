@@ -466,8 +466,11 @@ class Runtime(Protocol):
     async def remove_memory_volume(self, name: str) -> None:
         """Succeeds when it is gone. Raises: EngineError while a container uses it."""
 
-    def events(self) -> AsyncIterator[RuntimeEvent]:
-        """From now on; raises RuntimeUnavailable when the stream breaks: relist, what happened meanwhile is lost."""
+    async def events(self) -> AsyncIterator[RuntimeEvent]:
+        """Subscribed on return; the iterator raises RuntimeUnavailable when the stream breaks.
+
+        What happens between two streams is lost: list after subscribing.
+        """
 
     async def stats(self, container_ids: Collection[str]) -> Sequence[ContainerStats]:
         """Of those that run; others are left out."""

@@ -371,6 +371,9 @@ class FakeRuntime:
         self._check("events")
         queue: asyncio.Queue[RuntimeEvent | None] = asyncio.Queue()
         self._subscribers.append(queue)
+        return self._read_events(queue)
+
+    async def _read_events(self, queue: asyncio.Queue[RuntimeEvent | None]) -> AsyncIterator[RuntimeEvent]:
         try:
             while (event := await queue.get()) is not None:
                 yield event
