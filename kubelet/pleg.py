@@ -1,6 +1,6 @@
 """Pod lifecycle events: tells which pods' containers changed, so that a pod worker looks again.
 
-Driven by the runtime's event stream, so an idle node costs nothing. A slow relist catches what the stream may have lost;
+Driven by the event stream of the runtime, so an idle node costs nothing. A slow relist catches what it may have lost;
 a fast one stands in while the stream is broken.
 """
 
