@@ -1,0 +1,51 @@
+"""Small types and helpers that several kinds share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from apimachinery.model import Model
+
+
+def always() -> Any:
+    """The default of an object field that is never absent: an empty object, built by the parent's own validator.
+
+    Naming the class as the factory would build a second validator for it, which costs memory in every daemon.
+    """
+    return Field(default_factory=dict, validate_default=True)
+
+
+class LocalObjectReference(Model):
+    name: str = ""
+
+
+class TypedLocalObjectReference(Model):
+    apiGroup: str | None = None
+    kind: str = ""
+    name: str = ""
+
+
+class TypedObjectReference(Model):
+    apiGroup: str | None = None
+    kind: str = ""
+    name: str = ""
+    namespace: str | None = None
+
+
+class SecretReference(Model):
+    name: str | None = None
+    namespace: str | None = None
+
+
+class ObjectReference(Model):
+    """Names an object, or by `fieldPath` a part of it."""
+
+    kind: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    uid: str | None = None
+    apiVersion: str | None = None
+    resourceVersion: str | None = None
+    fieldPath: str | None = None

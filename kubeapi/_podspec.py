@@ -1,0 +1,171 @@
+"""`spec` of a pod and its containers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from apimachinery.model import MergeKey, Model, Replace
+from apimachinery.quantity import Quantity
+from kubeapi._affinity import Affinity, Toleration, TopologySpreadConstraint
+from kubeapi._common import LocalObjectReference, always
+from kubeapi._env import EnvFromSource, EnvVar
+from kubeapi._probes import Lifecycle, Probe
+from kubeapi._security import PodSecurityContext, SecurityContext
+from kubeapi._volumes import Volume, VolumeDevice, VolumeMount
+
+
+class ContainerPort(Model):
+    name: str | None = None
+    hostPort: int | None = None
+    containerPort: int = 0
+    protocol: str = "TCP"
+    hostIP: str | None = None
+
+
+class ResourceClaim(Model):
+    name: str = ""
+    request: str | None = None
+
+
+class ResourceRequirements(Model):
+    limits: dict[str, Quantity] | None = None
+    requests: dict[str, Quantity] | None = None
+    claims: list[ResourceClaim] | None = None
+
+
+class ContainerResizePolicy(Model):
+    resourceName: str = ""
+    restartPolicy: str = ""
+
+
+class ContainerRestartRuleOnExitCodes(Model):
+    operator: str = ""
+    values: list[int] | None = None
+
+
+class ContainerRestartRule(Model):
+    action: str = ""
+    exitCodes: ContainerRestartRuleOnExitCodes | None = None
+
+
+class Container(Model):
+    """A container of a pod; `restartPolicy` "Always" on an init container makes it a sidecar."""
+
+    name: str = ""
+    image: str | None = None
+    command: list[str] | None = None
+    args: list[str] | None = None
+    workingDir: str | None = None
+    ports: Annotated[list[ContainerPort], MergeKey("containerPort")] | None = None
+    envFrom: list[EnvFromSource] | None = None
+    env: Annotated[list[EnvVar], MergeKey("name")] | None = None
+    resources: ResourceRequirements = always()
+    resizePolicy: list[ContainerResizePolicy] | None = None
+    restartPolicy: str | None = None
+    restartPolicyRules: list[ContainerRestartRule] | None = None
+    volumeMounts: Annotated[list[VolumeMount], MergeKey("mountPath")] | None = None
+    volumeDevices: Annotated[list[VolumeDevice], MergeKey("devicePath")] | None = None
+    livenessProbe: Probe | None = None
+    readinessProbe: Probe | None = None
+    startupProbe: Probe | None = None
+    lifecycle: Lifecycle | None = None
+    terminationMessagePath: str = "/dev/termination-log"
+    terminationMessagePolicy: str = "File"
+    imagePullPolicy: str | None = None
+    securityContext: SecurityContext | None = None
+    stdin: bool | None = None
+    stdinOnce: bool | None = None
+    tty: bool | None = None
+
+
+class EphemeralContainer(Container):
+    """A container added to a running pod for debugging."""
+
+    targetContainerName: str | None = None
+
+
+class PodReadinessGate(Model):
+    conditionType: str = ""
+
+
+class PodSchedulingGate(Model):
+    name: str = ""
+
+
+class PodOS(Model):
+    name: str = ""
+
+
+class HostAlias(Model):
+    ip: str = ""
+    hostnames: list[str] | None = None
+
+
+class PodDNSConfigOption(Model):
+    name: str | None = None
+    value: str | None = None
+
+
+class PodDNSConfig(Model):
+    nameservers: list[str] | None = None
+    searches: list[str] | None = None
+    options: list[PodDNSConfigOption] | None = None
+
+
+class PodResourceClaim(Model):
+    name: str = ""
+    resourceClaimName: str | None = None
+    resourceClaimTemplateName: str | None = None
+
+
+class WorkloadReference(Model):
+    name: str = ""
+    podGroup: str = ""
+    podGroupReplicaKey: str | None = None
+
+
+class PodSpec(Model):
+    volumes: Annotated[list[Volume], MergeKey("name"), Replace()] | None = None
+    initContainers: Annotated[list[Container], MergeKey("name")] | None = None
+    containers: Annotated[list[Container], MergeKey("name")] = Field(default_factory=list)
+    ephemeralContainers: Annotated[list[EphemeralContainer], MergeKey("name")] | None = None
+    restartPolicy: str = "Always"
+    terminationGracePeriodSeconds: int | None = 30
+    activeDeadlineSeconds: int | None = None
+    dnsPolicy: str = "ClusterFirst"
+    nodeSelector: dict[str, str] | None = None
+    serviceAccountName: str | None = None
+    serviceAccount: str | None = None
+    automountServiceAccountToken: bool | None = None
+    nodeName: str | None = None
+    hostNetwork: bool | None = None
+    hostPID: bool | None = None
+    hostIPC: bool | None = None
+    shareProcessNamespace: bool | None = None
+    securityContext: PodSecurityContext | None = always()
+    imagePullSecrets: Annotated[list[LocalObjectReference], MergeKey("name")] | None = None
+    hostname: str | None = None
+    subdomain: str | None = None
+    affinity: Affinity | None = None
+    schedulerName: str = "default-scheduler"
+    tolerations: list[Toleration] | None = None
+    hostAliases: Annotated[list[HostAlias], MergeKey("ip")] | None = None
+    priorityClassName: str | None = None
+    priority: int | None = None
+    dnsConfig: PodDNSConfig | None = None
+    readinessGates: list[PodReadinessGate] | None = None
+    runtimeClassName: str | None = None
+    enableServiceLinks: bool | None = True
+    preemptionPolicy: str | None = None
+    overhead: dict[str, Quantity] | None = None
+    topologySpreadConstraints: Annotated[list[TopologySpreadConstraint], MergeKey("topologyKey")] | None = None
+    setHostnameAsFQDN: bool | None = None
+    os: PodOS | None = None
+    hostUsers: bool | None = None
+    schedulingGates: Annotated[list[PodSchedulingGate], MergeKey("name")] | None = None
+    resourceClaims: Annotated[list[PodResourceClaim], MergeKey("name"), Replace()] | None = None
+    resources: ResourceRequirements | None = None
+    hostnameOverride: str | None = None
+    workloadRef: WorkloadReference | None = None

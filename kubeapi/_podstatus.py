@@ -1,0 +1,148 @@
+"""`status` of a pod, written by its kubelet."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from apimachinery.model import MergeKey, Model, Time
+from apimachinery.quantity import Quantity
+from kubeapi._common import always
+from kubeapi._podspec import ResourceRequirements
+
+
+class PodCondition(Model):
+    type: str = ""
+    observedGeneration: int | None = None
+    status: str = ""
+    lastProbeTime: Time | None = None
+    lastTransitionTime: Time | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+class HostIP(Model):
+    ip: str = ""
+
+
+class PodIP(Model):
+    ip: str = ""
+
+
+class ContainerStateWaiting(Model):
+    reason: str | None = None
+    message: str | None = None
+
+
+class ContainerStateRunning(Model):
+    startedAt: Time | None = None
+
+
+class ContainerStateTerminated(Model):
+    exitCode: int = 0
+    signal: int | None = None
+    reason: str | None = None
+    message: str | None = None
+    startedAt: Time | None = None
+    finishedAt: Time | None = None
+    containerID: str | None = None
+
+
+class ContainerState(Model):
+    """At most one of its members is set; none means waiting."""
+
+    waiting: ContainerStateWaiting | None = None
+    running: ContainerStateRunning | None = None
+    terminated: ContainerStateTerminated | None = None
+
+
+class ImageVolumeStatus(Model):
+    imageRef: str = ""
+
+
+class VolumeStatus(Model):
+    image: ImageVolumeStatus | None = None
+
+
+class VolumeMountStatus(Model):
+    name: str = ""
+    mountPath: str = ""
+    readOnly: bool | None = None
+    recursiveReadOnly: str | None = None
+    volumeStatus: VolumeStatus | None = None
+
+
+class LinuxContainerUser(Model):
+    uid: int = 0
+    gid: int = 0
+    supplementalGroups: list[int] | None = None
+
+
+class ContainerUser(Model):
+    linux: LinuxContainerUser | None = None
+
+
+class ResourceHealth(Model):
+    resourceID: str = ""
+    health: str | None = None
+
+
+class ResourceStatus(Model):
+    name: str = ""
+    resources: list[ResourceHealth] | None = None
+
+
+class ContainerStatus(Model):
+    name: str = ""
+    state: ContainerState = always()
+    lastState: ContainerState = always()
+    ready: bool = False
+    restartCount: int = 0
+    image: str = ""
+    imageID: str = ""
+    containerID: str | None = None
+    started: bool | None = None
+    allocatedResources: dict[str, Quantity] | None = None
+    resources: ResourceRequirements | None = None
+    volumeMounts: Annotated[list[VolumeMountStatus], MergeKey("mountPath")] | None = None
+    user: ContainerUser | None = None
+    allocatedResourcesStatus: Annotated[list[ResourceStatus], MergeKey("name")] | None = None
+    stopSignal: str | None = None
+
+
+class PodResourceClaimStatus(Model):
+    name: str = ""
+    resourceClaimName: str | None = None
+
+
+class ContainerExtendedResourceRequest(Model):
+    containerName: str = ""
+    resourceName: str = ""
+    requestName: str = ""
+
+
+class PodExtendedResourceClaimStatus(Model):
+    requestMappings: list[ContainerExtendedResourceRequest] | None = None
+    resourceClaimName: str = ""
+
+
+class PodStatus(Model):
+    observedGeneration: int | None = None
+    phase: str | None = None
+    conditions: Annotated[list[PodCondition], MergeKey("type")] | None = None
+    message: str | None = None
+    reason: str | None = None
+    nominatedNodeName: str | None = None
+    hostIP: str | None = None
+    hostIPs: Annotated[list[HostIP], MergeKey("ip")] | None = None
+    podIP: str | None = None
+    podIPs: Annotated[list[PodIP], MergeKey("ip")] | None = None
+    startTime: Time | None = None
+    initContainerStatuses: list[ContainerStatus] | None = None
+    containerStatuses: list[ContainerStatus] | None = None
+    qosClass: str | None = None
+    ephemeralContainerStatuses: list[ContainerStatus] | None = None
+    resize: str | None = None
+    resourceClaimStatuses: Annotated[list[PodResourceClaimStatus], MergeKey("name")] | None = None
+    extendedResourceClaimStatus: PodExtendedResourceClaimStatus | None = None
+    allocatedResources: dict[str, Quantity] | None = None
+    resources: ResourceRequirements | None = None

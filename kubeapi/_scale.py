@@ -1,0 +1,21 @@
+"""Scale (autoscaling/v1): the body of every `scale` subresource."""
+
+from __future__ import annotations
+
+from apimachinery.meta import Object
+from apimachinery.model import Model
+from kubeapi._common import always
+
+
+class ScaleSpec(Model):
+    replicas: int = 0
+
+
+class ScaleStatus(Model):
+    replicas: int = 0
+    selector: str | None = None
+
+
+class Scale(Object):
+    spec: ScaleSpec = always()
+    status: ScaleStatus = always()

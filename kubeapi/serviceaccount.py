@@ -1,0 +1,19 @@
+"""ServiceAccount: who a pod is to the API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from apimachinery.meta import Object
+from apimachinery.model import MergeKey
+from apimachinery.resource import Resource
+from kubeapi._common import LocalObjectReference, ObjectReference
+
+
+class ServiceAccount(Object):
+    secrets: Annotated[list[ObjectReference], MergeKey("name")] | None = None
+    imagePullSecrets: list[LocalObjectReference] | None = None
+    automountServiceAccountToken: bool | None = None
+
+
+RESOURCE = Resource(kind="ServiceAccount", plural="serviceaccounts", model=ServiceAccount, short_names=("sa",))
