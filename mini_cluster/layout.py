@@ -1,0 +1,150 @@
+"""Where a cluster's files are, and what its things on the machine are called.
+
+Everything outside the cluster's folder (links, network namespaces, packet rules, sockets) carries `key`, a hash of the
+folder's path, so that several clusters live side by side and what a crash left behind can be found again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+MARKER = "MINI_KUBERNETES_CLUSTER"
+"""Environment variable of every process of a cluster; its value is the cluster's key."""
+
+COMPONENT_MARKER = "MINI_KUBERNETES_COMPONENT"
+"""Environment variable of every process of a cluster: the component that it is or belongs to."""
+
+DEFAULT_FOLDER = ".cluster"
+SOCKET_PATH_LIMIT = 107  # bytes; Linux' sockaddr_un holds 108 with the closing zero
+
+
+@dataclass(frozen=True)
+class NodeLayout:
+    """The paths of one worker host."""
+
+    name: str
+    root: Path
+    run: Path
+
+    @property
+    def docker_root(self) -> Path:
+        return self.root / "docker"
+
+    @property
+    def kubelet_root(self) -> Path:
+        return self.root / "kubelet"
+
+    @property
+    def docker_exec_root(self) -> Path:
+        return self.run / "docker"
+
+    @property
+    def docker_socket(self) -> Path:
+        return self.run / "docker.sock"
+
+    @property
+    def docker_pidfile(self) -> Path:
+        return self.run / "docker.pid"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one cluster. `root` is absolute."""
+
+    root: Path
+    run: Path
+
+    @classmethod
+    def of(cls, folder: str | Path, *, uid: int | None = None) -> Layout:
+        """The layout of the cluster in `folder`; `uid` is the user's, by default the process's own."""
+        root = Path(folder).resolve()
+        return cls(root, runtime_folder(cluster_key(root), os.getuid() if uid is None else uid))
+
+    @property
+    def key(self) -> str:
+        return cluster_key(self.root)
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.root / "kubeconfig"
+
+    @property
+    def pki(self) -> Path:
+        return self.root / "pki"
+
+    @property
+    def conf(self) -> Path:
+        return self.root / "conf"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def etcd(self) -> Path:
+        return self.root / "etcd"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        return self.run / "supervisor.sock"
+
+    @property
+    def supervisor_log(self) -> Path:
+        return self.log("supervisor")
+
+    @property
+    def bridge(self) -> str:
+        return f"mk{self.key}"
+
+    @property
+    def cgroup(self) -> str:
+        """Parent cgroup of all containers, the same path in every hierarchy."""
+        return f"/mini-kubernetes-{self.key}"
+
+    @property
+    def rule_comment(self) -> str:
+        """Comment on each packet rule that the launcher adds on the machine itself."""
+        return f"mini-kubernetes-{self.key}"
+
+    def log(self, component: str) -> Path:
+        return self.logs / f"{component}.log"
+
+    def component_kubeconfig(self, component: str) -> Path:
+        return self.conf / f"{component}.kubeconfig"
+
+    def certificate(self, name: str) -> Path:
+        return self.pki / f"{name}.crt"
+
+    def private_key(self, name: str) -> Path:
+        return self.pki / f"{name}.key"
+
+    def node(self, name: str) -> NodeLayout:
+        return NodeLayout(name, self.root / "nodes" / name, self.run / name)
+
+    def netns(self, node: str) -> str:
+        return f"mk{self.key}-{node}"
+
+    def veth(self, index: int) -> str:
+        """The machine's end of a worker host's cable; at most 15 characters, as the kernel demands."""
+        return f"mk{self.key}-{index}"
+
+
+def cluster_key(root: Path) -> str:
+    """Six hexadecimal digits that tell this cluster from others on the machine."""
+    return hashlib.sha256(os.fsencode(root)).hexdigest()[:6]
+
+
+def runtime_folder(key: str, uid: int) -> Path:
+    """Where sockets go: a short path, because a socket's path holds at most `SOCKET_PATH_LIMIT` bytes."""
+    return Path(f"/run/mini-kubernetes-{key}") if uid == 0 else Path(f"/tmp/mini-kubernetes-{uid}-{key}")

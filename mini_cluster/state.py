@@ -1,0 +1,191 @@
+"""What was chosen for a cluster (subnets, ports, nodes), kept in `state.json`: every later `up` is the same cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from ipaddress import IPv4Address, IPv4Network
+from itertools import chain
+from pathlib import Path
+
+MAX_NODES = 5
+DEFAULT_NODES = 2
+DEFAULT_API_PORT = 6443
+PORT_RANGE = range(20000, 30000)  # below the kernel's ephemeral ports and the NodePorts
+SERVICE_CIDR = "10.96.0.0/16"
+HOST_SUBNETS = [IPv4Network(f"172.30.{third}.0/24") for third in range(256)]
+POD_NETWORKS = [IPv4Network(f"10.{second}.0.0/16") for second in chain(range(244, 256), range(200, 244))]
+STATE_VERSION = 1
+
+
+class StateError(Exception):
+    """The state file cannot be used, or the machine has nothing left to choose."""
+
+
+@dataclass(frozen=True)
+class NodeState:
+    index: int
+    """From 1; chooses the node's addresses."""
+    stopped: bool = False
+    """The host was switched off by `node stop`."""
+
+    @property
+    def name(self) -> str:
+        return f"worker-{self.index}"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """On the machine itself, all distinct."""
+
+    api: int
+    etcd_client: int
+    etcd_peer: int
+    controller_manager: int
+    scheduler: int
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    subnet: str
+    """Of the worker hosts, a /24; the machine itself has the first address."""
+    pod_network: str
+    """A /16; node N has the N-th /24 of it."""
+    ports: Ports
+    nodes: tuple[NodeState, ...] = ()
+    version: int = STATE_VERSION
+    forwarding_enabled: bool = field(default=False)
+    """The launcher switched the machine's IPv4 forwarding on, so `down` switches it off."""
+
+    @property
+    def gateway(self) -> str:
+        return str(IPv4Network(self.subnet)[1])
+
+    def node_ip(self, index: int) -> str:
+        return str(IPv4Network(self.subnet)[10 + index])
+
+    def pod_cidr(self, index: int) -> str:
+        return f"{IPv4Network(self.pod_network)[256 * index]}/24"
+
+    def pod_gateway(self, index: int) -> str:
+        """The node's docker bridge, with its prefix length."""
+        return f"{IPv4Network(self.pod_network)[256 * index + 1]}/24"
+
+    @property
+    def api_bind_address(self) -> str:
+        """Loopback only while there is no worker host that must reach it."""
+        return "0.0.0.0" if self.nodes else "127.0.0.1"
+
+    @property
+    def api_advertise_address(self) -> str:
+        return self.gateway if self.nodes else "127.0.0.1"
+
+    def node(self, name: str) -> NodeState:
+        """Raises: StateError for a name that is no node of this cluster."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        known = ", ".join(node.name for node in self.nodes) or "none"
+        raise StateError(f"there is no node {name!r} in this cluster (nodes: {known})")
+
+    def with_node_count(self, count: int) -> ClusterState:
+        """Nodes 1..count, all switched on."""
+        return replace(self, nodes=tuple(NodeState(index) for index in range(1, count + 1)))
+
+    def with_stopped(self, name: str, stopped: bool) -> ClusterState:
+        """Raises: StateError for a name that is no node of this cluster."""
+        self.node(name)
+        nodes = tuple(replace(node, stopped=stopped) if node.name == name else node for node in self.nodes)
+        return replace(self, nodes=nodes)
+
+
+def choose_network(candidates: Iterable[IPv4Network], used: Iterable[IPv4Network]) -> IPv4Network:
+    """The first candidate that overlaps nothing in use.
+
+    Raises: StateError when every one does.
+    """
+    taken = list(used)
+    for candidate in candidates:
+        if not any(candidate.overlaps(network) for network in taken):
+            return candidate
+    raise StateError("every private subnet that the launcher could use is in use on this machine")
+
+
+def choose_ports(key: str, api_port: int | None, is_free: Callable[[int], bool]) -> Ports:
+    """Distinct free ports. The search starts at a place that depends on the key, so that clusters don't meet.
+
+    `api_port` is the preferred one of the API server: it yields when in use; None asks for any.
+    Raises: StateError when too few are free.
+    """
+    start = int(key, 16) % len(PORT_RANGE)
+    candidates = (PORT_RANGE[(start + offset) % len(PORT_RANGE)] for offset in range(len(PORT_RANGE)))
+    free = (port for port in candidates if is_free(port))
+    try:
+        api = api_port if api_port is not None and is_free(api_port) else next(free)
+        others = (next(port for port in free if port != api) for _ in range(4))
+        return Ports(api, *others)
+    except (StopIteration, RuntimeError):
+        raise StateError(f"no free port left in {PORT_RANGE.start}-{PORT_RANGE.stop - 1}") from None
+
+
+def load_state(path: Path) -> ClusterState | None:
+    """None when the cluster was never brought up.
+
+    Raises: StateError for a file that is damaged or of another version.
+    """
+    try:
+        data = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise StateError(f"{path} is damaged ({error}): run `mini-cluster down --purge` and start anew") from None
+    if not isinstance(data, dict) or data.get("version") != STATE_VERSION:
+        raise StateError(f"{path} was written by another version: run `mini-cluster down --purge` and start anew")
+    try:
+        nodes = tuple(NodeState(**node) for node in data.pop("nodes"))
+        return ClusterState(**{**data, "ports": Ports(**data["ports"]), "nodes": nodes})
+    except (KeyError, TypeError) as error:
+        raise StateError(f"{path} is damaged ({error}): run `mini-cluster down --purge` and start anew") from None
+
+
+def save_state(path: Path, state: ClusterState) -> None:
+    """Replaces the file in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(asdict(state), indent=2) + "\n")
+    temporary.replace(path)
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on the port on any address of this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+        return True
+
+
+def networks_in_use(route_text: str, address_text: str) -> list[IPv4Network]:
+    """IPv4 networks of `ip -json route show table all` and `ip -json address`; the default route is none."""
+    found = []
+    for route in json.loads(route_text or "[]"):
+        if route.get("dst") not in (None, "default"):
+            found.append(route["dst"])
+    for link in json.loads(address_text or "[]"):
+        found += [
+            f"{item['local']}/{item['prefixlen']}" for item in link.get("addr_info", []) if item["family"] == "inet"
+        ]
+    return [IPv4Network(text, strict=False) for text in found if is_ipv4(text.split("/")[0])]
+
+
+def is_ipv4(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
