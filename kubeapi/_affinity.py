@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from apimachinery.meta import LabelSelector
-from apimachinery.model import Model
+from apimachinery.model import Model, Time
+from kubeapi._common import Int32, Int64, always
 
 
 class NodeSelectorRequirement(Model):
@@ -24,8 +25,8 @@ class NodeSelector(Model):
 
 
 class PreferredSchedulingTerm(Model):
-    weight: int = 0
-    preference: NodeSelectorTerm = Field(default_factory=NodeSelectorTerm)
+    weight: Int32 = 0
+    preference: NodeSelectorTerm = always()
 
 
 class NodeAffinity(Model):
@@ -43,8 +44,8 @@ class PodAffinityTerm(Model):
 
 
 class WeightedPodAffinityTerm(Model):
-    weight: int = 0
-    podAffinityTerm: PodAffinityTerm = Field(default_factory=PodAffinityTerm)
+    weight: Int32 = 0
+    podAffinityTerm: PodAffinityTerm = always()
 
 
 class PodAffinity(Model):
@@ -68,22 +69,22 @@ class Toleration(Model):
     operator: str | None = None
     value: str | None = None
     effect: str | None = None
-    tolerationSeconds: int | None = None
+    tolerationSeconds: Int64 | None = None
 
 
 class Taint(Model):
     key: str = ""
     value: str | None = None
     effect: str = ""
-    timeAdded: str | None = None
+    timeAdded: Time | None = None
 
 
 class TopologySpreadConstraint(Model):
-    maxSkew: int = 0
+    maxSkew: Int32 = 0
     topologyKey: str = ""
     whenUnsatisfiable: str = ""
     labelSelector: LabelSelector | None = None
-    minDomains: int | None = None
+    minDomains: Int32 | None = None
     nodeAffinityPolicy: str | None = None
     nodeTaintsPolicy: str | None = None
     matchLabelKeys: list[str] | None = None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from apimachinery.model import Model
+
+Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""Integers as wide as the wire's: a wider one is refused on decode, as clients could not read it back."""
+IntOrString = Int32 | str
 
 
 def always() -> Any:

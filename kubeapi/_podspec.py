@@ -9,7 +9,7 @@ from pydantic import Field
 from apimachinery.model import MergeKey, Model, Replace
 from apimachinery.quantity import Quantity
 from kubeapi._affinity import Affinity, Toleration, TopologySpreadConstraint
-from kubeapi._common import LocalObjectReference, always
+from kubeapi._common import Int32, Int64, LocalObjectReference, always
 from kubeapi._env import EnvFromSource, EnvVar
 from kubeapi._probes import Lifecycle, Probe
 from kubeapi._security import PodSecurityContext, SecurityContext
@@ -18,8 +18,8 @@ from kubeapi._volumes import Volume, VolumeDevice, VolumeMount
 
 class ContainerPort(Model):
     name: str | None = None
-    hostPort: int | None = None
-    containerPort: int = 0
+    hostPort: Int32 | None = None
+    containerPort: Int32 = 0
     protocol: str = "TCP"
     hostIP: str | None = None
 
@@ -42,7 +42,7 @@ class ContainerResizePolicy(Model):
 
 class ContainerRestartRuleOnExitCodes(Model):
     operator: str = ""
-    values: list[int] | None = None
+    values: list[Int32] | None = None
 
 
 class ContainerRestartRule(Model):
@@ -132,8 +132,8 @@ class PodSpec(Model):
     containers: Annotated[list[Container], MergeKey("name")] = Field(default_factory=list)
     ephemeralContainers: Annotated[list[EphemeralContainer], MergeKey("name")] | None = None
     restartPolicy: str = "Always"
-    terminationGracePeriodSeconds: int | None = 30
-    activeDeadlineSeconds: int | None = None
+    terminationGracePeriodSeconds: Int64 | None = 30
+    activeDeadlineSeconds: Int64 | None = None
     dnsPolicy: str = "ClusterFirst"
     nodeSelector: dict[str, str] | None = None
     serviceAccountName: str | None = None
@@ -153,7 +153,7 @@ class PodSpec(Model):
     tolerations: list[Toleration] | None = None
     hostAliases: Annotated[list[HostAlias], MergeKey("ip")] | None = None
     priorityClassName: str | None = None
-    priority: int | None = None
+    priority: Int32 | None = None
     dnsConfig: PodDNSConfig | None = None
     readinessGates: list[PodReadinessGate] | None = None
     runtimeClassName: str | None = None

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from apimachinery.model import MergeKey, Model, Time
 from apimachinery.quantity import Quantity
-from kubeapi._common import always
+from kubeapi._common import Int32, Int64, always
 from kubeapi._podspec import ResourceRequirements
 
 
 class PodCondition(Model):
     type: str = ""
-    observedGeneration: int | None = None
+    observedGeneration: Int64 | None = None
     status: str = ""
     lastProbeTime: Time | None = None
     lastTransitionTime: Time | None = None
@@ -38,8 +38,8 @@ class ContainerStateRunning(Model):
 
 
 class ContainerStateTerminated(Model):
-    exitCode: int = 0
-    signal: int | None = None
+    exitCode: Int32 = 0
+    signal: Int32 | None = None
     reason: str | None = None
     message: str | None = None
     startedAt: Time | None = None
@@ -55,26 +55,17 @@ class ContainerState(Model):
     terminated: ContainerStateTerminated | None = None
 
 
-class ImageVolumeStatus(Model):
-    imageRef: str = ""
-
-
-class VolumeStatus(Model):
-    image: ImageVolumeStatus | None = None
-
-
 class VolumeMountStatus(Model):
     name: str = ""
     mountPath: str = ""
     readOnly: bool | None = None
     recursiveReadOnly: str | None = None
-    volumeStatus: VolumeStatus | None = None
 
 
 class LinuxContainerUser(Model):
-    uid: int = 0
-    gid: int = 0
-    supplementalGroups: list[int] | None = None
+    uid: Int64 = 0
+    gid: Int64 = 0
+    supplementalGroups: list[Int64] | None = None
 
 
 class ContainerUser(Model):
@@ -96,7 +87,7 @@ class ContainerStatus(Model):
     state: ContainerState = always()
     lastState: ContainerState = always()
     ready: bool = False
-    restartCount: int = 0
+    restartCount: Int32 = 0
     image: str = ""
     imageID: str = ""
     containerID: str | None = None
@@ -126,7 +117,7 @@ class PodExtendedResourceClaimStatus(Model):
 
 
 class PodStatus(Model):
-    observedGeneration: int | None = None
+    observedGeneration: Int64 | None = None
     phase: str | None = None
     conditions: Annotated[list[PodCondition], MergeKey("type")] | None = None
     message: str | None = None

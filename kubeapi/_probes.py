@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from apimachinery.model import IntOrString, Model
+from apimachinery.model import Model
+from kubeapi._common import Int32, Int64, IntOrString
 
 
 class ExecAction(Model):
@@ -28,12 +29,12 @@ class TCPSocketAction(Model):
 
 
 class GRPCAction(Model):
-    port: int = 0
+    port: Int32 = 0
     service: str | None = ""
 
 
 class SleepAction(Model):
-    seconds: int = 0
+    seconds: Int64 = 0
 
 
 class Probe(Model):
@@ -41,12 +42,12 @@ class Probe(Model):
     httpGet: HTTPGetAction | None = None
     tcpSocket: TCPSocketAction | None = None
     grpc: GRPCAction | None = None
-    initialDelaySeconds: int | None = None
-    timeoutSeconds: int = 1
-    periodSeconds: int = 10
-    successThreshold: int = 1
-    failureThreshold: int = 3
-    terminationGracePeriodSeconds: int | None = None
+    initialDelaySeconds: Int32 | None = None
+    timeoutSeconds: Int32 = 1
+    periodSeconds: Int32 = 10
+    successThreshold: Int32 = 1
+    failureThreshold: Int32 = 3
+    terminationGracePeriodSeconds: Int64 | None = None
 
 
 class LifecycleHandler(Model):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from apimachinery.meta import Object
 from apimachinery.model import Model
-from kubeapi._common import always
+from kubeapi._common import Int32, always
 
 
 class ScaleSpec(Model):
-    replicas: int = 0
+    replicas: Int32 = 0
 
 
 class ScaleStatus(Model):
-    replicas: int = 0
+    replicas: Int32 = 0
     selector: str | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apimachinery.model import Model
+from kubeapi._common import Int64
 
 
 class Capabilities(Model):
@@ -39,8 +40,8 @@ class SecurityContext(Model):
     privileged: bool | None = None
     seLinuxOptions: SELinuxOptions | None = None
     windowsOptions: WindowsSecurityContextOptions | None = None
-    runAsUser: int | None = None
-    runAsGroup: int | None = None
+    runAsUser: Int64 | None = None
+    runAsGroup: Int64 | None = None
     runAsNonRoot: bool | None = None
     readOnlyRootFilesystem: bool | None = None
     allowPrivilegeEscalation: bool | None = None
@@ -57,12 +58,12 @@ class Sysctl(Model):
 class PodSecurityContext(Model):
     seLinuxOptions: SELinuxOptions | None = None
     windowsOptions: WindowsSecurityContextOptions | None = None
-    runAsUser: int | None = None
-    runAsGroup: int | None = None
+    runAsUser: Int64 | None = None
+    runAsGroup: Int64 | None = None
     runAsNonRoot: bool | None = None
-    supplementalGroups: list[int] | None = None
+    supplementalGroups: list[Int64] | None = None
     supplementalGroupsPolicy: str | None = None
-    fsGroup: int | None = None
+    fsGroup: Int64 | None = None
     sysctls: list[Sysctl] | None = None
     fsGroupChangePolicy: str | None = None
     seccompProfile: SeccompProfile | None = None

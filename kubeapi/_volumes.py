@@ -7,7 +7,7 @@ from pydantic import Field
 from apimachinery.meta import LabelSelector, ObjectMeta
 from apimachinery.model import Model
 from apimachinery.quantity import Quantity
-from kubeapi._common import LocalObjectReference, TypedLocalObjectReference, TypedObjectReference, always
+from kubeapi._common import Int32, Int64, LocalObjectReference, TypedLocalObjectReference, TypedObjectReference, always
 from kubeapi._env import ObjectFieldSelector, ResourceFieldSelector
 
 DEFAULT_FILE_MODE = 0o644
@@ -16,7 +16,7 @@ DEFAULT_FILE_MODE = 0o644
 class KeyToPath(Model):
     key: str = ""
     path: str = ""
-    mode: int | None = None
+    mode: Int32 | None = None
 
 
 class HostPathVolumeSource(Model):
@@ -32,14 +32,14 @@ class EmptyDirVolumeSource(Model):
 class GCEPersistentDiskVolumeSource(Model):
     pdName: str = ""
     fsType: str | None = None
-    partition: int | None = None
+    partition: Int32 | None = None
     readOnly: bool | None = None
 
 
 class AWSElasticBlockStoreVolumeSource(Model):
     volumeID: str = ""
     fsType: str | None = None
-    partition: int | None = None
+    partition: Int32 | None = None
     readOnly: bool | None = None
 
 
@@ -52,7 +52,7 @@ class GitRepoVolumeSource(Model):
 class SecretVolumeSource(Model):
     secretName: str | None = None
     items: list[KeyToPath] | None = None
-    defaultMode: int | None = DEFAULT_FILE_MODE
+    defaultMode: Int32 | None = DEFAULT_FILE_MODE
     optional: bool | None = None
 
 
@@ -65,7 +65,7 @@ class NFSVolumeSource(Model):
 class ISCSIVolumeSource(Model):
     targetPortal: str = ""
     iqn: str = ""
-    lun: int = 0
+    lun: Int32 = 0
     iscsiInterface: str = "default"
     fsType: str | None = None
     readOnly: bool | None = None
@@ -131,17 +131,17 @@ class DownwardAPIVolumeFile(Model):
     path: str = ""
     fieldRef: ObjectFieldSelector | None = None
     resourceFieldRef: ResourceFieldSelector | None = None
-    mode: int | None = None
+    mode: Int32 | None = None
 
 
 class DownwardAPIVolumeSource(Model):
     items: list[DownwardAPIVolumeFile] | None = None
-    defaultMode: int | None = DEFAULT_FILE_MODE
+    defaultMode: Int32 | None = DEFAULT_FILE_MODE
 
 
 class FCVolumeSource(Model):
     targetWWNs: list[str] | None = None
-    lun: int | None = None
+    lun: Int32 | None = None
     fsType: str | None = None
     readOnly: bool | None = None
     wwids: list[str] | None = None
@@ -156,7 +156,7 @@ class AzureFileVolumeSource(Model):
 class ConfigMapVolumeSource(Model):
     name: str = ""
     items: list[KeyToPath] | None = None
-    defaultMode: int | None = DEFAULT_FILE_MODE
+    defaultMode: Int32 | None = DEFAULT_FILE_MODE
     optional: bool | None = None
 
 
@@ -208,7 +208,7 @@ class ConfigMapProjection(Model):
 
 class ServiceAccountTokenProjection(Model):
     audience: str | None = None
-    expirationSeconds: int | None = 3600
+    expirationSeconds: Int64 | None = 3600
     path: str = ""
 
 
@@ -223,7 +223,7 @@ class ClusterTrustBundleProjection(Model):
 class PodCertificateProjection(Model):
     signerName: str | None = None
     keyType: str | None = None
-    maxExpirationSeconds: int | None = 86400
+    maxExpirationSeconds: Int32 | None = 86400
     credentialBundlePath: str | None = None
     keyPath: str | None = None
     certificateChainPath: str | None = None
@@ -241,7 +241,7 @@ class VolumeProjection(Model):
 
 class ProjectedVolumeSource(Model):
     sources: list[VolumeProjection] | None = None
-    defaultMode: int | None = DEFAULT_FILE_MODE
+    defaultMode: Int32 | None = DEFAULT_FILE_MODE
 
 
 class PortworxVolumeSource(Model):

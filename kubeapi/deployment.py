@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from apimachinery.meta import LabelSelector, Object
-from apimachinery.model import IntOrString, MergeKey, Model, Replace, Time
+from apimachinery.model import MergeKey, Model, Replace, Time
 from apimachinery.resource import Resource, Scale
-from kubeapi._common import always
+from kubeapi._common import Int32, Int64, IntOrString, always
 from kubeapi._podtemplate import PodTemplateSpec
 
 
@@ -22,14 +22,14 @@ class DeploymentStrategy(Model):
 
 
 class DeploymentSpec(Model):
-    replicas: int = 1
+    replicas: Int32 = 1
     selector: LabelSelector | None = None
     template: PodTemplateSpec = always()
     strategy: Annotated[DeploymentStrategy, Replace()] = always()
-    minReadySeconds: int | None = None
-    revisionHistoryLimit: int | None = 10
+    minReadySeconds: Int32 | None = None
+    revisionHistoryLimit: Int32 | None = 10
     paused: bool | None = None
-    progressDeadlineSeconds: int | None = 600
+    progressDeadlineSeconds: Int32 | None = 600
 
 
 class DeploymentCondition(Model):
@@ -42,15 +42,15 @@ class DeploymentCondition(Model):
 
 
 class DeploymentStatus(Model):
-    observedGeneration: int | None = None
-    replicas: int | None = None
-    updatedReplicas: int | None = None
-    readyReplicas: int | None = None
-    availableReplicas: int | None = None
-    unavailableReplicas: int | None = None
-    terminatingReplicas: int | None = None
+    observedGeneration: Int64 | None = None
+    replicas: Int32 | None = None
+    updatedReplicas: Int32 | None = None
+    readyReplicas: Int32 | None = None
+    availableReplicas: Int32 | None = None
+    unavailableReplicas: Int32 | None = None
+    terminatingReplicas: Int32 | None = None
     conditions: Annotated[list[DeploymentCondition], MergeKey("type")] | None = None
-    collisionCount: int | None = None
+    collisionCount: Int32 | None = None
 
 
 class Deployment(Object):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apimachinery.meta import Object
 from apimachinery.model import Model
 from apimachinery.resource import Resource
-from kubeapi._common import ObjectReference
+from kubeapi._common import Int32, ObjectReference
 
 
 class EndpointAddress(Model):
@@ -17,7 +17,7 @@ class EndpointAddress(Model):
 
 class EndpointPort(Model):
     name: str | None = None
-    port: int = 0
+    port: Int32 = 0
     protocol: str = "TCP"
     appProtocol: str | None = None
 

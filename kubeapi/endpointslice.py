@@ -7,7 +7,7 @@ from pydantic import Field
 from apimachinery.meta import Object
 from apimachinery.model import Model
 from apimachinery.resource import Resource
-from kubeapi._common import ObjectReference, always
+from kubeapi._common import Int32, ObjectReference, always
 
 
 class EndpointConditions(Model):
@@ -45,7 +45,7 @@ class Endpoint(Model):
 class EndpointPort(Model):
     name: str | None = ""
     protocol: str | None = "TCP"
-    port: int | None = None
+    port: Int32 | None = None
     appProtocol: str | None = None
 
 

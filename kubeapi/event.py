@@ -5,7 +5,7 @@ from __future__ import annotations
 from apimachinery.meta import Object
 from apimachinery.model import Model, Time
 from apimachinery.resource import Resource
-from kubeapi._common import ObjectReference, always
+from kubeapi._common import Int32, ObjectReference, always
 
 
 class EventSource(Model):
@@ -14,7 +14,7 @@ class EventSource(Model):
 
 
 class EventSeries(Model):
-    count: int | None = None
+    count: Int32 | None = None
     lastObservedTime: Time | None = None
 
 
@@ -25,7 +25,7 @@ class Event(Object):
     source: EventSource = always()
     firstTimestamp: Time | None = None
     lastTimestamp: Time | None = None
-    count: int | None = None
+    count: Int32 | None = None
     type: str | None = None
     eventTime: Time | None = None
     series: EventSeries | None = None

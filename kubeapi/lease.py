@@ -5,15 +5,15 @@ from __future__ import annotations
 from apimachinery.meta import Object
 from apimachinery.model import Model, Time
 from apimachinery.resource import Resource
-from kubeapi._common import always
+from kubeapi._common import Int32, always
 
 
 class LeaseSpec(Model):
     holderIdentity: str | None = None
-    leaseDurationSeconds: int | None = None
+    leaseDurationSeconds: Int32 | None = None
     acquireTime: Time | None = None
     renewTime: Time | None = None
-    leaseTransitions: int | None = None
+    leaseTransitions: Int32 | None = None
     strategy: str | None = None
     preferredHolder: str | None = None
 

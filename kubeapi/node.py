@@ -9,7 +9,7 @@ from apimachinery.model import MergeKey, Model, Time
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
 from kubeapi._affinity import Taint
-from kubeapi._common import always
+from kubeapi._common import Int32, Int64, always
 
 
 class ConfigMapNodeConfigSource(Model):
@@ -49,7 +49,7 @@ class NodeAddress(Model):
 
 
 class DaemonEndpoint(Model):
-    Port: int = 0
+    Port: Int32 = 0
 
 
 class NodeDaemonEndpoints(Model):
@@ -57,7 +57,7 @@ class NodeDaemonEndpoints(Model):
 
 
 class NodeSwapStatus(Model):
-    capacity: int | None = None
+    capacity: Int64 | None = None
 
 
 class NodeSystemInfo(Model):
@@ -76,7 +76,7 @@ class NodeSystemInfo(Model):
 
 class ContainerImage(Model):
     names: list[str] | None = None
-    sizeBytes: int | None = None
+    sizeBytes: Int64 | None = None
 
 
 class AttachedVolume(Model):

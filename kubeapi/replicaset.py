@@ -7,13 +7,13 @@ from typing import Annotated
 from apimachinery.meta import LabelSelector, Object
 from apimachinery.model import MergeKey, Model, Time
 from apimachinery.resource import Resource, Scale
-from kubeapi._common import always
+from kubeapi._common import Int32, Int64, always
 from kubeapi._podtemplate import PodTemplateSpec
 
 
 class ReplicaSetSpec(Model):
-    replicas: int = 1
-    minReadySeconds: int | None = None
+    replicas: Int32 = 1
+    minReadySeconds: Int32 | None = None
     selector: LabelSelector | None = None
     template: PodTemplateSpec = always()
 
@@ -27,12 +27,12 @@ class ReplicaSetCondition(Model):
 
 
 class ReplicaSetStatus(Model):
-    replicas: int = 0
-    fullyLabeledReplicas: int | None = None
-    readyReplicas: int | None = None
-    availableReplicas: int | None = None
-    terminatingReplicas: int | None = None
-    observedGeneration: int | None = None
+    replicas: Int32 = 0
+    fullyLabeledReplicas: Int32 | None = None
+    readyReplicas: Int32 | None = None
+    availableReplicas: Int32 | None = None
+    terminatingReplicas: Int32 | None = None
+    observedGeneration: Int64 | None = None
     conditions: Annotated[list[ReplicaSetCondition], MergeKey("type")] | None = None
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import Annotated
 
 from apimachinery.meta import Condition, Object
-from apimachinery.model import IntOrString, MergeKey, Model
+from apimachinery.model import MergeKey, Model
 from apimachinery.resource import Resource
-from kubeapi._common import always
+from kubeapi._common import Int32, IntOrString, always
 
 
 class ServicePort(Model):
     name: str | None = None
     protocol: str = "TCP"
     appProtocol: str | None = None
-    port: int = 0
+    port: Int32 = 0
     targetPort: IntOrString | None = None
-    nodePort: int | None = None
+    nodePort: Int32 | None = None
 
 
 class ClientIPConfig(Model):
-    timeoutSeconds: int | None = None
+    timeoutSeconds: Int32 | None = None
 
 
 class SessionAffinityConfig(Model):
@@ -39,7 +39,7 @@ class ServiceSpec(Model):
     loadBalancerSourceRanges: list[str] | None = None
     externalName: str | None = None
     externalTrafficPolicy: str | None = None
-    healthCheckNodePort: int | None = None
+    healthCheckNodePort: Int32 | None = None
     publishNotReadyAddresses: bool | None = None
     sessionAffinityConfig: SessionAffinityConfig | None = None
     ipFamilies: list[str] | None = None
@@ -51,7 +51,7 @@ class ServiceSpec(Model):
 
 
 class PortStatus(Model):
-    port: int = 0
+    port: Int32 = 0
     protocol: str = ""
     error: str | None = None
 
