@@ -1,0 +1,90 @@
+"""The life of a daemon: one event loop, one main coroutine, signals that end it, and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+from componentbase import logs
+
+SHUTDOWN_SECONDS = 15.0
+"""How long a daemon may clean up after a signal; then it ends as if killed (its supervisor would do the same)."""
+
+log = logs.logger(__name__)
+
+
+class FatalError(Exception):
+    """Ends the daemon with this message alone: the message says what to do, a traceback would not help."""
+
+
+def run(
+    main: Callable[[], Awaitable[None]],
+    name: str,
+    *,
+    shutdown_seconds: float = SHUTDOWN_SECONDS,
+) -> int:
+    """Runs `main` until it ends, raises, or SIGTERM or SIGINT cancels it; the process' exit code.
+
+    0 after a signal or a return, 1 after an error, which is logged here. `main` puts all its loops in one TaskGroup, so
+    that a loop that dies ends the daemon. Logging is set up by the caller.
+    """
+    import uvloop
+
+    # A full collection walks every cached object. Informers hold many that never form cycles, so collect seldom.
+    gc.set_threshold(20_000, 20, 50)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_supervise(main, name, shutdown_seconds))
+
+
+async def _supervise(main: Callable[[], Awaitable[None]], name: str, shutdown_seconds: float) -> int:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)
+        log.info("stopping", signal=number.name)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    log.info("starting", daemon=name, pid=os.getpid())
+    work = asyncio.ensure_future(main())
+    stop = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not work.done():
+        work.cancel()
+        await asyncio.wait((work,), timeout=shutdown_seconds)
+        if not work.done():
+            log.error("did not stop in time", seconds=shutdown_seconds)
+            sys.stderr.flush()
+            os._exit(1)
+    return _exit_code(work, name)
+
+
+def _exit_code(work: asyncio.Future[None], name: str) -> int:
+    if work.cancelled():
+        log.info("stopped", daemon=name)
+        return 0
+    error = work.exception()
+    if error is None:
+        log.info("ended", daemon=name)
+        return 0
+    for leaf in _leaves(error):
+        if isinstance(leaf, FatalError):
+            log.error("fatal", error=str(leaf))
+        else:
+            log.exception("fatal", leaf, error=f"{type(leaf).__name__}: {leaf}")
+    return 1
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """The single errors inside nested exception groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]

@@ -1,0 +1,129 @@
+"""Command lines with upstream's flag names and spelling: `--flag`, `--flag=false`, durations such as `1m30s`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import socket
+from importlib import metadata
+
+_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+_FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
+
+
+def version() -> str:
+    """The version every component reports, e.g. "v1.35.0"."""
+    return "v" + metadata.version("mini-kubernetes")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds: "40s" -> 40.0, "1m30s" -> 90.0, "0" -> 0.0.
+
+    Raises: argparse.ArgumentTypeError for anything else (a plain number has no unit).
+    Source: the syntax of Go's durations, which upstream's flags take.
+    """
+    body = text.removeprefix("-")
+    if body == "0":
+        return 0.0
+    parts = _DURATION_PART.findall(body)
+    if not parts or "".join(number + unit for number, unit in parts) != body:
+        raise argparse.ArgumentTypeError(f"invalid duration {text!r}: write it like 300ms, 40s or 1m30s")
+    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+    return -seconds if text.startswith("-") else seconds
+
+
+def parse_bool(text: str) -> bool:
+    """Raises: argparse.ArgumentTypeError."""
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise argparse.ArgumentTypeError(f"invalid boolean {text!r}: write true or false")
+
+
+def parse_list(text: str) -> list[str]:
+    """ "a,b" -> ["a", "b"]; "" -> []."""
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def parse_map(text: str) -> dict[str, str]:
+    """ "a=1,b=2" -> {"a": "1", "b": "2"}. Raises: argparse.ArgumentTypeError for an item without "="."""
+    found: dict[str, str] = {}
+    for item in parse_list(text):
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise argparse.ArgumentTypeError(f"invalid item {item!r}: write key=value")
+        found[key] = value
+    return found
+
+
+def add_bool(parser: argparse.ArgumentParser, flag: str, default: bool, help: str) -> None:
+    """`--flag`, `--flag=true` or `--flag=false`."""
+    parser.add_argument(flag, nargs="?", const=True, default=default, type=parse_bool, metavar="true|false", help=help)
+
+
+def add_duration(parser: argparse.ArgumentParser, flag: str, default_seconds: float, help: str) -> None:
+    """A flag whose value is kept as seconds (float)."""
+    help = f"{help} (default {default_seconds:g}s)"
+    parser.add_argument(flag, type=parse_duration, default=default_seconds, metavar="DURATION", help=help)
+
+
+def base_parser(
+    prog: str,
+    description: str,
+    *,
+    secure_port: int = 0,
+    kubeconfig: bool = True,
+    leader_elect: bool = False,
+) -> argparse.ArgumentParser:
+    """The flags that daemons share.
+
+    `secure_port` is the default of --secure-port; 0 leaves the serving flags out, for a daemon that names them
+    otherwise. `leader_elect` adds the --leader-elect… family.
+    """
+    parser = argparse.ArgumentParser(prog=prog, description=description, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"Kubernetes {version()}")
+    logs = parser.add_argument_group("logs")
+    logs.add_argument("--log-file", default="", metavar="FILE", help="write logs to FILE instead of standard error")
+    logs.add_argument("-v", "--v", type=int, default=0, metavar="LEVEL", help="log verbosity; 4 and above is debug")
+    if kubeconfig:
+        parser.add_argument("--kubeconfig", default="", metavar="FILE", help="how to reach the API server")
+    if secure_port:
+        add_serving(parser, secure_port)
+    if leader_elect:
+        add_leader_election(parser, prog)
+    return parser
+
+
+def add_serving(parser: argparse.ArgumentParser, secure_port: int) -> None:
+    """Where and how the daemon serves HTTPS."""
+    parser.add_argument("--bind-address", default="0.0.0.0", metavar="IP", help="address to serve HTTPS on")
+    parser.add_argument(
+        "--secure-port", type=int, default=secure_port, metavar="PORT", help=f"HTTPS port (default {secure_port})"
+    )
+    parser.add_argument("--tls-cert-file", default="", metavar="FILE", help="serving certificate (PEM)")
+    parser.add_argument("--tls-private-key-file", default="", metavar="FILE", help="its private key (PEM)")
+    parser.add_argument(
+        "--client-ca-file", default="", metavar="FILE", help="authority whose client certificates are accepted (PEM)"
+    )
+    parser.add_argument(
+        "--cert-dir", default="", metavar="DIR", help="where a self-signed certificate is kept when none is given"
+    )
+
+
+def add_leader_election(parser: argparse.ArgumentParser, name: str) -> None:
+    add_bool(parser, "--leader-elect", True, "work only while holding the Lease, so that several can stand by")
+    add_duration(parser, "--leader-elect-lease-duration", 15, "how long others wait after the last renewal")
+    add_duration(parser, "--leader-elect-renew-deadline", 10, "how long the leader tries to renew before it gives up")
+    add_duration(parser, "--leader-elect-retry-period", 2, "wait between tries")
+    parser.add_argument("--leader-elect-resource-name", default=name, metavar="NAME", help="name of the Lease")
+    parser.add_argument(
+        "--leader-elect-resource-namespace", default="kube-system", metavar="NAMESPACE", help="its namespace"
+    )
+
+
+def host_name() -> str:
+    """This host's name as Kubernetes uses it: lower case."""
+    return socket.gethostname().lower()

@@ -1,0 +1,142 @@
+"""TLS contexts for servers and clients, and the self-signed certificate of a server that was given none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+SELF_SIGNED_DAYS = 365
+RENEW_BEFORE_SECONDS = 24 * 3600
+
+
+def server_context(cert_file: str, key_file: str, client_ca_file: str = "") -> ssl.SSLContext:
+    """For a server; with `client_ca_file` a client may show a certificate, which then must verify.
+
+    Raises: OSError (with the file's name) or ssl.SSLError.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(_readable(cert_file), _readable(key_file))
+    if client_ca_file:
+        context.load_verify_locations(cafile=_readable(client_ca_file))
+        context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def client_context(
+    *,
+    ca_file: str = "",
+    ca_data: str = "",
+    cert_file: str = "",
+    key_file: str = "",
+    cert_data: str = "",
+    key_data: str = "",
+    insecure: bool = False,
+) -> ssl.SSLContext:
+    """For a client. Authority, certificate and key come as PEM files or PEM text; text wins.
+
+    Without an authority the system's own are trusted. Raises: OSError or ssl.SSLError.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif ca_data:
+        context.load_verify_locations(cadata=ca_data)
+    elif ca_file:
+        context.load_verify_locations(cafile=_readable(ca_file))
+    else:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    if cert_file or cert_data:
+        with _as_file(cert_data, cert_file) as cert, _as_file(key_data, key_file) as key:
+            context.load_cert_chain(cert, key or None)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+@contextlib.contextmanager
+def _as_file(data: str, file: str) -> Iterator[str]:
+    """`file`, or a private temporary file with `data`: the ssl module reads key pairs from files alone."""
+    if not data:
+        yield _readable(file) if file else ""
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as temporary:
+        temporary.write(data)
+        temporary.flush()
+        yield temporary.name
+
+
+def _readable(file: str) -> str:
+    """The same path; raises the OSError that names the file, which the ssl module's own errors don't."""
+    with open(file, "rb"):
+        return file
+
+
+def self_signed(cert_dir: str, name: str, addresses: tuple[str, ...] = ()) -> tuple[str, str]:
+    """Paths of certificate and key `NAME.crt`, `NAME.key` in `cert_dir`, made anew when missing or almost expired."""
+    folder = Path(cert_dir)
+    cert, key = folder / f"{name}.crt", folder / f"{name}.key"
+    if not (key.exists() and cert.exists() and _still_valid(cert)):
+        folder.mkdir(parents=True, exist_ok=True)
+        cert_pem, key_pem = _make_self_signed(name, addresses)
+        _write(key, key_pem, 0o600)
+        _write(cert, cert_pem, 0o644)
+    return str(cert), str(key)
+
+
+def _still_valid(cert: Path) -> bool:
+    import time
+
+    from cryptography import x509
+
+    try:
+        parsed = x509.load_pem_x509_certificate(cert.read_bytes())
+    except ValueError:
+        return False
+    return parsed.not_valid_after_utc.timestamp() > time.time() + RENEW_BEFORE_SECONDS
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    """Atomically, and never readable by more than `mode` says."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    temporary.replace(path)
+
+
+def _make_self_signed(name: str, addresses: tuple[str, ...]) -> tuple[bytes, bytes]:
+    from datetime import UTC, datetime, timedelta
+    from ipaddress import ip_address
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{name}@{socket.gethostname()}"[:64])])
+    names: list[x509.GeneralName] = [x509.DNSName(host) for host in (socket.gethostname(), "localhost")]
+    names += [x509.IPAddress(ip_address(address)) for address in {"127.0.0.1", *addresses}]
+    now = datetime.now(UTC)
+    cert = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=SELF_SIGNED_DAYS))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    key_pem = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return cert.public_bytes(pem), key_pem

@@ -1,0 +1,301 @@
+"""A local copy of one kind, kept by a list and a watch; it tells its handlers what changed.
+
+Objects in the cache are shared by everyone in the process and are never changed: change a `clone()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
+from typing import Any, Generic, TypeVar
+
+from apimachinery.errors import Expired, StatusError
+from apimachinery.meta import Object
+from apimachinery.resource import Resource
+from componentbase import logs
+from kubeclient.backoff import Backoff
+from kubeclient.rest import JSON, RestClient, as_resource
+
+FIRST_BACKOFF_SECONDS = 0.4
+MOST_BACKOFF_SECONDS = 5.0
+SHORT_WATCH_SECONDS = 1.0
+"""A watch that ends sooner without an event counts as a failure, so that it is not reopened in a tight loop."""
+
+T = TypeVar("T", bound=Object)
+Handler = Callable[[T | None, T | None], None]
+Index = Callable[[T], Iterable[str]]
+
+log = logs.logger(__name__)
+
+
+class Store(Generic[T]):
+    """Objects by key, by namespace, and by any number of indexes."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, T] = {}
+        self._functions: dict[str, Index[T]] = {}
+        self._indexes: dict[str, dict[str, dict[str, T]]] = {}
+        self.add_index("namespace", lambda obj: (obj.namespace,))
+
+    def add_index(self, name: str, function: Index[T]) -> None:
+        """Raises: ValueError when another function has that name."""
+        if self._functions.get(name, function) is not function:
+            raise ValueError(f"index {name!r} is already defined")
+        self._functions[name] = function
+        index = self._indexes[name] = {}
+        for key, obj in self._items.items():
+            for value in function(obj):
+                index.setdefault(value, {})[key] = obj
+
+    def get(self, key: str) -> T | None:
+        return self._items.get(key)
+
+    def list(self, namespace: str = "") -> list[T]:
+        return list(self._items.values()) if not namespace else self.by_index("namespace", namespace)
+
+    def by_index(self, name: str, value: str) -> builtins.list[T]:
+        found = self._indexes[name].get(value)
+        return list(found.values()) if found else []
+
+    def keys(self) -> Iterable[str]:
+        return self._items.keys()
+
+    def put(self, key: str, obj: T) -> T | None:
+        """Stores `obj`; what it replaced."""
+        old = self._items.get(key)
+        self._items[key] = obj
+        for name, function in self._functions.items():
+            index = self._indexes[name]
+            values = tuple(function(obj))
+            if old is not None:
+                for value in function(old):
+                    if value not in values:
+                        self._drop(index, value, key)
+            for value in values:
+                index.setdefault(value, {})[key] = obj
+        return old
+
+    def remove(self, key: str) -> T | None:
+        old = self._items.pop(key, None)
+        if old is not None:
+            for name, function in self._functions.items():
+                for value in function(old):
+                    self._drop(self._indexes[name], value, key)
+        return old
+
+    @staticmethod
+    def _drop(index: dict[str, dict[str, T]], value: str, key: str) -> None:
+        entries = index.get(value)
+        if entries is not None:
+            entries.pop(key, None)
+            if not entries:
+                del index[value]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+class Informer(Generic[T]):
+    """Keeps a Store equal to what the API server has, a moment later.
+
+    Handlers run in order, in the task of `run()`, and must not block: they only note keys. An error in one ends
+    `run()`.
+    """
+
+    def __init__(
+        self,
+        rest: RestClient,
+        model: type[T] | Resource[T],
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        indexes: Mapping[str, Index[T]] | None = None,
+        list_accept: str = JSON,
+        watch_accept: str = JSON,
+    ) -> None:
+        self._rest = rest
+        self.resource: Resource[T] = as_resource(model)
+        self._namespace = namespace
+        self._label_selector, self._field_selector = label_selector, field_selector
+        self._list_accept, self._watch_accept = list_accept, watch_accept
+        self._store: Store[T] = Store()
+        for name, function in (indexes or {}).items():
+            self._store.add_index(name, function)
+        self._handlers: list[Handler[T]] = []
+        self._synced = asyncio.Event()
+        self.resource_version = ""
+        """The revision the cache is at: "" before the first list."""
+
+    # reading
+
+    @property
+    def synced(self) -> bool:
+        """Whether the cache has been complete once."""
+        return self._synced.is_set()
+
+    async def wait_synced(self) -> None:
+        await self._synced.wait()
+
+    def get(self, key: str) -> T | None:
+        return self._store.get(key)
+
+    def list(self, namespace: str = "") -> list[T]:
+        return self._store.list(namespace)
+
+    def by_index(self, name: str, value: str) -> builtins.list[T]:
+        return self._store.by_index(name, value)
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def add_index(self, name: str, function: Index[T]) -> None:
+        """`function(obj)` gives the values to find it by. Raises: ValueError when the name is taken by another."""
+        self._store.add_index(name, function)
+
+    def add_handler(self, handler: Handler[T]) -> None:
+        """`handler(old, new)`: (None, new) added, (old, new) changed, (old, None) deleted; first, all that is there."""
+        self._handlers.append(handler)
+        for obj in self._store.list():
+            handler(None, obj)
+
+    # keeping up
+
+    async def run(self) -> None:
+        """Lists and watches for ever. Errors of the server or the connection are logged and retried with backoff."""
+        backoff = Backoff(FIRST_BACKOFF_SECONDS, MOST_BACKOFF_SECONDS)
+        while True:
+            started, before = time.monotonic(), self.resource_version
+            try:
+                if not self.resource_version:
+                    await self._relist()
+                    backoff.reset()
+                await self._watch()
+            except Expired:
+                log.info("watch is too old, listing again", resource=self.resource.plural)
+                self.resource_version = ""
+            except (StatusError, ConnectionError, TimeoutError) as error:
+                log.warning("list or watch failed", resource=self.resource.plural, error=str(error))
+            if self.resource_version != before or time.monotonic() - started > SHORT_WATCH_SECONDS:
+                backoff.reset()
+                if self.resource_version:
+                    continue
+            await asyncio.sleep(backoff.next_seconds())
+
+    async def _relist(self) -> None:
+        listing = await self._rest.list(
+            self.resource,
+            self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+            accept=self._list_accept,
+        )
+        self.replace(listing.items)
+        self.resource_version = listing.resource_version
+        self._synced.set()
+
+    async def _watch(self) -> None:
+        events = self._rest.watch(
+            self.resource,
+            self._namespace,
+            resource_version=self.resource_version,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+            accept=self._watch_accept,
+        )
+        async with aclosing(events):  # type: ignore[type-var]
+            async for event in events:
+                obj = event.object
+                if event.type != "BOOKMARK":
+                    self.apply(event.type, obj)
+                self.resource_version = obj.metadata.resourceVersion or self.resource_version
+
+    def replace(self, items: Iterable[T]) -> None:
+        """Makes the cache equal to `items`, and tells the handlers the difference."""
+        current = {obj.key: obj for obj in items}
+        for key in [key for key in self._store.keys() if key not in current]:  # noqa: SIM118
+            self._forget(key, None)
+        for key, obj in current.items():
+            old = self._store.get(key)
+            if old is None or old.metadata.resourceVersion != obj.metadata.resourceVersion:
+                self._keep(key, obj)
+
+    def apply(self, event_type: str, obj: T) -> None:
+        """Takes one watch event into the cache."""
+        if event_type == "DELETED":
+            self._forget(obj.key, obj)
+        else:
+            self._keep(obj.key, obj)
+
+    def _keep(self, key: str, obj: T) -> None:
+        old = self._store.get(key)
+        if old is not None and old.metadata.uid != obj.metadata.uid:
+            self._forget(key, None)  # deleted and created again while nobody watched
+        old = self._store.put(key, obj)
+        for handler in self._handlers:
+            handler(old, obj)
+
+    def _forget(self, key: str, last: T | None) -> None:
+        old = self._store.remove(key)
+        if old is not None:
+            for handler in self._handlers:
+                handler(last or old, None)
+
+
+class Informers:
+    """Informers shared by everything in a process: one per kind and selection."""
+
+    def __init__(self, rest: RestClient) -> None:
+        self.rest = rest
+        self._informers: dict[tuple[str, str, str, str], Informer[Any]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    def of(
+        self,
+        model: type[T] | Resource[T],
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        list_accept: str = JSON,
+        watch_accept: str = JSON,
+    ) -> Informer[T]:
+        """The informer of this kind; started at once when `run` is under way."""
+        resource = as_resource(model)
+        selection = (resource.path(namespace), label_selector, field_selector, watch_accept)
+        found = self._informers.get(selection)
+        if found is None:
+            found = Informer(
+                self.rest,
+                resource,
+                namespace=namespace,
+                label_selector=label_selector,
+                field_selector=field_selector,
+                list_accept=list_accept,
+                watch_accept=watch_accept,
+            )
+            self._informers[selection] = found
+            if self._group is not None:
+                self._group.create_task(found.run())
+        return found
+
+    def find(self, resource: Resource[Any]) -> Informer[Any] | None:
+        """The informer that holds all objects of this resource, if someone uses one."""
+        return self._informers.get((resource.path(), "", "", JSON))
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                for informer in self._informers.values():
+                    group.create_task(informer.run())
+                await asyncio.Future()  # the group must stay open for informers that are asked for later
+            finally:
+                self._group = None
+
+    async def wait_synced(self) -> None:
+        for informer in list(self._informers.values()):
+            await informer.wait_synced()

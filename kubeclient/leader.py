@@ -1,0 +1,216 @@
+"""One of several equal processes works, the others stand by: election by a Lease.
+
+A candidate takes over when the Lease's holder has not renewed it for its whole duration, judged by the candidate's own
+clock since it last saw the Lease change: clocks of different hosts are never compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from prometheus_client import Gauge
+
+from apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
+from apimachinery.meta import ObjectMeta
+from apimachinery.times import format_micro_time
+from componentbase import logs
+from componentbase.clock import Clock
+from componentbase.flags import host_name
+from kubeapi.lease import Lease, LeaseSpec
+from kubeclient.rest import RestClient
+
+RELEASE_SECONDS = 2.0
+"""How long giving the Lease back may take at shutdown."""
+JITTER = 1.2
+"""A candidate waits up to this much longer than the retry period, so that candidates don't try in step."""
+
+log = logs.logger(__name__)
+
+IS_LEADER = Gauge("leader_election_master_status", "1 while this process leads.", ["name"])
+
+
+class LeadershipLost(Exception):
+    """The Lease could not be renewed in time: someone else may lead by now, and this process must end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds. Renewals fail for `renew_deadline` before the leader gives up, which is before others may take over."""
+
+    lease_duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry_period: float = 2.0
+
+    def check(self) -> None:
+        """Raises: ValueError for times that could make two leaders."""
+        if not 0 < self.retry_period * JITTER < self.renew_deadline < self.lease_duration:
+            raise ValueError(
+                "leader election needs retry period x 1.2 < renew deadline < lease duration, not "
+                f"{self.retry_period:g}s, {self.renew_deadline:g}s, {self.lease_duration:g}s"
+            )
+
+
+def make_identity() -> str:
+    """ "host_random": unique to this process, even where a restarted one looks the same otherwise."""
+    return f"{host_name()}_{secrets.token_hex(8)}"
+
+
+def is_free(lease: Lease, identity: str, unchanged_seconds: float) -> bool:
+    """Whether `identity` may take the Lease, whose record has not changed for so long as seen from here."""
+    spec = lease.spec
+    if not spec.holderIdentity or spec.holderIdentity == identity:
+        return True
+    return unchanged_seconds >= (spec.leaseDurationSeconds or 0)
+
+
+def taken(lease: Lease, identity: str, duration_seconds: float, now: float) -> Lease:
+    """A copy of the Lease, held by `identity` ("" for nobody) and renewed now."""
+    old = lease.spec
+    stamp = format_micro_time(now)
+    same = old.holderIdentity == identity
+    new_holder = bool(identity) and not same and lease.metadata.resourceVersion is not None
+    spec = LeaseSpec(
+        holderIdentity=identity or None,
+        leaseDurationSeconds=max(int(duration_seconds), 1),
+        acquireTime=old.acquireTime if same and old.acquireTime else stamp,
+        renewTime=stamp,
+        leaseTransitions=(old.leaseTransitions or 0) + new_holder,
+    )
+    copy = lease.clone()
+    copy.spec = spec
+    return copy
+
+
+class LeaderElector:
+    """`await elector.run(work)`: waits for the Lease, then runs `work` for as long as it is held."""
+
+    def __init__(
+        self,
+        rest: RestClient,
+        lease: str,
+        identity: str = "",
+        *,
+        timing: Timing | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """`lease` is "namespace/name". Raises: ValueError for unsafe times."""
+        self._timing = timing or Timing()
+        self._timing.check()
+        self._rest = rest
+        self._namespace, _, self._name = lease.partition("/")
+        self.identity = identity or make_identity()
+        self._clock = clock or Clock()
+        self._seen: Lease | None = None
+        self._seen_at = 0.0
+        self._gauge = IS_LEADER.labels(self._name)
+        self.leading = False
+
+    async def run(self, on_started: Callable[[], Awaitable[None]]) -> None:
+        """Until cancelled, when the Lease is given back. Raises: LeadershipLost; whatever `on_started` raises."""
+        self._gauge.set(0)
+        log.info("waiting for leadership", lease=f"{self._namespace}/{self._name}", identity=self.identity)
+        while not await self._try():
+            await self._clock.sleep(self._timing.retry_period * random.uniform(1.0, 1.0 + JITTER))
+        self.leading = True
+        self._gauge.set(1)
+        log.info("leading", lease=f"{self._namespace}/{self._name}", identity=self.identity)
+        lost = False
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._renew())
+                group.create_task(_until_done(on_started))
+        except* LeadershipLost:
+            lost = True
+            raise
+        finally:
+            # The group has ended: nothing of `on_started` runs any more, so another may start at once.
+            self.leading = False
+            self._gauge.set(0)
+            if not lost:
+                await self._release()
+
+    async def _renew(self) -> None:
+        last = self._clock.monotonic()
+        while True:
+            await self._clock.sleep(self._timing.retry_period)
+            left = last + self._timing.renew_deadline - self._clock.monotonic()
+            renewed = False
+            if left > 0:
+                try:
+                    async with asyncio.timeout(left):
+                        renewed = await self._try()
+                except TimeoutError:
+                    left = 0.0
+            if renewed:
+                last = self._clock.monotonic()
+            elif left <= 0 or not self._is_ours():
+                log.error("leadership lost", lease=f"{self._namespace}/{self._name}", identity=self.identity)
+                raise LeadershipLost(f"lease {self._namespace}/{self._name} was not renewed in time")
+
+    def _is_ours(self) -> bool:
+        """Whether the Lease, as last seen, names us; an unreachable server does not change that."""
+        return self._seen is not None and self._seen.spec.holderIdentity == self.identity
+
+    async def _try(self) -> bool:
+        """Takes or renews the Lease if it may; whether we hold it now."""
+        try:
+            if self._is_ours() and self._seen is not None:  # the usual renewal: no read before the write
+                try:
+                    return await self._put(self._seen)
+                except Conflict:
+                    pass
+            lease = await self._rest.get(Lease, self._name, self._namespace)
+            self._note(lease)
+            if not is_free(lease, self.identity, self._clock.monotonic() - self._seen_at):
+                return False
+            return await self._put(lease)
+        except NotFound:
+            return await self._create()
+        except Conflict:
+            return False
+        except (StatusError, ConnectionError, TimeoutError) as error:
+            log.warning("election request failed", lease=f"{self._namespace}/{self._name}", error=str(error))
+            return False
+
+    async def _put(self, lease: Lease) -> bool:
+        changed = taken(lease, self.identity, self._timing.lease_duration, self._clock.now())
+        self._note(await self._rest.update(changed))
+        return True
+
+    async def _create(self) -> bool:
+        fresh = Lease(metadata=ObjectMeta(name=self._name, namespace=self._namespace))
+        fresh = taken(fresh, self.identity, self._timing.lease_duration, self._clock.now())
+        try:
+            self._note(await self._rest.create(fresh))
+        except AlreadyExists:
+            return False
+        except (StatusError, ConnectionError, TimeoutError) as error:
+            log.warning("election request failed", lease=f"{self._namespace}/{self._name}", error=str(error))
+            return False
+        return True
+
+    def _note(self, lease: Lease) -> None:
+        if self._seen is None or self._seen.metadata.resourceVersion != lease.metadata.resourceVersion:
+            self._seen, self._seen_at = lease, self._clock.monotonic()
+
+    async def _release(self) -> None:
+        """Empties the Lease, so that the next candidate need not wait for it to expire."""
+        lease = self._seen
+        if lease is None or not self._is_ours():
+            return
+        changed = taken(lease, "", 1, self._clock.now())
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._rest.update(changed)
+            log.info("leadership released", lease=f"{self._namespace}/{self._name}")
+        except (StatusError, ConnectionError, TimeoutError) as error:
+            log.warning("could not release the lease", lease=f"{self._namespace}/{self._name}", error=str(error))
+
+
+async def _until_done(on_started: Callable[[], Awaitable[None]]) -> None:
+    await on_started()
+    raise RuntimeError("the leader's work ended by itself")

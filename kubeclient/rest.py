@@ -1,0 +1,515 @@
+"""Typed requests to the API server: a model goes out, a model comes back, a failure is a StatusError.
+
+Bytes become models in one pass of pydantic's own JSON parser, lists and watch events included; nothing goes through
+dicts on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import random
+import re
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, Self, TypeVar
+from urllib.parse import quote, urlencode
+
+import orjson
+from prometheus_client import Counter, Histogram
+
+from apimachinery.errors import BadRequest, Conflict, StatusError, from_status
+from apimachinery.meta import DeleteOptions, Object, ObjectList, Preconditions
+from apimachinery.model import Model, decode, encode
+from apimachinery.resource import Resource, resource_of
+from componentbase import logs, tls
+from componentbase.flags import version
+from componentbase.metrics import LATENCY_BUCKETS
+from kubeclient.config import ClientConfig
+from kubeclient.transport import RESPONSE_TIMEOUT_SECONDS, RawResponse, RawStream, Transport
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+PARTIAL_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+PARTIAL_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+RETRIES_ON_REQUEST = 10
+"""How often a request is sent again because the server asked for it (429 or 5xx with Retry-After)."""
+CONFLICT_RETRIES = 10
+TOKEN_REREAD_SECONDS = 60.0
+"""A token file is read again after this: mounted tokens are rotated."""
+WATCH_TIMEOUT_SECONDS = (300, 600)
+"""A watch asks to be ended after a random time between these, so that watches spread over API servers."""
+
+T = TypeVar("T", bound=Object)
+M = TypeVar("M", bound=Model)
+
+log = logs.logger(__name__)
+
+REQUEST_SECONDS = Histogram(
+    "rest_client_request_duration_seconds", "Request latency.", ["verb", "host"], buckets=LATENCY_BUCKETS
+)
+REQUESTS = Counter("rest_client_requests", "Requests by status code.", ["code", "method", "host"])
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._~:-]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T]):
+    """All objects of one snapshot; a watch continues from `resource_version`."""
+
+    items: list[T]
+    resource_version: str
+
+
+class WatchEvent(Model, Generic[T]):
+    """`type` is "ADDED", "MODIFIED", "DELETED" or "BOOKMARK" (whose object has a resourceVersion alone)."""
+
+    type: str
+    object: T
+
+
+_list_models: dict[type, type[ObjectList[Any]]] = {}
+_event_models: dict[type, type[WatchEvent[Any]]] = {}
+
+
+def _list_model(model: type[T]) -> type[ObjectList[T]]:
+    found = _list_models.get(model)
+    if found is None:
+        found = _list_models[model] = ObjectList[model]  # type: ignore[valid-type]
+    return found
+
+
+def _event_model(model: type[T]) -> type[WatchEvent[T]]:
+    found = _event_models.get(model)
+    if found is None:
+        found = _event_models[model] = WatchEvent[model]  # type: ignore[valid-type]
+    return found
+
+
+class RestClient:
+    """One cluster, one identity. `async with RestClient(config, user_agent="kubelet") as rest:`
+
+    Where a method takes a model class, a `Resource` does as well: several resources may share one model, as the
+    garbage collector's do. Raises from every method: StatusError for an answer that is an error, ConnectionError or
+    TimeoutError when none came.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        *,
+        user_agent: str,
+        max_connections: int = 64,
+        on_warning: Callable[[str], None] | None = None,
+    ) -> None:
+        self.config = config
+        self._user_agent = user_agent
+        self._on_warning = on_warning
+        self.ssl_context = _ssl_context(config)
+        self._transport = Transport(
+            config.host,
+            config.port,
+            context=self.ssl_context,
+            server_name=config.tls_server_name,
+            max_connections=max_connections,
+        )
+        self._heads: dict[tuple[str, str], bytes] = {}
+        self._token = config.token
+        self._token_read_at = 0.0
+        self._metrics: dict[tuple[str, int], tuple[Any, Any]] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    # reading
+
+    async def get(
+        self, model: type[T] | Resource[T], name: str, namespace: str = "", *, resource_version: str = ""
+    ) -> T:
+        resource = as_resource(model)
+        params = {"resourceVersion": resource_version} if resource_version else None
+        return decode(resource.model, await self.request("GET", _path(resource, namespace, name), params=params))
+
+    async def list(
+        self,
+        model: type[T] | Resource[T],
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        resource_version: str = "",
+        limit: int = 0,
+        accept: str = JSON,
+    ) -> Listing[T]:
+        """All objects. `limit` is the size of a page, not of the result: every page is fetched."""
+        resource = as_resource(model)
+        params = _selection(label_selector, field_selector)
+        if resource_version:
+            params["resourceVersion"] = resource_version
+        if limit:
+            params["limit"] = str(limit)
+        path = _path(resource, namespace)
+        items: list[T] = []
+        while True:
+            page = decode(_list_model(resource.model), await self.request("GET", path, params=params, accept=accept))
+            items += page.items
+            if not page.metadata.continue_:
+                break
+            params.pop("resourceVersion", None)
+            params["continue"] = page.metadata.continue_
+        for item in items:
+            if item.kind is None:
+                _identify(item, resource)
+        return Listing(items, page.metadata.resourceVersion or "")
+
+    async def watch(
+        self,
+        model: type[T] | Resource[T],
+        namespace: str = "",
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+        timeout_seconds: int | None = None,
+        bookmarks: bool = True,
+        accept: str = JSON,
+    ) -> AsyncIterator[WatchEvent[T]]:
+        """Events after `resource_version`, until the server ends the watch, normally after `timeout_seconds`.
+
+        Close the iterator (`contextlib.aclosing`) when leaving it early. Raises: Expired when the server no longer
+        knows that revision; ConnectionError when the connection broke.
+        """
+        resource = as_resource(model)
+        params = {"watch": "1"} | _selection(label_selector, field_selector)
+        params["timeoutSeconds"] = str(timeout_seconds or random.randint(*WATCH_TIMEOUT_SECONDS))
+        if resource_version:
+            params["resourceVersion"] = resource_version
+        if bookmarks:
+            params["allowWatchBookmarks"] = "true"
+        envelope = _event_model(resource.model)
+        async with self.stream("GET", _path(resource, namespace), params=params, accept=accept) as chunks:
+            rest = b""
+            async for chunk in chunks:
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line:
+                        yield _decode_event(envelope, line)
+
+    # writing
+
+    async def create(self, obj: T, *, subresource_of: str = "") -> T:
+        """POST to the collection, or to `subresource_of`: "web-1/eviction"."""
+        resource = resource_of(type(obj))
+        namespace = obj.namespace
+        path = _path(resource, namespace)
+        if subresource_of:
+            path += "/" + "/".join(map(_quoted, subresource_of.split("/")))
+        return decode(type(obj), await self.request("POST", path, body=_body(obj, resource)))
+
+    async def update(self, obj: T, subresource: str = "") -> T:
+        resource = resource_of(type(obj))
+        path = _path(resource, obj.namespace, obj.name, subresource)
+        return decode(type(obj), await self.request("PUT", path, body=_body(obj, resource)))
+
+    async def patch(
+        self,
+        model: type[T] | Resource[T],
+        name: str,
+        namespace: str,
+        patch: dict[str, Any] | builtins.list[Any],
+        *,
+        content_type: str = MERGE_PATCH,
+        subresource: str = "",
+    ) -> T:
+        resource = as_resource(model)
+        path = _path(resource, namespace, name, subresource)
+        data = await self.request("PATCH", path, body=orjson.dumps(patch), content_type=content_type)
+        return decode(resource.model, data)
+
+    async def update_with(
+        self,
+        model: type[T] | Resource[T],
+        name: str,
+        namespace: str,
+        change: Callable[[T], T | None],
+        *,
+        subresource: str = "",
+    ) -> T:
+        """Reads the object, lets `change` edit it, and puts what that returns, if anything.
+
+        After a conflict it starts over on a fresh read. Raises: Conflict after CONFLICT_RETRIES of them.
+        """
+        resource = as_resource(model)
+        for attempt in range(CONFLICT_RETRIES):
+            current = await self.get(resource, name, namespace)
+            changed = change(current)
+            if changed is None:
+                return current
+            path = _path(resource, namespace, name, subresource)
+            try:
+                return decode(resource.model, await self.request("PUT", path, body=_body(changed, resource)))
+            except Conflict:
+                if attempt == CONFLICT_RETRIES - 1:
+                    raise
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
+        raise AssertionError("unreachable")
+
+    async def delete(
+        self,
+        model: type[T] | Resource[T],
+        name: str,
+        namespace: str = "",
+        *,
+        grace_period_seconds: int | None = None,
+        propagation_policy: str | None = None,
+        uid: str | None = None,
+        resource_version: str | None = None,
+    ) -> None:
+        """`uid` and `resource_version` are preconditions: Conflict when the stored object has others."""
+        options = _delete_options(grace_period_seconds, propagation_policy, uid, resource_version)
+        await self.request("DELETE", _path(as_resource(model), namespace, name), body=options)
+
+    async def delete_collection(
+        self,
+        model: type[T] | Resource[T],
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        grace_period_seconds: int | None = None,
+        propagation_policy: str | None = None,
+    ) -> None:
+        params = _selection(label_selector, field_selector)
+        options = _delete_options(grace_period_seconds, propagation_policy)
+        await self.request("DELETE", _path(as_resource(model), namespace), params=params, body=options)
+
+    async def bind(self, namespace: str, pod_name: str, node_name: str, *, uid: str = "") -> None:
+        """Assigns a pod to a node. Raises: Conflict when it is bound already, or `uid` is another pod's."""
+        metadata = {"name": pod_name, "namespace": namespace} | ({"uid": uid} if uid else {})
+        target = {"apiVersion": "v1", "kind": "Node", "name": node_name}
+        binding = {"apiVersion": "v1", "kind": "Binding", "metadata": metadata, "target": target}
+        path = f"/api/v1/namespaces/{_quoted(namespace)}/pods/{_quoted(pod_name)}/binding"
+        await self.request("POST", path, body=orjson.dumps(binding))
+
+    # any path
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+        timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
+    ) -> bytes:
+        """One request, the response's body. Sent again when the server says so by Retry-After."""
+        data = self._encode(method, path, params, body, content_type, accept)
+        for attempt in range(RETRIES_ON_REQUEST + 1):
+            started = time.monotonic()
+            response = await self._transport.exchange(method.encode(), data, timeout_seconds)
+            self._observe(method, response.status, time.monotonic() - started)
+            if self._on_warning is not None:
+                self._show_warnings(response)
+            if response.status < 400:
+                return response.body
+            retry_after = response.header(b"retry-after")
+            again = (response.status == 429 or response.status >= 500) and retry_after.isdigit()
+            if not again or attempt == RETRIES_ON_REQUEST:
+                raise _error(response.status, response.body, retry_after)
+            await asyncio.sleep(int(retry_after) * random.uniform(1.0, 1.2))
+        raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        accept: str = JSON,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """A response whose body is read as it comes: watches and logs. Yields an iterator of chunks."""
+        data = self._encode(method, path, params, None, JSON, accept)
+        started = time.monotonic()
+        stream: RawStream = await self._transport.open_stream(data)
+        try:
+            self._observe(method, stream.status, time.monotonic() - started)
+            if stream.status >= 400:
+                retry_after = RawResponse(stream.status, stream.headers, b"").header(b"retry-after")
+                raise _error(stream.status, await stream.read(), retry_after)
+            yield stream.__aiter__()
+        finally:
+            stream.close()
+
+    def auth_headers(self) -> dict[str, str]:
+        """For a client of another protocol (WebSockets) that uses `ssl_context`."""
+        token = self._bearer_token()
+        return {"User-Agent": self._user_agent} | ({"Authorization": f"Bearer {token}"} if token else {})
+
+    def _encode(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        content_type: str,
+        accept: str,
+    ) -> bytes:
+        head = self._heads.get((content_type, accept))
+        if head is None or self.config.token_file:
+            head = self._heads[(content_type, accept)] = self._head(content_type, accept)
+        target = self.config.path_prefix + path if self.config.path_prefix else path
+        if params:
+            target += "?" + urlencode(params)
+        if body is None:
+            return b"%s %s HTTP/1.1\r\n%s\r\n" % (method.encode(), target.encode("ascii"), head)
+        return b"%s %s HTTP/1.1\r\n%scontent-length: %d\r\n\r\n%s" % (
+            method.encode(), target.encode("ascii"), head, len(body), body,
+        )  # fmt: skip
+
+    def _head(self, content_type: str, accept: str) -> bytes:
+        config = self.config
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        lines = [f"host: {host}:{config.port}", f"accept: {accept}", f"content-type: {content_type}"]
+        lines += [f"{name.lower()}: {value}" for name, value in self.auth_headers().items()]
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("a header must be one line")
+        return "".join(line + "\r\n" for line in lines).encode("latin-1")
+
+    def _bearer_token(self) -> str:
+        if self.config.token_file and time.monotonic() - self._token_read_at > TOKEN_REREAD_SECONDS:
+            with open(self.config.token_file, encoding="ascii") as file:
+                self._token = file.read().strip()
+            self._token_read_at = time.monotonic()
+        return self._token
+
+    def _observe(self, method: str, status: int, seconds: float) -> None:
+        found = self._metrics.get((method, status))
+        if found is None:
+            host = f"{self.config.host}:{self.config.port}"
+            found = (REQUEST_SECONDS.labels(method, host), REQUESTS.labels(str(status), method, host))
+            self._metrics[(method, status)] = found
+        found[0].observe(seconds)
+        found[1].inc()
+
+    def _show_warnings(self, response: RawResponse) -> None:
+        assert self._on_warning is not None
+        for name, value in response.headers:
+            if name == b"warning":
+                match = re.match(r'299 \S+ "((?:[^"\\]|\\.)*)"', value.decode("utf-8", "replace"))
+                if match:
+                    self._on_warning(re.sub(r"\\(.)", r"\1", match[1]))
+
+
+def user_agent(component: str) -> str:
+    """ "kubelet" -> "kubelet/v1.35.0"."""
+    return f"{component}/{version()}"
+
+
+def as_resource(model: type[T] | Resource[T]) -> Resource[T]:
+    return model if isinstance(model, Resource) else resource_of(model)
+
+
+def _ssl_context(config: ClientConfig) -> ssl.SSLContext | None:
+    if not config.secure:
+        return None
+    return tls.client_context(
+        ca_file=config.ca_file,
+        ca_data=config.ca_data,
+        cert_file=config.cert_file,
+        key_file=config.key_file,
+        cert_data=config.cert_data,
+        key_data=config.key_data,
+        insecure=config.insecure,
+    )
+
+
+def _quoted(name: str) -> str:
+    """A path segment. Names are mostly plain; what a user typed may be anything."""
+    if _PLAIN_NAME.match(name) and name not in (".", ".."):
+        return name
+    if name in ("", ".", ".."):
+        raise BadRequest(f"{name!r} can't be the name of an object")
+    return quote(name, safe="")
+
+
+def _path(resource: Resource[Any], namespace: str = "", name: str | None = None, subresource: str = "") -> str:
+    if namespace:
+        namespace = _quoted(namespace)
+    return resource.path(namespace, "" if name is None else _quoted(name), subresource)
+
+
+def _selection(label_selector: str, field_selector: str) -> dict[str, str]:
+    params = {}
+    if label_selector:
+        params["labelSelector"] = label_selector
+    if field_selector:
+        params["fieldSelector"] = field_selector
+    return params
+
+
+def _body(obj: Object, resource: Resource[Any]) -> bytes:
+    """The encoded object; kind and apiVersion are put in where the object lacks them."""
+    data = encode(obj)
+    if obj.kind is None:
+        rest = data[1:] if data == b"{}" else b"," + data[1:]
+        return b'{"kind":"%s","apiVersion":"%s"%s' % (resource.kind.encode(), resource.api_version.encode(), rest)
+    return data
+
+
+def _identify(obj: Object, resource: Resource[Any]) -> None:
+    """Items of a list may come without their type."""
+    obj.kind = resource.kind
+    obj.apiVersion = resource.api_version
+
+
+def _delete_options(
+    grace_period_seconds: int | None,
+    propagation_policy: str | None,
+    uid: str | None = None,
+    resource_version: str | None = None,
+) -> bytes | None:
+    if grace_period_seconds is None and not (propagation_policy or uid or resource_version):
+        return None
+    preconditions = Preconditions(uid=uid, resourceVersion=resource_version) if uid or resource_version else None
+    options = DeleteOptions(kind="DeleteOptions", apiVersion="v1", gracePeriodSeconds=grace_period_seconds)
+    options.preconditions = preconditions
+    options.propagationPolicy = propagation_policy
+    return encode(options)
+
+
+def _decode_event(envelope: type[WatchEvent[T]], line: bytes) -> WatchEvent[T]:
+    """Raises: the StatusError inside an ERROR event."""
+    if b'"ERROR"' in line[:24]:
+        document = orjson.loads(line)
+        if document.get("type") == "ERROR":
+            raise from_status(document.get("object") or {}, 500)
+    return decode(envelope, line)
+
+
+def _error(status: int, body: bytes, retry_after: str) -> StatusError:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        document = None
+    if not isinstance(document, dict) or document.get("kind") != "Status":
+        text = body.decode("utf-8", "replace").strip()[:1024]
+        document = {"message": text or f"the server answered {status}", "code": status}
+    error = from_status(document, status)
+    if error.retry_after_seconds is None and retry_after.isdigit():
+        error.retry_after_seconds = int(retry_after)
+    return error
