@@ -6,7 +6,7 @@ from pydantic import Field
 
 from apimachinery.meta import LabelSelector
 from apimachinery.model import Model, Time
-from kubeapi._common import Int32, Int64, always
+from kubeapi._common import Int32, Int64
 
 
 class NodeSelectorRequirement(Model):
@@ -26,7 +26,7 @@ class NodeSelector(Model):
 
 class PreferredSchedulingTerm(Model):
     weight: Int32 = 0
-    preference: NodeSelectorTerm = always()
+    preference: NodeSelectorTerm = Field(default_factory=NodeSelectorTerm)
 
 
 class NodeAffinity(Model):
@@ -45,7 +45,7 @@ class PodAffinityTerm(Model):
 
 class WeightedPodAffinityTerm(Model):
     weight: Int32 = 0
-    podAffinityTerm: PodAffinityTerm = always()
+    podAffinityTerm: PodAffinityTerm = Field(default_factory=PodAffinityTerm)
 
 
 class PodAffinity(Model):

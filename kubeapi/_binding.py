@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from apimachinery.meta import Object
-from kubeapi._common import ObjectReference, always
+from kubeapi._common import ObjectReference
 
 
 class Binding(Object):
-    target: ObjectReference = always()
+    target: ObjectReference = Field(default_factory=ObjectReference)

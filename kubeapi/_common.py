@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -12,14 +12,6 @@ Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 """Integers as wide as the wire's: a wider one is refused on decode, as clients could not read it back."""
 IntOrString = Int32 | str
-
-
-def always() -> Any:
-    """The default of an object field that is never absent: an empty object, built by the parent's own validator.
-
-    Naming the class as the factory would build a second validator for it, which costs memory in every daemon.
-    """
-    return Field(default_factory=dict, validate_default=True)
 
 
 class LocalObjectReference(Model):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from apimachinery.meta import Object
 from apimachinery.model import MergeKey, Model, Replace
 from apimachinery.quantity import Quantity
 from kubeapi._affinity import Affinity, Toleration, TopologySpreadConstraint
-from kubeapi._common import Int32, Int64, LocalObjectReference, always
+from kubeapi._common import Int32, Int64, LocalObjectReference
 from kubeapi._env import EnvFromSource, EnvVar
 from kubeapi._probes import Lifecycle, Probe
 from kubeapi._security import PodSecurityContext, SecurityContext
@@ -61,7 +62,7 @@ class Container(Model):
     ports: Annotated[list[ContainerPort], MergeKey("containerPort")] | None = None
     envFrom: list[EnvFromSource] | None = None
     env: Annotated[list[EnvVar], MergeKey("name")] | None = None
-    resources: ResourceRequirements = always()
+    resources: ResourceRequirements = Field(default_factory=ResourceRequirements)
     resizePolicy: list[ContainerResizePolicy] | None = None
     restartPolicy: str | None = None
     restartPolicyRules: list[ContainerRestartRule] | None = None
@@ -144,7 +145,7 @@ class PodSpec(Model):
     hostPID: bool | None = None
     hostIPC: bool | None = None
     shareProcessNamespace: bool | None = None
-    securityContext: PodSecurityContext | None = always()
+    securityContext: PodSecurityContext | None = Field(default_factory=PodSecurityContext)
     imagePullSecrets: Annotated[list[LocalObjectReference], MergeKey("name")] | None = None
     hostname: str | None = None
     subdomain: str | None = None
@@ -169,3 +170,20 @@ class PodSpec(Model):
     resources: ResourceRequirements | None = None
     hostnameOverride: str | None = None
     workloadRef: WorkloadReference | None = None
+
+
+class PodSpecHolder(Object):
+    """A kind with a pod's spec inside.
+
+    The spec's validator is by far the largest of all: it is built once and shared by every kind rather than inlined
+    into each of them, which saves more than 1 MB and 20 ms for each.
+    """
+
+    built_before: ClassVar[tuple[type[Model], ...]] = (PodSpec,)
+
+    @classmethod
+    def model_rebuild(cls, **options: Any) -> bool | None:
+        for part in cls.built_before:
+            if not part.__pydantic_complete__:
+                part.model_rebuild()
+        return super().model_rebuild(**options)

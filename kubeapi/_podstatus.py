@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import Field
+
 from apimachinery.model import MergeKey, Model, Time
 from apimachinery.quantity import Quantity
-from kubeapi._common import Int32, Int64, always
+from kubeapi._common import Int32, Int64
 from kubeapi._podspec import ResourceRequirements
 
 
@@ -84,8 +86,8 @@ class ResourceStatus(Model):
 
 class ContainerStatus(Model):
     name: str = ""
-    state: ContainerState = always()
-    lastState: ContainerState = always()
+    state: ContainerState = Field(default_factory=ContainerState)
+    lastState: ContainerState = Field(default_factory=ContainerState)
     ready: bool = False
     restartCount: Int32 = 0
     image: str = ""

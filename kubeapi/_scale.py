@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from apimachinery.meta import Object
 from apimachinery.model import Model
-from kubeapi._common import Int32, always
+from kubeapi._common import Int32
 
 
 class ScaleSpec(Model):
@@ -17,5 +19,5 @@ class ScaleStatus(Model):
 
 
 class Scale(Object):
-    spec: ScaleSpec = always()
-    status: ScaleStatus = always()
+    spec: ScaleSpec = Field(default_factory=ScaleSpec)
+    status: ScaleStatus = Field(default_factory=ScaleStatus)

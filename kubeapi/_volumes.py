@@ -7,7 +7,7 @@ from pydantic import Field
 from apimachinery.meta import LabelSelector, ObjectMeta
 from apimachinery.model import Model
 from apimachinery.quantity import Quantity
-from kubeapi._common import Int32, Int64, LocalObjectReference, TypedLocalObjectReference, TypedObjectReference, always
+from kubeapi._common import Int32, Int64, LocalObjectReference, TypedLocalObjectReference, TypedObjectReference
 from kubeapi._env import ObjectFieldSelector, ResourceFieldSelector
 
 DEFAULT_FILE_MODE = 0o644
@@ -287,7 +287,7 @@ class VolumeResourceRequirements(Model):
 class PersistentVolumeClaimSpec(Model):
     accessModes: list[str] | None = None
     selector: LabelSelector | None = None
-    resources: VolumeResourceRequirements = always()
+    resources: VolumeResourceRequirements = Field(default_factory=VolumeResourceRequirements)
     volumeName: str | None = None
     storageClassName: str | None = None
     volumeMode: str | None = "Filesystem"
@@ -297,8 +297,8 @@ class PersistentVolumeClaimSpec(Model):
 
 
 class PersistentVolumeClaimTemplate(Model):
-    metadata: ObjectMeta = always()
-    spec: PersistentVolumeClaimSpec = always()
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    spec: PersistentVolumeClaimSpec = Field(default_factory=PersistentVolumeClaimSpec)
 
 
 class EphemeralVolumeSource(Model):

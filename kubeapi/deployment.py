@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from apimachinery.meta import LabelSelector, Object
+from pydantic import Field
+
+from apimachinery.meta import LabelSelector
 from apimachinery.model import MergeKey, Model, Replace, Time
 from apimachinery.resource import Resource, Scale
-from kubeapi._common import Int32, Int64, IntOrString, always
+from kubeapi._common import Int32, Int64, IntOrString
+from kubeapi._podspec import PodSpecHolder
 from kubeapi._podtemplate import PodTemplateSpec
 
 
@@ -24,8 +27,8 @@ class DeploymentStrategy(Model):
 class DeploymentSpec(Model):
     replicas: Int32 = 1
     selector: LabelSelector | None = None
-    template: PodTemplateSpec = always()
-    strategy: Annotated[DeploymentStrategy, Replace()] = always()
+    template: PodTemplateSpec = Field(default_factory=PodTemplateSpec)
+    strategy: Annotated[DeploymentStrategy, Replace()] = Field(default_factory=DeploymentStrategy)
     minReadySeconds: Int32 | None = None
     revisionHistoryLimit: Int32 | None = 10
     paused: bool | None = None
@@ -53,9 +56,9 @@ class DeploymentStatus(Model):
     collisionCount: Int32 | None = None
 
 
-class Deployment(Object):
-    spec: DeploymentSpec = always()
-    status: DeploymentStatus = always()
+class Deployment(PodSpecHolder):
+    spec: DeploymentSpec = Field(default_factory=DeploymentSpec)
+    status: DeploymentStatus = Field(default_factory=DeploymentStatus)
 
 
 RESOURCE = Resource(

@@ -7,7 +7,7 @@ from pydantic import Field
 from apimachinery.meta import Object
 from apimachinery.model import Model
 from apimachinery.resource import Resource
-from kubeapi._common import Int32, ObjectReference, always
+from kubeapi._common import Int32, ObjectReference
 
 
 class EndpointConditions(Model):
@@ -33,7 +33,7 @@ class EndpointHints(Model):
 
 class Endpoint(Model):
     addresses: list[str] = Field(default_factory=list)
-    conditions: EndpointConditions = always()
+    conditions: EndpointConditions = Field(default_factory=EndpointConditions)
     hostname: str | None = None
     targetRef: ObjectReference | None = None
     deprecatedTopology: dict[str, str] | None = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from apimachinery.meta import Object
 from apimachinery.model import Model, Time
 from apimachinery.resource import Resource
-from kubeapi._common import Int32, ObjectReference, always
+from kubeapi._common import Int32, ObjectReference
 
 
 class EventSource(Model):
@@ -19,10 +21,10 @@ class EventSeries(Model):
 
 
 class Event(Object):
-    involvedObject: ObjectReference = always()
+    involvedObject: ObjectReference = Field(default_factory=ObjectReference)
     reason: str | None = None
     message: str | None = None
-    source: EventSource = always()
+    source: EventSource = Field(default_factory=EventSource)
     firstTimestamp: Time | None = None
     lastTimestamp: Time | None = None
     count: Int32 | None = None

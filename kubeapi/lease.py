@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from apimachinery.meta import Object
 from apimachinery.model import Model, Time
 from apimachinery.resource import Resource
-from kubeapi._common import Int32, always
+from kubeapi._common import Int32
 
 
 class LeaseSpec(Model):
@@ -19,7 +21,7 @@ class LeaseSpec(Model):
 
 
 class Lease(Object):
-    spec: LeaseSpec = always()
+    spec: LeaseSpec = Field(default_factory=LeaseSpec)
 
 
 RESOURCE = Resource(kind="Lease", plural="leases", model=Lease, group="coordination.k8s.io", storage_prefix="leases")

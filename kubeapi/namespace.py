@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import Field
+
 from apimachinery.meta import Object
 from apimachinery.model import MergeKey, Model, Time
 from apimachinery.resource import Resource
-from kubeapi._common import always
 
 
 class NamespaceSpec(Model):
@@ -28,8 +29,8 @@ class NamespaceStatus(Model):
 
 
 class Namespace(Object):
-    spec: NamespaceSpec = always()
-    status: NamespaceStatus = always()
+    spec: NamespaceSpec = Field(default_factory=NamespaceSpec)
+    status: NamespaceStatus = Field(default_factory=NamespaceStatus)
 
 
 RESOURCE = Resource(

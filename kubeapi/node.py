@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import Field
+
 from apimachinery.meta import Object
 from apimachinery.model import MergeKey, Model, Time
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
 from kubeapi._affinity import Taint
-from kubeapi._common import Int32, Int64, always
+from kubeapi._common import Int32, Int64
 
 
 class ConfigMapNodeConfigSource(Model):
@@ -111,8 +113,8 @@ class NodeStatus(Model):
     phase: str | None = None
     conditions: Annotated[list[NodeCondition], MergeKey("type")] | None = None
     addresses: Annotated[list[NodeAddress], MergeKey("type")] | None = None
-    daemonEndpoints: NodeDaemonEndpoints = always()
-    nodeInfo: NodeSystemInfo = always()
+    daemonEndpoints: NodeDaemonEndpoints = Field(default_factory=NodeDaemonEndpoints)
+    nodeInfo: NodeSystemInfo = Field(default_factory=NodeSystemInfo)
     images: list[ContainerImage] | None = None
     volumesInUse: list[str] | None = None
     volumesAttached: list[AttachedVolume] | None = None
@@ -123,8 +125,8 @@ class NodeStatus(Model):
 
 
 class Node(Object):
-    spec: NodeSpec = always()
-    status: NodeStatus = always()
+    spec: NodeSpec = Field(default_factory=NodeSpec)
+    status: NodeStatus = Field(default_factory=NodeStatus)
 
 
 RESOURCE = Resource(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from apimachinery.meta import Object
+from pydantic import Field
+
 from apimachinery.resource import Resource
-from kubeapi._common import always
-from kubeapi._podspec import PodSpec
+from kubeapi._podspec import PodSpec, PodSpecHolder
 from kubeapi._podstatus import PodStatus
 
 
-class Pod(Object):
-    spec: PodSpec = always()
-    status: PodStatus = always()
+class Pod(PodSpecHolder):
+    built_before = (PodSpec, PodStatus)
+
+    spec: PodSpec = Field(default_factory=PodSpec)
+    status: PodStatus = Field(default_factory=PodStatus)
 
 
 RESOURCE = Resource(kind="Pod", plural="pods", model=Pod, short_names=("po",), categories=("all",), status=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from apimachinery.meta import LabelSelector, Object
+from pydantic import Field
+
+from apimachinery.meta import LabelSelector
 from apimachinery.model import MergeKey, Model, Time
 from apimachinery.resource import Resource, Scale
-from kubeapi._common import Int32, Int64, always
+from kubeapi._common import Int32, Int64
+from kubeapi._podspec import PodSpecHolder
 from kubeapi._podtemplate import PodTemplateSpec
 
 
@@ -15,7 +18,7 @@ class ReplicaSetSpec(Model):
     replicas: Int32 = 1
     minReadySeconds: Int32 | None = None
     selector: LabelSelector | None = None
-    template: PodTemplateSpec = always()
+    template: PodTemplateSpec = Field(default_factory=PodTemplateSpec)
 
 
 class ReplicaSetCondition(Model):
@@ -36,9 +39,9 @@ class ReplicaSetStatus(Model):
     conditions: Annotated[list[ReplicaSetCondition], MergeKey("type")] | None = None
 
 
-class ReplicaSet(Object):
-    spec: ReplicaSetSpec = always()
-    status: ReplicaSetStatus = always()
+class ReplicaSet(PodSpecHolder):
+    spec: ReplicaSetSpec = Field(default_factory=ReplicaSetSpec)
+    status: ReplicaSetStatus = Field(default_factory=ReplicaSetStatus)
 
 
 RESOURCE = Resource(

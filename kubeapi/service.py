@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import Field
+
 from apimachinery.meta import Condition, Object
 from apimachinery.model import MergeKey, Model
 from apimachinery.resource import Resource
-from kubeapi._common import Int32, IntOrString, always
+from kubeapi._common import Int32, IntOrString
 
 
 class ServicePort(Model):
@@ -68,13 +70,13 @@ class LoadBalancerStatus(Model):
 
 
 class ServiceStatus(Model):
-    loadBalancer: LoadBalancerStatus = always()
+    loadBalancer: LoadBalancerStatus = Field(default_factory=LoadBalancerStatus)
     conditions: Annotated[list[Condition], MergeKey("type")] | None = None
 
 
 class Service(Object):
-    spec: ServiceSpec = always()
-    status: ServiceStatus = always()
+    spec: ServiceSpec = Field(default_factory=ServiceSpec)
+    status: ServiceStatus = Field(default_factory=ServiceStatus)
 
 
 RESOURCE = Resource(
