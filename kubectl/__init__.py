@@ -1,0 +1,1 @@
+"""mini-kubectl: the command line of the API. One verb a file in `commands/`."""

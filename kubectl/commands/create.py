@@ -1,0 +1,265 @@
+"""`create`: new objects from manifests, or of common kinds from flags."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from apimachinery.errors import StatusError
+from kubectl.command import Command, Context, UsageError
+from kubectl.commands._arguments import add_bool, add_dry_run, add_output, dry_run_params, dry_run_suffix
+from kubectl.commands.apply import validation, with_last_applied
+from kubectl.manifests import Manifest, add_file_arguments, read_manifests, resolve
+from kubectl.printers import object_printer
+
+Dict = dict[str, Any]
+Build = Callable[[argparse.Namespace], Dict]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_file_arguments(parser, "create")
+    _common(parser)
+    kinds = parser.add_subparsers(title="kinds", metavar="KIND")
+    for name, aliases, help_text, add, build in _GENERATORS:
+        sub = kinds.add_parser(name, aliases=aliases, help=help_text, description=help_text + ".")
+        add(sub)
+        _common(sub)
+        sub.set_defaults(build=build)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    add_dry_run(parser)
+    add_output(parser)
+    add_bool(parser, "--save-config", default=False, help="keep the manifest for later applies")
+    parser.add_argument("--validate", nargs="?", const="strict", default="strict", help="strict, warn or ignore")
+
+
+def run(context: Context, args: argparse.Namespace) -> None:
+    build: Build | None = getattr(args, "build", None)
+    if build is not None:
+        manifests = [Manifest(build(args), "the command line")]
+    elif args.filename:
+        manifests = read_manifests(args.filename, recursive=args.recursive)
+    else:
+        raise UsageError("must specify one of -f and a kind to create, e.g. 'mini-kubectl create configmap'")
+    show = object_printer(args.output) if args.output else None
+    failed: list[Exception] = []
+    for manifest in manifests:
+        try:
+            _create(context, manifest, args, show)
+        except (StatusError, UsageError) as error:
+            failed.append(error)
+    if failed:
+        raise failed[0] if len(failed) == 1 else ExceptionGroup("create", failed)
+
+
+def _create(context: Context, manifest: Manifest, args: argparse.Namespace, show: Callable[[Dict], str] | None) -> None:
+    kind, namespace = resolve(context, manifest)
+    obj = with_last_applied(manifest.obj, namespace) if args.save_config else _with_namespace(manifest.obj, namespace)
+    if args.dry_run != "client":
+        params = {"fieldManager": "kubectl-create", **validation(args.validate), **dry_run_params(args.dry_run)}
+        obj = context.api.request("POST", kind.path(namespace), params=params, body=obj)
+    if show is not None:
+        context.out.write(show(obj))
+    else:
+        context.print(f"{kind.display}/{obj['metadata']['name']} created{dry_run_suffix(args.dry_run)}")
+
+
+def _with_namespace(obj: Dict, namespace: str) -> Dict:
+    return {**obj, "metadata": {**obj.get("metadata", {}), "namespace": namespace}} if namespace else obj
+
+
+def _object(api_version: str, kind: str, name: str, **fields: object) -> Dict:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, **fields}
+
+
+def _name(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME")
+
+
+def _add_deployment(parser: argparse.ArgumentParser) -> None:
+    _name(parser)
+    parser.add_argument("--image", action="append", required=True, help="image of a container; may be repeated")
+    parser.add_argument("-r", "--replicas", type=int, default=1, help="how many pods")
+    parser.add_argument("--port", type=int, help="port the container listens on")
+
+
+def _deployment(args: argparse.Namespace) -> Dict:
+    labels = {"app": args.name}
+    containers: list[Dict] = [{"name": _container_name(image), "image": image} for image in args.image]
+    if args.port:
+        containers[0]["ports"] = [{"containerPort": args.port}]
+    template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
+    spec = {"replicas": args.replicas, "selector": {"matchLabels": labels}, "template": template}
+    obj = _object("apps/v1", "Deployment", args.name, spec=spec)
+    obj["metadata"]["labels"] = labels
+    return obj
+
+
+def _container_name(image: str) -> str:
+    return image.rpartition("/")[2].partition("@")[0].partition(":")[0].replace("_", "-")
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    _name(parser)
+    parser.add_argument("--from-literal", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--from-file", action="append", default=[], metavar="PATH", help="a file or a folder, or KEY=FILE"
+    )
+    parser.add_argument("--from-env-file", action="append", default=[], metavar="FILE", help="lines of KEY=VALUE")
+
+
+def _collect(args: argparse.Namespace) -> dict[str, bytes]:
+    data: dict[str, bytes] = {}
+
+    def put(key: str, value: bytes) -> None:
+        if key in data:
+            raise UsageError(f"cannot add key {key}, another key by that name already exists")
+        data[key] = value
+
+    for item in args.from_literal:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise UsageError(f"invalid literal source {item}, expected key=value")
+        put(key, value.encode())
+    for item in args.from_file:
+        key, equals, name = item.partition("=")
+        path = Path(name if equals else item)
+        files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() and not equals else [path]
+        for file in files:
+            put(key if equals else file.name, _read(file))
+    for item in args.from_env_file:
+        for line in _read(Path(item)).decode().splitlines():
+            if line.strip() and not line.lstrip().startswith("#"):
+                key, _, value = line.lstrip().partition("=")
+                put(key, value.encode())
+    return data
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"error reading {path}: {error.strerror}") from error
+
+
+def _configmap(args: argparse.Namespace) -> Dict:
+    text: dict[str, str] = {}
+    binary: dict[str, str] = {}
+    for key, value in _collect(args).items():
+        try:
+            text[key] = value.decode()
+        except UnicodeDecodeError:
+            binary[key] = base64.b64encode(value).decode()
+    fields = ({"data": text} if text else {}) | ({"binaryData": binary} if binary else {})
+    return _object("v1", "ConfigMap", args.name, **fields)
+
+
+def _secret(name: str, kind: str, data: dict[str, bytes]) -> Dict:
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    return _object("v1", "Secret", name, type=kind, **({"data": encoded} if encoded else {}))
+
+
+def _add_secret(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(metavar="TYPE", required=True)
+    generic = kinds.add_parser("generic", help="from literals and files")
+    _add_data(generic)
+    generic.add_argument("--type", default="Opaque")
+    generic.set_defaults(secret=lambda args: _secret(args.name, args.type, _collect(args)))
+    tls = kinds.add_parser("tls", help="a certificate and its key")
+    _name(tls)
+    tls.add_argument("--cert", required=True, metavar="FILE")
+    tls.add_argument("--key", required=True, metavar="FILE")
+    tls.set_defaults(
+        secret=lambda args: _secret(
+            args.name, "kubernetes.io/tls", {"tls.crt": _read(Path(args.cert)), "tls.key": _read(Path(args.key))}
+        )
+    )
+    registry = kinds.add_parser("docker-registry", help="credentials for pulling images")
+    _name(registry)
+    registry.add_argument("--docker-server", default="https://index.docker.io/v1/")
+    registry.add_argument("--docker-username", required=True)
+    registry.add_argument("--docker-password", required=True)
+    registry.add_argument("--docker-email", default="")
+    registry.set_defaults(secret=_registry_secret)
+    for sub in (generic, tls, registry):
+        _common(sub)
+
+
+def _registry_secret(args: argparse.Namespace) -> Dict:
+    auth = base64.b64encode(f"{args.docker_username}:{args.docker_password}".encode()).decode()
+    entry = {"username": args.docker_username, "password": args.docker_password, "auth": auth}
+    if args.docker_email:
+        entry["email"] = args.docker_email
+    text = json.dumps({"auths": {args.docker_server: entry}})
+    return _secret(args.name, "kubernetes.io/dockerconfigjson", {".dockerconfigjson": text.encode()})
+
+
+def _add_service(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(metavar="TYPE", required=True)
+    for name, kind in (("clusterip", "ClusterIP"), ("nodeport", "NodePort"), ("loadbalancer", "LoadBalancer")):
+        sub = kinds.add_parser(name, help=f"a Service of type {kind} for pods labelled app=NAME")
+        _name(sub)
+        sub.add_argument("--tcp", action="append", default=[], required=True, metavar="PORT:TARGET")
+        if name == "nodeport":
+            sub.add_argument("--node-port", type=int)
+        if name == "clusterip":
+            sub.add_argument("--clusterip", help='an address of its own choice, or "None" for a headless Service')
+        sub.set_defaults(service_type=kind)
+        _common(sub)
+    external = kinds.add_parser("externalname", help="a Service that is an alias of a DNS name")
+    _name(external)
+    external.add_argument("--external-name", required=True)
+    external.add_argument("--tcp", action="append", default=[], metavar="PORT:TARGET")
+    external.set_defaults(service_type="ExternalName")
+    _common(external)
+
+
+def _service(args: argparse.Namespace) -> Dict:
+    ports: list[Dict] = []
+    for item in args.tcp:
+        port, _, target = item.partition(":")
+        if not port.isdigit():
+            raise UsageError(f"invalid port {item!r}, expected PORT or PORT:TARGET")
+        number: int | str = int(target) if target.isdigit() else target or int(port)
+        ports.append({"name": item.replace(":", "-"), "port": int(port), "protocol": "TCP", "targetPort": number})
+    spec: Dict = {"type": args.service_type, "selector": {"app": args.name}}
+    if ports:
+        spec["ports"] = ports
+    if getattr(args, "node_port", None):
+        ports[0]["nodePort"] = args.node_port
+    if getattr(args, "clusterip", None):
+        spec["clusterIP"] = args.clusterip
+    if args.service_type == "ExternalName":
+        spec["externalName"] = args.external_name
+    obj = _object("v1", "Service", args.name, spec=spec)
+    obj["metadata"]["labels"] = {"app": args.name}
+    return obj
+
+
+_Generator = tuple[str, tuple[str, ...], str, Callable[[argparse.ArgumentParser], None], Build]
+_GENERATORS: tuple[_Generator, ...] = (
+    ("configmap", ("cm",), "A ConfigMap from literals and files", _add_data, _configmap),
+    ("deployment", ("deploy",), "A Deployment of an image", _add_deployment, _deployment),
+    ("namespace", ("ns",), "A namespace", _name, lambda args: _object("v1", "Namespace", args.name)),
+    ("secret", (), "A Secret: generic, tls or docker-registry", _add_secret, lambda args: args.secret(args)),
+    ("service", ("svc",), "A Service: clusterip, nodeport, loadbalancer, externalname", _add_service, _service),
+    ("serviceaccount", ("sa",), "A ServiceAccount", _name, lambda args: _object("v1", "ServiceAccount", args.name)),
+)
+
+COMMAND = Command(
+    "create",
+    "Create objects from manifests or flags",
+    configure,
+    run,
+    examples="""\
+  mini-kubectl create -f pod.yaml
+  mini-kubectl create deployment web --image=nginx:1.27 --replicas=3
+  mini-kubectl create configmap settings --from-literal=mode=fast --from-file=config.ini
+  mini-kubectl create service nodeport web --tcp=80:8080
+  mini-kubectl create deployment web --image=nginx --dry-run=client -o yaml > web.yaml""",
+)

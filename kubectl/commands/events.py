@@ -1,0 +1,102 @@
+"""`events`: what happened, oldest first."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from apimachinery.times import human_duration, parse_time
+from kubectl.command import Command, Context, UsageError
+from kubectl.commands._arguments import add_all_namespaces, add_bool
+from kubectl.manifests import parse_targets
+from kubectl.printers import object_printer, table
+
+Dict = dict[str, Any]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_all_namespaces(parser)
+    parser.add_argument("--for", dest="subject", default="", metavar="TYPE/NAME", help="only about this object")
+    parser.add_argument("--types", default="", help="only these types: Normal,Warning")
+    parser.add_argument("-w", "--watch", action="store_true", help="go on showing events as they come")
+    parser.add_argument("-o", "--output", default="", help="json, yaml, name, jsonpath=…")
+    add_bool(parser, "--no-headers", default=False, help="without the header line")
+
+
+def run(context: Context, args: argparse.Namespace) -> None:
+    kind = context.discovery.find("events")
+    types = {name.capitalize() for name in args.types.split(",") if name}
+    if types - {"Normal", "Warning"}:
+        raise UsageError("valid --types are Normal or Warning")
+    path = kind.path("" if args.all_namespaces else context.namespace)
+    params = {"fieldSelector": _subject(context, args)}
+    listing = context.api.list(path, params)
+    items = [item for item in listing["items"] if not types or item.get("type") in types]
+    items.sort(key=last_seen)
+    if args.output:
+        context.out.write(object_printer(args.output)({**listing, "items": items}))
+        return
+    if not items and not args.watch:
+        context.say("No events found" + ("." if args.all_namespaces else f" in {context.namespace} namespace."))
+        return
+    _show(context, args, items, headers=not args.no_headers)
+    if args.watch:
+        params["resourceVersion"] = listing["metadata"]["resourceVersion"]
+        for change, event in context.api.watch(path, params):
+            if change != "DELETED" and (not types or event.get("type") in types):
+                _show(context, args, [event], headers=False)
+
+
+def _subject(context: Context, args: argparse.Namespace) -> str:
+    if not args.subject:
+        return ""
+    target = parse_targets(context, [args.subject])[0]
+    return f"involvedObject.kind={target.kind.kind},involvedObject.name={target.name}"
+
+
+def last_seen(event: Dict) -> float:
+    """Unix seconds."""
+    series = (event.get("series") or {}).get("lastObservedTime")
+    text = series or event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    return parse_time(text) if text else 0.0
+
+
+def age(event: Dict, now: float) -> str:
+    """ "5m", or "10s (x4 over 5m)" for one that recurs."""
+    last = human_duration(now - last_seen(event))
+    count = (event.get("series") or {}).get("count") or event.get("count") or 1
+    first = event.get("firstTimestamp") or event.get("eventTime")
+    if count > 1 and first:
+        return f"{last} (x{count} over {human_duration(now - parse_time(first))})"
+    return last
+
+
+def _show(context: Context, args: argparse.Namespace, items: list[Dict], *, headers: bool) -> None:
+    now = time.time()
+    rows = []
+    for event in items:
+        subject = event.get("involvedObject") or {}
+        row = [
+            age(event, now),
+            event.get("type", ""),
+            event.get("reason", ""),
+            f"{subject.get('kind', '')}/{subject.get('name', '')}",
+            (event.get("message") or "").strip(),
+        ]
+        rows.append([event["metadata"].get("namespace", ""), *row] if args.all_namespaces else row)
+    names = ["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
+    context.out.write(table((["NAMESPACE"] if args.all_namespaces else []) + names, rows, show_headers=headers))
+    context.out.flush()
+
+
+COMMAND = Command(
+    "events",
+    "Show what happened",
+    configure,
+    run,
+    examples="""\
+  mini-kubectl events
+  mini-kubectl events --for pod/web --watch
+  mini-kubectl events -A --types=Warning""",
+)

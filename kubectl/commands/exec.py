@@ -1,0 +1,55 @@
+"""`exec`: runs a command in a container."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from kubectl.command import Command, Context, UsageError
+from kubectl.podtarget import choose_container, find_pods
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="POD", help="POD or TYPE/NAME")
+    parser.add_argument("command_words", nargs="*", metavar="COMMAND", help="what to run, behind --")
+    parser.add_argument("-c", "--container", default="", help="this container")
+    parser.add_argument("-i", "--stdin", action="store_true", help="pass standard input to the command")
+    parser.add_argument("-t", "--tty", action="store_true", help="give the command a terminal")
+    parser.add_argument("-q", "--quiet", action="store_true", help="only print what the command prints")
+    parser.set_defaults(words=[])
+
+
+def run(context: Context, args: argparse.Namespace) -> None:
+    from kubectl.remotecommand import run_remote
+
+    words = [*args.command_words, *args.words]
+    if not words:
+        raise UsageError("you must specify at least one command for the container: exec POD -- COMMAND [ARG ...]")
+    pod = find_pods(context, [args.target])[0]
+    phase = pod.get("status", {}).get("phase")
+    if phase in ("Succeeded", "Failed"):
+        raise UsageError(f"cannot exec into a container in a completed pod; current phase is {phase}")
+    container = choose_container(context, pod, args.container, quiet=args.quiet)
+    terminal = args.tty and args.stdin and sys.stdin.isatty()
+    if args.tty and not terminal and not args.quiet:
+        context.say("Unable to use a TTY - input is not a terminal or the right kind of file")
+    params = [("command", word) for word in words]
+    params += [("container", container), ("stdout", "true")]
+    params += [("stdin", "true")] if args.stdin else []
+    params += [("tty", "true")] if terminal else [("stderr", "true")]
+    meta = pod["metadata"]
+    path = context.discovery.find("pods").path(meta["namespace"], meta["name"], "exec")
+    run_remote(context, path, params, stdin=args.stdin, terminal=terminal)
+
+
+COMMAND = Command(
+    "exec",
+    "Run a command in a container",
+    configure,
+    run,
+    examples="""\
+  mini-kubectl exec web -- date
+  mini-kubectl exec -it web -c app -- sh
+  echo hello | mini-kubectl exec -i web -- cat
+  mini-kubectl exec deployment/web -- env""",
+)

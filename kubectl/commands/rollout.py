@@ -1,0 +1,204 @@
+"""`rollout`: how a Deployment's rollout goes, and steering it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+from apimachinery.times import format_time
+from kubectl.client import JSON_PATCH, MERGE_PATCH
+from kubectl.command import Command, Context, UsageError
+from kubectl.commands._arguments import add_bool, duration
+from kubectl.manifests import Target, add_file_arguments, select
+from kubectl.printers import object_printer
+from kubectl.waiting import TimedOut, wait_until
+
+Dict = dict[str, Any]
+
+REVISION = "deployment.kubernetes.io/revision"
+CHANGE_CAUSE = "kubernetes.io/change-cause"
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+HASH_LABEL = "pod-template-hash"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(metavar="ACTION", required=True)
+    for name, (help_text, action) in _ACTIONS.items():
+        sub = verbs.add_parser(name, help=help_text, description=help_text + ".")
+        sub.add_argument("targets", nargs="*", metavar="deployment/NAME")
+        add_file_arguments(sub, name)
+        if name == "status":
+            add_bool(sub, "-w", "--watch", default=True, help="wait until the rollout is over")
+            sub.add_argument("--timeout", type=duration, default=0, metavar="TIME", help="give up after this time")
+        if name in ("status", "history"):
+            sub.add_argument("--revision", type=int, default=0, help="this revision only")
+        if name == "undo":
+            sub.add_argument("--to-revision", type=int, default=0, help="instead of the one before")
+        if name == "history":
+            sub.add_argument("-o", "--output", default="")
+        sub.set_defaults(action=action)
+
+
+def run(context: Context, args: argparse.Namespace) -> None:
+    for target, obj in select(context, args.targets, args.filename, recursive=args.recursive):
+        if target.kind.kind != "Deployment":
+            raise UsageError(f"no rollout of {target.kind.plural}: only deployments can be rolled out yet")
+        args.action(context, args, target, obj)
+
+
+def rollout_status(deployment: Dict) -> tuple[str, bool]:
+    """(message, whether it is over). Raises: UsageError once progressDeadlineSeconds has passed."""
+    name, spec, status = deployment["metadata"]["name"], deployment["spec"], deployment.get("status", {})
+    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
+        return "Waiting for deployment spec update to be observed...", False
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
+            raise UsageError(f'deployment "{name}" exceeded its progress deadline')
+    wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
+    total, available = status.get("replicas", 0), status.get("availableReplicas", 0)
+    waiting = f'Waiting for deployment "{name}" rollout to finish: '
+    if updated < wanted:
+        return f"{waiting}{updated} out of {wanted} new replicas have been updated...", False
+    if total > updated:
+        return f"{waiting}{total - updated} old replicas are pending termination...", False
+    if available < updated:
+        return f"{waiting}{available} of {updated} updated replicas are available...", False
+    return f'deployment "{name}" successfully rolled out', True
+
+
+def _status(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
+    last = ""
+
+    def done(deployment: Dict | None) -> bool:
+        nonlocal last
+        if deployment is None:
+            raise UsageError("object has been deleted")
+        _check_revision(args, deployment)
+        message, over = rollout_status(deployment)
+        if message != last:
+            context.print(message)
+            last = message
+        return over or not args.watch
+
+    try:
+        wait_until(context, target, done, args.timeout or None)
+    except TimedOut as error:
+        raise UsageError("timed out waiting for the condition") from error
+
+
+def _check_revision(args: argparse.Namespace, deployment: Dict) -> None:
+    current = int((deployment["metadata"].get("annotations") or {}).get(REVISION, 0))
+    if args.revision and current != args.revision:
+        raise UsageError(f"desired revision ({args.revision}) is different from the running revision ({current})")
+
+
+def revisions(context: Context, target: Target, deployment: Dict) -> dict[int, Dict]:
+    """Revision -> ReplicaSet, oldest first."""
+    path = context.discovery.by_kind("apps/v1", "ReplicaSet").path(target.namespace)
+    uid = deployment["metadata"]["uid"]
+    found = {}
+    for item in context.api.list(path)["items"]:
+        owners = item["metadata"].get("ownerReferences") or ()
+        revision = (item["metadata"].get("annotations") or {}).get(REVISION)
+        if revision and any(owner["uid"] == uid and owner.get("controller") for owner in owners):
+            found[int(revision)] = item
+    return dict(sorted(found.items()))
+
+
+def _history(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
+    found = revisions(context, target, obj)
+    if args.revision:
+        chosen = _revision(found, args.revision)
+        if args.output:
+            context.out.write(object_printer(args.output)(chosen))
+            return
+        context.print(f"{target.display} with revision #{args.revision}")
+        from kubectl.describe.pod import describe_template
+
+        context.out.write("Pod Template:\n" + describe_template(chosen["spec"]["template"]))
+        return
+    context.print(f"{target.display} ")
+    context.print("REVISION  CHANGE-CAUSE")
+    for number, item in found.items():
+        cause = (item["metadata"].get("annotations") or {}).get(CHANGE_CAUSE, "<none>")
+        context.print(f"{number:<10}{cause}")
+    context.print()
+
+
+def _revision(found: dict[int, Dict], number: int) -> Dict:
+    if number not in found:
+        raise UsageError(f"unable to find the specified revision {number}")
+    return found[number]
+
+
+def _undo(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
+    if obj["spec"].get("paused"):
+        raise UsageError(
+            f"you cannot rollback a paused deployment; resume it first with "
+            f'"mini-kubectl rollout resume {target.display}" and try again'
+        )
+    found = revisions(context, target, obj)
+    if args.to_revision:
+        number = args.to_revision
+    elif len(found) > 1:
+        number = list(found)[-2]
+    else:
+        raise UsageError(f'no rollout history found for deployment "{target.name}"')
+    template = dict(_revision(found, number)["spec"]["template"])
+    labels = {key: value for key, value in template["metadata"].get("labels", {}).items() if key != HASH_LABEL}
+    template["metadata"] = {**template["metadata"], "labels": labels}
+    if template == obj["spec"]["template"]:
+        context.print(f"{target.display} skipped rollback (current template already matches revision {number})")
+        return
+    patch = [{"op": "replace", "path": "/spec/template", "value": template}]
+    context.api.request("PATCH", target.path, body=patch, content_type=JSON_PATCH)
+    context.print(f"{target.display} rolled back")
+
+
+def _restart(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
+    if obj["spec"].get("paused"):
+        raise UsageError("can't restart paused deployment (run rollout resume first)")
+    annotations = {RESTARTED_AT: format_time(time.time())}
+    _patch(context, target, {"spec": {"template": {"metadata": {"annotations": annotations}}}}, "restarted")
+
+
+def _pause(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
+    if obj["spec"].get("paused"):
+        raise UsageError("deployments.apps " + f'"{target.name}" is already paused')
+    _patch(context, target, {"spec": {"paused": True}}, "paused")
+
+
+def _resume(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
+    if not obj["spec"].get("paused"):
+        raise UsageError("deployments.apps " + f'"{target.name}" is not paused')
+    _patch(context, target, {"spec": {"paused": None}}, "resumed")
+
+
+def _patch(context: Context, target: Target, patch: Dict, done: str) -> None:
+    context.api.request("PATCH", target.path, body=patch, content_type=MERGE_PATCH)
+    context.print(f"{target.display} {done}")
+
+
+Action = Callable[[Context, argparse.Namespace, Target, Dict], None]
+_ACTIONS: dict[str, tuple[str, Action]] = {
+    "status": ("Follow a rollout until it is over", _status),
+    "history": ("Show the revisions", _history),
+    "undo": ("Go back to an earlier revision", _undo),
+    "restart": ("Replace all pods, one by one", _restart),
+    "pause": ("Keep changes from rolling out", _pause),
+    "resume": ("Let changes roll out again", _resume),
+}
+
+COMMAND = Command(
+    "rollout",
+    "Follow, pause, restart or undo the rollout of a Deployment",
+    configure,
+    run,
+    examples="""\
+  mini-kubectl rollout status deployment/web --timeout=60s
+  mini-kubectl rollout history deployment/web
+  mini-kubectl rollout undo deployment/web --to-revision=2
+  mini-kubectl rollout restart deployment/web""",
+)

@@ -1,0 +1,18 @@
+"""`uncordon`: lets a node take new pods again."""
+
+from __future__ import annotations
+
+import argparse
+
+from kubectl.command import Command, Context
+from kubectl.commands import _nodes
+
+
+def run(context: Context, args: argparse.Namespace) -> None:
+    for node in _nodes.nodes(context, args):
+        _nodes.set_unschedulable(context, args, node, False)
+
+
+COMMAND = Command(
+    "uncordon", "Let a node take new pods again", _nodes.configure, run, examples="  mini-kubectl uncordon worker-1"
+)

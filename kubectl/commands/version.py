@@ -1,0 +1,30 @@
+"""`version`: of this client and of the server."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import version as installed_version
+
+from kubectl.command import Command, Context
+from kubectl.printers import object_printer
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--client", action="store_true", help="do not ask the server")
+    parser.add_argument("-o", "--output", default="", choices=("", "json", "yaml"))
+
+
+def run(context: Context, args: argparse.Namespace) -> None:
+    client = f"v{installed_version('mini-kubernetes')}"
+    versions: dict[str, object] = {"clientVersion": {"gitVersion": client}}
+    if not args.client:
+        versions["serverVersion"] = context.api.request("GET", "/version")
+    if args.output:
+        context.out.write(object_printer(args.output)(versions))
+        return
+    context.print(f"Client Version: {client}")
+    if not args.client:
+        context.print(f"Server Version: {versions['serverVersion']['gitVersion']}")  # type: ignore[index]
+
+
+COMMAND = Command("version", "Show the versions of client and server", configure, run)

@@ -1,0 +1,135 @@
+"""`wait`: blocks until a condition, a JSONPath value, creation or deletion."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+from apimachinery.errors import NotFound
+from kubectl.command import Command, Context, UsageError
+from kubectl.commands._arguments import add_all_namespaces, add_selector, duration
+from kubectl.jsonpath import JSONPathError, Template, relaxed, text_of
+from kubectl.manifests import Target, add_file_arguments, parse_targets, select
+from kubectl.waiting import TimedOut, wait_until
+
+Dict = dict[str, Any]
+Test = Callable[[Dict | None], bool]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", nargs="*", metavar="TYPE", help="TYPE, TYPE NAME ..., or TYPE/NAME ...")
+    add_file_arguments(parser, "wait for")
+    add_selector(parser, fields=True)
+    add_all_namespaces(parser)
+    parser.add_argument("--all", action="store_true", help="all objects of the type in the namespace")
+    parser.add_argument(
+        "--for", dest="condition", required=True,
+        metavar="WHAT", help="condition=TYPE[=STATUS], delete, create, or jsonpath='{PATH}'[=VALUE]",
+    )  # fmt: skip
+    parser.add_argument("--timeout", type=duration, default=30.0, metavar="TIME", help="default 30s; negative: a week")
+
+
+def run(context: Context, args: argparse.Namespace) -> None:
+    test = parse_condition(args.condition)
+    timeout = args.timeout if args.timeout >= 0 else 7 * 24 * 3600.0
+    deadline = time.monotonic() + timeout
+    targets = _targets(context, args)
+    if not targets:
+        raise UsageError("no matching resources found")
+    failed: list[Exception] = []
+    for target in targets:
+        try:
+            wait_until(context, target, test, max(deadline - time.monotonic(), 0.0))
+            context.print(f"{target.display} condition met")
+        except TimedOut as error:
+            failed.append(UsageError(str(error)))
+    if failed:
+        raise failed[0] if len(failed) == 1 else ExceptionGroup("wait", failed)
+
+
+def _targets(context: Context, args: argparse.Namespace) -> list[Target]:
+    what = args.condition.lower()
+    if what in ("delete", "create") and not args.filename:
+        named = parse_targets(context, args.targets, all_namespaces=args.all_namespaces)
+        if all(target.name for target in named):
+            return [target for target in named if what == "create" or _exists(context, target)]
+    found = select(
+        context, args.targets, args.filename, selector=args.selector, field_selector=args.field_selector,
+        all_namespaces=args.all_namespaces, recursive=args.recursive, all_objects=args.all,
+    )  # fmt: skip
+    return [target for target, _ in found]
+
+
+def _exists(context: Context, target: Target) -> bool:
+    try:
+        context.api.request("GET", target.path)
+    except NotFound:
+        context.print(f"{target.display} condition met")
+        return False
+    return True
+
+
+def parse_condition(text: str) -> Test:
+    """What must hold of an object (None: it does not exist). Raises: UsageError."""
+    kind, _, rest = text.partition("=")
+    if text.lower() == "delete":
+        return lambda obj: obj is None
+    if text.lower() == "create":
+        return lambda obj: obj is not None
+    if kind.lower() == "condition" and rest:
+        name, _, status = rest.partition("=")
+        return _condition(name, status or "true")
+    if kind.lower() == "jsonpath" and rest:
+        return _jsonpath(rest)
+    raise UsageError(f"unrecognized condition: {text!r}")
+
+
+def _condition(name: str, status: str) -> Test:
+    def test(obj: Dict | None) -> bool:
+        for condition in ((obj or {}).get("status") or {}).get("conditions") or ():
+            if condition["type"].lower() == name.lower():
+                generation = obj["metadata"].get("generation") if obj else None
+                seen = condition.get("observedGeneration")
+                if generation is not None and seen is not None and seen < generation:
+                    return False
+                return bool(condition["status"].lower() == status.lower())
+        return False
+
+    return test
+
+
+def _jsonpath(text: str) -> Test:
+    path, value = text, None
+    if "}" in text:
+        path, _, tail = text.partition("}")
+        path += "}"
+        value = tail[1:] if tail.startswith("=") else None
+    elif "=" in text:
+        path, _, value = text.partition("=")
+    try:
+        template = Template(relaxed(path))
+    except JSONPathError as error:
+        raise UsageError(f"error parsing jsonpath {path}: {error}") from error
+
+    def test(obj: Dict | None) -> bool:
+        found = template.find(obj) if obj is not None else []
+        if value is None:
+            return bool(found)
+        return len(found) == 1 and text_of(found[0]).lower() == value.strip("'\"").lower()
+
+    return test
+
+
+COMMAND = Command(
+    "wait",
+    "Wait until objects are in a state",
+    configure,
+    run,
+    examples="""\
+  mini-kubectl wait --for=condition=Ready pod/web --timeout=60s
+  mini-kubectl wait --for=condition=Available deployment --all
+  mini-kubectl wait --for=jsonpath='{.status.phase}'=Running pod/web
+  mini-kubectl wait --for=delete pod/web""",
+)

@@ -1,0 +1,146 @@
+"""The client's half of exec and attach over WebSocket.
+
+Frames are binary; the first byte names the channel. Source: Kubernetes API, `v5.channel.k8s.io`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import ssl
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from apimachinery.errors import from_status
+from kubectl.client import Unreachable, authorization, tls_context
+from kubectl.command import Context, ExitCode, UsageError
+
+STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
+PROTOCOLS = [Subprotocol("v5.channel.k8s.io"), Subprotocol("v4.channel.k8s.io")]
+CHUNK_BYTES = 32 * 1024
+
+
+def run_remote(context: Context, path: str, params: list[tuple[str, str]], *, stdin: bool, terminal: bool) -> None:
+    """Runs until the remote command ends.
+
+    Raises: ExitCode with its exit code if that is not 0, StatusError where the server refuses, Unreachable.
+    """
+    with _open(context, path, params) as socket:
+        with _raw_terminal() if terminal and stdin else contextlib.nullcontext():
+            if terminal:
+                _follow_size(socket)
+            if stdin:
+                threading.Thread(target=_send_stdin, args=(socket,), daemon=True).start()
+            status = _receive(socket)
+    _finish(status)
+
+
+def _open(context: Context, path: str, params: list[tuple[str, str]]) -> ClientConnection:
+    config = context.config
+    where = urlsplit(config.server)
+    url = f"{'wss' if config.secure else 'ws'}://{where.netloc}{where.path.rstrip('/')}{path}?{urlencode(params)}"
+    tls: ssl.SSLContext | None = tls_context(config) if config.secure else None
+    try:
+        return connect(
+            url,
+            subprotocols=PROTOCOLS,
+            ssl=tls,
+            additional_headers=authorization(config),
+            user_agent_header="mini-kubectl",
+            max_size=None,
+            compression=None,
+            proxy=None,
+        )
+    except InvalidStatus as error:
+        raise _refusal(error) from error
+    except (OSError, WebSocketException) as error:
+        raise Unreachable(f"Unable to connect to the server: {error}") from error
+
+
+def _refusal(error: InvalidStatus) -> Exception:
+    body = error.response.body or b""
+    try:
+        return from_status(json.loads(body), error.response.status_code)
+    except ValueError:
+        return from_status({"message": body.decode(errors="replace")}, error.response.status_code)
+
+
+def _receive(socket: ClientConnection) -> dict[str, Any] | None:
+    """Copies output until the server closes; the final Status, if there was one."""
+    status: dict[str, Any] | None = None
+    try:
+        for frame in socket:
+            if isinstance(frame, str) or not frame:
+                continue
+            channel, data = frame[0], frame[1:]
+            if channel == ERROR:
+                status = json.loads(data) if data else status
+            elif channel in (STDOUT, STDERR) and data:
+                stream = (sys.stdout if channel == STDOUT else sys.stderr).buffer
+                stream.write(data)
+                stream.flush()
+    except ConnectionClosed as error:
+        if status is None:
+            raise UsageError(f"the connection to the container was lost: {error}") from error
+    return status
+
+
+def _finish(status: dict[str, Any] | None) -> None:
+    if status is None or status.get("status") == "Success":
+        return
+    if status.get("reason") == "NonZeroExitCode":
+        for cause in (status.get("details") or {}).get("causes") or ():
+            if cause.get("reason") == "ExitCode":
+                sys.stderr.write(f"command terminated with exit code {cause['message']}\n")
+                raise ExitCode(int(cause["message"]))
+    raise from_status(status)
+
+
+def _send_stdin(socket: ClientConnection) -> None:
+    descriptor = sys.stdin.fileno()
+    with contextlib.suppress(ConnectionClosed):  # the command ended first: its output and status say so
+        while True:
+            select.select([descriptor], [], [])
+            data = os.read(descriptor, CHUNK_BYTES)
+            if not data:
+                break
+            socket.send(bytes([STDIN]) + data)
+        if socket.subprotocol == PROTOCOLS[0]:
+            socket.send(bytes([CLOSE, STDIN]))
+
+
+@contextlib.contextmanager
+def _raw_terminal() -> Iterator[None]:
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        tty.setraw(sys.stdin)
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _follow_size(socket: ClientConnection) -> None:
+    def send_size(*_: object) -> None:
+        size = shutil.get_terminal_size()
+        message = json.dumps({"Width": size.columns, "Height": size.lines}).encode()
+        with contextlib.suppress(ConnectionClosed):  # a resize after the end changes nothing
+            socket.send(bytes([RESIZE]) + message)
+
+    send_size()
+    signal.signal(signal.SIGWINCH, send_size)
