@@ -49,7 +49,7 @@ class Compacted(StorageError):
 
 
 class RevisionTooLarge(StorageError):
-    """The revision asked for has not been reached in time; the client may retry (504, cause ResourceVersionTooLarge)."""
+    """The revision asked for is not reached in time; the client may retry (504, cause ResourceVersionTooLarge)."""
 
     def __init__(self, wanted: int, current: int) -> None:
         super().__init__(f"Too large resource version: {wanted}, current: {current}")
@@ -129,7 +129,7 @@ class ListPage:
     remaining: int | None = None
 
     def items(self) -> Iterator[bytes]:
-        """The entries' values joined by commas, in pieces of about BODY_PIECE_BYTES: what stands between "[" and "]"."""
+        """The values joined by commas, in pieces of about BODY_PIECE_BYTES: what stands between "[" and "]"."""
         piece: list[bytes] = []
         size = 0
         separator = b""
@@ -170,7 +170,7 @@ class Watcher(Protocol):
     async def __anext__(self) -> bytes: ...
 
     def events(self) -> AsyncIterator[Sequence[WatchEvent]]:
-        """The same stream before encoding, for clients that want Tables; bookmarks have type BOOKMARK and a bare object."""
+        """The same stream before encoding, for Tables; a bookmark has type BOOKMARK and an almost empty object."""
         ...
 
     def close(self) -> None: ...

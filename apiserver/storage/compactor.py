@@ -1,0 +1,63 @@
+"""Keeps etcd's history short: every few minutes, what is older than the last few minutes is forgotten.
+
+All API servers of a cluster run this; one key in etcd, written only over the version last read, lets one of them
+compact per interval. It has upstream's name and meaning, so that real API servers on the same etcd take part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from apiserver.storage.interface import Compacted, StorageUnavailable
+from apiserver.storage.wire import KeyValue
+from componentbase import logs
+
+COMPACT_KEY = b"compact_rev_key"
+COMPACTION_SECONDS = 300.0  # between compactions, and the history kept at each
+
+log = logs.logger(__name__)
+
+
+class CompactionStore(Protocol):
+    async def put_version(self, key: bytes, value: bytes, version: int) -> tuple[bool, int, KeyValue | None]: ...
+
+    async def compact(self, revision: int) -> None: ...
+
+
+class Compactor:
+    """`version` and `revision` are what the last turn saw: the key's version and the store's revision."""
+
+    def __init__(self, store: CompactionStore) -> None:
+        self._store = store
+        self._version = 0
+        self._revision = 0
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(COMPACTION_SECONDS)
+            try:
+                await self.turn()
+            except StorageUnavailable as error:
+                log.warning("compaction failed", error=str(error))
+
+    async def turn(self) -> int:
+        """Compacts to the revision of the turn before, if no other server had its turn since; returns it, or 0.
+
+        The key's value is the revision compacted to. Who finds that another one was there takes over its version, and
+        waits a full interval more.
+        """
+        target = self._revision
+        written, self._revision, found = await self._store.put_version(COMPACT_KEY, b"%d" % target, self._version)
+        if not written:
+            self._version = found.version if found else 0
+            return 0
+        self._version += 1
+        if target == 0:
+            return 0  # the first turn ever: nothing is known to be old
+        try:
+            await self._store.compact(target)
+        except Compacted:
+            return 0
+        log.info("compacted etcd", revision=target)
+        return target

@@ -1,0 +1,115 @@
+"""Lists: which revision a request asks for, and whether memory or etcd can tell it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apimachinery.resource import Resource
+from apiserver.storage.cacher import Cacher
+from apiserver.storage.continue_token import TOO_OLD, ContinueToken, decode_token
+from apiserver.storage.etcd import EtcdClient
+from apiserver.storage.filters import Filter
+from apiserver.storage.interface import (
+    Compacted,
+    Entry,
+    ListPage,
+    Match,
+    RevisionTooLarge,
+    StorageUnavailable,
+)
+from apiserver.storage.table import Table
+
+ETCD_PAGE_KEYS = 500  # read at a time where a list comes from etcd
+
+
+class Listing:
+    """Reads pages. Every page of a list is of the revision of its first."""
+
+    def __init__(self, etcd: EtcdClient, cacher: Cacher) -> None:
+        self._etcd = etcd
+        self._cacher = cacher
+
+    async def page(
+        self,
+        resource: Resource[Any],
+        selection: Filter,
+        revision: int | None,
+        match: Match,
+        limit: int,
+        continue_token: str,
+    ) -> ListPage:
+        """`revision` None: as of now. 0: whatever the cache has, all of it. N: as upstream's documentation has it,
+        exactly N with match "Exact", or when a limit is given without a match; else N or later.
+
+        Source: Kubernetes API concepts, "Resource versions", semantics for get and list.
+        """
+        table = self._cacher.table(resource)
+        if continue_token:
+            token = decode_token(continue_token)
+            return await self._continued(table, selection, token, limit)
+        if revision is None:
+            return await self._current(table, selection, "", limit)
+        if revision == 0:
+            if not self._cacher.loaded.is_set():
+                raise StorageUnavailable("the watch cache is not loaded yet")
+            return self._from_memory(table, selection, "", 0, None)
+        await self._cacher.wait_for(revision)
+        if match == "Exact" or (match == "" and limit):
+            return await self._snapshot(table, selection, "", limit, revision)
+        return self._from_memory(table, selection, "", limit, None)
+
+    async def _continued(self, table: Table, selection: Filter, token: ContinueToken, limit: int) -> ListPage:
+        start = table.prefix + token.start
+        if token.revision == 0:
+            return await self._current(table, selection, start, limit)
+        try:
+            return await self._snapshot(table, selection, start, limit, token.revision)
+        except Compacted:
+            raise Compacted(TOO_OLD, ContinueToken(0, token.start).encode()) from None
+
+    async def _current(self, table: Table, selection: Filter, start: str, limit: int) -> ListPage:
+        try:
+            await self._cacher.catch_up()
+        except RevisionTooLarge:  # the cache does not keep up; etcd itself answers
+            return await self._from_etcd(table, selection, start, limit, 0)
+        return self._from_memory(table, selection, start, limit, None)
+
+    async def _snapshot(self, table: Table, selection: Filter, start: str, limit: int, revision: int) -> ListPage:
+        if revision <= self._cacher.revision and (revision >= table.changed or table.reaches_back_to(revision)):
+            return self._from_memory(table, selection, start, limit, revision)
+        return await self._from_etcd(table, selection, start, limit, revision)
+
+    def _from_memory(self, table: Table, selection: Filter, start: str, limit: int, revision: int | None) -> ListPage:
+        entries, following, remaining = table.page(selection, start, limit, revision)
+        return _list_page(table, entries, revision or self._cacher.revision, following, remaining)
+
+    async def _from_etcd(self, table: Table, selection: Filter, start: str, limit: int, revision: int) -> ListPage:
+        """`revision` 0: as of now."""
+        first, last = table.span(selection.namespace)
+        first = max(first, start)
+        kept: list[Entry] = []
+        total = 0
+        while True:
+            size = min(limit + 1, ETCD_PAGE_KEYS) if limit else ETCD_PAGE_KEYS
+            page = await self._etcd.range(first.encode(), last.encode(), limit=size, revision=revision)
+            revision = revision or page.revision
+            total = total or page.count
+            for kv in page.kvs:
+                entry = table.make_entry(kv.key.decode(), kv.value, kv.mod_revision)
+                if not selection.selects(entry):
+                    continue
+                if limit and len(kept) == limit:
+                    remaining = None if selection.selective else total - limit
+                    return _list_page(table, kept, revision, kept[-1].key + "\0", remaining)
+                kept.append(entry)
+            if not page.more:
+                return _list_page(table, kept, revision, "", None)
+            first = page.kvs[-1].key.decode() + "\0"
+
+
+def _list_page(table: Table, entries: list[Entry], revision: int, following: str, remaining: int | None) -> ListPage:
+    """`following` is the key the next page starts with, "" after the last."""
+    if not following:
+        return ListPage(entries, revision)
+    token = ContinueToken(revision, following[len(table.prefix) :])
+    return ListPage(entries, revision, token.encode(), remaining)

@@ -1,0 +1,109 @@
+"""A real etcd on loopback for tests: started on free ports, stopped, killed and started again on the same data."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+START_SECONDS = 20.0
+START_ATTEMPTS = 3  # another process may take a free port between its choice and etcd's bind
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class EtcdServer:
+    """One member. `url` stays the same over restarts; `with EtcdServer(folder) as etcd` starts and removes it.
+
+    With `tls` (cert, key and CA files) it speaks TLS and asks clients for a certificate.
+    """
+
+    def __init__(self, folder: Path, tls: tuple[Path, Path, Path] | None = None) -> None:
+        self.folder = folder
+        self._tls = tls
+        self._process: subprocess.Popen[bytes] | None = None
+        self._choose_ports()
+
+    def _choose_ports(self) -> None:
+        self._client_port, self._peer_port, self._metrics_port = free_port(), free_port(), free_port()
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self._client_port}"
+
+    def __enter__(self) -> EtcdServer:
+        for attempt in range(START_ATTEMPTS):
+            try:
+                self.start()
+                break
+            except RuntimeError:
+                if attempt == START_ATTEMPTS - 1:
+                    raise
+                shutil.rmtree(self.folder / "data", ignore_errors=True)
+                self._choose_ports()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.folder / "data", ignore_errors=True)
+
+    def start(self) -> None:
+        """Returns once it answers. Raises: RuntimeError with the end of its log when it doesn't."""
+        peer = f"http://127.0.0.1:{self._peer_port}"
+        command = ["etcd", "--name", "test", "--data-dir", str(self.folder / "data"), "--log-level", "warn"]
+        command += ["--listen-client-urls", self.url, "--advertise-client-urls", self.url]
+        command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster"]
+        command += [f"test={peer}", "--listen-metrics-urls", f"http://127.0.0.1:{self._metrics_port}"]
+        command += ["--heartbeat-interval", "20", "--election-timeout", "200"]
+        if self._tls:
+            cert, key, ca = map(str, self._tls)
+            command += ["--cert-file", cert, "--key-file", key, "--trusted-ca-file", ca, "--client-cert-auth"]
+        with (self.folder / "etcd.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._healthy():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError("etcd did not start:\n" + (self.folder / "etcd.log").read_text()[-2000:])
+            time.sleep(0.02)
+
+    def _healthy(self) -> bool:
+        with contextlib.suppress(OSError, urllib.error.URLError):
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics_port}/health", timeout=2) as answer:
+                return b'"true"' in answer.read()
+        return False
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """kill -9: nothing is flushed that was not already."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Stops answering without closing a connection, as a host that hangs."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(number)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
