@@ -1,0 +1,31 @@
+"""Kernel settings, in this network namespace, without which the rules do nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from componentbase import logs
+
+PROC_SYS = Path("/proc/sys")
+
+FORWARDING = ("net/ipv4/ip_forward", "packets are not routed between pods, nodes and services")
+BRIDGE_NETFILTER = (
+    "net/bridge/bridge-nf-call-iptables",
+    "a pod gets no answer from a service whose endpoint is on its own node",
+)
+ROUTE_LOCALNET = ("net/ipv4/conf/all/route_localnet", "NodePorts do not answer on 127.0.0.1")
+
+log = logs.logger(__name__)
+
+
+def switch_on(setting: tuple[str, str], root: Path = PROC_SYS) -> bool:
+    """Sets it to 1 unless it is; warns of the consequence and returns False where that can't be done."""
+    name, consequence = setting
+    path = root / name
+    try:
+        if path.read_text().strip() != "1":
+            path.write_text("1\n")
+    except OSError as error:
+        log.warning("sysctl could not be set", name=name, error=error.strerror, consequence=consequence)
+        return False
+    return True

@@ -1,0 +1,304 @@
+"""The text that iptables-restore gets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from kubeproxy.rules import (
+    FILTER_CHAINS,
+    JUMPS,
+    NAT_CHAINS,
+    Installed,
+    Settings,
+    chain_name,
+    cleanup_text,
+    parse_save,
+    restore_text,
+)
+from kubeproxy.topology import Endpoint, ServicePort
+
+SETTINGS = Settings(cluster_cidr="10.244.0.0/16")
+INSTALLED = Installed(jumps=frozenset((jump.table, jump.chain, jump.target) for jump in JUMPS))
+ONE, TWO, THREE = (Endpoint(f"10.244.1.{n}", 8080, True) for n in (5, 6, 7))
+PORT = ServicePort("default", "web", "http", "tcp", "10.96.0.10", 80, cluster_endpoints=(ONE,), has_endpoints=True)
+
+
+def tables(
+    *ports: ServicePort, settings: Settings = SETTINGS, installed: Installed = INSTALLED
+) -> dict[str, list[str]]:
+    """Table -> its lines."""
+    found: dict[str, list[str]] = {}
+    for line in restore_text(ports, settings, installed).splitlines():
+        if line.startswith("*"):
+            lines = found.setdefault(line[1:], [])
+        else:
+            lines.append(line)
+    return found
+
+
+def rules(lines: list[str], chain: str) -> list[str]:
+    """A chain's rules without comments, "-A" and the chain's name."""
+    start = f"-A {chain} "
+    return [
+        re.sub(r'-m comment --comment "[^"]*" ?', "", line[len(start) :]) for line in lines if line.startswith(start)
+    ]
+
+
+def sep(endpoint: Endpoint, port: ServicePort = PORT) -> str:
+    return chain_name("KUBE-SEP-", port, endpoint)
+
+
+SVC, SVL, EXT, FW = (chain_name(prefix, PORT) for prefix in ("KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-"))
+TO_PORTAL = "-m tcp -p tcp -d 10.96.0.10/32 --dport 80"
+NODE_PORT_JUMP = "! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS"
+
+
+def test_chain_names_are_those_of_upstream() -> None:
+    # The service every cluster has, as any cluster's iptables-save shows it.
+    kubernetes = ServicePort("default", "kubernetes", "https", "tcp", "10.96.0.1", 443)
+    assert chain_name("KUBE-SVC-", kubernetes) == "KUBE-SVC-NPX46M4PTMTKRN6Y"
+    dns = ServicePort("kube-system", "kube-dns", "dns", "udp", "10.96.0.10", 53)
+    assert chain_name("KUBE-SVC-", dns) == "KUBE-SVC-TCOU7JCQXEZGVUNU"
+    assert len(chain_name("KUBE-SVC-", kubernetes)) <= 28
+
+
+def test_the_whole_text_for_one_service() -> None:
+    assert (
+        restore_text([PORT], SETTINGS, INSTALLED)
+        == f"""\
+*nat
+:KUBE-SERVICES - [0:0]
+:KUBE-NODEPORTS - [0:0]
+:KUBE-POSTROUTING - [0:0]
+:KUBE-MARK-MASQ - [0:0]
+:{SVC} - [0:0]
+:{sep(ONE)} - [0:0]
+-A KUBE-MARK-MASQ -j MARK --or-mark 0x4000
+-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
+-A KUBE-POSTROUTING -j MARK --xor-mark 0x4000
+-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully
+-A KUBE-SERVICES -m comment --comment "default/web:http cluster IP" {TO_PORTAL} -j {SVC}
+-A {SVC} -m comment --comment "default/web:http cluster IP" ! -s 10.244.0.0/16 {TO_PORTAL} -j KUBE-MARK-MASQ
+-A {SVC} -m comment --comment "default/web:http -> 10.244.1.5:8080" -j {sep(ONE)}
+-A {sep(ONE)} -m comment --comment "default/web:http" -s 10.244.1.5/32 -j KUBE-MARK-MASQ
+-A {sep(ONE)} -m comment --comment "default/web:http" -m tcp -p tcp -j DNAT --to-destination 10.244.1.5:8080
+-A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain" \
+! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
+COMMIT
+*filter
+:KUBE-SERVICES - [0:0]
+:KUBE-EXTERNAL-SERVICES - [0:0]
+:KUBE-NODEPORTS - [0:0]
+:KUBE-FORWARD - [0:0]
+:KUBE-PROXY-FIREWALL - [0:0]
+:KUBE-FIREWALL - [0:0]
+-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP
+-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark 0x4000/0x4000 -j ACCEPT
+-A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" \
+-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+COMMIT
+"""
+    )
+
+
+def test_the_text_does_not_depend_on_the_order_of_the_ports() -> None:
+    other = replace(PORT, service="api", cluster_ip="10.96.0.11")
+    assert restore_text([PORT, other], SETTINGS, INSTALLED) == restore_text([other, PORT], SETTINGS, INSTALLED)
+
+
+def test_endpoints_get_equal_weight() -> None:
+    nat = tables(replace(PORT, cluster_endpoints=(ONE, TWO, THREE)))["nat"]
+    assert rules(nat, SVC)[1:] == [
+        f"-m statistic --mode random --probability 0.3333333333 -j {sep(ONE)}",
+        f"-m statistic --mode random --probability 0.5000000000 -j {sep(TWO)}",
+        f"-j {sep(THREE)}",
+    ]
+
+
+def test_affinity_asks_first_who_served_the_client() -> None:
+    nat = tables(replace(PORT, cluster_endpoints=(ONE, TWO), affinity_seconds=60))["nat"]
+    assert rules(nat, SVC)[1:3] == [
+        f"-m recent --name {sep(end)} --rcheck --seconds 60 --reap -j {sep(end)}" for end in (ONE, TWO)
+    ]
+    assert rules(nat, sep(ONE))[1] == (
+        f"-m recent --name {sep(ONE)} --set -m tcp -p tcp -j DNAT --to-destination 10.244.1.5:8080"
+    )
+
+
+def test_no_endpoints_is_refused_at_once() -> None:
+    found = tables(replace(PORT, cluster_endpoints=(), has_endpoints=False))
+    assert rules(found["filter"], "KUBE-SERVICES") == [f"{TO_PORTAL} -j REJECT"]
+    assert rules(found["nat"], "KUBE-SERVICES") == [NODE_PORT_JUMP]
+    assert not any("KUBE-SVC-" in line for line in found["nat"])
+
+
+def test_no_local_endpoint_under_policy_local_is_dropped() -> None:
+    found = tables(replace(PORT, cluster_endpoints=(), internal_local=True))
+    assert rules(found["filter"], "KUBE-SERVICES") == [f"{TO_PORTAL} -j DROP"]
+
+
+def test_internal_policy_local_uses_the_local_chain() -> None:
+    nat = tables(replace(PORT, cluster_endpoints=(), local_endpoints=(ONE,), internal_local=True))["nat"]
+    assert rules(nat, "KUBE-SERVICES")[0] == f"{TO_PORTAL} -j {SVL}"
+    assert rules(nat, SVL)[-1] == f"-j {sep(ONE)}"
+    assert f":{SVC} - [0:0]" not in nat
+
+
+def test_a_node_port_is_masqueraded_and_balanced_over_all() -> None:
+    nat = tables(replace(PORT, node_port=30080))["nat"]
+    assert rules(nat, "KUBE-NODEPORTS") == [f"-m tcp -p tcp --dport 30080 -j {EXT}"]
+    assert rules(nat, EXT) == ["-j KUBE-MARK-MASQ", f"-j {SVC}"]
+    assert rules(nat, "KUBE-SERVICES")[-1] == NODE_PORT_JUMP
+
+
+def test_a_node_port_answers_on_loopback_where_that_is_switched_on() -> None:
+    found = tables(replace(PORT, node_port=30080), settings=replace(SETTINGS, localhost_node_ports=True))
+    assert rules(found["nat"], "KUBE-SERVICES")[-1] == "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS"
+    (guard,) = rules(found["filter"], "KUBE-FIREWALL")
+    assert guard.startswith("-d 127.0.0.0/8 ! -s 127.0.0.0/8")
+
+
+def test_external_policy_local_keeps_the_source_address_of_outsiders_only() -> None:
+    port = replace(PORT, node_port=30080, external_local=True, cluster_endpoints=(ONE, TWO), local_endpoints=(ONE,))
+    nat = tables(port)["nat"]
+    assert rules(nat, EXT) == [
+        f"-s 10.244.0.0/16 -j {SVC}",
+        "-m addrtype --src-type LOCAL -j KUBE-MARK-MASQ",
+        f"-m addrtype --src-type LOCAL -j {SVC}",
+        f"-j {SVL}",
+    ]
+    assert rules(nat, SVL) == [f"-j {sep(ONE)}"]
+
+
+def test_external_policy_local_without_a_local_endpoint_drops_outsiders() -> None:
+    port = replace(PORT, node_port=30080, external_local=True, external_ips=("203.0.113.7",))
+    found = tables(port)
+    assert rules(found["nat"], EXT)[-1] == f"-m addrtype --src-type LOCAL -j {SVC}"
+    assert rules(found["filter"], "KUBE-EXTERNAL-SERVICES") == [
+        "-m tcp -p tcp -d 203.0.113.7/32 --dport 80 -j DROP",
+        "-m addrtype --dst-type LOCAL -m tcp -p tcp --dport 30080 -j DROP",
+    ]
+
+
+def test_external_addresses_lead_to_the_external_chain() -> None:
+    port = replace(PORT, external_ips=("203.0.113.7",), load_balancer_ips=("198.51.100.1",))
+    assert rules(tables(port)["nat"], "KUBE-SERVICES")[1:3] == [
+        f"-m tcp -p tcp -d 203.0.113.7/32 --dport 80 -j {EXT}",
+        f"-m tcp -p tcp -d 198.51.100.1/32 --dport 80 -j {EXT}",
+    ]
+
+
+def test_external_addresses_without_endpoints_are_refused() -> None:
+    port = replace(PORT, external_ips=("203.0.113.7",), node_port=30080, cluster_endpoints=(), has_endpoints=False)
+    found = tables(port)
+    assert rules(found["filter"], "KUBE-EXTERNAL-SERVICES") == [
+        "-m tcp -p tcp -d 203.0.113.7/32 --dport 80 -j REJECT",
+        "-m addrtype --dst-type LOCAL -m tcp -p tcp --dport 30080 -j REJECT",
+    ]
+    assert rules(found["nat"], "KUBE-NODEPORTS") == []
+
+
+def test_source_ranges_let_only_their_own_through() -> None:
+    port = replace(PORT, load_balancer_ips=("198.51.100.1",), source_ranges=("203.0.113.0/24",))
+    found = tables(port)
+    assert rules(found["nat"], "KUBE-SERVICES")[1] == f"-m tcp -p tcp -d 198.51.100.1/32 --dport 80 -j {FW}"
+    assert rules(found["nat"], FW) == [f"-s 203.0.113.0/24 -j {EXT}"]
+    assert rules(found["filter"], "KUBE-PROXY-FIREWALL") == ["-m tcp -p tcp -d 198.51.100.1/32 --dport 80 -j DROP"]
+
+
+def test_a_health_check_port_is_let_in() -> None:
+    port = replace(PORT, health_check_node_port=31000)
+    assert rules(tables(port)["filter"], "KUBE-NODEPORTS") == ["-m tcp -p tcp --dport 31000 -j ACCEPT"]
+
+
+def test_masquerading_follows_the_flags() -> None:
+    assert rules(tables(PORT, settings=Settings())["nat"], SVC) == [f"-j {sep(ONE)}"]
+    everything = tables(PORT, settings=replace(SETTINGS, masquerade_all=True))["nat"]
+    assert rules(everything, SVC)[0] == f"{TO_PORTAL} -j KUBE-MARK-MASQ"
+    other_bit = tables(PORT, settings=replace(SETTINGS, masquerade_bit=15))["nat"]
+    assert rules(other_bit, "KUBE-MARK-MASQ") == ["-j MARK --or-mark 0x8000"]
+
+
+def test_protocols_of_one_port_number_are_told_apart() -> None:
+    udp = replace(PORT, protocol="udp", name="dns")
+    nat = tables(PORT, udp)["nat"]
+    assert "-m udp -p udp -d 10.96.0.10/32 --dport 80" in " ".join(nat)
+    assert chain_name("KUBE-SVC-", udp) != SVC
+
+
+def test_missing_jumps_are_inserted_and_present_ones_left() -> None:
+    fresh = tables(PORT, installed=Installed())
+    inserted = [line for lines in fresh.values() for line in lines if line.startswith("-I ")]
+    assert len(inserted) == len(JUMPS)
+    assert '-I PREROUTING 1 -m comment --comment "kubernetes service portals" -j KUBE-SERVICES' in inserted
+    assert not any(line.startswith("-I ") for lines in tables(PORT).values() for line in lines)
+
+
+def test_stale_chains_are_flushed_and_deleted_after_the_rules_that_used_them() -> None:
+    stale = Installed(frozenset({("nat", "KUBE-SVC-GONE"), ("nat", SVC)}), INSTALLED.jumps)
+    nat = tables(PORT, installed=stale)["nat"]
+    assert ":KUBE-SVC-GONE - [0:0]" in nat
+    assert nat[-2:] == ["-X KUBE-SVC-GONE", "COMMIT"]
+    assert not any("KUBE-SVC-GONE" in line for line in tables(PORT, installed=stale)["filter"])
+
+
+SAVED = """\
+# Generated by iptables-save v1.8.9 (nf_tables)
+*nat
+:PREROUTING ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:DOCKER_OUTPUT - [0:0]
+:KUBE-SERVICES - [0:0]
+:KUBE-SVC-NPX46M4PTMTKRN6Y - [0:0]
+:KUBE-KUBELET-CANARY - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT
+-A OUTPUT -d 127.0.0.11/32 -p udp -j DNAT --to-destination 127.0.0.11:40000
+-A KUBE-SERVICES -j KUBE-SVC-NPX46M4PTMTKRN6Y
+COMMIT
+*mangle
+:KUBE-SERVICES - [0:0]
+COMMIT
+*filter
+:KUBE-FORWARD - [0:0]
+-A FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD
+-A FORWARD -s 10.0.0.0/8 -j ACCEPT
+COMMIT
+"""
+
+
+def test_what_is_installed_is_read_without_what_is_foreign() -> None:
+    installed = parse_save(SAVED)
+    assert installed.chains == {
+        ("nat", "KUBE-SERVICES"),
+        ("nat", "KUBE-SVC-NPX46M4PTMTKRN6Y"),
+        ("filter", "KUBE-FORWARD"),
+    }
+    assert installed.jumps == {("nat", "PREROUTING", "KUBE-SERVICES"), ("filter", "FORWARD", "KUBE-FORWARD")}
+
+
+def test_cleanup_takes_jumps_and_chains_and_nothing_else() -> None:
+    assert (
+        cleanup_text(parse_save(SAVED))
+        == """\
+*nat
+:KUBE-SERVICES - [0:0]
+:KUBE-SVC-NPX46M4PTMTKRN6Y - [0:0]
+-D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-X KUBE-SERVICES
+-X KUBE-SVC-NPX46M4PTMTKRN6Y
+COMMIT
+*filter
+:KUBE-FORWARD - [0:0]
+-D FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD
+-X KUBE-FORWARD
+COMMIT
+"""
+    )
+    assert cleanup_text(Installed()) == ""
+
+
+def test_every_jump_leads_to_a_chain_that_is_always_declared() -> None:
+    for jump in JUMPS:
+        assert jump.target in (NAT_CHAINS if jump.table == "nat" else FILTER_CHAINS)
