@@ -64,6 +64,17 @@ def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[st
     return body
 
 
+def probe_body(pause_image: str, host: Host) -> dict[str, Any]:
+    """A throwaway container that asks for as much as `host` is hoped to grant."""
+    host_config = {
+        "NetworkMode": "none",
+        "LogConfig": {"Type": "none"},
+        "OomScoreAdj": max(PAUSE_OOM_SCORE_ADJ, host.min_oom_score_adj),
+        **_security(Security(privileged=True), host, ""),
+    }
+    return {"Image": pause_image, "HostConfig": host_config}
+
+
 def container_body(
     sandbox_id: str, config: ContainerConfig, host: Host, *, image_user: str = "", seccomp_profile: str = ""
 ) -> dict[str, Any]:

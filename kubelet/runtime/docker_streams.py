@@ -225,7 +225,7 @@ async def as_stdout(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[StreamN
 
 
 class HijackedSession:
-    """An exec or attach: after the head, the connection carries the process' streams. Implements `interface.Session`."""
+    """An exec or attach: after the head, the connection carries the process' streams."""
 
     def __init__(
         self,

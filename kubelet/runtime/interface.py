@@ -380,6 +380,9 @@ class Runtime(Protocol):
     async def info(self) -> RuntimeInfo:
         """Also serves as the runtime's health check."""
 
+    async def prepare(self) -> None:
+        """Loads and learns what creating pods needs, so that the first pod need not wait for it."""
+
     async def pods(self) -> Mapping[str, PodRuntimeStatus]:
         """All that the kubelet created here and that still exists, by pod uid. One request when nothing changed."""
 
@@ -396,7 +399,7 @@ class Runtime(Protocol):
         """Forcibly; its containers must be removed before."""
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
-        """The id. The image must be present. Raises: NotFound for the image or a mount's source."""
+        """The id. Raises: NotFound when the image is gone; EngineError for a config that cannot be, e.g. a bad mount."""
 
     async def start_container(self, container_id: str) -> None:
         """Raises: ContainerStartError; NotFound."""

@@ -137,6 +137,9 @@ class FakeRuntime:
         self._check("info")
         return RuntimeInfo("docker", "0.0.1", cpus=4, memory_bytes=8 << 30)
 
+    async def prepare(self) -> None:
+        self._check("prepare")
+
     async def pods(self) -> Mapping[str, PodRuntimeStatus]:
         self._check("pods")
         refs = [s.pod for s, _ in self.sandboxes.values()] + [c.status.pod for c in self.containers.values()]

@@ -1,0 +1,53 @@
+"""A clock that tests move by hand."""
+
+from __future__ import annotations
+
+import asyncio
+
+from componentbase.clock import Clock
+
+
+class FakeClock(Clock):
+    """`sleep` returns when `advance` has moved the time far enough."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self._now = now
+        self._monotonic = 1000.0
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+
+    def now(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    async def sleep(self, seconds: float) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self._monotonic + seconds, waiter))
+        await waiter
+
+    def step(self, seconds: float) -> None:
+        """Moves the time without letting anything run."""
+        self._now += seconds
+        self._monotonic += seconds
+
+    async def advance(self, seconds: float) -> None:
+        """Moves the time and wakes, in order, whoever slept until then; each runs as far as it can."""
+        end = self._monotonic + seconds
+        while True:
+            await settle()
+            due = sorted((item for item in self._sleepers if item[0] <= end), key=lambda item: item[0])
+            if not due:
+                break
+            self.step(max(due[0][0] - self._monotonic, 0.0))
+            self._sleepers.remove(due[0])
+            if not due[0][1].done():
+                due[0][1].set_result(None)
+        self.step(end - self._monotonic)
+        await settle()
+
+
+async def settle(rounds: int = 50) -> None:
+    """Lets every task that is ready run, some times over."""
+    for _ in range(rounds):
+        await asyncio.sleep(0)
