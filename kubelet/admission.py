@@ -1,0 +1,158 @@
+"""Whether this node takes a pod that was bound to it. Pure.
+
+The scheduler has checked the same, on what it knew then; two schedulers, or a pod with nodeName set by hand, get past it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from apimachinery.quantity import parse_quantity
+from kubelet.podspec import is_finished, is_sidecar
+from kubelet.pod_status import Failure
+
+if TYPE_CHECKING:
+    from kubeapi._affinity import NodeSelectorRequirement, NodeSelectorTerm
+    from kubeapi._podspec import Container
+    from kubeapi.node import Node
+    from kubeapi.pod import Pod
+
+
+def admit(pod: Pod, others: Iterable[Pod], node: Node) -> Failure | None:
+    """None when the pod may run beside `others`, the pods already admitted; else reason and message.
+
+    Source: upstream's kubelet: resources, host ports, node name, node selector and affinity; the messages are its own.
+    """
+    active = [other for other in others if other.metadata.uid != pod.metadata.uid and not is_finished(other)]
+    return _resources(pod, active, node) or _ports(pod, active) or _selector(pod, node)
+
+
+def pod_requests(pod: Pod) -> dict[str, Fraction]:
+    """What the pod needs at most at one time: the running containers and sidecars, or an init container's turn."""
+    running: dict[str, Fraction] = {}
+    for container in pod.spec.containers:
+        _add(running, _requests(container))
+    sidecars: dict[str, Fraction] = {}
+    peak: dict[str, Fraction] = {}
+    for container in pod.spec.initContainers or ():
+        requests = _requests(container)
+        if is_sidecar(container):
+            _add(sidecars, requests)
+            _maximum(peak, sidecars)
+        else:
+            turn = dict(sidecars)
+            _add(turn, requests)
+            _maximum(peak, turn)
+    _add(running, sidecars)
+    _maximum(running, peak)
+    _add(running, {name: parse_quantity(value) for name, value in (pod.spec.overhead or {}).items()})
+    return running
+
+
+def _requests(container: Container) -> dict[str, Fraction]:
+    resources = container.resources
+    merged = {**(resources.limits or {}), **(resources.requests or {})}
+    return {name: parse_quantity(value) for name, value in merged.items()}
+
+
+def _add(total: dict[str, Fraction], more: Mapping[str, Fraction]) -> None:
+    for name, value in more.items():
+        total[name] = total.get(name, Fraction(0)) + value
+
+
+def _maximum(total: dict[str, Fraction], other: Mapping[str, Fraction]) -> None:
+    for name, value in other.items():
+        total[name] = max(total.get(name, Fraction(0)), value)
+
+
+def _resources(pod: Pod, others: list[Pod], node: Node) -> Failure | None:
+    allocatable = {name: parse_quantity(value) for name, value in (node.status.allocatable or {}).items()}
+    capacity = allocatable.get("pods")
+    if capacity is not None and len(others) + 1 > capacity:
+        return _insufficient("pods", Fraction(1), Fraction(len(others)), capacity)
+    used: dict[str, Fraction] = {}
+    for other in others:
+        _add(used, pod_requests(other))
+    for name, asked in sorted(pod_requests(pod).items()):
+        available = allocatable.get(name, Fraction(0))
+        if asked > 0 and used.get(name, Fraction(0)) + asked > available:
+            return _insufficient(name, asked, used.get(name, Fraction(0)), available)
+    return None
+
+
+def _insufficient(name: str, asked: Fraction, used: Fraction, capacity: Fraction) -> Failure:
+    """CPU is counted in thousandths, the rest in whole units."""
+    unit = 1000 if name == "cpu" else 1
+    asked, used, capacity = asked * unit, used * unit, capacity * unit
+    message = (
+        f"Node didn't have enough resource: {name}, requested: {int(asked)}, used: {int(used)}, "
+        f"capacity: {int(capacity)}"
+    )
+    return Failure(f"OutOf{name}", message)
+
+
+def _host_ports(pod: Pod) -> set[tuple[str, str, int]]:
+    sidecars = [container for container in pod.spec.initContainers or () if is_sidecar(container)]
+    return {
+        (port.hostIP or "0.0.0.0", port.protocol, port.hostPort)
+        for container in (*pod.spec.containers, *sidecars)
+        for port in container.ports or ()
+        if port.hostPort
+    }
+
+
+def _ports(pod: Pod, others: list[Pod]) -> Failure | None:
+    wanted = _host_ports(pod)
+    if not wanted:
+        return None
+    for other in others:
+        for ip, protocol, number in _host_ports(other):
+            for own_ip, own_protocol, own_number in wanted:
+                same_address = ip == own_ip or "0.0.0.0" in (ip, own_ip)
+                if number == own_number and protocol == own_protocol and same_address:
+                    message = "Node didn't have free ports for the requested pod ports"
+                    return Failure("NodePorts", f"Predicate NodePorts failed: {message}")
+    return None
+
+
+def _selector(pod: Pod, node: Node) -> Failure | None:
+    failed = Failure("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
+    labels = node.labels
+    if any(labels.get(key) != value for key, value in (pod.spec.nodeSelector or {}).items()):
+        return failed
+    affinity = pod.spec.affinity
+    node_affinity = affinity.nodeAffinity if affinity else None
+    required = node_affinity.requiredDuringSchedulingIgnoredDuringExecution if node_affinity else None
+    if required is None or any(_term_matches(term, node) for term in required.nodeSelectorTerms):
+        return None
+    return failed
+
+
+def _term_matches(term: NodeSelectorTerm, node: Node) -> bool:
+    expressions, fields = term.matchExpressions or [], term.matchFields or []
+    if not expressions and not fields:
+        return False
+    return all(_matches(item, node.labels) for item in expressions) and all(
+        _matches(item, {"metadata.name": node.name}) for item in fields
+    )
+
+
+def _matches(requirement: NodeSelectorRequirement, values: Mapping[str, str]) -> bool:
+    """One expression of a node selector."""
+    operator, wanted = requirement.operator, requirement.values or []
+    value = values.get(requirement.key)
+    if operator == "In":
+        return value in wanted
+    if operator == "NotIn":
+        return value not in wanted
+    if operator == "Exists":
+        return value is not None
+    if operator == "DoesNotExist":
+        return value is None
+    try:
+        number, limit = int(value or ""), int(wanted[0])
+    except (ValueError, IndexError):
+        return False
+    return number > limit if operator == "Gt" else number < limit

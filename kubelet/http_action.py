@@ -1,0 +1,147 @@
+"""The few lines of HTTP that probes and lifecycle hooks need: one GET, its status, the start of its body."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+BODY_LIMIT = 10 * 1024  # bytes kept of a response
+HEAD_LIMIT = 64 * 1024  # bytes of headers; a longer head is an error
+MAX_REDIRECTS = 10
+USER_AGENT = "kube-probe/1.35"
+
+
+class HttpError(Exception):
+    """No answer: the text says why, in the words of upstream's HTTP client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """`redirected_away`: the last answer sends elsewhere, to a host that was not asked for."""
+
+    status: int
+    body: str
+    redirected_away: bool = False
+
+
+@lru_cache(maxsize=1)
+def _unverified() -> ssl.SSLContext:
+    """A pod's certificate is its own business: the kubelet connects to an address, not to a name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def get(url: str, headers: Iterable[tuple[str, str]], timeout_seconds: float) -> Response:
+    """Follows redirects within the host. Raises: HttpError."""
+    first = urlsplit(url)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            for _ in range(MAX_REDIRECTS):
+                status, location, body = await _get_once(url, list(headers))
+                if not 300 <= status < 400 or not location:
+                    return Response(status, body)
+                url = urljoin(url, location)
+                if urlsplit(url).hostname != first.hostname:
+                    return Response(status, body, redirected_away=True)
+    except TimeoutError:
+        why = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+        raise HttpError(f'Get "{url}": {why}') from None
+    raise HttpError(f'Get "{url}": stopped after {MAX_REDIRECTS} redirects')
+
+
+async def _get_once(url: str, headers: list[tuple[str, str]]) -> tuple[int, str, str]:
+    """(status, Location, body)."""
+    parts = urlsplit(url)
+    secure = parts.scheme.lower() == "https"
+    host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+    try:
+        reader, writer = await asyncio.open_connection(
+            host, port, ssl=_unverified() if secure else None, limit=HEAD_LIMIT
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise HttpError(f'Get "{url}": {dial_error(host, port, error)}') from None
+    try:
+        writer.write(_request(url, headers))
+        head = await reader.readuntil(b"\r\n\r\n")
+        status, location = _parse_head(head)
+        return status, location, await _body(reader)
+    except asyncio.IncompleteReadError:
+        raise HttpError(f'Get "{url}": EOF') from None
+    except (asyncio.LimitOverrunError, ValueError):
+        raise HttpError(f'Get "{url}": malformed HTTP response') from None
+    except OSError as error:
+        raise HttpError(f'Get "{url}": {error.strerror or error}') from None
+    finally:
+        writer.transport.abort()
+
+
+def _request(url: str, headers: list[tuple[str, str]]) -> bytes:
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    given = {name.lower() for name, _ in headers}
+    lines = [f"GET {target} HTTP/1.1"]
+    defaults = (("Host", parts.netloc), ("User-Agent", USER_AGENT), ("Accept", "*/*"))
+    lines += [f"{name}: {value}" for name, value in defaults if name.lower() not in given]
+    lines += [f"{name}: {value}" for name, value in headers if value or name.lower() != "accept"]
+    lines.append("Connection: close")
+    return ("\r\n".join(line.replace("\r", "").replace("\n", "") for line in lines) + "\r\n\r\n").encode("utf-8")
+
+
+def _parse_head(head: bytes) -> tuple[int, str]:
+    """Raises: ValueError."""
+    first, *rest = head.decode("latin-1").split("\r\n")
+    version, _, tail = first.partition(" ")
+    if not version.startswith("HTTP/"):
+        raise ValueError(first)
+    location = next((line.partition(":")[2].strip() for line in rest if line.lower().startswith("location:")), "")
+    return int(tail[:3]), location
+
+
+async def _body(reader: asyncio.StreamReader) -> str:
+    """The start of it; a peer that stops in the middle has still answered."""
+    chunks, size = [], 0
+    while size < BODY_LIMIT:
+        try:
+            chunk = await reader.read(BODY_LIMIT - size)
+        except OSError:
+            break
+        if not chunk:
+            break
+        chunks.append(chunk)
+        size += len(chunk)
+    return b"".join(chunks).decode("utf-8", "replace")
+
+
+async def dial(host: str, port: int, timeout_seconds: float) -> None:
+    """Opens and closes a TCP connection. Raises: HttpError."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError:
+        raise HttpError(f"dial tcp {_address(host, port)}: i/o timeout") from None
+    except OSError as error:
+        raise HttpError(dial_error(host, port, error)) from None
+    writer.transport.abort()
+
+
+def dial_error(host: str, port: int, error: OSError) -> str:
+    """ "dial tcp 10.0.0.1:80: connect: connection refused"."""
+    if isinstance(error, ssl.SSLError):
+        return f"tls: {error.reason or error}"
+    if isinstance(error, ConnectionRefusedError):
+        return f"dial tcp {_address(host, port)}: connect: connection refused"
+    text = (error.strerror or str(error)).lower()
+    return f"dial tcp {_address(host, port)}: connect: {text}"
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
