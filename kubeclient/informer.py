@@ -206,7 +206,7 @@ class Informer(Generic[T]):
             field_selector=self._field_selector,
             accept=self._watch_accept,
         )
-        async with aclosing(events):  # type: ignore[type-var]
+        async with aclosing(events):
             async for event in events:
                 obj = event.object
                 if event.type != "BOOKMARK":

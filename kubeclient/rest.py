@@ -12,7 +12,7 @@ import random
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
@@ -185,7 +185,7 @@ class RestClient:
         timeout_seconds: int | None = None,
         bookmarks: bool = True,
         accept: str = JSON,
-    ) -> AsyncIterator[WatchEvent[T]]:
+    ) -> AsyncGenerator[WatchEvent[T], None]:
         """Events after `resource_version`, until the server ends the watch, normally after `timeout_seconds`.
 
         Close the iterator (`contextlib.aclosing`) when leaving it early. Raises: Expired when the server no longer
