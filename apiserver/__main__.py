@@ -1,0 +1,20 @@
+"""`kube-apiserver`: flags, then one event loop until a signal."""
+
+from __future__ import annotations
+
+import sys
+
+from apiserver.options import parse_options
+from componentbase import daemon, logs
+
+
+def main() -> None:
+    options = parse_options()
+    logs.setup("kube-apiserver", options.log_file, options.verbosity)
+    from apiserver.runtime import run
+
+    sys.exit(daemon.run(lambda: run(options), "kube-apiserver"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""What an admission step is, and the chain of those that concern a request.
+
+Source: Kubernetes documentation, "Admission Controllers".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from apimachinery.catalogue import collect
+from apimachinery.meta import Object
+from apimachinery.resource import Resource
+from apiserver.authn import User
+
+if TYPE_CHECKING:
+    from apiserver.storage import Storage
+
+CREATE = "CREATE"
+UPDATE = "UPDATE"
+DELETE = "DELETE"
+
+
+@dataclass(slots=True)
+class Attributes:
+    """The request as admission sees it. `obj` is None for DELETE, `old` for CREATE; steps change `obj` in place."""
+
+    operation: str
+    resource: Resource[Any]
+    subresource: str
+    namespace: str
+    name: str
+    obj: Any
+    old: Any
+    user: User
+    dry_run: bool = False
+
+
+Step = Callable[[Attributes, "Lookup"], Awaitable[None] | None]
+
+
+class Lookup:
+    """What a step may look up; reads come from the watch cache first."""
+
+    def __init__(self, storage: Storage, resources: dict[str, Resource[Any]]) -> None:
+        self.storage = storage
+        self._resources = resources
+
+    def resource(self, plural: str) -> Resource[Any]:
+        """A resource of the core group."""
+        return self._resources[plural]
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One step. `mutate` runs before validation and may change the object, `validate` after it; both raise StatusError.
+
+    `resources` are "pods" or "pods/status" of the core group or "deployments.apps"; empty means all. `order` sorts
+    steps where one must see what another did; equal ones go by name.
+    """
+
+    name: str
+    operations: frozenset[str]
+    resources: frozenset[str] = frozenset()
+    mutate: Step | None = None
+    validate: Step | None = None
+    order: int = 100
+
+    def concerns(self, resource: Resource[Any], subresource: str, operation: str) -> bool:
+        if operation not in self.operations:
+            return False
+        name = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+        return not self.resources or (f"{name}/{subresource}" if subresource else name) in self.resources
+
+
+class Chain:
+    """The steps that are switched on, and which of them a kind of request meets (worked out once for each kind)."""
+
+    def __init__(self, plugins: Iterable[Plugin], lookup: Lookup) -> None:
+        self.plugins = sorted(plugins, key=lambda plugin: (plugin.order, plugin.name))
+        self._lookup = lookup
+        self._steps: dict[tuple[str, str, str, str], tuple[list[Step], list[Step]]] = {}
+
+    async def mutate(self, attributes: Attributes) -> None:
+        for step in self._of(attributes)[0]:
+            waiting = step(attributes, self._lookup)
+            if waiting is not None:
+                await waiting
+
+    async def validate(self, attributes: Attributes) -> None:
+        for step in self._of(attributes)[1]:
+            waiting = step(attributes, self._lookup)
+            if waiting is not None:
+                await waiting
+
+    def _of(self, attributes: Attributes) -> tuple[list[Step], list[Step]]:
+        resource = attributes.resource
+        key = (resource.group, resource.plural, attributes.subresource, attributes.operation)
+        steps = self._steps.get(key)
+        if steps is None:
+            chosen = [p for p in self.plugins if p.concerns(resource, attributes.subresource, attributes.operation)]
+            steps = [p.mutate for p in chosen if p.mutate], [p.validate for p in chosen if p.validate]
+            self._steps[key] = steps
+        return steps
+
+
+class UnknownPlugin(Exception):
+    """A flag names an admission plugin that does not exist."""
+
+
+def enabled_plugins(disable: Iterable[str], enable: Iterable[str]) -> list[Plugin]:
+    """All plugins of this folder but the disabled ones; `enable` wins over `disable`.
+
+    Raises: UnknownPlugin.
+    """
+    plugins = {plugin.name: plugin for plugin in collect("apiserver.admission", "ADMISSION", Plugin).values()}
+    for name in (*disable, *enable):
+        if name not in plugins:
+            raise UnknownPlugin(f'unknown admission plugin "{name}"; there are: {", ".join(sorted(plugins))}')
+    off = set(disable) - set(enable)
+    return [plugin for name, plugin in plugins.items() if name not in off]
+
+
+def spec_of(obj: Object) -> Any:
+    """`obj.spec`, for steps that know their kinds by name alone."""
+    return obj.spec  # type: ignore[attr-defined]

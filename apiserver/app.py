@@ -1,0 +1,171 @@
+"""The assembly: storage, registries, admission and subresources into one ASGI app.
+
+FastAPI serves what is no resource: health, version, metrics, discovery. Resource paths go past it, straight to their
+handler: a request for an object costs less than a route's own overhead.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as WebRequest
+from starlette.responses import Response as WebResponse
+
+from apimachinery.catalogue import Catalogue, collect
+from apimachinery.errors import StatusError
+from apiserver.context import Context
+from apiserver.discovery import Discovery
+from apiserver.negotiation import discovery_version
+from apiserver.routes import not_allowed, not_served
+from apiserver.subresources._scale import scale_of
+from apiserver.subresources._status import status_of
+from apiserver.subresources._subresource import Subresource
+from componentbase import metrics
+from componentbase.flags import version
+
+Check = Callable[[], str]
+"""Returns "" when well, else why not."""
+
+TEXT = "text/plain; charset=utf-8"
+JSON = "application/json"
+
+
+def all_subresources(catalogue: Catalogue) -> dict[tuple[str, str, str], Subresource]:
+    """By (group, plural, name): the collected ones, and status and scale of the kinds that have them."""
+    found = list(collect("apiserver.subresources", "SUBRESOURCE", Subresource).values())
+    for resource in catalogue:
+        if resource.status:
+            found.append(status_of(resource))
+        if resource.scale is not None:
+            found.append(scale_of(resource))
+    return {(sub.resource_group, sub.resource, sub.name): sub for sub in found}
+
+
+def version_info() -> dict[str, str]:
+    """/version"""
+    number = version()
+    major, minor = number.lstrip("v").split(".")[:2]
+    return {
+        "major": major,
+        "minor": minor,
+        "gitVersion": number,
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": platform.python_implementation(),
+        "platform": f"{platform.system().lower()}/{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(platform.machine(), platform.machine()) }",
+    }
+
+
+def make_web(context: Context, discovery: Discovery, checks: dict[str, dict[str, Check]]) -> FastAPI:
+    """`checks`: probe ("healthz", "livez", "readyz") -> name -> check."""
+    web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    _add_errors(web)
+    _add_health(web, checks)
+    _add_discovery(web, discovery)
+
+    @web.get("/version")
+    async def get_version() -> WebResponse:
+        return _json(version_info())
+
+    @web.get("/metrics")
+    async def get_metrics() -> WebResponse:
+        return WebResponse(metrics.render(), media_type=metrics.CONTENT_TYPE)
+
+    @web.get("/")
+    async def get_paths() -> WebResponse:
+        return _json({"paths": sorted({route.path for route in web.routes if hasattr(route, "path")})})
+
+    return web
+
+
+def _add_errors(web: FastAPI) -> None:
+    async def on_status(request: WebRequest, error: Any) -> WebResponse:
+        return _json(error.to_status(), error.code)
+
+    async def on_http(request: WebRequest, error: Any) -> WebResponse:
+        status: StatusError = not_allowed() if error.status_code == 405 else not_served()
+        if error.status_code not in (404, 405):
+            status = StatusError(str(error.detail), code=error.status_code, reason="BadRequest")
+        return _json(status.to_status(), status.code)
+
+    web.add_exception_handler(StatusError, on_status)
+    web.add_exception_handler(HTTPException, on_http)
+
+
+def _add_health(web: FastAPI, checks: dict[str, dict[str, Check]]) -> None:
+    @web.get("/healthz")
+    @web.get("/livez")
+    @web.get("/readyz")
+    async def probe(request: WebRequest) -> WebResponse:
+        name = request.url.path.strip("/")
+        return _probe(name, checks[name], verbose="verbose" in request.query_params)
+
+    @web.get("/healthz/{check}")
+    @web.get("/livez/{check}")
+    @web.get("/readyz/{check}")
+    async def one(request: WebRequest, check: str) -> WebResponse:
+        name = request.url.path.split("/")[1]
+        if check not in checks[name]:
+            raise not_served()
+        return _probe(name, {check: checks[name][check]}, verbose="verbose" in request.query_params)
+
+
+def _probe(name: str, checks: dict[str, Check], *, verbose: bool) -> WebResponse:
+    results = {check: run() for check, run in checks.items()}
+    failed = any(results.values())
+    if not failed and not verbose:
+        return WebResponse("ok", media_type=TEXT)
+    lines = [f"[-]{check} failed: {why}" if why else f"[+]{check} ok" for check, why in results.items()]
+    lines.append(f"{name} check {'failed' if failed else 'passed'}")
+    return WebResponse("\n".join(lines) + "\n", 500 if failed else 200, media_type=TEXT)
+
+
+def _add_discovery(web: FastAPI, discovery: Discovery) -> None:
+    @web.get("/api")
+    async def core(request: WebRequest) -> WebResponse:
+        return _listing(request, discovery, "api", discovery.core_versions)
+
+    @web.get("/apis")
+    async def groups(request: WebRequest) -> WebResponse:
+        return _listing(request, discovery, "apis", discovery.group_list)
+
+    @web.get("/apis/{group}")
+    async def group(group: str) -> WebResponse:
+        return _json_or_404(discovery.group(group))
+
+    @web.get("/api/{version}")
+    async def core_resources(version: str) -> WebResponse:
+        return _json_or_404(discovery.resource_list("", version))
+
+    @web.get("/apis/{group}/{version}")
+    async def resources(group: str, version: str) -> WebResponse:
+        return _json_or_404(discovery.resource_list(group, version))
+
+
+def _listing(request: WebRequest, discovery: Discovery, name: str, plain: Callable[[], dict[str, Any]]) -> WebResponse:
+    wanted = discovery_version(request.headers.get("accept", "").encode())
+    if not wanted:
+        return _json(plain(), headers={"vary": "Accept"})
+    etag = f'"{discovery.etags[name]}"'
+    headers = {"etag": etag, "vary": "Accept"}
+    if request.headers.get("if-none-match") == etag:
+        return WebResponse(status_code=304, headers=headers)
+    media_type = f"application/json;g=apidiscovery.k8s.io;v={wanted};as=APIGroupDiscoveryList"
+    return WebResponse(discovery.aggregated(name), media_type=media_type, headers=headers)
+
+
+def _json(value: object, code: int = 200, headers: dict[str, str] | None = None) -> WebResponse:
+    return WebResponse(orjson.dumps(value), code, media_type=JSON, headers=headers)
+
+
+def _json_or_404(value: object | None) -> WebResponse:
+    if value is None:
+        raise not_served()
+    return _json(value)

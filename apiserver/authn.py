@@ -1,0 +1,90 @@
+"""Who asks: a client certificate (CN is the name, O the groups) or a bearer token from a file.
+
+Source: Kubernetes documentation, "Authenticating": X.509 client certificates, static token file.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from apimachinery.errors import Unauthorized
+from apiserver.messages import Header
+
+AUTHENTICATED = "system:authenticated"
+MAX_KNOWN_TOKENS = 100_000  # a longer token file is refused at start: it is held in memory
+
+
+class TokenFileError(Exception):
+    """The token file can't be used; the message names the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+
+
+ANONYMOUS = User("system:anonymous", "", ("system:unauthenticated",))
+"""Carried by the few requests that need no identity: health and version."""
+
+
+def user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...]) -> User | None:
+    """The user a verified certificate stands for, from the subject as `ssl` gives it; None without a common name."""
+    name, groups = "", []
+    for relative_name in subject:
+        for kind, value in relative_name:
+            if kind == "commonName":
+                name = value
+            elif kind == "organizationName":
+                groups.append(value)
+    return User(name, "", (*groups, AUTHENTICATED)) if name else None
+
+
+def read_token_file(path: str) -> dict[bytes, User]:
+    """Authorization header value -> user. Lines are `token,user,uid` with optional `"group1,group2"`.
+
+    Raises: TokenFileError, OSError.
+    """
+    users: dict[bytes, User] = {}
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        reader = csv.reader(file, skipinitialspace=True)
+        for row in reader:
+            if not row or not any(row):
+                continue
+            if len(row) < 3 or not row[0] or not row[1]:
+                where = f"{path}:{reader.line_num}"
+                raise TokenFileError(f"{where}: a line must be token,user,uid and optionally quoted groups")
+            if len(users) >= MAX_KNOWN_TOKENS:
+                raise TokenFileError(f"{path}: more than {MAX_KNOWN_TOKENS} tokens")
+            groups = [group.strip() for group in row[3].split(",")] if len(row) > 3 else []
+            user = User(row[1], row[2], (*(group for group in groups if group), AUTHENTICATED))
+            users[b"Bearer " + row[0].encode()] = user
+    return users
+
+
+class Authenticator:
+    """Bearer token first, as upstream: a request with a bad token is refused even on a connection with a certificate."""
+
+    def __init__(self, tokens: Mapping[bytes, User]) -> None:
+        self._tokens = tokens
+
+    def authenticate(self, headers: list[Header], certificate_user: User | None) -> User:
+        """Raises: Unauthorized."""
+        for name, value in headers:
+            if name == b"authorization":
+                user = self._tokens.get(value) or self._normalised(value)
+                if user is None:
+                    raise Unauthorized("Unauthorized")
+                return user
+        if certificate_user is None:
+            raise Unauthorized("Unauthorized")
+        return certificate_user
+
+    def _normalised(self, value: bytes) -> User | None:
+        """The scheme in any case and with any spacing, as RFC 9110 allows."""
+        scheme, _, token = value.strip().partition(b" ")
+        return self._tokens.get(b"Bearer " + token.strip()) if scheme.lower() == b"bearer" else None

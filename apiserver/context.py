@@ -1,0 +1,50 @@
+"""What every handler shares: one API server's storage, registries and helpers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from apimachinery.catalogue import Catalogue
+from apimachinery.resource import Resource
+from apiserver.admission._plugin import Chain
+from apiserver.authn import Authenticator
+from apiserver.authz import Authorizer
+from apiserver.options import Options
+from apiserver.storage import Storage
+from apiserver.storage.interface import Watcher
+from apiserver.store import Store
+from apiserver.subresources._subresource import Subresource
+from componentbase.clock import Clock
+
+if TYPE_CHECKING:
+    from apiserver.kubelet import KubeletClient
+
+
+@dataclass
+class Context:
+    options: Options
+    catalogue: Catalogue
+    storage: Storage
+    admission: Chain
+    stores: dict[tuple[str, str], Store[Any]]
+    """By (group, plural)."""
+    subresources: dict[tuple[str, str, str], Subresource]
+    """By (group, plural, subresource)."""
+    authenticator: Authenticator
+    authorizer: Authorizer
+    kubelet: KubeletClient
+    clock: Clock
+    watchers: set[Watcher] = field(default_factory=set)
+    """All that are open: closed when the server stops, so that their clients go elsewhere."""
+    stopping: bool = False
+
+    def core(self, plural: str) -> Resource[Any]:
+        """A resource of the core group that this server can't do without. Raises: LookupError."""
+        resource = self.catalogue.find("", "v1", plural)
+        if resource is None:
+            raise LookupError(f"no kind has the plural {plural}")
+        return resource
+
+    def store(self, plural: str) -> Store[Any]:
+        return self.stores[("", plural)]

@@ -1,0 +1,118 @@
+"""Request bodies into objects: JSON or YAML, the right kind, defaults applied; unknown fields reported when asked."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import orjson
+
+from apimachinery.errors import BadRequest
+from apimachinery.meta import Object
+from apimachinery.model import decode
+from apimachinery.resource import Resource
+from apiserver.fieldvalidation import duplicate_fields, unknown_fields
+
+T = TypeVar("T", bound=Object)
+
+MAX_YAML_NODES = 500_000  # aliases count each time they are used: a small text can't become an unbounded object
+MAX_YAML_DEPTH = 100
+SHOWN_BYTES = 30  # of a body that is no object, in the error
+
+
+def yaml_to_json(body: bytes) -> bytes:
+    """Raises: BadRequest for malformed YAML, several documents, or one that expands beyond MAX_YAML_NODES."""
+    import yaml
+
+    from apiserver.yamlloader import ApiLoader
+
+    try:
+        document = yaml.load(body, ApiLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        raise BadRequest(f"error converting YAML to JSON: yaml: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise BadRequest("error converting YAML to JSON: yaml: nested too deeply") from None
+    _check_size(document)
+    try:
+        return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
+    except (orjson.JSONEncodeError, TypeError) as error:
+        raise BadRequest(f"error converting YAML to JSON: {error}") from None
+
+
+def _check_size(document: Any) -> None:
+    """Walks what the JSON would hold, aliases followed, and gives up at the bounds."""
+    nodes = 0
+    pending = [(document, 0)]
+    while pending:
+        value, depth = pending.pop()
+        nodes += 1
+        if nodes > MAX_YAML_NODES or depth > MAX_YAML_DEPTH:
+            raise BadRequest("error converting YAML to JSON: yaml: document contains excessive aliasing")
+        if isinstance(value, dict):
+            pending.extend((item, depth + 1) for item in value.values())
+        elif isinstance(value, list):
+            pending.extend((item, depth + 1) for item in value)
+
+
+def decode_object(resource: Resource[T], body: bytes, *, any_kind: bool = False) -> T:
+    """A new object of the resource's kind from JSON, with `kind` and `apiVersion` set and defaults applied.
+
+    Raises: BadRequest for malformed JSON, a wrong type (it names the field), or another kind.
+    """
+    if not body:
+        raise BadRequest("the request body is empty: an object is required")
+    try:
+        obj = decode(resource.model, body)
+    except BadRequest as error:
+        raise _decode_error(resource, body, error) from None
+    check_kind(resource, obj.kind, obj.apiVersion)
+    obj.kind, obj.apiVersion = resource.kind, resource.api_version
+    resource.strategy.default(obj)
+    return obj
+
+
+def check_kind(resource: Resource[Any], kind: str | None, api_version: str | None) -> None:
+    """What the body says it is, where it says so. Raises: BadRequest."""
+    if kind and kind != resource.kind:
+        raise BadRequest(
+            f'{kind} in version "{(api_version or resource.api_version).rpartition("/")[2]}" cannot be handled as a '
+            f'{resource.kind}: no kind "{kind}" is served at this path'
+        )
+    if api_version and api_version != resource.api_version:
+        raise BadRequest(
+            f"the API version in the data ({api_version}) does not match the expected API version "
+            f"({resource.api_version})"
+        )
+
+
+def _decode_error(resource: Resource[Any], body: bytes, error: BadRequest) -> BadRequest:
+    """The error with what the body claims to be, as far as it can be read."""
+    _, _, why = error.message.partition(": ")
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as malformed:
+        document, why = None, f"invalid JSON: {malformed}"
+    if isinstance(document, dict):
+        kind, version = document.get("kind"), document.get("apiVersion")
+        if isinstance(kind, str) and isinstance(version, str | None) and kind:
+            check_kind(resource, kind, version)
+            version = (version or resource.api_version).rpartition("/")[2]
+            return BadRequest(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')
+    shown = body[:SHOWN_BYTES].decode("utf-8", "replace") + (" ..." if len(body) > SHOWN_BYTES else "")
+    return BadRequest(f"the object provided is unrecognized (must be of type {resource.kind}): {why} ({shown})")
+
+
+def check_fields(resource: Resource[Any], body: bytes, validation: str) -> list[str]:
+    """Warnings about unknown and duplicate fields: none for "Ignore" and "".
+
+    Raises: BadRequest with all of them for "Strict".
+    """
+    if validation not in ("Strict", "Warn"):
+        return []
+    found = duplicate_fields(body) + unknown_fields(resource.model, orjson.loads(body))
+    if found and validation == "Strict":
+        version = resource.api_version.rpartition("/")[2]
+        text = ", ".join(found)
+        raise BadRequest(
+            f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}: strict decoding error: {text}'
+        )
+    return found

@@ -1,0 +1,148 @@
+"""What the server serves, told to clients: /api, /apis, groups, their versions and resources; plain and aggregated.
+
+Source: Kubernetes API concepts, "API Discovery"; `metav1.APIResourceList`, `apidiscovery.k8s.io/v2`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from apimachinery.catalogue import Catalogue
+from apimachinery.resource import Resource
+from apiserver.subresources._subresource import Subresource
+
+Json = dict[str, Any]
+
+FIRST_GROUPS = ("", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "autoscaling", "batch")
+"""In discovery's order, before all others by name: clients prefer what comes first."""
+
+
+class Discovery:
+    """Documents made once at start."""
+
+    def __init__(self, catalogue: Catalogue, subresources: Iterable[Subresource], server_address: str) -> None:
+        self._subresources: dict[tuple[str, str], list[Subresource]] = {}
+        for subresource in subresources:
+            self._subresources.setdefault((subresource.resource_group, subresource.resource), []).append(subresource)
+        self._by_version: dict[tuple[str, str], list[Resource[Any]]] = {}
+        for resource in sorted(catalogue, key=lambda resource: resource.plural):
+            self._by_version.setdefault((resource.group, resource.version), []).append(resource)
+        groups = catalogue.groups()
+        known = [group for group in FIRST_GROUPS if group in groups]
+        self._groups = {group: groups[group] for group in known + sorted(set(groups) - set(known))}
+        self._server_address = server_address
+        self._aggregated = {
+            name: orjson.dumps(self._aggregate(core=core)) for name, core in (("api", True), ("apis", False))
+        }
+        self.etags = {name: hashlib.sha256(body).hexdigest().upper() for name, body in self._aggregated.items()}
+
+    def core_versions(self) -> Json:
+        """/api"""
+        address = {"clientCIDR": "0.0.0.0/0", "serverAddress": self._server_address}
+        return {"kind": "APIVersions", "versions": self._groups.get("", []), "serverAddressByClientCIDRs": [address]}
+
+    def group_list(self) -> Json:
+        """/apis"""
+        groups = [self._group(name) for name in self._groups if name]
+        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+
+    def group(self, name: str) -> Json | None:
+        """/apis/NAME"""
+        if not name or name not in self._groups:
+            return None
+        return {"kind": "APIGroup", "apiVersion": "v1", **self._group(name)}
+
+    def _group(self, name: str) -> Json:
+        versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in self._groups[name]]
+        return {"name": name, "versions": versions, "preferredVersion": versions[0]}
+
+    def resource_list(self, group: str, version: str) -> Json | None:
+        """/api/v1 or /apis/GROUP/VERSION"""
+        resources = self._by_version.get((group, version))
+        if resources is None:
+            return None
+        entries = [entry for resource in resources for entry in self._entries(resource)]
+        group_version = f"{group}/{version}" if group else version
+        return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": entries}
+
+    def _entries(self, resource: Resource[Any]) -> list[Json]:
+        entry: Json = {
+            "name": resource.plural,
+            "singularName": resource.singular_name,
+            "namespaced": resource.namespaced,
+            "kind": resource.kind,
+            "verbs": sorted(resource.verbs),
+        }
+        if resource.short_names:
+            entry["shortNames"] = list(resource.short_names)
+        if resource.categories:
+            entry["categories"] = list(resource.categories)
+        return [entry, *(self._sub_entry(resource, sub) for sub in self._subs(resource))]
+
+    def _subs(self, resource: Resource[Any]) -> list[Subresource]:
+        return sorted(self._subresources.get((resource.group, resource.plural), ()), key=lambda sub: sub.name)
+
+    def _sub_entry(self, resource: Resource[Any], sub: Subresource) -> Json:
+        entry: Json = {
+            "name": f"{resource.plural}/{sub.name}",
+            "singularName": "",
+            "namespaced": resource.namespaced,
+            "kind": sub.kind,
+            "verbs": sub.verbs,
+        }
+        if sub.group and (sub.group, sub.version) != (resource.group, resource.version):
+            entry |= {"group": sub.group, "version": sub.version}
+        return entry
+
+    # -- aggregated: everything in one document
+
+    def aggregated(self, name: str) -> bytes:
+        """`name` is "api" or "apis"."""
+        return self._aggregated[name]
+
+    def _aggregate(self, *, core: bool) -> Json:
+        items = [
+            {
+                "metadata": {"name": group, "creationTimestamp": None},
+                "versions": [self._aggregated_version(group, version) for version in versions],
+            }
+            for group, versions in self._groups.items()
+            if (group == "") is core
+        ]
+        return {
+            "kind": "APIGroupDiscoveryList",
+            "apiVersion": "apidiscovery.k8s.io/v2",
+            "metadata": {},
+            "items": items,
+        }
+
+    def _aggregated_version(self, group: str, version: str) -> Json:
+        resources = [self._aggregated_resource(resource) for resource in self._by_version[(group, version)]]
+        return {"version": version, "resources": resources, "freshness": "Current"}
+
+    def _aggregated_resource(self, resource: Resource[Any]) -> Json:
+        entry: Json = {
+            "resource": resource.plural,
+            "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
+            "scope": "Namespaced" if resource.namespaced else "Cluster",
+            "singularResource": resource.singular_name,
+            "verbs": sorted(resource.verbs),
+        }
+        if resource.short_names:
+            entry["shortNames"] = list(resource.short_names)
+        if resource.categories:
+            entry["categories"] = list(resource.categories)
+        if subs := self._subs(resource):
+            entry["subresources"] = [
+                {
+                    "subresource": sub.name,
+                    "responseKind": {"group": sub.group, "version": sub.version, "kind": sub.kind},
+                    "verbs": sub.verbs,
+                }
+                for sub in subs
+            ]
+        return entry

@@ -1,0 +1,82 @@
+"""What several verbs need: the target of a request, its body, the answer to a write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from apimachinery.errors import BadRequest
+from apimachinery.meta import Object
+from apimachinery.resource import Resource
+from apiserver import negotiation, tables
+from apiserver.decoding import yaml_to_json
+from apiserver.messages import Header, Request, Response
+from apiserver.negotiation import is_yaml
+from apiserver.store import Store, Written
+
+T = TypeVar("T", bound=Object)
+
+MAX_WARNING_BYTES = 4096  # of all Warning headers together; later ones are left out
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The resource a path names, with its registry."""
+
+    resource: Resource[Any]
+    store: Store[Any]
+
+
+async def json_body(request: Request) -> bytes:
+    """The body as JSON. Raises: BadRequest, UnsupportedMediaType, RequestEntityTooLarge."""
+    yaml = is_yaml(request.header(b"content-type"))
+    body = await request.body()
+    return yaml_to_json(body) if yaml and body else body
+
+
+def check_place(obj: Object, resource: Resource[Any], namespace: str, name: str = "") -> None:
+    """The body's own name and namespace, where given, are those of the path; `name` "" is a create.
+
+    Raises: BadRequest.
+    """
+    meta = obj.metadata
+    if name:
+        if not meta.name:
+            raise BadRequest("name must be provided")
+        if meta.name != name:
+            raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({name})")
+    if resource.namespaced and meta.namespace not in (None, "", namespace):
+        raise BadRequest(
+            f"the namespace of the provided object ({meta.namespace}) does not match the namespace sent on the request "
+            f"({namespace})"
+        )
+    meta.namespace = namespace if resource.namespaced else None
+
+
+def answer(
+    request: Request, resource: Resource[Any], written: Written, status: int, warnings: Iterable[str]
+) -> Response:
+    """The object after a write, in the shape the client accepts."""
+    wanted = negotiation.wanted(request.header(b"accept"))
+    body = written.value
+    if wanted.shape:
+        body = tables.transform_object(
+            resource, body, wanted, tables.include_object(request.parameter("includeObject"))
+        )
+    return Response(body, status, headers=warning_headers(warnings))
+
+
+def warning_headers(warnings: Iterable[str]) -> list[Header] | None:
+    """RFC 7234 `Warning` headers with code 299; no text twice."""
+    headers: list[Header] = []
+    size = 0
+    for text in dict.fromkeys(warnings):
+        printable = "".join(char if char.isprintable() else " " for char in text)
+        escaped = printable.replace("\\", "\\\\").replace('"', '\\"')
+        value = f'299 - "{escaped}"'.encode()
+        size += len(value)
+        if size > MAX_WARNING_BYTES:
+            break
+        headers.append((b"warning", value))
+    return headers or None

@@ -1,0 +1,55 @@
+"""DELETE on a collection: each selected object is deleted as a DELETE of its own would."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from apimachinery.errors import NotFound
+from apiserver.context import Context
+from apiserver.handlers._shared import Target, json_body
+from apiserver.handlers.list import list_head, read_page
+from apiserver.messages import Request, Response
+from apiserver.query import check_fields, parse_delete_options, parse_list_options
+from apiserver.storage.interface import Entry, ListPage
+
+PARALLEL_DELETES = 8  # within one request: enough to hide etcd's latency, not enough to crowd out other clients
+
+
+async def delete_collection(context: Context, request: Request, target: Target) -> Response:
+    """200 with the list of what was there. Objects that go meanwhile are no error; the first other error is the answer."""
+    resource, namespace = target.resource, request.info.namespace if target.resource.namespaced else ""
+    body = await json_body(request)
+    listing = replace(parse_list_options(_without_delete_options(request.query)), watch=False)
+    check_fields(resource, listing)
+    options = parse_delete_options(request.query, body)
+    page = await read_page(context, resource, namespace, listing)
+    waiting = list(reversed(page.entries))
+
+    async def worker() -> list[Entry]:
+        done = []
+        while waiting:
+            entry = waiting.pop()
+            try:
+                await target.store.delete(
+                    entry.namespace, entry.name, options.model_copy(), request.user, dry_run=bool(options.dryRun)
+                )
+            except NotFound:
+                continue
+            done.append(entry)
+        return done
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(PARALLEL_DELETES, len(waiting))):
+                group.create_task(worker())
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return Response(b"".join([list_head(resource, ListPage(page.entries, page.revision)), *page.items(), b"]}"]))
+
+
+def _without_delete_options(query: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: value for key, value in query.items() if key not in ("watch", "gracePeriodSeconds", "propagationPolicy")
+    }

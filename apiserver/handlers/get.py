@@ -1,0 +1,25 @@
+"""GET of one object."""
+
+from __future__ import annotations
+
+from apimachinery.errors import object_not_found
+from apiserver import negotiation, tables
+from apiserver.context import Context
+from apiserver.handlers._shared import Target
+from apiserver.messages import Request, Response
+from apiserver.query import parse_revision
+
+
+async def get(context: Context, request: Request, target: Target) -> Response:
+    """The object's bytes as they are kept; the latest state unless the query says that older will do."""
+    resource, info = target.resource, request.info
+    wanted = negotiation.wanted(request.header(b"accept"))
+    namespace = info.namespace if resource.namespaced else ""
+    revision = parse_revision(request.parameter("resourceVersion")) if request.query_string else None
+    entry = await context.storage.get(resource, namespace, info.name, min_revision=revision)
+    if entry is None:
+        raise object_not_found(resource.plural, resource.group, info.name)
+    if not wanted.shape:
+        return Response(entry.value)
+    include = tables.include_object(request.parameter("includeObject"))
+    return Response(tables.transform_object(resource, entry.value, wanted, include))

@@ -1,0 +1,55 @@
+"""What a kind's storage does besides storing: claims of addresses and ports, and what else holds a deleted object.
+
+A kind's own rules are pure and live in its strategy; these hooks do I/O. Most kinds have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Undo = Callable[[], Awaitable[None]]
+
+
+async def nothing_to_undo() -> None:
+    return None
+
+
+class Hooks:
+    """Override what a kind needs. Objects are the request's own and may be changed in place."""
+
+    async def begin_create(self, obj: Any, *, dry_run: bool) -> Undo:
+        """After validation, before the write; the result undoes it when the write fails. Raises: StatusError."""
+        return nothing_to_undo
+
+    async def begin_update(self, obj: Any, old: Any, *, dry_run: bool) -> Undo:
+        return nothing_to_undo
+
+    async def after_update(self, obj: Any, old: Any) -> None:
+        """After the write: gives back what the old object had and the new one has not."""
+
+    async def after_delete(self, obj: Any) -> None:
+        """After the object is gone."""
+
+    def carry_over(self, obj: Any, old: Any) -> None:
+        """Before validation of an update: what the client left out because the server had chosen it."""
+
+    def marked(self, obj: Any) -> None:
+        """The object has just got its deletionTimestamp."""
+
+    def holds(self, obj: Any) -> bool:
+        """Whether a deleted object must stay for more than its `metadata.finalizers`."""
+        return False
+
+
+NO_HOOKS = Hooks()
+
+
+class NamespaceHooks(Hooks):
+    """A namespace stays until the namespace controller has emptied it and taken away `spec.finalizers`."""
+
+    def marked(self, obj: Any) -> None:
+        obj.status.phase = "Terminating"
+
+    def holds(self, obj: Any) -> bool:
+        return bool(obj.spec.finalizers)

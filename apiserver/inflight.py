@@ -1,0 +1,79 @@
+"""How many requests are being worked on, how many may be, and which have taken too long."""
+
+from __future__ import annotations
+
+import asyncio
+
+from apimachinery.errors import TooManyRequests
+
+SWEEP_SECONDS = 1.0
+
+
+class InFlight:
+    """Reads and writes are counted apart, so that neither shuts the other out. Long-running requests are not counted."""
+
+    def __init__(self, max_reads: int, max_writes: int, timeout_seconds: float) -> None:
+        self.reads = 0
+        self.writes = 0
+        self._max_reads = max_reads
+        self._max_writes = max_writes
+        self._timeout_seconds = timeout_seconds
+        self._since: dict[asyncio.Task[object], float] = {}
+        self._timed_out: set[asyncio.Task[object]] = set()
+        self._loop = asyncio.get_running_loop()
+
+    def enter(self, *, write: bool) -> None:
+        """Raises: TooManyRequests: the client may try again after a second."""
+        if write:
+            if self.writes >= self._max_writes:
+                raise _too_many()
+            self.writes += 1
+        else:
+            if self.reads >= self._max_reads:
+                raise _too_many()
+            self.reads += 1
+        self._since[_this_task()] = self._loop.time()
+
+    def leave(self, *, write: bool) -> None:
+        if write:
+            self.writes -= 1
+        else:
+            self.reads -= 1
+        del self._since[_this_task()]
+
+    def timed_out(self) -> bool:
+        """Whether the cancellation that the current request has met is ours; tells so once."""
+        task = _this_task()
+        if task in self._timed_out:
+            self._timed_out.discard(task)
+            task.uncancel()
+            return True
+        return False
+
+    def sweep(self) -> None:
+        """Cancels what is past its time. Tasks are kept in order of arrival, so only late ones are looked at."""
+        limit = self._loop.time() - self._timeout_seconds
+        late = []
+        for task, since in self._since.items():
+            if since > limit:
+                break
+            late.append(task)
+        for task in late:
+            if task not in self._timed_out:
+                self._timed_out.add(task)
+                task.cancel()
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.sweep()
+
+
+def _this_task() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+def _too_many() -> TooManyRequests:
+    return TooManyRequests("Too many requests, please try again later.", retry_after_seconds=1)

@@ -1,0 +1,184 @@
+"""A request and a response as the handlers see them, between the ASGI server and the API's own code."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+
+import orjson
+
+from apimachinery.errors import BadRequest, RequestEntityTooLarge, StatusError
+
+if TYPE_CHECKING:
+    from apiserver.authn import User
+    from apiserver.request import RequestInfo
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+MAX_BODY_BYTES = 3 * 1024 * 1024  # a longer request body gets a 413; nothing of it is kept
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+
+
+class ClientDisconnected(Exception):
+    """The client went away while its request was being read; nobody waits for an answer."""
+
+
+class Request:
+    """One HTTP request. `query` is parsed once; the body is read when a handler asks for it."""
+
+    __slots__ = ("_query", "_receive", "audit_id", "headers", "info", "method", "query_string", "scope", "user")
+
+    def __init__(self, scope: Scope, receive: Receive, info: RequestInfo, user: User, audit_id: str) -> None:
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.query_string: bytes = scope["query_string"]
+        self.headers: list[Header] = scope["headers"]
+        self.info = info
+        self.user = user
+        self.audit_id = audit_id
+        self._receive = receive
+        self._query: dict[str, list[str]] | None = None
+
+    def header(self, name: bytes) -> bytes:
+        """The first value of a header, by its lower-case name; b"" when absent."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return b""
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        if self._query is None:
+            self._query = parse_query(self.query_string)
+        return self._query
+
+    def parameter(self, name: str) -> str:
+        """The first value of a query parameter; "" when absent."""
+        values = self.query.get(name)
+        return values[0] if values else ""
+
+    async def body(self) -> bytes:
+        """The whole body.
+
+        Raises: RequestEntityTooLarge above MAX_BODY_BYTES, ClientDisconnected.
+        """
+        length = self.header(b"content-length")
+        if length and int(length) > MAX_BODY_BYTES:
+            raise _too_large()
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            return body
+        chunks, size = [body], len(body)
+        while message.get("more_body", False):
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnected
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            if size > MAX_BODY_BYTES:
+                raise _too_large()
+        return b"".join(chunks)
+
+    async def disconnected(self) -> None:
+        """Returns once the client has gone away."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+def _too_large() -> RequestEntityTooLarge:
+    return RequestEntityTooLarge(f"Request entity too large: limit is {MAX_BODY_BYTES}")
+
+
+def parse_query(raw: bytes) -> dict[str, list[str]]:
+    """ "a=1&b=x%2Cy" -> {"a": ["1"], "b": ["x,y"]}. Raises: BadRequest for bytes that are no UTF-8."""
+    found: dict[str, list[str]] = {}
+    if not raw:
+        return found
+    try:
+        text = raw.decode()
+        for pair in text.split("&"):
+            if not pair:
+                continue
+            name, _, value = pair.partition("=")
+            if "%" in pair or "+" in pair:
+                name, value = unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")
+            found.setdefault(name, []).append(value)
+    except UnicodeDecodeError:
+        raise BadRequest("the query string is not valid UTF-8") from None
+    return found
+
+
+class Response:
+    """A whole answer, held in memory."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self, body: bytes, status: int = 200, content_type: bytes = JSON, headers: list[Header] | None = None
+    ) -> None:
+        self.body = body
+        self.status = status
+        self.content_type = content_type
+        self.headers = headers
+
+
+class Stream:
+    """An answer sent chunk by chunk until `chunks` ends or the client leaves; `close` runs in either case.
+
+    `length` is the size of the whole in bytes where it is known. A long-running one (a watch, a followed log) counts
+    neither against the limit of requests in flight nor against the request timeout.
+    """
+
+    __slots__ = ("chunks", "close", "content_type", "gzip", "length", "long_running", "status")
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        close: Callable[[], None] | None = None,
+        content_type: bytes = JSON,
+        status: int = 200,
+        length: int | None = None,
+        gzip: bool = False,
+        long_running: bool = False,
+    ) -> None:
+        self.chunks = chunks
+        self.close = close
+        self.content_type = content_type
+        self.status = status
+        self.length = length
+        self.gzip = gzip
+        self.long_running = long_running
+
+
+class TakenOver:
+    """The handler has taken the connection itself (an upgrade) and has finished with it: nothing is left to send."""
+
+    __slots__ = ()
+
+
+Answer = Response | Stream | TakenOver
+
+
+def status_response(error: StatusError, *, continue_token: str = "") -> Response:
+    """`continue_token` lets a client whose list expired take the rest of it as it is now."""
+    headers: list[Header] | None = None
+    if error.retry_after_seconds is not None:
+        headers = [(b"retry-after", str(error.retry_after_seconds).encode())]
+    status = error.to_status()
+    if continue_token:
+        status["metadata"] = {"continue": continue_token}
+    return Response(orjson.dumps(status), error.code, headers=headers)
+
+
+def json_response(value: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status)

@@ -1,0 +1,234 @@
+"""Query parameters of the API, checked: what a client may ask of a read and of a write.
+
+Source: Kubernetes API concepts, "Resource versions", "Retrieving large results sets in chunks"; `metav1.ListOptions`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from apimachinery.errors import BadRequest, FieldError, forbidden, invalid_object, not_supported
+from apimachinery.meta import DeleteOptions, Preconditions
+from apimachinery.model import decode
+from apimachinery.resource import Resource
+from apimachinery.selectors import FieldSelector, Selector, parse_field_selector, parse_label_selector
+from apiserver.storage.interface import Match
+
+Query = dict[str, list[str]]
+
+NO_QUERY: Query = {}
+BUILT_IN_FIELDS = frozenset({"metadata.name", "metadata.namespace"})
+PROPAGATION_POLICIES = ("Background", "Foreground", "Orphan")
+FIELD_VALIDATIONS = ("Ignore", "Strict", "Warn")
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """`revision` None asks for the latest state, 0 for any; selectors are None when they select everything."""
+
+    labels: Selector | None = None
+    fields: FieldSelector | None = None
+    revision: int | None = None
+    match: Match = ""
+    limit: int = 0
+    continue_token: str = ""
+    timeout_seconds: int | None = None
+    watch: bool = False
+    bookmarks: bool = False
+    initial_events: bool | None = None
+    """`sendInitialEvents`; None when the client did not say."""
+
+
+NO_LIST_OPTIONS = ListOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    dry_run: bool = False
+    field_validation: str = ""
+    """"Strict", "Warn" or "Ignore"; "" when the client did not say, which costs nothing and ignores."""
+    field_manager: str = ""
+
+
+NO_WRITE_OPTIONS = WriteOptions()
+
+
+def _first(query: Query, name: str) -> str:
+    values = query.get(name)
+    return values[0] if values else ""
+
+
+def parse_bool(query: Query, name: str) -> bool:
+    """Go's way with flags in queries: absent, "0" and "false" are false, everything else is true."""
+    values = query.get(name)
+    return bool(values) and values[0].lower() not in ("0", "false")
+
+
+def parse_int(query: Query, name: str) -> int | None:
+    """Raises: BadRequest for what is no integer of 64 bits."""
+    text = _first(query, name)
+    if not text:
+        return None
+    digits = text[1:] if text[0] in "+-" else text
+    if not (digits.isascii() and digits.isdigit()):
+        raise BadRequest(f'query parameter {name}: strconv.ParseInt: parsing "{text}": invalid syntax')
+    value = int(text) if len(digits) < 20 else 2**63
+    if not -(2**63) <= value < 2**63:
+        raise BadRequest(f'query parameter {name}: strconv.ParseInt: parsing "{text}": value out of range')
+    return value
+
+
+def parse_revision(text: str) -> int | None:
+    """A resourceVersion of a request: None when absent. Raises: BadRequest."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise BadRequest(
+            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
+    return int(text)
+
+
+def parse_list_options(query: Query) -> ListOptions:
+    """Raises: BadRequest for what can't be read, Invalid for what doesn't go together."""
+    if not query:
+        return NO_LIST_OPTIONS
+    labels = parse_label_selector(_first(query, "labelSelector"))
+    fields = parse_field_selector(_first(query, "fieldSelector"))
+    options = ListOptions(
+        labels=None if labels.empty else labels,
+        fields=None if fields.empty else fields,
+        revision=parse_revision(_first(query, "resourceVersion")),
+        match=_parse_match(query),
+        limit=max(parse_int(query, "limit") or 0, 0),
+        continue_token=_first(query, "continue"),
+        timeout_seconds=parse_int(query, "timeoutSeconds"),
+        watch=parse_bool(query, "watch"),
+        bookmarks=parse_bool(query, "allowWatchBookmarks"),
+        initial_events=parse_bool(query, "sendInitialEvents") if "sendInitialEvents" in query else None,
+    )
+    if errors := _list_errors(options):
+        raise invalid_object("ListOptions", "meta.k8s.io", "", errors)
+    return options
+
+
+def _parse_match(query: Query) -> Match:
+    text = _first(query, "resourceVersionMatch")
+    if text == "Exact":
+        return "Exact"
+    if text == "NotOlderThan":
+        return "NotOlderThan"
+    if text:
+        error = not_supported("resourceVersionMatch", text, ("Exact", "NotOlderThan"))
+        raise invalid_object("ListOptions", "meta.k8s.io", "", [error])
+    return ""
+
+
+def _list_errors(options: ListOptions) -> list[FieldError]:
+    """What may not be combined; a watch takes resourceVersionMatch with sendInitialEvents alone."""
+    match, errors = options.match, []
+    initial_events_given = options.initial_events is not None
+    if options.watch:
+        if initial_events_given and match != "NotOlderThan":
+            why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            errors.append(forbidden("resourceVersionMatch", why))
+        if match and not initial_events_given:
+            why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+            errors.append(forbidden("resourceVersionMatch", why))
+        return errors
+    if initial_events_given:
+        errors.append(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    if match:
+        if options.revision is None:
+            why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+            errors.append(forbidden("resourceVersionMatch", why))
+        if options.continue_token:
+            why = "resourceVersionMatch is forbidden when continue is provided"
+            errors.append(forbidden("resourceVersionMatch", why))
+        if match == "Exact" and options.revision == 0:
+            why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+            errors.append(forbidden("resourceVersionMatch", why))
+    return errors
+
+
+def check_fields(resource: Resource[object], options: ListOptions) -> None:  # type: ignore[type-var]
+    """Raises: BadRequest for a field selector the kind does not offer."""
+    for path, _, _ in options.fields.requirements if options.fields else ():
+        if path not in BUILT_IN_FIELDS and path not in resource.fields:
+            gvr = f"{resource.group}/{resource.version}, Resource={resource.plural}"
+            raise BadRequest(
+                f'Unable to find "{gvr}" that match label selector "{options.labels or ""}", '
+                f'field selector "{options.fields}": field label not supported: {path}'
+            )
+
+
+def parse_write_options(query: Query, kind: str) -> WriteOptions:
+    """`kind` is the options' kind, for messages: "CreateOptions". Raises: Invalid."""
+    if not query:
+        return NO_WRITE_OPTIONS
+    errors: list[FieldError] = []
+    validation = _first(query, "fieldValidation")
+    if validation and validation not in FIELD_VALIDATIONS:
+        errors.append(not_supported("fieldValidation", validation, FIELD_VALIDATIONS))
+    manager = _first(query, "fieldManager")
+    if len(manager) > 128:
+        errors.append(FieldError("FieldValueTooLong", "fieldManager", "Too long: may not be more than 128 bytes"))
+    dry_run = _dry_run(query.get("dryRun"), errors)
+    if errors:
+        raise invalid_object(kind, "meta.k8s.io", "", errors)
+    return WriteOptions(dry_run, validation, manager)
+
+
+def _dry_run(values: list[str] | None, errors: list[FieldError]) -> bool:
+    values = [value for value in values or () if value]
+    errors += [not_supported("dryRun", value, ("All",)) for value in values if value != "All"]
+    return bool(values)
+
+
+def parse_delete_options(query: Query, body: bytes) -> DeleteOptions:
+    """The body's DeleteOptions; without a body, the query's. `dryRun` may stand in either.
+
+    Raises: BadRequest, Invalid.
+    """
+    if body:
+        options = decode(DeleteOptions, body)
+        if options.kind not in (None, "DeleteOptions"):
+            raise BadRequest(f"expected a DeleteOptions in the body, not a {options.kind}")
+        options.dryRun = options.dryRun or query.get("dryRun")
+    else:
+        orphan = parse_bool(query, "orphanDependents") if "orphanDependents" in query else None
+        options = DeleteOptions(
+            gracePeriodSeconds=parse_int(query, "gracePeriodSeconds"),
+            propagationPolicy=_first(query, "propagationPolicy") or None,
+            orphanDependents=orphan,
+            dryRun=query.get("dryRun"),
+        )
+    errors: list[FieldError] = []
+    _dry_run(options.dryRun, errors)
+    policy = options.propagationPolicy
+    if policy and policy not in PROPAGATION_POLICIES:
+        errors.append(not_supported("propagationPolicy", policy, (*PROPAGATION_POLICIES, "nil")))
+    if policy and options.orphanDependents is not None:
+        why = "orphanDependents and deletionPropagation cannot be both set"
+        errors.append(forbidden("propagationPolicy", why))
+    if errors:
+        raise invalid_object("DeleteOptions", "meta.k8s.io", "", errors)
+    return options
+
+
+def preconditions_of(options: DeleteOptions) -> Preconditions:
+    return options.preconditions or _NO_PRECONDITIONS
+
+
+_NO_PRECONDITIONS = Preconditions()
+
+
+@lru_cache(maxsize=64)
+def revision_only(query_string: bytes) -> int | None:
+    """The resourceVersion of a query that holds nothing else, else -1: the hot path of reads."""
+    if not query_string:
+        return None
+    if query_string.startswith(b"resourceVersion=") and b"&" not in query_string:
+        return parse_revision(query_string[16:].decode("latin-1"))
+    return -1

@@ -1,0 +1,77 @@
+"""What a request is about, read from its method and path alone: a pure function, tested on its own.
+
+Source: Kubernetes API concepts, "Resource URIs".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+VERB_OF_METHOD = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
+READ_VERBS = frozenset({"get", "list", "watch"})
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """`verb` is Kubernetes' own: "list" and "watch" where the path names a collection, "deletecollection" likewise.
+
+    For a path that is no resource's, `is_resource` is False and only `path` and `verb` (the lower-case method) count.
+    """
+
+    verb: str
+    path: str
+    is_resource: bool = False
+    group: str = ""
+    version: str = ""
+    namespace: str = ""
+    resource: str = ""
+    subresource: str = ""
+    name: str = ""
+    rest: str = ""
+    """What follows the subresource, for proxies: "metrics/cadvisor"."""
+
+
+def parse_request(method: str, path: str, *, watch: bool = False) -> RequestInfo:
+    """`watch` is whether the query asks for it; it only matters for a collection.
+
+    /api/v1/namespaces/NAME is the namespace NAME itself and carries it as its namespace too, as upstream has it.
+    """
+    other = RequestInfo(method.lower(), path)
+    parts = path.split("/")
+    if len(parts) < 4 or parts[0]:
+        return other
+    if parts[1] == "api":
+        group, version, rest = "", parts[2], parts[3:]
+    elif parts[1] == "apis" and len(parts) >= 5:
+        group, version, rest = parts[2], parts[3], parts[4:]
+        if not group:
+            return other
+    else:
+        return other
+    if rest[-1] == "":
+        rest = rest[:-1]
+    if not version or not rest or "" in rest:
+        return other
+    if rest[0] == "watch" and len(rest) > 1:
+        watch, rest = True, rest[1:]
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 1:
+        namespace = rest[1]
+        if len(rest) > 2 and rest[2] not in NAMESPACE_SUBRESOURCES:
+            rest = rest[2:]
+    resource = rest[0]
+    name = rest[1] if len(rest) > 1 else ""
+    subresource = rest[2] if len(rest) > 2 else ""
+    verb = _verb(method, name=bool(name), watch=watch and not subresource)
+    return RequestInfo(verb, path, True, group, version, namespace, resource, subresource, name, "/".join(rest[3:]))
+
+
+def _verb(method: str, *, name: bool, watch: bool) -> str:
+    if method in ("GET", "HEAD"):
+        if watch:
+            return "watch"
+        return "get" if name else "list"
+    if method == "DELETE" and not name:
+        return "deletecollection"
+    return VERB_OF_METHOD.get(method, method.lower())

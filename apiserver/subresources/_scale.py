@@ -1,0 +1,138 @@
+"""`scale` (autoscaling/v1): the replicas of any kind that has them, without knowing the kind.
+
+Source: Kubernetes API reference, "Scale".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from apimachinery.errors import BadRequest, FieldError, invalid, invalid_object, object_not_found
+from apimachinery.meta import LabelSelector, ObjectMeta
+from apimachinery.model import decode, encode
+from apimachinery.resource import Resource
+from apimachinery.resource import Scale as ScalePaths
+from apimachinery.selectors import selector_from_map, selector_of
+from apiserver.context import Context
+from apiserver.handlers._shared import Target, check_place, json_body
+from apiserver.handlers.patch import apply_patch, parse_patch, patch_type
+from apiserver.messages import Request, Response
+from apiserver.query import parse_revision, parse_write_options
+from apiserver.storage.interface import Entry
+from apiserver.subresources._subresource import Subresource
+from kubeapi._scale import Scale, ScaleSpec, ScaleStatus
+
+GROUP, VERSION, KIND = "autoscaling", "v1", "Scale"
+SCALE = Resource(kind=KIND, plural="scales", model=Scale, group=GROUP, version=VERSION)
+"""Never served at a path of its own: the vocabulary for decoding and patching bodies."""
+
+
+def scale_of(resource: Resource[Any]) -> Subresource:
+    return Subresource(
+        resource.plural,
+        "scale",
+        {"get": _get, "update": _update, "patch": _patch},
+        kind=KIND,
+        group=GROUP,
+        version=VERSION,
+        resource_group=resource.group,
+    )
+
+
+def to_scale(obj: Any, paths: ScalePaths) -> Scale:
+    """The Scale that an object of a scalable kind shows."""
+    meta = obj.metadata
+    selector = _read(obj, paths.selector)
+    text = str(selector_of(selector) if isinstance(selector, LabelSelector) else selector_from_map(selector))
+    return Scale(
+        kind=KIND,
+        apiVersion=SCALE.api_version,
+        metadata=ObjectMeta(
+            name=meta.name,
+            namespace=meta.namespace,
+            uid=meta.uid,
+            resourceVersion=meta.resourceVersion,
+            creationTimestamp=meta.creationTimestamp,
+        ),
+        spec=ScaleSpec(replicas=_read(obj, paths.spec_replicas) or 0),
+        status=ScaleStatus(replicas=_read(obj, paths.status_replicas) or 0, selector=text or None),
+    )
+
+
+def _read(obj: Any, path: str) -> Any:
+    for part in path.split("."):
+        if obj is None:
+            return None
+        obj = getattr(obj, part)
+    return obj
+
+
+def _write(obj: Any, path: str, value: int) -> None:
+    parent, _, field = path.rpartition(".")
+    setattr(_read(obj, parent), field, value)
+
+
+async def _get(context: Context, request: Request, target: Target) -> Response:
+    resource, info = target.resource, request.info
+    revision = parse_revision(request.parameter("resourceVersion"))
+    entry = await context.storage.get(resource, info.namespace, info.name, min_revision=revision)
+    if entry is None:
+        raise object_not_found(resource.plural, resource.group, info.name)
+    return Response(encode(to_scale(decode(resource.model, entry.value), _paths(resource))))
+
+
+async def _update(context: Context, request: Request, target: Target) -> Response:
+    body = await json_body(request)
+
+    def wanted(current: Scale) -> Scale:
+        if not body:
+            raise BadRequest("the request body is empty: a Scale is required")
+        return decode(Scale, body)
+
+    return await _apply(request, target, wanted)
+
+
+async def _patch(context: Context, request: Request, target: Target) -> Response:
+    kind = patch_type(request.header(b"content-type"))
+    document = parse_patch(kind, await request.body())
+
+    def wanted(current: Scale) -> Scale:
+        return decode(Scale, orjson.dumps(apply_patch(kind, SCALE, orjson.loads(encode(current)), document)))
+
+    return await _apply(request, target, wanted)
+
+
+async def _apply(request: Request, target: Target, wanted: Callable[[Scale], Scale]) -> Response:
+    resource, info = target.resource, request.info
+    paths = _paths(resource)
+    options = parse_write_options(request.query, "UpdateOptions")
+
+    def change(old: Any, entry: Entry) -> Any:
+        scale = wanted(to_scale(old, paths))
+        check_place(scale, resource, info.namespace, info.name)
+        if errors := _errors(scale):
+            raise invalid_object(KIND, GROUP, info.name, errors)
+        new = decode(resource.model, entry.value)
+        new.metadata.uid = scale.metadata.uid
+        new.metadata.resourceVersion = scale.metadata.resourceVersion or new.metadata.resourceVersion
+        _write(new, paths.spec_replicas, scale.spec.replicas)
+        return new
+
+    written = await target.store.update(
+        info.namespace, info.name, change, request.user, options, subresource=info.subresource
+    )
+    return Response(encode(to_scale(decode(resource.model, written.value), paths)))
+
+
+def _errors(scale: Scale) -> list[FieldError]:
+    if scale.spec.replicas < 0:
+        return [invalid("spec.replicas", scale.spec.replicas, "must be greater than or equal to 0")]
+    return []
+
+
+def _paths(resource: Resource[Any]) -> ScalePaths:
+    assert resource.scale is not None
+    return resource.scale

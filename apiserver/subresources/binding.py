@@ -1,0 +1,83 @@
+"""`pods/binding`: gives a pod its node, once and for all.
+
+Source: Kubernetes API reference, "Binding".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apimachinery.conditions import set_condition
+from apimachinery.errors import BadRequest, invalid, invalid_object, not_supported, object_conflict, required
+from apimachinery.model import decode
+from apimachinery.times import format_time
+from apiserver.context import Context
+from apiserver.deletion import uid_conflict
+from apiserver.handlers._shared import Target, check_place, json_body
+from apiserver.messages import Request, Response, json_response
+from apiserver.query import parse_write_options
+from apiserver.storage.interface import Entry
+from apiserver.subresources._subresource import Subresource
+from kubeapi._binding import Binding
+from kubeapi._podstatus import PodCondition
+
+SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+
+async def bind(context: Context, request: Request, target: Target) -> Response:
+    """201 with a Status; 409 when the pod has a node already, is being deleted, or is another by its uid."""
+    info = request.info
+    options = parse_write_options(request.query, "CreateOptions")
+    body = await json_body(request)
+    if not body:
+        raise BadRequest("the request body is empty: a Binding is required")
+    binding = decode(Binding, body)
+    check_place(binding, target.resource, info.namespace)
+    _validate(binding, info.name)
+    now = format_time(context.clock.now())
+
+    def change(pod: Any, entry: Entry) -> Any:
+        return assign(target, pod, binding, now)
+
+    await target.store.update(info.namespace, info.name, change, request.user, options, subresource="binding")
+    return json_response(SUCCESS, 201)
+
+
+def _validate(binding: Binding, pod_name: str) -> None:
+    errors = []
+    if binding.metadata.name not in (None, "", pod_name):
+        raise BadRequest("name in URL does not match name in Binding object")
+    if binding.target.kind not in (None, "", "Node"):
+        errors.append(not_supported("target.kind", binding.target.kind, ("Node", "<empty>")))
+    if not binding.target.name:
+        errors.append(required("target.name"))
+    if errors:
+        raise invalid_object("Binding", "", pod_name, errors)
+
+
+def assign(target: Target, pod: Any, binding: Binding, now: str) -> Any:
+    """The pod on its node. Raises: Conflict, Invalid."""
+    resource, name, meta = target.resource, pod.name, pod.metadata
+    if binding.metadata.uid and binding.metadata.uid != meta.uid:
+        raise uid_conflict(resource, name, binding.metadata.uid, meta.uid or "")
+    if meta.deletionTimestamp is not None:
+        why = f"pod {name} is being deleted, cannot be assigned to a host"
+        raise object_conflict("pods/binding", "", name, why)
+    if pod.spec.nodeName:
+        why = f'pod {name} is already assigned to node "{pod.spec.nodeName}"'
+        raise object_conflict("pods/binding", "", name, why)
+    if pod.spec.schedulingGates:
+        why = f"pod {name} has non-empty .spec.schedulingGates"
+        raise invalid_object("Binding", "", name, [invalid("spec.schedulingGates", len(pod.spec.schedulingGates), why)])
+    bound = pod.clone()
+    bound.spec.nodeName = binding.target.name
+    if binding.metadata.annotations:
+        bound.metadata.annotations = (meta.annotations or {}) | binding.metadata.annotations
+    if binding.metadata.labels:
+        bound.metadata.labels = (meta.labels or {}) | binding.metadata.labels
+    condition = PodCondition(type="PodScheduled", status="True", lastTransitionTime=now)
+    bound.status.conditions = set_condition(bound.status.conditions, condition)
+    return bound
+
+
+SUBRESOURCE = Subresource("pods", "binding", {"create": bind}, kind="Binding")
