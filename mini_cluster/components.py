@@ -214,7 +214,6 @@ def _dockerd(
         "--iptables=false",
         "--ip6tables=false",
         "--ip-masq=false",
-        "--userland-proxy=false",
         "--live-restore",  # containers outlive an engine that dies and is restarted
         "--exec-opt=native.cgroupdriver=cgroupfs",
         f"--cgroup-parent={layout.cgroup}/{node.name}",

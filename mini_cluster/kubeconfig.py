@@ -6,7 +6,10 @@ import base64
 import json
 from pathlib import Path
 
+from mini_cluster.components import CONTROLLER_MANAGER, SCHEDULER
+from mini_cluster.layout import Layout
 from mini_cluster.pki import write_private
+from mini_cluster.state import ClusterState
 
 CONTEXT = "mini-kubernetes"
 
@@ -45,6 +48,18 @@ def write_kubeconfig(path: Path, server: str, pki: Path, identity: str, *, user:
     ).encode()
     if not path.exists() or path.read_bytes() != text:
         write_private(path, text)
+
+
+def write_cluster_kubeconfigs(layout: Layout, state: ClusterState) -> None:
+    """The administrator's, and one for each daemon. Daemons on worker hosts come by the bridge's address."""
+    local = f"https://127.0.0.1:{state.ports.api}"
+    from_hosts = f"https://{state.gateway}:{state.ports.api}"
+    write_kubeconfig(layout.kubeconfig, local, layout.pki, "admin", user="kubernetes-admin", embed=True)
+    for name in (CONTROLLER_MANAGER, SCHEDULER):
+        write_kubeconfig(layout.component_kubeconfig(name), local, layout.pki, name)
+    for node in state.nodes:
+        for name in (f"kubelet-{node.name}", f"kube-proxy-{node.name}"):
+            write_kubeconfig(layout.component_kubeconfig(name), from_hosts, layout.pki, name)
 
 
 def _base64(path: Path) -> str:

@@ -95,6 +95,9 @@ class ClusterState:
         """Nodes 1..count, all switched on."""
         return replace(self, nodes=tuple(NodeState(index) for index in range(1, count + 1)))
 
+    def with_forwarding_enabled(self, enabled: bool = True) -> ClusterState:
+        return replace(self, forwarding_enabled=enabled)
+
     def with_stopped(self, name: str, stopped: bool) -> ClusterState:
         """Raises: StateError for a name that is no node of this cluster."""
         self.node(name)

@@ -1,0 +1,41 @@
+"""Running the machine's tools."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+COMMAND_SECONDS = 30.0  # for one command; they all take milliseconds unless the machine is in trouble
+
+
+class CommandError(Exception):
+    """A command failed; the message has the command and what it printed."""
+
+
+def run(argv: Sequence[str], *, stdin: str = "", check: bool = True) -> str:
+    """Runs a command to its end and returns its standard output.
+
+    With `check=False` a failure returns "" instead, for commands that ask whether something is there.
+    Raises: CommandError.
+    """
+    try:
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
+    except OSError as error:
+        raise CommandError(f"cannot run {argv[0]}: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"{' '.join(argv)}: no end within {COMMAND_SECONDS:g} s") from None
+    if done.returncode == 0:
+        return done.stdout
+    if check:
+        raise CommandError(f"{' '.join(argv)}: {(done.stderr or done.stdout).strip()}")
+    return ""
+
+
+def succeeds(argv: Sequence[str]) -> bool:
+    """Whether the command ends with 0. Raises: CommandError when it cannot be run."""
+    try:
+        return subprocess.run(argv, capture_output=True, timeout=COMMAND_SECONDS, check=False).returncode == 0
+    except OSError as error:
+        raise CommandError(f"cannot run {argv[0]}: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"{' '.join(argv)}: no end within {COMMAND_SECONDS:g} s") from None

@@ -1,0 +1,52 @@
+"""How the command line talks to the supervisor: one JSON request per connection on a unix socket, JSON lines back.
+
+Requests: {"op": "apply"} makes what runs agree with the state file and streams changes until everything is ready,
+{"op": "status"}, {"op": "restart", "names": [...]}, {"op": "shutdown"}. The last line has "done" or "error".
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+CONNECT_SECONDS = 2.0
+LINE_BYTES = 1 << 20  # an answer's longest line
+
+
+class ControlError(Exception):
+    """The supervisor refused or failed; the message is its own."""
+
+
+class NoSupervisor(ControlError):
+    """Nothing listens on the supervisor's socket."""
+
+
+def call(path: Path, request: dict[str, Any], *, seconds: float) -> Iterator[dict[str, Any]]:
+    """The answer's lines as they come, without the closing one. `seconds` is the longest silence that is borne.
+
+    Raises: NoSupervisor, ControlError.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(CONNECT_SECONDS)
+        try:
+            connection.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise NoSupervisor("the cluster's supervisor is not running") from None
+        connection.settimeout(seconds)
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        try:
+            for line in connection.makefile("rb"):
+                message: dict[str, Any] = json.loads(line)
+                if "error" in message:
+                    raise ControlError(str(message["error"]))
+                if message.get("done"):
+                    return
+                yield message
+        except TimeoutError:
+            raise ControlError(f"the supervisor said nothing for {seconds:g} s") from None
+        except ConnectionResetError:
+            pass
+        raise ControlError("the supervisor ended before it had answered")

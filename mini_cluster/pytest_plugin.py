@@ -1,0 +1,146 @@
+"""pytest fixtures for tests against a real cluster; installed with the project, so any test suite can use them.
+
+`control_plane`: etcd and the control plane, no worker hosts (neither root nor Docker). `cluster`: two worker hosts.
+Both live as long as the session and are made when a test first asks for them. `namespace`: a fresh one per test.
+The launcher itself is imported only then: a plugin is loaded by every pytest run of the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from kubeclient.rest import RestClient
+    from mini_cluster.cluster import Cluster
+
+KEEP = "MINI_CLUSTER_KEEP"
+"""Environment variable: when set, a session's clusters are left running, for a look at what a test left there."""
+
+
+class ClusterHandle:
+    """What tests get: a running cluster and ways to hurt it."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's."""
+        return self.cluster.layout.kubeconfig
+
+    @property
+    def server(self) -> str:
+        return f"https://127.0.0.1:{self.cluster.state().ports.api}"
+
+    @property
+    def pki(self) -> Path:
+        """Folder of certificates: `ca.crt`, `admin.crt`, `admin.key` …"""
+        return self.cluster.layout.pki
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the components' logs."""
+        return self.cluster.layout.logs
+
+    @property
+    def node_ips(self) -> dict[str, str]:
+        """Node name -> address."""
+        return self.cluster.node_addresses()
+
+    def rest(self, user_agent: str = "tests") -> RestClient:
+        """A client with the administrator's rights; an async context manager."""
+        from kubeclient.config import load_config
+        from kubeclient.rest import RestClient
+
+        return RestClient(load_config(str(self.kubeconfig)), user_agent=user_agent)
+
+    def docker_socket(self, node: str) -> Path:
+        """Of the node's container engine."""
+        return self.cluster.layout.node(node).docker_socket
+
+    def pid(self, component: str) -> int:
+        """Such as "kube-apiserver" or "kubelet-worker-1"."""
+        return self.cluster.pid(component)
+
+    def kill(self, component: str) -> int:
+        """SIGKILL; the supervisor restarts it. Returns the id of the killed process."""
+        return self.cluster.kill(component)
+
+    def repair(self) -> None:
+        """Waits until everything is up again, as `mini-cluster up` does."""
+        self.cluster.up()
+
+    def stop_node(self, name: str) -> None:
+        """Cuts the worker host's power."""
+        self.cluster.stop_node(name)
+
+    def start_node(self, name: str) -> None:
+        """Switches the worker host on, and waits until it is Ready."""
+        self.cluster.start_node(name)
+
+    def load_archive(self, archive: Path) -> None:
+        """Loads a `docker save` archive onto every node."""
+        self.cluster.load_archive(archive)
+
+
+@contextmanager
+def running_cluster(nodes: int) -> Iterator[ClusterHandle]:
+    """A cluster in a new folder; at the end nothing of it is left."""
+    from mini_cluster.cluster import Cluster
+    from mini_cluster.console import Console
+
+    folder = tempfile.mkdtemp(prefix="mini-cluster-")
+    cluster = Cluster(folder, Console(quiet=True))
+    try:
+        cluster.up(nodes, api_port=None)
+        yield ClusterHandle(cluster)
+    finally:
+        if not os.environ.get(KEEP):
+            cluster.down(purge=True)
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ClusterHandle]:
+    """etcd, API server, controller-manager and scheduler."""
+    with running_cluster(nodes=0) as handle:
+        yield handle
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[ClusterHandle]:
+    """A control plane and two worker hosts, worker-1 and worker-2."""
+    with running_cluster(nodes=2) as handle:
+        yield handle
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of a new namespace in the test's cluster (`cluster` when the test uses it, else `control_plane`).
+
+    It is deleted after the test, without waiting for the end of the deletion.
+    """
+    name = "cluster" if "cluster" in request.fixturenames else "control_plane"
+    handle: ClusterHandle = request.getfixturevalue(name)
+    with _temporary_namespace(handle) as created:
+        yield created
+
+
+@contextmanager
+def _temporary_namespace(handle: ClusterHandle) -> Iterator[str]:
+    from mini_cluster.api import AdminApi
+
+    api = AdminApi(handle.cluster.layout, handle.cluster.state().ports.api)
+    try:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "test-"}}
+        name = str(api.request("POST", "/api/v1/namespaces", body)["metadata"]["name"])
+        yield name
+        api.request("DELETE", f"/api/v1/namespaces/{name}")
+    finally:
+        api.close()

@@ -1,0 +1,289 @@
+"""The process that keeps a cluster's processes alive: `python -m mini_cluster.supervisor FOLDER`.
+
+It starts components in the order in which they become useful, in parallel where that is possible, and restarts what
+dies. It keeps no record: killed and started again, it adopts what runs. What should run comes from the state file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import fcntl
+import json
+import logging
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from typing import Any
+
+from mini_cluster import hosts
+from mini_cluster.commands import CommandError
+from mini_cluster.components import API_SERVER, ETCD, Component, Programs, cluster_components
+from mini_cluster.control import LINE_BYTES
+from mini_cluster.keeper import (
+    BACKOFF,
+    READY,
+    TERMINATE_SECONDS,
+    Keeper,
+    StartError,
+    Status,
+    component_processes,
+    inputs_hash,
+)
+from mini_cluster.layout import Layout
+from mini_cluster.probes import Prober
+from mini_cluster.processes import snapshot
+from mini_cluster.programs import find_programs
+from mini_cluster.state import ClusterState, NodeState, StateError, load_state
+from mini_cluster.sweep import SweepError, power_off
+
+HOPELESS_RESTARTS = 3  # a component that died this often while `apply` waits for it makes it give up
+HEARTBEAT_SECONDS = 5.0  # a streaming answer says something at least this often
+
+log = logging.getLogger("supervisor")
+
+
+class Supervisor:
+    """What should run, and a keeper for each of it."""
+
+    def __init__(self, layout: Layout, programs: Programs, tasks: asyncio.TaskGroup) -> None:
+        self._layout = layout
+        self._programs = programs
+        self._tasks = tasks
+        self._prober = Prober(layout.pki)
+        self._keepers: dict[str, Keeper] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._inputs: dict[str, str] = {}
+        self._state: ClusterState | None = None
+        self._applying = asyncio.Lock()
+        self._network = asyncio.Lock()
+        self._changes = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    def statuses(self) -> list[Status]:
+        return [keeper.status for keeper in self._keepers.values()]
+
+    async def apply(self) -> None:
+        """Makes what runs agree with the state file. Raises: StateError, SweepError, CommandError."""
+        async with self._applying:
+            state = load_state(self._layout.state)
+            if state is None:
+                raise StateError(f"{self._layout.state} is missing")
+            before, self._state = self._state, state
+            self._prober.forget_certificates()
+            wanted = {item.name: item for item in cluster_components(self._layout, state, self._programs)}
+            for name in [name for name in self._keepers if name not in wanted]:
+                await self._drop(name, 0 if self._keepers[name].component.node else TERMINATE_SECONDS)
+            for node in self._hosts_to_switch_off(before, state, wanted.values()):
+                await self._switch_off(node)
+            if not state.nodes and hosts.link_exists(self._layout.bridge):
+                await asyncio.to_thread(hosts.remove_machine, self._layout)
+            for component in wanted.values():
+                await self._want(component)
+
+    async def restart(self, names: list[str]) -> None:
+        """Ends and starts these components. Raises: StateError for a name that is none."""
+        for name in names:
+            if name not in self._keepers:
+                raise StateError(f"there is no component {name!r} (components: {', '.join(self._keepers)})")
+        async with self._applying:
+            for name in names:
+                component = self._keepers[name].component
+                await self._drop(name, TERMINATE_SECONDS)
+                await self._want(component)
+
+    async def shutdown(self) -> None:
+        """Ends every component, etcd last, so that nobody misses it; worker hosts lose their power."""
+        async with self._applying:
+            hosts_part = [name for name, keeper in self._keepers.items() if keeper.component.node]
+            plane = [name for name in self._keepers if name not in (*hosts_part, API_SERVER, ETCD)]
+            await asyncio.gather(
+                *(self._drop(name, 0) for name in hosts_part), *(self._drop(name, TERMINATE_SECONDS) for name in plane)
+            )
+            for name in (API_SERVER, ETCD):
+                if name in self._keepers:
+                    await self._drop(name, TERMINATE_SECONDS)
+        self.ended.set()
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """Statuses as they change, until everything is ready. Raises: StateError when a component keeps dying."""
+        shown: dict[str, dict[str, Any]] = {}
+        while True:
+            changes = self._changes
+            statuses = self.statuses()
+            for status in statuses:
+                current = dataclasses.asdict(status)
+                if shown.get(status.name) != current:
+                    shown[status.name] = current
+                    yield current
+            hopeless = next((s for s in statuses if s.state == BACKOFF and s.restarts >= HOPELESS_RESTARTS), None)
+            if hopeless is not None:
+                raise StateError(f"{hopeless.name} does not stay up: {hopeless.detail}")
+            if all(status.state == READY for status in statuses):
+                return
+            try:
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    await changes.wait()
+            except TimeoutError:
+                yield {"waiting": [status.name for status in statuses if status.state != READY]}
+
+    async def _want(self, component: Component) -> None:
+        keeper = self._keepers.get(component.name)
+        inputs = inputs_hash(component, self._layout)
+        if keeper is not None:
+            if keeper.component == component and self._inputs[component.name] == inputs:
+                keeper.retry_now()
+                return
+            await self._drop(component.name, TERMINATE_SECONDS)
+        keeper = Keeper(
+            component,
+            self._layout,
+            self._prober,
+            prepare=self._prepare,
+            wait_ready=self._wait_ready,
+            changed=self._on_change,
+        )
+        self._keepers[component.name] = keeper
+        self._inputs[component.name] = inputs
+        self._running[component.name] = self._tasks.create_task(keeper.run(), name=component.name)
+
+    async def _drop(self, name: str, seconds: float) -> None:
+        """Ends a component for good; SIGTERM and, after `seconds`, SIGKILL."""
+        keeper, task = self._keepers[name], self._running.pop(name)
+        task.cancel()
+        await asyncio.wait((task,))
+        await keeper.terminate(seconds)
+        del self._keepers[name]
+
+    def _hosts_to_switch_off(
+        self, before: ClusterState | None, state: ClusterState, wanted: Iterable[Component]
+    ) -> list[NodeState]:
+        """Hosts that should not run but left something, and those whose network was taken from under their engine."""
+        prefix = self._layout.netns("worker-")
+        found = [NodeState(int(name.removeprefix(prefix))) for name in hosts.list_netns(self._layout)]
+        known = {node.name: node for node in (*found, *(before.nodes if before else ()), *state.nodes)}
+        torn = self._torn_hosts(wanted)
+        keep = {node.name for node in state.nodes if not node.stopped and node.name not in torn}
+        return [node for node in known.values() if node.name not in keep]
+
+    def _torn_hosts(self, wanted: Iterable[Component]) -> set[str]:
+        """Hosts with a process in another network namespace than the one that bears the host's name."""
+        processes = snapshot()
+        return {
+            component.node
+            for component in wanted
+            if component.node
+            for process in component_processes(processes, self._layout.key, component)
+            if process.netns != hosts.netns_inode(self._layout.netns(component.node))
+        }
+
+    async def _switch_off(self, node: NodeState) -> None:
+        for name in [name for name, keeper in self._keepers.items() if keeper.component.node == node.name]:
+            await self._drop(name, 0)
+        await asyncio.to_thread(power_off, self._layout, node)
+
+    async def _prepare(self, component: Component) -> None:
+        """The network that a host's engine starts in. Raises: StartError."""
+        if not component.node or not component.name.startswith("dockerd-"):
+            return
+        assert self._state is not None
+        state, node = self._state, self._state.node(component.node)
+        try:
+            async with self._network:
+                await asyncio.to_thread(hosts.ensure_machine, self._layout, state)
+            await asyncio.to_thread(hosts.ensure_host, self._layout, state, node)
+        except CommandError as error:
+            raise StartError(str(error)) from None
+        self._layout.node(node.name).docker_pidfile.unlink(missing_ok=True)
+
+    async def _wait_ready(self, name: str) -> None:
+        while True:
+            changes = self._changes
+            keeper = self._keepers.get(name)
+            if keeper is not None and keeper.status.state == READY:
+                return
+            await changes.wait()
+
+    def _on_change(self, status: Status) -> None:
+        log.info("%s %s pid=%d restarts=%d %s", status.name, status.state, status.pid, status.restarts, status.detail)
+        changes, self._changes = self._changes, asyncio.Event()
+        changes.set()
+
+
+class ControlServer:
+    """Answers the command line on the unix socket."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, one request."""
+        try:
+            request = json.loads(await reader.readline() or b"{}")
+            try:
+                async for line in self._answer(request):
+                    await _send(writer, line)
+                await _send(writer, {"done": True})
+            except (StateError, SweepError, CommandError) as error:
+                await _send(writer, {"error": str(error)})
+        except (ConnectionError, ValueError) as error:
+            log.info("a client left: %s", error)
+        finally:
+            writer.close()
+
+    async def _answer(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        operation = request.get("op")
+        if operation == "status":
+            for status in self._supervisor.statuses():
+                yield dataclasses.asdict(status)
+        elif operation == "apply":
+            await self._supervisor.apply()
+            async for line in self._supervisor.progress():
+                yield line
+        elif operation == "restart":
+            await self._supervisor.restart(list(request.get("names", ())))
+            async for line in self._supervisor.progress():
+                yield line
+        elif operation == "shutdown":
+            await self._supervisor.shutdown()
+        else:
+            raise StateError(f"unknown request {operation!r}")
+
+
+async def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+    writer.write(json.dumps(message).encode() + b"\n")
+    await writer.drain()
+
+
+async def supervise(layout: Layout) -> None:
+    """Runs until a shutdown is asked for."""
+    socket_path = layout.supervisor_socket
+    socket_path.unlink(missing_ok=True)
+    async with asyncio.TaskGroup() as tasks:
+        supervisor = Supervisor(layout, find_programs(), tasks)
+        control = ControlServer(supervisor)
+        server = await asyncio.start_unix_server(control.serve, str(socket_path), limit=LINE_BYTES)
+        socket_path.chmod(0o600)
+        async with server:
+            await supervisor.ended.wait()
+            with suppress(FileNotFoundError):
+                socket_path.unlink()
+
+
+def main() -> int:
+    """Exit code 2 when another supervisor of the same cluster runs."""
+    layout = Layout.of(sys.argv[1])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    layout.run.mkdir(parents=True, exist_ok=True, mode=0o711)
+    with (layout.run / "supervisor.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.error("another supervisor keeps this cluster")
+            return 2
+        asyncio.run(supervise(layout))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
