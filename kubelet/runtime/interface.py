@@ -399,7 +399,7 @@ class Runtime(Protocol):
         """Forcibly; its containers must be removed before."""
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
-        """The id. Raises: NotFound when the image is gone; EngineError for a config that cannot be, e.g. a bad mount."""
+        """The id. Raises: NotFound when the image is gone; EngineError for a config that cannot be (bad mount)."""
 
     async def start_container(self, container_id: str) -> None:
         """Raises: ContainerStartError; NotFound."""

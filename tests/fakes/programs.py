@@ -57,7 +57,7 @@ def _shell(text: str) -> Script:
         if words[0] == "echo":
             output.append(("stderr" if to_stderr else "stdout", " ".join(words[1:]).encode() + b"\n"))
         elif words[0] == "trap":
-            deaf = True
+            deaf = words[1] == ""
         elif words[0] == "exit":
             return Script(tuple(output), int(words[1]))
         elif words[0] in ("sleep", "wait"):
