@@ -151,7 +151,7 @@ class Cacher:
             page = await self._etcd.range(start, _LAST, limit=LOAD_PAGE_KEYS, revision=revision)
             revision = revision or page.revision
             for kv in page.kvs:
-                key = kv.key.decode()
+                key = kv.key.decode(errors="surrogateescape")
                 place = self._place_of(key)
                 entry = self._read(self._places[place][0], key, kv) if place else None
                 if entry is not None:
@@ -181,7 +181,7 @@ class Cacher:
         """Brings the tables to the revision of the last change; etcd sends whole revisions only."""
         touched: set[Hub] = set()
         for deleted, kv in changes:
-            key = kv.key.decode()
+            key = kv.key.decode(errors="surrogateescape")
             place = self._place_of(key)
             if not place:
                 continue

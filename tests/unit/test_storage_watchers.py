@@ -15,7 +15,7 @@ from apiserver.storage.filters import Filter
 from apiserver.storage.interface import WatchEvent
 from apiserver.storage.table import Table
 from apiserver.storage.watchers import CacheWatcher, Feed, Hub, Progress, bookmark, current_state, replay
-from tests.storagekit import WIDGETS, put
+from tests.storagekit import WIDGETS, parsed, put, seen
 
 Seen = list[tuple[str, str, int]]
 
@@ -57,24 +57,6 @@ def scenario(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None
     run.__name__ = test.__name__
     run.__doc__ = test.__doc__
     return run
-
-
-def parsed(chunk: bytes) -> Seen:
-    found: Seen = []
-    for line in chunk.splitlines():
-        event = json.loads(line)
-        meta = event["object"]["metadata"]
-        found.append((event["type"], meta.get("name", ""), int(meta["resourceVersion"])))
-    return found
-
-
-async def seen(watcher: CacheWatcher, count: int) -> Seen:
-    """The next events, however they are cut; fails when the watch ends before."""
-    found: Seen = []
-    while len(found) < count:
-        found += parsed(await watcher.__anext__())
-    assert len(found) == count, found
-    return found
 
 
 async def rest(watcher: CacheWatcher) -> Seen:
