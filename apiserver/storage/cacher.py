@@ -132,8 +132,6 @@ class Cacher:
             except StorageUnavailable as error:
                 log.warning("etcd watch broken", revision=self.revision, error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
-            finally:
-                self.connected = False
 
     async def _same_store(self) -> bool:
         """Whether what answers now has all that the cache has seen: not so after a restore or a new data folder."""
@@ -170,12 +168,15 @@ class Cacher:
         log.info("watch cache loaded", revision=revision, objects=sum(map(len, entries.values())))
 
     async def _watch(self) -> None:
-        async with aclosing(self._etcd.watch(self.revision + 1)) as batches:
-            async for batch in batches:
-                if batch.created:
-                    self.connected = True
-                if batch.changes:
-                    self._apply(batch.changes)
+        try:
+            async with aclosing(self._etcd.watch(self.revision + 1)) as batches:
+                async for batch in batches:
+                    if batch.created:
+                        self.connected = True
+                    if batch.changes:
+                        self._apply(batch.changes)
+        finally:
+            self.connected = False
 
     def _apply(self, changes: Sequence[wire.Change]) -> None:
         """Brings the tables to the revision of the last change; etcd sends whole revisions only."""
