@@ -93,12 +93,23 @@ def make_context(args: argparse.Namespace) -> Context:
 def describe_failure(error: BaseException) -> str:
     """What kubectl prints for an error."""
     if isinstance(error, StatusError):
-        if error.code == 422 and error.reason == "Invalid":
-            return f"The {error.message}" if " is invalid: " in error.message else f"The request is invalid: {error}"
+        if error.reason == "Invalid":
+            return _describe_invalid(error)
         return f"Error from server ({error.reason}): {error.message}"
     if isinstance(error, Unreachable):
         return str(error)
     return f"error: {error}"
+
+
+def _describe_invalid(error: StatusError) -> str:
+    """A line per bad field, where there are several."""
+    details = error.details or {}
+    if not error.causes:
+        return f"The request is invalid: {error.message}"
+    subject = f'The {details.get("kind", "object")} "{details.get("name", "")}" is invalid: '
+    if len(error.causes) == 1:
+        return subject + str(error.causes[0])
+    return subject + "".join(f"\n* {cause}" for cause in error.causes)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TextIO
 
+from apimachinery.errors import StatusError
 from kubeclient.config import ClientConfig
 from kubectl.client import Api
 from kubectl.discovery import Discovery
@@ -16,6 +18,16 @@ from kubectl.discovery import Discovery
 
 class UsageError(Exception):
     """The command line or a manifest is wrong; printed as `error: …`, exit code 1."""
+
+
+@contextmanager
+def blaming(what: str, source: str) -> Iterator[None]:
+    """Says in a refused request's message what was being done with which file."""
+    try:
+        yield
+    except StatusError as error:
+        error.message = f'error when {what} "{source}": {error.message}'
+        raise
 
 
 class ExitCode(Exception):

@@ -28,14 +28,15 @@ def find_pods(context: Context, words: list[str]) -> list[Dict]:
     selector = obj.get("spec", {}).get("selector")
     if not selector:
         raise UsageError(f"cannot attach to {target.display}: it selects no pods")
-    labels = _selector_text(selector)
+    labels = selector_text(selector)
     found = pods_by_selector(context, labels, target.namespace)
     if not found:
         raise UsageError(f"no pods found for {target.display}")
     return found
 
 
-def _selector_text(selector: Dict) -> str:
+def selector_text(selector: Dict) -> str:
+    """A LabelSelector, or a Service's plain map, as a label query."""
     from apimachinery.meta import LabelSelector
     from apimachinery.model import from_dict
     from apimachinery.selectors import selector_from_map, selector_of

@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-from functools import cache
 from typing import Any
 
-from apimachinery.catalogue import Catalogue, load_catalogue
 from apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
-from apimachinery.patch import three_way_merge, three_way_strategic
 from kubectl.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH
-from kubectl.command import Command, Context, UsageError
+from kubectl.command import Command, Context, UsageError, blaming
 from kubectl.commands._arguments import add_dry_run, add_output, add_selector, dry_run_params, dry_run_suffix
 from kubectl.discovery import ResourceType
 from kubectl.manifests import Manifest, add_file_arguments, read_manifests, resolve
@@ -94,7 +91,8 @@ def apply_one(
             if args.dry_run == "client":
                 return modified, "created"
             try:
-                return context.api.request("POST", kind.path(namespace), params=params, body=modified), "created"
+                with blaming("creating", manifest.source):
+                    return context.api.request("POST", kind.path(namespace), params=params, body=modified), "created"
             except AlreadyExists:
                 if attempt + 1 == ATTEMPTS:
                     raise
@@ -105,7 +103,8 @@ def apply_one(
         if args.dry_run == "client":
             return modified, "configured"
         try:
-            result = context.api.request("PATCH", path, params=params, body=patch, content_type=content_type)
+            with blaming("applying patch to", manifest.source):
+                result = context.api.request("PATCH", path, params=params, body=patch, content_type=content_type)
         except Conflict:
             if attempt + 1 == ATTEMPTS:
                 raise
@@ -117,6 +116,10 @@ def apply_one(
 
 def compute_patch(context: Context, current: Dict, modified: Dict, kind: ResourceType) -> tuple[Dict, str]:
     """The three-way patch and its content type."""
+    # The models take longer to import than most verbs take to run.
+    from apimachinery.catalogue import load_catalogue
+    from apimachinery.patch import three_way_merge, three_way_strategic
+
     text = (current["metadata"].get("annotations") or {}).get(LAST_APPLIED)
     if text is None:
         context.warn(
@@ -127,15 +130,10 @@ def compute_patch(context: Context, current: Dict, modified: Dict, kind: Resourc
         )
     original = json.loads(text) if text else {}
     original = with_last_applied(original, "", annotate=False) if original else {}
-    resource = _catalogue().by_kind(kind.api_version, kind.kind)
+    resource = load_catalogue().by_kind(kind.api_version, kind.kind)
     if resource is None:
         return three_way_merge(original, modified, current), MERGE_PATCH
     return three_way_strategic(original, modified, current, resource.model), STRATEGIC_MERGE_PATCH
-
-
-@cache
-def _catalogue() -> Catalogue:
-    return load_catalogue()
 
 
 def with_last_applied(obj: Dict, namespace: str, *, annotate: bool = True) -> Dict:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.errors import StatusError
-from kubectl.command import Command, Context, UsageError
+from kubectl.command import Command, Context, UsageError, blaming
 from kubectl.commands._arguments import add_bool, add_dry_run, add_output, dry_run_params, dry_run_suffix
 from kubectl.commands.apply import validation, with_last_applied
 from kubectl.manifests import Manifest, add_file_arguments, read_manifests, resolve
@@ -62,7 +62,8 @@ def _create(context: Context, manifest: Manifest, args: argparse.Namespace, show
     obj = with_last_applied(manifest.obj, namespace) if args.save_config else _with_namespace(manifest.obj, namespace)
     if args.dry_run != "client":
         params = {"fieldManager": "kubectl-create", **validation(args.validate), **dry_run_params(args.dry_run)}
-        obj = context.api.request("POST", kind.path(namespace), params=params, body=obj)
+        with blaming("creating", manifest.source):
+            obj = context.api.request("POST", kind.path(namespace), params=params, body=obj)
     if show is not None:
         context.out.write(show(obj))
     else:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from apimachinery.errors import NotFound
 from kubectl.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_all_namespaces, add_selector, duration
 from kubectl.jsonpath import JSONPathError, Template, relaxed, text_of
@@ -54,21 +53,12 @@ def _targets(context: Context, args: argparse.Namespace) -> list[Target]:
     if what in ("delete", "create") and not args.filename:
         named = parse_targets(context, args.targets, all_namespaces=args.all_namespaces)
         if all(target.name for target in named):
-            return [target for target in named if what == "create" or _exists(context, target)]
+            return named
     found = select(
         context, args.targets, args.filename, selector=args.selector, field_selector=args.field_selector,
         all_namespaces=args.all_namespaces, recursive=args.recursive, all_objects=args.all,
     )  # fmt: skip
     return [target for target, _ in found]
-
-
-def _exists(context: Context, target: Target) -> bool:
-    try:
-        context.api.request("GET", target.path)
-    except NotFound:
-        context.print(f"{target.display} condition met")
-        return False
-    return True
 
 
 def parse_condition(text: str) -> Test:

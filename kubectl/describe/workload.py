@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from apimachinery.meta import LabelSelector
-from apimachinery.model import from_dict
-from apimachinery.selectors import selector_of
 from kubectl.command import Context
 from kubectl.describe.generic import conditions, controlled_by, events, head
 from kubectl.describe.pod import template_lines
 from kubectl.describe.writer import Writer, when
-from kubectl.podtarget import pods_by_selector
+from kubectl.podtarget import pods_by_selector, selector_text
 
 Dict = dict[str, Any]
 
 
 def _selector(obj: Dict) -> str:
-    return str(selector_of(from_dict(LabelSelector, obj["spec"]["selector"])))
+    return selector_text(obj["spec"]["selector"])
 
 
 def describe_deployment(context: Context, obj: Dict) -> str:

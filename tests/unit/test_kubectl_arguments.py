@@ -99,6 +99,8 @@ def test_failures_read_as_kubectls():
     error = invalid_object("Pod", "", "x", [FieldError("FieldValueRequired", "spec", "Required value")])
     assert describe_failure(error) == 'The Pod "x" is invalid: spec: Required value'
     assert describe_failure(UsageError("no")) == "error: no"
+    two = invalid_object("Pod", "", "x", [FieldError("a", "spec", "Required value"), FieldError("a", "b", "bad")])
+    assert describe_failure(two) == 'The Pod "x" is invalid: \n* spec: Required value\n* b: bad'
 
 
 def deployment(status, generation=2, replicas=3):
