@@ -7,12 +7,13 @@ import json
 import ssl
 from typing import Any
 
+from mini_cluster.errors import LauncherError
 from mini_cluster.layout import Layout
 
 REQUEST_SECONDS = 5.0
 
 
-class ApiError(Exception):
+class ApiError(LauncherError):
     """The API server can't be reached or refused; the message says how."""
 
 

@@ -11,17 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mini_cluster.cluster import Cluster, ClusterError, ClusterView
-from mini_cluster.commands import CommandError
+from mini_cluster.cluster import Cluster, ClusterView
 from mini_cluster.console import DIM, GREEN, RED, YELLOW, Console
-from mini_cluster.control import ControlError
-from mini_cluster.engine import EngineError
+from mini_cluster.errors import LauncherError
 from mini_cluster.keeper import READY
 from mini_cluster.layout import DEFAULT_FOLDER
-from mini_cluster.logview import LogError, log_names, show_log
-from mini_cluster.programs import MissingRequirement
-from mini_cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, MAX_NODES, StateError
-from mini_cluster.sweep import SweepError
+from mini_cluster.logview import log_names, show_log
+from mini_cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, MAX_NODES
 
 DESCRIPTION = """\
 Runs a Kubernetes cluster on this machine, each component a process of its own.
@@ -253,9 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace, Console], int] = options.run
     try:
         return run(options, console)
-    except (
-        ClusterError, CommandError, ControlError, EngineError, LogError, MissingRequirement, StateError, SweepError,
-    ) as error:  # fmt: skip
+    except LauncherError as error:
         console.error(str(error))
         return 1
     except FileNotFoundError as error:

@@ -24,6 +24,7 @@ from mini_cluster.components import API_SERVER
 from mini_cluster.console import Console
 from mini_cluster.control import ControlError, NoSupervisor
 from mini_cluster.engine import HOST_SOCKET, Engine
+from mini_cluster.errors import LauncherError
 from mini_cluster.keeper import READY, STOPPED, Status
 from mini_cluster.layout import COMPONENT_MARKER, MARKER, Layout
 from mini_cluster.processes import Process, send, snapshot, started_at, wait_gone
@@ -50,7 +51,7 @@ POLL_SECONDS = 0.05
 SHUTDOWN_SECONDS = 30.0
 
 
-class ClusterError(Exception):
+class ClusterError(LauncherError):
     """An operation on the cluster failed; the message is for the user."""
 
 
@@ -320,7 +321,7 @@ class Cluster:
             save_state(self.layout.state, self.state().with_stopped(name, stopped))
             self._ensure_supervisor()
             self._await_supervisor()
-            self._apply({"op": "apply"})
+            self._apply({"op": "apply", "wait": not stopped})
 
     def _forget_nodes(self, before: ClusterState | None, state: ClusterState) -> None:
         """Removes the objects and the disks of nodes that the cluster no longer has."""

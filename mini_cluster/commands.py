@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 
+from mini_cluster.errors import LauncherError
+
 COMMAND_SECONDS = 30.0  # for one command; they all take milliseconds unless the machine is in trouble
 
 
-class CommandError(Exception):
+class CommandError(LauncherError):
     """A command failed; the message has the command and what it printed."""
 
 

@@ -1,7 +1,8 @@
 """How the command line talks to the supervisor: one JSON request per connection on a unix socket, JSON lines back.
 
-Requests: {"op": "apply"} makes what runs agree with the state file and streams changes until everything is ready,
-{"op": "status"}, {"op": "restart", "names": [...]}, {"op": "shutdown"}. The last line has "done" or "error".
+Requests: {"op": "apply"} makes what runs agree with the state file and, unless "wait" is false, streams changes until
+everything is ready; {"op": "restart", "names": [...]} ends and starts components, and streams likewise;
+{"op": "status"}; {"op": "shutdown"}. The last line has "done" or "error".
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mini_cluster.errors import LauncherError
+
 CONNECT_SECONDS = 2.0
 LINE_BYTES = 1 << 20  # an answer's longest line
 
 
-class ControlError(Exception):
+class ControlError(LauncherError):
     """The supervisor refused or failed; the message is its own."""
 
 

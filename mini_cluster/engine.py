@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import quote
 
+from mini_cluster.errors import LauncherError
+
 ENGINE_SECONDS = 300.0  # an image of some gigabytes takes its time
 CHUNK_BYTES = 1 << 20
 HOST_SOCKET = Path("/var/run/docker.sock")
@@ -21,7 +23,7 @@ class SupportsWrite(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
 
-class EngineError(Exception):
+class EngineError(LauncherError):
     """The engine can't be reached or refused; the message says how."""
 
 

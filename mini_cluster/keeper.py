@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mini_cluster.components import Component
+from mini_cluster.errors import LauncherError
 from mini_cluster.layout import COMPONENT_MARKER, MARKER, Layout
 from mini_cluster.probes import Prober
 from mini_cluster.processes import Process, read_process, send, snapshot, started_at
@@ -211,7 +212,7 @@ class Keeper:
         self._changed(self.status)
 
 
-class StartError(Exception):
+class StartError(LauncherError):
     """A component could not be started; the message says why."""
 
 

@@ -8,12 +8,13 @@ from collections import deque
 from pathlib import Path
 from typing import IO, TextIO
 
+from mini_cluster.errors import LauncherError
 from mini_cluster.layout import Layout
 
 FOLLOW_SECONDS = 0.2  # between looks at a log that is followed
 
 
-class LogError(Exception):
+class LogError(LauncherError):
     """There is no such log."""
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mini_cluster.components import Programs
+from mini_cluster.errors import LauncherError
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSTALL_SECONDS = 900.0
@@ -35,7 +36,7 @@ HOST_REQUIREMENTS = (
 )
 
 
-class MissingRequirement(Exception):
+class MissingRequirement(LauncherError):
     """The cluster can't run here; the message says what is missing, why it is needed and how to get it."""
 
 

@@ -11,6 +11,8 @@ from ipaddress import IPv4Address, IPv4Network
 from itertools import chain
 from pathlib import Path
 
+from mini_cluster.errors import LauncherError
+
 MAX_NODES = 5
 DEFAULT_NODES = 2
 DEFAULT_API_PORT = 6443
@@ -21,7 +23,7 @@ POD_NETWORKS = [IPv4Network(f"10.{second}.0.0/16") for second in chain(range(244
 STATE_VERSION = 1
 
 
-class StateError(Exception):
+class StateError(LauncherError):
     """The state file cannot be used, or the machine has nothing left to choose."""
 
 

@@ -20,6 +20,7 @@ from mini_cluster import hosts
 from mini_cluster.commands import CommandError
 from mini_cluster.components import API_SERVER, ETCD, Component, Programs, cluster_components
 from mini_cluster.control import LINE_BYTES
+from mini_cluster.errors import LauncherError
 from mini_cluster.keeper import (
     BACKOFF,
     READY,
@@ -35,7 +36,7 @@ from mini_cluster.probes import Prober
 from mini_cluster.processes import snapshot
 from mini_cluster.programs import find_programs
 from mini_cluster.state import ClusterState, NodeState, StateError, load_state
-from mini_cluster.sweep import SweepError, power_off
+from mini_cluster.sweep import power_off
 
 HOPELESS_RESTARTS = 3  # a component that died this often while `apply` waits for it makes it give up
 HEARTBEAT_SECONDS = 5.0  # a streaming answer says something at least this often
@@ -224,7 +225,7 @@ class ControlServer:
                 async for line in self._answer(request):
                     await _send(writer, line)
                 await _send(writer, {"done": True})
-            except (StateError, SweepError, CommandError) as error:
+            except LauncherError as error:
                 await _send(writer, {"error": str(error)})
         except (ConnectionError, ValueError) as error:
             log.info("a client left: %s", error)
@@ -238,8 +239,9 @@ class ControlServer:
                 yield dataclasses.asdict(status)
         elif operation == "apply":
             await self._supervisor.apply()
-            async for line in self._supervisor.progress():
-                yield line
+            if request.get("wait", True):
+                async for line in self._supervisor.progress():
+                    yield line
         elif operation == "restart":
             await self._supervisor.restart(list(request.get("names", ())))
             async for line in self._supervisor.progress():

@@ -16,6 +16,7 @@ from pathlib import Path
 from mini_cluster import hosts
 from mini_cluster.commands import run
 from mini_cluster.components import node_component_names
+from mini_cluster.errors import LauncherError
 from mini_cluster.layout import Layout, NodeLayout
 from mini_cluster.processes import Process, kill_all, snapshot, with_descendants
 from mini_cluster.state import MAX_NODES, NodeState
@@ -24,7 +25,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 
 
-class SweepError(Exception):
+class SweepError(LauncherError):
     """Something could not be removed."""
 
 
