@@ -1,6 +1,6 @@
 """Whether this node takes a pod that was bound to it. Pure.
 
-The scheduler has checked the same, on what it knew then; two schedulers, or a pod with nodeName set by hand, get past it.
+The scheduler has checked the same, on what it knew then: two schedulers, or a nodeName set by hand, get past it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from apimachinery.quantity import parse_quantity
-from kubelet.podspec import is_finished, is_sidecar
 from kubelet.pod_status import Failure
+from kubelet.podspec import is_finished, is_sidecar
 
 if TYPE_CHECKING:
     from kubeapi._affinity import NodeSelectorRequirement, NodeSelectorTerm

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from apimachinery.model import Model
 from componentbase import logs
@@ -39,7 +39,7 @@ class ImageUnavailable(Exception):
 class EventSink(Protocol):
     """Where events go: `kubeclient.recorder.EventRecorder` with the container's field path filled in."""
 
-    def event(self, obj: Model, type: str, reason: str, message: str) -> None: ...
+    def event(self, obj: Any, type: str, reason: str, message: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

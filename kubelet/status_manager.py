@@ -35,9 +35,11 @@ class _Entry:
     pod: Pod
     known: PodStatus
     revision: int
-    latest: PodStatus
+    latest: PodStatus | None = None
     finished: bool = False
     deleted: bool = False
+    sending: bool = False
+    again: bool = False
     retry: Backoff | None = None
 
 
@@ -55,14 +57,14 @@ class StatusManager:
     def get(self, uid: str) -> PodStatus | None:
         """The latest status set here, or what the API had when the pod was first seen."""
         entry = self._entries.get(uid)
-        return entry.latest if entry else None
+        return (entry.latest or entry.known) if entry else None
 
     def observe(self, pod: Pod) -> None:
-        """Takes in what the API has: a status that somebody else changed is put right, conditions of others are kept."""
+        """Takes in what the API has; a status that somebody else changed is put right."""
         uid, revision = pod.metadata.uid or "", _revision(pod)
         entry = self._entries.get(uid)
         if entry is None:
-            self._entries[uid] = _Entry(pod, pod.status, revision, pod.status)
+            self._entries[uid] = _Entry(pod, pod.status, revision)
             return
         entry.pod = pod
         if revision > entry.revision:
@@ -104,17 +106,24 @@ class StatusManager:
             entry = self._entries.get(uid)
             if entry is None:
                 continue
+            if entry.sending:  # by another sender: statuses of one pod go one after the other
+                entry.again = True
+                continue
+            entry.sending = True
             try:
                 await self._send(uid, entry)
                 entry.retry = None
             except (StatusError, ConnectionError, TimeoutError) as error:
                 self._retry_later(uid, entry, error)
+            entry.sending = False
+            if entry.again:
+                entry.again = False
+                self._enqueue(uid)
 
     async def _send(self, uid: str, entry: _Entry) -> None:
-        """One pod is never sent twice at the same time: `_busy` waits are not needed, patches of one base commute."""
-        patch = status_patch(entry.known, entry.latest)
-        if patch is not None:
-            sent = entry.latest
+        sent = entry.latest
+        patch = status_patch(entry.known, sent) if sent is not None else None
+        if sent is not None and patch is not None:
             try:
                 answer = await self._rest.patch(
                     Pod,

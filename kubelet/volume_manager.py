@@ -88,9 +88,12 @@ class VolumeManager:
         for name, owner in (await self._runtime.memory_volumes()).items():
             if owner == uid:
                 await self._runtime.remove_memory_volume(name)
-        directory = self.pod_dir(uid)
-        if os.path.isdir(directory):
-            shutil.rmtree(directory)
+        self.remove_pod_dir(uid)
+
+    def remove_pod_dir(self, uid: str) -> None:
+        """Raises: OSError."""
+        if os.path.isdir(self.pod_dir(uid)):
+            shutil.rmtree(self.pod_dir(uid))
 
     def _type_of(self, volume: Volume) -> tuple[VolumeType | None, Any]:
         name = _source_name(volume)

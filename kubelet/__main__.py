@@ -1,0 +1,25 @@
+"""`kubelet`: the agent of a worker host."""
+
+from __future__ import annotations
+
+import sys
+
+from componentbase import daemon, logs
+from kubelet.options import parse_options
+
+
+def main() -> int:
+    options = parse_options()
+    logs.setup("kubelet", options.log_file, options.verbosity)
+
+    async def run() -> None:
+        from kubelet.agent import run_kubelet
+        from kubelet.runtime.docker import DockerRuntime
+
+        await run_kubelet(options, DockerRuntime(options.endpoint, pause_image=options.pause_image))
+
+    return daemon.run(run, "kubelet")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""The kubelet's command line, with upstream's flag names."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import socket
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from apimachinery.quantity import QuantityError, parse_quantity
+from componentbase.flags import add_duration, base_parser, host_name, parse_list, parse_map
+
+DEFAULT_PORT = 10250
+DEFAULT_ROOT_DIR = "/var/lib/kubelet"
+DEFAULT_ENDPOINT = "unix:///var/run/docker.sock"
+PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Durations in seconds, resources in base units."""
+
+    kubeconfig: str
+    node_name: str
+    node_ips: tuple[str, ...]
+    pod_cidr: str
+    endpoint: str
+    root_dir: str
+    address: str
+    port: int
+    tls_cert_file: str
+    tls_private_key_file: str
+    client_ca_file: str
+    cert_dir: str
+    pause_image: str
+    node_labels: dict[str, str]
+    max_pods: int
+    node_status_update_seconds: float
+    cluster_dns: tuple[str, ...]
+    cluster_domain: str
+    resolv_conf: str
+    log_file: str
+    verbosity: int
+    system_reserved: dict[str, Fraction] = field(default_factory=dict)
+
+
+def parse_options(argv: list[str] | None = None) -> Options:
+    """Ends the process with a message and exit code 2 when the command line is wrong."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    name = given.hostname_override.lower() or host_name()
+    try:
+        ips = tuple(str(ipaddress.ip_address(ip)) for ip in parse_list(given.node_ip)) or (_own_address(),)
+        cidr = str(ipaddress.ip_network(given.pod_cidr)) if given.pod_cidr else ""
+        reserved = {key: parse_quantity(value) for key, value in given.system_reserved.items()}
+    except (ValueError, QuantityError) as error:
+        parser.error(str(error))
+    if not given.container_runtime_endpoint.startswith("unix://"):
+        parser.error("--container-runtime-endpoint: want unix:///path/to/docker.sock")
+    return Options(
+        kubeconfig=given.kubeconfig,
+        node_name=name,
+        node_ips=ips,
+        pod_cidr=cidr,
+        endpoint=given.container_runtime_endpoint,
+        root_dir=given.root_dir.rstrip("/") or "/",
+        address=given.address,
+        port=given.port,
+        tls_cert_file=given.tls_cert_file,
+        tls_private_key_file=given.tls_private_key_file,
+        client_ca_file=given.client_ca_file,
+        cert_dir=given.cert_dir or f"{given.root_dir}/pki",
+        pause_image=given.pod_infra_container_image,
+        node_labels=given.node_labels,
+        max_pods=given.max_pods,
+        node_status_update_seconds=given.node_status_update_frequency,
+        cluster_dns=tuple(parse_list(given.cluster_dns)),
+        cluster_domain=given.cluster_domain,
+        resolv_conf=given.resolv_conf,
+        log_file=given.log_file,
+        verbosity=given.v,
+        system_reserved=reserved,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = base_parser("kubelet", "Runs the pods that are bound to this node, in containers of its Docker Engine.")
+    node = parser.add_argument_group("node")
+    node.add_argument("--hostname-override", default="", metavar="NAME", help="name of the Node (default: host name)")
+    node.add_argument("--node-ip", default="", metavar="IP[,IP]", help="its addresses (default: that of the route out)")
+    node.add_argument("--pod-cidr", default="", metavar="CIDR", help="addresses of its pods, put into the Node's spec")
+    node.add_argument(
+        "--node-labels", type=parse_map, default={}, metavar="KEY=VALUE,…", help="labels to register the Node with"
+    )
+    node.add_argument("--max-pods", type=int, default=110, metavar="N", help="pods it takes at most (default 110)")
+    node.add_argument(
+        "--system-reserved",
+        type=parse_map,
+        default={},
+        metavar="RESOURCE=QUANTITY,…",
+        help="what pods may not use, e.g. cpu=200m,memory=256Mi",
+    )
+    add_duration(parser, "--node-status-update-frequency", 10, "how often the node's own state is checked")
+    _add_runtime_flags(parser)
+    serving = parser.add_argument_group("serving: logs, exec and health")
+    serving.add_argument("--address", default="0.0.0.0", metavar="IP", help="address to serve HTTPS on")
+    serving.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="PORT", help="HTTPS port (default 10250)")
+    serving.add_argument("--tls-cert-file", default="", metavar="FILE", help="serving certificate (PEM)")
+    serving.add_argument("--tls-private-key-file", default="", metavar="FILE", help="its private key (PEM)")
+    serving.add_argument(
+        "--client-ca-file", default="", metavar="FILE", help="authority of the clients that may call (PEM)"
+    )
+    serving.add_argument(
+        "--cert-dir", default="", metavar="DIR", help="for a self-signed certificate (default: ROOT_DIR/pki)"
+    )
+    return parser
+
+
+def _add_runtime_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("containers")
+    group.add_argument(
+        "--container-runtime-endpoint",
+        default=DEFAULT_ENDPOINT,
+        metavar="unix://PATH",
+        help=f"socket of the Docker Engine (default {DEFAULT_ENDPOINT})",
+    )
+    group.add_argument(
+        "--root-dir",
+        default=DEFAULT_ROOT_DIR,
+        metavar="DIR",
+        help=f"volumes and other files of pods; the engine must see the same folder (default {DEFAULT_ROOT_DIR})",
+    )
+    group.add_argument(
+        "--pod-infra-container-image",
+        default=PAUSE_IMAGE,
+        metavar="IMAGE",
+        help="image of the pause container; made here when the engine lacks it",
+    )
+    group.add_argument(
+        "--cluster-dns", default="", metavar="IP[,IP]", help="name servers of pods (default: the node's)"
+    )
+    group.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="domain of Services")
+    group.add_argument(
+        "--resolv-conf", default="/etc/resolv.conf", metavar="FILE", help="the node's own resolver configuration"
+    )
+
+
+def _own_address() -> str:
+    """The address this host uses towards others; no packet is sent. Raises: ValueError without any route."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            raise ValueError("no route out of this host: name its address with --node-ip") from None
+        return str(probe.getsockname()[0])

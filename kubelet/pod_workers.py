@@ -1,0 +1,163 @@
+"""One serial task per pod. Events only wake it; it then looks at everything again.
+
+A pod goes from `sync` to `terminating` (its deletion, its end, or its disappearance from the API) to `terminated`, and
+never back. A worker lives until its pod is gone from the API and from the node, so there are as many as pods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from componentbase import logs
+from componentbase.clock import Clock
+from kubeclient.backoff import Backoff
+from kubelet.pod_work import PodWork, Stopping
+from kubelet.podspec import is_finished
+from kubelet.runtime.interface import EngineError
+from kubelet.status_patch import OWN_CONDITIONS
+from kubelet.sync import SyncFailed, SyncResult
+
+if TYPE_CHECKING:
+    from kubeapi._podstatus import PodStatus
+    from kubeapi.pod import Pod
+    from kubelet.status_manager import StatusManager
+
+FIRST_RETRY_SECONDS = 1.0
+MOST_RETRY_SECONDS = 60.0
+
+log = logs.logger(__name__)
+
+
+class Syncer(Protocol):
+    """What a worker has done for its pod: `sync.PodSyncer`."""
+
+    async def sync(self, work: PodWork) -> SyncResult: ...
+
+    async def terminate(self, work: PodWork) -> None: ...
+
+    async def clean_up(self, work: PodWork) -> None: ...
+
+
+class PodWorkers:
+    def __init__(self, syncer: Syncer, statuses: StatusManager, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+        self._syncer = syncer
+        self._statuses = statuses
+        self._clock = clock
+        self._tasks = tasks
+        self._works: dict[str, PodWork] = {}
+
+    def update(self, pod: Pod) -> None:
+        """The API has a new or changed pod for this node."""
+        uid = pod.metadata.uid or ""
+        self._statuses.observe(pod)
+        work = self._works.get(uid)
+        if work is None:
+            work = self._works[uid] = PodWork(pod)
+            self._set_pod(work, pod)
+            self._tasks.create_task(self._run(work), name=f"pod {pod.key}")
+        else:
+            self._set_pod(work, pod)
+            work.wake.set()
+
+    def remove(self, pod: Pod) -> None:
+        """The pod is gone from the API."""
+        uid = pod.metadata.uid or ""
+        self._statuses.forget(uid)
+        work = self._works.get(uid)
+        if work is not None:
+            self._set_pod(work, pod)
+            work.gone = True
+            work.stopping.set()
+            work.wake.set()
+
+    def adopt_orphan(self, pod: Pod, grace_seconds: int) -> None:
+        """Ends what runs of a pod that the API no longer has; `pod` is made from what the runtime remembers."""
+        uid = pod.metadata.uid or ""
+        if uid not in self._works:
+            work = self._works[uid] = PodWork(pod, gone=True, grace_override=grace_seconds)
+            work.stopping.set()
+            self._tasks.create_task(self._run(work), name=f"orphan {pod.key}")
+
+    def wake(self, uid: str) -> bool:
+        """Something about the pod may have changed; False when there is no such worker."""
+        work = self._works.get(uid)
+        if work is not None:
+            work.wake.set()
+        return work is not None
+
+    def admitted(self) -> Iterable[Pod]:
+        """Pods that hold resources of the node."""
+        return [work.pod for work in self._works.values() if work.admitted and work.state != "terminated"]
+
+    def pod(self, uid: str) -> Pod | None:
+        work = self._works.get(uid)
+        return work.pod if work else None
+
+    def uids(self) -> set[str]:
+        return set(self._works)
+
+    def __len__(self) -> int:
+        return len(self._works)
+
+    def _set_pod(self, work: PodWork, pod: Pod) -> None:
+        """Keeps the status this kubelet has decided; the API's may be older."""
+        grace = work.grace_seconds()
+        latest = self._statuses.get(work.uid)
+        status = latest if latest is not None else work.pod.status
+        work.pod = pod.model_copy(update={"status": _with_foreign_conditions(status, pod)})
+        if pod.metadata.deletionTimestamp or is_finished(work.pod):
+            work.stopping.set()
+        if work.stopping.is_set() and work.grace_seconds() < grace:
+            work.grace_changed.set()
+
+    async def _run(self, work: PodWork) -> None:
+        retry = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
+        while True:
+            work.wake.clear()
+            wait: float | None
+            try:
+                wait = await self._step(work)
+                retry.reset()
+            except Stopping:
+                continue
+            except (SyncFailed, EngineError, OSError) as error:
+                wait = retry.next_seconds()
+                log.warning("pod not synced, will retry", pod=work.pod.key, error=str(error), seconds=round(wait, 1))
+            if work.state == "terminated" and work.cleaned and work.gone:
+                del self._works[work.uid]
+                return
+            await self._wait(work, wait)
+
+    async def _step(self, work: PodWork) -> float | None:
+        """One look at the pod; seconds until the next, None until woken. Raises: SyncFailed; Stopping; EngineError."""
+        if work.state == "sync" and not work.stopping.is_set():
+            result = await self._syncer.sync(work)
+            if not result.finished:
+                return result.next_seconds
+            work.stopping.set()
+        if work.state == "sync":
+            work.state = "terminating"
+        if work.state == "terminating":
+            await self._syncer.terminate(work)
+            work.state = "terminated"
+        await self._syncer.clean_up(work)
+        return None
+
+    async def _wait(self, work: PodWork, seconds: float | None) -> None:
+        """Until woken, at most `seconds`; a pod that has to stop does not wait."""
+        if work.state == "sync" and work.stopping.is_set():
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await work.wake.wait()
+        except TimeoutError:
+            return
+
+
+def _with_foreign_conditions(status: PodStatus, pod: Pod) -> PodStatus:
+    """Conditions of others (readiness gates, disruption) as the API has them now."""
+    theirs = [item for item in pod.status.conditions or () if item.type not in OWN_CONDITIONS]
+    own = [item for item in status.conditions or () if item.type in OWN_CONDITIONS]
+    return status.model_copy(update={"conditions": own + theirs or None})
