@@ -9,22 +9,28 @@ from typing import Any
 from apimachinery.errors import NotFound
 from kubectl.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_all_namespaces, add_selector
-from kubectl.describe import cluster, generic, pod, workload
+from kubectl.discovery import ResourceType
 from kubectl.manifests import Target, add_file_arguments, parse_targets, select
 
 Dict = dict[str, Any]
 Describer = Callable[[Context, Dict], str]
 
-_DESCRIBERS: dict[str, Describer] = {
-    "configmaps": cluster.describe_configmap,
-    "deployments.apps": workload.describe_deployment,
-    "namespaces": cluster.describe_namespace,
-    "nodes": cluster.describe_node,
-    "pods": pod.describe_pod,
-    "replicasets.apps": workload.describe_replicaset,
-    "secrets": cluster.describe_secret,
-    "services": cluster.describe_service,
-}
+
+def _describer(kind: ResourceType) -> Describer:
+    # Imported on use: other verbs need not wait for it.
+    from kubectl.describe import cluster, generic, pod, workload
+
+    own: dict[str, Describer] = {
+        "configmaps": cluster.describe_configmap,
+        "deployments.apps": workload.describe_deployment,
+        "namespaces": cluster.describe_namespace,
+        "nodes": cluster.describe_node,
+        "pods": pod.describe_pod,
+        "replicasets.apps": workload.describe_replicaset,
+        "secrets": cluster.describe_secret,
+        "services": cluster.describe_service,
+    }
+    return own.get(kind.full_name) or (lambda context, obj: generic.describe_any(context, kind, obj))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +47,7 @@ def run(context: Context, args: argparse.Namespace) -> None:
         return
     texts = []
     for target, obj in found:
-        describer = _DESCRIBERS.get(target.kind.full_name)
-        texts.append(describer(context, obj) if describer else generic.describe_any(context, target.kind, obj))
+        texts.append(_describer(target.kind)(context, obj))
     context.out.write("\n\n".join(texts))
 
 
