@@ -2,14 +2,55 @@
 
 from __future__ import annotations
 
+from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.resource import Resource
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._columns import AGE, NAME
+from kubeapi._data import MAX_DATA_BYTES, Base64, check_data_update, check_keys
+from kubeapi._validation import Errors
 
 
 class ConfigMap(Object):
     immutable: bool | None = None
     data: dict[str, str] | None = None
-    binaryData: dict[str, str] | None = None
+    binaryData: dict[str, Base64] | None = None
 
 
-RESOURCE = Resource(kind="ConfigMap", plural="configmaps", model=ConfigMap, short_names=("cm",))
+class ConfigMapStrategy(Strategy[ConfigMap]):
+    """Source: Kubernetes documentation, "ConfigMaps"."""
+
+    def validate(self, obj: ConfigMap) -> list[FieldError]:
+        errors = Errors()
+        size = check_keys(errors, "data", obj.data) + check_keys(errors, "binaryData", obj.binaryData, encoded=True)
+        for key in obj.binaryData or ():
+            if key in (obj.data or ()):
+                errors.invalid(("binaryData", f"[{key}]"), key, "duplicate of key present in data")
+        if size > MAX_DATA_BYTES:
+            errors.too_long(("",), MAX_DATA_BYTES)
+        return errors
+
+    def validate_update(self, obj: ConfigMap, old: ConfigMap) -> list[FieldError]:
+        errors = Errors()
+        if old.immutable:
+            check_data_update(
+                errors, obj.immutable, (("data", obj.data, old.data), ("binaryData", obj.binaryData, old.binaryData))
+            )
+        return errors
+
+
+RESOURCE = Resource(
+    kind="ConfigMap",
+    plural="configmaps",
+    model=ConfigMap,
+    short_names=("cm",),
+    strategy=ConfigMapStrategy(),
+    columns=(
+        NAME,
+        Column(
+            "Data",
+            lambda obj, now: len(obj.data or ()) + len(obj.binaryData or ()),
+            description="How many entries there are.",
+        ),
+        AGE,
+    ),
+)

@@ -6,12 +6,18 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector
-from apimachinery.model import MergeKey, Model, Time
-from apimachinery.resource import Resource, Scale
+from apimachinery.model import MergeKey, Model, Time, to_dict
+from apimachinery.resource import Column, Resource, Scale, Strategy
+from kubeapi._columns import AGE, NAME
 from kubeapi._common import Int32, Int64
+from kubeapi._poddefaults import default_pod_spec
 from kubeapi._podspec import PodSpecHolder
 from kubeapi._podtemplate import PodTemplateSpec
+from kubeapi._podwarnings import spec_warnings
+from kubeapi._validation import IMMUTABLE, Errors
+from kubeapi._workloadcolumns import WORKLOAD_WIDE
 
 
 class ReplicaSetSpec(Model):
@@ -44,6 +50,40 @@ class ReplicaSet(PodSpecHolder):
     status: ReplicaSetStatus = Field(default_factory=ReplicaSetStatus)
 
 
+class ReplicaSetStrategy(Strategy[ReplicaSet]):
+    """Source: Kubernetes documentation, "ReplicaSet"."""
+
+    def default(self, obj: ReplicaSet) -> None:
+        default_pod_spec(obj.spec.template.spec)
+
+    def validate(self, obj: ReplicaSet) -> list[FieldError]:
+        from kubeapi._podvalidation import check_always_template
+        from kubeapi._workloadvalidation import check_selector
+
+        errors, spec = Errors(), obj.spec
+        errors.check_not_negative(("spec", "replicas"), spec.replicas)
+        errors.check_not_negative(("spec", "minReadySeconds"), spec.minReadySeconds)
+        check_selector(errors, spec.selector, spec.template, "deployment")
+        check_always_template(errors, ("spec", "template"), spec.template, "ReplicaSet")
+        return errors
+
+    def validate_update(self, obj: ReplicaSet, old: ReplicaSet) -> list[FieldError]:
+        errors = Errors()
+        if obj.spec.selector != old.spec.selector:
+            errors.invalid(("spec", "selector"), to_dict(obj.spec.selector or LabelSelector()), IMMUTABLE)
+        return errors
+
+    def validate_status_update(self, obj: ReplicaSet, old: ReplicaSet) -> list[FieldError]:
+        from kubeapi._workloadvalidation import check_counts
+
+        errors = Errors()
+        check_counts(errors, obj.status, ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"))
+        return errors
+
+    def create_warnings(self, obj: ReplicaSet) -> list[str]:
+        return spec_warnings(("spec", "template", "spec"), obj.spec.template.spec)
+
+
 RESOURCE = Resource(
     kind="ReplicaSet",
     plural="replicasets",
@@ -51,6 +91,16 @@ RESOURCE = Resource(
     group="apps",
     short_names=("rs",),
     categories=("all",),
+    strategy=ReplicaSetStrategy(),
+    columns=(
+        NAME,
+        Column("Desired", lambda obj, now: obj.spec.replicas, "integer", description="How many pods there shall be."),
+        Column("Current", lambda obj, now: obj.status.replicas, "integer", description="How many pods there are."),
+        Column("Ready", lambda obj, now: obj.status.readyReplicas or 0, "integer", description="How many are ready."),
+        AGE,
+        *WORKLOAD_WIDE,
+    ),
+    fields={"status.replicas": lambda obj: str(obj.status.replicas)},
     status=True,
     scale=Scale(),
 )

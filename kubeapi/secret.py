@@ -2,15 +2,89 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode, b64encode
+
+from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.resource import Resource
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._columns import AGE, NAME
+from kubeapi._data import MAX_DATA_BYTES, Base64, check_data_update, check_keys
+from kubeapi._validation import Errors
 
 
 class Secret(Object):
     immutable: bool | None = None
-    data: dict[str, str] | None = None
+    data: dict[str, Base64] | None = None
     stringData: dict[str, str] | None = None
     type: str = "Opaque"
 
 
-RESOURCE = Resource(kind="Secret", plural="secrets", model=Secret)
+_SERVICE_ACCOUNT_NAME = "kubernetes.io/service-account.name"
+_REQUIRED_KEYS = {
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+"""Type -> the keys its data must have."""
+_JSON_KEYS = (".dockercfg", ".dockerconfigjson")
+_BASIC_AUTH = ("username", "password")
+
+
+class SecretStrategy(Strategy[Secret]):
+    """Source: Kubernetes documentation, "Secrets: Types of Secret"."""
+
+    def default(self, obj: Secret) -> None:
+        """`stringData` is for writing alone: it goes into `data`."""
+        obj.type = obj.type or "Opaque"
+        if obj.stringData is not None:
+            written = {key: b64encode(value.encode()).decode() for key, value in obj.stringData.items()}
+            obj.data = {**(obj.data or {}), **written} or None
+            obj.stringData = None
+
+    def validate(self, obj: Secret) -> list[FieldError]:
+        errors, data = Errors(), obj.data or {}
+        if check_keys(errors, "data", data, encoded=True) > MAX_DATA_BYTES:
+            errors.too_long(("data",), MAX_DATA_BYTES)
+        for key in _REQUIRED_KEYS.get(obj.type, ()):
+            if key not in data or (key == "ssh-privatekey" and not data[key]):
+                errors.required(("data", f"[{key}]"))
+            elif key in _JSON_KEYS and not _is_json(data[key]):
+                errors.invalid(("data", f"[{key}]"), "<secret contents redacted>", "must be valid JSON")
+        if obj.type == "kubernetes.io/basic-auth" and not any(key in data for key in _BASIC_AUTH):
+            for key in _BASIC_AUTH:
+                errors.required(("data", f"[{key}]"))
+        if obj.type == "kubernetes.io/service-account-token" and not obj.annotations.get(_SERVICE_ACCOUNT_NAME):
+            errors.required(("metadata", "annotations", f"[{_SERVICE_ACCOUNT_NAME}]"))
+        return errors
+
+    def validate_update(self, obj: Secret, old: Secret) -> list[FieldError]:
+        errors = Errors()
+        errors.check_immutable(("type",), obj.type, old.type)
+        if old.immutable:
+            check_data_update(errors, obj.immutable, (("data", obj.data, old.data),))
+        return errors
+
+
+def _is_json(encoded: str) -> bool:
+    try:
+        json.loads(b64decode(encoded))
+    except ValueError:
+        return False
+    return True
+
+
+RESOURCE = Resource(
+    kind="Secret",
+    plural="secrets",
+    model=Secret,
+    strategy=SecretStrategy(),
+    columns=(
+        NAME,
+        Column("Type", lambda obj, now: obj.type, description="What the secret is for."),
+        Column("Data", lambda obj, now: len(obj.data or ()), description="How many entries there are."),
+        AGE,
+    ),
+    fields={"type": lambda obj: obj.type},
+)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from apimachinery.meta import Object
 from apimachinery.model import MergeKey
-from apimachinery.resource import Resource
+from apimachinery.resource import Column, Resource
+from kubeapi._columns import AGE, NAME
 from kubeapi._common import LocalObjectReference, ObjectReference
 
 
@@ -16,4 +17,14 @@ class ServiceAccount(Object):
     automountServiceAccountToken: bool | None = None
 
 
-RESOURCE = Resource(kind="ServiceAccount", plural="serviceaccounts", model=ServiceAccount, short_names=("sa",))
+RESOURCE = Resource(
+    kind="ServiceAccount",
+    plural="serviceaccounts",
+    model=ServiceAccount,
+    short_names=("sa",),
+    columns=(
+        NAME,
+        Column("Secrets", lambda obj, now: len(obj.secrets or ()), description="How many secrets it may use."),
+        AGE,
+    ),
+)

@@ -1,0 +1,134 @@
+"""What may change in a stored pod, and what its kubelet may report.
+
+Source: Kubernetes documentation, "Pods: Pod update and replacement", "Pod Scheduling Readiness".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from apimachinery.model import to_dict
+from apimachinery.names import dns_subdomain_errors
+from kubeapi._affinity import Toleration
+from kubeapi._podspec import PodSpec
+from kubeapi._podstatus import ContainerStatus
+from kubeapi._validation import Errors, Path, is_ip
+
+if TYPE_CHECKING:
+    from kubeapi.pod import Pod
+
+_SPEC: Path = ("spec",)
+_STATUS: Path = ("status",)
+_FIXED = (
+    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
+    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+)
+_MAX_DEADLINE_SECONDS = 2**31 - 1
+_WHILE_GATED = ("nodeSelector", "affinity")
+
+
+def check_pod_update(errors: Errors, pod: Pod, old: Pod) -> None:
+    new_spec, old_spec = pod.spec, old.spec
+    if new_spec == old_spec:
+        return
+    if len(new_spec.containers) != len(old_spec.containers):
+        errors.forbidden((*_SPEC, "containers"), "pod updates may not add or remove containers")
+        return
+    if len(new_spec.initContainers or ()) != len(old_spec.initContainers or ()):
+        errors.forbidden((*_SPEC, "initContainers"), "pod updates may not add or remove containers")
+        return
+    _check_deadline(errors, new_spec, old_spec)
+    _check_gates(errors, new_spec, old_spec)
+    _check_tolerations(errors, new_spec.tolerations or [], old_spec.tolerations or [])
+    changed = _changed_fields(new_spec, old_spec)
+    if changed:
+        errors.forbidden(_SPEC, f"{_FIXED}\nchanged: {', '.join(changed)}")
+
+
+def check_status_update(errors: Errors, pod: Pod, old: Pod) -> None:
+    status = pod.status
+    if status.nominatedNodeName:
+        at = (*_STATUS, "nominatedNodeName")
+        errors.check_messages(at, status.nominatedNodeName, dns_subdomain_errors(status.nominatedNodeName))
+    for index, address in enumerate(status.podIPs or ()):
+        if not is_ip(address.ip):
+            errors.invalid((*_STATUS, "podIPs", index), address.ip, "must be a valid IP address")
+    if len({item.ip for item in status.podIPs or ()}) < len(status.podIPs or ()):
+        errors.duplicate((*_STATUS, "podIPs"), [item.ip for item in status.podIPs or ()])
+    if pod.spec.restartPolicy != "Always":
+        _check_transitions(errors, "containerStatuses", pod, status.containerStatuses, old.status.containerStatuses)
+
+
+def _check_transitions(
+    errors: Errors,
+    field: str,
+    pod: Pod,
+    new: list[ContainerStatus] | None,
+    old: list[ContainerStatus] | None,
+) -> None:
+    """A container that ended and is not to be restarted stays ended."""
+    own_policy = {item.name for item in pod.spec.containers if item.restartPolicy or item.restartPolicyRules}
+    states = {item.name: item.state for item in new or ()}
+    for index, before in enumerate(old or ()):
+        ended = before.state.terminated
+        state = states.get(before.name)
+        if ended is None or state is None or before.name in own_policy:
+            continue
+        if pod.spec.restartPolicy == "OnFailure" and ended.exitCode != 0:
+            continue
+        if state.terminated is None:
+            at = (*_STATUS, field, index, "state")
+            errors.forbidden(at, "may not be transitioned to non-terminated state")
+
+
+def _check_deadline(errors: Errors, new: PodSpec, old: PodSpec) -> None:
+    at = (*_SPEC, "activeDeadlineSeconds")
+    if new.activeDeadlineSeconds is None:
+        if old.activeDeadlineSeconds is not None:
+            errors.invalid(at, None, "must not update from a positive integer to nil value")
+    elif old.activeDeadlineSeconds is not None and new.activeDeadlineSeconds > old.activeDeadlineSeconds:
+        errors.invalid(at, new.activeDeadlineSeconds, "must be less than or equal to previous value")
+    else:
+        errors.check_range(at, new.activeDeadlineSeconds, 0, _MAX_DEADLINE_SECONDS)
+
+
+def _check_gates(errors: Errors, new: PodSpec, old: PodSpec) -> None:
+    have = {gate.name for gate in old.schedulingGates or ()}
+    for index, gate in enumerate(new.schedulingGates or ()):
+        if gate.name not in have:
+            at = (*_SPEC, "schedulingGates", index)
+            errors.forbidden(at, f"only deletion is allowed, but found new scheduling gate '{gate.name}'")
+
+
+def _check_tolerations(errors: Errors, new: Iterable[Toleration], old: Iterable[Toleration]) -> None:
+    have = {_identity(toleration) for toleration in new}
+    if any(_identity(toleration) not in have for toleration in old):
+        text = "existing toleration can not be modified except its tolerationSeconds"
+        errors.forbidden((*_SPEC, "tolerations"), text)
+
+
+def _identity(toleration: Toleration) -> tuple[str | None, ...]:
+    return toleration.key, toleration.operator or "Equal", toleration.value or None, toleration.effect or None
+
+
+def _changed_fields(new: PodSpec, old: PodSpec) -> list[str]:
+    """Paths of what changed and must not."""
+    before, after = to_dict(old), to_dict(new)
+    for fields in (before, after):
+        for name in ("activeDeadlineSeconds", "tolerations", "schedulingGates"):
+            fields.pop(name, None)
+        for container in (*fields["containers"], *fields.get("initContainers", ())):
+            container.pop("image", None)
+        if old.schedulingGates:
+            for name in _WHILE_GATED:
+                fields.pop(name, None)
+    if new.terminationGracePeriodSeconds == 1 and (old.terminationGracePeriodSeconds or 0) < 0:
+        before["terminationGracePeriodSeconds"] = 1
+    return [f"spec.{name}" for name in sorted({*before, *after}) if _value(before, name) != _value(after, name)]
+
+
+def _value(fields: dict[str, Any], name: str) -> Any:
+    """Absent and empty are the same."""
+    return fields.get(name) or None

@@ -1,0 +1,255 @@
+"""What validations share: a list of errors with lazily rendered paths, and checks of common field shapes.
+
+Paths are tuples of names and indices (`("spec", "ports", 0, "name")`): cheap to pass along, rendered only when there is
+something to report. A part that starts with "[" is a map key and is rendered as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from fractions import Fraction
+from ipaddress import ip_address, ip_network
+
+from apimachinery import errors
+from apimachinery.errors import FieldError
+from apimachinery.meta import LabelSelector
+from apimachinery.names import dns_label_errors, dns_subdomain_errors, label_value_errors, qualified_name_errors
+
+Path = tuple[str | int, ...]
+NameRule = Callable[[str], list[str]]
+
+NOT_NEGATIVE = "must be greater than or equal to 0"
+POSITIVE = "must be greater than 0"
+GREATER_THAN_ZERO = "must be greater than zero"
+IMMUTABLE = "field is immutable"
+PORT_RULE = "must be between 1 and 65535, inclusive"
+IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+PERCENT_RULE = (
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', "
+    "regex used for validation is '[0-9]+%')"
+)
+_CONFIG_KEY_RULE = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
+    "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+_ENV_NAME_RULE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+_CONFIG_KEY_LIMIT = 253
+
+_DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?\Z")
+_CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+\Z")
+_ENV_NAME = re.compile(r"[ -<>-~]+\Z")
+_PERCENT = re.compile(r"[0-9]+%\Z")
+_LABEL_KEY = re.compile(r"(?:[A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]\Z")
+_PORT_NAME = re.compile(r"[-a-z0-9]+\Z")
+
+
+def render(path: Path) -> str:
+    """("spec", "containers", 0, "name") -> "spec.containers[0].name"."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif part.startswith("["):
+            text += part
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+class Errors(list[FieldError]):
+    """The errors found so far; each method adds one."""
+
+    def required(self, path: Path, detail: str = "") -> None:
+        self.append(errors.required(render(path), detail))
+
+    def invalid(self, path: Path, value: object, detail: str) -> None:
+        self.append(errors.invalid(render(path), value, detail))
+
+    def not_supported(self, path: Path, value: object, supported: Iterable[str]) -> None:
+        self.append(errors.not_supported(render(path), value, supported))
+
+    def duplicate(self, path: Path, value: object) -> None:
+        self.append(errors.duplicate(render(path), value))
+
+    def forbidden(self, path: Path, detail: str) -> None:
+        self.append(errors.forbidden(render(path), detail))
+
+    def not_found(self, path: Path, value: object) -> None:
+        self.append(errors.not_found(render(path), value))
+
+    def too_long(self, path: Path, limit: int) -> None:
+        self.append(errors.too_long(render(path), limit))
+
+    def too_many(self, path: Path, count: int, limit: int) -> None:
+        text = f"Too many: {count}: must have at most {limit} items"
+        self.append(FieldError("FieldValueTooMany", render(path), text))
+
+    # -- whole checks
+
+    def check_name(self, path: Path, value: str | None, rule: NameRule) -> None:
+        """Required, and as `rule` says."""
+        if not value:
+            self.required(path)
+        else:
+            self.check_messages(path, value, rule(value))
+
+    def check_messages(self, path: Path, value: object, messages: Iterable[str]) -> None:
+        for message in messages:
+            self.invalid(path, value, message)
+
+    def check_dns_label(self, path: Path, value: str) -> None:
+        if not _DNS_LABEL.match(value):
+            self.check_messages(path, value, dns_label_errors(value))
+
+    def check_subdomain(self, path: Path, value: str | None) -> None:
+        """Only where there is a value."""
+        if value and not _DNS_LABEL.match(value):
+            self.check_messages(path, value, dns_subdomain_errors(value))
+
+    def check_not_negative(self, path: Path, value: int | None) -> None:
+        if value is not None and value < 0:
+            self.invalid(path, value, NOT_NEGATIVE)
+
+    def check_range(self, path: Path, value: int | None, low: int, high: int) -> None:
+        if value is not None and not low <= value <= high:
+            self.invalid(path, value, f"must be between {low} and {high}, inclusive")
+
+    def check_port(self, path: Path, value: int) -> None:
+        if not 1 <= value <= 65535:
+            self.invalid(path, value, PORT_RULE)
+
+    def check_port_or_name(self, path: Path, value: int | str) -> None:
+        if isinstance(value, int):
+            self.check_port(path, value)
+        else:
+            self.check_messages(path, value, port_name_errors(value))
+
+    def check_one_of(self, path: Path, value: str | None, supported: Collection[str]) -> None:
+        """Required, and one of `supported`."""
+        if value in supported:
+            return
+        if not value:
+            self.required(path)
+        else:
+            self.not_supported(path, value, supported)
+
+    def check_ip(self, path: Path, value: str) -> None:
+        if not is_ip(value):
+            self.invalid(path, value, IP_RULE)
+
+    def check_labels(self, path: Path, labels: Mapping[str, str] | None) -> None:
+        if labels:
+            for key, value in labels.items():
+                if not _LABEL_KEY.match(key):
+                    self.check_messages(path, key, qualified_name_errors(key))
+                if value and not _LABEL_KEY.match(value):
+                    self.check_messages(path, value, label_value_errors(value))
+
+    def check_annotations(self, path: Path, annotations: Mapping[str, str] | None) -> None:
+        for key in annotations or ():
+            self.check_messages(path, key, qualified_name_errors(key.lower()))
+
+    def check_selector(self, path: Path, selector: LabelSelector | None) -> None:
+        if selector is None:
+            return
+        self.check_labels((*path, "matchLabels"), selector.matchLabels)
+        for index, item in enumerate(selector.matchExpressions or ()):
+            at = (*path, "matchExpressions", index)
+            if item.operator in ("In", "NotIn"):
+                if not item.values:
+                    self.required((*at, "values"), "must be specified when `operator` is 'In' or 'NotIn'")
+            elif item.operator in ("Exists", "DoesNotExist"):
+                if item.values:
+                    self.forbidden(
+                        (*at, "values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                    )
+            else:
+                self.invalid((*at, "operator"), item.operator, "not a valid selector operator")
+            self.check_messages((*at, "key"), item.key, qualified_name_errors(item.key))
+            for number, value in enumerate(item.values or ()):
+                self.check_messages((*at, "values", number), value, label_value_errors(value))
+
+    def check_config_key(self, path: Path, key: str) -> None:
+        if not _CONFIG_KEY.match(key) or len(key) > _CONFIG_KEY_LIMIT or key.startswith("."):
+            self.check_messages(path, key, config_key_errors(key))
+
+    def check_immutable(self, path: Path, value: object, old: object) -> None:
+        if value != old:
+            self.invalid(path, value, IMMUTABLE)
+
+    def check_int_or_percent(self, path: Path, value: int | str | None) -> None:
+        if isinstance(value, str):
+            if not _PERCENT.match(value):
+                self.invalid(path, value, PERCENT_RULE)
+        elif value is not None and value < 0:
+            self.invalid(path, value, NOT_NEGATIVE)
+
+
+def config_key_errors(key: str) -> list[str]:
+    """For the keys of ConfigMaps and Secrets, which become names of files."""
+    found = []
+    if len(key) > _CONFIG_KEY_LIMIT:
+        found.append(f"must be no more than {_CONFIG_KEY_LIMIT} characters")
+    if not _CONFIG_KEY.match(key):
+        found.append(_CONFIG_KEY_RULE)
+    elif key in (".", ".."):
+        found.append(f"must not be '{key}'")
+    elif key.startswith(".."):
+        found.append("must not start with '..'")
+    return found
+
+
+def env_name_errors(name: str) -> list[str]:
+    return [] if _ENV_NAME.match(name) else [_ENV_NAME_RULE]
+
+
+def port_name_errors(name: str) -> list[str]:
+    """IANA service names: "http", "my-port-1"."""
+    found = []
+    if len(name) > 15:
+        found.append("must be no more than 15 characters")
+    if not _PORT_NAME.match(name):
+        found.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+    if not any("a" <= char <= "z" for char in name):
+        found.append("must contain at least one letter (a-z)")
+    if "--" in name:
+        found.append("must not contain consecutive hyphens")
+    if name and (name[0] == "-" or name[-1] == "-"):
+        found.append("must not begin or end with a hyphen")
+    return found
+
+
+def is_ip(value: str) -> bool:
+    try:
+        ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def is_cidr(value: str) -> bool:
+    try:
+        ip_network(value, strict=False)
+    except ValueError:
+        return False
+    return "/" in value
+
+
+def ip_family(value: str) -> str:
+    """ "IPv4", "IPv6", or "" for what is no address."""
+    try:
+        return f"IPv{ip_address(value).version}"
+    except ValueError:
+        return ""
+
+
+def percent_of(value: int | str | None) -> Fraction:
+    """An int-or-percent as a share of one hundred or as a count, to compare with zero and with 100 %."""
+    if isinstance(value, str):
+        return Fraction(int(value[:-1])) if _PERCENT.match(value) else Fraction(1)
+    return Fraction(value or 0)
+
+
+def unique(items: Sequence[str]) -> bool:
+    return len(set(items)) == len(items)
