@@ -13,11 +13,10 @@ from kubeapi._podspec import Container, ContainerPort, EphemeralContainer, PodSp
 from kubeapi._probevalidation import check_lifecycle, check_probes
 from kubeapi._resourcevalidation import check_resize_policy, check_resources
 from kubeapi._securityvalidation import check_container_security
-from kubeapi._validation import Errors, Path, port_name_errors
+from kubeapi._validation import PROTOCOLS, Errors, Path, port_name_errors
 from kubeapi._volumes import Volume, VolumeMount
 from kubeapi._volumevalidation import check_relative_path
 
-PROTOCOLS = ("SCTP", "TCP", "UDP")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 RESTART_POLICIES = ("Always", "Never", "OnFailure")
 _MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")

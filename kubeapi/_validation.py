@@ -19,6 +19,8 @@ from apimachinery.names import dns_label_errors, dns_subdomain_errors, label_val
 Path = tuple[str | int, ...]
 NameRule = Callable[[str], list[str]]
 
+PROTOCOLS = ("SCTP", "TCP", "UDP")
+
 NOT_NEGATIVE = "must be greater than or equal to 0"
 POSITIVE = "must be greater than 0"
 GREATER_THAN_ZERO = "must be greater than zero"

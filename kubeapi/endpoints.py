@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Model
-from apimachinery.resource import Resource
+from apimachinery.names import dns_label_errors
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._columns import AGE, NAME, NONE, first_few
 from kubeapi._common import Int32, ObjectReference
+from kubeapi._endpointvalidation import check_endpoint_ip
+from kubeapi._validation import PROTOCOLS, Errors, Path
 
 
 class EndpointAddress(Model):
@@ -32,10 +37,65 @@ class Endpoints(Object):
     subsets: list[EndpointSubset] | None = None
 
 
+class EndpointsStrategy(Strategy[Endpoints]):
+    """Source: Kubernetes API reference, "Endpoints"."""
+
+    allow_create_on_update = True
+
+    def default(self, obj: Endpoints) -> None:
+        for subset in obj.subsets or ():
+            for port in subset.ports or ():
+                port.protocol = port.protocol or "TCP"
+
+    def validate(self, obj: Endpoints) -> list[FieldError]:
+        errors = Errors()
+        for index, subset in enumerate(obj.subsets or ()):
+            _check_subset(errors, ("subsets", index), subset)
+        return errors
+
+
+def _check_subset(errors: Errors, path: Path, subset: EndpointSubset) -> None:
+    if not subset.addresses and not subset.notReadyAddresses:
+        errors.required(path, "must specify `addresses` or `notReadyAddresses`")
+    for field in ("addresses", "notReadyAddresses"):
+        for index, address in enumerate(getattr(subset, field) or ()):
+            at = (*path, field, index)
+            check_endpoint_ip(errors, (*at, "ip"), address.ip)
+            if address.hostname:
+                errors.check_messages((*at, "hostname"), address.hostname, dns_label_errors(address.hostname))
+            errors.check_subdomain((*at, "nodeName"), address.nodeName)
+    several = len(subset.ports or ()) > 1
+    for index, port in enumerate(subset.ports or ()):
+        at = (*path, "ports", index)
+        if port.name:
+            errors.check_dns_label((*at, "name"), port.name)
+        elif several:
+            errors.required((*at, "name"))
+        errors.check_port((*at, "port"), port.port)
+        errors.check_one_of((*at, "protocol"), port.protocol, PROTOCOLS)
+
+
+def _addresses(obj: Endpoints, now: float) -> str:
+    """Ready addresses with their ports; bare where a headless service has no ports."""
+    found: list[str] = []
+    for subset in obj.subsets or ():
+        if not subset.ports:
+            found += [address.ip for address in subset.addresses or ()]
+        for port in subset.ports or ():
+            found += [f"{_bracketed(address.ip)}:{port.port}" for address in subset.addresses or ()]
+    return first_few(found, NONE)
+
+
+def _bracketed(ip: str) -> str:
+    return f"[{ip}]" if ":" in ip else ip
+
+
 RESOURCE = Resource(
     kind="Endpoints",
     plural="endpoints",
     model=Endpoints,
     short_names=("ep",),
+    strategy=EndpointsStrategy(),
+    columns=(NAME, Column("Endpoints", _addresses, description="Addresses that are ready, with their ports."), AGE),
     storage_prefix="services/endpoints",
 )

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from pydantic import Field
 
+from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Model, Time
-from apimachinery.resource import Resource
+from apimachinery.names import qualified_name_errors
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._columns import NAME, since
 from kubeapi._common import Int32, ObjectReference
+from kubeapi._validation import Errors
+
+_MAX_WORD = 128  # characters of action, reason and reportingInstance
+_MAX_MESSAGE = 1024
+_OTHER_NAMESPACE = "does not match event.namespace"
 
 
 class EventSource(Model):
@@ -37,4 +48,103 @@ class Event(Object):
     reportingInstance: str = ""
 
 
-RESOURCE = Resource(kind="Event", plural="events", model=Event, short_names=("ev",))
+class EventStrategy(Strategy[Event]):
+    """Events of the older form have no eventTime; of them only the namespace is checked.
+
+    Source: Kubernetes API reference, "Event".
+    """
+
+    allow_create_on_update = True
+
+    def validate(self, obj: Event) -> list[FieldError]:
+        errors = Errors()
+        self._check_namespace(errors, obj)
+        if not obj.eventTime:
+            return errors
+        errors.check_name(("reportingComponent",), obj.reportingComponent, qualified_name_errors)
+        for name in ("reportingInstance", "action", "reason"):
+            value = getattr(obj, name)
+            if not value:
+                errors.required((name,))
+            elif len(value) > _MAX_WORD:
+                errors.invalid((name,), value, f"can have at most {_MAX_WORD} characters")
+        if len(obj.message or "") > _MAX_MESSAGE:
+            errors.invalid(("message",), obj.message, f"can have at most {_MAX_MESSAGE} characters")
+        return errors
+
+    def _check_namespace(self, errors: Errors, obj: Event) -> None:
+        """Events about what has no namespace live in "default", newer ones in "kube-system" too."""
+        about = obj.involvedObject.namespace or ""
+        homes = {about} if about else {"default", "kube-system"} if obj.eventTime else {"default", ""}
+        if obj.namespace not in homes:
+            errors.invalid(("involvedObject", "namespace"), about, _OTHER_NAMESPACE)
+
+
+def _first_seen(event: Event, now: float) -> str:
+    return since(event.firstTimestamp or event.eventTime, now)
+
+
+def _last_seen(event: Event, now: float) -> str:
+    if event.series is not None:
+        return since(event.series.lastObservedTime, now)
+    return since(event.lastTimestamp, now) if event.lastTimestamp else _first_seen(event, now)
+
+
+def _count(event: Event, now: float) -> int:
+    if event.series is not None:
+        return event.series.count or 0
+    return event.count or 1
+
+
+def _target(event: Event, now: float) -> str:
+    kind, name = (event.involvedObject.kind or "").lower(), event.involvedObject.name
+    return f"{kind}/{name}" if name else kind
+
+
+def _source(event: Event, now: float) -> str:
+    component = event.source.component or event.reportingComponent
+    host = event.source.host or event.reportingInstance
+    return f"{component}, {host}" if host else component
+
+
+_COLUMNS = (
+    Column("Last Seen", _last_seen, description="How long ago it happened the last time."),
+    Column("Type", lambda event, now: event.type or "", description="Normal or Warning."),
+    Column("Reason", lambda event, now: event.reason or "", description="What happened, in one word."),
+    Column("Object", _target, description="What it happened to."),
+    Column(
+        "Subobject",
+        lambda event, now: event.involvedObject.fieldPath or "",
+        description="Which part of the object.",
+        priority=1,
+    ),
+    Column("Source", _source, description="Who tells.", priority=1),
+    Column("Message", lambda event, now: (event.message or "").strip(), description="What happened."),
+    Column("First Seen", _first_seen, description="How long ago it happened the first time.", priority=1),
+    Column("Count", _count, "integer", description="How often it happened.", priority=1),
+    replace(NAME, priority=1),
+)
+
+
+def _involved(field: str) -> Callable[[Event], str]:
+    return lambda event: getattr(event.involvedObject, field) or ""
+
+
+RESOURCE = Resource(
+    kind="Event",
+    plural="events",
+    model=Event,
+    short_names=("ev",),
+    strategy=EventStrategy(),
+    columns=_COLUMNS,
+    fields={
+        **{
+            f"involvedObject.{field}": _involved(field)
+            for field in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+        },
+        "reason": lambda event: event.reason or "",
+        "reportingComponent": lambda event: event.reportingComponent,
+        "source": lambda event: event.source.component or event.reportingComponent,
+        "type": lambda event: event.type or "",
+    },
+)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Model, Time
-from apimachinery.resource import Resource
+from apimachinery.names import qualified_name_errors
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._columns import AGE, NAME
 from kubeapi._common import Int32
+from kubeapi._validation import POSITIVE, Errors
 
 
 class LeaseSpec(Model):
@@ -24,4 +28,41 @@ class Lease(Object):
     spec: LeaseSpec = Field(default_factory=LeaseSpec)
 
 
-RESOURCE = Resource(kind="Lease", plural="leases", model=Lease, group="coordination.k8s.io", storage_prefix="leases")
+class LeaseStrategy(Strategy[Lease]):
+    """Source: Kubernetes documentation, "Leases"."""
+
+    generation_tracks_spec = False
+    allow_unconditional_update = False
+    allow_create_on_update = True
+
+    def validate(self, obj: Lease) -> list[FieldError]:
+        errors, spec = Errors(), obj.spec
+        if spec.leaseDurationSeconds is not None and spec.leaseDurationSeconds <= 0:
+            errors.invalid(("spec", "leaseDurationSeconds"), spec.leaseDurationSeconds, POSITIVE)
+        errors.check_not_negative(("spec", "leaseTransitions"), spec.leaseTransitions)
+        if spec.strategy is not None:
+            errors.check_messages(("spec", "strategy"), spec.strategy, _strategy_errors(spec.strategy))
+        if spec.preferredHolder and not spec.strategy:
+            errors.forbidden(("spec", "preferredHolder"), "may only be specified if `strategy` is defined")
+        return errors
+
+
+def _strategy_errors(strategy: str) -> list[str]:
+    """A strategy of Kubernetes' own, or one with a vendor's domain."""
+    if "/" not in strategy and strategy != "OldestEmulationVersion":
+        return ["must be OldestEmulationVersion or a qualified name with a domain"]
+    return qualified_name_errors(strategy)
+
+
+RESOURCE = Resource(
+    kind="Lease",
+    plural="leases",
+    model=Lease,
+    group="coordination.k8s.io",
+    strategy=LeaseStrategy(),
+    columns=(
+        NAME,
+        Column("Holder", lambda obj, now: obj.spec.holderIdentity or "", description="Who holds the lease."),
+        AGE,
+    ),
+)
