@@ -29,6 +29,7 @@ from kubelet.runtime.docker_parsing import (
     conflicting_container,
     container_status,
     image_info,
+    is_engine_trouble,
     is_sandbox,
     listed_state,
     runtime_info,
@@ -183,7 +184,7 @@ class DockerRuntime(StreamingCalls):
     async def _termination_message(self, item: Mapping[str, Any], details: Mapping[str, Any]) -> str:
         """What the container left in its message file, or at the end of its log when it failed and is asked to."""
         labels, state = item["Labels"], details["State"]
-        if listed_state(item) != "exited":
+        if state["Running"] or state["Status"] == "created":
             return ""
         path = labels.get(names.MESSAGE_HOST_PATH)
         message = await asyncio.to_thread(_read_message, path) if path else ""
@@ -318,9 +319,11 @@ class DockerRuntime(StreamingCalls):
         except EngineError as error:
             # 404 may also mean that the command does not exist; only the container itself can tell.
             details = await self._call(self._client.inspect_container, container_id)
-            code = int(details["State"]["ExitCode"])
+            code, message = int(details["State"]["ExitCode"]), details["State"]["Error"] or str(error)
+            if is_engine_trouble(message):
+                raise RuntimeUnavailable(message) from None
             raise ContainerStartError(
-                details["State"]["Error"] or str(error),
+                message,
                 reason=start_failure_reason(code),
                 exit_code=CANNOT_START_EXIT_CODE,
             ) from None

@@ -39,7 +39,7 @@ def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[st
         "LogConfig": {"Type": "none"},
         "CpuShares": MIN_SHARES,
         "OomScoreAdj": max(PAUSE_OOM_SCORE_ADJ, host.min_oom_score_adj),
-        "SecurityOpt": ["no-new-privileges:true"],
+        "SecurityOpt": ["no-new-privileges=true"],
         "ExtraHosts": [f"{name}:{ip}" for ip, name in config.host_aliases],
         "Sysctls": dict(config.sysctls),
         "CgroupParent": config.cgroup_parent,
@@ -72,7 +72,7 @@ def probe_body(pause_image: str, host: Host) -> dict[str, Any]:
         "OomScoreAdj": max(PAUSE_OOM_SCORE_ADJ, host.min_oom_score_adj),
         **_security(Security(privileged=True), host, ""),
     }
-    return {"Image": pause_image, "HostConfig": host_config}
+    return {"Image": pause_image, "User": "0:0", "HostConfig": host_config}  # others are given no capabilities
 
 
 def container_body(
@@ -154,7 +154,7 @@ def _user(security: Security, image_user: str) -> str:
 
 
 def _security(security: Security, host: Host, seccomp_profile: str) -> dict[str, Any]:
-    options = ["no-new-privileges:true"] if security.no_new_privileges else []
+    options = ["no-new-privileges=true"] if security.no_new_privileges else []
     options += _confinement("seccomp", security.seccomp, seccomp_profile)
     options += _confinement("apparmor", security.apparmor, security.apparmor.removeprefix("Localhost/"))
     result: dict[str, Any] = {

@@ -19,7 +19,7 @@ from typing import Any
 from componentbase import logs as component_logs
 from kubelet.image_reference import Reference, parse_reference, short_name
 from kubelet.runtime import docker_names as names
-from kubelet.runtime.docker_parsing import container_stats, runtime_event
+from kubelet.runtime.docker_parsing import container_stats, is_engine_trouble, runtime_event
 from kubelet.runtime.docker_streams import (
     EngineStreams,
     HijackedSession,
@@ -43,6 +43,7 @@ EVENT_TYPES: tuple[EventType, ...] = ("start", "die", "oom", "destroy")
 KILL_WAIT_SECONDS = 30.0  # for a container to be gone after SIGKILL
 EXEC_END_POLLS = 50  # times, 20 ms apart: the streams of an exec end a little before its exit code is known
 EXEC_END_SECONDS = 0.02
+CANNOT_EXECUTE = 126  # exit code the engine gives a command that it could not start
 PARALLEL_STATS = 4  # requests; the rest wait
 
 log = component_logs.logger(__name__)
@@ -156,6 +157,8 @@ class StreamingCalls:
             raise TimeoutError(f"command {' '.join(argv)!r} timed out after {timeout_seconds:g}s") from None
         finally:
             await session.close()
+        if code == CANNOT_EXECUTE and is_engine_trouble(output["stdout"].decode(errors="replace")):
+            raise RuntimeUnavailable("the container runtime cannot run commands now")
         return code, bytes(output["stdout"]), bytes(output["stderr"])
 
     async def _kill_exec(self, container_id: str, exec_id: str) -> None:

@@ -84,7 +84,7 @@ def container_status(item: Json, details: Json, image_id: str, message: str) -> 
     started_at, finished_at = engine_time(state["StartedAt"]), engine_time(state["FinishedAt"])
     phase = _STATES.get(state["Status"], "exited")
     exit_code, reason = int(state["ExitCode"]), ""
-    if phase == "created" and state.get("Error"):
+    if phase == "created" and state.get("Error") and not is_engine_trouble(state["Error"]):
         # It never began: the engine keeps calling that "created".
         phase, message, started_at, finished_at = "exited", state["Error"], created_at, created_at
         reason = start_failure_reason(exit_code)
@@ -120,6 +120,11 @@ def exit_reason(exit_code: int, *, oom_killed: bool) -> str:
     if exit_code == 0:
         return "Completed"
     return "OOMKilled" if oom_killed else "Error"
+
+
+def is_engine_trouble(message: str) -> bool:
+    """Whether a failure is the engine's own (its containerd is down), not the container's: then it can be retried."""
+    return "connection error: desc" in message or message.rstrip().endswith(": unavailable")
 
 
 def start_failure_reason(exit_code: int) -> str:

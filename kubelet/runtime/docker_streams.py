@@ -64,7 +64,7 @@ class Answer:
             yield data
 
     async def _chunked(self) -> AsyncIterator[bytes]:
-        while size := int((await self.reader.readline()).split(b";")[0], 16):
+        while size := await self._chunk_size():
             while size:
                 data = await self.reader.read(min(size, READ_SIZE))
                 if not data:
@@ -73,6 +73,12 @@ class Answer:
                 yield data
             await self.reader.readexactly(2)
         await self.reader.readline()
+
+    async def _chunk_size(self) -> int:
+        line = await self.reader.readline()
+        if not line:
+            raise EOFError("closed by the other side")
+        return int(line.split(b";")[0], 16)
 
     async def whole(self, limit: int = MAX_ANSWER_BYTES) -> bytes:
         """The body; raises EngineError when it is longer than `limit`."""

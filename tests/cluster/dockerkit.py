@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -97,7 +97,16 @@ class WorkerHost:
 
     def kill_engine(self) -> None:
         """As a crash: the engine and its containerd are gone, containers are left to their shims."""
+        containerd = self._containerd_pid()
         self._end(signal.SIGKILL)
+        # An engine that starts while its old containerd is still dying waits 15 s for that one and then gives up.
+        deadline = time.monotonic() + STOP_SECONDS
+        while containerd and Path(f"/proc/{containerd}").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _containerd_pid(self) -> str:
+        file = self.folder / "exec" / "containerd" / "containerd.pid"
+        return file.read_text().strip() if file.exists() else ""
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
@@ -106,10 +115,32 @@ class WorkerHost:
             self._process = None
 
     def down(self) -> None:
-        """Containers must be removed before: with live restore they outlive the engine."""
+        """Also after a test that left the engine dead: with live restore containers outlive it."""
         self._end(signal.SIGTERM)
+        for shim in _processes_with(f"-address {self.folder}/exec/"):
+            for pid in (*_children(shim), shim):
+                os.kill(pid, signal.SIGKILL)
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in sorted((m for m in mounts if m.startswith(f"{self.folder}/")), reverse=True):
+            subprocess.run(["umount", "--lazy", mount], check=False)
         subprocess.run(["ip", "netns", "delete", self.name], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _processes_with(text: str) -> list[int]:
+    """Pids whose command line contains `text`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if text in (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"):
+                    found.append(int(entry.name))
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(word) for word in text.split()]
 
 
 def worker_host(name: str, folder: Path, subnet: int) -> Iterator[WorkerHost]:
