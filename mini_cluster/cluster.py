@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -280,11 +280,12 @@ class Cluster:
             self.console.good(f"{len(made)} certificates made")
 
     def _ensure_supervisor(self) -> None:
-        if self._supervisor_answers():
+        """Starts it unless it answers. One that is deaf, or runs other code, is replaced; components don't notice."""
+        if self._supervisor_version() == control.code_version():
             return
         for process in snapshot().values():
             if process.cluster == self.layout.key and process.component == "supervisor":
-                send(process, signal.SIGKILL)  # alive, yet deaf
+                send(process, signal.SIGKILL)
                 wait_gone([process], SHUTDOWN_SECONDS)
         self.layout.logs.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {MARKER: self.layout.key, COMPONENT_MARKER: "supervisor"}
@@ -301,16 +302,18 @@ class Cluster:
             )
 
     def _await_supervisor(self) -> None:
-        _until(self._supervisor_answers, SUPERVISOR_START_SECONDS, self._no_supervisor)
+        deadline = time.monotonic() + SUPERVISOR_START_SECONDS
+        while not self._supervisor_version():
+            if time.monotonic() > deadline:
+                raise ClusterError(f"the supervisor did not start: see {self.layout.supervisor_log}")
+            time.sleep(POLL_SECONDS)
 
-    def _no_supervisor(self) -> str:
-        return f"the supervisor did not start: see {self.layout.supervisor_log}"
-
-    def _supervisor_answers(self) -> bool:
-        with suppress(NoSupervisor):
-            list(self._call({"op": "status"}, control.CONNECT_SECONDS))
-            return True
-        return False
+    def _supervisor_version(self) -> str:
+        """ "" when it doesn't answer."""
+        with suppress(ControlError):
+            for line in self._call({"op": "version"}, control.CONNECT_SECONDS):
+                return str(line["version"])
+        return ""
 
     def _supervisor_pid(self, processes: dict[int, Process]) -> int:
         key = self.layout.key
@@ -384,12 +387,3 @@ def host_engine_socket() -> Path:
     """Where the machine's own engine listens: DOCKER_HOST when that is a unix socket."""
     address = os.environ.get("DOCKER_HOST", "")
     return Path(address.removeprefix("unix://")) if address.startswith("unix://") else HOST_SOCKET
-
-
-def _until(holds: Callable[[], bool], seconds: float, complaint: Callable[[], str]) -> None:
-    """Raises: ClusterError with the complaint when it doesn't hold in time."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            raise ClusterError(complaint())
-        time.sleep(POLL_SECONDS)

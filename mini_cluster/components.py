@@ -41,6 +41,15 @@ class HttpsProbe:
 
 
 @dataclass(frozen=True)
+class HttpProbe:
+    """Ready when `path` answers 200, without TLS."""
+
+    host: str
+    port: int
+    path: str
+
+
+@dataclass(frozen=True)
 class SocketProbe:
     """Ready when the HTTP server on a unix socket answers `path` with 200."""
 
@@ -48,7 +57,7 @@ class SocketProbe:
     path: str
 
 
-Probe = HttpsProbe | SocketProbe
+Probe = HttpsProbe | HttpProbe | SocketProbe
 
 
 @dataclass(frozen=True)
@@ -261,5 +270,5 @@ def _kube_proxy(
         f"--healthz-bind-address={address}:{KUBE_PROXY_HEALTH_PORT}",
         f"--log-file={layout.log(name)}",
     )
-    probe = HttpsProbe(address, KUBE_PROXY_HEALTH_PORT, "/healthz")
+    probe = HttpProbe(address, KUBE_PROXY_HEALTH_PORT, "/healthz")
     return Component(name, program, probe, wrapper, (API_SERVER, f"dockerd-{node.name}"), node.name)

@@ -2,11 +2,12 @@
 
 Requests: {"op": "apply"} makes what runs agree with the state file and, unless "wait" is false, streams changes until
 everything is ready; {"op": "restart", "names": [...]} ends and starts components, and streams likewise;
-{"op": "status"}; {"op": "shutdown"}. The last line has "done" or "error".
+{"op": "status"}; {"op": "version"}; {"op": "shutdown"}. The last line has "done" or "error".
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 from collections.abc import Iterator
@@ -25,6 +26,15 @@ class ControlError(LauncherError):
 
 class NoSupervisor(ControlError):
     """Nothing listens on the supervisor's socket."""
+
+
+def code_version() -> str:
+    """Changes with the launcher's code: a supervisor of another version is replaced; the next one adopts what runs."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        status = path.stat()
+        digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def call(path: Path, request: dict[str, Any], *, seconds: float) -> Iterator[dict[str, Any]]:

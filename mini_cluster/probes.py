@@ -7,7 +7,7 @@ import contextlib
 import ssl
 from pathlib import Path
 
-from mini_cluster.components import HttpsProbe, Probe, SocketProbe
+from mini_cluster.components import HttpProbe, HttpsProbe, Probe, SocketProbe
 
 PROBE_SECONDS = 3.0  # for one question
 
@@ -35,6 +35,9 @@ class Prober:
         if isinstance(probe, SocketProbe):
             reader, writer = await asyncio.open_unix_connection(str(probe.socket))
             return await _get(reader, writer, "localhost", probe.path)
+        if isinstance(probe, HttpProbe):
+            reader, writer = await asyncio.open_connection(probe.host, probe.port)
+            return await _get(reader, writer, probe.host, probe.path)
         if not await _listens(probe.host, probe.port):
             return False  # a refused connection is far cheaper than a TLS context and handshake
         context = self._context(probe)

@@ -19,7 +19,7 @@ from typing import Any
 from mini_cluster import hosts
 from mini_cluster.commands import CommandError
 from mini_cluster.components import API_SERVER, ETCD, Component, Programs, cluster_components
-from mini_cluster.control import LINE_BYTES
+from mini_cluster.control import LINE_BYTES, code_version
 from mini_cluster.errors import LauncherError
 from mini_cluster.keeper import (
     BACKOFF,
@@ -109,6 +109,7 @@ class Supervisor:
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Statuses as they change, until everything is ready. Raises: StateError when a component keeps dying."""
         shown: dict[str, dict[str, Any]] = {}
+        before = {status.name: status.restarts for status in self.statuses()}
         while True:
             changes = self._changes
             statuses = self.statuses()
@@ -117,9 +118,10 @@ class Supervisor:
                 if shown.get(status.name) != current:
                     shown[status.name] = current
                     yield current
-            hopeless = next((s for s in statuses if s.state == BACKOFF and s.restarts >= HOPELESS_RESTARTS), None)
-            if hopeless is not None:
-                raise StateError(f"{hopeless.name} does not stay up: {hopeless.detail}")
+            for status in statuses:
+                deaths = status.restarts - before.get(status.name, 0)
+                if status.state == BACKOFF and deaths >= HOPELESS_RESTARTS:
+                    raise StateError(f"{status.name} does not stay up: {status.detail}")
             if all(status.state == READY for status in statuses):
                 return
             try:
@@ -216,6 +218,7 @@ class ControlServer:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
+        self._version = code_version()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, one request."""
@@ -237,6 +240,8 @@ class ControlServer:
         if operation == "status":
             for status in self._supervisor.statuses():
                 yield dataclasses.asdict(status)
+        elif operation == "version":
+            yield {"version": self._version}
         elif operation == "apply":
             await self._supervisor.apply()
             if request.get("wait", True):

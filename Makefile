@@ -1,0 +1,63 @@
+# `make` lists what there is. Every target can be repeated, and makes first what it needs.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+NODES ?=
+LOADTEST ?=
+COMPOSE_FILES ?=
+
+.PHONY: help setup up down status demo test check format bench load compose-up compose-down compose-test offline-base clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv with the locked dependencies (and install Python where that is missing)
+	@mini_cluster/install.sh
+
+up: setup ## bring the cluster up, or repair it (NODES=0..5, 2 by default)
+	@$(BIN)/mini-cluster up $(if $(NODES),--nodes $(NODES))
+
+down: setup ## end the cluster; its data stays in .cluster
+	@$(BIN)/mini-cluster down
+
+status: setup ## show components and nodes
+	@$(BIN)/mini-cluster status
+
+demo: setup ## the guestbook on two worker hosts, with a killed container and a lost host
+	@$(BIN)/python examples/guestbook/demo.py
+
+test: ## everything: checks, unit, integration and cluster tests, the demonstration, compose
+	@.ci/run
+
+check: setup ## formatting, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy examples/guestbook benchmarks
+	$(BIN)/lint-imports
+
+format: setup ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## measure a cluster: start, rollout, healing, idle cost
+	@$(BIN)/python benchmarks/cluster_bench.py
+
+load: setup ## load-test the control plane (LOADTEST=folder of the load harness)
+	@benchmarks/run_load.sh "$(LOADTEST)"
+
+compose-up: ## bring the cluster up with docker compose; builds the images first
+	@deploy/compose.sh up
+
+compose-down: ## end the compose cluster; its volumes stay
+	@deploy/compose.sh down
+
+compose-test: setup ## bring the compose cluster up, use the guestbook on it, and remove it
+	@$(BIN)/pytest -q tests/cluster/test_compose.py
+
+offline-base: ## make the image debian:bookworm-slim with debootstrap, where no registry can be reached
+	@deploy/offline-base.sh
+
+clean: ## end the cluster and delete its data and caches (.venv stays)
+	@if [ -x $(BIN)/mini-cluster ]; then $(BIN)/mini-cluster down --purge; fi
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
