@@ -11,8 +11,9 @@ from apimachinery.conditions import set_condition
 from apimachinery.errors import Conflict, NotFound
 from apimachinery.times import format_time
 from componentbase import logs
+from kubeapi._podstatus import PodCondition
 from kubeapi.node import Node
-from kubeapi.pod import Pod, PodCondition
+from kubeapi.pod import Pod
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after, own
 from kubeclient.workqueue import WorkQueue
 
@@ -70,8 +71,8 @@ class PodGarbageCollector:
 
     async def reconcile(self, key: str) -> Result:
         if key == TERMINATED:
-            for pod in oldest_beyond(self._pods.by_index(PHASE_INDEX, TERMINATED), self._threshold):
-                await self._remove(pod, "ended long ago")
+            for ended in oldest_beyond(self._pods.by_index(PHASE_INDEX, TERMINATED), self._threshold):
+                await self._remove(ended, "ended long ago")
             return DONE
         pod = self._pods.get(key)
         if pod is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from apimachinery.errors import AlreadyExists, Forbidden, NotFound
 from apimachinery.meta import ObjectMeta
 from kubeapi.namespace import Namespace
@@ -23,10 +25,9 @@ class ServiceAccountReconciler:
         namespace = self._namespaces.get(key)
         if namespace is None or namespace.metadata.deletionTimestamp or self._accounts.get(f"{key}/{DEFAULT}"):
             return DONE
-        try:
+        # Another one may be faster; or the namespace is ending, and needs none.
+        with suppress(AlreadyExists, NotFound, Forbidden):
             await self._rest.create(ServiceAccount(metadata=ObjectMeta(name=DEFAULT, namespace=key)))
-        except (AlreadyExists, NotFound, Forbidden):
-            pass  # another one was faster, or the namespace is ending: then it needs none
         return DONE
 
 
