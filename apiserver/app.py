@@ -33,6 +33,8 @@ from componentbase.flags import version
 Check = Callable[[], str]
 """Returns "" when well, else why not."""
 
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""Go's name of a machine where it is not the kernel's."""
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 
@@ -50,7 +52,7 @@ def all_subresources(catalogue: Catalogue) -> dict[tuple[str, str, str], Subreso
 
 def version_info() -> dict[str, str]:
     """/version"""
-    number = version()
+    number, machine = version(), platform.machine()
     major, minor = number.lstrip("v").split(".")[:2]
     return {
         "major": major,
@@ -61,7 +63,7 @@ def version_info() -> dict[str, str]:
         "buildDate": "1970-01-01T00:00:00Z",
         "goVersion": "",
         "compiler": platform.python_implementation(),
-        "platform": f"{platform.system().lower()}/{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(platform.machine(), platform.machine()) }",
+        "platform": f"{platform.system().lower()}/{ARCHITECTURES.get(machine, machine)}",
     }
 
 

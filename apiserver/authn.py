@@ -67,7 +67,7 @@ def read_token_file(path: str) -> dict[bytes, User]:
 
 
 class Authenticator:
-    """Bearer token first, as upstream: a request with a bad token is refused even on a connection with a certificate."""
+    """Bearer token first: a request with a bad one is refused even on a connection with a certificate."""
 
     def __init__(self, tokens: Mapping[bytes, User]) -> None:
         self._tokens = tokens

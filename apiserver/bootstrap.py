@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from apimachinery.errors import AlreadyExists
 from apiserver.authn import User
 from apiserver.context import Context
@@ -21,7 +23,7 @@ async def create_namespaces(context: Context) -> None:
                 continue  # another API server has just done so
 
 
-def new_namespace(context: Context, name: str):  # type: ignore[no-untyped-def]
+def new_namespace(context: Context, name: str) -> Any:
     resource = context.core("namespaces")
     namespace = resource.model(kind=resource.kind, apiVersion=resource.api_version)
     namespace.metadata.name = name

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apimachinery.catalogue import Catalogue
 from apimachinery.resource import Resource
 from apiserver.admission._plugin import Chain
 from apiserver.authn import Authenticator
 from apiserver.authz import Authorizer
+from apiserver.kubelet import KubeletClient
 from apiserver.options import Options
+from apiserver.services import Repair
 from apiserver.storage import Storage
-from apiserver.storage.interface import Watcher
 from apiserver.store import Store
 from apiserver.subresources._subresource import Subresource
 from componentbase.clock import Clock
-
-if TYPE_CHECKING:
-    from apiserver.kubelet import KubeletClient
 
 
 @dataclass
@@ -35,8 +34,9 @@ class Context:
     authorizer: Authorizer
     kubelet: KubeletClient
     clock: Clock
-    watchers: set[Watcher] = field(default_factory=set)
-    """All that are open: closed when the server stops, so that their clients go elsewhere."""
+    repair: Repair
+    closers: set[Callable[[], None]] = field(default_factory=set)
+    """Ends each open watch, log and exec: called when the server stops, so that their clients go elsewhere."""
     stopping: bool = False
 
     def core(self, plural: str) -> Resource[Any]:

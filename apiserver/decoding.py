@@ -111,8 +111,6 @@ def check_fields(resource: Resource[Any], body: bytes, validation: str) -> list[
     found = duplicate_fields(body) + unknown_fields(resource.model, orjson.loads(body))
     if found and validation == "Strict":
         version = resource.api_version.rpartition("/")[2]
-        text = ", ".join(found)
-        raise BadRequest(
-            f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}: strict decoding error: {text}'
-        )
+        where = f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}'
+        raise BadRequest(f"{where}: strict decoding error: {', '.join(found)}")
     return found

@@ -6,6 +6,7 @@ identity -> limits -> authorization -> handler; every failure becomes a Status, 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from itertools import count
 from secrets import token_hex
 
@@ -175,10 +176,11 @@ class Filters:
             headers.append((b"content-length", str(stream.length).encode()))
         if stream.gzip:
             headers += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
-        gone = None
+        gone, close = None, stream.close
         try:
-            if stream.long_running:
-                gone = asyncio.ensure_future(self._until_gone(request, stream))
+            if stream.long_running and close is not None:
+                self._context.closers.add(close)
+                gone = asyncio.ensure_future(_until_gone(request, close))
             await send({"type": "http.response.start", "status": stream.status, "headers": headers})
             async for chunk in stream.chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -186,14 +188,15 @@ class Filters:
         finally:
             if gone is not None:
                 gone.cancel()
-            if stream.close is not None:
-                stream.close()
+            if close is not None:
+                self._context.closers.discard(close)
+                close()
         return stream.status
 
-    async def _until_gone(self, request: Request, stream: Stream) -> None:
-        await request.disconnected()
-        if stream.close is not None:
-            stream.close()
+
+async def _until_gone(request: Request, close: Callable[[], None]) -> None:
+    await request.disconnected()
+    close()
 
 
 async def _send_whole(send: Send, request: Request, response: Response) -> None:

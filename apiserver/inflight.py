@@ -10,7 +10,7 @@ SWEEP_SECONDS = 1.0
 
 
 class InFlight:
-    """Reads and writes are counted apart, so that neither shuts the other out. Long-running requests are not counted."""
+    """Reads and writes are counted apart, so that neither shuts the other out; long-running requests are not."""
 
     def __init__(self, max_reads: int, max_writes: int, timeout_seconds: float) -> None:
         self.reads = 0

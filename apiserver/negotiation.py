@@ -64,9 +64,8 @@ def discovery_version(accept: bytes) -> str:
         if media_type in ("application/json", "*/*", "application/*"):
             if not parameters.get("as"):
                 return ""
-            if parameters["as"] == DISCOVERY_LIST and parameters.get("g") == "apidiscovery.k8s.io":
-                if parameters.get("v") == "v2":
-                    return "v2"
+            if [parameters.get(key) for key in ("as", "g", "v")] == [DISCOVERY_LIST, "apidiscovery.k8s.io", "v2"]:
+                return "v2"
     raise NotAcceptable(f"only the following media types are accepted: {ACCEPTED}")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from apimachinery.errors import BadRequest, FieldError, forbidden, invalid_object, not_supported
 from apimachinery.meta import DeleteOptions, Preconditions
@@ -62,7 +63,7 @@ def _first(query: Query, name: str) -> str:
 def parse_bool(query: Query, name: str) -> bool:
     """Go's way with flags in queries: absent, "0" and "false" are false, everything else is true."""
     values = query.get(name)
-    return bool(values) and values[0].lower() not in ("0", "false")
+    return values is not None and values[0].lower() not in ("0", "false")
 
 
 def parse_int(query: Query, name: str) -> int | None:
@@ -152,7 +153,7 @@ def _list_errors(options: ListOptions) -> list[FieldError]:
     return errors
 
 
-def check_fields(resource: Resource[object], options: ListOptions) -> None:  # type: ignore[type-var]
+def check_fields(resource: Resource[Any], options: ListOptions) -> None:
     """Raises: BadRequest for a field selector the kind does not offer."""
     for path, _, _ in options.fields.requirements if options.fields else ():
         if path not in BUILT_IN_FIELDS and path not in resource.fields:

@@ -1,4 +1,4 @@
-"""What the server measures of its requests, under upstream's names. Counting is a dict update; text is made on a scrape."""
+"""What the server measures of its requests, under upstream's names: counting is a dict update."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class RequestMetrics:
         total = CounterMetricFamily(
             "apiserver_request", "Requests by verb, resource and code.", labels=[*names, "code"]
         )
-        for (key, code), count in self._codes.items():
-            total.add_metric([*key, str(code)], count)
+        for (key, code), requests in self._codes.items():
+            total.add_metric([*key, str(code)], requests)
         yield total
         durations = HistogramMetricFamily(
             "apiserver_request_duration_seconds", "Time to answer; watches excluded.", labels=names

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+from ipaddress import ip_address
 from typing import Any
 
 from apimachinery.catalogue import Catalogue, load_catalogue
-from apimachinery.resource import Resource
+from apimachinery.errors import StatusError
 from apiserver.admission._plugin import Chain, Lookup, UnknownPlugin, enabled_plugins
+from apiserver.allocators import Allocator, address_pool, port_pool
 from apiserver.app import Check, all_subresources, make_web
 from apiserver.authn import Authenticator, TokenFileError, User, read_token_file
 from apiserver.authz import AlwaysAllow
 from apiserver.bootstrap import create_namespaces
 from apiserver.context import Context
 from apiserver.discovery import Discovery
+from apiserver.endpoints import EndpointReconciler
 from apiserver.filters import Filters
-from apiserver.hooks import NO_HOOKS, Hooks, NamespaceHooks
+from apiserver.hooks import NO_HOOKS, NamespaceHooks
 from apiserver.inflight import InFlight
+from apiserver.kubelet import KubeletClient
 from apiserver.options import Options
 from apiserver.requestmetrics import RequestMetrics
 from apiserver.server import serve
+from apiserver.services import ADDRESS_CLAIMS, PORT_CLAIMS, Repair, ServiceHooks
 from apiserver.storage import EtcdConfig, Storage
+from apiserver.storage.interface import StorageError
 from apiserver.store import Store
 from componentbase import logs, tls
 from componentbase.clock import Clock
 from componentbase.daemon import FatalError
+
+BOOTSTRAP_RETRY_SECONDS = 1.0
+WITHDRAW_SECONDS = 2.0
 
 log = logs.logger(__name__)
 
@@ -43,12 +53,15 @@ async def run(options: Options) -> None:
     ready = Readiness(context)
     discovery = Discovery(catalogue, context.subresources.values(), f"{options.bind_address}:{options.secure_port}")
     app = Filters(context, make_web(context, discovery, ready.checks()), inflight, metrics)
+    endpoints = EndpointReconciler(context, _advertised(options), options.secure_port)
     _log_collected(context)
+    storage = asyncio.create_task(context.storage.run())
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(context.storage.run())
+            group.create_task(_end_with(storage))
             group.create_task(inflight.run())
-            group.create_task(_bootstrap(context, ready))
+            group.create_task(context.repair.run())
+            group.create_task(_bootstrap(context, endpoints, ready))
             group.create_task(
                 serve(
                     app,
@@ -61,6 +74,36 @@ async def run(options: Options) -> None:
             )
     finally:
         metrics.unregister()
+        await _last_words(context, endpoints)
+        storage.cancel()
+        await asyncio.wait({storage})
+
+
+async def _end_with(storage: asyncio.Task[None]) -> None:
+    """Storage outlives the group that this runs in, but a death of it ends the server."""
+    await asyncio.shield(storage)
+
+
+async def _last_words(context: Context, endpoints: EndpointReconciler) -> None:
+    if context.storage.ready:
+        try:
+            async with asyncio.timeout(WITHDRAW_SECONDS):
+                await endpoints.withdraw()
+        except TimeoutError:
+            log.warning("own address not withdrawn in time")
+
+
+def _advertised(options: Options) -> str:
+    """The address given, else the one served on, else that of the interface towards the outside."""
+    for address in (options.advertise_address, options.bind_address):
+        if address and not ip_address(address).is_unspecified:
+            return address
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: only asks the kernel which way it would go
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
 
 
 class Readiness:
@@ -93,11 +136,15 @@ def make_context(options: Options, catalogue: Catalogue) -> Context:
     except UnknownPlugin as error:
         raise FatalError(str(error)) from None
     chain = Chain(plugins, Lookup(storage, core))
+    addresses = Allocator(storage, ADDRESS_CLAIMS, address_pool(options.service_cluster_ip_range), clock)
+    ports = Allocator(storage, PORT_CLAIMS, port_pool(options.service_node_ports), clock)
+    hooks = {"namespaces": NamespaceHooks(), "services": ServiceHooks(addresses, ports)}
     stores: dict[tuple[str, str], Store[Any]] = {}
     for resource in catalogue:
         storage.register(resource)
         ttl = options.event_ttl_seconds if resource.kind == "Event" else 0
-        stores[(resource.group, resource.plural)] = Store(resource, storage, chain, clock, _hooks(resource), ttl)
+        own = hooks.get(resource.plural, NO_HOOKS) if not resource.group else NO_HOOKS
+        stores[(resource.group, resource.plural)] = Store(resource, storage, chain, clock, own, ttl)
     return Context(
         options=options,
         catalogue=catalogue,
@@ -107,13 +154,10 @@ def make_context(options: Options, catalogue: Catalogue) -> Context:
         subresources=all_subresources(catalogue),
         authenticator=Authenticator(_tokens(options)),
         authorizer=AlwaysAllow(),
-        kubelet=None,  # type: ignore[arg-type]
+        kubelet=KubeletClient(options, storage, core["nodes"]),
         clock=clock,
+        repair=Repair(storage, core["services"], addresses, ports),
     )
-
-
-def _hooks(resource: Resource[Any]) -> Hooks:
-    return NamespaceHooks() if (resource.group, resource.plural) == ("", "namespaces") else NO_HOOKS
 
 
 def _tokens(options: Options) -> dict[bytes, User]:
@@ -137,21 +181,33 @@ def _server_tls(options: Options) -> ssl.SSLContext:
 
 
 def _log_collected(context: Context) -> None:
-    log.info("collected kinds", count=len(context.stores), names=",".join(sorted(store.resource.kind for store in context.stores.values())))
+    log.info(
+        "collected kinds",
+        count=len(context.stores),
+        names=",".join(sorted(store.resource.kind for store in context.stores.values())),
+    )
     log.info("collected admission plugins", names=",".join(plugin.name for plugin in context.admission.plugins))
     names = sorted(f"{plural}/{name}" for _, plural, name in context.subresources)
     log.info("collected subresources", names=",".join(names))
 
 
-async def _bootstrap(context: Context, ready: Readiness) -> None:
+async def _bootstrap(context: Context, endpoints: EndpointReconciler, ready: Readiness) -> None:
+    """The first objects; then keeps this server among the endpoints of the `kubernetes` Service."""
     await context.storage.wait_loaded()
-    await create_namespaces(context)
-    ready.bootstrapped = True
+    while not ready.bootstrapped:
+        try:
+            await create_namespaces(context)
+            await endpoints.create_service()
+            ready.bootstrapped = True
+        except (StorageError, StatusError) as error:
+            log.warning("bootstrap failed", error=str(error))
+            await asyncio.sleep(BOOTSTRAP_RETRY_SECONDS)
     log.info("ready")
+    await endpoints.run()
 
 
 def stop(context: Context) -> None:
     """Ends what would otherwise last: every watch's client goes on elsewhere."""
     context.stopping = True
-    for watcher in list(context.watchers):
-        watcher.close()
+    for close in list(context.closers):
+        close()

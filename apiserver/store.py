@@ -141,9 +141,8 @@ class Store(Generic[T]):
     async def _exists(self, namespace: str, name: str) -> StatusError:
         error = object_exists(self.resource.plural, self.resource.group, name)
         entry = await self.storage.get_from_etcd(self.resource, namespace, name)
-        if entry is not None and b'"deletionTimestamp"' in entry.value:
-            if decode(self.resource.model, entry.value).metadata.deletionTimestamp is not None:
-                error.message = f"object is being deleted: {error.message}"
+        if entry is not None and decode(self.resource.model, entry.value).metadata.deletionTimestamp is not None:
+            error.message = f"object is being deleted: {error.message}"
         return error
 
     def _prepare_create(self, obj: T) -> None:

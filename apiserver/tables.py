@@ -1,4 +1,4 @@
-"""Objects in the shapes that clients may ask for instead: rows of a Table (what `kubectl get` prints) or metadata alone.
+"""Objects in other shapes that clients ask for: rows of a Table (what `kubectl get` prints) or metadata alone.
 
 Source: Kubernetes API concepts, "Receiving resources as Tables"; `metav1.Table`, `metav1.PartialObjectMetadata`.
 """

@@ -1,10 +1,12 @@
-"""What `metadata` may hold, for every kind alike: names, labels, annotations, owners, finalizers, and what is immutable.
+"""What `metadata` may hold, for every kind alike, and what of it is immutable.
 
 Source: Kubernetes documentation, "Object Names and IDs", "Labels and Selectors", "Annotations", "Owners and
 Dependents", "Finalizers".
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from apimachinery.errors import FieldError, forbidden, invalid, required
 from apimachinery.meta import Object, ObjectMeta, OwnerReference
@@ -24,7 +26,7 @@ FOREGROUND = "foregroundDeletion"
 STANDARD_FINALIZERS = frozenset({ORPHAN, FOREGROUND, "kubernetes"})
 
 
-def validate_metadata(obj: Object, resource: Resource[Object]) -> list[FieldError]:
+def validate_metadata(obj: Object, resource: Resource[Any]) -> list[FieldError]:
     """Everything of `metadata` that is wrong on its own."""
     meta = obj.metadata
     errors = _name_errors(meta, resource)
@@ -41,7 +43,7 @@ def validate_metadata(obj: Object, resource: Resource[Object]) -> list[FieldErro
     return errors
 
 
-def _name_errors(meta: ObjectMeta, resource: Resource[Object]) -> list[FieldError]:
+def _name_errors(meta: ObjectMeta, resource: Resource[Any]) -> list[FieldError]:
     if not meta.name:
         return [required("metadata.name", "name or generateName is required")]
     messages = path_segment_errors(meta.name) or resource.strategy.validate_name(meta.name)

@@ -6,16 +6,13 @@ from typing import Any
 
 import yaml
 
-try:
-    from yaml import CSafeLoader as _SafeLoader
-except ImportError:  # PyYAML without libyaml: slower, the same result
-    from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment]
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # without libyaml: slower, the same result
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-class ApiLoader(_SafeLoader):
+class ApiLoader(_SafeLoader):  # type: ignore[misc]
     """`yaml.load(body, ApiLoader)`."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -23,12 +20,13 @@ class ApiLoader(_SafeLoader):
         for key_node, _ in node.value:
             if key_node.tag == _MERGE:
                 continue
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, str) and key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f'key "{key}" already set in map')
             if isinstance(key, str):
                 seen.add(key)
-        return super().construct_mapping(node, deep=deep)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
 
 
 ApiLoader.yaml_implicit_resolvers = {

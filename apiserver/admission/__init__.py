@@ -1,1 +1,1 @@
-"""Steps between decoding and storage, one file each: a file that defines `ADMISSION = Plugin(...)` is the whole extension."""
+"""Steps between decoding and storage: one file that defines `ADMISSION = Plugin(...)` is the whole extension."""

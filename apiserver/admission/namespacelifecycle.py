@@ -1,4 +1,4 @@
-"""NamespaceLifecycle: objects are created only in a namespace that exists and stays; the basic ones can't be deleted."""
+"""NamespaceLifecycle: objects are created only in a namespace that exists and stays; the basic ones stay for ever."""
 
 from __future__ import annotations
 

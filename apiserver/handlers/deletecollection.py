@@ -18,7 +18,7 @@ PARALLEL_DELETES = 8  # within one request: enough to hide etcd's latency, not e
 
 
 async def delete_collection(context: Context, request: Request, target: Target) -> Response:
-    """200 with the list of what was there. Objects that go meanwhile are no error; the first other error is the answer."""
+    """200 with the list of what was there. An object that goes meanwhile is no error."""
     resource, namespace = target.resource, request.info.namespace if target.resource.namespaced else ""
     body = await json_body(request)
     listing = replace(parse_list_options(_without_delete_options(request.query)), watch=False)

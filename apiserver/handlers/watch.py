@@ -1,4 +1,4 @@
-"""GET on a collection with `watch`: holds the request open and streams newline-delimited events until its time is over."""
+"""GET on a collection with `watch`: streams newline-delimited events until its time is over."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from apiserver.handlers._shared import Target
 from apiserver.messages import Request, Stream
 from apiserver.query import ListOptions, check_fields
 
-MIN_WATCH_SECONDS = (
-    1800.0  # without timeoutSeconds a watch lasts this long up to twice as long, so that not all end at once
-)
+MIN_WATCH_SECONDS = 1800.0  # a watch without timeoutSeconds lasts once to twice this: not all end at the same time
 
 
 async def watch(context: Context, request: Request, target: Target, options: ListOptions) -> Stream:
@@ -32,11 +30,5 @@ async def watch(context: Context, request: Request, target: Target, options: Lis
         initial_events=options.initial_events,
         timeout_seconds=seconds,
     )
-    context.watchers.add(watcher)
-
-    def close() -> None:
-        context.watchers.discard(watcher)
-        watcher.close()
-
     chunks = tables.transform_watch(resource, watcher, wanted, include) if wanted.shape else watcher
-    return Stream(chunks, close=close, long_running=True)
+    return Stream(chunks, close=watcher.close, long_running=True)

@@ -1,4 +1,4 @@
-"""`pods/eviction` (policy/v1): a deletion that a disruption budget may refuse; there are no budgets yet, so none does."""
+"""`pods/eviction` (policy/v1): a deletion that disruption budgets may refuse; no kind of those is served."""
 
 from __future__ import annotations
 

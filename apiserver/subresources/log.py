@@ -1,0 +1,61 @@
+"""`pods/log`: a container's output, streamed from its kubelet.
+
+Source: Kubernetes API reference, "Pod", "read log of the specified Pod".
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+from apimachinery.errors import FieldError, invalid, invalid_object
+from apiserver.context import Context
+from apiserver.handlers._shared import Target
+from apiserver.messages import TEXT, Answer, Request, Response, Stream
+from apiserver.query import Query, parse_bool, parse_int
+from apiserver.subresources._podtarget import choose_container, find_pod
+from apiserver.subresources._subresource import Subresource
+
+FLAGS = ("follow", "previous", "timestamps")
+NUMBERS = ("sinceSeconds", "tailLines", "limitBytes")
+LEAST = {"sinceSeconds": 1, "tailLines": 0, "limitBytes": 1}
+
+
+async def log(context: Context, request: Request, target: Target) -> Answer:
+    """The text as it comes. A pod without a node has written nothing."""
+    query = log_query(request.query, request.info.name)
+    pod = await find_pod(context, request, target)
+    container = choose_container(pod, request.parameter("container"))
+    if not pod.spec.nodeName:
+        return Response(b"", content_type=TEXT)
+    location = context.kubelet.locate(pod.spec.nodeName)
+    path = f"/containerLogs/{quote(pod.namespace)}/{quote(pod.name)}/{quote(container)}?{query}"
+    head = f"GET {path} HTTP/1.1\r\nhost: {location.host}:{location.port}\r\nconnection: close\r\n\r\n"
+    response = await context.kubelet.open(location, head.encode())
+    if response.status != 200:
+        raise await response.error()
+    return Stream(response, close=response.close, content_type=TEXT, long_running=True)
+
+
+def log_query(query: Query, name: str) -> str:
+    """The kubelet's query. Raises: BadRequest, Invalid."""
+    errors: list[FieldError] = []
+    pairs: list[tuple[str, str]] = [(flag, "true") for flag in FLAGS if parse_bool(query, flag)]
+    for number in NUMBERS:
+        value = parse_int(query, number)
+        if value is None:
+            continue
+        if value < LEAST[number]:
+            errors.append(invalid(number, value, f"must be greater than or equal to {LEAST[number]}"))
+        pairs.append((number, str(value)))
+    if query.get("sinceTime"):
+        pairs.append(("sinceTime", query["sinceTime"][0]))
+        if query.get("sinceSeconds"):
+            errors.append(
+                FieldError("FieldValueForbidden", "", "at most one of `sinceTime` or `sinceSeconds` may be specified")
+            )
+    if errors:
+        raise invalid_object("PodLogOptions", "", name, errors)
+    return urlencode(pairs)
+
+
+SUBRESOURCE = Subresource("pods", "log", {"get": log}, kind="Pod", long_running=True)
