@@ -1,0 +1,1 @@
+"""Node lifecycle: (being written by the lead)."""

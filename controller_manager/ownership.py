@@ -1,0 +1,273 @@
+"""Which objects belong to a controller, and how it makes and removes them without doing so twice.
+
+An object belongs to the one owner its ownerReferences call controller. Owners adopt what their selector matches and
+nobody owns, and release what no longer matches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from apimachinery.errors import AlreadyExists, Conflict, NotFound
+from apimachinery.meta import Object, OwnerReference, controller_of
+from apimachinery.resource import resource_of
+from apimachinery.selectors import Selector
+from componentbase import logs
+from kubeclient.backoff import Backoff
+from kubeclient.informer import Informer
+from kubeclient.rest import STRATEGIC_MERGE_PATCH, RestClient
+
+EXPECTATION_SECONDS = 300.0
+"""After this long a controller acts on its cache even if it never saw all it expected."""
+PARALLEL_REQUESTS = 32
+"""Creations or deletions of one reconcile that are under way at once."""
+FIRST_RETRY_SECONDS = 0.05
+MOST_RETRY_SECONDS = 2.0
+
+T = TypeVar("T", bound=Object)
+W = TypeVar("W")
+
+log = logs.logger(__name__)
+
+
+# Who owns what
+
+
+@dataclass(frozen=True, slots=True)
+class Claim(Generic[T]):
+    """What an owner has, what it should adopt, and what it should release."""
+
+    owned: list[T]
+    adopt: list[T]
+    release: list[T]
+
+
+def plan_claim(owner: Object, selector: Selector, candidates: Iterable[T]) -> Claim[T]:
+    """Sorts candidates of the owner's namespace; those of other owners, or that concern nobody, are left out.
+
+    An owner that is being deleted neither adopts nor releases; what is being deleted is not adopted.
+    """
+    claim: Claim[T] = Claim([], [], [])
+    deleting = owner.metadata.deletionTimestamp is not None
+    for obj in candidates:
+        ref = controller_of(obj)
+        if ref is not None and ref.uid != owner.metadata.uid:
+            continue
+        matches = selector.matches(obj.labels)
+        if ref is not None:
+            if matches:
+                claim.owned.append(obj)
+            elif not deleting:
+                claim.release.append(obj)
+        elif matches and not deleting and obj.metadata.deletionTimestamp is None:
+            claim.adopt.append(obj)
+    return claim
+
+
+async def claim(rest: RestClient, owner: Object, selector: Selector, candidates: Iterable[T]) -> list[T]:
+    """Adopts and releases; the objects that are the owner's afterwards. Raises: as RestClient's methods."""
+    plan = plan_claim(owner, selector, candidates)
+    if not plan.adopt and not plan.release:
+        return plan.owned
+    for obj in plan.release:
+        await _release(rest, owner, obj)
+    if plan.adopt and await _may_adopt(rest, owner):
+        for obj in plan.adopt:
+            if await _adopt(rest, owner, obj):
+                plan.owned.append(obj)
+    return plan.owned
+
+
+async def _may_adopt(rest: RestClient, owner: Object) -> bool:
+    """Asks the API: the cache may not know yet that the owner is being deleted, or is another of the same name."""
+    try:
+        fresh = await rest.get(type(owner), owner.name, owner.namespace)
+    except NotFound:
+        return False
+    return fresh.metadata.uid == owner.metadata.uid and fresh.metadata.deletionTimestamp is None
+
+
+async def _adopt(rest: RestClient, owner: Object, obj: Object) -> bool:
+    reference = owner_reference(owner).model_dump(exclude_none=True)
+    patch = {"metadata": {"uid": obj.metadata.uid, "ownerReferences": [reference]}}
+    try:
+        await rest.patch(type(obj), obj.name, obj.namespace, patch, content_type=STRATEGIC_MERGE_PATCH)
+    except (NotFound, Conflict):  # gone, or another object of that name
+        return False
+    log.info("adopted", owner=owner.key, object=obj.key)
+    return True
+
+
+async def _release(rest: RestClient, owner: Object, obj: Object) -> None:
+    try:
+        await rest.patch(
+            type(obj), obj.name, obj.namespace, release_patch(obj, owner.metadata.uid or ""),
+            content_type=STRATEGIC_MERGE_PATCH,
+        )  # fmt: skip
+    except (NotFound, Conflict):
+        return
+    log.info("released", owner=owner.key, object=obj.key)
+
+
+def release_patch(obj: Object, owner_uid: str) -> dict[str, Any]:
+    """A strategic merge patch that takes one owner away; the object's uid in it guards against a namesake."""
+    return {"metadata": {"uid": obj.metadata.uid, "ownerReferences": [{"$patch": "delete", "uid": owner_uid}]}}
+
+
+def owner_reference(owner: Object) -> OwnerReference:
+    """The reference that makes `owner` the controller of an object."""
+    resource = resource_of(type(owner))
+    return OwnerReference(
+        apiVersion=resource.api_version,
+        kind=resource.kind,
+        name=owner.name,
+        uid=owner.metadata.uid or "",
+        controller=True,
+        blockOwnerDeletion=True,
+    )
+
+
+OWNER_INDEX = "controller-uid"
+
+
+def index_by_owner(informer: Informer[T]) -> None:
+    """Lets `candidates` find objects by their controller's uid, and those without one by their namespace."""
+    informer.add_index(OWNER_INDEX, _owner_values)
+
+
+def _owner_values(obj: Object) -> Sequence[str]:
+    ref = controller_of(obj)
+    return (ref.uid,) if ref is not None else (f"orphans/{obj.namespace}",)
+
+
+def candidates(informer: Informer[T], owner: Object) -> list[T]:
+    """The owner's objects and the namespace's orphans: all that `plan_claim` can decide about."""
+    owned = informer.by_index(OWNER_INDEX, owner.metadata.uid or "")
+    return owned + informer.by_index(OWNER_INDEX, f"orphans/{owner.namespace}")
+
+
+# Expectations
+
+
+@dataclass(slots=True)
+class _Expected:
+    creations: int
+    deletions: set[str]
+    since: float
+
+
+class Expectations:
+    """What a controller has done and its cache has not shown yet, by the controller object's key.
+
+    As long as something is missing, counting what is in the cache would lead to doing it again.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._expected: dict[str, _Expected] = {}
+
+    def expect(self, key: str, *, creations: int = 0, deletions: Iterable[str] = ()) -> None:
+        """`deletions` are uids. Replaces what was expected before."""
+        self._expected[key] = _Expected(creations, set(deletions), self._monotonic())
+
+    def creation_seen(self, key: str) -> None:
+        """Also for a creation that failed: nothing of it will be seen."""
+        expected = self._expected.get(key)
+        if expected is not None:
+            expected.creations -= 1
+
+    def deletion_seen(self, key: str, uid: str) -> None:
+        expected = self._expected.get(key)
+        if expected is not None:
+            expected.deletions.discard(uid)
+
+    def fulfilled(self, key: str) -> bool:
+        expected = self._expected.get(key)
+        if expected is None or (expected.creations <= 0 and not expected.deletions):
+            return True
+        return self._monotonic() - expected.since > EXPECTATION_SECONDS
+
+    def forget(self, key: str) -> None:
+        self._expected.pop(key, None)
+
+
+# Doing it once, and many at a time
+
+
+async def create_surely(rest: RestClient, obj: Object) -> None:
+    """Creates an object whose name the caller chose at random, and asks again when the connection broke.
+
+    Nobody else has that name: one that exists already came of an attempt whose answer was lost. Giving up instead would
+    leave open whether there is one more. Raises: StatusError.
+    """
+    backoff = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
+    in_doubt = False
+    while True:
+        try:
+            await rest.create(obj)
+            return
+        except AlreadyExists:
+            if in_doubt:
+                return
+            raise
+        except (ConnectionError, TimeoutError) as error:
+            log.warning("creation in doubt", object=obj.key, error=str(error))
+        in_doubt = True
+        await asyncio.sleep(backoff.next_seconds())
+
+
+async def delete_surely(rest: RestClient, obj: Object) -> None:
+    """Deletes exactly this object (by uid), and asks again when the connection broke. Gone already is fine.
+
+    Raises: StatusError.
+    """
+    backoff = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
+    while True:
+        try:
+            await rest.delete(type(obj), obj.name, obj.namespace, uid=obj.metadata.uid)
+            return
+        except (NotFound, Conflict):
+            return
+        except (ConnectionError, TimeoutError) as error:
+            log.warning("deletion in doubt", object=obj.key, error=str(error))
+        await asyncio.sleep(backoff.next_seconds())
+
+
+async def in_parallel(
+    items: Sequence[W], work: Callable[[W], Awaitable[None]], limit: int = PARALLEL_REQUESTS
+) -> list[Exception]:
+    """Does `work` for every item, up to `limit` at once; the errors. One failure does not stop the others."""
+    errors: list[Exception] = []
+    pending: Iterator[W] = iter(items)
+
+    async def worker() -> None:
+        for item in pending:
+            try:
+                await work(item)
+            except Exception as error:
+                errors.append(error)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(limit, len(items))):
+            group.create_task(worker())
+    return errors
+
+
+async def slow_start(items: Sequence[W], work: Callable[[W], Awaitable[None]]) -> tuple[int, list[Exception]]:
+    """Does `work` for 1, 2, 4, … items at a time until one fails: a refusal that would meet all costs one request.
+
+    How many items were tried, and the errors of the last batch.
+    """
+    tried, size = 0, 1
+    while tried < len(items):
+        batch = items[tried : tried + size]
+        tried += len(batch)
+        errors = await in_parallel(batch, work)
+        if errors:
+            return tried, errors
+        size *= 2
+    return tried, []

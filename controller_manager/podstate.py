@@ -1,0 +1,73 @@
+"""What controllers want to know of a pod: whether it counts, is ready, and has been so for long enough."""
+
+from __future__ import annotations
+
+from apimachinery.conditions import get_condition
+from apimachinery.times import parse_time
+from kubeapi._podstatus import PodCondition
+from kubeapi.pod import Pod
+
+TERMINAL_PHASES = ("Succeeded", "Failed")
+
+
+def is_terminal(pod: Pod) -> bool:
+    """It has ended and will not run again."""
+    return pod.status.phase in TERMINAL_PHASES
+
+
+def is_terminating(pod: Pod) -> bool:
+    """It is being deleted and has not ended yet."""
+    return pod.metadata.deletionTimestamp is not None and not is_terminal(pod)
+
+
+def is_active(pod: Pod) -> bool:
+    """It counts as a replica: neither ended nor being deleted."""
+    return pod.metadata.deletionTimestamp is None and pod.status.phase not in TERMINAL_PHASES
+
+
+def ready_condition(pod: Pod) -> PodCondition | None:
+    return get_condition(pod.status.conditions, "Ready")
+
+
+def is_ready(pod: Pod) -> bool:
+    condition = ready_condition(pod)
+    return condition is not None and condition.status == "True"
+
+
+def ready_since(pod: Pod) -> float | None:
+    """Unix seconds; None when the pod is not ready."""
+    condition = ready_condition(pod)
+    if condition is None or condition.status != "True" or condition.lastTransitionTime is None:
+        return None
+    return parse_time(condition.lastTransitionTime)
+
+
+def seconds_until_available(pod: Pod, min_ready_seconds: int, now: float) -> float | None:
+    """0 when available: ready for at least `min_ready_seconds`. None when it is not ready."""
+    if not min_ready_seconds:
+        return 0.0 if is_ready(pod) else None
+    since = ready_since(pod)
+    return None if since is None else max(since + min_ready_seconds - now, 0.0)
+
+
+def is_available(pod: Pod, min_ready_seconds: int, now: float) -> bool:
+    return seconds_until_available(pod, min_ready_seconds, now) == 0.0
+
+
+def restarts(pod: Pod) -> int:
+    """The most often restarted container's count."""
+    return max((status.restartCount for status in pod.status.containerStatuses or ()), default=0)
+
+
+def counts_changed(old: Pod | None, new: Pod | None) -> bool:
+    """Whether a change can matter to whoever counts the pod: most updates of a pod's status can't."""
+    if old is None or new is None:
+        return True
+    return _what_counts(old) != _what_counts(new)
+
+
+def _what_counts(pod: Pod) -> tuple[object, ...]:
+    condition = ready_condition(pod)
+    ready = (condition.status, condition.lastTransitionTime) if condition is not None else None
+    meta = pod.metadata
+    return pod.status.phase, ready, meta.deletionTimestamp, meta.labels, meta.ownerReferences
