@@ -53,6 +53,7 @@ class Subject(NamedTuple):
     uid: str
     type: str
     reason: str
+    field_path: str = ""
 
 
 class EventKey(NamedTuple):
@@ -130,12 +131,22 @@ class EventRecorder:
         self._written: OrderedDict[EventKey, _Written] = OrderedDict()
         self._wake = asyncio.Event()
 
-    def event(self, obj: Object, type: str, reason: str, message: str) -> None:
-        """Notes that something happened to `obj`; `type` is "Normal" or "Warning", `reason` one CamelCase word."""
+    def event(self, obj: Object, type: str, reason: str, message: str, *, field_path: str = "") -> None:
+        """Notes that something happened to `obj`; `type` is "Normal" or "Warning", `reason` one CamelCase word.
+
+        `field_path` names a part of it: "spec.containers{app}".
+        """
         resource = resource_of(obj.__class__)
         meta = obj.metadata
         subject = Subject(
-            resource.kind, resource.api_version, meta.namespace or "", meta.name or "", meta.uid or "", type, reason
+            resource.kind,
+            resource.api_version,
+            meta.namespace or "",
+            meta.name or "",
+            meta.uid or "",
+            type,
+            reason,
+            field_path,
         )
         found = self._correlator.correlate(subject, message[:MESSAGE_LIMIT], self._clock.now())
         if found is None:
@@ -228,6 +239,7 @@ def build_event(occurrence: Occurrence, name: str, component: str, host: str) ->
         namespace=subject.namespace or None,
         name=subject.name,
         uid=subject.uid or None,
+        fieldPath=subject.field_path or None,
     )
     return Event(
         metadata=ObjectMeta(name=name, namespace=_namespace(subject)),

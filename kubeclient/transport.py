@@ -12,12 +12,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import sys
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import cast
 
 import httptools
-import httpx
+
+# httpx imports its command line when it can: rich and pygments would cost every daemon 6 MB that it never uses.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+import httpx  # noqa: E402
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 RESPONSE_TIMEOUT_SECONDS = 60.0
