@@ -12,7 +12,7 @@ import json
 import os
 import signal as signals
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +189,7 @@ class StreamingCalls:
 
     # --- logs
 
-    async def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+    async def logs(self, container_id: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         details = await self._streams.json("GET", f"/containers/{container_id}/json")
         answer = await self._streams.open("GET", f"/containers/{container_id}/logs", log_query(options))
         split = as_stdout if details["Config"]["Tty"] else demultiplex

@@ -7,7 +7,7 @@ Times are unix seconds (0.0 = never), sizes bytes, durations seconds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -439,7 +439,7 @@ class Runtime(Protocol):
     async def attach(self, container_id: str, *, stdin: bool, stdout: bool = True, stderr: bool = True) -> Session:
         """The container's own process; the tty is whatever it was created with. Raises: NotFound."""
 
-    def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+    def logs(self, container_id: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         """Raw bytes, lines prefixed by RFC 3339 nanosecond times if asked; ends with the container when following.
 
         Raises: NotFound.

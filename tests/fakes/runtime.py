@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kubelet.runtime.interface import (
@@ -313,7 +313,7 @@ class FakeRuntime:
         script = script_of([*container.config.command, *container.config.args])
         return FakeSession(replace(script, exit_code=None), self.sizes)
 
-    async def logs(self, container_id: str, options: LogOptions) -> AsyncIterator[bytes]:
+    async def logs(self, container_id: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         self._check("logs")
         container = self._container(container_id)
         lines = [line for line in container.lines if self._wanted(line, options)]

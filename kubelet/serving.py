@@ -1,0 +1,78 @@
+"""HTTPS for the kubelet's ASGI app: uvicorn's protocols, WebSockets included, with mutual TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+KEEP_ALIVE_SECONDS = 30
+MAX_CONNECTIONS = 512  # followed logs, execs and probes; further requests get a 503
+MAX_MESSAGE_BYTES = 1024 * 1024  # of one WebSocket message; a longer one ends the connection
+
+UNAUTHORIZED = (
+    b"HTTP/1.1 401 Unauthorized\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 12\r\n"
+    b"connection: close\r\n\r\nUnauthorized"
+)
+
+
+class KubeletProtocol(HttpToolsProtocol):
+    """Tells the app whether the client showed a certificate; without one there is no WebSocket at all.
+
+    With CERT_OPTIONAL a handshake fails on a bad certificate: one that is there has been verified.
+    """
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        extensions = self.scope.setdefault("extensions", {})
+        assert extensions is not None
+        extensions["tls"] = {"client_cert_verified": self._verified()}
+
+    def handle_websocket_upgrade(self) -> None:
+        if not self._verified():
+            self.transport.write(UNAUTHORIZED)
+            self.transport.close()
+            return
+        super().handle_websocket_upgrade()
+
+    def _verified(self) -> bool:
+        return bool(self.transport.get_extra_info("peercert"))
+
+
+async def serve(app: Any, host: str, port: int, context: ssl.SSLContext) -> None:
+    """Serves until cancelled. Raises: OSError when the address is taken."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        http=KubeletProtocol,
+        ws="websockets-sansio",
+        ws_ping_interval=None,  # clients that only write would not answer
+        ws_per_message_deflate=False,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        interface="asgi3",
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        limit_concurrency=MAX_CONNECTIONS,
+    )
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: KubeletProtocol(config=config, server_state=state, app_state={}), host, port, ssl=context
+    )
+    try:
+        await asyncio.Future()
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        for task in list(state.tasks):
+            task.cancel()
+        if state.tasks:
+            await asyncio.wait(list(state.tasks), timeout=1)
