@@ -118,7 +118,9 @@ def _default_volume(volume: Volume) -> None:
 def _default_requests(resources: ResourceRequirements) -> None:
     """A limit without a request requests as much."""
     if resources.limits:
-        resources.requests = {**resources.limits, **(resources.requests or {})}
+        requests = resources.requests or {}
+        if not resources.limits.keys() <= requests.keys():
+            resources.requests = {**resources.limits, **requests}
 
 
 def _default_pod_requests(spec: PodSpec) -> None:

@@ -37,10 +37,9 @@ def check_resources(errors: Errors, path: Path, resources: ResourceRequirements,
 
 def check_quantity(errors: Errors, path: Path, name: str, value: str) -> None:
     """Not negative, and whole where the resource is counted. `path` is the list's own."""
-    amount = parse_quantity(value)
-    if amount < 0:
+    if value.startswith("-"):  # quantities are canonical: zero has no sign
         errors.invalid((*path, f"[{name}]"), value, NOT_NEGATIVE)
-    elif amount.denominator != 1 and (name in _INTEGER_RESOURCES or _is_extended(name) or _is_huge(name)):
+    elif name not in _CONTAINER_RESOURCES and _is_counted(name) and parse_quantity(value).denominator != 1:
         errors.invalid((*path, f"[{name}]"), value, "must be an integer")
 
 
@@ -95,7 +94,7 @@ def _check_container_resource_name(errors: Errors, path: Path, name: str) -> Non
 def _check_against_limits(errors: Errors, path: Path, requests: Mapping[str, str], limits: Mapping[str, str]) -> None:
     for name, request in requests.items():
         limit = limits.get(name)
-        strict = _is_extended(name) or _is_huge(name)
+        strict = name not in _CONTAINER_RESOURCES and (_is_extended(name) or _is_huge(name))
         if limit is None:
             if strict:
                 errors.required((*path, "limits"), "Limit must be set for non overcommitable resources")
@@ -108,7 +107,7 @@ def _check_against_limits(errors: Errors, path: Path, requests: Mapping[str, str
 
 
 def _check_huge_pages(errors: Errors, path: Path, quantities: Mapping[str, str]) -> None:
-    if any(map(_is_huge, quantities)) and "cpu" not in quantities and "memory" not in quantities:
+    if "cpu" not in quantities and "memory" not in quantities and any(map(_is_huge, quantities)):
         errors.forbidden(path, "HugePages require cpu or memory")
 
 
@@ -125,6 +124,10 @@ def _check_claims(errors: Errors, path: Path, resources: ResourceRequirements, c
         seen.add((claim.name, claim.request))
         if claim.request:
             errors.check_dns_label((*at, "request"), claim.request)
+
+
+def _is_counted(name: str) -> bool:
+    return name in _INTEGER_RESOURCES or _is_extended(name) or _is_huge(name)
 
 
 def _is_huge(name: str) -> bool:

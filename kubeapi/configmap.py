@@ -26,7 +26,7 @@ class ConfigMapStrategy(Strategy[ConfigMap]):
             if key in (obj.data or ()):
                 errors.invalid(("binaryData", f"[{key}]"), key, "duplicate of key present in data")
         if size > MAX_DATA_BYTES:
-            errors.too_long(("",), MAX_DATA_BYTES)
+            errors.too_long(("[]",), MAX_DATA_BYTES)
         return errors
 
     def validate_update(self, obj: ConfigMap, old: ConfigMap) -> list[FieldError]:
