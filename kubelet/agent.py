@@ -18,16 +18,19 @@ from kubeclient.rest import RestClient, user_agent
 from kubelet.backoff import Backoff
 from kubelet.container_starter import ContainerStarter, StarterParts
 from kubelet.downward import NodeFacts
+from kubelet.gc import GarbageCollector
 from kubelet.housekeeping import Housekeeping
 from kubelet.images import ImageManager
 from kubelet.node import NodeAgent
 from kubelet.objects import ObjectStore
 from kubelet.pleg import Pleg
+from kubelet.pod_lookup import NodePods
 from kubelet.pod_source import PodSource
 from kubelet.pod_workers import PodWorkers
 from kubelet.prober import Prober
 from kubelet.runtime.dns import ClusterDns, parse_resolv_conf, pod_dns
 from kubelet.runtime.interface import DnsConfig, EngineError
+from kubelet.server import KubeletServer
 from kubelet.status_manager import StatusManager
 from kubelet.sync import PodSyncer, SyncParts
 from kubelet.termination import Terminator
@@ -83,6 +86,9 @@ class Agent:
         self.pleg = Pleg(runtime, self._wake, clock)
         self.workers = PodWorkers(self._syncer(), self.statuses, clock, tasks)
         self.housekeeping = Housekeeping(runtime, self.source, self.workers, self.volumes, clock)
+        self.garbage = GarbageCollector(runtime, clock, keep_images=(options.pause_image,), may_touch=self._in_hand)
+        self.server = KubeletServer(options.node_name, NodePods(self.source, self.statuses), runtime, clock)
+        self.server.health.add_check("pleg", self.pleg.health_error)
 
     def start(self) -> None:
         """Starts every loop; the task group ends when one of them dies."""
@@ -94,6 +100,8 @@ class Agent:
             self.node.run(),
             self.source.run(),
             self.pleg.run(),
+            self.garbage.run(),
+            self._serve(),
             self._take_pods(),
         )
         for loop in loops:
@@ -116,6 +124,21 @@ class Agent:
         await self.node.registered.wait()
         self.source.feed(self.workers)
         await self.housekeeping.run()
+
+    async def _serve(self) -> None:
+        options = self._options
+        await self.server.run(
+            options.address,
+            options.port,
+            cert_file=options.tls_cert_file,
+            key_file=options.tls_private_key_file,
+            client_ca_file=options.client_ca_file,
+            cert_dir=options.cert_dir,
+        )
+
+    def _in_hand(self, uid: str) -> bool:
+        """Whether a worker looks after the pod; others are housekeeping's."""
+        return uid in self.workers.uids()
 
     def _syncer(self) -> PodSyncer:
         options, backoff = self._options, Backoff()
