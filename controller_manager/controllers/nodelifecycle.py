@@ -1,1 +1,0 @@
-"""Node lifecycle: (being written by the lead)."""
