@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from apimachinery.model import Model
+from apimachinery.meta import Object
 from componentbase import logs
 from componentbase.clock import Clock
+from kubelet.backoff import INITIAL_SECONDS, MAX_SECONDS, Backoff
 from kubelet.image_credentials import matching_credentials
 from kubelet.image_reference import Reference, parse_reference
 from kubelet.runtime.interface import EngineError, ImageInfo, ImagePullError, RegistryAuth, Runtime, RuntimeUnavailable
 
-INITIAL_BACKOFF_SECONDS = 10.0
-MAX_BACKOFF_SECONDS = 300.0
-BACKOFF_ENTRIES = 1024  # (pod, image) pairs remembered; the one that failed longest ago is forgotten
+REMEMBERED_FAILURES = 1024  # (pod, image) pairs; the one that failed longest ago is forgotten and may be pulled at once
 MAX_PARALLEL_PULLS = 3  # more wait their turn
 
 log = logs.logger(__name__)
@@ -37,7 +36,7 @@ class ImageUnavailable(Exception):
 
 
 class EventSink(Protocol):
-    """Where events go: `kubeclient.recorder.EventRecorder` with the container's field path filled in."""
+    """Where events go: `kubeclient.recorder.EventRecorder`."""
 
     def event(self, obj: Any, type: str, reason: str, message: str) -> None: ...
 
@@ -46,46 +45,12 @@ class EventSink(Protocol):
 class ImageRequest:
     """One container's wish. `pod` is what events are about; `credentials` come from `secret_credentials`."""
 
-    pod: Model
+    pod: Object
     pod_uid: str
     image: str
     pull_policy: str = "IfNotPresent"
     credentials: Sequence[Mapping[str, RegistryAuth]] = ()
-
-
-@dataclass(slots=True)
-class _Failure:
-    delay_seconds: float
-    since: float  # monotonic
-    message: str
-
-
-class Backoff:
-    """Per key: 10 s after the first failure, doubled each time up to 300 s, forgotten after twice the longest."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._failures: dict[str, _Failure] = {}
-
-    def failed(self, key: str, message: str) -> float:
-        """Notes a failure; the seconds until the next attempt."""
-        known = self._failures.pop(key, None)
-        now = self._clock.monotonic()
-        if known is None or now - known.since > 2 * MAX_BACKOFF_SECONDS:
-            delay = INITIAL_BACKOFF_SECONDS
-        else:
-            delay = min(2 * known.delay_seconds, MAX_BACKOFF_SECONDS)
-        self._failures[key] = _Failure(delay, now, message)
-        if len(self._failures) > BACKOFF_ENTRIES:
-            del self._failures[next(iter(self._failures))]
-        return delay
-
-    def remaining(self, key: str) -> tuple[float, str]:
-        """(seconds left of the current back-off, what failed); 0.0 when there is none."""
-        known = self._failures.get(key)
-        if known is None:
-            return 0.0, ""
-        return max(known.since + known.delay_seconds - self._clock.monotonic(), 0.0), known.message
+    field_path: str = ""  # of the container, e.g. "spec.containers{app}"
 
 
 class ImageManager:
@@ -97,7 +62,8 @@ class ImageManager:
         self._runtime = runtime
         self._events = events
         self._clock = clock
-        self._backoff = Backoff(clock)
+        self._backoff = Backoff()
+        self._failures: dict[str, tuple[float, str]] = {}  # monotonic time and text of the last one
         self._pulling = asyncio.Semaphore(max_parallel_pulls)
 
     async def ensure(self, request: ImageRequest) -> ImageInfo:
@@ -109,15 +75,15 @@ class ImageManager:
                 f'Failed to apply default image tag "{request.image}": '
                 f'couldn\'t parse image name "{request.image}": {error}'
             )
-            raise self._refuse(request, "InspectFailed", "InvalidImageName", message, MAX_BACKOFF_SECONDS) from None
+            raise self._refuse(request, "InspectFailed", "InvalidImageName", message, MAX_SECONDS) from None
         present = await self._inspect(request, reference)
         if present is not None and request.pull_policy != "Always":
             message = f'Container image "{request.image}" already present on machine'
-            self._events.event(request.pod, "Normal", "Pulled", message)
+            self._tell(request, "Normal", "Pulled", message)
             return present
         if request.pull_policy == "Never":
             message = f'Container image "{request.image}" is not present with pull policy of Never'
-            raise self._refuse(request, "ErrImageNeverPull", "ErrImageNeverPull", message, MAX_BACKOFF_SECONDS)
+            raise self._refuse(request, "ErrImageNeverPull", "ErrImageNeverPull", message, MAX_SECONDS)
         return await self._pull(request, reference)
 
     async def _inspect(self, request: ImageRequest, reference: Reference | str) -> ImageInfo | None:
@@ -127,34 +93,33 @@ class ImageManager:
             raise
         except EngineError as error:
             message = f'Failed to inspect image "{request.image}": {error}'
-            raise self._refuse(
-                request, "InspectFailed", "ImageInspectError", message, INITIAL_BACKOFF_SECONDS
-            ) from None
+            raise self._refuse(request, "InspectFailed", "ImageInspectError", message, INITIAL_SECONDS) from None
 
     async def _pull(self, request: ImageRequest, reference: Reference | str) -> ImageInfo:
         key = f"{request.pod_uid}_{request.image}"
-        remaining, cause = self._backoff.remaining(key)
+        failed_at, cause = self._failures.get(key, (0.0, ""))
+        remaining = self._backoff.remaining(key, failed_at, self._clock.monotonic())
         if remaining > 0:
             message = f'Back-off pulling image "{request.image}"'
-            self._events.event(request.pod, "Normal", "BackOff", message)
-            self._events.event(request.pod, "Warning", "Failed", "Error: ImagePullBackOff")
+            self._tell(request, "Normal", "BackOff", message)
+            self._tell(request, "Warning", "Failed", "Error: ImagePullBackOff")
             raise ImageUnavailable("ImagePullBackOff", f"{message}: ErrImagePull: {cause}", remaining)
-        self._events.event(request.pod, "Normal", "Pulling", f'Pulling image "{request.image}"')
+        self._tell(request, "Normal", "Pulling", f'Pulling image "{request.image}"')
         asked = self._clock.monotonic()
         try:
             async with self._pulling:
                 started = self._clock.monotonic()
                 image = await self._pull_with_credentials(request, reference)
         except ImagePullError as error:
-            delay = self._backoff.failed(key, str(error))
+            delay = self._note_failure(key, str(error))
             message = f'Failed to pull image "{request.image}": {error}'
             log.info("image pull failed", image=request.image, error=str(error), retry_seconds=delay)
-            self._events.event(request.pod, "Warning", "Failed", message)
-            self._events.event(request.pod, "Warning", "Failed", "Error: ErrImagePull")
+            self._tell(request, "Warning", "Failed", message)
+            self._tell(request, "Warning", "Failed", "Error: ErrImagePull")
             raise ImageUnavailable("ErrImagePull", str(error), delay) from None
         ended = self._clock.monotonic()
-        self._events.event(
-            request.pod,
+        self._tell(
+            request,
             "Normal",
             "Pulled",
             f'Successfully pulled image "{request.image}" in {_duration(ended - started)} '
@@ -176,12 +141,26 @@ class ImageManager:
             raise error
         return await self._runtime.pull_image(str(reference))
 
+    def _note_failure(self, key: str, message: str) -> float:
+        """Seconds until the next attempt."""
+        now = self._clock.monotonic()
+        self._failures.pop(key, None)
+        self._failures[key] = (now, message)
+        if len(self._failures) > REMEMBERED_FAILURES:
+            oldest = next(iter(self._failures))
+            del self._failures[oldest]
+            self._backoff.forget(oldest)
+        return self._backoff.advance(key, now)
+
+    def _tell(self, request: ImageRequest, type: str, reason: str, message: str) -> None:
+        self._events.event(request.pod, type, reason, message, field_path=request.field_path)
+
     def _refuse(
         self, request: ImageRequest, event: str, reason: str, message: str, retry_seconds: float
     ) -> ImageUnavailable:
         """Tells the user by events, as upstream does, what the container's state will say too."""
-        self._events.event(request.pod, "Warning", event, message)
-        self._events.event(request.pod, "Warning", "Failed", f"Error: {reason}")
+        self._tell(request, "Warning", event, message)
+        self._tell(request, "Warning", "Failed", f"Error: {reason}")
         return ImageUnavailable(reason, message, retry_seconds)
 
 
