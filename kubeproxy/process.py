@@ -22,15 +22,17 @@ async def run(*argv: str, stdin: str = "", timeout_seconds: float = COMMAND_TIME
 
     Raises: CommandError.
     """
+    # A pipe that a program never reads may close before the empty input was written to it, which is an error.
+    source = asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *argv, stdin=source, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
     except FileNotFoundError:
         raise CommandError(argv, None, "no such program on PATH") from None
     try:
         async with asyncio.timeout(timeout_seconds):
-            out, err = await process.communicate(stdin.encode())
+            out, err = await process.communicate(stdin.encode() or None)
     except TimeoutError:
         raise CommandError(argv, None, f"not done after {timeout_seconds:g} s") from None
     finally:
