@@ -1,0 +1,36 @@
+#!/bin/sh
+# Makes the image debian:bookworm-slim with debootstrap, with every package that deploy/Dockerfile installs, for machines
+# that reach Debian's mirror but no registry. The archive is kept in a cache folder and used again.
+#   offline-base.sh          make the archive if need be, and import it into the engine
+#   offline-base.sh archive  only make the archive
+set -eu
+image=debian:bookworm-slim
+packages=docker.io,iptables,conntrack,iproute2,procps,etcd-server,python3,python3-venv,ca-certificates
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/mini-kubernetes
+archive=$cache/bookworm-slim.tar
+
+make_archive() {
+    [ "$(id -u)" = 0 ] || { echo "error: debootstrap needs root" >&2; exit 1; }
+    if ! command -v debootstrap >/dev/null; then
+        echo "installing debootstrap" >&2
+        apt-get install -y -q --no-install-recommends debootstrap >/dev/null 2>&1 ||
+            { apt-get update -q && apt-get install -y -q --no-install-recommends debootstrap; } >/dev/null
+    fi
+    echo "making $archive with debootstrap (about a minute)" >&2
+    root=$(mktemp -d)
+    trap 'rm -rf "$root"' EXIT
+    debootstrap --variant=minbase --include="$packages" bookworm "$root/base" >"$root/log" 2>&1 ||
+        { tail -n 20 "$root/log" >&2; exit 1; }
+    rm -rf "$root"/base/var/lib/apt/lists/* "$root"/base/var/cache/apt/*.bin "$root"/base/var/cache/apt/archives/*.deb
+    tar -C "$root/base" -cf "$archive.new" .
+    mv "$archive.new" "$archive"
+}
+
+mkdir -p "$cache"
+# Two at once: the second waits, and finds the first one's archive.
+exec 9>"$cache/lock"
+flock 9
+[ -s "$archive" ] || make_archive
+[ "${1:-}" = archive ] && exit 0
+docker import "$archive" "$image" >/dev/null
+echo "imported $image"

@@ -1,0 +1,50 @@
+#!/bin/sh
+# A worker host in a container: prepares its network and cgroups, then runs its container engine.
+# POD_GATEWAY: address of the pods' bridge, such as 10.244.1.1/24. PEER_ROUTES: "CIDR=ADDRESS …" of the other workers' pods.
+set -eu
+pod_network=${POD_NETWORK:-10.244.0.0/16}
+
+# Sysctls are read-only in a container that is not privileged.
+[ -w /proc/sys/net/ipv4/ip_forward ] && [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || mount -o remount,rw /proc/sys
+echo 1 >/proc/sys/net/ipv4/ip_forward
+echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet
+# Without this a Service's reply between two pods of this host would miss its address translation.
+if [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ]; then
+    echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
+fi
+
+for route in ${PEER_ROUTES:-}; do
+    ip route replace "${route%%=*}" via "${route#*=}"
+done
+masquerade() {
+    iptables -w -t nat "$1" POSTROUTING -s "$POD_GATEWAY" ! -d "$pod_network" -j MASQUERADE
+}
+masquerade -C 2>/dev/null || masquerade -A
+
+# cgroup v2 allows either processes or children in a group: make room for the engine's children.
+if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+    mkdir -p /sys/fs/cgroup/init
+    while read -r pid; do echo "$pid" >/sys/fs/cgroup/init/cgroup.procs || true; done </sys/fs/cgroup/cgroup.procs
+    sed -e 's/^/+/' -e 's/ / +/g' /sys/fs/cgroup/cgroup.controllers >/sys/fs/cgroup/cgroup.subtree_control
+fi
+
+# The engine may die; the host goes on, because its network namespace is also its kubelet's and kube-proxy's.
+engine=
+trap 'kill -TERM $engine 2>/dev/null; wait $engine; exit 0' TERM INT
+while :; do
+    rm -f /run/node/docker.pid
+    dockerd \
+        --host=unix:///run/node/docker.sock \
+        --pidfile=/run/node/docker.pid \
+        --data-root=/var/lib/docker \
+        --bip="$POD_GATEWAY" \
+        --iptables=false \
+        --ip6tables=false \
+        --ip-masq=false \
+        --live-restore \
+        --exec-opt=native.cgroupdriver=cgroupfs \
+        --log-level=warn &
+    engine=$!
+    wait $engine || echo "dockerd ended with exit code $?" >&2
+    sleep 1
+done
