@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from kubelet.backoff import Backoff
-from kubelet.podspec import api_statuses, is_sidecar, restart_policy, spec_hash
+from kubelet.podspec import api_statuses, is_lost, is_sidecar, restart_policy, spec_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -252,33 +252,34 @@ class _Plan:
         return True
 
     def _add_start(self, container: Container, kind: ContainerKind) -> None:
-        newest = self._newest(container)
-        key = backoff_key(self.pod, container)
+        attempts = self._attempts(container)
+        newest, key = self._newest(container), backoff_key(self.pod, container)
+        failed_at = next((status.finished_at for status in attempts if status.state == "exited"), 0.0)
+        wait = self.backoff.remaining(key, failed_at, self.now) if failed_at else 0.0
         if newest is None:
             reported = self.reported.get(container.name)
             attempt = reported.restartCount + 1 if reported and self._lost(container) else 0
-            self.start.append(Start(container.name, kind, attempt, backoff_key=key))
-            return
-        if newest.state == "created" and self._current(newest):
+            self.start.append(Start(container.name, kind, attempt, wait, key, failed_at))
+        elif newest.state == "created" and self._current(newest):
             self.start.append(Start(container.name, kind, newest.attempt, backoff_key=key))
-            return
-        attempts = self.status.attempts(container.name) if self.status else []
-        failed_at = next((status.finished_at for status in attempts if status.state == "exited"), 0.0)
-        wait = self.backoff.remaining(key, failed_at, self.now) if failed_at else 0.0
-        self.start.append(Start(container.name, kind, newest.attempt + 1, wait, key, failed_at))
+        else:
+            self.start.append(Start(container.name, kind, newest.attempt + 1, wait, key, failed_at))
 
     def _current(self, status: ContainerStatus) -> bool:
         sandbox = self.status.sandbox if self.status else None
         return sandbox is not None and status.sandbox_id == sandbox.id
 
+    def _attempts(self, container: Container) -> list[ContainerStatus]:
+        return self.status.attempts(container.name) if self.status else []
+
     def _newest(self, container: Container) -> ContainerStatus | None:
-        return self.status.container(container.name) if self.status else None
+        """None as well when the newest attempt was removed: older ones say nothing about it."""
+        attempts = self._attempts(container)
+        return attempts[0] if attempts and not self._lost(container) else None
 
     def _in_sandbox(self, container: Container, sandbox_id: str) -> ContainerStatus | None:
         status = self._newest(container)
         return status if status is not None and status.sandbox_id == sandbox_id else None
 
     def _lost(self, container: Container) -> bool:
-        """The API was told of a container id that the runtime no longer knows: somebody removed the container."""
-        reported = self.reported.get(container.name)
-        return self._newest(container) is None and reported is not None and bool(reported.containerID)
+        return is_lost(self.reported.get(container.name), self._attempts(container))

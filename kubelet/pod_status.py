@@ -25,7 +25,7 @@ from kubeapi._podstatus import (
 )
 from kubelet.actions import EXIT_UNKNOWN, Verdict, should_restart
 from kubelet.pod_phase import compute_phase
-from kubelet.podspec import api_statuses, is_sidecar
+from kubelet.podspec import api_statuses, is_lost, is_sidecar
 from kubelet.runtime.limits import qos_class
 
 if TYPE_CHECKING:
@@ -142,6 +142,8 @@ class _Status:
 
     def _container(self, container: Container, kind: ContainerKind) -> ContainerStatus:
         attempts = self.runtime.attempts(container.name) if self.runtime else []
+        if is_lost(self.old.get(container.name), attempts):
+            attempts = []
         status = self._known(container, attempts) if attempts else self._unknown(container)
         status.volumeMounts = [
             VolumeMountStatus(

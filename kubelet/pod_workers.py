@@ -57,8 +57,7 @@ class PodWorkers:
             work = self._works[uid] = PodWork(pod)
             self._set_pod(work, pod)
             self._tasks.create_task(self._run(work), name=f"pod {pod.key}")
-        else:
-            self._set_pod(work, pod)
+        elif self._set_pod(work, pod):
             work.wake.set()
 
     def remove(self, pod: Pod) -> None:
@@ -101,9 +100,12 @@ class PodWorkers:
     def __len__(self) -> int:
         return len(self._works)
 
-    def _set_pod(self, work: PodWork, pod: Pod) -> None:
-        """Keeps the status this kubelet has decided; the API's may be older."""
-        grace = work.grace_seconds()
+    def _set_pod(self, work: PodWork, pod: Pod) -> bool:
+        """Takes the API's pod, but keeps the status this kubelet has decided: the API's may be older.
+
+        False when nothing has changed but that status: the echo of the kubelet's own report.
+        """
+        grace, before = work.grace_seconds(), work.pod
         latest = self._statuses.get(work.uid)
         status = latest if latest is not None else work.pod.status
         work.pod = pod.model_copy(update={"status": _with_foreign_conditions(status, pod)})
@@ -111,6 +113,7 @@ class PodWorkers:
             work.stopping.set()
         if work.stopping.is_set() and work.grace_seconds() < grace:
             work.grace_changed.set()
+        return _material(before) != _material(work.pod)
 
     async def _run(self, work: PodWork) -> None:
         retry = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
@@ -149,11 +152,23 @@ class PodWorkers:
         """Until woken, at most `seconds`; a pod that has to stop does not wait."""
         if work.state == "sync" and work.stopping.is_set():
             return
-        try:
-            async with asyncio.timeout(seconds):
-                await work.wake.wait()
-        except TimeoutError:
+        if seconds is None:
+            await work.wake.wait()
             return
+        waits = [asyncio.ensure_future(work.wake.wait()), asyncio.ensure_future(self._clock.sleep(seconds))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+
+def _material(pod: Pod) -> tuple[object, ...]:
+    """All of a pod that a worker acts on, but for what the kubelet itself writes."""
+    meta = pod.metadata
+    theirs = [item for item in pod.status.conditions or () if item.type not in OWN_CONDITIONS]
+    deletion = (meta.deletionTimestamp, meta.deletionGracePeriodSeconds, meta.finalizers)
+    return pod.spec, meta.generation, meta.labels, meta.annotations, deletion, theirs, is_finished(pod)
 
 
 def _with_foreign_conditions(status: PodStatus, pod: Pod) -> PodStatus:

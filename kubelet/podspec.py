@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from kubeapi._podstatus import ContainerStatus
     from kubeapi.pod import Pod
     from kubelet.runtime.interface import ContainerKind
+    from kubelet.runtime.interface import ContainerStatus as RuntimeContainer
 
 RestartPolicy = Literal["Always", "OnFailure", "Never"]
 
@@ -54,6 +55,15 @@ def api_statuses(pod: Pod) -> dict[str, ContainerStatus]:
     status = pod.status
     groups = (status.initContainerStatuses, status.containerStatuses, status.ephemeralContainerStatuses)
     return {item.name: item for group in groups for item in group or ()}
+
+
+def is_lost(reported: ContainerStatus | None, attempts: Sequence[RuntimeContainer]) -> bool:
+    """Whether the newest attempt that the API was told of is gone from the runtime: somebody removed the container."""
+    if reported is None or not reported.containerID:
+        return False
+    if any(reported.containerID.endswith(f"//{attempt.id}") for attempt in attempts):
+        return False
+    return not attempts or reported.restartCount >= attempts[0].attempt
 
 
 def grace_seconds(pod: Pod) -> int:

@@ -156,9 +156,11 @@ class PodSyncer:
                 await self._parts.starter.start(work, start, setup)
                 changed = True
             except StartFailure as failure:
+                if work.waiting.get(start.name) != failure.waiting:
+                    why = failure.waiting.reason
+                    log.info("container not started", pod=work.pod.key, container=start.name, why=why)
                 work.waiting[start.name] = failure.waiting
                 waits.append(self._retry_seconds(work, start.name, failure))
-                log.info("container not started", pod=work.pod.key, container=start.name, why=failure.waiting.reason)
                 if start.kind == "init":
                     break
         return changed, min(waits, default=None)
