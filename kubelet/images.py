@@ -38,7 +38,7 @@ class ImageUnavailable(Exception):
 class EventSink(Protocol):
     """Where events go: `kubeclient.recorder.EventRecorder`."""
 
-    def event(self, obj: Any, type: str, reason: str, message: str) -> None: ...
+    def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
