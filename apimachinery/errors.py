@@ -23,7 +23,7 @@ def shown(value: object) -> str:
     """How upstream prints a bad value: strings quoted, the rest as JSON."""
     import json
 
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))
 
 
 def required(path: str, detail: str = "") -> FieldError:

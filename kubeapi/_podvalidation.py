@@ -5,6 +5,8 @@ Source: Kubernetes API reference, "PodSpec".
 
 from __future__ import annotations
 
+import re
+
 from apimachinery.names import dns_subdomain_errors, qualified_name_errors
 from kubeapi._affinityvalidation import check_affinity, check_tolerations, check_topology_spread
 from kubeapi._containervalidation import RESTART_POLICIES, ContainerChecks
@@ -20,6 +22,7 @@ _MAX_NAMESERVERS = 3
 _MAX_SEARCHES = 32
 _MAX_SEARCH_LENGTH = 2048
 _MAX_DEADLINE_SECONDS = 2**31 - 1
+_SEARCH_PATH = re.compile(r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*\.?\Z")
 _NO_NAMES: frozenset[str] = frozenset()
 
 
@@ -150,9 +153,9 @@ def _check_dns(errors: Errors, path: Path, policy: str, config: PodDNSConfig | N
         text = f"must not have more than {_MAX_SEARCH_LENGTH} characters (including spaces) in the search list"
         errors.invalid((*path, "searches"), searches, text)
     for index, search in enumerate(searches):
-        if search != ".":
+        if search != "." and (len(search) > 253 or not _SEARCH_PATH.match(search)):
             name = search.removesuffix(".")
-            errors.check_messages((*path, "searches", index), search, dns_subdomain_errors(name.replace("_", "-")))
+            errors.check_messages((*path, "searches", index), search, dns_subdomain_errors(name))
     for index, option in enumerate(config.options or ()):
         if not option.name:
             errors.required((*path, "options", index), "must not be empty")

@@ -91,7 +91,7 @@ def test_defaults_are_stable() -> None:
     ("model", "document", "message"),
     [
         (Pod, {"spec": {"containers": "app"}}, "spec.containers"),
-        (Pod, {"spec": {"containers": [{"ports": [{"containerPort": "80"}]}]}}, "spec.containers[0].ports[0].containerPort"),
+        (Pod, {"spec": {"containers": [{"ports": [{"hostPort": "80"}]}]}}, "spec.containers[0].ports[0].hostPort"),
         (Pod, {"spec": {"containers": [{"resources": {"limits": {"cpu": "many"}}}]}}, "quantities must match"),
         (Deployment, {"spec": {"replicas": 2**31}}, "spec.replicas"),
         (Deployment, {"spec": {"replicas": 1.5}}, "spec.replicas"),
