@@ -1,0 +1,93 @@
+"""How many pods of some kind each node has, as arrays kept up to date: what spreading and pod affinity count with."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from apimachinery.selectors import Selector
+from scheduler.shape import IntArray, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scheduler.cache import CachedPod
+    from scheduler.table import NodeTable
+
+COUNTERS = 256  # kinds of pods counted at once; the longest unused is dropped and, if asked for again, counted anew
+REMEMBERED_SHAPES = 4096  # shapes whose matching counters are remembered; all are forgotten when there are more
+
+
+@dataclass(frozen=True, slots=True)
+class PodKind:
+    """The pods to count."""
+
+    namespaces: frozenset[str]
+    selector: Selector
+    alive_only: bool = False
+    """Leaves out pods that are being deleted."""
+
+    def matches(self, shape: Shape) -> bool:
+        return shape.namespace in self.namespaces and self.selector.matches(shape.labels)
+
+
+class PodCounters:
+    """Counters come into being when they are first asked for, and follow every pod from then on."""
+
+    def __init__(self, table: NodeTable) -> None:
+        self._table = table
+        self._counters: OrderedDict[PodKind, IntArray] = OrderedDict()
+        self._matching: dict[Shape, tuple[PodKind, ...]] = {}
+
+    def get(self, kind: PodKind, pods: Iterable[CachedPod]) -> IntArray:
+        """Per row of the table, how many pods of this kind are there; `pods` are all that are, should it be new."""
+        counts = self._counters.get(kind)
+        if counts is None:
+            counts = self._counters[kind] = self._count(kind, pods)
+            self._matching.clear()
+            if len(self._counters) > COUNTERS:
+                self._counters.popitem(last=False)
+            return counts
+        self._counters.move_to_end(kind)
+        if len(counts) < len(self._table.valid):
+            counts = self._counters[kind] = np.pad(counts, (0, len(self._table.valid) - len(counts)))
+        return counts
+
+    def _count(self, kind: PodKind, pods: Iterable[CachedPod]) -> IntArray:
+        counts = np.zeros(len(self._table.valid), np.int64)
+        matches: dict[Shape, bool] = {}
+        for pod in pods:
+            matched = matches.get(pod.shape)
+            if matched is None:
+                matched = matches[pod.shape] = kind.matches(pod.shape)
+            row = self._table.rows.get(pod.node) if matched else None
+            if row is not None and not (kind.alive_only and pod.terminating):
+                counts[row] += 1
+        return counts
+
+    def add(self, row: int, shape: Shape, terminating: bool, times: int) -> None:
+        """`times` is 1 for a pod that came, -1 for one that went."""
+        if not self._counters:
+            return
+        matching = self._matching.get(shape)
+        if matching is None:
+            matching = tuple(kind for kind in self._counters if kind.matches(shape))
+            if len(self._matching) >= REMEMBERED_SHAPES:
+                self._matching.clear()
+            self._matching[shape] = matching
+        for kind in matching:
+            if kind.alive_only and terminating:
+                continue
+            counts = self._counters[kind]
+            if row >= len(counts):
+                counts = self._counters[kind] = np.pad(counts, (0, len(self._table.valid) - len(counts)))
+            counts[row] += times
+
+    def clear_row(self, row: int) -> None:
+        """The node of this row is gone."""
+        for counts in self._counters.values():
+            if row < len(counts):
+                counts[row] = 0

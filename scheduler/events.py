@@ -1,0 +1,89 @@
+"""What happens in the cluster, as far as it may help a pod that found no node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Flag, auto
+
+from apimachinery.meta import Object
+from kubeapi.node import Node
+from kubeapi.pod import Pod
+
+
+class Change(Flag):
+    """Kinds of changes to an object; a pod is tried again only on those that its plugins asked for."""
+
+    NONE = 0
+    ADD = auto()
+    DELETE = auto()
+    LABELS = auto()
+    SPEC = auto()
+    """Of the waiting pod itself, or of any kind without changes of its own below."""
+    TAINTS = auto()
+    """A node's taints, or that it was (un)cordoned."""
+    ALLOCATABLE = auto()
+    ANY = ADD | DELETE | LABELS | SPEC | TAINTS | ALLOCATABLE
+
+
+NODE = "Node"
+ASSIGNED_POD = "AssignedPod"
+"""A pod on a node."""
+WAITING_POD = "WaitingPod"
+"""The pod itself that waits for a node."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterEvent:
+    """`old` is None for what is new, `new` for what is gone."""
+
+    resource: str
+    """NODE, ASSIGNED_POD, WAITING_POD, or another kind's name."""
+    change: Change
+    old: Object | None = None
+    new: Object | None = None
+
+
+def node_event(old: Node | None, new: Node | None) -> ClusterEvent:
+    """Its change is NONE for what no plugin looks at, such as heartbeats."""
+    return ClusterEvent(NODE, _node_change(old, new), old, new)
+
+
+def _node_change(old: Node | None, new: Node | None) -> Change:
+    if old is None or new is None:
+        return Change.ADD if old is None else Change.DELETE
+    change = Change.NONE
+    if old.metadata.labels != new.metadata.labels:
+        change |= Change.LABELS
+    if old.spec.taints != new.spec.taints or bool(old.spec.unschedulable) != bool(new.spec.unschedulable):
+        change |= Change.TAINTS
+    if old.status.allocatable != new.status.allocatable:
+        change |= Change.ALLOCATABLE
+    if old.status.images != new.status.images:
+        change |= Change.SPEC
+    return change
+
+
+def pod_change(old: Pod, new: Pod) -> Change:
+    """What of a pod changed that scheduling looks at; its status never is."""
+    change = Change.NONE
+    if old.metadata.labels != new.metadata.labels:
+        change |= Change.LABELS
+    if _spec_changed(old, new) or old.metadata.deletionTimestamp != new.metadata.deletionTimestamp:
+        change |= Change.SPEC
+    return change
+
+
+def _spec_changed(old: Pod, new: Pod) -> bool:
+    """By generation where the server counts it, which saves comparing."""
+    if old.metadata.generation is not None and new.metadata.generation is not None:
+        return old.metadata.generation != new.metadata.generation
+    return old.spec != new.spec
+
+
+def other_event(kind: str, old: Object | None, new: Object | None) -> ClusterEvent:
+    """An event of a kind that plugins read through the `Lister`."""
+    if old is None or new is None:
+        change = Change.ADD if old is None else Change.DELETE
+    else:
+        change = Change.LABELS if old.metadata.labels != new.metadata.labels else Change.SPEC
+    return ClusterEvent(kind, change, old, new)

@@ -1,0 +1,292 @@
+"""The extension points of scheduling, and the plugins that sit in them.
+
+A plugin subclasses `Plugin` and overrides the points it needs; `PLUGIN = PluginSpec(...)` in its file in `plugins/` is
+all that makes it part of the scheduler. Filter and Score work on whole columns of the node table: a mask or an array
+for all rows asked for, never one node at a time.
+
+Order of the points for a pod: PreEnqueue, QueueSort | PreFilter, Filter, (PostFilter when nothing fits), PreScore,
+Score, NormalizeScore, Reserve | Permit, PreBind, Bind, PostBind. Those before the second bar run at once, without
+awaiting; the rest run while the next pods are scheduled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apimachinery.catalogue import collect
+from apimachinery.meta import Object
+from kubeapi.pod import Pod
+from kubeclient.rest import RestClient
+from scheduler.cache import SchedulerCache, pod_id
+from scheduler.events import Change, ClusterEvent
+from scheduler.shape import IntArray, Shape
+from scheduler.table import BoolArray, NodeTable, Rows
+
+MAX_SCORE = 100
+
+T = TypeVar("T", bound=Object)
+FloatArray = NDArray[np.float64]
+
+
+class Lister(Protocol):
+    """Reads other kinds from the scheduler's caches; a plugin names the kinds it reads in its `PluginSpec`."""
+
+    def get(self, model: type[T], key: str) -> T | None: ...
+    def list(self, model: type[T], namespace: str = "") -> list[T]: ...
+
+    def version(self, model: type[Object]) -> str:
+        """Another text whenever something of this kind may have changed."""
+
+
+@dataclass(frozen=True)
+class Handle:
+    """What a plugin gets to work with."""
+
+    cache: SchedulerCache
+    lister: Lister
+    rest: RestClient | None = None
+
+    @property
+    def table(self) -> NodeTable:
+        return self.cache.table
+
+
+class Skip(Enum):
+    """Returned by PreFilter and PreScore: this plugin has nothing to say about this pod."""
+
+    SKIP = "skip"
+
+
+SKIP = Skip.SKIP
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """No: the pod can't be scheduled now, whatever the node."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """PreFilter's way to say that no other nodes than these need to be looked at."""
+
+    nodes: frozenset[str]
+
+
+class Cycle:
+    """One attempt at one pod. Plugins keep what they work out in PreFilter and PreScore in `state`, by their name."""
+
+    __slots__ = ("pod", "shape", "state", "uid")
+
+    def __init__(self, pod: Pod, shape: Shape) -> None:
+        self.pod, self.shape = pod, shape
+        self.uid = pod_id(pod)
+        self.state: dict[str, Any] = {}
+
+
+class Plugin:
+    """Base of all plugins: nothing is overridden, nothing is run.
+
+    `local` says that Filter and Score of a row depend on that row and the pod's shape alone. Results are then kept for
+    the next pod of this shape and corrected for rows that changed; PreFilter and PreScore run once for all of them.
+    """
+
+    local = True
+
+    def __init__(self, name: str, handle: Handle) -> None:
+        self.name, self.handle = name, handle
+        self.filters, self.normalizes = _overrides(self, "filter"), _overrides(self, "normalize")
+
+    @property
+    def table(self) -> NodeTable:
+        return self.handle.table
+
+    # before the queue
+
+    def pre_enqueue(self, pod: Pod) -> Rejected | None:
+        """A rejected pod waits, outside of all queues, until it changes."""
+        return None
+
+    def sort_key(self, pod: Pod) -> Any:
+        """Pods come out of the queue by ascending key, then by age. Exactly one plugin defines it."""
+        raise NotImplementedError
+
+    # which nodes
+
+    def pre_filter(self, cycle: Cycle) -> Skip | Only | Rejected | None:
+        return None
+
+    def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
+        """True for the rows that the pod may go to."""
+        raise NotImplementedError
+
+    def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
+        """Why these rows, which `filter` refused, were refused, and how many for each reason."""
+        raise NotImplementedError
+
+    def post_filter(self, cycle: Cycle, unfit: Unfit) -> str:
+        """Tries to make room when nothing fits; what it has to say of that, for the event's message."""
+        return ""
+
+    # which of them is best
+
+    def pre_score(self, cycle: Cycle) -> Skip | None:
+        return None
+
+    def score(self, cycle: Cycle, rows: Rows) -> IntArray | FloatArray:
+        """The higher the better: 0 to MAX_SCORE, unless `normalize` is overridden too."""
+        raise NotImplementedError
+
+    def normalize(self, cycle: Cycle, scores: FloatArray) -> FloatArray:
+        """Scores of the rows that are left, brought to 0 … MAX_SCORE. Not called while all of them are zero."""
+        raise NotImplementedError
+
+    # once a node is chosen
+
+    def reserve(self, cycle: Cycle, node: str) -> Rejected | None:
+        return None
+
+    def unreserve(self, cycle: Cycle, node: str) -> None:
+        """Undoes `reserve`; called for every plugin, whether or not its `reserve` was."""
+
+    async def permit(self, cycle: Cycle, node: str) -> Rejected | None:
+        """May wait before it answers."""
+        return None
+
+    async def pre_bind(self, cycle: Cycle, node: str) -> Rejected | None:
+        return None
+
+    async def bind(self, cycle: Cycle, node: str) -> bool:
+        """Whether this plugin did it; the first that does ends the search. Raises: StatusError, ConnectionError …"""
+        raise NotImplementedError
+
+    def post_bind(self, cycle: Cycle, node: str) -> None: ...
+
+    # after a refusal
+
+    def hint(self, shape: Shape, event: ClusterEvent) -> bool:
+        """Whether an event of `requeue_on` may help a pod of this shape, which this plugin had refused."""
+        return True
+
+
+@dataclass(frozen=True)
+class PluginSpec:
+    """`PLUGIN` of a plugin's file. `order` is the place among filters; the cheap and the telling go first."""
+
+    name: str
+    factory: Callable[[str, Handle], Plugin]
+    weight: int = 0
+    """Of its score; 0 for plugins without one."""
+    order: int = 100
+    requeue_on: Mapping[str, Change] = field(default_factory=dict)
+    """Which events may help a pod that this plugin refused: resource -> changes."""
+    reads: tuple[type[Object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """No node fits: the message for the user, and which plugins refused, for requeueing."""
+
+    message: str
+    plugins: frozenset[str]
+
+
+def _overrides(plugin: Plugin, point: str) -> bool:
+    return getattr(type(plugin), point) is not getattr(Plugin, point)
+
+
+class Framework:
+    """All plugins, by extension point, in order."""
+
+    def __init__(self, specs: Iterable[PluginSpec], handle: Handle) -> None:
+        """Raises: ValueError unless exactly one plugin sorts the queue and at least one binds."""
+        self.specs = {spec.name: spec for spec in sorted(specs, key=lambda item: (item.order, item.name))}
+        self.plugins = {name: spec.factory(name, handle) for name, spec in self.specs.items()}
+        self.pre_enqueue = self._at("pre_enqueue")
+        self.filter = [plugin for plugin in self.plugins.values() if plugin.filters or _overrides(plugin, "pre_filter")]
+        self.post_filter = self._at("post_filter")
+        self.score = self._at("score")
+        self.reserve = self._at("reserve")
+        self.unreserve = self._at("unreserve")
+        self.permit = self._at("permit")
+        self.pre_bind = self._at("pre_bind")
+        self.bind = self._at("bind")
+        self.post_bind = self._at("post_bind")
+        self.weights = {name: spec.weight for name, spec in self.specs.items()}
+        sorters = self._at("sort_key")
+        if len(sorters) != 1:
+            raise ValueError(f"exactly one plugin must sort the queue, not {[plugin.name for plugin in sorters]}")
+        if not self.bind:
+            raise ValueError("no plugin binds pods")
+        self.sort_key = sorters[0].sort_key
+
+    def _at(self, point: str) -> list[Plugin]:
+        return [plugin for plugin in self.plugins.values() if _overrides(plugin, point)]
+
+    def reads(self) -> list[type[Object]]:
+        """Kinds beyond pods and nodes that plugins look at."""
+        return list(dict.fromkeys(model for spec in self.specs.values() for model in spec.reads))
+
+    def gate(self, pod: Pod) -> tuple[str, str] | None:
+        """(plugin, reason) of the first that keeps the pod out of the queue."""
+        for plugin in self.pre_enqueue:
+            rejected = plugin.pre_enqueue(pod)
+            if rejected is not None:
+                return plugin.name, rejected.reason
+        return None
+
+    def may_help(self, plugins: frozenset[str], shape: Shape, event: ClusterEvent) -> bool:
+        """Whether the event may make the pod fit, by the word of the plugins that refused it.
+
+        A pod that no plugin refused (there was no node at all, or binding failed) is helped by anything.
+        """
+        if not plugins:
+            return True
+        for name in plugins:
+            asked_for = event.change & self.specs[name].requeue_on.get(event.resource, Change.NONE)
+            if asked_for and self.plugins[name].hint(shape, event):
+                return True
+        return False
+
+    def run_reserve(self, cycle: Cycle, node: str) -> Rejected | None:
+        for plugin in self.reserve:
+            rejected = plugin.reserve(cycle, node)
+            if rejected is not None:
+                self.run_unreserve(cycle, node)
+                return rejected
+        return None
+
+    def run_unreserve(self, cycle: Cycle, node: str) -> None:
+        for plugin in reversed(self.unreserve):
+            plugin.unreserve(cycle, node)
+
+    async def run_bind(self, cycle: Cycle, node: str) -> Rejected | None:
+        """Permit, PreBind and Bind. Raises: what the API server answers."""
+        for plugin in self.permit:
+            rejected = await plugin.permit(cycle, node)
+            if rejected is not None:
+                return rejected
+        for plugin in self.pre_bind:
+            rejected = await plugin.pre_bind(cycle, node)
+            if rejected is not None:
+                return rejected
+        for plugin in self.bind:
+            if await plugin.bind(cycle, node):
+                break
+        else:
+            return Rejected("no plugin bound the pod")
+        for plugin in self.post_bind:
+            plugin.post_bind(cycle, node)
+        return None
+
+
+def collect_plugins() -> list[PluginSpec]:
+    """Every plugin that has a file in `plugins/`."""
+    return list(collect("scheduler.plugins", "PLUGIN", PluginSpec).values())

@@ -1,0 +1,40 @@
+"""ImageLocality: prefers nodes that have the pod's images already."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Plugin, PluginSpec, Skip
+from scheduler.table import Rows
+
+SMALLEST_BYTES = 23 * 1024 * 1024
+"""What counts for nothing: it is pulled soon enough."""
+LARGEST_BYTES = 1000 * 1024 * 1024
+"""For each container; more does not count for more."""
+
+
+def normalized_name(image: str) -> str:
+    """With a tag: "web" -> "web:latest"; nodes report names so."""
+    return image if ":" in image.rpartition("/")[2] or "@" in image else f"{image}:latest"
+
+
+class ImageLocality(Plugin):
+    local = False  # an image counts for less while few nodes have it, lest all pods go to those
+
+    def pre_score(self, cycle: Cycle) -> Skip | None:
+        known = self.table.images
+        return None if any(normalized_name(image) in known for image in cycle.shape.images) else SKIP
+
+    def score(self, cycle: Cycle, rows: Rows) -> FloatArray:
+        total = np.zeros(len(self.table.valid))
+        for image in cycle.shape.images:
+            holders = self.table.images.get(normalized_name(image))
+            if holders:
+                spread = len(holders) / self.table.count
+                total[list(holders)] += np.array(list(holders.values())) * spread
+        most = LARGEST_BYTES * len(cycle.shape.images)
+        found: FloatArray = np.clip(total[rows], SMALLEST_BYTES, most) - SMALLEST_BYTES
+        return np.floor(found * MAX_SCORE / (most - SMALLEST_BYTES))
+
+
+PLUGIN = PluginSpec("ImageLocality", ImageLocality, weight=1, order=95)

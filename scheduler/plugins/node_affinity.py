@@ -1,0 +1,58 @@
+"""NodeAffinity: a pod's node selector and node affinity, required and preferred."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from scheduler.events import NODE, WAITING_POD, Change
+from scheduler.framework import SKIP, Cycle, FloatArray, Only, Plugin, PluginSpec, Rejected, Skip
+from scheduler.plugins._nodeselection import named_nodes, required_terms, selected, selects_nodes, term_matches
+from scheduler.plugins._scores import scaled
+from scheduler.shape import IntArray, Shape
+from scheduler.table import BoolArray, Rows
+
+
+class NodeAffinity(Plugin):
+    def pre_filter(self, cycle: Cycle) -> Skip | Only | Rejected | None:
+        if not selects_nodes(cycle.shape):
+            return SKIP
+        names = named_nodes(required_terms(cycle.shape) or []) if required_terms(cycle.shape) else None
+        if names is None:
+            return None
+        return Only(names) if names else Rejected("pod affinity terms conflict")
+
+    def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
+        return selected(cycle.shape, self.table, rows)
+
+    def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
+        return {"node(s) didn't match Pod's node affinity/selector": len(rows)}
+
+    def pre_score(self, cycle: Cycle) -> Skip | None:
+        return None if self._preferred(cycle.shape) else SKIP
+
+    def score(self, cycle: Cycle, rows: Rows) -> IntArray:
+        """The weights of the preferences that the node meets."""
+        total = np.zeros(len(self.table.valid[rows]), np.int64)
+        affinity = cycle.shape.affinity.nodeAffinity if cycle.shape.affinity else None
+        for term in (affinity.preferredDuringSchedulingIgnoredDuringExecution if affinity else None) or ():
+            total += term.weight * term_matches(term.preference, self.table, rows)
+        return total
+
+    def normalize(self, cycle: Cycle, scores: FloatArray) -> FloatArray:
+        return scaled(scores)
+
+    @staticmethod
+    def _preferred(shape: Shape) -> bool:
+        affinity = shape.affinity.nodeAffinity if shape.affinity else None
+        return bool(affinity and affinity.preferredDuringSchedulingIgnoredDuringExecution)
+
+
+PLUGIN = PluginSpec(
+    "NodeAffinity",
+    NodeAffinity,
+    weight=2,
+    order=40,
+    requeue_on={NODE: Change.ADD | Change.LABELS, WAITING_POD: Change.SPEC},
+)

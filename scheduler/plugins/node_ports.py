@@ -1,0 +1,55 @@
+"""NodePorts: two pods can't have the same port of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kubeapi.pod import Pod
+from scheduler.events import ASSIGNED_POD, NODE, Change, ClusterEvent
+from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Skip
+from scheduler.shape import HostPort, IntArray, Shape
+from scheduler.table import BoolArray, Rows
+
+ANY_ADDRESS = "0.0.0.0"
+
+
+def conflict(address: str, other: str) -> bool:
+    """Whether the same port can't be had on both; on all addresses it collides with each."""
+    return address == other or ANY_ADDRESS in (address, other)
+
+
+class NodePorts(Plugin):
+    def pre_filter(self, cycle: Cycle) -> Skip | None:
+        return None if cycle.shape.host_ports else SKIP
+
+    def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
+        free = np.ones(len(self.table.valid), np.bool_)
+        for protocol, address, number in cycle.shape.host_ports:
+            for row, addresses in self.table.port_users.get((protocol, number), {}).items():
+                if any(conflict(address, other) for other in addresses):
+                    free[row] = False
+        return free[rows]
+
+    def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
+        return {"node(s) didn't have free ports for the requested pod ports": len(rows)}
+
+    def hint(self, shape: Shape, event: ClusterEvent) -> bool:
+        """A pod that went helps if it had one of the ports."""
+        if event.resource != ASSIGNED_POD or not isinstance(event.old, Pod):
+            return True
+        freed = self.handle.cache.shapes.of(event.old).host_ports
+        return any(_collide(one, other) for one in shape.host_ports for other in freed)
+
+
+def _collide(one: HostPort, other: HostPort) -> bool:
+    return (one[0], one[2]) == (other[0], other[2]) and conflict(one[1], other[1])
+
+
+PLUGIN = PluginSpec(
+    "NodePorts",
+    NodePorts,
+    order=50,
+    requeue_on={NODE: Change.ADD, ASSIGNED_POD: Change.DELETE},
+)

@@ -1,0 +1,30 @@
+"""NodeResourcesBalancedAllocation: prefers nodes whose CPU and memory would be used to the same degree."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Plugin, PluginSpec, Skip
+from scheduler.resources import CPU, MEMORY
+from scheduler.table import Rows
+
+
+class NodeResourcesBalancedAllocation(Plugin):
+    def pre_score(self, cycle: Cycle) -> Skip | None:
+        """A pod that asks for nothing changes no balance."""
+        requests = cycle.shape.requests
+        return None if requests.get(CPU) or requests.get(MEMORY) else SKIP
+
+    def score(self, cycle: Cycle, rows: Rows) -> FloatArray:
+        """MAX_SCORE less the standard deviation of the used shares; a node with but one of the two is balanced."""
+        requests = cycle.shape.requests
+        asked = np.array(((requests.get(CPU, 0),), (requests.get(MEMORY, 0),)))
+        capacity = self.table.allocatable[:2, rows]
+        used = capacity - self.table.free[:2, rows] + asked
+        share = np.minimum(used / np.maximum(capacity, 1), 1.0)
+        deviation = np.where((capacity > 0).all(axis=0), np.abs(share[0] - share[1]) / 2, 0.0)
+        score: FloatArray = np.floor((1.0 - deviation) * MAX_SCORE)
+        return score
+
+
+PLUGIN = PluginSpec("NodeResourcesBalancedAllocation", NodeResourcesBalancedAllocation, weight=1, order=61)

@@ -1,0 +1,63 @@
+"""NodeResourcesFit: what the pod asks for must be free, and the node where most is left afterwards is best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kubeapi.node import Node
+from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.framework import MAX_SCORE, Cycle, Plugin, PluginSpec
+from scheduler.resources import PODS, amounts
+from scheduler.shape import IntArray, Shape
+from scheduler.table import BoolArray, Rows
+
+
+class NodeResourcesFit(Plugin):
+    def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
+        numbers, asked = self.table.vector(cycle.shape)
+        enough: BoolArray = np.all(self.table.free[numbers][:, rows] >= asked[:, None], axis=0)
+        return enough
+
+    def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
+        numbers, asked = self.table.vector(cycle.shape)
+        short = (self.table.free[numbers][:, rows] < asked[:, None]).sum(axis=1)
+        names = {number: name for name, number in self.table.resources.items()}
+        found = {names[number]: int(count) for number, count in zip(numbers.tolist(), short, strict=True) if count}
+        return {"Too many pods" if name == PODS else f"Insufficient {name}": count for name, count in found.items()}
+
+    def score(self, cycle: Cycle, rows: Rows) -> IntArray:
+        """The mean share of CPU and memory that stays free, with defaults for pods that ask for nothing."""
+        asked = np.array(((cycle.shape.scoring_cpu,), (cycle.shape.scoring_memory,)))
+        capacity = self.table.allocatable[:2, rows]
+        left = np.maximum(capacity - self.table.scoring[:, rows] - asked, 0)
+        known = capacity > 0
+        share = left * MAX_SCORE // np.where(known, capacity, 1)
+        mean: IntArray = (share * known).sum(axis=0) // np.maximum(known.sum(axis=0), 1)
+        return mean
+
+    def hint(self, shape: Shape, event: ClusterEvent) -> bool:
+        """A node helps if the pod would fit on it while it is empty, and, if it is not new, if it has grown."""
+        if not isinstance(event.new, Node):
+            return True
+        allocatable = amounts(event.new.status.allocatable)
+        if any(value > allocatable.get(name, 0) for name, value in shape.requests.items()):
+            return False
+        if not isinstance(event.old, Node):
+            return True
+        before = amounts(event.old.status.allocatable)
+        return any(allocatable.get(name, 0) > before.get(name, 0) for name in shape.requests)
+
+
+PLUGIN = PluginSpec(
+    "NodeResourcesFit",
+    NodeResourcesFit,
+    weight=1,
+    order=60,
+    requeue_on={
+        NODE: Change.ADD | Change.ALLOCATABLE,
+        ASSIGNED_POD: Change.DELETE | Change.SPEC,
+        WAITING_POD: Change.SPEC,
+    },
+)

@@ -1,0 +1,36 @@
+"""NodeUnschedulable: cordoned nodes take no new pods, but for those that tolerate it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kubeapi.node import Node
+from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Skip
+from scheduler.plugins._tolerations import tolerated
+from scheduler.shape import IntArray, Shape
+from scheduler.table import BoolArray, Rows
+
+TAINT = ("node.kubernetes.io/unschedulable", "", "NoSchedule")
+
+
+class NodeUnschedulable(Plugin):
+    def pre_filter(self, cycle: Cycle) -> Skip | None:
+        return SKIP if tolerated(cycle.shape.tolerations, TAINT) else None
+
+    def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
+        return ~self.table.unschedulable[rows]
+
+    def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
+        return {"node(s) were unschedulable": len(rows)}
+
+    def hint(self, shape: Shape, event: ClusterEvent) -> bool:
+        return not isinstance(event.new, Node) or not event.new.spec.unschedulable
+
+
+PLUGIN = PluginSpec(
+    "NodeUnschedulable",
+    NodeUnschedulable,
+    order=10,
+    requeue_on={NODE: Change.ADD | Change.TAINTS, WAITING_POD: Change.SPEC},
+)

@@ -1,0 +1,68 @@
+"""TaintToleration: keeps pods off nodes whose taints they don't tolerate, and away from those they would rather not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from kubeapi.node import Node
+from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.framework import Cycle, FloatArray, Plugin, PluginSpec
+from scheduler.plugins._scores import scaled
+from scheduler.plugins._tolerations import admits, tolerated
+from scheduler.shape import IntArray, Shape
+from scheduler.table import BoolArray, Rows, Taint
+
+SOFT_EFFECT = "PreferNoSchedule"
+
+
+class TaintToleration(Plugin):
+    """Each distinct set of taints is judged once, whatever the number of nodes that have it."""
+
+    def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
+        sets = self.table.taint_set[rows]
+        if not sets.any():
+            return np.ones(len(sets), np.bool_)
+        tolerations = cycle.shape.tolerations
+        return self._judge(sets, lambda taints: admits(tolerations, taints)).astype(np.bool_)
+
+    def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
+        return {"node(s) had untolerated taint(s)": len(rows)}
+
+    def score(self, cycle: Cycle, rows: Rows) -> IntArray:
+        """How many taints there are that the pod would rather avoid."""
+        sets = self.table.taint_set[rows]
+        if not sets.any():
+            return np.zeros(len(sets), np.int64)
+        tolerations = [item for item in cycle.shape.tolerations if item.effect in (None, "", SOFT_EFFECT)]
+        return self._judge(
+            sets,
+            lambda taints: sum(1 for taint in taints if taint[2] == SOFT_EFFECT and not tolerated(tolerations, taint)),
+        )
+
+    def normalize(self, cycle: Cycle, scores: FloatArray) -> FloatArray:
+        return scaled(scores, reverse=True)
+
+    def hint(self, shape: Shape, event: ClusterEvent) -> bool:
+        if not isinstance(event.new, Node):
+            return True
+        taints = [(item.key, item.value or "", item.effect) for item in event.new.spec.taints or ()]
+        return admits(shape.tolerations, taints)
+
+    def _judge(
+        self, sets: np.ndarray[tuple[int], np.dtype[np.int32]], verdict: Callable[[Sequence[Taint]], int]
+    ) -> IntArray:
+        """The verdict on each row's taints."""
+        numbers, where = np.unique(sets, return_inverse=True)
+        found = np.array([verdict(self.table.taint_sets[number]) for number in numbers], np.int64)
+        return found[where]
+
+
+PLUGIN = PluginSpec(
+    "TaintToleration",
+    TaintToleration,
+    weight=3,
+    order=30,
+    requeue_on={NODE: Change.ADD | Change.TAINTS, WAITING_POD: Change.SPEC},
+)

@@ -1,0 +1,74 @@
+"""What a pod asks of a node: the sum that the scheduler and the kubelet both reckon with.
+
+Source: Kubernetes, "Resource Management for Pods and Containers" and "Sidecar Containers" (resource sharing within
+containers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from apimachinery.quantity import byte_count, cpu_millis
+from kubeapi._podspec import Container, PodSpec
+
+CPU, MEMORY, EPHEMERAL_STORAGE, PODS = "cpu", "memory", "ephemeral-storage", "pods"
+
+AMOUNT_LIMIT = 2**53
+"""Amounts are cut to this (8 PiB), so that the sum over a node's pods stays within an int64."""
+
+SCORING_DEFAULTS = {CPU: 100, MEMORY: 200 * 1024 * 1024}
+"""What a container that asks for nothing counts as when nodes are compared, lest all such pods go to one node."""
+
+NO_DEFAULTS: Mapping[str, int] = {}
+
+
+def amount(resource: str, quantity: str) -> int:
+    """Millicores for cpu, else bytes or a count."""
+    value = cpu_millis(quantity) if resource == CPU else byte_count(quantity)
+    return min(value, AMOUNT_LIMIT)
+
+
+def amounts(quantities: Mapping[str, str] | None) -> dict[str, int]:
+    return {name: amount(name, quantity) for name, quantity in (quantities or {}).items()}
+
+
+def pod_requests(spec: PodSpec, defaults: Mapping[str, int] = NO_DEFAULTS) -> dict[str, int]:
+    """Resource name -> amount. `defaults` stand in for a resource that a container does not mention.
+
+    Containers and sidecars run together; an init container runs beside the sidecars that are started before it. The
+    pod asks for the most it needs at any time, plus its overhead.
+    """
+    total = _sum(_container_requests(item, defaults) for item in spec.containers)
+    if spec.initContainers:
+        sidecars: dict[str, int] = {}
+        peak: dict[str, int] = {}
+        for container in spec.initContainers:
+            own = _container_requests(container, defaults)
+            if container.restartPolicy == "Always":
+                sidecars = _sum((sidecars, own))
+                total = _sum((total, own))
+                own = sidecars
+            else:
+                own = _sum((own, sidecars))
+            peak = _max(peak, own)
+        total = _max(total, peak)
+    if spec.resources is not None and spec.resources.requests:
+        total |= amounts(spec.resources.requests)
+    return _sum((total, amounts(spec.overhead))) if spec.overhead else total
+
+
+def _container_requests(container: Container, defaults: Mapping[str, int]) -> dict[str, int]:
+    found = amounts(container.resources.requests)
+    return {**defaults, **found} if defaults else found
+
+
+def _sum(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = min(total.get(name, 0) + value, AMOUNT_LIMIT)
+    return total
+
+
+def _max(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: max(one.get(name, 0), other.get(name, 0)) for name in {**one, **other}}
