@@ -11,6 +11,7 @@ from apimachinery.conditions import set_condition
 from apimachinery.errors import Conflict, NotFound
 from apimachinery.times import format_time
 from componentbase import logs
+from controller_manager.controllers._podplace import NODE_INDEX, node_values
 from kubeapi._podstatus import PodCondition
 from kubeapi.node import Node
 from kubeapi.pod import Pod
@@ -20,14 +21,9 @@ from kubeclient.workqueue import WorkQueue
 QUARANTINE_SECONDS = 40.0
 """A node must be missing this long before its pods are taken for lost: it may be registered anew."""
 TERMINATED = "terminated"
-NODE_INDEX = "node"
 PHASE_INDEX = "terminated"
 
 log = logs.logger(__name__)
-
-
-def _node_values(pod: Pod) -> Iterable[str]:
-    return (pod.spec.nodeName,) if pod.spec.nodeName else ()
 
 
 def _terminated_values(pod: Pod) -> Iterable[str]:
@@ -49,7 +45,7 @@ class PodGarbageCollector:
         self._rest, self._clock = context.rest, context.clock
         self._pods = context.informers.of(Pod)
         self._nodes = context.informers.of(Node)
-        self._pods.add_index(NODE_INDEX, _node_values)
+        self._pods.add_index(NODE_INDEX, node_values)
         self._pods.add_index(PHASE_INDEX, _terminated_values)
         self._threshold: int = context.options.terminated_pod_gc_threshold
         self._missing_since: dict[str, float] = {}
