@@ -86,9 +86,11 @@ class Agent:
         self.pleg = Pleg(runtime, self._wake, clock)
         self.workers = PodWorkers(self._syncer(), self.statuses, clock, tasks)
         self.housekeeping = Housekeeping(runtime, self.source, self.workers, self.volumes, clock)
-        self.garbage = GarbageCollector(runtime, clock, keep_images=(options.pause_image,), may_touch=self._in_hand)
+        self.garbage = GarbageCollector(
+            runtime, clock, keep_images=(options.pause_image,), may_touch=self.workers.is_syncing
+        )
         self.server = KubeletServer(options.node_name, NodePods(self.source, self.statuses), runtime, clock)
-        self.server.health.add_check("pleg", self.pleg.health_error)
+        self._add_checks()
 
     def start(self) -> None:
         """Starts every loop; the task group ends when one of them dies."""
@@ -136,9 +138,12 @@ class Agent:
             cert_dir=options.cert_dir,
         )
 
-    def _in_hand(self, uid: str) -> bool:
-        """Whether a worker looks after the pod; others are housekeeping's."""
-        return uid in self.workers.uids()
+    def _add_checks(self) -> None:
+        health = self.server.health
+        health.add_check("pleg", self.pleg.health_error)
+        health.add_ready_check("runtime", lambda: self._runtime_error or self.pleg.runtime_error())
+        health.add_ready_check("node", lambda: "" if self.node.registered.is_set() else "not registered yet")
+        health.add_ready_check("pods", lambda: "" if self.source.synced else "pods are not known yet")
 
     def _syncer(self) -> PodSyncer:
         options, backoff = self._options, Backoff()

@@ -90,6 +90,11 @@ class PodWorkers:
         """Pods that hold resources of the node."""
         return [work.pod for work in self._works.values() if work.admitted and work.state != "terminated"]
 
+    def is_syncing(self, uid: str) -> bool:
+        """Whether the pod is neither ending nor unknown: what it leaves behind may be collected."""
+        work = self._works.get(uid)
+        return work is not None and work.state == "sync"
+
     def pod(self, uid: str) -> Pod | None:
         work = self._works.get(uid)
         return work.pod if work else None
