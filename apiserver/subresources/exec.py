@@ -1,102 +1,27 @@
-"""`pods/exec`: a command in a container. The client's WebSocket is passed on to the kubelet byte by byte, both ways.
+"""`pods/exec`: a command in a container, over a WebSocket.
 
-Source: Kubernetes API reference, "Pod", "connect to exec of the specified Pod"; WebSocket subprotocols v4 and
-v5.channel.k8s.io, which client and kubelet negotiate themselves.
+Source: Kubernetes API reference, "Pod", "connect to exec of the specified Pod".
 """
 
 from __future__ import annotations
 
-import asyncio
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from apimachinery.errors import BadRequest
 from apiserver.context import Context
 from apiserver.handlers._shared import Target
-from apiserver.kubelet import CHUNK_BYTES, KubeletResponse
-from apiserver.messages import Answer, Request, TakenOver
-from apiserver.query import Query, parse_bool
-from apiserver.subresources._podtarget import choose_container, find_pod
+from apiserver.messages import Answer, Request
 from apiserver.subresources._subresource import Subresource
-
-STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty"))
-"""The query's name of each and the kubelet's."""
-OWN_HEADERS = frozenset({b"host", b"authorization", b"content-length", b"transfer-encoding"})
-"""Not passed on: the kubelet authenticates this server, not its client."""
+from apiserver.subresources._upgrade import connect, stream_query
 
 
 async def exec_(context: Context, request: Request, target: Target) -> Answer:
     """Returns when either side has closed."""
-    _check_upgrade(request)
-    query = exec_query(request.query)
-    pod = await find_pod(context, request, target)
-    container = choose_container(pod, request.parameter("container"))
-    if not pod.spec.nodeName:
-        raise BadRequest(f"pod {pod.name} does not have a host assigned")
-    location = context.kubelet.locate(pod.spec.nodeName)
-    path = f"/exec/{quote(pod.namespace)}/{quote(pod.name)}/{quote(container)}?{query}"
-    head = [f"GET {path} HTTP/1.1\r\nhost: {location.host}:{location.port}\r\n".encode()]
-    head += [name + b": " + value + b"\r\n" for name, value in request.headers if name not in OWN_HEADERS]
-    response = await context.kubelet.open(location, b"".join([*head, b"\r\n"]))
-    if response.status != 101:
-        raise await response.error()
-    await _join(context, request, response)
-    return TakenOver()
-
-
-def _check_upgrade(request: Request) -> None:
-    upgrade = request.header(b"upgrade").lower()
-    if upgrade.startswith(b"spdy"):
-        raise BadRequest(
-            "SPDY is not served here: use a client that speaks WebSocket (kubectl 1.31 or later, or kubectl 1.29 and "
-            "1.30 with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true)"
-        )
-    if upgrade != b"websocket" or b"upgrade" not in request.header(b"connection").lower():
-        raise BadRequest("Upgrade request required")
-
-
-def exec_query(query: Query) -> str:
-    """The kubelet's query. Raises: BadRequest."""
-    if not query.get("command"):
+    command = request.query.get("command")
+    if not command:
         raise BadRequest("you must specify at least one command for the container")
-    pairs = [(theirs, "1") for ours, theirs in STREAMS if parse_bool(query, ours)]
-    if not any(name in ("input", "output", "error") for name, _ in pairs):
-        raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
-    return urlencode(pairs + [("command", part) for part in query["command"]])
-
-
-async def _join(context: Context, request: Request, response: KubeletResponse) -> None:
-    reader, writer = request.scope["extensions"]["connection"].take_over()
-
-    def close() -> None:
-        response.close()
-        writer.close()
-
-    context.closers.add(close)
-    try:
-        writer.write(response.head)
-        done, pending = await asyncio.wait(
-            [
-                asyncio.ensure_future(_pump(reader, response.writer)),
-                asyncio.ensure_future(_pump(response.reader, writer)),
-            ],
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(done | pending)
-    finally:
-        context.closers.discard(close)
-        close()
-
-
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    """Until the source ends or either breaks; reads no faster than the sink takes."""
-    try:
-        while data := await source.read(CHUNK_BYTES):
-            sink.write(data)
-            await sink.drain()
-    except OSError:
-        return
+    query = urlencode(stream_query(request.query) + [("command", part) for part in command])
+    return await connect(context, request, target, "exec", query)
 
 
 SUBRESOURCE = Subresource("pods", "exec", {"get": exec_, "create": exec_}, kind="PodExecOptions", long_running=True)

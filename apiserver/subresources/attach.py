@@ -1,0 +1,25 @@
+"""`pods/attach`: the input and output of a container's own process, over a WebSocket.
+
+Source: Kubernetes API reference, "Pod", "connect to attach of the specified Pod".
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from apiserver.context import Context
+from apiserver.handlers._shared import Target
+from apiserver.messages import Answer, Request
+from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._upgrade import connect, stream_query
+
+
+async def attach(context: Context, request: Request, target: Target) -> Answer:
+    """Returns when either side has closed."""
+    query = urlencode(stream_query(request.query))
+    return await connect(context, request, target, "attach", query)
+
+
+SUBRESOURCE = Subresource(
+    "pods", "attach", {"get": attach, "create": attach}, kind="PodAttachOptions", long_running=True
+)
