@@ -149,7 +149,7 @@ class EngineStreams:
             text = await answer.whole()
         finally:
             await answer.close()
-        return json.loads(text) if text.strip() else None
+        return _decoded(text) if text.strip() else None
 
     async def json_lines(
         self,
@@ -170,13 +170,20 @@ async def _read_documents(answer: Answer) -> AsyncIterator[Any]:
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 if line.strip():
-                    yield json.loads(line)
+                    yield _decoded(line)
             if len(rest) > MAX_ANSWER_BYTES:
                 raise EngineError("a line of the container runtime's answer is too long")
         if rest.strip():
-            yield json.loads(rest)
+            yield _decoded(rest)
     finally:
         await answer.close()
+
+
+def _decoded(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise EngineError(f"the container runtime's answer is no JSON: {error}") from None
 
 
 def _request(
@@ -198,10 +205,12 @@ def _request(
 
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+    """Status and headers, lower case. Raises: what is in _BROKEN."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     status_line, *lines = head.strip().split("\r\n")
     pairs = (line.partition(":") for line in lines)
-    return int(status_line.split(" ", 2)[1]), {name.strip().lower(): value.strip().lower() for name, _, value in pairs}
+    headers = {name.strip().lower(): value.strip().lower() for name, _, value in pairs}
+    return int(status_line.partition(" ")[2].partition(" ")[0]), headers
 
 
 def _error_message(body: bytes) -> str:

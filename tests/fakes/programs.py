@@ -76,7 +76,7 @@ class FakeSession:
         self._script = script
         self._queue: asyncio.Queue[tuple[StreamName, bytes] | str] = asyncio.Queue()
         self.sizes = sizes
-        self.closed = False
+        self.closed = asyncio.Event()
         for chunk in script.output:
             self._queue.put_nowait(chunk)
         if script.exit_code is not None and not script.copies_stdin:
@@ -101,5 +101,5 @@ class FakeSession:
         return self._script.exit_code
 
     async def close(self) -> None:
-        self.closed = True
+        self.closed.set()
         self._queue.put_nowait(FINISHED)
