@@ -47,6 +47,7 @@ class Cacher:
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = count()
         self._cluster_id = 0
+        self._seen = 0  # the highest revision etcd ever told, also where the watch has not got there yet
         self._stale = True
         self._shared_revision = SharedRevision(etcd)
         self.connected = False
@@ -83,7 +84,9 @@ class Cacher:
 
     async def current_revision(self) -> int:
         """The store's revision, no older than the moment of the call. Raises: StorageUnavailable."""
-        return await self._shared_revision.get()
+        revision = await self._shared_revision.get()
+        self._seen = max(self._seen, revision)
+        return revision
 
     async def wait_for(self, revision: int) -> None:
         """Returns once the tables hold everything up to `revision`. Raises: RevisionTooLarge after FRESH_SECONDS."""
@@ -106,7 +109,7 @@ class Cacher:
 
         Raises: RevisionTooLarge when they do not get there in time, at once while the watch is broken.
         """
-        revision = await self._shared_revision.get()
+        revision = await self.current_revision()
         if revision > self.progress.revision:
             if not self.connected:
                 raise RevisionTooLarge(revision, self.revision)
@@ -115,6 +118,7 @@ class Cacher:
     def expect(self, entry: Entry) -> Entry:
         """Takes note of an own write, so that its event need not be decoded again; returns the entry to use."""
         if entry.revision > self.revision:
+            self._seen = max(self._seen, entry.revision)
             if len(self._own) >= OWN_WRITES:
                 self._own.clear()
             self._own[entry.key] = entry
@@ -134,11 +138,12 @@ class Cacher:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _same_store(self) -> bool:
-        """Whether what answers now has all that the cache has seen: not so after a restore or a new data folder."""
+        """Whether what answers now has all that has been seen: not so after a restore or with a new data folder."""
         cluster_id, revision = await self._etcd.current_revision()
-        if cluster_id == self._cluster_id and revision >= self.revision:
+        seen = max(self._seen, self.revision)
+        if cluster_id == self._cluster_id and revision >= seen:
             return True
-        log.warning("etcd is another store than before", revision=self.revision, found=revision)
+        log.warning("etcd is another store than before", revision=seen, found=revision)
         return False
 
     async def _load(self) -> None:
@@ -161,6 +166,7 @@ class Cacher:
             table.load(entries[place], revision)
             hub.close()
         self._cluster_id = page.cluster_id
+        self._seen = revision
         self._own.clear()
         self._stale = False
         self._reached(revision)

@@ -363,11 +363,12 @@ class CacheWatcher:
     def _due(self) -> list[WatchEvent]:
         """What time asks for: a bookmark, if the watcher has everything up to now, or the end."""
         feed = self._feed
-        up_to_date = self.position == feed.end and self._backlog is None and not self._after
+        drained = self.position == feed.end and self._backlog is None
+        up_to_date = drained and not self._after and not feed.closed
         now = self._loop.time()
         events: list[WatchEvent] = []
-        ending = now >= self._deadline or (feed.closed and up_to_date)
-        if self._bookmarks and not feed.closed and up_to_date and (ending or now >= self._bookmark_at):
+        ending = now >= self._deadline or (feed.closed and drained)
+        if self._bookmarks and up_to_date and (ending or now >= self._bookmark_at):
             events.append(bookmark(self._resource, self._progress.revision))
         if now >= self._bookmark_at:
             self._bookmark_at = now + BOOKMARK_SECONDS

@@ -347,6 +347,7 @@ def test_exact_and_not_older_than(etcd: EtcdServer) -> None:
     async def scenario() -> None:
         async with running(etcd.url) as store:
             revisions = [(await create(store, name)).revision for name in "abc"]
+            assert len((await store.list(WIDGETS)).entries) == 3
 
             async def listed(revision: int, **how: Any) -> tuple[str, int]:
                 page = await store.list(WIDGETS, revision=revision, **how)

@@ -310,6 +310,15 @@ async def test_a_rebuilt_table_ends_its_watches_after_what_they_still_had() -> N
 
 
 @scenario
+async def test_a_rebuilt_table_ends_a_watch_that_is_ahead_of_it() -> None:
+    board = Board()
+    waiting = asyncio.ensure_future(rest(board.watch(after=9, bookmarks=True)))
+    await asyncio.sleep(0)
+    board.hub.close()
+    assert await waiting == []
+
+
+@scenario
 async def test_closing_ends_a_waiting_watch() -> None:
     watcher = Board().watch()
     waiting = asyncio.ensure_future(rest(watcher))
