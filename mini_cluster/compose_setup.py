@@ -1,7 +1,7 @@
 """Makes certificates and kubeconfigs for `docker compose up`: `python -m mini_cluster.compose_setup`.
 
 Runs to its end before the other services start. They find their files in the volume that is mounted at `--pki`; the
-administrator's kubeconfig goes to `.cluster/` in the project's folder on the machine, and belongs to that folder's owner.
+administrator's kubeconfig goes to `.cluster/` in the project's folder on the machine, and belongs to its owner.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def write_kubeconfigs(pki: Path, nodes: list[str]) -> None:
 
 
 def write_for_owner(project: Path, pki: Path, api_port: int) -> None:
-    """The administrator's kubeconfig, for whoever owns the project's folder: this process may be another user (root)."""
+    """The administrator's kubeconfig, for whoever owns the project's folder: this process may be another user's."""
     owner = project.stat()
     kubeconfig = project / ".cluster" / "kubeconfig"
     server = f"https://127.0.0.1:{api_port}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from pathlib import Path
 
@@ -35,13 +36,12 @@ class Prober:
         if isinstance(probe, SocketProbe):
             reader, writer = await asyncio.open_unix_connection(str(probe.socket))
             return await _get(reader, writer, "localhost", probe.path)
+        connection = await _connect(probe.host, probe.port)
         if isinstance(probe, HttpProbe):
-            reader, writer = await asyncio.open_connection(probe.host, probe.port)
-            return await _get(reader, writer, probe.host, probe.path)
-        if not await _listens(probe.host, probe.port):
-            return False  # a refused connection is far cheaper than a TLS context and handshake
-        context = self._context(probe)
-        reader, writer = await asyncio.open_connection(probe.host, probe.port, ssl=context)
+            reader, writer = await asyncio.open_connection(sock=connection)
+        else:
+            context = self._context(probe)
+            reader, writer = await asyncio.open_connection(sock=connection, ssl=context, server_hostname=probe.host)
         return await _get(reader, writer, probe.host, probe.path)
 
     def _context(self, probe: HttpsProbe) -> ssl.SSLContext:
@@ -54,18 +54,24 @@ class Prober:
         return self._contexts[key]
 
 
-async def _listens(host: str, port: int) -> bool:
-    _, writer = await asyncio.open_connection(host, port)
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-    return True
+async def _connect(host: str, port: int) -> socket.socket:
+    """Raises: OSError; a refused connection is far cheaper than a TLS context, so it comes before that."""
+    connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        await asyncio.get_running_loop().sock_connect(connection, (host, port))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, path: str) -> bool:
+    """Whether the answer is a 200. It is read to its end: a server may complain of a client that hangs up."""
     try:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
-        status_line = await reader.readline()
-        return status_line.split(b" ")[1:2] == [b"200"]
+        answer = await reader.read()
+        return answer.split(b" ", 2)[1:2] == [b"200"]
     finally:
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()

@@ -55,6 +55,7 @@ class Supervisor:
         self._keepers: dict[str, Keeper] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._inputs: dict[str, str] = {}
+        self._order: list[str] = []
         self._state: ClusterState | None = None
         self._applying = asyncio.Lock()
         self._network = asyncio.Lock()
@@ -62,7 +63,10 @@ class Supervisor:
         self.ended = asyncio.Event()
 
     def statuses(self) -> list[Status]:
-        return [keeper.status for keeper in self._keepers.values()]
+        """In the order in which components are started."""
+        places = {name: place for place, name in enumerate(self._order)}
+        keepers = sorted(self._keepers.values(), key=lambda keeper: places.get(keeper.component.name, len(places)))
+        return [keeper.status for keeper in keepers]
 
     async def apply(self) -> None:
         """Makes what runs agree with the state file. Raises: StateError, SweepError, CommandError."""
@@ -73,6 +77,7 @@ class Supervisor:
             before, self._state = self._state, state
             self._prober.forget_certificates()
             wanted = {item.name: item for item in cluster_components(self._layout, state, self._programs)}
+            self._order = list(wanted)
             for name in [name for name in self._keepers if name not in wanted]:
                 await self._drop(name, 0 if self._keepers[name].component.node else TERMINATE_SECONDS)
             for node in self._hosts_to_switch_off(before, state, wanted.values()):

@@ -1,0 +1,274 @@
+"""The launcher on a real machine: repeatable, repairs what was killed or torn, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mini_cluster import hosts
+from mini_cluster.cluster import Cluster, ClusterError
+from mini_cluster.layout import Layout
+from mini_cluster.processes import snapshot
+from mini_cluster.sweep import what_is_left
+
+pytestmark = pytest.mark.cluster
+
+LAUNCHER = Path(sys.executable).parent / "mini-cluster"
+DEADLINE_SECONDS = 60.0
+
+
+def eventually(holds: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.05)
+
+
+def launcher(folder: Path, *arguments: str, wrapper: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    command = [*wrapper, str(LAUNCHER), *arguments, "--dir", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+
+
+def pids(cluster: Cluster) -> dict[str, int]:
+    return {status.name: status.pid for status in cluster.view().components}
+
+
+def machine_state() -> dict[str, list[str]]:
+    """What `down` must leave as it was before `up`."""
+    commands = {
+        "links": ["ip", "-br", "link"],
+        "namespaces": ["ip", "netns", "list"],
+        "rules": ["iptables-save"],
+        "routes": ["ip", "route"],
+    }
+    state = {}
+    for name, argv in commands.items():
+        lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+        state[name] = sorted(line.split("[")[0].strip() for line in lines if not line.startswith("#"))
+    return state
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster with one worker host, which the tests of this file take apart in turn."""
+    cluster = Cluster(tmp_path_factory.mktemp("one"))
+    try:
+        cluster.up(1, api_port=None)
+        yield cluster
+    finally:
+        cluster.down(purge=True)
+
+
+def test_a_second_up_changes_nothing(one: Cluster) -> None:
+    before = pids(one)
+    one.up()
+    assert pids(one) == before
+    assert one.view().healthy
+
+
+@pytest.mark.parametrize(
+    "component",
+    ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet-worker-1", "kube-proxy-worker-1"],
+)
+def test_a_killed_component_is_restarted(one: Cluster, component: str) -> None:
+    killed = one.kill(component)
+    eventually(lambda: pids(one)[component] not in (0, killed), f"{component} runs again")
+    eventually(lambda: one.view().healthy, "all is well again")
+
+
+def test_a_killed_engine_is_restarted_and_its_containers_live_on(one: Cluster, guestbook_archive: Path) -> None:
+    one.load_archive(guestbook_archive)
+    container = start_container(one, "worker-1", "survivor")
+    killed = one.kill("dockerd-worker-1")
+    eventually(lambda: pids(one)["dockerd-worker-1"] not in (0, killed), "the engine runs again")
+    eventually(lambda: one.view().healthy, "all is well again")
+    running = {item["Id"]: item["Names"] for item in one.engine("worker-1").containers()}
+    assert container in running
+
+
+def test_a_killed_supervisor_loses_nothing(one: Cluster) -> None:
+    before = pids(one)
+    one.kill("supervisor")
+    assert not one.view().up
+    one.up()
+    assert pids(one) == before
+
+
+def test_up_repairs_after_everything_was_killed(one: Cluster) -> None:
+    one.kill("supervisor")
+    for process in snapshot().values():
+        if process.cluster == one.layout.key:
+            os.kill(process.pid, signal.SIGKILL)
+    one.up()
+    assert one.view().healthy
+
+
+@pytest.mark.parametrize("torn", ["namespace", "bridge", "cable"])
+def test_up_repairs_a_torn_network(one: Cluster, torn: str) -> None:
+    layout = one.layout
+    command = {
+        "namespace": ["ip", "netns", "delete", layout.netns("worker-1")],
+        "bridge": ["ip", "link", "delete", layout.bridge],
+        "cable": ["ip", "link", "delete", layout.veth(1)],
+    }[torn]
+    subprocess.run(command, check=True)
+    one.up()
+    eventually(lambda: one.view().healthy, "all is well again")
+    address = one.node_addresses()["worker-1"]
+    with urllib.request.urlopen(f"http://{address}:10256/healthz", timeout=5) as health:
+        assert health.status == 200
+
+
+def test_a_host_without_power_runs_nothing_and_comes_back(one: Cluster, guestbook_archive: Path) -> None:
+    one.load_archive(guestbook_archive)
+    container = start_container(one, "worker-1", "victim")
+    one.stop_node("worker-1")
+    left = [p for p in snapshot().values() if p.component.endswith("-worker-1") or container in p.cgroups]
+    assert left == []
+    assert not hosts.link_exists(one.layout.veth(1))
+    assert one.view().nodes[0].stopped
+    with pytest.raises(ClusterError, match="no node that is on"):
+        one.load_archive(guestbook_archive)
+    one.start_node("worker-1")
+    assert one.view().healthy
+
+
+def test_the_command_line_says_what_is_wrong(one: Cluster) -> None:
+    unknown = launcher(one.layout.root, "node", "stop", "worker-9")
+    assert unknown.returncode == 1
+    assert "worker-9" in unknown.stderr
+    assert "worker-1" in unknown.stderr
+    missing = launcher(one.layout.root, "load", "archive", "/no/such/file")
+    assert missing.returncode == 1
+    assert "/no/such/file: no such file" in missing.stderr
+    log = launcher(one.layout.root, "logs", "etcdd")
+    assert log.returncode == 1
+    assert "etcd" in log.stderr
+    assert "Traceback" not in unknown.stderr + missing.stderr + log.stderr
+
+
+def test_status_and_logs_are_for_people_and_programs(one: Cluster) -> None:
+    table = launcher(one.layout.root, "status")
+    assert table.returncode == 0, table.stdout
+    assert "kubelet-worker-1" in table.stdout
+    assert "\033[" not in table.stdout
+    assert '"healthy"' not in launcher(one.layout.root, "status", "-o", "json").stderr
+    log = launcher(one.layout.root, "logs", "kube-apiserver", "--tail", "1")
+    assert len(log.stdout.splitlines()) == 1
+
+
+def test_down_leaves_the_machine_as_it_was(tmp_path: Path, guestbook_archive: Path) -> None:
+    before = machine_state()
+    cluster = Cluster(tmp_path)
+    cluster.up(2, api_port=None)
+    cluster.load_archive(guestbook_archive)
+    start_container(cluster, "worker-2", "left-running")
+    cluster.down()
+    assert machine_state() == before
+    assert what_is_left(cluster.layout) == []
+    cluster.down()
+
+
+def test_data_survives_down_and_nothing_survives_a_purge(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    cluster = Cluster(folder)
+    cluster.up(0, api_port=None)
+    kubectl(cluster, "create", "configmap", "kept", "--from-literal=a=b")
+    cluster.down()
+    cluster.up()
+    assert kubectl(cluster, "get", "configmap", "kept", "-o", "name").strip() == "configmap/kept"
+    cluster.down(purge=True)
+    assert not folder.exists()
+    assert what_is_left(cluster.layout) == []
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.8, 1.5])
+def test_down_after_a_start_that_came_half_way(tmp_path: Path, seconds: float) -> None:
+    layout = Layout.of(tmp_path)
+    starting = subprocess.Popen([LAUNCHER, "up", "--nodes", "1", "--api-port", "0", "--dir", tmp_path], stderr=-3)
+    with pytest.raises(subprocess.TimeoutExpired):
+        starting.wait(seconds)
+    for process in snapshot().values():
+        if process.component == "supervisor" and process.cluster == layout.key:
+            os.kill(process.pid, signal.SIGKILL)
+    starting.kill()
+    starting.wait()
+    assert launcher(tmp_path, "down").returncode == 0
+    assert what_is_left(layout) == []
+
+
+def test_clusters_live_side_by_side(one: Cluster, tmp_path: Path) -> None:
+    other = Cluster(tmp_path)
+    try:
+        other.up(1, api_port=None)
+        assert other.state().subnet != one.state().subnet
+        assert other.view().healthy
+        assert one.view().healthy
+    finally:
+        other.down(purge=True)
+    assert one.view().healthy
+
+
+def test_fewer_nodes_are_forgotten_wholly(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    try:
+        cluster.up(2, api_port=None)
+        cluster.up(1)
+        assert kubectl(cluster, "get", "nodes", "-o", "name").split() == ["node/worker-1"]
+        assert not cluster.layout.node("worker-2").root.exists()
+        assert not hosts.link_exists(cluster.layout.veth(2))
+        cluster.up(0)
+        assert not hosts.link_exists(cluster.layout.bridge)
+    finally:
+        cluster.down(purge=True)
+
+
+def test_a_control_plane_needs_no_root(tmp_path: Path) -> None:
+    """In a user namespace without mappings: not root, and without any capability on the machine."""
+    folder = tmp_path / "cluster"
+    nobody = ("unshare", "--user")
+    try:
+        up = launcher(folder, "up", "--nodes", "0", "--api-port", "0", wrapper=nobody)
+        assert up.returncode == 0, up.stderr
+        assert launcher(folder, "status", wrapper=nobody).returncode == 0
+    finally:
+        down = launcher(folder, "down", "--purge", wrapper=nobody)
+    assert down.returncode == 0, down.stderr
+    assert not folder.exists()
+
+
+def test_worker_hosts_without_root_are_refused_with_a_way_out(tmp_path: Path) -> None:
+    refused = launcher(tmp_path, "up", "--nodes", "1", wrapper=("unshare", "--user"))
+    assert refused.returncode == 1
+    assert "sudo" in refused.stderr
+    assert "--nodes 0" in refused.stderr
+
+
+@pytest.fixture(scope="session")
+def guestbook_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("image") / "guestbook.tar"
+    builder = Path(__file__).parents[2] / "examples" / "guestbook" / "build_image.py"
+    subprocess.run([sys.executable, builder, path], check=True)
+    return path
+
+
+def start_container(cluster: Cluster, node: str, name: str) -> str:
+    """A container that nobody but this test knows about; its id."""
+    socket = cluster.layout.node(node).docker_socket
+    image = ("--entrypoint=/bin/sleep", "mini-kubernetes/guestbook:1.0", "3600")
+    command = ["docker", f"--host=unix://{socket}", "run", "-d", f"--name={name}", *image]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def kubectl(cluster: Cluster, *arguments: str) -> str:
+    program = Path(sys.executable).parent / "mini-kubectl"
+    environment = os.environ | {"KUBECONFIG": str(cluster.layout.kubeconfig)}
+    return subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=True).stdout
