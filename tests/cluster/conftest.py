@@ -1,0 +1,56 @@
+"""The shared cluster of two worker hosts (from the project's own pytest plugin), and an image to run on it."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+
+from componentbase.image_archive import Entry, ImageConfig, image_archive, layer, program
+from mini_cluster.pytest_plugin import ClusterHandle
+from tests.commandline import CommandLine
+
+BUSYBOX = Path("/bin/busybox")
+IMAGE = "mini-kubernetes/tests:1"
+APPLETS = (
+    "sh",
+    "cat",
+    "echo",
+    "env",
+    "httpd",
+    "id",
+    "ls",
+    "nc",
+    "ps",
+    "sleep",
+    "true",
+    "touch",
+    "rm",
+    "kill",
+    "date",
+    "tty",
+    "stty",
+)
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@pytest.fixture(scope="session")
+def image(cluster: ClusterHandle, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A shell with small programs, and a web server that answers /hostname with the pod's name, on every node."""
+    files = {"/bin/busybox": program(BUSYBOX.read_bytes()), "/tmp": Entry(None, 0o1777), "/proc": Entry(None)}
+    files |= {f"/bin/{name}": Entry(link="busybox") for name in APPLETS}
+    script = b"#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\ncat /etc/hostname\n"
+    files["/www/cgi-bin/hostname"] = program(script)
+    files["/www/ok"] = Entry(b"ok\n")
+    config = ImageConfig(env={"PATH": "/bin"}, architecture=ARCHITECTURES[platform.machine()])
+    archive = tmp_path_factory.mktemp("image") / "image.tar"
+    archive.write_bytes(image_archive([IMAGE], [layer(files)], config))
+    cluster.load_archive(archive)
+    return IMAGE
+
+
+@pytest.fixture
+def mk(cluster: ClusterHandle, namespace: str, image: str) -> CommandLine:
+    """mini-kubectl in the test's own namespace."""
+    return CommandLine(cluster.kubeconfig, namespace)
