@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from componentbase import logs
 from componentbase.clock import Clock
 from kubelet import podspec
 from kubelet.backoff import Backoff, describe
 from kubelet.env import ConfigError, EnvContext, make_environment
+from kubelet.events import ContainerEvents, Events, field_path
 from kubelet.expansion import expand
 from kubelet.image_credentials import secret_credentials
 from kubelet.images import ImageManager, ImageRequest, ImageUnavailable
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from kubelet.actions import Start
     from kubelet.downward import NodeFacts
     from kubelet.env import ObjectLookup
-    from kubelet.runtime.interface import ImageInfo, Mount, RegistryAuth, Runtime
+    from kubelet.runtime.interface import ContainerConfig, ImageInfo, Mount, RegistryAuth, Runtime
     from kubelet.volume_manager import VolumeManager
 
 IMAGE_RECHECK_SECONDS = 1.0
@@ -39,10 +40,6 @@ IMAGE_RECHECK_SECONDS = 1.0
 HOOK_KILL_SECONDS = 2.0
 
 log = logs.logger(__name__)
-
-
-class Events(Protocol):
-    def event(self, obj: Any, type: str, reason: str, message: str) -> None: ...
 
 
 class StartFailure(Exception):
@@ -91,15 +88,16 @@ class ContainerStarter:
         except RuntimeUnavailable:
             raise
         except EngineError as error:
-            raise self._failed(pod, "CreateContainerError", str(error)) from None
-        parts.events.event(pod, "Normal", "Created", f"Created container: {start.name}")
+            raise self._failed(pod, start.name, "CreateContainerError", str(error)) from None
+        events = ContainerEvents(parts.events, pod, start.name)
+        events.event("Normal", "Created", f"Created container: {start.name}")
         try:
             await parts.runtime.start_container(container_id)
         except RuntimeUnavailable:
             raise
         except (ContainerStartError, EngineError) as error:
-            raise self._failed(pod, "RunContainerError", str(error)) from None
-        parts.events.event(pod, "Normal", "Started", f"Started container {start.name}")
+            raise self._failed(pod, start.name, "RunContainerError", str(error)) from None
+        events.event("Normal", "Started", f"Started container {start.name}")
         log.info("container started", pod=pod.key, container=start.name, attempt=start.attempt)
         work.waiting.pop(start.name, None)
         await self._post_start(work, container, container_id, setup)
@@ -113,13 +111,20 @@ class ContainerStarter:
         waiting = Waiting("CrashLoopBackOff", message)
         if work.waiting.get(start.name) != waiting:
             text = f"Back-off restarting failed container {start.name} in pod {name}"
-            self._parts.events.event(pod, "Warning", "BackOff", text)
+            ContainerEvents(self._parts.events, pod, start.name).event("Warning", "BackOff", text)
         raise StartFailure(waiting, start.wait_seconds)
 
     async def _image(self, work: PodWork, container: Container) -> ImageInfo:
         pod = work.pod
         policy = container.imagePullPolicy or "IfNotPresent"
-        request = ImageRequest(pod, work.uid, container.image or "", policy, self._credentials(pod))
+        request = ImageRequest(
+            pod,
+            work.uid,
+            container.image or "",
+            policy,
+            self._credentials(pod),
+            field_path=field_path(pod, container.name),
+        )
         try:
             return await work.unless_stopping(self._parts.images.ensure(request))
         except ImageUnavailable as error:
@@ -142,41 +147,50 @@ class ContainerStarter:
                 log.warning("image pull secret ignored", pod=pod.key, secret=reference.name, error=str(error))
         return found
 
-    def _config(self, pod: Pod, container: Container, start: Start, setup: ContainerSetup, image: ImageInfo) -> Any:
+    def _config(
+        self, pod: Pod, container: Container, start: Start, setup: ContainerSetup, image: ImageInfo
+    ) -> ContainerConfig:
         """Raises: StartFailure with CreateContainerConfigError."""
         parts = self._parts
-        context = EnvContext(pod, parts.node(), parts.objects, parts.services(), setup.pod_ips)
         refused = non_root_error(pod, container, image)
         if refused:
-            raise self._failed(pod, "CreateContainerConfigError", refused)
+            raise self._failed(pod, start.name, "CreateContainerConfigError", refused)
         try:
-            environment = make_environment(container, context)
-            mounts = container_mounts(container, setup.volumes, environment.variables)
+            env = self._environment(pod, container, setup)
+            mounts = container_mounts(container, setup.volumes, env)
         except (ConfigError, VolumeError) as error:
-            raise self._failed(pod, "CreateContainerConfigError", str(error)) from None
-        for origin, keys in environment.skipped.items():
-            message = (
-                f"Keys [{', '.join(keys)}] from the EnvFrom {origin} were skipped since they are considered invalid "
-                "environment variable names."
-            )
-            parts.events.event(pod, "Warning", "InvalidEnvironmentVariableNames", message)
-        log_dir = os.path.join(parts.volumes.pod_dir(pod.metadata.uid or ""), "containers", container.name)
-        os.makedirs(log_dir, exist_ok=True)
+            raise self._failed(pod, start.name, "CreateContainerConfigError", str(error)) from None
+        message_dir = os.path.join(parts.volumes.pod_dir(pod.metadata.uid or ""), "containers", container.name)
+        os.makedirs(message_dir, exist_ok=True)
         inputs = ContainerInputs(
             attempt=start.attempt,
             image=image,
             spec_hash=podspec.spec_hash(container),
-            command=[expand(part, environment.variables) for part in container.command or ()],
-            args=[expand(part, environment.variables) for part in container.args or ()],
-            env=environment.variables,
+            command=[expand(part, env) for part in container.command or ()],
+            args=[expand(part, env) for part in container.args or ()],
+            env=env,
             mounts=[*mounts, *_hosts_mount(setup.hosts, mounts)],
-            termination_message_host_path=os.path.join(log_dir, str(start.attempt)),
+            termination_message_host_path=os.path.join(message_dir, str(start.attempt)),
             grace_seconds=pod.spec.terminationGracePeriodSeconds,
             node_memory_bytes=parts.memory_bytes,
         )
         config = container_config(pod, container, start.kind, inputs)
         signal = container.lifecycle.stopSignal if container.lifecycle else None
         return replace(config, stop_signal=signal) if signal else config
+
+    def _environment(self, pod: Pod, container: Container, setup: ContainerSetup) -> dict[str, str]:
+        """Raises: ConfigError."""
+        parts = self._parts
+        environment = make_environment(
+            container, EnvContext(pod, parts.node(), parts.objects, parts.services(), setup.pod_ips)
+        )
+        for origin, keys in environment.skipped.items():
+            message = (
+                f"Keys [{', '.join(keys)}] from the EnvFrom {origin} were skipped since they are considered invalid "
+                "environment variable names."
+            )
+            parts.events.event(pod, "Warning", "InvalidEnvironmentVariableNames", message)
+        return environment.variables
 
     async def _post_start(self, work: PodWork, container: Container, container_id: str, setup: ContainerSetup) -> None:
         """The next container waits for it; a failed hook kills its container."""
@@ -188,13 +202,14 @@ class ContainerStarter:
             await work.unless_stopping(run_hook(self._parts.runtime, container, hook, container_id, pod_ip))
         except HookError as error:
             log.warning("postStart hook failed", pod=work.pod.key, container=container.name, error=str(error))
-            self._parts.events.event(work.pod, "Warning", "FailedPostStartHook", "PostStartHook failed")
+            events = ContainerEvents(self._parts.events, work.pod, container.name)
+            events.event("Warning", "FailedPostStartHook", "PostStartHook failed")
             grace = float(podspec.grace_seconds(work.pod))
             await self._parts.runtime.stop_container(container_id, max(grace, HOOK_KILL_SECONDS))
             raise StartFailure(Waiting("PostStartHookError", str(error))) from None
 
-    def _failed(self, pod: Pod, reason: str, message: str) -> StartFailure:
-        self._parts.events.event(pod, "Warning", "Failed", f"Error: {message}")
+    def _failed(self, pod: Pod, name: str, reason: str, message: str) -> StartFailure:
+        ContainerEvents(self._parts.events, pod, name).event("Warning", "Failed", f"Error: {message}")
         return StartFailure(Waiting(reason, message))
 
 

@@ -6,11 +6,12 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from componentbase import logs
 from componentbase.clock import Clock
 from kubelet.actions import Verdict, Verdicts
+from kubelet.events import ContainerEvents, Events
 from kubelet.pod_status import container_id
 from kubelet.podspec import api_statuses
 from kubelet.probes import ProbeKind, ProbeResult, ProbeState, run_probe
@@ -25,10 +26,6 @@ KINDS: tuple[ProbeKind, ...] = ("startup", "liveness", "readiness")
 MESSAGE_LIMIT = 1024
 
 log = logs.logger(__name__)
-
-
-class Events(Protocol):
-    def event(self, obj: Pod, type: str, reason: str, message: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -150,12 +147,13 @@ class Prober:
 
     def _tell(self, worker: _Worker, result: ProbeResult) -> None:
         name, output = worker.kind.capitalize(), result.output[:MESSAGE_LIMIT]
+        events = ContainerEvents(self._events, worker.pod, worker.container.name)
         if result.outcome == "failure":
-            self._events.event(worker.pod, "Warning", "Unhealthy", f"{name} probe failed: {output}")
+            events.event("Warning", "Unhealthy", f"{name} probe failed: {output}")
         elif result.outcome == "error":
-            self._events.event(worker.pod, "Warning", "Unhealthy", f"{name} probe errored: {output}")
+            events.event("Warning", "Unhealthy", f"{name} probe errored: {output}")
         elif result.outcome == "warning":
-            self._events.event(worker.pod, "Warning", "ProbeWarning", f"{name} probe warning: {output}")
+            events.event("Warning", "ProbeWarning", f"{name} probe warning: {output}")
 
     def _log_change(self, worker: _Worker) -> None:
         pod, container = worker.pod.key, worker.container.name

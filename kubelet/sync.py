@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from componentbase import logs
 from componentbase.clock import Clock
@@ -13,6 +13,7 @@ from kubelet.actions import PodActions, compute_actions, deadline_remaining
 from kubelet.admission import admit
 from kubelet.backoff import Backoff
 from kubelet.container_starter import ContainerStarter, StartFailure
+from kubelet.events import Events
 from kubelet.objects import ObjectsNotSynced, ObjectStore
 from kubelet.pod_status import Failure, StatusInputs, Waiting, compute_status, rejected_status, start_time
 from kubelet.pod_work import ContainerSetup, PodWork
@@ -36,10 +37,6 @@ MAX_PASSES = 20
 """Steps in one go: a pod with many init containers that end at once must not starve its own status."""
 
 log = logs.logger(__name__)
-
-
-class Events(Protocol):
-    def event(self, obj: Any, type: str, reason: str, message: str) -> None: ...
 
 
 class SyncFailed(Exception):

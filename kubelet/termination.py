@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from componentbase import logs
 from componentbase.clock import Clock
 from kubelet import podspec
 from kubelet.backoff import describe
+from kubelet.events import Events, field_path
 from kubelet.lifecycle import HookError, run_hook
 from kubelet.pod_work import PodWork, gather_all
 from kubelet.podspec import is_sidecar
@@ -16,7 +17,6 @@ from kubelet.runtime.interface import EngineError
 
 if TYPE_CHECKING:
     from kubeapi._podspec import Container
-    from kubeapi.pod import Pod
     from kubelet.actions import Kill
     from kubelet.runtime.interface import ContainerStatus, PodRuntimeStatus, Runtime
 
@@ -24,10 +24,6 @@ MIN_STOP_SECONDS = 2.0
 """What a container gets after its hook has used the grace period up."""
 
 log = logs.logger(__name__)
-
-
-class Events(Protocol):
-    def event(self, obj: Pod, type: str, reason: str, message: str) -> None: ...
 
 
 class Terminator:
@@ -96,7 +92,8 @@ class Terminator:
         began = self._clock.monotonic()
         if status.id not in work.hooks_run:
             work.hooks_run.add(status.id)
-            self._events.event(work.pod, "Normal", "Killing", message or f"Stopping container {status.name}")
+            text = message or f"Stopping container {status.name}"
+            self._events.event(work.pod, "Normal", "Killing", text, field_path=field_path(work.pod, status.name))
             log.info("stopping container", pod=work.pod.key, container=status.name, grace_seconds=grace)
             if grace > 0 and container is not None:
                 await self._pre_stop(work, container, status, grace)
@@ -115,4 +112,5 @@ class Terminator:
             log.warning("preStop hook was cut off", pod=work.pod.key, container=container.name, after=describe(grace))
         except (HookError, EngineError) as error:
             log.warning("preStop hook failed", pod=work.pod.key, container=container.name, error=str(error))
-            self._events.event(work.pod, "Warning", "FailedPreStopHook", "PreStopHook failed")
+            path = field_path(work.pod, container.name)
+            self._events.event(work.pod, "Warning", "FailedPreStopHook", "PreStopHook failed", field_path=path)
