@@ -112,10 +112,11 @@ def _check_endpoint(errors: Errors, path: Path, endpoint: Endpoint, address_type
         at = (*path, "addresses", index)
         if address_type == "FQDN":
             errors.check_messages(at, address, dns_subdomain_errors(address))
-        elif ip_family(address) != address_type:
-            errors.invalid(at, address, f"must be an {address_type} address")
-        else:
-            check_endpoint_ip(errors, at, address)
+        elif address_type in _ADDRESS_TYPES:
+            if ip_family(address) == address_type:
+                check_endpoint_ip(errors, at, address)
+            else:
+                errors.invalid(at, address, f"must be an {address_type} address")
     if endpoint.hostname is not None:
         errors.check_messages((*path, "hostname"), endpoint.hostname, dns_label_errors(endpoint.hostname))
     errors.check_subdomain((*path, "nodeName"), endpoint.nodeName)
