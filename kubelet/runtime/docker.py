@@ -24,6 +24,7 @@ from kubelet.image_reference import short_name
 from kubelet.runtime import docker_names as names
 from kubelet.runtime.docker_bodies import Host, container_body, memory_volume_body, probe_body, sandbox_body
 from kubelet.runtime.docker_calls import StreamingCalls
+from kubelet.runtime.docker_host import POSSIBLE_HOSTS, visible_host
 from kubelet.runtime.docker_parsing import (
     CANNOT_START_EXIT_CODE,
     conflicting_container,
@@ -62,8 +63,6 @@ THREADS = 8  # SDK calls at once; more wait their turn
 CALL_SECONDS = 120  # no answer for so long means that the engine hangs
 MAX_MESSAGE_BYTES = 4096  # of a termination message file
 MAX_LOG_MESSAGE_BYTES, MAX_LOG_MESSAGE_LINES = 2048, 80  # of a message taken from the log
-HOSTS = (Host(), Host(min_oom_score_adj=0), Host(min_oom_score_adj=0, missing_capabilities=("SYS_RESOURCE",)))
-"""What machines may grant, the most first."""
 
 R = TypeVar("R")
 
@@ -78,7 +77,8 @@ class DockerRuntime(StreamingCalls):
     ) -> None:
         if not endpoint.startswith("unix://"):
             raise ValueError(f"container runtime endpoint {endpoint!r}: want unix:///path/to/docker.sock")
-        super().__init__(EngineStreams(endpoint.removeprefix("unix://")))
+        self._socket_path = endpoint.removeprefix("unix://")
+        super().__init__(EngineStreams(self._socket_path))
         self._client = docker.APIClient(
             base_url=endpoint, version=API_VERSION.removeprefix("v"), timeout=CALL_SECONDS, max_pool_size=THREADS
         )
@@ -239,20 +239,21 @@ class DockerRuntime(StreamingCalls):
         log.info("loaded the pause image", image=self._pause_image)
 
     async def _learnt_host(self) -> Host:
+        async with self._learning:
+            if self._host is None:
+                self._host = await asyncio.to_thread(visible_host, self._socket_path) or await self._tried_host()
+                log.info("learnt what the host grants", host=str(self._host))
+            return self._host
+
+    async def _tried_host(self) -> Host:
         """Asks a throwaway container for the most a pod may need, and for less until the machine grants it.
 
         A refusal comes without its reason ("can't get final child's PID from pipe"), so it can only be tried.
         """
-        async with self._learning:
-            if self._host is None:
-                for host in HOSTS:
-                    if await self._grants(host):
-                        break
-                else:
-                    raise EngineError("the container runtime cannot start a container")
-                log.info("learnt what the host grants", host=str(host))
-                self._host = host
-            return self._host
+        for host in POSSIBLE_HOSTS:
+            if await self._grants(host):
+                return host
+        raise EngineError("the container runtime cannot start a container")
 
     async def _grants(self, host: Host) -> bool:
         try:

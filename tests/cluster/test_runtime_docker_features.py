@@ -252,8 +252,7 @@ def test_host_namespaces(run: Callable[[Test], None], host: WorkerHost) -> None:
         assert (sandbox.ips, sandbox.host_network) == ((), True)
         pod = PodInHand(runtime, config.pod, sandbox.id)
         text = "for n in net pid ipc uts; do stat -L -c %i /proc/self/ns/$n; done; hostname"
-        fields: dict[str, object] = {"host_network": True, "host_ipc": True, "pid_mode": "host"}
-        inside = (await shell(pod, text, **fields)).split()
+        inside = (await shell(pod, text, host_network=True, host_ipc=True, pid_mode="host")).split()
         outside = host.run("sh", "-c", text).split()
         assert inside == outside
 
@@ -359,6 +358,13 @@ def test_a_timed_out_command_does_not_stay_in_the_container(run: Callable[[Test]
             return b"sleep 777" not in (await runtime.exec_sync(container_id, ["ps", "-e", "-o", "args"]))[1]
 
         await eventually(gone)
+
+    run(test)
+
+
+def test_what_the_host_grants_is_the_same_seen_or_tried(run: Callable[[Test], None]) -> None:
+    async def test(runtime: DockerRuntime) -> None:
+        assert await runtime._tried_host() == await runtime._learnt_host()
 
     run(test)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from kubelet.runtime import docker_names as names
 from kubelet.runtime.docker_bodies import Host, container_body, sandbox_body
+from kubelet.runtime.docker_host import host_of, visible_host
 from kubelet.runtime.docker_parsing import (
     conflicting_container,
     container_status,
@@ -131,6 +133,21 @@ def test_privileged_on_a_restricted_host_is_all_it_grants() -> None:
     assert (host.get("Privileged"), host["CapAdd"], host["CapDrop"]) == (None, ["ALL"], ["SYS_RESOURCE"])
     assert host["SecurityOpt"] == ["seccomp=unconfined", "apparmor=unconfined"]
     assert host["MaskedPaths"] == []
+
+
+def test_what_a_host_grants_follows_from_the_engines_capabilities() -> None:
+    assert host_of("Name:\tdockerd\nCapBnd:\t000001ffffffffff\n", 40) == Host()
+    restricted = host_of("CapBnd:\t000001fffeffffff\n", 40)
+    assert restricted == Host(min_oom_score_adj=0, missing_capabilities=("SYS_RESOURCE",))
+    assert host_of("CapBnd:\t0000003fffffffff\n", 37) == Host()  # a kernel that knows no later ones
+
+
+def test_an_engine_out_of_sight_is_not_guessed_about(tmp_path: Path) -> None:
+    assert visible_host(str(tmp_path / "none.sock")) is None
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "other.sock"))
+        listener.listen()
+        assert visible_host(str(tmp_path / "other.sock")) is None  # it is this process, no engine
 
 
 def test_confinement() -> None:

@@ -240,7 +240,7 @@ def test_a_client_that_leaves_ends_its_follow(run: Any) -> None:
             finally:
                 closed.set()
 
-        bench.runtime.logs = watched  # type: ignore[method-assign]
+        bench.runtime.logs = watched  # type: ignore[method-assign, assignment]
         async with bench.client() as client:
             async with client.stream("GET", "/containerLogs/default/web/app?follow=true"):
                 pass
