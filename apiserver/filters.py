@@ -1,4 +1,4 @@
-"""What every request passes on its way in and out, whatever it asks for: an ASGI app around the API.
+"""What every request passes on its way in and out, whatever it asks for.
 
 identity -> limits -> authorization -> handler; every failure becomes a Status, and nothing a handler raises escapes.
 """
@@ -6,9 +6,9 @@ identity -> limits -> authorization -> handler; every failure becomes a Status, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from itertools import count
 from secrets import token_hex
+from typing import Any
 
 from apimachinery.errors import (
     BadRequest,
@@ -22,21 +22,19 @@ from apimachinery.errors import (
 from apiserver import authz
 from apiserver.authn import ANONYMOUS, User, user_of_subject
 from apiserver.context import Context
+from apiserver.exchange import Exchange
+from apiserver.handlers.get import get, get_now
 from apiserver.inflight import InFlight
 from apiserver.messages import (
     Answer,
     AsgiApp,
     ClientDisconnected,
-    Header,
-    Receive,
     Request,
     Response,
-    Scope,
-    Send,
     Stream,
     status_response,
 )
-from apiserver.request import READ_VERBS, RequestInfo, parse_request
+from apiserver.request import RequestInfo, parse_request
 from apiserver.requestmetrics import Key, RequestMetrics
 from apiserver.routes import Route, Routes
 from apiserver.storage.interface import (
@@ -49,7 +47,10 @@ from componentbase import logs
 
 OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version"})
 OPEN_PREFIXES = ("/healthz/", "/livez/", "/readyz/")
-NO_CACHE: Header = (b"cache-control", b"no-cache, private")
+COMMON_HEAD = b"cache-control: no-cache, private\r\naudit-id: %b\r\n"
+JSON_HEAD = b"content-type: application/json\r\n" + COMMON_HEAD
+FROM_MEMORY = b"resourceVersion=0"
+READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 RETRY_SECONDS = 1  # in Retry-After of errors that pass by themselves
 
 log = logs.logger(__name__)
@@ -65,74 +66,98 @@ class Filters:
         self._inflight = inflight
         self._metrics = metrics
         self._ids = count(1)
-        self._id_prefix = f"{token_hex(4)}-{token_hex(2)}-4{token_hex(2)[1:]}-a{token_hex(2)[1:]}-"
+        self._id_prefix = f"{token_hex(4)}-{token_hex(2)}-4{token_hex(2)[1:]}-a{token_hex(2)[1:]}-".encode()
         self._loop = asyncio.get_running_loop()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        method, path = scope["method"], scope["path"]
-        info = parse_request(method, path, watch=_asks_watch(scope["query_string"]))
-        request = Request(scope, receive, info, ANONYMOUS, f"{self._id_prefix}{next(self._ids):012x}")
+    def answer_now(self, exchange: Exchange) -> bool:
+        """A plain GET of an object that may come from memory: no waiting, so no task."""
+        if exchange.method != "GET" or exchange.query_string != FROM_MEMORY:
+            return False
+        begin = self._loop.time()
+        info = parse_request("GET", exchange.path)
+        if not info.name or info.verb != "get":
+            return False
+        try:
+            route = self._routes.find(info)
+            user = self._authenticate(exchange)
+            authz.check(self._context.authorizer, user, info)
+        except StatusError:
+            return False  # the usual way says why not
+        answer = route.handler is get and get_now(self._context, exchange.headers, info, route.target)
+        if not answer:
+            return False
+        exchange.respond(200, JSON_HEAD % self._next_id(), answer)
+        self._metrics.observe(_metric_key(info, route), 200, self._loop.time() - begin)
+        return True
+
+    async def __call__(self, exchange: Exchange) -> None:
+        path = exchange.path
+        info = parse_request(exchange.method, path, watch=_asks_watch(exchange.query_string))
+        request = Request(exchange, info, ANONYMOUS, self._next_id().decode())
         if path in OPEN_PATHS or path.startswith(OPEN_PREFIXES):
-            await self._web(scope, receive, send)
+            await self._web(exchange.asgi_scope(), exchange.receive, exchange.send)  # type: ignore[arg-type]
             return
         begin = self._loop.time()
+        route: Route | None = None
         try:
-            request.user = self._authenticate(scope)
+            request.user = self._authenticate(exchange)
             route = self._routes.find(info) if info.is_resource else None
-            if route is not None and (route.long_running or info.verb == "watch"):
-                await self._serve_long(request, route, send)
+            if route is not None and route.long_running:
+                await self._serve_long(request, route)
                 return
-            code = await self._serve_counted(request, route, send)
+            code = await self._serve_counted(request, route)
         except StatusError as error:
-            code = await self._send(send, request, status_response(error))
             route = None
+            code = await self._send(request, status_response(error))
         except ClientDisconnected:
             return
         self._metrics.observe(_metric_key(info, route), code, self._loop.time() - begin)
 
-    def _authenticate(self, scope: Scope) -> User:
+    def _next_id(self) -> bytes:
+        return b"%b%012x" % (self._id_prefix, next(self._ids))
+
+    def _authenticate(self, exchange: Exchange) -> User:
         """The connection's certificate is read once; its user stays with the connection."""
-        tls = scope.get("extensions", {}).get("tls", {})
+        tls = exchange.tls
         if "user" not in tls:
             tls["user"] = user_of_subject(tls.get("client_cert_subject", ()))
-        return self._context.authenticator.authenticate(scope["headers"], tls["user"])
+        return self._context.authenticator.authenticate(exchange.headers, tls["user"])
 
-    async def _serve_counted(self, request: Request, route: Route | None, send: Send) -> int:
-        write = request.info.verb not in READ_VERBS and request.method not in ("GET", "HEAD")
-        self._inflight.enter(write=write)
+    async def _serve_counted(self, request: Request, route: Route | None) -> int:
+        write = request.method not in READ_METHODS
+        exchange = request.exchange
+        self._inflight.enter(exchange, write=write)
         try:
             if route is None:
-                return await self._serve_web(request, send)
-            return await self._send(send, request, await self._answer(request, route))
+                return await self._serve_web(request)
+            return await self._send(request, await self._answer(request, route))
         except asyncio.CancelledError:
-            if not self._inflight.timed_out():
+            if not self._inflight.timed_out(exchange):
                 raise
             raise GatewayTimeout("Timeout: request did not complete within the requested timeout", {}) from None
         finally:
-            self._inflight.leave(write=write)
+            self._inflight.leave(exchange, write=write)
 
-    async def _serve_long(self, request: Request, route: Route, send: Send) -> None:
+    async def _serve_long(self, request: Request, route: Route) -> None:
         self._metrics.long_running += 1
         try:
-            await self._send(send, request, await self._answer(request, route))
+            await self._send(request, await self._answer(request, route))
         finally:
             self._metrics.long_running -= 1
 
-    async def _serve_web(self, request: Request, send: Send) -> int:
+    async def _serve_web(self, request: Request) -> int:
         """Hands the request to the FastAPI app; tells the code it answered with."""
         authz.check(self._context.authorizer, request.user, request.info)
         code = 200
+        exchange = request.exchange
 
-        async def noting(message: dict[str, object]) -> None:
+        async def noting(message: Any) -> None:
             nonlocal code
             if message["type"] == "http.response.start":
-                code = int(str(message["status"]))
-            await send(message)
+                code = message["status"]
+            await exchange.send(message)
 
-        request.scope.setdefault("state", {})["user"] = request.user
-        await self._web(request.scope, request._receive, noting)  # type: ignore[arg-type]
+        await self._web(exchange.asgi_scope(), exchange.receive, noting)  # type: ignore[arg-type]
         return code
 
     async def _answer(self, request: Request, route: Route) -> Answer:
@@ -162,55 +187,38 @@ class Filters:
         log.exception("request failed", error, path=request.info.path, verb=request.info.verb, audit=request.audit_id)
         return InternalError(f"Internal error occurred: {type(error).__name__} (audit id {request.audit_id})")
 
-    async def _send(self, send: Send, request: Request, answer: Answer) -> int:
+    async def _send(self, request: Request, answer: Answer) -> int:
+        exchange = request.exchange
         if isinstance(answer, Response):
-            await _send_whole(send, request, answer)
+            headers = b"content-type: %b\r\n%b" % (answer.content_type, COMMON_HEAD % request.audit_id.encode())
+            for name, value in answer.headers or ():
+                headers += b"%b: %b\r\n" % (name, value)
+            exchange.respond(answer.status, headers, answer.body)
             return answer.status
         if isinstance(answer, Stream):
-            return await self._send_stream(send, request, answer)
+            await self._send_stream(request, answer)
+            return answer.status
         return 101
 
-    async def _send_stream(self, send: Send, request: Request, stream: Stream) -> int:
-        headers = [(b"content-type", stream.content_type), NO_CACHE, (b"audit-id", request.audit_id.encode())]
-        if stream.length is not None:
-            headers.append((b"content-length", str(stream.length).encode()))
+    async def _send_stream(self, request: Request, stream: Stream) -> None:
+        headers = b"content-type: %b\r\n%b" % (stream.content_type, COMMON_HEAD % request.audit_id.encode())
         if stream.gzip:
-            headers += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
-        gone, close = None, stream.close
+            headers += b"content-encoding: gzip\r\nvary: Accept-Encoding\r\n"
+        exchange, close = request.exchange, stream.close
         try:
-            if stream.long_running and close is not None:
+            if close is not None:
                 self._context.closers.add(close)
-                gone = asyncio.ensure_future(_until_gone(request, close))
-            await send({"type": "http.response.start", "status": stream.status, "headers": headers})
+                exchange.on_gone = close
+            exchange.begin(stream.status, headers, stream.length)
             async for chunk in stream.chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+                if exchange.blocked:
+                    await exchange.drain()
+                exchange.write(chunk)
+            exchange.end()
         finally:
-            if gone is not None:
-                gone.cancel()
             if close is not None:
                 self._context.closers.discard(close)
                 close()
-        return stream.status
-
-
-async def _until_gone(request: Request, close: Callable[[], None]) -> None:
-    await request.disconnected()
-    close()
-
-
-async def _send_whole(send: Send, request: Request, response: Response) -> None:
-    body = response.body
-    headers = [
-        (b"content-type", response.content_type),
-        (b"content-length", str(len(body)).encode()),
-        NO_CACHE,
-        (b"audit-id", request.audit_id.encode()),
-    ]
-    if response.headers:
-        headers += response.headers
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _asks_watch(query_string: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from apimachinery.errors import TooManyRequests
+from apiserver.exchange import Exchange
 
 SWEEP_SECONDS = 1.0
 
@@ -18,11 +19,11 @@ class InFlight:
         self._max_reads = max_reads
         self._max_writes = max_writes
         self._timeout_seconds = timeout_seconds
-        self._since: dict[asyncio.Task[object], float] = {}
-        self._timed_out: set[asyncio.Task[object]] = set()
+        self._since: dict[Exchange, float] = {}
+        self._timed_out: set[Exchange] = set()
         self._loop = asyncio.get_running_loop()
 
-    def enter(self, *, write: bool) -> None:
+    def enter(self, exchange: Exchange, *, write: bool) -> None:
         """Raises: TooManyRequests: the client may try again after a second."""
         if write:
             if self.writes >= self._max_writes:
@@ -32,47 +33,40 @@ class InFlight:
             if self.reads >= self._max_reads:
                 raise _too_many()
             self.reads += 1
-        self._since[_this_task()] = self._loop.time()
+        self._since[exchange] = self._loop.time()
 
-    def leave(self, *, write: bool) -> None:
+    def leave(self, exchange: Exchange, *, write: bool) -> None:
         if write:
             self.writes -= 1
         else:
             self.reads -= 1
-        del self._since[_this_task()]
+        del self._since[exchange]
 
-    def timed_out(self) -> bool:
-        """Whether the cancellation that the current request has met is ours; tells so once."""
-        task = _this_task()
-        if task in self._timed_out:
-            self._timed_out.discard(task)
-            task.uncancel()
-            return True
-        return False
+    def timed_out(self, exchange: Exchange) -> bool:
+        """Whether the cancellation that a request has met is ours; tells so once."""
+        if exchange not in self._timed_out or exchange.task is None:
+            return False
+        self._timed_out.discard(exchange)
+        exchange.task.uncancel()
+        return True
 
     def sweep(self) -> None:
-        """Cancels what is past its time. Tasks are kept in order of arrival, so only late ones are looked at."""
+        """Cancels what is past its time. Requests are kept in order of arrival, so only late ones are looked at."""
         limit = self._loop.time() - self._timeout_seconds
         late = []
-        for task, since in self._since.items():
+        for exchange, since in self._since.items():
             if since > limit:
                 break
-            late.append(task)
-        for task in late:
-            if task not in self._timed_out:
-                self._timed_out.add(task)
-                task.cancel()
+            late.append(exchange)
+        for exchange in late:
+            if exchange not in self._timed_out and exchange.task is not None:
+                self._timed_out.add(exchange)
+                exchange.task.cancel()
 
     async def run(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             self.sweep()
-
-
-def _this_task() -> asyncio.Task[object]:
-    task = asyncio.current_task()
-    assert task is not None
-    return task
 
 
 def _too_many() -> TooManyRequests:

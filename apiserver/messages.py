@@ -12,6 +12,7 @@ from apimachinery.errors import BadRequest, RequestEntityTooLarge, StatusError
 
 if TYPE_CHECKING:
     from apiserver.authn import User
+    from apiserver.exchange import Exchange
     from apiserver.request import RequestInfo
 
 Scope = MutableMapping[str, Any]
@@ -30,19 +31,18 @@ class ClientDisconnected(Exception):
 
 
 class Request:
-    """One HTTP request. `query` is parsed once; the body is read when a handler asks for it."""
+    """One API request as handlers see it. `query` is parsed once; the body is read when a handler asks for it."""
 
-    __slots__ = ("_query", "_receive", "audit_id", "headers", "info", "method", "query_string", "scope", "user")
+    __slots__ = ("_query", "audit_id", "exchange", "headers", "info", "method", "query_string", "user")
 
-    def __init__(self, scope: Scope, receive: Receive, info: RequestInfo, user: User, audit_id: str) -> None:
-        self.scope = scope
-        self.method: str = scope["method"]
-        self.query_string: bytes = scope["query_string"]
-        self.headers: list[Header] = scope["headers"]
+    def __init__(self, exchange: Exchange, info: RequestInfo, user: User, audit_id: str) -> None:
+        self.exchange = exchange
+        self.method = exchange.method
+        self.query_string = exchange.query_string
+        self.headers = exchange.headers
         self.info = info
         self.user = user
         self.audit_id = audit_id
-        self._receive = receive
         self._query: dict[str, list[str]] | None = None
 
     def header(self, name: bytes) -> bytes:
@@ -64,37 +64,15 @@ class Request:
         return values[0] if values else ""
 
     async def body(self) -> bytes:
-        """The whole body.
-
-        Raises: RequestEntityTooLarge above MAX_BODY_BYTES, ClientDisconnected.
-        """
+        """The whole body. Raises: RequestEntityTooLarge above MAX_BODY_BYTES, ClientDisconnected."""
         length = self.header(b"content-length")
         if length and int(length) > MAX_BODY_BYTES:
-            raise _too_large()
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnected
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            return body
-        chunks, size = [body], len(body)
-        while message.get("more_body", False):
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnected
-            chunks.append(message.get("body", b""))
-            size += len(chunks[-1])
-            if size > MAX_BODY_BYTES:
-                raise _too_large()
-        return b"".join(chunks)
-
-    async def disconnected(self) -> None:
-        """Returns once the client has gone away."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+            self.exchange.keep_alive = False
+            raise body_too_large()
+        return await self.exchange.read_body()
 
 
-def _too_large() -> RequestEntityTooLarge:
+def body_too_large() -> RequestEntityTooLarge:
     return RequestEntityTooLarge(f"Request entity too large: limit is {MAX_BODY_BYTES}")
 
 

@@ -1,5 +1,5 @@
-"""HTTPS on uvicorn's httptools protocol: TLS details in the scope, connections that a handler may take over, a stop
-that ends watches first.
+"""HTTPS on uvicorn's httptools protocol: connections that know their client's certificate, that a handler may take
+over, and that a stop lets finish what they began.
 
 uvicorn's own `Server` is left out: it wakes up ten times a second and wants the signals.
 """
@@ -12,57 +12,115 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, cast
+from urllib.parse import unquote
 
 import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from apiserver.messages import AsgiApp
+from apiserver.exchange import App, Exchange
 from apiserver.tls import tls_extension
 
-KEEP_ALIVE_SECONDS = 120  # an idle connection is closed after this
+KEEP_ALIVE_SECONDS = 120.0  # an idle connection is closed after this, or a little later
+SWEEP_SECONDS = 10.0  # between looks at idle connections: cheaper than a timer each
 HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024  # connections waiting to be accepted; the kernel refuses further ones
 DRAIN_SECONDS = 10.0  # for requests under way when the server stops; then their connections are cut
 EARLY_BYTES = 256 * 1024  # sent by a client before its upgrade was answered; a client that sends more is cut off
 
 
+class ApiServerState(ServerState):
+    """What all connections share."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__()
+        self.api = app
+        self._date = b""
+        self._date_at = 0
+
+    def date(self) -> bytes:
+        """The Date header of this second."""
+        now = int(time.time())
+        if now != self._date_at:
+            self._date_at = now
+            self._date = formatdate(now, usegmt=True).encode()
+        return self._date
+
+
 class ApiProtocol(HttpToolsProtocol):
     """One connection."""
 
+    server_state: ApiServerState
+    cycle: Exchange
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._extensions = {"tls": tls_extension(transport), "connection": self}
+        self.tls = tls_extension(transport)
+        self.date = self.server_state.date
+        self.idle_since = self.loop.time()
+        self._app = self.server_state.api
         self._early = bytearray()
         self._upgrading = False
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = cast(Any, self._extensions)
-        state = self.server_state
-        now = int(time.time())
-        if now != state.date_at:  # type: ignore[attr-defined]
-            state.date_at = now  # type: ignore[attr-defined]
-            state.default_headers = [(b"date", formatdate(now, usegmt=True).encode())]
-
-    def on_headers_complete(self) -> None:
-        self._upgrading = bool(self.parser.should_upgrade())
-        super().on_headers_complete()
-        if self._upgrading:
-            self.cycle.keep_alive = False
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.cycle is not None:
+            self.cycle.gone()
 
     def data_received(self, data: bytes) -> None:
         if self._upgrading:
             self._keep_early(data)
             return
-        self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._keep_early(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+
+    def on_headers_complete(self) -> None:
+        parser = self.parser
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        if "%" in path:
+            path = unquote(path)
+        exchange = Exchange(self, parser.get_method().decode("ascii"), path, url.query or b"", self.headers)
+        before, self.cycle = cast("Exchange | None", self.cycle), exchange
+        if parser.should_upgrade():
+            self._upgrading = exchange.upgrading = True
+            exchange.keep_alive = False
+        elif not parser.should_keep_alive() or parser.get_http_version() == "1.0":
+            exchange.keep_alive = False
+        if before is not None and not before.response_complete:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, cast(Any, self._app)))
+        elif self.flow.write_paused or not self._app.answer_now(exchange):
+            self._start(exchange)
+
+    def _start(self, exchange: Exchange) -> None:
+        exchange.task = self.loop.create_task(exchange.run(self._app))
+        self.tasks.add(exchange.task)
+
+    def on_response_complete(self) -> None:
+        """The next pipelined request, or rest."""
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start(cast(Exchange, self.pipeline.pop()[0]))
+        else:
+            self.idle_since = self.loop.time()
+
+    def close_if_idle(self, before: float) -> None:
+        """Closes a connection that has been at rest since `before` (loop time)."""
+        if (self.cycle is None or self.cycle.response_complete) and self.idle_since < before:
+            self.transport.close()
 
     def _keep_early(self, data: bytes) -> None:
         self._early += data
@@ -71,7 +129,6 @@ class ApiProtocol(HttpToolsProtocol):
 
     def take_over(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """The raw connection behind an upgrade request; HTTP ends here, and the caller closes the writer."""
-        self._unset_keepalive_if_required()
         self.cycle.response_started = self.cycle.response_complete = True
         reader = asyncio.StreamReader(loop=self.loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=self.loop)
@@ -85,16 +142,8 @@ class ApiProtocol(HttpToolsProtocol):
         return reader, asyncio.StreamWriter(self.transport, protocol, reader, self.loop)
 
 
-class ApiServerState(ServerState):
-    """What all connections share."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.date_at = 0
-
-
 async def serve(
-    app: AsgiApp,
+    app: App,
     host: str,
     port: int,
     context: ssl.SSLContext,
@@ -107,19 +156,10 @@ async def serve(
     Raises: OSError when the address is taken.
     """
     config = uvicorn.Config(
-        cast(Any, app),
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        http=ApiProtocol,
-        interface="asgi3",
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        _not_used, log_config=None, access_log=False, lifespan="off", ws="none", http=ApiProtocol, interface="asgi3"
     )
     config.load()
-    state = ApiServerState()
+    state = ApiServerState(app)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: ApiProtocol(config, state, {}, loop),
@@ -131,11 +171,19 @@ async def serve(
     )
     started()
     try:
-        await asyncio.Future()
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            before = loop.time() - KEEP_ALIVE_SECONDS
+            for connection in list(state.connections):
+                cast(ApiProtocol, connection).close_if_idle(before)
     finally:
         server.close()
         stopping()
         await _drain(state)
+
+
+async def _not_used(scope: Any, receive: Any, send: Any) -> None:
+    """uvicorn's configuration wants an ASGI app; connections call the API itself."""
 
 
 async def _drain(state: ServerState) -> None:

@@ -60,7 +60,7 @@ def stream_query(query: Query) -> list[tuple[str, str]]:
 
 
 async def _join(context: Context, request: Request, response: KubeletResponse) -> None:
-    reader, writer = request.scope["extensions"]["connection"].take_over()
+    reader, writer = request.exchange.connection.take_over()
 
     def close() -> None:
         response.close()
