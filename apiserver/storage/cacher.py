@@ -39,7 +39,7 @@ class Cacher:
 
     def __init__(self, etcd: EtcdClient) -> None:
         self.progress = Progress()
-        self.loaded = asyncio.Event()
+        self.loaded = asyncio.Event()  # set for good once the tables have been read and follow etcd
         self._etcd = etcd
         self._places: dict[str, tuple[Table, Hub]] = {}
         self._by_resource: dict[tuple[str, str], tuple[Table, Hub]] = {}
@@ -170,7 +170,6 @@ class Cacher:
         self._own.clear()
         self._stale = False
         self._reached(revision)
-        self.loaded.set()
         log.info("watch cache loaded", revision=revision, objects=sum(map(len, entries.values())))
 
     async def _watch(self) -> None:
@@ -179,6 +178,7 @@ class Cacher:
                 async for batch in batches:
                     if batch.created:
                         self.connected = True
+                        self.loaded.set()
                     if batch.changes:
                         self._apply(batch.changes)
         finally:

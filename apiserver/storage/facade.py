@@ -241,7 +241,7 @@ class Storage:
         if not self._cacher.loaded.is_set():
             raise StorageUnavailable("the watch cache is not loaded yet")
         if revision is None:
-            await self._cacher.catch_up()
+            await self._cacher.wait_for(await self._cacher.current_revision())
         elif initial_events:
             await self._cacher.wait_for(revision)
         table, selection = self._cacher.table(resource), Filter(namespace, labels, fields)
