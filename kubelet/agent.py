@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from apimachinery.quantity import parse_quantity
 from componentbase import logs
 from componentbase.clock import Clock
+from componentbase.daemon import FatalError
 from kubeapi.node import Node
 from kubeapi.service import Service
-from kubeclient.config import load_config
+from kubeclient.config import ConfigError, load_config
 from kubeclient.informer import Informer
 from kubeclient.recorder import EventRecorder
 from kubeclient.rest import RestClient, user_agent
@@ -50,8 +51,11 @@ log = logs.logger(__name__)
 
 async def run_kubelet(options: Options, runtime: Runtime, clock: Clock | None = None) -> None:
     """Until cancelled. Containers keep running when it ends."""
-    os.makedirs(os.path.join(options.root_dir, "pods"), exist_ok=True)
-    config = load_config(options.kubeconfig or None)
+    try:
+        os.makedirs(os.path.join(options.root_dir, "pods"), exist_ok=True)
+        config = load_config(options.kubeconfig or None)
+    except (ConfigError, OSError) as error:
+        raise FatalError(str(error)) from None
     try:
         async with RestClient(config, user_agent=user_agent("kubelet"), max_connections=MAX_CONNECTIONS) as rest:
             async with asyncio.TaskGroup() as tasks:

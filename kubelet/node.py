@@ -33,6 +33,7 @@ REPORT_SECONDS = 300.0  # an unchanged status is repeated after this
 FIRST_RETRY_SECONDS = 0.2
 MOST_RETRY_SECONDS = 7.0
 IMAGE_REFRESH_SECONDS = 300.0
+UNREADY_RECHECK_SECONDS = 1.0  # a node that is not ready looks often whether it is again
 
 log = logs.logger(__name__)
 
@@ -131,7 +132,8 @@ class NodeAgent:
 
     async def _report_for_ever(self) -> None:
         while True:
-            await self._pause(self._options.node_status_update_seconds)
+            every = self._options.node_status_update_seconds
+            await self._pause(min(every, UNREADY_RECHECK_SECONDS) if self.facts.problems else every)
             self._poked.clear()
             await self._refresh_facts()
             try:
