@@ -17,10 +17,11 @@ from apiserver.storage.ring import Change
 
 WATCHER_BUFFER = 2_000  # events a watcher may lag behind its feed; then it is closed and resumes from its last revision
 WATCHER_BUFFER_BYTES = 16 << 20  # the same, counted in values; shared by all watchers of the feed
-WAKE_GAP_SECONDS = (
-    40e-6  # a watcher of the feed, between two wake-ups of all: a thousand watchers wake at most 25 times
-)
-MAX_WAKE_GAP_SECONDS = 0.05  # a second, each time with all that has happened; the first event after a rest goes at once
+# Waking a thousand watchers takes some 30 ms of CPU; in between, the loop must get to take the writes they wait for. So
+# a feed rests after each wake-up, a time per watcher, and then hands out all that has happened; after a longer quiet
+# the first event goes out at once.
+WAKE_GAP_SECONDS = 60e-6
+MAX_WAKE_GAP_SECONDS = 0.1
 BOOKMARK_SECONDS = 60.0
 CACHED_CHUNKS = 4  # positions of a feed; watchers of a feed mostly stand at the same one
 _TRIM_EVENTS = 16  # below this a feed is not worth trimming
