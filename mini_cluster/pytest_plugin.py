@@ -140,6 +140,7 @@ def _temporary_namespace(handle: ClusterHandle) -> Iterator[str]:
     try:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "test-"}}
         name = str(api.request("POST", "/api/v1/namespaces", body)["metadata"]["name"])
+        api.close()  # the test may restart the server: what is asked next must not go to a connection it has lost
         yield name
         api.request("DELETE", f"/api/v1/namespaces/{name}")
     finally:

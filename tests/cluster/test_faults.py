@@ -1,0 +1,179 @@
+"""Whatever is killed, whenever: the cluster converges, and keeps its promises on the way."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+import docker
+import httpx
+import pytest
+
+from mini_cluster.pytest_plugin import ClusterHandle
+from tests.commandline import CommandLine, eventually
+from tests.manifests import configmap, container, deployment, pod, service, web_container
+
+pytestmark = pytest.mark.cluster
+
+REPLICAS, MAX_SURGE = 4, 1
+ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": MAX_SURGE, "maxUnavailable": 1}}
+COMPONENTS = [
+    "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet-worker-1", "kube-proxy-worker-1",
+    "dockerd-worker-1",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def repaired(cluster: ClusterHandle) -> Iterator[None]:
+    """Every test leaves a cluster that works to the next."""
+    yield
+    cluster.repair()
+
+
+class PodCounter:
+    """Looks at the pods of a namespace all the time and remembers how many there were at most."""
+
+    def __init__(self, cluster: ClusterHandle, namespace: str) -> None:
+        tls = ssl.create_default_context(cafile=str(cluster.pki / "ca.crt"))
+        tls.load_cert_chain(cluster.pki / "admin.crt", cluster.pki / "admin.key")
+        self._http = httpx.Client(base_url=cluster.server, verify=tls)
+        self._path = f"/api/v1/namespaces/{namespace}/pods"
+        self._stop = threading.Event()
+        self.most = 0
+        self._thread = threading.Thread(target=self._count, daemon=True)
+
+    def __enter__(self) -> PodCounter:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._http.close()
+
+    def _count(self) -> None:
+        while not self._stop.wait(0.05):
+            with suppress(httpx.TransportError):  # while the API server is down there is nothing to count
+                answer = self._http.get(self._path)
+                if answer.status_code == 200:
+                    active = [item for item in answer.json()["items"] if "deletionTimestamp" not in item["metadata"]]
+                    self.most = max(self.most, len(active))
+
+
+def rolled_out(mk: CommandLine, version: str) -> bool:
+    """All replicas run this version, are available, and nothing else is left."""
+    found = mk.try_run("get", "deployments,pods", "-o", "json")
+    if found.returncode:
+        return False
+    items = json.loads(found.stdout)["items"]
+    status = next(item for item in items if item["kind"] == "Deployment").get("status", {})
+    pods = [item for item in items if item["kind"] == "Pod" and "deletionTimestamp" not in item["metadata"]]
+    versions = [item["spec"]["containers"][0]["env"][0]["value"] for item in pods]
+    return (
+        status.get("updatedReplicas") == status.get("availableReplicas") == status.get("replicas") == REPLICAS
+        and versions == [version] * REPLICAS
+    )
+
+
+def versioned(version: str) -> dict[str, object]:
+    own = web_container() | {"env": [{"name": "VERSION", "value": version}]}
+    return deployment("web", REPLICAS, own, strategy=ROLLING)
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_rollout_survives_the_death_of_any_process(cluster: ClusterHandle, mk: CommandLine, component: str) -> None:
+    mk.apply(versioned("one"))
+    eventually(lambda: rolled_out(mk, "one"), "the first version")
+    with PodCounter(cluster, mk.namespace) as counter:
+        mk.apply(versioned("two"))
+        cluster.kill(component)
+        eventually(lambda: rolled_out(mk, "two"), f"the second version, after {component} was killed", 120)
+    assert REPLICAS <= counter.most <= REPLICAS + MAX_SURGE
+
+
+@pytest.mark.parametrize("component", ["etcd", "kube-apiserver"])
+def test_no_acknowledged_write_is_lost(cluster: ClusterHandle, mk: CommandLine, component: str) -> None:
+    acknowledged = []
+    for number in range(30):
+        if number == 10:
+            cluster.kill(component)
+        done = mk.try_run("create", "configmap", f"write-{number}", f"--from-literal=number={number}")
+        if done.returncode == 0:
+            acknowledged.append(f"write-{number}")
+    cluster.repair()
+    stored = {item["metadata"]["name"]: item["data"] for item in mk.items("configmaps")}
+    assert len(acknowledged) >= 10
+    assert {name: stored[name]["number"] for name in acknowledged} == {
+        name: name.removeprefix("write-") for name in acknowledged
+    }
+
+
+def test_a_container_removed_behind_the_kubelets_back_is_restarted(cluster: ClusterHandle, mk: CommandLine) -> None:
+    mk.apply(pod("victim"))
+    mk.run("wait", "--for=condition=Ready", "pod/victim", "--timeout=60s")
+    before = mk.get("pod", "victim")
+    engine = docker.DockerClient(base_url=f"unix://{cluster.docker_socket(before['spec']['nodeName'])}")
+    container_id = before["status"]["containerStatuses"][0]["containerID"].removeprefix("docker://")
+    engine.containers.get(container_id).remove(force=True)
+    engine.close()
+
+    def restarted() -> bool:
+        status = mk.get("pod", "victim")["status"]["containerStatuses"][0]
+        return status["ready"] and status["restartCount"] == 1
+
+    eventually(restarted, "a new container in the same pod")
+    assert mk.get("pod", "victim")["status"]["podIP"] == before["status"]["podIP"]
+
+
+def test_containers_outlive_their_kubelet_and_are_adopted(cluster: ClusterHandle, mk: CommandLine) -> None:
+    mk.apply(pod("steady", nodeName="worker-1"))
+    mk.run("wait", "--for=condition=Ready", "pod/steady", "--timeout=60s")
+    before = mk.get("pod", "steady")["status"]["containerStatuses"][0]
+    cluster.kill("kubelet-worker-1")
+    cluster.repair()
+    mk.apply(pod("later", nodeName="worker-1"))  # the new kubelet works
+    mk.run("wait", "--for=condition=Ready", "pod/later", "--timeout=60s")
+    after = mk.get("pod", "steady")["status"]["containerStatuses"][0]
+    assert (after["containerID"], after["restartCount"]) == (before["containerID"], 0)
+
+
+def test_a_lost_host_is_noticed_its_pods_move_and_it_comes_back(cluster: ClusterHandle, mk: CommandLine) -> None:
+    tolerations = [
+        {"key": f"node.kubernetes.io/{taint}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}
+        for taint in ("not-ready", "unreachable")
+    ]
+    mk.apply(deployment("web", 2, web_container(), tolerations=tolerations), service("web"))
+    mk.run("rollout", "status", "deployment/web", "--timeout=60s")
+    cluster.stop_node("worker-2")
+    try:
+
+        def moved() -> bool:
+            ready = mk.run("get", "endpoints", "web", "-o", "jsonpath={.subsets[*].addresses[*].nodeName}").split()
+            return ready == ["worker-1", "worker-1"]
+
+        eventually(moved, "both endpoints on the host that is left", 90)
+        conditions = {c["type"]: c["status"] for c in mk.get("node", "worker-2")["status"]["conditions"]}
+        assert conditions["Ready"] == "Unknown"
+    finally:
+        cluster.start_node("worker-2")
+    mk.run("wait", "--for=condition=Ready", "node/worker-2", "--timeout=60s")
+
+    def taints_gone() -> bool:
+        return not mk.get("node", "worker-2")["spec"].get("taints")
+
+    eventually(taints_gone, "worker-2 without taints")
+    mk.apply(pod("again", nodeName="worker-2"))
+    mk.run("wait", "--for=condition=Ready", "pod/again", "--timeout=60s")
+
+
+def test_configuration_survives_a_restart_of_everything(cluster: ClusterHandle, mk: CommandLine) -> None:
+    mk.apply(configmap("kept", key="value"), pod("kept", container()))
+    mk.run("wait", "--for=condition=Ready", "pod/kept", "--timeout=60s")
+    for component in COMPONENTS:
+        cluster.kill(component)
+    cluster.repair()
+    assert mk.get("configmap", "kept")["data"] == {"key": "value"}
+    mk.run("wait", "--for=condition=Ready", "pod/kept", "--timeout=90s")
