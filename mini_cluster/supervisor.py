@@ -18,7 +18,7 @@ from typing import Any
 
 from mini_cluster import hosts
 from mini_cluster.commands import CommandError
-from mini_cluster.components import API_SERVER, ETCD, Component, Programs, cluster_components
+from mini_cluster.components import API_SERVER, ETCD, Component, Programs, cluster_components, is_engine
 from mini_cluster.control import LINE_BYTES, code_version
 from mini_cluster.errors import LauncherError
 from mini_cluster.keeper import (
@@ -36,7 +36,7 @@ from mini_cluster.probes import Prober
 from mini_cluster.processes import snapshot
 from mini_cluster.programs import find_programs
 from mini_cluster.state import ClusterState, NodeState, StateError, load_state
-from mini_cluster.sweep import power_off
+from mini_cluster.sweep import clear_engine, power_off
 
 HOPELESS_RESTARTS = 3  # a component that died this often while `apply` waits for it makes it give up
 HEARTBEAT_SECONDS = 5.0  # a streaming answer says something at least this often
@@ -82,6 +82,7 @@ class Supervisor:
                 await self._drop(name, 0 if self._keepers[name].component.node else TERMINATE_SECONDS)
             for node in self._hosts_to_switch_off(before, state, wanted.values()):
                 await self._switch_off(node)
+            await self._repair_networks(state, wanted.values())
             if not state.nodes and hosts.link_exists(self._layout.bridge):
                 await asyncio.to_thread(hosts.remove_machine, self._layout)
             for component in wanted.values():
@@ -185,6 +186,18 @@ class Supervisor:
             if process.netns != hosts.netns_inode(self._layout.netns(component.node))
         }
 
+    async def _repair_networks(self, state: ClusterState, wanted: Iterable[Component]) -> None:
+        """Of hosts whose engine runs; the others' are made before their engine is started. Raises: CommandError."""
+        processes = snapshot()
+        for component in wanted:
+            if is_engine(component) and component_processes(processes, self._layout.key, component):
+                await self._ensure_network(state, state.node(component.node))
+
+    async def _ensure_network(self, state: ClusterState, node: NodeState) -> None:
+        async with self._network:
+            await asyncio.to_thread(hosts.ensure_machine, self._layout, state)
+        await asyncio.to_thread(hosts.ensure_host, self._layout, state, node)
+
     async def _switch_off(self, node: NodeState) -> None:
         for name in [name for name, keeper in self._keepers.items() if keeper.component.node == node.name]:
             await self._drop(name, 0)
@@ -192,17 +205,15 @@ class Supervisor:
 
     async def _prepare(self, component: Component) -> None:
         """The network that a host's engine starts in. Raises: StartError."""
-        if not component.node or not component.name.startswith("dockerd-"):
+        if not is_engine(component):
             return
         assert self._state is not None
-        state, node = self._state, self._state.node(component.node)
+        node = self._state.node(component.node)
         try:
-            async with self._network:
-                await asyncio.to_thread(hosts.ensure_machine, self._layout, state)
-            await asyncio.to_thread(hosts.ensure_host, self._layout, state, node)
+            await asyncio.to_thread(clear_engine, self._layout, node)
+            await self._ensure_network(self._state, node)
         except CommandError as error:
             raise StartError(str(error)) from None
-        self._layout.node(node.name).docker_pidfile.unlink(missing_ok=True)
 
     async def _wait_ready(self, name: str) -> None:
         while True:

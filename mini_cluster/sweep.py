@@ -92,6 +92,18 @@ def release_host(layout: Layout, node: NodeState) -> None:
     hosts.remove_host(layout, node)
 
 
+def clear_engine(layout: Layout, node: NodeState) -> None:
+    """What a killed engine leaves that would keep the next one waiting; its containers and their shims stay.
+
+    Its containerd dies with it, but may be a zombie for a while, and the next engine would take that for a live one.
+    """
+    paths = layout.node(node.name)
+    config = f"{paths.docker_exec_root}/containerd/containerd.toml"
+    kill_all(lambda processes: {pid for pid, process in processes.items() if config in process.argv})
+    for pidfile in (paths.docker_pidfile, paths.docker_exec_root / "containerd" / "containerd.pid"):
+        pidfile.unlink(missing_ok=True)
+
+
 def sweep_cluster(layout: Layout) -> None:
     """Ends every process of the cluster and removes everything of it but its folder.
 
