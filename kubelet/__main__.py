@@ -16,7 +16,9 @@ def main() -> int:
         from kubelet.agent import run_kubelet
         from kubelet.runtime.docker import DockerRuntime
 
-        await run_kubelet(options, DockerRuntime(options.endpoint, pause_image=options.pause_image))
+        seccomp_root = f"{options.root_dir}/seccomp"
+        runtime = DockerRuntime(options.endpoint, pause_image=options.pause_image, seccomp_root=seccomp_root)
+        await run_kubelet(options, runtime)
 
     return daemon.run(run, "kubelet")
 

@@ -138,6 +138,33 @@ class RuntimeContract:
 
         self.run(test)
 
+    def test_a_sandbox_that_ended_can_be_created_again(self) -> None:
+        async def test(runtime: Runtime) -> None:
+            config = SandboxConfig(pod=new_pod())
+            await runtime.stop_sandbox((await runtime.create_sandbox(config)).id)
+            again = await runtime.create_sandbox(config)
+            assert again.ready
+            status = await runtime.pod(config.pod.uid)
+            assert status is not None
+            assert status.sandboxes == (again,)
+
+        self.run(test)
+
+    def test_creating_at_once_or_after_a_cancelled_attempt_gives_one_sandbox(self) -> None:
+        async def test(runtime: Runtime) -> None:
+            config = SandboxConfig(pod=new_pod())
+            cancelled = asyncio.ensure_future(runtime.create_sandbox(config))
+            await asyncio.sleep(0.03)
+            cancelled.cancel()
+            await asyncio.wait((cancelled,))
+            first, second = await asyncio.gather(runtime.create_sandbox(config), runtime.create_sandbox(config))
+            assert first.id == second.id
+            status = await runtime.pod(config.pod.uid)
+            assert status is not None
+            assert [sandbox.ready for sandbox in status.sandboxes] == [True]
+
+        self.run(test)
+
     def test_the_newest_sandbox_comes_first(self) -> None:
         async def test(runtime: Runtime) -> None:
             pod = await PodInHand.create(runtime)
