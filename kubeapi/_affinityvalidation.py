@@ -55,14 +55,12 @@ def check_tolerations(errors: Errors, path: Path, tolerations: list[Toleration] 
 
 
 def check_topology_spread(errors: Errors, path: Path, constraints: list[TopologySpreadConstraint] | None) -> None:
-    seen: set[tuple[str, str]] = set()
+    pairs = [(constraint.topologyKey, constraint.whenUnsatisfiable) for constraint in constraints or ()]
     for index, constraint in enumerate(constraints or ()):
-        at = (*path, index)
-        pair = (constraint.topologyKey, constraint.whenUnsatisfiable)
-        if pair in seen:
-            errors.duplicate((*at, "{topologyKey, whenUnsatisfiable}"), f"{{{pair[0]}, {pair[1]}}}")
-        seen.add(pair)
-        _check_spread(errors, at, constraint)
+        _check_spread(errors, (*path, index), constraint)
+        if pairs[index] in pairs[index + 1 :]:
+            at = (*path, index, "{topologyKey, whenUnsatisfiable}")
+            errors.duplicate(at, f"{{{constraint.topologyKey}, {constraint.whenUnsatisfiable}}}")
 
 
 def _check_weight(errors: Errors, path: Path, weight: int) -> None:
@@ -133,7 +131,10 @@ def _check_pod_term(errors: Errors, path: Path, term: PodAffinityTerm) -> None:
     for index, key in enumerate(term.matchLabelKeys or ()):
         if key in (term.mismatchLabelKeys or ()):
             errors.invalid((*path, "matchLabelKeys", index), key, "exists in both matchLabelKeys and mismatchLabelKeys")
-    _check_topology_key(errors, path, term.topologyKey)
+    if not term.topologyKey:
+        errors.required((*path, "topologyKey"), "can not be empty")
+    else:
+        errors.check_messages((*path, "topologyKey"), term.topologyKey, qualified_name_errors(term.topologyKey))
 
 
 def _check_label_keys(errors: Errors, path: Path, name: str, keys: list[str] | None, *, selected: bool) -> None:
@@ -141,13 +142,6 @@ def _check_label_keys(errors: Errors, path: Path, name: str, keys: list[str] | N
         errors.forbidden((*path, name), "must not be specified when labelSelector is not set")
     for index, key in enumerate(keys or ()):
         errors.check_messages((*path, name, index), key, qualified_name_errors(key))
-
-
-def _check_topology_key(errors: Errors, path: Path, key: str) -> None:
-    if not key:
-        errors.required((*path, "topologyKey"), "can not be empty")
-    else:
-        errors.check_messages((*path, "topologyKey"), key, qualified_name_errors(key))
 
 
 def _check_toleration(errors: Errors, path: Path, toleration: Toleration) -> None:
@@ -165,8 +159,7 @@ def _check_toleration(errors: Errors, path: Path, toleration: Toleration) -> Non
             errors.check_messages((*path, "operator"), toleration.value, label_value_errors(toleration.value))
     elif operator == "Exists":
         if toleration.value:
-            shown = toleration.model_dump(exclude_none=True)
-            errors.invalid((*path, "operator"), shown, "value must be empty when `operator` is 'Exists'")
+            errors.invalid((*path, "operator"), toleration.value, "value must be empty when `operator` is 'Exists'")
     else:
         errors.not_supported((*path, "operator"), operator, ("Equal", "Exists"))
     if toleration.effect and toleration.effect not in EFFECTS:
@@ -176,7 +169,8 @@ def _check_toleration(errors: Errors, path: Path, toleration: Toleration) -> Non
 def _check_spread(errors: Errors, path: Path, constraint: TopologySpreadConstraint) -> None:
     if constraint.maxSkew <= 0:
         errors.invalid((*path, "maxSkew"), constraint.maxSkew, GREATER_THAN_ZERO)
-    _check_topology_key(errors, path, constraint.topologyKey)
+    if not constraint.topologyKey:
+        errors.required((*path, "topologyKey"), "can not be empty")
     action = constraint.whenUnsatisfiable
     if action not in ("DoNotSchedule", "ScheduleAnyway"):
         errors.not_supported((*path, "whenUnsatisfiable"), action, ("DoNotSchedule", "ScheduleAnyway"))

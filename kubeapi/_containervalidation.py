@@ -6,16 +6,15 @@ Source: Kubernetes API reference, "Container"; Kubernetes documentation, "Init C
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from kubeapi._envvalidation import check_env, check_env_from
 from kubeapi._podspec import Container, ContainerPort, EphemeralContainer, PodSpec, ResourceRequirements
 from kubeapi._probevalidation import check_lifecycle, check_probes
 from kubeapi._resourcevalidation import check_resize_policy, check_resources
 from kubeapi._securityvalidation import check_container_security
-from kubeapi._validation import PROTOCOLS, Errors, Path, port_name_errors
+from kubeapi._validation import PROTOCOLS, Errors, Path, check_relative_path, port_name_errors
 from kubeapi._volumes import Volume, VolumeMount
-from kubeapi._volumevalidation import check_relative_path
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 RESTART_POLICIES = ("Always", "Never", "OnFailure")
@@ -24,7 +23,8 @@ _PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
 _MAX_RESTART_RULES = 20
 _MAX_EXIT_CODES = 255
 _NOT_FOR_EPHEMERAL = (
-    "ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resizePolicy",
+    "ports", "resizePolicy", "restartPolicy", "restartPolicyRules", "livenessProbe", "readinessProbe", "startupProbe",
+    "lifecycle",
 )  # fmt: skip
 _INIT_ONLY_SIDECARS = ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
 
@@ -55,13 +55,15 @@ class ContainerChecks:
             self._check_init((*self.path, "initContainers", index), container)
         for index, ephemeral in enumerate(spec.ephemeralContainers or ()):
             self._check_ephemeral((*self.path, "ephemeralContainers", index), ephemeral)
-        self._check_host_ports("containers", spec.containers)
-        if spec.initContainers:
-            sidecars = [item if item.restartPolicy == "Always" else None for item in spec.initContainers]
-            self._check_host_ports("initContainers", sidecars)
+        host_ports: set[str] = set()
+        for index, container in enumerate(spec.containers):
+            if container.ports:
+                self._check_host_ports((*self.path, "containers", index, "ports"), container.ports, host_ports)
 
     def _check_init(self, path: Path, container: Container) -> None:
         self._check(path, container)
+        if container.ports:
+            self._check_host_ports((*path, "ports"), container.ports, set())
         if container.restartPolicy == "Always":
             check_probes(self.errors, path, container)
             check_lifecycle(self.errors, path, container, self.spec.terminationGracePeriodSeconds)
@@ -80,6 +82,11 @@ class ContainerChecks:
                 self.errors.forbidden((*path, name), "cannot be set for an Ephemeral Container")
         if container.resources != ResourceRequirements():
             self.errors.forbidden((*path, "resources"), "cannot be set for an Ephemeral Container")
+        for index, mount in enumerate(container.volumeMounts or ()):
+            for name in ("subPath", "subPathExpr"):
+                if getattr(mount, name):
+                    at = (*path, "volumeMounts", index, name)
+                    self.errors.forbidden(at, "cannot be set for an Ephemeral Container")
 
     def _check(self, path: Path, container: Container) -> None:
         errors = self.errors
@@ -102,12 +109,12 @@ class ContainerChecks:
         if container.resizePolicy:
             check_resize_policy(errors, (*path, "resizePolicy"), container.resizePolicy, self.spec.restartPolicy)
         if container.securityContext is not None:
-            check_container_security(errors, (*path, "securityContext"), container.securityContext)
+            check_container_security(errors, (*path, "securityContext"), container.securityContext, self.spec)
         if container.restartPolicy is not None or container.restartPolicyRules:
             self._check_restart(path, container)
 
     def _check_identity(self, path: Path, container: Container) -> None:
-        errors, name, image = self.errors, container.name, container.image
+        errors, name = self.errors, container.name
         if not name:
             errors.required((*path, "name"))
         else:
@@ -115,10 +122,8 @@ class ContainerChecks:
             if name in self.names:
                 errors.duplicate((*path, "name"), name)
             self.names.add(name)
-        if not image:
+        if not container.image:
             errors.required((*path, "image"))
-        elif image != image.strip():
-            errors.invalid((*path, "image"), image, "must not have leading or trailing whitespace")
 
     def _check_ports(self, path: Path, ports: list[ContainerPort]) -> None:
         errors = self.errors
@@ -138,22 +143,19 @@ class ContainerChecks:
             if port.hostPort:
                 errors.check_port((*at, "hostPort"), port.hostPort)
                 if self.spec.hostNetwork and port.hostPort != port.containerPort:
-                    text = "must match `hostPort` when `hostNetwork` is true"
-                    errors.invalid((*at, "containerPort"), port.containerPort, text)
+                    text = "must match `containerPort` when `hostNetwork` is true"
+                    errors.invalid((*at, "hostPort"), port.hostPort, text)
             if port.protocol not in PROTOCOLS:
                 errors.check_one_of((*at, "protocol"), port.protocol, PROTOCOLS)
 
-    def _check_host_ports(self, field: str, containers: Iterable[Container | None]) -> None:
-        """One host port serves one container of the pod."""
-        seen: set[str] = set()
-        for number, container in enumerate(containers):
-            for index, port in enumerate((container and container.ports) or ()):
-                if not port.hostPort:
-                    continue
+    def _check_host_ports(self, path: Path, ports: list[ContainerPort], taken: set[str]) -> None:
+        """One host port serves one container of the pod; init containers run one by one."""
+        for index, port in enumerate(ports):
+            if port.hostPort:
                 text = f"{port.protocol}/{port.hostIP or ''}/{port.hostPort}"
-                if text in seen:
-                    self.errors.duplicate((*self.path, field, number, "ports", index, "hostPort"), text)
-                seen.add(text)
+                if text in taken:
+                    self.errors.duplicate((*path, index, "hostPort"), text)
+                taken.add(text)
 
     def _check_devices(self, path: Path, container: Container) -> set[str]:
         errors = self.errors
@@ -176,7 +178,7 @@ class ContainerChecks:
             elif device.devicePath in paths:
                 errors.invalid((*at, "devicePath"), device.devicePath, "must be unique")
             elif ".." in device.devicePath.split("/"):
-                errors.invalid((*at, "devicePath"), device.devicePath, "must not contain '..'")
+                errors.invalid((*at, "devicePath"), device.devicePath, "can not contain backsteps ('..')")
             names.add(device.name)
             paths.add(device.devicePath)
         return paths
@@ -226,6 +228,9 @@ class ContainerChecks:
                 errors.not_supported((*path, "recursiveReadOnly"), recursive, ("Disabled", "Enabled", "IfPossible"))
             elif recursive != "Disabled" and not mount.readOnly:
                 text = "may only be specified when readOnly is true"
+                errors.forbidden((*path, "recursiveReadOnly"), text)
+            if recursive in ("Enabled", "IfPossible") and propagation not in (None, "None"):
+                text = "may only be specified when mountPropagation is None or not specified"
                 errors.forbidden((*path, "recursiveReadOnly"), text)
 
     def _check_restart(self, path: Path, container: Container) -> None:

@@ -16,13 +16,16 @@ _ENV_FIELDS = (
     "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
     "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
 )  # fmt: skip
+_POD_FIELDS = (
+    *_ENV_FIELDS, "metadata.annotations", "metadata.labels", "spec.restartPolicy", "spec.schedulerName", "status.phase",
+)  # fmt: skip
 _RESOURCES = (
     "limits.cpu", "limits.ephemeral-storage", "limits.memory",
     "requests.cpu", "requests.ephemeral-storage", "requests.memory",
 )  # fmt: skip
 _CPU_DIVISORS = ("1", "1m")
 _BYTE_DIVISORS = ("1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei")
-_SUBSCRIPT = re.compile(r"(metadata\.(?:annotations|labels))\['(.*)'\]\Z")
+_SUBSCRIPT = re.compile(r"(.+)\['(.*)'\]\Z")
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _SOURCES = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
 _ONE_ONLY = "may not have more than one field specified at a time"
@@ -60,20 +63,17 @@ def check_field_ref(errors: Errors, path: Path, ref: ObjectFieldSelector, suppor
     if not ref.fieldPath:
         errors.required((*path, "fieldPath"))
         return
-    at = (*path, "fieldPath")
-    match = _SUBSCRIPT.match(ref.fieldPath)
-    if match:
+    at, label = (*path, "fieldPath"), ref.fieldPath
+    match = _SUBSCRIPT.match(label)
+    if match and match[1] in ("metadata.annotations", "metadata.labels"):
         key = match[2].lower() if match[1] == "metadata.annotations" else match[2]
-        errors.check_messages(at, ref.fieldPath, qualified_name_errors(key))
-    elif ref.fieldPath not in supported:
-        if "[" in ref.fieldPath:
-            text = "error converting fieldPath: field label does not support subscript"
-            errors.invalid(at, ref.fieldPath, text)
-        elif ref.fieldPath in (*_ENV_FIELDS, "metadata.labels", "metadata.annotations"):
-            errors.not_supported(at, ref.fieldPath, supported)
-        else:
-            text = f"error converting fieldPath: field label not supported: {ref.fieldPath}"
-            errors.invalid(at, ref.fieldPath, text)
+        errors.check_messages(path, key, qualified_name_errors(key))
+    elif match:
+        errors.invalid(at, label, f"error converting fieldPath: field label does not support subscript: {label}")
+    elif label not in _POD_FIELDS:
+        errors.invalid(at, label, f"error converting fieldPath: field label not supported: {label}")
+    elif label not in supported:
+        errors.not_supported(at, label, supported)
 
 
 def check_resource_ref(errors: Errors, path: Path, ref: ResourceFieldSelector, *, container_required: bool) -> None:
@@ -94,10 +94,11 @@ def _check_divisor(errors: Errors, path: Path, ref: ResourceFieldSelector) -> No
     if name == "cpu":
         if ref.divisor not in _CPU_DIVISORS:
             text = "only divisor's values 1m and 1 are supported with the cpu resource"
-            errors.invalid(path, "divisor", text)
+            errors.invalid(path, ref.resource, text)
     elif name and ref.divisor not in _BYTE_DIVISORS:
         listed = ", ".join(_BYTE_DIVISORS)
-        errors.invalid(path, "divisor", f"only divisor's values {listed} are supported with the {name} resource")
+        what = {"memory": "memory", "ephemeral-storage": "local ephemeral storage"}.get(name, "hugepages")
+        errors.invalid(path, ref.resource, f"only divisor's values {listed} are supported with the {what} resource")
 
 
 def _check_value_from(errors: Errors, path: Path, source: EnvVarSource, value: str | None) -> None:
@@ -123,7 +124,7 @@ def _check_value_from(errors: Errors, path: Path, source: EnvVarSource, value: s
 
 
 def _check_key_ref(errors: Errors, path: Path, name: str, key: str) -> None:
-    _check_reference_name(errors, path, name)
+    errors.check_messages((*path, "name"), name, dns_subdomain_errors(name))
     if not key:
         errors.required((*path, "key"))
     else:

@@ -5,10 +5,9 @@ Source: Kubernetes API reference, "Pod"; Kubernetes documentation, "Images: Defa
 
 from __future__ import annotations
 
-from fractions import Fraction
-
-from apimachinery.quantity import Quantity, format_quantity, parse_quantity
+from apimachinery.quantity import Quantity
 from kubeapi._env import EnvVar
+from kubeapi._podrequests import containers_request
 from kubeapi._podspec import Container, PodSpec, ResourceRequirements
 from kubeapi._probes import HTTPGetAction, LifecycleHandler, Probe
 from kubeapi._security import PodSecurityContext
@@ -131,22 +130,5 @@ def _default_pod_requests(spec: PodSpec) -> None:
     requests: dict[str, Quantity] = dict(resources.requests or {})
     for name, limit in resources.limits.items():
         if name not in requests:
-            requests[name] = _containers_request(spec, name) or limit
+            requests[name] = containers_request(spec, name) or limit
     resources.requests = requests
-
-
-def _containers_request(spec: PodSpec, name: str) -> Quantity | None:
-    """What the containers request together (one after the other while they initialize); None for nothing."""
-    running, peak = Fraction(0), Fraction(0)
-    for container in spec.initContainers or ():
-        amount = _request(container, name)
-        if container.restartPolicy == "Always":
-            running += amount
-        peak = max(peak, running if container.restartPolicy == "Always" else running + amount)
-    total = max(peak, running + sum(_request(container, name) for container in spec.containers))
-    return format_quantity(total, "DecimalSI" if name == "cpu" else "BinarySI") if total else None
-
-
-def _request(container: Container, name: str) -> Fraction:
-    text = (container.resources.requests or {}).get(name)
-    return parse_quantity(text) if text else Fraction(0)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from apimachinery.model import to_dict
 from apimachinery.names import dns_subdomain_errors
-from kubeapi._affinity import Toleration
+from kubeapi._affinity import NodeSelectorTerm, Toleration
 from kubeapi._podspec import PodSpec
 from kubeapi._podstatus import ContainerStatus
-from kubeapi._validation import Errors, Path, is_ip
+from kubeapi._validation import Errors, Path
 
 if TYPE_CHECKING:
     from kubeapi.pod import Pod
@@ -26,7 +26,7 @@ _FIXED = (
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 _MAX_DEADLINE_SECONDS = 2**31 - 1
-_WHILE_GATED = ("nodeSelector", "affinity")
+_ONLY_MORE = "only additions are allowed (no deletions or mutations)"
 
 
 def check_pod_update(errors: Errors, pod: Pod, old: Pod) -> None:
@@ -41,6 +41,8 @@ def check_pod_update(errors: Errors, pod: Pod, old: Pod) -> None:
         return
     _check_deadline(errors, new_spec, old_spec)
     _check_gates(errors, new_spec, old_spec)
+    if old_spec.schedulingGates:
+        _check_gated(errors, new_spec, old_spec)
     _check_tolerations(errors, new_spec.tolerations or [], old_spec.tolerations or [])
     changed = _changed_fields(new_spec, old_spec)
     if changed:
@@ -52,13 +54,21 @@ def check_status_update(errors: Errors, pod: Pod, old: Pod) -> None:
     if status.nominatedNodeName:
         at = (*_STATUS, "nominatedNodeName")
         errors.check_messages(at, status.nominatedNodeName, dns_subdomain_errors(status.nominatedNodeName))
-    for index, address in enumerate(status.podIPs or ()):
-        if not is_ip(address.ip):
-            errors.invalid((*_STATUS, "podIPs", index), address.ip, "must be a valid IP address")
-    if len({item.ip for item in status.podIPs or ()}) < len(status.podIPs or ()):
-        errors.duplicate((*_STATUS, "podIPs"), [item.ip for item in status.podIPs or ()])
+    _check_addresses(errors, [item.ip for item in status.podIPs or ()])
     if pod.spec.restartPolicy != "Always":
-        _check_transitions(errors, "containerStatuses", pod, status.containerStatuses, old.status.containerStatuses)
+        before = old.status
+        _check_transitions(errors, "containerStatuses", pod, status.containerStatuses, before.containerStatuses)
+        _check_transitions(
+            errors, "initContainerStatuses", pod, status.initContainerStatuses, before.initContainerStatuses
+        )
+
+
+def _check_addresses(errors: Errors, addresses: list[str]) -> None:
+    at = (*_STATUS, "podIPs")
+    for index, address in enumerate(addresses):
+        errors.check_ip((*at, index), address)
+    if len(addresses) > 2 or len({":" in address for address in addresses}) < len(addresses):
+        errors.invalid(at, addresses, "may specify no more than one IP for each IP family")
 
 
 def _check_transitions(
@@ -69,7 +79,8 @@ def _check_transitions(
     old: list[ContainerStatus] | None,
 ) -> None:
     """A container that ended and is not to be restarted stays ended."""
-    own_policy = {item.name for item in pod.spec.containers if item.restartPolicy or item.restartPolicyRules}
+    containers = (*pod.spec.containers, *(pod.spec.initContainers or ()))
+    own_policy = {item.name for item in containers if item.restartPolicy or item.restartPolicyRules}
     states = {item.name: item.state for item in new or ()}
     for index, before in enumerate(old or ()):
         ended = before.state.terminated
@@ -98,8 +109,36 @@ def _check_gates(errors: Errors, new: PodSpec, old: PodSpec) -> None:
     have = {gate.name for gate in old.schedulingGates or ()}
     for index, gate in enumerate(new.schedulingGates or ()):
         if gate.name not in have:
-            at = (*_SPEC, "schedulingGates", index)
+            at = (*_SPEC, "schedulingGates", index, "name")
             errors.forbidden(at, f"only deletion is allowed, but found new scheduling gate '{gate.name}'")
+
+
+def _check_gated(errors: Errors, new: PodSpec, old: PodSpec) -> None:
+    """Until it may be scheduled, a pod may be told more about which nodes it needs, never less."""
+    before, after = old.nodeSelector or {}, new.nodeSelector or {}
+    if any(after.get(key) != value for key, value in before.items()):
+        errors.invalid((*_SPEC, "nodeSelector"), after, _ONLY_MORE)
+    required = _required_terms(old)
+    if not required:
+        return
+    at: Path = (*_SPEC, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    terms = _required_terms(new)
+    if len(terms) != len(required):
+        text = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
+        errors.invalid((*at, "nodeSelectorTerms"), [to_dict(term) for term in terms], text)
+        return
+    for index, (term, past) in enumerate(zip(terms, required, strict=True)):
+        for field in ("matchExpressions", "matchFields"):
+            have, had = getattr(term, field) or [], getattr(past, field) or []
+            if have[: len(had)] != had:
+                errors.invalid((*at, "nodeSelectorTerms", index), to_dict(term), _ONLY_MORE)
+                break
+
+
+def _required_terms(spec: PodSpec) -> list[NodeSelectorTerm]:
+    node = spec.affinity.nodeAffinity if spec.affinity is not None else None
+    required = node.requiredDuringSchedulingIgnoredDuringExecution if node is not None else None
+    return required.nodeSelectorTerms if required is not None else []
 
 
 def _check_tolerations(errors: Errors, new: Iterable[Toleration], old: Iterable[Toleration]) -> None:
@@ -122,8 +161,8 @@ def _changed_fields(new: PodSpec, old: PodSpec) -> list[str]:
         for container in (*fields["containers"], *fields.get("initContainers", ())):
             container.pop("image", None)
         if old.schedulingGates:
-            for name in _WHILE_GATED:
-                fields.pop(name, None)
+            fields.pop("nodeSelector", None)
+            fields.get("affinity", {}).pop("nodeAffinity", None)
     if new.terminationGracePeriodSeconds == 1 and (old.terminationGracePeriodSeconds or 0) < 0:
         before["terminationGracePeriodSeconds"] = 1
     return [f"spec.{name}" for name in sorted({*before, *after}) if _value(before, name) != _value(after, name)]

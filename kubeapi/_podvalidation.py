@@ -12,9 +12,9 @@ from kubeapi._affinityvalidation import check_affinity, check_tolerations, check
 from kubeapi._containervalidation import RESTART_POLICIES, ContainerChecks
 from kubeapi._podspec import PodDNSConfig, PodSpec
 from kubeapi._podtemplate import PodTemplateSpec
-from kubeapi._resourcevalidation import check_overhead, check_resources
+from kubeapi._resourcevalidation import check_overhead, check_pod_resources
 from kubeapi._securityvalidation import check_pod_security
-from kubeapi._validation import Errors, Path, is_ip
+from kubeapi._validation import Errors, Path
 from kubeapi._volumevalidation import check_resource_claims, check_volumes
 
 _DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
@@ -33,28 +33,44 @@ def check_pod_spec(errors: Errors, path: Path, spec: PodSpec) -> None:
     if spec.resourceClaims:
         claims = check_resource_claims(errors, (*path, "resourceClaims"), spec.resourceClaims)
     ContainerChecks(errors, path, spec, volumes, claims).check_all()
+    if spec.resources is not None:
+        check_pod_resources(errors, (*path, "resources"), spec)
     if spec.restartPolicy not in RESTART_POLICIES:
         errors.check_one_of((*path, "restartPolicy"), spec.restartPolicy, RESTART_POLICIES)
     if spec.dnsPolicy not in _DNS_POLICIES:
         errors.check_one_of((*path, "dnsPolicy"), spec.dnsPolicy, _DNS_POLICIES)
-    if spec.dnsConfig is not None or spec.dnsPolicy == "None":
-        _check_dns(errors, (*path, "dnsConfig"), spec.dnsPolicy, spec.dnsConfig)
     if spec.nodeSelector:
         errors.check_labels((*path, "nodeSelector"), spec.nodeSelector)
+    check_pod_security(errors, (*path, "securityContext"), spec)
     if spec.affinity is not None:
         check_affinity(errors, (*path, "affinity"), spec.affinity)
-    if spec.tolerations:
-        check_tolerations(errors, (*path, "tolerations"), spec.tolerations)
+    if spec.dnsConfig is not None or spec.dnsPolicy == "None":
+        _check_dns(errors, (*path, "dnsConfig"), spec.dnsPolicy, spec.dnsConfig)
+    if spec.readinessGates or spec.schedulingGates:
+        _check_gates(errors, path, spec)
     if spec.topologySpreadConstraints:
         check_topology_spread(errors, (*path, "topologySpreadConstraints"), spec.topologySpreadConstraints)
-    check_pod_security(errors, (*path, "securityContext"), spec)
     _check_names(errors, path, spec)
-    _check_lifetime(errors, path, spec)
-    _check_lists(errors, path, spec)
+    if spec.activeDeadlineSeconds is not None:
+        at = (*path, "activeDeadlineSeconds")
+        errors.check_range(at, spec.activeDeadlineSeconds, 1, _MAX_DEADLINE_SECONDS)
+    if spec.tolerations:
+        check_tolerations(errors, (*path, "tolerations"), spec.tolerations)
+    if spec.hostAliases:
+        _check_aliases(errors, path, spec)
     if spec.overhead:
         check_overhead(errors, (*path, "overhead"), spec.overhead)
-    if spec.resources is not None:
-        check_resources(errors, (*path, "resources"), spec.resources, claims)
+
+
+def check_pod(errors: Errors, path: Path, spec: PodSpec) -> None:
+    """`check_pod_spec` and what templates are spared."""
+    check_pod_spec(errors, path, spec)
+    for field, containers in (("containers", spec.containers), ("initContainers", spec.initContainers or ())):
+        for index, container in enumerate(containers):
+            image = container.image or ""
+            if image != image.strip():
+                at = (*path, field, index, "image")
+                errors.invalid(at, image, "must not have leading or trailing whitespace")
 
 
 def check_template(errors: Errors, path: Path, template: PodTemplateSpec) -> None:
@@ -82,7 +98,6 @@ def _check_names(errors: Errors, path: Path, spec: PodSpec) -> None:
     errors.check_subdomain((*path, "nodeName"), spec.nodeName)
     errors.check_subdomain((*path, "priorityClassName"), spec.priorityClassName)
     errors.check_subdomain((*path, "runtimeClassName"), spec.runtimeClassName)
-    errors.check_subdomain((*path, "schedulerName"), spec.schedulerName)
     if spec.hostname:
         errors.check_dns_label((*path, "hostname"), spec.hostname)
     if spec.subdomain:
@@ -106,29 +121,24 @@ def _check_hostname_override(errors: Errors, path: Path, spec: PodSpec) -> None:
         errors.forbidden((*path, "hostnameOverride"), "may not be set when `hostNetwork` is true")
 
 
-def _check_lifetime(errors: Errors, path: Path, spec: PodSpec) -> None:
-    seconds = spec.activeDeadlineSeconds
-    if seconds is not None:
-        errors.check_range((*path, "activeDeadlineSeconds"), seconds, 1, _MAX_DEADLINE_SECONDS)
-    if spec.schedulingGates:
-        seen: set[str] = set()
-        for index, gate in enumerate(spec.schedulingGates):
-            at = (*path, "schedulingGates", index)
-            errors.check_messages((*at, "name"), gate.name, qualified_name_errors(gate.name))
-            if gate.name in seen:
-                errors.duplicate(at, {"name": gate.name})
-            seen.add(gate.name)
-        if spec.nodeName:
-            errors.forbidden((*path, "nodeName"), "cannot be set until all schedulingGates have been cleared")
-
-
-def _check_lists(errors: Errors, path: Path, spec: PodSpec) -> None:
-    for index, gate in enumerate(spec.readinessGates or ()):
+def _check_gates(errors: Errors, path: Path, spec: PodSpec) -> None:
+    for index, condition in enumerate(spec.readinessGates or ()):
         at = (*path, "readinessGates", index, "conditionType")
-        errors.check_messages(at, gate.conditionType, qualified_name_errors(gate.conditionType))
+        errors.check_messages(at, condition.conditionType, qualified_name_errors(condition.conditionType))
+    seen: set[str] = set()
+    for index, gate in enumerate(spec.schedulingGates or ()):
+        at = (*path, "schedulingGates", index)
+        errors.check_messages(at, gate.name, qualified_name_errors(gate.name))
+        if gate.name in seen:
+            errors.duplicate(at, gate.name)
+        seen.add(gate.name)
+    if spec.schedulingGates and spec.nodeName:
+        errors.forbidden((*path, "nodeName"), "cannot be set until all schedulingGates have been cleared")
+
+
+def _check_aliases(errors: Errors, path: Path, spec: PodSpec) -> None:
     for index, alias in enumerate(spec.hostAliases or ()):
-        if not is_ip(alias.ip):
-            errors.invalid((*path, "hostAliases", index, "ip"), alias.ip, "must be a valid IP address")
+        errors.check_ip((*path, "hostAliases", index, "ip"), alias.ip)
         for number, hostname in enumerate(alias.hostnames or ()):
             at = (*path, "hostAliases", index, "hostnames", number)
             errors.check_messages(at, hostname, dns_subdomain_errors(hostname))
@@ -142,6 +152,7 @@ def _check_dns(errors: Errors, path: Path, policy: str, config: PodDNSConfig | N
     if policy == "None" and not nameservers:
         text = f"must provide at least one DNS nameserver when `dnsPolicy` is {policy}"
         errors.required((*path, "nameservers"), text)
+        return
     if len(nameservers) > _MAX_NAMESERVERS:
         text = f"must not have more than {_MAX_NAMESERVERS} nameservers"
         errors.invalid((*path, "nameservers"), nameservers, text)

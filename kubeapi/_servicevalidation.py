@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from apimachinery.names import dns_label_errors, dns_subdomain_errors, qualified_name_errors
+from kubeapi._endpointvalidation import check_endpoint_ip
 from kubeapi._validation import PROTOCOLS, Errors, Path, ip_family, is_cidr, is_ip
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _TRAFFIC_POLICIES = ("Cluster", "Local")
 _DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 _MAX_AFFINITY_SECONDS = 24 * 60 * 60
 _SPEC: Path = ("spec",)
-_NOT_FOR_NAMES = "may not be set when `type` is 'ExternalName'"
+_NOT_FOR_NAMES = "may not be set for ExternalName services"
 _LOAD_BALANCER_ONLY = "may only be used when `type` is 'LoadBalancer'"
 _ONCE = "may not change once set"
 
@@ -46,7 +47,7 @@ def check_service(errors: Errors, service: Service) -> None:
     _check_traffic(errors, spec)
     _check_load_balancer(errors, spec)
     for index, address in enumerate(spec.externalIPs or ()):
-        errors.check_ip((*_SPEC, "externalIPs", index), address)
+        check_endpoint_ip(errors, (*_SPEC, "externalIPs", index), address)
     check_ingress(errors, service)
 
 
@@ -55,7 +56,9 @@ def check_service_update(errors: Errors, service: Service, old: Service) -> None
     new, before = service.spec, old.spec
     if "ExternalName" in (new.type, before.type):
         return
-    if before.clusterIP and new.clusterIP != before.clusterIP:
+    if before.clusterIP and not new.clusterIP:
+        errors.invalid((*_SPEC, "clusterIPs", 0), [], "primary clusterIP can not be unset")
+    elif before.clusterIP and new.clusterIP != before.clusterIP:
         errors.invalid((*_SPEC, "clusterIPs", 0), new.clusterIPs or [], _ONCE)
     first, first_before = (new.ipFamilies or [""])[0], (before.ipFamilies or [""])[0]
     if first_before and first and first != first_before:
@@ -121,8 +124,8 @@ def _check_ports(errors: Errors, spec: ServiceSpec) -> None:
         seen.add((port.protocol, port.port))
         if not port.nodePort:
             continue
-        if spec.type in ("ClusterIP", "ExternalName"):
-            errors.forbidden((*at, "nodePort"), f"may not be used when `type` is '{spec.type}'")
+        if spec.type == "ClusterIP":
+            errors.forbidden((*at, "nodePort"), "may not be used when `type` is 'ClusterIP'")
         elif (port.protocol, port.nodePort) in node_ports:
             errors.duplicate((*at, "nodePort"), port.nodePort)
         else:
@@ -213,5 +216,5 @@ def _check_load_balancer(errors: Errors, spec: ServiceSpec) -> None:
             errors.check_messages((*_SPEC, "loadBalancerClass"), name, qualified_name_errors(name))
         return
     for field in ("loadBalancerSourceRanges", "allocateLoadBalancerNodePorts", "loadBalancerClass"):
-        if getattr(spec, field):
+        if getattr(spec, field) not in (None, []):
             errors.forbidden((*_SPEC, field), _LOAD_BALANCER_ONLY)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from ipaddress import ip_address, ip_network
 
@@ -71,14 +72,17 @@ class Errors(list[FieldError]):
     def not_supported(self, path: Path, value: object, supported: Iterable[str]) -> None:
         self.append(errors.not_supported(render(path), value, supported))
 
-    def duplicate(self, path: Path, value: object) -> None:
-        self.append(errors.duplicate(render(path), value))
+    def duplicate(self, path: Path, value: object, detail: str = "") -> None:
+        self._detailed(errors.duplicate(render(path), value), detail)
 
     def forbidden(self, path: Path, detail: str) -> None:
         self.append(errors.forbidden(render(path), detail))
 
-    def not_found(self, path: Path, value: object) -> None:
-        self.append(errors.not_found(render(path), value))
+    def not_found(self, path: Path, value: object, detail: str = "") -> None:
+        self._detailed(errors.not_found(render(path), value), detail)
+
+    def _detailed(self, error: FieldError, detail: str) -> None:
+        self.append(replace(error, message=f"{error.message}: {detail}") if detail else error)
 
     def too_long(self, path: Path, limit: int) -> None:
         self.append(errors.too_long(render(path), limit))
@@ -186,6 +190,14 @@ class Errors(list[FieldError]):
                 self.invalid(path, value, PERCENT_RULE)
         elif value is not None and value < 0:
             self.invalid(path, value, NOT_NEGATIVE)
+
+
+def check_relative_path(errors: Errors, path: Path, value: str) -> None:
+    """A path inside a folder: relative, and never upwards."""
+    if value.startswith("/"):
+        errors.invalid(path, value, "must be a relative path")
+    if ".." in value.split("/"):
+        errors.invalid(path, value, "must not contain '..'")
 
 
 def config_key_errors(key: str) -> list[str]:

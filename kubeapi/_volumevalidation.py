@@ -11,7 +11,7 @@ from typing import Any
 from apimachinery.names import dns_label_errors, dns_subdomain_errors
 from apimachinery.quantity import parse_quantity
 from kubeapi._envvalidation import check_field_ref, check_resource_ref
-from kubeapi._validation import GREATER_THAN_ZERO, Errors, Path
+from kubeapi._validation import GREATER_THAN_ZERO, Errors, Path, check_relative_path
 from kubeapi._volumes import DownwardAPIVolumeFile, KeyToPath, Volume, VolumeProjection
 
 _MODE_RULE = "must be a number between 0 and 0777 (octal), both inclusive"
@@ -66,14 +66,6 @@ def check_volumes(errors: Errors, path: Path, volumes: list[Volume] | None) -> d
         found[volume.name] = volume
         _check_source(errors, at, volume)
     return found
-
-
-def check_relative_path(errors: Errors, path: Path, value: str) -> None:
-    """A path inside a volume: relative, and never upwards."""
-    if value.startswith("/"):
-        errors.invalid(path, value, "must be a relative path")
-    if ".." in value.split("/"):
-        errors.invalid(path, value, "must not contain '..'")
 
 
 def _check_source(errors: Errors, path: Path, volume: Volume) -> None:
@@ -160,11 +152,11 @@ def _check_projected(errors: Errors, path: Path, source: Any) -> None:
     _check_mode(errors, (*path, "defaultMode"), source.defaultMode)
     seen: set[str] = set()
     for index, projection in enumerate(source.sources or ()):
-        at = (*path, "sources", index)
-        _check_projection(errors, at, projection)
+        _check_projection(errors, (*path, "sources", index), projection)
+        named = projection.secret or projection.configMap
         for file in _projected_paths(projection):
             if file in seen:
-                errors.invalid(at, file, "conflicting duplicate paths")
+                errors.invalid(path, named.name if named is not None else file, "conflicting duplicate paths")
             seen.add(file)
 
 
@@ -179,11 +171,8 @@ def _projected_paths(projection: VolumeProjection) -> Iterable[str]:
 
 
 def _check_projection(errors: Errors, path: Path, projection: VolumeProjection) -> None:
-    given = [name for name, value in projection if value is not None]
-    if not given:
-        errors.required(path, "must specify a volume source type")
-    for name in given[1:]:
-        errors.forbidden((*path, name), "may not specify more than 1 volume type per source")
+    if sum(value is not None for _, value in projection) > 1:
+        errors.forbidden(path, "may not specify more than 1 volume type per source")
     if projection.secret is not None:
         _check_named_projection(errors, (*path, "secret"), projection.secret)
     elif projection.configMap is not None:
@@ -253,6 +242,9 @@ def _check_flocker(errors: Errors, path: Path, source: Any) -> None:
 def _check_fc(errors: Errors, path: Path, source: Any) -> None:
     if not source.targetWWNs and not source.wwids:
         errors.required((*path, "targetWWNs"), "must specify either targetWWNs or wwids, but not both")
+    elif source.targetWWNs and source.wwids:
+        text = "targetWWNs and wwids can not be specified simultaneously"
+        errors.invalid((*path, "targetWWNs"), source.targetWWNs, text)
     if source.targetWWNs:
         if source.lun is None:
             errors.required((*path, "lun"), "lun is required if targetWWNs is specified")
@@ -263,11 +255,6 @@ def _check_fc(errors: Errors, path: Path, source: Any) -> None:
 def _check_image(errors: Errors, path: Path, source: Any) -> None:
     if source.pullPolicy not in ("Always", "IfNotPresent", "Never"):
         errors.not_supported((*path, "pullPolicy"), source.pullPolicy, ("Always", "IfNotPresent", "Never"))
-
-
-def _check_claim(errors: Errors, path: Path, source: Any) -> None:
-    if source.claimName:
-        errors.check_messages((*path, "claimName"), source.claimName, dns_subdomain_errors(source.claimName))
 
 
 def _check_ephemeral(errors: Errors, path: Path, source: Any) -> None:
@@ -319,7 +306,6 @@ _CHECKS: dict[str, Callable[[Errors, Path, Any], None]] = {
     "image": _check_image,
     "iscsi": _check_iscsi,
     "nfs": _check_nfs,
-    "persistentVolumeClaim": _check_claim,
     "projected": _check_projected,
     "secret": _check_keyed,
 }

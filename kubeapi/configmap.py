@@ -24,7 +24,7 @@ class ConfigMapStrategy(Strategy[ConfigMap]):
         size = check_keys(errors, "data", obj.data) + check_keys(errors, "binaryData", obj.binaryData, encoded=True)
         for key in obj.binaryData or ():
             if key in (obj.data or ()):
-                errors.invalid(("binaryData", f"[{key}]"), key, "duplicate of key present in data")
+                errors.invalid(("data", f"[{key}]"), key, "duplicate of key present in binaryData")
         if size > MAX_DATA_BYTES:
             errors.too_long(("[]",), MAX_DATA_BYTES)
         return errors

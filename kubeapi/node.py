@@ -199,7 +199,8 @@ def _check_taints(errors: Errors, taints: list[Taint]) -> None:
             errors.check_messages((*at, "value"), taint.value, label_value_errors(taint.value))
         errors.check_one_of((*at, "effect"), taint.effect, EFFECTS)
         if (taint.key, taint.effect) in seen:
-            errors.duplicate(at, taint.model_dump(exclude_none=True))
+            shown = taint.model_dump(exclude_none=True)
+            errors.duplicate(at, shown, "taints must be unique by key and effect pair")
         seen.add((taint.key, taint.effect))
 
 

@@ -47,10 +47,10 @@ class PodStrategy(Strategy[Pod]):
         obj.status.qosClass = old.status.qosClass or obj.status.qosClass
 
     def validate(self, obj: Pod) -> list[FieldError]:
-        from kubeapi._podvalidation import check_pod_spec
+        from kubeapi._podvalidation import check_pod
 
         errors = Errors()
-        check_pod_spec(errors, _SPEC, obj.spec)
+        check_pod(errors, _SPEC, obj.spec)
         return errors
 
     def validate_update(self, obj: Pod, old: Pod) -> list[FieldError]:

@@ -68,11 +68,11 @@ class SecretStrategy(Strategy[Secret]):
 
 
 def _is_json(encoded: str) -> bool:
+    """Whether it is a JSON object."""
     try:
-        json.loads(b64decode(encoded))
+        return isinstance(json.loads(b64decode(encoded)), dict)
     except ValueError:
         return False
-    return True
 
 
 RESOURCE = Resource(

@@ -50,7 +50,7 @@ def test_keys(resource: Resource[Any], key: str, expected: list[str]) -> None:
 
 def test_binary_data_shares_its_keys_with_data() -> None:
     found = problems(CONFIGMAPS, document(data={"a": "x"}, binaryData={"a": base64("y")}))
-    assert found == ['binaryData[a]: Invalid value: "a": duplicate of key present in data']
+    assert found == ['data[a]: Invalid value: "a": duplicate of key present in binaryData']
 
 
 MEGABYTE = 1024 * 1024

@@ -50,7 +50,14 @@ NODE_CASES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
         {},
         [f'spec.taints[0].effect: Unsupported value: "No": supported values: {EFFECTS}'],
     ),
-    ({"taints": [TAINT, TAINT]}, {}, ['spec.taints[1]: Duplicate value: {"key":"a","effect":"NoSchedule"}']),
+    (
+        {"taints": [TAINT, TAINT]},
+        {},
+        [
+            'spec.taints[1]: Duplicate value: {"key":"a","effect":"NoSchedule"}: '
+            "taints must be unique by key and effect pair"
+        ],
+    ),
     (
         {"podCIDRs": ["x"]},
         {},
@@ -67,7 +74,7 @@ NODE_CASES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     (
         {},
         {"capacity": {"cpu": "-1"}, "allocatable": {"cpu": "1"}},
-        ['status.capacity[cpu]: Invalid value: "-1": must be greater than or equal to 0'],
+        ['status.capacity.cpu: Invalid value: "-1": must be greater than or equal to 0'],
     ),
     (
         {},
@@ -89,7 +96,7 @@ def test_bad_taint_names() -> None:
 
 def test_status_of_a_node() -> None:
     new = node(status={"capacity": {"pods": "1500m"}, "allocatable": {}})
-    text = 'status.capacity[pods]: Invalid value: "1500m": must be an integer'
+    text = 'status.capacity.pods: Invalid value: "1500m": must be an integer'
     assert status_problems(NODES, NODE, new) == [text]
 
 

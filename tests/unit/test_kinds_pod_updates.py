@@ -11,8 +11,20 @@ FIXED = (
     "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n"
     "changed: "
 )
+IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 TWO = {"containers": [{"name": "app", "image": "app:1"}, {"name": "b", "image": "b"}]}
 SAME_TOLERATION = "spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds"
+
+ONLY_MORE = "only additions are allowed (no deletions or mutations)"
+REQUIRED = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+
+
+def nodes(*labels: str) -> dict[str, Any]:
+    """The affinity for nodes that have all these labels."""
+    term = {"matchExpressions": [{"key": label, "operator": "Exists"} for label in labels]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    return {"affinity": {"nodeAffinity": required}}
+
 
 CHANGES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     # (old spec, new spec, errors)
@@ -58,10 +70,31 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     (
         {"schedulingGates": [{"name": "a"}]},
         {"schedulingGates": [{"name": "b"}]},
-        ["spec.schedulingGates[0]: Forbidden: only deletion is allowed, but found new scheduling gate 'b'"],
+        ["spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate 'b'"],
     ),
     ({"schedulingGates": [{"name": "a"}]}, {"schedulingGates": [{"name": "a"}], "nodeSelector": {"a": "b"}}, []),
     ({}, {"nodeSelector": {"a": "b"}}, [f"{FIXED}spec.nodeSelector"]),
+    (
+        {"schedulingGates": [{"name": "a"}], "nodeSelector": {"a": "b"}},
+        {"schedulingGates": [{"name": "a"}], "nodeSelector": {"a": "c"}},
+        [f'spec.nodeSelector: Invalid value: {{"a":"c"}}: {ONLY_MORE}'],
+    ),
+    ({"schedulingGates": [{"name": "a"}]}, {"schedulingGates": [{"name": "a"}], **nodes("x")}, []),
+    (
+        {"schedulingGates": [{"name": "a"}], **nodes("x")},
+        {"schedulingGates": [{"name": "a"}], **nodes("x", "y")},
+        [],
+    ),
+    (
+        {"schedulingGates": [{"name": "a"}], **nodes("x", "y")},
+        {"schedulingGates": [{"name": "a"}], **nodes("x")},
+        [f'{REQUIRED}[0]: Invalid value: {{"matchExpressions":[{{"key":"x","operator":"Exists"}}]}}: {ONLY_MORE}'],
+    ),
+    (
+        {"schedulingGates": [{"name": "a"}]},
+        {"schedulingGates": [{"name": "a"}], "affinity": {"podAffinity": {}}},
+        [f"{FIXED}spec.affinity"],
+    ),
 ]
 
 
@@ -103,8 +136,12 @@ def test_containers_come_back_only_where_the_policy_says_so(
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        ({"podIPs": [{"ip": "x"}]}, ['status.podIPs[0]: Invalid value: "x": must be a valid IP address']),
-        ({"podIPs": [{"ip": "1.1.1.1"}] * 2}, ['status.podIPs: Duplicate value: ["1.1.1.1","1.1.1.1"]']),
+        ({"podIPs": [{"ip": "x"}]}, [f'status.podIPs[0]: Invalid value: "x": {IP}']),
+        (
+            {"podIPs": [{"ip": "1.1.1.1"}] * 2},
+            ['status.podIPs: Invalid value: ["1.1.1.1","1.1.1.1"]: may specify no more than one IP for each IP family'],
+        ),
+        ({"podIPs": [{"ip": "1.1.1.1"}, {"ip": "fd00::1"}]}, []),
         ({"podIP": "10.0.0.1"}, []),
     ],
 )

@@ -118,11 +118,11 @@ VOLUMES: list[tuple[dict[str, Any], list[str]]] = [
     ({"projected": {"sources": [{"secret": {}}]}}, [f"{V}.projected.sources[0].secret.name: Required value"]),
     (
         {"projected": {"sources": [{}]}},
-        [f"{V}.projected.sources[0]: Required value: must specify a volume source type"],
+        [],
     ),
     (
         {"projected": {"sources": [{"secret": {"name": "a"}, "configMap": {"name": "a"}}]}},
-        [f"{V}.projected.sources[0].configMap: Forbidden: may not specify more than 1 volume type per source"],
+        [f"{V}.projected.sources[0]: Forbidden: may not specify more than 1 volume type per source"],
     ),
     (
         {
@@ -133,7 +133,7 @@ VOLUMES: list[tuple[dict[str, Any], list[str]]] = [
                 ]
             }
         },
-        [f'{V}.projected.sources[1]: Invalid value: "p": conflicting duplicate paths'],
+        [f'{V}.projected: Invalid value: "a": conflicting duplicate paths'],
     ),
     ({"ephemeral": {}}, [f"{V}.ephemeral.volumeClaimTemplate: Required value"]),
     (
@@ -232,6 +232,18 @@ SECURITY: list[tuple[dict[str, Any], list[str]]] = [
         {"runAsGroup": 2**31},
         [f"{SC}.runAsGroup: Invalid value: 2147483648: must be between 0 and 2147483647, inclusive"],
     ),
+    (
+        {"procMount": "Unmasked"},
+        [f'{SC}.procMount: Invalid value: "Unmasked": `hostUsers` must be false to use `Unmasked`'],
+    ),
+    (
+        {"appArmorProfile": {"type": "Localhost", "localhostProfile": " a"}},
+        [f'{SC}.appArmorProfile.localhostProfile: Invalid value: " a": must not be padded with whitespace'],
+    ),
+    (
+        {"seccompProfile": {"type": "Localhost", "localhostProfile": "/a"}},
+        [f'{SC}.seccompProfile.localhostProfile: Invalid value: "/a": must be a relative path'],
+    ),
     ({"procMount": "x"}, [f'{SC}.procMount: Unsupported value: "x": supported values: "Default", "Unmasked"']),
     (
         {"privileged": True, "allowPrivilegeEscalation": False},
@@ -253,7 +265,10 @@ SECURITY: list[tuple[dict[str, Any], list[str]]] = [
         {"seccompProfile": {"type": "Unconfined", "localhostProfile": "x"}},
         [f'{SC}.seccompProfile.localhostProfile: Invalid value: "x": can only be set when seccomp type is Localhost'],
     ),
-    ({"appArmorProfile": {}}, [f"{SC}.appArmorProfile.type: Required value"]),
+    (
+        {"appArmorProfile": {}},
+        [f"{SC}.appArmorProfile.type: Required value: type is required when appArmorProfile is set"],
+    ),
 ]
 
 
@@ -286,10 +301,10 @@ SPECS: list[tuple[dict[str, Any], list[str]]] = [
     ({"os": {"name": "plan9"}}, ['spec.os.name: Unsupported value: "plan9": supported values: "linux", "windows"']),
     ({"preemptionPolicy": "x"}, ['spec.preemptionPolicy: Unsupported value: "x": supported values: "Never", "PreemptLowerPriority"']),
     ({"hostPID": True, "shareProcessNamespace": True}, ["spec.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled"]),
-    ({"hostUsers": False, "hostNetwork": True}, ["spec.hostNetwork: Forbidden: when `hostUsers` is false"]),
-    ({"hostAliases": [{"ip": "x", "hostnames": ["A"]}]}, ['spec.hostAliases[0].ip: Invalid value: "x": must be a valid IP address', f'spec.hostAliases[0].hostnames[0]: Invalid value: "A": {SUBDOMAIN}']),
+    ({"hostUsers": False, "hostNetwork": True}, ["spec.hostNetwork: Forbidden: when `pod.Spec.HostUsers` is false"]),
+    ({"hostAliases": [{"ip": "x", "hostnames": ["A"]}]}, ['spec.hostAliases[0].ip: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)', f'spec.hostAliases[0].hostnames[0]: Invalid value: "A": {SUBDOMAIN}']),
     ({"readinessGates": [{"conditionType": "a b"}]}, [f'spec.readinessGates[0].conditionType: Invalid value: "a b": {QUALIFIED}']),
-    ({"schedulingGates": [{"name": "a"}, {"name": "a"}]}, ['spec.schedulingGates[1]: Duplicate value: {"name":"a"}']),
+    ({"schedulingGates": [{"name": "a"}, {"name": "a"}]}, ['spec.schedulingGates[1]: Duplicate value: "a"']),
     ({"schedulingGates": [{"name": "a"}], "nodeName": "n"}, ["spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared"]),
     ({"overhead": {"cpu": "-1"}}, ['spec.overhead[cpu]: Invalid value: "-1": must be greater than or equal to 0']),
     ({"resourceClaims": [{"name": "a"}]}, ['spec.resourceClaims[0]: Invalid value: "a": must specify one of: `resourceClaimName`, `resourceClaimTemplateName`']),
@@ -312,7 +327,7 @@ T = "spec.tolerations[0]"
 TOLERATIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"key": "a", "operator": "Like"}, [f'{T}.operator: Unsupported value: "Like": supported values: "Equal", "Exists"']),
     ({"value": "a"}, [f'{T}.operator: Invalid value: "": operator must be Exists when `key` is empty, which means "match all values and all keys"']),
-    ({"key": "a", "operator": "Exists", "value": "b"}, [f'{T}.operator: Invalid value: {{"key":"a","operator":"Exists","value":"b"}}: value must be empty when `operator` is \'Exists\'']),
+    ({"key": "a", "operator": "Exists", "value": "b"}, [f'{T}.operator: Invalid value: "b": value must be empty when `operator` is \'Exists\'']),
     ({"key": "a", "effect": "Never"}, [f'{T}.effect: Unsupported value: "Never": supported values: "NoExecute", "NoSchedule", "PreferNoSchedule"']),
     ({"key": "a", "effect": "NoSchedule", "tolerationSeconds": 1}, [f"{T}.effect: Invalid value: \"NoSchedule\": effect must be 'NoExecute' when `tolerationSeconds` is set"]),
     ({"key": "a b"}, [f'{T}.key: Invalid value: "a b": {QUALIFIED}']),
@@ -386,7 +401,7 @@ def test_topology_spread(change: dict[str, Any], expected: list[str]) -> None:
 
 def test_a_pair_of_key_and_action_spreads_once() -> None:
     text = (
-        'spec.topologySpreadConstraints[1].{topologyKey, whenUnsatisfiable}: Duplicate value: "{zone, DoNotSchedule}"'
+        'spec.topologySpreadConstraints[0].{topologyKey, whenUnsatisfiable}: Duplicate value: "{zone, DoNotSchedule}"'
     )
     check(pod({"topologySpreadConstraints": [GOOD, GOOD]}), text)
 
@@ -399,3 +414,28 @@ def test_all_problems_are_reported_at_once() -> None:
         'spec.restartPolicy: Unsupported value: "x": supported values: "Always", "Never", "OnFailure"',
         f'spec.nodeName: Invalid value: "N": {SUBDOMAIN}',
     )
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "expected"),
+    [
+        ({"hostNetwork": True}, "net.core.somaxconn", "may not be specified when 'hostNetwork' is true"),
+        ({"hostNetwork": True}, "net/core/somaxconn", "may not be specified when 'hostNetwork' is true"),
+        ({"hostIPC": True}, "kernel.shm_rmid_forced", "may not be specified when 'hostIPC' is true"),
+        ({"hostIPC": True}, "net.core.somaxconn", ""),
+    ],
+)
+def test_sysctls_of_the_hosts_namespaces(spec: dict[str, Any], name: str, expected: str) -> None:
+    document = pod({**spec, "securityContext": {"sysctls": [{"name": name, "value": "1"}]}})
+    check(document, *([f'{P}.sysctls[0].name: Invalid value: "{name}": {expected}'] if expected else []))
+
+
+def test_contexts_fit_the_operating_system() -> None:
+    windows = container(securityContext={"privileged": True})
+    windows["spec"]["os"] = {"name": "windows"}
+    check(windows, f"{SC}.privileged: Forbidden: cannot be set for a windows pod")
+    options = {"windowsOptions": {"hostProcess": False}}
+    linux = container(securityContext=options)
+    linux["spec"] |= {"os": {"name": "linux"}, "securityContext": options}
+    text = "Forbidden: windows options cannot be set for a linux pod"
+    check(linux, f"{SC}.windowsOptions: {text}", f"{P}.windowsOptions: {text}")

@@ -122,7 +122,7 @@ VALIDATION: list[tuple[dict[str, Any], list[str]]] = [
     ({"type": "ExternalName", "externalName": "a.example."}, []),
     (
         {"type": "ExternalName", "externalName": "a.example", "clusterIP": "10.96.0.1"},
-        ["spec.clusterIPs: Forbidden: may not be set when `type` is 'ExternalName'"],
+        ["spec.clusterIPs: Forbidden: may not be set for ExternalName services"],
     ),
     (
         {"ports": [{"port": 0}]},
@@ -199,6 +199,14 @@ VALIDATION: list[tuple[dict[str, Any], list[str]]] = [
         [
             'spec.trafficDistribution: Unsupported value: "x": supported values: "PreferClose", "PreferSameNode", "PreferSameZone"'
         ],
+    ),
+    (
+        {"externalIPs": ["127.0.0.1"]},
+        ['spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)'],
+    ),
+    (
+        {"allocateLoadBalancerNodePorts": False},
+        ["spec.allocateLoadBalancerNodePorts: Forbidden: may only be used when `type` is 'LoadBalancer'"],
     ),
     (
         {"healthCheckNodePort": 30000},
