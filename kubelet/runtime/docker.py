@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 import docker
 import requests
 from docker import errors as docker_errors
+from prometheus_client import Histogram
 
-from componentbase import logs
+from componentbase import logs, metrics
 from kubelet.image_reference import short_name
 from kubelet.runtime import docker_names as names
 from kubelet.runtime.docker_bodies import Host, container_body, memory_volume_body, probe_body, sandbox_body
@@ -64,6 +65,13 @@ CALL_SECONDS = 120  # no answer for so long means that the engine hangs
 MAX_MESSAGE_BYTES = 4096  # of a termination message file
 MAX_LOG_MESSAGE_BYTES, MAX_LOG_MESSAGE_LINES = 2048, 80  # of a message taken from the log
 
+DURATION = Histogram(
+    "kubelet_runtime_operations_duration_seconds",
+    "Time of calls to the container runtime, waiting for a thread included.",
+    ["operation_type"],
+    buckets=metrics.LATENCY_BUCKETS,
+)
+
 R = TypeVar("R")
 
 log = logs.logger(__name__)
@@ -95,11 +103,12 @@ class DockerRuntime(StreamingCalls):
         """Runs an SDK call in the pool. Raises the interface's errors."""
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._pool, functools.partial(_translated, function, *args, **kwargs))
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait((future,))
-            raise
+        with DURATION.labels(function.__name__).time():
+            try:
+                return await asyncio.shield(future)
+            except asyncio.CancelledError:
+                await asyncio.wait((future,))
+                raise
 
     # --- the engine
 
