@@ -60,15 +60,20 @@ async def get(url: str, headers: Iterable[tuple[str, str]], timeout_seconds: flo
 
 async def _get_once(url: str, headers: list[tuple[str, str]]) -> tuple[int, str, str]:
     """(status, Location, body)."""
-    parts = urlsplit(url)
-    secure = parts.scheme.lower() == "https"
-    host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+    try:
+        parts = urlsplit(url)
+        secure = parts.scheme.lower() == "https"
+        host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+    except ValueError as error:
+        raise HttpError(f'parse "{url}": {error}') from None
     try:
         reader, writer = await asyncio.open_connection(
             host, port, ssl=_unverified() if secure else None, limit=HEAD_LIMIT
         )
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:
         raise HttpError(f'Get "{url}": {dial_error(host, port, error)}') from None
+    except UnicodeError:
+        raise HttpError(f'Get "{url}": dial tcp: lookup {host}: no such host') from None
     try:
         writer.write(_request(url, headers))
         head = await reader.readuntil(b"\r\n\r\n")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from apimachinery.conditions import is_true
 from apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
 from apimachinery.meta import ObjectMeta, OwnerReference
 from apimachinery.model import to_dict
@@ -156,9 +157,19 @@ class NodeAgent:
         }
         if "addresses" in patch:
             patch["addresses"] = [{"$patch": "replace"}, *(after.get("addresses") or ())]
-        return await self._rest.patch(
+        sent = await self._rest.patch(
             Node, node.name, "", {"status": patch}, content_type=STRATEGIC_MERGE_PATCH, subresource="status"
         )
+        self._tell_readiness(node, sent)
+        return sent
+
+    def _tell_readiness(self, before: Node, after: Node) -> None:
+        """An event when the node has become ready, or no longer is."""
+        was = is_true(before.status.conditions, "Ready")
+        now = is_true(after.status.conditions, "Ready")
+        if was != now:
+            reason = "NodeReady" if now else "NodeNotReady"
+            self._recorder.event(after, "Normal", reason, f"Node {after.name} status is now: {reason}")
 
     async def _refresh_facts(self) -> None:
         problems = self._problems()

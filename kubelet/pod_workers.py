@@ -15,7 +15,7 @@ from componentbase.clock import Clock
 from kubeclient.backoff import Backoff
 from kubelet.pod_work import PodWork, Stopping
 from kubelet.podspec import is_finished
-from kubelet.runtime.interface import EngineError
+from kubelet.runtime.interface import EngineError, RuntimeUnavailable
 from kubelet.status_patch import OWN_CONDITIONS
 from kubelet.sync import SyncFailed, SyncResult
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FIRST_RETRY_SECONDS = 1.0
 MOST_RETRY_SECONDS = 60.0
+RUNTIME_RETRY_SECONDS = 2.0  # while the runtime does not answer
 
 log = logs.logger(__name__)
 
@@ -131,8 +132,11 @@ class PodWorkers:
             except Stopping:
                 continue
             except (SyncFailed, EngineError, OSError) as error:
-                wait = retry.next_seconds()
+                wait = RUNTIME_RETRY_SECONDS if isinstance(error, RuntimeUnavailable) else retry.next_seconds()
                 log.warning("pod not synced, will retry", pod=work.pod.key, error=str(error), seconds=round(wait, 1))
+            except Exception as error:  # one pod's trouble must not end the others
+                wait = retry.next_seconds()
+                log.exception("pod not synced, will retry", error, pod=work.pod.key, seconds=round(wait, 1))
             if work.state == "terminated" and work.cleaned and work.gone:
                 del self._works[work.uid]
                 return

@@ -143,7 +143,11 @@ class Prober:
                 worker.task = self._tasks.create_task(self._run(uid, instance, worker))
 
     async def _attempt(self, worker: _Worker, instance: str) -> ProbeResult:
-        return await run_probe(self._runtime, worker.container, worker.probe, instance, worker.pod_ip)
+        try:
+            return await run_probe(self._runtime, worker.container, worker.probe, instance, worker.pod_ip)
+        except Exception as error:  # one probe's trouble must not end the others
+            log.exception("probe could not be made", error, pod=worker.pod.key, container=worker.container.name)
+            return ProbeResult("error", str(error))
 
     def _tell(self, worker: _Worker, result: ProbeResult) -> None:
         name, output = worker.kind.capitalize(), result.output[:MESSAGE_LIMIT]

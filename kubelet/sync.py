@@ -107,6 +107,7 @@ class PodSyncer:
 
     async def _sync_containers(self, work: PodWork, status: PodRuntimeStatus | None) -> SyncResult:
         retry: float | None = None
+        work.hooks_run &= {container.id for container in status.containers} if status else set()
         for _ in range(MAX_PASSES):
             self._update_probes(work, status)
             actions = self._decide(work, status)
@@ -152,6 +153,8 @@ class PodSyncer:
             try:
                 await self._parts.starter.start(work, start, setup)
                 changed = True
+                if start is not actions.start[-1]:
+                    await self._show(work)  # the next one's image may take minutes
             except StartFailure as failure:
                 if work.waiting.get(start.name) != failure.waiting:
                     why = failure.waiting.reason
@@ -161,6 +164,12 @@ class PodSyncer:
                 if start.kind == "init":
                     break
         return changed, min(waits, default=None)
+
+    async def _show(self, work: PodWork) -> None:
+        """Probes and reports what runs by now."""
+        status = await self._parts.runtime.pod(work.uid)
+        self._update_probes(work, status)
+        self._report(work, status)
 
     def _retry_seconds(self, work: PodWork, name: str, failure: StartFailure) -> float:
         """Failures without a time of their own back off like crashes."""

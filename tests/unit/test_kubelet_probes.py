@@ -274,7 +274,7 @@ class Bench:
     changed: list[str] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)
 
-    def event(self, obj: Any, type: str, reason: str, message: str) -> None:
+    def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
         self.events.append((reason, message))
 
 
