@@ -57,6 +57,7 @@ class Demo:
         self.bring_up()
         self.load_image()
         self.apply()
+        self.console.title("\n4. The page, through the NodePort of each node")
         self.fetch_through(self.addresses())
         self.kill_a_container()
         self.lose_a_host()
@@ -84,14 +85,13 @@ class Demo:
 
     def apply(self) -> None:
         self.console.title("\n3. Its YAML, applied")
-        self.kubectl("apply", "-f", str(EXAMPLE))
+        self.kubectl("apply", "-f", os.path.relpath(EXAMPLE))
         self.kubectl("rollout", "status", "deployment/guestbook", "--timeout=120s")
         self.kubectl("get", "pods,services", "-l", "app=guestbook", "-o", "wide")
         self.console.good(f"{REPLICAS} pods are ready")
 
     def fetch_through(self, addresses: dict[str, str]) -> None:
         """The page through the NodePort of each of these nodes, from whichever pod answers."""
-        self.console.title("\n4. The page, through the NodePort of each node")
         for node, address in addresses.items():
             self.wait_for(f"a page through {node}", partial(fetch, address))
             pages = [page for page in (fetch(address) for _ in range(FETCHES)) if page]
