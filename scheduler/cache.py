@@ -6,13 +6,14 @@ still under way. The watch confirms it; a failed binding forgets it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from kubeapi.node import Node
-from kubeapi.pod import Pod
-from scheduler.counters import PodCounters
-from scheduler.shape import Shape, Shapes
+from scheduler.counters import PodCounters, PodKind
+from scheduler.shape import IntArray, Shape, Shapes
 from scheduler.table import NodeTable
+from scheduler.views.node import Node
+from scheduler.views.pod import Pod
 
 
 @dataclass(slots=True)
@@ -49,8 +50,13 @@ class SchedulerCache:
     def on_node(self, name: str) -> list[CachedPod]:
         return list(self._by_node.get(name, {}).values())
 
-    def pods(self) -> list[CachedPod]:
-        return list(self._pods.values())
+    def pods(self) -> Collection[CachedPod]:
+        """A view, not a copy."""
+        return self._pods.values()
+
+    def count(self, kind: PodKind) -> IntArray:
+        """Per row of the table, how many pods of this kind are there."""
+        return self.counters.get(kind, self._pods.values())
 
     # what this scheduler does
 

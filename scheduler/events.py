@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import Flag, auto
 
 from apimachinery.meta import Object
-from kubeapi.node import Node
-from kubeapi.pod import Pod
+from scheduler.views.node import Node
+from scheduler.views.pod import Pod
 
 
 class Change(Flag):

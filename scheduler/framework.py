@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from apimachinery.catalogue import collect
 from apimachinery.meta import Object
-from kubeapi.pod import Pod
 from kubeclient.rest import RestClient
 from scheduler.cache import SchedulerCache, pod_id
-from scheduler.events import Change, ClusterEvent
+from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.shape import IntArray, Shape
 from scheduler.table import BoolArray, NodeTable, Rows
+from scheduler.views.pod import Pod
 
 MAX_SCORE = 100
 
@@ -245,10 +245,10 @@ class Framework:
     def may_help(self, plugins: frozenset[str], shape: Shape, event: ClusterEvent) -> bool:
         """Whether the event may make the pod fit, by the word of the plugins that refused it.
 
-        A pod that no plugin refused (there was no node at all, or binding failed) is helped by anything.
+        A pod that no plugin refused found no node at all.
         """
         if not plugins:
-            return True
+            return event.resource in (NODE, WAITING_POD)
         for name in plugins:
             asked_for = event.change & self.specs[name].requeue_on.get(event.resource, Change.NONE)
             if asked_for and self.plugins[name].hint(shape, event):

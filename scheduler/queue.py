@@ -17,10 +17,10 @@ from enum import Enum
 from typing import Any, Protocol
 
 from componentbase.clock import Clock
-from kubeapi.pod import Pod
 from scheduler.cache import pod_id
 from scheduler.events import WAITING_POD, ClusterEvent, pod_change
 from scheduler.shape import Shape, Shapes
+from scheduler.views.pod import Pod
 
 FIRST_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 10.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from apimachinery.quantity import byte_count, cpu_millis
-from kubeapi._podspec import Container, PodSpec
+from scheduler.views.pod import Container, PodSpec
 
 CPU, MEMORY, EPHEMERAL_STORAGE, PODS = "cpu", "memory", "ephemeral-storage", "pods"
 
@@ -58,7 +58,7 @@ def pod_requests(spec: PodSpec, defaults: Mapping[str, int] = NO_DEFAULTS) -> di
 
 
 def _container_requests(container: Container, defaults: Mapping[str, int]) -> dict[str, int]:
-    found = amounts(container.resources.requests)
+    found = amounts(container.resources.requests if container.resources else None)
     return {**defaults, **found} if defaults else found
 
 

@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 from apimachinery.meta import Object
 from componentbase import logs
 from componentbase.clock import Clock
-from kubeapi.node import Node
-from kubeapi.pod import Pod
 from kubeclient.informer import Informer, Informers
 from kubeclient.recorder import EventRecorder
 from scheduler import events, metrics
@@ -22,6 +20,8 @@ from scheduler.framework import Cycle, Framework, Handle, PluginSpec, Unfit, col
 from scheduler.placement import Placement
 from scheduler.queue import QueuedPod, SchedulingQueue
 from scheduler.status import SCHEDULER_ERROR, UNSCHEDULABLE, StatusWriter
+from scheduler.views.node import Node
+from scheduler.views.pod import Pod
 
 SCHEDULER_NAME = "default-scheduler"
 UNFINISHED_PODS = "status.phase!=Succeeded,status.phase!=Failed"

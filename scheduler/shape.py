@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from apimachinery.meta import controller_of
 from apimachinery.model import encode
 from kubeapi._affinity import Affinity, Toleration, TopologySpreadConstraint
-from kubeapi._podspec import Container, PodSpec
-from kubeapi.pod import Pod
+from scheduler.affinity import HeldTerm, PodTerms, pod_terms
 from scheduler.resources import CPU, MEMORY, PODS, SCORING_DEFAULTS, pod_requests
+from scheduler.views.pod import Container, Pod, PodSpec
 
 SHAPES = 2048  # shapes kept for lookups; the longest unused is forgotten and, if it is seen again, made anew
 
@@ -34,6 +34,7 @@ class Shape:
 
     __slots__ = (
         "affinity",
+        "held",
         "host_ports",
         "images",
         "labels",
@@ -45,6 +46,7 @@ class Shape:
         "requests",
         "scoring_cpu",
         "scoring_memory",
+        "terms",
         "tolerations",
         "topology_spread",
         "vector",
@@ -64,6 +66,9 @@ class Shape:
         self.host_ports: tuple[HostPort, ...] = tuple(dict.fromkeys(_host_ports(spec)))
         self.node_selector: dict[str, str] = spec.nodeSelector or {}
         self.affinity: Affinity | None = spec.affinity
+        self.terms: PodTerms = pod_terms(spec.affinity, pod.namespace)
+        """Of affinity and anti-affinity to other pods."""
+        self.held: tuple[HeldTerm, ...] = self.terms.held
         self.tolerations: list[Toleration] = spec.tolerations or []
         self.topology_spread: list[TopologySpreadConstraint] = spec.topologySpreadConstraints or []
         self.images: tuple[str, ...] = tuple(
@@ -114,7 +119,7 @@ def _containers_key(containers: list[Container]) -> Hashable:
 
 
 def _container_key(container: Container) -> Hashable:
-    requests = container.resources.requests
+    requests = container.resources.requests if container.resources else None
     ports: Any = None
     if container.ports:
         ports = tuple([(port.protocol, port.hostIP, port.hostPort) for port in container.ports if port.hostPort])

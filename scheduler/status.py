@@ -10,9 +10,9 @@ from apimachinery.errors import Conflict, NotFound, StatusError
 from apimachinery.times import format_time
 from componentbase import logs
 from componentbase.clock import Clock
-from kubeapi.pod import Pod
 from kubeclient.rest import STRATEGIC_MERGE_PATCH, RestClient
 from scheduler.cache import pod_id
+from scheduler.views.pod import Pod
 
 POD_SCHEDULED = "PodScheduled"
 UNSCHEDULABLE = "Unschedulable"

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from kubeapi.node import Node
 from scheduler.resources import CPU, EPHEMERAL_STORAGE, MEMORY, PODS, amounts
 from scheduler.shape import HostPort, IntArray, Shape
+from scheduler.views.node import Node
 
 FIRST_CAPACITY = 64
 LABEL_COLUMNS = 128  # label keys kept as columns; the longest unused is dropped and made again from the nodes' labels

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kubeapi.pod import Pod
 from scheduler.events import ASSIGNED_POD, NODE, Change, ClusterEvent
 from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Skip
 from scheduler.shape import HostPort, IntArray, Shape
 from scheduler.table import BoolArray, Rows
+from scheduler.views.pod import Pod
 
 ANY_ADDRESS = "0.0.0.0"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kubeapi.pod import Pod
 from scheduler.framework import Plugin, PluginSpec
+from scheduler.views.pod import Pod
 
 
 class PrioritySort(Plugin):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kubeapi.pod import Pod
 from scheduler.events import WAITING_POD, Change
 from scheduler.framework import Plugin, PluginSpec, Rejected
+from scheduler.views.pod import Pod
 
 
 class SchedulingGates(Plugin):

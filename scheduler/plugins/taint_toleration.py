@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from kubeapi.node import Node
 from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import Cycle, FloatArray, Plugin, PluginSpec
 from scheduler.plugins._scores import scaled
 from scheduler.plugins._tolerations import admits, tolerated
 from scheduler.shape import IntArray, Shape
 from scheduler.table import BoolArray, Rows, Taint
+from scheduler.views.node import Node
 
 SOFT_EFFECT = "PreferNoSchedule"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kubeapi.pod import Pod
 from scheduler.events import WAITING_POD, Change
 from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Rejected, Skip
+from scheduler.views.pod import Pod
 
 
 def unsupported(pod: Pod) -> str:

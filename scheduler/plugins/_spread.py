@@ -1,0 +1,82 @@
+"""Topology spread constraints, ready to be counted with; and the constraints of pods that state none.
+
+Source: Kubernetes, "Pod Topology Spread Constraints".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from apimachinery.selectors import NOTHING, Requirement, Selector, selector_from_map, selector_of
+from kubeapi._affinity import TopologySpreadConstraint
+from scheduler.counters import PodKind
+from scheduler.framework import Lister
+from scheduler.shape import Shape
+from scheduler.views.replicaset import ReplicaSet
+from scheduler.views.service import Service
+
+HOSTNAME, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
+DO_NOT_SCHEDULE, SCHEDULE_ANYWAY = "DoNotSchedule", "ScheduleAnyway"
+
+DEFAULT_SKEWS = ((HOSTNAME, 3), (ZONE, 5))
+"""(topology key, maxSkew) for pods of a Service or ReplicaSet that state no constraint; all of them ScheduleAnyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    topology_key: str
+    max_skew: int
+    kind: PodKind
+    """The pods that are to be spread."""
+    counts_itself: bool
+    """Whether the pod is one of them."""
+    min_domains: int = 1
+    honor_affinity: bool = True
+    """Whether nodes that the pod's node selector and affinity exclude are left out of the count."""
+    honor_taints: bool = False
+
+
+def stated(shape: Shape, action: str) -> list[Constraint]:
+    """The pod's own constraints with this `whenUnsatisfiable`."""
+    return [_constraint(shape, item) for item in shape.topology_spread if item.whenUnsatisfiable == action]
+
+
+def _constraint(shape: Shape, item: TopologySpreadConstraint) -> Constraint:
+    selector = selector_of(item.labelSelector)
+    keys = [key for key in item.matchLabelKeys or () if key in shape.labels]
+    if keys and not selector.nothing:
+        own = tuple(Requirement(key, "in", (shape.labels[key],)) for key in keys)
+        selector = Selector(selector.requirements + own)
+    return Constraint(
+        item.topologyKey,
+        item.maxSkew,
+        PodKind(((frozenset((shape.namespace,)), selector),), alive_only=True),
+        selector.matches(shape.labels),
+        item.minDomains or 1,
+        item.nodeAffinityPolicy != "Ignore",
+        item.nodeTaintsPolicy == "Honor",
+    )
+
+
+def default_constraints(shape: Shape, selector: Selector) -> list[Constraint]:
+    """For the pods that `selector` finds in the pod's namespace."""
+    kind = PodKind(((frozenset((shape.namespace,)), selector),), alive_only=True)
+    return [Constraint(key, skew, kind, counts_itself=True) for key, skew in DEFAULT_SKEWS]
+
+
+def owner_selector(shape: Shape, lister: Lister) -> Selector:
+    """Everything that the pod's Services and its ReplicaSet select by; NOTHING when there are none."""
+    found = [_service_selectors(shape, lister.list(Service, shape.namespace))]
+    kind, name = shape.owner
+    if kind == "ReplicaSet":
+        replica_set = lister.get(ReplicaSet, f"{shape.namespace}/{name}")
+        if replica_set is not None:
+            found.append(selector_of(replica_set.spec.selector).requirements)
+    requirements = tuple(dict.fromkeys(requirement for part in found for requirement in part))
+    return Selector(requirements) if requirements else NOTHING
+
+
+def _service_selectors(shape: Shape, services: Iterable[Service]) -> tuple[Requirement, ...]:
+    selectors = (selector_from_map(item.spec.selector) for item in services if item.spec.selector)
+    return tuple(part for selector in selectors if selector.matches(shape.labels) for part in selector.requirements)

@@ -1,0 +1,165 @@
+"""InterPodAffinity: pods that want to be near some pods and away from others, and pods that keep others away.
+
+Source: Kubernetes, "Assigning Pods to Nodes", inter-pod affinity and anti-affinity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.affinity import Hold, Term
+from scheduler.counters import PodKind, Scope
+from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change
+from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Plugin, PluginSpec, Skip
+from scheduler.plugins._domains import domain_sums
+from scheduler.shape import IntArray, Shape
+from scheduler.table import BoolArray, Rows
+from scheduler.views.namespace import Namespace
+
+REQUIRED_AFFINITY_WEIGHT = 1
+"""What it counts for, when nodes are compared, that a pod there requires to be near this one."""
+
+AFFINITY = "node(s) didn't match pod affinity rules"
+ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
+EXISTING_ANTI_AFFINITY = "node(s) didn't satisfy existing pods anti-affinity rules"
+
+
+@dataclass(frozen=True, slots=True)
+class _Masks:
+    """Which rows of the table pass, rule by rule."""
+
+    affinity: BoolArray
+    anti_affinity: BoolArray
+    existing: BoolArray
+
+
+class InterPodAffinity(Plugin):
+    local = False
+
+    def pre_filter(self, cycle: Cycle) -> Skip | None:
+        terms = cycle.shape.terms
+        if not (terms.required or terms.required_anti or self.handle.cache.counters.holds_terms):
+            return SKIP
+        masks = _Masks(self._near(cycle.shape), self._apart(terms.required_anti), self._not_kept_away(cycle.shape))
+        cycle.state[self.name] = masks
+        return None
+
+    def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
+        masks: _Masks = cycle.state[self.name]
+        return masks.affinity[rows] & masks.anti_affinity[rows] & masks.existing[rows]
+
+    def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
+        """The first rule that a node fails decides."""
+        masks: _Masks = cycle.state[self.name]
+        found = {}
+        rules = (
+            (AFFINITY, masks.affinity),
+            (ANTI_AFFINITY, masks.anti_affinity),
+            (EXISTING_ANTI_AFFINITY, masks.existing),
+        )
+        for reason, mask in rules:
+            passed = mask[rows]
+            if not passed.all():
+                found[reason] = int(np.count_nonzero(~passed))
+            rows = rows[passed]
+        return found
+
+    def _near(self, shape: Shape) -> BoolArray:
+        """Rows whose domains have a pod that matches all required terms; the first of its kind may go anywhere."""
+        terms = shape.terms.required
+        passed = np.ones(len(self.table.valid), np.bool_)
+        if not terms:
+            return passed
+        counts = self.handle.cache.count(PodKind(tuple(self._scope(term) for term in terms)))
+        found = False
+        labelled = passed.copy()
+        for term in terms:
+            column = self.table.label(term.topology_key)
+            labelled &= column.ids >= 0
+            has_some = domain_sums(column, counts, self.table.valid) > 0
+            found = found or bool(has_some.any())
+            passed &= has_some[column.ids]
+        matches_itself = all(term.matches(shape.namespace, shape.labels, self._namespace_labels) for term in terms)
+        return labelled if not found and matches_itself else passed
+
+    def _apart(self, terms: Iterable[Term]) -> BoolArray:
+        """Rows whose domains have no pod that one of the anti-affinity terms matches."""
+        passed = np.ones(len(self.table.valid), np.bool_)
+        for term in terms:
+            passed &= ~self._in_domains(term, self.handle.cache.count(PodKind((self._scope(term),))))
+        return passed
+
+    def _not_kept_away(self, shape: Shape) -> BoolArray:
+        """Rows whose domains have no pod with an anti-affinity term that matches this one."""
+        passed = np.ones(len(self.table.valid), np.bool_)
+        for held, counts in self.handle.cache.counters.held():
+            if held.hold is Hold.REQUIRED_ANTI and self._matches(held.term, shape):
+                passed &= ~self._in_domains(held.term, counts)
+        return passed
+
+    def _in_domains(self, term: Term, counts: IntArray) -> BoolArray:
+        """Rows in a domain of the term's topology where `counts` finds something."""
+        column = self.table.label(term.topology_key)
+        return (domain_sums(column, counts, self.table.valid) > 0)[column.ids]
+
+    def pre_score(self, cycle: Cycle) -> Skip | None:
+        return None if cycle.shape.terms.preferred or self.handle.cache.counters.holds_terms else SKIP
+
+    def score(self, cycle: Cycle, rows: Rows) -> FloatArray:
+        """The weights of the preferences that this pod and those on the nodes have for or against each other."""
+        shape = cycle.shape
+        total = np.zeros(len(self.table.valid), np.int64)
+        for weight, term in shape.terms.preferred:
+            self._add(total, term, weight, self.handle.cache.count(PodKind((self._scope(term),))))
+        for held, counts in self.handle.cache.counters.held():
+            weight = REQUIRED_AFFINITY_WEIGHT if held.hold is Hold.REQUIRED else held.weight
+            if weight and self._matches(held.term, shape):
+                self._add(total, held.term, weight, counts)
+        return total[rows].astype(np.float64)
+
+    def _add(self, total: IntArray, term: Term, weight: int, counts: IntArray) -> None:
+        column = self.table.label(term.topology_key)
+        total += weight * domain_sums(column, counts, self.table.valid)[column.ids]
+
+    def normalize(self, cycle: Cycle, scores: FloatArray) -> FloatArray:
+        span = scores.max() - scores.min()
+        if not span:
+            return np.zeros_like(scores)
+        result: FloatArray = np.floor(MAX_SCORE * (scores - scores.min()) / span)
+        return result
+
+    def _matches(self, term: Term, shape: Shape) -> bool:
+        return term.matches(shape.namespace, shape.labels, self._namespace_labels)
+
+    def _scope(self, term: Term) -> Scope:
+        """The term's namespaces as they are now."""
+        if term.namespace_selector.nothing:
+            return term.namespaces, term.selector
+        if term.namespace_selector.empty:
+            return None, term.selector
+        chosen = [
+            item.name for item in self.handle.lister.list(Namespace) if term.namespace_selector.matches(item.labels)
+        ]
+        return term.namespaces.union(chosen), term.selector
+
+    def _namespace_labels(self, name: str) -> dict[str, str]:
+        namespace = self.handle.lister.get(Namespace, name)
+        return namespace.labels if namespace else {}
+
+
+PLUGIN = PluginSpec(
+    "InterPodAffinity",
+    InterPodAffinity,
+    weight=2,
+    order=90,
+    requeue_on={
+        ASSIGNED_POD: Change.ADD | Change.DELETE | Change.LABELS,
+        NODE: Change.ADD | Change.LABELS,
+        "Namespace": Change.ADD | Change.LABELS,
+        WAITING_POD: Change.LABELS | Change.SPEC,
+    },
+    reads=(Namespace,),
+)
