@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
@@ -47,6 +48,10 @@ Change = Callable[[T, Entry], T]
 """(what is stored, its entry) -> what shall be stored. Called again with newer state after a conflict."""
 
 
+time_text = lru_cache(maxsize=16)(format_time)
+"""Unix seconds -> text: a second sees many writes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """`value` is the encoded object as it is now; the last state of one that was removed."""
@@ -79,6 +84,7 @@ class Store(Generic[T]):
         fields = resource.model.model_fields
         self._has_spec = "spec" in fields
         self._has_status = "status" in fields and resource.status
+        self._empty_status: Any = fields["status"].default_factory if self._has_status else None
         self._tracks_generation = self._has_spec and resource.strategy.generation_tracks_spec
 
     # -- create
@@ -148,16 +154,13 @@ class Store(Generic[T]):
     def _prepare_create(self, obj: T) -> None:
         meta = obj.metadata
         meta.uid = str(uuid4())
-        meta.creationTimestamp = format_time(self._clock.now())
+        meta.creationTimestamp = time_text(int(self._clock.now()))
         meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
         meta.selfLink = meta.managedFields = None
         meta.generation = 1 if self._tracks_generation else None
-        if self._has_status and self.resource.strategy.resets_status:
+        if self._empty_status is not None and self.resource.strategy.resets_status:
             obj.status = self._empty_status()  # type: ignore[attr-defined]
         self.resource.strategy.prepare_create(obj)
-
-    def _empty_status(self) -> Any:
-        return self.resource.model.model_fields["status"].get_default(call_default_factory=True)
 
     # -- update
 

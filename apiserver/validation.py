@@ -6,6 +6,7 @@ Dependents", "Finalizers".
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from apimachinery.errors import FieldError, forbidden, invalid, required
@@ -50,11 +51,18 @@ def _name_errors(meta: ObjectMeta, resource: Resource[Any]) -> list[FieldError]:
     return [invalid("metadata.name", meta.name, message) for message in messages]
 
 
+@lru_cache(maxsize=4096)
+def _label_messages(key: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is wrong with the key, and with the value. The same few labels come again and again."""
+    return tuple(qualified_name_errors(key)), tuple(label_value_errors(value))
+
+
 def _label_errors(labels: dict[str, str]) -> list[FieldError]:
     errors = []
     for key, value in labels.items():
-        errors += [invalid("metadata.labels", key, message) for message in qualified_name_errors(key)]
-        errors += [invalid("metadata.labels", value, message) for message in label_value_errors(value)]
+        of_key, of_value = _label_messages(key, value)
+        errors += [invalid("metadata.labels", key, message) for message in of_key]
+        errors += [invalid("metadata.labels", value, message) for message in of_value]
     return errors
 
 

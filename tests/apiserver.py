@@ -78,8 +78,6 @@ class ApiServer:
         self._end(signal.SIGKILL)
 
     def _end(self, number: signal.Signals) -> None:
-        if hasattr(self, "http"):
-            self.http.close()
         if self.process is None:
             return
         self.process.send_signal(number)
@@ -91,6 +89,8 @@ class ApiServer:
             raise
         finally:
             self.process = None
+            if hasattr(self, "http"):
+                self.http.close()
 
     # What tests do all the time
 
