@@ -31,7 +31,7 @@ SIMILAR_WINDOW_SECONDS = 600.0
 BURST_PER_OBJECT = 25
 REFILL_SECONDS = 300.0
 """An object (per component) may have a burst of 25 events, then one in five minutes; more are lost (and counted)."""
-GATHER_SECONDS = 0.3
+GATHER_SECONDS = 1.0
 """Events wait this long before they are written: repetitions meet, and a burst of work goes first."""
 FLUSH_SECONDS = 2.0
 ATTEMPTS = 4

@@ -28,6 +28,8 @@ RESPONSE_TIMEOUT_SECONDS = 60.0
 """Until a response has begun (streams) or is complete (exchanges)."""
 IDLE_SECONDS = 300.0
 """A connection unused for longer is not trusted: firewalls forget it silently."""
+SPARE_SECONDS = 20.0
+"""Connections that a burst needed are closed after this long without use; the last one stays."""
 STREAM_BUFFER_BYTES = 1024 * 1024
 """Unread bytes of one stream; beyond, reading stops and the sender waits."""
 KEEPALIVE_PROBE_SECONDS = 15
@@ -409,6 +411,10 @@ class Transport(httpx.AsyncBaseTransport):
             return
         connection.idle_since = connection.loop.time()
         self._give_back(connection)
+        # The list is a stack: at its bottom are those that were not needed for longest.
+        while len(self._idle) > 1 and self._idle[0].idle_since < connection.idle_since - SPARE_SECONDS:
+            self._idle.pop(0).close()
+            self._open -= 1
 
     def _give_back(self, connection: _Connection | None) -> None:
         if not self._wake_one(connection) and connection is not None:

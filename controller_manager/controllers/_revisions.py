@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from apimachinery.meta import LabelSelector, ObjectMeta
-from controller_manager.controllers._rollout import DESIRED_REPLICAS, MAX_REPLICAS, bounds, oldest_first
+from controller_manager.controllers._rollout import DESIRED_REPLICAS, MAX_REPLICAS, bounds, is_observed, oldest_first
 from controller_manager.ownership import owner_reference
 from kubeapi._podtemplate import PodTemplateSpec
 from kubeapi.deployment import Deployment
@@ -163,5 +163,4 @@ def expendable(deployment: Deployment, old: Iterable[ReplicaSet]) -> list[Replic
 
 
 def _empty(replica_set: ReplicaSet) -> bool:
-    seen = (replica_set.status.observedGeneration or 0) >= (replica_set.metadata.generation or 0)
-    return seen and replica_set.spec.replicas == 0 and replica_set.status.replicas == 0
+    return is_observed(replica_set) and replica_set.spec.replicas == 0 and replica_set.status.replicas == 0

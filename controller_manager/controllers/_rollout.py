@@ -95,14 +95,23 @@ def _annotated_number(replica_set: ReplicaSet, name: str) -> int | None:
 
 
 def new_size(deployment: Deployment, replica_sets: Sequence[ReplicaSet], new: ReplicaSet) -> int:
-    """How many pods the new ReplicaSet may have now; `replica_sets` are all, the new one included."""
+    """How many pods the new ReplicaSet may have now; `replica_sets` are all, the new one included.
+
+    A ReplicaSet that was scaled down counts with the pods it still has, and until its status tells how many those are
+    the new one does not grow: else there would be too many pods for a moment.
+    """
     wanted, size = deployment.spec.replicas, new.spec.replicas
     if deployment.spec.strategy.type != ROLLING_UPDATE or size >= wanted:
         return wanted
-    # A ReplicaSet that was scaled down counts with the pods it still has: else there would be too many for a moment.
-    others = sum(max(rs.spec.replicas, rs.status.replicas) for rs in replica_sets if rs is not new)
-    room = bounds(deployment).most_pods - others - size
+    if not all(map(is_observed, replica_sets)):
+        return size
+    room = bounds(deployment).most_pods - sum(max(rs.spec.replicas, rs.status.replicas) for rs in replica_sets)
     return size + min(room, wanted - size) if room > 0 else size
+
+
+def is_observed(replica_set: ReplicaSet) -> bool:
+    """Whether the status was counted after the last change of the spec."""
+    return (replica_set.status.observedGeneration or 0) >= (replica_set.metadata.generation or 0)
 
 
 def sizes_after_scale_down(

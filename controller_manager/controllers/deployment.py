@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from apimachinery.conditions import get_condition
 from apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError, object_conflict
-from apimachinery.meta import controller_of
+from apimachinery.meta import controller_of, split_key
 from apimachinery.selectors import selector_of
 from controller_manager.controllers import _deploymentstatus as statuses
 from controller_manager.controllers import _revisions as revisions
@@ -18,6 +18,9 @@ from kubeapi.pod import Pod
 from kubeapi.replicaset import ReplicaSet
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after, own, owner
 from kubeclient.workqueue import WorkQueue
+
+BEHIND_SECONDS = 1.0
+"""Until another look, should the cache not catch up; normally its next change brings the key back."""
 
 
 @dataclass
@@ -51,6 +54,8 @@ class DeploymentReconciler:
         self._pods = context.informers.of(Pod)
         index_by_owner(self._replica_sets)
         index_by_owner(self._pods)
+        self._written: dict[str, dict[str, int]] = {}
+        """Deployment -> uid of a ReplicaSet -> the generation this controller has given it."""
 
     def use_queue(self, queue: WorkQueue) -> None:
         self._queue = queue
@@ -79,7 +84,10 @@ class DeploymentReconciler:
     async def reconcile(self, key: str) -> Result:
         cached = self._deployments.get(key)
         if cached is None:
+            self._written.pop(key, None)
             return DONE
+        if self._is_behind(key):
+            return after(BEHIND_SECONDS)
         selector = selector_of(cached.spec.selector)
         deployment = cached.model_copy(
             update={"metadata": cached.metadata.model_copy(), "status": cached.status.model_copy()}
@@ -108,6 +116,18 @@ class DeploymentReconciler:
         else:
             await self._roll(state)
         return await self._finish(state, statuses.rollout_status)
+
+    def _is_behind(self, key: str) -> bool:
+        """Whether the cache lacks a size set before: with the old one, two ReplicaSets could shrink where one may."""
+        written = self._written.get(key, {})
+        cached = {rs.metadata.uid: rs for rs in self._replica_sets.list(split_key(key)[0])} if written else {}
+        for uid, generation in list(written.items()):
+            found = cached.get(uid)
+            if found is None or (found.metadata.generation or 0) >= generation:
+                del written[uid]
+        if not written:
+            self._written.pop(key, None)
+        return bool(written)
 
     async def _sync_revision(self, state: _Rollout) -> None:
         """Brings the new ReplicaSet's annotations up to date and notes what the conditions should say of it."""
@@ -207,6 +227,7 @@ class DeploymentReconciler:
             return
         stored = await self._rest.update(changed)
         state.replace(replica_set, stored)
+        self._written.setdefault(state.cached.key, {})[stored.metadata.uid or ""] = stored.metadata.generation or 0
         if replica_set.spec.replicas != size:
             self._tell_scaled(state.cached, replica_set.name, replica_set.spec.replicas, size)
 

@@ -205,7 +205,7 @@ class GarbageCollector:
             return
         except Conflict:
             return  # another object of that name: the watch brings it
-        log.info("deleted", object=f"{node.plural}/{node.key}", policy=policy)
+        log.debug("deleted", object=f"{node.plural}/{node.key}", policy=policy)
 
     async def _drop_owners(self, node: Node, uids: set[str]) -> None:
         def change(obj: Object) -> Object | None:

@@ -28,6 +28,8 @@ from kubeclient.workqueue import WorkQueue
 
 BURST_REPLICAS = 500
 """Pods created or deleted in one reconcile; the rest follows when the cache has caught up."""
+UNSETTLED_SECONDS = 1.0
+"""While the cache lacks what was just done, the status would count wrong; what it learns brings the key back."""
 
 
 class ReplicaSetReconciler:
@@ -66,17 +68,20 @@ class ReplicaSetReconciler:
         if replica_set is None:
             self._expectations.forget(key)
             return DONE
-        settled = self._expectations.fulfilled(key)
+        if not self._expectations.fulfilled(key):
+            return after(UNSETTLED_SECONDS)
         pods = await claim(
             self._rest, replica_set, selector_of(replica_set.spec.selector), candidates(self._pods, replica_set)
         )
         failure: ManageError | None = None
         error: Exception | None = None
-        if settled and replica_set.metadata.deletionTimestamp is None:
+        if replica_set.metadata.deletionTimestamp is None:
             active = [pod for pod in pods if is_active(pod)]
             surplus = len(active) - replica_set.spec.replicas
-            errors = await self._correct(replica_set, active, surplus) if surplus else []
-            if errors:
+            if surplus:
+                errors = await self._correct(replica_set, active, surplus)
+                if not errors:
+                    return after(UNSETTLED_SECONDS)
                 error, failure = errors[0], ManageError(str(errors[0]), creating=surplus < 0)
         outcome = compute_status(replica_set, pods, failure, self._clock.now())
         await self._write_status(replica_set, outcome)
