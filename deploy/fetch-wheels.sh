@@ -7,14 +7,14 @@ stamp=deploy/wheels/.locked
 wanted=$(sha256sum <requirements.lock)
 [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0
 
-for python in .venv/bin/python python3.11 python3; do
-    if "$python" -c 'import pip, sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
-        echo "fetching wheels" >&2
-        rm -f deploy/wheels/*.whl
-        "$python" -m pip wheel -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock -w deploy/wheels
-        printf '%s' "$wanted" >"$stamp"
-        exit 0
-    fi
-done
-echo "error: Python 3.11 with pip is needed to fetch wheels for the images" >&2
-exit 1
+mini_cluster/install.sh
+version=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+if [ "$version" != 3.11 ]; then
+    echo "error: wheels for the images need Python 3.11; .venv has $version" >&2
+    exit 1
+fi
+echo "fetching wheels" >&2
+rm -f deploy/wheels/*.whl
+.venv/bin/pip wheel -q --disable-pip-version-check --no-deps --require-hashes --no-build-isolation \
+    -r requirements.lock -w deploy/wheels
+printf '%s' "$wanted" >"$stamp"

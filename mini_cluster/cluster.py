@@ -27,7 +27,7 @@ from mini_cluster.engine import HOST_SOCKET, Engine
 from mini_cluster.errors import LauncherError
 from mini_cluster.keeper import READY, STOPPED, Status
 from mini_cluster.layout import COMPONENT_MARKER, MARKER, Layout
-from mini_cluster.processes import Process, send, snapshot, started_at, wait_gone
+from mini_cluster.processes import send, snapshot, started_at, wait_gone
 from mini_cluster.programs import ensure_requirements
 from mini_cluster.state import (
     DEFAULT_API_PORT,
@@ -131,6 +131,11 @@ class Cluster:
                 return status.pid
         raise ClusterError(f"{component} is not running")
 
+    def supervisor_pid(self) -> int:
+        """Process id of the supervisor; 0 when it doesn't run."""
+        key = self.layout.key
+        return next((p.pid for p in snapshot().values() if p.cluster == key and p.component == "supervisor"), 0)
+
     def node_addresses(self) -> dict[str, str]:
         """Node name -> IP address."""
         state = self.state()
@@ -204,8 +209,8 @@ class Cluster:
 
         "supervisor" names the supervisor itself. Raises: ClusterError when it isn't running.
         """
+        pid = self.supervisor_pid() if component == "supervisor" else self.pid(component)
         processes = snapshot()
-        pid = self._supervisor_pid(processes) if component == "supervisor" else self.pid(component)
         if pid not in processes:
             raise ClusterError(f"{component} is not running")
         send(processes[pid], signal.SIGKILL)
@@ -314,10 +319,6 @@ class Cluster:
             for line in self._call({"op": "version"}, control.CONNECT_SECONDS):
                 return str(line["version"])
         return ""
-
-    def _supervisor_pid(self, processes: dict[int, Process]) -> int:
-        key = self.layout.key
-        return next((p.pid for p in processes.values() if p.cluster == key and p.component == "supervisor"), 0)
 
     def _switch(self, name: str, *, stopped: bool) -> None:
         with self._locked():

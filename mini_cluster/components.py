@@ -236,6 +236,7 @@ def _dockerd(
         "--iptables=false",
         "--ip6tables=false",
         "--ip-masq=false",
+        "--userland-proxy=false",  # then the bridge lets a pod reach itself through its own Service
         "--live-restore",  # containers outlive an engine that dies and is restarted
         "--exec-opt=native.cgroupdriver=cgroupfs",
         f"--cgroup-parent={layout.cgroup}/{node.name}",

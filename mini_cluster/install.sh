@@ -53,7 +53,9 @@ fi
 say "making .venv ($("$python" --version))"
 "$python" -m venv --clear .venv
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-.venv/bin/pip install -q --no-deps --require-hashes -r requirements.lock
-.venv/bin/pip install -q --no-deps --no-build-isolation -e . 2>/dev/null ||
-    .venv/bin/pip install --no-deps --no-build-isolation -e .
+# What comes as sources is built with the locked setuptools, so that comes first.
+awk '/^[^ ]/ { on = /^setuptools==/ } on' requirements.lock >.venv/setuptools.lock
+.venv/bin/pip install -q --no-deps --require-hashes -r .venv/setuptools.lock
+.venv/bin/pip install -q --no-deps --require-hashes --no-build-isolation --use-pep517 -r requirements.lock
+.venv/bin/pip install -q --no-deps --no-build-isolation -e . 2>.venv/install.log || { cat .venv/install.log >&2; exit 1; }
 printf '%s' "$wanted" >"$stamp"
