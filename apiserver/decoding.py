@@ -33,7 +33,7 @@ def yaml_to_json(body: bytes) -> bytes:
         raise BadRequest("error converting YAML to JSON: yaml: nested too deeply") from None
     _check_size(document)
     try:
-        return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(document)
     except (orjson.JSONEncodeError, TypeError) as error:
         raise BadRequest(f"error converting YAML to JSON: {error}") from None
 

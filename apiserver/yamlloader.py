@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import yaml
@@ -15,18 +16,25 @@ _MERGE = "tag:yaml.org,2002:merge"
 class ApiLoader(_SafeLoader):  # type: ignore[misc]
     """`yaml.load(body, ApiLoader)`."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.tag == _MERGE:
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f'key "{key}" already set in map')
-            if isinstance(key, str):
-                seen.add(key)
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
+        own = [self._key(key_node) for key_node, _ in node.value if key_node.tag != _MERGE]
+        if len(set(own)) != len(own):
+            twice = next(key for index, key in enumerate(own) if key in own[:index])
+            raise yaml.constructor.ConstructorError(None, None, f'key "{twice}" already set in map')
+        self.flatten_mapping(node)
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            mapping[self._key(key_node)] = self.construct_object(value_node, deep=deep)
         return mapping
+
+    def _key(self, node: Any) -> str:
+        """JSON's keys are text: `1` and `true` become "1" and "true"."""
+        key = self.construct_object(node, deep=True)
+        if isinstance(key, str):
+            return key
+        if key is None or isinstance(key, bool | int | float):
+            return json.dumps(key)
+        raise yaml.constructor.ConstructorError(None, None, "a key is neither text nor a number")
 
 
 ApiLoader.yaml_implicit_resolvers = {
