@@ -41,6 +41,7 @@ while :; do
         --iptables=false \
         --ip6tables=false \
         --ip-masq=false \
+        --userland-proxy=false \
         --live-restore \
         --exec-opt=native.cgroupdriver=cgroupfs \
         --log-level=warn &
