@@ -131,7 +131,7 @@ def test_the_old_one_shrinks_as_others_become_available(
     before = replica_set("old", old, available=old_available)
     now = replica_set("new", new, available=new_available)
     sizes = rollout.sizes_after_scale_down(deployment(10, 2, unavailable), [before], now)
-    assert dict((rs.name, size) for rs, size in sizes).get("old", old) == expected
+    assert {rs.name: size for rs, size in sizes}.get("old", old) == expected
 
 
 def test_unhealthy_pods_go_before_healthy_ones_of_older_revisions() -> None:
