@@ -82,6 +82,7 @@ class Agent:
         self.services = Informer(rest, Service)
         self.nodes = Informer(rest, Node, field_selector=f"metadata.name={options.node_name}")
         self.node = NodeAgent(rest, runtime, options, clock, self.recorder, self._problems)
+        self.nodes.add_handler(self.node.observe)
         self.statuses = StatusManager(rest, clock)
         self.objects = ObjectStore(rest, self._wake, tasks)
         self.volumes = VolumeManager(options.root_dir, self.objects, runtime)

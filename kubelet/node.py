@@ -76,6 +76,16 @@ class NodeAgent:
     def poke(self) -> None:
         self._poked.set()
 
+    def observe(self, _: Node | None, stored: Node | None) -> None:
+        """Takes what the API has: where another hand changed the status (a silent node is declared Unknown) or deleted
+        the node, it is put right at once."""
+        if stored is None:
+            self.node.status = NodeStatus()
+            self.poke()
+        elif significant(node_status(stored.status, self.facts, self._clock.now())) != significant(stored.status):
+            self.node = stored
+            self.poke()
+
     async def run(self) -> None:
         """Registers, then keeps status and Lease fresh until cancelled."""
         await self._register()

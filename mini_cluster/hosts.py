@@ -17,6 +17,7 @@ from mini_cluster.layout import Layout
 from mini_cluster.state import MAX_NODES, ClusterState, NodeState, networks_in_use
 
 NETNS_FOLDER = Path("/run/netns")
+BRIDGE_FILTER = Path("/proc/sys/net/bridge")  # there once the kernel's module br_netfilter is loaded
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 HOST_SYSCTLS = {
     "net/ipv4/ip_forward": "1",
@@ -39,13 +40,18 @@ class Rule:
         return ["iptables", "-w", "-t", self.table, action, self.chain, *tagged, *self.match]
 
 
-def machine_rules(bridge: str, subnet: str) -> list[Rule]:
-    """Hosts reach each other, the machine and, with its address, the world. Docker's own policy would drop it."""
+def machine_rules(bridge: str, state: ClusterState) -> list[Rule]:
+    """Hosts reach each other, the API server and, with the machine's address, the world. From there nobody gets in.
+
+    Docker's own policy on the machine, or a firewall, would drop these packets.
+    """
+    answers = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
     return [
-        Rule("filter", "INPUT", ("-i", bridge, "-j", "ACCEPT")),
+        Rule("filter", "INPUT", ("-i", bridge, "-p", "tcp", "--dport", str(state.ports.api), "-j", "ACCEPT")),
+        Rule("filter", "INPUT", ("-i", bridge, *answers, "-j", "ACCEPT")),
         Rule("filter", "FORWARD", ("-i", bridge, "-j", "ACCEPT")),
-        Rule("filter", "FORWARD", ("-o", bridge, "-j", "ACCEPT")),
-        Rule("nat", "POSTROUTING", ("-s", subnet, "!", "-o", bridge, "-j", "MASQUERADE"), at_head=False),
+        Rule("filter", "FORWARD", ("-o", bridge, *answers, "-j", "ACCEPT")),
+        Rule("nat", "POSTROUTING", ("-s", state.subnet, "!", "-o", bridge, "-j", "MASQUERADE"), at_head=False),
     ]
 
 
@@ -78,13 +84,16 @@ def networks_of_machine() -> list[IPv4Network]:
 def ensure_machine(layout: Layout, state: ClusterState) -> None:
     """The bridge, the packet rules and the routes to pods. Raises: CommandError."""
     bridge = layout.bridge
+    if not BRIDGE_FILTER.exists() and shutil.which("modprobe"):
+        run(["modprobe", "br_netfilter"], check=False)
     if not link_exists(bridge):
-        run(["ip", "link", "add", "name", bridge, "type", "bridge"])
+        # With an address of its own: else it takes that of a port, and another one when that host goes.
+        run(["ip", "link", "add", "name", bridge, "address", layout.bridge_address, "type", "bridge"])
     commands = [f"address replace {state.gateway}/24 dev {bridge}", f"link set dev {bridge} up"]
     for node in state.nodes:
         commands.append(f"route replace {state.pod_cidr(node.index)} via {state.node_ip(node.index)} dev {bridge}")
     run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
-    for rule in machine_rules(bridge, state.subnet):
+    for rule in machine_rules(bridge, state):
         if not succeeds(rule.command("-C", layout.rule_comment)):
             run(rule.command("-I" if rule.at_head else "-A", layout.rule_comment))
 
@@ -101,7 +110,8 @@ def ensure_host(layout: Layout, state: ClusterState, node: NodeState) -> None:
     else:
         run(["ip", "link", "set", "dev", layout.veth(node.index), "master", layout.bridge, "up"])
     run(["ip", "-n", netns, "-batch", "-"], stdin=inside)
-    settings = "; ".join(f"echo {value} > /proc/sys/{name}" for name, value in HOST_SYSCTLS.items())
+    known = {name: value for name, value in HOST_SYSCTLS.items() if Path("/proc/sys", name).exists()}
+    settings = "; ".join(f"echo {value} > /proc/sys/{name}" for name, value in known.items())
     masquerade = ["POSTROUTING", "-s", state.pod_cidr(node.index), "!", "-d", state.pod_network, "-j", "MASQUERADE"]
     text = " ".join(masquerade)
     nat = f"iptables -w -t nat -C {text} 2>/dev/null || iptables -w -t nat -A {text}"

@@ -108,6 +108,11 @@ class Layout:
         return f"mk{self.key}"
 
     @property
+    def bridge_address(self) -> str:
+        """Locally administered, the same each time."""
+        return ":".join(("02", "6d", "6b", *(self.key[at : at + 2] for at in (0, 2, 4))))
+
+    @property
     def cgroup(self) -> str:
         """Parent cgroup of all containers, the same path in every hierarchy."""
         return f"/mini-kubernetes-{self.key}"
