@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,25 +15,8 @@ from tests.commandline import CommandLine
 
 BUSYBOX = Path("/bin/busybox")
 IMAGE = "mini-kubernetes/tests:1"
-APPLETS = (
-    "sh",
-    "cat",
-    "echo",
-    "env",
-    "httpd",
-    "id",
-    "ls",
-    "nc",
-    "ps",
-    "sleep",
-    "true",
-    "touch",
-    "rm",
-    "kill",
-    "date",
-    "tty",
-    "stty",
-)
+GUESTBOOK_IMAGE = "mini-kubernetes/guestbook:1.0"
+APPLETS = "sh cat echo env httpd id ls nc ps sleep true touch rm kill date tty stty".split()
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -54,3 +39,12 @@ def image(cluster: ClusterHandle, tmp_path_factory: pytest.TempPathFactory) -> s
 def mk(cluster: ClusterHandle, namespace: str, image: str) -> CommandLine:
     """mini-kubectl in the test's own namespace."""
     return CommandLine(cluster.kubeconfig, namespace)
+
+
+@pytest.fixture(scope="session")
+def guestbook_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The guestbook's image: a shell, a web server on port 8080, nc."""
+    path = tmp_path_factory.mktemp("image") / "guestbook.tar"
+    builder = Path(__file__).parents[2] / "examples" / "guestbook" / "build_image.py"
+    subprocess.run([sys.executable, builder, path], check=True)
+    return path
