@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from mini_cluster.state import (
     choose_ports,
     load_state,
     port_is_free,
+    replace_taken_ports,
     save_state,
 )
 from mini_cluster.sweep import sweep_cluster, what_is_left
@@ -159,7 +160,7 @@ class Cluster:
         ensure_requirements(count, self.console.step)
         deadline = time.monotonic() + UP_SECONDS
         with self._locked():
-            state = (existing or self._choose(api_port)).with_node_count(count)
+            state = (self._free_ports(existing) if existing else self._choose(api_port)).with_node_count(count)
             if count and hosts.enable_forwarding():
                 state = state.with_forwarding_enabled()
             save_state(self.layout.state, state)
@@ -264,6 +265,15 @@ class Cluster:
             raise
         except (ControlError, ClusterError) as error:
             raise ClusterError(f"{error}\nsee `mini-cluster logs COMPONENT` (files in {self.layout.logs})") from None
+
+    def _free_ports(self, state: ClusterState) -> ClusterState:
+        """The state with other ports where something else took them while the cluster was down."""
+        if any(process.cluster == self.layout.key for process in snapshot().values()):
+            return state
+        ports = replace_taken_ports(state.ports, self.layout.key, port_is_free)
+        if ports.api != state.ports.api:
+            self.console.warning(f"port {state.ports.api} was taken meanwhile; the API server now has {ports.api}")
+        return replace(state, ports=ports)
 
     def _choose(self, api_port: int | None) -> ClusterState:
         used = hosts.networks_of_machine() if shutil.which("ip") else []

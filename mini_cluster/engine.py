@@ -61,7 +61,7 @@ class Engine:
             connection.request("GET", f"/images/{quote(image, safe='/:@')}/get")
             response = connection.getresponse()
             if response.status >= 400:
-                raise EngineError(_message(response.read()))
+                raise EngineError(f"{image}: {_message(response.read())}")
             while chunk := response.read(CHUNK_BYTES):
                 target.write(chunk)
         except (OSError, http.client.HTTPException) as error:

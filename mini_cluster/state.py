@@ -136,6 +136,13 @@ def choose_ports(key: str, api_port: int | None, is_free: Callable[[int], bool])
         raise StateError(f"no free port left in {PORT_RANGE.start}-{PORT_RANGE.stop - 1}") from None
 
 
+def replace_taken_ports(ports: Ports, key: str, is_free: Callable[[int], bool]) -> Ports:
+    """The same ports, but for those that something else took while the cluster was down. Raises: StateError."""
+    kept = {name: port for name, port in asdict(ports).items() if is_free(port)}
+    fresh = asdict(choose_ports(key, None, lambda port: is_free(port) and port not in kept.values()))
+    return Ports(**(fresh | kept))
+
+
 def load_state(path: Path) -> ClusterState | None:
     """None when the cluster was never brought up.
 

@@ -11,6 +11,7 @@ import dataclasses
 import fcntl
 import json
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
@@ -294,10 +295,13 @@ async def supervise(layout: Layout) -> None:
 
 
 def main() -> int:
-    """Exit code 2 when another supervisor of the same cluster runs."""
+    """Exit code 2 when another supervisor of the same cluster runs, or its sockets' folder is not ours."""
     layout = Layout.of(sys.argv[1])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     layout.run.mkdir(parents=True, exist_ok=True, mode=0o711)
+    if layout.run.stat().st_uid != os.getuid():
+        log.error("%s belongs to somebody else", layout.run)
+        return 2
     with (layout.run / "supervisor.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,6 +15,7 @@ import pytest
 
 from mini_cluster import hosts
 from mini_cluster.cluster import Cluster, ClusterError
+from mini_cluster.engine import EngineError
 from mini_cluster.layout import Layout
 from mini_cluster.processes import snapshot
 from mini_cluster.sweep import what_is_left
@@ -206,13 +207,24 @@ def test_down_after_a_start_that_came_half_way(tmp_path: Path, seconds: float) -
     assert what_is_left(layout) == []
 
 
-def test_clusters_live_side_by_side(one: Cluster, tmp_path: Path) -> None:
+def test_clusters_live_side_by_side(
+    one: Cluster, tmp_path: Path, guestbook_archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = Cluster(tmp_path)
     try:
         other.up(1, api_port=None)
         assert other.state().subnet != one.state().subnet
         assert other.view().healthy
         assert one.view().healthy
+        # The other cluster's host plays the machine's own engine, from which images are copied.
+        other.load_archive(guestbook_archive)
+        engine = f"unix://{other.layout.node('worker-1').docker_socket}"
+        copy = ["docker", f"--host={engine}", "tag", "mini-kubernetes/guestbook:1.0", "mini-kubernetes/copy:1"]
+        subprocess.run(copy, check=True)
+        monkeypatch.setenv("DOCKER_HOST", engine)
+        assert one.load_image("mini-kubernetes/copy:1") == {"worker-1": ["Loaded image: mini-kubernetes/copy:1"]}
+        with pytest.raises(EngineError, match="mini-kubernetes/none:1"):
+            one.load_image("mini-kubernetes/none:1")
     finally:
         other.down(purge=True)
     assert one.view().healthy
@@ -251,14 +263,6 @@ def test_worker_hosts_without_root_are_refused_with_a_way_out(tmp_path: Path) ->
     assert refused.returncode == 1
     assert "sudo" in refused.stderr
     assert "--nodes 0" in refused.stderr
-
-
-@pytest.fixture(scope="session")
-def guestbook_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("image") / "guestbook.tar"
-    builder = Path(__file__).parents[2] / "examples" / "guestbook" / "build_image.py"
-    subprocess.run([sys.executable, builder, path], check=True)
-    return path
 
 
 def start_container(cluster: Cluster, node: str, name: str) -> str:

@@ -20,6 +20,7 @@ from mini_cluster.state import (
     choose_ports,
     load_state,
     networks_in_use,
+    replace_taken_ports,
     save_state,
 )
 
@@ -75,6 +76,14 @@ def test_ports_are_distinct_and_skip_those_in_use() -> None:
 def test_the_wanted_api_port_is_taken_when_it_is_free() -> None:
     assert choose_ports("00000a", 6443, lambda port: True).api == 6443
     assert choose_ports("00000a", 20010, lambda port: True).etcd_client != 20010
+
+
+def test_ports_stay_unless_something_took_them() -> None:
+    ports = Ports(6443, 20001, 20002, 20003, 20004)
+    assert replace_taken_ports(ports, "000000", lambda port: True) == ports
+    changed = replace_taken_ports(ports, "000000", lambda port: port not in (6443, 20002))
+    assert (changed.etcd_client, changed.controller_manager, changed.scheduler) == (20001, 20003, 20004)
+    assert len({changed.api, changed.etcd_peer, 6443, 20001, 20002, 20003, 20004}) == 7
 
 
 def test_no_free_port_is_said_so() -> None:

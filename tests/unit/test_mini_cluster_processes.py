@@ -67,8 +67,14 @@ def test_a_host_has_a_route_to_every_other_host_s_pods() -> None:
 
 
 def test_every_rule_on_the_machine_carries_the_cluster_s_comment() -> None:
-    for rule in machine_rules("mkabc", "172.30.7.0/24"):
+    for rule in machine_rules("mkabc", STATE):
         assert "mini-kubernetes-abc" in rule.command("-I", "mini-kubernetes-abc")
+
+
+def test_the_machine_forwards_from_hosts_and_to_them_only_answers() -> None:
+    forward = [rule.match for rule in machine_rules("mkabc", STATE) if rule.chain == "FORWARD"]
+    assert ("-i", "mkabc", "-j", "ACCEPT") in forward
+    assert all("RELATED,ESTABLISHED" in match for match in forward if "-o" in match)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,133 @@
+"""The network between worker hosts as pods see it, and the pytest plugin that made the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubeapi.namespace import Namespace
+from mini_cluster.pytest_plugin import ClusterHandle
+
+pytestmark = pytest.mark.cluster
+
+DEADLINE_SECONDS = 60.0
+HEALTH = "printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {address} {port}"
+
+
+def eventually(value: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (result := value()):
+        assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS:g} s: {what}"
+        time.sleep(0.1)
+    return result
+
+
+def kubectl(cluster: ClusterHandle, *arguments: str, stdin: str = "", check: bool = True) -> str:
+    program = Path(sys.executable).parent / "mini-kubectl"
+    environment = os.environ | {"KUBECONFIG": str(cluster.kubeconfig)}
+    done = subprocess.run(
+        [program, *arguments], env=environment, input=stdin, capture_output=True, text=True, check=False
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def pod(name: str, node: str) -> dict[str, Any]:
+    container = {
+        "name": "web",
+        "image": "mini-kubernetes/guestbook:1.0",
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
+    }
+    spec = {"nodeName": node, "containers": [container], "terminationGracePeriodSeconds": 1}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}}, "spec": spec}
+
+
+SERVICE = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "web"},
+    "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
+}
+
+
+@pytest.fixture(scope="module")
+def pods(cluster: ClusterHandle, guestbook_archive: Path) -> Iterator[dict[str, str]]:
+    """A ready pod on each host, behind a Service "web"; pod name -> address."""
+    cluster.load_archive(guestbook_archive)
+    items = [pod("one", "worker-1"), pod("two", "worker-2"), SERVICE]
+    for item in items:
+        kubectl(cluster, "apply", "-f", "-", stdin=json.dumps(item))
+    for name in ("one", "two"):
+        kubectl(cluster, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+    found = json.loads(kubectl(cluster, "get", "pods", "-l", "app=web", "-o", "json"))["items"]
+    yield {item["metadata"]["name"]: item["status"]["podIP"] for item in found}
+    kubectl(cluster, "delete", "service/web", "pod/one", "pod/two")
+
+
+def ask_from(cluster: ClusterHandle, name: str, address: str, port: int) -> str:
+    return kubectl(cluster, "exec", name, "--", "sh", "-c", HEALTH.format(address=address, port=port), check=False)
+
+
+def test_pods_reach_pods_on_every_host(cluster: ClusterHandle, pods: dict[str, str]) -> None:
+    for name in pods:
+        for address in pods.values():
+            assert "200 OK" in ask_from(cluster, name, address, 8080)
+
+
+def test_pods_reach_a_service_whichever_endpoint_is_chosen(cluster: ClusterHandle, pods: dict[str, str]) -> None:
+    address = kubectl(cluster, "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
+    for name in pods:
+        eventually(lambda name=name: "200 OK" in ask_from(cluster, name, address, 80), f"{name} reaches the Service")
+        for _ in range(6):
+            assert "200 OK" in ask_from(cluster, name, address, 80)
+
+
+def test_pods_reach_the_api_server_by_its_service(cluster: ClusterHandle, pods: dict[str, str]) -> None:
+    for name in pods:
+        connect = "nc -w 3 10.96.0.1 443 </dev/null && echo connected"
+        assert "connected" in kubectl(cluster, "exec", name, "--", "sh", "-c", connect)
+
+
+def test_the_machine_reaches_pods_by_their_address(pods: dict[str, str]) -> None:
+    for address in pods.values():
+        with urllib.request.urlopen(f"http://{address}:8080/healthz", timeout=5) as answer:
+            assert answer.read() == b"ok\n"
+
+
+def test_addresses_of_pods_are_their_host_s(cluster: ClusterHandle, pods: dict[str, str]) -> None:
+    state = cluster.cluster.state()
+    assert pods["one"].startswith(state.pod_cidr(1).rpartition(".")[0])
+    assert pods["two"].startswith(state.pod_cidr(2).rpartition(".")[0])
+
+
+def test_the_plugin_gives_a_namespace_and_a_client(cluster: ClusterHandle, namespace: str) -> None:
+    async def read() -> Namespace:
+        async with cluster.rest() as rest:
+            return await rest.get(Namespace, namespace)
+
+    assert asyncio.run(read()).name == namespace
+
+
+def test_the_plugin_kills_and_the_supervisor_restarts(cluster: ClusterHandle) -> None:
+    killed = cluster.kill("kube-scheduler")
+    cluster.repair()
+    assert cluster.pid("kube-scheduler") != killed
+
+
+def test_a_control_plane_alone_answers(control_plane: ClusterHandle) -> None:
+    async def read() -> list[str]:
+        async with control_plane.rest() as rest:
+            return [item.name for item in (await rest.list(Namespace)).items]
+
+    assert "kube-system" in asyncio.run(read())
+    assert control_plane.node_ips == {}
