@@ -15,7 +15,7 @@ from kubeapi._podspec import Container, PodSpec
 from kubeapi.pod import Pod
 from kubelet.podspec import DEFAULT_GRACE_SECONDS
 from kubelet.runtime.interface import EngineError
-from kubelet.volume_manager import remove_orphaned_memory
+from kubelet.volume_manager import remove_memory_volumes
 
 if TYPE_CHECKING:
     from componentbase.clock import Clock
@@ -63,7 +63,7 @@ class Housekeeping:
             if uid not in known and uid not in pods:
                 log.info("removing the folder of a pod that is gone", path=os.path.basename(self._volumes.pod_dir(uid)))
                 self._volumes.remove_pod_dir(uid)
-        await remove_orphaned_memory(self._runtime, known)
+        await remove_memory_volumes(self._runtime, lambda uid: uid not in known)
 
 
 def orphan_pod(status: PodRuntimeStatus) -> Pod:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from apimachinery.catalogue import collect
 from componentbase import logs
 from kubelet.expansion import expand
-from kubelet.runtime.interface import EngineError, Mount
+from kubelet.runtime.interface import EngineError, Mount, RuntimeUnavailable
 from kubelet.volumes._interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeType
 
 if TYPE_CHECKING:
@@ -84,10 +84,12 @@ class VolumeManager:
         return any(kind is not None and kind.live for kind, _ in map(self._type_of, pod.spec.volumes or ()))
 
     async def tear_down(self, uid: str) -> None:
-        """Removes the pod's memory volumes and its folder; no container of it may run. Raises: EngineError; OSError."""
-        for name, owner in (await self._runtime.memory_volumes()).items():
-            if owner == uid:
-                await self._runtime.remove_memory_volume(name)
+        """Removes the pod's memory volumes and its folder; no container of it may be left.
+
+        A volume that the runtime does not let go (it can miscount users after its own crash) must not keep the pod in
+        the API: housekeeping tries again. Raises: RuntimeUnavailable; OSError.
+        """
+        await remove_memory_volumes(self._runtime, lambda owner: owner == uid)
         self.remove_pod_dir(uid)
 
     def remove_pod_dir(self, uid: str) -> None:
@@ -178,12 +180,14 @@ def _inside(volume: Mounted, sub_path: str) -> str:
     return path
 
 
-async def remove_orphaned_memory(runtime: Runtime, known: set[str]) -> None:
-    """Memory volumes of pods that nobody knows; one that is still in use goes the next time."""
+async def remove_memory_volumes(runtime: Runtime, wanted: Callable[[str], bool]) -> None:
+    """Those of the pods (by uid) that `wanted` names, as far as the runtime lets go. Raises: RuntimeUnavailable."""
     for name, uid in (await runtime.memory_volumes()).items():
-        if uid in known:
+        if not wanted(uid):
             continue
         try:
             await runtime.remove_memory_volume(name)
+        except RuntimeUnavailable:
+            raise
         except EngineError as error:
             log.warning("memory volume not removed", volume=name, error=str(error))

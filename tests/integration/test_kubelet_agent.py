@@ -164,7 +164,7 @@ def test_the_node_registers_itself(api: ApiServer, kubelet: Kubelet) -> None:
     assert {"type": "InternalIP", "address": "127.0.0.1"} in node["status"]["addresses"]
     assert node["status"]["capacity"]["pods"] == "110"
     lease = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{NODE}"
-    spec = eventually(lambda: get(api, lease).get("spec"), "the node has a Lease")
+    spec = eventually(lambda: get(api, lease), "the node has a Lease")["spec"]
     assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == (NODE, 40)
 
 
@@ -300,6 +300,6 @@ def test_pods_run_on_while_the_api_server_restarts(api: ApiServer, kubelet: Kube
 
     def reported() -> bool:
         statuses = get(api, path).get("status", {}).get("containerStatuses") or [{}]
-        return statuses[0].get("restartCount") == 1
+        return bool(statuses[0].get("restartCount") == 1)
 
     eventually(reported, "the restart is reported afterwards")

@@ -16,7 +16,7 @@ INIT = {"name": "init", "image": "app:1"}
 
 
 def actions(pod: Any, status: Any = None, **more: Any) -> PodActions:
-    given = {"now": NOW, "verdicts": Verdicts(), "backoff": Backoff()} | more
+    given: dict[str, Any] = {"now": NOW, "verdicts": Verdicts(), "backoff": Backoff()} | more
     return compute_actions(pod, status, **given)
 
 

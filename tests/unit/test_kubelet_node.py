@@ -178,7 +178,7 @@ class TestNodeStatus:
             ({"pids": 32000}, "PIDPressure", "KubeletHasInsufficientPID"),
         ],
     )
-    def test_pressure(self, machine: dict[str, int], kind: str, reason: str) -> None:
+    def test_pressure(self, machine: dict[str, Any], kind: str, reason: str) -> None:
         status = node_status(NodeStatus(), replace(FACTS, machine=replace(MACHINE, **machine)), NOW)
         assert conditions(status)[kind] == ("True", reason)
 

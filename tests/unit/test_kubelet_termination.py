@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -55,7 +55,7 @@ class Bench:
         return [f"{names[container]} {seconds}" for _, container, seconds in calls]
 
 
-def with_bench(test: Callable[[Bench], Awaitable[None]]) -> None:
+def with_bench(test: Callable[[Bench], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(test(Bench()))
 
 
@@ -95,7 +95,7 @@ def test_the_hook_runs_first_and_its_time_counts() -> None:
             await bench.clock.sleep(12)
             return 0, b"", b""
 
-        bench.runtime.exec_sync = slow  # type: ignore[method-assign]
+        bench.runtime.exec_sync = slow  # type: ignore[method-assign, assignment]
         stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
         await bench.clock.advance(11)
         assert bench.stopped() == []
@@ -114,7 +114,7 @@ def test_a_hook_that_uses_up_the_grace_period_leaves_two_seconds() -> None:
             bench.clock.step(40)
             return 0, b"", b""
 
-        bench.runtime.exec_sync = slow  # type: ignore[method-assign]
+        bench.runtime.exec_sync = slow  # type: ignore[method-assign, assignment]
         await bench.terminator.stop_pod(work, await bench.status())
         assert bench.stopped() == ["app 2"]
 

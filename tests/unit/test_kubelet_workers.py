@@ -120,6 +120,16 @@ def test_deletion_stops_the_pod_and_takes_it_out_of_the_api(tmp_path: Path) -> N
     on_bench(tmp_path, test)
 
 
+def test_a_memory_volume_that_cannot_be_removed_does_not_keep_the_pod(tmp_path: Path) -> None:
+    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
+        await started(bench, {"volumes": [{"name": "v", "emptyDir": {"medium": "Memory"}}], "containers": [APP]})
+        bench.runtime.fail_next("remove_memory_volume", EngineError("volume has active mounts"))
+        bench.api.ask_deletion()
+        await until(lambda: bench.api.deleted == ["web"])
+
+    on_bench(tmp_path, test)
+
+
 def test_a_pod_leaves_the_api_only_when_its_end_was_reported(tmp_path: Path) -> None:
     async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
         await started(bench)
@@ -178,7 +188,7 @@ def test_deletion_does_not_wait_for_a_pull(tmp_path: Path) -> None:
         async def hanging_pull(*_: Any) -> Any:
             await asyncio.Future()
 
-        bench.runtime.pull_image = hanging_pull  # type: ignore[method-assign]
+        bench.runtime.pull_image = hanging_pull  # type: ignore[method-assign, assignment]
         bench.add({"containers": [{"name": "app", "image": "slow:1"}]})
         await until(lambda: "Pulling" in bench.reasons())
         bench.api.ask_deletion()
