@@ -33,8 +33,8 @@ class MergeKey:
         self.key = key
 
 
-class Replace:
-    """Marks an object field that strategic merge patch replaces whole (`patchStrategy=retainKeys`)."""
+class RetainKeys:
+    """Marks a field whose members exclude each other: an apply says in its patch which keys stay (`$retainKeys`)."""
 
     __slots__ = ()
 
@@ -121,6 +121,6 @@ def field_path(loc: tuple[int | str, ...]) -> str:
 
 
 __all__ = [
-    "Annotated", "Field", "IntOrString", "MergeKey", "Model", "PydanticUndefined", "Replace", "Time",
+    "Annotated", "Field", "IntOrString", "MergeKey", "Model", "PydanticUndefined", "RetainKeys", "Time",
     "decode", "encode", "field_path", "from_dict", "to_dict",
 ]  # fmt: skip

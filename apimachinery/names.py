@@ -38,7 +38,7 @@ _VALUE_RULE = (
 
 
 def _length(value: str, limit: int) -> list[str]:
-    return [f"must be no more than {limit} characters"] if len(value) > limit else []
+    return [f"must be no more than {limit} bytes"] if len(value) > limit else []
 
 
 def dns_label_errors(value: str) -> list[str]:

@@ -14,7 +14,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from apimachinery.errors import BadRequest
-from apimachinery.model import MergeKey, Model, Replace
+from apimachinery.model import MergeKey, Model, RetainKeys
 
 Json = Any
 Dict = dict[str, Any]
@@ -28,11 +28,12 @@ _PATCH = "$patch"
 @dataclass(frozen=True, slots=True)
 class Shape:
     """How one field merges: `model` of the object or of a list's items, `merge_key` of a list that merges ("" for a
-    list of primitives, None for one that is replaced), `replace` for an object that is."""
+    list of primitives, None for one that is replaced); `retain_keys` where a patch says which keys stay, as the fields
+    exclude each other."""
 
     model: type[Model] | None = None
     merge_key: str | None = None
-    replace: bool = False
+    retain_keys: bool = False
 
 
 _PLAIN = Shape()
@@ -48,15 +49,15 @@ def _shapes(model: type[Model]) -> dict[str, Shape]:
 def _shape_of(hints: list[Any]) -> Shape:
     found: type[Model] | None = None
     key: str | None = None
-    replace = False
+    retain_keys = False
     for hint in _flatten(hints):
         if isinstance(hint, MergeKey):
             key = hint.key
-        elif isinstance(hint, Replace):
-            replace = True
+        elif isinstance(hint, RetainKeys):
+            retain_keys = True
         elif isinstance(hint, type) and issubclass(hint, Model):
             found = hint
-    return Shape(found, key, replace)
+    return Shape(found, key, retain_keys)
 
 
 def _flatten(hints: list[Any]) -> Iterator[Any]:
@@ -116,8 +117,6 @@ def _merge_object(doc: Dict, patch: Dict, model: type[Model] | None) -> Dict:
 
 def _merge_value(old: Json, value: Json, shape: Shape, field: str) -> Json:
     if isinstance(value, dict):
-        if shape.replace and _RETAIN not in value and _PATCH not in value:
-            return _clean(value)
         return _merge_object(old if isinstance(old, dict) else {}, value, shape.model)
     if isinstance(value, list) and shape.merge_key is not None:
         if shape.merge_key == "":
@@ -188,7 +187,7 @@ def _diff(old: Dict, new: Dict, model: type[Model] | None, *, deletions: bool = 
         before, shape = old.get(field), _shape(model, field)
         if isinstance(value, dict) and isinstance(before, dict):
             inner = _diff(before, value, shape.model, deletions=deletions, additions=additions)
-            if inner and shape.replace and additions:
+            if inner and shape.retain_keys and additions:
                 inner = {**inner, _RETAIN: sorted(value)}
             if inner:
                 patch[field] = inner
@@ -218,7 +217,8 @@ def _diff_list(field: str, old: list[Any], new: list[Any], shape: Shape, *, dele
             if additions:
                 items.append(item)
         elif inner := _diff(before, item, shape.model, deletions=deletions, additions=additions):
-            items.append({**inner, key: item.get(key)})
+            retain = {_RETAIN: sorted(item)} if shape.retain_keys and additions else {}
+            items.append({**inner, **retain, key: item.get(key)})
     if deletions:
         kept = {item.get(key) for item in new}
         items += [{_PATCH: "delete", key: name} for name in by_key if name not in kept]

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from apimachinery.catalogue import Catalogue
 from apimachinery.meta import DeleteOptions, ListMeta
-from apimachinery.model import MergeKey, Model, Replace
+from apimachinery.model import MergeKey, Model, RetainKeys
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
 
@@ -130,7 +130,7 @@ def _field_schema(info: FieldInfo, schemas: dict[str, Dict]) -> Dict:
             if hint.key:
                 schema["x-kubernetes-patch-merge-key"] = hint.key
                 schema["x-kubernetes-list-map-keys"] = [hint.key]
-        elif isinstance(hint, Replace):
+        elif isinstance(hint, RetainKeys):
             schema["x-kubernetes-patch-strategy"] = "retainKeys"
     if not info.is_required() and info.default not in (None, "", 0) and isinstance(info.default, str | int | bool):
         schema["default"] = info.default

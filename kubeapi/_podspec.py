@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from apimachinery.meta import Object
-from apimachinery.model import MergeKey, Model, Replace
+from apimachinery.model import MergeKey, Model, RetainKeys
 from apimachinery.quantity import Quantity
 from kubeapi._affinity import Affinity, Toleration, TopologySpreadConstraint
 from kubeapi._common import Int32, Int64, LocalObjectReference
@@ -128,7 +128,7 @@ class WorkloadReference(Model):
 
 
 class PodSpec(Model):
-    volumes: Annotated[list[Volume], MergeKey("name"), Replace()] | None = None
+    volumes: Annotated[list[Volume], MergeKey("name"), RetainKeys()] | None = None
     initContainers: Annotated[list[Container], MergeKey("name")] | None = None
     containers: Annotated[list[Container], MergeKey("name")] = Field(default_factory=list)
     ephemeralContainers: Annotated[list[EphemeralContainer], MergeKey("name")] | None = None
@@ -166,7 +166,7 @@ class PodSpec(Model):
     os: PodOS | None = None
     hostUsers: bool | None = None
     schedulingGates: Annotated[list[PodSchedulingGate], MergeKey("name")] | None = None
-    resourceClaims: Annotated[list[PodResourceClaim], MergeKey("name"), Replace()] | None = None
+    resourceClaims: Annotated[list[PodResourceClaim], MergeKey("name"), RetainKeys()] | None = None
     resources: ResourceRequirements | None = None
     hostnameOverride: str | None = None
     workloadRef: WorkloadReference | None = None

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector
-from apimachinery.model import MergeKey, Model, Replace, Time, to_dict
+from apimachinery.model import MergeKey, Model, RetainKeys, Time, to_dict
 from apimachinery.resource import Column, Resource, Scale, Strategy
 from kubeapi._columns import AGE, NAME
 from kubeapi._common import Int32, Int64, IntOrString
@@ -34,7 +34,7 @@ class DeploymentSpec(Model):
     replicas: Int32 = 1
     selector: LabelSelector | None = None
     template: PodTemplateSpec = Field(default_factory=PodTemplateSpec)
-    strategy: Annotated[DeploymentStrategy, Replace()] = Field(default_factory=DeploymentStrategy)
+    strategy: Annotated[DeploymentStrategy, RetainKeys()] = Field(default_factory=DeploymentStrategy)
     minReadySeconds: Int32 | None = None
     revisionHistoryLimit: Int32 | None = 10
     paused: bool | None = None

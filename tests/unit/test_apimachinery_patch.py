@@ -4,7 +4,7 @@ from typing import Annotated
 import pytest
 
 from apimachinery.errors import BadRequest, Invalid
-from apimachinery.model import MergeKey, Model, Replace
+from apimachinery.model import MergeKey, Model, RetainKeys
 from apimachinery.patch import (
     create_merge_patch,
     json_patch,
@@ -36,7 +36,7 @@ class Spec(Model):
     boxes: Annotated[list[Box] | None, MergeKey("name")] = None
     finalizers: Annotated[list[str], MergeKey("")] | None = None
     labels: dict[str, str] | None = None
-    strategy: Annotated[Strategy, Replace()] | None = None
+    strategy: Annotated[Strategy, RetainKeys()] | None = None
 
 
 def strategic(doc, patch):
@@ -72,6 +72,14 @@ def test_directives():
         {"strategy": {"type": "a", "rolling": {"x": 1}}}, {"strategy": {"$retainKeys": ["type"], "type": "b"}}
     )
     assert retained == {"strategy": {"type": "b"}}
+
+
+def test_fields_that_exclude_each_other_merge_unless_the_patch_says_what_stays():
+    doc = {"strategy": {"type": "a", "rolling": {"x": 1}}}
+    assert strategic(doc, {"strategy": {"type": "b"}}) == {"strategy": {"type": "b", "rolling": {"x": 1}}}
+    patch, result = apply(doc, {"strategy": {"type": "b"}}, doc)
+    assert patch["strategy"]["$retainKeys"] == ["type"]
+    assert result == {"strategy": {"type": "b"}}
 
 
 def test_bad_strategic_patches_are_refused():

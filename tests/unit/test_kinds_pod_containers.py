@@ -52,7 +52,7 @@ CONTAINERS: list[tuple[dict[str, Any], list[str]]] = [
     (pod({"containers": [{"name": "a"}]}), [f"{C}.image: Required value"]),
     (container(image=" app "), [f'{C}.image: Invalid value: " app ": must not have leading or trailing whitespace']),
     (container(name="App"), [f'{C}.name: Invalid value: "App": {DNS_LABEL}']),
-    (container(name="a" * 64), [f'{C}.name: Invalid value: "{"a" * 64}": must be no more than 63 characters']),
+    (container(name="a" * 64), [f'{C}.name: Invalid value: "{"a" * 64}": must be no more than 63 bytes']),
     (
         pod({"containers": [{"name": "a", "image": "a"}, {"name": "a", "image": "a"}]}),
         ['spec.containers[1].name: Duplicate value: "a"'],
