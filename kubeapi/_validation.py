@@ -204,7 +204,7 @@ def config_key_errors(key: str) -> list[str]:
     """For the keys of ConfigMaps and Secrets, which become names of files."""
     found = []
     if len(key) > _CONFIG_KEY_LIMIT:
-        found.append(f"must be no more than {_CONFIG_KEY_LIMIT} characters")
+        found.append(f"must be no more than {_CONFIG_KEY_LIMIT} bytes")
     if not _CONFIG_KEY.match(key):
         found.append(_CONFIG_KEY_RULE)
     elif key in (".", ".."):
@@ -222,7 +222,7 @@ def port_name_errors(name: str) -> list[str]:
     """IANA service names: "http", "my-port-1"."""
     found = []
     if len(name) > 15:
-        found.append("must be no more than 15 characters")
+        found.append("must be no more than 15 bytes")
     if not _PORT_NAME.match(name):
         found.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not any("a" <= char <= "z" for char in name):

@@ -129,7 +129,7 @@ PORTS: list[tuple[list[dict[str, Any]], list[str]]] = [
     ),
     (
         [{"containerPort": 80, "name": "a-very-long-name"}],
-        ['[0].name: Invalid value: "a-very-long-name": must be no more than 15 characters'],
+        ['[0].name: Invalid value: "a-very-long-name": must be no more than 15 bytes'],
     ),
     ([{"containerPort": 80, "name": "80"}], ['[0].name: Invalid value: "80": must contain at least one letter (a-z)']),
     (
