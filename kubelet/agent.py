@@ -20,6 +20,7 @@ from kubelet.backoff import Backoff
 from kubelet.container_starter import ContainerStarter, StarterParts
 from kubelet.downward import NodeFacts
 from kubelet.gc import GarbageCollector
+from kubelet.hostports import HostPorts
 from kubelet.housekeeping import Housekeeping
 from kubelet.images import ImageManager
 from kubelet.node import NodeAgent
@@ -87,6 +88,7 @@ class Agent:
         self.objects = ObjectStore(rest, self._wake, tasks)
         self.volumes = VolumeManager(options.root_dir, self.objects, runtime)
         self.prober = Prober(runtime, self.recorder, self._wake, clock, tasks)
+        self.host_ports = HostPorts(clock)
         self.images = ImageManager(runtime, self.recorder, clock)
         self.pleg = Pleg(runtime, self._wake, clock)
         self.workers = PodWorkers(self._syncer(), self.statuses, clock, tasks)
@@ -109,6 +111,7 @@ class Agent:
             self.pleg.run(),
             self.garbage.run(),
             self._serve(),
+            self.host_ports.run(),
             self._take_pods(),
         )
         for loop in loops:
@@ -172,6 +175,7 @@ class Agent:
                 starter=starter,
                 terminator=Terminator(self._runtime, self.recorder, self._clock),
                 prober=self.prober,
+                host_ports=self.host_ports,
                 statuses=self.statuses,
                 volumes=self.volumes,
                 objects=self.objects,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kubeapi.node import Node
     from kubeapi.pod import Pod
     from kubelet.downward import NodeFacts
+    from kubelet.hostports import HostPorts
     from kubelet.prober import Prober
     from kubelet.runtime.interface import ContainerStatus, PodRuntimeStatus, Runtime
     from kubelet.status_manager import StatusManager
@@ -59,6 +60,7 @@ class SyncParts:
     starter: ContainerStarter
     terminator: Terminator
     prober: Prober
+    host_ports: HostPorts
     statuses: StatusManager
     volumes: VolumeManager
     objects: ObjectStore
@@ -109,7 +111,7 @@ class PodSyncer:
         retry: float | None = None
         work.hooks_run &= {container.id for container in status.containers} if status else set()
         for _ in range(MAX_PASSES):
-            self._update_probes(work, status)
+            self._follow(work, status)
             actions = self._decide(work, status)
             if actions.finished:
                 return SyncResult(finished=True)
@@ -122,7 +124,7 @@ class PodSyncer:
             status = await self._parts.runtime.pod(work.uid)
             if not changed:
                 break
-        self._update_probes(work, status)
+        self._follow(work, status)
         self._report(work, status)
         return SyncResult(next_seconds=retry)
 
@@ -168,7 +170,7 @@ class PodSyncer:
     async def _show(self, work: PodWork) -> None:
         """Probes and reports what runs by now."""
         status = await self._parts.runtime.pod(work.uid)
-        self._update_probes(work, status)
+        self._follow(work, status)
         self._report(work, status)
 
     def _retry_seconds(self, work: PodWork, name: str, failure: StartFailure) -> float:
@@ -237,12 +239,13 @@ class PodSyncer:
         """Stops everything; returns when nothing of the pod runs. Raises: EngineError."""
         parts = self._parts
         status = await parts.runtime.pod(work.uid)
-        self._update_probes(work, status, terminating=True)
+        self._follow(work, status, terminating=True)
         self._report(work, status)
         if status is not None and status.running:
             await parts.terminator.stop_pod(work, status)
             status = await parts.runtime.pod(work.uid)
         parts.prober.forget(work.uid)
+        parts.host_ports.forget(work.uid)
         self._report(work, status, terminal=True)
         if status is not None and status.running:
             raise SyncFailed("containers of the pod still run")
@@ -254,6 +257,7 @@ class PodSyncer:
         """
         parts = self._parts
         parts.prober.forget(work.uid)
+        parts.host_ports.forget(work.uid)
         parts.objects.use(work.uid, ())
         parts.backoff.forget_prefix(f"{work.uid}/")
         if work.gone or work.pod.metadata.deletionTimestamp:
@@ -276,9 +280,11 @@ class PodSyncer:
 
     # what others see
 
-    def _update_probes(self, work: PodWork, status: PodRuntimeStatus | None, *, terminating: bool = False) -> None:
+    def _follow(self, work: PodWork, status: PodRuntimeStatus | None, *, terminating: bool = False) -> None:
+        """Probes and host ports go where the pod is now."""
         pod_ips = self._pod_ips(status.sandbox if status else None)
         self._parts.prober.update(work.pod, status, pod_ips[0] if pod_ips else "", terminating=terminating)
+        self._parts.host_ports.update(work.pod, pod_ips)
 
     def _report(self, work: PodWork, status: PodRuntimeStatus | None, *, terminal: bool = False) -> None:
         """Takes the pod's status to the status manager; the worker's pod carries it on."""

@@ -18,6 +18,7 @@ from kubeclient.rest import RestClient
 from kubelet.backoff import Backoff
 from kubelet.container_starter import ContainerStarter, StarterParts
 from kubelet.downward import NodeFacts
+from kubelet.hostports import HostPorts
 from kubelet.images import ImageManager
 from kubelet.objects import ObjectStore
 from kubelet.pleg import Pleg
@@ -121,6 +122,7 @@ class Bench:
     workers: PodWorkers = field(init=False)
     statuses: StatusManager = field(init=False)
     volumes: VolumeManager = field(init=False)
+    host_ports: HostPorts = field(init=False)
 
     def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
         self.events.append((reason, message))
@@ -135,6 +137,7 @@ class Bench:
         self.volumes = VolumeManager(str(self.root), self.objects, self.runtime)
         scoped = cast(asyncio.TaskGroup, _Scope(group, self.tasks))
         prober = Prober(self.runtime, self, self._wake, self.clock, scoped)
+        self.host_ports = HostPorts(self.clock)
         starter = ContainerStarter(
             StarterParts(
                 runtime=self.runtime,
@@ -155,6 +158,7 @@ class Bench:
                 starter=starter,
                 terminator=Terminator(self.runtime, self, self.clock),
                 prober=prober,
+                host_ports=self.host_ports,
                 statuses=self.statuses,
                 volumes=self.volumes,
                 objects=store,
