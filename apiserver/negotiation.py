@@ -1,17 +1,31 @@
 """What a client sends and what it wants back, read from Content-Type and Accept.
 
-The API speaks JSON; it reads YAML too. Protobuf is neither read nor written: a client that offers JSON beside it (all
-of client-go does) gets JSON.
+The API answers in JSON: a client that prefers protobuf but takes JSON too (all of client-go does) gets JSON. It reads
+YAML and protobuf as well.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from apimachinery.errors import NotAcceptable, UnsupportedMediaType
 
-ACCEPTED = "application/json, application/yaml"
+ACCEPTED = "application/json"
+
+ACCEPTED_BODIES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+
+BodyFormat = Literal["json", "yaml", "protobuf"]
+
+_BODY_FORMATS: dict[bytes, BodyFormat] = {
+    b"": "json",
+    b"application/json": "json",
+    b"application/yaml": "yaml",
+    b"application/x-yaml": "yaml",
+    b"text/yaml": "yaml",
+    b"application/vnd.kubernetes.protobuf": "protobuf",
+}
 
 OBJECT = ""
 TABLE = "Table"
@@ -85,19 +99,15 @@ def _by_preference(accept: bytes) -> list[tuple[str, dict[str, str]]]:
     return [(media_type, parameters) for _, media_type, parameters in ranges]
 
 
-def is_yaml(content_type: bytes) -> bool:
-    """Whether a body is YAML; JSON when the header is absent.
-
-    Raises: UnsupportedMediaType for anything but JSON and YAML.
-    """
+def body_format(content_type: bytes) -> BodyFormat:
+    """JSON when the header is absent. Raises: UnsupportedMediaType."""
     media_type = content_type.partition(b";")[0].strip().lower()
-    if media_type in (b"application/json", b""):
-        return False
-    if media_type in (b"application/yaml", b"application/x-yaml", b"text/yaml"):
-        return True
-    raise UnsupportedMediaType(
-        f"the body of the request was in an unknown format - accepted media types include: {ACCEPTED}"
-    )
+    found = _BODY_FORMATS.get(media_type)
+    if found is None:
+        raise UnsupportedMediaType(
+            f"the body of the request was in an unknown format - accepted media types include: {ACCEPTED_BODIES}"
+        )
+    return found
 
 
 def accepts_gzip(accept_encoding: bytes) -> bool:

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from apimachinery.errors import BadRequest
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
-from apiserver import negotiation, tables
+from apiserver import negotiation, protobuf, tables
 from apiserver.decoding import yaml_to_json
 from apiserver.messages import Header, Request, Response
-from apiserver.negotiation import is_yaml
+from apiserver.negotiation import body_format
 from apiserver.store import Store, Written
 
 T = TypeVar("T", bound=Object)
@@ -30,9 +30,11 @@ class Target:
 
 async def json_body(request: Request) -> bytes:
     """The body as JSON. Raises: BadRequest, UnsupportedMediaType, RequestEntityTooLarge."""
-    yaml = is_yaml(request.header(b"content-type"))
+    kind = body_format(request.header(b"content-type"))
     body = await request.body()
-    return yaml_to_json(body) if yaml and body else body
+    if kind == "json" or not body:
+        return body
+    return yaml_to_json(body) if kind == "yaml" else protobuf.to_json(body)
 
 
 def check_place(obj: Object, resource: Resource[Any], namespace: str, name: str = "") -> None:

@@ -119,12 +119,19 @@ def test_an_object_larger_than_etcd_takes_is_refused(api: ApiServer, namespace: 
     assert api.http.get(collection).json()["items"] == []
 
 
-@pytest.mark.parametrize("kind", ["application/vnd.kubernetes.protobuf", "text/plain", "application/cbor", "x"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/cbor", "x"])
 def test_other_media_types_are_refused(api: ApiServer, namespace: str, kind: str) -> None:
     collection = f"/api/v1/namespaces/{namespace}/configmaps"
     check_status(api.http.post(collection, content="x", headers={"content-type": kind}), 415)
     check_status(api.http.patch(f"{collection}/c", content="{}", headers={"content-type": "application/json"}), 415)
     check_status(api.http.patch(f"{collection}/c", content="{}", headers={"content-type": kind}), 415)
+
+
+def test_bytes_that_are_no_protobuf_are_refused(api: ApiServer, namespace: str) -> None:
+    collection = f"/api/v1/namespaces/{namespace}/configmaps"
+    for content in (b"", b"x", b"k8s\x00\x0a", b"k8s\x00\xff\xff", b"{}"):
+        headers = {"content-type": "application/vnd.kubernetes.protobuf"}
+        check_status(api.http.post(collection, content=content, headers=headers), 400)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -87,6 +88,33 @@ def test_edit_commands(api: ApiServer, namespace: str) -> None:
     deployment = json.loads(run(api, namespace, "get", "deploy", "web", "-o", "json"))
     assert deployment["spec"]["replicas"] == 3
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "web:9"
+
+
+def test_create_commands_send_what_the_server_reads(api: ApiServer, namespace: str) -> None:
+    """Since 1.32 their bodies are protobuf."""
+    run(api, namespace, "create", "configmap", "cm", "--from-literal=a=b")
+    run(api, namespace, "create", "secret", "generic", "s", "--from-literal=a=b")
+    run(api, namespace, "create", "deployment", "d", "--image=app:1", "--replicas=0", "--port=80", "--", "sleep", "5")
+    run(api, namespace, "create", "service", "nodeport", "svc", "--tcp=80:8080")
+    run(api, namespace, "create", "serviceaccount", "sa")
+    run(api, namespace, "run", "p", "--image=app:1", "--restart=Never", "--env=A=1", "--labels=a=b")
+    run(api, namespace, "create", "namespace", f"{namespace}-more")
+
+    def spec(kind: str, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(run(api, namespace, "get", kind, name, "-o", "json"))
+        return found
+
+    assert spec("cm", "cm")["data"] == {"a": "b"}
+    assert spec("secret", "s")["data"] == {"a": "Yg=="}
+    deployment = spec("deploy", "d")["spec"]
+    assert deployment["replicas"] == 0
+    container = deployment["template"]["spec"]["containers"][0]
+    assert (container["command"], container["ports"]) == (["sleep", "5"], [{"containerPort": 80, "protocol": "TCP"}])
+    port = spec("svc", "svc")["spec"]["ports"][0]
+    assert (port["port"], port["targetPort"], port["nodePort"] >= 30000) == (80, 8080, True)
+    pod = spec("pod", "p")
+    assert (pod["spec"]["restartPolicy"], pod["metadata"]["labels"]) == ("Never", {"a": "b"})
+    assert pod["spec"]["containers"][0]["env"] == [{"name": "A", "value": "1"}]
 
 
 def test_replace_delete_and_diff(api: ApiServer, namespace: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from apimachinery.errors import BadRequest, Invalid, NotAcceptable, StatusError, UnsupportedMediaType
 from apiserver import query
 from apiserver.messages import parse_query
-from apiserver.negotiation import PLAIN, Wanted, discovery_version, is_yaml, wanted
+from apiserver.negotiation import PLAIN, Wanted, body_format, discovery_version, wanted
 
 
 def test_a_query_string_is_split_and_decoded() -> None:
@@ -120,13 +120,14 @@ def test_aggregated_discovery_is_for_who_asks_for_its_version() -> None:
     assert discovery_version(b"") == ""
 
 
-def test_bodies_are_json_or_yaml() -> None:
-    assert not is_yaml(b"")
-    assert not is_yaml(b"application/json; charset=utf-8")
-    assert is_yaml(b"application/yaml")
-    for kind in (b"application/vnd.kubernetes.protobuf", b"text/plain", b"application/merge-patch+json"):
+def test_the_format_of_a_body() -> None:
+    assert body_format(b"") == "json"
+    assert body_format(b"application/json; charset=utf-8") == "json"
+    assert body_format(b"application/yaml") == "yaml"
+    assert body_format(b"application/vnd.kubernetes.protobuf") == "protobuf"
+    for kind in (b"application/cbor", b"text/plain", b"application/merge-patch+json"):
         with pytest.raises(UnsupportedMediaType):
-            is_yaml(kind)
+            body_format(kind)
 
 
 def test_write_options() -> None:
