@@ -21,6 +21,10 @@ class ConfigError(Exception):
     """The configuration can't be used; the message names the file and what is wrong in it."""
 
 
+class NoConfig(ConfigError):
+    """There is no kubeconfig anywhere."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
     """One cluster, one identity, one default namespace. PEM data wins over the file beside it."""
@@ -76,7 +80,7 @@ def load_config(path: str | None = None, context: str | None = None) -> ClientCo
             if in_cluster is not None:
                 return in_cluster
             where = ", ".join(map(str, files))
-            raise ConfigError(f"no kubeconfig found: looked for {where}; name one with --kubeconfig or KUBECONFIG")
+            raise NoConfig(f"no kubeconfig found: looked for {where}; name one with --kubeconfig or KUBECONFIG")
     return select_context(merge_kubeconfigs(files), context)
 
 

@@ -116,8 +116,11 @@ class Informer(Generic[T]):
         indexes: Mapping[str, Index[T]] | None = None,
         list_accept: str = JSON,
         watch_accept: str = JSON,
+        trim: Callable[[T], None] | None = None,
     ) -> None:
+        """`trim` takes out of an object, before anybody sees it, what nobody here will ask for: memory is the cache."""
         self._rest = rest
+        self._trim = trim
         self.resource: Resource[T] = as_resource(model)
         self._namespace = namespace
         self._label_selector, self._field_selector = label_selector, field_selector
@@ -231,6 +234,9 @@ class Informer(Generic[T]):
             self._keep(obj.key, obj)
 
     def _keep(self, key: str, obj: T) -> None:
+        obj.metadata.managedFields = None
+        if self._trim is not None:
+            self._trim(obj)
         old = self._store.get(key)
         if old is not None and old.metadata.uid != obj.metadata.uid:
             self._forget(key, None)  # deleted and created again while nobody watched
@@ -251,6 +257,7 @@ class Informers:
     def __init__(self, rest: RestClient) -> None:
         self.rest = rest
         self._informers: dict[tuple[str, str, str, str], Informer[Any]] = {}
+        self._tasks: dict[Informer[Any], asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
 
     def of(
@@ -262,6 +269,7 @@ class Informers:
         field_selector: str = "",
         list_accept: str = JSON,
         watch_accept: str = JSON,
+        trim: Callable[[T], None] | None = None,
     ) -> Informer[T]:
         """The informer of this kind; started at once when `run` is under way."""
         resource = as_resource(model)
@@ -276,11 +284,19 @@ class Informers:
                 field_selector=field_selector,
                 list_accept=list_accept,
                 watch_accept=watch_accept,
+                trim=trim,
             )
             self._informers[selection] = found
             if self._group is not None:
-                self._group.create_task(found.run())
+                self._tasks[found] = self._group.create_task(found.run())
         return found
+
+    def drop(self, informer: Informer[Any]) -> None:
+        """Ends an informer that only the caller uses: its kind is gone."""
+        self._informers = {key: value for key, value in self._informers.items() if value is not informer}
+        task = self._tasks.pop(informer, None)
+        if task is not None:
+            task.cancel()
 
     def find(self, resource: Resource[Any]) -> Informer[Any] | None:
         """The informer that holds all objects of this resource, if someone uses one."""
@@ -291,7 +307,7 @@ class Informers:
             self._group = group
             try:
                 for informer in self._informers.values():
-                    group.create_task(informer.run())
+                    self._tasks[informer] = group.create_task(informer.run())
                 await asyncio.Future()  # the group must stay open for informers that are asked for later
             finally:
                 self._group = None

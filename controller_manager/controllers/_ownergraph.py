@@ -7,11 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from apimachinery.meta import Object, OwnerReference
+from apimachinery.meta import Object, OwnerReference, split_key
+from apimachinery.resource import Resource
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
+
+
+def path_of(resource: Resource[Any]) -> str:
+    """ "apps/v1/replicasets": how the graph names a resource."""
+    return f"{resource.api_version}/{resource.plural}"
 
 
 @dataclass(slots=True)
@@ -21,6 +28,8 @@ class Node:
     uid: str
     plural: str
     """With group and version, e.g. "apps/v1/replicasets": which informer holds it."""
+    kind: tuple[str, str]
+    """Group and kind: references may name another version."""
     key: str
     namespaced: bool
     owners: tuple[OwnerReference, ...] = ()
@@ -36,13 +45,14 @@ class Node:
         return self.deleting and ORPHAN in self.finalizers
 
 
-def node_of(obj: Object, plural: str, namespaced: bool) -> Node:
+def node_of(obj: Object, resource: Resource[Any]) -> Node:
     meta = obj.metadata
     return Node(
         uid=meta.uid or "",
-        plural=plural,
+        plural=path_of(resource),
+        kind=(resource.group, resource.kind),
         key=obj.key,
-        namespaced=namespaced,
+        namespaced=resource.namespaced,
         owners=tuple(meta.ownerReferences or ()),
         finalizers=frozenset(meta.finalizers or ()),
         deleting=meta.deletionTimestamp is not None,
@@ -82,13 +92,25 @@ class OwnerGraph:
     def dependents(self, uid: str) -> list[Node]:
         return [self._nodes[dependent] for dependent in self._dependents.get(uid, ())]
 
-    def blocking_dependents(self, uid: str) -> list[Node]:
-        """Those that a foreground deletion of the owner waits for."""
-        return [
-            node
-            for node in self.dependents(uid)
-            if any(ref.uid == uid and ref.blockOwnerDeletion for ref in node.owners)
-        ]
+    def is_blocked(self, uid: str) -> bool:
+        """Whether a foreground deletion of the owner still waits for one of its dependents."""
+        return any(
+            ref.uid == uid and ref.blockOwnerDeletion
+            for dependent in self._dependents.get(uid, ())
+            for ref in self._nodes[dependent].owners
+        )
+
+    def owner_of(self, node: Node, ref: OwnerReference) -> Node | None:
+        """The owner that a reference means, if it is known: uid, kind, name and scope must all fit."""
+        owner = self._nodes.get(ref.uid)
+        if owner is None or owner.kind != (ref.apiVersion.rpartition("/")[0], ref.kind):
+            return None
+        namespace, name = split_key(owner.key)
+        fits = name == ref.name and (not owner.namespaced or namespace == split_key(node.key)[0])
+        return owner if fits else None
+
+    def of_resource(self, plural: str) -> list[Node]:
+        return [node for node in self._nodes.values() if node.plural == plural]
 
 
 @dataclass(frozen=True)
@@ -105,9 +127,10 @@ class Owners:
 
 @dataclass(frozen=True)
 class Delete:
-    """Delete the object with this propagation policy."""
+    """Delete the object with this propagation policy; before, `unblock` its owners: it is part of a circle."""
 
     policy: str
+    unblock: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,9 +154,10 @@ def decide(node: Node, owners: Owners, dependents: Iterable[Node]) -> Action:
         return Keep()
     if owners.solid:
         return DropOwners(tuple(ref.uid for ref in owners.waiting + owners.dangling))
-    if owners.waiting and any(True for _ in dependents):
+    dependents = list(dependents)
+    if owners.waiting and dependents:
         # Its own dependents block it in turn: the deletion goes down the tree leaf by leaf.
-        return Delete("Foreground")
+        return Delete("Foreground", unblock=any(each.waits_for_dependents for each in dependents))
     if ORPHAN in node.finalizers:
         return Delete("Orphan")
     return Delete("Foreground" if FOREGROUND in node.finalizers else "Background")

@@ -243,6 +243,16 @@ def test_an_object_whose_owner_never_existed_is_collected(space: Space) -> None:
     eventually(lambda: "orphan" not in {each["metadata"]["name"] for each in space.items("configmaps")})
 
 
+def test_a_circle_of_owners_can_be_deleted(space: Space) -> None:
+    made = [space.create(configmap(name)) for name in ("a", "b", "c")]
+    for owner, dependent in ((made[0], "b"), (made[1], "c"), (made[2], "a")):
+        name, uid = owner["metadata"]["name"], owner["metadata"]["uid"]
+        ref = {"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": uid, "blockOwnerDeletion": True}
+        space.patch(f"{space.core}/configmaps/{dependent}", {"metadata": {"ownerReferences": [ref]}})
+    space.delete(f"{space.core}/configmaps/a", "Foreground")
+    eventually(lambda: {each["metadata"]["name"] for each in space.items("configmaps")} == {"kube-root-ca.crt"})
+
+
 # Namespaces
 
 

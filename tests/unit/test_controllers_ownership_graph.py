@@ -9,18 +9,20 @@ from controller_manager.controllers._ownergraph import (
     node_of,
 )
 from controller_manager.controllers.podgc import oldest_beyond
+from kubeapi.pod import RESOURCE as PODS
 from kubeapi.pod import Pod
+from kubeapi.replicaset import RESOURCE as REPLICA_SETS
 
 
 def ref(uid, block=True):
     return OwnerReference(apiVersion="apps/v1", kind="ReplicaSet", name=uid, uid=uid, blockOwnerDeletion=block)
 
 
-def node(uid, *owners, finalizers=(), deleting=False):
+def node(uid, *owners, finalizers=(), deleting=False, resource=PODS):
     meta = ObjectMeta(name=uid, namespace="ns", uid=uid, ownerReferences=list(owners), finalizers=list(finalizers))
     if deleting:
         meta.deletionTimestamp = "2026-01-01T00:00:00Z"
-    return node_of(Object(metadata=meta), "v1/pods", True)
+    return node_of(Object(metadata=meta), resource)
 
 
 def uids(nodes):
@@ -51,7 +53,29 @@ def test_only_references_that_block_hold_a_foreground_deletion_up():
     graph = OwnerGraph()
     graph.put(node("one", ref("rs")))
     graph.put(node("two", ref("rs", block=False)))
-    assert uids(graph.blocking_dependents("rs")) == {"one"}
+    assert graph.is_blocked("rs")
+    graph.remove("one")
+    assert not graph.is_blocked("rs")
+
+
+def test_a_reference_means_its_owner_only_if_all_of_it_fits():
+    graph = OwnerGraph()
+    graph.put(node("rs", resource=REPLICA_SETS))
+    pod = node("pod", ref("rs"))
+    assert graph.owner_of(pod, ref("rs")) is graph.get("rs")
+    other_version, other_kind, other_name = ref("rs"), ref("rs"), ref("rs")
+    other_version.apiVersion, other_kind.kind, other_name.name = "apps/v1beta1", "Deployment", "x"
+    assert graph.owner_of(pod, other_version) is graph.get("rs")
+    assert graph.owner_of(pod, other_kind) is None
+    assert graph.owner_of(pod, other_name) is None
+    pod.key = "elsewhere/pod"
+    assert graph.owner_of(pod, ref("rs")) is None
+
+
+def test_a_circle_is_cut_where_it_closes():
+    owners = Owners(waiting=[ref("b")])
+    first = node("a", finalizers=["foregroundDeletion"], deleting=True)
+    assert decide(node("c"), owners, [first]) == Delete("Foreground", unblock=True)
 
 
 def test_an_owner_that_lives_keeps_its_dependent():
