@@ -180,7 +180,7 @@ class Store(Generic[T]):
         Subresource "status" changes `status` alone, "" everything else, any other all of what `change` returns.
         Raises: StatusError (403, 404, 409, 422).
         """
-        entry = self.storage.peek(self.resource, namespace, name)
+        entry = self.storage.latest(self.resource, namespace, name)
         fresh = entry is None
         if fresh:
             entry = await self.storage.get_from_etcd(self.resource, namespace, name)
@@ -314,7 +314,7 @@ class Store(Generic[T]):
         resource = self.resource
         attributes = Attributes(DELETE, resource, "", namespace, name, None, None, user, dry_run)
         await self._admission.mutate(attributes)
-        entry = self.storage.peek(resource, namespace, name)
+        entry = self.storage.latest(resource, namespace, name)
         fresh = entry is None
         if fresh:
             entry = await self.storage.get_from_etcd(resource, namespace, name)

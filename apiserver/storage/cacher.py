@@ -124,6 +124,15 @@ class Cacher:
             self._own[entry.key] = entry
         return entry
 
+    def latest(self, table: Table, key: str) -> Entry | None:
+        """The cache's entry, or an own write that the watch has not brought yet: what the next write best starts from."""
+        own = self._own.get(key)
+        return own if own is not None and own.revision > self.revision else table.entries.get(key)
+
+    def own_write(self, key: str) -> Entry | None:
+        """What this server has written to the key, if its event is still on its way."""
+        return self._own.get(key)
+
     async def _follow(self) -> None:
         while True:
             try:

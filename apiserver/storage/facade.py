@@ -131,7 +131,7 @@ class Storage:
         """
         table = self._cacher.table(resource)
         key = table.key(namespace, name)
-        known = table.entries.get(key)
+        known = self._cacher.latest(table, key)
         if known and known.revision == revision and not ttl_seconds and without_revision(known.value) == value:
             result = await self._etcd.check(key.encode(), revision)
             if result.succeeded:
@@ -152,7 +152,7 @@ class Storage:
         result = await self._etcd.delete(key.encode(), revision)
         if not result.succeeded or result.kv is None:
             raise self._conflict(table, key, result)
-        known = table.entries.get(key)
+        known = self._cacher.latest(table, key)
         if known is not None and known.revision == revision:
             return known.at(result.revision, replace_revision(known.value, result.revision))
         return table.make_entry(key, result.kv.value, result.revision)
@@ -172,6 +172,18 @@ class Storage:
         """What the cache has, without any I/O: possibly a little stale."""
         table = self._cacher.table(resource)
         return table.entries.get(table.key(namespace, name))
+
+    def latest(self, resource: Resource[Any], namespace: str, name: str) -> Entry | None:
+        """Like `peek`, but with this server's own writes: what a write starts from, as whoever writes one object again
+        and again would else find it stale each time."""
+        table = self._cacher.table(resource)
+        return self._cacher.latest(table, table.key(namespace, name))
+
+    def newest(self, resource: Resource[Any], namespace: str, name: str) -> Entry | None:
+        """Like `peek`, but with this server's own writes whose events are still on their way: the base of an update."""
+        table = self._cacher.table(resource)
+        key = table.key(namespace, name)
+        return self._cacher.own_write(key) or table.entries.get(key)
 
     def changed(self, resource: Resource[Any]) -> int:
         """The revision of the resource's last change in the cache: equal numbers mean equal lists from memory."""

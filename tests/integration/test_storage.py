@@ -129,6 +129,23 @@ def test_an_update_that_changes_nothing_is_no_write(etcd: EtcdServer) -> None:
     run(scenario())
 
 
+def test_the_next_write_starts_from_the_last_one_without_waiting_for_its_event(etcd: EtcdServer) -> None:
+    async def scenario() -> None:
+        async with running(etcd.url) as store:
+            entry = await store.create(WIDGETS, "default", "a", widget("a"))
+            for number in range(20):
+                latest = store.latest(WIDGETS, "default", "a")
+                assert latest is not None
+                assert (latest.revision, latest.value) == (entry.revision, entry.value)
+                value = widget("a", labels={"n": str(number)})
+                entry = await store.update(WIDGETS, "default", "a", value, entry.revision)
+            await store.delete(WIDGETS, "default", "a", entry.revision)
+            assert await store.get(WIDGETS, "default", "a", min_revision=None) is None
+            assert store.latest(WIDGETS, "default", "a") is None
+
+    run(scenario())
+
+
 def test_a_deleted_object_is_returned_under_the_revision_of_its_deletion(etcd: EtcdServer) -> None:
     async def scenario() -> None:
         async with running(etcd.url) as store:
