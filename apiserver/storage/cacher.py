@@ -125,7 +125,7 @@ class Cacher:
         return entry
 
     def latest(self, table: Table, key: str) -> Entry | None:
-        """The cache's entry, or an own write that the watch has not brought yet: what the next write best starts from."""
+        """The cache's entry, or an own write that the watch has not brought yet; the next write starts from it."""
         own = self._own.get(key)
         return own if own is not None and own.revision > self.revision else table.entries.get(key)
 
