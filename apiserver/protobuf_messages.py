@@ -1,4 +1,4 @@
-"""The field numbers of the messages that clients send, for `protobuf.py`; the numbers are upstream's, of generated.proto.
+"""The field numbers of the messages that clients send, for `protobuf.py`; the numbers are those of generated.proto.
 
 A line is `Message number:field:type ...`, going on in indented lines. Types: s text, i integer, b boolean, y bytes,
 q Quantity, o IntOrString, t Time, m MicroTime, or a message's name; `[]` after it is a list of them, `{x}` a map from

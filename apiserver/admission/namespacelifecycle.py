@@ -21,7 +21,7 @@ def admit(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
         return None
     if not resource.namespaced:
         return None
-    namespace = lookup.storage.peek(lookup.resource("namespaces"), "", attributes.namespace)
+    namespace = lookup.storage.latest(lookup.resource("namespaces"), "", attributes.namespace)
     if namespace is None:
         return _look_again(attributes, lookup)
     if namespace.field("status.phase") == "Terminating":

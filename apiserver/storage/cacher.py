@@ -129,10 +129,6 @@ class Cacher:
         own = self._own.get(key)
         return own if own is not None and own.revision > self.revision else table.entries.get(key)
 
-    def own_write(self, key: str) -> Entry | None:
-        """What this server has written to the key, if its event is still on its way."""
-        return self._own.get(key)
-
     async def _follow(self) -> None:
         while True:
             try:

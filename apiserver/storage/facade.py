@@ -179,12 +179,6 @@ class Storage:
         table = self._cacher.table(resource)
         return self._cacher.latest(table, table.key(namespace, name))
 
-    def newest(self, resource: Resource[Any], namespace: str, name: str) -> Entry | None:
-        """Like `peek`, but with this server's own writes whose events are still on their way: the base of an update."""
-        table = self._cacher.table(resource)
-        key = table.key(namespace, name)
-        return self._cacher.own_write(key) or table.entries.get(key)
-
     def changed(self, resource: Resource[Any]) -> int:
         """The revision of the resource's last change in the cache: equal numbers mean equal lists from memory."""
         return self._cacher.table(resource).changed
