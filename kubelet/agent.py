@@ -19,6 +19,7 @@ from kubeclient.rest import RestClient, user_agent
 from kubelet.backoff import Backoff
 from kubelet.container_starter import ContainerStarter, StarterParts
 from kubelet.downward import NodeFacts
+from kubelet.eviction import Eviction
 from kubelet.gc import GarbageCollector
 from kubelet.hostports import HostPorts
 from kubelet.housekeeping import Housekeeping
@@ -93,6 +94,7 @@ class Agent:
         self.pleg = Pleg(runtime, self._wake, clock)
         self.workers = PodWorkers(self._syncer(), self.statuses, clock, tasks)
         self.housekeeping = Housekeeping(runtime, self.source, self.workers, self.volumes, clock)
+        self.eviction = Eviction(self.workers, self.volumes, self.recorder, clock)
         self.garbage = GarbageCollector(
             runtime, clock, keep_images=(options.pause_image,), may_touch=self.workers.is_syncing
         )
@@ -110,6 +112,7 @@ class Agent:
             self.source.run(),
             self.pleg.run(),
             self.garbage.run(),
+            self.eviction.run(),
             self._serve(),
             self.host_ports.run(),
             self._take_pods(),

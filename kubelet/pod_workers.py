@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from componentbase import logs
 from componentbase.clock import Clock
 from kubeclient.backoff import Backoff
-from kubelet.pod_work import PodWork, Stopping
+from kubelet.pod_work import MIN_GRACE_SECONDS, PodWork, Stopping
 from kubelet.podspec import is_finished
 from kubelet.runtime.interface import EngineError, RuntimeUnavailable
 from kubelet.status_patch import OWN_CONDITIONS
@@ -22,6 +22,7 @@ from kubelet.sync import SyncFailed, SyncResult
 if TYPE_CHECKING:
     from kubeapi._podstatus import PodStatus
     from kubeapi.pod import Pod
+    from kubelet.pod_status import Failure
     from kubelet.status_manager import StatusManager
 
 FIRST_RETRY_SECONDS = 1.0
@@ -80,6 +81,15 @@ class PodWorkers:
             work.stopping.set()
             self._tasks.create_task(self._run(work), name=f"orphan {pod.key}")
 
+    def fail(self, uid: str, failure: Failure) -> None:
+        """Ends the pod at once: the node can no longer bear it."""
+        work = self._works.get(uid)
+        if work is not None and not work.stopping.is_set():
+            work.failure = failure
+            work.grace_override = MIN_GRACE_SECONDS
+            work.stopping.set()
+            work.wake.set()
+
     def wake(self, uid: str) -> bool:
         """Something about the pod may have changed; False when there is no such worker."""
         work = self._works.get(uid)
@@ -128,6 +138,9 @@ class PodWorkers:
             wait: float | None
             try:
                 wait = await self._step(work)
+                if work.state == "terminated" and work.gone:
+                    del self._works[work.uid]
+                    return
                 retry.reset()
             except Stopping:
                 continue
@@ -137,9 +150,6 @@ class PodWorkers:
             except Exception as error:  # one pod's trouble must not end the others
                 wait = retry.next_seconds()
                 log.exception("pod not synced, will retry", error, pod=work.pod.key, seconds=round(wait, 1))
-            if work.state == "terminated" and work.cleaned and work.gone:
-                del self._works[work.uid]
-                return
             await self._wait(work, wait)
 
     async def _step(self, work: PodWork) -> float | None:

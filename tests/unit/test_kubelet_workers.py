@@ -13,6 +13,7 @@ from apimachinery.model import from_dict
 from kubeapi._podstatus import ContainerStatus
 from kubeapi.configmap import ConfigMap
 from kubeapi.node import Node
+from kubelet.eviction import Eviction
 from kubelet.runtime.interface import EngineError, RuntimeUnavailable
 from tests.fakes.clock import settle
 from tests.fakes.programs import Script
@@ -183,6 +184,23 @@ def test_a_forced_deletion_ends_the_containers_too(tmp_path: Path) -> None:
     on_bench(tmp_path, test)
 
 
+def test_an_ended_pod_that_disappears_while_the_runtime_is_down_is_cleaned_up_later(tmp_path: Path) -> None:
+    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
+        bench.runtime.programs["app"] = Script(exit_code=0)
+        bench.add({"restartPolicy": "Never"})
+        await until(lambda: phase(bench) == "Succeeded")
+        bench.runtime.available = False
+        bench.api.remove()
+        await settle()
+        assert len(bench.workers) == 1
+        bench.runtime.available = True
+        await bench.clock.advance(3)
+        await until(lambda: len(bench.workers) == 0)
+        assert bench.runtime.containers == {}
+
+    on_bench(tmp_path, test)
+
+
 def test_deletion_does_not_wait_for_a_pull(tmp_path: Path) -> None:
     async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
         async def hanging_pull(*_: Any) -> Any:
@@ -285,10 +303,12 @@ class TestStartFailures:
 
     def test_a_container_that_cannot_be_created(self, tmp_path: Path) -> None:
         async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.runtime.fail_next("create_container", EngineError("no space left"))
+            bench.runtime.fail_next("create_container", EngineError("no space left"), times=3)
             bench.add()
             await until(lambda: waiting_reason(bench) == "CreateContainerError")
             assert ("Failed", "Error: no space left") in bench.events
+            for _ in range(3):
+                await bench.clock.advance(20)
             await bench.clock.advance(10)
             await until(lambda: phase(bench) == "Running")
 
@@ -366,6 +386,24 @@ def test_a_deadline_ends_the_pod(tmp_path: Path) -> None:
         await bench.clock.advance(1)
         await until(lambda: phase(bench) == "Failed")
         assert bench.api.get().status.reason == "DeadlineExceeded"
+        assert not bench.running()
+
+    on_bench(tmp_path, test)
+
+
+def test_a_pod_that_fills_its_empty_dir_is_evicted(tmp_path: Path) -> None:
+    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
+        await started(bench, {"volumes": [{"name": "v", "emptyDir": {"sizeLimit": "8Ki"}}], "containers": [APP]})
+        eviction = Eviction(bench.workers, bench.volumes, bench, bench.clock)
+        folder = Path(bench.volumes.pod_dir("uid-1")) / "volumes/kubernetes.io~empty-dir/v"
+        (folder / "small").write_bytes(b"x" * 4096)
+        await eviction.check()
+        assert phase(bench) == "Running"
+        (folder / "big").write_bytes(b"x" * 8192)
+        await eviction.check()
+        await until(lambda: phase(bench) == "Failed")
+        status = bench.api.get().status
+        assert (status.reason, status.message) == ("Evicted", 'Usage of EmptyDir volume "v" exceeds the limit "8Ki". ')
         assert not bench.running()
 
     on_bench(tmp_path, test)
