@@ -74,7 +74,9 @@ case "$command" in
 up)
     need_engine
     prepare
-    compose up -d --build
+    # One service of each image: building all of them would send the same files again and again.
+    compose build etcd worker-1 setup
+    compose up -d
     wait_ready
     say "the cluster is up: export KUBECONFIG=$PWD/.cluster/kubeconfig"
     ;;
