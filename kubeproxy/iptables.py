@@ -1,9 +1,9 @@
-"""The kernel's rules: reads what of ours is installed, and puts a text of `rules` in place in one atomic restore."""
+"""The kernel's rules: reads what of ours is installed, and puts a text of `restore` in place in one atomic run."""
 
 from __future__ import annotations
 
 from kubeproxy.process import run
-from kubeproxy.rules import Installed, cleanup_text, parse_save
+from kubeproxy.restore import Installed, cleanup_text, parse_save
 
 XTABLES_WAIT_SECONDS = "5"
 """How long a legacy iptables waits for the lock that another program holds; the nft variant has no lock."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-COMMAND_TIMEOUT_SECONDS = 60.0
+COMMAND_TIMEOUT_SECONDS = 300.0
+"""The nft variant of iptables takes minutes to write the first rules of some thousand services."""
 
 
 class CommandError(Exception):

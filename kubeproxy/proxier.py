@@ -14,7 +14,8 @@ from kubeapi.endpointslice import EndpointSlice
 from kubeapi.service import Service
 from kubeproxy.conntrack import Flow, Frontends, stale_flows, udp_frontends
 from kubeproxy.process import CommandError
-from kubeproxy.rules import Installed, Settings, restore_text
+from kubeproxy.restore import ALL_JUMPS, Current, Installed, checked, restore_text
+from kubeproxy.rules import Settings, wanted_chains
 from kubeproxy.topology import SERVICE_NAME_LABEL, ServicePort, service_ports
 
 RETRY_FIRST_SECONDS = 1.0
@@ -101,6 +102,7 @@ class Proxier:
         self._clock = clock
         self._min_sync_seconds, self._sync_seconds = min_sync_seconds, sync_seconds
         self._wake = asyncio.Event()
+        self._current = Current()
         self._frontends: Frontends = {}
         self._gone: dict[tuple[str, int], frozenset[tuple[str, int]]] = {}
         self._flush_due = True
@@ -123,22 +125,23 @@ class Proxier:
 
     async def run(self) -> None:
         """Syncs until cancelled; the informers have listed by now."""
-        retry_seconds = 0.0
+        retry_seconds = next_check = 0.0
         due = True
-        next_full = 0.0
         while True:
             started = self._clock.monotonic()
             self._wake.clear()
-            due = self._services.update() or due or started >= next_full
+            check = started >= next_check
+            due = self._services.update() or due or check
             if due:
                 if self._outdated_since is None:
                     self._outdated_since = started
-                due = not await self._sync()
+                due = not await self._sync(check)
+                if due or check:
+                    next_check = started if due else started + self._sync_seconds
                 retry_seconds = min(max(2 * retry_seconds, RETRY_FIRST_SECONDS), RETRY_MAX_SECONDS) if due else 0.0
-                next_full = started + self._sync_seconds
-                await self._clock.sleep(max(0.0, retry_seconds or self._min_sync_seconds))
+                await self._clock.sleep(retry_seconds or self._min_sync_seconds)
             if not due:
-                await self._wait(max(0.0, next_full - self._clock.monotonic()))
+                await self._wait(max(0.0, next_check - self._clock.monotonic()))
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -147,21 +150,27 @@ class Proxier:
         except TimeoutError:
             return
 
-    async def _sync(self) -> bool:
-        """One full sync; False, and logged, when it has to be tried again."""
+    async def _sync(self, check: bool) -> bool:
+        """Writes what changed, and with `check` what others may have damaged; False, logged, to be tried again."""
         ports = self._services.ports()
+        wanted = wanted_chains(ports, self._settings)
         with SYNC_DURATION.time():
             try:
-                installed = await self._rules.installed()
-                await self._rules.restore(restore_text(ports, self._settings, installed))
+                if check:
+                    self._current = checked(self._current, await self._rules.installed())
+                text = restore_text(wanted, self._current)
+                if text:
+                    await self._rules.restore(text)
             except CommandError as error:
                 SYNC_FAILURES.inc()
+                self._current = Current()  # one table may have been written
                 log.error("rules could not be synced", error=error)
                 return False
+        self._current = Current(wanted, ALL_JUMPS)
         self._outdated_since = None
         self.synced_at = self._clock.now()
         LAST_SYNC.set(self.synced_at)
-        log.debug("rules synced", ports=len(ports))
+        log.debug("rules synced", ports=len(ports), bytes=len(text))
         await self._flush_udp(udp_frontends(ports))
         return True
 

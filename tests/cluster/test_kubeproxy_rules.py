@@ -12,7 +12,8 @@ import pytest
 
 from kubeproxy.conntrack import Conntrack, stale_flows, udp_frontends
 from kubeproxy.iptables import Iptables
-from kubeproxy.rules import Settings, restore_text
+from kubeproxy.restore import Current, checked, restore_text
+from kubeproxy.rules import Settings, wanted_chains
 from kubeproxy.topology import Endpoint, ServicePort
 from tests.netns import Namespace, ask_udp, connect, unique
 
@@ -78,7 +79,8 @@ class Node:
     def apply(self, *ports: ServicePort, settings: Settings = SETTINGS) -> None:
         async def sync() -> None:
             rules = Iptables()
-            await rules.restore(restore_text(ports, settings, await rules.installed()))
+            current = checked(Current(), await rules.installed())
+            await rules.restore(restore_text(wanted_chains(ports, settings), current))
 
         self.host.run(asyncio.run, sync())
 

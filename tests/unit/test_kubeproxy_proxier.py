@@ -13,7 +13,8 @@ from kubeapi.service import Service
 from kubeproxy.conntrack import Flow
 from kubeproxy.process import CommandError
 from kubeproxy.proxier import Proxier, ServiceMap, service_key
-from kubeproxy.rules import Installed, Settings
+from kubeproxy.restore import ALL_JUMPS, Installed
+from kubeproxy.rules import Settings, wanted_chains
 
 MIN_SYNC_SECONDS = 1.0
 SYNC_SECONDS = 30.0
@@ -42,9 +43,12 @@ class FakeRules:
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.failures = 0
+        self.checks = 0
+        self.now = Installed()
 
     async def installed(self) -> Installed:
-        return Installed()
+        self.checks += 1
+        return self.now
 
     async def restore(self, text: str) -> None:
         if self.failures:
@@ -161,6 +165,44 @@ def test_a_failed_sync_is_tried_again_with_growing_pauses() -> None:
         world.rules.failures = 3
         await world.until(lambda: bool(world.rules.texts))
         assert world.clock.slept[:3] == [1.0, 2.0, 4.0]
+
+    run(scenario)
+
+
+def test_rules_are_checked_every_period_and_repaired_where_others_changed_them() -> None:
+    async def scenario(world: World) -> None:
+        world.serve("web", "10.244.1.5")
+        await world.until(lambda: bool(world.rules.texts))
+        wanted = wanted_chains(world.map.ports(), Settings())
+        counts = {key: len(rules) for key, rules in wanted.items()}
+        world.rules.now = Installed(counts, ALL_JUMPS)
+
+        def check_again() -> bool:
+            world.clock.seconds += SYNC_SECONDS
+            world.proxier.changed("default/unknown")
+            return world.rules.checks >= 3
+
+        await world.until(check_again)
+        assert len(world.rules.texts) == 1
+        world.rules.now = Installed(counts | {("nat", "KUBE-SERVICES"): 0}, ALL_JUMPS)
+        world.rules.checks = 0
+        await world.until(lambda: check_again() and len(world.rules.texts) > 1)
+        assert [line for line in world.rules.texts[1].splitlines() if line.startswith(":")] == [
+            ":KUBE-SERVICES - [0:0]"
+        ]
+
+    run(scenario)
+
+
+def test_after_a_failure_everything_is_written_anew() -> None:
+    async def scenario(world: World) -> None:
+        world.serve("web", "10.244.1.5")
+        await world.until(lambda: bool(world.rules.texts))
+        world.serve("other", "10.244.1.6")
+        world.rules.failures = 1
+        await world.until(lambda: len(world.rules.texts) == 2)
+        assert "10.244.1.5" in world.rules.texts[1]
+        assert "10.244.1.6" in world.rules.texts[1]
 
     run(scenario)
 

@@ -5,31 +5,37 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from kubeproxy.rules import (
-    FILTER_CHAINS,
+from kubeproxy.restore import (
+    ALL_JUMPS,
     JUMPS,
-    NAT_CHAINS,
+    Current,
     Installed,
-    Settings,
-    chain_name,
+    checked,
     cleanup_text,
     parse_save,
     restore_text,
 )
+from kubeproxy.rules import FILTER_CHAINS, NAT_CHAINS, Chains, Settings, chain_name, wanted_chains
 from kubeproxy.topology import Endpoint, ServicePort
 
 SETTINGS = Settings(cluster_cidr="10.244.0.0/16")
-INSTALLED = Installed(jumps=frozenset((jump.table, jump.chain, jump.target) for jump in JUMPS))
+EMPTY = Current(jumps=ALL_JUMPS)
 ONE, TWO, THREE = (Endpoint(f"10.244.1.{n}", 8080, True) for n in (5, 6, 7))
 PORT = ServicePort("default", "web", "http", "tcp", "10.96.0.10", 80, cluster_endpoints=(ONE,), has_endpoints=True)
 
 
-def tables(
-    *ports: ServicePort, settings: Settings = SETTINGS, installed: Installed = INSTALLED
-) -> dict[str, list[str]]:
+def wanted(*ports: ServicePort, settings: Settings = SETTINGS) -> Chains:
+    return wanted_chains(ports, settings)
+
+
+def text(*ports: ServicePort, settings: Settings = SETTINGS, current: Current = EMPTY) -> str:
+    return restore_text(wanted_chains(ports, settings), current)
+
+
+def tables(*ports: ServicePort, settings: Settings = SETTINGS, current: Current = EMPTY) -> dict[str, list[str]]:
     """Table -> its lines."""
     found: dict[str, list[str]] = {}
-    for line in restore_text(ports, settings, installed).splitlines():
+    for line in text(*ports, settings=settings, current=current).splitlines():
         if line.startswith("*"):
             lines = found.setdefault(line[1:], [])
         else:
@@ -65,7 +71,7 @@ def test_chain_names_are_those_of_upstream() -> None:
 
 def test_the_whole_text_for_one_service() -> None:
     assert (
-        restore_text([PORT], SETTINGS, INSTALLED)
+        text(PORT)
         == f"""\
 *nat
 :KUBE-SERVICES - [0:0]
@@ -74,17 +80,17 @@ def test_the_whole_text_for_one_service() -> None:
 :KUBE-MARK-MASQ - [0:0]
 :{SVC} - [0:0]
 :{sep(ONE)} - [0:0]
--A KUBE-MARK-MASQ -j MARK --or-mark 0x4000
+-A KUBE-SERVICES -m comment --comment "default/web:http cluster IP" {TO_PORTAL} -j {SVC}
+-A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain" \
+! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
 -A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
 -A KUBE-POSTROUTING -j MARK --xor-mark 0x4000
 -A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully
--A KUBE-SERVICES -m comment --comment "default/web:http cluster IP" {TO_PORTAL} -j {SVC}
+-A KUBE-MARK-MASQ -j MARK --or-mark 0x4000
 -A {SVC} -m comment --comment "default/web:http cluster IP" ! -s 10.244.0.0/16 {TO_PORTAL} -j KUBE-MARK-MASQ
 -A {SVC} -m comment --comment "default/web:http -> 10.244.1.5:8080" -j {sep(ONE)}
 -A {sep(ONE)} -m comment --comment "default/web:http" -s 10.244.1.5/32 -j KUBE-MARK-MASQ
 -A {sep(ONE)} -m comment --comment "default/web:http" -m tcp -p tcp -j DNAT --to-destination 10.244.1.5:8080
--A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain" \
-! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
 COMMIT
 *filter
 :KUBE-SERVICES - [0:0]
@@ -102,9 +108,9 @@ COMMIT
     )
 
 
-def test_the_text_does_not_depend_on_the_order_of_the_ports() -> None:
+def test_the_rules_do_not_depend_on_the_order_of_the_ports() -> None:
     other = replace(PORT, service="api", cluster_ip="10.96.0.11")
-    assert restore_text([PORT, other], SETTINGS, INSTALLED) == restore_text([other, PORT], SETTINGS, INSTALLED)
+    assert wanted(PORT, other) == wanted(other, PORT)
 
 
 def test_endpoints_get_equal_weight() -> None:
@@ -228,7 +234,7 @@ def test_protocols_of_one_port_number_are_told_apart() -> None:
 
 
 def test_missing_jumps_are_inserted_and_present_ones_left() -> None:
-    fresh = tables(PORT, installed=Installed())
+    fresh = tables(PORT, current=Current())
     inserted = [line for lines in fresh.values() for line in lines if line.startswith("-I ")]
     assert len(inserted) == len(JUMPS)
     assert '-I PREROUTING 1 -m comment --comment "kubernetes service portals" -j KUBE-SERVICES' in inserted
@@ -236,11 +242,45 @@ def test_missing_jumps_are_inserted_and_present_ones_left() -> None:
 
 
 def test_stale_chains_are_flushed_and_deleted_after_the_rules_that_used_them() -> None:
-    stale = Installed(frozenset({("nat", "KUBE-SVC-GONE"), ("nat", SVC)}), INSTALLED.jumps)
-    nat = tables(PORT, installed=stale)["nat"]
+    current = Current({("nat", "KUBE-SVC-GONE"): None, ("nat", SVC): None}, ALL_JUMPS)
+    nat = tables(PORT, current=current)["nat"]
     assert ":KUBE-SVC-GONE - [0:0]" in nat
     assert nat[-2:] == ["-X KUBE-SVC-GONE", "COMMIT"]
-    assert not any("KUBE-SVC-GONE" in line for line in tables(PORT, installed=stale)["filter"])
+    assert not any("KUBE-SVC-GONE" in line for line in tables(PORT, current=current)["filter"])
+
+
+def test_what_is_right_already_is_left_out() -> None:
+    current = Current(wanted(PORT), ALL_JUMPS)
+    assert text(PORT, current=current) == ""
+    other = replace(PORT, service="api", cluster_ip="10.96.0.11")
+    changed = tables(PORT, other, current=current)
+    assert set(changed) == {"nat"}
+    assert not any(line.startswith((f":{SVC} ", f"-A {SVC} ")) for line in changed["nat"])
+    assert len([line for line in changed["nat"] if line.startswith(":")]) == 3  # KUBE-SERVICES, and its own two
+
+
+def test_a_changed_endpoint_touches_its_services_chains_alone() -> None:
+    current = Current(wanted(PORT), ALL_JUMPS)
+    nat = tables(replace(PORT, cluster_endpoints=(TWO,)), current=current)["nat"]
+    declared = {line.split()[0][1:] for line in nat if line.startswith(":")}
+    assert declared == {SVC, sep(ONE), sep(TWO)}
+    assert f"-X {sep(ONE)}" in nat
+
+
+def test_what_others_changed_is_written_anew() -> None:
+    current = Current(wanted(PORT), ALL_JUMPS)
+    counts = {key: len(chain_rules) for key, chain_rules in current.chains.items() if chain_rules is not None}
+    assert checked(current, Installed(counts, ALL_JUMPS)) == current
+    damaged = checked(current, Installed(counts | {("nat", SVC): 1, ("nat", "KUBE-SVC-ODD"): 2}, ALL_JUMPS))
+    assert (damaged.chains["nat", SVC], damaged.chains["nat", "KUBE-SVC-ODD"]) == (None, None)
+    assert {line.split()[0] for line in text(PORT, current=damaged).splitlines() if line.startswith(":")} == {
+        f":{SVC}",
+        ":KUBE-SVC-ODD",
+    }
+    without_chain = {key: count for key, count in counts.items() if key != ("nat", sep(ONE))}
+    assert f":{sep(ONE)} - [0:0]" in text(PORT, current=checked(current, Installed(without_chain, ALL_JUMPS)))
+    without_jump = Installed(counts, ALL_JUMPS - {("nat", "PREROUTING", "KUBE-SERVICES")})
+    assert "-I PREROUTING 1" in text(PORT, current=checked(current, without_jump))
 
 
 SAVED = """\
@@ -271,9 +311,9 @@ COMMIT
 def test_what_is_installed_is_read_without_what_is_foreign() -> None:
     installed = parse_save(SAVED)
     assert installed.chains == {
-        ("nat", "KUBE-SERVICES"),
-        ("nat", "KUBE-SVC-NPX46M4PTMTKRN6Y"),
-        ("filter", "KUBE-FORWARD"),
+        ("nat", "KUBE-SERVICES"): 1,
+        ("nat", "KUBE-SVC-NPX46M4PTMTKRN6Y"): 0,
+        ("filter", "KUBE-FORWARD"): 0,
     }
     assert installed.jumps == {("nat", "PREROUTING", "KUBE-SERVICES"), ("filter", "FORWARD", "KUBE-FORWARD")}
 
