@@ -60,6 +60,14 @@ class Namespace:
     def serve_udp(self, port: int) -> None:
         self._start(self._reply, self._bound(socket.SOCK_DGRAM, port))
 
+    def forward(self, port: int) -> None:
+        """Connections to 127.0.0.1:PORT in here go to 127.0.0.1:PORT outside: the way to a test's API server."""
+        listener = self.run(socket.socket)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)
+        self._sockets.append(listener)
+        self._start(self._forward_all, listener)
+
     def ask_tcp(self, address: str, port: int) -> tuple[str, str]:
         """(name of who answered, our address as they saw it). Raises: ConnectionRefusedError, TimeoutError."""
 
@@ -104,6 +112,21 @@ class Namespace:
             with connection, contextlib.suppress(OSError):
                 connection.sendall(f"{self.name} {peer[0]}".encode())
 
+    def _forward_all(self, listener: socket.socket) -> None:
+        port = listener.getsockname()[1]
+        while True:
+            try:
+                inside, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                outside = socket.create_connection(("127.0.0.1", port))
+            except OSError:
+                inside.close()
+                continue
+            for source, target in ((inside, outside), (outside, inside)):
+                threading.Thread(target=_copy, args=(source, target), daemon=True).start()
+
     def _reply(self, server: socket.socket) -> None:
         while True:
             try:
@@ -113,6 +136,16 @@ class Namespace:
             if not data:
                 return
             server.sendto(f"{self.name} {peer[0]}".encode(), peer)
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    """Until either side ends, which ends both."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    for item in (source, target):
+        with contextlib.suppress(OSError):
+            item.shutdown(socket.SHUT_RDWR)
 
 
 def ask_udp(client: socket.socket, address: str, port: int) -> str:
