@@ -54,6 +54,7 @@ def machine_state() -> dict[str, list[str]]:
     for name, argv in commands.items():
         lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
         state[name] = sorted(line.split("[")[0].strip() for line in lines if not line.startswith("#"))
+    state["forwarding"] = [hosts.FORWARDING.read_text()]
     return state
 
 
