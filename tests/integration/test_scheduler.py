@@ -72,6 +72,20 @@ def test_a_cluster_is_filled_to_the_last_place_and_no_further(cluster: Cluster, 
     eventually(lambda: cluster.placed().total() == 40)
 
 
+def test_a_finished_pod_gives_its_room_back(cluster: Cluster, running: SchedulerProcess) -> None:
+    cluster.node("n1", cpu="1")
+    cluster.pod("job", cpu="1")
+    cluster.where("job")
+    cluster.pod("next", cpu="1")
+    eventually(lambda: cluster.condition("next"))
+    headers = {"content-type": "application/merge-patch+json"}
+    answer = cluster.api.http.patch(
+        f"{cluster.root}/pods/job/status", json={"status": {"phase": "Succeeded"}}, headers=headers
+    )
+    assert answer.status_code == 200, answer.text
+    assert cluster.where("next") == "n1"
+
+
 def test_gates_hold_a_pod_until_they_are_taken_away(cluster: Cluster, running: SchedulerProcess) -> None:
     cluster.node("n1")
     cluster.pod("gated", schedulingGates=[{"name": "example.com/wait"}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -244,3 +245,13 @@ def test_a_pod_that_found_no_node_at_all_waits_for_one() -> None:
     shape = world.cache.shapes.of(pod())
     assert world.framework.may_help(frozenset(), shape, ClusterEvent(NODE, Change.ADD))
     assert not world.framework.may_help(frozenset(), shape, pod_gone(pod()))
+
+
+def test_the_recipe_for_a_plugin_works() -> None:
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+    (recipe,) = [part.partition("```")[0] for part in text.split("```python\n") if part.startswith('"""FewestPods')]
+    module: dict[str, Any] = {}
+    exec(recipe, module)
+    world = World(node("n1", pods="10"), node("n2", pods="10"), specs=[*collect_plugins(), module["PLUGIN"]])
+    world.run(pod(), "n1")
+    assert world.scores("FewestPods", pod()) == {"n1": 90, "n2": 100}
