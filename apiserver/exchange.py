@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 JOINED_BYTES = 256 * 1024  # a larger body is written by itself: copying it to its head would cost more than a write
 
+STALL_SECONDS = 60.0  # a client that takes nothing of a stream for so long is cut off
+
 STATUS_LINES = {code: f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n".encode() for code in map(int, HTTPStatus)}
 
 
@@ -172,7 +174,14 @@ class Exchange(RequestResponseCycle):
         return self.flow.write_paused
 
     async def drain(self) -> None:
-        await self.flow.drain()
+        """Waits until the client has read enough. Raises: ClientDisconnected when it does not in STALL_SECONDS."""
+        try:
+            async with asyncio.timeout(STALL_SECONDS):
+                await self.flow.drain()
+        except TimeoutError:
+            self.disconnected = True
+            self.transport.abort()
+            raise ClientDisconnected from None
 
     def _finish(self) -> None:
         self.response_complete = True

@@ -157,7 +157,12 @@ class Filters:
                 code = message["status"]
             await exchange.send(message)
 
-        await self._web(exchange.asgi_scope(), exchange.receive, noting)  # type: ignore[arg-type]
+        try:
+            await self._web(exchange.asgi_scope(), exchange.receive, noting)  # type: ignore[arg-type]
+        except Exception as error:
+            if exchange.response_started:
+                raise
+            raise self._translate(error, request) from None
         return code
 
     async def _answer(self, request: Request, route: Route) -> Answer:

@@ -7,6 +7,7 @@ uvicorn's own `Server` is left out: it wakes up ten times a second and wants the
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -15,11 +16,13 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
+import orjson
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from apiserver.exchange import App, Exchange
+from apimachinery.errors import BadRequest
+from apiserver.exchange import STATUS_LINES, App, Exchange
 from apiserver.tls import tls_extension
 
 KEEP_ALIVE_SECONDS = 120.0  # an idle connection is closed after this, or a little later
@@ -27,6 +30,7 @@ SWEEP_SECONDS = 10.0  # between looks at idle connections: cheaper than a timer 
 HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024  # connections waiting to be accepted; the kernel refuses further ones
 DRAIN_SECONDS = 10.0  # for requests under way when the server stops; then their connections are cut
+DEAD_PEER_MILLISECONDS = 60_000  # unacknowledged data this old ends a connection
 EARLY_BYTES = 256 * 1024  # sent by a client before its upgrade was answered; a client that sends more is cut off
 
 
@@ -62,6 +66,7 @@ class ApiProtocol(HttpToolsProtocol):
         self._app = self.server_state.api
         self._early = bytearray()
         self._upgrading = False
+        _notice_dead_peers(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -120,7 +125,14 @@ class ApiProtocol(HttpToolsProtocol):
     def close_if_idle(self, before: float) -> None:
         """Closes a connection that has been at rest since `before` (loop time)."""
         if (self.cycle is None or self.cycle.response_complete) and self.idle_since < before:
-            self.transport.close()
+            self.transport.abort()  # not `close`, which waits until a client that reads nothing has read all
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP gets a Status, too."""
+        body = orjson.dumps(BadRequest(msg).to_status())
+        head = b"%bcontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+        self.transport.write(head % (STATUS_LINES[400], len(body)) + body)
+        self.transport.close()
 
     def _keep_early(self, data: bytes) -> None:
         self._early += data
@@ -180,6 +192,15 @@ async def serve(
         server.close()
         stopping()
         await _drain(state)
+
+
+def _notice_dead_peers(transport: asyncio.Transport) -> None:
+    """Lets the kernel end a connection whose other end vanished without a word."""
+    peer = transport.get_extra_info("socket")
+    if peer is not None and peer.family in (socket.AF_INET, socket.AF_INET6):
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MILLISECONDS)
 
 
 async def _not_used(scope: Any, receive: Any, send: Any) -> None:
