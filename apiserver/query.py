@@ -157,11 +157,7 @@ def check_fields(resource: Resource[Any], options: ListOptions) -> None:
     """Raises: BadRequest for a field selector the kind does not offer."""
     for path, _, _ in options.fields.requirements if options.fields else ():
         if path not in BUILT_IN_FIELDS and path not in resource.fields:
-            gvr = f"{resource.group}/{resource.version}, Resource={resource.plural}"
-            raise BadRequest(
-                f'Unable to find "{gvr}" that match label selector "{options.labels or ""}", '
-                f'field selector "{options.fields}": field label not supported: {path}'
-            )
+            raise BadRequest(f"field label not supported: {path}")
 
 
 def parse_write_options(query: Query, kind: str) -> WriteOptions:
