@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from apimachinery.errors import AlreadyExists, Conflict, NotFound
+from apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
 from apimachinery.meta import Object, OwnerReference, controller_of
 from apimachinery.resource import resource_of
 from apimachinery.selectors import Selector
@@ -199,7 +199,7 @@ class Expectations:
 
 
 async def create_surely(rest: RestClient, obj: Object) -> None:
-    """Creates an object whose name the caller chose at random, and asks again when the connection broke.
+    """Creates an object whose name the caller chose at random, and asks again when the connection broke or the server failed.
 
     Nobody else has that name: one that exists already came of an attempt whose answer was lost. Giving up instead would
     leave open whether there is one more. Raises: StatusError.
@@ -215,6 +215,10 @@ async def create_surely(rest: RestClient, obj: Object) -> None:
                 return
             raise
         except (ConnectionError, TimeoutError) as error:
+            log.warning("creation in doubt", object=obj.key, error=str(error))
+        except StatusError as error:
+            if error.code < 500:
+                raise
             log.warning("creation in doubt", object=obj.key, error=str(error))
         in_doubt = True
         await asyncio.sleep(backoff.next_seconds())

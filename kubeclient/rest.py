@@ -39,7 +39,7 @@ PARTIAL_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1
 PARTIAL_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 RETRIES_ON_REQUEST = 10
-"""How often a request is sent again because the server asked for it (429 or 5xx with Retry-After)."""
+"""How often a request is sent again because the server asked for it (429, or 5xx where it is no POST)."""
 CONFLICT_RETRIES = 10
 TOKEN_REREAD_SECONDS = 60.0
 """A token file is read again after this: mounted tokens are rotated."""
@@ -327,8 +327,9 @@ class RestClient:
             if response.status < 400:
                 return response.body
             retry_after = response.header(b"retry-after")
-            again = (response.status == 429 or response.status >= 500) and retry_after.isdigit()
-            if not again or attempt == RETRIES_ON_REQUEST:
+            # After a 5xx a creation may have happened: only the caller knows what a second one would mean.
+            again = response.status == 429 or (response.status >= 500 and method != "POST")
+            if not again or not retry_after.isdigit() or attempt == RETRIES_ON_REQUEST:
                 raise _error(response.status, response.body, retry_after)
             await asyncio.sleep(int(retry_after) * random.uniform(1.0, 1.2))
         raise AssertionError("unreachable")

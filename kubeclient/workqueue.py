@@ -13,6 +13,7 @@ from componentbase.metrics import LATENCY_BUCKETS
 
 BASE_DELAY_SECONDS = 0.005
 MOST_DELAY_SECONDS = 1000.0
+SPARE_DELAYS = 64  # overtaken delays, beyond as many as there are keys, that are kept before they are swept
 
 DEPTH = Gauge("workqueue_depth", "Keys that wait.", ["name"])
 ADDS = Counter("workqueue_adds", "Keys added.", ["name"])
@@ -60,7 +61,11 @@ class WorkQueue:
         if self._delayed.get(key, when + 1) <= when:
             return
         self._delayed[key] = when
-        heapq.heappush(self._heap, (when, key))
+        if len(self._heap) > 2 * len(self._delayed) + SPARE_DELAYS:  # most are overtaken by shorter ones
+            self._heap = [(at, waiting) for waiting, at in self._delayed.items()]
+            heapq.heapify(self._heap)
+        else:
+            heapq.heappush(self._heap, (when, key))
         if self._heap[0][0] == when:
             self._set_timer(when)
 

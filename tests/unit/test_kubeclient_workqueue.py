@@ -95,3 +95,12 @@ def test_failures_wait_longer_each_time_until_forgotten(monkeypatch: pytest.Monk
         assert delays[-1] == 0.005
 
     with_queue(test)
+
+
+def test_delays_that_shorter_ones_overtook_are_not_kept_for_ever() -> None:
+    async def test(queue: WorkQueue) -> None:
+        for number in range(1000, 0, -1):
+            queue.add_after("a", 60 + number)  # each is shorter than the one before
+        assert len(queue._heap) <= 2 + workqueue.SPARE_DELAYS + 1
+
+    with_queue(test)
