@@ -199,7 +199,7 @@ class Expectations:
 
 
 async def create_surely(rest: RestClient, obj: Object) -> None:
-    """Creates an object whose name the caller chose at random, and asks again when the connection broke or the server failed.
+    """Creates an object whose name the caller chose at random, and asks again when connection or server failed.
 
     Nobody else has that name: one that exists already came of an attempt whose answer was lost. Giving up instead would
     leave open whether there is one more. Raises: StatusError.
