@@ -91,9 +91,11 @@ class ClusterView:
 class Cluster:
     """The cluster in `folder`. Operations that change it wait for one another, across processes."""
 
-    def __init__(self, folder: str | Path, console: Console | None = None) -> None:
+    def __init__(self, folder: str | Path, console: Console | None = None, *, owner_pid: int = 0) -> None:
+        """With `owner_pid` the cluster lives no longer than that process: for tests, which may be killed."""
         self.layout = Layout.of(folder)
         self.console = console or Console(quiet=True)
+        self._owner_pid = owner_pid
 
     # --- what is there ---
 
@@ -307,7 +309,7 @@ class Cluster:
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with self.layout.supervisor_log.open("ab") as log:
             subprocess.Popen(
-                [sys.executable, "-P", "-m", "mini_cluster.supervisor", str(self.layout.root)],
+                [sys.executable, "-P", "-m", "mini_cluster.supervisor", str(self.layout.root), str(self._owner_pid)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

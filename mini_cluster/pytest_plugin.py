@@ -92,17 +92,18 @@ class ClusterHandle:
 
 @contextmanager
 def running_cluster(nodes: int) -> Iterator[ClusterHandle]:
-    """A cluster in a new folder; at the end nothing of it is left."""
+    """A cluster in a new folder; at the end, also when this process is killed, nothing of it is left."""
     from mini_cluster.cluster import Cluster
     from mini_cluster.console import Console
 
     folder = tempfile.mkdtemp(prefix="mini-cluster-")
-    cluster = Cluster(folder, Console(quiet=True))
+    keep = bool(os.environ.get(KEEP))
+    cluster = Cluster(folder, Console(quiet=True), owner_pid=0 if keep else os.getpid())
     try:
         cluster.up(nodes, api_port=None)
         yield ClusterHandle(cluster)
     finally:
-        if not os.environ.get(KEEP):
+        if not keep:
             cluster.down(purge=True)
 
 

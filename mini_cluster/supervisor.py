@@ -1,7 +1,8 @@
-"""The process that keeps a cluster's processes alive: `python -m mini_cluster.supervisor FOLDER`.
+"""The process that keeps a cluster's processes alive: `python -m mini_cluster.supervisor FOLDER OWNER`.
 
 It starts components in the order in which they become useful, in parallel where that is possible, and restarts what
 dies. It keeps no record: killed and started again, it adopts what runs. What should run comes from the state file.
+OWNER is the id of a process that the cluster must not outlive, or 0.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
@@ -31,13 +33,14 @@ from mini_cluster.keeper import (
     Status,
     component_processes,
     inputs_hash,
+    process_end,
 )
 from mini_cluster.layout import Layout
 from mini_cluster.probes import Prober
 from mini_cluster.processes import snapshot
 from mini_cluster.programs import find_programs
 from mini_cluster.state import ClusterState, NodeState, StateError, load_state
-from mini_cluster.sweep import clear_engine, power_off
+from mini_cluster.sweep import clear_engine, power_off, sweep_cluster
 
 HOPELESS_RESTARTS = 3  # a component that died this often while `apply` waits for it makes it give up
 HEARTBEAT_SECONDS = 5.0  # a streaming answer says something at least this often
@@ -279,8 +282,8 @@ async def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
     await writer.drain()
 
 
-async def supervise(layout: Layout) -> None:
-    """Runs until a shutdown is asked for."""
+async def supervise(layout: Layout, owner_pid: int) -> bool:
+    """Runs until a shutdown is asked for, or the owner ends; True in the latter case."""
     socket_path = layout.supervisor_socket
     socket_path.unlink(missing_ok=True)
     async with asyncio.TaskGroup() as tasks:
@@ -289,14 +292,24 @@ async def supervise(layout: Layout) -> None:
         server = await asyncio.start_unix_server(control.serve, str(socket_path), limit=LINE_BYTES)
         socket_path.chmod(0o600)
         async with server:
+            orphaned = tasks.create_task(_shut_down_after(owner_pid, supervisor)) if owner_pid else None
             await supervisor.ended.wait()
             with suppress(FileNotFoundError):
                 socket_path.unlink()
+        if orphaned is not None and not orphaned.done():
+            orphaned.cancel()
+    return orphaned is not None and not orphaned.cancelled()
+
+
+async def _shut_down_after(owner_pid: int, supervisor: Supervisor) -> None:
+    await process_end(owner_pid)
+    log.info("the owner has ended")
+    await supervisor.shutdown()
 
 
 def main() -> int:
     """Exit code 2 when another supervisor of the same cluster runs, or its sockets' folder is not ours."""
-    layout = Layout.of(sys.argv[1])
+    layout, owner_pid = Layout.of(sys.argv[1]), int(sys.argv[2])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     layout.run.mkdir(parents=True, exist_ok=True, mode=0o711)
     if layout.run.stat().st_uid != os.getuid():
@@ -308,7 +321,9 @@ def main() -> int:
         except BlockingIOError:
             log.error("another supervisor keeps this cluster")
             return 2
-        asyncio.run(supervise(layout))
+        if asyncio.run(supervise(layout, owner_pid)):
+            sweep_cluster(layout)
+            shutil.rmtree(layout.root)
     return 0
 
 

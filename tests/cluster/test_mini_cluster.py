@@ -259,6 +259,18 @@ def test_a_control_plane_needs_no_root(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+def test_a_cluster_does_not_outlive_its_owner(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    program = (
+        "import os, sys; from mini_cluster.cluster import Cluster; "
+        "Cluster(sys.argv[1], owner_pid=os.getpid()).up(1, api_port=None); os.kill(os.getpid(), 9)"
+    )
+    owner = subprocess.run([sys.executable, "-c", program, str(folder)], timeout=120, check=False)
+    assert owner.returncode == -signal.SIGKILL
+    eventually(lambda: not folder.exists(), "the folder is gone")
+    assert what_is_left(Layout.of(folder)) == []
+
+
 def test_worker_hosts_without_root_are_refused_with_a_way_out(tmp_path: Path) -> None:
     refused = launcher(tmp_path, "up", "--nodes", "1", wrapper=("unshare", "--user"))
     assert refused.returncode == 1
