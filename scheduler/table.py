@@ -97,7 +97,7 @@ class NodeTable:
 
     def changed_since(self, revision: int) -> IntArray:
         """Rows that changed after `revision`."""
-        return np.flatnonzero(self.changed[: self.size] > revision)
+        return (self.changed[: self.size] > revision).nonzero()[0]
 
     def label(self, key: str) -> LabelColumn:
         """The column of a label key, kept up to date from now on."""

@@ -22,9 +22,9 @@ class NodeResourcesBalancedAllocation(Plugin):
         capacity = self.table.allocatable[:2, rows]
         used = capacity - self.table.free[:2, rows] + asked
         share = np.minimum(used / np.maximum(capacity, 1), 1.0)
-        deviation = np.where((capacity > 0).all(axis=0), np.abs(share[0] - share[1]) / 2, 0.0)
+        deviation = np.abs(share[0] - share[1]) / 2
         score: FloatArray = np.floor((1.0 - deviation) * MAX_SCORE)
-        return score
+        return np.where((capacity[0] > 0) & (capacity[1] > 0), score, MAX_SCORE)
 
 
 PLUGIN = PluginSpec("NodeResourcesBalancedAllocation", NodeResourcesBalancedAllocation, weight=1, order=61)

@@ -17,12 +17,12 @@ from scheduler.views.node import Node
 class NodeResourcesFit(Plugin):
     def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
         numbers, asked = self.table.vector(cycle.shape)
-        enough: BoolArray = np.all(self.table.free[numbers][:, rows] >= asked[:, None], axis=0)
+        enough: BoolArray = np.logical_and.reduce(self.table.free[:, rows][numbers] >= asked[:, None])
         return enough
 
     def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
         numbers, asked = self.table.vector(cycle.shape)
-        short = (self.table.free[numbers][:, rows] < asked[:, None]).sum(axis=1)
+        short = (self.table.free[:, rows][numbers] < asked[:, None]).sum(axis=1)
         names = {number: name for name, number in self.table.resources.items()}
         found = {names[number]: int(count) for number, count in zip(numbers.tolist(), short, strict=True) if count}
         return {"Too many pods" if name == PODS else f"Insufficient {name}": count for name, count in found.items()}
@@ -32,9 +32,9 @@ class NodeResourcesFit(Plugin):
         asked = np.array(((cycle.shape.scoring_cpu,), (cycle.shape.scoring_memory,)))
         capacity = self.table.allocatable[:2, rows]
         left = np.maximum(capacity - self.table.scoring[:, rows] - asked, 0)
-        known = capacity > 0
-        share = left * MAX_SCORE // np.where(known, capacity, 1)
-        mean: IntArray = (share * known).sum(axis=0) // np.maximum(known.sum(axis=0), 1)
+        share = left * MAX_SCORE // np.maximum(capacity, 1)
+        known = np.minimum(capacity, 1)
+        mean: IntArray = (share[0] + share[1]) // np.maximum(known[0] + known[1], 1)
         return mean
 
     def hint(self, shape: Shape, event: ClusterEvent) -> bool:
