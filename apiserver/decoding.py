@@ -53,7 +53,7 @@ def _check_size(document: Any) -> None:
             pending.extend((item, depth + 1) for item in value)
 
 
-def decode_object(resource: Resource[T], body: bytes, *, any_kind: bool = False) -> T:
+def decode_object(resource: Resource[T], body: bytes) -> T:
     """A new object of the resource's kind from JSON, with `kind` and `apiVersion` set and defaults applied.
 
     Raises: BadRequest for malformed JSON, a wrong type (it names the field), or another kind.

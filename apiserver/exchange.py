@@ -51,7 +51,6 @@ class Exchange(RequestResponseCycle):
         self.task: asyncio.Task[None] | None = None
         self.on_gone: Callable[[], None] | None = None
         """Called when the client leaves before the answer is complete."""
-        self.upgrading = False
         super().__init__(
             scope=None,  # type: ignore[arg-type]
             transport=connection.transport,

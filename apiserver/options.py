@@ -49,7 +49,6 @@ class Options:
     kubelet_certificate_authority: str = ""
     kubelet_client_certificate: str = ""
     kubelet_client_key: str = ""
-    authorization_modes: tuple[str, ...] = (ALWAYS_ALLOW,)
     event_ttl_seconds: int = 3600
     enable_admission_plugins: list[str] = field(default_factory=list)
     disable_admission_plugins: list[str] = field(default_factory=list)
@@ -64,8 +63,7 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
     """Ends the process with a message for flags that can't be used, as argparse does."""
     parser = _parser()
     args = parser.parse_args(argv)
-    modes = tuple(parse_list(args.authorization_mode))
-    for mode in modes:
+    for mode in parse_list(args.authorization_mode):
         if mode not in MODES:
             parser.error(f"--authorization-mode={mode} is not implemented; this server knows {', '.join(MODES)} alone")
     if bool(args.tls_cert_file) != bool(args.tls_private_key_file):
@@ -90,7 +88,6 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         kubelet_certificate_authority=args.kubelet_certificate_authority,
         kubelet_client_certificate=args.kubelet_client_certificate,
         kubelet_client_key=args.kubelet_client_key,
-        authorization_modes=modes or (ALWAYS_ALLOW,),
         event_ttl_seconds=int(args.event_ttl),
         enable_admission_plugins=args.enable_admission_plugins,
         disable_admission_plugins=args.disable_admission_plugins,

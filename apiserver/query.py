@@ -6,11 +6,10 @@ Source: Kubernetes API concepts, "Resource versions", "Retrieving large results 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from apimachinery.errors import BadRequest, FieldError, forbidden, invalid_object, not_supported
-from apimachinery.meta import DeleteOptions, Preconditions
+from apimachinery.meta import DeleteOptions
 from apimachinery.model import decode
 from apimachinery.resource import Resource
 from apimachinery.selectors import FieldSelector, Selector, parse_field_selector, parse_label_selector
@@ -18,7 +17,6 @@ from apiserver.storage.interface import Match
 
 Query = dict[str, list[str]]
 
-NO_QUERY: Query = {}
 BUILT_IN_FIELDS = frozenset({"metadata.name", "metadata.namespace"})
 PROPAGATION_POLICIES = ("Background", "Foreground", "Orphan")
 FIELD_VALIDATIONS = ("Ignore", "Strict", "Warn")
@@ -49,7 +47,6 @@ class WriteOptions:
     dry_run: bool = False
     field_validation: str = ""
     """"Strict", "Warn" or "Ignore"; "" when the client did not say, which costs nothing and ignores."""
-    field_manager: str = ""
 
 
 NO_WRITE_OPTIONS = WriteOptions()
@@ -174,7 +171,7 @@ def parse_write_options(query: Query, kind: str) -> WriteOptions:
     dry_run = _dry_run(query.get("dryRun"), errors)
     if errors:
         raise invalid_object(kind, "meta.k8s.io", "", errors)
-    return WriteOptions(dry_run, validation, manager)
+    return WriteOptions(dry_run, validation)
 
 
 def _dry_run(values: list[str] | None, errors: list[FieldError]) -> bool:
@@ -212,20 +209,3 @@ def parse_delete_options(query: Query, body: bytes) -> DeleteOptions:
     if errors:
         raise invalid_object("DeleteOptions", "meta.k8s.io", "", errors)
     return options
-
-
-def preconditions_of(options: DeleteOptions) -> Preconditions:
-    return options.preconditions or _NO_PRECONDITIONS
-
-
-_NO_PRECONDITIONS = Preconditions()
-
-
-@lru_cache(maxsize=64)
-def revision_only(query_string: bytes) -> int | None:
-    """The resourceVersion of a query that holds nothing else, else -1: the hot path of reads."""
-    if not query_string:
-        return None
-    if query_string.startswith(b"resourceVersion=") and b"&" not in query_string:
-        return parse_revision(query_string[16:].decode("latin-1"))
-    return -1

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 VERB_OF_METHOD = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
-READ_VERBS = frozenset({"get", "list", "watch"})
 
 
 @dataclass(frozen=True, slots=True)

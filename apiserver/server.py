@@ -98,7 +98,7 @@ class ApiProtocol(HttpToolsProtocol):
         exchange = Exchange(self, parser.get_method().decode("ascii"), path, url.query or b"", self.headers)
         before, self.cycle = cast("Exchange | None", self.cycle), exchange
         if parser.should_upgrade():
-            self._upgrading = exchange.upgrading = True
+            self._upgrading = True
             exchange.keep_alive = False
         elif not parser.should_keep_alive() or parser.get_http_version() == "1.0":
             exchange.keep_alive = False
