@@ -248,10 +248,17 @@ def test_a_pod_that_found_no_node_at_all_waits_for_one() -> None:
 
 
 def test_the_recipe_for_a_plugin_works() -> None:
-    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
-    (recipe,) = [part.partition("```")[0] for part in text.split("```python\n") if part.startswith('"""FewestPods')]
+    section = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text().partition("## A new scheduler plugin")[2]
+    recipe = section.partition("```python\n")[2].partition("```")[0]
     module: dict[str, Any] = {}
     exec(recipe, module)
-    world = World(node("n1", pods="10"), node("n2", pods="10"), specs=[*collect_plugins(), module["PLUGIN"]])
-    world.run(pod(), "n1")
-    assert world.scores("FewestPods", pod()) == {"n1": 90, "n2": 100}
+    pool = {"example.com/pool": "a"}
+    nodes = [node("in", labels=pool), node("full", labels=pool, pods="1"), node("out")]
+    world = World(*nodes, specs=[*collect_plugins(), module["PLUGIN"]])
+    world.run(pod(), "full")
+    assert world.fitting(lambda: pod(labels=pool)) == {"in"}
+    assert world.fitting(pod) == {"in", "out"}
+    assert world.scores("NodePool", pod()) == {"in": 100, "full": 0, "out": 100}
+    assert world.message(pod(labels={"example.com/pool": "b"})) == (
+        "0/3 nodes are available: 3 node(s) were of another pool."
+    )
