@@ -17,12 +17,7 @@ class PodSource:
     """An informer that hands every change to the workers."""
 
     def __init__(self, rest: RestClient, node_name: str) -> None:
-        self._informer = Informer(
-            rest,
-            Pod,
-            field_selector=f"spec.nodeName={node_name}",
-            indexes={"uid": lambda pod: (pod.metadata.uid or "",)},
-        )
+        self._informer = Informer(rest, Pod, field_selector=f"spec.nodeName={node_name}")
 
     def feed(self, workers: PodWorkers) -> None:
         """From now on; first, all that is known."""
@@ -47,10 +42,6 @@ class PodSource:
 
     def get(self, namespace: str, name: str) -> Pod | None:
         return self._informer.get(f"{namespace}/{name}")
-
-    def by_uid(self, uid: str) -> Pod | None:
-        found = self._informer.by_index("uid", uid)
-        return found[0] if found else None
 
     def list(self) -> Iterable[Pod]:
         return self._informer.list()

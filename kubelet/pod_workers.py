@@ -106,10 +106,6 @@ class PodWorkers:
         work = self._works.get(uid)
         return work is not None and work.state == "sync"
 
-    def pod(self, uid: str) -> Pod | None:
-        work = self._works.get(uid)
-        return work.pod if work else None
-
     def uids(self) -> set[str]:
         return set(self._works)
 
