@@ -20,6 +20,7 @@ from kubeproxy.topology import SERVICE_NAME_LABEL, ServicePort, service_ports
 
 RETRY_FIRST_SECONDS = 1.0
 RETRY_MAX_SECONDS = 30.0
+GONE_FRONTENDS = 4096  # UDP addresses no longer served, kept until conntrack works; the oldest goes: its flows stay
 
 SYNC_DURATION = Histogram(
     "kubeproxy_sync_proxy_rules_duration_seconds", "Time of one sync.", buckets=metrics.LATENCY_BUCKETS
@@ -180,7 +181,8 @@ class Proxier:
             self._flush_due = True
             self._gone |= self._frontends
             self._frontends = frontends
-        self._gone = {key: endpoints for key, endpoints in self._gone.items() if key not in frontends}
+        gone = [(key, endpoints) for key, endpoints in self._gone.items() if key not in frontends]
+        self._gone = dict(gone[-GONE_FRONTENDS:])
         if not self._flush_due:
             return
         if frontends or self._gone:

@@ -27,6 +27,7 @@ MAX_BACKOFF_SECONDS = 10.0
 MAX_UNSCHEDULABLE_SECONDS = 300.0
 """After this long a pod is tried again even if no event helped: hints may be wrong."""
 STALE_CHECK_SECONDS = 30.0
+VOID_ENTRIES = 64  # entries of pods that are gone, beyond as many as there are pods, before a heap is made anew
 
 
 class Place(Enum):
@@ -70,6 +71,47 @@ class QueuedPod:
         )
 
 
+class _Heap:
+    """Waiting pods by a key. A pod that is taken out leaves a void entry, until those are the greater part."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[Any, int, QueuedPod]] = []
+        self._tickets = 0
+        self._live = 0
+
+    def __len__(self) -> int:
+        """Entries, void ones included."""
+        return len(self._entries)
+
+    def push(self, key: Any, queued: QueuedPod) -> None:
+        self._tickets += 1
+        queued.ticket = self._tickets
+        heapq.heappush(self._entries, (key, queued.ticket, queued))
+        self._live += 1
+
+    def discard(self, queued: QueuedPod) -> None:
+        """The pod must be in here."""
+        queued.ticket = 0
+        self._live -= 1
+        if len(self._entries) > 2 * self._live + VOID_ENTRIES:
+            self._entries = [entry for entry in self._entries if entry[1] == entry[2].ticket]
+            heapq.heapify(self._entries)
+
+    def first_key(self) -> Any:
+        """The least key; None when nobody is here."""
+        while self._entries and self._entries[0][1] != self._entries[0][2].ticket:
+            heapq.heappop(self._entries)
+        return self._entries[0][0] if self._entries else None
+
+    def pop(self) -> QueuedPod | None:
+        if self.first_key() is None:
+            return None
+        queued = heapq.heappop(self._entries)[2]
+        queued.ticket = 0
+        self._live -= 1
+        return queued
+
+
 class Rules(Protocol):
     """What the queue asks the framework."""
 
@@ -84,10 +126,8 @@ class SchedulingQueue:
     def __init__(self, rules: Rules, shapes: Shapes, clock: Clock) -> None:
         self._rules, self._shapes, self._clock = rules, shapes, clock
         self._pods: dict[str, QueuedPod] = {}
-        self._active: list[tuple[Any, float, int, QueuedPod]] = []
-        self._backoff: list[tuple[float, int, QueuedPod]] = []
+        self._active, self._backoff = _Heap(), _Heap()
         self._unschedulable: dict[str, QueuedPod] = {}
-        self._tickets = 0
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
@@ -130,9 +170,14 @@ class SchedulingQueue:
 
     def delete(self, uid: str) -> None:
         queued = self._pods.pop(uid, None)
-        if queued is not None:
-            self._unschedulable.pop(uid, None)
-            queued.place, queued.ticket = Place.NOWHERE, 0
+        if queued is None:
+            return
+        if queued.place is Place.ACTIVE:
+            self._active.discard(queued)
+        elif queued.place is Place.BACKOFF:
+            self._backoff.discard(queued)
+        self._unschedulable.pop(uid, None)
+        queued.place = Place.NOWHERE
 
     # what became of an attempt
 
@@ -184,22 +229,20 @@ class SchedulingQueue:
 
     def pop_nowait(self) -> QueuedPod | None:
         self.flush()
-        while self._active:
-            _, _, ticket, queued = heapq.heappop(self._active)
-            if queued.ticket == ticket:
-                del self._pods[queued.uid]
-                queued.place, queued.ticket = Place.NOWHERE, 0
-                queued.attempts += 1
-                return queued
-        return None
+        queued = self._active.pop()
+        if queued is not None:
+            del self._pods[queued.uid]
+            queued.place = Place.NOWHERE
+            queued.attempts += 1
+        return queued
 
     def flush(self) -> None:
         """Moves pods on whose time has come."""
         now = self._clock.monotonic()
-        while self._backoff and self._backoff[0][0] <= now:
-            _, ticket, queued = heapq.heappop(self._backoff)
-            if queued.ticket == ticket:
-                self._enqueue(queued)
+        while (due := self._backoff.first_key()) is not None and due <= now:
+            queued = self._backoff.pop()
+            assert queued is not None
+            self._enqueue(queued)
         while self._unschedulable:
             queued = next(iter(self._unschedulable.values()))
             if now - queued.queued_at < MAX_UNSCHEDULABLE_SECONDS:
@@ -210,7 +253,8 @@ class SchedulingQueue:
     def seconds_to_next(self) -> float | None:
         """Until `flush` may move something; None when only an event can."""
         now = self._clock.monotonic()
-        waits = [self._backoff[0][0] - now] if self._backoff else []
+        due = self._backoff.first_key()
+        waits = [due - now] if due is not None else []
         if self._unschedulable:
             waits.append(STALE_CHECK_SECONDS)
         return max(min(waits), 0.0) if waits else None
@@ -218,16 +262,14 @@ class SchedulingQueue:
     def _enqueue(self, queued: QueuedPod) -> None:
         """To gated, backoff or active, as it stands."""
         rejected = self._rules.gate(queued.pod)
-        self._tickets += 1
-        queued.ticket = self._tickets
         queued.gate = rejected[1] if rejected else ""
         if rejected:
             queued.place = Place.GATED
         elif queued.backoff_until > self._clock.monotonic():
             queued.place = Place.BACKOFF
-            heapq.heappush(self._backoff, (queued.backoff_until, queued.ticket, queued))
+            self._backoff.push(queued.backoff_until, queued)
             self._wake.set()
         else:
             queued.place = Place.ACTIVE
-            heapq.heappush(self._active, (queued.sort_key, queued.queued_at, queued.ticket, queued))
+            self._active.push((queued.sort_key, queued.queued_at), queued)
             self._wake.set()

@@ -7,7 +7,7 @@ from typing import Any
 
 from scheduler.cache import pod_id
 from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
-from scheduler.queue import MAX_UNSCHEDULABLE_SECONDS, QueuedPod, SchedulingQueue
+from scheduler.queue import MAX_UNSCHEDULABLE_SECONDS, VOID_ENTRIES, QueuedPod, SchedulingQueue
 from scheduler.shape import Shape, Shapes
 from scheduler.views.pod import Pod
 from tests.fakes.clock import FakeClock
@@ -86,6 +86,22 @@ def test_a_deleted_pod_does_not_come() -> None:
     gone, _ = bench.add("gone"), bench.add("stays")
     bench.queue.delete(pod_id(gone))
     assert bench.names() == ["stays"]
+
+
+def test_pods_that_come_and_go_unscheduled_leave_nothing_behind() -> None:
+    bench = Bench()
+    kept = bench.add("kept")
+    for _ in range(50 * VOID_ENTRIES):
+        bench.queue.delete(pod_id(bench.add()))
+    assert len(bench.queue._active) <= VOID_ENTRIES + 2
+    assert bench.pop().pod is kept
+    for _ in range(50 * VOID_ENTRIES):
+        bench.add()
+        queued = bench.pop()
+        bench.queue.failed(queued)
+        bench.queue.delete(queued.uid)
+    assert len(bench.queue) == 0
+    assert len(bench.queue._backoff) <= VOID_ENTRIES + 2
 
 
 def test_a_refused_pod_waits_for_an_event() -> None:
