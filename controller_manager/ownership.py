@@ -23,7 +23,7 @@ from kubeclient.rest import STRATEGIC_MERGE_PATCH, RestClient
 
 EXPECTATION_SECONDS = 300.0
 """After this long a controller acts on its cache even if it never saw all it expected."""
-PARALLEL_REQUESTS = 32
+PARALLEL_REQUESTS = 16
 """Creations or deletions of one reconcile that are under way at once."""
 FIRST_RETRY_SECONDS = 0.05
 MOST_RETRY_SECONDS = 2.0

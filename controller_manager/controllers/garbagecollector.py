@@ -133,13 +133,18 @@ class GarbageCollector:
         ):
             return
         self._graph.put(node)
-        if node.owners or node.waits_for_dependents or node.orphans_dependents:
+        if node.waits_for_dependents or node.orphans_dependents or not self._is_safe(node):
             self._queue.add(node.uid)
         if node.waits_for_dependents:
             for dependent in self._graph.dependents(node.uid):
                 self._queue.add(dependent.uid)
         if before is not None and before.owners != node.owners:
             self._wake_waiting_owners(before)
+
+    def _is_safe(self, node: Node) -> bool:
+        """Whether all its owners are known to live: nearly always, and then there is nothing to do."""
+        owners = (self._graph.owner_of(node, ref) for ref in node.owners)
+        return all(owner is not None and not owner.waits_for_dependents for owner in owners)
 
     def _note_gone(self, uid: str) -> None:
         node = self._graph.get(uid)

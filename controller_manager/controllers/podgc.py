@@ -15,7 +15,7 @@ from controller_manager.controllers._podplace import NODE_INDEX, node_values
 from kubeapi._podstatus import PodCondition
 from kubeapi.node import Node
 from kubeapi.pod import Pod
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after, own
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after
 from kubeclient.workqueue import WorkQueue
 
 QUARANTINE_SECONDS = 40.0
@@ -59,11 +59,21 @@ class PodGarbageCollector:
                     queue.add(pod.key)
 
         def pod_changed(old: Pod | None, new: Pod | None) -> None:
-            if new is not None and _terminated_values(new) and not (old is not None and _terminated_values(old)):
+            if new is None:
+                return
+            if _terminated_values(new) and not (old is not None and _terminated_values(old)):
                 queue.add(TERMINATED)
+            if self._is_nobodys(new):
+                queue.add(new.key)
 
         self._nodes.add_handler(node_changed)
         self._pods.add_handler(pod_changed)
+
+    def _is_nobodys(self, pod: Pod) -> bool:
+        """Whether no kubelet would remove it."""
+        if not pod.spec.nodeName:
+            return pod.metadata.deletionTimestamp is not None
+        return self._nodes.get(pod.spec.nodeName) is None
 
     async def reconcile(self, key: str) -> Result:
         if key == TERMINATED:
@@ -71,15 +81,12 @@ class PodGarbageCollector:
                 await self._remove(ended, "ended long ago")
             return DONE
         pod = self._pods.get(key)
-        if pod is None:
+        if pod is None or not self._is_nobodys(pod):
             return DONE
-        if not pod.spec.nodeName:
-            if pod.metadata.deletionTimestamp is not None:
-                await self._remove(pod, "deleted before it was scheduled")
-            return DONE
-        if self._nodes.get(pod.spec.nodeName) is not None:
-            return DONE
-        return await self._orphaned(pod, pod.spec.nodeName)
+        if pod.spec.nodeName:
+            return await self._orphaned(pod, pod.spec.nodeName)
+        await self._remove(pod, "deleted before it was scheduled")
+        return DONE
 
     async def _orphaned(self, pod: Pod, node_name: str) -> Result:
         now = self._clock.monotonic()
@@ -127,4 +134,4 @@ class PodGarbageCollector:
         log.info("removed pod", pod=pod.key, why=why)
 
 
-CONTROLLER = ControllerSpec("pod-garbage-collector-controller", PodGarbageCollector, [own(Pod)])
+CONTROLLER = ControllerSpec("pod-garbage-collector-controller", PodGarbageCollector)
