@@ -5,48 +5,27 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NoReturn
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
-from apimachinery.catalogue import collect
 from apimachinery.errors import StatusError
-from kubeclient.config import ConfigError, load_config
+from kubeclient.config import ClientConfig, ConfigError, NoConfig, load_config
 from kubectl.client import Unreachable
 from kubectl.command import Command, Context, ExitCode, UsageError, colour
 from kubectl.commands._arguments import duration
 from kubectl.discovery import UnknownType
 from kubectl.jsonpath import JSONPathError
+from kubectl.parser import Parser
 
 
-class _Parser(argparse.ArgumentParser):
-    """Errors on one line with exit code 1, as kubectl's."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(
-            1, f"{colour('error:', 'red', sys.stderr)} {message}\nSee '{self.prog} --help' for help and examples.\n"
-        )
-
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
-        """A flag with an optional value takes it only behind `=`, as kubectl's: `get --no-headers pods`."""
-        return super().parse_known_args([self._with_value(word) for word in args or ()], namespace)
-
-    def _with_value(self, word: str) -> str:
-        action = self._option_string_actions.get(word)
-        return f"{word}={action.const}" if action is not None and action.nargs == "?" else word
-
-
-def build_parser(commands: dict[str, Command]) -> _Parser:
+def build_parser(commands: dict[str, Command]) -> Parser:
     """The whole command line; global flags may stand before or after the verb."""
-    parser = _Parser(
-        prog="mini-kubectl",
-        description="Controls a Kubernetes cluster.",
-        epilog="Use 'mini-kubectl VERB --help' for a verb's flags and examples.",
-        parents=[_global_flags(argparse.SUPPRESS)],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, parser_class=_Parser)
+    parser = _top_parser()
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, parser_class=Parser)
     for command in sorted(commands.values(), key=lambda command: command.name):
         sub = verbs.add_parser(
             command.name,
@@ -56,15 +35,24 @@ def build_parser(commands: dict[str, Command]) -> _Parser:
             epilog=f"examples:\n{command.examples}" if command.examples else None,
             parents=[_global_flags(argparse.SUPPRESS)],
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
         )
         command.configure(sub)
         sub.set_defaults(command=command)
     return parser
 
 
-def _global_flags(default: object) -> _Parser:
-    flags = _Parser(add_help=False, allow_abbrev=False, argument_default=default)
+def _top_parser() -> Parser:
+    return Parser(
+        prog="mini-kubectl",
+        description="Controls a Kubernetes cluster.",
+        epilog="Use 'mini-kubectl VERB --help' for a verb's flags and examples.",
+        parents=[_global_flags(argparse.SUPPRESS)],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _global_flags(default: object) -> Parser:
+    flags = Parser(add_help=False, argument_default=default)
     group = flags.add_argument_group("connection")
     group.add_argument("--kubeconfig", metavar="FILE", help="instead of $KUBECONFIG or ~/.kube/config")
     group.add_argument("--context", metavar="NAME", help="a context of the kubeconfig instead of its current one")
@@ -76,27 +64,58 @@ def _global_flags(default: object) -> _Parser:
     return flags
 
 
+def load_commands(words: Sequence[str]) -> dict[str, Command]:
+    """The verb that `words` name, or all verbs where they name none: to import them all takes longer than most run."""
+    verb = _top_parser().first_word(words)
+    if verb.replace("-", "").isalpha():
+        module = f"kubectl.commands.{verb.replace('-', '_')}"
+        if find_spec(module) is not None:
+            return {verb: import_module(module).COMMAND}
+    from apimachinery.catalogue import collect
+
+    return collect("kubectl.commands", "COMMAND", Command)
+
+
 def make_context(args: argparse.Namespace) -> Context:
-    """Raises: ConfigError."""
+    """Nothing is read before a verb asks for it: some verbs need no cluster."""
     given = vars(args)
-    config = load_config(given.get("kubeconfig"), given.get("context"))
+    return Context(
+        load=lambda: _configuration(given),
+        given_namespace=given.get("namespace") or "",
+        request_timeout_seconds=given.get("request_timeout") or None,
+    )
+
+
+def _configuration(given: Mapping[str, Any]) -> ClientConfig:
+    """Raises: ConfigError."""
+    path = given.get("kubeconfig")
+    if path and not Path(path).exists():
+        raise ConfigError(f"stat {path}: no such file or directory")
+    try:
+        config = load_config(given.get("kubeconfig"), given.get("context"))
+    except NoConfig:
+        if not given.get("server"):
+            raise
+        config = ClientConfig(server="")
     if server := given.get("server"):
+        server = server if "://" in server else f"http://{server}"
         config = replace(config, server=server)
     if token := given.get("token"):
         config = replace(config, token=token, cert_file="", cert_data="", key_file="", key_data="")
     if given.get("insecure_skip_tls_verify"):
         config = replace(config, insecure=True, ca_file="", ca_data="")
-    namespace = given.get("namespace") or config.namespace
-    return Context(config, namespace, bool(given.get("namespace")), given.get("request_timeout") or None)
+    return config
 
 
-def describe_failure(error: BaseException) -> str:
-    """What kubectl prints for an error."""
+def describe_failure(error: BaseException, *, alone: bool = True) -> str:
+    """What kubectl prints for an error, or for one of several."""
     if isinstance(error, StatusError):
-        if error.reason == "Invalid":
+        if error.code == 401:
+            return f"error: You must be logged in to the server ({error.message})"
+        if error.reason == "Invalid" and alone:
             return _describe_invalid(error)
         return f"Error from server ({error.reason}): {error.message}"
-    if isinstance(error, Unreachable):
+    if isinstance(error, Unreachable) or not alone:
         return str(error)
     return f"error: {error}"
 
@@ -115,7 +134,11 @@ def _describe_invalid(error: StatusError) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs one command and exits: 0, or 1 for any failure (`exec` and `wait` may say otherwise)."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    args, words = _parse(build_parser(collect("kubectl.commands", "COMMAND", Command)), argv)
+    given = sys.argv[1:] if argv is None else argv
+    if not given:
+        build_parser(load_commands(given)).print_help()
+        return
+    args, words = _parse(build_parser(load_commands(given)), given)
     if words:
         args.words = words
     try:
@@ -126,16 +149,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except ExceptionGroup as group:
         for error in group.exceptions:
-            _report(error)
+            _report(error, alone=len(group.exceptions) == 1)
         sys.exit(1)
     except (StatusError, Unreachable, UsageError, UnknownType, ConfigError, JSONPathError, OSError) as error:
         _report(error)
         sys.exit(1)
 
 
-def _parse(parser: _Parser, argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+def _parse(parser: Parser, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Everything after `--` goes to the remote command (exec) untouched."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = list(argv)
     tail: list[str] = []
     if "--" in words:
         at = words.index("--")
@@ -143,8 +166,8 @@ def _parse(parser: _Parser, argv: Sequence[str] | None) -> tuple[argparse.Namesp
     return parser.parse_args(words), tail
 
 
-def _report(error: BaseException) -> None:
-    text = describe_failure(error)
+def _report(error: BaseException, *, alone: bool = True) -> None:
+    text = describe_failure(error, alone=alone)
     head, colon, rest = text.partition(":")
     if head.lower().startswith("error"):
         text = colour(head + colon, "red", sys.stderr) + rest

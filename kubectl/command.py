@@ -42,12 +42,20 @@ class ExitCode(Exception):
 class Context:
     """The cluster and the streams one invocation works with."""
 
-    config: ClientConfig
-    namespace: str
-    namespace_given: bool = False
+    load: Callable[[], ClientConfig]
+    given_namespace: str = ""
     request_timeout_seconds: float | None = None
     out: TextIO = field(default_factory=lambda: sys.stdout)
     err: TextIO = field(default_factory=lambda: sys.stderr)
+
+    @cached_property
+    def config(self) -> ClientConfig:
+        """Raises: ConfigError."""
+        return self.load()
+
+    @property
+    def namespace(self) -> str:
+        return self.given_namespace or self.config.namespace
 
     @cached_property
     def api(self) -> Api:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from apimachinery.errors import StatusError
 from kubectl.client import Api
+
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class ResourceType:
     verbs: tuple[str, ...]
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    subresources: tuple[str, ...] = ()
 
     @property
     def api_version(self) -> str:
@@ -50,32 +54,40 @@ class UnknownType(Exception):
 
 
 class Discovery:
-    """Asks once per invocation, and only for what is needed."""
+    """Asks once per invocation, and only for what is needed: most verbs concern core types, which come first."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
-    @cached_property
-    def group_versions(self) -> list[str]:
-        """Preferred versions first: "v1", "apps/v1", …"""
-        found = list(self._api.request("GET", "/api")["versions"])
-        for group in self._api.request("GET", "/apis")["groups"]:
-            preferred = group["preferredVersion"]["groupVersion"]
-            found.append(preferred)
-            found += [v["groupVersion"] for v in group["versions"] if v["groupVersion"] != preferred]
-        return found
+    @property
+    def types(self) -> list[ResourceType]:
+        """All types, preferred versions first."""
+        return [*self._core, *self._grouped]
 
     @cached_property
-    def types(self) -> list[ResourceType]:
+    def _core(self) -> list[ResourceType]:
+        return self._read("/api")
+
+    @cached_property
+    def _grouped(self) -> list[ResourceType]:
+        return self._read("/apis")
+
+    def _read(self, root: str) -> list[ResourceType]:
+        answer = self._api.request("GET", root, accept=AGGREGATED)
+        if answer.get("kind") == "APIGroupDiscoveryList":
+            return [kind for group in answer["items"] for kind in _aggregated(group)]
         found: list[ResourceType] = []
-        for group_version in self.group_versions:
-            root = f"/apis/{group_version}" if "/" in group_version else f"/api/{group_version}"
+        for group_version in _group_versions(answer):
             try:
-                listing = self._api.request("GET", root)
+                listing = self._api.request("GET", f"{root}/{group_version}")
             except StatusError:
                 continue  # one broken group must not hide the others
-            found += [_type(group_version, item) for item in listing["resources"] if "/" not in item["name"]]
+            found += _listed(group_version, listing["resources"])
         return found
+
+    def _each(self) -> Iterator[ResourceType]:
+        yield from self._core
+        yield from self._grouped
 
     def find(self, name: str) -> ResourceType:
         """By plural, singular, short name or kind, with an optional ".group" or ".version.group".
@@ -83,18 +95,18 @@ class Discovery:
         Raises: UnknownType.
         """
         word, _, suffix = name.lower().partition(".")
-        for kind in self.types:
+        for kind in self._each():
             if word not in (kind.plural, kind.singular, kind.kind.lower(), *kind.short_names):
                 continue
-            if suffix in ("", kind.group, f"{kind.version}.{kind.group}".rstrip(".")) or (
+            if suffix in ("", kind.group, f"{kind.version}.{kind.group}") or (
                 kind.group.startswith(suffix) and kind.group != ""
             ):
                 return kind
-        raise UnknownType(f'the server doesn\'t have a resource type "{name}"')
+        raise UnknownType(f'the server doesn\'t have a resource type "{name.partition(".")[0]}"')
 
     def by_kind(self, api_version: str, kind: str) -> ResourceType:
         """Raises: UnknownType."""
-        found = next((t for t in self.types if t.api_version == api_version and t.kind == kind), None)
+        found = next((t for t in self._each() if t.api_version == api_version and t.kind == kind), None)
         if found is None:
             raise UnknownType(f'no matches for kind "{kind}" in version "{api_version}"')
         return found
@@ -104,16 +116,50 @@ class Discovery:
         return [kind for kind in self.types if name in kind.categories]
 
 
-def _type(group_version: str, item: dict[str, Any]) -> ResourceType:
+def _group_versions(answer: dict[str, Any]) -> list[str]:
+    """Of a server that does not aggregate: preferred versions first."""
+    found = list(answer.get("versions") or ())
+    for group in answer.get("groups") or ():
+        preferred = group["preferredVersion"]["groupVersion"]
+        found.append(preferred)
+        found += [v["groupVersion"] for v in group["versions"] if v["groupVersion"] != preferred]
+    return found
+
+
+def _aggregated(group: dict[str, Any]) -> Iterator[ResourceType]:
+    for version in group.get("versions") or ():
+        for item in version.get("resources") or ():
+            yield ResourceType(
+                group=group["metadata"].get("name") or "",
+                version=version["version"],
+                plural=item["resource"],
+                singular=item.get("singularResource") or item["responseKind"]["kind"].lower(),
+                kind=item["responseKind"]["kind"],
+                namespaced=item["scope"] == "Namespaced",
+                verbs=tuple(item.get("verbs", ())),
+                short_names=tuple(item.get("shortNames") or ()),
+                categories=tuple(item.get("categories") or ()),
+                subresources=tuple(sub["subresource"] for sub in item.get("subresources") or ()),
+            )
+
+
+def _listed(group_version: str, items: list[dict[str, Any]]) -> list[ResourceType]:
     group, _, version = group_version.rpartition("/")
-    return ResourceType(
-        group=item.get("group", group),
-        version=item.get("version", version),
-        plural=item["name"],
-        singular=item.get("singularName") or item["kind"].lower(),
-        kind=item["kind"],
-        namespaced=item["namespaced"],
-        verbs=tuple(item.get("verbs", ())),
-        short_names=tuple(item.get("shortNames") or ()),
-        categories=tuple(item.get("categories") or ()),
-    )
+    return [
+        ResourceType(
+            group=item.get("group", group),
+            version=item.get("version", version),
+            plural=item["name"],
+            singular=item.get("singularName") or item["kind"].lower(),
+            kind=item["kind"],
+            namespaced=item["namespaced"],
+            verbs=tuple(item.get("verbs", ())),
+            short_names=tuple(item.get("shortNames") or ()),
+            categories=tuple(item.get("categories") or ()),
+            subresources=tuple(
+                sub["name"].partition("/")[2] for sub in items if sub["name"].startswith(f"{item['name']}/")
+            ),
+        )
+        for item in items
+        if "/" not in item["name"]
+    ]

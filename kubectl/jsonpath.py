@@ -87,7 +87,7 @@ def text_of(value: Json) -> str:
     """How kubectl prints a value: strings bare, the rest as JSON."""
     if isinstance(value, str):
         return value
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
 
 
 def _parse_template(source: str, allow_missing: bool) -> tuple[Node, ...]:
@@ -169,7 +169,7 @@ def _parse_path(source: str, allow_missing: bool) -> Path:
             elif text and text[0] != "[":
                 raise JSONPathError(f"cannot parse {source!r} at {text!r}")
         elif text.startswith("["):
-            end = _bracket(text, source)
+            end = _bracket(text)
             steps.append(_subscript(text[1:end].strip(), allow_missing))
             text = text[end + 1 :]
         else:
@@ -177,7 +177,7 @@ def _parse_path(source: str, allow_missing: bool) -> Path:
     return Path(tuple(steps), source, from_root)
 
 
-def _bracket(text: str, source: str) -> int:
+def _bracket(text: str) -> int:
     depth, quote = 0, ""
     for index, char in enumerate(text):
         if quote:
@@ -190,7 +190,7 @@ def _bracket(text: str, source: str) -> int:
             depth -= 1
             if depth == 0:
                 return index
-    raise JSONPathError(f"unterminated array in {source!r}")
+    raise JSONPathError("unterminated array")
 
 
 def _field(name: str, allow_missing: bool) -> Step:
@@ -233,13 +233,26 @@ def _subscript(inside: str, allow_missing: bool) -> Step:
         return lambda values: [found for step in steps for found in step(values)]
     if re.fullmatch(r"-?\d+(\s*,\s*-?\d+)*", inside):
         indexes = [int(part) for part in inside.split(",")]
-        return lambda values: [
-            value[i] for value in values if isinstance(value, list) for i in indexes if -len(value) <= i < len(value)
-        ]
+        return _at(indexes)
     if re.fullmatch(r"(-?\d*):(-?\d*)(:\d*)?", inside):
         bounds = slice(*[int(part) if part else None for part in inside.split(":")])
         return lambda values: [item for value in values if isinstance(value, list) for item in value[bounds]]
     raise JSONPathError(f"invalid array index {inside}")
+
+
+def _at(indexes: list[int]) -> Step:
+    def step(values: list[Json]) -> list[Json]:
+        found = []
+        for value in values:
+            if not isinstance(value, list):
+                continue
+            for index in indexes:
+                if not -len(value) <= index < len(value):
+                    raise JSONPathError(f"array index out of bounds: index {index}, length {len(value)}")
+                found.append(value[index])
+        return found
+
+    return step
 
 
 _OPERATOR = re.compile(r"""((?:[^'"=<>!]|'[^']*'|"[^"]*")+?)\s*(==|!=|<=|>=|<|>)\s*(.+)\Z""")

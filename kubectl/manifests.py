@@ -10,15 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
-from apimachinery.errors import NotFound
+from apimachinery.errors import BadRequest, NotFound, StatusError
 from kubectl.command import Context, UsageError
 from kubectl.discovery import ResourceType, UnknownType
 
 Dict = dict[str, Any]
 
+NOTHING_GIVEN = """\
+You must provide one or more resources by argument or filename.
+Example resource specifications include:
+   '-f rsrc.yaml'
+   '--filename=rsrc.json'
+   '<resource> <name>'
+   '<resource>'"""
 _ENDINGS = (".json", ".yaml", ".yml")
 
 
@@ -69,8 +75,8 @@ def add_file_arguments(parser: argparse.ArgumentParser, verb: str, *, required: 
     parser.add_argument("-R", "--recursive", action="store_true", help="also the folders below a folder given with -f")
 
 
-def read_manifests(sources: list[str], *, recursive: bool = False) -> list[Manifest]:
-    """All objects of all sources; a List counts as its items.
+def read_manifests(sources: list[str], verb: str, *, recursive: bool = False) -> list[Manifest]:
+    """All objects of all sources; a List counts as its items. `verb` is for the message that there are none.
 
     Raises: UsageError for a source that cannot be read or holds no objects.
     """
@@ -81,9 +87,7 @@ def read_manifests(sources: list[str], *, recursive: bool = False) -> list[Manif
         for manifest in parse_manifests(text, name)
     ]
     if not found:
-        raise UsageError(
-            "no objects passed to apply" if sources == ["-"] else f"no objects found in {', '.join(sources)}"
-        )
+        raise UsageError(f"no objects passed to {verb}")
     return found
 
 
@@ -102,7 +106,7 @@ def _texts(source: str, recursive: bool) -> Iterator[tuple[str, str]]:
         entries = path.rglob("*") if recursive else path.iterdir()
         files = sorted(entry for entry in entries if entry.is_file() and entry.suffix in _ENDINGS)
         if not files:
-            raise UsageError(f"error reading [{source}]: recognized file extensions are {list(_ENDINGS)}")
+            raise UsageError(f"error reading [{source}]: recognized file extensions are [{' '.join(_ENDINGS)}]")
     for file in files:
         try:
             yield str(file), file.read_text()
@@ -111,6 +115,8 @@ def _texts(source: str, recursive: bool) -> Iterator[tuple[str, str]]:
 
 
 def _fetch(url: str) -> str:
+    import httpx  # the command line is already left out: kubectl.client is imported before any verb
+
     try:
         response = httpx.get(url, follow_redirects=True, timeout=30)
     except httpx.HTTPError as error:
@@ -145,17 +151,21 @@ def _one_line(error: yaml.YAMLError) -> str:
 
 def _objects(document: object, source: str) -> Iterator[Manifest]:
     if not isinstance(document, dict):
-        raise UsageError(f"error validating {source}: a manifest must be an object, not {type(document).__name__}")
+        raise _not_valid(source, "invalid object to validate")
     if str(document.get("kind", "")).endswith("List") and isinstance(document.get("items"), list):
         for item in document["items"]:
             yield from _objects(item, source)
         return
     missing = [f"{field} not set" for field in ("apiVersion", "kind") if not document.get(field)]
     if missing:
-        raise UsageError(f"error validating {source}: error validating data: [{', '.join(missing)}]")
+        raise _not_valid(source, missing[0] if len(missing) == 1 else f"[{', '.join(missing)}]")
     if not isinstance(document.get("metadata", {}), dict):
-        raise UsageError(f"error validating {source}: metadata must be an object")
+        raise _not_valid(source, "metadata must be an object")
     yield Manifest(document, source)
+
+
+def _not_valid(source: str, why: str) -> UsageError:
+    return UsageError(f'error validating "{source}": error validating data: {why}')
 
 
 def resolve(context: Context, manifest: Manifest) -> tuple[ResourceType, str]:
@@ -173,7 +183,7 @@ def resolve(context: Context, manifest: Manifest) -> tuple[ResourceType, str]:
         ) from error
     if not kind.namespaced:
         return kind, ""
-    if manifest.namespace and context.namespace_given and manifest.namespace != context.namespace:
+    if manifest.namespace and context.given_namespace and manifest.namespace != context.namespace:
         raise UsageError(
             f'the namespace from the provided object "{manifest.namespace}" does not match the namespace '
             f"\"{context.namespace}\". You must pass '--namespace={manifest.namespace}' to perform this operation."
@@ -198,13 +208,19 @@ class Target:
         return f"{self.kind.display}/{self.name}"
 
 
-def parse_targets(context: Context, words: list[str], *, all_namespaces: bool = False) -> list[Target]:
+def parse_targets(
+    context: Context,
+    words: list[str],
+    *,
+    all_namespaces: bool = False,
+    required: str = NOTHING_GIVEN,
+) -> list[Target]:
     """`pods`, `pod web db`, `pod/web svc/web`, `pods,svc`, `all`.
 
     Raises: UsageError for a mix of the forms, UnknownType for an unknown type.
     """
     if not words:
-        raise UsageError('You must specify the type of resource to use. Use "mini-kubectl api-resources" for a list.')
+        raise UsageError(required)
     slashed = ["/" in word for word in words]
     if any(slashed):
         if not all(slashed):
@@ -213,7 +229,9 @@ def parse_targets(context: Context, words: list[str], *, all_namespaces: bool = 
                 "resource/name form (e.g. 'mini-kubectl get resource/<resource_name>' instead of 'mini-kubectl get "
                 "resource resource/<resource_name>'"
             )
-        pairs = [word.split("/", 1) for word in words]
+        pairs = [word.split("/") for word in words]
+        if any(len(pair) > 2 for pair in pairs):
+            raise UsageError("arguments in resource/name form may not have more than one slash")
         return [_target(context, context.discovery.find(kind), name) for kind, name in pairs]
     kinds = [kind for part in words[0].split(",") for kind in _kinds(context, part)]
     names = words[1:]
@@ -239,6 +257,24 @@ def _target(context: Context, kind: ResourceType, name: str) -> Target:
     return Target(kind, name, context.namespace if kind.namespaced else "")
 
 
+def list_objects(
+    context: Context, target: Target, selector: str = "", field_selector: str = "", accept: str = "", **params: str
+) -> Dict:
+    """The List, or Table, of a collection. Raises: StatusError that says what was looked for."""
+    query = {"labelSelector": selector, "fieldSelector": field_selector, **params}
+    try:
+        return context.api.list(target.path, query, accept)
+    except (BadRequest, NotFound) as error:
+        kind = target.kind
+        what = f'"{kind.group}/{kind.version}, Resource={kind.plural}"'
+        if selector or field_selector:
+            what = f'Unable to find {what} that match label selector "{selector}", field selector "{field_selector}"'
+        else:
+            what = f"Unable to list {what}"
+        error.message = f"{what}: {error.message}"
+        raise
+
+
 def select(
     context: Context,
     words: list[str],
@@ -249,26 +285,26 @@ def select(
     all_namespaces: bool = False,
     recursive: bool = False,
     all_objects: bool = False,
+    failed: list[Exception] | None = None,
 ) -> Iterator[tuple[Target, Dict]]:
     """Every object the arguments mean, with its present state.
 
-    Raises: NotFound for a named object that does not exist, UsageError.
+    What the server refuses goes to `failed`, and the rest is still found; without `failed` it is raised.
+    Raises: UsageError, StatusError.
     """
     if files:
-        for manifest in read_manifests(files, recursive=recursive):
+        for manifest in read_manifests(files, "select", recursive=recursive):
             kind, namespace = resolve(context, manifest)
-            target = Target(kind, manifest.name, namespace)
-            yield target, context.api.request("GET", target.path)
+            yield from _read(context, Target(kind, manifest.name, namespace), failed)
         return
     targets = parse_targets(context, words, all_namespaces=all_namespaces)
     for target in targets:
         if target.name:
             if selector:
                 raise UsageError("name cannot be provided when a selector is specified")
-            yield target, context.api.request("GET", target.path)
+            yield from _read(context, target, failed)
         elif selector or field_selector or all_objects:
-            params = {"labelSelector": selector, "fieldSelector": field_selector}
-            for item in context.api.list(target.path, params)["items"]:
+            for item in list_objects(context, target, selector, field_selector)["items"]:
                 item.setdefault("apiVersion", target.kind.api_version)
                 item.setdefault("kind", target.kind.kind)
                 yield Target(target.kind, item["metadata"]["name"], item["metadata"].get("namespace", "")), item
@@ -276,7 +312,18 @@ def select(
             raise UsageError("resource(s) were provided, but no name was specified")
 
 
-__all__ = [
-    "Manifest", "NotFound", "Target", "add_file_arguments", "parse_manifests", "parse_targets", "read_manifests",
-    "resolve", "select",
-]  # fmt: skip
+def _read(context: Context, target: Target, failed: list[Exception] | None) -> Iterator[tuple[Target, Dict]]:
+    try:
+        found: Dict = context.api.request("GET", target.path)
+    except StatusError as error:
+        if failed is None:
+            raise
+        failed.append(error)
+        return
+    yield target, found
+
+
+def raise_all(failed: list[Exception]) -> None:
+    """Nothing where nothing failed, the error where it is one, else all of them."""
+    if failed:
+        raise failed[0] if len(failed) == 1 else ExceptionGroup("several objects", failed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,19 @@ from kubectl.jsonpath import JSONPathError, Template, relaxed, text_of
 Dict = dict[str, Any]
 Printer = Callable[[Dict], str]
 
-FORMATS = (
-    "json, yaml, name, wide, jsonpath=TEMPLATE, jsonpath-file=FILE, custom-columns=HEADER:PATH,…, "
-    "custom-columns-file=FILE"
-)
+FORMATS = "custom-columns,custom-columns-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,wide,yaml"
+
+
+MIN_WIDTH = 6  # of a column
+COLUMN_GAP = 3
 
 
 class _Dumper(yaml.CSafeDumper if hasattr(yaml, "CSafeDumper") else yaml.SafeDumper):  # type: ignore[misc]
     """YAML as kubectl writes it: block style, keys sorted, multi-line strings literal, lists not indented."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """A value that stands twice is written twice."""
+        return True
 
 
 def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -42,7 +47,9 @@ def to_yaml(value: object) -> str:
 
 
 def to_json(value: object) -> str:
-    return json.dumps(value, indent=4, ensure_ascii=False) + "\n"
+    """Sorted, and with what HTML would take for a tag escaped, as kubectl has it."""
+    text = json.dumps(value, indent=4, ensure_ascii=False, sort_keys=True)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e") + "\n"
 
 
 def without_managed_fields(obj: Dict) -> Dict:
@@ -52,25 +59,27 @@ def without_managed_fields(obj: Dict) -> Dict:
     return obj
 
 
-def object_printer(output: str) -> Printer:
+def object_printer(output: str, *, headers: bool = True, managed_fields: bool = False) -> Printer:
     """The printer of an `-o` format for whole objects or Lists (tables are `table`).
+
+    `headers` concerns custom columns, `managed_fields` (to show them) YAML and JSON.
 
     Raises: UsageError for a format there is none of.
     """
     form, _, argument = output.partition("=")
+    shown = (lambda obj: obj) if managed_fields else without_managed_fields
     if form == "yaml":
-        return lambda obj: to_yaml(without_managed_fields(obj))
+        return lambda obj: to_yaml(shown(obj))
     if form == "json":
-        return lambda obj: to_json(without_managed_fields(obj))
+        return lambda obj: to_json(shown(obj))
     if form == "name":
         return lambda obj: "".join(f"{name_of(item)}\n" for item in obj.get("items", [obj]))
-    if form in ("jsonpath", "jsonpath-file"):
-        template = _template(_argument(output, argument, form))
-        return template.render
+    if form in ("jsonpath", "jsonpath-file", "jsonpath-as-json"):
+        return _jsonpath(_argument(argument, form), as_json=form == "jsonpath-as-json")
     if form in ("custom-columns", "custom-columns-file"):
-        return _custom_columns(_argument(output, argument, form), from_file=form.endswith("file"))
+        return _custom_columns(_argument(argument, form), from_file=form.endswith("file"), headers=headers)
     raise UsageError(
-        f"unable to match a printer suitable for the output format {output!r}, allowed formats are: {FORMATS}"
+        f'unable to match a printer suitable for the output format "{output}", allowed formats are: {FORMATS}'
     )
 
 
@@ -81,9 +90,14 @@ def name_of(obj: Dict) -> str:
     return f"{kind}/{obj['metadata'].get('name', '')}"
 
 
-def _argument(output: str, argument: str, form: str) -> str:
+def _argument(argument: str, form: str) -> str:
     if not argument:
-        raise UsageError(f"{form} format specified but no template given: use -o {form}=…")
+        columns = form.startswith("custom-columns")
+        raise UsageError(
+            f"{form} format specified but no custom columns given"
+            if columns
+            else "template format specified but no template given"
+        )
     if form.endswith("-file"):
         try:
             return Path(argument).read_text()
@@ -92,47 +106,85 @@ def _argument(output: str, argument: str, form: str) -> str:
     return argument
 
 
-def _template(source: str) -> Template:
+def _jsonpath(source: str, *, as_json: bool) -> Printer:
     try:
-        return Template(source if "{" in source else relaxed(source))
+        template = Template(source)
     except JSONPathError as error:
         raise UsageError(f"error parsing jsonpath {source}, {error}") from error
 
+    def render(obj: Dict) -> str:
+        try:
+            return to_json(template.find(obj)) if as_json else template.render(obj)
+        except JSONPathError as error:
+            raise UsageError(f'error executing jsonpath "{source}": {error}') from error
 
-def _custom_columns(spec: str, *, from_file: bool) -> Printer:
-    try:
-        if from_file:
-            headers_line, paths_line = spec.strip().splitlines()[:2]
-            pairs = list(zip(headers_line.split(), paths_line.split(), strict=True))
-        else:
-            pairs = [(column.split(":", 1)[0], column.split(":", 1)[1]) for column in spec.split(",")]
-        columns = [(header, Template(relaxed(path))) for header, path in pairs]
-    except (ValueError, IndexError, JSONPathError) as error:
-        raise UsageError(
-            f"unexpected custom-columns spec: {spec}, expected <header>:<json-path-expr>: {error}"
-        ) from error
+    return render
+
+
+def _custom_columns(spec: str, *, from_file: bool, headers: bool) -> Printer:
+    columns = [(header, _column(path)) for header, path in (_file_pairs(spec) if from_file else _pairs(spec))]
 
     def render(obj: Dict) -> str:
         rows = []
         for item in obj.get("items", [obj]):
             found = [template.find(item) for _, template in columns]
-            rows.append([",".join(map(text_of, values)) if values else "<none>" for values in found])
-        return table([header for header, _ in columns], rows)
+            rows.append([",".join(map(go_text, values)) if values else "<none>" for values in found])
+        return table([header for header, _ in columns], rows, show_headers=headers)
 
     return render
 
 
-def table(headers: list[str], rows: list[list[str]], *, show_headers: bool = True) -> str:
-    """Left-aligned columns three spaces apart, at least six wide, as kubectl's."""
+def _pairs(spec: str) -> Iterator[tuple[str, str]]:
+    for column in spec.split(","):
+        header, colon, path = column.partition(":")
+        if not colon:
+            raise UsageError(f"unexpected custom-columns spec: {column}, expected <header>:<json-path-expr>")
+        yield header, path
+
+
+def _file_pairs(text: str) -> list[tuple[str, str]]:
+    lines = [line.split() for line in text.strip().splitlines()[:2]]
+    if len(lines) < 2 or len(lines[0]) != len(lines[1]):
+        raise UsageError("number of headers and field specifiers must match: a line of names, and a line of paths")
+    return list(zip(*lines, strict=True))
+
+
+def _column(path: str) -> Template:
+    try:
+        return Template(relaxed(path))
+    except JSONPathError as error:
+        raise UsageError(f"error parsing custom-columns path {path}: {error}") from error
+
+
+def go_text(value: Any) -> str:
+    """A value in a custom column: "map[app:web tier:front]", "[a b]"."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{go_text(item)}" for key, item in sorted(value.items())) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(map(go_text, value)) + "]"
+    return "<nil>" if value is None else text_of(value)
+
+
+def table(
+    headers: list[str], rows: list[list[str]], *, show_headers: bool = True, widths: list[int] | None = None
+) -> str:
+    """Left-aligned columns three spaces apart, at least six wide; the last is not padded, as kubectl's.
+
+    `widths` is kept between the parts of a table that grows: its columns only ever widen.
+    """
     lines = [headers, *rows] if show_headers else rows
     if not lines:
         return ""
-    widths = [max(max(len(line[i]) for line in lines) + 3, 6) for i in range(len(lines[0]))]
+    widths = [] if widths is None else widths
+    widths += [MIN_WIDTH] * (len(headers) - len(widths))
+    for i in range(len(headers)):
+        widths[i] = max(widths[i], *(len(line[i]) + COLUMN_GAP for line in lines))
     return "".join(_line(line, widths) for line in lines)
 
 
 def _line(cells: list[str], widths: list[int]) -> str:
-    return ("".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))).rstrip() + "\n"
+    padded = [cell.ljust(width) for cell, width in zip(cells[:-1], widths, strict=False)]
+    return "".join(padded) + cells[-1] + "\n"
 
 
 def cell_text(value: object) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 
+from apimachinery.names import label_value_errors
 from kubectl.command import UsageError
+from kubectl.parser import boolean, choice
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -22,7 +24,11 @@ def add_all_namespaces(parser: argparse.ArgumentParser) -> None:
 
 def add_dry_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--dry-run", nargs="?", const="client", default="none", choices=("none", "client", "server"),
+        "--dry-run", nargs="?", const="client", default="none", metavar="none|client|server",
+        type=choice(
+            "none", "client", "server",
+            refusal='Invalid dry-run value (%s). Must be "none", "server", or "client".',
+        ),
         help="client: only print what would be sent; server: let the server check it without storing",
     )  # fmt: skip
 
@@ -36,14 +42,6 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 def add_bool(parser: argparse.ArgumentParser, *names: str, default: bool, help: str) -> None:
     """`--wait`, `--wait=false`, as kubectl's flags."""
     parser.add_argument(*names, nargs="?", const=True, default=default, type=boolean, metavar="BOOL", help=help)
-
-
-def boolean(text: str) -> bool:
-    if text.lower() in ("true", "1", "t"):
-        return True
-    if text.lower() in ("false", "0", "f"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
 
 
 def duration(text: str) -> float:
@@ -68,8 +66,9 @@ def dry_run_suffix(dry_run: str) -> str:
 def changes(words: list[str], what: str) -> tuple[list[str], dict[str, str | None]]:
     """Splits `TYPE NAME … key=value key-` into targets and changes (None removes).
 
-    Raises: UsageError where there is no change, or one key is both set and removed.
+    Raises: UsageError where there is no change, one key is both set and removed, or a label cannot have the value.
     """
+    article = "an" if what[0] in "aeiou" else "a"
     targets: list[str] = []
     found: dict[str, str | None] = {}
     for word in words:
@@ -81,11 +80,13 @@ def changes(words: list[str], what: str) -> tuple[list[str], dict[str, str | Non
             if not key:
                 raise UsageError(f"invalid {what} spec: {word}")
             if found.get(key, "") is None:
-                raise UsageError(f"can not both modify and remove the {what} {key!r} in the same command")
+                raise UsageError(f"can not both modify and remove {article} {what} in the same command")
+            if what == "label" and (problems := label_value_errors(value)):
+                raise UsageError(f'invalid label value: "{word}": {"; ".join(problems)}')
             found[key] = value
         elif removal or (word.endswith("-") and targets):
             if found.get(word[:-1]) is not None:
-                raise UsageError(f"can not both modify and remove the {what} {word[:-1]!r} in the same command")
+                raise UsageError(f"can not both modify and remove {article} {what} in the same command")
             found[word[:-1]] = None
         elif found:
             raise UsageError(f"all resources must be specified before {what} changes: {word}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from apimachinery.errors import StatusError
+from apimachinery.patch import merge_patch
 from kubectl.client import MERGE_PATCH
 from kubectl.command import Context, UsageError
 from kubectl.commands._arguments import (
@@ -16,7 +18,7 @@ from kubectl.commands._arguments import (
     dry_run_params,
     dry_run_suffix,
 )
-from kubectl.manifests import add_file_arguments, select
+from kubectl.manifests import Target, add_file_arguments, raise_all, select
 from kubectl.printers import object_printer
 
 Dict = dict[str, Any]
@@ -41,39 +43,74 @@ def configure(parser: argparse.ArgumentParser, what: str) -> None:
 
 def run(context: Context, args: argparse.Namespace, what: str, done: str) -> None:
     targets, wanted = ([*args.words], {}) if args.list and not _has_changes(args.words) else changes(args.words, what)
-    found = select(
+    failed: list[Exception] = []
+    found = list(select(
         context, targets, args.filename, selector=args.selector, field_selector=args.field_selector,
-        all_namespaces=args.all_namespaces, recursive=args.recursive, all_objects=args.all,
-    )  # fmt: skip
+        all_namespaces=args.all_namespaces, recursive=args.recursive, all_objects=args.all, failed=failed,
+    ))  # fmt: skip
     show = object_printer(args.output) if args.output else None
     for target, obj in found:
-        have = obj["metadata"].get(what + "s") or {}
-        verb = "not " + done
-        if wanted:
-            _check_overwrite(args, have, wanted, what)
-            if any(have.get(key) != value for key, value in wanted.items()):
-                verb = done if set(wanted.values()) != {None} else f"un{done}" if what == "label" else done
-                patch = {"metadata": {what + "s": wanted}}
-                if args.dry_run != "client":
-                    obj = context.api.request(
-                        "PATCH", target.path, params=dry_run_params(args.dry_run), body=patch, content_type=MERGE_PATCH
-                    )
+        try:
+            result, verb = _change(context, args, target, obj, wanted, what, done)
+        except (StatusError, UsageError) as error:
+            failed.append(error)
+            continue
         if args.list:
-            for key, value in sorted((obj["metadata"].get(what + "s") or {}).items()):
-                context.print(f"{key}={value}")
+            _list(context, target, result, what, several=len(found) > 1)
         elif show is not None:
-            context.out.write(show(obj))
+            context.out.write(show(result))
         else:
             context.print(f"{target.display} {verb}{dry_run_suffix(args.dry_run)}")
+    raise_all(failed)
+
+
+def _change(
+    context: Context,
+    args: argparse.Namespace,
+    target: Target,
+    obj: Dict,
+    wanted: dict[str, str | None],
+    what: str,
+    done: str,
+) -> tuple[Dict, str]:
+    """The object as it is then, and what has been done."""
+    have = obj["metadata"].get(what + "s") or {}
+    if not args.overwrite:
+        _check_overwrite(have, wanted, what)
+    if what == "label":
+        for key, value in wanted.items():
+            if value is None and key not in have:
+                context.print(f'label "{key}" not found.')
+        if all(have.get(key) == value for key, value in wanted.items()):
+            return obj, "not labeled"
+        if set(wanted.values()) == {None}:
+            done = "unlabeled"
+    patch = {"metadata": {what + "s": wanted}}
+    if args.dry_run == "client":
+        return merge_patch(obj, patch), done
+    params = dry_run_params(args.dry_run)
+    obj = context.api.request("PATCH", target.path, params=params, body=patch, content_type=MERGE_PATCH)
+    return obj, done
+
+
+def _list(context: Context, target: Target, obj: Dict, what: str, *, several: bool) -> None:
+    if several:
+        kind = target.kind
+        version = f"{kind.version}.{kind.group}" if kind.group else ""
+        context.print(f"Listing {what}s for {kind.kind}.{version}/{target.name}:")
+    for key, value in sorted((obj["metadata"].get(what + "s") or {}).items()):
+        context.print(f"{' ' if several else ''}{key}={value}")
 
 
 def _has_changes(words: list[str]) -> bool:
     return any("=" in word for word in words)
 
 
-def _check_overwrite(args: argparse.Namespace, have: Dict, wanted: dict[str, str | None], what: str) -> None:
-    if args.overwrite:
+def _check_overwrite(have: Dict, wanted: dict[str, str | None], what: str) -> None:
+    kept = [key for key, value in wanted.items() if value is not None and have.get(key, value) != value]
+    if not kept:
         return
-    for key, value in wanted.items():
-        if value is not None and key in have and have[key] != value:
-            raise UsageError(f"'{key}' already has a value ({have[key]}), and --overwrite is false")
+    taken = "; ".join(f"'{key}' already has a value ({have[key]})" for key in kept)
+    if what == "label":
+        raise UsageError(f"{taken}, and --overwrite is false")
+    raise UsageError(f"--overwrite is false but found the following declared annotation(s): {taken}")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from kubectl.client import MERGE_PATCH
 from kubectl.command import Context, UsageError
 from kubectl.commands._arguments import add_dry_run, add_selector, dry_run_params, dry_run_suffix
-from kubectl.manifests import Target
+from kubectl.manifests import Target, list_objects
+
+Dict = dict[str, Any]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,23 +19,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_dry_run(parser)
 
 
-def nodes(context: Context, args: argparse.Namespace) -> list[Target]:
-    """Raises: UsageError where no node is named, NotFound for one that does not exist."""
+def nodes(context: Context, args: argparse.Namespace, verb: str) -> list[tuple[Target, Dict]]:
+    """All are read before the first is changed. Raises: UsageError where no node is named, NotFound."""
     kind = context.discovery.find("nodes")
-    names = [name.removeprefix("node/").removeprefix("nodes/") for name in args.nodes]
+    if not args.nodes and not args.selector:
+        raise UsageError(f"USAGE: {verb} NODE [flags]\nSee 'mini-kubectl {verb} -h' for help and examples")
+    if args.nodes and args.selector:
+        raise UsageError("error: cannot specify both a node name and a --selector option")
     if args.selector:
-        found = context.api.list(kind.path(), {"labelSelector": args.selector})["items"]
-        names += [item["metadata"]["name"] for item in found]
-    if not names:
-        raise UsageError("at least one NODE or --selector is required")
-    return [Target(kind, name) for name in names]
+        items = list_objects(context, Target(kind), args.selector)["items"]
+        return [(Target(kind, item["metadata"]["name"]), item) for item in items]
+    targets = [Target(kind, name.removeprefix("node/").removeprefix("nodes/")) for name in args.nodes]
+    return [(target, context.api.request("GET", target.path)) for target in targets]
 
 
-def set_unschedulable(context: Context, args: argparse.Namespace, node: Target, wanted: bool) -> None:
+def set_unschedulable(context: Context, args: argparse.Namespace, node: Target, obj: Dict, wanted: bool) -> None:
     done = "cordoned" if wanted else "uncordoned"
-    obj = context.api.request("GET", node.path)
     if bool(obj.get("spec", {}).get("unschedulable")) == wanted:
-        context.print(f"{node.display} already {done}")
+        context.print(f"{node.display} already {done}{dry_run_suffix(args.dry_run)}")
         return
     if args.dry_run != "client":
         patch = {"spec": {"unschedulable": True if wanted else None}}

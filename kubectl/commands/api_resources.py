@@ -5,18 +5,31 @@ from __future__ import annotations
 import argparse
 
 from kubectl.command import Command, Context
-from kubectl.commands._arguments import add_bool, boolean
+from kubectl.commands._arguments import add_bool
 from kubectl.discovery import ResourceType
+from kubectl.parser import boolean, choice
 from kubectl.printers import table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", default="", choices=("", "wide", "name"))
-    parser.add_argument("--namespaced", type=boolean, default=None, metavar="BOOL", help="only (not) namespaced types")
+    parser.add_argument(
+        "-o", "--output", default="", type=choice("", "wide", "name", refusal="--output %s is not available")
+    )
+    parser.add_argument(
+        "--namespaced",
+        nargs="?",
+        const=True,
+        type=boolean,
+        default=None,
+        metavar="BOOL",
+        help="only (not) namespaced types",
+    )
     parser.add_argument("--api-group", default=None, help='only this group ("" is the core group)')
     parser.add_argument("--verbs", default="", help="only types with all of these verbs, e.g. list,watch")
     parser.add_argument("--categories", default="", help="only types of these categories, e.g. all")
-    parser.add_argument("--sort-by", default="", choices=("", "name", "kind"))
+    parser.add_argument(
+        "--sort-by", default="", type=choice("", "name", "kind", refusal="--sort-by accepts only name or kind")
+    )
     add_bool(parser, "--no-headers", default=False, help="without the header line")
 
 

@@ -12,32 +12,43 @@ from kubectl.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from kubectl.command import Command, Context, UsageError, blaming
 from kubectl.commands._arguments import add_dry_run, add_output, add_selector, dry_run_params, dry_run_suffix
 from kubectl.discovery import ResourceType
-from kubectl.manifests import Manifest, add_file_arguments, read_manifests, resolve
+from kubectl.manifests import Manifest, add_file_arguments, raise_all, read_manifests, resolve
+from kubectl.parser import choice
 from kubectl.printers import object_printer
 
 Dict = dict[str, Any]
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+VALIDATE = choice(
+    "strict", "warn", "ignore", "true", "false",
+    refusal='invalid - validate option "%s"; must be one of: strict (or true), warn, ignore (or false)',
+)  # fmt: skip
 ATTEMPTS = 5  # at a patch that loses a race, as kubectl's
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_file_arguments(parser, "apply", required=True)
+    add_file_arguments(parser, "apply")
     add_dry_run(parser)
     add_output(parser)
     add_selector(parser)
     parser.add_argument(
         "--validate", nargs="?", const="strict", default="strict",
-        choices=("strict", "warn", "ignore", "true", "false"), help="what to do about unknown and duplicate fields",
+        metavar="strict|warn|ignore", type=VALIDATE, help="what to do about unknown and duplicate fields",
     )  # fmt: skip
     parser.add_argument("--overwrite", nargs="?", const="true", default="true", help=argparse.SUPPRESS)
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
+    if not args.filename:
+        raise UsageError("must specify -f and what to apply: a file, a folder, a URL or -")
     failed: list[Exception] = []
     results: list[Dict] = []
     show = object_printer(args.output) if args.output else None
-    manifests = [m for m in read_manifests(args.filename, recursive=args.recursive) if _selected(m, args.selector)]
+    manifests = [
+        m for m in read_manifests(args.filename, "apply", recursive=args.recursive) if _selected(m, args.selector)
+    ]
+    if not manifests:
+        raise UsageError("no objects passed to apply")
     resolved = []
     for manifest in manifests:
         try:
@@ -56,10 +67,7 @@ def run(context: Context, args: argparse.Namespace) -> None:
     if show is not None and results:
         whole = results[0] if len(results) == 1 else {"apiVersion": "v1", "kind": "List", "items": results}
         context.out.write(show(whole))
-    if failed:
-        if len(failed) == 1:
-            raise failed[0]
-        raise ExceptionGroup("apply", failed)
+    raise_all(failed)
 
 
 def _selected(manifest: Manifest, selector: str) -> bool:
@@ -77,9 +85,10 @@ def apply_one(
     """
     if not manifest.name:
         if manifest.obj.get("metadata", {}).get("generateName"):
-            raise UsageError(f"from {manifest.source}: cannot use generate name with apply")
+            raise UsageError(f"from {manifest.obj['metadata']['generateName']}: cannot use generate name with apply")
         raise UsageError(
-            f"error when retrieving current configuration of {manifest.source}: resource name may not be empty"
+            f"error when retrieving current configuration of:\n{_subject(kind, '', namespace)}\n"
+            f'from server for: "{manifest.source}": resource name may not be empty'
         )
     modified = with_last_applied(manifest.obj, namespace)
     params = {"fieldManager": "kubectl-client-side-apply", **validation(args.validate), **dry_run_params(args.dry_run)}
@@ -97,21 +106,35 @@ def apply_one(
                 if attempt + 1 == ATTEMPTS:
                     raise
                 continue
+        if args.dry_run == "client":
+            return modified, "configured"
         patch, content_type = compute_patch(context, current, modified, kind)
         if not patch:
             return current, "unchanged"
-        if args.dry_run == "client":
-            return modified, "configured"
         try:
-            with blaming("applying patch to", manifest.source):
-                result = context.api.request("PATCH", path, params=params, body=patch, content_type=content_type)
+            result = context.api.request("PATCH", path, params=params, body=patch, content_type=content_type)
         except Conflict:
             if attempt + 1 == ATTEMPTS:
                 raise
             continue
+        except StatusError as error:
+            text = json.dumps(patch, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+            error.message = (
+                f"error when applying patch:\n{text}\nto:\n{_subject(kind, manifest.name, namespace)}\n"
+                f'for: "{manifest.source}": error when patching "{manifest.source}": {error.message}'
+            )
+            raise
         same = result["metadata"].get("resourceVersion") == current["metadata"].get("resourceVersion")
         return result, "unchanged" if same and args.dry_run == "none" else "configured"
     raise AssertionError("the last attempt returns or raises")
+
+
+def _subject(kind: ResourceType, name: str, namespace: str) -> str:
+    version = f"{kind.group}/{kind.version}"
+    return (
+        f'Resource: "{version}, Resource={kind.plural}", GroupVersionKind: "{version}, Kind={kind.kind}"\n'
+        f'Name: "{name}", Namespace: "{namespace}"'
+    )
 
 
 def compute_patch(context: Context, current: Dict, modified: Dict, kind: ResourceType) -> tuple[Dict, str]:

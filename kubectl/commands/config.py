@@ -6,13 +6,16 @@ import argparse
 from typing import Any
 
 from kubeclient.config import kubeconfig_files, merge_kubeconfigs
-from kubectl.command import Command, Context
+from kubectl.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_bool
+from kubectl.parser import choice
 from kubectl.printers import object_printer, table
 
 Dict = dict[str, Any]
 
-_SECRET = ("client-certificate-data", "client-key-data", "token", "password")
+_SECRETS = ("token", "password")
+_DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
+CONTEXTS_OUTPUT = choice("", "name", refusal="output must be one of '' or 'name': %s")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +26,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_bool(view, "--minify", default=False, help="only what the current context uses")
     view.set_defaults(action=_view)
     current = verbs.add_parser("current-context", help="show the name of the current context")
-    current.set_defaults(action=lambda context, args: context.print(context.config.context))
+    current.set_defaults(action=_current)
     contexts = verbs.add_parser("get-contexts", help="list the contexts")
+    contexts.add_argument(
+        "-o", "--output", default="", type=choice("", "name", refusal="output must be one of '' or 'name'")
+    )
     contexts.set_defaults(action=_contexts)
+    clusters = verbs.add_parser("get-clusters", help="list the clusters")
+    clusters.set_defaults(action=lambda context, args: _names(context, args, "clusters"))
+    users = verbs.add_parser("get-users", help="list the users")
+    users.set_defaults(action=lambda context, args: _names(context, args, "users"))
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
@@ -33,7 +43,16 @@ def run(context: Context, args: argparse.Namespace) -> None:
 
 
 def _merged(args: argparse.Namespace) -> Dict:
-    return merge_kubeconfigs(kubeconfig_files(getattr(args, "kubeconfig", None)))
+    """Without a file, as empty as one that says nothing."""
+    given = getattr(args, "kubeconfig", None)
+    return merge_kubeconfigs([file for file in kubeconfig_files(given) if given or file.exists()])
+
+
+def _current(context: Context, args: argparse.Namespace) -> None:
+    name = _merged(args)["current-context"]
+    if not name:
+        raise UsageError("current-context is not set")
+    context.print(name)
 
 
 def _view(context: Context, args: argparse.Namespace) -> None:
@@ -61,16 +80,25 @@ def _redacted(entry: Dict) -> Dict:
 
 
 def _hidden(key: str, value: object) -> object:
-    if key == "certificate-authority-data":
+    if key in _DATA:
         return "DATA+OMITTED"
-    return "REDACTED" if key in _SECRET else value
+    return "REDACTED" if key in _SECRETS else value
+
+
+def _names(context: Context, args: argparse.Namespace, section: str) -> None:
+    context.print("\n".join(["NAME", *(entry["name"] for entry in _merged(args)[section])]))
 
 
 def _contexts(context: Context, args: argparse.Namespace) -> None:
+    merged = _merged(args)
+    if args.output:
+        for entry in merged["contexts"]:
+            context.print(entry["name"])
+        return
     rows = []
-    for entry in _merged(args)["contexts"]:
+    for entry in merged["contexts"]:
         inner = entry.get("context") or {}
-        mark = "*" if entry["name"] == context.config.context else ""
+        mark = "*" if entry["name"] == merged["current-context"] else ""
         rows.append([mark, entry["name"], inner.get("cluster", ""), inner.get("user", ""), inner.get("namespace", "")])
     context.out.write(table(["CURRENT", "NAME", "CLUSTER", "AUTHINFO", "NAMESPACE"], rows))
 

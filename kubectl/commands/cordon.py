@@ -9,8 +9,8 @@ from kubectl.commands import _nodes
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
-    for node in _nodes.nodes(context, args):
-        _nodes.set_unschedulable(context, args, node, True)
+    for node, obj in _nodes.nodes(context, args, "cordon"):
+        _nodes.set_unschedulable(context, args, node, obj, True)
 
 
 COMMAND = Command(

@@ -5,19 +5,22 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from apimachinery.errors import StatusError
 from kubectl.command import Command, Context, UsageError, blaming
 from kubectl.commands._arguments import add_bool, add_dry_run, add_output, dry_run_params, dry_run_suffix
-from kubectl.commands.apply import validation, with_last_applied
-from kubectl.manifests import Manifest, add_file_arguments, read_manifests, resolve
+from kubectl.commands.apply import VALIDATE, validation, with_last_applied
+from kubectl.manifests import Manifest, add_file_arguments, raise_all, read_manifests, resolve
 from kubectl.printers import object_printer
 
 Dict = dict[str, Any]
 Build = Callable[[argparse.Namespace], Dict]
+
+GENERATED = "the command line"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,17 +38,19 @@ def _common(parser: argparse.ArgumentParser) -> None:
     add_dry_run(parser)
     add_output(parser)
     add_bool(parser, "--save-config", default=False, help="keep the manifest for later applies")
-    parser.add_argument("--validate", nargs="?", const="strict", default="strict", help="strict, warn or ignore")
+    parser.add_argument(
+        "--validate", nargs="?", const="strict", default="strict", type=VALIDATE, help="strict, warn or ignore"
+    )
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
     build: Build | None = getattr(args, "build", None)
     if build is not None:
-        manifests = [Manifest(build(args), "the command line")]
+        manifests = [Manifest(build(args), GENERATED)]
     elif args.filename:
-        manifests = read_manifests(args.filename, recursive=args.recursive)
+        manifests = read_manifests(args.filename, "create", recursive=args.recursive)
     else:
-        raise UsageError("must specify one of -f and a kind to create, e.g. 'mini-kubectl create configmap'")
+        raise UsageError("must specify one of -f and a kind to create, e.g. 'mini-kubectl create configmap NAME'")
     show = object_printer(args.output) if args.output else None
     failed: list[Exception] = []
     for manifest in manifests:
@@ -53,21 +58,44 @@ def run(context: Context, args: argparse.Namespace) -> None:
             _create(context, manifest, args, show)
         except (StatusError, UsageError) as error:
             failed.append(error)
-    if failed:
-        raise failed[0] if len(failed) == 1 else ExceptionGroup("create", failed)
+    raise_all(failed)
 
 
 def _create(context: Context, manifest: Manifest, args: argparse.Namespace, show: Callable[[Dict], str] | None) -> None:
     kind, namespace = resolve(context, manifest)
-    obj = with_last_applied(manifest.obj, namespace) if args.save_config else _with_namespace(manifest.obj, namespace)
+    shown = context.given_namespace if manifest.source == GENERATED and kind.namespaced else namespace
+    obj = with_last_applied(manifest.obj, shown) if args.save_config else _with_namespace(manifest.obj, shown)
     if args.dry_run != "client":
         params = {"fieldManager": "kubectl-create", **validation(args.validate), **dry_run_params(args.dry_run)}
-        with blaming("creating", manifest.source):
+        with _blaming(manifest):
             obj = context.api.request("POST", kind.path(namespace), params=params, body=obj)
     if show is not None:
         context.out.write(show(obj))
     else:
-        context.print(f"{kind.display}/{obj['metadata']['name']} created{dry_run_suffix(args.dry_run)}")
+        context.print(
+            f"{kind.display}/{obj['metadata'].get('name') or '<unknown>'} created{dry_run_suffix(args.dry_run)}"
+        )
+
+
+def _blaming(manifest: Manifest) -> AbstractContextManager[None]:
+    if manifest.source != GENERATED:
+        return blaming("creating", manifest.source)
+    kind = str(manifest.obj["kind"])
+    if kind == "Service":
+        kind = f"{manifest.obj['spec']['type']} service"
+    elif kind == "Namespace":
+        return nullcontext()
+    else:
+        kind = kind.lower()
+    return _failing_to_create(kind if kind == "secret" else f"{kind}:")
+
+
+@contextmanager
+def _failing_to_create(what: str) -> Iterator[None]:
+    try:
+        yield
+    except StatusError as error:
+        raise UsageError(f"failed to create {what} {error.message}") from error
 
 
 def _with_namespace(obj: Dict, namespace: str) -> Dict:
@@ -82,21 +110,31 @@ def _name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME")
 
 
+def _namespace(args: argparse.Namespace) -> Dict:
+    return _object("v1", "Namespace", args.name, spec={}, status={})
+
+
 def _add_deployment(parser: argparse.ArgumentParser) -> None:
     _name(parser)
     parser.add_argument("--image", action="append", required=True, help="image of a container; may be repeated")
     parser.add_argument("-r", "--replicas", type=int, default=1, help="how many pods")
     parser.add_argument("--port", type=int, help="port the container listens on")
+    parser.set_defaults(words=[])
 
 
 def _deployment(args: argparse.Namespace) -> Dict:
     labels = {"app": args.name}
-    containers: list[Dict] = [{"name": _container_name(image), "image": image} for image in args.image]
+    containers: list[Dict] = [{"name": _container_name(image), "image": image, "resources": {}} for image in args.image]
+    if args.words:
+        if len(containers) > 1:
+            raise UsageError("cannot specify multiple --image options and command")
+        containers[0]["command"] = args.words
     if args.port:
         containers[0]["ports"] = [{"containerPort": args.port}]
     template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
-    spec = {"replicas": args.replicas, "selector": {"matchLabels": labels}, "template": template}
-    obj = _object("apps/v1", "Deployment", args.name, spec=spec)
+    selector = {"matchLabels": labels}
+    spec = {"replicas": args.replicas, "selector": selector, "strategy": {}, "template": template}
+    obj = _object("apps/v1", "Deployment", args.name, spec=spec, status={})
     obj["metadata"]["labels"] = labels
     return obj
 
@@ -114,12 +152,13 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from-env-file", action="append", default=[], metavar="FILE", help="lines of KEY=VALUE")
 
 
-def _collect(args: argparse.Namespace) -> dict[str, bytes]:
+def _collect(args: argparse.Namespace, kind: str) -> dict[str, bytes]:
     data: dict[str, bytes] = {}
+    where = f'Data for {kind} "{args.name}"'
 
     def put(key: str, value: bytes) -> None:
         if key in data:
-            raise UsageError(f"cannot add key {key}, another key by that name already exists")
+            raise UsageError(f'cannot add key "{key}", another key by that name already exists in {where}')
         data[key] = value
 
     for item in args.from_literal:
@@ -145,13 +184,13 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"error reading {path}: {error.strerror}") from error
+        raise UsageError(f"error reading {path}: {str(error.strerror).lower()}") from error
 
 
 def _configmap(args: argparse.Namespace) -> Dict:
     text: dict[str, str] = {}
     binary: dict[str, str] = {}
-    for key, value in _collect(args).items():
+    for key, value in _collect(args, "ConfigMap").items():
         try:
             text[key] = value.decode()
         except UnicodeDecodeError:
@@ -162,15 +201,15 @@ def _configmap(args: argparse.Namespace) -> Dict:
 
 def _secret(name: str, kind: str, data: dict[str, bytes]) -> Dict:
     encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
-    return _object("v1", "Secret", name, type=kind, **({"data": encoded} if encoded else {}))
+    return _object("v1", "Secret", name, **({"type": kind} if kind else {}), **({"data": encoded} if encoded else {}))
 
 
 def _add_secret(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(metavar="TYPE", required=True)
     generic = kinds.add_parser("generic", help="from literals and files")
     _add_data(generic)
-    generic.add_argument("--type", default="Opaque")
-    generic.set_defaults(secret=lambda args: _secret(args.name, args.type, _collect(args)))
+    generic.add_argument("--type", default="", help="instead of Opaque")
+    generic.set_defaults(secret=lambda args: _secret(args.name, args.type, _collect(args, "Secret")))
     tls = kinds.add_parser("tls", help="a certificate and its key")
     _name(tls)
     tls.add_argument("--cert", required=True, metavar="FILE")
@@ -192,11 +231,11 @@ def _add_secret(parser: argparse.ArgumentParser) -> None:
 
 
 def _registry_secret(args: argparse.Namespace) -> Dict:
-    auth = base64.b64encode(f"{args.docker_username}:{args.docker_password}".encode()).decode()
-    entry = {"username": args.docker_username, "password": args.docker_password, "auth": auth}
+    entry = {"username": args.docker_username, "password": args.docker_password}
     if args.docker_email:
         entry["email"] = args.docker_email
-    text = json.dumps({"auths": {args.docker_server: entry}})
+    entry["auth"] = base64.b64encode(f"{args.docker_username}:{args.docker_password}".encode()).decode()
+    text = json.dumps({"auths": {args.docker_server: entry}}, separators=(",", ":"))
     return _secret(args.name, "kubernetes.io/dockerconfigjson", {".dockerconfigjson": text.encode()})
 
 
@@ -205,7 +244,7 @@ def _add_service(parser: argparse.ArgumentParser) -> None:
     for name, kind in (("clusterip", "ClusterIP"), ("nodeport", "NodePort"), ("loadbalancer", "LoadBalancer")):
         sub = kinds.add_parser(name, help=f"a Service of type {kind} for pods labelled app=NAME")
         _name(sub)
-        sub.add_argument("--tcp", action="append", default=[], required=True, metavar="PORT:TARGET")
+        sub.add_argument("--tcp", action="append", default=[], metavar="PORT:TARGET")
         if name == "nodeport":
             sub.add_argument("--node-port", type=int)
         if name == "clusterip":
@@ -221,6 +260,9 @@ def _add_service(parser: argparse.ArgumentParser) -> None:
 
 
 def _service(args: argparse.Namespace) -> Dict:
+    headless = getattr(args, "clusterip", None) == "None"
+    if not args.tcp and not headless and args.service_type != "ExternalName":
+        raise UsageError("at least one tcp port specifier must be provided")
     ports: list[Dict] = []
     for item in args.tcp:
         port, _, target = item.partition(":")
@@ -237,7 +279,7 @@ def _service(args: argparse.Namespace) -> Dict:
         spec["clusterIP"] = args.clusterip
     if args.service_type == "ExternalName":
         spec["externalName"] = args.external_name
-    obj = _object("v1", "Service", args.name, spec=spec)
+    obj = _object("v1", "Service", args.name, spec=spec, status={"loadBalancer": {}})
     obj["metadata"]["labels"] = {"app": args.name}
     return obj
 
@@ -246,7 +288,13 @@ _Generator = tuple[str, tuple[str, ...], str, Callable[[argparse.ArgumentParser]
 _GENERATORS: tuple[_Generator, ...] = (
     ("configmap", ("cm",), "A ConfigMap from literals and files", _add_data, _configmap),
     ("deployment", ("deploy",), "A Deployment of an image", _add_deployment, _deployment),
-    ("namespace", ("ns",), "A namespace", _name, lambda args: _object("v1", "Namespace", args.name)),
+    (
+        "namespace",
+        ("ns",),
+        "A namespace",
+        _name,
+        lambda args: _object("v1", "Namespace", args.name, spec={}, status={}),
+    ),
     ("secret", (), "A Secret: generic, tls or docker-registry", _add_secret, lambda args: args.secret(args)),
     ("service", ("svc",), "A Service: clusterip, nodeport, loadbalancer, externalname", _add_service, _service),
     ("serviceaccount", ("sa",), "A ServiceAccount", _name, lambda args: _object("v1", "ServiceAccount", args.name)),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import nullcontext
 from typing import Any
 
 from apimachinery.errors import NotFound, StatusError
-from kubectl.command import Command, Context, UsageError
+from kubectl.command import Command, Context, UsageError, blaming
 from kubectl.commands._arguments import (
     add_all_namespaces,
     add_bool,
@@ -17,10 +18,26 @@ from kubectl.commands._arguments import (
     dry_run_suffix,
     duration,
 )
-from kubectl.manifests import Target, add_file_arguments, parse_targets, read_manifests, resolve
+from kubectl.manifests import (
+    Target,
+    add_file_arguments,
+    list_objects,
+    parse_targets,
+    raise_all,
+    read_manifests,
+    resolve,
+)
+from kubectl.parser import choice
 from kubectl.waiting import TimedOut, wait_until
 
 Dict = dict[str, Any]
+
+CASCADE = choice(
+    "background", "foreground", "orphan", "true", "false",
+    refusal='invalid cascade value (%s). Must be "background", "foreground", or "orphan"',
+)  # fmt: skip
+_OLD_CASCADES = {"true": "background", "false": "orphan"}
+OUTPUT = choice("", "name", refusal="unexpected -o output mode: %s. We only support '-o name'")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,17 +54,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cascade", nargs="?", const="background", default="background",
-        choices=("background", "foreground", "orphan"), help="what becomes of the objects it owns",
+        metavar="background|foreground|orphan", type=CASCADE, help="what becomes of the objects it owns",
     )  # fmt: skip
     parser.add_argument(
         "--timeout", type=duration, default=None, metavar="TIME", help="give up waiting after this time"
     )
-    parser.add_argument("-o", "--output", default="", choices=("", "name"), help="print names only")
+    parser.add_argument("-o", "--output", default="", type=OUTPUT, metavar="name", help="print names only")
     add_bool(parser, "--wait", default=True, help="wait until the objects are gone")
     add_bool(parser, "--ignore-not-found", default=False, help="a missing object is no failure")
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
+    if args.cascade in _OLD_CASCADES:
+        new = _OLD_CASCADES[args.cascade]
+        context.say(
+            f"warning: --cascade={args.cascade} is deprecated (boolean value) and can be replaced with --cascade={new}."
+        )
+        args.cascade = new
     if args.now:
         args.grace_period = 1
     if args.grace_period == 0 and not args.force:
@@ -61,10 +84,10 @@ def run(context: Context, args: argparse.Namespace) -> None:
         )
     failed: list[Exception] = []
     deleted = []
-    for target in _targets(context, args):
+    for target, source in _targets(context, args):
         try:
-            if uid := _delete(context, args, target):
-                deleted.append((target, uid))
+            with blaming("deleting", source) if source else nullcontext():
+                deleted.append((target, _delete(context, args, target)))
         except NotFound as error:
             if not (args.ignore_not_found or args.selector or args.field_selector or args.all):
                 failed.append(error)
@@ -72,33 +95,34 @@ def run(context: Context, args: argparse.Namespace) -> None:
             failed.append(error)
     if args.wait and args.dry_run == "none":
         _wait(context, args, deleted)
-    if failed:
-        raise failed[0] if len(failed) == 1 else ExceptionGroup("delete", failed)
+    raise_all(failed)
 
 
-def _targets(context: Context, args: argparse.Namespace) -> list[Target]:
+def _targets(context: Context, args: argparse.Namespace) -> list[tuple[Target, str]]:
+    """What to delete, and which file says so."""
     if args.filename:
         found = []
-        for manifest in read_manifests(args.filename, recursive=args.recursive):
+        for manifest in read_manifests(args.filename, "delete", recursive=args.recursive):
             kind, namespace = resolve(context, manifest)
-            found.append(Target(kind, manifest.name, namespace))
+            found.append((Target(kind, manifest.name, namespace), manifest.source))
         return found
+    if args.all and args.selector:
+        raise UsageError("setting 'all' parameter but found a non empty selector.")
     expanded: list[Target] = []
     for target in parse_targets(context, args.targets, all_namespaces=args.all_namespaces):
         if target.name:
             if args.all or args.selector:
-                raise UsageError("name cannot be provided when a selector or --all is specified")
+                raise UsageError("name cannot be provided when a selector is specified")
             expanded.append(target)
             continue
         if not (args.all or args.selector or args.field_selector):
             raise UsageError("resource(s) were provided, but no name was specified")
-        params = {"labelSelector": args.selector, "fieldSelector": args.field_selector}
-        for item in context.api.list(target.path, params)["items"]:
+        for item in list_objects(context, target, args.selector, args.field_selector)["items"]:
             meta = item["metadata"]
             expanded.append(Target(target.kind, meta["name"], meta.get("namespace", "")))
     if not expanded:
-        context.say("No resources found")
-    return expanded
+        context.print("No resources found")
+    return [(target, "") for target in expanded]
 
 
 def _delete(context: Context, args: argparse.Namespace, target: Target) -> str:

@@ -10,7 +10,7 @@ from apimachinery.errors import NotFound
 from kubectl.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_all_namespaces, add_selector
 from kubectl.discovery import ResourceType
-from kubectl.manifests import Target, add_file_arguments, parse_targets, select
+from kubectl.manifests import Target, add_file_arguments, list_objects, parse_targets, select
 
 Dict = dict[str, Any]
 Describer = Callable[[Context, Dict], str]
@@ -55,13 +55,19 @@ def _find(context: Context, args: argparse.Namespace) -> list[tuple[Target, Dict
     if args.filename:
         return list(select(context, [], args.filename, recursive=args.recursive))
     found: list[tuple[Target, Dict]] = []
-    for target in parse_targets(context, args.targets, all_namespaces=args.all_namespaces):
+    for target in parse_targets(
+        context,
+        args.targets,
+        all_namespaces=args.all_namespaces,
+        required="You must specify the type of resource to describe. "
+        'Use "mini-kubectl api-resources" for a complete list of supported resources.',
+    ):
         if target.name and args.selector:
             raise UsageError("name cannot be provided when a selector is specified")
         if target.name:
             found += _named(context, target)
             continue
-        for item in context.api.list(target.path, {"labelSelector": args.selector})["items"]:
+        for item in list_objects(context, target, args.selector)["items"]:
             found.append(_with_type(target, item))
     return found
 

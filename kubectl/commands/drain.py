@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from apimachinery.errors import NotFound, TooManyRequests
-from kubectl.command import Command, Context, UsageError
+from kubectl.command import Command, Context, ExitCode, UsageError
 from kubectl.commands import _nodes
 from kubectl.commands._arguments import add_bool, dry_run_suffix, duration
-from kubectl.manifests import Target
+from kubectl.manifests import Target, list_objects
 from kubectl.waiting import TimedOut, wait_until
 
 Dict = dict[str, Any]
@@ -32,64 +32,91 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(context: Context, args: argparse.Namespace) -> None:
     deadline = time.monotonic() + args.timeout if args.timeout else None
-    for node in _nodes.nodes(context, args):
-        _nodes.set_unschedulable(context, args, node, True)
-        pods = _pods(context, args, node)
-        for pod in pods:
-            if args.dry_run == "client":
-                context.print(f"evicting pod {pod.namespace}/{pod.name}{dry_run_suffix(args.dry_run)}")
-            else:
-                _evict(context, args, pod, deadline)
+    found = _nodes.nodes(context, args, "drain")
+    for node, obj in found:
+        _nodes.set_unschedulable(context, args, node, obj, True)
+    failed: dict[str, UsageError] = {}
+    for node, _ in found:
+        try:
+            _drain(context, args, node, deadline)
+        except UsageError as error:
+            context.say(f'error: unable to drain node "{node.name}" due to error: {error}, continuing command...')
+            failed[node.name] = error
+    if failed:
+        context.say("There are pending nodes to be drained:\n" + "\n".join(f" {name}" for name in failed))
+        for refusal in failed.values():
+            context.say(str(refusal))
+        raise ExitCode(1)
+
+
+def _drain(context: Context, args: argparse.Namespace, node: Target, deadline: float | None) -> None:
+    """Raises: UsageError for a pod that must stay, or that does not go in time."""
+    pods = _pods(context, args, node)
+    for pod in pods:
+        context.print(f"evicting pod {pod.namespace}/{pod.name}{dry_run_suffix(args.dry_run)}")
         if args.dry_run == "none":
-            for pod in pods:
-                _wait_gone(context, pod, deadline)
-        context.print(f"{node.display} drained{dry_run_suffix(args.dry_run)}")
+            _evict(context, args, pod, deadline)
+    if args.dry_run == "none":
+        for pod in pods:
+            _wait_gone(context, pod, deadline)
+            context.print(f"{pod.display} {'deleted' if args.disable_eviction else 'evicted'}")
+    context.print(f"{node.display} drained{dry_run_suffix(args.dry_run)}")
 
 
 def _pods(context: Context, args: argparse.Namespace, node: Target) -> list[Target]:
     kind = context.discovery.find("pods")
-    params = {"fieldSelector": f"spec.nodeName={node.name}", "labelSelector": args.pod_selector}
     going: list[Target] = []
     blocked: dict[str, list[str]] = {}
-    ignored: list[str] = []
-    for pod in context.api.list(kind.path(), params)["items"]:
+    warnings: dict[str, list[str]] = {}
+    fields = f"spec.nodeName={node.name}"
+    for pod in list_objects(context, Target(kind), args.pod_selector, fields)["items"]:
         meta = pod["metadata"]
         verdict = judge(pod, args)
-        if verdict == "go":
+        name = f"{meta['namespace']}/{meta['name']}"
+        if verdict.goes:
             going.append(Target(kind, meta["name"], meta["namespace"]))
-        elif verdict == "ignore":
-            ignored.append(f"{meta['namespace']}/{meta['name']}")
-        elif verdict:
-            blocked.setdefault(verdict, []).append(f"{meta['namespace']}/{meta['name']}")
+        if verdict.blocked:
+            blocked.setdefault(verdict.blocked, []).append(name)
+        elif verdict.warning:
+            warnings.setdefault(verdict.warning, []).append(name)
     if blocked:
-        reasons = "; ".join(f"{why}: {', '.join(names)}" for why, names in blocked.items())
-        raise UsageError(f'unable to drain node "{node.name}" due to error: cannot delete {reasons}')
-    if ignored:
-        context.warn(f"ignoring DaemonSet-managed Pods: {', '.join(ignored)}")
+        raise UsageError("; ".join(f"cannot delete {why}: {', '.join(names)}" for why, names in blocked.items()))
+    if warnings:
+        context.warn("; ".join(f"{what}: {', '.join(names)}" for what, names in warnings.items()))
     return going
 
 
-def judge(pod: Dict, args: argparse.Namespace) -> str:
-    """ "go", "ignore", "" (a mirror pod: not ours to delete), or why the pod blocks the drain."""
+class Verdict(NamedTuple):
+    """Whether a pod is evicted, what is said about it, and why it holds up the whole drain."""
+
+    goes: bool
+    warning: str = ""
+    blocked: str = ""
+
+
+def judge(pod: Dict, args: argparse.Namespace) -> Verdict:
     meta = pod["metadata"]
     if MIRROR in (meta.get("annotations") or {}):
-        return ""
+        return Verdict(False)  # the API's copy of a pod that the node starts from a file: not ours to delete
     owner = next((ref for ref in meta.get("ownerReferences") or () if ref.get("controller")), None)
     over = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
-    if owner is not None and owner["kind"] == "DaemonSet" and not over:
-        return "ignore" if args.ignore_daemonsets else "DaemonSet-managed Pods (use --ignore-daemonsets to ignore)"
     if over:
-        return "go"
+        return Verdict(True)
+    if owner is not None and owner["kind"] == "DaemonSet":
+        if args.ignore_daemonsets:
+            return Verdict(False, warning="ignoring DaemonSet-managed Pods")
+        return Verdict(False, blocked="DaemonSet-managed Pods (use --ignore-daemonsets to ignore)")
     local = any("emptyDir" in volume for volume in pod["spec"].get("volumes") or ())
     if local and not args.delete_emptydir_data:
-        return "Pods with local storage (use --delete-emptydir-data to override)"
+        return Verdict(False, blocked="Pods with local storage (use --delete-emptydir-data to override)")
     if owner is None and not args.force:
-        return "Pods that declare no controller (use --force to override)"
-    return "go"
+        return Verdict(False, blocked="cannot delete Pods that declare no controller (use --force to override)")
+    if owner is None:
+        return Verdict(True, warning="deleting Pods that declare no controller")
+    return Verdict(True, warning="deleting Pods with local storage" if local else "")
 
 
 def _evict(context: Context, args: argparse.Namespace, pod: Target, deadline: float | None) -> None:
-    context.say(f"evicting pod {pod.namespace}/{pod.name}")
     options: Dict = {} if args.grace_period < 0 else {"gracePeriodSeconds": args.grace_period}
     while True:
         try:
@@ -116,7 +143,7 @@ def _evict(context: Context, args: argparse.Namespace, pod: Target, deadline: fl
 
 
 def _has_eviction(context: Context) -> bool:
-    return any(item["name"] == "pods/eviction" for item in context.api.request("GET", "/api/v1")["resources"])
+    return "eviction" in context.discovery.find("pods").subresources
 
 
 def _wait_gone(context: Context, pod: Target, deadline: float | None) -> None:

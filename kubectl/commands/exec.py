@@ -10,7 +10,7 @@ from kubectl.podtarget import choose_container, find_pods
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="POD", help="POD or TYPE/NAME")
+    parser.add_argument("target", nargs="?", default="", metavar="POD", help="POD or TYPE/NAME")
     parser.add_argument("command_words", nargs="*", metavar="COMMAND", help="what to run, behind --")
     parser.add_argument("-c", "--container", default="", help="this container")
     parser.add_argument("-i", "--stdin", action="store_true", help="pass standard input to the command")
@@ -22,9 +22,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, args: argparse.Namespace) -> None:
     from kubectl.remotecommand import run_remote
 
+    if not args.target:
+        raise UsageError("pod, type/name or --filename must be specified")
     words = [*args.command_words, *args.words]
     if not words:
-        raise UsageError("you must specify at least one command for the container: exec POD -- COMMAND [ARG ...]")
+        raise UsageError("you must specify at least one command for the container")
     pod = find_pods(context, [args.target])[0]
     phase = pod.get("status", {}).get("phase")
     if phase in ("Succeeded", "Failed"):

@@ -5,15 +5,26 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from apimachinery.errors import Expired, NotFound
-from kubectl.client import TABLE
+from apimachinery.errors import Expired, NotFound, StatusError
+from kubectl.client import PAGE_SIZE, TABLE
 from kubectl.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_all_namespaces, add_bool, add_output, add_selector
-from kubectl.jsonpath import JSONPathError, Template, relaxed
-from kubectl.manifests import Target, add_file_arguments, parse_targets, read_manifests, resolve
-from kubectl.printers import cell_text, object_printer, table
+from kubectl.manifests import (
+    Target,
+    add_file_arguments,
+    list_objects,
+    parse_targets,
+    raise_all,
+    read_manifests,
+    resolve,
+)
+from kubectl.parser import choice
+from kubectl.printers import Printer, object_printer
+from kubectl.tables import TableText, sorted_by
 
 Dict = dict[str, Any]
+
+SUBRESOURCE = choice("", "status", "scale", refusal='invalid subresource value: "%s". Must be one of [status scale]')
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,21 +37,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch-only", action="store_true", help="only show changes")
     parser.add_argument("-L", "--label-columns", action="append", default=[], help="labels to show as columns")
     parser.add_argument("--sort-by", default="", help="JSONPath of the field to sort by, e.g. .metadata.name")
-    parser.add_argument("--subresource", default="", choices=("", "status", "scale"), help="read this subresource")
+    parser.add_argument(
+        "--subresource", default="", type=SUBRESOURCE, metavar="status|scale", help="read this subresource"
+    )
     parser.add_argument("--raw", default="", help="a path to read from the server as it is")
     add_bool(parser, "--no-headers", default=False, help="tables without their header line")
     add_bool(parser, "--show-labels", default=False, help="labels as the last column")
+    add_bool(parser, "--show-managed-fields", default=False, help="metadata.managedFields too, in YAML and JSON")
+    parser.add_argument("--chunk-size", type=int, default=PAGE_SIZE, help="objects that one list request asks for")
     add_bool(parser, "--show-kind", default=False, help="names as kind/name")
     add_bool(parser, "--ignore-not-found", default=False, help="exit 0 where a named object does not exist")
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
     if args.raw:
-        context.print(context.api.text(args.raw))
+        context.out.write(context.api.text(args.raw))
         return
     targets = _targets(context, args)
-    if (args.selector or args.field_selector) and any(target.name for target in targets):
-        raise UsageError("selectors and the all flag cannot be used when a name is specified")
+    if any(target.name for target in targets):
+        if args.selector:
+            raise UsageError("name cannot be provided when a selector is specified")
+        if args.field_selector:
+            raise UsageError("field selectors cannot be used when a name is specified")
     if args.watch or args.watch_only:
         _watch(context, args, targets)
     elif args.output in ("", "wide"):
@@ -51,126 +69,92 @@ def run(context: Context, args: argparse.Namespace) -> None:
 
 def _targets(context: Context, args: argparse.Namespace) -> list[Target]:
     if not args.filename:
+        if not args.targets:
+            raise UsageError(
+                "Required resource not specified.\n"
+                'Use "mini-kubectl api-resources" for a complete list of supported resources.\n'
+                "See 'mini-kubectl get -h' for help and examples"
+            )
         return parse_targets(context, args.targets, all_namespaces=args.all_namespaces)
     found = []
-    for manifest in read_manifests(args.filename, recursive=args.recursive):
+    for manifest in read_manifests(args.filename, "get", recursive=args.recursive):
         kind, namespace = resolve(context, manifest)
         found.append(Target(kind, manifest.name, namespace))
     return found
 
 
-def _fetch(context: Context, args: argparse.Namespace, target: Target, accept: str = "", **params: str) -> Dict | None:
-    """The object, List or Table; None for a missing object with --ignore-not-found."""
-    try:
-        if target.name:
-            path = target.kind.path(target.namespace, target.name, args.subresource)
-            found: Dict = context.api.request("GET", path, accept=accept, params=params)
-            return found
-        selectors = {"labelSelector": args.selector, "fieldSelector": args.field_selector}
-        return context.api.list(target.path, {**selectors, **params}, accept)
-    except NotFound:
-        if args.ignore_not_found and target.name:
-            return None
-        raise
+def _fetch(context: Context, args: argparse.Namespace, target: Target, accept: str = "", **params: str) -> Dict:
+    """The object, List or Table. Raises: StatusError."""
+    if target.name:
+        path = target.kind.path(target.namespace, target.name, args.subresource)
+        found: Dict = context.api.request("GET", path, accept=accept, params=params)
+        return found
+    params["limit"] = str(args.chunk_size)
+    return list_objects(context, target, args.selector, args.field_selector, accept, **params)
+
+
+def _fetch_all(
+    context: Context, args: argparse.Namespace, targets: list[Target], accept: str = "", **params: str
+) -> tuple[list[tuple[Target, Dict]], list[Exception]]:
+    """What there is, and what went wrong with the rest: the one is shown even where there is the other."""
+    found: list[tuple[Target, Dict]] = []
+    failed: list[Exception] = []
+    for target in targets:
+        try:
+            found.append((target, _fetch(context, args, target, accept, **params)))
+        except NotFound as error:
+            if not (args.ignore_not_found and target.name):
+                failed.append(error)
+        except StatusError as error:
+            failed.append(error)
+    return found, failed
+
+
+def _printer(args: argparse.Namespace) -> Printer:
+    return object_printer(args.output, headers=not args.no_headers, managed_fields=args.show_managed_fields)
 
 
 def _objects(context: Context, args: argparse.Namespace, targets: list[Target]) -> None:
-    show = object_printer(args.output)
+    show = _printer(args)
     items: list[Dict] = []
-    for target in targets:
-        found = _fetch(context, args, target)
-        if found is None:
-            continue
-        if target.name:
-            items.append(found)
-        else:
-            defaults = {"apiVersion": target.kind.api_version, "kind": target.kind.kind}
-            items += [defaults | item for item in found.get("items") or ()]
+    fetched, failed = _fetch_all(context, args, targets)
+    for target, found in fetched:
+        items += [found] if target.name else _items(target, found)
     if args.sort_by:
-        items = _sorted(items, items, args.sort_by)
+        items = sorted_by(items, items, args.sort_by)
     single = len(targets) == 1 and bool(targets[0].name)
-    if single and not items:
-        return
-    whole = (
-        items[0]
-        if single
-        else {"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}}
-    )
-    try:
-        context.out.write(show(whole))
-    except JSONPathError as error:
-        raise UsageError(f"error executing jsonpath: {error}") from error
-    context.out.flush()
+    if items or not (failed or single):
+        whole = {"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}}
+        context.out.write(show(items[0] if single else whole))
+        context.out.flush()
+    raise_all(failed)
+
+
+def _items(target: Target, found: Dict) -> list[Dict]:
+    """Of a List, each with its type: lists leave it out."""
+    defaults = {"apiVersion": target.kind.api_version, "kind": target.kind.kind}
+    return [defaults | item for item in found.get("items") or ()]
 
 
 def _tables(context: Context, args: argparse.Namespace, targets: list[Target]) -> None:
-    grouped: dict[str, Dict] = {}
-    for target in targets:
-        params = {"includeObject": "Object"} if args.sort_by else {}
-        found = _fetch(context, args, target, TABLE, **params)
-        if found is None:
-            continue
-        whole = grouped.setdefault(target.kind.full_name, {**found, "rows": [], "target": target})
+    params = {"includeObject": "Object"} if args.sort_by else {}
+    fetched, failed = _fetch_all(context, args, targets, TABLE, **params)
+    grouped: dict[str, tuple[Target, Dict]] = {}
+    for target, found in fetched:
+        _, whole = grouped.setdefault(target.kind.full_name, (target, {**found, "rows": []}))
         whole["rows"] += found.get("rows") or []
-    shown = [found for found in grouped.values() if found["rows"]]
-    if not shown and not args.ignore_not_found and not any(target.name for target in targets):
-        where = f" in {context.namespace} namespace" if _in_namespace(args, targets) else ""
-        context.say(f"No resources found{where}" + ("." if where else ""))
-        return
-    for index, found in enumerate(shown):
-        if index:
-            context.print()
-        with_kind = args.show_kind or len({target.kind for target in targets}) > 1
-        context.out.write(_table_text(args, found, found["target"], with_kind=with_kind))
+    shown = [(target, found) for target, found in grouped.values() if found["rows"]]
+    if not shown and not failed and not args.ignore_not_found:
+        where = f" in {context.namespace} namespace." if _in_namespace(args, targets) else ""
+        context.say(f"No resources found{where}")
+    with_kind = args.show_kind or len({target.kind for target in targets}) > 1
+    context.out.write("\n".join(TableText(args, t.kind, with_kind=with_kind).text(found) for t, found in shown))
     context.out.flush()
+    raise_all(failed)
 
 
 def _in_namespace(args: argparse.Namespace, targets: list[Target]) -> bool:
     return not args.all_namespaces and any(target.kind.namespaced for target in targets)
-
-
-def _table_text(args: argparse.Namespace, found: Dict, target: Target, *, with_kind: bool, headers: bool = True) -> str:
-    rows = found.get("rows") or []
-    if args.sort_by:
-        rows = _sorted(rows, [row["object"] for row in rows], args.sort_by)
-    columns = found["columnDefinitions"]
-    wide = args.output == "wide"
-    kept = [i for i, column in enumerate(columns) if wide or not column.get("priority")]
-    prefix = f"{target.kind.display}/" if with_kind else ""
-    labels = [name for item in args.label_columns for name in item.split(",")]
-    namespaced = args.all_namespaces and target.kind.namespaced
-    head = (["NAMESPACE"] if namespaced else []) + [columns[i]["name"].upper() for i in kept]
-    head += [name.rpartition("/")[2].upper() for name in labels] + (["LABELS"] if args.show_labels else [])
-    lines = []
-    for row in rows:
-        meta = row.get("object", {}).get("metadata", {})
-        cells = [cell_text(row["cells"][i]) for i in kept]
-        cells[0] = prefix + cells[0]
-        own = meta.get("labels") or {}
-        line = ([meta.get("namespace", "")] if namespaced else []) + cells + [own.get(name, "") for name in labels]
-        if args.show_labels:
-            line.append(",".join(f"{k}={v}" for k, v in sorted(own.items())) or "<none>")
-        lines.append(line)
-    return table(head, lines, show_headers=headers and not args.no_headers)
-
-
-def _sorted(rows: list[Dict], objects: list[Dict], sort_by: str) -> list[Dict]:
-    try:
-        template = Template(relaxed(sort_by))
-    except JSONPathError as error:
-        raise UsageError(f"error parsing --sort-by: {error}") from error
-    found = [template.find(obj) for obj in objects]
-    if rows and not any(found):
-        raise UsageError(f"couldn't find any field with path {relaxed(sort_by)!r} in the list of objects")
-
-    def rank(values: list[Any]) -> tuple[int, float, str]:
-        if not values:
-            return (0, 0, "")
-        value = values[0]
-        return (1, float(value), "") if isinstance(value, int | float) else (2, 0, str(value))
-
-    order = sorted(range(len(rows)), key=lambda i: rank(found[i]))
-    return [rows[i] for i in order]
 
 
 def _watch(context: Context, args: argparse.Namespace, targets: list[Target]) -> None:
@@ -179,36 +163,45 @@ def _watch(context: Context, args: argparse.Namespace, targets: list[Target]) ->
     target = targets[0]
     as_table = args.output in ("", "wide")
     accept = TABLE if as_table else ""
-    show = None if as_table else object_printer(args.output)
-    first = _fetch(context, args, target, accept)
-    if first is None:
-        return
-    if not args.watch_only:
-        text = _table_text(args, first, target, with_kind=args.show_kind) if show is None else show(first)
-        context.out.write(text if first.get("rows") or show else "")
-        context.out.flush()
-    headers = args.watch_only or not first.get("rows")
+    show = (
+        TableText(args, target.kind, with_kind=args.show_kind).text if as_table else _one_by_one(_printer(args), args)
+    )
+    try:
+        first = _fetch(context, args, target, accept)
+    except NotFound:
+        if args.ignore_not_found:
+            return
+        raise
     version = _version(first)
+    if not args.watch_only:
+        for part in [first] if as_table or target.name else _items(target, first):
+            context.out.write(show(part))
+        context.out.flush()
     fields = f"metadata.name={target.name}" if target.name else args.field_selector
     params: Dict = {"labelSelector": args.selector, "fieldSelector": fields, "allowWatchBookmarks": "true"}
     path = target.kind.path(target.namespace)
-    definitions = first.get("columnDefinitions")
     while True:
         try:
             for kind, obj in context.api.watch(path, {**params, "resourceVersion": version}, accept):
                 version = _version(obj) or version
-                if kind == "BOOKMARK":
-                    continue
-                if show is not None:
-                    context.out.write(("---\n" if args.output == "yaml" else "") + show(obj))
-                else:
-                    definitions = obj.get("columnDefinitions") or definitions
-                    obj["columnDefinitions"] = definitions
-                    context.out.write(_table_text(args, obj, target, with_kind=args.show_kind, headers=headers))
-                    headers = False
-                context.out.flush()
+                if kind != "BOOKMARK":
+                    context.out.write(show(obj))
+                    context.out.flush()
         except Expired:
             version = _version(context.api.request("GET", path, params={"limit": 1}))
+
+
+def _one_by_one(show: Printer, args: argparse.Namespace) -> Printer:
+    """YAML documents need a line between them."""
+    separator = ""
+
+    def show_next(obj: Dict) -> str:
+        nonlocal separator
+        text = separator + show(obj)
+        separator = "---\n" if args.output == "yaml" else ""
+        return text
+
+    return show_next
 
 
 def _version(obj: Dict) -> str:

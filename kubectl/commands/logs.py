@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from apimachinery.errors import StatusError
+from apimachinery.errors import NotFound, StatusError
 from kubectl.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_bool, add_selector, duration
 from kubectl.podtarget import choose_container, container_names, find_pods, pods_by_selector
@@ -62,19 +62,34 @@ def _sources(context: Context, args: argparse.Namespace) -> Iterator[tuple[Dict,
         if not pods:
             context.say(f"No resources found in {context.namespace} namespace.")
     elif not args.words:
-        raise UsageError("'POD or TYPE/NAME is a required argument for the logs command'")
+        raise _misused()
     else:
+        if len(args.words) > 2 or (len(args.words) == 2 and args.container):
+            raise _misused()
         if len(args.words) > 1:
-            args.container = args.container or args.words[1]
-        pods = find_pods(context, args.words[:1])
+            args.container = args.words[1]
+        try:
+            pods = find_pods(context, args.words[:1])
+        except NotFound as error:
+            raise UsageError(f'error from server (NotFound): {error} in namespace "{context.namespace}"') from error
         if len(pods) > 1 and not args.all_pods:
             first = pods[0]["metadata"]["name"]
             context.say(f"Found {len(pods)} pods, using pod/{first}")
             pods = pods[:1]
     for pod in pods:
+        if args.container and args.container not in container_names(pod):
+            raise UsageError(f"container {args.container} is not valid for pod {pod['metadata']['name']}")
         names = container_names(pod) if args.all_containers else [choose_container(context, pod, args.container)]
         for name in names:
             yield pod, name
+
+
+def _misused() -> UsageError:
+    return UsageError(
+        "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\n"
+        "POD or TYPE/NAME is a required argument for the logs command\n"
+        "See 'mini-kubectl logs -h' for help and examples"
+    )
 
 
 def _copy(context: Context, args: argparse.Namespace, pod: Dict, container: str) -> None:

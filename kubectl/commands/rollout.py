@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+from apimachinery.errors import StatusError
 from apimachinery.times import format_time
 from kubectl.client import JSON_PATCH, MERGE_PATCH
 from kubectl.command import Command, Context, UsageError
-from kubectl.commands._arguments import add_bool, duration
-from kubectl.manifests import Target, add_file_arguments, select
+from kubectl.commands._arguments import add_bool, add_selector, duration
+from kubectl.manifests import Target, add_file_arguments, raise_all, select
 from kubectl.printers import object_printer
 from kubectl.waiting import TimedOut, wait_until
 
@@ -25,10 +26,11 @@ HASH_LABEL = "pod-template-hash"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="ACTION", required=True)
-    for name, (help_text, action) in _ACTIONS.items():
+    for name, (help_text, action, _) in _ACTIONS.items():
         sub = verbs.add_parser(name, help=help_text, description=help_text + ".")
         sub.add_argument("targets", nargs="*", metavar="deployment/NAME")
         add_file_arguments(sub, name)
+        add_selector(sub)
         if name == "status":
             add_bool(sub, "-w", "--watch", default=True, help="wait until the rollout is over")
             sub.add_argument("--timeout", type=duration, default=0, metavar="TIME", help="give up after this time")
@@ -38,14 +40,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
             sub.add_argument("--to-revision", type=int, default=0, help="instead of the one before")
         if name == "history":
             sub.add_argument("-o", "--output", default="")
-        sub.set_defaults(action=action)
+        sub.set_defaults(action=action, verb=name)
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
-    for target, obj in select(context, args.targets, args.filename, recursive=args.recursive):
-        if target.kind.kind != "Deployment":
-            raise UsageError(f"no rollout of {target.kind.plural}: only deployments can be rolled out yet")
-        args.action(context, args, target, obj)
+    if not args.targets and not args.filename:
+        raise UsageError("required resource not specified")
+    failed: list[Exception] = []
+    found = select(
+        context, args.targets, args.filename, selector=args.selector, recursive=args.recursive, all_objects=True,
+        failed=failed,
+    )  # fmt: skip
+    for target, obj in found:
+        try:
+            if target.kind.kind != "Deployment":
+                refusal = _ACTIONS[args.verb].refusal
+                raise UsageError(refusal.format(kind=target.kind.kind, plural=target.kind.full_name, name=target.name))
+            args.action(context, args, target, obj)
+        except (StatusError, UsageError) as error:
+            failed.append(error)
+    raise_all(failed)
 
 
 def rollout_status(deployment: Dict) -> tuple[str, bool]:
@@ -110,7 +124,7 @@ def revisions(context: Context, target: Target, deployment: Dict) -> dict[int, D
 def _history(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
     found = revisions(context, target, obj)
     if args.revision:
-        chosen = _revision(found, args.revision)
+        chosen = _revision(found, args.revision, "unable to find the specified revision")
         if args.output:
             context.out.write(object_printer(args.output)(chosen))
             return
@@ -127,18 +141,13 @@ def _history(context: Context, args: argparse.Namespace, target: Target, obj: Di
     context.print()
 
 
-def _revision(found: dict[int, Dict], number: int) -> Dict:
+def _revision(found: dict[int, Dict], number: int, refusal: str) -> Dict:
     if number not in found:
-        raise UsageError(f"unable to find the specified revision {number}")
+        raise UsageError(refusal)
     return found[number]
 
 
 def _undo(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
-    if obj["spec"].get("paused"):
-        raise UsageError(
-            f"you cannot rollback a paused deployment; resume it first with "
-            f'"mini-kubectl rollout resume {target.display}" and try again'
-        )
     found = revisions(context, target, obj)
     if args.to_revision:
         number = args.to_revision
@@ -146,7 +155,13 @@ def _undo(context: Context, args: argparse.Namespace, target: Target, obj: Dict)
         number = list(found)[-2]
     else:
         raise UsageError(f'no rollout history found for deployment "{target.name}"')
-    template = dict(_revision(found, number)["spec"]["template"])
+    chosen = _revision(found, number, f"unable to find specified revision {number} in history")
+    if obj["spec"].get("paused"):
+        raise UsageError(
+            f"you cannot rollback a paused deployment; resume it first with "
+            f'"mini-kubectl rollout resume {target.display}" and try again'
+        )
+    template = dict(chosen["spec"]["template"])
     labels = {key: value for key, value in template["metadata"].get("labels", {}).items() if key != HASH_LABEL}
     template["metadata"] = {**template["metadata"], "labels": labels}
     if template == obj["spec"]["template"]:
@@ -159,20 +174,22 @@ def _undo(context: Context, args: argparse.Namespace, target: Target, obj: Dict)
 
 def _restart(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
     if obj["spec"].get("paused"):
-        raise UsageError("can't restart paused deployment (run rollout resume first)")
+        raise UsageError(
+            f'deployments.apps "{target.name}" can\'t restart paused deployment (run rollout resume first)'
+        )
     annotations = {RESTARTED_AT: format_time(time.time())}
     _patch(context, target, {"spec": {"template": {"metadata": {"annotations": annotations}}}}, "restarted")
 
 
 def _pause(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
     if obj["spec"].get("paused"):
-        raise UsageError("deployments.apps " + f'"{target.name}" is already paused')
+        raise UsageError(f'deployments.apps "{target.name}" is already paused')
     _patch(context, target, {"spec": {"paused": True}}, "paused")
 
 
 def _resume(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
     if not obj["spec"].get("paused"):
-        raise UsageError("deployments.apps " + f'"{target.name}" is not paused')
+        raise UsageError(f'deployments.apps "{target.name}" is not paused')
     _patch(context, target, {"spec": {"paused": None}}, "resumed")
 
 
@@ -182,13 +199,21 @@ def _patch(context: Context, target: Target, patch: Dict, done: str) -> None:
 
 
 Action = Callable[[Context, argparse.Namespace, Target, Dict], None]
-_ACTIONS: dict[str, tuple[str, Action]] = {
-    "status": ("Follow a rollout until it is over", _status),
-    "history": ("Show the revisions", _history),
-    "undo": ("Go back to an earlier revision", _undo),
-    "restart": ("Replace all pods, one by one", _restart),
-    "pause": ("Keep changes from rolling out", _pause),
-    "resume": ("Let changes roll out again", _resume),
+
+
+class _Action(NamedTuple):
+    help: str
+    run: Action
+    refusal: str  # for a kind that has no rollouts
+
+
+_ACTIONS: dict[str, _Action] = {
+    "status": _Action("Follow a rollout until it is over", _status, "no status viewer has been implemented for {kind}"),
+    "history": _Action("Show the revisions", _history, 'no history viewer has been implemented for "{kind}"'),
+    "undo": _Action("Go back to an earlier revision", _undo, 'no rollbacker has been implemented for "{kind}"'),
+    "restart": _Action("Replace all pods, one by one", _restart, '{plural} "{name}" restarting is not supported'),
+    "pause": _Action("Keep changes from rolling out", _pause, '{plural} "{name}" pausing is not supported'),
+    "resume": _Action("Let changes roll out again", _resume, '{plural} "{name}" resuming is not supported'),
 }
 
 COMMAND = Command(

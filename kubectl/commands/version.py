@@ -6,23 +6,27 @@ import argparse
 from importlib.metadata import version as installed_version
 
 from kubectl.command import Command, Context
+from kubectl.parser import choice
 from kubectl.printers import object_printer
+
+OUTPUT = choice("", "json", "yaml", refusal="--output must be 'yaml' or 'json'")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--client", action="store_true", help="do not ask the server")
-    parser.add_argument("-o", "--output", default="", choices=("", "json", "yaml"))
+    parser.add_argument("-o", "--output", default="", type=OUTPUT, metavar="json|yaml")
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
     client = f"v{installed_version('mini-kubernetes')}"
     versions: dict[str, object] = {"clientVersion": {"gitVersion": client}}
+    if not args.output:
+        context.print(f"Client Version: {client}")
     if not args.client:
         versions["serverVersion"] = context.api.request("GET", "/version")
     if args.output:
         context.out.write(object_printer(args.output)(versions))
         return
-    context.print(f"Client Version: {client}")
     if not args.client:
         context.print(f"Server Version: {versions['serverVersion']['gitVersion']}")  # type: ignore[index]
 

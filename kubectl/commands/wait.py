@@ -10,8 +10,8 @@ from typing import Any
 from kubectl.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_all_namespaces, add_selector, duration
 from kubectl.jsonpath import JSONPathError, Template, relaxed, text_of
-from kubectl.manifests import Target, add_file_arguments, parse_targets, select
-from kubectl.waiting import TimedOut, wait_until
+from kubectl.manifests import Target, add_file_arguments, parse_targets, raise_all, select
+from kubectl.waiting import TimedOut, read, wait_until
 
 Dict = dict[str, Any]
 Test = Callable[[Dict | None], bool]
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_all_namespaces(parser)
     parser.add_argument("--all", action="store_true", help="all objects of the type in the namespace")
     parser.add_argument(
-        "--for", dest="condition", required=True,
+        "--for", dest="condition", default="",
         metavar="WHAT", help="condition=TYPE[=STATUS], delete, create, or jsonpath='{PATH}'[=VALUE]",
     )  # fmt: skip
     parser.add_argument("--timeout", type=duration, default=30.0, metavar="TIME", help="default 30s; negative: a week")
@@ -38,14 +38,17 @@ def run(context: Context, args: argparse.Namespace) -> None:
     if not targets:
         raise UsageError("no matching resources found")
     failed: list[Exception] = []
+    deleting = args.condition.lower() == "delete"
     for target in targets:
         try:
+            if deleting and read(context, target) is None:
+                continue
             wait_until(context, target, test, max(deadline - time.monotonic(), 0.0))
             context.print(f"{target.display} condition met")
         except TimedOut as error:
-            failed.append(UsageError(str(error)))
-    if failed:
-        raise failed[0] if len(failed) == 1 else ExceptionGroup("wait", failed)
+            missing = args.condition.lower() == "create"
+            failed.append(UsageError("timed out waiting for the condition" if missing else str(error)))
+    raise_all(failed)
 
 
 def _targets(context: Context, args: argparse.Namespace) -> list[Target]:
@@ -73,7 +76,7 @@ def parse_condition(text: str) -> Test:
         return _condition(name, status or "true")
     if kind.lower() == "jsonpath" and rest:
         return _jsonpath(rest)
-    raise UsageError(f"unrecognized condition: {text!r}")
+    raise UsageError(f'unrecognized condition: "{text}"')
 
 
 def _condition(name: str, status: str) -> Test:

@@ -4,10 +4,10 @@ import pytest
 
 from apimachinery.catalogue import collect
 from apimachinery.errors import FieldError, NotFound, invalid_object
-from kubectl.cli import build_parser, describe_failure
+from kubectl.cli import build_parser, describe_failure, load_commands
 from kubectl.command import Command, UsageError
 from kubectl.commands._arguments import changes, duration
-from kubectl.commands.drain import judge
+from kubectl.commands.drain import Verdict, judge
 from kubectl.commands.rollout import rollout_status
 from kubectl.commands.wait import parse_condition
 from kubectl.manifests import parse_manifests
@@ -83,7 +83,7 @@ def test_manifests_are_checked():
     assert parse_manifests("apiVersion: v1\nkind: X\nmetadata: {}\nd: 2020-01-01", "f")[0].obj["d"] == "2020-01-01"
     for bad, why in [
         ("a: [", "error converting YAML"),
-        ("- a", "must be an object"),
+        ("- a", "invalid object to validate"),
         ("kind: Pod", "apiVersion not set"),
         ("apiVersion: v1\nkind: Pod\nkind: Pod", "already set"),
         ("apiVersion: v1\nkind: Pod\nx: .nan", "not representable"),
@@ -151,11 +151,72 @@ def test_drain_decides_pod_by_pod():
     owned = {"ownerReferences": [{"kind": "ReplicaSet", "controller": True}]}
     daemon = {"ownerReferences": [{"kind": "DaemonSet", "controller": True}]}
     local = {"volumes": [{"name": "v", "emptyDir": {}}]}
-    assert judge({"metadata": owned, "spec": {}}, args) == "go"
-    assert "no controller" in judge({"metadata": {}, "spec": {}}, args)
-    assert "local storage" in judge({"metadata": owned, "spec": local}, args)
-    assert "DaemonSet" in judge({"metadata": daemon, "spec": {}}, args)
-    assert judge({"metadata": {}, "spec": {}, "status": {"phase": "Succeeded"}}, args) == "go"
+    assert judge({"metadata": owned, "spec": {}}, args) == Verdict(goes=True)
+    assert "no controller" in judge({"metadata": {}, "spec": {}}, args).blocked
+    assert "local storage" in judge({"metadata": owned, "spec": local}, args).blocked
+    assert "DaemonSet" in judge({"metadata": daemon, "spec": {}}, args).blocked
+    assert judge({"metadata": {}, "spec": {}, "status": {"phase": "Succeeded"}}, args) == Verdict(goes=True)
+    assert not judge({"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}, "spec": {}}, args).goes
     forced = parse("drain", "n", "--force", "--ignore-daemonsets", "--delete-emptydir-data")
-    assert judge({"metadata": daemon, "spec": {}}, forced) == "ignore"
-    assert judge({"metadata": {}, "spec": local}, forced) == "go"
+    assert judge({"metadata": daemon, "spec": {}}, forced) == Verdict(False, "ignoring DaemonSet-managed Pods")
+    assert judge({"metadata": {}, "spec": local}, forced).goes
+    assert "no controller" in judge({"metadata": {}, "spec": local}, forced).warning
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("get pod -n shop web", {"targets": ["pod", "web"], "namespace": "shop"}),
+        ("get -owide pods -A=false", {"output": "wide", "targets": ["pods"], "all_namespaces": False}),
+        ("get -Aoname pods", {"output": "name", "all_namespaces": True}),
+        ("get -o=yaml pods --watch=false --selector=", {"output": "yaml", "watch": False, "selector": ""}),
+        ("get pods --watch=true", {"watch": True}),
+        ("exec -it web -c app", {"stdin": True, "tty": True, "target": "web", "container": "app"}),
+        ("apply -f -", {"filename": ["-"]}),
+        ("apply -f a --dry-run -f b", {"filename": ["a", "b"], "dry_run": "client"}),
+        ("label pod web key-", {"words": ["pod", "web", "key-"]}),
+        ("delete pod web --wait=false --now", {"wait": False, "now": True}),
+    ],
+)
+def test_flags_and_words_mix_as_kubectls(line, expected):
+    args = vars(parse(*line.split()))
+    assert {name: args.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("bogus", 'unknown command "bogus" for "mini-kubectl"'),
+        ("get pods --bogus=1", "unknown flag: --bogus\nSee 'mini-kubectl get --help' for usage."),
+        ("get -AZ", "unknown shorthand flag: 'Z' in -Z"),
+        ("get pods --output", "flag needs an argument: --output"),
+        ("get pods -o", "flag needs an argument: 'o' in -o"),
+        ("scale deployment web", 'required flag(s) "replicas" not set'),
+        ("scale deployment web --replicas=x", 'invalid argument for "--replicas" flag'),
+        ("get pods --watch=perhaps", "'perhaps' is neither true nor false"),
+        ("create configmap", "exactly one NAME is required, got 0"),
+        ("create configmap a b", "exactly one NAME is required, got 2"),
+        ("create bogus x", "Unexpected args: [bogus x]"),
+        ("version now", "unexpected arguments: [now]"),
+        ("config bogus", "unknown command \"bogus\"\nSee 'mini-kubectl config -h' for help and examples"),
+        ("apply -f x --dry-run=maybe", 'Invalid dry-run value (maybe). Must be "none", "server", or "client".'),
+        (
+            "delete pod x --cascade=some",
+            'invalid cascade value (some). Must be "background", "foreground", or "orphan"',
+        ),
+    ],
+)
+def test_misuse_is_worded_as_kubectls(line, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        parse(*line.split())
+    assert end.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert message in said
+
+
+def test_only_the_named_verb_is_imported():
+    assert list(load_commands(["-n", "apply", "--token=x", "get", "pods"])) == ["get"]
+    assert list(load_commands(["api-resources"])) == ["api-resources"]
+    assert "apply" in load_commands(["--help"])
+    assert "apply" in load_commands(["no-such-verb"])

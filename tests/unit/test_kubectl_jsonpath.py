@@ -30,7 +30,7 @@ PODS = {
         ('{.items[*].status.conditions[?(@.type=="Ready")].status}', "True"),
         ('{range .items[*]}{.metadata.name}{"\\t"}{.status.phase}{"\\n"}{end}', "a\tRunning\nb\tPending\n"),
         ("names: {.items[*]['metadata', 'nothing'].name}!", "names: a b!"),
-        ("{.items[0].status.conditions}", '[{"type":"Ready","status":"True"}]'),
+        ("{.items[0].status.conditions}", '[{"status":"True","type":"Ready"}]'),
         ("{.missing}", ""),
         ("plain", "plain"),
     ],
