@@ -17,7 +17,8 @@ from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from componentbase import logs
 from kubeclient.backoff import Backoff
-from kubeclient.rest import JSON, RestClient, as_resource
+from kubeclient.rest import RestClient
+from kubeclient.wire import JSON, as_resource
 
 FIRST_BACKOFF_SECONDS = 0.4
 MOST_BACKOFF_SECONDS = 5.0

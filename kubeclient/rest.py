@@ -1,8 +1,4 @@
-"""Typed requests to the API server: a model goes out, a model comes back, a failure is a StatusError.
-
-Bytes become models in one pass of pydantic's own JSON parser, lists and watch events included; nothing goes through
-dicts on the way.
-"""
+"""Typed requests to the API server: a model goes out, a model comes back, a failure is a StatusError."""
 
 from __future__ import annotations
 
@@ -14,29 +10,27 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar
-from urllib.parse import quote, urlencode
+from typing import Any, Self, TypeVar
+from urllib.parse import urlencode
 
 import orjson
 from prometheus_client import Counter, Histogram
 
-from apimachinery.errors import BadRequest, Conflict, StatusError, from_status
-from apimachinery.meta import DeleteOptions, Object, ObjectList, Preconditions
-from apimachinery.model import Model, decode, encode
+from apimachinery.errors import Conflict
+from apimachinery.meta import Object
+from apimachinery.model import decode
 from apimachinery.resource import Resource, resource_of
-from componentbase import logs, tls
+from componentbase import tls
 from componentbase.flags import version
 from componentbase.metrics import LATENCY_BUCKETS
+from kubeclient import wire
 from kubeclient.config import ClientConfig
 from kubeclient.transport import RESPONSE_TIMEOUT_SECONDS, RawResponse, RawStream, Transport
+from kubeclient.wire import JSON, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Listing, WatchEvent, as_resource
 
-JSON = "application/json"
-MERGE_PATCH = "application/merge-patch+json"
-STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
-JSON_PATCH = "application/json-patch+json"
-PARTIAL_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
-PARTIAL_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+__all__ = [
+    "JSON_PATCH", "MERGE_PATCH", "STRATEGIC_MERGE_PATCH", "Listing", "RestClient", "WatchEvent", "user_agent",
+]  # fmt: skip
 
 RETRIES_ON_REQUEST = 10
 """How often a request is sent again because the server asked for it (429, or 5xx where it is no POST)."""
@@ -47,49 +41,11 @@ WATCH_TIMEOUT_SECONDS = (300, 600)
 """A watch asks to be ended after a random time between these, so that watches spread over API servers."""
 
 T = TypeVar("T", bound=Object)
-M = TypeVar("M", bound=Model)
-
-log = logs.logger(__name__)
 
 REQUEST_SECONDS = Histogram(
     "rest_client_request_duration_seconds", "Request latency.", ["verb", "host"], buckets=LATENCY_BUCKETS
 )
 REQUESTS = Counter("rest_client_requests", "Requests by status code.", ["code", "method", "host"])
-
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9._~:-]+\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Listing(Generic[T]):
-    """All objects of one snapshot; a watch continues from `resource_version`."""
-
-    items: list[T]
-    resource_version: str
-
-
-class WatchEvent(Model, Generic[T]):
-    """`type` is "ADDED", "MODIFIED", "DELETED" or "BOOKMARK" (whose object has a resourceVersion alone)."""
-
-    type: str
-    object: T
-
-
-_list_models: dict[type, type[ObjectList[Any]]] = {}
-_event_models: dict[type, type[WatchEvent[Any]]] = {}
-
-
-def _list_model(model: type[T]) -> type[ObjectList[T]]:
-    found = _list_models.get(model)
-    if found is None:
-        found = _list_models[model] = ObjectList[model]  # type: ignore[valid-type]
-    return found
-
-
-def _event_model(model: type[T]) -> type[WatchEvent[T]]:
-    found = _event_models.get(model)
-    if found is None:
-        found = _event_models[model] = WatchEvent[model]  # type: ignore[valid-type]
-    return found
 
 
 class RestClient:
@@ -140,7 +96,7 @@ class RestClient:
     ) -> T:
         resource = as_resource(model)
         params = {"resourceVersion": resource_version} if resource_version else None
-        return decode(resource.model, await self.request("GET", _path(resource, namespace, name), params=params))
+        return decode(resource.model, await self.request("GET", wire.path(resource, namespace, name), params=params))
 
     async def list(
         self,
@@ -155,15 +111,17 @@ class RestClient:
     ) -> Listing[T]:
         """All objects. `limit` is the size of a page, not of the result: every page is fetched."""
         resource = as_resource(model)
-        params = _selection(label_selector, field_selector)
+        params = wire.selection(label_selector, field_selector)
         if resource_version:
             params["resourceVersion"] = resource_version
         if limit:
             params["limit"] = str(limit)
-        path = _path(resource, namespace)
+        path = wire.path(resource, namespace)
         items: list[T] = []
         while True:
-            page = decode(_list_model(resource.model), await self.request("GET", path, params=params, accept=accept))
+            page = decode(
+                wire.list_model(resource.model), await self.request("GET", path, params=params, accept=accept)
+            )
             items += page.items
             if not page.metadata.continue_:
                 break
@@ -171,7 +129,7 @@ class RestClient:
             params["continue"] = page.metadata.continue_
         for item in items:
             if item.kind is None:
-                _identify(item, resource)
+                wire.identify(item, resource)
         return Listing(items, page.metadata.resourceVersion or "")
 
     async def watch(
@@ -192,20 +150,20 @@ class RestClient:
         knows that revision; ConnectionError when the connection broke.
         """
         resource = as_resource(model)
-        params = {"watch": "1"} | _selection(label_selector, field_selector)
+        params = {"watch": "1"} | wire.selection(label_selector, field_selector)
         params["timeoutSeconds"] = str(timeout_seconds or random.randint(*WATCH_TIMEOUT_SECONDS))
         if resource_version:
             params["resourceVersion"] = resource_version
         if bookmarks:
             params["allowWatchBookmarks"] = "true"
-        envelope = _event_model(resource.model)
-        async with self.stream("GET", _path(resource, namespace), params=params, accept=accept) as chunks:
+        envelope = wire.event_model(resource.model)
+        async with self.stream("GET", wire.path(resource, namespace), params=params, accept=accept) as chunks:
             rest = b""
             async for chunk in chunks:
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     if line:
-                        yield _decode_event(envelope, line)
+                        yield wire.decode_event(envelope, line)
 
     # writing
 
@@ -213,15 +171,15 @@ class RestClient:
         """POST to the collection, or to `subresource_of`: "web-1/eviction"."""
         resource = resource_of(type(obj))
         namespace = obj.namespace
-        path = _path(resource, namespace)
+        path = wire.path(resource, namespace)
         if subresource_of:
-            path += "/" + "/".join(map(_quoted, subresource_of.split("/")))
-        return decode(type(obj), await self.request("POST", path, body=_body(obj, resource)))
+            path += "/" + "/".join(map(wire.quoted, subresource_of.split("/")))
+        return decode(type(obj), await self.request("POST", path, body=wire.body(obj, resource)))
 
     async def update(self, obj: T, subresource: str = "") -> T:
         resource = resource_of(type(obj))
-        path = _path(resource, obj.namespace, obj.name, subresource)
-        return decode(type(obj), await self.request("PUT", path, body=_body(obj, resource)))
+        path = wire.path(resource, obj.namespace, obj.name, subresource)
+        return decode(type(obj), await self.request("PUT", path, body=wire.body(obj, resource)))
 
     async def patch(
         self,
@@ -234,7 +192,7 @@ class RestClient:
         subresource: str = "",
     ) -> T:
         resource = as_resource(model)
-        path = _path(resource, namespace, name, subresource)
+        path = wire.path(resource, namespace, name, subresource)
         data = await self.request("PATCH", path, body=orjson.dumps(patch), content_type=content_type)
         return decode(resource.model, data)
 
@@ -257,9 +215,9 @@ class RestClient:
             changed = change(current)
             if changed is None:
                 return current
-            path = _path(resource, namespace, name, subresource)
+            path = wire.path(resource, namespace, name, subresource)
             try:
-                return decode(resource.model, await self.request("PUT", path, body=_body(changed, resource)))
+                return decode(resource.model, await self.request("PUT", path, body=wire.body(changed, resource)))
             except Conflict:
                 if attempt == CONFLICT_RETRIES - 1:
                     raise
@@ -278,8 +236,8 @@ class RestClient:
         resource_version: str | None = None,
     ) -> None:
         """`uid` and `resource_version` are preconditions: Conflict when the stored object has others."""
-        options = _delete_options(grace_period_seconds, propagation_policy, uid, resource_version)
-        await self.request("DELETE", _path(as_resource(model), namespace, name), body=options)
+        options = wire.delete_options(grace_period_seconds, propagation_policy, uid, resource_version)
+        await self.request("DELETE", wire.path(as_resource(model), namespace, name), body=options)
 
     async def delete_collection(
         self,
@@ -291,16 +249,16 @@ class RestClient:
         grace_period_seconds: int | None = None,
         propagation_policy: str | None = None,
     ) -> None:
-        params = _selection(label_selector, field_selector)
-        options = _delete_options(grace_period_seconds, propagation_policy)
-        await self.request("DELETE", _path(as_resource(model), namespace), params=params, body=options)
+        params = wire.selection(label_selector, field_selector)
+        options = wire.delete_options(grace_period_seconds, propagation_policy)
+        await self.request("DELETE", wire.path(as_resource(model), namespace), params=params, body=options)
 
     async def bind(self, namespace: str, pod_name: str, node_name: str, *, uid: str = "") -> None:
         """Assigns a pod to a node. Raises: Conflict when it is bound already, or `uid` is another pod's."""
         metadata = {"name": pod_name, "namespace": namespace} | ({"uid": uid} if uid else {})
         target = {"apiVersion": "v1", "kind": "Node", "name": node_name}
         binding = {"apiVersion": "v1", "kind": "Binding", "metadata": metadata, "target": target}
-        path = f"/api/v1/namespaces/{_quoted(namespace)}/pods/{_quoted(pod_name)}/binding"
+        path = f"/api/v1/namespaces/{wire.quoted(namespace)}/pods/{wire.quoted(pod_name)}/binding"
         await self.request("POST", path, body=orjson.dumps(binding))
 
     # any path
@@ -330,7 +288,7 @@ class RestClient:
             # After a 5xx a creation may have happened: only the caller knows what a second one would mean.
             again = response.status == 429 or (response.status >= 500 and method != "POST")
             if not again or not retry_after.isdigit() or attempt == RETRIES_ON_REQUEST:
-                raise _error(response.status, response.body, retry_after)
+                raise wire.error(response.status, response.body, retry_after)
             await asyncio.sleep(int(retry_after) * random.uniform(1.0, 1.2))
         raise AssertionError("unreachable")
 
@@ -351,7 +309,7 @@ class RestClient:
             self._observe(method, stream.status, time.monotonic() - started)
             if stream.status >= 400:
                 retry_after = RawResponse(stream.status, stream.headers, b"").header(b"retry-after")
-                raise _error(stream.status, await stream.read(), retry_after)
+                raise wire.error(stream.status, await stream.read(), retry_after)
             yield stream.__aiter__()
         finally:
             stream.close()
@@ -421,10 +379,6 @@ def user_agent(component: str) -> str:
     return f"{component}/{version()}"
 
 
-def as_resource(model: type[T] | Resource[T]) -> Resource[T]:
-    return model if isinstance(model, Resource) else resource_of(model)
-
-
 def _ssl_context(config: ClientConfig) -> ssl.SSLContext | None:
     if not config.secure:
         return None
@@ -437,80 +391,3 @@ def _ssl_context(config: ClientConfig) -> ssl.SSLContext | None:
         key_data=config.key_data,
         insecure=config.insecure,
     )
-
-
-def _quoted(name: str) -> str:
-    """A path segment. Names are mostly plain; what a user typed may be anything."""
-    if _PLAIN_NAME.match(name) and name not in (".", ".."):
-        return name
-    if name in ("", ".", ".."):
-        raise BadRequest(f"{name!r} can't be the name of an object")
-    return quote(name, safe="")
-
-
-def _path(resource: Resource[Any], namespace: str = "", name: str | None = None, subresource: str = "") -> str:
-    if namespace:
-        namespace = _quoted(namespace)
-    return resource.path(namespace, "" if name is None else _quoted(name), subresource)
-
-
-def _selection(label_selector: str, field_selector: str) -> dict[str, str]:
-    params = {}
-    if label_selector:
-        params["labelSelector"] = label_selector
-    if field_selector:
-        params["fieldSelector"] = field_selector
-    return params
-
-
-def _body(obj: Object, resource: Resource[Any]) -> bytes:
-    """The encoded object; kind and apiVersion are put in where the object lacks them."""
-    data = encode(obj)
-    if obj.kind is None:
-        rest = data[1:] if data == b"{}" else b"," + data[1:]
-        return b'{"kind":"%s","apiVersion":"%s"%s' % (resource.kind.encode(), resource.api_version.encode(), rest)
-    return data
-
-
-def _identify(obj: Object, resource: Resource[Any]) -> None:
-    """Items of a list may come without their type."""
-    obj.kind = resource.kind
-    obj.apiVersion = resource.api_version
-
-
-def _delete_options(
-    grace_period_seconds: int | None,
-    propagation_policy: str | None,
-    uid: str | None = None,
-    resource_version: str | None = None,
-) -> bytes | None:
-    if grace_period_seconds is None and not (propagation_policy or uid or resource_version):
-        return None
-    preconditions = Preconditions(uid=uid, resourceVersion=resource_version) if uid or resource_version else None
-    options = DeleteOptions(kind="DeleteOptions", apiVersion="v1", gracePeriodSeconds=grace_period_seconds)
-    options.preconditions = preconditions
-    options.propagationPolicy = propagation_policy
-    return encode(options)
-
-
-def _decode_event(envelope: type[WatchEvent[T]], line: bytes) -> WatchEvent[T]:
-    """Raises: the StatusError inside an ERROR event."""
-    if b'"ERROR"' in line[:24]:
-        document = orjson.loads(line)
-        if document.get("type") == "ERROR":
-            raise from_status(document.get("object") or {}, 500)
-    return decode(envelope, line)
-
-
-def _error(status: int, body: bytes, retry_after: str) -> StatusError:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        document = None
-    if not isinstance(document, dict) or document.get("kind") != "Status":
-        text = body.decode("utf-8", "replace").strip()[:1024]
-        document = {"message": text or f"the server answered {status}", "code": status}
-    error = from_status(document, status)
-    if error.retry_after_seconds is None and retry_after.isdigit():
-        error.retry_after_seconds = int(retry_after)
-    return error

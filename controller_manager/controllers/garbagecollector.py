@@ -31,10 +31,9 @@ from controller_manager.ownership import in_parallel
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result
 from kubeclient.discovery import APIResource, discover
 from kubeclient.informer import Informer
-from kubeclient.rest import PARTIAL_METADATA_LIST
+from kubeclient.wire import PARTIAL_METADATA, PARTIAL_METADATA_LIST
 from kubeclient.workqueue import WorkQueue
 
-METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 NEEDED_VERBS = frozenset(("list", "watch", "delete"))
 IGNORED = frozenset((("", "events"), ("events.k8s.io", "events")))
 """Never owners, never owned, and many."""
@@ -97,7 +96,7 @@ class GarbageCollector:
     def _follow(self, resource: Resource[Any]) -> Informer[Any]:
         """Another controller's informer, where one follows this kind already."""
         informer = self._informers.find(resource) or self._informers.of(
-            resource, list_accept=PARTIAL_METADATA_LIST, watch_accept=METADATA, trim=_trim
+            resource, list_accept=PARTIAL_METADATA_LIST, watch_accept=PARTIAL_METADATA, trim=_trim
         )
         self._followed[path_of(resource)] = (resource, informer)
         informer.add_handler(self._noter(resource))

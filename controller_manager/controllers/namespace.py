@@ -13,7 +13,7 @@ from kubeapi.namespace import Namespace
 from kubeapi.pod import Pod
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after
 from kubeclient.discovery import APIResource, discover
-from kubeclient.rest import PARTIAL_METADATA_LIST
+from kubeclient.wire import PARTIAL_METADATA_LIST
 from kubeclient.workqueue import WorkQueue
 
 FINALIZER = "kubernetes"

@@ -18,7 +18,7 @@ from apimachinery.times import format_time
 from componentbase.clock import Clock
 from kubeclient.controller import ControllerContext, ControllerSpec, QueueUser, Reconciler, Result
 from kubeclient.informer import Informer
-from kubeclient.rest import MERGE_PATCH, Listing, as_resource
+from kubeclient.wire import MERGE_PATCH, Listing, as_resource
 from kubeclient.workqueue import WorkQueue
 from tests.fakes.clock import FakeClock
 
