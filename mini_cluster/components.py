@@ -267,7 +267,7 @@ def _kubelet(
         f"--node-status-update-frequency={NODE_STATUS_UPDATE_FREQUENCY}",
         f"--log-file={layout.log(name)}",
     )
-    probe = HttpsProbe(address, KUBELET_PORT, "/healthz")
+    probe = HttpsProbe(address, KUBELET_PORT, "/readyz")  # it has reported its node by then
     return Component(name, program, probe, wrapper, (API_SERVER, f"dockerd-{node.name}"), node.name)
 
 

@@ -49,9 +49,11 @@ def call(path: Path, request: dict[str, Any], *, seconds: float) -> Iterator[dic
         except (FileNotFoundError, ConnectionRefusedError):
             raise NoSupervisor("the cluster's supervisor is not running") from None
         connection.settimeout(seconds)
-        connection.sendall(json.dumps(request).encode() + b"\n")
+        answered = False
         try:
+            connection.sendall(json.dumps(request).encode() + b"\n")
             for line in connection.makefile("rb"):
+                answered = True
                 message: dict[str, Any] = json.loads(line)
                 if "error" in message:
                     raise ControlError(str(message["error"]))
@@ -60,6 +62,8 @@ def call(path: Path, request: dict[str, Any], *, seconds: float) -> Iterator[dic
                 yield message
         except TimeoutError:
             raise ControlError(f"the supervisor said nothing for {seconds:g} s") from None
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):
             pass
-        raise ControlError("the supervisor ended before it had answered")
+        if not answered:
+            raise NoSupervisor("the cluster's supervisor ended before it answered")
+        raise ControlError("the supervisor ended before it had finished")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from mini_cluster.commands import run, succeeds
+from mini_cluster.commands import CommandError, run, succeeds
 from mini_cluster.layout import Layout
 from mini_cluster.state import MAX_NODES, ClusterState, NodeState, networks_in_use
 
@@ -105,7 +105,8 @@ def ensure_host(layout: Layout, state: ClusterState, node: NodeState) -> None:
         (NETNS_FOLDER / netns).unlink(missing_ok=True)
         run(["ip", "netns", "add", netns])
     outside, inside = link_commands(layout, state, node)
-    if not link_exists(layout.veth(node.index)):
+    if not run(["ip", "-n", netns, "link", "show", "dev", "eth0"], check=False):
+        remove_link(layout.veth(node.index))  # of a namespace that is gone, the end here may linger
         run(["ip", "-batch", "-"], stdin=outside)
     else:
         run(["ip", "link", "set", "dev", layout.veth(node.index), "master", layout.bridge, "up"])
@@ -129,8 +130,7 @@ def enable_forwarding() -> bool:
 
 def remove_host(layout: Layout, node: NodeState) -> None:
     """Takes the host's cable and namespace away; its processes are gone already. Raises: CommandError."""
-    if link_exists(layout.veth(node.index)):
-        run(["ip", "link", "delete", "dev", layout.veth(node.index)])
+    remove_link(layout.veth(node.index))
     netns = layout.netns(node.name)
     if (NETNS_FOLDER / netns).exists():
         run(["ip", "netns", "delete", netns])
@@ -140,11 +140,10 @@ def remove_machine(layout: Layout) -> None:
     """Takes the bridge and the packet rules away, whatever the state file says. Raises: CommandError."""
     for name in os.listdir("/sys/class/net"):
         if name.startswith(f"{layout.bridge}-"):
-            run(["ip", "link", "delete", "dev", name])
+            remove_link(name)
     for path in list_netns(layout):
         run(["ip", "netns", "delete", path])
-    if link_exists(layout.bridge):
-        run(["ip", "link", "delete", "dev", layout.bridge])
+    remove_link(layout.bridge)
     for table, rule in list_rules(layout):
         run(["iptables", "-w", "-t", table, "-D", *rule])
     release_netns_folder()
@@ -181,6 +180,17 @@ def disable_forwarding() -> None:
     names = os.listdir("/sys/class/net")
     if not any(name.startswith(("docker", "br-", "mk")) for name in names):
         FORWARDING.write_text("0\n")
+
+
+def remove_link(name: str) -> None:
+    """Raises: CommandError when it is there and stays. It may also go by itself meanwhile, with its namespace."""
+    if not link_exists(name):
+        return
+    try:
+        run(["ip", "link", "delete", "dev", name])
+    except CommandError:
+        if link_exists(name):
+            raise
 
 
 def link_exists(name: str) -> bool:

@@ -23,6 +23,15 @@ def log_names(layout: Layout) -> list[str]:
     return sorted(path.stem for path in layout.logs.glob("*.log"))
 
 
+def last_lines(layout: Layout, component: str, count: int) -> str:
+    """The end of a component's log; "" when it has none."""
+    try:
+        with layout.log(component).open(errors="replace") as file:
+            return "".join(deque(file, maxlen=count)).rstrip("\n")
+    except FileNotFoundError:
+        return ""
+
+
 def show_log(layout: Layout, component: str, lines: int, *, follow: bool, out: TextIO) -> None:
     """Writes the last `lines` (negative: all) to `out`; with `follow` until interrupted.
 

@@ -70,6 +70,15 @@ def read_process(pid: int) -> Process | None:
     )
 
 
+def _start_ticks(pid: int) -> int:
+    """Also of a zombie; 0 when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 def _environment(folder: str) -> dict[str, str]:
     """The two variables that mark a cluster's processes; nothing for a process of another user."""
     found = {}
@@ -131,8 +140,7 @@ def send(process: Process, number: signal.Signals) -> None:
     except ProcessLookupError:
         return
     try:
-        current = read_process(process.pid)
-        if current is not None and current.start_ticks == process.start_ticks:
+        if _start_ticks(process.pid) == process.start_ticks:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(descriptor, number)
     finally:
@@ -156,7 +164,10 @@ def kill_all(choose: Callable[[dict[int, Process]], set[int]]) -> int:
 
 
 def wait_gone(processes: Iterable[Process], seconds: float) -> bool:
-    """Waits until all of them have ended; False when some are still there after `seconds`."""
+    """Waits until all of them have ended; False when some are still there after `seconds`.
+
+    The end of a process is that of its last thread: its first one may be a zombie while others still hold its files.
+    """
     deadline = time.monotonic() + seconds
     for process in processes:
         try:
@@ -164,8 +175,7 @@ def wait_gone(processes: Iterable[Process], seconds: float) -> bool:
         except ProcessLookupError:
             continue
         try:
-            current = read_process(process.pid)
-            if current is None or current.start_ticks != process.start_ticks:
+            if _start_ticks(process.pid) != process.start_ticks:
                 continue
             poll = select.poll()
             poll.register(descriptor, select.POLLIN)

@@ -36,6 +36,7 @@ from mini_cluster.keeper import (
     process_end,
 )
 from mini_cluster.layout import Layout
+from mini_cluster.logview import last_lines
 from mini_cluster.probes import Prober
 from mini_cluster.processes import snapshot
 from mini_cluster.programs import find_programs
@@ -43,6 +44,7 @@ from mini_cluster.state import ClusterState, NodeState, StateError, load_state
 from mini_cluster.sweep import clear_engine, power_off, sweep_cluster
 
 HOPELESS_RESTARTS = 3  # a component that died this often while `apply` waits for it makes it give up
+LOG_LINES = 8  # of a hopeless component's log that are shown
 HEARTBEAT_SECONDS = 5.0  # a streaming answer says something at least this often
 
 log = logging.getLogger("supervisor")
@@ -131,7 +133,8 @@ class Supervisor:
             for status in statuses:
                 deaths = status.restarts - before.get(status.name, 0)
                 if status.state == BACKOFF and deaths >= HOPELESS_RESTARTS:
-                    raise StateError(f"{status.name} does not stay up: {status.detail}")
+                    end = last_lines(self._layout, status.name, LOG_LINES)
+                    raise StateError(f"{status.name} does not stay up: {status.detail}\n{end}")
             if all(status.state == READY for status in statuses):
                 return
             try:

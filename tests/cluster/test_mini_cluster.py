@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.cluster
 
 LAUNCHER = Path(sys.executable).parent / "mini-cluster"
 DEADLINE_SECONDS = 60.0
+OTHER_CLUSTERS = re.compile(r"\b(mk|mini-kubernetes-)[0-9a-f]{6}\b")
 
 
 def eventually(holds: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
@@ -42,8 +44,8 @@ def pids(cluster: Cluster) -> dict[str, int]:
     return {status.name: status.pid for status in cluster.view().components}
 
 
-def machine_state() -> dict[str, list[str]]:
-    """What `down` must leave as it was before `up`."""
+def machine_state(key: str) -> dict[str, list[str]]:
+    """What `down` of the cluster with this key must leave as it was before `up`; other clusters come and go."""
     commands = {
         "links": ["ip", "-br", "link"],
         "namespaces": ["ip", "netns", "list"],
@@ -53,7 +55,8 @@ def machine_state() -> dict[str, list[str]]:
     state = {}
     for name, argv in commands.items():
         lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
-        state[name] = sorted(line.split("[")[0].strip() for line in lines if not line.startswith("#"))
+        lines = [line.split("[")[0].strip() for line in lines if not line.startswith("#")]
+        state[name] = sorted(line for line in lines if not OTHER_CLUSTERS.search(line.replace(key, "")))
     state["forwarding"] = [hosts.FORWARDING.read_text()]
     return state
 
@@ -61,12 +64,20 @@ def machine_state() -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster with one worker host, which the tests of this file take apart in turn."""
-    cluster = Cluster(tmp_path_factory.mktemp("one"))
+    cluster = Cluster(tmp_path_factory.mktemp("one"), owner_pid=os.getpid())
     try:
         cluster.up(1, api_port=None)
         yield cluster
     finally:
         cluster.down(purge=True)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Cluster]:
+    """Another cluster, for one test, which brings it up."""
+    cluster = Cluster(tmp_path / "other", owner_pid=os.getpid())
+    yield cluster
+    cluster.down(purge=True)
 
 
 def test_a_second_up_changes_nothing(one: Cluster) -> None:
@@ -168,29 +179,26 @@ def test_status_and_logs_are_for_people_and_programs(one: Cluster) -> None:
     assert len(log.stdout.splitlines()) == 1
 
 
-def test_down_leaves_the_machine_as_it_was(tmp_path: Path, guestbook_archive: Path) -> None:
-    before = machine_state()
-    cluster = Cluster(tmp_path)
-    cluster.up(2, api_port=None)
-    cluster.load_archive(guestbook_archive)
-    start_container(cluster, "worker-2", "left-running")
-    cluster.down()
-    assert machine_state() == before
-    assert what_is_left(cluster.layout) == []
-    cluster.down()
+def test_down_leaves_the_machine_as_it_was(other: Cluster, guestbook_archive: Path) -> None:
+    before = machine_state(other.layout.key)
+    other.up(2, api_port=None)
+    other.load_archive(guestbook_archive)
+    start_container(other, "worker-2", "left-running")
+    other.down()
+    assert machine_state(other.layout.key) == before
+    assert what_is_left(other.layout) == []
+    other.down()
 
 
-def test_data_survives_down_and_nothing_survives_a_purge(tmp_path: Path) -> None:
-    folder = tmp_path / "cluster"
-    cluster = Cluster(folder)
-    cluster.up(0, api_port=None)
-    kubectl(cluster, "create", "configmap", "kept", "--from-literal=a=b")
-    cluster.down()
-    cluster.up()
-    assert kubectl(cluster, "get", "configmap", "kept", "-o", "name").strip() == "configmap/kept"
-    cluster.down(purge=True)
-    assert not folder.exists()
-    assert what_is_left(cluster.layout) == []
+def test_data_survives_down_and_nothing_survives_a_purge(other: Cluster) -> None:
+    other.up(0, api_port=None)
+    kubectl(other, "create", "configmap", "kept", "--from-literal=a=b")
+    other.down()
+    other.up()
+    assert kubectl(other, "get", "configmap", "kept", "-o", "name").strip() == "configmap/kept"
+    other.down(purge=True)
+    assert not other.layout.root.exists()
+    assert what_is_left(other.layout) == []
 
 
 @pytest.mark.parametrize("seconds", [0.3, 0.8, 1.5])
@@ -209,40 +217,33 @@ def test_down_after_a_start_that_came_half_way(tmp_path: Path, seconds: float) -
 
 
 def test_clusters_live_side_by_side(
-    one: Cluster, tmp_path: Path, guestbook_archive: Path, monkeypatch: pytest.MonkeyPatch
+    one: Cluster, other: Cluster, guestbook_archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = Cluster(tmp_path)
-    try:
-        other.up(1, api_port=None)
-        assert other.state().subnet != one.state().subnet
-        assert other.view().healthy
-        assert one.view().healthy
-        # The other cluster's host plays the machine's own engine, from which images are copied.
-        other.load_archive(guestbook_archive)
-        engine = f"unix://{other.layout.node('worker-1').docker_socket}"
-        copy = ["docker", f"--host={engine}", "tag", "mini-kubernetes/guestbook:1.0", "mini-kubernetes/copy:1"]
-        subprocess.run(copy, check=True)
-        monkeypatch.setenv("DOCKER_HOST", engine)
-        assert one.load_image("mini-kubernetes/copy:1") == {"worker-1": ["Loaded image: mini-kubernetes/copy:1"]}
-        with pytest.raises(EngineError, match="mini-kubernetes/none:1"):
-            one.load_image("mini-kubernetes/none:1")
-    finally:
-        other.down(purge=True)
+    other.up(1, api_port=None)
+    assert other.state().subnet != one.state().subnet
+    assert other.view().healthy
+    assert one.view().healthy
+    # The other cluster's host plays the machine's own engine, from which images are copied.
+    other.load_archive(guestbook_archive)
+    engine = f"unix://{other.layout.node('worker-1').docker_socket}"
+    copy = ["docker", f"--host={engine}", "tag", "mini-kubernetes/guestbook:1.0", "mini-kubernetes/copy:1"]
+    subprocess.run(copy, check=True)
+    monkeypatch.setenv("DOCKER_HOST", engine)
+    assert one.load_image("mini-kubernetes/copy:1") == {"worker-1": ["Loaded image: mini-kubernetes/copy:1"]}
+    with pytest.raises(EngineError, match="mini-kubernetes/none:1"):
+        one.load_image("mini-kubernetes/none:1")
+    other.down(purge=True)
     assert one.view().healthy
 
 
-def test_fewer_nodes_are_forgotten_wholly(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path)
-    try:
-        cluster.up(2, api_port=None)
-        cluster.up(1)
-        assert kubectl(cluster, "get", "nodes", "-o", "name").split() == ["node/worker-1"]
-        assert not cluster.layout.node("worker-2").root.exists()
-        assert not hosts.link_exists(cluster.layout.veth(2))
-        cluster.up(0)
-        assert not hosts.link_exists(cluster.layout.bridge)
-    finally:
-        cluster.down(purge=True)
+def test_fewer_nodes_are_forgotten_wholly(other: Cluster) -> None:
+    other.up(2, api_port=None)
+    other.up(1)
+    assert kubectl(other, "get", "nodes", "-o", "name").split() == ["node/worker-1"]
+    assert not other.layout.node("worker-2").root.exists()
+    assert not hosts.link_exists(other.layout.veth(2))
+    other.up(0)
+    assert not hosts.link_exists(other.layout.bridge)
 
 
 def test_a_control_plane_needs_no_root(tmp_path: Path) -> None:
@@ -268,7 +269,7 @@ def test_a_cluster_does_not_outlive_its_owner(tmp_path: Path) -> None:
     owner = subprocess.run([sys.executable, "-c", program, str(folder)], timeout=120, check=False)
     assert owner.returncode == -signal.SIGKILL
     eventually(lambda: not folder.exists(), "the folder is gone")
-    assert what_is_left(Layout.of(folder)) == []
+    eventually(lambda: what_is_left(Layout.of(folder)) == [], "its supervisor is gone, too")
 
 
 def test_worker_hosts_without_root_are_refused_with_a_way_out(tmp_path: Path) -> None:
