@@ -1,37 +1,29 @@
-"""etcd over one gRPC channel per endpoint; the only file that imports etcd's library.
+"""etcd's calls, over one gRPC channel per endpoint.
 
-Reads move on to the next endpoint by themselves. A write whose connection is lost may or may not have happened, so it
-is never sent again: the caller gets StorageUnavailable and whoever asked decides.
+A call that has certainly not reached an endpoint, and any read, moves on to the next one by itself. A write whose
+connection is lost may or may not have happened, so it is never sent again: the caller gets StorageUnavailable and
+whoever asked decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+import ssl
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import grpc
-import grpc.aio
-from etcd3 import etcdrpc
 
 from apiserver.storage import wire
+from apiserver.storage.grpc_channel import Channel, RpcError
 from apiserver.storage.interface import Compacted, StorageError, StorageUnavailable, ValueTooLarge
+from componentbase import tls
 
 REQUEST_TIMEOUT_SECONDS = 10.0
 WHOLE_STORE = b"\0"  # as key and as range_end: every key there is
 
-_OPTIONS = (
-    ("grpc.max_receive_message_length", -1),  # a page of 500 large objects or a batch of events has no useful bound
-    ("grpc.max_send_message_length", -1),  # etcd itself refuses what is too large, with an error of its own
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.keepalive_time_ms", 10_000),  # a peer that vanished without a word is noticed within 15 s
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.use_local_subchannel_pool", 1),  # several clients in one process (tests) do not share connections
-)
+_RANGE = "/etcdserverpb.KV/Range"
+_TXN = "/etcdserverpb.KV/Txn"
+_COMPACT = "/etcdserverpb.KV/Compact"
+_WATCH = "/etcdserverpb.Watch/Watch"
+_LEASE_GRANT = "/etcdserverpb.Lease/LeaseGrant"
 _HAS_LEADER = (("hasleader", "true"),)  # a member cut off from its cluster then ends the watch
 
 
@@ -55,12 +47,12 @@ class EtcdClient:
     def __init__(self, config: EtcdConfig) -> None:
         if not config.endpoints:
             raise ValueError("no etcd endpoint given")
-        self._endpoints = [_Endpoint(url, config) for url in config.endpoints]
+        self._endpoints = [_channel(url, config) for url in config.endpoints]
         self._active = 0
 
     async def close(self) -> None:
         for endpoint in self._endpoints:
-            await endpoint.channel.close()
+            await endpoint.close()
 
     async def range(self, key: bytes, range_end: bytes = b"", *, limit: int = 0, revision: int = 0) -> wire.RangePage:
         """One key, or [key, range_end) in order, as it is now or was at a revision.
@@ -68,12 +60,12 @@ class EtcdClient:
         Raises: Compacted, StorageUnavailable.
         """
         request = wire.range_request(key, range_end, limit=limit, revision=revision)
-        return wire.range_response(await self._read(lambda endpoint: endpoint.range, request))
+        return wire.range_response(await self._call(_RANGE, request, again=True))
 
     async def current_revision(self) -> tuple[int, int]:
         """(cluster id, revision) of the store, no older than the moment of the call."""
         request = wire.range_request(b"compact_rev_key", count_only=True)
-        page = wire.range_response(await self._read(lambda endpoint: endpoint.range, request))
+        page = wire.range_response(await self._call(_RANGE, request, again=True))
         return page.cluster_id, page.revision
 
     async def put(self, key: bytes, value: bytes, mod_revision: int, lease: int = 0) -> wire.TxnResult:
@@ -93,25 +85,16 @@ class EtcdClient:
 
     async def put_version(self, key: bytes, value: bytes, version: int) -> tuple[bool, int, wire.KeyValue | None]:
         """Writes if the key has been written `version` times; (written, store's revision, what is there if not)."""
-        compare = etcdrpc.Compare(
-            result=etcdrpc.Compare.EQUAL, target=etcdrpc.Compare.VERSION, key=key, version=version
-        )
-        put = etcdrpc.RequestOp(request_put=etcdrpc.PutRequest(key=key, value=value))
-        read = etcdrpc.RequestOp(request_range=etcdrpc.RangeRequest(key=key))
-        request = etcdrpc.TxnRequest(compare=[compare], success=[put], failure=[read])
-        result = await self._txn(request.SerializeToString())
+        result = await self._txn(wire.versioned_put(key, value, version))
         return result.succeeded, result.revision, result.kv
 
     async def grant_lease(self, ttl_seconds: int) -> int:
         """A new lease: its keys are deleted when it ends, `ttl_seconds` from now or a little later."""
-        request = etcdrpc.LeaseGrantRequest(TTL=ttl_seconds)
-        response = await self._call(self._write_endpoint(), lambda endpoint: endpoint.lease_grant, request)
-        return int(response.ID)
+        return wire.lease_grant_response(await self._call(_LEASE_GRANT, wire.lease_grant_request(ttl_seconds)))
 
     async def compact(self, revision: int) -> None:
         """Forgets history before `revision`; what is current stays. Raises: Compacted when it is gone already."""
-        request = etcdrpc.CompactionRequest(revision=revision)
-        await self._call(self._write_endpoint(), lambda endpoint: endpoint.compact, request)
+        await self._call(_COMPACT, wire.compaction_request(revision))
 
     async def watch(self, start_revision: int) -> AsyncGenerator[wire.WatchBatch, None]:
         """Every change of the whole store from `start_revision` on; the first batch says that the watch stands.
@@ -120,57 +103,60 @@ class EtcdClient:
         knows that it has seen everything up to a revision.
         Raises: Compacted when `start_revision` is gone, StorageUnavailable when the stream breaks.
         """
-        create = etcdrpc.WatchCreateRequest(key=WHOLE_STORE, range_end=WHOLE_STORE, start_revision=start_revision)
-        index, endpoint = self._write_endpoint()
-        call = endpoint.watch(metadata=_HAS_LEADER)
+        request = wire.watch_request(WHOLE_STORE, WHOLE_STORE, start_revision)
+        index, endpoint = self._choose()
         try:
-            await call.write(etcdrpc.WatchRequest(create_request=create))
-            while True:
-                data = await call.read()
-                if data is grpc.aio.EOF:
-                    raise StorageUnavailable("etcd ended the watch")
-                batch = wire.watch_response(data)
-                if batch.compact_revision:
-                    raise Compacted(f"etcd keeps nothing before revision {batch.compact_revision}")
-                if batch.canceled:
-                    raise StorageUnavailable(f"etcd canceled the watch: {batch.cancel_reason}")
-                yield batch
-        except grpc.aio.AioRpcError as error:
+            stream = await endpoint.stream(
+                _WATCH,
+                request,
+                metadata=_HAS_LEADER,
+                timeout_seconds=REQUEST_TIMEOUT_SECONDS,
+                wait_for_ready=len(self._endpoints) == 1,
+            )
+            try:
+                while True:
+                    batch = wire.watch_response(await stream.read())
+                    if batch.compact_revision:
+                        raise Compacted(f"etcd keeps nothing before revision {batch.compact_revision}")
+                    if batch.canceled:
+                        raise StorageUnavailable(f"etcd canceled the watch: {batch.cancel_reason}")
+                    yield batch
+            finally:
+                stream.close()
+        except RpcError as error:
             self._leave(index)
             raise _translated(error) from error
-        finally:
-            call.cancel()
 
     async def _txn(self, request: bytes) -> wire.TxnResult:
-        return wire.txn_response(await self._call(self._write_endpoint(), lambda endpoint: endpoint.txn, request))
+        return wire.txn_response(await self._call(_TXN, request))
 
-    async def _read(self, method: Callable[[_Endpoint], Any], request: bytes) -> bytes:
-        for _ in self._endpoints[1:]:
+    async def _call(self, path: str, request: bytes, *, again: bool = False) -> bytes:
+        """`again`: it may be repeated on another endpoint though this one may have acted on it (reads)."""
+        attempts = len(self._endpoints)
+        while True:
+            index, endpoint = self._choose()
             try:
-                return await self._call(self._write_endpoint(), method, request)  # type: ignore[no-any-return]
-            except StorageUnavailable:
-                continue  # the call has moved on to the next endpoint
-        return await self._call(self._write_endpoint(), method, request)  # type: ignore[no-any-return]
+                return await endpoint.unary(
+                    path,
+                    request,
+                    timeout_seconds=REQUEST_TIMEOUT_SECONDS,
+                    wait_for_ready=len(self._endpoints) == 1,
+                )
+            except RpcError as error:
+                translated = _translated(error)
+                attempts -= 1
+                if isinstance(translated, StorageUnavailable):
+                    self._leave(index)
+                    if attempts and (again or error.unsent):
+                        continue
+                raise translated from error
 
-    async def _call(self, chosen: tuple[int, _Endpoint], method: Callable[[_Endpoint], Any], request: Any) -> Any:
-        index, endpoint = chosen
-        try:
-            return await method(endpoint)(
-                request, timeout=REQUEST_TIMEOUT_SECONDS, wait_for_ready=len(self._endpoints) == 1
-            )
-        except grpc.aio.AioRpcError as error:
-            translated = _translated(error)
-            if isinstance(translated, StorageUnavailable):
-                self._leave(index)
-            raise translated from error
-
-    def _write_endpoint(self) -> tuple[int, _Endpoint]:
-        """The active endpoint, or the next one whose connection is not known to be down."""
+    def _choose(self) -> tuple[int, Channel]:
+        """The active endpoint, or the next one that is not known to be down."""
         count = len(self._endpoints)
         for offset in range(count if count > 1 else 0):
             index = (self._active + offset) % count
-            state = self._endpoints[index].channel.get_state(try_to_connect=True)
-            if state is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            if not self._endpoints[index].down:
                 self._active = index
                 break
         return self._active, self._endpoints[self._active]
@@ -180,37 +166,20 @@ class EtcdClient:
             self._active = (index + 1) % len(self._endpoints)
 
 
-class _Endpoint:
-    """One channel and its methods: raw bytes where `wire` speaks, etcd3's generated classes elsewhere."""
-
-    def __init__(self, url: str, config: EtcdConfig) -> None:
-        scheme, _, address = url.rpartition("://")
-        if scheme == "https":
-            credentials = grpc.ssl_channel_credentials(
-                _content(config.ca_file), _content(config.key_file), _content(config.cert_file)
-            )
-            self.channel = grpc.aio.secure_channel(address, credentials, options=_OPTIONS)
-        else:
-            self.channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
-        self.range = self.channel.unary_unary("/etcdserverpb.KV/Range")
-        self.txn = self.channel.unary_unary("/etcdserverpb.KV/Txn")
-        self.watch = self.channel.stream_stream(
-            "/etcdserverpb.Watch/Watch", request_serializer=etcdrpc.WatchRequest.SerializeToString
-        )
-        self.compact = etcdrpc.KVStub(self.channel).Compact
-        self.lease_grant = etcdrpc.LeaseStub(self.channel).LeaseGrant
+def _channel(url: str, config: EtcdConfig) -> Channel:
+    scheme, _, address = url.rpartition("://")
+    context: ssl.SSLContext | None = None
+    if scheme == "https":
+        context = tls.client_context(ca_file=config.ca_file, cert_file=config.cert_file, key_file=config.key_file)
+        context.set_alpn_protocols(["h2"])
+    return Channel(address, context)
 
 
-def _content(file: str) -> bytes | None:
-    return Path(file).read_bytes() if file else None
-
-
-def _translated(error: grpc.aio.AioRpcError) -> StorageError:
-    code, details = error.code(), error.details() or ""
-    if "has been compacted" in details:
-        return Compacted(details)
-    if "request is too large" in details or "larger than max" in details:
-        return ValueTooLarge(details)
-    if "lease not found" in details:
-        return LeaseNotFound(details)
-    return StorageUnavailable(f"etcd: {code.name}: {details}")
+def _translated(error: RpcError) -> StorageError:
+    if "has been compacted" in error.details:
+        return Compacted(error.details)
+    if "request is too large" in error.details or "larger than max" in error.details:
+        return ValueTooLarge(error.details)
+    if "lease not found" in error.details:
+        return LeaseNotFound(error.details)
+    return StorageUnavailable(f"etcd: {error.code}: {error.details}")

@@ -235,8 +235,8 @@ def test_a_lease_that_ended_unseen_is_replaced(etcd: EtcdServer) -> None:
         async with running(etcd.url) as store, direct(etcd.url) as client:
             await store.create(WIDGETS, "default", "a", b'{"metadata":{"name":"a"}}', ttl_seconds=100)
             lease = (await client.range(b"/registry/widgets/default/a")).kvs[0].lease
-            revoke = etcdrpc.LeaseStub(client._endpoints[0].channel).LeaseRevoke
-            await revoke(etcdrpc.LeaseRevokeRequest(ID=lease))
+            revoke = etcdrpc.LeaseRevokeRequest(ID=lease).SerializeToString()
+            await client._call("/etcdserverpb.Lease/LeaseRevoke", revoke)
             await store.create(WIDGETS, "default", "b", b'{"metadata":{"name":"b"}}', ttl_seconds=100)
             assert [entry.name for entry in (await store.list(WIDGETS)).entries] == ["b"]
 

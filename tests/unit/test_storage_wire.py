@@ -65,6 +65,35 @@ def test_a_guard_alone_writes_nothing() -> None:
     assert len(read.compare) == len(read.failure) == 1
 
 
+@given(KEYS, VALUES, REVISIONS)
+def test_versioned_put_compares_how_often_the_key_was_written(key: bytes, value: bytes, version: int) -> None:
+    read = etcdrpc.TxnRequest.FromString(wire.versioned_put(key, value, version))
+    (compare,) = read.compare
+    assert compare.WhichOneof("target_union") == "version"
+    assert compare == etcdrpc.Compare(
+        result=etcdrpc.Compare.EQUAL, target=etcdrpc.Compare.VERSION, key=key, version=version
+    )
+    assert [op.request_put for op in read.success] == [etcdrpc.PutRequest(key=key, value=value)]
+    assert [op.request_range for op in read.failure] == [etcdrpc.RangeRequest(key=key)]
+
+
+@given(KEYS, KEYS, REVISIONS)
+def test_requests_of_a_lease_a_compaction_and_a_watch(key: bytes, end: bytes, number: int) -> None:
+    lease = etcdrpc.LeaseGrantRequest.FromString(wire.lease_grant_request(number))
+    assert lease == etcdrpc.LeaseGrantRequest(TTL=number)
+    compaction = etcdrpc.CompactionRequest.FromString(wire.compaction_request(number))
+    assert compaction == etcdrpc.CompactionRequest(revision=number)
+    watch = etcdrpc.WatchRequest.FromString(wire.watch_request(key, end, number))
+    create = etcdrpc.WatchCreateRequest(key=key, range_end=end, start_revision=number)
+    assert watch == etcdrpc.WatchRequest(create_request=create)
+
+
+@given(REVISIONS)
+def test_lease_grant_response(lease: int) -> None:
+    message = etcdrpc.LeaseGrantResponse(header=header(9), ID=lease, TTL=60)
+    assert wire.lease_grant_response(message.SerializeToString()) == lease
+
+
 @given(st.lists(st.tuples(KEYS, VALUES, REVISIONS), max_size=5), REVISIONS, st.booleans(), REVISIONS)
 def test_range_response(rows: list[tuple[bytes, bytes, int]], revision: int, more: bool, total: int) -> None:
     message = etcdrpc.RangeResponse(header=header(revision), kvs=[kv(*row) for row in rows], more=more, count=total)
