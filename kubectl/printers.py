@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,14 @@ class _Dumper(yaml.CSafeDumper if hasattr(yaml, "CSafeDumper") else yaml.SafeDum
         return True
 
 
+# What PyYAML takes for text and other readers of YAML for a number or a boolean.
+_OTHERWISE = re.compile(r"[yYnN]|[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?|0o?[0-7]+|0x[0-9a-fA-F]+")
+
+
 def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     """Literal where it has lines, in double quotes where it would read as another type."""
     tag = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    plain = tag == "tag:yaml.org,2002:str"
+    plain = tag == "tag:yaml.org,2002:str" and not _OTHERWISE.fullmatch(text)
     style = "|" if "\n" in text else None if plain else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

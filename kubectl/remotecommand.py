@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import select
-import shutil
 import signal
 import ssl
 import sys
@@ -136,11 +136,24 @@ def _raw_terminal() -> Iterator[None]:
 
 
 def _follow_size(socket: ClientConnection) -> None:
-    def send_size(*_: object) -> None:
-        size = shutil.get_terminal_size()
-        message = json.dumps({"Width": size.columns, "Height": size.lines}).encode()
-        with contextlib.suppress(ConnectionClosed):  # a resize after the end changes nothing
-            socket.send(bytes([RESIZE]) + message)
+    """Tells the size now and after each change. A signal handler may only queue: the socket's lock may be held."""
+    changes: queue.SimpleQueue[None] = queue.SimpleQueue()
+    changes.put(None)
+    signal.signal(signal.SIGWINCH, lambda *_: changes.put(None))
 
-    send_size()
-    signal.signal(signal.SIGWINCH, send_size)
+    def send_sizes() -> None:
+        with contextlib.suppress(ConnectionClosed):  # a resize after the end changes nothing
+            while True:
+                changes.get()
+                size = _terminal_size()
+                message = json.dumps({"Width": size.columns, "Height": size.lines}).encode()
+                socket.send(bytes([RESIZE]) + message)
+
+    threading.Thread(target=send_sizes, daemon=True).start()
+
+
+def _terminal_size() -> os.terminal_size:
+    for stream in (sys.stdout, sys.stdin):
+        with contextlib.suppress(OSError):
+            return os.get_terminal_size(stream.fileno())
+    return os.terminal_size((80, 24))

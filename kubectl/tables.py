@@ -47,7 +47,8 @@ class TableText:
     def _line(self, row: Dict, kept: list[int]) -> list[str]:
         meta = row.get("object", {}).get("metadata", {})
         cells = [cell_text(row["cells"][i]) for i in kept]
-        cells[0] = self._prefix + cells[0]
+        name = next((at for at, i in enumerate(kept) if self._columns[i].get("format") == "name"), 0)
+        cells[name] = self._prefix + cells[name]
         own = meta.get("labels") or {}
         line = ([meta.get("namespace", "")] if self._namespaced else []) + cells
         line += [own.get(name, "") for name in self._labels]

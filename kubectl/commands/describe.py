@@ -18,13 +18,16 @@ Describer = Callable[[Context, Dict], str]
 
 def _describer(kind: ResourceType) -> Describer:
     # Imported on use: other verbs need not wait for it.
-    from kubectl.describe import cluster, generic, pod, workload
+    from kubectl.describe import cluster, generic, node, pod, workload
 
     own: dict[str, Describer] = {
         "configmaps": cluster.describe_configmap,
+        "endpoints": cluster.describe_endpoints,
+        "endpointslices.discovery.k8s.io": cluster.describe_endpointslice,
+        "serviceaccounts": cluster.describe_serviceaccount,
         "deployments.apps": workload.describe_deployment,
         "namespaces": cluster.describe_namespace,
-        "nodes": cluster.describe_node,
+        "nodes": node.describe_node,
         "pods": pod.describe_pod,
         "replicasets.apps": workload.describe_replicaset,
         "secrets": cluster.describe_secret,

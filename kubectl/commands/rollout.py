@@ -129,7 +129,7 @@ def _history(context: Context, args: argparse.Namespace, target: Target, obj: Di
             context.out.write(object_printer(args.output)(chosen))
             return
         context.print(f"{target.display} with revision #{args.revision}")
-        from kubectl.describe.pod import describe_template
+        from kubectl.describe.template import describe_template
 
         context.out.write("Pod Template:\n" + describe_template(chosen["spec"]["template"]))
         return

@@ -78,7 +78,7 @@ def _scale(context: Context, args: argparse.Namespace, target: Target, obj: Dict
         path = target.kind.path(target.namespace, target.name, "scale")
         params = dry_run_params(args.dry_run)
         context.api.request("PATCH", path, params=params, body=patch, content_type=MERGE_PATCH)
-    return {**obj, "spec": {**obj["spec"], "replicas": args.replicas}}
+    return {**obj, "spec": {**obj.get("spec", {}), "replicas": args.replicas}}
 
 
 def _scaled(obj: Dict, replicas: int) -> bool:

@@ -35,7 +35,7 @@ def run(context: Context, args: argparse.Namespace) -> None:
     timeout = args.timeout if args.timeout >= 0 else 7 * 24 * 3600.0
     deadline = time.monotonic() + timeout
     targets = _targets(context, args)
-    if not targets:
+    if not targets and args.condition.lower() != "delete":
         raise UsageError("no matching resources found")
     failed: list[Exception] = []
     deleting = args.condition.lower() == "delete"

@@ -1,137 +1,151 @@
-"""Nodes, Services, Namespaces, ConfigMaps and Secrets."""
+"""Services and what stands behind them, Namespaces, ServiceAccounts, ConfigMaps and Secrets."""
 
 from __future__ import annotations
 
 import base64
 from typing import Any
 
-from apimachinery.quantity import byte_count, cpu_millis
 from kubectl.command import Context
-from kubectl.describe.generic import conditions, events, head
-from kubectl.describe.writer import Writer, age, when
+from kubectl.describe.generic import events, head
+from kubectl.describe.writer import Writer
 
 Dict = dict[str, Any]
 
-
-def describe_node(context: Context, obj: Dict) -> str:
-    writer = Writer()
-    meta, spec, status = obj["metadata"], obj.get("spec", {}), obj.get("status", {})
-    writer.field("Name", meta["name"])
-    roles = [key.rpartition("/")[2] for key in meta.get("labels") or {} if key.startswith("node-role.kubernetes.io/")]
-    writer.field("Roles", ",".join(roles))
-    writer.mapping("Labels", meta.get("labels"))
-    writer.mapping("Annotations", meta.get("annotations"), ": ")
-    writer.field("CreationTimestamp", when(meta.get("creationTimestamp")))
-    taints = [
-        t["key"] + (f"={t['value']}" if t.get("value") else "") + f":{t['effect']}" for t in spec.get("taints") or ()
-    ]
-    writer.items("Taints", taints)
-    writer.field("Unschedulable", str(bool(spec.get("unschedulable"))).lower())
-    conditions(writer, obj, times=True)
-    writer.heading("Addresses")
-    for address in status.get("addresses") or ():
-        writer.field(address["type"], address["address"], 1)
-    for label in ("capacity", "allocatable"):
-        writer.heading(label.capitalize())
-        for name, amount in sorted((status.get(label) or {}).items()):
-            writer.field(name, amount, 1)
-    writer.heading("System Info")
-    for key, value in (status.get("nodeInfo") or {}).items():
-        writer.field(key[:1].upper() + key[1:], value, 1)
-    writer.field("PodCIDR", spec.get("podCIDR", ""))
-    path = context.discovery.find("pods").path()
-    pods = context.api.list(path, {"fieldSelector": f"spec.nodeName={meta['name']}"})["items"]
-    _pods(writer, [pod for pod in pods if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")], status)
-    events(context, writer, obj)
-    return writer.text()
-
-
-def _pods(writer: Writer, pods: list[Dict], status: Dict) -> None:
-    writer.heading(f"Non-terminated Pods ({len(pods)} in total)".rstrip(":"))
-    rows, totals = [], [0, 0, 0, 0]
-    for pod in pods:
-        sums = [_sum(pod, kind, name) for name in ("cpu", "memory") for kind in ("requests", "limits")]
-        totals = [a + b for a, b in zip(totals, sums, strict=True)]
-        meta = pod["metadata"]
-        cells = [f"{sums[0]}m", f"{sums[1]}m", f"{sums[2] >> 20}Mi", f"{sums[3] >> 20}Mi"]
-        rows.append([meta["namespace"], meta["name"], *cells, age(meta.get("creationTimestamp"))])
-    headers = ["Namespace", "Name", "CPU Requests", "CPU Limits", "Memory Requests", "Memory Limits", "Age"]
-    writer.table(headers, rows)
-    allocatable = status.get("allocatable") or {}
-    cpu, memory = cpu_millis(allocatable.get("cpu", "0")), byte_count(allocatable.get("memory", "0"))
-    writer.heading("Allocated resources")
-
-    def share(value: int, whole: int) -> str:
-        return f"({100 * value // whole}%)" if whole else "(0%)"
-
-    writer.table(
-        ["Resource", "Requests", "Limits"],
-        [
-            ["cpu", f"{totals[0]}m {share(totals[0], cpu)}", f"{totals[1]}m {share(totals[1], cpu)}"],
-            [
-                "memory",
-                f"{totals[2] >> 20}Mi {share(totals[2], memory)}",
-                f"{totals[3] >> 20}Mi {share(totals[3], memory)}",
-            ],
-        ],
-    )
-
-
-def _sum(pod: Dict, kind: str, name: str) -> int:
-    parse = cpu_millis if name == "cpu" else byte_count
-    amounts = [((c.get("resources") or {}).get(kind) or {}).get(name, "0") for c in pod["spec"]["containers"]]
-    return sum(map(parse, amounts))
+SHOWN_ENDPOINTS = 3  # addresses that a Service's line names; of more it tells the number
 
 
 def describe_service(context: Context, obj: Dict) -> str:
     writer = Writer()
     head(writer, obj)
-    spec = obj["spec"]
-    writer.mapping("Selector", spec.get("selector"))
-    writer.field("Type", spec.get("type"))
-    writer.field("IP Family Policy", spec.get("ipFamilyPolicy"))
-    writer.field("IP Families", ",".join(spec.get("ipFamilies") or ()))
-    writer.field("IP", spec.get("clusterIP"))
-    writer.field("IPs", ",".join(spec.get("clusterIPs") or ()))
+    spec, status = obj["spec"], obj.get("status", {})
+    writer.labels("Selector", spec.get("selector"))
+    writer.field("Type", spec.get("type", ""))
+    if spec.get("ipFamilyPolicy"):
+        writer.field("IP Family Policy", spec["ipFamilyPolicy"])
+    if spec.get("ipFamilies"):
+        writer.field("IP Families", ",".join(spec["ipFamilies"]))
+    writer.field("IP", spec.get("clusterIP", ""))
+    writer.field("IPs", ",".join(spec.get("clusterIPs") or ()) or None)
+    if spec.get("externalIPs"):
+        writer.field("External IPs", ",".join(spec["externalIPs"]))
+    if spec.get("loadBalancerIP"):
+        writer.field("Desired LoadBalancer IP", spec["loadBalancerIP"])
     if spec.get("externalName"):
         writer.field("External Name", spec["externalName"])
-    ready = _endpoints(context, obj)
+    if ingress := (status.get("loadBalancer") or {}).get("ingress"):
+        writer.field("LoadBalancer Ingress", ", ".join(str(at.get("ip") or at.get("hostname")) for at in ingress))
+    slices = _slices(context, obj)
     for port in spec.get("ports") or ():
         name = port.get("name") or "<unset>"
-        writer.field("Port", f"{name}  {port['port']}/{port.get('protocol', 'TCP')}")
-        writer.field("TargetPort", f"{port.get('targetPort', port['port'])}/{port.get('protocol', 'TCP')}")
+        protocol = port.get("protocol", "TCP")
+        writer.field("Port", f"{name}\t{port['port']}/{protocol}")
+        writer.field("TargetPort", f"{port.get('targetPort', port['port'])}/{protocol}")
         if port.get("nodePort"):
-            writer.field("NodePort", f"{name}  {port['nodePort']}/{port.get('protocol', 'TCP')}")
-        writer.field("Endpoints", ",".join(ready.get(port.get("name") or "", ())))
-    writer.field("Session Affinity", spec.get("sessionAffinity"))
+            writer.field("NodePort", f"{name}\t{port['nodePort']}/{protocol}")
+        writer.field("Endpoints", _endpoints(slices, port.get("name") or ""))
+    writer.field("Session Affinity", spec.get("sessionAffinity", ""))
     if spec.get("externalTrafficPolicy"):
         writer.field("External Traffic Policy", spec["externalTrafficPolicy"])
-    writer.field("Internal Traffic Policy", spec.get("internalTrafficPolicy"))
+    if spec.get("internalTrafficPolicy"):
+        writer.field("Internal Traffic Policy", spec["internalTrafficPolicy"])
+    if spec.get("trafficDistribution"):
+        writer.field("Traffic Distribution", spec["trafficDistribution"])
+    if sources := spec.get("loadBalancerSourceRanges"):
+        writer.field("LoadBalancer Source Ranges", ",".join(sources))
     events(context, writer, obj)
     return writer.text()
 
 
-def _endpoints(context: Context, service: Dict) -> dict[str, list[str]]:
-    """Port name -> ready addresses."""
+def _slices(context: Context, service: Dict) -> list[Dict]:
     meta = service["metadata"]
     path = context.discovery.by_kind("discovery.k8s.io/v1", "EndpointSlice").path(meta["namespace"])
-    found: dict[str, list[str]] = {}
-    for item in context.api.list(path, {"labelSelector": f"kubernetes.io/service-name={meta['name']}"})["items"]:
+    found: list[Dict] = context.api.list(path, {"labelSelector": f"kubernetes.io/service-name={meta['name']}"})["items"]
+    return found
+
+
+def _endpoints(slices: list[Dict], port_name: str) -> str | None:
+    """The ready addresses of a port; none at all for a Service without EndpointSlices."""
+    if not slices:
+        return None
+    found: list[str] = []
+    for item in slices:
         for port in item.get("ports") or ():
+            if (port.get("name") or "") != port_name:
+                continue
             for endpoint in item.get("endpoints") or ():
                 if (endpoint.get("conditions") or {}).get("ready", True):
-                    at = [f"{address}:{port.get('port')}" for address in endpoint["addresses"]]
-                    found.setdefault(port.get("name") or "", []).extend(at)
-    return found
+                    found += [f"{address}:{port.get('port')}" for address in endpoint["addresses"]]
+    shown = ",".join(found[:SHOWN_ENDPOINTS])
+    return shown + (f" + {len(found) - SHOWN_ENDPOINTS} more..." if len(found) > SHOWN_ENDPOINTS else "")
+
+
+def describe_endpoints(context: Context, obj: Dict) -> str:
+    writer = Writer()
+    head(writer, obj)
+    writer.heading("Subsets")
+    for subset in obj.get("subsets") or ():
+        for label, key in (("Addresses", "addresses"), ("NotReadyAddresses", "notReadyAddresses")):
+            writer.field(label, ",".join(at["ip"] for at in subset.get(key) or ()) or None, 1)
+        if ports := subset.get("ports"):
+            writer.heading("Ports", 1)
+            _ports(writer, ports, 2)
+        writer.line()
+    events(context, writer, obj)
+    return writer.text()
+
+
+def _ports(writer: Writer, ports: list[Dict], level: int) -> None:
+    rows = [[p.get("name") or "<unset>", str(p.get("port", "")), p.get("protocol", "TCP")] for p in ports]
+    writer.table(["Name", "Port", "Protocol"], rows, level)
+
+
+def describe_endpointslice(context: Context, obj: Dict) -> str:
+    writer = Writer()
+    head(writer, obj)
+    writer.field("AddressType", obj["addressType"])
+    if ports := obj.get("ports"):
+        writer.heading("Ports")
+        _ports(writer, ports, 1)
+    else:
+        writer.line("Ports: <unset>")
+    if not obj.get("endpoints"):
+        writer.line("Endpoints: <none>")
+    else:
+        writer.heading("Endpoints")
+    for endpoint in obj.get("endpoints") or ():
+        _endpoint(writer, endpoint)
+    events(context, writer, obj)
+    return writer.text()
+
+
+def _endpoint(writer: Writer, endpoint: Dict) -> None:
+    writer.field("- Addresses", ", ".join(endpoint["addresses"]), 1)
+    writer.line("  Conditions:", 1)
+    ready = (endpoint.get("conditions") or {}).get("ready")
+    writer.field("Ready", "<unset>" if ready is None else str(ready).lower(), 3)
+    writer.field("Hostname", endpoint.get("hostname", "<unset>"), 2)
+    if target := endpoint.get("targetRef"):
+        writer.field("TargetRef", f"{target.get('kind')}/{target.get('name')}", 2)
+    writer.field("NodeName", endpoint.get("nodeName", "<unset>"), 2)
+    writer.field("Zone", endpoint.get("zone", "<unset>"), 2)
 
 
 def describe_namespace(context: Context, obj: Dict) -> str:
     writer = Writer()
     head(writer, obj)
-    writer.field("Status", obj.get("status", {}).get("phase"))
-    conditions(writer, obj)
-    writer.line("No resource quota.")
-    writer.line("No LimitRange resource.")
+    writer.field("Status", obj.get("status", {}).get("phase", ""))
+    return writer.text()
+
+
+def describe_serviceaccount(context: Context, obj: Dict) -> str:
+    writer = Writer()
+    head(writer, obj)
+    pulling = [str(secret.get("name", "")) for secret in obj.get("imagePullSecrets") or ()]
+    mountable = [str(secret.get("name", "")) for secret in obj.get("secrets") or ()]
+    writer.items("Image pull secrets", pulling)
+    writer.items("Mountable secrets", mountable)
+    writer.field("Tokens", None)
+    events(context, writer, obj)
     return writer.text()
 
 

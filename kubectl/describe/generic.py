@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
 from kubectl.command import Context
 from kubectl.commands.events import age, last_seen
-from kubectl.describe.writer import Writer, when
+from kubectl.describe.writer import Writer
 from kubectl.discovery import ResourceType
 
 Dict = dict[str, Any]
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_HEAD = ("name", "namespace", "labels", "annotations", "managedFields")
+_ACRONYMS = {"Api": "API", "Uid": "UID", "Ip": "IP", "Url": "URL", "Osb": "OSB"}
 
 
-def head(writer: Writer, obj: Dict, *, annotations: bool = True) -> None:
+def head(writer: Writer, obj: Dict) -> None:
     meta = obj["metadata"]
     writer.field("Name", meta["name"])
     if meta.get("namespace"):
         writer.field("Namespace", meta["namespace"])
-    writer.mapping("Labels", meta.get("labels"))
-    if annotations:
-        kept = {key: value for key, value in (meta.get("annotations") or {}).items() if key != LAST_APPLIED}
-        writer.mapping("Annotations", kept, ": ")
+    writer.labels("Labels", meta.get("labels"))
+    writer.annotations(meta.get("annotations"))
 
 
 def controlled_by(writer: Writer, obj: Dict) -> None:
@@ -32,26 +32,14 @@ def controlled_by(writer: Writer, obj: Dict) -> None:
             writer.field("Controlled By", f"{owner['kind']}/{owner['name']}")
 
 
-def conditions(writer: Writer, obj: Dict, *, times: bool = False, reasons: bool = True) -> None:
+def conditions(writer: Writer, obj: Dict) -> None:
+    """Of a workload: with reasons."""
     found = obj.get("status", {}).get("conditions") or []
-    if not found:
-        return
-    writer.heading("Conditions")
-    headers = ["Type", "Status"]
-    rows = [[c["type"], c["status"]] for c in found]
-    if times:
-        headers += ["LastHeartbeatTime", "LastTransitionTime"]
-        for row, c in zip(rows, found, strict=True):
-            row += [when(c.get("lastHeartbeatTime")), when(c.get("lastTransitionTime"))]
-    if reasons:
-        headers.append("Reason")
-        for row, c in zip(rows, found, strict=True):
-            row.append(c.get("reason") or "")
-    if times:
-        headers.append("Message")
-        for row, c in zip(rows, found, strict=True):
-            row.append(c.get("message") or "")
-    writer.table(headers, rows)
+    if found:
+        writer.heading("Conditions")
+        writer.table(
+            ["Type", "Status", "Reason"], [[f"{c['type']} ", c["status"], c.get("reason") or ""] for c in found]
+        )
 
 
 def events(context: Context, writer: Writer, obj: Dict) -> None:
@@ -77,46 +65,42 @@ def events(context: Context, writer: Writer, obj: Dict) -> None:
         ]
         for event in found
     ]
-    writer.table(["Type", "Reason", "Age", "From", "Message"], rows)
+    rule = ["----", "------", "----", "----", "-------"]  # kubectl's, one dash longer than "Age"
+    writer.table(["Type", "Reason", "Age", "From", "Message"], [rule, *rows], ruled=False)
 
 
 def describe_any(context: Context, kind: ResourceType, obj: Dict) -> str:
     """Every field of a kind that has no describer of its own."""
     writer = Writer()
     head(writer, obj)
-    writer.field("API Version", kind.api_version)
-    writer.field("Kind", kind.kind)
-    meta = {
-        key: value
-        for key, value in obj["metadata"].items()
-        if key not in ("name", "namespace", "labels", "annotations", "managedFields")
-    }
-    _tree(writer, {"metadata": meta} | {k: v for k, v in obj.items() if k not in ("metadata", "kind", "apiVersion")}, 0)
+    meta = {key: value for key, value in obj["metadata"].items() if key not in _HEAD}
+    _tree(writer, {"apiVersion": kind.api_version, "kind": kind.kind, **obj, "metadata": meta}, 0)
     events(context, writer, obj)
     return writer.text()
 
 
 def _tree(writer: Writer, values: Dict, level: int) -> None:
-    for key, value in values.items():
-        label = _words(key)
-        if isinstance(value, dict) and value:
+    for key, value in sorted(values.items()):
+        label = spaced(key)
+        if isinstance(value, dict):
             writer.heading(label, level)
             _tree(writer, value, level + 1)
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            writer.heading(label, level)
-            for item in value:
-                _tree(writer, item, level + 1)
         elif isinstance(value, list):
             writer.heading(label, level)
             for item in value:
-                writer.line(str(item), level + 1)
+                if isinstance(item, dict):
+                    _tree(writer, item, level + 1)
+                else:
+                    writer.line(str(item), level + 1)
         else:
-            writer.field(label, value, level)
+            shown = str(value).lower() if isinstance(value, bool) else value
+            writer.field(label, shown, level)
 
 
-def _words(name: str) -> str:
-    """ "creationTimestamp" -> "Creation Timestamp"."""
-    spaced = "".join(
-        f" {char}" if char.isupper() and i and not name[i - 1].isupper() else char for i, char in enumerate(name)
-    )
-    return spaced[:1].upper() + spaced[1:]
+def spaced(name: str) -> str:
+    """ "creationTimestamp" -> "Creation Timestamp", "apiVersion" -> "API Version"."""
+    if "." in name or "/" in name:
+        return name
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z]+", name)
+    words = [word[:1].upper() + word[1:] for word in words]
+    return " ".join(_ACRONYMS.get(word, word) for word in words)

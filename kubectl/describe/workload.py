@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from kubectl.command import Context
-from kubectl.describe.generic import conditions, controlled_by, events, head
-from kubectl.describe.pod import template_lines
+from kubectl.describe.generic import conditions, controlled_by, events
+from kubectl.describe.template import template_lines
 from kubectl.describe.writer import Writer, when
 from kubectl.podtarget import pods_by_selector, selector_text
 
 Dict = dict[str, Any]
+
+_PHASES = {"Running": "Running", "Pending": "Waiting", "Succeeded": "Succeeded", "Failed": "Failed"}
 
 
 def _selector(obj: Dict) -> str:
@@ -23,8 +25,8 @@ def describe_deployment(context: Context, obj: Dict) -> str:
     writer.field("Name", meta["name"])
     writer.field("Namespace", meta["namespace"])
     writer.field("CreationTimestamp", when(meta.get("creationTimestamp")))
-    writer.mapping("Labels", meta.get("labels"))
-    writer.mapping("Annotations", meta.get("annotations"), ": ")
+    writer.labels("Labels", meta.get("labels"))
+    writer.annotations(meta.get("annotations"))
     writer.field("Selector", _selector(obj))
     writer.field(
         "Replicas",
@@ -42,8 +44,9 @@ def describe_deployment(context: Context, obj: Dict) -> str:
     template_lines(writer, spec["template"])
     conditions(writer, obj)
     old, new = _replicasets(context, obj)
-    writer.field("OldReplicaSets", old)
-    writer.field("NewReplicaSet", new)
+    if old or new:
+        writer.field("OldReplicaSets", old or None)
+        writer.field("NewReplicaSet", new or None)
     events(context, writer, obj)
     return writer.text()
 
@@ -61,23 +64,27 @@ def _replicasets(context: Context, deployment: Dict) -> tuple[str, str]:
         wanted, have = item["spec"].get("replicas", 0), item.get("status", {}).get("replicas", 0)
         return f"{item['metadata']['name']} ({have}/{wanted} replicas created)"
 
-    old = [text(item) for revision, item in found.items() if revision != current and item["spec"].get("replicas")]
-    return ", ".join(old) or "<none>", text(found[current]) if current in found else "<none>"
+    old = [text(item) for revision, item in found.items() if revision != current]
+    return ", ".join(old), text(found[current]) if current in found else ""
 
 
 def describe_replicaset(context: Context, obj: Dict) -> str:
     writer = Writer()
-    spec, status = obj["spec"], obj.get("status", {})
-    head(writer, obj)
-    controlled_by(writer, obj)
+    meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
+    writer.field("Name", meta["name"])
+    writer.field("Namespace", meta["namespace"])
     writer.field("Selector", _selector(obj))
+    writer.labels("Labels", meta.get("labels"))
+    writer.annotations(meta.get("annotations"))
+    controlled_by(writer, obj)
     writer.field("Replicas", f"{status.get('replicas', 0)} current / {spec.get('replicas', 1)} desired")
-    counts = {"Pending": 0, "Running": 0, "Succeeded": 0, "Failed": 0}
-    for pod in pods_by_selector(context, _selector(obj), obj["metadata"]["namespace"]):
+    counts = dict.fromkeys(_PHASES, 0)
+    for pod in pods_by_selector(context, _selector(obj), meta["namespace"]):
+        owners = pod["metadata"].get("ownerReferences") or ()
         phase = pod.get("status", {}).get("phase", "Pending")
-        counts[phase] = counts.get(phase, 0) + 1
-    text = " / ".join(f"{count} {'Waiting' if phase == 'Pending' else phase}" for phase, count in counts.items())
-    writer.field("Pods Status", text)
+        if phase in counts and any(owner["uid"] == meta["uid"] for owner in owners):
+            counts[phase] += 1
+    writer.field("Pods Status", " / ".join(f"{counts[phase]} {name}" for phase, name in _PHASES.items()))
     writer.heading("Pod Template")
     template_lines(writer, spec["template"])
     conditions(writer, obj)

@@ -1,4 +1,4 @@
-"""Lines of `describe`: "Name:   value" aligned in blocks, nested by indentation."""
+"""Text of `describe`: lines of cells, aligned where lines below each other have the same columns."""
 
 from __future__ import annotations
 
@@ -8,62 +8,87 @@ from datetime import UTC, datetime
 
 from apimachinery.times import human_duration, parse_time
 
-INDENT = 2
+INDENT = "  "
+GAP = 2  # spaces behind the widest cell of a column
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+LONGEST_ANNOTATION = 140  # characters; a longer one, or one of several lines, stands below its key
 
 
 class Writer:
-    """Collects (level, label, value) lines; `text()` aligns the values of neighbours of one level."""
+    """Collects lines; `text()` aligns them.
+
+    Cells of a line end with a tab. A column is a run of lines below each other that all have that cell; what follows a
+    line's last tab belongs to none. Source: the rules of Go's text/tabwriter, which decide how kubectl's output looks.
+    """
 
     def __init__(self) -> None:
-        self._lines: list[tuple[int, str, str | None]] = []
+        self._lines: list[str] = []
 
-    def field(self, label: str, value: object, level: int = 0) -> None:
-        self._lines.append((level, f"{label}:", "<none>" if value in (None, "") else str(value)))
+    def line(self, text: str = "", level: int = 0) -> None:
+        self._lines.append(INDENT * level + text)
 
     def heading(self, label: str, level: int = 0) -> None:
-        self._lines.append((level, f"{label}:", None))
+        self.line(f"{label}:", level)
 
-    def line(self, text: str, level: int = 0) -> None:
-        self._lines.append((level, text, None))
-
-    def mapping(self, label: str, values: Mapping[str, str] | None, separator: str = "=", level: int = 0) -> None:
-        """Labels and annotations, one a line."""
-        pairs = [f"{key}{separator}{value}" for key, value in sorted((values or {}).items())]
-        self.items(label, pairs, level)
+    def field(self, label: str, value: object, level: int = 0) -> None:
+        """An absent value is <none>, an empty text stays empty."""
+        self.line(f"{label}:\t{'<none>' if value is None else value}", level)
 
     def items(self, label: str, values: Iterable[str], level: int = 0) -> None:
+        """One a line, the label before the first."""
         first, *rest = list(values) or ["<none>"]
-        self._lines.append((level, f"{label}:", first))
-        self._lines += [(level, "", value) for value in rest]
+        self.field(label, first, level)
+        for value in rest:
+            self.line(f"\t{value}", level)
 
-    def table(self, headers: list[str], rows: list[list[str]], level: int = 1) -> None:
-        """A small table with a ruled head."""
-        lines = [headers, ["-" * len(header) for header in headers], *rows]
-        widths = [max(len(line[i]) for line in lines) + 2 for i in range(len(headers))]
-        for line in lines:
-            self.line("".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip(), level)
+    def labels(self, label: str, values: Mapping[str, str] | None, level: int = 0) -> None:
+        self.items(label, [f"{key}={value}" for key, value in sorted((values or {}).items())], level)
+
+    def annotations(self, values: Mapping[str, str] | None, level: int = 0) -> None:
+        """Without the copy of the manifest that `apply` keeps."""
+        shown: list[str] = []
+        for key, value in sorted((values or {}).items()):
+            text = value.removesuffix("\n")
+            if key == LAST_APPLIED:
+                continue
+            if "\n" not in text and len(key) + len(text) + 2 <= LONGEST_ANNOTATION:
+                shown.append(f"{key}: {text}")
+                continue
+            shown.append(f"{key}:")
+            limit = LONGEST_ANNOTATION - 2
+            shown += [f"  {part[:limit] + '...' if len(part) > limit else part}" for part in text.split("\n")]
+        self.items("Annotations", shown, level)
+
+    def table(self, headers: list[str], rows: list[list[str]], level: int = 1, *, ruled: bool = True) -> None:
+        """A small table, by default with a rule below its head."""
+        rule = [["-" * len(header) for header in headers]] if ruled else []
+        for row in [headers, *rule, *rows]:
+            self.line("\t".join(row), level)
 
     def text(self) -> str:
-        widths: dict[int, int] = {}
         out: list[str] = []
-        block: list[tuple[int, str, str | None]] = []
-
-        def flush() -> None:
-            widths.clear()
-            for level, label, value in block:
-                if value is not None:
-                    widths[level] = max(widths.get(level, 0), len(label))
-            for level, label, value in block:
-                pad = " " * (level * INDENT)
-                out.append(pad + (label if value is None else f"{label.ljust(widths[level])}  {value}").rstrip())
-            block.clear()
-
-        for entry in self._lines:
-            if entry[0] == 0 and entry[2] is None and block:
-                flush()
-            block.append(entry)
-        flush()
+        _format([line.split("\t") for line in self._lines], [], out)
         return "\n".join(out) + "\n"
+
+
+def _format(lines: list[list[str]], widths: list[int], out: list[str]) -> None:
+    """Writes `lines`, whose first columns have these widths, run by run of the next column."""
+    column, start = len(widths), 0
+    while start < len(lines):
+        if len(lines[start]) - 1 <= column:
+            out.append(_padded(lines[start], widths))
+            start += 1
+            continue
+        end = start
+        while end < len(lines) and len(lines[end]) - 1 > column:
+            end += 1
+        run = lines[start:end]
+        _format(run, [*widths, max(len(line[column]) for line in run) + GAP], out)
+        start = end
+
+
+def _padded(cells: list[str], widths: list[int]) -> str:
+    return "".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=False)) + cells[-1]
 
 
 def when(text: str | None) -> str:
