@@ -121,15 +121,19 @@ def _pods(context: Context, writer: Writer, node: Dict) -> None:
     writer.heading("Allocated resources")
     writer.line("(Total limits may be over 100 percent, i.e., overcommitted.)", 1)
     totals = []
-    for name in _COUNTED:
+    others = sorted(name for name in allocatable if name.startswith("hugepages-") or "/" in name)
+    for name in [*_COUNTED, *others]:
         sums = [sum((asked(pod, kind, name) for pod in pods), Fraction(0)) for kind in ("requests", "limits")]
-        totals.append([name, *(_share(name, amount, allocatable) for amount in sums)])
+        if "/" in name:  # a device plugin's: counted, without a share
+            totals.append([name, *(format_quantity(amount) for amount in sums)])
+        else:
+            totals.append([name, *(_share(name, amount, allocatable) for amount in sums)])
     writer.table(["Resource", "Requests", "Limits"], totals)
 
 
 def _share(name: str, amount: Fraction, allocatable: Dict) -> str:
     whole = parse_quantity(str(allocatable.get(name, "0")))
-    return f"{format_quantity(amount, _COUNTED[name])} ({int(100 * amount / whole) if whole else 0}%)"
+    return f"{format_quantity(amount, _COUNTED.get(name, 'BinarySI'))} ({int(100 * amount / whole) if whole else 0}%)"
 
 
 def asked(pod: Dict, kind: str, name: str) -> Fraction:
