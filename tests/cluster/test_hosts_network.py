@@ -42,6 +42,16 @@ def kubectl(cluster: ClusterHandle, *arguments: str, stdin: str = "", check: boo
     return done.stdout
 
 
+def wait_ready(cluster: ClusterHandle, name: str) -> None:
+    """Two minutes: the tests before this may just have killed every process. A failure shows what the pod waits for."""
+    try:
+        kubectl(cluster, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")
+    except AssertionError as error:
+        seen = kubectl(cluster, "describe", "pod", name) + kubectl(cluster, "get", "nodes,pods", "-A", "-o", "wide")
+        logs = [log.read_text()[-3000:] for log in sorted(cluster.logs.glob("kubelet-*.log"))]
+        raise AssertionError("\n".join([str(error), seen, *logs])) from None
+
+
 def pod(name: str, node: str) -> dict[str, Any]:
     container = {
         "name": "web",
@@ -68,7 +78,7 @@ def pods(cluster: ClusterHandle, guestbook_archive: Path) -> Iterator[dict[str, 
     for item in items:
         kubectl(cluster, "apply", "-f", "-", stdin=json.dumps(item))
     for name in ("one", "two"):
-        kubectl(cluster, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+        wait_ready(cluster, name)
     found = json.loads(kubectl(cluster, "get", "pods", "-l", "app=web", "-o", "json"))["items"]
     yield {item["metadata"]["name"]: item["status"]["podIP"] for item in found}
     kubectl(cluster, "delete", "service/web", "pod/one", "pod/two")
