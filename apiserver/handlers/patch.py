@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from apimachinery.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType, invalid, invalid_object
-from apimachinery.patch import json_patch, merge_patch, strategic_merge_patch
+from apimachinery.patch import MAX_JSON_PATCH_OPERATIONS, json_patch, merge_patch, strategic_merge_patch
 from apimachinery.resource import Resource
 from apiserver.context import Context
 from apiserver.decoding import check_fields, decode_object
@@ -19,7 +19,6 @@ from apiserver.storage.interface import Entry
 JSON_PATCH = b"application/json-patch+json"
 MERGE_PATCH = b"application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = b"application/strategic-merge-patch+json"
-MAX_JSON_PATCH_OPERATIONS = 10_000  # as upstream; more is a 413
 
 _SUPPORTED = ", ".join(kind.decode() for kind in (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH))
 

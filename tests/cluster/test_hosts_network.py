@@ -7,9 +7,8 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,11 @@ import pytest
 
 from kubeapi.namespace import Namespace
 from mini_cluster.pytest_plugin import ClusterHandle
+from tests.commandline import eventually
 
 pytestmark = pytest.mark.cluster
 
-DEADLINE_SECONDS = 60.0
 HEALTH = "printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {address} {port}"
-
-
-def eventually(value: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (result := value()):
-        assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS:g} s: {what}"
-        time.sleep(0.1)
-    return result
 
 
 def kubectl(cluster: ClusterHandle, *arguments: str, stdin: str = "", check: bool = True) -> str:

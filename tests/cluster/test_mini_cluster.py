@@ -7,9 +7,8 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,19 +19,12 @@ from mini_cluster.engine import EngineError
 from mini_cluster.layout import Layout
 from mini_cluster.processes import snapshot
 from mini_cluster.sweep import what_is_left
+from tests.commandline import eventually
 
 pytestmark = pytest.mark.cluster
 
 LAUNCHER = Path(sys.executable).parent / "mini-cluster"
-DEADLINE_SECONDS = 60.0
 OTHER_CLUSTERS = re.compile(r"\b(mk|mini-kubernetes-)[0-9a-f]{6}\b")
-
-
-def eventually(holds: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.05)
 
 
 def launcher(folder: Path, *arguments: str, wrapper: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
