@@ -1,5 +1,6 @@
 #!/bin/sh
 # Makes .venv with the locked dependencies and this project in it; does nothing when that is done already.
+# With "clients", other people's client libraries too, which only the tests need.
 # System packages that a cluster needs are installed by `mini-cluster up`, which knows which.
 set -eu
 cd "$(dirname "$0")/.."
@@ -8,7 +9,20 @@ say() { printf '%s\n' "$*" >&2; }
 
 stamp=.venv/.installed
 wanted=$({ pwd; cat requirements.lock pyproject.toml; } | sha256sum | cut -d ' ' -f 1)
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+# $1: what was asked for. Adds the client libraries where that was "clients" and they are not there yet.
+add_clients() {
+    clients=$(sha256sum <tests/clients.lock)
+    if [ "$1" = clients ] && [ "$(cat .venv/.clients 2>/dev/null)" != "$clients" ]; then
+        say "adding the client libraries for the tests"
+        .venv/bin/pip install -q --no-deps --require-hashes -r tests/clients.lock
+        printf '%s' "$clients" >.venv/.clients
+    fi
+}
+
 if [ -x .venv/bin/mini-cluster ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    add_clients "${1:-}"
     exit 0
 fi
 
@@ -52,10 +66,10 @@ fi
 
 say "making .venv ($("$python" --version))"
 "$python" -m venv --clear .venv
-export PIP_DISABLE_PIP_VERSION_CHECK=1
 # What comes as sources is built with the locked setuptools, so that comes first.
 awk '/^[^ ]/ { on = /^setuptools==/ } on' requirements.lock >.venv/setuptools.lock
 .venv/bin/pip install -q --no-deps --require-hashes -r .venv/setuptools.lock
 .venv/bin/pip install -q --no-deps --require-hashes --no-build-isolation --use-pep517 -r requirements.lock
 .venv/bin/pip install -q --no-deps --no-build-isolation -e . 2>.venv/install.log || { cat .venv/install.log >&2; exit 1; }
 printf '%s' "$wanted" >"$stamp"
+add_clients "${1:-}"
