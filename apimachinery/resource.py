@@ -67,6 +67,12 @@ class Strategy(Generic[T]):
     def validate_status_update(self, obj: T, old: T) -> list[FieldError]:
         return []
 
+    def prepare_subresource_update(self, obj: T, old: T, subresource: str) -> None:
+        """Runs for writes to other subresources that are the whole object: puts back what they may not change."""
+
+    def validate_subresource_update(self, obj: T, old: T, subresource: str) -> list[FieldError]:
+        return []
+
     def validate_name(self, name: str) -> list[str]:
         """Messages for a bad name; DNS subdomain unless a kind says otherwise."""
         from apimachinery.names import dns_subdomain_errors

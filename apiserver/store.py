@@ -44,6 +44,9 @@ T = TypeVar("T", bound=Object)
 
 GENERATED_NAME_TRIES = 8  # as upstream: after as many taken names the client gets the 409
 
+SPEC_SUBRESOURCES = frozenset({"", "scale", "ephemeralcontainers", "resize"})
+"""Through which a client changes what it wants: those raise `metadata.generation`."""
+
 Change = Callable[[T, Entry], T]
 """(what is stored, its entry) -> what shall be stored. Called again with newer state after a conflict."""
 
@@ -281,7 +284,9 @@ class Store(Generic[T]):
                 new.status = old.status  # type: ignore[attr-defined]
             self.hooks.carry_over(new, old)
             strategy.prepare_update(new, old)
-        if self._tracks_generation and subresource in ("", "scale") and new.spec != old.spec:  # type: ignore[attr-defined]
+        else:
+            strategy.prepare_subresource_update(new, old, subresource)
+        if self._tracks_generation and subresource in SPEC_SUBRESOURCES and new.spec != old.spec:  # type: ignore[attr-defined]
             meta.generation = (kept.generation or 0) + 1
 
     def _keep_all_but_status(self, new: T, old: T) -> None:
@@ -297,7 +302,9 @@ class Store(Generic[T]):
         if subresource == "status":
             return errors + strategy.validate_status_update(new, old)
         errors += strategy.validate(new)
-        return errors if subresource else errors + strategy.validate_update(new, old)
+        if subresource:
+            return errors + strategy.validate_subresource_update(new, old, subresource)
+        return errors + strategy.validate_update(new, old)
 
     def _encode_change(self, new: T, old: T) -> bytes:
         """The new object's encoding; the old one's where only the order of map keys differs, so that storage sees that

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from apimachinery.model import to_dict
 from kubeapi._envvalidation import check_env, check_env_from
 from kubeapi._podspec import Container, ContainerPort, EphemeralContainer, PodSpec, ResourceRequirements
 from kubeapi._probevalidation import check_lifecycle, check_probes
@@ -71,6 +72,9 @@ class ContainerChecks:
         for name in _INIT_ONLY_SIDECARS:
             if getattr(container, name) is not None:
                 self.errors.forbidden((*path, name), "may not be set for init containers without restartPolicy=Always")
+        if container.resizePolicy:
+            policies = [to_dict(policy) for policy in container.resizePolicy]
+            self.errors.invalid((*path, "resizePolicy"), policies, "must not be set for init containers")
 
     def _check_ephemeral(self, path: Path, container: EphemeralContainer) -> None:
         self._check(path, container)

@@ -60,6 +60,22 @@ class PodStrategy(Strategy[Pod]):
         check_pod_update(errors, obj, old)
         return errors
 
+    def prepare_subresource_update(self, obj: Pod, old: Pod, subresource: str) -> None:
+        from kubeapi._podsubresources import EPHEMERAL_CONTAINERS, RESIZE, keep_all_but
+
+        if subresource in (EPHEMERAL_CONTAINERS, RESIZE):
+            keep_all_but(obj, old, subresource)
+
+    def validate_subresource_update(self, obj: Pod, old: Pod, subresource: str) -> list[FieldError]:
+        from kubeapi._podsubresources import EPHEMERAL_CONTAINERS, RESIZE, check_ephemeral_containers, check_resize
+
+        errors = Errors()
+        if subresource == EPHEMERAL_CONTAINERS:
+            check_ephemeral_containers(errors, obj, old)
+        elif subresource == RESIZE:
+            check_resize(errors, obj, old)
+        return errors
+
     def validate_status_update(self, obj: Pod, old: Pod) -> list[FieldError]:
         from kubeapi._podupdate import check_status_update
 
