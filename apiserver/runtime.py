@@ -15,7 +15,7 @@ from apiserver.allocators import Allocator, address_pool, port_pool
 from apiserver.app import Check, all_subresources, make_web
 from apiserver.authn import Authenticator, TokenFileError, User, read_token_file
 from apiserver.authz import AlwaysAllow
-from apiserver.bootstrap import create_namespaces
+from apiserver.bootstrap import create_namespaces, create_priority_classes
 from apiserver.context import Context
 from apiserver.discovery import Discovery
 from apiserver.endpoints import EndpointReconciler
@@ -135,7 +135,7 @@ def make_context(options: Options, catalogue: Catalogue) -> Context:
         plugins = enabled_plugins(options.disable_admission_plugins, options.enable_admission_plugins)
     except UnknownPlugin as error:
         raise FatalError(str(error)) from None
-    chain = Chain(plugins, Lookup(storage, core))
+    chain = Chain(plugins, Lookup(storage, {(kind.group, kind.plural): kind for kind in catalogue}))
     addresses = Allocator(storage, ADDRESS_CLAIMS, address_pool(options.service_cluster_ip_range), clock)
     ports = Allocator(storage, PORT_CLAIMS, port_pool(options.service_node_ports), clock)
     hooks = {"namespaces": NamespaceHooks(), "services": ServiceHooks(addresses, ports)}
@@ -197,6 +197,7 @@ async def _bootstrap(context: Context, endpoints: EndpointReconciler, ready: Rea
     while not ready.bootstrapped:
         try:
             await create_namespaces(context)
+            await create_priority_classes(context)
             await endpoints.create_service()
             ready.bootstrapped = True
         except (StorageError, StatusError) as error:

@@ -129,6 +129,21 @@ def _check_container_resource_name(errors: Errors, at: Path, name: str) -> None:
         errors.invalid(at, name, "doesn't follow extended resource name standard")
 
 
+def check_resource_name(errors: Errors, at: Path, name: str, *, of_container: bool) -> None:
+    """Of a LimitRange: what containers can have, or whatever can be counted."""
+    if of_container and name not in _CONTAINER_RESOURCES:
+        _check_container_resource_name(errors, at, name)
+    elif not of_container:
+        errors.check_messages(at, name, qualified_name_errors(name))
+        if "/" not in name and name not in _STANDARD and not _is_huge(name):
+            errors.invalid(at, name, "must be a standard resource type or fully qualified")
+
+
+def may_overcommit(name: str) -> bool:
+    """Whether limits may be higher than requests: not where a resource can't be shared."""
+    return _is_native(name) and not _is_huge(name)
+
+
 def _check_against_limits(errors: Errors, path: Path, requests: Mapping[str, str], limits: Mapping[str, str]) -> None:
     for name, request in requests.items():
         limit = limits.get(name)

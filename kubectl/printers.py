@@ -196,5 +196,5 @@ def cell_text(value: object) -> str:
     """A Table cell; line breaks end it, as kubectl cuts them."""
     if value is None:
         return "<none>"
-    text = str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
     return text.split("\n", 1)[0] + "..." if "\n" in text else text

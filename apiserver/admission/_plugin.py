@@ -5,17 +5,21 @@ Source: Kubernetes documentation, "Admission Controllers".
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from apimachinery.catalogue import collect
+from apimachinery.errors import Forbidden, resource_name
 from apimachinery.meta import Object
+from apimachinery.model import decode
 from apimachinery.resource import Resource
 from apiserver.authn import User
 
 if TYPE_CHECKING:
     from apiserver.storage import Storage
+
+D = TypeVar("D")
 
 CREATE = "CREATE"
 UPDATE = "UPDATE"
@@ -43,13 +47,24 @@ Step = Callable[[Attributes, "Lookup"], Awaitable[None] | None]
 class Lookup:
     """What a step may look up; reads come from the watch cache first."""
 
-    def __init__(self, storage: Storage, resources: dict[str, Resource[Any]]) -> None:
+    def __init__(self, storage: Storage, resources: Mapping[tuple[str, str], Resource[Any]]) -> None:
+        """`resources` by (group, plural)."""
         self.storage = storage
         self._resources = resources
+        self._derived: dict[Callable[..., Any], tuple[int, Any]] = {}
 
-    def resource(self, plural: str) -> Resource[Any]:
-        """A resource of the core group."""
-        return self._resources[plural]
+    def resource(self, plural: str, group: str = "") -> Resource[Any]:
+        return self._resources[(group, plural)]
+
+    def derived(self, resource: Resource[Any], make: Callable[[list[Any]], D]) -> D:
+        """`make` of all objects that the cache has of a resource; made anew once one of them has changed."""
+        changed = self.storage.changed(resource)
+        known = self._derived.get(make)
+        if known is None or known[0] != changed:
+            objects = [decode(resource.model, entry.value) for entry in self.storage.snapshot(resource)]
+            known = self._derived[make] = (changed, make(objects))
+        made: D = known[1]
+        return made
 
 
 @dataclass(frozen=True)
@@ -120,6 +135,14 @@ def enabled_plugins(disable: Iterable[str], enable: Iterable[str]) -> list[Plugi
             raise UnknownPlugin(f'unknown admission plugin "{name}"; there are: {", ".join(sorted(plugins))}')
     off = set(disable) - set(enable)
     return [plugin for name, plugin in plugins.items() if name not in off]
+
+
+def refused(attributes: Attributes, why: str) -> Forbidden:
+    """The 403 of a step that does not let the request pass."""
+    resource, name = attributes.resource, attributes.name
+    details = {"name": name, "group": resource.group, "kind": resource.plural}
+    text = f'{resource_name(resource.plural, resource.group)} "{name}" is forbidden: {why}'
+    return Forbidden(text, {key: value for key, value in details.items() if value})
 
 
 def spec_of(obj: Object) -> Any:

@@ -1,34 +1,102 @@
-"""Priority: a pod's priority is that of its class; without one it is 0 and may preempt what is lower."""
+"""Priority: a pod's priority is that of its class; without one it is 0 and may preempt what is lower.
+
+Source: Kubernetes documentation, "Pod Priority and Preemption".
+"""
 
 from __future__ import annotations
 
-from apimachinery.errors import Forbidden
-from apiserver.admission._plugin import CREATE, Attributes, Lookup, Plugin, spec_of
+from collections.abc import Awaitable
+from typing import Any
 
-SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
-DEFAULT_PRIORITY = 0
-PREEMPT_LOWER = "PreemptLowerPriority"
+from apimachinery.model import decode
+from apiserver.admission._plugin import CREATE, DELETE, UPDATE, Attributes, Lookup, Plugin, refused, spec_of
+from kubeapi.priorityclass import PREEMPT_LOWER, SYSTEM_CLASSES, PriorityClass
+
+GROUP = "scheduling.k8s.io"
+NO_CLASS = PriorityClass()
 
 
-def admit(attributes: Attributes, lookup: Lookup) -> None:
+def admit(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
+    if attributes.resource.kind != "Pod" or attributes.operation == DELETE:
+        return None
     spec = spec_of(attributes.obj)
-    class_name = spec.priorityClassName or ""
-    priority = SYSTEM_CLASSES.get(class_name, DEFAULT_PRIORITY)
-    if class_name and class_name not in SYSTEM_CLASSES:
-        raise _forbidden(attributes, f"no PriorityClass with name {class_name} was found")
-    if spec.priority is not None and spec.priority != priority:
-        raise _forbidden(
+    if attributes.operation == UPDATE:
+        _keep(spec, spec_of(attributes.old))
+        return None
+    classes = lookup.derived(lookup.resource("priorityclasses", GROUP), _by_name)
+    name = spec.priorityClassName
+    if not name:
+        _give(attributes, spec, classes.get("", NO_CLASS))
+    elif name in classes:
+        _give(attributes, spec, classes[name])
+    else:
+        return _look_again(attributes, lookup, spec)
+    return None
+
+
+def _by_name(classes: list[PriorityClass]) -> dict[str, PriorityClass]:
+    """The classes, and under "" the default for all; of several the least."""
+    found = {item.name: item for item in classes}
+    defaults = [item for item in classes if item.globalDefault]
+    return {**found, "": min(defaults, key=lambda item: item.value)} if defaults else found
+
+
+async def _look_again(attributes: Attributes, lookup: Lookup, spec: Any) -> None:
+    """The cache may be behind whoever has just created the class: etcd knows."""
+    resource = lookup.resource("priorityclasses", GROUP)
+    entry = await lookup.storage.get_from_etcd(resource, "", spec.priorityClassName)
+    if entry is None:
+        raise refused(attributes, f"no PriorityClass with name {spec.priorityClassName} was found")
+    _give(attributes, spec, decode(PriorityClass, entry.value))
+
+
+def _give(attributes: Attributes, spec: Any, chosen: PriorityClass) -> None:
+    """Raises: Forbidden where the client says otherwise."""
+    if chosen.name:
+        spec.priorityClassName = chosen.name
+    if spec.priority is not None and spec.priority != chosen.value:
+        raise refused(
             attributes,
             f"the integer value of priority ({spec.priority}) must not be provided in pod spec; priority admission "
-            f"controller computed {priority} from the given PriorityClass name",
+            f"controller computed {chosen.value} from the given PriorityClass name",
         )
-    spec.priority = priority
-    spec.preemptionPolicy = spec.preemptionPolicy or PREEMPT_LOWER
+    spec.priority = chosen.value
+    policy = chosen.preemptionPolicy or PREEMPT_LOWER
+    if spec.preemptionPolicy and spec.preemptionPolicy != policy:
+        raise refused(
+            attributes,
+            f"the string value of PreemptionPolicy ({spec.preemptionPolicy}) must not be provided in pod spec; "
+            f"priority admission controller computed {policy} from the given PriorityClass name",
+        )
+    spec.preemptionPolicy = policy
 
 
-def _forbidden(attributes: Attributes, why: str) -> Forbidden:
-    details = {"name": attributes.name, "kind": "pods"}
-    return Forbidden(f'pods "{attributes.name}" is forbidden: {why}', details)
+def _keep(spec: Any, old: Any) -> None:
+    """A client that writes the pod it once made, without what was chosen for it, changes nothing."""
+    if spec.priority is None:
+        spec.priority = old.priority
+    if spec.preemptionPolicy is None:
+        spec.preemptionPolicy = old.preemptionPolicy
 
 
-ADMISSION = Plugin("Priority", frozenset({CREATE}), frozenset({"pods"}), mutate=admit)
+def check(attributes: Attributes, lookup: Lookup) -> None:
+    """Of classes: the system's stay, and one alone is the default."""
+    if attributes.resource.kind != "PriorityClass":
+        return
+    if attributes.operation == DELETE:
+        if attributes.name in SYSTEM_CLASSES:
+            raise refused(attributes, "this is a system priority class and cannot be deleted")
+    elif attributes.obj.globalDefault:
+        default = lookup.derived(attributes.resource, _by_name).get("")
+        if default is not None and default.name != attributes.name:
+            why = f"PriorityClass {default.name} is already marked as default. Only one default can exist"
+            raise refused(attributes, why)
+
+
+ADMISSION = Plugin(
+    "Priority",
+    frozenset({CREATE, UPDATE, DELETE}),
+    frozenset({"pods", f"priorityclasses.{GROUP}"}),
+    mutate=admit,
+    validate=check,
+)

@@ -183,6 +183,10 @@ class Storage:
         """The revision of the resource's last change in the cache: equal numbers mean equal lists from memory."""
         return self._cacher.table(resource).changed
 
+    def snapshot(self, resource: Resource[Any]) -> list[Entry]:
+        """Everything of a resource that the cache has, without any I/O, in no order."""
+        return list(self._cacher.table(resource).entries.values())
+
     async def get(
         self, resource: Resource[Any], namespace: str, name: str, *, min_revision: int | None
     ) -> Entry | None:
@@ -241,7 +245,7 @@ class Storage:
 
         `revision` N: what happens after N. None or 0: first everything there is as ADDED, as of now or as the cache
         has it. `initial_events` True does so whatever the revision (which then is the least one), and marks the end of
-        it with a bookmark; False starts at once with what happens next.
+        it with a bookmark where the watch has them; False starts at once with what happens next.
         Raises: Compacted when N is no longer kept, RevisionTooLarge, StorageUnavailable.
         """
         if not self._cacher.loaded.is_set():
@@ -257,7 +261,7 @@ class Storage:
             backlog = replay(table.ring.after(revision), selection)
         elif initial_events is not False:
             backlog = current_state(table.page(selection, "", 0)[0])
-            if initial_events:
+            if initial_events and bookmarks:
                 end_mark = bookmark(resource, self._cacher.revision, initial_events_end=True)
         return CacheWatcher(
             resource,

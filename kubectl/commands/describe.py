@@ -18,7 +18,7 @@ Describer = Callable[[Context, Dict], str]
 
 def _describer(kind: ResourceType) -> Describer:
     # Imported on use: other verbs need not wait for it.
-    from kubectl.describe import cluster, generic, node, pod, workload
+    from kubectl.describe import cluster, generic, node, pod, policy, workload
 
     own: dict[str, Describer] = {
         "configmaps": cluster.describe_configmap,
@@ -26,10 +26,13 @@ def _describer(kind: ResourceType) -> Describer:
         "endpointslices.discovery.k8s.io": cluster.describe_endpointslice,
         "serviceaccounts": cluster.describe_serviceaccount,
         "deployments.apps": workload.describe_deployment,
+        "limitranges": policy.describe_limitrange,
         "namespaces": cluster.describe_namespace,
         "nodes": node.describe_node,
         "pods": pod.describe_pod,
+        "priorityclasses.scheduling.k8s.io": policy.describe_priorityclass,
         "replicasets.apps": workload.describe_replicaset,
+        "replicationcontrollers": workload.describe_replicaset,
         "secrets": cluster.describe_secret,
         "services": cluster.describe_service,
     }

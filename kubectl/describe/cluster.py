@@ -7,6 +7,7 @@ from typing import Any
 
 from kubectl.command import Context
 from kubectl.describe.generic import events, head
+from kubectl.describe.policy import limits_of_namespace
 from kubectl.describe.writer import Writer
 
 Dict = dict[str, Any]
@@ -134,6 +135,7 @@ def describe_namespace(context: Context, obj: Dict) -> str:
     writer = Writer()
     head(writer, obj)
     writer.field("Status", obj.get("status", {}).get("phase", ""))
+    limits_of_namespace(context, writer, obj["metadata"]["name"])
     return writer.text()
 
 

@@ -17,11 +17,12 @@ _HEAD = ("name", "namespace", "labels", "annotations", "managedFields")
 _ACRONYMS = {"Api": "API", "Uid": "UID", "Ip": "IP", "Url": "URL", "Osb": "OSB"}
 
 
-def head(writer: Writer, obj: Dict) -> None:
+def head(writer: Writer, obj: Dict, *, cluster_wide_too: bool = False) -> None:
+    """`cluster_wide_too`: with an empty line for the namespace where there is none."""
     meta = obj["metadata"]
     writer.field("Name", meta["name"])
-    if meta.get("namespace"):
-        writer.field("Namespace", meta["namespace"])
+    if meta.get("namespace") or cluster_wide_too:
+        writer.field("Namespace", meta.get("namespace", ""))
     writer.labels("Labels", meta.get("labels"))
     writer.annotations(meta.get("annotations"))
 
@@ -72,7 +73,7 @@ def events(context: Context, writer: Writer, obj: Dict) -> None:
 def describe_any(context: Context, kind: ResourceType, obj: Dict) -> str:
     """Every field of a kind that has no describer of its own."""
     writer = Writer()
-    head(writer, obj)
+    head(writer, obj, cluster_wide_too=True)
     meta = {key: value for key, value in obj["metadata"].items() if key not in _HEAD}
     _tree(writer, {"apiVersion": kind.api_version, "kind": kind.kind, **obj, "metadata": meta}, 0)
     events(context, writer, obj)

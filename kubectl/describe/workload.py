@@ -1,4 +1,4 @@
-"""Deployments and ReplicaSets."""
+"""Deployments, ReplicaSets and ReplicationControllers."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ def _replicasets(context: Context, deployment: Dict) -> tuple[str, str]:
 
 
 def describe_replicaset(context: Context, obj: Dict) -> str:
+    """Or a ReplicationController."""
     writer = Writer()
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
     writer.field("Name", meta["name"])

@@ -19,6 +19,11 @@ from kubeapi.serviceaccount import ServiceAccount
 
 KINDS = {
     # kind: (path of one object, short names, categories, key below /registry/, status, scale)
+    "ControllerRevision": ("/apis/apps/v1/namespaces/ns/controllerrevisions/x", (), (), "", False, False),
+    "LimitRange": ("/api/v1/namespaces/ns/limitranges/x", ("limits",), (), "", False, False),
+    "PodTemplate": ("/api/v1/namespaces/ns/podtemplates/x", (), (), "", False, False),
+    "PriorityClass": ("/apis/scheduling.k8s.io/v1/priorityclasses/x", ("pc",), (), "", False, False),
+    "RuntimeClass": ("/apis/node.k8s.io/v1/runtimeclasses/x", (), (), "", False, False),
     "ConfigMap": ("/api/v1/namespaces/ns/configmaps/x", ("cm",), (), "", False, False),
     "Deployment": ("/apis/apps/v1/namespaces/ns/deployments/x", ("deploy",), ("all",), "", True, True),
     "Endpoints": ("/api/v1/namespaces/ns/endpoints/x", ("ep",), (), "services/endpoints", False, False),
@@ -28,6 +33,14 @@ KINDS = {
     "Namespace": ("/api/v1/namespaces/x", ("ns",), (), "", True, False),
     "Node": ("/api/v1/nodes/x", ("no",), (), "minions", True, False),
     "Pod": ("/api/v1/namespaces/ns/pods/x", ("po",), ("all",), "", True, False),
+    "ReplicationController": (
+        "/api/v1/namespaces/ns/replicationcontrollers/x",
+        ("rc",),
+        ("all",),
+        "controllers",
+        True,
+        True,
+    ),
     "ReplicaSet": ("/apis/apps/v1/namespaces/ns/replicasets/x", ("rs",), ("all",), "", True, True),
     "Secret": ("/api/v1/namespaces/ns/secrets/x", (), (), "", False, False),
     "Service": ("/api/v1/namespaces/ns/services/x", ("svc",), ("all",), "services/specs", True, False),

@@ -1,0 +1,86 @@
+"""RuntimeClass: a pod of a class gets the class's overhead, and goes where the class's nodes are.
+
+Source: Kubernetes documentation, "Runtime Class", "Pod Overhead".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from apimachinery.model import decode
+from apiserver.admission._plugin import CREATE, Attributes, Lookup, Plugin, refused, spec_of
+from kubeapi._affinity import Toleration
+from kubeapi.runtimeclass import RuntimeClass, Scheduling
+
+GROUP = "node.k8s.io"
+
+
+def admit(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
+    spec = spec_of(attributes.obj)
+    if not spec.runtimeClassName:
+        if spec.overhead:
+            raise refused(
+                attributes, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
+            )
+        return None
+    return _admit_class(attributes, lookup, spec.runtimeClassName)
+
+
+async def _admit_class(attributes: Attributes, lookup: Lookup, name: str) -> None:
+    resource = lookup.resource("runtimeclasses", GROUP)
+    entry = lookup.storage.latest(resource, "", name) or await lookup.storage.get_from_etcd(resource, "", name)
+    if entry is None:
+        raise refused(attributes, f'pod rejected: RuntimeClass "{name}" not found')
+    chosen = decode(RuntimeClass, entry.value)
+    _set_overhead(attributes, chosen)
+    if chosen.scheduling is not None:
+        _set_scheduling(attributes, chosen.scheduling)
+
+
+def _set_overhead(attributes: Attributes, chosen: RuntimeClass) -> None:
+    spec = spec_of(attributes.obj)
+    overhead = chosen.overhead.podFixed if chosen.overhead is not None else None
+    if chosen.overhead is None and spec.overhead:
+        raise refused(attributes, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead")
+    if spec.overhead and spec.overhead != overhead:
+        raise refused(attributes, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
+    spec.overhead = overhead
+
+
+def _set_scheduling(attributes: Attributes, scheduling: Scheduling) -> None:
+    spec = spec_of(attributes.obj)
+    selector = dict(spec.nodeSelector or {})
+    for key, value in (scheduling.nodeSelector or {}).items():
+        own = selector.setdefault(key, value)
+        if own != value:
+            where = f"runtimeClass.scheduling.nodeSelector[{key}] = {value}; pod.spec.nodeSelector[{key}] = {own}"
+            raise refused(attributes, f"conflict: {where}")
+    spec.nodeSelector = selector or None
+    spec.tolerations = merged([*(spec.tolerations or ()), *(scheduling.tolerations or ())]) or None
+
+
+def merged(tolerations: list[Toleration]) -> list[Toleration]:
+    """Without those that another one includes."""
+    kept: list[Toleration] = []
+    for toleration in tolerations:
+        if not any(_includes(other, toleration) for other in kept):
+            kept = [other for other in kept if not _includes(toleration, other)]
+            kept.append(toleration)
+    return kept
+
+
+def _includes(wide: Toleration, narrow: Toleration) -> bool:
+    """Whether `wide` tolerates all that `narrow` does, for at least as long."""
+    every = wide.operator == "Exists"
+    if wide.key != narrow.key and not (every and not wide.key):
+        return False
+    if wide.effect and wide.effect != narrow.effect:
+        return False
+    if not every and ((narrow.operator or "Equal") != "Equal" or (wide.value or "") != (narrow.value or "")):
+        return False
+    if wide.tolerationSeconds is None:
+        return True
+    return narrow.tolerationSeconds is not None and narrow.tolerationSeconds <= wide.tolerationSeconds
+
+
+ADMISSION = Plugin("RuntimeClass", frozenset({CREATE}), frozenset({"pods"}), mutate=admit)
