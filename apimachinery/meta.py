@@ -12,6 +12,8 @@ O = TypeVar("O", bound="Object")  # noqa: E741
 
 
 class OwnerReference(Model):
+    map_type = "atomic"
+
     apiVersion: str = ""
     kind: str = ""
     name: str = ""
@@ -26,7 +28,7 @@ class ManagedFieldsEntry(Model):
     apiVersion: str | None = None
     time: Time | None = None
     fieldsType: str | None = None
-    fieldsV1: dict[str, object] | None = None
+    fieldsV1: Annotated[dict[str, object], "FieldsV1"] | None = None
     subresource: str | None = None
 
 
@@ -110,6 +112,8 @@ class LabelSelectorRequirement(Model):
 
 
 class LabelSelector(Model):
+    map_type = "atomic"
+
     matchLabels: dict[str, str] | None = None
     matchExpressions: list[LabelSelectorRequirement] | None = None
 

@@ -6,7 +6,7 @@ encoded; unknown fields are pruned; types are strict (`"80"` is no integer), as 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticUndefined
@@ -16,7 +16,10 @@ from apimachinery.errors import BadRequest
 M = TypeVar("M", bound="Model")
 
 Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")]
-"""RFC 3339, UTC on the wire: "2026-01-31T10:00:00Z"; MicroTime fields carry six decimals in the same type."""
+"""RFC 3339, UTC on the wire: "2026-01-31T10:00:00Z"."""
+
+MicroTime = Annotated[Time, "MicroTime"]
+"""The same with six decimals; a string in a type's annotation is its name in OpenAPI."""
 
 IntOrString = int | str
 
@@ -33,6 +36,26 @@ class MergeKey:
         self.key = key
 
 
+class ListMapKeys:
+    """The fields that tell a list's items apart for server-side apply, where that is not the merge key alone:
+    `Annotated[list[ContainerPort], MergeKey("containerPort"), ListMapKeys("containerPort", "protocol")]`.
+
+    Without any, the list is a set. A list with neither mark is owned as one value.
+    """
+
+    __slots__ = ("keys",)
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = keys
+
+
+class Atomic:
+    """Marks a map, or a list in spite of its MergeKey, that server-side apply owns as one value. A model whose objects
+    are says `map_type = "atomic"`."""
+
+    __slots__ = ()
+
+
 class RetainKeys:
     """Marks a field whose members exclude each other: an apply says in its patch which keys stay (`$retainKeys`)."""
 
@@ -43,6 +66,9 @@ class Model(BaseModel):
     """An API type. Building its validator is deferred to first use, so a daemon pays only for the kinds it handles."""
 
     model_config = ConfigDict(extra="ignore", strict=True, defer_build=True, validate_default=False)
+
+    map_type: ClassVar[str] = "granular"
+    """"atomic" where server-side apply owns an object of this type as one value."""
 
     def clone(self) -> Self:
         """A deep copy; cached objects are shared and never changed in place, so change a clone."""
@@ -121,6 +147,6 @@ def field_path(loc: tuple[int | str, ...]) -> str:
 
 
 __all__ = [
-    "Annotated", "Field", "IntOrString", "MergeKey", "Model", "PydanticUndefined", "RetainKeys", "Time",
+    "Annotated", "Field", "IntOrString", "MergeKey", "MicroTime", "Model", "PydanticUndefined", "RetainKeys", "Time",
     "decode", "encode", "field_path", "from_dict", "to_dict",
 ]  # fmt: skip

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import orjson
@@ -19,10 +18,10 @@ from starlette.responses import Response as WebResponse
 
 from apimachinery.catalogue import Catalogue, collect
 from apimachinery.errors import StatusError
-from apiserver import openapi
 from apiserver.context import Context
 from apiserver.discovery import Discovery
 from apiserver.negotiation import discovery_version
+from apiserver.openapi.serving import Documents, add_routes
 from apiserver.routes import not_allowed, not_served
 from apiserver.subresources._scale import scale_of
 from apiserver.subresources._status import status_of
@@ -73,7 +72,7 @@ def make_web(context: Context, discovery: Discovery, checks: dict[str, dict[str,
     _add_errors(web)
     _add_health(web, checks)
     _add_discovery(web, discovery)
-    _add_openapi(web, context.catalogue)
+    add_routes(web, Documents(context.catalogue, context.subresources.values(), version()))
 
     @web.get("/version")
     async def get_version() -> WebResponse:
@@ -152,30 +151,6 @@ def _add_discovery(web: FastAPI, discovery: Discovery) -> None:
     @web.get("/apis/{group}/{version}")
     async def resources(group: str, version: str) -> WebResponse:
         return _json_or_404(discovery.resource_list(group, version))
-
-
-def _add_openapi(web: FastAPI, catalogue: Catalogue) -> None:
-    @cache
-    def documents() -> dict[str, bytes]:
-        """Made when the first client asks: most servers are never asked."""
-        return openapi.documents(catalogue, version())
-
-    @web.get("/openapi/v3")
-    async def index() -> WebResponse:
-        return WebResponse(openapi.index(documents()), media_type=JSON)
-
-    @web.get("/openapi/v3/{name:path}")
-    async def document(request: WebRequest, name: str) -> WebResponse:
-        """The URL in the index carries the document's hash: such an answer may be kept for ever."""
-        body = documents().get(name)
-        if body is None:
-            raise not_served()
-        headers = {"etag": f'"{openapi.digest(body)}"'}
-        if request.query_params.get("hash") == openapi.digest(body):
-            headers["cache-control"] = "public, max-age=31536000, immutable"
-        if request.headers.get("if-none-match") == headers["etag"]:
-            return WebResponse(status_code=304, headers=headers)
-        return WebResponse(body, media_type=JSON, headers=headers)
 
 
 def _listing(request: WebRequest, discovery: Discovery, name: str, plain: Callable[[], dict[str, Any]]) -> WebResponse:

@@ -1,0 +1,1 @@
+"""OpenAPI: what `kubectl explain` and `apply` read, made from the models. See `serving` for the routes."""
