@@ -56,6 +56,16 @@ class Atomic:
     __slots__ = ()
 
 
+class Required:
+    """Says that a field must be given, or with False that it need not, where OpenAPI could not know: it takes a string,
+    number or flag that is always encoded as one that must be given."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: bool = True) -> None:
+        self.value = value
+
+
 class RetainKeys:
     """Marks a field whose members exclude each other: an apply says in its patch which keys stay (`$retainKeys`)."""
 

@@ -94,6 +94,7 @@ _ALL = (
         "Orphan leaves them.",
         values=PROPAGATION_POLICIES,
     ),
+    Parameter("pretty", "Whether the JSON is indented for people. Default: only for browsers, curl and wget."),
     Parameter("container", "The container's name. Default: the pod's default or only one."),
     Parameter("follow", "Whether to stay and send what the container writes from now on.", "boolean"),
     Parameter("limitBytes", "The most bytes of the log to send; a line may be cut.", "integer"),
@@ -115,16 +116,16 @@ PARAMETERS = {parameter.name: parameter for parameter in _ALL}
 PROXIED_PATH = Parameter("path", "What to ask of what stands behind the proxy, and below.", place="path")
 
 LIST = (
-    "allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "resourceVersion",
+    "allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "pretty", "resourceVersion",
     "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch",
 )  # fmt: skip
-GET = ("resourceVersion",)
-WRITE = ("dryRun", "fieldManager", "fieldValidation")
+GET = ("pretty", "resourceVersion")
+WRITE = ("dryRun", "fieldManager", "fieldValidation", "pretty")
 PATCH = (*WRITE, "force")
-DELETE = ("dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy")
+DELETE = ("dryRun", "gracePeriodSeconds", "orphanDependents", "pretty", "propagationPolicy")
 DELETE_COLLECTION = (
     "continue", "dryRun", "fieldSelector", "gracePeriodSeconds", "labelSelector", "limit", "orphanDependents",
-    "propagationPolicy", "resourceVersion", "resourceVersionMatch", "timeoutSeconds",
+    "pretty", "propagationPolicy", "resourceVersion", "resourceVersionMatch", "timeoutSeconds",
 )  # fmt: skip
 
 OF_SUBRESOURCE = {

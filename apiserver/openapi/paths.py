@@ -19,7 +19,8 @@ from apiserver.subresources._subresource import Subresource
 
 JSON = "application/json"
 WATCH_STREAM = "application/json;stream=watch"
-BODY_TYPES = (JSON, "application/yaml")
+YAML = "application/yaml"
+BODY_TYPES = (JSON, YAML)
 PATCH_TYPES = (
     "application/json-patch+json",
     "application/merge-patch+json",
@@ -59,7 +60,7 @@ class Operation:
     body: type[Model] | None = None
     body_types: tuple[str, ...] = ()
     body_required: bool = True
-    produces: tuple[str, ...] = (JSON,)
+    produces: tuple[str, ...] = (JSON, YAML)
     deprecated: bool = False
 
 
@@ -165,7 +166,7 @@ class ResourcePaths:
             action="list",
             answers={200: (ListOf(resource),)},
             parameters=query.LIST,
-            produces=(JSON, WATCH_STREAM) if "watch" in resource.verbs else (JSON,),
+            produces=(JSON, YAML, WATCH_STREAM) if "watch" in resource.verbs else (JSON, YAML),
         )
 
     def _watch(self, name: str, action: str) -> Operation:
@@ -263,7 +264,7 @@ def discovery_paths(groups: dict[str, list[str]]) -> Iterator[Path]:
 
 
 def _discovery(document: str, path: str, name: str, tag: str, model: type[Model], text: str) -> Path:
-    return Path(document, path, (), (Operation("get", name, text, tag, {200: (model,)}),))
+    return Path(document, path, (), (Operation("get", name, text, tag, {200: (model,)}, produces=(JSON,)),))
 
 
 def body_model(resource: Resource[Any], sub: Subresource) -> type[Model] | None:

@@ -14,12 +14,12 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from pydantic.fields import FieldInfo
 
 from apimachinery.meta import DeleteOptions, ListMeta
-from apimachinery.model import MergeKey, Model, RetainKeys, Time
+from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, Required, RetainKeys, Time
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
 from apiserver.openapi.describe import Descriptions
 from apiserver.openapi.metamodels import Info, Status, WatchEvent
-from kubeapi._common import Int32
+from kubeapi._common import Int32, Int64
 from kubeapi._data import Base64
 
 Dict = dict[str, Any]
@@ -154,6 +154,8 @@ class Schemas:
             schema["properties"] = properties
         if required:
             schema["required"] = required
+        if model.map_type != "granular":
+            schema["x-kubernetes-map-type"] = model.map_type
         if model in self._gvks:
             schema["x-kubernetes-group-version-kind"] = self._gvks[model]
         return schema
@@ -163,19 +165,7 @@ class Schemas:
         default = info.default
         if self._v3 and isinstance(default, str | int | bool) and default not in ("", 0):
             schema["default"] = default
-        for mark in _marks(hint):
-            if isinstance(mark, MergeKey):
-                schema["x-kubernetes-patch-strategy"] = "merge"
-                schema["x-kubernetes-list-type"] = "map" if mark.key else "set"
-                if mark.key:
-                    schema["x-kubernetes-patch-merge-key"] = mark.key
-                    schema["x-kubernetes-list-map-keys"] = [mark.key]
-            elif isinstance(mark, RetainKeys):
-                strategies = [schema.get("x-kubernetes-patch-strategy", ""), "retainKeys"]
-                schema["x-kubernetes-patch-strategy"] = ",".join(filter(None, strategies))
-        if schema.get("type") == "array":
-            schema.setdefault("x-kubernetes-list-type", "atomic")
-        return schema
+        return schema | _extensions(schema.get("type", ""), {type(mark): mark for mark in _marks(hint)})
 
     def _nested(self, reference: Dict) -> Dict:
         """A reference that other keywords may stand beside, which OpenAPI 3.0 ignores next to a bare one."""
@@ -215,7 +205,32 @@ class Schemas:
 
 
 def _is_required(info: FieldInfo, hint: Any) -> bool:
-    return hint in (str, int, bool, Int32) and info.default in ("", 0, False)
+    """A string, number or flag that is always there, unless the field says otherwise."""
+    for mark in _marks(hint):
+        if isinstance(mark, Required):
+            return mark.value
+    return hint in (str, int, bool, Int32, Int64, Quantity) and info.default in ("", 0, False)
+
+
+def _extensions(kind: str, marks: dict[type, Any]) -> Dict:
+    """How patches merge the field, and what of it server-side apply owns as one value."""
+    found: Dict = {}
+    merge_key, map_keys = marks.get(MergeKey), marks.get(ListMapKeys)
+    strategies = ["merge"] * (MergeKey in marks) + ["retainKeys"] * (RetainKeys in marks)
+    if strategies:
+        found["x-kubernetes-patch-strategy"] = ",".join(strategies)
+    if merge_key is not None and merge_key.key:
+        found["x-kubernetes-patch-merge-key"] = merge_key.key
+    if kind == "array":
+        keys = list(map_keys.keys) if map_keys is not None else [merge_key.key] if merge_key is not None else []
+        keyed = Atomic not in marks and any(keys)
+        is_set = Atomic not in marks and not keyed and (map_keys is not None or merge_key is not None)
+        found["x-kubernetes-list-type"] = "map" if keyed else "set" if is_set else "atomic"
+        if keyed:
+            found["x-kubernetes-list-map-keys"] = keys
+    elif Atomic in marks:
+        found["x-kubernetes-map-type"] = "atomic"
+    return found
 
 
 def _marks(hint: Any) -> Iterator[Any]:
