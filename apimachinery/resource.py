@@ -60,6 +60,10 @@ class Strategy(Generic[T]):
         """All that is wrong with the object on its own; names and metadata are checked generically."""
         return []
 
+    def validate_create(self, obj: T) -> list[FieldError]:
+        """`validate`, and what is asked of new objects alone."""
+        return self.validate(obj)
+
     def validate_update(self, obj: T, old: T) -> list[FieldError]:
         """What may not change between `old` and `obj`; `validate(obj)` has run already."""
         return []
@@ -98,6 +102,21 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class View:
+    """A kind without storage of its own: another kind's objects in another shape. Both functions are pure.
+
+    Objects go to and fro as plain JSON types; either function may change and return what it is given.
+    """
+
+    of: Resource[Any]
+    to_view: Callable[[dict[str, Any]], dict[str, Any]]
+    """What is stored -> what this kind's clients see."""
+    from_view: Callable[[dict[str, Any]], dict[str, Any]]
+    fields: Mapping[str, str]
+    """Field selectors of this kind -> those of the stored one."""
+
+
+@dataclass(frozen=True)
 class Resource(Generic[T]):
     """A kind as the API serves it. `RESOURCE = Resource(...)` in the kind's file is all it takes."""
 
@@ -119,6 +138,10 @@ class Resource(Generic[T]):
     verbs: tuple[str, ...] = ALL_VERBS
     storage_prefix: str = ""
     """Key below /registry/, where it is not `plural` (upstream: services/specs, services/endpoints, minions …)."""
+
+    stored: bool = True
+    """False: every request is answered by computation (see `apiserver/virtual/`), and nothing is kept."""
+    view: View | None = None
 
     @property
     def api_version(self) -> str:

@@ -29,6 +29,7 @@ from apiserver.server import serve
 from apiserver.services import ADDRESS_CLAIMS, PORT_CLAIMS, Repair, ServiceHooks
 from apiserver.storage import EtcdConfig, Storage
 from apiserver.storage.interface import StorageError
+from apiserver.storage.view import ViewStorage
 from apiserver.store import Store
 from componentbase import logs, tls
 from componentbase.clock import Clock
@@ -141,10 +142,14 @@ def make_context(options: Options, catalogue: Catalogue) -> Context:
     hooks = {"namespaces": NamespaceHooks(), "services": ServiceHooks(addresses, ports)}
     stores: dict[tuple[str, str], Store[Any]] = {}
     for resource in catalogue:
-        storage.register(resource)
+        own_storage = storage
+        if resource.view is not None:
+            own_storage = ViewStorage(storage, resource.view)
+        elif resource.stored:
+            storage.register(resource)
         ttl = options.event_ttl_seconds if resource.kind == "Event" else 0
         own = hooks.get(resource.plural, NO_HOOKS) if not resource.group else NO_HOOKS
-        stores[(resource.group, resource.plural)] = Store(resource, storage, chain, clock, own, ttl)
+        stores[(resource.group, resource.plural)] = Store(resource, own_storage, chain, clock, own, ttl)
     return Context(
         options=options,
         catalogue=catalogue,

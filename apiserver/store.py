@@ -114,7 +114,7 @@ class Store(Generic[T]):
         )
         await self._admission.mutate(attributes)
         self._prepare_create(obj)
-        errors = validate_metadata(obj, resource) + resource.strategy.validate(obj)
+        errors = validate_metadata(obj, resource) + resource.strategy.validate_create(obj)
         if errors:
             raise self._invalid(obj, errors)
         await self._admission.validate(attributes)

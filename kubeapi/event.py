@@ -22,30 +22,54 @@ _OTHER_NAMESPACE = "does not match event.namespace"
 
 
 class EventSource(Model):
+    """Who told of an event, in the older form."""
+
     component: str | None = None
+    """The component, as `kubelet`."""
     host: str | None = None
+    """The node it runs on."""
 
 
 class EventSeries(Model):
+    """That an event happens again and again."""
+
     count: Int32 | None = None
+    """How often it has happened."""
     lastObservedTime: Time | None = None
+    """When it happened the last time."""
 
 
 class Event(Object):
+    """A note about something that happened to an object, kept for a while."""
+
     involvedObject: ObjectReference = Field(default_factory=ObjectReference)
+    """The object it is about."""
     reason: str | None = None
+    """Why it happened, in a word that programs can read."""
     message: str | None = None
+    """What happened, for people."""
     source: EventSource = Field(default_factory=EventSource)
+    """Who tells; `reportingComponent` and `reportingInstance` in newer events."""
     firstTimestamp: Time | None = None
+    """When it happened the first time."""
     lastTimestamp: Time | None = None
+    """When it happened the last time."""
     count: Int32 | None = None
+    """How often it has happened."""
     type: str | None = None
+    """`Normal` or `Warning`; more may come."""
     eventTime: Time | None = None
+    """When it happened the first time, in newer events."""
     series: EventSeries | None = None
+    """How it went on, when a newer event happened more than once."""
     action: str | None = None
+    """What was done about the object, or failed, in a word that programs can read."""
     related: ObjectReference | None = None
+    """Another object that has to do with it."""
     reportingComponent: str = ""
+    """Which controller tells, with its domain, as `kubernetes.io/kubelet`."""
     reportingInstance: str = ""
+    """Which instance of the controller, as `kubelet-xyz`."""
 
 
 class EventStrategy(Strategy[Event]):
@@ -67,9 +91,9 @@ class EventStrategy(Strategy[Event]):
             if not value:
                 errors.required((name,))
             elif len(value) > _MAX_WORD:
-                errors.invalid((name,), value, f"can have at most {_MAX_WORD} characters")
+                errors.invalid((name,), "", f"can have at most {_MAX_WORD} characters")
         if len(obj.message or "") > _MAX_MESSAGE:
-            errors.invalid(("message",), obj.message, f"can have at most {_MAX_MESSAGE} characters")
+            errors.invalid(("message",), "", f"can have at most {_MAX_MESSAGE} characters")
         return errors
 
     def _check_namespace(self, errors: Errors, obj: Event) -> None:
@@ -107,7 +131,7 @@ def _source(event: Event, now: float) -> str:
     return f"{component}, {host}" if host else component
 
 
-_COLUMNS = (
+COLUMNS = (
     Column("Last Seen", _last_seen, description="How long ago it happened the last time."),
     Column("Type", lambda event, now: event.type or "", description="Normal or Warning."),
     Column("Reason", lambda event, now: event.reason or "", description="What happened, in one word."),
@@ -136,7 +160,7 @@ RESOURCE = Resource(
     model=Event,
     short_names=("ev",),
     strategy=EventStrategy(),
-    columns=_COLUMNS,
+    columns=COLUMNS,
     fields={
         **{
             f"involvedObject.{field}": _involved(field)

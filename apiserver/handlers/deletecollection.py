@@ -24,7 +24,7 @@ async def delete_collection(context: Context, request: Request, target: Target) 
     listing = replace(parse_list_options(_without_delete_options(request.query)), watch=False)
     check_fields(resource, listing)
     options = parse_delete_options(request.query, body)
-    page = await read_page(context, resource, namespace, listing)
+    page = await read_page(target, namespace, listing)
     waiting = list(reversed(page.entries))
 
     async def worker() -> list[Entry]:

@@ -17,7 +17,7 @@ async def get(context: Context, request: Request, target: Target) -> Response:
     wanted = negotiation.wanted(request.header(b"accept"))
     namespace = info.namespace if resource.namespaced else ""
     revision = parse_revision(request.parameter("resourceVersion")) if request.query_string else None
-    entry = await context.storage.get(resource, namespace, info.name, min_revision=revision)
+    entry = await target.store.storage.get(resource, namespace, info.name, min_revision=revision)
     if entry is None:
         raise object_not_found(resource.plural, resource.group, info.name)
     if not wanted.shape:
@@ -32,5 +32,5 @@ def get_now(context: Context, headers: list[Header], info: RequestInfo, target: 
         if name == b"accept" and negotiation.wanted(value).shape:
             return b""
     resource = target.resource
-    entry = context.storage.peek(resource, info.namespace if resource.namespaced else "", info.name)
+    entry = target.store.storage.peek(resource, info.namespace if resource.namespaced else "", info.name)
     return entry.value if entry is not None else b""

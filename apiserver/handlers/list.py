@@ -29,7 +29,7 @@ async def list_(context: Context, request: Request, target: Target) -> Answer:
     check_fields(resource, options)
     wanted = negotiation.wanted(request.header(b"accept"))
     namespace = request.info.namespace if resource.namespaced else ""
-    page = await read_page(context, resource, namespace, options)
+    page = await read_page(target, namespace, options)
     gzip = negotiation.accepts_gzip(request.header(b"accept-encoding"))
     if wanted.shape:
         include = tables.include_object(request.parameter("includeObject"))
@@ -37,9 +37,9 @@ async def list_(context: Context, request: Request, target: Target) -> Answer:
     return await _answer_plain(resource, page, gzip=gzip)
 
 
-async def read_page(context: Context, resource: Resource[Any], namespace: str, options: ListOptions) -> ListPage:
-    return await context.storage.list(
-        resource,
+async def read_page(target: Target, namespace: str, options: ListOptions) -> ListPage:
+    return await target.store.storage.list(
+        target.resource,
         namespace,
         labels=options.labels,
         fields=options.fields,

@@ -20,7 +20,7 @@ async def watch(context: Context, request: Request, target: Target, options: Lis
     wanted = negotiation.wanted(request.header(b"accept"))
     include = tables.include_object(request.parameter("includeObject"))
     seconds = options.timeout_seconds or random.uniform(MIN_WATCH_SECONDS, 2 * MIN_WATCH_SECONDS)
-    watcher = await context.storage.watch(
+    watcher = await target.store.storage.watch(
         resource,
         request.info.namespace if resource.namespaced else "",
         labels=options.labels,
