@@ -13,12 +13,12 @@ import os
 import signal as signals
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from componentbase import logs as component_logs
 from kubelet.image_reference import Reference, parse_reference, short_name
 from kubelet.runtime import docker_names as names
+from kubelet.runtime import netns
 from kubelet.runtime.docker_parsing import container_stats, is_engine_trouble, runtime_event
 from kubelet.runtime.docker_streams import (
     EngineStreams,
@@ -37,6 +37,7 @@ from kubelet.runtime.interface import (
     RegistryAuth,
     RuntimeEvent,
     RuntimeUnavailable,
+    SandboxStatus,
 )
 
 EVENT_TYPES: tuple[EventType, ...] = ("start", "die", "oom", "destroy")
@@ -187,6 +188,16 @@ class StreamingCalls:
 
         return HijackedSession(answer, tty=bool(details["Config"]["Tty"]), resize=resize, exit_code=exit_code)
 
+    async def connect(self, sandbox: SandboxStatus, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        state = (await self._streams.json("GET", f"/containers/{sandbox.id}/json"))["State"]
+        if not state["Running"]:
+            raise NotFound(f"sandbox {sandbox.id} is not running")
+        if netns.is_visible(sandbox.id, int(state["Pid"])):
+            return await netns.connect(int(state["Pid"]), port)
+        if not sandbox.ips:
+            raise EngineError("the pod has no address of its own, and its network namespace is out of reach")
+        return await netns.connect_to(sandbox.ips[0], port)
+
     # --- logs
 
     async def logs(self, container_id: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
@@ -255,9 +266,9 @@ class StreamingCalls:
 
 def _kill_member(container_id: str, pid: int) -> bool:
     """Whether `pid` is a process of the container, as its cgroup tells, and was killed."""
+    if not netns.is_visible(container_id, pid):
+        return False
     try:
-        if container_id not in Path(f"/proc/{pid}/cgroup").read_text():
-            return False
         os.kill(pid, signals.SIGKILL)
     except OSError:
         return False

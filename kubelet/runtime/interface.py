@@ -7,6 +7,7 @@ Times are unix seconds (0.0 = never), sizes bytes, durations seconds.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -438,6 +439,9 @@ class Runtime(Protocol):
 
     async def attach(self, container_id: str, *, stdin: bool, stdout: bool = True, stderr: bool = True) -> Session:
         """The container's own process; the tty is whatever it was created with. Raises: NotFound."""
+
+    async def connect(self, sandbox: SandboxStatus, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """To a TCP port inside the sandbox's network, loopback first. Raises: EngineError; NotFound."""
 
     def logs(self, container_id: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         """Raw bytes, lines prefixed by RFC 3339 nanosecond times if asked; ends with the container when following.

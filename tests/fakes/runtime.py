@@ -313,6 +313,15 @@ class FakeRuntime:
         script = script_of([*container.config.command, *container.config.args])
         return FakeSession(replace(script, exit_code=None), self.sizes)
 
+    async def connect(self, sandbox: SandboxStatus, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """To what listens on the test's own loopback."""
+        if sandbox.id not in self.sandboxes:
+            raise NotFound(f"no sandbox {sandbox.id}")
+        try:
+            return await asyncio.open_connection("127.0.0.1", port)
+        except OSError as error:
+            raise EngineError(f"failed to connect to localhost:{port}: {error.strerror}") from None
+
     async def logs(self, container_id: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         self._check("logs")
         container = self._container(container_id)
