@@ -1,4 +1,4 @@
-"""The kubelet's HTTPS server: logs, exec and attach for the API server, health and metrics for whoever may ask.
+"""The kubelet's HTTPS server: logs, exec, attach and port-forward for the API server, health and metrics beside them.
 
 A bare ASGI app. Everything but the health probes needs a client certificate; errors are plain text, which the API
 server turns into a `Status`.
@@ -8,55 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import parse_qs, unquote
+from collections.abc import Coroutine, Mapping
+from typing import Any
+from urllib.parse import unquote
 
 from apimachinery.model import encode
 from componentbase import logs, tls
 from componentbase.clock import Clock
 from componentbase.health import HealthApp, Receive, Scope, Send
 from kubelet.container_logs import BadLogRequest, log_container, parse_log_request
-from kubelet.podspec import find_container
-from kubelet.runtime.interface import (
-    ContainerStartError,
-    ContainerStatus,
-    EngineError,
-    NotFound,
-    Runtime,
-    RuntimeUnavailable,
-    Session,
-)
+from kubelet.runtime.interface import EngineError, Runtime
 from kubelet.serving import serve
+from kubelet.sessions import ACTIONS, PodLookup, Refusal, Sessions, find_pod, parse_query
 from kubelet.stats_summary import stats_summary
-from kubelet.streaming import ChannelStream, StreamOptions, choose_protocol
-
-if TYPE_CHECKING:
-    from kubeapi._podspec import Container
-    from kubeapi.pod import Pod
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 
 log = logs.logger(__name__)
-
-
-class PodLookup(Protocol):
-    """What the server asks of the rest of the kubelet."""
-
-    def find(self, namespace: str, name: str) -> Pod | None:
-        """The pod with the newest status that this kubelet knows."""
-
-    def all(self) -> Iterable[Pod]: ...
-
-
-class Refusal(Exception):
-    """An answer with this HTTP status and text."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 class KubeletServer:
@@ -67,6 +36,7 @@ class KubeletServer:
         self._pods = pods
         self._runtime = runtime
         self._clock = clock
+        self._sessions = Sessions(pods, runtime)
         self.health = HealthApp()
 
     async def run(
@@ -82,7 +52,7 @@ class KubeletServer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if scope["type"] == "websocket":
-                await self._stream(scope, receive, send)
+                await self._sessions.serve(scope, receive, send)
             elif scope["type"] == "http":
                 await self._answer(scope, receive, send)
         except Refusal as refusal:
@@ -93,18 +63,19 @@ class KubeletServer:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = [unquote(part) for part in scope["path"].strip("/").split("/")]
         verified = bool((scope.get("extensions") or {}).get("tls", {}).get("client_cert_verified"))
-        if path[0] not in ("pods", "containerLogs", "stats", "exec", "attach"):
+        if path[0] not in ("pods", "containerLogs", "stats", *ACTIONS):
             status, content_type, body = self.health.respond(scope["path"], scope.get("query_string", b""), verified)
             await _respond(send, status, content_type, body)
             return
         if not verified:
             raise Refusal(401, "Unauthorized")
-        if path[0] in ("exec", "attach"):
-            raise Refusal(400, "upgrade to the WebSocket protocol is needed: v5.channel.k8s.io or v4.channel.k8s.io")
+        if path[0] in ACTIONS:
+            await self._sessions.serve(scope, receive, send)
+            return
         if scope["method"] != "GET":
             raise Refusal(405, "Method Not Allowed")
         if path[0] == "containerLogs" and len(path) == 4:
-            await self._logs(path[1], path[2], path[3], _query(scope), receive, send)
+            await self._logs(path[1], path[2], path[3], parse_query(scope), receive, send)
         elif path == ["pods"]:
             items = b",".join(encode(pod) for pod in self._pods.all())
             await _respond(send, 200, JSON, b'{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[%s]}' % items)
@@ -125,7 +96,7 @@ class KubeletServer:
     async def _logs(
         self, namespace: str, name: str, container: str, query: Mapping[str, list[str]], receive: Receive, send: Send
     ) -> None:
-        pod = self._find(namespace, name)
+        pod = find_pod(self._pods, namespace, name)
         try:
             request = parse_log_request({key: values[-1] for key, values in query.items()}, self._clock.now())
             status = await self._runtime.pod(pod.metadata.uid or "")
@@ -153,94 +124,6 @@ class KubeletServer:
 
         await _until_client_leaves(copy(), receive)
         await send({"type": "http.response.body", "body": b""})
-
-    # --- exec and attach
-
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = [unquote(part) for part in scope["path"].strip("/").split("/")]
-        if path[0] not in ("exec", "attach") or len(path) != 4:
-            raise Refusal(404, "404 page not found")
-        protocol = choose_protocol(scope.get("subprotocols") or ())
-        if not protocol:
-            raise Refusal(400, "no subprotocol in common: want v5.channel.k8s.io or v4.channel.k8s.io")
-        query = _query(scope)
-        options = stream_options(query)
-        if why := options.error():
-            raise Refusal(400, why)
-        pod = self._find(path[1], path[2])
-        container = find_container(pod, path[3])
-        if container is None:
-            raise Refusal(404, f"container not found ({path[3]!r})".replace("'", '"'))
-        status = await self._running(pod, container)
-        command = query.get("command", [])
-        if path[0] == "exec" and not command:
-            raise Refusal(400, "you must specify at least one command for the container")
-        # Before the handshake is answered: what cannot be started is then a plain error.
-        session, options = await self._open(status, container, command if path[0] == "exec" else None, options)
-        try:
-            await receive()
-            await send({"type": "websocket.accept", "subprotocol": protocol})
-        except BaseException:
-            await session.close()
-            raise
-        await ChannelStream(receive, send, session, options).run()
-
-    async def _running(self, pod: Pod, container: Container) -> ContainerStatus:
-        try:
-            status = await self._runtime.pod(pod.metadata.uid or "")
-        except EngineError as error:
-            raise Refusal(500, str(error)) from None
-        found = status.container(container.name) if status else None
-        if found is None or found.state != "running":
-            raise Refusal(404, f'container not found ("{container.name}")')
-        return found
-
-    async def _open(
-        self, status: ContainerStatus, container: Container, command: list[str] | None, options: StreamOptions
-    ) -> tuple[Session, StreamOptions]:
-        """Starts the command, or attaches: then stdin and tty are what the container was made with."""
-        try:
-            if command is None:
-                stdin, tty = options.stdin and bool(container.stdin), bool(container.tty)
-                session = await self._runtime.attach(
-                    status.id, stdin=stdin, stdout=options.stdout, stderr=options.stderr
-                )
-                return session, StreamOptions(stdin, options.stdout, options.stderr and not tty, tty)
-            session = await self._runtime.exec_stream(
-                status.id,
-                command,
-                tty=options.tty,
-                stdin=options.stdin,
-                stdout=options.stdout,
-                stderr=options.stderr,
-            )
-            return session, options
-        except NotFound as error:
-            raise Refusal(404, str(error)) from None
-        except RuntimeUnavailable as error:
-            raise Refusal(503, str(error)) from None
-        except (ContainerStartError, EngineError) as error:
-            raise Refusal(500, str(error)) from None
-
-    def _find(self, namespace: str, name: str) -> Pod:
-        pod = self._pods.find(namespace, name)
-        if pod is None:
-            raise Refusal(404, "pod does not exist")
-        return pod
-
-
-def stream_options(query: Mapping[str, list[str]]) -> StreamOptions:
-    """The kubelet's own names (input, output, error) and the API's (stdin, stdout, stderr) both count."""
-
-    def asked(*names: str) -> bool:
-        return any(query.get(name, [""])[-1].lower() in ("1", "true") for name in names)
-
-    tty = asked("tty")
-    return StreamOptions(asked("input", "stdin"), asked("output", "stdout"), asked("error", "stderr") and not tty, tty)
-
-
-def _query(scope: Scope) -> dict[str, list[str]]:
-    return parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
 
 
 async def _until_client_leaves(work: Coroutine[Any, Any, None], receive: Receive) -> None:

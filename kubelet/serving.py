@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 
 KEEP_ALIVE_SECONDS = 30
 MAX_CONNECTIONS = 512  # followed logs, execs and probes; further requests get a 503
+READ_BYTES = 64 * 1024
 MAX_MESSAGE_BYTES = 1024 * 1024  # of one WebSocket message; a longer one ends the connection
 
 UNAUTHORIZED = (
@@ -23,7 +24,8 @@ UNAUTHORIZED = (
 class KubeletProtocol(HttpToolsProtocol):
     """Tells the app whether the client showed a certificate; without one there is no WebSocket at all.
 
-    With CERT_OPTIONAL a handshake fails on a bad certificate: one that is there has been verified.
+    With CERT_OPTIONAL a handshake fails on a bad certificate: one that is there has been verified. The extension
+    "upgrade" of an HTTP request takes its connection over, for a protocol that is no WebSocket.
     """
 
     def on_message_begin(self) -> None:
@@ -31,6 +33,21 @@ class KubeletProtocol(HttpToolsProtocol):
         extensions = self.scope.setdefault("extensions", {})
         assert extensions is not None
         extensions["tls"] = {"client_cert_verified": self._verified()}
+        extensions["upgrade"] = {"take_over": self.take_over}
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """The app answers the request all the same, or takes it over."""
+
+    def take_over(self) -> RawBytes:
+        """The raw connection; HTTP ends here."""
+        self.cycle.response_started = self.cycle.response_complete = True
+        reader = asyncio.StreamReader(limit=READ_BYTES, loop=self.loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=self.loop)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        self.connections.discard(self)
+        self.flow.resume_reading()
+        return RawBytes(reader, asyncio.StreamWriter(self.transport, protocol, reader, self.loop))
 
     def handle_websocket_upgrade(self) -> None:
         if not self._verified():
@@ -41,6 +58,25 @@ class KubeletProtocol(HttpToolsProtocol):
 
     def _verified(self) -> bool:
         return bool(self.transport.get_extra_info("peercert"))
+
+
+class RawBytes:
+    """Implements `spdy_connection.ByteStream`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self) -> bytes:
+        return await self._reader.read(READ_BYTES)
+
+    async def write(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def close(self) -> None:
+        """Does not wait for what is still to be sent."""
+        self._writer.close()
 
 
 async def serve(app: Any, host: str, port: int, context: ssl.SSLContext) -> None:

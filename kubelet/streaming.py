@@ -1,33 +1,27 @@
-"""Exec and attach over a WebSocket: Kubernetes' channel protocols v5.channel.k8s.io and v4.channel.k8s.io.
+"""Exec and attach: a process' streams joined to the channels of a client, whatever carries those.
 
-The first byte of each message names its channel. Both directions wait for their reader: a client that does not read
-stops the process' output at the engine, a process that does not read stops the client.
+Both directions wait for their reader: a client that does not read stops the process' output at the engine, a process
+that does not read stops the client.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from componentbase import logs
 from kubelet.runtime.interface import EngineError, Session, StreamName
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE = range(5)
-CLOSE = 255  # v5: the next byte names a channel that the client has closed
-V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
-PROTOCOLS = (V5, V4)  # the best first
 MAX_TERMINAL_SIDE = 0xFFFF  # characters; what the kernel's terminal size can hold
-
-NORMAL_CLOSURE = 1000
 
 _CHANNELS: dict[StreamName, int] = {"stdout": STDOUT, "stderr": STDERR}
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Take = Callable[[int, bytes | None], Awaitable[None]]
+"""What is done with a client's message: (channel, data), or None for data where the client has closed the channel."""
 
 log = logs.logger(__name__)
 
@@ -50,9 +44,21 @@ class StreamOptions:
         return ""
 
 
-def choose_protocol(offered: Sequence[str]) -> str:
-    """The best protocol that the client speaks too; "" when there is none."""
-    return next((protocol for protocol in PROTOCOLS if protocol in offered), "")
+class ClientGone(Exception):
+    """The client closed its connection."""
+
+
+class Channels(Protocol):
+    """The client's side. Everything raises ClientGone or OSError once the client has left."""
+
+    async def pump(self, take: Take) -> None:
+        """Hands on what the client sends, for as long as it is there."""
+
+    async def send(self, channel: int, data: bytes) -> None:
+        """Waits while the client does not read."""
+
+    async def finish(self, status: dict[str, Any]) -> None:
+        """The last word about the process."""
 
 
 def success_status() -> dict[str, Any]:
@@ -86,30 +92,22 @@ def parse_size(data: bytes) -> tuple[int, int] | None:
     return (width, height) if 0 < width <= MAX_TERMINAL_SIDE and 0 < height <= MAX_TERMINAL_SIDE else None
 
 
-class ClientGone(Exception):
-    """The client closed its connection."""
+class RemoteCommand:
+    """One exec or attach under way. `run` ends when the process' streams do, or when the client is gone."""
 
-
-class ChannelStream:
-    """One accepted connection. `run` ends when the process' streams do, or when the client is gone."""
-
-    def __init__(self, receive: Receive, send: Send, session: Session, options: StreamOptions) -> None:
-        self._receive = receive
-        self._send = send
+    def __init__(self, channels: Channels, session: Session, options: StreamOptions) -> None:
+        self._channels = channels
         self._session = session
         self._options = options
 
     async def run(self) -> None:
         """Closes the session in any case."""
         try:
-            # Clients take the first message as the sign that the command has been started.
-            await self._message(STDOUT if self._options.stdout else STDERR if self._options.stderr else ERROR, b"")
             async with asyncio.TaskGroup() as tasks:
-                reader = tasks.create_task(self._take_input())
+                reader = tasks.create_task(self._channels.pump(self._take))
                 status = await self._give_output()
                 reader.cancel()
-            await self._message(ERROR, json.dumps(status).encode())
-            await self._send({"type": "websocket.close", "code": NORMAL_CLOSURE})
+            await self._channels.finish(status)
         except* ClientGone:
             log.debug("client of an exec or attach left")
         except* OSError:
@@ -123,31 +121,14 @@ class ChannelStream:
         try:
             async for stream, data in self._session.output():
                 if wanted[stream]:
-                    await self._message(_CHANNELS[stream], data)
+                    await self._channels.send(_CHANNELS[stream], data)
             code = await self._session.exit_code()
         except EngineError as error:
             return failure_status(str(error))
         return success_status() if code is None else exit_status(code)
 
-    async def _take_input(self) -> None:
-        """Passes on input until the client leaves. Raises: ClientGone."""
-        while True:
-            message = await self._receive()
-            if message["type"] == "websocket.disconnect":
-                raise ClientGone
-            data = message.get("bytes")
-            if data is None:
-                data = (message.get("text") or "").encode()
-            if data:
-                await self._take(data[0], data[1:])
-
-    async def _take(self, channel: int, data: bytes) -> None:
+    async def _take(self, channel: int, data: bytes | None) -> None:
         if channel == STDIN and self._options.stdin:
-            await self._session.write(data)
-        elif channel == RESIZE and self._options.tty and (size := parse_size(data)):
+            await (self._session.close_stdin() if data is None else self._session.write(data))
+        elif channel == RESIZE and self._options.tty and data and (size := parse_size(data)):
             await self._session.resize(*size)
-        elif channel == CLOSE and data[:1] == bytes([STDIN]) and self._options.stdin:
-            await self._session.close_stdin()
-
-    async def _message(self, channel: int, data: bytes) -> None:
-        await self._send({"type": "websocket.send", "bytes": bytes([channel]) + data})

@@ -1,11 +1,12 @@
-"""What exec and attach share: the client's WebSocket is passed on to the kubelet byte by byte, both ways.
+"""What exec, attach and port-forward share: an upgraded connection is passed on to the kubelet byte by byte, both ways.
 
-Client and kubelet negotiate the subprotocol (v4 or v5.channel.k8s.io) themselves.
+Whether it carries WebSocket or SPDY, and which protocol inside, client and kubelet negotiate themselves.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from urllib.parse import quote
 
 from apimachinery.errors import BadRequest
@@ -22,32 +23,33 @@ OWN_HEADERS = frozenset({b"host", b"authorization", b"content-length", b"transfe
 """Not passed on: the kubelet authenticates this server, not its client."""
 
 
-async def connect(context: Context, request: Request, target: Target, action: str, query: str) -> Answer:
-    """Joins the client to `/ACTION/…?QUERY` of the pod's kubelet; returns when either side has closed."""
-    _check_upgrade(request)
+async def connect_container(context: Context, request: Request, target: Target, action: str, query: str) -> Answer:
+    """Joins the client to `/ACTION/POD/CONTAINER?QUERY` of the pod's kubelet; returns when either side has closed."""
+    check_upgrade(request)
     pod = await find_pod(context, request, target)
-    container = choose_container(pod, request.parameter("container"))
+    return await connect(context, request, pod, action, choose_container(pod, request.parameter("container")), query)
+
+
+async def connect(
+    context: Context, request: Request, pod: Any, action: str, container: str = "", query: str = ""
+) -> Answer:
+    """The same, for a pod that has been found; "" for what has no container."""
     if not pod.spec.nodeName:
         raise BadRequest(f"pod {pod.name} does not have a host assigned")
     location = context.kubelet.locate(pod.spec.nodeName)
-    path = f"/{action}/{quote(pod.namespace)}/{quote(pod.name)}/{quote(container)}?{query}"
-    head = [f"GET {path} HTTP/1.1\r\nhost: {location.host}:{location.port}\r\n".encode()]
+    path = "/".join(quote(part) for part in (action, pod.namespace, pod.name, container) if part)
+    head = [f"GET /{path}?{query} HTTP/1.1\r\nhost: {location.host}:{location.port}\r\n".encode()]
     head += [name + b": " + value + b"\r\n" for name, value in request.headers if name not in OWN_HEADERS]
     response = await context.kubelet.open(location, b"".join([*head, b"\r\n"]))
     if response.status != 101:
         raise await response.error()
-    await _join(context, request, response)
+    await join(context, request, response)
     return TakenOver()
 
 
-def _check_upgrade(request: Request) -> None:
-    upgrade = request.header(b"upgrade").lower()
-    if upgrade.startswith(b"spdy"):
-        raise BadRequest(
-            "SPDY is not served here: use a client that speaks WebSocket (kubectl 1.31 or later, or kubectl 1.29 and "
-            "1.30 with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true)"
-        )
-    if upgrade != b"websocket" or b"upgrade" not in request.header(b"connection").lower():
+def check_upgrade(request: Request) -> None:
+    """Raises: BadRequest."""
+    if not request.header(b"upgrade") or b"upgrade" not in request.header(b"connection").lower():
         raise BadRequest("Upgrade request required")
 
 
@@ -59,7 +61,8 @@ def stream_query(query: Query) -> list[tuple[str, str]]:
     return pairs
 
 
-async def _join(context: Context, request: Request, response: KubeletResponse) -> None:
+async def join(context: Context, request: Request, response: KubeletResponse) -> None:
+    """Passes on the answer, and then every byte, until either side closes."""
     reader, writer = request.exchange.connection.take_over()
 
     def close() -> None:

@@ -1,4 +1,4 @@
-"""`pods/attach`: the input and output of a container's own process, over a WebSocket.
+"""`pods/attach`: the input and output of a container's own process, over WebSocket or SPDY.
 
 Source: Kubernetes API reference, "Pod", "connect to attach of the specified Pod".
 """
@@ -11,13 +11,13 @@ from apiserver.context import Context
 from apiserver.handlers._shared import Target
 from apiserver.messages import Answer, Request
 from apiserver.subresources._subresource import Subresource
-from apiserver.subresources._upgrade import connect, stream_query
+from apiserver.subresources._upgrade import connect_container, stream_query
 
 
 async def attach(context: Context, request: Request, target: Target) -> Answer:
     """Returns when either side has closed."""
     query = urlencode(stream_query(request.query))
-    return await connect(context, request, target, "attach", query)
+    return await connect_container(context, request, target, "attach", query)
 
 
 SUBRESOURCE = Subresource(

@@ -1,4 +1,4 @@
-"""`pods/exec`: a command in a container, over a WebSocket.
+"""`pods/exec`: a command in a container, over WebSocket or SPDY.
 
 Source: Kubernetes API reference, "Pod", "connect to exec of the specified Pod".
 """
@@ -12,7 +12,7 @@ from apiserver.context import Context
 from apiserver.handlers._shared import Target
 from apiserver.messages import Answer, Request
 from apiserver.subresources._subresource import Subresource
-from apiserver.subresources._upgrade import connect, stream_query
+from apiserver.subresources._upgrade import connect_container, stream_query
 
 
 async def exec_(context: Context, request: Request, target: Target) -> Answer:
@@ -21,7 +21,7 @@ async def exec_(context: Context, request: Request, target: Target) -> Answer:
     if not command:
         raise BadRequest("you must specify at least one command for the container")
     query = urlencode(stream_query(request.query) + [("command", part) for part in command])
-    return await connect(context, request, target, "exec", query)
+    return await connect_container(context, request, target, "exec", query)
 
 
 SUBRESOURCE = Subresource("pods", "exec", {"get": exec_, "create": exec_}, kind="PodExecOptions", long_running=True)

@@ -387,7 +387,8 @@ def test_attach_uses_what_the_container_was_made_with(run: Any) -> None:
         ("/exec/default/web/app?stdout=1", V5, 400),
         ("/exec/default/web/app?command=true", V5, 400),
         ("/exec/default/web/app?command=true&stdout=1", "v9.channel.k8s.io", 400),
-        ("/portForward/default/web", V5, 404),
+        ("/portForward/default/web", V5, 400),
+        ("/portForward/default/none", "v4.channel.k8s.io", 404),
     ],
 )
 def test_streams_that_cannot_be_are_refused_before_the_handshake(

@@ -1,0 +1,42 @@
+"""`pods/portforward`: connections to ports inside a pod, over WebSocket or SPDY.
+
+Source: Kubernetes API reference, "Pod", "connect to portforward of the specified Pod".
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from apimachinery.errors import BadRequest
+from apiserver.context import Context
+from apiserver.handlers._shared import Target
+from apiserver.messages import Answer, Request
+from apiserver.query import Query
+from apiserver.subresources._podtarget import find_pod
+from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._upgrade import check_upgrade, connect
+
+
+async def port_forward(context: Context, request: Request, target: Target) -> Answer:
+    """Returns when either side has closed."""
+    check_upgrade(request)
+    query = port_query(request.query)
+    return await connect(context, request, await find_pod(context, request, target), "portForward", query=query)
+
+
+def port_query(query: Query) -> str:
+    """The kubelet's query: the ports of a WebSocket whose channels carry them. Raises: BadRequest."""
+    ports = [port for text in query.get("ports", ()) for port in text.split(",") if port]
+    for port in ports:
+        if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
+            raise BadRequest(f'ports: Invalid value: "{port}": must be between 1 and 65535, inclusive')
+    return urlencode({"port": ",".join(ports)}) if ports else ""
+
+
+SUBRESOURCE = Subresource(
+    "pods",
+    "portforward",
+    {"get": port_forward, "create": port_forward},
+    kind="PodPortForwardOptions",
+    long_running=True,
+)

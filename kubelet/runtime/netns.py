@@ -1,0 +1,99 @@
+"""Connections to a port inside a pod's network namespace, where a server that listens on loopback alone answers too."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import errno
+import os
+import socket
+import threading
+from pathlib import Path
+
+from kubelet.runtime.interface import EngineError
+
+CONNECT_SECONDS = 10.0
+READ_BYTES = 64 * 1024  # buffered of what the pod sends, before it has to wait
+LOOPBACKS = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+_CLONE_NEWNET = 0x40000000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def is_visible(container_id: str, pid: int) -> bool:
+    """Whether we share a process namespace with the engine, so that `pid` is the container's process for us, too."""
+    try:
+        return bool(pid) and container_id in Path(f"/proc/{pid}/cgroup").read_text()
+    except OSError:
+        return False
+
+
+async def connect(pid: int, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """To loopback as the process `pid` has it. Raises: EngineError."""
+    error: OSError | None = None
+    for family, address in LOOPBACKS:
+        try:
+            made = await asyncio.to_thread(_socket_in, pid, family)
+        except OSError as reason:
+            if reason.errno == errno.EAFNOSUPPORT:
+                continue
+            raise EngineError(f"failed to enter the pod's network namespace: {reason.strerror}") from None
+        try:
+            return await _connected(made, address, port)
+        except OSError as reason:
+            made.close()
+            error = error or reason
+        except BaseException:
+            made.close()
+            raise
+    raise EngineError(f"failed to connect to localhost:{port} inside the pod's network namespace: {_reason(error)}")
+
+
+async def connect_to(address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """From outside, where the namespace can't be entered. Raises: EngineError."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await asyncio.open_connection(address, port, limit=READ_BYTES)
+    except OSError as error:
+        raise EngineError(f"failed to connect to {address}:{port}: {_reason(error)}") from None
+
+
+def _reason(error: OSError | None) -> str:
+    if isinstance(error, TimeoutError):
+        return "connection timed out"
+    return (error.strerror or str(error)).lower() if error else "no address family"
+
+
+async def _connected(made: socket.socket, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async with asyncio.timeout(CONNECT_SECONDS):
+        await asyncio.get_running_loop().sock_connect(made, (address, port))
+        return await asyncio.open_connection(sock=made, limit=READ_BYTES)
+
+
+def _socket_in(pid: int, family: socket.AddressFamily) -> socket.socket:
+    """A socket belongs for good to the namespace it is made in. Raises: OSError.
+
+    The namespace is a thread's own: one is spent on it, since a thread of a pool would go on in there.
+    """
+    result: list[socket.socket | OSError] = []
+
+    def work() -> None:
+        try:
+            namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if _libc.setns(namespace, _CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+                made = socket.socket(family, socket.SOCK_STREAM)
+            finally:
+                os.close(namespace)
+            made.setblocking(False)
+            result.append(made)
+        except OSError as error:
+            result.append(error)
+
+    thread = threading.Thread(target=work, name="netns")
+    thread.start()
+    thread.join()
+    if isinstance(result[0], OSError):
+        raise result[0]
+    return result[0]
