@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Literal
 
 from kubelet.backoff import Backoff
 from kubelet.podspec import api_statuses, is_lost, is_sidecar, restart_policy, spec_hash
+from kubelet.resize import change_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kubeapi._podspec import Container
+    from kubeapi._podspec import Container, ResourceRequirements
     from kubeapi.pod import Pod
     from kubelet.runtime.interface import ContainerKind, ContainerStatus, PodRuntimeStatus
 
 Verdict = Literal["success", "failure", "unknown"]
-KillReason = Literal["changed", "liveness", "startup", "sandbox"]
+KillReason = Literal["changed", "liveness", "startup", "sandbox", "resize"]
 
 EXIT_UNKNOWN = 137
 """The exit code taken for a container that was killed or that nobody can ask any more."""
@@ -49,6 +50,14 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """Give a running container the resources that it was granted."""
+
+    name: str
+    container_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PodActions:
     """`kill_pod` without `create_sandbox` means that the pod has run to its end."""
 
@@ -57,6 +66,7 @@ class PodActions:
     sandbox_attempt: int = 0
     kill: tuple[Kill, ...] = ()
     start: tuple[Start, ...] = ()
+    update: tuple[Update, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -77,10 +87,20 @@ class Verdicts:
 
 
 def compute_actions(
-    pod: Pod, status: PodRuntimeStatus | None, *, now: float, verdicts: Verdicts, backoff: Backoff
+    pod: Pod,
+    status: PodRuntimeStatus | None,
+    *,
+    now: float,
+    verdicts: Verdicts,
+    backoff: Backoff,
+    actuated: Mapping[str, ResourceRequirements] | None = None,
 ) -> PodActions:
-    """The next step towards a running pod, or towards its end. `backoff` is only read."""
-    return _Plan(pod, status, now, verdicts, backoff).compute()
+    """The next step towards a running pod, or towards its end. `backoff` is only read.
+
+    `pod` has the resources that it was granted, `actuated` those that its containers run with, by container id; None
+    leaves them as they are.
+    """
+    return _Plan(pod, status, now, verdicts, backoff, actuated).compute()
 
 
 def deadline_remaining(pod: Pod, start_time: float | None, now: float) -> float | None:
@@ -112,23 +132,33 @@ class _Plan:
     """One computation: the parts share the pod, its statuses and what has been decided so far."""
 
     def __init__(
-        self, pod: Pod, status: PodRuntimeStatus | None, now: float, verdicts: Verdicts, backoff: Backoff
+        self,
+        pod: Pod,
+        status: PodRuntimeStatus | None,
+        now: float,
+        verdicts: Verdicts,
+        backoff: Backoff,
+        actuated: Mapping[str, ResourceRequirements] | None,
     ) -> None:
         self.pod = pod
         self.status = status
         self.now = now
         self.verdicts = verdicts
         self.backoff = backoff
+        self.actuated = actuated
         self.reported = api_statuses(pod)
         self.start: list[Start] = []
         self.kill: list[Kill] = []
+        self.update: list[Update] = []
 
     def compute(self) -> PodActions:
         sandbox = self.status.sandbox if self.status else None
         if sandbox is None or not sandbox.ready or self._several_ready():
             return self._new_sandbox(0 if sandbox is None else sandbox.attempt + 1)
         for container in self.pod.spec.ephemeralContainers or ():
-            if self._newest(container) is None and not self._lost(container):
+            newest = self._newest(container)
+            created = newest is not None and newest.state == "created" and newest.sandbox_id == sandbox.id
+            if created or (newest is None and not self._lost(container)):
                 self.start.append(Start(container.name, "ephemeral", 0))
         initialized = self._init_containers(sandbox.id)
         if initialized is None:
@@ -138,7 +168,7 @@ class _Plan:
             regular = {container.name for container in self.pod.spec.containers or ()}
             if not kept and not any(start.name in regular for start in self.start):
                 return PodActions(kill_pod=True, kill=tuple(self.kill))
-        return PodActions(kill=tuple(self.kill), start=tuple(self.start))
+        return PodActions(kill=tuple(self.kill), start=tuple(self.start), update=tuple(self.update))
 
     def _several_ready(self) -> bool:
         return self.status is not None and sum(sandbox.ready for sandbox in self.status.sandboxes) > 1
@@ -244,12 +274,23 @@ class _Plan:
         elif self.verdicts.startup.get(status.id) == "failure":
             reason, message = "startup", f"{noun} {container.name} failed startup probe"
         else:
-            return False
+            return self._resize(container, status, kind)
         if restart:
             message += ", will be restarted"
             self._add_start(container, kind)
         self.kill.append(Kill(container.name, status.id, reason, message))
         return True
+
+    def _resize(self, container: Container, status: ContainerStatus, kind: ContainerKind) -> bool:
+        """Plans the update of a container that was granted other resources; True when it restarts for them."""
+        change = "none" if self.actuated is None else change_of(container, self.actuated.get(status.id))
+        if change == "restart":
+            message = f"Container {container.name} resize requires restart"
+            self.kill.append(Kill(container.name, status.id, "resize", message))
+            self._add_start(container, kind)
+        elif change == "update":
+            self.update.append(Update(container.name, status.id))
+        return change == "restart"
 
     def _add_start(self, container: Container, kind: ContainerKind) -> None:
         attempts = self._attempts(container)

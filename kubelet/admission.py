@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from apimachinery.quantity import parse_quantity
 from kubelet.pod_status import Failure
-from kubelet.podspec import is_finished, is_sidecar
+from kubelet.podspec import api_statuses, is_finished, is_sidecar
+from kubelet.resize import DEFERRED, INFEASIBLE, Refusal
 
 if TYPE_CHECKING:
     from kubeapi._affinity import NodeSelectorRequirement, NodeSelectorTerm
     from kubeapi._podspec import Container
+    from kubeapi._podstatus import ContainerStatus
     from kubeapi.node import Node
     from kubeapi.pod import Pod
 
@@ -29,15 +31,33 @@ def admit(pod: Pod, others: Iterable[Pod], node: Node) -> Failure | None:
     return _resources(pod, active, node) or _ports(pod, active) or _selector(pod, node)
 
 
-def pod_requests(pod: Pod) -> dict[str, Fraction]:
-    """What the pod needs at most at one time: the running containers and sidecars, or an init container's turn."""
+def resize_refusal(pod: Pod, others: Iterable[Pod], node: Node) -> Refusal | None:
+    """Why the node does not grant a running pod what it asks for now; None when it does."""
+    allocatable, asked = node.status.allocatable or {}, pod_requests(pod)
+    generation = pod.metadata.generation
+    for name in ("memory", "cpu"):
+        unit, capacity = _unit(name), parse_quantity(allocatable.get(name, "0"))
+        if asked.get(name, 0) > capacity:
+            amounts = f"{name}, requested: {int(asked[name] * unit)}, capacity: {int(capacity * unit)}"
+            return Refusal(INFEASIBLE, f"Node didn't have enough capacity: {amounts}", generation)
+    active = [other for other in others if other.metadata.uid != pod.metadata.uid and not is_finished(other)]
+    failure = _resources(pod, active, node)
+    return Refusal(DEFERRED, failure.message, generation) if failure is not None else None
+
+
+def pod_requests(pod: Pod, *, held: bool = False) -> dict[str, Fraction]:
+    """What the pod needs at most at one time: the running containers and sidecars, or an init container's turn.
+
+    With `held`, a container counts with what it still runs with, where that is more.
+    """
+    reported = api_statuses(pod) if held else {}
     running: dict[str, Fraction] = {}
     for container in pod.spec.containers:
-        _add(running, _requests(container))
+        _add(running, _requests(container, reported))
     sidecars: dict[str, Fraction] = {}
     peak: dict[str, Fraction] = {}
     for container in pod.spec.initContainers or ():
-        requests = _requests(container)
+        requests = _requests(container, reported)
         if is_sidecar(container):
             _add(sidecars, requests)
             _maximum(peak, sidecars)
@@ -51,10 +71,14 @@ def pod_requests(pod: Pod) -> dict[str, Fraction]:
     return running
 
 
-def _requests(container: Container) -> dict[str, Fraction]:
+def _requests(container: Container, reported: Mapping[str, ContainerStatus]) -> dict[str, Fraction]:
     resources = container.resources
     merged = {**(resources.limits or {}), **(resources.requests or {})}
-    return {name: parse_quantity(value) for name, value in merged.items()}
+    found = {name: parse_quantity(value) for name, value in merged.items()}
+    status = reported.get(container.name)
+    if status is not None and status.resources is not None and status.resources.requests != resources.requests:
+        _maximum(found, {name: parse_quantity(value) for name, value in (status.resources.requests or {}).items()})
+    return found
 
 
 def _add(total: dict[str, Fraction], more: Mapping[str, Fraction]) -> None:
@@ -74,7 +98,7 @@ def _resources(pod: Pod, others: list[Pod], node: Node) -> Failure | None:
         return _insufficient("pods", Fraction(1), Fraction(len(others)), capacity)
     used: dict[str, Fraction] = {}
     for other in others:
-        _add(used, pod_requests(other))
+        _add(used, pod_requests(other, held=True))
     for name, asked in sorted(pod_requests(pod).items()):
         available = allocatable.get(name, Fraction(0))
         if asked > 0 and used.get(name, Fraction(0)) + asked > available:
@@ -83,14 +107,18 @@ def _resources(pod: Pod, others: list[Pod], node: Node) -> Failure | None:
 
 
 def _insufficient(name: str, asked: Fraction, used: Fraction, capacity: Fraction) -> Failure:
-    """CPU is counted in thousandths, the rest in whole units."""
-    unit = 1000 if name == "cpu" else 1
+    unit = _unit(name)
     asked, used, capacity = asked * unit, used * unit, capacity * unit
     message = (
         f"Node didn't have enough resource: {name}, requested: {int(asked)}, used: {int(used)}, "
         f"capacity: {int(capacity)}"
     )
     return Failure(f"OutOf{name}", message)
+
+
+def _unit(name: str) -> int:
+    """CPU is counted in thousandths, the rest in whole units."""
+    return 1000 if name == "cpu" else 1
 
 
 def _host_ports(pod: Pod) -> set[tuple[str, str, int]]:

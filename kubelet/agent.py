@@ -31,6 +31,7 @@ from kubelet.pod_lookup import NodePods
 from kubelet.pod_source import PodSource
 from kubelet.pod_workers import PodWorkers
 from kubelet.prober import Prober
+from kubelet.resizer import Resizer
 from kubelet.runtime.dns import ClusterDns, parse_resolv_conf, pod_dns
 from kubelet.runtime.interface import DnsConfig, EngineError
 from kubelet.server import KubeletServer
@@ -177,6 +178,13 @@ class Agent:
                 runtime=self._runtime,
                 starter=starter,
                 terminator=Terminator(self._runtime, self.recorder, self._clock),
+                resizer=Resizer(
+                    self._runtime,
+                    self.recorder,
+                    self._current_node,
+                    lambda: self.workers.admitted(),
+                    self.node.facts.machine.memory_bytes,
+                ),
                 prober=self.prober,
                 host_ports=self.host_ports,
                 statuses=self.statuses,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from componentbase import logs
 from componentbase.clock import Clock
+from kubeapi._podspec import EphemeralContainer
 from kubelet import podspec
 from kubelet.backoff import Backoff, describe
 from kubelet.env import ConfigError, EnvContext, make_environment
@@ -73,7 +74,7 @@ class ContainerStarter:
 
     async def start(self, work: PodWork, start: Start, setup: ContainerSetup) -> None:
         """Raises: StartFailure; Stopping; RuntimeUnavailable."""
-        pod, parts = work.pod, self._parts
+        pod, parts = work.allocated(), self._parts
         container = podspec.find_container(pod, start.name)
         if container is None:
             return
@@ -97,6 +98,7 @@ class ContainerStarter:
             raise
         except (ContainerStartError, EngineError) as error:
             raise self._failed(pod, start.name, "RunContainerError", str(error)) from None
+        work.allocation.actuated[container_id] = container.resources
         events.event("Normal", "Started", f"Started container {start.name}")
         log.info("container started", pod=pod.key, container=start.name, attempt=start.attempt)
         work.waiting.pop(start.name, None)
@@ -155,6 +157,10 @@ class ContainerStarter:
         refused = non_root_error(pod, container, image)
         if refused:
             raise self._failed(pod, start.name, "CreateContainerConfigError", refused)
+        target = container.targetContainerName if isinstance(container, EphemeralContainer) else None
+        if target and target not in setup.running:
+            message = f"unable to find target container {target}"
+            raise self._failed(pod, start.name, "CreateContainerConfigError", message)
         try:
             env = self._environment(pod, container, setup)
             mounts = container_mounts(container, setup.volumes, env)
@@ -173,6 +179,7 @@ class ContainerStarter:
             termination_message_host_path=os.path.join(message_dir, str(start.attempt)),
             grace_seconds=pod.spec.terminationGracePeriodSeconds,
             node_memory_bytes=parts.memory_bytes,
+            pid_target=setup.running[target] if target else "",
         )
         config = container_config(pod, container, start.kind, inputs)
         signal = container.lifecycle.stopSignal if container.lifecycle else None

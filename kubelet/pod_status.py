@@ -26,6 +26,7 @@ from kubeapi._podstatus import (
 from kubelet.actions import EXIT_UNKNOWN, Verdict, should_restart
 from kubelet.pod_phase import compute_phase
 from kubelet.podspec import api_statuses, is_lost, is_sidecar
+from kubelet.resize import RESIZE_CONDITIONS, Allocation
 from kubelet.runtime.limits import qos_class
 
 if TYPE_CHECKING:
@@ -71,10 +72,14 @@ class StatusInputs:
     startup: Mapping[str, Verdict] = field(default_factory=dict)
     terminal: bool = False
     failure: Failure | None = None
+    allocation: Allocation = field(default_factory=Allocation)
 
 
 def compute_status(pod: Pod, runtime: PodRuntimeStatus | None, inputs: StatusInputs) -> PodStatus:
-    """The whole status. `pod.status` is the last one reported: transition times and lost containers come from it."""
+    """The whole status. `pod.status` is the last one reported: transition times and lost containers come from it.
+
+    `pod` has the resources that it was granted.
+    """
     return _Status(pod, runtime, inputs).compute()
 
 
@@ -144,7 +149,7 @@ class _Status:
         attempts = self.runtime.attempts(container.name) if self.runtime else []
         if is_lost(self.old.get(container.name), attempts):
             attempts = []
-        status = self._known(container, attempts) if attempts else self._unknown(container)
+        status = self._known(container, attempts) if attempts else self._unknown(container, kind)
         status.volumeMounts = [
             VolumeMountStatus(
                 name=mount.name,
@@ -154,10 +159,10 @@ class _Status:
             )
             for mount in container.volumeMounts or ()
         ] or None
-        limits = container.resources
-        if limits.limits or limits.requests:
-            status.resources = limits
-            status.allocatedResources = limits.requests
+        status.allocatedResources = container.resources.requests
+        status.resources = container.resources
+        if attempts and attempts[0].state == "running":
+            status.resources = self.inputs.allocation.actuated.get(attempts[0].id, container.resources)
         self._set_ready(container, kind, status, attempts[0].id if attempts else "")
         return status
 
@@ -193,11 +198,11 @@ class _Status:
             return ContainerState(terminated=_unknown_end(_GONE))
         return self._default_waiting()
 
-    def _unknown(self, container: Container) -> ContainerStatus:
+    def _unknown(self, container: Container, kind: ContainerKind) -> ContainerStatus:
         """The runtime has no such container: it has not started yet, or somebody removed it."""
         old = self.old.get(container.name)
         if old is not None and old.containerID:
-            return self._lost(container, old)
+            return self._lost(container, kind, old)
         waiting = self.inputs.waiting.get(container.name)
         state = _waiting(waiting) if waiting else self._default_waiting()
         if self.inputs.terminal:
@@ -206,12 +211,12 @@ class _Status:
             name=container.name, image=container.image or "", state=state, lastState=ContainerState()
         )
 
-    def _lost(self, container: Container, old: ContainerStatus) -> ContainerStatus:
+    def _lost(self, container: Container, kind: ContainerKind, old: ContainerStatus) -> ContainerStatus:
         status = old.model_copy()
         if old.state.terminated is not None:
             return status
         ended = _ended(old)
-        if self.inputs.terminal or not self._starts_again(container):
+        if self.inputs.terminal or not self._starts_again(container, kind):
             status.state = ended if ended.terminated else ContainerState(terminated=_unknown_end(_GONE))
         else:
             waiting = self.inputs.waiting.get(container.name)
@@ -219,7 +224,9 @@ class _Status:
             status.lastState = ended
         return status
 
-    def _starts_again(self, container: Container) -> bool:
+    def _starts_again(self, container: Container, kind: ContainerKind) -> bool:
+        if kind == "ephemeral":
+            return False
         return is_sidecar(container) or should_restart(self.pod, container, EXIT_UNKNOWN)
 
     def _default_waiting(self) -> ContainerState:
@@ -250,9 +257,13 @@ class _Status:
             self._containers_ready(status),
             PodCondition(type="PodScheduled", status="True"),
         ]
-        conditions = list(self.pod.status.conditions or ())
         for condition in own:
             condition.observedGeneration = self.pod.metadata.generation
+        own += self.inputs.allocation.conditions()
+        types = {condition.type for condition in own}
+        known = self.pod.status.conditions or ()
+        conditions = [item for item in known if item.type in types or item.type not in RESIZE_CONDITIONS]
+        for condition in own:
             condition.lastTransitionTime = format_time(self.inputs.now)
             conditions = set_condition(conditions, condition)
         order = {condition.type: index for index, condition in enumerate(own)}

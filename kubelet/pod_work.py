@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from kubelet import podspec
+from kubelet.resize import Allocation, allocated_pod, recalled
 
 if TYPE_CHECKING:
     from kubeapi.pod import Pod
@@ -47,6 +48,14 @@ class PodWork:
     grace_changed: asyncio.Event = field(default_factory=asyncio.Event)
     hooks_run: set[str] = field(default_factory=set)
     """Ids of containers whose preStop hook has been started: a second, shorter kill does not repeat it."""
+    allocation: Allocation = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.allocation = recalled(self.pod)
+
+    def allocated(self) -> Pod:
+        """The pod with the resources that it was granted."""
+        return allocated_pod(self.pod, self.allocation.granted)
 
     @property
     def uid(self) -> str:
@@ -88,12 +97,13 @@ async def _ended(task: asyncio.Future[Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ContainerSetup:
-    """What all containers of one pass have in common."""
+    """What all containers of one pass have in common; `running` is the id of each that runs, by name."""
 
     sandbox_id: str
     pod_ips: tuple[str, ...]
     volumes: dict[str, Mounted]
     hosts: Mount | None = None
+    running: Mapping[str, str] = field(default_factory=dict)
 
 
 async def gather_all(*work: Awaitable[None]) -> None:

@@ -99,7 +99,7 @@ class PodWorkers:
 
     def admitted(self) -> Iterable[Pod]:
         """Pods that hold resources of the node."""
-        return [work.pod for work in self._works.values() if work.admitted and work.state != "terminated"]
+        return [work.allocated() for work in self._works.values() if work.admitted and work.state != "terminated"]
 
     def is_syncing(self, uid: str) -> bool:
         """Whether the pod is neither ending nor unknown: what it leaves behind may be collected."""

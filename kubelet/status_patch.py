@@ -7,8 +7,16 @@ from typing import Any
 
 from apimachinery.model import to_dict
 from kubeapi._podstatus import PodCondition, PodStatus
+from kubelet.resize import RESIZE_CONDITIONS
 
-OWN_CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+OWN_CONDITIONS = (
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+    *RESIZE_CONDITIONS,
+)
 """Condition types that the kubelet decides; others belong to whoever wrote them."""
 
 _NOT_OURS = ("conditions", "nominatedNodeName", "resize", "resourceClaimStatuses", "extendedResourceClaimStatus")
@@ -40,4 +48,6 @@ def _changed_conditions(old: Iterable[PodCondition], new: Collection[PodConditio
         before = known.get(condition.type)
         if condition.type in OWN_CONDITIONS and value != before:
             changed.append({**dict.fromkeys(before or ()), **value})
+    kept = {condition.type for condition in new}
+    changed += [{"$patch": "delete", "type": type} for type in RESIZE_CONDITIONS if type in known and type not in kept]
     return changed

@@ -18,6 +18,7 @@ from kubelet.objects import ObjectsNotSynced, ObjectStore
 from kubelet.pod_status import Failure, StatusInputs, Waiting, compute_status, rejected_status, start_time
 from kubelet.pod_work import ContainerSetup, PodWork
 from kubelet.podspec import is_finished
+from kubelet.resize import recalled
 from kubelet.runtime.interface import DnsConfig, EngineError, Mount, RuntimeUnavailable, SandboxStatus
 from kubelet.runtime.podconfig import HOSTS_PATH, managed_hosts, sandbox_config
 from kubelet.volume_manager import VolumeFailure
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kubelet.downward import NodeFacts
     from kubelet.hostports import HostPorts
     from kubelet.prober import Prober
+    from kubelet.resizer import Resizer
     from kubelet.runtime.interface import ContainerStatus, PodRuntimeStatus, Runtime
     from kubelet.status_manager import StatusManager
     from kubelet.termination import Terminator
@@ -59,6 +61,7 @@ class SyncParts:
     runtime: Runtime
     starter: ContainerStarter
     terminator: Terminator
+    resizer: Resizer
     prober: Prober
     host_ports: HostPorts
     statuses: StatusManager
@@ -94,8 +97,9 @@ class PodSyncer:
             work.failure = Failure("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
             self._parts.events.event(work.pod, "Normal", work.failure.reason, work.failure.message)
             return SyncResult(finished=True)
+        grant_again = self._parts.resizer.allocate(work)
         result = await self._sync_containers(work, status)
-        waits = [seconds for seconds in (deadline, result.next_seconds) if seconds is not None]
+        waits = [seconds for seconds in (deadline, grant_again, result.next_seconds) if seconds is not None]
         return replace(result, next_seconds=min(waits, default=None))
 
     def _admit(self, work: PodWork, status: PodRuntimeStatus | None) -> Failure | None:
@@ -103,22 +107,26 @@ class PodSyncer:
         if work.admitted or (status is not None and status.containers):
             work.admitted = True
             return None
+        work.allocation = recalled(work.pod)
         failure = admit(work.pod, self._parts.pods(), self._parts.node())
         work.admitted = failure is None
         return failure
 
     async def _sync_containers(self, work: PodWork, status: PodRuntimeStatus | None) -> SyncResult:
         retry: float | None = None
-        work.hooks_run &= {container.id for container in status.containers} if status else set()
+        known = {container.id for container in status.containers} if status else set()
+        work.hooks_run &= known
+        work.allocation.actuated = {key: value for key, value in work.allocation.actuated.items() if key in known}
         for _ in range(MAX_PASSES):
             self._follow(work, status)
+            self._parts.resizer.settle(work, status)
             actions = self._decide(work, status)
             if actions.finished:
                 return SyncResult(finished=True)
             self._report(work, status)
             setup_needed = actions.create_sandbox or bool(actions.start) or self._parts.volumes.has_live(work.pod)
             setup = await self._prepare(work, status) if setup_needed else None
-            if not (actions.create_sandbox or actions.kill or actions.start):
+            if not (actions.create_sandbox or actions.kill or actions.start or actions.update):
                 return SyncResult()
             changed, retry = await self._perform(work, status, actions, setup)
             status = await self._parts.runtime.pod(work.uid)
@@ -131,7 +139,14 @@ class PodSyncer:
     def _decide(self, work: PodWork, status: PodRuntimeStatus | None) -> PodActions:
         verdicts = self._parts.prober.verdicts(work.uid)
         now = self._parts.clock.now()
-        return compute_actions(work.pod, status, now=now, verdicts=verdicts, backoff=self._parts.backoff)
+        return compute_actions(
+            work.allocated(),
+            status,
+            now=now,
+            verdicts=verdicts,
+            backoff=self._parts.backoff,
+            actuated=work.allocation.actuated,
+        )
 
     async def _perform(
         self, work: PodWork, status: PodRuntimeStatus | None, actions: PodActions, setup: ContainerSetup | None
@@ -143,12 +158,16 @@ class PodSyncer:
             await self._create_sandbox(work, actions.sandbox_attempt)
             return True, None
         by_id = {container.id: container for container in status.containers} if status else {}
+        changed, waits = bool(actions.kill), list[float]()
+        for update in actions.update:
+            seconds = await self._parts.resizer.update(work, update.name, update.container_id)
+            changed = changed or seconds is None
+            waits += [] if seconds is None else [seconds]
         for kill in actions.kill:
             await self._parts.terminator.stop_container(work, by_id[kill.container_id], kill)
         if setup is None:
-            return bool(actions.kill), None
+            return changed, min(waits, default=None)
         killed = {kill.name for kill in actions.kill}
-        changed, waits = bool(actions.kill), list[float]()
         for start in actions.start:
             if start.name in killed and start.wait_seconds > 0:
                 continue  # the next pass sees how it ended, and waits from then
@@ -200,7 +219,7 @@ class PodSyncer:
 
     async def _prepare(self, work: PodWork, status: PodRuntimeStatus | None) -> ContainerSetup:
         """Volumes and the hosts file. Raises: SyncFailed; Stopping."""
-        parts, pod = self._parts, work.pod
+        parts, pod = self._parts, work.allocated()
         sandbox = status.sandbox if status else None
         pod_ips = self._pod_ips(sandbox)
         try:
@@ -212,7 +231,8 @@ class PodSyncer:
             parts.events.event(pod, "Warning", "FailedMount", str(error))
             self._report(work, status)
             raise SyncFailed(str(error)) from None
-        return ContainerSetup(sandbox.id if sandbox else "", pod_ips, mounted, hosts)
+        running = {item.name: item.id for item in status.containers if item.state == "running"} if status else {}
+        return ContainerSetup(sandbox.id if sandbox else "", pod_ips, mounted, hosts, running)
 
     def _pod_ips(self, sandbox: SandboxStatus | None) -> tuple[str, ...]:
         if sandbox is None or not sandbox.ready:
@@ -300,8 +320,9 @@ class PodSyncer:
             startup=parts.prober.results(work.uid, "startup"),
             terminal=terminal,
             failure=work.failure,
+            allocation=work.allocation,
         )
-        self._set_status(work, compute_status(work.pod, status, inputs))
+        self._set_status(work, compute_status(work.allocated(), status, inputs))
 
     def _set_status(self, work: PodWork, new: PodStatus) -> None:
         if new != work.pod.status:

@@ -24,6 +24,7 @@ from kubelet.objects import ObjectStore
 from kubelet.pleg import Pleg
 from kubelet.pod_workers import PodWorkers
 from kubelet.prober import Prober
+from kubelet.resizer import Resizer
 from kubelet.runtime.interface import DnsConfig
 from kubelet.status_manager import StatusManager
 from kubelet.sync import PodSyncer, SyncParts
@@ -157,6 +158,7 @@ class Bench:
                 runtime=self.runtime,
                 starter=starter,
                 terminator=Terminator(self.runtime, self, self.clock),
+                resizer=Resizer(self.runtime, self, lambda: self.node, lambda: self.workers.admitted(), 8 << 30),
                 prober=prober,
                 host_ports=self.host_ports,
                 statuses=self.statuses,

@@ -22,6 +22,7 @@ from kubelet.runtime.interface import (
     NotFound,
     PodRef,
     PodRuntimeStatus,
+    Resources,
     Runtime,
     RuntimeEvent,
     SandboxConfig,
@@ -285,6 +286,20 @@ class RuntimeContract:
 
         self.run(test)
 
+    def test_limits_of_a_running_container_are_changed_in_place(self) -> None:
+        async def test(runtime: Runtime) -> None:
+            pod = await PodInHand.create(runtime)
+            small = Resources(cpu_shares=100, cpu_quota_us=20_000, cpu_period_us=100_000, memory_limit_bytes=64 << 20)
+            container_id = await pod.start(*OBEYS_TERM, resources=small)
+            before = await pod.container()
+            for megabytes in (256, 32):
+                limits = Resources(200, 40_000, 100_000, megabytes << 20)
+                await runtime.update_container(container_id, limits)
+            await runtime.update_container(container_id, Resources())
+            assert await pod.container() == before
+
+        self.run(test)
+
     def test_stopping_and_removing_what_is_gone_succeeds(self) -> None:
         async def test(runtime: Runtime) -> None:
             pod = await PodInHand.create(runtime)
@@ -301,6 +316,7 @@ class RuntimeContract:
             for call in (
                 runtime.start_container("none"),
                 runtime.kill_container("none"),
+                runtime.update_container("none", Resources(cpu_shares=2)),
                 runtime.exec_sync("none", ["true"]),
                 runtime.attach("none", stdin=False),
                 anext(aiter(runtime.logs("none", LogOptions()))),

@@ -23,7 +23,14 @@ from prometheus_client import Histogram
 from componentbase import logs, metrics
 from kubelet.image_reference import short_name
 from kubelet.runtime import docker_names as names
-from kubelet.runtime.docker_bodies import Host, container_body, memory_volume_body, probe_body, sandbox_body
+from kubelet.runtime.docker_bodies import (
+    Host,
+    container_body,
+    memory_volume_body,
+    probe_body,
+    sandbox_body,
+    update_body,
+)
 from kubelet.runtime.docker_calls import StreamingCalls
 from kubelet.runtime.docker_host import POSSIBLE_HOSTS, visible_host
 from kubelet.runtime.docker_parsing import (
@@ -52,6 +59,7 @@ from kubelet.runtime.interface import (
     PodRef,
     PodRuntimeStatus,
     RegistryAuth,
+    Resources,
     RuntimeEvent,
     RuntimeInfo,
     RuntimeUnavailable,
@@ -337,6 +345,9 @@ class DockerRuntime(StreamingCalls):
                 reason=start_failure_reason(code),
                 exit_code=CANNOT_START_EXIT_CODE,
             ) from None
+
+    async def update_container(self, container_id: str, resources: Resources) -> None:
+        await self._streams.json("POST", f"/containers/{container_id}/update", body=update_body(resources))
 
     async def remove_container(self, container_id: str) -> None:
         """Removal that another caller has begun counts as done."""

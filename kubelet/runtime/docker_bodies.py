@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubelet.runtime.docker_names import container_labels, sandbox_labels
-from kubelet.runtime.interface import ContainerConfig, Mount, SandboxConfig, Security
+from kubelet.runtime.interface import ContainerConfig, Mount, Resources, SandboxConfig, Security
 from kubelet.runtime.limits import MIN_SHARES, PAUSE_OOM_SCORE_ADJ
 
 LOG_FILE_SIZE, LOG_FILES = "10m", "5"  # per container, as upstream; the oldest file is lost
@@ -83,7 +83,7 @@ def container_body(
     host_config: dict[str, Any] = {
         "NetworkMode": f"container:{sandbox_id}",
         "IpcMode": "host" if config.host_ipc else f"container:{sandbox_id}",
-        "PidMode": {"host": "host", "pod": f"container:{sandbox_id}", "container": ""}[config.pid_mode],
+        "PidMode": _pid_mode(sandbox_id, config),
         "UTSMode": "host" if config.host_network else "",
         "LogConfig": {"Type": "json-file", "Config": {"max-size": LOG_FILE_SIZE, "max-file": LOG_FILES}},
         "Mounts": [*map(_mount, config.mounts), *_termination_mount(config)],
@@ -119,6 +119,24 @@ def container_body(
     if config.stop_signal:
         body["StopSignal"] = config.stop_signal
     return body
+
+
+def _pid_mode(sandbox_id: str, config: ContainerConfig) -> str:
+    if config.pid_target:
+        return f"container:{config.pid_target}"
+    return {"host": "host", "pod": f"container:{sandbox_id}", "container": ""}[config.pid_mode]
+
+
+def update_body(resources: Resources) -> dict[str, Any]:
+    """What of a running container's limits changes. Memory and swap go together, as there is no swap."""
+    fields = {
+        "CpuShares": resources.cpu_shares,
+        "CpuQuota": resources.cpu_quota_us,
+        "CpuPeriod": resources.cpu_period_us,
+        "Memory": resources.memory_limit_bytes,
+        "MemorySwap": resources.memory_limit_bytes,
+    }
+    return {name: value for name, value in fields.items() if value}
 
 
 def _mount(mount: Mount) -> dict[str, Any]:

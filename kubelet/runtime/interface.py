@@ -176,6 +176,7 @@ class ContainerConfig:
     host_network: bool = False
     host_ipc: bool = False
     pid_mode: PidMode = "container"
+    pid_target: str = ""  # the id of a running container whose processes it joins; wins over `pid_mode`
     tty: bool = False
     stdin: bool = False
     stdin_once: bool = False
@@ -404,6 +405,12 @@ class Runtime(Protocol):
 
     async def start_container(self, container_id: str) -> None:
         """Raises: ContainerStartError; NotFound."""
+
+    async def update_container(self, container_id: str, resources: Resources) -> None:
+        """Changes the CPU weight and quota and the memory limit of a running container; 0 leaves one as it is.
+
+        Raises: NotFound; EngineError, for a memory limit that the container already exceeds as well.
+        """
 
     async def stop_container(self, container_id: str, grace_seconds: float, signal: str = "") -> None:
         """Sends the stop signal ("" = the image's, else SIGTERM), waits, then SIGKILL; returns when it has exited.

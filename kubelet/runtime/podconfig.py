@@ -90,6 +90,7 @@ class ContainerInputs:
     termination_message_host_path: str = ""
     grace_seconds: int | None = None
     node_memory_bytes: int = 0
+    pid_target: str = ""
 
 
 def container_config(pod: Pod, container: Container, kind: ContainerKind, inputs: ContainerInputs) -> ContainerConfig:
@@ -115,6 +116,7 @@ def container_config(pod: Pod, container: Container, kind: ContainerKind, inputs
         host_network=bool(spec.hostNetwork),
         host_ipc=bool(spec.hostIPC),
         pid_mode=_pid_mode(pod),
+        pid_target=inputs.pid_target,
         tty=bool(container.tty),
         stdin=bool(container.stdin),
         stdin_once=bool(container.stdinOnce),

@@ -23,6 +23,7 @@ from kubelet.runtime.interface import (
     PodRef,
     PodRuntimeStatus,
     RegistryAuth,
+    Resources,
     Runtime,
     RuntimeEvent,
     RuntimeInfo,
@@ -71,6 +72,7 @@ class FakeRuntime:
         self.pull_errors: dict[str, str] = {}
         self.pulled_with: list[tuple[str, RegistryAuth | None]] = []
         self.sizes: list[tuple[int, int]] = []
+        self.used_memory = 4096  # bytes, by each container
         self.available = True
         self.containers: dict[str, FakeContainer] = {}
         self.sandboxes: dict[str, tuple[SandboxStatus, SandboxConfig]] = {}
@@ -238,6 +240,13 @@ class FakeRuntime:
         if script.exit_code is not None and not script.copies_stdin:
             self.exit(container_id, script.exit_code)
 
+    async def update_container(self, container_id: str, resources: Resources) -> None:
+        container = self._container(container_id)
+        self._check("update_container", container.status.name)
+        if resources.memory_limit_bytes and self.used_memory > resources.memory_limit_bytes:
+            raise EngineError("unable to set memory limit")
+        container.config = replace(container.config, resources=resources)
+
     async def stop_container(self, container_id: str, grace_seconds: float, signal: str = "") -> None:
         self._check("stop_container", f"{container_id} {grace_seconds:g}")
         container = self.containers.get(container_id)
@@ -396,7 +405,7 @@ class FakeRuntime:
     async def stats(self, container_ids: Collection[str]) -> Sequence[ContainerStats]:
         self._check("stats")
         return [
-            ContainerStats(c.status.id, c.status.pod, c.status.name, self.now(), 1_000_000, 4096)
+            ContainerStats(c.status.id, c.status.pod, c.status.name, self.now(), 1_000_000, self.used_memory)
             for c in self.containers.values()
             if c.status.id in container_ids and c.status.state == "running"
         ]
