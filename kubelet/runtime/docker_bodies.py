@@ -11,7 +11,8 @@ from kubelet.runtime.interface import ContainerConfig, Mount, Resources, Sandbox
 from kubelet.runtime.limits import MIN_SHARES, PAUSE_OOM_SCORE_ADJ
 
 LOG_FILE_SIZE, LOG_FILES = "10m", "5"  # per container, as upstream; the oldest file is lost
-PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
+PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
+"""Else the engine's own choice: private, but for a folder that holds its data, such as the node's root."""
 
 # Without privileges a container may reach every device node it is given; masks and read-only paths are lifted.
 ANY_DEVICE = "a *:* rwm"
@@ -148,13 +149,9 @@ def _mount(mount: Mount) -> dict[str, Any]:
             "ReadOnly": mount.read_only,
             "VolumeOptions": {"NoCopy": True},  # else the image's files at that path would be copied in
         }
-    return {
-        "Type": "bind",
-        "Source": mount.source,
-        "Target": mount.container_path,
-        "ReadOnly": mount.read_only,
-        "BindOptions": {"Propagation": PROPAGATION.get(mount.propagation, "rprivate")},
-    }
+    body = {"Type": "bind", "Source": mount.source, "Target": mount.container_path, "ReadOnly": mount.read_only}
+    propagation = PROPAGATION.get(mount.propagation)
+    return body | ({"BindOptions": {"Propagation": propagation}} if propagation else {})
 
 
 def _termination_mount(config: ContainerConfig) -> list[dict[str, Any]]:
