@@ -13,6 +13,7 @@ from apimachinery.strategic import strategic_merge_patch, three_way_strategic
 Json = Any
 
 MAX_JSON_PATCH_OPERATIONS = 10_000  # as upstream; more is a 413
+MAX_COPIED_BYTES = 3 * 1024 * 1024  # by all `copy` operations of a patch together
 
 
 def merge_patch(doc: Json, patch: Json) -> Json:
@@ -74,117 +75,145 @@ def _with_deletions(patch: dict[str, Any], original: dict[str, Any], modified: d
 def json_patch(doc: Json, operations: Json) -> Json:
     """RFC 6902; `doc` is not changed.
 
-    Raises: BadRequest for operations that are malformed, Invalid for one that does not apply to this document.
+    Raises: BadRequest for what is no list of operations, Invalid for one that does not apply to this document.
     """
     if not isinstance(operations, list):
         raise BadRequest("a JSON patch must be an array of operations")
-    for operation in operations:
-        if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
-            raise BadRequest('every JSON patch operation must be an object with "op" and "path"')
-        doc = _apply(doc, operation)
-    return doc
+    if not all(isinstance(operation, dict) for operation in operations):
+        raise BadRequest("every operation of a JSON patch must be an object")
+    return _Patching(doc).run(operations)
 
 
-def _apply(doc: Json, operation: dict[str, Any]) -> Json:
-    op, path = operation.get("op"), operation["path"]
-    parts = _pointer(path)
-    if op in ("add", "replace", "test") and "value" not in operation:
-        raise BadRequest(f'JSON patch operation "{op}" on "{path}" has no value')
-    if op == "add":
-        return _edit(doc, parts, path, lambda box, key: _add(box, key, operation["value"], path))
-    if op == "replace":
-        return _edit(doc, parts, path, lambda box, key: _replace(box, key, operation["value"], path))
-    if op == "remove":
-        return _edit(doc, parts, path, lambda box, key: _remove(box, key, path))
-    if op == "test":
-        if _lookup(doc, parts, path, missing_is_none=True) != operation["value"]:
-            raise Invalid(f"testing value {path} failed: test failed")
-        return doc
-    if op in ("move", "copy"):
-        source = operation.get("from")
-        if not isinstance(source, str):
-            raise BadRequest(f'JSON patch operation "{op}" on "{path}" has no "from"')
-        value = _lookup(doc, _pointer(source), source)
-        if op == "move":
-            doc = _edit(doc, _pointer(source), source, lambda box, key: _remove(box, key, source))
-        return _edit(doc, parts, path, lambda box, key: _add(box, key, value, path))
-    raise BadRequest(f'unknown JSON patch operation "{op}"')
+class _Patching:
+    """A document of its own, on which one operation after the other is done in place."""
+
+    def __init__(self, doc: Json) -> None:
+        self._root = {"": _copy(doc)}
+        self._copied_bytes = 0
+
+    def run(self, operations: list[dict[str, Any]]) -> Json:
+        for operation in operations:
+            self._apply(operation)
+        return self._root.get("")
+
+    def _apply(self, operation: dict[str, Any]) -> None:
+        op, path = operation.get("op"), operation.get("path")
+        if not isinstance(path, str):
+            raise Invalid("a JSON patch operation has no path")
+        if op in ("add", "replace", "test") and "value" not in operation:
+            raise Invalid(f'JSON patch operation "{op}" on "{path}" has no value')
+        if op in ("add", "replace"):
+            self._put(path, _copy(operation["value"]), replace=op == "replace")
+        elif op == "remove":
+            self._remove(path)
+        elif op == "test":
+            if self._find(path, missing_is_none=True) != operation["value"]:
+                raise Invalid(f"testing value {path} failed: test failed")
+        elif op in ("move", "copy"):
+            source = operation.get("from")
+            if not isinstance(source, str):
+                raise Invalid(f'JSON patch operation "{op}" on "{path}" has no "from"')
+            value = self._find(source)
+            if op == "copy":
+                value = self._duplicate(value)
+            else:
+                self._remove(source)
+            self._put(path, value)
+        else:
+            raise Invalid(f'unknown JSON patch operation "{op}"')
+
+    def _duplicate(self, value: Json) -> Json:
+        """A few operations could otherwise double a value until it fills the memory. Raises: Invalid."""
+        text = _encode(value)
+        self._copied_bytes += len(text)
+        if self._copied_bytes > MAX_COPIED_BYTES:
+            raise Invalid(f"the JSON patch copies more than {MAX_COPIED_BYTES} bytes")
+        return _decode(text)
+
+    def _find(self, path: str, *, missing_is_none: bool = False) -> Json:
+        value: Json = self._root
+        for part in _pointer(path):
+            if isinstance(value, dict) and part in value:
+                value = value[part]
+            elif isinstance(value, list) and _is_index(part) and int(part) < len(value):
+                value = value[int(part)]
+            elif missing_is_none:
+                return None
+            else:
+                raise _missing(path)
+        return value
+
+    def _box(self, path: str) -> tuple[Json, str]:
+        """What holds the value at a path, and its key there."""
+        parent, _, _ = path.rpartition("/")
+        box = self._find(parent) if path else self._root
+        if not isinstance(box, dict | list):
+            raise _missing(path)
+        return box, _pointer(path)[-1]
+
+    def _put(self, path: str, value: Json, *, replace: bool = False) -> None:
+        box, key = self._box(path)
+        if isinstance(box, list):
+            if replace:
+                box[_index(box, key, path)] = value
+            else:
+                box.insert(_index(box, key, path, end=True), value)
+        elif key in box or not replace:
+            box[key] = value
+        else:
+            raise _missing(path)
+
+    def _remove(self, path: str) -> None:
+        box, key = self._box(path)
+        if isinstance(box, list):
+            del box[_index(box, key, path)]
+        elif key in box:
+            del box[key]
+        else:
+            raise _missing(path)
 
 
 def _pointer(path: str) -> list[str]:
-    if path == "":
-        return []
-    if not path.startswith("/"):
-        raise BadRequest(f'JSON pointer "{path}" must start with "/"')
-    return [part.replace("~1", "/").replace("~0", "~") for part in path[1:].split("/")]
+    """The keys from the document's holder on: "/a/b" -> ["", "a", "b"]."""
+    if path and not path.startswith("/"):
+        raise Invalid(f'JSON pointer "{path}" must start with "/"')
+    return [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")]
 
 
 def _missing(path: str) -> Invalid:
     return Invalid(f'the JSON patch does not apply: "{path}" does not exist')
 
 
+def _is_index(key: str) -> bool:
+    return key.isascii() and key.isdigit() and len(key) < 10
+
+
 def _index(box: list[Any], key: str, path: str, *, end: bool = False) -> int:
     if key == "-" and end:
         return len(box)
-    if not key.isdigit() or int(key) >= len(box) + end:
+    if not _is_index(key) or int(key) >= len(box) + end:
         raise _missing(path)
     return int(key)
 
 
-def _lookup(doc: Json, parts: list[str], path: str, *, missing_is_none: bool = False) -> Json:
-    for part in parts:
-        if isinstance(doc, dict) and part in doc:
-            doc = doc[part]
-        elif isinstance(doc, list) and part.isdigit() and int(part) < len(doc):
-            doc = doc[int(part)]
-        elif missing_is_none:
-            return None
-        else:
-            raise _missing(path)
-    return doc
+def _copy(value: Json) -> Json:
+    return _decode(_encode(value)) if isinstance(value, dict | list) else value
 
 
-def _edit(doc: Json, parts: list[str], path: str, change: Any) -> Json:
-    """Copies along the path, so that the caller's document stays as it was."""
-    if not parts:
-        holder = {"": doc}
-        change(holder, "")
-        return holder.get("")
-    if len(parts) > 1:
-        inner = _edit(_lookup(doc, parts[:1], path), parts[1:], path, change)
-        copy = doc.copy()
-        copy[int(parts[0]) if isinstance(copy, list) else parts[0]] = inner
-        return copy
-    if not isinstance(doc, dict | list):
-        raise _missing(path)
-    copy = doc.copy()
-    change(copy, parts[0])
-    return copy
+def _encode(value: Json) -> bytes:
+    """Raises: Invalid for what is nested too deeply."""
+    import orjson
+
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise Invalid(f"the JSON patch makes no JSON: {error}") from None
 
 
-def _add(box: Json, key: str, value: Json, path: str) -> None:
-    if isinstance(box, list):
-        box.insert(_index(box, key, path, end=True), value)
-    else:
-        box[key] = value
+def _decode(text: bytes) -> Json:
+    import orjson
 
-
-def _replace(box: Json, key: str, value: Json, path: str) -> None:
-    if isinstance(box, list):
-        box[_index(box, key, path)] = value
-    elif key in box:
-        box[key] = value
-    else:
-        raise _missing(path)
-
-
-def _remove(box: Json, key: str, path: str) -> None:
-    if isinstance(box, list):
-        del box[_index(box, key, path)]
-    elif key in box:
-        del box[key]
-    else:
-        raise _missing(path)
+    return orjson.loads(text)
 
 
 __all__ = [

@@ -5,18 +5,34 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import orjson
+from pydantic import ValidationError
 
 from apimachinery.errors import BadRequest
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
-from apiserver.fieldvalidation import duplicate_fields, unknown_fields
+from apiserver.fieldvalidation import duplicate_fields, may_repeat_fields, unknown_fields
 
 T = TypeVar("T", bound=Object)
 
 MAX_YAML_NODES = 500_000  # aliases count each time they are used: a small text can't become an unbounded object
 MAX_YAML_DEPTH = 100
 SHOWN_BYTES = 30  # of a body that is no object, in the error
+
+
+class StrictDecoding(BadRequest):
+    """A field that the kind lacks, or one given twice; `found` says which."""
+
+    found: list[str]
+
+
+def read_yaml(body: bytes, failure: str) -> tuple[Any, list[str]]:
+    """The document; what is said twice is refused. Raises: BadRequest, which begins with `failure`."""
+    try:
+        return orjson.loads(yaml_to_json(body)), []
+    except BadRequest as error:
+        _, _, why = error.message.partition(": ")
+        raise BadRequest(f"{failure}: {why}") from None
 
 
 def yaml_to_json(body: bytes) -> bytes:
@@ -64,10 +80,31 @@ def decode_object(resource: Resource[T], body: bytes) -> T:
         obj = decode(resource.model, body)
     except BadRequest as error:
         raise _decode_error(resource, body, error) from None
+    _complete(resource, obj)
+    return obj
+
+
+def read_object(resource: Resource[T], body: bytes, validation: str) -> tuple[T, list[str]]:
+    """The object of a request, and warnings about fields that it does not have or that are given twice.
+
+    That nothing is wrong is seen at almost no cost; what is wrong is only then looked for.
+    Raises: BadRequest, also for what would be warned about if `validation` is "Strict".
+    """
+    if validation == "Ignore" or not body:
+        return decode_object(resource, body), []
+    try:
+        obj = resource.model.model_validate_json(body, extra="forbid")
+    except ValidationError:
+        obj = decode_object(resource, body)
+        return obj, check_fields(resource, body, validation)
+    _complete(resource, obj)
+    return obj, check_fields(resource, body, validation) if may_repeat_fields(body) else []
+
+
+def _complete(resource: Resource[T], obj: T) -> None:
     check_kind(resource, obj.kind, obj.apiVersion)
     obj.kind, obj.apiVersion = resource.kind, resource.api_version
     resource.strategy.default(obj)
-    return obj
 
 
 def check_kind(resource: Resource[Any], kind: str | None, api_version: str | None) -> None:
@@ -102,15 +139,17 @@ def _decode_error(resource: Resource[Any], body: bytes, error: BadRequest) -> Ba
 
 
 def check_fields(resource: Resource[Any], body: bytes, validation: str) -> list[str]:
-    """Warnings about unknown and duplicate fields: none for "Ignore" and "".
+    """Warnings about unknown and duplicate fields: none for "Ignore".
 
     Raises: BadRequest with all of them for "Strict".
     """
-    if validation not in ("Strict", "Warn"):
+    if validation == "Ignore":
         return []
     found = duplicate_fields(body) + unknown_fields(resource.model, orjson.loads(body))
     if found and validation == "Strict":
         version = resource.api_version.rpartition("/")[2]
         where = f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}'
-        raise BadRequest(f"{where}: strict decoding error: {', '.join(found)}")
+        error = StrictDecoding(f"{where}: strict decoding error: {', '.join(found)}")
+        error.found = found
+        raise error
     return found

@@ -6,9 +6,12 @@ Source: Kubernetes API concepts, "Validation for unrecognized or duplicate field
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
+
+import orjson
 
 from apimachinery.model import Model
 
@@ -62,6 +65,21 @@ def _inner(annotation: Any) -> tuple[str, type[Model] | None]:
     if isinstance(annotation, type) and issubclass(annotation, Model):
         return "", annotation
     return "", None
+
+
+_UNUSUAL = re.compile(rb'"\s+:|\\u00')
+
+
+def may_repeat_fields(body: bytes) -> bool:
+    """False only where no object in the JSON has a key twice: as many keys are written as are left after parsing.
+
+    Keys are counted by the quote and colon behind them. Other spellings of those are looked at in earnest.
+    """
+    try:
+        once = orjson.dumps(orjson.loads(body))
+    except TypeError:
+        return True  # nested too deeply to be written again
+    return once != body and (body.count(b'":') != once.count(b'":') or _UNUSUAL.search(body) is not None)
 
 
 def duplicate_fields(body: bytes) -> list[str]:

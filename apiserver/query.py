@@ -6,9 +6,18 @@ Source: Kubernetes API concepts, "Resource versions", "Retrieving large results 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from apimachinery.errors import BadRequest, FieldError, forbidden, invalid_object, not_supported
+from apimachinery.errors import (
+    BadRequest,
+    FieldError,
+    forbidden,
+    invalid_object,
+    not_supported,
+    required,
+    too_long,
+)
 from apimachinery.meta import DeleteOptions
 from apimachinery.model import decode
 from apimachinery.resource import Resource
@@ -20,6 +29,7 @@ Query = dict[str, list[str]]
 BUILT_IN_FIELDS = frozenset({"metadata.name", "metadata.namespace"})
 PROPAGATION_POLICIES = ("Background", "Foreground", "Orphan")
 FIELD_VALIDATIONS = ("Ignore", "Strict", "Warn")
+MAX_MANAGER_BYTES = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +55,20 @@ NO_LIST_OPTIONS = ListOptions()
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
     dry_run: bool = False
-    field_validation: str = ""
-    """"Strict", "Warn" or "Ignore"; "" when the client did not say, which costs nothing and ignores."""
+    field_validation: str = "Warn"
+    """"Strict", "Warn" or "Ignore"."""
+    field_manager: str = ""
+    """What the client calls itself; "" when it did not say."""
+    force: bool | None = None
+    """Of an apply: takes fields that others own. None when the client did not say."""
+    applies: bool = False
+    """The object that is written carries the managed fields it shall have."""
+    user_agent: bytes = b""
+
+    @property
+    def manager(self) -> str:
+        """Whom the written fields belong to."""
+        return self.field_manager or _user_agent_name(self.user_agent)
 
 
 NO_WRITE_OPTIONS = WriteOptions()
@@ -157,21 +179,48 @@ def check_fields(resource: Resource[Any], options: ListOptions) -> None:
             raise BadRequest(f"field label not supported: {path}")
 
 
-def parse_write_options(query: Query, kind: str) -> WriteOptions:
-    """`kind` is the options' kind, for messages: "CreateOptions". Raises: Invalid."""
-    if not query:
-        return NO_WRITE_OPTIONS
+def parse_write_options(query: Query, kind: str, user_agent: bytes = b"", *, applies: bool = False) -> WriteOptions:
+    """`kind` is the options' kind, for messages: "CreateOptions". Raises: Invalid, BadRequest."""
+    if not query and not applies:
+        return WriteOptions(user_agent=user_agent) if user_agent else NO_WRITE_OPTIONS
     errors: list[FieldError] = []
+    manager = _first(query, "fieldManager")
+    force = _parse_force(query) if kind == "PatchOptions" else None
+    if applies and not manager:
+        errors.append(required("fieldManager", "is required for apply patch"))
+    elif force is not None and not applies:
+        errors.append(forbidden("force", "may not be specified for non-apply patch"))
+    errors += manager_errors(manager, "fieldManager")
+    dry_run = _dry_run(query.get("dryRun"), errors)
     validation = _first(query, "fieldValidation")
     if validation and validation not in FIELD_VALIDATIONS:
         errors.append(not_supported("fieldValidation", validation, FIELD_VALIDATIONS))
-    manager = _first(query, "fieldManager")
-    if len(manager) > 128:
-        errors.append(FieldError("FieldValueTooLong", "fieldManager", "Too long: may not be more than 128 bytes"))
-    dry_run = _dry_run(query.get("dryRun"), errors)
     if errors:
         raise invalid_object(kind, "meta.k8s.io", "", errors)
-    return WriteOptions(dry_run, validation)
+    return WriteOptions(dry_run, validation or "Warn", manager, force, applies, user_agent)
+
+
+def _parse_force(query: Query) -> bool | None:
+    return parse_bool(query, "force") if "force" in query else None
+
+
+def manager_errors(manager: str, path: str) -> list[FieldError]:
+    """What is wrong with the name of a field manager."""
+    errors = []
+    if len(manager.encode()) > MAX_MANAGER_BYTES:
+        errors.append(too_long(path, MAX_MANAGER_BYTES))
+    for index, char in enumerate(manager):
+        if not (char.isprintable() or char == " "):
+            at = len(manager[:index].encode())
+            errors.append(invalid(path, manager, f"invalid character U+{ord(char):04X} (at position {at})"))
+    return errors
+
+
+@lru_cache(maxsize=64)
+def _user_agent_name(user_agent: bytes) -> str:
+    """The program, without its version: "kubelet/v1.35 (linux)" -> "kubelet"."""
+    name = user_agent.decode("utf-8", "replace").partition("/")[0]
+    return "".join(char for char in name if char.isprintable())[:MAX_MANAGER_BYTES] or "unknown"
 
 
 def _dry_run(values: list[str] | None, errors: list[FieldError]) -> bool:

@@ -33,6 +33,8 @@ from apiserver.admission._plugin import CREATE, DELETE, UPDATE, Attributes, Chai
 from apiserver.authn import User
 from apiserver.deletion import Deletion, check_preconditions, plan_deletion, removed_by_update, uid_conflict
 from apiserver.hooks import NO_HOOKS, Hooks
+from apiserver.managedfields import tracking
+from apiserver.managedfields.manager import Entries
 from apiserver.query import NO_WRITE_OPTIONS, WriteOptions, parse_revision
 from apiserver.storage import Storage
 from apiserver.storage.interface import Entry, KeyExists, RevisionConflict, ValueTooLarge
@@ -82,7 +84,7 @@ class Store(Generic[T]):
         self.storage = storage
         self.hooks = hooks
         self._admission = admission
-        self._clock = clock
+        self.clock = clock
         self._ttl_seconds = ttl_seconds
         fields = resource.model.model_fields
         self._has_spec = "spec" in fields
@@ -112,9 +114,15 @@ class Store(Generic[T]):
         attributes = Attributes(
             CREATE, resource, subresource, namespace, meta.name or "", obj, None, user, options.dry_run
         )
+        owners = None
+        if options.field_manager or meta.managedFields:
+            owners = tracking.created(obj, resource, options, self._now())
         await self._admission.mutate(attributes)
         self._prepare_create(obj)
-        errors = validate_metadata(obj, resource) + resource.strategy.validate_create(obj)
+        meta.managedFields = owners
+        errors = (
+            tracking.entry_errors(owners) + validate_metadata(obj, resource) + resource.strategy.validate_create(obj)
+        )
         if errors:
             raise self._invalid(obj, errors)
         await self._admission.validate(attributes)
@@ -154,12 +162,15 @@ class Store(Generic[T]):
             error.message = f"object is being deleted: {error.message}"
         return error
 
+    def _now(self) -> str:
+        return time_text(int(self.clock.now()))
+
     def _prepare_create(self, obj: T) -> None:
         meta = obj.metadata
         meta.uid = str(uuid4())
-        meta.creationTimestamp = time_text(int(self._clock.now()))
+        meta.creationTimestamp = self._now()
         meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
-        meta.selfLink = meta.managedFields = None
+        meta.selfLink = None
         meta.generation = 1 if self._tracks_generation else None
         if self._empty_status is not None and self.resource.strategy.resets_status:
             obj.status = self._empty_status()  # type: ignore[attr-defined]
@@ -178,7 +189,7 @@ class Store(Generic[T]):
         subresource: str = "",
         create: Callable[[], T] | None = None,
     ) -> Written:
-        """Changes a stored object; with `create`, a kind that allows it gets a missing one made.
+        """Changes a stored object; with `create`, an apply or a kind that allows it gets a missing one made.
 
         Subresource "status" changes `status` alone, "" everything else, any other all of what `change` returns.
         Raises: StatusError (403, 404, 409, 422).
@@ -189,7 +200,7 @@ class Store(Generic[T]):
             entry = await self.storage.get_from_etcd(self.resource, namespace, name)
         while True:
             if entry is None:
-                if create is None or not self.resource.strategy.allow_create_on_update:
+                if create is None or not (options.applies or self.resource.strategy.allow_create_on_update):
                     raise object_not_found(self.resource.plural, self.resource.group, name)
                 return await self.create(namespace, create(), user, options)
             try:
@@ -211,13 +222,15 @@ class Store(Generic[T]):
         resource = self.resource
         old = decode(resource.model, entry.value)
         new = change(old, entry)
+        sent = new.metadata.managedFields
         self._check_preconditions(new.metadata, old.metadata, entry)
         attributes = Attributes(
             UPDATE, resource, subresource, entry.namespace, entry.name, new, old, user, options.dry_run
         )
         await self._admission.mutate(attributes)
         self._prepare_update(new, old, subresource)
-        if errors := self._update_errors(new, old, subresource):
+        errors = self._track(new, old, sent, options, subresource)
+        if errors := errors + self._update_errors(new, old, subresource):
             raise self._invalid(new, errors)
         await self._admission.validate(attributes)
         if removed_by_update(new, old, held=self.hooks.holds(new)):
@@ -233,6 +246,15 @@ class Store(Generic[T]):
             raise
         await self.hooks.after_update(new, old)
         return Written(stored.value)
+
+    def _track(self, new: T, old: T, sent: Entries | None, options: WriteOptions, subresource: str) -> list[FieldError]:
+        """Writes down whose the fields are; the errors are those of entries that the client sent."""
+        kept = old.metadata.managedFields
+        if not (kept or sent or options.field_manager):
+            return []
+        owners = tracking.updated(new, old, sent, self.resource, options, subresource, self._now())
+        new.metadata.managedFields = owners
+        return tracking.entry_errors(owners) if sent and sent != kept else []
 
     async def _put(self, entry: Entry, value: bytes, obj: T) -> Entry:
         try:
@@ -344,7 +366,7 @@ class Store(Generic[T]):
         new = decode(self.resource.model, entry.value)
         grace = self.resource.strategy.grace_period_seconds(new, options)
         held = self.hooks.holds(new)
-        plan = plan_deletion(new, options, grace_period_seconds=grace, held=held, now=self._clock.now())
+        plan = plan_deletion(new, options, grace_period_seconds=grace, held=held, now=self.clock.now())
         if plan is Deletion.PENDING:
             return Written(entry.value)
         if plan is Deletion.REMOVE:

@@ -16,11 +16,15 @@ class NodeSelectorRequirement(Model):
 
 
 class NodeSelectorTerm(Model):
+    map_type = "atomic"
+
     matchExpressions: list[NodeSelectorRequirement] | None = None
     matchFields: list[NodeSelectorRequirement] | None = None
 
 
 class NodeSelector(Model):
+    map_type = "atomic"
+
     nodeSelectorTerms: list[NodeSelectorTerm] = Field(default_factory=list)
 
 

@@ -15,10 +15,14 @@ IntOrString = Int32 | str
 
 
 class LocalObjectReference(Model):
+    map_type = "atomic"
+
     name: str = ""
 
 
 class TypedLocalObjectReference(Model):
+    map_type = "atomic"
+
     apiGroup: str | None = None
     kind: str = ""
     name: str = ""
@@ -32,12 +36,16 @@ class TypedObjectReference(Model):
 
 
 class SecretReference(Model):
+    map_type = "atomic"
+
     name: str | None = None
     namespace: str | None = None
 
 
 class ObjectReference(Model):
     """Names an object, or by `fieldPath` a part of it."""
+
+    map_type = "atomic"
 
     kind: str | None = None
     namespace: str | None = None

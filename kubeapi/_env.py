@@ -7,29 +7,39 @@ from apimachinery.quantity import Quantity
 
 
 class ObjectFieldSelector(Model):
+    map_type = "atomic"
+
     apiVersion: str = "v1"
     fieldPath: str = ""
 
 
 class ResourceFieldSelector(Model):
+    map_type = "atomic"
+
     containerName: str | None = None
     resource: str = ""
     divisor: Quantity = "0"
 
 
 class ConfigMapKeySelector(Model):
+    map_type = "atomic"
+
     name: str = ""
     key: str = ""
     optional: bool | None = None
 
 
 class SecretKeySelector(Model):
+    map_type = "atomic"
+
     name: str = ""
     key: str = ""
     optional: bool | None = None
 
 
 class FileKeySelector(Model):
+    map_type = "atomic"
+
     volumeName: str = ""
     path: str = ""
     key: str = ""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from apimachinery.meta import Object
-from apimachinery.model import MergeKey, Model, RetainKeys
+from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, RetainKeys
 from apimachinery.quantity import Quantity
 from kubeapi._affinity import Affinity, Toleration, TopologySpreadConstraint
 from kubeapi._common import Int32, Int64, LocalObjectReference
@@ -33,7 +33,7 @@ class ResourceClaim(Model):
 class ResourceRequirements(Model):
     limits: dict[str, Quantity] | None = None
     requests: dict[str, Quantity] | None = None
-    claims: list[ResourceClaim] | None = None
+    claims: Annotated[list[ResourceClaim], ListMapKeys("name")] | None = None
 
 
 class ContainerResizePolicy(Model):
@@ -59,7 +59,9 @@ class Container(Model):
     command: list[str] | None = None
     args: list[str] | None = None
     workingDir: str | None = None
-    ports: Annotated[list[ContainerPort], MergeKey("containerPort")] | None = None
+    ports: (
+        Annotated[list[ContainerPort], MergeKey("containerPort"), ListMapKeys("containerPort", "protocol")] | None
+    ) = None
     envFrom: list[EnvFromSource] | None = None
     env: Annotated[list[EnvVar], MergeKey("name")] | None = None
     resources: ResourceRequirements = Field(default_factory=ResourceRequirements)
@@ -136,7 +138,7 @@ class PodSpec(Model):
     terminationGracePeriodSeconds: Int64 | None = 30
     activeDeadlineSeconds: Int64 | None = None
     dnsPolicy: str = "ClusterFirst"
-    nodeSelector: dict[str, str] | None = None
+    nodeSelector: Annotated[dict[str, str], Atomic()] | None = None
     serviceAccountName: str | None = None
     serviceAccount: str | None = None
     automountServiceAccountToken: bool | None = None
@@ -161,7 +163,14 @@ class PodSpec(Model):
     enableServiceLinks: bool | None = True
     preemptionPolicy: str | None = None
     overhead: dict[str, Quantity] | None = None
-    topologySpreadConstraints: Annotated[list[TopologySpreadConstraint], MergeKey("topologyKey")] | None = None
+    topologySpreadConstraints: (
+        Annotated[
+            list[TopologySpreadConstraint],
+            MergeKey("topologyKey"),
+            ListMapKeys("topologyKey", "whenUnsatisfiable"),
+        ]
+        | None
+    ) = None
     setHostnameAsFQDN: bool | None = None
     os: PodOS | None = None
     hostUsers: bool | None = None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apimachinery.model import MergeKey, Model, Time
+from apimachinery.model import Atomic, MergeKey, Model, Time
 from apimachinery.quantity import Quantity
 from kubeapi._common import Int32, Int64
 from kubeapi._podspec import ResourceRequirements
@@ -126,7 +126,7 @@ class PodStatus(Model):
     reason: str | None = None
     nominatedNodeName: str | None = None
     hostIP: str | None = None
-    hostIPs: Annotated[list[HostIP], MergeKey("ip")] | None = None
+    hostIPs: Annotated[list[HostIP], MergeKey("ip"), Atomic()] | None = None
     podIP: str | None = None
     podIPs: Annotated[list[PodIP], MergeKey("ip")] | None = None
     startTime: Time | None = None

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector
-from apimachinery.model import MergeKey, Model, Time
+from apimachinery.model import Atomic, MergeKey, Model, Time
 from apimachinery.resource import Column, Resource, Scale, Strategy
 from apimachinery.selectors import selector_of
 from kubeapi._columns import AGE, NAME, label_text
@@ -27,7 +27,7 @@ class ReplicationControllerSpec(Model):
     """How many pods there shall be; 1 when absent."""
     minReadySeconds: Int32 | None = None
     """How many seconds a new pod must be ready without a container failing to count as available."""
-    selector: dict[str, str] | None = None
+    selector: Annotated[dict[str, str], Atomic()] | None = None
     """Labels that all pods to be counted have; the template's labels when absent."""
     template: PodTemplateSpec | None = None
     """What missing pods are made from."""

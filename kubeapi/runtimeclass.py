@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import Model
+from apimachinery.model import Atomic, Model
 from apimachinery.names import dns_label_errors
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Column, Resource, Strategy
@@ -23,7 +25,7 @@ class Overhead(Model):
 class Scheduling(Model):
     """Which nodes can run pods of the class."""
 
-    nodeSelector: dict[str, str] | None = None
+    nodeSelector: Annotated[dict[str, str], Atomic()] | None = None
     """Labels a node must have; they are added to the pod's own node selector, and may not contradict it."""
     tolerations: list[Toleration] | None = None
     """Taints that pods of the class tolerate besides those they tolerate by themselves."""

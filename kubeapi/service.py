@@ -8,7 +8,7 @@ from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import Condition, Object
-from apimachinery.model import MergeKey, Model
+from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model
 from apimachinery.names import dns_1035_label_errors
 from apimachinery.resource import Column, Resource, Strategy
 from kubeapi._columns import AGE, NAME, NONE, label_text, listed
@@ -38,8 +38,8 @@ class SessionAffinityConfig(Model):
 
 
 class ServiceSpec(Model):
-    ports: Annotated[list[ServicePort], MergeKey("port")] | None = None
-    selector: dict[str, str] | None = None
+    ports: Annotated[list[ServicePort], MergeKey("port"), ListMapKeys("port", "protocol")] | None = None
+    selector: Annotated[dict[str, str], Atomic()] | None = None
     clusterIP: str | None = None
     clusterIPs: list[str] | None = None
     type: str = "ClusterIP"

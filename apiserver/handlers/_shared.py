@@ -13,11 +13,18 @@ from apiserver import negotiation, protobuf, tables
 from apiserver.decoding import yaml_to_json
 from apiserver.messages import Header, Request, Response
 from apiserver.negotiation import body_format
+from apiserver.query import WriteOptions, parse_write_options
 from apiserver.store import Store, Written
 
 T = TypeVar("T", bound=Object)
 
 MAX_WARNING_BYTES = 4096  # of all Warning headers together; later ones are left out
+
+
+def write_options(request: Request, kind: str, *, applies: bool = False) -> WriteOptions:
+    """What the request asks of a write; `kind` is that of its options. Raises: Invalid, BadRequest."""
+    query = request.query if request.query_string else {}
+    return parse_write_options(query, kind, request.header(b"user-agent"), applies=applies)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""PATCH on an object or its status: JSON patch, JSON merge patch, strategic merge patch."""
+"""PATCH on an object or a part of it: JSON patch, JSON merge patch, strategic merge patch, and server-side apply."""
 
 from __future__ import annotations
 
@@ -6,36 +6,47 @@ from typing import Any
 
 import orjson
 
-from apimachinery.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType, invalid, invalid_object
+from apimachinery.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType, invalid
 from apimachinery.patch import MAX_JSON_PATCH_OPERATIONS, json_patch, merge_patch, strategic_merge_patch
 from apimachinery.resource import Resource
 from apiserver.context import Context
-from apiserver.decoding import check_fields, decode_object
-from apiserver.handlers._shared import Target, answer
+from apiserver.decoding import StrictDecoding, read_object
+from apiserver.fieldvalidation import duplicate_fields, may_repeat_fields
+from apiserver.handlers._shared import Target, answer, check_place, write_options
 from apiserver.messages import Request, Response
-from apiserver.query import parse_write_options
 from apiserver.storage.interface import Entry
 
 JSON_PATCH = b"application/json-patch+json"
 MERGE_PATCH = b"application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = b"application/strategic-merge-patch+json"
+APPLY_PATCH = b"application/apply-patch+yaml"
 
-_SUPPORTED = ", ".join(kind.decode() for kind in (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH))
+PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH)
+REJECTED = "the server rejected our request due to an error in our request"
+
+_SUPPORTED = ", ".join(kind.decode() for kind in PATCH_TYPES)
 
 
 async def patch(context: Context, request: Request, target: Target) -> Response:
-    """200 with the object as stored. The patch is applied again to newer state after a conflict."""
+    """200 with the object as stored, 201 for one that an apply has made. The patch is applied again to newer state
+    after a conflict."""
     resource, info = target.resource, request.info
-    options = parse_write_options(request.query, "PatchOptions")
     kind = patch_type(request.header(b"content-type"))
-    document = parse_patch(kind, await request.body())
+    if kind == APPLY_PATCH:
+        from apiserver.handlers._apply import apply
+
+        return await apply(request, target)
+    options = write_options(request, "PatchOptions")
+    body = await request.body()
+    document = parse_patch(kind, body)
+    repeated = repeated_fields(body, options.field_validation)
     warnings: list[str] = []
 
     def change(old: Any, entry: Entry) -> Any:
-        patched = orjson.dumps(apply_patch(kind, resource, orjson.loads(entry.value), document))
-        warnings[:] = check_fields(resource, patched, options.field_validation)
-        obj = decode_object(resource, patched)
-        _check_identity(resource, obj, entry)
+        patched = encoded(apply_patch(kind, resource, orjson.loads(entry.value), document))
+        obj, found = read_patched(resource, patched, repeated, options.field_validation)
+        warnings[:] = found
+        check_place(obj, resource, info.namespace, info.name)
         return obj
 
     written = await target.store.update(
@@ -52,7 +63,7 @@ async def patch(context: Context, request: Request, target: Target) -> Response:
 def patch_type(content_type: bytes) -> bytes:
     """Raises: UnsupportedMediaType."""
     kind = content_type.partition(b";")[0].strip().lower()
-    if kind not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH):
+    if kind not in PATCH_TYPES:
         raise UnsupportedMediaType(
             f"the body of the request was in an unknown format - accepted media types include: {_SUPPORTED}"
         )
@@ -80,19 +91,41 @@ def parse_patch(kind: bytes, body: bytes) -> Any:
 def apply_patch(kind: bytes, resource: Resource[Any], current: Any, document: Any) -> Any:
     """Raises: BadRequest for a malformed patch, Invalid for one that does not apply."""
     if kind == JSON_PATCH:
-        return json_patch(current, document)
+        try:
+            return json_patch(current, document)
+        except Invalid:
+            raise Invalid(REJECTED, {}) from None
     if kind == MERGE_PATCH:
         return merge_patch(current, document)
     return strategic_merge_patch(current, document, resource.model)
 
 
-def _check_identity(resource: Resource[Any], obj: Any, entry: Entry) -> None:
-    """A patch may not rename or move. Raises: Invalid."""
-    meta = obj.metadata
-    errors = []
-    if meta.name != entry.name:
-        errors.append(invalid("metadata.name", meta.name or "", "field is immutable"))
-    if (meta.namespace or "") != entry.namespace:
-        errors.append(invalid("metadata.namespace", meta.namespace or "", "field is immutable"))
-    if errors:
-        raise invalid_object(resource.kind, resource.group, entry.name, errors)
+def encoded(document: Any) -> bytes:
+    """The patched object as JSON. Raises: BadRequest for one that is nested too deeply."""
+    try:
+        return orjson.dumps(document)
+    except TypeError as error:
+        raise BadRequest(f"error decoding patch: the patched object is no JSON: {error}") from None
+
+
+def repeated_fields(body: bytes, validation: str) -> list[str]:
+    """Warnings about what a patch says twice; "Ignore" does not look."""
+    return duplicate_fields(body) if validation != "Ignore" and may_repeat_fields(body) else []
+
+
+def read_patched(
+    resource: Resource[Any], patched: bytes, repeated: list[str], validation: str
+) -> tuple[Any, list[str]]:
+    """The patched object, and warnings. Raises: BadRequest; Invalid for what "Strict" does not let pass."""
+    try:
+        obj, unknown = read_object(resource, patched, validation)
+    except StrictDecoding as error:
+        raise _strict_error(patched, repeated + error.found) from None
+    if repeated and validation == "Strict":
+        raise _strict_error(patched, repeated)
+    return obj, repeated + unknown
+
+
+def _strict_error(patched: bytes, found: list[str]) -> Invalid:
+    cause = invalid("patch", patched.decode(), f"strict decoding error: {', '.join(found)}")
+    return Invalid(f' "" is invalid: {cause}', {}, [cause])

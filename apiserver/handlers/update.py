@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.context import Context
-from apiserver.decoding import check_fields, decode_object
-from apiserver.handlers._shared import Target, answer, check_place, json_body
+from apiserver.decoding import decode_object, read_object
+from apiserver.handlers._shared import Target, answer, check_place, json_body, write_options
 from apiserver.messages import Request, Response
-from apiserver.query import parse_write_options
 from apiserver.storage.interface import Entry
 
 
 async def update(context: Context, request: Request, target: Target) -> Response:
     """200 with the object as stored; 201 where the kind lets an update create."""
     resource, info = target.resource, request.info
-    options = parse_write_options(request.query, "UpdateOptions")
+    options = write_options(request, "UpdateOptions")
     body = await json_body(request)
-    warnings = check_fields(resource, body, options.field_validation)
-    first = decode_object(resource, body)
+    first, warnings = read_object(resource, body, options.field_validation)
     check_place(first, resource, info.namespace, info.name)
     unused = [first]
 

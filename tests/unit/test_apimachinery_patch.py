@@ -160,14 +160,26 @@ def test_json_patch_operations():
         ({"op": "add", "path": "/x/y", "value": 1}, Invalid),
         ({"op": "add", "path": "/l/9", "value": 1}, Invalid),
         ({"op": "test", "path": "/l", "value": 1}, Invalid),
-        ({"op": "add", "path": "/x"}, BadRequest),
-        ({"op": "jump", "path": "/x"}, BadRequest),
-        ({"op": "add", "path": "x", "value": 1}, BadRequest),
-        ({"op": "move", "path": "/x"}, BadRequest),
-        ({"path": 5}, BadRequest),
+        ({"op": "add", "path": "/x"}, Invalid),
+        ({"op": "jump", "path": "/x"}, Invalid),
+        ({"op": "add", "path": "x", "value": 1}, Invalid),
+        ({"op": "move", "path": "/x"}, Invalid),
+        ({"path": 5}, Invalid),
         ("text", BadRequest),
     ],
 )
 def test_json_patches_that_do_not_apply(operation, error):
     with pytest.raises(error):
         json_patch({"l": [1]}, [operation])
+
+
+def test_copies_cannot_fill_the_memory():
+    doubling = [{"op": "copy", "from": "", "path": f"/x{number}"} for number in range(40)]
+    with pytest.raises(Invalid):
+        json_patch({"text": "x" * 100}, doubling)
+    assert json_patch(
+        {"a": {"b": 1}}, [{"op": "copy", "from": "/a", "path": "/c"}, {"op": "remove", "path": "/a/b"}]
+    ) == {
+        "a": {},
+        "c": {"b": 1},
+    }

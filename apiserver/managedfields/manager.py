@@ -1,0 +1,349 @@
+"""Who owns what, over writes: an update takes the fields it changes, an apply those it names, if they are free.
+
+Documents are objects as plain JSON types, without what nobody owns (`owned_part`).
+Source: Kubernetes documentation, "Server-Side Apply".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from apimachinery.errors import Conflict, FieldError
+from apimachinery.meta import ManagedFieldsEntry
+from apimachinery.model import Model
+from apimachinery.resource import Resource
+from apimachinery.times import parse_time
+from apiserver.managedfields.fieldset import (
+    MEMBER,
+    FieldSet,
+    MalformedSet,
+    difference,
+    field,
+    intersection,
+    is_member,
+    normal,
+    path_text,
+    paths,
+    recursive_difference,
+    union,
+)
+from apiserver.managedfields.shapes import Shape, shape_of
+from apiserver.managedfields.typed import (
+    applied_set,
+    compare,
+    merge,
+    remove,
+    skeleton,
+    with_structs,
+)
+
+Dict = dict[str, Any]
+Entries = list[ManagedFieldsEntry]
+Identity = tuple[str, str, str, str]
+
+APPLY, UPDATE = "Apply", "Update"
+BEFORE_FIRST_APPLY = "before-first-apply"
+ANCIENT_CHANGES = "ancient-changes"
+KUBECTL = "kubectl"
+MAX_UPDATERS = 10  # as upstream; the oldest beyond are merged into one entry
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+_UNOWNED_TOP = ("apiVersion", "kind")
+_UNOWNED_META = (
+    "name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields", "resourceVersion",
+)  # fmt: skip
+_UNOWNED: FieldSet = {
+    **{field(name): MEMBER for name in _UNOWNED_TOP},
+    "f:metadata": {".": MEMBER, **{field(name): MEMBER for name in _UNOWNED_META}},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes, through which subresource, and when (RFC 3339)."""
+
+    manager: str
+    api_version: str
+    subresource: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    document: Dict
+    """The object as the apply makes it, defaults included."""
+    entries: Entries
+    changed: bool
+
+
+def owned_part(document: Dict) -> Dict:
+    """The document without the fields that belong to nobody; the rest is shared, not copied."""
+    part = {key: value for key, value in document.items() if key not in _UNOWNED_TOP}
+    meta = part.get("metadata")
+    if meta:
+        part["metadata"] = {key: value for key, value in meta.items() if key not in _UNOWNED_META}
+    return part
+
+
+def _root(resource: Resource[Any]) -> Shape:
+    model: type[Model] = resource.model
+    return shape_of(model)
+
+
+def ignored_fields(resource: Resource[Any], subresource: str) -> FieldSet:
+    """What a write to the object or its status does not change, whatever it says: nobody comes to own it thereby."""
+    names = set(resource.model.model_fields)
+    if subresource == "status":
+        others = {field(name): MEMBER for name in names - {"metadata", "status"}}
+        return {**others, "f:metadata": {"f:deletionTimestamp": MEMBER, "f:ownerReferences": MEMBER}}
+    return {"f:status": MEMBER} if not subresource and resource.status and "status" in names else {}
+
+
+def entry_of(writer: Writer, operation: str, fields: FieldSet) -> ManagedFieldsEntry:
+    return ManagedFieldsEntry(
+        manager=writer.manager,
+        operation=operation,
+        apiVersion=writer.api_version,
+        time=writer.time,
+        fieldsType="FieldsV1",
+        fieldsV1=fields,
+        subresource=writer.subresource or None,
+    )
+
+
+def identity(entry: ManagedFieldsEntry) -> Identity:
+    """An applier is one whatever version it applies."""
+    version = "" if entry.operation == APPLY else entry.apiVersion or ""
+    return entry.manager or "", entry.operation or "", version, entry.subresource or ""
+
+
+def _fields(entry: ManagedFieldsEntry) -> FieldSet:
+    return entry.fieldsV1 or {}
+
+
+# -- what clients send
+
+
+def from_client(sent: Entries | None, stored: Entries | None) -> Entries:
+    """The entries to go on from: the client's if they can be read, else the stored ones.
+
+    A client that knows nothing of managed fields does not lose them, and `[{}]` resets them.
+    """
+    if not sent or sent == stored:
+        return stored or []
+    if is_reset(sent):
+        return []
+    try:
+        found = [entry.model_copy(update={"fieldsV1": normal(entry.fieldsV1 or {})}) for entry in sent]
+    except MalformedSet:
+        return stored or []
+    if any(entry.fieldsType != "FieldsV1" for entry in found):
+        return stored or []
+    return _ordered({identity(entry): entry for entry in found if entry.fieldsV1})
+
+
+def is_reset(sent: Entries | None) -> bool:
+    return sent is not None and len(sent) == 1 and not sent[0].model_dump(exclude_none=True)
+
+
+# -- updates
+
+
+def created(entries: Entries, document: Dict, resource: Resource[Any], writer: Writer) -> Entries:
+    """The entries of a new object."""
+    shape = _root(resource)
+    changed, _ = compare(skeleton(shape), owned_part(document), shape)
+    return _take(entries, recursive_difference(changed, ignored_fields(resource, "")), {}, writer)
+
+
+def updated(entries: Entries, old: Dict, new: Dict, resource: Resource[Any], writer: Writer) -> Entries:
+    """The entries after an update; `entries` itself where it changed nothing that is owned."""
+    changed, removed = compare(owned_part(old), owned_part(new), _root(resource))
+    return _take(entries, changed, removed, writer) if changed or removed else entries
+
+
+def before_first_apply(document: Dict, resource: Resource[Any], time: str) -> Entries:
+    """The owner of all that an object had before anybody's fields were tracked."""
+    return created([], document, resource, Writer(BEFORE_FIRST_APPLY, resource.api_version, "", time))
+
+
+def _take(entries: Entries, changed: FieldSet, removed: FieldSet, writer: Writer) -> Entries:
+    gone = union(changed, removed)
+    found: dict[Identity, ManagedFieldsEntry] = {}
+    for entry in entries:
+        left = difference(_fields(entry), gone)
+        if left is entry.fieldsV1:
+            found[identity(entry)] = entry
+        elif left:
+            found[identity(entry)] = entry.model_copy(update={"fieldsV1": left})
+    if changed:
+        own = entry_of(writer, UPDATE, changed)
+        key = identity(own)
+        if key in found:
+            own.fieldsV1 = union(_fields(found[key]), changed)
+        found[key] = own
+    return _ordered(_capped(found))
+
+
+def _capped(entries: dict[Identity, ManagedFieldsEntry]) -> dict[Identity, ManagedFieldsEntry]:
+    """With at most MAX_UPDATERS updates: the oldest of a version become one."""
+    updates = [(key, entry) for key, entry in entries.items() if entry.operation != APPLY]
+    surplus = len(updates) - MAX_UPDATERS
+    if surplus <= 0:
+        return entries
+    updates.sort(key=lambda item: (_seconds(item[1]), item[0]))
+    buckets: dict[str, list[tuple[Identity, ManagedFieldsEntry]]] = {}
+    for key, entry in updates:
+        bucket = buckets.setdefault(entry.apiVersion or "", [])
+        bucket.append((key, entry))
+        surplus -= len(bucket) > 1
+        if not surplus:
+            break
+    result = dict(entries)
+    for version, bucket in buckets.items():
+        if len(bucket) == 1:
+            continue
+        fields: FieldSet = {}
+        for key, entry in bucket:
+            del result[key]
+            fields = union(fields, _fields(entry))
+        newest = bucket[-1][1]
+        own = entry_of(Writer(ANCIENT_CHANGES, version, "", newest.time or ""), UPDATE, fields)
+        result[identity(own)] = own
+    return result
+
+
+def _seconds(entry: ManagedFieldsEntry) -> int:
+    return int(parse_time(entry.time)) if entry.time else 0
+
+
+def _ordered(entries: dict[Identity, ManagedFieldsEntry]) -> Entries:
+    """Applies before updates, older before newer."""
+
+    def rank(entry: ManagedFieldsEntry) -> tuple[str, int, str, str, str]:
+        manager, operation, _, subresource = identity(entry)
+        return operation, _seconds(entry), manager, entry.apiVersion or "", subresource
+
+    return sorted(entries.values(), key=rank)
+
+
+# -- apply
+
+
+def apply(
+    entries: Entries,
+    live: Dict,
+    config: Dict,
+    resource: Resource[Any],
+    writer: Writer,
+    complete: Callable[[Dict], Dict],
+    *,
+    force: bool,
+) -> Applied:
+    """`live` ({} where there is none yet) after `config` is applied.
+
+    `complete` gives a merged document the form stored ones have: defaults, canonical values.
+    Raises: NotTyped, Conflict, and what `complete` raises.
+    """
+    shape, ignored = _root(resource), ignored_fields(resource, writer.subresource)
+    if not entries and live:
+        entries = before_first_apply(live, resource, writer.time)
+    wanted = recursive_difference(applied_set(config, shape), ignored)
+    own = entry_of(writer, APPLY, difference(wanted, _UNOWNED))
+    key = identity(own)
+    last = next((entry for entry in entries if identity(entry) == key), None)
+    others = [entry for entry in entries if entry is not last]
+    document = merge(live, config, shape)
+    if last is not None:
+        document = _without_given_up(document, _fields(last), wanted, others, shape)
+    document = complete(document)
+    changed, removed = (
+        recursive_difference(part, ignored) for part in compare(owned_part(live), owned_part(document), shape)
+    )
+    conflicts = [(entry, lost) for entry in others if (lost := intersection(_fields(entry), changed))]
+    if conflicts and not force:
+        _check_conflicts(conflicts, live, writer, shape)
+    if last is not None and last.fieldsV1 == own.fieldsV1 and not changed and not removed:
+        return Applied(document, entries, False)
+    gone = union(changed, removed)
+    found = {identity(entry): entry for entry in (_less(entry, gone) for entry in others) if entry.fieldsV1}
+    if own.fieldsV1:
+        found[key] = own
+    return Applied(document, _ordered(_capped(found)), True)
+
+
+def _less(entry: ManagedFieldsEntry, gone: FieldSet) -> ManagedFieldsEntry:
+    left = difference(_fields(entry), gone)
+    return entry if left is entry.fieldsV1 else entry.model_copy(update={"fieldsV1": left})
+
+
+def _without_given_up(document: Dict, last: FieldSet, wanted: FieldSet, others: Entries, shape: Shape) -> Dict:
+    """The document without what this applier owned, names no longer, and nobody else owns."""
+    held = union(wanted, {"f:metadata": {"f:name": MEMBER}})
+    for entry in others:
+        held = union(held, _fields(entry))
+    given_up = difference(with_structs(last, shape), with_structs(held, shape))
+    left: Dict = remove(document, given_up, shape) or {}
+    return left
+
+
+def _check_conflicts(
+    conflicts: list[tuple[ManagedFieldsEntry, FieldSet]], live: Dict, writer: Writer, shape: Shape
+) -> None:
+    """Fields that kubectl applied from the client's side are kubectl's own, whoever is written down for them.
+
+    Raises: Conflict.
+    """
+    if writer.manager == KUBECTL and (mine := _last_applied_set(live, shape)):
+        conflicts = [(entry, left) for entry, lost in conflicts if (left := difference(lost, mine))]
+    if conflicts:
+        raise conflict_error(conflicts)
+
+
+def _last_applied_set(live: Dict, shape: Shape) -> FieldSet:
+    text = ((live.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED)
+    if not text:
+        return {}
+    from apiserver.managedfields.typed import NotTyped
+
+    try:
+        return applied_set(orjson.loads(text), shape)
+    except (orjson.JSONDecodeError, NotTyped):
+        return {}
+
+
+def conflict_error(conflicts: Iterable[tuple[ManagedFieldsEntry, FieldSet]]) -> Conflict:
+    """409 with a cause for each field and its owner."""
+    by_owner: dict[str, list[str]] = {}
+    for entry, lost in conflicts:
+        by_owner.setdefault(_owner_text(entry), []).extend(map(path_text, paths(lost)))
+    causes = [
+        FieldError("FieldManagerConflict", path, f"conflict with {owner}")
+        for owner, fields in by_owner.items()
+        for path in fields
+    ]
+    if len(causes) == 1:
+        (owner, (path,)), *_ = by_owner.items()
+        return Conflict(f"Apply failed with 1 conflict: conflict with {owner}: {path}", {}, causes)
+    text = "\n".join(
+        "\n".join([f"conflicts with {owner}:", *(f"- {path}" for path in by_owner[owner])])
+        for owner in sorted(by_owner)
+    )
+    return Conflict(f"Apply failed with {len(causes)} conflicts: {text}", {}, causes)
+
+
+def _owner_text(entry: ManagedFieldsEntry) -> str:
+    text = orjson.dumps(entry.manager or "").decode()
+    if entry.subresource:
+        text += f' with subresource "{entry.subresource}"'
+    return f"{text} using {entry.apiVersion}" if entry.operation == UPDATE else text
+
+
+__all__ = [
+    "Applied", "Entries", "Writer", "apply", "before_first_apply", "created", "from_client", "is_member", "is_reset",
+    "updated",
+]  # fmt: skip

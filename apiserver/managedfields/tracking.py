@@ -1,0 +1,74 @@
+"""When an object's writers are written down. Not to ask costs nothing: an object is tracked from the first write that
+names a `fieldManager`, or that is an apply, and then every write to it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from apimachinery.errors import FieldError, invalid, too_long
+from apimachinery.meta import Object
+from apimachinery.model import encode
+from apimachinery.resource import Resource
+from apiserver.managedfields import manager
+from apiserver.managedfields.manager import APPLY, UPDATE, Entries, Writer
+from apiserver.query import WriteOptions, manager_errors
+
+UNTRACKED = frozenset({"binding"})
+MAX_SUBRESOURCE_BYTES = 256
+
+
+def created(obj: Object, resource: Resource[Any], options: WriteOptions, time: str) -> Entries | None:
+    """The entries of a new object, as the client sent it, with defaults."""
+    sent = obj.metadata.managedFields
+    if options.applies:
+        return sent
+    if not (sent or options.field_manager) or manager.is_reset(sent):
+        return None
+    writer = Writer(options.manager, resource.api_version, "", time)
+    return manager.created(manager.from_client(sent, None), orjson.loads(encode(obj)), resource, writer)
+
+
+def updated(
+    new: Object,
+    old: Object,
+    sent: Entries | None,
+    resource: Resource[Any],
+    options: WriteOptions,
+    subresource: str,
+    time: str,
+) -> Entries | None:
+    """The entries after an update; `sent` are those in the request, which a subresource does not listen to."""
+    kept = old.metadata.managedFields
+    if options.applies:
+        return sent
+    if subresource in UNTRACKED:
+        return kept
+    if manager.is_reset(sent) and not subresource:
+        return None
+    entries = (kept or []) if subresource else manager.from_client(sent, kept)
+    if not (entries or options.field_manager):
+        return None
+    new.metadata.managedFields = kept
+    before, after = encode(old), encode(new)
+    if before == after:
+        return entries or None
+    stored = orjson.loads(before)
+    writer = Writer(options.manager, resource.api_version, subresource, time)
+    entries = entries or manager.before_first_apply(stored, resource, time)
+    return manager.updated(entries, stored, orjson.loads(after), resource, writer) or None
+
+
+def entry_errors(entries: Entries | None) -> list[FieldError]:
+    """What is wrong with entries that a client wrote."""
+    errors = []
+    for index, entry in enumerate(entries or ()):
+        path = f"metadata.managedFields[{index}]"
+        if entry.operation not in (APPLY, UPDATE):
+            errors.append(invalid(f"{path}.operation", entry.operation or "", "must be `Apply` or `Update`"))
+        errors += manager_errors(entry.manager or "", f"{path}.manager")
+        if len(entry.subresource or "") > MAX_SUBRESOURCE_BYTES:
+            errors.append(too_long(f"{path}.subresource", MAX_SUBRESOURCE_BYTES))
+    return errors

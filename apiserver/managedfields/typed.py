@@ -1,0 +1,274 @@
+"""Objects as plain JSON types, walked along the shapes of their model: as sets of fields, compared, merged, pruned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from apiserver.managedfields.fieldset import MEMBER, SELF, FieldSet, Path, field, is_member, path_text
+from apiserver.managedfields.shapes import FREE, LEAF, LIST_MAP, LIST_SET, MAP, STRUCT, Shape, fields_of
+
+Json = Any
+_NO_FIELDS: dict[str, Shape] = {}
+_LEAF = Shape(LEAF)
+
+
+class NotTyped(Exception):
+    """What is wrong with an applied configuration: unknown fields, items without their keys, items given twice."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {p}" for p in problems))
+
+
+def element_of(item: Json, shape: Shape) -> str:
+    """The path element of a list's item. Raises: KeyError for an item that lacks a key."""
+    if shape.kind == LIST_SET:
+        return "v:" + orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()
+    found = {}
+    for name, default in shape.keys:
+        value = item.get(name, default) if isinstance(item, dict) else None
+        if value is None:
+            raise KeyError(name)
+        found[name] = value
+    return "k:" + orjson.dumps(found).decode()
+
+
+def by_element(items: list[Json], shape: Shape) -> dict[str, Json]:
+    """Element -> item, of a stored list: of two with the same keys the first counts, as it does for who reads it."""
+    found: dict[str, Json] = {}
+    for index, item in enumerate(items):
+        try:
+            found.setdefault(element_of(item, shape), item)
+        except KeyError:
+            found[f"i:{index}"] = item
+    return found
+
+
+def child_shape(shape: Shape, key: str) -> Shape:
+    """The shape of what a map or struct holds under a key."""
+    if shape.kind == STRUCT:
+        return struct_fields(shape).get(key, _LEAF)
+    return shape if shape.kind == FREE else shape.item or _LEAF
+
+
+def struct_fields(shape: Shape) -> dict[str, Shape]:
+    return fields_of(shape.model) if shape.model is not None else _NO_FIELDS
+
+
+# -- as sets
+
+
+def applied_set(document: Json, shape: Shape) -> FieldSet:
+    """The fields an applied configuration names. Raises: NotTyped."""
+    problems: list[str] = []
+    found = _applied(document, shape, (), problems)
+    if problems:
+        raise NotTyped(problems)
+    return found or {}
+
+
+def _applied(value: Json, shape: Shape, path: Path, problems: list[str]) -> FieldSet | None:
+    """The node's children; None for what is owned as one."""
+    if value is None or shape.kind == LEAF:
+        return None
+    if shape.kind in (LIST_MAP, LIST_SET):
+        return _applied_items(value, shape, path, problems)
+    if not isinstance(value, dict):
+        if shape.kind != FREE:
+            problems.append(f"{path_text(path)}: expected map, got {_type_name(value)}")
+        return None
+    if not value:
+        return None
+    declared = struct_fields(shape) if shape.kind == STRUCT else None
+    found: FieldSet = {}
+    for key, item in value.items():
+        name = field(key)
+        if declared is not None and key not in declared:
+            problems.append(f"{path_text((*path, name))}: field not declared in schema")
+            continue
+        children = _applied(item, child_shape(shape, key), (*path, name), problems)
+        if children is None:
+            found[name] = MEMBER
+        elif declared is None:
+            found[name] = {SELF: MEMBER, **children} if children else MEMBER
+        elif children:
+            found[name] = children
+    return found
+
+
+def _applied_items(value: Json, shape: Shape, path: Path, problems: list[str]) -> FieldSet | None:
+    if not isinstance(value, list):
+        problems.append(f"{path_text(path)}: expected list, got {_type_name(value)}")
+        return None
+    found: FieldSet = {}
+    for index, item in enumerate(value):
+        try:
+            element = element_of(item, shape)
+        except KeyError as key:
+            why = f"associative list with keys has an element that omits key field {_quoted(key.args[0])}"
+            problems.append(f"{path_text((*path, f'i:{index}'))}: {why} (and doesn't have default value)")
+            continue
+        if element in found:
+            problems.append(f"{path_text(path)}: duplicate entries for key {path_text((element,))}")
+            continue
+        children = _applied(item, shape.item or _LEAF, (*path, element), problems)
+        found[element] = {SELF: MEMBER, **children} if children else MEMBER
+    return found
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()
+
+
+def _type_name(value: Json) -> str:
+    return {dict: "map", list: "list", str: "string", bool: "boolean"}.get(type(value), "number")
+
+
+def whole_set(value: Json, shape: Shape) -> FieldSet:
+    """A node with everything in it, for a value that has come or gone."""
+    children: FieldSet = {}
+    if shape.kind == LEAF:
+        return MEMBER
+    if isinstance(value, dict) and shape.kind in (STRUCT, MAP, FREE):
+        children = {field(key): whole_set(item, child_shape(shape, key)) for key, item in value.items()}
+    elif isinstance(value, list) and shape.kind in (LIST_MAP, LIST_SET):
+        inner = shape.item or _LEAF
+        children = {element: whole_set(item, inner) for element, item in by_element(value, shape).items()}
+    return {SELF: MEMBER, **children} if children else MEMBER
+
+
+def skeleton(shape: Shape) -> dict[str, Json]:
+    """The structs that are there before anything is set: an object's first owner does not own these themselves."""
+    return {name: skeleton(inner) for name, inner in struct_fields(shape).items() if inner.always}
+
+
+# -- compare
+
+
+def compare(old: Json, new: Json, shape: Shape) -> tuple[FieldSet, FieldSet]:
+    """(what was added or changed, what was removed) between two objects."""
+    changed: FieldSet = {}
+    removed: FieldSet = {}
+    _compare(old, new, shape, changed, removed)
+    return changed, removed
+
+
+def _compare(old: Json, new: Json, shape: Shape, changed: FieldSet, removed: FieldSet) -> bool:
+    """Fills in the children. True for a value that is owned as one and differs."""
+    if shape.kind in (STRUCT, MAP, FREE) and isinstance(old, dict) and isinstance(new, dict):
+        pairs = ((field(key), old.get(key), new.get(key), key) for key in (old | new))
+        for name, before, after, key in pairs:
+            if before != after:
+                _compare_child(name, before, after, child_shape(shape, key), changed, removed)
+        return False
+    if shape.kind in (LIST_MAP, LIST_SET) and isinstance(old, list) and isinstance(new, list):
+        inner = shape.item or _LEAF
+        befores, afters = by_element(old, shape), by_element(new, shape)
+        for name in befores | afters:
+            before, after = befores.get(name), afters.get(name)
+            if before != after:
+                _compare_child(name, before, after, inner, changed, removed)
+        return False
+    return True
+
+
+def _compare_child(name: str, before: Json, after: Json, shape: Shape, changed: FieldSet, removed: FieldSet) -> None:
+    if before is None:
+        changed[name] = whole_set(after, shape)
+    elif after is None:
+        removed[name] = whole_set(before, shape)
+    else:
+        inner_changed: FieldSet = {}
+        inner_removed: FieldSet = {}
+        if _compare(before, after, shape, inner_changed, inner_removed):
+            changed[name] = MEMBER
+            return
+        if inner_changed:
+            changed[name] = inner_changed
+        if inner_removed:
+            removed[name] = inner_removed
+
+
+# -- merge and remove
+
+
+def merge(live: Json, config: Json, shape: Shape) -> Json:
+    """`live` with what `config` says laid over it; neither is changed."""
+    if shape.kind == LEAF or live is None:
+        return config
+    if shape.kind in (LIST_MAP, LIST_SET):
+        return _merge_lists(live, config or [], shape) if isinstance(live, list) else config
+    if not isinstance(live, dict) or not isinstance(config, dict | None):
+        return config
+    result = dict(live)
+    for key, value in (config or {}).items():
+        result[key] = merge(live.get(key), value, child_shape(shape, key))
+    return result
+
+
+def _merge_lists(live: list[Json], config: list[Json], shape: Shape) -> list[Json]:
+    """Items of both stand in the order of the configuration, the others where they stood among those."""
+    have, wanted = by_element(live, shape), by_element(config, shape)
+    coming = list(wanted)
+    shared = [element for element in coming if element in have]
+    result: list[Json] = []
+
+    def take(last: str) -> None:
+        """The configuration's items up to `last`; all of them for ""."""
+        while coming:
+            element = coming.pop(0)
+            result.append(merge(have.get(element), wanted[element], shape.item or _LEAF))
+            if element == last:
+                return
+
+    for element, item in have.items():
+        if element not in wanted:
+            result.append(item)
+        elif shared and shared[0] == element:
+            shared.pop(0)
+            take(element)
+    take("")
+    return result
+
+
+def remove(value: Json, fields: FieldSet, shape: Shape) -> Json:
+    """`value` without the members of `fields` and all that is below them; None where nothing is left."""
+    if not fields:
+        return value
+    if isinstance(value, dict) and shape.kind in (STRUCT, MAP, FREE):
+        kept = {}
+        for key, item in value.items():
+            left = _removed(item, fields.get(field(key)), child_shape(shape, key))
+            if left is not None:
+                kept[key] = left
+        return kept or None
+    if isinstance(value, list) and shape.kind in (LIST_MAP, LIST_SET):
+        inner = shape.item or _LEAF
+        lefts = (_removed(item, fields.get(name), inner) for name, item in by_element(value, shape).items())
+        return [left for left in lefts if left is not None] or None
+    return value
+
+
+def _removed(item: Json, node: FieldSet | None, shape: Shape) -> Json:
+    if node is None:
+        return item
+    return None if is_member(node) else remove(item, node, shape)
+
+
+def with_structs(fields: FieldSet, shape: Shape) -> FieldSet:
+    """The set with each struct's field a member that leads to one: so a struct goes with the last field in it."""
+    found: FieldSet = {}
+    for key, node in fields.items():
+        if key == SELF:
+            found[SELF] = MEMBER
+            continue
+        name, named = key[2:], False
+        if key.startswith("f:"):
+            named = shape.kind == STRUCT and name in struct_fields(shape)
+            inner = child_shape(shape, name)
+        else:
+            inner = shape.item or _LEAF
+        children = with_structs(node, inner)
+        found[key] = {SELF: MEMBER, **children} if named and children else children
+    return found
