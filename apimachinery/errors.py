@@ -81,7 +81,9 @@ class StatusError(Exception):
         """The `Status` object on the wire."""
         details = dict(self.details or {})
         if self.causes:
-            details["causes"] = [{"reason": c.type, "message": c.message, "field": c.field} for c in self.causes]
+            details["causes"] = [
+                {"reason": c.type, "message": c.message} | ({"field": c.field} if c.field else {}) for c in self.causes
+            ]
         if self.retry_after_seconds is not None:
             details["retryAfterSeconds"] = self.retry_after_seconds
         status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}

@@ -56,6 +56,9 @@ def dns_1035_label_errors(value: str) -> list[str]:
 def qualified_name_errors(value: str) -> list[str]:
     """For label and annotation keys: "app" or "example.com/app"."""
     prefix, slash, name = value.rpartition("/")
+    if "/" in prefix:
+        hint = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        return [f"a qualified name {_QUALIFIED_RULE} {hint}"]
     errors = []
     if slash:
         if not prefix:

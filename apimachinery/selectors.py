@@ -84,65 +84,115 @@ class Selector:
 EVERYTHING = Selector()
 NOTHING = Selector(nothing=True)
 
-_WORD = r"[^\s,()!=<>]+"
-_SET = re.compile(rf"\s*({_WORD})\s+(in|notin)\s*\(([^()]*)\)\s*\Z")
-_EQUAL = re.compile(rf"\s*({_WORD})\s*(==|=|!=|>|<)\s*({_WORD})?\s*\Z")
-_EXISTS = re.compile(rf"\s*(!?)\s*({_WORD})\s*\Z")
+_TOKEN = re.compile(r"[ \t\r\n]*(==|!=|[=!(),<>]|[^ \t\r\n=!(),<>]+)?")
+_SYMBOLS = frozenset("=!(),<>") | {"==", "!="}
+_BINARY = {"=": "in", "==": "in", "in": "in", "!=": "notin", "notin": "notin", ">": "gt", "<": "lt"}
 
 
-@lru_cache(maxsize=1024)
+KNOWN_CHARS = 1024  # longer selectors are read anew each time: what is remembered must stay small
+
+
 def parse_label_selector(text: str) -> Selector:
     """ "app=web,tier in (a, b),!old" -> Selector.
 
-    Raises: BadRequest.
+    Raises: BadRequest, worded as upstream's.
     """
-    if not text.strip():
-        return EVERYTHING
-    return Selector(tuple(_parse_requirement(part) for part in _split_outside_parentheses(text)))
+    return _label_selector(text) if len(text) <= KNOWN_CHARS else _label_selector.__wrapped__(text)
 
 
-def _split_outside_parentheses(text: str) -> list[str]:
-    parts, depth, start = [], 0, 0
-    for index, char in enumerate(text):
-        if char == "(":
-            depth += 1
-        elif char == ")":
-            depth -= 1
-        elif char == "," and depth == 0:
-            parts.append(text[start:index])
-            start = index + 1
-    parts.append(text[start:])
-    return parts
+@lru_cache(maxsize=1024)
+def _label_selector(text: str) -> Selector:
+    requirements = _Parser(text).parse()
+    return Selector(tuple(requirements)) if requirements else EVERYTHING
 
 
-def _parse_requirement(part: str) -> Requirement:
-    if match := _SET.match(part):
-        values = tuple(value.strip() for value in match[3].split(","))
-        return _checked(Requirement(match[1], match[2], values), part)
-    if match := _EQUAL.match(part):
-        value = match[3] or ""
-        operator = {"=": "in", "==": "in", "!=": "notin", ">": "gt", "<": "lt"}[match[2]]
-        return _checked(Requirement(match[1], operator, (value,)), part)
-    if (match := _EXISTS.match(part)) and match[2] not in ("in", "notin"):
-        return _checked(Requirement(match[2], "!" if match[1] else "exists"), part)
-    raise _unparsable(part, "found a requirement that is none of key=value, key!=value, key in (…), key, !key")
+class _Parser:
+    """Reads tokens one by one; "" is the end."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = [found[1] for found in _TOKEN.finditer(text) if found[1]]
+        self._at = 0
+
+    def parse(self) -> list[Requirement]:
+        requirements: list[Requirement] = []
+        token = self._peek()
+        if token and token != "!" and token in _SYMBOLS:
+            raise BadRequest(f"found '{token}', expected: !, identifier, or 'end of string'")
+        while self._peek():
+            try:
+                requirements.append(self._requirement())
+            except _Unparsable as error:
+                raise BadRequest(f"unable to parse requirement: {error}") from None
+            token, following = self._next(), self._peek()
+            if token and token != ",":
+                raise BadRequest(f"found '{token}', expected: ',' or 'end of string'")
+            if token and (not following or (following != "!" and following in _SYMBOLS)):
+                raise BadRequest(f"found '{following}', expected: identifier after ','")
+        return requirements
+
+    def _peek(self) -> str:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+
+    def _next(self) -> str:
+        token = self._peek()
+        self._at += 1
+        return token
+
+    def _requirement(self) -> Requirement:
+        absent = self._peek() == "!"
+        if absent:
+            self._next()
+        key = self._identifier(self._next())
+        if errors := qualified_name_errors(key):
+            raise _Unparsable(f'<nil>: Invalid value: "{key}": {"; ".join(errors)}')
+        if absent or self._peek() in ("", ","):
+            return Requirement(key, "!" if absent else "exists")
+        token = self._next()
+        operator = _BINARY.get(token)
+        if operator is None:
+            raise _Unparsable(f"found '{token}', expected: in, notin, =, ==, !=, gt, lt")
+        values = self._values() if token in ("in", "notin") else (self._value(),)
+        for index, value in enumerate(values):
+            if operator in ("gt", "lt") and not _is_integer(value):
+                why = "for 'Gt', 'Lt' operators, the value must be an integer"
+                raise _Unparsable(f'values[{index}]: Invalid value: "{value}": {why}')
+            if errors := label_value_errors(value):
+                raise _Unparsable(f'values[{index}][{key}]: Invalid value: "{value}": {"; ".join(errors)}')
+        return Requirement(key, operator, values)
+
+    def _identifier(self, token: str) -> str:
+        if not token or token in _SYMBOLS:
+            raise _Unparsable(f"found '{token}', expected: identifier")
+        return token
+
+    def _value(self) -> str:
+        return "" if self._peek() in ("", ",") else self._identifier(self._next())
+
+    def _values(self) -> tuple[str, ...]:
+        """What stands in parentheses; nothing between two commas is the empty value."""
+        if (token := self._next()) != "(":
+            raise _Unparsable(f"found '{token}' expected: '('")
+        values: set[str] = set()
+        value = ""
+        while True:
+            token = self._next()
+            if token in (",", ")"):
+                values.add(value)
+                value = ""
+                if token == ")":
+                    return tuple(sorted(values))
+            elif value or not token or token in _SYMBOLS:
+                raise _Unparsable(f"found '{token}', expected: ',' or ')'")
+            else:
+                value = token
 
 
-def _checked(requirement: Requirement, part: str) -> Requirement:
-    if errors := qualified_name_errors(requirement.key):
-        raise _unparsable(part, f'key: Invalid value: "{requirement.key}": {"; ".join(errors)}')
-    if requirement.operator in ("gt", "lt"):
-        if not re.fullmatch(r"[+-]?\d+", requirement.values[0]):
-            raise _unparsable(part, "for 'Gt', 'Lt' operators, the value must be an integer")
-        return requirement
-    for value in requirement.values:
-        if errors := label_value_errors(value):
-            raise _unparsable(part, f'values: Invalid value: "{value}": {"; ".join(errors)}')
-    return requirement
+class _Unparsable(Exception):
+    """What is wrong with a requirement."""
 
 
-def _unparsable(part: str, why: str) -> BadRequest:
-    return BadRequest(f'unable to parse requirement "{part.strip()}": {why}')
+def _is_integer(text: str) -> bool:
+    return re.fullmatch(r"[+-]?[0-9]{1,19}", text) is not None and -(2**63) <= int(text) < 2**63
 
 
 _OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!", "Gt": "gt", "Lt": "lt"}
@@ -192,22 +242,34 @@ class FieldSelector:
         return ",".join(f"{path}{op}{value}" for path, op, value in self.requirements)
 
 
-@lru_cache(maxsize=1024)
 def parse_field_selector(text: str) -> FieldSelector:
     """ "spec.nodeName=a,status.phase!=Failed"; a backslash escapes "," "=" and itself in values.
 
-    Raises: BadRequest.
+    Raises: BadRequest, worded as upstream's.
     """
+    return _field_selector(text) if len(text) <= KNOWN_CHARS else _field_selector.__wrapped__(text)
+
+
+@lru_cache(maxsize=1024)
+def _field_selector(text: str) -> FieldSelector:
     requirements = []
-    for part in re.split(r"(?<!\\),", text):
-        if not part.strip():
+    for term in re.findall(r"((?:[^\\,]|\\.?)*),?", text, re.DOTALL):
+        if not term:
             continue
-        match = re.match(r"\s*([^=!\s]+)\s*(==|=|!=)(.*)\Z", part, re.DOTALL)
+        match = re.match(r"((?:[^\\=!]|\\.?|!(?!=))*)(!=|==|=)(.*)\Z", term, re.DOTALL)
         if not match:
-            raise BadRequest(f"invalid selector: '{text}'; can't understand '{part}'")
-        value = re.sub(r"\\([\\,=])", r"\1", match[3].strip())
-        requirements.append((match[1], "!=" if match[2] == "!=" else "=", value))
+            raise BadRequest(f"invalid selector: '{text}'; can't understand '{term}'")
+        requirements.append((match[1], "!=" if match[2] == "!=" else "=", _unescaped(match[3])))
     return FieldSelector(tuple(requirements))
+
+
+def _unescaped(value: str) -> str:
+    for part in re.findall(r"\\.?|=", value, re.DOTALL):
+        if part == "=":
+            raise BadRequest(f"invalid field selector: unescaped character in value: {ord('=')}")
+        if part[1:] not in ("\\", ",", "=") or len(part) == 1:
+            raise BadRequest(f"invalid field selector: invalid escape sequence: {part}")
+    return re.sub(r"\\(.)", r"\1", value)
 
 
 def matcher(selector: Selector) -> Callable[[Labels], bool]:

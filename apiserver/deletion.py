@@ -97,7 +97,11 @@ def check_preconditions(resource: Resource[T], name: str, meta: ObjectMeta, opti
     if wanted is None:
         return
     if wanted.uid is not None and wanted.uid != meta.uid:
-        raise uid_conflict(resource, name, wanted.uid, meta.uid or "")
+        why = (
+            f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({meta.uid}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise object_conflict(resource.plural, resource.group, name, why)
     if wanted.resourceVersion is not None and wanted.resourceVersion != meta.resourceVersion:
         why = (
             f"the ResourceVersion in the precondition ({wanted.resourceVersion}) does not match the ResourceVersion in "

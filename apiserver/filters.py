@@ -13,7 +13,6 @@ from typing import Any
 from apimachinery.errors import (
     BadRequest,
     Expired,
-    FieldError,
     GatewayTimeout,
     InternalError,
     ServiceUnavailable,
@@ -23,9 +22,11 @@ from apiserver import authz
 from apiserver.authn import ANONYMOUS, User, user_of_subject
 from apiserver.context import Context
 from apiserver.exchange import Exchange
+from apiserver.handlers._shared import RETRY_SECONDS, revision_too_large
 from apiserver.handlers.get import get, get_now
 from apiserver.inflight import InFlight
 from apiserver.messages import (
+    JSON,
     Answer,
     AsgiApp,
     ClientDisconnected,
@@ -34,6 +35,7 @@ from apiserver.messages import (
     Stream,
     status_response,
 )
+from apiserver.rendering import rendered
 from apiserver.request import RequestInfo, parse_request
 from apiserver.requestmetrics import Key, RequestMetrics
 from apiserver.routes import Route, Routes
@@ -51,7 +53,6 @@ COMMON_HEAD = b"cache-control: no-cache, private\r\naudit-id: %b\r\n"
 JSON_HEAD = b"content-type: application/json\r\n" + COMMON_HEAD
 FROM_MEMORY = b"resourceVersion=0"
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-RETRY_SECONDS = 1  # in Retry-After of errors that pass by themselves
 
 log = logs.logger(__name__)
 
@@ -182,10 +183,9 @@ class Filters:
     def _translate(self, error: Exception, request: Request) -> StatusError:
         """Storage's failures as the API has them; anything else is a bug of ours, logged here and told as a 500."""
         if isinstance(error, RevisionTooLarge):
-            cause = FieldError("ResourceVersionTooLarge", "", "Too large resource version")
-            return GatewayTimeout(str(error), {}, [cause], RETRY_SECONDS)
+            return revision_too_large(error)
         if isinstance(error, BadContinueToken):
-            return BadRequest(str(error))
+            return BadRequest(f"invalid continue token: {error}")
         if isinstance(error, StorageUnavailable):
             log.warning("storage unavailable", path=request.info.path, error=str(error))
             return ServiceUnavailable(f"the storage is not available: {error}", {}, [], RETRY_SECONDS)
@@ -195,10 +195,13 @@ class Filters:
     async def _send(self, request: Request, answer: Answer) -> int:
         exchange = request.exchange
         if isinstance(answer, Response):
-            headers = b"content-type: %b\r\n%b" % (answer.content_type, COMMON_HEAD % request.audit_id.encode())
+            body, content_type = answer.body, answer.content_type
+            if content_type is JSON and ((wanted := request.wanted_for_error).pretty or wanted.format != "json"):
+                body, content_type = await rendered(body, wanted)
+            headers = b"content-type: %b\r\n%b" % (content_type, COMMON_HEAD % request.audit_id.encode())
             for name, value in answer.headers or ():
                 headers += b"%b: %b\r\n" % (name, value)
-            exchange.respond(answer.status, headers, answer.body)
+            exchange.respond(answer.status, headers, body)
             return answer.status
         if isinstance(answer, Stream):
             await self._send_stream(request, answer)

@@ -9,6 +9,7 @@ from urllib.parse import unquote_plus
 import orjson
 
 from apimachinery.errors import BadRequest, RequestEntityTooLarge, StatusError
+from apiserver.negotiation import PLAIN, Wanted, for_reader, wanted
 
 if TYPE_CHECKING:
     from apiserver.authn import User
@@ -33,7 +34,7 @@ class ClientDisconnected(Exception):
 class Request:
     """One API request as handlers see it. `query` is parsed once; the body is read when a handler asks for it."""
 
-    __slots__ = ("_query", "audit_id", "exchange", "headers", "info", "method", "query_string", "user")
+    __slots__ = ("_query", "_wanted", "audit_id", "exchange", "headers", "info", "method", "query_string", "user")
 
     def __init__(self, exchange: Exchange, info: RequestInfo, user: User, audit_id: str) -> None:
         self.exchange = exchange
@@ -44,6 +45,7 @@ class Request:
         self.user = user
         self.audit_id = audit_id
         self._query: dict[str, list[str]] | None = None
+        self._wanted: Wanted | None = None
 
     def header(self, name: bytes) -> bytes:
         """The first value of a header, by its lower-case name; b"" when absent."""
@@ -62,6 +64,27 @@ class Request:
         """The first value of a query parameter; "" when absent."""
         values = self.query.get(name)
         return values[0] if values else ""
+
+    @property
+    def wanted(self) -> Wanted:
+        """The representation to answer in. Raises: NotAcceptable."""
+        if self._wanted is None:
+            accept = user_agent = b""
+            for key, value in self.headers:
+                if key == b"accept":
+                    accept = accept or value
+                elif key == b"user-agent":
+                    user_agent = value
+            self._wanted = for_reader(wanted(accept), user_agent, self.parameter("pretty") if self.query_string else "")
+        return self._wanted
+
+    @property
+    def wanted_for_error(self) -> Wanted:
+        """The same for a Status, which even a client gets that accepts nothing that there is."""
+        try:
+            return self.wanted
+        except StatusError:
+            return PLAIN
 
     async def body(self) -> bytes:
         """The whole body. Raises: RequestEntityTooLarge above MAX_BODY_BYTES, ClientDisconnected."""

@@ -1,29 +1,29 @@
 """What a client sends and what it wants back, read from Content-Type and Accept.
 
-The API answers in JSON: a client that prefers protobuf but takes JSON too (all of client-go does) gets JSON. It reads
-YAML and protobuf as well.
+The API answers in JSON, or YAML where that is preferred: a client that prefers protobuf but takes JSON too (all of
+client-go does) gets JSON. It reads protobuf as well.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
 from apimachinery.errors import NotAcceptable, UnsupportedMediaType
 
-ACCEPTED = "application/json"
+ACCEPTED = "application/json, application/yaml"
+ACCEPTED_STREAMS = "application/json;stream=watch"
 
 ACCEPTED_BODIES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 
 BodyFormat = Literal["json", "yaml", "protobuf"]
+AnswerFormat = Literal["json", "yaml"]
 
 _BODY_FORMATS: dict[bytes, BodyFormat] = {
     b"": "json",
     b"application/json": "json",
     b"application/yaml": "yaml",
-    b"application/x-yaml": "yaml",
-    b"text/yaml": "yaml",
     b"application/vnd.kubernetes.protobuf": "protobuf",
 }
 
@@ -33,8 +33,16 @@ METADATA = "PartialObjectMetadata"
 METADATA_LIST = "PartialObjectMetadataList"
 DISCOVERY_LIST = "APIGroupDiscoveryList"
 
-_GROUP_OF = {TABLE: "meta.k8s.io", METADATA: "meta.k8s.io", METADATA_LIST: "meta.k8s.io"}
-_VERSIONS_OF = {TABLE: ("v1", "v1beta1"), METADATA: ("v1", "v1beta1"), METADATA_LIST: ("v1", "v1beta1")}
+_SHAPES = frozenset({TABLE, METADATA, METADATA_LIST})
+_FORMATS: dict[str, AnswerFormat] = {
+    "application/json": "json",
+    "application/yaml": "yaml",
+    "application/*": "json",
+    "*/*": "json",
+}
+KNOWN_BYTES = 1024  # longer headers are read anew each time: what is remembered must stay small
+_HUMANS = (b"curl", b"Wget", b"Mozilla/5.0")  # user agents that get readable JSON without asking
+_FALSE = frozenset({"0", "f", "F", "false", "False", "FALSE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +51,13 @@ class Wanted:
 
     shape: str = OBJECT
     version: str = "v1"
+    format: AnswerFormat = "json"
+    pretty: bool = False
 
 
 PLAIN = Wanted()
 
 
-@lru_cache(maxsize=256)
 def wanted(accept: bytes) -> Wanted:
     """The best representation the server can give; b"" means anything.
 
@@ -56,21 +65,44 @@ def wanted(accept: bytes) -> Wanted:
     """
     if not accept:
         return PLAIN
+    return _known(accept) if len(accept) <= KNOWN_BYTES else _negotiate(accept)
+
+
+def _negotiate(accept: bytes) -> Wanted:
     for media_type, parameters in _by_preference(accept):
-        if media_type not in ("application/json", "*/*", "application/*"):
+        found = _FORMATS.get(media_type)
+        if found is None or parameters.get("stream", "watch") != "watch" or parameters.get("sv", "v1") != "v1":
             continue
-        shape = parameters.get("as", OBJECT)
-        if not shape:
-            return PLAIN
-        version = parameters.get("v", "")
-        if parameters.get("g") == _GROUP_OF.get(shape) and version in _VERSIONS_OF.get(shape, ()):
-            return Wanted(shape, version)
+        shape, group, version = (parameters.get(key, "") for key in ("as", "g", "v"))
+        pretty = found == "json" and parameters.get("pretty") == "1"
+        if not (shape or group or version):
+            return Wanted(OBJECT, "v1", found, pretty)
+        if shape in _SHAPES and group == "meta.k8s.io" and version in ("v1", "v1beta1"):
+            return Wanted(shape, version, found, pretty)
     raise NotAcceptable(f"only the following media types are accepted: {ACCEPTED}")
 
 
-@lru_cache(maxsize=256)
+_known = lru_cache(maxsize=256)(_negotiate)
+
+
+def for_reader(wanted: Wanted, user_agent: bytes, asked: str) -> Wanted:
+    """Indented JSON for who asks for it (`asked` is the query's `pretty`), or seems to be a human."""
+    pretty = asked not in _FALSE if asked else seems_human(user_agent) or wanted.pretty
+    return wanted if pretty is wanted.pretty or wanted.format != "json" else replace(wanted, pretty=pretty)
+
+
+def seems_human(user_agent: bytes) -> bool:
+    return user_agent.startswith(_HUMANS)
+
+
+def check_stream(wanted: Wanted) -> None:
+    """Raises: NotAcceptable for a watch in a format that has no stream."""
+    if wanted.format != "json":
+        raise NotAcceptable(f"only the following media types are accepted: {ACCEPTED_STREAMS}")
+
+
 def discovery_version(accept: bytes) -> str:
-    """The version of aggregated discovery a client prefers to the plain lists: "v2", or "" for the plain ones.
+    """The version of aggregated discovery a client prefers to the plain lists, or "" for the plain ones.
 
     Raises: NotAcceptable.
     """
@@ -78,9 +110,10 @@ def discovery_version(accept: bytes) -> str:
         if media_type in ("application/json", "*/*", "application/*"):
             if not parameters.get("as"):
                 return ""
-            if [parameters.get(key) for key in ("as", "g", "v")] == [DISCOVERY_LIST, "apidiscovery.k8s.io", "v2"]:
-                return "v2"
-    raise NotAcceptable(f"only the following media types are accepted: {ACCEPTED}")
+            shape, group, version = (parameters.get(key, "") for key in ("as", "g", "v"))
+            if (shape, group) == (DISCOVERY_LIST, "apidiscovery.k8s.io") and version in ("v2", "v2beta1"):
+                return version
+    raise NotAcceptable("only the following media types are accepted: application/json")
 
 
 def _by_preference(accept: bytes) -> list[tuple[str, dict[str, str]]]:

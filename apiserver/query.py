@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from apimachinery.errors import (
     BadRequest,
     FieldError,
     forbidden,
+    invalid,
     invalid_object,
     not_supported,
     required,
+    shown,
     too_long,
 )
 from apimachinery.meta import DeleteOptions
@@ -27,7 +29,8 @@ from apiserver.storage.interface import Match
 Query = dict[str, list[str]]
 
 BUILT_IN_FIELDS = frozenset({"metadata.name", "metadata.namespace"})
-PROPAGATION_POLICIES = ("Background", "Foreground", "Orphan")
+MATCHES = ("Exact", "NotOlderThan")
+PROPAGATION_POLICIES = ("Foreground", "Background", "Orphan")
 FIELD_VALIDATIONS = ("Ignore", "Strict", "Warn")
 MAX_MANAGER_BYTES = 128
 
@@ -86,16 +89,17 @@ def parse_bool(query: Query, name: str) -> bool:
 
 
 def parse_int(query: Query, name: str) -> int | None:
-    """Raises: BadRequest for what is no integer of 64 bits."""
-    text = _first(query, name)
-    if not text:
+    """None when absent. Raises: BadRequest for what is no integer of 64 bits, the empty text too."""
+    values = query.get(name)
+    if values is None:
         return None
-    digits = text[1:] if text[0] in "+-" else text
+    text = values[0]
+    digits = text[1:] if text[:1] in ("+", "-") else text
     if not (digits.isascii() and digits.isdigit()):
-        raise BadRequest(f'query parameter {name}: strconv.ParseInt: parsing "{text}": invalid syntax')
+        raise BadRequest(f"strconv.ParseInt: parsing {shown(text)}: invalid syntax")
     value = int(text) if len(digits) < 20 else 2**63
     if not -(2**63) <= value < 2**63:
-        raise BadRequest(f'query parameter {name}: strconv.ParseInt: parsing "{text}": value out of range')
+        raise BadRequest(f"strconv.ParseInt: parsing {shown(text)}: value out of range")
     return value
 
 
@@ -103,11 +107,12 @@ def parse_revision(text: str) -> int | None:
     """A resourceVersion of a request: None when absent. Raises: BadRequest."""
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise BadRequest(
-            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        )
-    return int(text)
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 21 else -1
+    if 0 <= number < 2**64:
+        return number
+    why = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
+    quoted = shown(text)
+    raise BadRequest(f"resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: {why}")
 
 
 def parse_list_options(query: Query) -> ListOptions:
@@ -116,67 +121,93 @@ def parse_list_options(query: Query) -> ListOptions:
         return NO_LIST_OPTIONS
     labels = parse_label_selector(_first(query, "labelSelector"))
     fields = parse_field_selector(_first(query, "fieldSelector"))
-    options = ListOptions(
+    limit, timeout_seconds = parse_int(query, "limit"), parse_int(query, "timeoutSeconds")
+    watch, match = parse_bool(query, "watch"), _first(query, "resourceVersionMatch")
+    if match or "sendInitialEvents" in query:
+        errors = _watch_errors(query, match) if watch else _list_errors(query, match)
+        if errors:
+            raise invalid_object("ListOptions", "meta.k8s.io", "", errors)
+    continue_token, version = _first(query, "continue"), _first(query, "resourceVersion")
+    if continue_token and version not in ("", "0") and not watch:
+        raise BadRequest("specifying resource version is not allowed when using continue")
+    return ListOptions(
         labels=None if labels.empty else labels,
         fields=None if fields.empty else fields,
-        revision=parse_revision(_first(query, "resourceVersion")),
-        match=_parse_match(query),
-        limit=max(parse_int(query, "limit") or 0, 0),
-        continue_token=_first(query, "continue"),
-        timeout_seconds=parse_int(query, "timeoutSeconds"),
-        watch=parse_bool(query, "watch"),
+        revision=parse_revision(version) if watch else _list_revision(version),
+        match=cast(Match, match),
+        limit=max(limit or 0, 0),
+        continue_token=continue_token,
+        timeout_seconds=timeout_seconds,
+        watch=watch,
         bookmarks=parse_bool(query, "allowWatchBookmarks"),
         initial_events=parse_bool(query, "sendInitialEvents") if "sendInitialEvents" in query else None,
     )
-    if errors := _list_errors(options):
-        raise invalid_object("ListOptions", "meta.k8s.io", "", errors)
-    return options
 
 
-def _parse_match(query: Query) -> Match:
-    text = _first(query, "resourceVersionMatch")
-    if text == "Exact":
-        return "Exact"
-    if text == "NotOlderThan":
-        return "NotOlderThan"
-    if text:
-        error = not_supported("resourceVersionMatch", text, ("Exact", "NotOlderThan"))
-        raise invalid_object("ListOptions", "meta.k8s.io", "", [error])
-    return ""
+def _list_revision(text: str) -> int | None:
+    try:
+        return parse_revision(text)
+    except BadRequest as error:
+        raise BadRequest(f"invalid resource version: {error.message}") from None
 
 
-def _list_errors(options: ListOptions) -> list[FieldError]:
-    """What may not be combined; a watch takes resourceVersionMatch with sendInitialEvents alone."""
-    match, errors = options.match, []
-    initial_events_given = options.initial_events is not None
-    if options.watch:
-        if initial_events_given and match != "NotOlderThan":
-            why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            errors.append(forbidden("resourceVersionMatch", why))
-        if match and not initial_events_given:
-            why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-            errors.append(forbidden("resourceVersionMatch", why))
-        return errors
-    if initial_events_given:
-        errors.append(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+def _list_errors(query: Query, match: str) -> list[FieldError]:
+    """What of a list may not be combined."""
+    errors: list[FieldError] = []
     if match:
-        if options.revision is None:
-            why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
-            errors.append(forbidden("resourceVersionMatch", why))
-        if options.continue_token:
-            why = "resourceVersionMatch is forbidden when continue is provided"
-            errors.append(forbidden("resourceVersionMatch", why))
-        if match == "Exact" and options.revision == 0:
+        version = _first(query, "resourceVersion")
+        if not version:
+            errors.append(_match_forbidden("unless resourceVersion is provided"))
+        if _first(query, "continue"):
+            errors.append(_match_forbidden("when continue is provided"))
+        if match not in MATCHES:
+            errors.append(_unsupported("resourceVersionMatch", match, (*MATCHES, "")))
+        if match == "Exact" and version == "0":
             why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
             errors.append(forbidden("resourceVersionMatch", why))
+    if "sendInitialEvents" in query:
+        errors.append(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
     return errors
+
+
+def _watch_errors(query: Query, match: str) -> list[FieldError]:
+    """A watch takes resourceVersionMatch with sendInitialEvents alone."""
+    errors: list[FieldError] = []
+    if "sendInitialEvents" in query and match != "NotOlderThan":
+        why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        errors.append(forbidden("resourceVersionMatch", why))
+    if match:
+        if "sendInitialEvents" not in query:
+            errors.append(_match_forbidden("for watch unless sendInitialEvents is provided"))
+        if match != "NotOlderThan":
+            errors.append(_unsupported("resourceVersionMatch", match, ("NotOlderThan",)))
+        if _first(query, "continue"):
+            errors.append(_match_forbidden("when continue is provided"))
+    return errors
+
+
+def _match_forbidden(why: str) -> FieldError:
+    return forbidden("resourceVersionMatch", f"resourceVersionMatch is forbidden {why}")
+
+
+def _unsupported(path: str, value: str, supported: tuple[str, ...]) -> FieldError:
+    """`not_supported` with the values in upstream's own order."""
+    names = ", ".join(map(shown, supported))
+    return FieldError("FieldValueNotSupported", path, f"Unsupported value: {shown(value)}: supported values: {names}")
 
 
 def check_fields(resource: Resource[Any], options: ListOptions) -> None:
     """Raises: BadRequest for a field selector the kind does not offer."""
     for path, _, _ in options.fields.requirements if options.fields else ():
-        if path not in BUILT_IN_FIELDS and path not in resource.fields:
+        known = path in BUILT_IN_FIELDS and (resource.namespaced or path == "metadata.name" or not resource.fields)
+        if known or path in resource.fields:
+            continue
+        if resource.kind == "Job":
+            raise BadRequest(f"field label {shown(path)} not supported for batchv1.Job")
+        if resource.fields:
             raise BadRequest(f"field label not supported: {path}")
+        names = '"metadata.name", "metadata.namespace"'
+        raise BadRequest(f"{shown(path)} is not a known field selector: only {names}")
 
 
 def parse_write_options(query: Query, kind: str, user_agent: bytes = b"", *, applies: bool = False) -> WriteOptions:
@@ -248,13 +279,13 @@ def parse_delete_options(query: Query, body: bytes) -> DeleteOptions:
             dryRun=query.get("dryRun"),
         )
     errors: list[FieldError] = []
-    _dry_run(options.dryRun, errors)
     policy = options.propagationPolicy
-    if policy and policy not in PROPAGATION_POLICIES:
-        errors.append(not_supported("propagationPolicy", policy, (*PROPAGATION_POLICIES, "nil")))
     if policy and options.orphanDependents is not None:
         why = "orphanDependents and deletionPropagation cannot be both set"
-        errors.append(forbidden("propagationPolicy", why))
+        errors.append(invalid("propagationPolicy", policy, why))
+    if policy and policy not in PROPAGATION_POLICIES:
+        errors.append(_unsupported("propagationPolicy", policy, (*PROPAGATION_POLICIES, "nil")))
+    _dry_run(options.dryRun, errors)
     if errors:
         raise invalid_object("DeleteOptions", "meta.k8s.io", "", errors)
     return options

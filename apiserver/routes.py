@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from apimachinery.errors import MethodNotAllowed, NotFound
+from apimachinery.errors import BadRequest, MethodNotAllowed, NotFound, shown
+from apimachinery.names import path_segment_errors
 from apimachinery.resource import Resource
 from apiserver.context import Context
 from apiserver.handlers._shared import Target
@@ -29,6 +30,7 @@ HANDLERS: dict[str, Handler] = {
     "update": update,
     "watch": list_,
 }
+DOTS = (".", "..")
 NAMED = frozenset({"get", "update", "patch", "delete"})
 
 
@@ -61,7 +63,8 @@ class Routes:
                     }
 
     def find(self, info: RequestInfo) -> Route:
-        """Raises: NotFound for a path that nothing is served at, MethodNotAllowed for a verb it does not answer."""
+        """Raises: NotFound for a path that nothing is served at, MethodNotAllowed for a verb it does not answer,
+        BadRequest for a name that no object can have."""
         verbs = self._routes.get((info.group, info.version, info.resource, info.subresource))
         if verbs is None or info.rest:
             raise not_served()
@@ -77,6 +80,8 @@ class Routes:
             raise not_allowed()
         if info.name and not info.subresource and info.verb == "create":
             raise not_allowed()
+        if "%" in info.name or info.name in DOTS:
+            raise BadRequest(f"Name parameter invalid: {shown(info.name)}: {';'.join(path_segment_errors(info.name))}")
         return route
 
 

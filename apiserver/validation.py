@@ -20,6 +20,7 @@ from apimachinery.names import (
 from apimachinery.resource import Resource
 
 MAX_ANNOTATIONS_BYTES = 256 * 1024  # keys and values together
+MAX_LABEL_CHARS = 253 + 1 + 63 + 63  # of a good key and value; longer ones are not remembered
 IMMUTABLE = "field is immutable"
 
 ORPHAN = "orphan"
@@ -53,14 +54,15 @@ def _name_errors(meta: ObjectMeta, resource: Resource[Any]) -> list[FieldError]:
 
 @lru_cache(maxsize=4096)
 def _label_messages(key: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What is wrong with the key, and with the value. The same few labels come again and again."""
+    """What is wrong with the key, and with the value. The same few good labels come again and again."""
     return tuple(qualified_name_errors(key)), tuple(label_value_errors(value))
 
 
 def _label_errors(labels: dict[str, str]) -> list[FieldError]:
     errors = []
     for key, value in labels.items():
-        of_key, of_value = _label_messages(key, value)
+        known = len(key) + len(value) <= MAX_LABEL_CHARS
+        of_key, of_value = _label_messages(key, value) if known else _label_messages.__wrapped__(key, value)
         errors += [invalid("metadata.labels", key, message) for message in of_key]
         errors += [invalid("metadata.labels", value, message) for message in of_value]
     return errors

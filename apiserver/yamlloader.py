@@ -1,4 +1,4 @@
-"""YAML as Kubernetes reads it: the types of JSON alone (a date stays text) and no key twice."""
+"""YAML as Kubernetes reads it: the types of JSON alone (a date stays text) and no key twice. And as it writes it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # without libyaml: slower, the same result
+_SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -41,3 +42,17 @@ ApiLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
     for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+class ApiDumper(_SafeDumper):  # type: ignore[misc]
+    """`yaml.dump(value, Dumper=ApiDumper)`: equal parts are written again, not aliased."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _represent_text(dumper: Any, text: str) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+ApiDumper.add_representer(str, _represent_text)

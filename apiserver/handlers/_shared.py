@@ -6,18 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from apimachinery.errors import BadRequest
+from apimachinery.errors import BadRequest, FieldError, GatewayTimeout, NotAcceptable
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
-from apiserver import negotiation, protobuf, tables
+from apiserver import protobuf, tables
 from apiserver.decoding import yaml_to_json
 from apiserver.messages import Header, Request, Response
-from apiserver.negotiation import body_format
+from apiserver.negotiation import METADATA, METADATA_LIST, Wanted, body_format
 from apiserver.query import WriteOptions, parse_write_options
+from apiserver.storage.interface import RevisionTooLarge
 from apiserver.store import Store, Written
 
 T = TypeVar("T", bound=Object)
 
+RETRY_SECONDS = 1  # in Retry-After of errors that pass by themselves
 MAX_WARNING_BYTES = 4096  # of all Warning headers together; later ones are left out
 
 
@@ -52,14 +54,17 @@ def check_place(obj: Object, resource: Resource[Any], namespace: str, name: str 
     meta = obj.metadata
     if name:
         if not meta.name:
-            raise BadRequest("name must be provided")
+            why = "name must be provided"
+            raise BadRequest(f"the name of the object ({name} based on URL) was undeterminable: {why}")
         if meta.name != name:
             raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({name})")
     if resource.namespaced and meta.namespace not in (None, "", namespace):
-        raise BadRequest(
-            f"the namespace of the provided object ({meta.namespace}) does not match the namespace sent on the request "
-            f"({namespace})"
-        )
+        if name:
+            raise BadRequest(
+                f"the namespace of the object ({meta.namespace}) does not match the namespace on the request "
+                f"({namespace})"
+            )
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
     meta.namespace = namespace if resource.namespaced else None
 
 
@@ -67,13 +72,28 @@ def answer(
     request: Request, resource: Resource[Any], written: Written, status: int, warnings: Iterable[str]
 ) -> Response:
     """The object after a write, in the shape the client accepts."""
-    wanted = negotiation.wanted(request.header(b"accept"))
+    wanted = request.wanted
     body = written.value
     if wanted.shape:
+        check_shape(resource, wanted)
         body = tables.transform_object(
             resource, body, wanted, tables.include_object(request.parameter("includeObject"))
         )
     return Response(body, status, headers=warning_headers(warnings))
+
+
+def check_shape(resource: Resource[Any], wanted: Wanted, *, many: bool = False) -> None:
+    """Raises: NotAcceptable for the metadata of a list asked of an object, or the other way round."""
+    kind = f"*{resource.group.partition('.')[0] or 'core'}.{resource.list_kind if many else resource.kind}"
+    if many and wanted.shape == METADATA:
+        raise NotAcceptable(f"you requested PartialObjectMetadata, but the requested object is a list ({kind})")
+    if not many and wanted.shape == METADATA_LIST:
+        raise NotAcceptable(f"you requested PartialObjectMetadataList, but the requested object is not a list ({kind})")
+
+
+def revision_too_large(error: RevisionTooLarge) -> GatewayTimeout:
+    cause = FieldError("ResourceVersionTooLarge", "", "Too large resource version")
+    return GatewayTimeout(f"Timeout: {error}", {}, [cause], RETRY_SECONDS)
 
 
 def warning_headers(warnings: Iterable[str]) -> list[Header] | None:

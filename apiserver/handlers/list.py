@@ -13,7 +13,7 @@ from apimachinery.selectors import FieldSelector
 from apiserver import negotiation, tables
 from apiserver.context import Context
 from apiserver.gzip import gzip_pieces, worth_compressing
-from apiserver.handlers._shared import Target
+from apiserver.handlers._shared import Target, check_shape
 from apiserver.handlers.watch import watch
 from apiserver.messages import Answer, Request, Response, Stream
 from apiserver.query import ListOptions, check_fields, parse_list_options
@@ -27,14 +27,17 @@ async def list_(context: Context, request: Request, target: Target) -> Answer:
     if options.watch or request.info.verb == "watch":
         return await watch(context, request, target, options)
     check_fields(resource, options)
-    wanted = negotiation.wanted(request.header(b"accept"))
+    wanted = request.wanted
+    if wanted.shape:
+        check_shape(resource, wanted, many=True)
     namespace = request.info.namespace if resource.namespaced else ""
     page = await read_page(target, namespace, options)
-    gzip = negotiation.accepts_gzip(request.header(b"accept-encoding"))
+    as_is = wanted.format == "json" and not wanted.pretty
+    gzip = as_is and negotiation.accepts_gzip(request.header(b"accept-encoding"))
     if wanted.shape:
         include = tables.include_object(request.parameter("includeObject"))
         return await _answer(tables.transform_list(resource, page.entries, list_meta(page), wanted, include), gzip=gzip)
-    return await _answer_plain(resource, page, gzip=gzip)
+    return await _answer_plain(resource, page, gzip=gzip, whole=not as_is)
 
 
 async def read_page(target: Target, namespace: str, options: ListOptions) -> ListPage:
@@ -78,12 +81,12 @@ def list_head(resource: Resource[Any], page: ListPage) -> bytes:
     )
 
 
-async def _answer_plain(resource: Resource[Any], page: ListPage, *, gzip: bool) -> Answer:
+async def _answer_plain(resource: Resource[Any], page: ListPage, *, gzip: bool, whole: bool) -> Answer:
     pieces = [list_head(resource, page), *page.items(), b"]}"]
     size = sum(map(len, pieces))
     if gzip and worth_compressing(size):
         return Stream(gzip_pieces(pieces), gzip=True)
-    if len(pieces) <= 3:
+    if len(pieces) <= 3 or whole:
         return Response(b"".join(pieces))
     return Stream(_each(pieces), length=size)
 

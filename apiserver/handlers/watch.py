@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncIterator
 
-from apiserver import negotiation, tables
+import orjson
+
+from apimachinery.errors import Expired, StatusError
+from apiserver import tables
 from apiserver.context import Context
-from apiserver.handlers._shared import Target
+from apiserver.handlers._shared import Target, revision_too_large
 from apiserver.messages import Request, Stream
+from apiserver.negotiation import check_stream
 from apiserver.query import ListOptions, check_fields
+from apiserver.storage.interface import Compacted, RevisionTooLarge
 
+MAX_WATCH_SECONDS = 365 * 86_400.0  # what a client asks for beyond that is as good as for ever
 MIN_WATCH_SECONDS = 1800.0  # a watch without timeoutSeconds lasts once to twice this: not all end at the same time
 
 
 async def watch(context: Context, request: Request, target: Target, options: ListOptions) -> Stream:
-    """The watcher is made before the answer begins: a revision that is gone is a 410, not an empty stream."""
+    """What is wrong with the request is the answer's status; a revision that can't be served is the only event."""
     resource = target.resource
     check_fields(resource, options)
-    wanted = negotiation.wanted(request.header(b"accept"))
+    wanted = request.wanted
+    check_stream(wanted)
     include = tables.include_object(request.parameter("includeObject"))
     seconds = options.timeout_seconds or random.uniform(MIN_WATCH_SECONDS, 2 * MIN_WATCH_SECONDS)
-    watcher = await target.store.storage.watch(
-        resource,
-        request.info.namespace if resource.namespaced else "",
-        labels=options.labels,
-        fields=options.fields,
-        revision=options.revision,
-        bookmarks=options.bookmarks,
-        initial_events=options.initial_events,
-        timeout_seconds=seconds,
-    )
+    try:
+        watcher = await target.store.storage.watch(
+            resource,
+            request.info.namespace if resource.namespaced else "",
+            labels=options.labels,
+            fields=options.fields,
+            revision=options.revision,
+            bookmarks=options.bookmarks,
+            initial_events=options.initial_events,
+            timeout_seconds=min(seconds, MAX_WATCH_SECONDS),
+        )
+    except Compacted as error:
+        return Stream(_only(Expired(str(error))))
+    except RevisionTooLarge as error:
+        return Stream(_only(revision_too_large(error)))
     chunks = tables.transform_watch(resource, watcher, wanted, include) if wanted.shape else watcher
     return Stream(chunks, close=watcher.close, long_running=True)
+
+
+async def _only(error: StatusError) -> AsyncIterator[bytes]:
+    yield b'{"type":"ERROR","object":%b}\n' % orjson.dumps(error.to_status())

@@ -6,12 +6,14 @@ Source: Kubernetes API concepts, "Retrieving large results sets in chunks"; the 
 from __future__ import annotations
 
 import base64
+import posixpath
 from dataclasses import dataclass
 
 import orjson
 
 from apiserver.storage.interface import BadContinueToken
 
+NOT_VALID = "continue key is not valid"
 _VERSION = "meta.k8s.io/v1"
 
 TOO_OLD = (
@@ -35,14 +37,28 @@ class ContinueToken:
 
 
 def decode_token(text: str) -> ContinueToken:
-    """Raises: BadContinueToken."""
+    """Raises: BadContinueToken, worded as upstream's but for what its decoders say of other texts."""
     try:
         body = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-        version, revision, start = body["v"], body["rv"], body["start"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadContinueToken(f"continue key is not valid: {error}") from None
+    except ValueError as error:
+        raise BadContinueToken(f"{NOT_VALID}: {error}") from None
+    if not isinstance(body, dict):
+        raise BadContinueToken(f"{NOT_VALID}: it holds no object")
+    version, revision, start = body.get("v", ""), body.get("rv", 0), body.get("start", "")
+    if not (isinstance(version, str) and type(revision) is int and revision < 2**63 and isinstance(start, str)):
+        raise BadContinueToken(f"{NOT_VALID}: a member of it has another type")
     if version != _VERSION:
-        raise BadContinueToken("continue key is not valid: server does not recognize this encoded version")
-    if not isinstance(revision, int) or not isinstance(start, str) or not start or revision < -1:
-        raise BadContinueToken("continue key is not valid: incorrect encoded start resourceVersion or key")
+        raise BadContinueToken(f"{NOT_VALID}: server does not recognize this encoded version {version}")
+    if revision == 0:
+        raise BadContinueToken(f"{NOT_VALID}: incorrect encoded start resourceVersion (version {_VERSION})")
+    if not start:
+        raise BadContinueToken(f"{NOT_VALID}: encoded start key empty (version {_VERSION})")
+    if _leaves_its_prefix(start):
+        raise BadContinueToken(f"{NOT_VALID}: {start}")
     return ContinueToken(max(revision, 0), start)
+
+
+def _leaves_its_prefix(start: str) -> bool:
+    """Whether it is no clean path: a start key may not climb out of its resource."""
+    key = start if start.startswith("/") else f"/{start}"
+    return posixpath.normpath(key) != key or key.startswith("//")

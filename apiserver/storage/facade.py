@@ -59,6 +59,11 @@ class Storage:
         """Loaded, and following etcd at this moment; when not, stale reads still work."""
         return self._cacher.connected
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the cache has been read."""
+        return self._cacher.loaded.is_set()
+
     async def run(self) -> None:
         """Keeps the cache, and etcd's history short, until cancelled."""
         try:

@@ -55,13 +55,17 @@ class Listing:
             return self._from_memory(table, selection, "", 0, None)
         await self._cacher.wait_for(revision)
         if match == "Exact" or (match == "" and limit):
-            return await self._snapshot(table, selection, "", limit, revision)
+            try:
+                return await self._snapshot(table, selection, "", limit, revision)
+            except Compacted:
+                raise Compacted("The resourceVersion for the provided list is too old.") from None
         return self._from_memory(table, selection, "", limit, None)
 
     async def _continued(self, table: Table, selection: Filter, token: ContinueToken, limit: int) -> ListPage:
         start = table.prefix + token.start
         if token.revision == 0:
             return await self._current(table, selection, start, limit)
+        await self._cacher.wait_for(token.revision)
         try:
             return await self._snapshot(table, selection, start, limit, token.revision)
         except Compacted:

@@ -7,7 +7,7 @@ import pytest
 from apimachinery.errors import BadRequest, Invalid, NotAcceptable, StatusError, UnsupportedMediaType
 from apiserver import query
 from apiserver.messages import parse_query
-from apiserver.negotiation import PLAIN, Wanted, body_format, discovery_version, wanted
+from apiserver.negotiation import PLAIN, Wanted, body_format, check_stream, discovery_version, for_reader, wanted
 
 
 def test_a_query_string_is_split_and_decoded() -> None:
@@ -18,16 +18,15 @@ def test_a_query_string_is_split_and_decoded() -> None:
         parse_query(b"a=%FF")
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("", None), ("0", 0), ("-3", -3), ("+7", 7), ("9223372036854775807", 2**63 - 1)]
-)
-def test_integers(text: str, value: int | None) -> None:
+@pytest.mark.parametrize(("text", "value"), [("0", 0), ("-3", -3), ("+7", 7), ("9223372036854775807", 2**63 - 1)])
+def test_integers(text: str, value: int) -> None:
     assert query.parse_int({"n": [text]}, "n") == value
+    assert query.parse_int({}, "n") is None
 
 
-@pytest.mark.parametrize("text", ["x", "1.5", "-", "+", " 1", "1e3", "٣", "9223372036854775808", "1" * 5000])
+@pytest.mark.parametrize("text", ["", "x", "1.5", "-", "+", " 1", "1e3", "٣", "9223372036854775808", "1" * 5000])
 def test_what_is_no_integer_of_64_bits_is_refused(text: str) -> None:
-    with pytest.raises(BadRequest, match="query parameter n"):
+    with pytest.raises(BadRequest, match="strconv.ParseInt"):
         query.parse_int({"n": [text]}, "n")
 
 
@@ -64,6 +63,7 @@ def test_list_options() -> None:
         {"resourceVersionMatch": "Exact", "resourceVersion": "0"},
         {"resourceVersionMatch": "NotOlderThan", "resourceVersion": "1", "continue": "x"},
         {"resourceVersionMatch": "NotOlderThan", "resourceVersion": "1", "watch": "1"},
+        {"resourceVersionMatch": "NotOlderThan", "sendInitialEvents": "true", "watch": "1", "continue": "x"},
         {"sendInitialEvents": "true"},
         {"sendInitialEvents": "true", "watch": "1"},
         {"sendInitialEvents": "false", "watch": "1", "resourceVersionMatch": "Exact"},
@@ -96,6 +96,18 @@ ACCEPTS = [
     (b"application/json;as=Other;g=meta.k8s.io;v=v1, */*", PLAIN),
     (b"application/json;as=Table;g=meta.k8s.io;v=v1;q=0.1, application/json;q=0.9", PLAIN),
     (b"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", Wanted("PartialObjectMetadata", "v1")),
+    (
+        b"application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,"
+        b"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1beta1,application/json",
+        Wanted("PartialObjectMetadata", "v1beta1"),
+    ),
+    (b"application/json;stream=watch", PLAIN),
+    (b"application/json;stream=other, */*;q=0.1", PLAIN),
+    (b"application/json;pretty=1", Wanted(pretty=True)),
+    (b"application/yaml", Wanted(format="yaml")),
+    (b"application/json;q=0.5,application/yaml", Wanted(format="yaml")),
+    (b"application/yaml;as=Table;g=meta.k8s.io;v=v1", Wanted("Table", format="yaml")),
+    (b"application/json" + b",x/y" * 1000, PLAIN),
 ]
 
 
@@ -112,6 +124,22 @@ def test_what_can_not_be_given_is_not_acceptable(accept: bytes) -> None:
         wanted(accept)
 
 
+@pytest.mark.parametrize(
+    ("accept", "agent", "asked", "pretty"),
+    [
+        (b"", b"", "", False), (b"", b"curl/8", "", True), (b"", b"curl/8", "false", False), (b"", b"", "true", True),
+        (b"", b"", "x", True), (b"application/json;pretty=1", b"", "", True), (b"application/yaml", b"curl", "1", False),
+    ],
+)  # fmt: skip
+def test_readers_get_indented_json(accept: bytes, agent: bytes, asked: str, pretty: bool) -> None:
+    assert for_reader(wanted(accept), agent, asked).pretty is pretty
+
+
+def test_a_watch_has_no_yaml() -> None:
+    with pytest.raises(NotAcceptable, match="application/json;stream=watch"):
+        check_stream(Wanted(format="yaml"))
+
+
 def test_aggregated_discovery_is_for_who_asks_for_its_version() -> None:
     new = b"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
     old = new.replace(b"v2;", b"v2beta1;")
@@ -125,7 +153,7 @@ def test_the_format_of_a_body() -> None:
     assert body_format(b"application/json; charset=utf-8") == "json"
     assert body_format(b"application/yaml") == "yaml"
     assert body_format(b"application/vnd.kubernetes.protobuf") == "protobuf"
-    for kind in (b"application/cbor", b"text/plain", b"application/merge-patch+json"):
+    for kind in (b"application/cbor", b"text/yaml", b"application/merge-patch+json"):
         with pytest.raises(UnsupportedMediaType):
             body_format(kind)
 
