@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,8 +19,11 @@ from starlette.responses import Response as WebResponse
 
 from apimachinery.catalogue import Catalogue, collect
 from apimachinery.errors import StatusError
+from apimachinery.times import format_time
+from apiserver import health
 from apiserver.context import Context
 from apiserver.discovery import Discovery
+from apiserver.health import Check
 from apiserver.negotiation import discovery_version
 from apiserver.openapi.serving import Documents, add_routes
 from apiserver.routes import not_allowed, not_served
@@ -29,12 +33,8 @@ from apiserver.subresources._subresource import Subresource
 from componentbase import metrics
 from componentbase.flags import version
 
-Check = Callable[[], str]
-"""Returns "" when well, else why not."""
-
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 """Go's name of a machine where it is not the kernel's."""
-TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 
 
@@ -56,25 +56,29 @@ def version_info() -> dict[str, str]:
     return {
         "major": major,
         "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": str(int(minor) - 1),
         "gitVersion": number,
         "gitCommit": "",
-        "gitTreeState": "clean",
-        "buildDate": "1970-01-01T00:00:00Z",
-        "goVersion": "",
-        "compiler": platform.python_implementation(),
+        "gitTreeState": "",
+        "buildDate": format_time(Path(__file__).stat().st_mtime),
+        "goVersion": f"python{platform.python_version()}",
+        "compiler": platform.python_implementation().lower(),
         "platform": f"{platform.system().lower()}/{ARCHITECTURES.get(machine, machine)}",
     }
 
 
 def make_web(context: Context, discovery: Discovery, checks: dict[str, dict[str, Check]]) -> FastAPI:
-    """`checks`: probe ("healthz", "livez", "readyz") -> name -> check."""
     web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     _add_errors(web)
-    _add_health(web, checks)
+    health.add_routes(web, checks)
     _add_discovery(web, discovery)
     add_routes(web, Documents(context.catalogue, context.subresources.values(), version()))
 
     @web.get("/version")
+    @web.get("/version/")
     async def get_version() -> WebResponse:
         return _json(version_info())
 
@@ -84,7 +88,9 @@ def make_web(context: Context, discovery: Discovery, checks: dict[str, dict[str,
 
     @web.get("/")
     async def get_paths() -> WebResponse:
-        return _json({"paths": sorted({route.path for route in web.routes if hasattr(route, "path")})})
+        fixed = {"/metrics", "/openapi/v2", "/openapi/v3", "/version"}
+        probes = {f"/{probe}" for probe in checks} | {f"/{probe}/{name}" for probe in checks for name in checks[probe]}
+        return _json({"paths": sorted(fixed | probes | set(discovery.paths()))})
 
     return web
 
@@ -103,52 +109,29 @@ def _add_errors(web: FastAPI) -> None:
     web.add_exception_handler(HTTPException, on_http)
 
 
-def _add_health(web: FastAPI, checks: dict[str, dict[str, Check]]) -> None:
-    @web.get("/healthz")
-    @web.get("/livez")
-    @web.get("/readyz")
-    async def probe(request: WebRequest) -> WebResponse:
-        name = request.url.path.strip("/")
-        return _probe(name, checks[name], verbose="verbose" in request.query_params)
-
-    @web.get("/healthz/{check}")
-    @web.get("/livez/{check}")
-    @web.get("/readyz/{check}")
-    async def one(request: WebRequest, check: str) -> WebResponse:
-        name = request.url.path.split("/")[1]
-        if check not in checks[name]:
-            raise not_served()
-        return _probe(name, {check: checks[name][check]}, verbose="verbose" in request.query_params)
-
-
-def _probe(name: str, checks: dict[str, Check], *, verbose: bool) -> WebResponse:
-    results = {check: run() for check, run in checks.items()}
-    failed = any(results.values())
-    if not failed and not verbose:
-        return WebResponse("ok", media_type=TEXT)
-    lines = [f"[-]{check} failed: {why}" if why else f"[+]{check} ok" for check, why in results.items()]
-    lines.append(f"{name} check {'failed' if failed else 'passed'}")
-    return WebResponse("\n".join(lines) + "\n", 500 if failed else 200, media_type=TEXT)
-
-
 def _add_discovery(web: FastAPI, discovery: Discovery) -> None:
     @web.get("/api")
+    @web.get("/api/")
     async def core(request: WebRequest) -> WebResponse:
         return _listing(request, discovery, "api", discovery.core_versions)
 
     @web.get("/apis")
+    @web.get("/apis/")
     async def groups(request: WebRequest) -> WebResponse:
         return _listing(request, discovery, "apis", discovery.group_list)
 
     @web.get("/apis/{group}")
+    @web.get("/apis/{group}/")
     async def group(group: str) -> WebResponse:
         return _json_or_404(discovery.group(group))
 
     @web.get("/api/{version}")
+    @web.get("/api/{version}/")
     async def core_resources(version: str) -> WebResponse:
         return _json_or_404(discovery.resource_list("", version))
 
     @web.get("/apis/{group}/{version}")
+    @web.get("/apis/{group}/{version}/")
     async def resources(group: str, version: str) -> WebResponse:
         return _json_or_404(discovery.resource_list(group, version))
 
@@ -157,12 +140,12 @@ def _listing(request: WebRequest, discovery: Discovery, name: str, plain: Callab
     wanted = discovery_version(request.headers.get("accept", "").encode())
     if not wanted:
         return _json(plain(), headers={"vary": "Accept"})
-    etag = f'"{discovery.etags[name]}"'
+    etag = f'"{discovery.etag(name, wanted)}"'
     headers = {"etag": etag, "vary": "Accept"}
     if request.headers.get("if-none-match") == etag:
         return WebResponse(status_code=304, headers=headers)
     media_type = f"application/json;g=apidiscovery.k8s.io;v={wanted};as=APIGroupDiscoveryList"
-    return WebResponse(discovery.aggregated(name), media_type=media_type, headers=headers)
+    return WebResponse(discovery.aggregated(name, wanted), media_type=media_type, headers=headers)
 
 
 def _json(value: object, code: int = 200, headers: dict[str, str] | None = None) -> WebResponse:

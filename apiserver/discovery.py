@@ -6,7 +6,8 @@ Source: Kubernetes API concepts, "API Discovery"; `metav1.APIResourceList`, `api
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -19,6 +20,9 @@ Json = dict[str, Any]
 
 FIRST_GROUPS = ("", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "autoscaling", "batch")
 """In discovery's order, before all others by name: clients prefer what comes first."""
+
+AGGREGATED_VERSIONS = ("v2", "v2beta1")
+"""The same but for its name: kubectl before 1.30 knows the older one alone, and would ask for each group otherwise."""
 
 
 class Discovery:
@@ -36,9 +40,19 @@ class Discovery:
         self._groups = {group: groups[group] for group in known + sorted(set(groups) - set(known))}
         self._server_address = server_address
         self._aggregated = {
-            name: orjson.dumps(self._aggregate(core=core)) for name, core in (("api", True), ("apis", False))
+            (name, version): orjson.dumps(self._aggregate(version, core=core))
+            for name, core in (("api", True), ("apis", False))
+            for version in AGGREGATED_VERSIONS
         }
-        self.etags = {name: hashlib.sha256(body).hexdigest().upper() for name, body in self._aggregated.items()}
+        self._etags = {key: hashlib.sha256(body).hexdigest().upper() for key, body in self._aggregated.items()}
+
+    def paths(self) -> Iterator[str]:
+        """Where each of these documents is."""
+        yield from ("/api", "/apis")
+        for group, versions in self._groups.items():
+            if group:
+                yield f"/apis/{group}"
+            yield from (f"/apis/{group}/{version}" if group else f"/api/{version}" for version in versions)
 
     def core_versions(self) -> Json:
         """/api"""
@@ -81,6 +95,8 @@ class Discovery:
             entry["shortNames"] = list(resource.short_names)
         if resource.categories:
             entry["categories"] = list(resource.categories)
+        if "get" in resource.verbs:
+            entry["storageVersionHash"] = storage_version_hash(resource)
         return [entry, *(self._sub_entry(resource, sub) for sub in self._subs(resource))]
 
     def _subs(self, resource: Resource[Any]) -> list[Subresource]:
@@ -100,11 +116,14 @@ class Discovery:
 
     # -- aggregated: everything in one document
 
-    def aggregated(self, name: str) -> bytes:
+    def aggregated(self, name: str, version: str) -> bytes:
         """`name` is "api" or "apis"."""
-        return self._aggregated[name]
+        return self._aggregated[(name, version)]
 
-    def _aggregate(self, *, core: bool) -> Json:
+    def etag(self, name: str, version: str) -> str:
+        return self._etags[(name, version)]
+
+    def _aggregate(self, version: str, *, core: bool) -> Json:
         items = [
             {
                 "metadata": {"name": group, "creationTimestamp": None},
@@ -115,7 +134,7 @@ class Discovery:
         ]
         return {
             "kind": "APIGroupDiscoveryList",
-            "apiVersion": "apidiscovery.k8s.io/v2",
+            "apiVersion": f"apidiscovery.k8s.io/{version}",
             "metadata": {},
             "items": items,
         }
@@ -146,3 +165,9 @@ class Discovery:
                 for sub in subs
             ]
         return entry
+
+
+def storage_version_hash(resource: Resource[Any]) -> str:
+    """Changes when a kind comes to be stored in another version; the same as upstream's."""
+    name = f"{resource.group}/{resource.version}/{resource.kind}"
+    return b64encode(hashlib.sha256(name.encode()).digest()[:8]).decode()

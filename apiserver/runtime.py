@@ -12,7 +12,7 @@ from apimachinery.catalogue import Catalogue, load_catalogue
 from apimachinery.errors import StatusError
 from apiserver.admission._plugin import Chain, Lookup, UnknownPlugin, enabled_plugins
 from apiserver.allocators import Allocator, address_pool, port_pool
-from apiserver.app import Check, all_subresources, make_web
+from apiserver.app import all_subresources, make_web
 from apiserver.authn import Authenticator, TokenFileError, User, read_token_file
 from apiserver.authz import AlwaysAllow
 from apiserver.bootstrap import create_namespaces, create_priority_classes
@@ -20,6 +20,7 @@ from apiserver.context import Context
 from apiserver.discovery import Discovery
 from apiserver.endpoints import EndpointReconciler
 from apiserver.filters import Filters
+from apiserver.health import Check
 from apiserver.hooks import NO_HOOKS, NamespaceHooks
 from apiserver.inflight import InFlight
 from apiserver.kubelet import KubeletClient

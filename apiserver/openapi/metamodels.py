@@ -161,6 +161,14 @@ class Info(Model):
     """The first number of the version."""
     minor: str = ""
     """The second number of the version."""
+    emulationMajor: str | None = None
+    """The first number of the version whose behaviour it shows."""
+    emulationMinor: str | None = None
+    """The second number of the version whose behaviour it shows."""
+    minCompatibilityMajor: str | None = None
+    """The first number of the oldest version that it can share a cluster with."""
+    minCompatibilityMinor: str | None = None
+    """The second number of the oldest version that it can share a cluster with."""
     gitVersion: str = ""
     """The whole version, such as "v1.35.0"."""
     gitCommit: str = ""
