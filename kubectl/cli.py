@@ -36,9 +36,20 @@ def build_parser(commands: dict[str, Command]) -> Parser:
             parents=[_global_flags(argparse.SUPPRESS)],
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        sub.failure_code = command.failure_code
         command.configure(sub)
+        _add_global_flags_below(sub)
         sub.set_defaults(command=command)
     return parser
+
+
+def _add_global_flags_below(parser: argparse.ArgumentParser) -> None:
+    """To sub-verbs: `rollout status deployment/web -n shop`."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for sub in {id(found): found for found in action.choices.values()}.values():
+                sub._add_container_actions(_global_flags(argparse.SUPPRESS))
+                _add_global_flags_below(sub)
 
 
 def _top_parser() -> Parser:
@@ -150,10 +161,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ExceptionGroup as group:
         for error in group.exceptions:
             _report(error, alone=len(group.exceptions) == 1)
-        sys.exit(1)
+        sys.exit(args.command.failure_code)
     except (StatusError, Unreachable, UsageError, UnknownType, ConfigError, JSONPathError, OSError) as error:
         _report(error)
-        sys.exit(1)
+        sys.exit(args.command.failure_code)
 
 
 def _parse(parser: Parser, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

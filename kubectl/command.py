@@ -91,6 +91,7 @@ class Command:
     run: Callable[[Context, argparse.Namespace], None]
     examples: str = ""
     aliases: tuple[str, ...] = ()
+    failure_code: int = 1  # the exit code of any failure
 
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33"}

@@ -43,10 +43,11 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_abbrev": False, "exit_on_error": False, **options})
+        self.failure_code = 1
 
     def error(self, message: str) -> NoReturn:
         """Its own line, without the usage that argparse adds."""
-        self.exit(1, f"{colour('error:', 'red', sys.stderr)} {message}\n")
+        self.exit(self.failure_code, f"{colour('error:', 'red', sys.stderr)} {message}\n")
 
     def _unknown(self, message: str) -> NoReturn:
         self.error(f"{message}\nSee '{self.prog} --help' for usage.")
