@@ -101,7 +101,7 @@ def test_plain_and_aggregated_discovery_say_the_same(discovery: Discovery) -> No
         listed = discovery.resource_list(group["name"], "v1")
         assert listed is not None
         plain |= {(group["name"], entry["name"], tuple(entry["verbs"])) for entry in listed["resources"]}
-    for item in orjson.loads(discovery.aggregated("apis"))["items"]:
+    for item in orjson.loads(discovery.aggregated("apis", "v2"))["items"]:
         for version in item["versions"]:
             for entry in version["resources"]:
                 group = item["metadata"]["name"]
