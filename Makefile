@@ -40,8 +40,9 @@ format: setup ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup ## measure a cluster: start, rollout, healing, idle cost
+bench: setup ## measure a cluster: start, rollout, healing, idle cost, the command line
 	@$(BIN)/python benchmarks/cluster_bench.py
+	@$(BIN)/python benchmarks/client_bench.py
 
 load: setup ## load-test the control plane (LOADTEST=folder of the load harness)
 	@benchmarks/run_load.sh "$(LOADTEST)"
