@@ -102,7 +102,9 @@ class Applying:
         live["metadata"].pop("managedFields", None)
         applied, obj = self._merge(live, old.metadata.managedFields or [])
         if not applied.changed:
-            return old.clone()
+            same = old.clone()
+            same.metadata.uid, same.metadata.resourceVersion = obj.metadata.uid, obj.metadata.resourceVersion
+            return same
         if self._options.manager == KUBECTL and LAST_APPLIED in old.annotations:
             self._keep_last_applied(obj)
         return obj

@@ -6,21 +6,30 @@ Source: Kubernetes API reference, "Scale".
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
-from apimachinery.errors import BadRequest, FieldError, invalid, invalid_object, object_not_found
+from apimachinery.errors import FieldError, invalid, invalid_object, object_not_found
 from apimachinery.meta import LabelSelector, ObjectMeta
 from apimachinery.model import decode, encode
 from apimachinery.resource import Resource
 from apimachinery.resource import Scale as ScalePaths
 from apimachinery.selectors import selector_from_map, selector_of
 from apiserver.context import Context
-from apiserver.handlers._shared import Target, check_place, json_body
-from apiserver.handlers.patch import apply_patch, parse_patch, patch_type
+from apiserver.decoding import read_object
+from apiserver.handlers._shared import Target, check_place, json_body, warning_headers, write_options
+from apiserver.handlers.patch import (
+    APPLY_PATCH,
+    apply_patch,
+    encoded,
+    parse_patch,
+    patch_type,
+    read_patched,
+    repeated_fields,
+)
 from apiserver.messages import Request, Response
-from apiserver.query import parse_revision, parse_write_options
+from apiserver.query import WriteOptions, parse_revision
 from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
 from kubeapi._scale import Scale, ScaleSpec, ScaleStatus
@@ -85,30 +94,67 @@ async def _get(context: Context, request: Request, target: Target) -> Response:
 
 
 async def _update(context: Context, request: Request, target: Target) -> Response:
-    body = await json_body(request)
-
-    def wanted(current: Scale) -> Scale:
-        if not body:
-            raise BadRequest("the request body is empty: a Scale is required")
-        return decode(Scale, body)
-
-    return await _apply(request, target, wanted)
+    options = write_options(request, "UpdateOptions")
+    scale, warnings = read_object(SCALE, await json_body(request), options.field_validation)
+    return await _change(request, target, lambda current: scale.clone(), options, warnings)
 
 
 async def _patch(context: Context, request: Request, target: Target) -> Response:
     kind = patch_type(request.header(b"content-type"))
-    document = parse_patch(kind, await request.body())
+    if kind == APPLY_PATCH:
+        return await _server_side_apply(request, target)
+    options = write_options(request, "PatchOptions")
+    body = await request.body()
+    document = parse_patch(kind, body)
+    repeated = repeated_fields(body, options.field_validation)
+    warnings: list[str] = []
 
     def wanted(current: Scale) -> Scale:
-        return decode(Scale, orjson.dumps(apply_patch(kind, SCALE, orjson.loads(encode(current)), document)))
+        patched = encoded(apply_patch(kind, SCALE, orjson.loads(encode(current)), document))
+        scale, found = read_patched(SCALE, patched, repeated, options.field_validation)
+        warnings[:] = found
+        return cast(Scale, scale)
 
-    return await _apply(request, target, wanted)
+    return await _change(request, target, wanted, options, warnings)
 
 
-async def _apply(request: Request, target: Target, wanted: Callable[[Scale], Scale]) -> Response:
+async def _server_side_apply(request: Request, target: Target) -> Response:
+    """The Scale that is applied says one thing about the object behind it: its replicas, which its sender then owns."""
+    from apiserver.handlers._apply import Applying, check_config, read_config
+
+    resource, info = target.resource, request.info
+    options = write_options(request, "PatchOptions", applies=True)
+    config, warnings = read_config(await request.body(), options.field_validation)
+    check_config(SCALE, config)
+    scale = decode(Scale, encoded(config))
+    check_place(scale, resource, info.namespace, scale.metadata.name or "")
+    if errors := _errors(scale):
+        raise invalid_object(KIND, GROUP, info.name, errors)
+    behind: dict[str, Any] = {"apiVersion": resource.api_version, "kind": resource.kind}
+    sent = config.get("metadata") or {}
+    behind["metadata"] = {key: sent[key] for key in ("name", "namespace", "uid", "resourceVersion") if key in sent}
+    if "replicas" in (config.get("spec") or {}):
+        *parents, field = _paths(resource).spec_replicas.split(".")
+        inner = behind
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[field] = scale.spec.replicas
+    applying = Applying(target, info.namespace, info.name, info.subresource, behind, options)
+    written = await target.store.update(
+        info.namespace, info.name, applying.change, request.user, options, subresource=info.subresource
+    )
+    return _answer(resource, written.value, warnings)
+
+
+async def _change(
+    request: Request,
+    target: Target,
+    wanted: Callable[[Scale], Scale],
+    options: WriteOptions,
+    warnings: list[str],
+) -> Response:
     resource, info = target.resource, request.info
     paths = _paths(resource)
-    options = parse_write_options(request.query, "UpdateOptions")
 
     def change(old: Any, entry: Entry) -> Any:
         scale = wanted(to_scale(old, paths))
@@ -124,7 +170,12 @@ async def _apply(request: Request, target: Target, wanted: Callable[[Scale], Sca
     written = await target.store.update(
         info.namespace, info.name, change, request.user, options, subresource=info.subresource
     )
-    return Response(encode(to_scale(decode(resource.model, written.value), paths)))
+    return _answer(resource, written.value, warnings)
+
+
+def _answer(resource: Resource[Any], value: bytes, warnings: list[str]) -> Response:
+    scale = to_scale(decode(resource.model, value), _paths(resource))
+    return Response(encode(scale), headers=warning_headers(warnings))
 
 
 def _errors(scale: Scale) -> list[FieldError]:

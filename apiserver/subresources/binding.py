@@ -13,9 +13,8 @@ from apimachinery.model import decode
 from apimachinery.times import format_time
 from apiserver.context import Context
 from apiserver.deletion import uid_conflict
-from apiserver.handlers._shared import Target, check_place, json_body
+from apiserver.handlers._shared import Target, check_place, json_body, write_options
 from apiserver.messages import Request, Response, json_response
-from apiserver.query import parse_write_options
 from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
 from kubeapi._binding import Binding
@@ -27,7 +26,7 @@ SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Succ
 async def bind(context: Context, request: Request, target: Target) -> Response:
     """201 with a Status; 409 when the pod has a node already, is being deleted, or is another by its uid."""
     info = request.info
-    options = parse_write_options(request.query, "CreateOptions")
+    options = write_options(request, "CreateOptions")
     body = await json_body(request)
     if not body:
         raise BadRequest("the request body is empty: a Binding is required")

@@ -6,9 +6,8 @@ from apimachinery.errors import BadRequest
 from apimachinery.meta import DeleteOptions, Object
 from apimachinery.model import decode
 from apiserver.context import Context
-from apiserver.handlers._shared import Target, check_place, json_body
+from apiserver.handlers._shared import Target, check_place, json_body, write_options
 from apiserver.messages import Request, Response, json_response
-from apiserver.query import parse_write_options
 from apiserver.subresources._subresource import Subresource
 
 SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
@@ -21,7 +20,7 @@ class Eviction(Object):
 async def evict(context: Context, request: Request, target: Target) -> Response:
     """201 with a Status, also when the pod is being deleted already."""
     info = request.info
-    options = parse_write_options(request.query, "CreateOptions")
+    options = write_options(request, "CreateOptions")
     body = await json_body(request)
     if not body:
         raise BadRequest("the request body is empty: an Eviction is required")

@@ -6,9 +6,8 @@ from typing import Any
 
 from apiserver.context import Context
 from apiserver.decoding import decode_object
-from apiserver.handlers._shared import Target, answer, check_place, json_body
+from apiserver.handlers._shared import Target, answer, check_place, json_body, write_options
 from apiserver.messages import Request, Response
-from apiserver.query import parse_write_options
 from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
 
@@ -16,7 +15,7 @@ from apiserver.subresources._subresource import Subresource
 async def finalize(context: Context, request: Request, target: Target) -> Response:
     """Everything but `spec.finalizers` stays as it is stored. Without any left, a deleted namespace is gone."""
     info = request.info
-    options = parse_write_options(request.query, "UpdateOptions")
+    options = write_options(request, "UpdateOptions")
     wanted = decode_object(target.resource, await json_body(request))
     check_place(wanted, target.resource, "", info.name)
 
