@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from apimachinery.conditions import get_condition
 from apimachinery.quantity import byte_count, cpu_millis
-from scheduler.views.pod import Container, PodSpec
+from scheduler.views.pod import Container, ContainerStatus, Pod, PodSpec, ResourceRequirements
 
 CPU, MEMORY, EPHEMERAL_STORAGE, PODS = "cpu", "memory", "ephemeral-storage", "pods"
 
@@ -55,6 +56,37 @@ def pod_requests(spec: PodSpec, defaults: Mapping[str, int] = NO_DEFAULTS) -> di
     if spec.resources is not None and spec.resources.requests:
         total |= amounts(spec.resources.requests)
     return _sum((total, amounts(spec.overhead))) if spec.overhead else total
+
+
+def counted_spec(pod: Pod) -> PodSpec:
+    """The spec as it counts on a node: while a pod is resized, each container with the most of what it asks for, what
+    it was granted and what it runs with.
+
+    What its node can never give does not count. Source: Kubernetes, "Resize CPU and Memory Resources".
+    """
+    spec, status = pod.spec, pod.status
+    if not status.containerStatuses and not status.initContainerStatuses:
+        return spec
+    statuses = {item.name: item for item in (*(status.initContainerStatuses or ()), *(status.containerStatuses or ()))}
+    pending = get_condition(status.conditions, "PodResizePending")
+    refused = pending is not None and pending.reason == "Infeasible"
+    changes = {"containers": [_held(item, statuses.get(item.name), refused) for item in spec.containers]}
+    if spec.initContainers:
+        changes["initContainers"] = [_held(item, statuses.get(item.name), refused) for item in spec.initContainers]
+    return spec.model_copy(update=changes)
+
+
+def _held(container: Container, status: ContainerStatus | None, refused: bool) -> Container:
+    if status is None or (status.allocatedResources is None and status.resources is None):
+        return container
+    asked = container.resources.requests if container.resources else None
+    running = status.resources.requests if status.resources else None
+    most: dict[str, str] = {}
+    for quantities in (None if refused else asked, status.allocatedResources, running):
+        for name, quantity in (quantities or {}).items():
+            if name not in most or amount(name, quantity) > amount(name, most[name]):
+                most[name] = quantity
+    return container.model_copy(update={"resources": ResourceRequirements(requests=most)})
 
 
 def _container_requests(container: Container, defaults: Mapping[str, int]) -> dict[str, int]:

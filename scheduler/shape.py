@@ -17,7 +17,7 @@ from apimachinery.meta import controller_of
 from apimachinery.model import encode
 from kubeapi._affinity import Affinity, Toleration, TopologySpreadConstraint
 from scheduler.affinity import HeldTerm, PodTerms, pod_terms
-from scheduler.resources import CPU, MEMORY, PODS, SCORING_DEFAULTS, pod_requests
+from scheduler.resources import CPU, MEMORY, PODS, SCORING_DEFAULTS, counted_spec, pod_requests
 from scheduler.views.pod import Container, Pod, PodSpec
 
 SHAPES = 2048  # shapes kept for lookups; the longest unused is forgotten and, if it is seen again, made anew
@@ -53,7 +53,7 @@ class Shape:
     )
 
     def __init__(self, pod: Pod) -> None:
-        spec = pod.spec
+        spec = counted_spec(pod)
         self.namespace = pod.namespace
         self.labels: Labels = pod.labels
         self.labels_key: LabelsKey = frozenset(self.labels.items())
@@ -92,7 +92,7 @@ def _host_ports(spec: PodSpec) -> list[HostPort]:
 
 def shape_key(pod: Pod) -> Hashable:
     """Equal for pods of equal shape. Called for every pod that is seen, so it builds no models."""
-    spec, meta = pod.spec, pod.metadata
+    spec, meta = counted_spec(pod), pod.metadata
     return (
         meta.namespace,
         frozenset(meta.labels.items()) if meta.labels else None,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from apimachinery.meta import Object
 from apimachinery.model import Model
@@ -22,6 +24,7 @@ class ResourceRequirements(Model):
 
 
 class Container(Model):
+    name: str = ""
     image: str | None = None
     ports: list[ContainerPort] | None = None
     resources: ResourceRequirements | None = None
@@ -69,14 +72,52 @@ class PodCondition(Model):
     message: str | None = None
 
 
+class ActualResources(Model):
+    """Quantities as the API writes them, canonical: read for every pod, so they are not checked again."""
+
+    requests: dict[str, str] | None = None
+
+
+class ContainerStatus(Model):
+    """`allocatedResources` is what the node has granted, `resources` what the container runs with."""
+
+    name: str = ""
+    allocatedResources: dict[str, str] | None = None
+    resources: ActualResources | None = None
+
+
 class PodStatus(Model):
     phase: str | None = None
     conditions: list[PodCondition] | None = None
+    initContainerStatuses: list[ContainerStatus] | None = None
+    containerStatuses: list[ContainerStatus] | None = None
 
 
 class Pod(Object):
+    """Containers' statuses are kept only while a resize is under way: else they say nothing that the spec does not."""
+
     spec: PodSpec = Field(default_factory=PodSpec)
     status: PodStatus = Field(default_factory=PodStatus)
+
+    @model_validator(mode="after")
+    def _forget_settled(self) -> Self:
+        status = self.status
+        if status.containerStatuses and _settled(self.spec.containers, status.containerStatuses):
+            status.containerStatuses = None
+        if status.initContainerStatuses and _settled(self.spec.initContainers or [], status.initContainerStatuses):
+            status.initContainerStatuses = None
+        return self
+
+
+def _settled(containers: list[Container], statuses: list[ContainerStatus]) -> bool:
+    asked = {item.name: item.resources.requests if item.resources else None for item in containers}
+    for status in statuses:
+        wanted, granted = asked.get(status.name), status.allocatedResources
+        if granted is not None and granted != wanted:
+            return False
+        if status.resources is not None and status.resources.requests != wanted:
+            return False
+    return True
 
 
 RESOURCE = Resource(kind="Pod", plural="pods", model=Pod)
