@@ -8,6 +8,7 @@ from typing import Any
 from apimachinery.catalogue import Catalogue
 from apimachinery.model import Model
 from apimachinery.resource import Resource
+from apiserver.openapi.describe import Descriptions
 from apiserver.openapi.paths import Path, ResourcePaths, body_model, discovery_paths
 from apiserver.openapi.schemas import GroupVersion, Schemas, gvk_of, known_kinds
 from apiserver.subresources._subresource import Subresource
@@ -23,6 +24,7 @@ class Api:
         self._resources: list[Resource[Any]] = sorted(catalogue, key=lambda item: (item.root, item.plural))
         self._homes: dict[str, GroupVersion] = {}
         group_versions = [(group, version) for group, versions in self.groups.items() for version in versions]
+        self._descriptions = Descriptions()
         self._gvks = known_kinds(self._resources, group_versions)
         by_path = {(resource.group, resource.plural): resource for resource in self._resources}
         for resource in self._resources:
@@ -41,4 +43,4 @@ class Api:
             yield from ResourcePaths(resource, self._subresources.get((resource.group, resource.plural), ())).all()
 
     def schemas(self, *, v3: bool) -> Schemas:
-        return Schemas(v3=v3, homes=self._homes, gvks=self._gvks)
+        return Schemas(v3=v3, homes=self._homes, gvks=self._gvks, descriptions=self._descriptions)

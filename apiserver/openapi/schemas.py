@@ -83,13 +83,20 @@ class Schemas:
     `homes` says which group and version the models of a module are of; those of other modules are core's.
     """
 
-    def __init__(self, *, v3: bool, homes: dict[str, GroupVersion], gvks: dict[type[Model], list[Dict]]) -> None:
+    def __init__(
+        self,
+        *,
+        v3: bool,
+        homes: dict[str, GroupVersion],
+        gvks: dict[type[Model], list[Dict]],
+        descriptions: Descriptions,
+    ) -> None:
         self.found: dict[str, Dict] = {}
         self._v3 = v3
         self._prefix = "#/components/schemas/" if v3 else "#/definitions/"
         self._homes = homes
         self._gvks = gvks
-        self._descriptions = Descriptions()
+        self._descriptions = descriptions
 
     def reference(self, model: type[Model]) -> Dict:
         name = self.name(model)
