@@ -64,13 +64,24 @@ def _node_change(old: Node | None, new: Node | None) -> Change:
 
 
 def pod_change(old: Pod, new: Pod) -> Change:
-    """What of a pod changed that scheduling looks at; its status never is."""
+    """What of a pod changed that scheduling looks at; its status is only while it is resized."""
     change = Change.NONE
     if old.metadata.labels != new.metadata.labels:
         change |= Change.LABELS
     if _spec_changed(old, new) or old.metadata.deletionTimestamp != new.metadata.deletionTimestamp:
         change |= Change.SPEC
+    elif _held(old) != _held(new):
+        change |= Change.SPEC
     return change
+
+
+def _held(pod: Pod) -> object:
+    """What its containers hold beside the spec's; equal for pods that are not being resized."""
+    status = pod.status
+    if not status.containerStatuses and not status.initContainerStatuses:
+        return None
+    reasons = [item.reason for item in status.conditions or () if item.type == "PodResizePending"]
+    return status.containerStatuses, status.initContainerStatuses, reasons
 
 
 def _spec_changed(old: Pod, new: Pod) -> bool:

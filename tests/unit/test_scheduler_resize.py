@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from apimachinery.model import from_dict
+from scheduler.events import Change, pod_change
 from scheduler.resources import counted_spec, pod_requests
 from scheduler.shape import Shapes, shape_key
 from scheduler.views.pod import Pod
@@ -56,3 +57,11 @@ def test_a_pod_that_is_not_resized_keeps_its_shape_and_no_statuses() -> None:
     resized = pod("100m", "300m", "300m")
     assert shape_key(resized) != shape_key(settled)
     assert shapes.of(resized).requests["cpu"] == 300
+
+
+def test_room_that_a_resize_gives_back_is_noticed() -> None:
+    """The spec said so long before: only the status tells when it is true."""
+    before, after = pod("100m", "300m", "300m"), pod("100m", "100m", "100m")
+    assert pod_change(before, after) == Change.SPEC
+    assert pod_change(after, pod("100m")) == Change.NONE
+    assert pod_change(before, pod("100m", "300m", "300m")) == Change.NONE
