@@ -68,9 +68,8 @@ def pod_change(old: Pod, new: Pod) -> Change:
     change = Change.NONE
     if old.metadata.labels != new.metadata.labels:
         change |= Change.LABELS
-    if _spec_changed(old, new) or old.metadata.deletionTimestamp != new.metadata.deletionTimestamp:
-        change |= Change.SPEC
-    elif _held(old) != _held(new):
+    deletion = old.metadata.deletionTimestamp != new.metadata.deletionTimestamp
+    if deletion or _spec_changed(old, new) or _held(old) != _held(new):
         change |= Change.SPEC
     return change
 
