@@ -15,31 +15,49 @@ IntOrString = Int32 | str
 
 
 class LocalObjectReference(Model):
+    """Names an object of a known kind in the same namespace."""
+
     map_type = "atomic"
 
     name: str = ""
+    """The name of the object."""
 
 
 class TypedLocalObjectReference(Model):
+    """Names an object of any kind in the same namespace."""
+
     map_type = "atomic"
 
     apiGroup: str | None = None
+    """The API group of the object's kind; absent for the core group."""
     kind: str = ""
+    """The object's kind."""
     name: str = ""
+    """The object's name."""
 
 
 class TypedObjectReference(Model):
+    """Names an object of any kind, possibly in another namespace."""
+
     apiGroup: str | None = None
+    """The API group that the kind belongs to; absent for the core group."""
     kind: str = ""
+    """The kind that is meant."""
     name: str = ""
+    """The name that is meant."""
     namespace: str | None = None
+    """The namespace it is in; absent for the same one."""
 
 
 class SecretReference(Model):
+    """Names a Secret in any namespace."""
+
     map_type = "atomic"
 
     name: str | None = None
+    """The name of the Secret."""
     namespace: str | None = None
+    """The namespace of the Secret."""
 
 
 class ObjectReference(Model):
@@ -48,9 +66,16 @@ class ObjectReference(Model):
     map_type = "atomic"
 
     kind: str | None = None
+    """The kind of the object that is referred to."""
     namespace: str | None = None
+    """The namespace of that object; absent for cluster-scoped kinds."""
     name: str | None = None
+    """The name of that object."""
     uid: str | None = None
+    """The uid of that object, where exactly this one is meant."""
     apiVersion: str | None = None
+    """The group and version of that object's kind."""
     resourceVersion: str | None = None
+    """The revision of the object that was looked at."""
     fieldPath: str | None = None
+    """A part of that object, such as spec.containers{web}."""

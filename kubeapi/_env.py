@@ -7,70 +7,120 @@ from apimachinery.quantity import Quantity
 
 
 class ObjectFieldSelector(Model):
+    """Names a field of the pod itself."""
+
     map_type = "atomic"
 
     apiVersion: str = "v1"
+    """The version that the path is written in. Default: v1."""
     fieldPath: str = ""
+    """The path of the field, such as metadata.name, metadata.labels['app'] or status.podIP."""
 
 
 class ResourceFieldSelector(Model):
+    """Names a request or limit of a container."""
+
     map_type = "atomic"
 
     containerName: str | None = None
+    """The container that is meant. Required in volumes; a container's own environment means itself by default."""
     resource: str = ""
+    """Which one, such as limits.cpu or requests.memory."""
     divisor: Quantity = "0"
+    """The unit in which the value is told, such as 1m or 1Mi. Default: 1."""
 
 
 class ConfigMapKeySelector(Model):
+    """One key of a ConfigMap in the pod's namespace."""
+
     map_type = "atomic"
 
     name: str = ""
+    """The ConfigMap that has the key."""
     key: str = ""
+    """The key whose value is taken."""
     optional: bool | None = None
+    """Whether the ConfigMap or the key may be missing. Default: false, and the container waits for it."""
 
 
 class SecretKeySelector(Model):
+    """One key of a Secret in the pod's namespace."""
+
     map_type = "atomic"
 
     name: str = ""
+    """The Secret that has the key."""
     key: str = ""
+    """The key whose decoded value is taken."""
     optional: bool | None = None
+    """Whether the Secret or the key may be missing. Default: false, and the container waits for it."""
 
 
 class FileKeySelector(Model):
+    """One variable of a file of NAME=VALUE lines on a volume."""
+
     map_type = "atomic"
 
     volumeName: str = ""
+    """The volume that the file is on."""
     path: str = ""
+    """The file's path on the volume, relative and without ".."."""
     key: str = ""
+    """The variable whose value is taken."""
     optional: bool | None = False
+    """Whether the file or the variable may be missing. Default: false, and the container does not start without."""
 
 
 class EnvVarSource(Model):
+    """Where the value of a variable comes from: exactly one of these."""
+
     fieldRef: ObjectFieldSelector | None = None
+    """A field of the pod, such as its name or address."""
     resourceFieldRef: ResourceFieldSelector | None = None
+    """A request or limit of the container."""
     configMapKeyRef: ConfigMapKeySelector | None = None
+    """A key of a ConfigMap."""
     secretKeyRef: SecretKeySelector | None = None
+    """A key of a Secret."""
     fileKeyRef: FileKeySelector | None = None
+    """A variable from a file that an init container wrote."""
 
 
 class EnvVar(Model):
+    """An environment variable of a container."""
+
     name: str = ""
+    """The variable's name: printable ASCII without "="."""
     value: str | None = None
+    """The text of the variable. $(NAME) stands for a variable defined before it, $$ for a dollar. Default: empty."""
     valueFrom: EnvVarSource | None = None
+    """Where the value comes from, in place of `value`."""
 
 
 class ConfigMapEnvSource(Model):
+    """All keys of a ConfigMap as variables."""
+
     name: str = ""
+    """The ConfigMap in the pod's namespace whose keys become variables."""
     optional: bool | None = None
+    """Whether the ConfigMap may be missing. Default: false."""
 
 
 class SecretEnvSource(Model):
+    """All keys of a Secret as variables."""
+
     name: str = ""
+    """The Secret in the pod's namespace whose keys become variables."""
     optional: bool | None = None
+    """Whether the Secret may be missing. Default: false."""
 
 
 class EnvFromSource(Model):
+    """A source of many variables at once: exactly one of a ConfigMap and a Secret."""
+
     prefix: str | None = None
+    """What is put in front of each key to make the variable's name."""
     configMapRef: ConfigMapEnvSource | None = None
+    """The ConfigMap that the variables are taken from."""
     secretRef: SecretEnvSource | None = None
+    """The Secret that the variables are taken from."""

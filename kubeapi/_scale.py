@@ -10,14 +10,25 @@ from kubeapi._common import Int32
 
 
 class ScaleSpec(Model):
+    """How many replicas are wanted."""
+
     replicas: Int32 = 0
+    """The wanted number of replicas, 0 or more."""
 
 
 class ScaleStatus(Model):
+    """How many replicas there are."""
+
     replicas: Int32 = 0
+    """The number of replicas that were last seen."""
     selector: str | None = None
+    """The pods that are counted, as text in the form of a label selector."""
 
 
 class Scale(Object):
+    """The number of replicas of any kind that has them, read and written without knowing the kind."""
+
     spec: ScaleSpec = Field(default_factory=ScaleSpec)
+    """The wanted size."""
     status: ScaleStatus = Field(default_factory=ScaleStatus)
+    """The size that was last seen."""
