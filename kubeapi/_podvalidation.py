@@ -65,7 +65,12 @@ def check_pod_spec(errors: Errors, path: Path, spec: PodSpec) -> None:
 def check_pod(errors: Errors, path: Path, spec: PodSpec) -> None:
     """`check_pod_spec` and what templates are spared."""
     check_pod_spec(errors, path, spec)
-    for field, containers in (("containers", spec.containers), ("initContainers", spec.initContainers or ())):
+    lists = (
+        ("containers", spec.containers),
+        ("initContainers", spec.initContainers or ()),
+        ("ephemeralContainers", spec.ephemeralContainers or ()),
+    )
+    for field, containers in lists:
         for index, container in enumerate(containers):
             image = container.image or ""
             if image != image.strip():

@@ -72,3 +72,9 @@ def test_an_ordinary_update_leaves_them_alone() -> None:
     (found,) = update_problems(PODS, pod(), with_debuggers(DEBUG))
     assert found.startswith("spec: Forbidden: pod updates may not change fields other than")
     assert found.endswith("changed: spec.ephemeralContainers")
+
+
+def test_an_image_is_checked_like_any_other() -> None:
+    (found,) = errors(pod(), with_debuggers({**DEBUG, "image": " d:1"}))
+    text = 'Invalid value: " d:1": must not have leading or trailing whitespace'
+    assert found == f"spec.ephemeralContainers[0].image: {text}"
