@@ -10,5 +10,9 @@ from kubeapi._podspec import PodSpec
 
 
 class PodTemplateSpec(Model):
+    """What pods are made from."""
+
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    """Labels and annotations of the pods."""
     spec: PodSpec = Field(default_factory=PodSpec)
+    """What the pods consist of and where they may run."""
