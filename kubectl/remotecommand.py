@@ -16,7 +16,7 @@ import sys
 import termios
 import threading
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -38,7 +38,7 @@ def run_remote(context: Context, path: str, params: list[tuple[str, str]], *, st
 
     Raises: ExitCode with its exit code if that is not 0, StatusError where the server refuses, Unreachable.
     """
-    with _open(context, path, params) as socket:
+    with open_socket(context, path, params, PROTOCOLS) as socket:
         with _raw_terminal() if terminal and stdin else contextlib.nullcontext():
             if terminal:
                 _follow_size(socket)
@@ -48,7 +48,51 @@ def run_remote(context: Context, path: str, params: list[tuple[str, str]], *, st
     _finish(status)
 
 
-def _open(context: Context, path: str, params: list[tuple[str, str]]) -> ClientConnection:
+def pipe_remote(
+    context: Context,
+    path: str,
+    params: list[tuple[str, str]],
+    *,
+    feed: Callable[[Callable[[bytes], None]], None] | None = None,
+    take: Callable[[bytes], None] = lambda data: None,
+    quiet: bool = False,
+) -> None:
+    """Runs a command whose standard input `feed` writes, by what it is given, and whose output `take` gets.
+
+    `quiet`: nothing is shown of what it says on standard error, nor of its exit code.
+    Raises: what `run_remote` raises, or `feed`.
+    """
+    failed: list[Exception] = []
+    with open_socket(context, path, params, PROTOCOLS) as socket:
+
+        def send_all() -> None:
+            try:
+                if feed is not None:
+                    feed(lambda data: socket.send(bytes([STDIN]) + data))
+                    _end_stdin(socket)
+            except ConnectionClosed:
+                pass  # the command ended first: its status says why
+            except Exception as error:
+                failed.append(error)
+                socket.close()
+
+        sender = threading.Thread(target=send_all, daemon=True)
+        sender.start()
+        try:
+            status = _receive(socket, take, (lambda data: None) if quiet else _write_error)
+        except UsageError:
+            if failed:
+                raise failed[0] from None
+            raise
+    if failed:
+        raise failed[0]
+    _finish(status, quiet=quiet)
+
+
+def open_socket(
+    context: Context, path: str, params: list[tuple[str, str]], protocols: list[Subprotocol]
+) -> ClientConnection:
+    """Raises: StatusError where the server refuses, Unreachable."""
     config = context.config
     where = urlsplit(config.server)
     url = f"{'wss' if config.secure else 'ws'}://{where.netloc}{where.path.rstrip('/')}{path}?{urlencode(params)}"
@@ -56,7 +100,7 @@ def _open(context: Context, path: str, params: list[tuple[str, str]]) -> ClientC
     try:
         return connect(
             url,
-            subprotocols=PROTOCOLS,
+            subprotocols=protocols,
             ssl=tls,
             additional_headers=authorization(config),
             user_agent_header="mini-kubectl",
@@ -78,7 +122,21 @@ def _refusal(error: InvalidStatus) -> Exception:
         return from_status({"message": body.decode(errors="replace")}, error.response.status_code)
 
 
-def _receive(socket: ClientConnection) -> dict[str, Any] | None:
+def _write_out(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _write_error(data: bytes) -> None:
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()
+
+
+def _receive(
+    socket: ClientConnection,
+    take: Callable[[bytes], None] = _write_out,
+    take_error: Callable[[bytes], None] = _write_error,
+) -> dict[str, Any] | None:
     """Copies output until the server closes; the final Status, if there was one."""
     status: dict[str, Any] | None = None
     try:
@@ -88,23 +146,24 @@ def _receive(socket: ClientConnection) -> dict[str, Any] | None:
             channel, data = frame[0], frame[1:]
             if channel == ERROR:
                 status = json.loads(data) if data else status
-            elif channel in (STDOUT, STDERR) and data:
-                stream = (sys.stdout if channel == STDOUT else sys.stderr).buffer
-                stream.write(data)
-                stream.flush()
+            elif channel == STDOUT and data:
+                take(data)
+            elif channel == STDERR and data:
+                take_error(data)
     except ConnectionClosed as error:
         if status is None:
             raise UsageError(f"the connection to the container was lost: {error}") from error
     return status
 
 
-def _finish(status: dict[str, Any] | None) -> None:
+def _finish(status: dict[str, Any] | None, *, quiet: bool = False) -> None:
     if status is None or status.get("status") == "Success":
         return
     if status.get("reason") == "NonZeroExitCode":
         for cause in (status.get("details") or {}).get("causes") or ():
             if cause.get("reason") == "ExitCode":
-                sys.stderr.write(f"command terminated with exit code {cause['message']}\n")
+                if not quiet:
+                    sys.stderr.write(f"command terminated with exit code {cause['message']}\n")
                 raise ExitCode(int(cause["message"]))
     raise from_status(status)
 
@@ -118,8 +177,13 @@ def _send_stdin(socket: ClientConnection) -> None:
             if not data:
                 break
             socket.send(bytes([STDIN]) + data)
-        if socket.subprotocol == PROTOCOLS[0]:
-            socket.send(bytes([CLOSE, STDIN]))
+        _end_stdin(socket)
+
+
+def _end_stdin(socket: ClientConnection) -> None:
+    """Only the newest protocol can say so."""
+    if socket.subprotocol == PROTOCOLS[0]:
+        socket.send(bytes([CLOSE, STDIN]))
 
 
 @contextlib.contextmanager
