@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import orjson
@@ -11,7 +12,7 @@ from apimachinery.errors import BadRequest
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
-from apiserver.fieldvalidation import duplicate_fields, may_repeat_fields, unknown_fields
+from apiserver.fieldvalidation import MAX_REPORTED, duplicate_fields, may_repeat_fields, unknown_fields
 
 T = TypeVar("T", bound=Object)
 
@@ -26,27 +27,28 @@ class StrictDecoding(BadRequest):
     found: list[str]
 
 
-def read_yaml(body: bytes, failure: str) -> tuple[Any, list[str]]:
-    """The document; what is said twice is refused. Raises: BadRequest, which begins with `failure`."""
-    try:
-        return orjson.loads(yaml_to_json(body)), []
-    except BadRequest as error:
-        _, _, why = error.message.partition(": ")
-        raise BadRequest(f"{failure}: {why}") from None
+def yaml_to_json(body: bytes, repeated: list[str] | None = None) -> bytes:
+    """A warning about keys that stand in one map twice is added to `repeated`.
 
-
-def yaml_to_json(body: bytes) -> bytes:
-    """Raises: BadRequest for malformed YAML, several documents, or one that expands beyond MAX_YAML_NODES."""
+    Raises: BadRequest for malformed YAML, several documents, or one that expands beyond MAX_YAML_NODES.
+    """
     import yaml
 
     from apiserver.yamlloader import ApiLoader
 
+    loader = None
     try:
-        document = yaml.load(body, ApiLoader)
+        loader = ApiLoader(body)
+        document = loader.get_single_data()
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise BadRequest(f"error converting YAML to JSON: yaml: {str(error).splitlines()[0]}") from None
     except RecursionError:
         raise BadRequest("error converting YAML to JSON: yaml: nested too deeply") from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    if loader.repeated and repeated is not None:
+        repeated.append("\n  ".join(["yaml: unmarshal errors:", *loader.repeated[:MAX_REPORTED]]))
     _check_size(document)
     try:
         return orjson.dumps(document)
@@ -84,21 +86,27 @@ def decode_object(resource: Resource[T], body: bytes) -> T:
     return obj
 
 
-def read_object(resource: Resource[T], body: bytes, validation: str) -> tuple[T, list[str]]:
-    """The object of a request, and warnings about fields that it does not have or that are given twice.
+def read_object(
+    resource: Resource[T], body: bytes, validation: str, repeated: list[str] | None = None
+) -> tuple[T, list[str]]:
+    """The object of a request, and warnings about fields that it does not have or that are given twice; `repeated`
+    holds those that are known already.
 
     That nothing is wrong is seen at almost no cost; what is wrong is only then looked for.
     Raises: BadRequest, also for what would be warned about if `validation` is "Strict".
     """
     if validation == "Ignore" or not body:
         return decode_object(resource, body), []
+    repeated = repeated or []
     try:
         obj = resource.model.model_validate_json(body, extra="forbid")
     except ValidationError:
         obj = decode_object(resource, body)
-        return obj, check_fields(resource, body, validation)
+        return obj, check_fields(resource, body, validation, repeated)
     _complete(resource, obj)
-    return obj, check_fields(resource, body, validation) if may_repeat_fields(body) else []
+    if not repeated and not may_repeat_fields(body):
+        return obj, []
+    return obj, check_fields(resource, body, validation, repeated)
 
 
 def _complete(resource: Resource[T], obj: T) -> None:
@@ -138,14 +146,12 @@ def _decode_error(resource: Resource[Any], body: bytes, error: BadRequest) -> Ba
     return BadRequest(f"the object provided is unrecognized (must be of type {resource.kind}): {why} ({shown})")
 
 
-def check_fields(resource: Resource[Any], body: bytes, validation: str) -> list[str]:
-    """Warnings about unknown and duplicate fields: none for "Ignore".
+def check_fields(resource: Resource[Any], body: bytes, validation: str, repeated: Iterable[str] = ()) -> list[str]:
+    """Warnings about unknown and duplicate fields.
 
     Raises: BadRequest with all of them for "Strict".
     """
-    if validation == "Ignore":
-        return []
-    found = duplicate_fields(body) + unknown_fields(resource.model, orjson.loads(body))
+    found = [*repeated, *duplicate_fields(body), *unknown_fields(resource.model, orjson.loads(body))]
     if found and validation == "Strict":
         version = resource.api_version.rpartition("/")[2]
         where = f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}'

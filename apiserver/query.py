@@ -213,7 +213,7 @@ def check_fields(resource: Resource[Any], options: ListOptions) -> None:
 def parse_write_options(query: Query, kind: str, user_agent: bytes = b"", *, applies: bool = False) -> WriteOptions:
     """`kind` is the options' kind, for messages: "CreateOptions". Raises: Invalid, BadRequest."""
     if not query and not applies:
-        return WriteOptions(user_agent=user_agent) if user_agent else NO_WRITE_OPTIONS
+        return _options_of(user_agent) if user_agent else NO_WRITE_OPTIONS
     errors: list[FieldError] = []
     manager = _first(query, "fieldManager")
     force = _parse_force(query) if kind == "PatchOptions" else None
@@ -229,6 +229,12 @@ def parse_write_options(query: Query, kind: str, user_agent: bytes = b"", *, app
     if errors:
         raise invalid_object(kind, "meta.k8s.io", "", errors)
     return WriteOptions(dry_run, validation or "Warn", manager, force, applies, user_agent)
+
+
+@lru_cache(maxsize=64)
+def _options_of(user_agent: bytes) -> WriteOptions:
+    """Of a client that asks for nothing special, as most requests do."""
+    return WriteOptions(user_agent=user_agent)
 
 
 def _parse_force(query: Query) -> bool | None:
@@ -278,6 +284,11 @@ def parse_delete_options(query: Query, body: bytes) -> DeleteOptions:
             orphanDependents=orphan,
             dryRun=query.get("dryRun"),
         )
+    return check_delete_options(options)
+
+
+def check_delete_options(options: DeleteOptions) -> DeleteOptions:
+    """The same, if nothing is wrong with it. Raises: Invalid."""
     errors: list[FieldError] = []
     policy = options.propagationPolicy
     if policy and options.orphanDependents is not None:

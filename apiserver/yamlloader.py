@@ -1,4 +1,4 @@
-"""YAML as Kubernetes reads it: the types of JSON alone (a date stays text) and no key twice. And as it writes it."""
+"""YAML as Kubernetes reads it: the types of JSON alone (a date stays text). And as it writes it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,21 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 class ApiLoader(_SafeLoader):  # type: ignore[misc]
-    """`yaml.load(body, ApiLoader)`."""
+    """`repeated` are the keys that one map has twice, with their lines; the last of them counts."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(text)
+        self.repeated: list[str] = []
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
-        own = [self._key(key_node) for key_node, _ in node.value if key_node.tag != _MERGE]
-        if len(set(own)) != len(own):
-            twice = next(key for index, key in enumerate(own) if key in own[:index])
-            raise yaml.constructor.ConstructorError(None, None, f'key "{twice}" already set in map')
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue
+            key = self._key(key_node)
+            if key in seen:
+                self.repeated.append(f"line {key_node.start_mark.line + 1}: key {json.dumps(key)} already set in map")
+            seen.add(key)
         self.flatten_mapping(node)
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:

@@ -15,7 +15,7 @@ from apimachinery.meta import ManagedFieldsEntry
 from apimachinery.model import encode
 from apimachinery.resource import Resource
 from apimachinery.times import format_time
-from apiserver.decoding import decode_object, read_yaml
+from apiserver.decoding import decode_object, yaml_to_json
 from apiserver.fieldvalidation import duplicate_fields, may_repeat_fields
 from apiserver.handlers._shared import Target, answer, check_place, write_options
 from apiserver.managedfields.manager import KUBECTL, LAST_APPLIED, Applied, Writer
@@ -56,7 +56,7 @@ def read_config(body: bytes, validation: str) -> tuple[Dict, list[str]]:
     try:
         config = orjson.loads(body)
     except orjson.JSONDecodeError:
-        config, repeated = read_yaml(body, "error decoding YAML")
+        config = orjson.loads(_from_yaml(body, repeated))
     else:
         if validation != "Ignore" and may_repeat_fields(body):
             repeated = duplicate_fields(body)
@@ -65,6 +65,13 @@ def read_config(body: bytes, validation: str) -> tuple[Dict, list[str]]:
     if repeated and validation == "Strict":
         raise BadRequest(f"error strict decoding YAML: {', '.join(repeated)}")
     return config, [] if validation == "Ignore" else repeated
+
+
+def _from_yaml(body: bytes, repeated: list[str]) -> bytes:
+    try:
+        return yaml_to_json(body, repeated)
+    except BadRequest as error:
+        raise BadRequest(f"error decoding YAML: {error.message}") from None
 
 
 def check_config(resource: Resource[Any], config: Dict) -> None:

@@ -37,13 +37,16 @@ class Target:
     store: Store[Any]
 
 
-async def json_body(request: Request) -> bytes:
-    """The body as JSON. Raises: BadRequest, UnsupportedMediaType, RequestEntityTooLarge."""
+async def json_body(request: Request, repeated: list[str] | None = None) -> bytes:
+    """The body as JSON; a warning about what a YAML body says twice is added to `repeated`.
+
+    Raises: BadRequest, UnsupportedMediaType, RequestEntityTooLarge.
+    """
     kind = body_format(request.header(b"content-type"))
     body = await request.body()
     if kind == "json" or not body:
         return body
-    return yaml_to_json(body) if kind == "yaml" else protobuf.to_json(body)
+    return yaml_to_json(body, repeated) if kind == "yaml" else protobuf.to_json(body)
 
 
 def check_place(obj: Object, resource: Resource[Any], namespace: str, name: str = "") -> None:

@@ -12,7 +12,9 @@ async def create(context: Context, request: Request, target: Target) -> Response
     """201 with the object as stored."""
     resource, namespace = target.resource, request.info.namespace
     options = write_options(request, "CreateOptions")
-    obj, warnings = read_object(resource, await json_body(request), options.field_validation)
+    repeated: list[str] = []
+    body = await json_body(request, repeated)
+    obj, warnings = read_object(resource, body, options.field_validation, repeated)
     check_place(obj, resource, namespace)
     written = await target.store.create(namespace if resource.namespaced else "", obj, request.user, options)
     warnings += resource.strategy.create_warnings(obj)

@@ -15,8 +15,9 @@ async def update(context: Context, request: Request, target: Target) -> Response
     """200 with the object as stored; 201 where the kind lets an update create."""
     resource, info = target.resource, request.info
     options = write_options(request, "UpdateOptions")
-    body = await json_body(request)
-    first, warnings = read_object(resource, body, options.field_validation)
+    repeated: list[str] = []
+    body = await json_body(request, repeated)
+    first, warnings = read_object(resource, body, options.field_validation, repeated)
     check_place(first, resource, info.namespace, info.name)
     unused = [first]
 

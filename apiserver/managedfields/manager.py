@@ -16,7 +16,7 @@ from apimachinery.errors import Conflict, FieldError
 from apimachinery.meta import ManagedFieldsEntry
 from apimachinery.model import Model
 from apimachinery.resource import Resource
-from apimachinery.times import parse_time
+from apimachinery.times import format_time, parse_time
 from apiserver.managedfields.fieldset import (
     MEMBER,
     FieldSet,
@@ -104,7 +104,7 @@ def ignored_fields(resource: Resource[Any], subresource: str) -> FieldSet:
 
 
 def entry_of(writer: Writer, operation: str, fields: FieldSet) -> ManagedFieldsEntry:
-    return ManagedFieldsEntry(
+    return ManagedFieldsEntry.model_construct(
         manager=writer.manager,
         operation=operation,
         apiVersion=writer.api_version,
@@ -119,6 +119,10 @@ def identity(entry: ManagedFieldsEntry) -> Identity:
     """An applier is one whatever version it applies."""
     version = "" if entry.operation == APPLY else entry.apiVersion or ""
     return entry.manager or "", entry.operation or "", version, entry.subresource or ""
+
+
+def _with_fields(entry: ManagedFieldsEntry, fields: FieldSet) -> ManagedFieldsEntry:
+    return ManagedFieldsEntry.model_construct(**{**entry.__dict__, "fieldsV1": fields})
 
 
 def _fields(entry: ManagedFieldsEntry) -> FieldSet:
@@ -138,7 +142,7 @@ def from_client(sent: Entries | None, stored: Entries | None) -> Entries:
     if is_reset(sent):
         return []
     try:
-        found = [entry.model_copy(update={"fieldsV1": normal(entry.fieldsV1 or {})}) for entry in sent]
+        found = [_with_fields(entry, normal(entry.fieldsV1 or {})) for entry in sent]
     except MalformedSet:
         return stored or []
     if any(entry.fieldsType != "FieldsV1" for entry in found):
@@ -179,7 +183,7 @@ def _take(entries: Entries, changed: FieldSet, removed: FieldSet, writer: Writer
         if left is entry.fieldsV1:
             found[identity(entry)] = entry
         elif left:
-            found[identity(entry)] = entry.model_copy(update={"fieldsV1": left})
+            found[identity(entry)] = _with_fields(entry, left)
     if changed:
         own = entry_of(writer, UPDATE, changed)
         key = identity(own)
@@ -195,7 +199,7 @@ def _capped(entries: dict[Identity, ManagedFieldsEntry]) -> dict[Identity, Manag
     surplus = len(updates) - MAX_UPDATERS
     if surplus <= 0:
         return entries
-    updates.sort(key=lambda item: (_seconds(item[1]), item[0]))
+    updates.sort(key=lambda item: (_time(item[1]), item[0]))
     buckets: dict[str, list[tuple[Identity, ManagedFieldsEntry]]] = {}
     for key, entry in updates:
         bucket = buckets.setdefault(entry.apiVersion or "", [])
@@ -217,18 +221,20 @@ def _capped(entries: dict[Identity, ManagedFieldsEntry]) -> dict[Identity, Manag
     return result
 
 
-def _seconds(entry: ManagedFieldsEntry) -> int:
-    return int(parse_time(entry.time)) if entry.time else 0
+def _time(entry: ManagedFieldsEntry) -> str:
+    """Whole seconds, in a form that sorts by time."""
+    time = entry.time or ""
+    return time if not time or (len(time) == len("2026-01-31T10:00:00Z")) else format_time(int(parse_time(time)))
 
 
 def _ordered(entries: dict[Identity, ManagedFieldsEntry]) -> Entries:
     """Applies before updates, older before newer."""
 
-    def rank(entry: ManagedFieldsEntry) -> tuple[str, int, str, str, str]:
+    def rank(entry: ManagedFieldsEntry) -> tuple[str, str, str, str, str]:
         manager, operation, _, subresource = identity(entry)
-        return operation, _seconds(entry), manager, entry.apiVersion or "", subresource
+        return operation, _time(entry), manager, entry.apiVersion or "", subresource
 
-    return sorted(entries.values(), key=rank)
+    return sorted(entries.values(), key=rank) if len(entries) > 1 else list(entries.values())
 
 
 # -- apply
@@ -278,7 +284,7 @@ def apply(
 
 def _less(entry: ManagedFieldsEntry, gone: FieldSet) -> ManagedFieldsEntry:
     left = difference(_fields(entry), gone)
-    return entry if left is entry.fieldsV1 else entry.model_copy(update={"fieldsV1": left})
+    return entry if left is entry.fieldsV1 else _with_fields(entry, left)
 
 
 def _without_given_up(document: Dict, last: FieldSet, wanted: FieldSet, others: Entries, shape: Shape) -> Dict:

@@ -28,7 +28,7 @@ def created(obj: Object, resource: Resource[Any], options: WriteOptions, time: s
     if not (sent or options.field_manager) or manager.is_reset(sent):
         return None
     writer = Writer(options.manager, resource.api_version, "", time)
-    return manager.created(manager.from_client(sent, None), orjson.loads(encode(obj)), resource, writer)
+    return manager.created(manager.from_client(sent, None), _document(obj, ""), resource, writer)
 
 
 def updated(
@@ -51,14 +51,28 @@ def updated(
     entries = (kept or []) if subresource else manager.from_client(sent, kept)
     if not (entries or options.field_manager):
         return None
-    new.metadata.managedFields = kept
-    before, after = encode(old), encode(new)
-    if before == after:
-        return entries or None
-    stored = orjson.loads(before)
+    before, after = _document(old, subresource), _document(new, subresource)
     writer = Writer(options.manager, resource.api_version, subresource, time)
-    entries = entries or manager.before_first_apply(stored, resource, time)
-    return manager.updated(entries, stored, orjson.loads(after), resource, writer) or None
+    if entries:
+        return manager.updated(entries, before, after, resource, writer) or None
+    if before == after:
+        return None
+    entries = manager.before_first_apply(_document(old, ""), resource, time)
+    return manager.updated(entries, before, after, resource, writer) or None
+
+
+def _document(obj: Object, subresource: str) -> dict[str, Any]:
+    """The object as plain JSON types; where a write changes the status and metadata alone, only these."""
+    kept = obj.metadata.managedFields
+    obj.metadata.managedFields = None
+    try:
+        if subresource != "status":
+            whole: dict[str, Any] = orjson.loads(encode(obj))
+            return whole
+        parts = {"metadata": obj.metadata, "status": obj.status}  # type: ignore[attr-defined]
+        return {name: orjson.loads(encode(part)) for name, part in parts.items()}
+    finally:
+        obj.metadata.managedFields = kept
 
 
 def entry_errors(entries: Entries | None) -> list[FieldError]:
