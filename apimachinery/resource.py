@@ -142,6 +142,8 @@ class Resource(Generic[T]):
     stored: bool = True
     """False: every request is answered by computation (see `apiserver/virtual/`), and nothing is kept."""
     view: View | None = None
+    deprecated: str = ""
+    """What clients are told with every answer, where the kind should not be used any more."""
 
     @property
     def api_version(self) -> str:

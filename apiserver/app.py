@@ -7,7 +7,7 @@ handler: a request for an object costs less than a route's own overhead.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as WebRequest
 from starlette.responses import Response as WebResponse
 
-from apimachinery.catalogue import Catalogue, collect
+from apimachinery.catalogue import Catalogue, CatalogueError, collect
 from apimachinery.errors import StatusError
 from apimachinery.times import format_time
 from apiserver import health
@@ -26,10 +26,12 @@ from apiserver.discovery import Discovery
 from apiserver.health import Check
 from apiserver.negotiation import discovery_version
 from apiserver.openapi.serving import Documents, add_routes
+from apiserver.openid import add_openid
 from apiserver.routes import not_allowed, not_served
 from apiserver.subresources._scale import scale_of
 from apiserver.subresources._status import status_of
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._subresource import Handler, Subresource
+from apiserver.virtual._virtual import Virtual
 from componentbase import metrics
 from componentbase.flags import version
 
@@ -47,6 +49,19 @@ def all_subresources(catalogue: Catalogue) -> dict[tuple[str, str, str], Subreso
         if resource.scale is not None:
             found.append(scale_of(resource))
     return {(sub.resource_group, sub.resource, sub.name): sub for sub in found}
+
+
+def virtual_handlers(catalogue: Catalogue) -> dict[tuple[str, str], Mapping[str, Handler]]:
+    """By (group, plural): what answers for the kinds that are not stored. Raises: CatalogueError when nothing does."""
+    found = {
+        (virtual.group, plural): handlers
+        for virtual in collect("apiserver.virtual", "VIRTUAL", Virtual).values()
+        for plural, handlers in virtual.handlers.items()
+    }
+    for resource in catalogue:
+        if not resource.stored and set(found.get((resource.group, resource.plural), ())) != set(resource.verbs):
+            raise CatalogueError(f"{resource} is not stored, and apiserver/virtual/ does not answer for its verbs")
+    return found
 
 
 def version_info() -> dict[str, str]:
@@ -75,6 +90,7 @@ def make_web(context: Context, discovery: Discovery, checks: dict[str, dict[str,
     _add_errors(web)
     health.add_routes(web, checks)
     _add_discovery(web, discovery)
+    add_openid(web, context.tokens)
     add_routes(web, Documents(context.catalogue, context.subresources.values(), version()))
 
     @web.get("/version")

@@ -1,20 +1,29 @@
-"""Who asks: a client certificate (CN is the name, O the groups) or a bearer token from a file.
+"""Who asks: a client certificate (CN is the name, O the groups), a bearer token from a file, or a service account's.
 
-Source: Kubernetes documentation, "Authenticating": X.509 client certificates, static token file.
+Source: Kubernetes documentation, "Authenticating": X.509 client certificates, static token file, service account
+tokens.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apimachinery.errors import Unauthorized
 from apiserver.messages import Header
 
+if TYPE_CHECKING:
+    from apiserver.serviceaccounts import ServiceAccountTokens
+
 AUTHENTICATED = "system:authenticated"
 MAX_KNOWN_TOKENS = 100_000  # a longer token file is refused at start: it is held in memory
+
+
+class InvalidToken(Exception):
+    """A bearer token that stands for nobody; the message is for who asks about it."""
 
 
 class TokenFileError(Exception):
@@ -26,6 +35,8 @@ class User:
     name: str
     uid: str = ""
     groups: tuple[str, ...] = ()
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What else the credential tells, as the token's id or the pod that it was made for."""
 
 
 ANONYMOUS = User("system:anonymous", "", ("system:unauthenticated",))
@@ -69,14 +80,15 @@ def read_token_file(path: str) -> dict[bytes, User]:
 class Authenticator:
     """Bearer token first: a request with a bad one is refused even on a connection with a certificate."""
 
-    def __init__(self, tokens: Mapping[bytes, User]) -> None:
+    def __init__(self, tokens: Mapping[bytes, User], accounts: ServiceAccountTokens | None = None) -> None:
         self._tokens = tokens
+        self._accounts = accounts
 
     def authenticate(self, headers: list[Header], certificate_user: User | None) -> User:
         """Raises: Unauthorized."""
         for name, value in headers:
             if name == b"authorization":
-                user = self._tokens.get(value) or self._normalised(value)
+                user = self._tokens.get(value) or self._bearer(value)
                 if user is None:
                     raise Unauthorized("Unauthorized")
                 return user
@@ -84,7 +96,28 @@ class Authenticator:
             raise Unauthorized("Unauthorized")
         return certificate_user
 
-    def _normalised(self, value: bytes) -> User | None:
+    def _bearer(self, value: bytes) -> User | None:
         """The scheme in any case and with any spacing, as RFC 9110 allows."""
         scheme, _, token = value.strip().partition(b" ")
-        return self._tokens.get(b"Bearer " + token.strip()) if scheme.lower() == b"bearer" else None
+        if scheme.lower() != b"bearer":
+            return None
+        token = token.strip()
+        user = self._tokens.get(b"Bearer " + token)
+        return user if user is not None or self._accounts is None else self._accounts.user(value, token)
+
+    def review(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]]:
+        """Whom a token stands for, and for which audiences; no audience asked for means this server's own.
+
+        Raises: InvalidToken.
+        """
+        own = self._accounts.audiences if self._accounts is not None else []
+        wanted = list(audiences) or own
+        user = self._tokens.get(b"Bearer " + token.encode())
+        if user is not None:
+            shared = [name for name in wanted if name in own]
+            if wanted and not shared:
+                raise InvalidToken("invalid bearer token")
+            return user, shared
+        if self._accounts is None:
+            raise InvalidToken("invalid bearer token")
+        return self._accounts.review(token, wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +13,11 @@ from apiserver.authn import Authenticator
 from apiserver.authz import Authorizer
 from apiserver.kubelet import KubeletClient
 from apiserver.options import Options
+from apiserver.serviceaccounts import ServiceAccountTokens
 from apiserver.services import Repair
 from apiserver.storage import Storage
 from apiserver.store import Store
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._subresource import Handler, Subresource
 from componentbase.clock import Clock
 
 
@@ -30,7 +31,10 @@ class Context:
     """By (group, plural)."""
     subresources: dict[tuple[str, str, str], Subresource]
     """By (group, plural, subresource)."""
+    virtual: Mapping[tuple[str, str], Mapping[str, Handler]]
+    """(group, plural) of kinds that nothing is stored of -> verb -> handler."""
     authenticator: Authenticator
+    tokens: ServiceAccountTokens
     authorizer: Authorizer
     kubelet: KubeletClient
     clock: Clock

@@ -10,6 +10,9 @@ from ipaddress import IPv4Network, ip_network
 from apiserver.authz import ALWAYS_ALLOW, MODES
 from componentbase.flags import add_duration, base_parser, parse_list
 
+DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"
+MIN_TOKEN_SECONDS = 3600  # the least that --service-account-max-token-expiration may be
+
 DESCRIPTION = """\
 The API server of mini-kubernetes: the one door to the cluster's state, and the only process that talks to etcd.
 
@@ -49,6 +52,14 @@ class Options:
     kubelet_certificate_authority: str = ""
     kubelet_client_certificate: str = ""
     kubelet_client_key: str = ""
+    service_account_issuers: list[str] = field(default_factory=lambda: [DEFAULT_ISSUER])
+    """The first is written into new tokens, all are believed."""
+    service_account_signing_key_file: str = ""
+    service_account_key_files: list[str] = field(default_factory=list)
+    service_account_max_token_seconds: int = 0
+    """0: tokens may be asked for as long as the API allows."""
+    service_account_jwks_uri: str = ""
+    api_audiences: list[str] = field(default_factory=list)
     event_ttl_seconds: int = 3600
     enable_admission_plugins: list[str] = field(default_factory=list)
     disable_admission_plugins: list[str] = field(default_factory=list)
@@ -70,6 +81,8 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         parser.error("--tls-cert-file and --tls-private-key-file belong together: give both or neither")
     if bool(args.kubelet_client_certificate) != bool(args.kubelet_client_key):
         parser.error("--kubelet-client-certificate and --kubelet-client-key belong together: give both or neither")
+    if 0 < args.service_account_max_token_expiration < MIN_TOKEN_SECONDS:
+        parser.error("--service-account-max-token-expiration must be at least an hour")
     return Options(
         etcd_servers=args.etcd_servers,
         etcd_cafile=args.etcd_cafile,
@@ -88,6 +101,12 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         kubelet_certificate_authority=args.kubelet_certificate_authority,
         kubelet_client_certificate=args.kubelet_client_certificate,
         kubelet_client_key=args.kubelet_client_key,
+        service_account_issuers=args.service_account_issuer or [DEFAULT_ISSUER],
+        service_account_signing_key_file=args.service_account_signing_key_file,
+        service_account_key_files=args.service_account_key_file,
+        service_account_max_token_seconds=int(args.service_account_max_token_expiration),
+        service_account_jwks_uri=args.service_account_jwks_uri,
+        api_audiences=args.api_audiences,
         event_ttl_seconds=int(args.event_ttl),
         enable_admission_plugins=args.enable_admission_plugins,
         disable_admission_plugins=args.disable_admission_plugins,
@@ -105,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.epilog = EPILOG
     _add_etcd(parser)
     _add_identity(parser)
+    _add_service_accounts(parser)
     _add_cluster(parser)
     _add_limits(parser)
     return parser
@@ -134,6 +154,41 @@ def _add_identity(parser: argparse.ArgumentParser) -> None:
         identity.add_argument(
             f"--{verb}-admission-plugins", type=parse_list, default=[], metavar="NAME,...", help=f"{verb} these plugins"
         )
+
+
+def _add_service_accounts(parser: argparse.ArgumentParser) -> None:
+    accounts = parser.add_argument_group("service account tokens")
+    accounts.add_argument(
+        "--service-account-signing-key-file",
+        default="",
+        metavar="FILE",
+        help="private key that signs them: RSA or EC P-256 (PEM; default: one made in --cert-dir)",
+    )
+    accounts.add_argument(
+        "--service-account-key-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="public or private key that may have signed older ones; may be repeated",
+    )
+    accounts.add_argument(
+        "--service-account-issuer",
+        action="append",
+        default=[],
+        metavar="URL",
+        help=f"who makes them (default {DEFAULT_ISSUER}); of several the first does, all are believed",
+    )
+    accounts.add_argument(
+        "--service-account-jwks-uri", default="", metavar="URL", help="where others find the keys to verify them with"
+    )
+    accounts.add_argument(
+        "--api-audiences",
+        type=parse_list,
+        default=[],
+        metavar="NAME,...",
+        help="for whom tokens are meant that this server takes (default: the issuer)",
+    )
+    add_duration(parser, "--service-account-max-token-expiration", 0, "the longest that a token may be asked for")
 
 
 def _add_cluster(parser: argparse.ArgumentParser) -> None:

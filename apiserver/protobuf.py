@@ -21,7 +21,7 @@ MAGIC = b"k8s\x00"
 MAX_TIME_SECONDS = 253_402_300_799  # the end of the year 9999
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_SCALARS = frozenset("sibyqotm")
+_SCALARS = frozenset("sibyqotmx")
 
 
 class Malformed(Exception):
@@ -47,7 +47,8 @@ def to_json(body: bytes) -> bytes:
         api_version, kind, raw = _open(body)
         if kind not in ROOTS.get(api_version, "").split():
             raise UnsupportedMediaType(f"{kind} in version {api_version!r} is not read as protobuf: send it as JSON")
-        message = _message(kind, raw)
+        of_group = f"{api_version.partition('.')[0]}.{kind}"
+        message = _message(of_group if of_group in _table() else kind, raw)
     except (Malformed, UnicodeDecodeError) as error:
         raise BadRequest(f"the request body is not a valid protobuf object: {error}") from None
     return orjson.dumps({"kind": kind, "apiVersion": api_version, **message})
@@ -170,6 +171,8 @@ def _value(kind: str, value: int | bytes) -> Any:
         return data.decode()
     if kind == "y":
         return base64.b64encode(data).decode()
+    if kind == "x":
+        return [_expect_bytes(item).decode() for number, item in _fields(data) if number == 1]
     inner = dict(_fields(data))
     if kind == "q":
         return _expect_bytes(inner.get(1, b"")).decode()

@@ -1,20 +1,28 @@
 """The field numbers of the messages that clients send, for `protobuf.py`; the numbers are those of generated.proto.
 
 A line is `Message number:field:type ...`, going on in indented lines. Types: s text, i integer, b boolean, y bytes,
-q Quantity, o IntOrString, t Time, m MicroTime, or a message's name; `[]` after it is a list of them, `{x}` a map from
-text, `*` keeps a zero that the client set (a pointer in Go; other zeros mean absent), `^` puts the message's fields in
-place of the field itself. `managedFields` are left out: the server keeps its own.
+q Quantity, o IntOrString, t Time, m MicroTime, x a list of texts, or a message's name (with its group before a dot
+where several have one of that name); `[]` after it is a list of them, `{x}` a map from text, `*` keeps a zero that the
+client set (a pointer in Go; other zeros mean absent), `^` puts the message's fields in place of the field itself.
+`managedFields` are left out: the server keeps its own.
 """
 
 from __future__ import annotations
 
 ROOTS = {
-    "v1": "Namespace Node Pod Service Endpoints ConfigMap Secret ServiceAccount Event Binding DeleteOptions",
+    "v1": "Namespace Node Pod Service Endpoints ConfigMap Secret ServiceAccount Event Binding DeleteOptions "
+    "LimitRange PodTemplate ReplicationController",
     "apps/v1": "Deployment ReplicaSet",
+    "authentication.k8s.io/v1": "SelfSubjectReview TokenRequest TokenReview",
+    "authorization.k8s.io/v1": "LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview "
+    "SubjectAccessReview",
     "autoscaling/v1": "Scale",
     "coordination.k8s.io/v1": "Lease",
     "discovery.k8s.io/v1": "EndpointSlice",
+    "events.k8s.io/v1": "Event",
+    "node.k8s.io/v1": "RuntimeClass",
     "policy/v1": "Eviction",
+    "scheduling.k8s.io/v1": "PriorityClass",
 }
 """apiVersion -> the kinds of it that may be sent so."""
 
@@ -26,6 +34,7 @@ AttachedVolume 1:name:s 2:devicePath:s
 AzureDiskVolumeSource 1:diskName:s 2:diskURI:s 3:cachingMode:s 4:fsType:s 5:readOnly:b* 6:kind:s
 AzureFileVolumeSource 1:secretName:s 2:shareName:s 3:readOnly:b
 Binding 1:metadata:ObjectMeta 2:target:ObjectReference
+BoundObjectReference 1:kind:s 2:apiVersion:s 3:name:s 4:uid:s
 CSIVolumeSource 1:driver:s 2:readOnly:b* 3:fsType:s 4:volumeAttributes:{s} 5:nodePublishSecretRef:LocalObjectReference
 Capabilities 1:add:s[] 2:drop:s[]
 CephFSVolumeSource 1:monitors:s[] 2:path:s 3:user:s 4:secretFile:s 5:secretRef:LocalObjectReference 6:readOnly:b
@@ -99,6 +108,8 @@ EventSource 1:component:s 2:host:s
 Eviction 1:metadata:ObjectMeta 2:deleteOptions:DeleteOptions
 ExecAction 1:command:s[]
 FCVolumeSource 1:targetWWNs:s[] 2:lun:i* 3:fsType:s 4:readOnly:b 5:wwids:s[]
+FieldSelectorAttributes 1:rawSelector:s 2:requirements:FieldSelectorRequirement[]
+FieldSelectorRequirement 1:key:s 2:operator:s 3:values:s[]
 FlexVolumeSource 1:driver:s 2:fsType:s 3:secretRef:LocalObjectReference 4:readOnly:b 5:options:{s}
 FlockerVolumeSource 1:datasetName:s 2:datasetUUID:s
 ForNode 1:name:s
@@ -117,16 +128,21 @@ ISCSIVolumeSource 1:targetPortal:s 2:iqn:s 3:lun:i 4:iscsiInterface:s 5:fsType:s
 ImageVolumeSource 1:reference:s 2:pullPolicy:s
 KeyToPath 1:key:s 2:path:s 3:mode:i*
 LabelSelector 1:matchLabels:{s} 2:matchExpressions:LabelSelectorRequirement[]
+LabelSelectorAttributes 1:rawSelector:s 2:requirements:LabelSelectorRequirement[]
 LabelSelectorRequirement 1:key:s 2:operator:s 3:values:s[]
 Lease 1:metadata:ObjectMeta 2:spec:LeaseSpec
 LeaseSpec 1:holderIdentity:s 2:leaseDurationSeconds:i* 3:acquireTime:m 4:renewTime:m 5:leaseTransitions:i*
   6:strategy:s 7:preferredHolder:s
 Lifecycle 1:postStart:LifecycleHandler 2:preStop:LifecycleHandler 3:stopSignal:s
 LifecycleHandler 1:exec:ExecAction 2:httpGet:HTTPGetAction 3:tcpSocket:TCPSocketAction 4:sleep:SleepAction
+LimitRange 1:metadata:ObjectMeta 2:spec:LimitRangeSpec
+LimitRangeItem 1:type:s 2:max:{q} 3:min:{q} 4:default:{q} 5:defaultRequest:{q} 6:maxLimitRequestRatio:{q}
+LimitRangeSpec 1:limits:LimitRangeItem[]
 LinuxContainerUser 1:uid:i 2:gid:i 3:supplementalGroups:i[]
 LoadBalancerIngress 1:ip:s 2:hostname:s 3:ipMode:s 4:ports:PortStatus[]
 LoadBalancerStatus 1:ingress:LoadBalancerIngress[]
 LocalObjectReference 1:name:s
+LocalSubjectAccessReview 1:metadata:ObjectMeta 2:spec:SubjectAccessReviewSpec
 NFSVolumeSource 1:server:s 2:path:s 3:readOnly:b
 Namespace 1:metadata:ObjectMeta 2:spec:NamespaceSpec 3:status:NamespaceStatus
 NamespaceCondition 1:type:s 2:status:s 4:lastTransitionTime:t 5:reason:s 6:message:s
@@ -155,11 +171,13 @@ NodeStatus 1:capacity:{q} 2:allocatable:{q} 3:phase:s 4:conditions:NodeCondition
 NodeSwapStatus 1:capacity:i*
 NodeSystemInfo 1:machineID:s 2:systemUUID:s 3:bootID:s 4:kernelVersion:s 5:osImage:s 6:containerRuntimeVersion:s
   7:kubeletVersion:s 8:kubeProxyVersion:s 9:operatingSystem:s 10:architecture:s 11:swap:NodeSwapStatus
+NonResourceAttributes 1:path:s 2:verb:s
 ObjectFieldSelector 1:apiVersion:s 2:fieldPath:s
 ObjectMeta 1:name:s 2:generateName:s 3:namespace:s 4:selfLink:s 5:uid:s 6:resourceVersion:s 7:generation:i
   8:creationTimestamp:t 9:deletionTimestamp:t 10:deletionGracePeriodSeconds:i* 11:labels:{s} 12:annotations:{s}
   13:ownerReferences:OwnerReference[] 14:finalizers:s[]
 ObjectReference 1:kind:s 2:namespace:s 3:name:s 4:uid:s 5:apiVersion:s 6:resourceVersion:s 7:fieldPath:s
+Overhead 1:podFixed:{q}
 OwnerReference 1:kind:s 3:name:s 4:uid:s 5:apiVersion:s 6:controller:b* 7:blockOwnerDeletion:b*
 PersistentVolumeClaimSpec 1:accessModes:s[] 2:resources:VolumeResourceRequirements 3:volumeName:s
   4:selector:LabelSelector 5:storageClassName:s 6:volumeMode:s 7:dataSource:TypedLocalObjectReference
@@ -202,11 +220,13 @@ PodStatus 1:phase:s 2:conditions:PodCondition[] 3:message:s 4:reason:s 5:hostIP:
   8:containerStatuses:ContainerStatus[] 9:qosClass:s 10:initContainerStatuses:ContainerStatus[] 11:nominatedNodeName:s
   12:podIPs:PodIP[] 13:ephemeralContainerStatuses:ContainerStatus[] 14:resize:s
   15:resourceClaimStatuses:PodResourceClaimStatus[] 16:hostIPs:HostIP[] 17:observedGeneration:i
+PodTemplate 1:metadata:ObjectMeta 2:template:PodTemplateSpec
 PodTemplateSpec 1:metadata:ObjectMeta 2:spec:PodSpec
 PortStatus 1:port:i 2:protocol:s 3:error:s
 PortworxVolumeSource 1:volumeID:s 2:fsType:s 3:readOnly:b
 Preconditions 1:uid:s 2:resourceVersion:s
 PreferredSchedulingTerm 1:weight:i 2:preference:NodeSelectorTerm
+PriorityClass 1:metadata:ObjectMeta 2:value:i 3:globalDefault:b 4:description:s 5:preemptionPolicy:s
 Probe 1:handler:^ProbeHandler 2:initialDelaySeconds:i 3:timeoutSeconds:i 4:periodSeconds:i 5:successThreshold:i
   6:failureThreshold:i 7:terminationGracePeriodSeconds:i*
 ProbeHandler 1:exec:ExecAction 2:httpGet:HTTPGetAction 3:tcpSocket:TCPSocketAction 4:grpc:GRPCAction
@@ -219,18 +239,27 @@ ReplicaSetCondition 1:type:s 2:status:s 3:lastTransitionTime:t 4:reason:s 5:mess
 ReplicaSetSpec 1:replicas:i* 2:selector:LabelSelector 3:template:PodTemplateSpec 4:minReadySeconds:i
 ReplicaSetStatus 1:replicas:i 2:fullyLabeledReplicas:i 3:observedGeneration:i 4:readyReplicas:i 5:availableReplicas:i
   6:conditions:ReplicaSetCondition[] 7:terminatingReplicas:i*
+ReplicationController 1:metadata:ObjectMeta 2:spec:ReplicationControllerSpec 3:status:ReplicationControllerStatus
+ReplicationControllerCondition 1:type:s 2:status:s 3:lastTransitionTime:t 4:reason:s 5:message:s
+ReplicationControllerSpec 1:replicas:i* 2:selector:{s} 3:template:PodTemplateSpec 4:minReadySeconds:i
+ReplicationControllerStatus 1:replicas:i 2:fullyLabeledReplicas:i 3:observedGeneration:i 4:readyReplicas:i
+  5:availableReplicas:i 6:conditions:ReplicationControllerCondition[]
+ResourceAttributes 1:namespace:s 2:verb:s 3:group:s 4:version:s 5:resource:s 6:subresource:s 7:name:s
+  8:fieldSelector:FieldSelectorAttributes 9:labelSelector:LabelSelectorAttributes
 ResourceClaim 1:name:s 2:request:s
 ResourceFieldSelector 1:containerName:s 2:resource:s 3:divisor:q
 ResourceHealth 1:resourceID:s 2:health:s
 ResourceRequirements 1:limits:{q} 2:requests:{q} 3:claims:ResourceClaim[]
 ResourceStatus 1:name:s 2:resources:ResourceHealth[]
 RollingUpdateDeployment 1:maxUnavailable:o 2:maxSurge:o
+RuntimeClass 1:metadata:ObjectMeta 2:handler:s 3:overhead:Overhead 4:scheduling:Scheduling
 SELinuxOptions 1:user:s 2:role:s 3:type:s 4:level:s
 Scale 1:metadata:ObjectMeta 2:spec:ScaleSpec 3:status:ScaleStatus
 ScaleIOVolumeSource 1:gateway:s 2:system:s 3:secretRef:LocalObjectReference 4:sslEnabled:b 5:protectionDomain:s
   6:storagePool:s 7:storageMode:s 8:volumeName:s 9:fsType:s 10:readOnly:b
 ScaleSpec 1:replicas:i
 ScaleStatus 1:replicas:i 2:selector:s
+Scheduling 1:nodeSelector:{s} 2:tolerations:Toleration[]
 SeccompProfile 1:type:s 2:localhostProfile:s
 Secret 1:metadata:ObjectMeta 2:data:{y} 3:type:s 4:stringData:{s} 5:immutable:b*
 SecretEnvSource 1:localObjectReference:^LocalObjectReference 2:optional:b*
@@ -240,6 +269,11 @@ SecretVolumeSource 1:secretName:s 2:items:KeyToPath[] 3:defaultMode:i* 4:optiona
 SecurityContext 1:capabilities:Capabilities 2:privileged:b* 3:seLinuxOptions:SELinuxOptions 4:runAsUser:i*
   5:runAsNonRoot:b* 6:readOnlyRootFilesystem:b* 7:allowPrivilegeEscalation:b* 8:runAsGroup:i* 9:procMount:s
   10:windowsOptions:WindowsSecurityContextOptions 11:seccompProfile:SeccompProfile 12:appArmorProfile:AppArmorProfile
+SelfSubjectAccessReview 1:metadata:ObjectMeta 2:spec:SelfSubjectAccessReviewSpec
+SelfSubjectAccessReviewSpec 1:resourceAttributes:ResourceAttributes 2:nonResourceAttributes:NonResourceAttributes
+SelfSubjectReview 1:metadata:ObjectMeta
+SelfSubjectRulesReview 1:metadata:ObjectMeta 2:spec:SelfSubjectRulesReviewSpec
+SelfSubjectRulesReviewSpec 1:namespace:s
 Service 1:metadata:ObjectMeta 2:spec:ServiceSpec 3:status:ServiceStatus
 ServiceAccount 1:metadata:ObjectMeta 2:secrets:ObjectReference[] 3:imagePullSecrets:LocalObjectReference[]
   4:automountServiceAccountToken:b*
@@ -254,9 +288,16 @@ ServiceStatus 1:loadBalancer:LoadBalancerStatus 2:conditions:Condition[]
 SessionAffinityConfig 1:clientIP:ClientIPConfig
 SleepAction 1:seconds:i
 StorageOSVolumeSource 1:volumeName:s 2:volumeNamespace:s 3:fsType:s 4:readOnly:b 5:secretRef:LocalObjectReference
+SubjectAccessReview 1:metadata:ObjectMeta 2:spec:SubjectAccessReviewSpec
+SubjectAccessReviewSpec 1:resourceAttributes:ResourceAttributes 2:nonResourceAttributes:NonResourceAttributes 3:user:s
+  4:groups:s[] 5:extra:{x} 6:uid:s
 Sysctl 1:name:s 2:value:s
 TCPSocketAction 1:port:o 2:host:s
 Taint 1:key:s 2:value:s 3:effect:s 4:timeAdded:t
+TokenRequest 1:metadata:ObjectMeta 2:spec:TokenRequestSpec
+TokenRequestSpec 1:audiences:s[] 3:boundObjectRef:BoundObjectReference 4:expirationSeconds:i*
+TokenReview 1:metadata:ObjectMeta 2:spec:TokenReviewSpec
+TokenReviewSpec 1:token:s 2:audiences:s[]
 Toleration 1:key:s 2:operator:s 3:value:s 4:effect:s 5:tolerationSeconds:i*
 TopologySpreadConstraint 1:maxSkew:i 2:topologyKey:s 3:whenUnsatisfiable:s 4:labelSelector:LabelSelector
   5:minDomains:i* 6:nodeAffinityPolicy:s 7:nodeTaintsPolicy:s 8:matchLabelKeys:s[]
@@ -284,4 +325,7 @@ VsphereVirtualDiskVolumeSource 1:volumePath:s 2:fsType:s 3:storagePolicyName:s 4
 WeightedPodAffinityTerm 1:weight:i 2:podAffinityTerm:PodAffinityTerm
 WindowsSecurityContextOptions 1:gmsaCredentialSpecName:s 2:gmsaCredentialSpec:s 3:runAsUserName:s 4:hostProcess:b*
 discovery.EndpointPort 1:name:s 2:protocol:s 3:port:i* 4:appProtocol:s
+events.Event 1:metadata:ObjectMeta 2:eventTime:m 3:series:EventSeries 4:reportingController:s 5:reportingInstance:s
+  6:action:s 7:reason:s 8:regarding:ObjectReference 9:related:ObjectReference 10:note:s 11:type:s
+  12:deprecatedSource:EventSource 13:deprecatedFirstTimestamp:t 14:deprecatedLastTimestamp:t 15:deprecatedCount:i
 """

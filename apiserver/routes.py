@@ -9,7 +9,7 @@ from apimachinery.errors import BadRequest, MethodNotAllowed, NotFound, shown
 from apimachinery.names import path_segment_errors
 from apimachinery.resource import Resource
 from apiserver.context import Context
-from apiserver.handlers._shared import Target
+from apiserver.handlers._shared import Target, warning_headers
 from apiserver.handlers.create import create
 from apiserver.handlers.delete import delete
 from apiserver.handlers.deletecollection import delete_collection
@@ -17,6 +17,7 @@ from apiserver.handlers.get import get
 from apiserver.handlers.list import list_
 from apiserver.handlers.patch import patch
 from apiserver.handlers.update import update
+from apiserver.messages import Answer, Request, Response
 from apiserver.request import RequestInfo
 from apiserver.subresources._subresource import Handler
 
@@ -52,8 +53,9 @@ class Routes:
             target = Target(resource, store)
             path = (resource.group, resource.version, resource.plural)
             self._resources[path] = resource
+            handlers = context.virtual.get((resource.group, resource.plural), HANDLERS)
             self._routes[(*path, "")] = {
-                verb: Route(HANDLERS[verb], target, verb == "watch") for verb in resource.verbs
+                verb: Route(warned(handlers[verb], resource), target, verb == "watch") for verb in resource.verbs
             }
             for (group, plural, name), subresource in context.subresources.items():
                 if (group, plural) == (resource.group, resource.plural):
@@ -66,7 +68,7 @@ class Routes:
         """Raises: NotFound for a path that nothing is served at, MethodNotAllowed for a verb it does not answer,
         BadRequest for a name that no object can have."""
         verbs = self._routes.get((info.group, info.version, info.resource, info.subresource))
-        if verbs is None or info.rest:
+        if verbs is None or (info.rest and info.subresource != "proxy"):
             raise not_served()
         namespaced = self._resources[(info.group, info.version, info.resource)].namespaced
         if not namespaced and info.namespace and info.resource != "namespaces":
@@ -83,6 +85,21 @@ class Routes:
         if "%" in info.name or info.name in DOTS:
             raise BadRequest(f"Name parameter invalid: {shown(info.name)}: {';'.join(path_segment_errors(info.name))}")
         return route
+
+
+def warned(handler: Handler, resource: Resource[Any]) -> Handler:
+    """Of a deprecated kind: with a warning on every answer that is no stream."""
+    if not resource.deprecated:
+        return handler
+    headers = warning_headers([resource.deprecated]) or []
+
+    async def handle(context: Context, request: Request, target: Target) -> Answer:
+        answer = await handler(context, request, target)
+        if isinstance(answer, Response):
+            answer.headers = [*headers, *(answer.headers or ())]
+        return answer
+
+    return handle
 
 
 def not_served() -> NotFound:

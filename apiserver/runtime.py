@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from apimachinery.catalogue import Catalogue, load_catalogue
 from apimachinery.errors import StatusError
 from apiserver.admission._plugin import Chain, Lookup, UnknownPlugin, enabled_plugins
 from apiserver.allocators import Allocator, address_pool, port_pool
-from apiserver.app import all_subresources, make_web
+from apiserver.app import all_subresources, make_web, virtual_handlers
 from apiserver.authn import Authenticator, TokenFileError, User, read_token_file
 from apiserver.authz import AlwaysAllow
 from apiserver.bootstrap import create_namespaces, create_priority_classes
@@ -27,6 +29,7 @@ from apiserver.kubelet import KubeletClient
 from apiserver.options import Options
 from apiserver.requestmetrics import RequestMetrics
 from apiserver.server import serve
+from apiserver.serviceaccounts import ServiceAccountTokens
 from apiserver.services import ADDRESS_CLAIMS, PORT_CLAIMS, Repair, ServiceHooks
 from apiserver.storage import EtcdConfig, Storage
 from apiserver.storage.interface import StorageError
@@ -151,6 +154,8 @@ def make_context(options: Options, catalogue: Catalogue) -> Context:
         ttl = options.event_ttl_seconds if resource.kind == "Event" else 0
         own = hooks.get(resource.plural, NO_HOOKS) if not resource.group else NO_HOOKS
         stores[(resource.group, resource.plural)] = Store(resource, own_storage, chain, clock, own, ttl)
+    options = replace(options, service_account_signing_key_file=_signing_key(options))
+    tokens = ServiceAccountTokens(options, storage, core, clock, _advertised(options))
     return Context(
         options=options,
         catalogue=catalogue,
@@ -158,7 +163,9 @@ def make_context(options: Options, catalogue: Catalogue) -> Context:
         admission=chain,
         stores=stores,
         subresources=all_subresources(catalogue),
-        authenticator=Authenticator(_tokens(options)),
+        virtual=virtual_handlers(catalogue),
+        authenticator=Authenticator(_tokens(options), tokens),
+        tokens=tokens,
         authorizer=AlwaysAllow(),
         kubelet=KubeletClient(options, storage, core["nodes"]),
         clock=clock,
@@ -173,6 +180,21 @@ def _tokens(options: Options) -> dict[bytes, User]:
         return read_token_file(options.token_auth_file)
     except (TokenFileError, OSError) as error:
         raise FatalError(f"--token-auth-file: {error}") from None
+
+
+def _signing_key(options: Options) -> str:
+    """The file of the key that signs tokens; made in --cert-dir when none is given. Raises: FatalError."""
+    file = options.service_account_signing_key_file
+    for flag, name in [
+        ("--service-account-signing-key-file", file),
+        *(("--service-account-key-file", name) for name in options.service_account_key_files),
+    ]:
+        try:
+            if name and b"-----BEGIN" not in Path(name).read_bytes():
+                raise FatalError(f"{flag}: {name} holds no PEM key")
+        except OSError as error:
+            raise FatalError(f"{flag}: {error}") from None
+    return file or tls.private_key(options.cert_dir, "service-account")
 
 
 def _server_tls(options: Options) -> ssl.SSLContext:

@@ -91,6 +91,20 @@ def self_signed(cert_dir: str, name: str, addresses: tuple[str, ...] = ()) -> tu
     return str(cert), str(key)
 
 
+def private_key(cert_dir: str, name: str) -> str:
+    """Path of a private key `NAME.key` in `cert_dir`, EC P-256, made when missing."""
+    key = Path(cert_dir) / f"{name}.key"
+    if not key.exists():
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        made = ec.generate_private_key(ec.SECP256R1())
+        form = serialization.PrivateFormat.PKCS8
+        key.parent.mkdir(parents=True, exist_ok=True)
+        _write(key, made.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()), 0o600)
+    return str(key)
+
+
 def _still_valid(cert: Path) -> bool:
     import time
 

@@ -98,4 +98,5 @@ RESOURCE = Resource(
     strategy=EndpointsStrategy(),
     columns=(NAME, Column("Endpoints", _addresses, description="Addresses that are ready, with their ports."), AGE),
     storage_prefix="services/endpoints",
+    deprecated="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
 )

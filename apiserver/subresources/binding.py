@@ -9,36 +9,42 @@ from typing import Any
 
 from apimachinery.conditions import set_condition
 from apimachinery.errors import BadRequest, invalid, invalid_object, not_supported, object_conflict, required
-from apimachinery.model import decode
 from apimachinery.times import format_time
 from apiserver.context import Context
+from apiserver.decoding import decode_object
 from apiserver.deletion import uid_conflict
 from apiserver.handlers._shared import Target, check_place, json_body, write_options
 from apiserver.messages import Request, Response, json_response
 from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
-from kubeapi._binding import Binding
 from kubeapi._podstatus import PodCondition
+from kubeapi.binding import RESOURCE as BINDINGS
+from kubeapi.binding import Binding
 
 SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
 async def bind(context: Context, request: Request, target: Target) -> Response:
-    """201 with a Status; 409 when the pod has a node already, is being deleted, or is another by its uid."""
+    return await bind_pod(context, request, target, request.info.name)
+
+
+async def bind_pod(context: Context, request: Request, target: Target, name: str) -> Response:
+    """201 with a Status; 409 when the pod has a node already, is being deleted, or is another by its uid.
+
+    `name` "": the pod is the one that the Binding is named after.
+    """
     info = request.info
     options = write_options(request, "CreateOptions")
-    body = await json_body(request)
-    if not body:
-        raise BadRequest("the request body is empty: a Binding is required")
-    binding = decode(Binding, body)
+    binding = decode_object(BINDINGS, await json_body(request))
     check_place(binding, target.resource, info.namespace)
-    _validate(binding, info.name)
+    name = name or binding.name
+    _validate(binding, name)
     now = format_time(context.clock.now())
 
     def change(pod: Any, entry: Entry) -> Any:
         return assign(target, pod, binding, now)
 
-    await target.store.update(info.namespace, info.name, change, request.user, options, subresource="binding")
+    await target.store.update(info.namespace, name, change, request.user, options, subresource="binding")
     return json_response(SUCCESS, 201)
 
 
@@ -48,6 +54,8 @@ def _validate(binding: Binding, pod_name: str) -> None:
         raise BadRequest("name in URL does not match name in Binding object")
     if binding.target.kind not in (None, "", "Node"):
         errors.append(not_supported("target.kind", binding.target.kind, ("Node", "<empty>")))
+    if not pod_name:
+        errors.append(required("metadata.name"))
     if not binding.target.name:
         errors.append(required("target.name"))
     if errors:

@@ -8,6 +8,7 @@ from apimachinery.model import decode
 from apiserver.context import Context
 from apiserver.handlers._shared import Target, check_place, json_body, write_options
 from apiserver.messages import Request, Response, json_response
+from apiserver.query import check_delete_options
 from apiserver.subresources._subresource import Subresource
 
 SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
@@ -28,7 +29,9 @@ async def evict(context: Context, request: Request, target: Target) -> Response:
     check_place(eviction, target.resource, info.namespace)
     if eviction.metadata.name not in (None, "", info.name):
         raise BadRequest("name in URL does not match name in Eviction object")
-    deletion = eviction.deleteOptions or DeleteOptions()
+    deletion = check_delete_options(eviction.deleteOptions or DeleteOptions())
+    if deletion.dryRun and request.query.get("dryRun") and not options.dry_run:
+        raise BadRequest("Non-matching dry-run options in request and content")
     dry_run = options.dry_run or bool(deletion.dryRun)
     await target.store.delete(info.namespace, info.name, deletion, request.user, dry_run=dry_run)
     return json_response(SUCCESS, 201)

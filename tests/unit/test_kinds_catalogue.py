@@ -64,7 +64,7 @@ def test_each_kind_is_served_as_upstream_serves_it(kind: str) -> None:
 
 def test_every_kind_has_columns_that_work_on_an_empty_object() -> None:
     for resource in load_catalogue():
-        assert resource.columns, resource
+        assert resource.columns or not resource.stored, resource
         obj = decode(resource.model, b"{}")
         resource.strategy.default(obj)
         for column in resource.columns:

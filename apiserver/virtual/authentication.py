@@ -1,0 +1,38 @@
+"""authentication.k8s.io: who a token, or one's own request, stands for."""
+
+from __future__ import annotations
+
+from apimachinery.errors import BadRequest
+from apiserver.authn import InvalidToken, User
+from apiserver.context import Context
+from apiserver.messages import Request
+from apiserver.virtual._virtual import Virtual, review
+from kubeapi.selfsubjectreview import SelfSubjectReview, SelfSubjectReviewStatus
+from kubeapi.tokenreview import TokenReview, TokenReviewStatus, UserInfo
+
+
+def user_info(user: User) -> UserInfo:
+    extra = {key: list(values) for key, values in user.extra}
+    return UserInfo(username=user.name, uid=user.uid or None, groups=list(user.groups) or None, extra=extra or None)
+
+
+def review_token(context: Context, request: Request, obj: TokenReview) -> None:
+    token = obj.spec.token
+    if not token:
+        raise BadRequest("token is required for TokenReview in authentication")
+    try:
+        user, audiences = context.authenticator.review(token, obj.spec.audiences or [])
+    except InvalidToken as error:
+        obj.status = TokenReviewStatus(error=str(error))
+        return
+    obj.status = TokenReviewStatus(authenticated=True, user=user_info(user), audiences=audiences or None)
+
+
+def review_self(context: Context, request: Request, obj: SelfSubjectReview) -> None:
+    obj.status = SelfSubjectReviewStatus(userInfo=user_info(request.user))
+
+
+VIRTUAL = Virtual(
+    "authentication.k8s.io",
+    {"tokenreviews": review(review_token), "selfsubjectreviews": review(review_self)},
+)

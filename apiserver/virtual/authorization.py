@@ -1,0 +1,96 @@
+"""authorization.k8s.io: who may do what, answered by the authorizer that decides about requests."""
+
+from __future__ import annotations
+
+from apimachinery.errors import BadRequest
+from apiserver.authn import User
+from apiserver.context import Context
+from apiserver.messages import Request
+from apiserver.request import RequestInfo
+from apiserver.virtual._virtual import Virtual, review
+from kubeapi.selfsubjectaccessreview import SelfSubjectAccessReview
+from kubeapi.selfsubjectrulesreview import (
+    NonResourceRule,
+    ResourceRule,
+    SelfSubjectRulesReview,
+    SubjectRulesReviewStatus,
+)
+from kubeapi.subjectaccessreview import (
+    NonResourceAttributes,
+    ResourceAttributes,
+    SubjectAccessReview,
+    SubjectAccessReviewStatus,
+)
+
+
+def request_of(resource: ResourceAttributes | None, path: NonResourceAttributes | None) -> RequestInfo:
+    """The request that is asked about."""
+    if resource is None:
+        path = path or NonResourceAttributes()
+        return RequestInfo(path.verb or "", path.path or "")
+    return RequestInfo(
+        resource.verb or "",
+        "",
+        True,
+        resource.group or "",
+        resource.version or "",
+        resource.namespace or "",
+        resource.resource or "",
+        resource.subresource or "",
+        resource.name or "",
+    )
+
+
+def _status(context: Context, user: User, info: RequestInfo) -> SubjectAccessReviewStatus:
+    decision = context.authorizer.authorize(user, info)
+    return SubjectAccessReviewStatus(
+        allowed=decision.allowed,
+        denied=True if decision.verdict == "deny" else None,
+        reason=decision.reason or None,
+        evaluationError=decision.error or None,
+    )
+
+
+def review_access(context: Context, request: Request, obj: SubjectAccessReview) -> None:
+    spec = obj.spec
+    extra = tuple((key, tuple(values)) for key, values in (spec.extra or {}).items())
+    user = User(spec.user or "", spec.uid or "", tuple(spec.groups or ()), extra)
+    obj.status = _status(context, user, request_of(spec.resourceAttributes, spec.nonResourceAttributes))
+
+
+def review_own_access(context: Context, request: Request, obj: SelfSubjectAccessReview) -> None:
+    info = request_of(obj.spec.resourceAttributes, obj.spec.nonResourceAttributes)
+    obj.status = _status(context, request.user, info)
+
+
+def review_own_rules(context: Context, request: Request, obj: SelfSubjectRulesReview) -> None:
+    if not obj.spec.namespace:
+        raise BadRequest("no namespace on request")
+    rules = context.authorizer.rules(request.user, obj.spec.namespace)
+    obj.status = SubjectRulesReviewStatus(
+        resourceRules=[
+            ResourceRule(
+                verbs=list(rule.verbs),
+                apiGroups=list(rule.groups),
+                resources=list(rule.resources),
+                resourceNames=list(rule.names) or None,
+            )
+            for rule in rules.resources
+        ],
+        nonResourceRules=[
+            NonResourceRule(verbs=list(rule.verbs), nonResourceURLs=list(rule.paths)) for rule in rules.paths
+        ],
+        incomplete=rules.incomplete,
+        evaluationError=rules.error or None,
+    )
+
+
+VIRTUAL = Virtual(
+    "authorization.k8s.io",
+    {
+        "subjectaccessreviews": review(review_access),
+        "localsubjectaccessreviews": review(review_access),
+        "selfsubjectaccessreviews": review(review_own_access),
+        "selfsubjectrulesreviews": review(review_own_rules),
+    },
+)

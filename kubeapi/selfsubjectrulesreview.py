@@ -1,0 +1,73 @@
+"""SelfSubjectRulesReview: asks what one may do in a namespace."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from apimachinery.meta import Object
+from apimachinery.model import Model
+from apimachinery.resource import Resource
+from kubeapi.subjectaccessreview import GROUP
+
+
+class SelfSubjectRulesReviewSpec(Model):
+    """Where."""
+
+    namespace: str | None = None
+    """The namespace in question. Required."""
+
+
+class ResourceRule(Model):
+    """Verbs that are allowed on objects of some kinds."""
+
+    verbs: list[str] = Field(default_factory=list)
+    """The verbs; `*` is all."""
+    apiGroups: list[str] | None = None
+    """The groups of the kinds; `*` is all."""
+    resources: list[str] | None = None
+    """The resources, as `pods` or `pods/log`; `*` is all."""
+    resourceNames: list[str] | None = None
+    """Names of the only objects that it is about; all when empty."""
+
+
+class NonResourceRule(Model):
+    """Verbs that are allowed on paths that are no resource's."""
+
+    verbs: list[str] = Field(default_factory=list)
+    """The verbs; `*` is all."""
+    nonResourceURLs: list[str] | None = None
+    """The paths; `*` as the last step stands for all that follows."""
+
+
+class SubjectRulesReviewStatus(Model):
+    """The answer."""
+
+    resourceRules: list[ResourceRule] = Field(default_factory=list)
+    """What is allowed on objects, in no order."""
+    nonResourceRules: list[NonResourceRule] = Field(default_factory=list)
+    """What is allowed on other paths, in no order."""
+    incomplete: bool = False
+    """Whether more may be allowed than the rules tell."""
+    evaluationError: str | None = None
+    """What went wrong on the way to the answer."""
+
+
+class SelfSubjectRulesReview(Object):
+    """Lists what whoever sends it may do in a namespace. For showing to people: who must be sure asks a
+    SubjectAccessReview."""
+
+    spec: SelfSubjectRulesReviewSpec = Field(default_factory=SelfSubjectRulesReviewSpec)
+    """Where."""
+    status: SubjectRulesReviewStatus = Field(default_factory=SubjectRulesReviewStatus)
+    """The answer, filled in by the server."""
+
+
+RESOURCE = Resource(
+    kind="SelfSubjectRulesReview",
+    plural="selfsubjectrulesreviews",
+    model=SelfSubjectRulesReview,
+    group=GROUP,
+    namespaced=False,
+    verbs=("create",),
+    stored=False,
+)
