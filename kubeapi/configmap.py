@@ -11,9 +11,14 @@ from kubeapi._validation import Errors
 
 
 class ConfigMap(Object):
+    """Settings that pods can have as files or variables. Not for secrets."""
+
     immutable: bool | None = None
+    """Whether data and binaryData can't be changed any more. Default: false."""
     data: dict[str, str] | None = None
+    """Texts by key. Keys have letters, digits, "-", "_" and "."; all together at most 1 MiB."""
     binaryData: dict[str, Base64] | None = None
+    """Bytes by key, in base64; no key may be in `data` too."""
 
 
 class ConfigMapStrategy(Strategy[ConfigMap]):

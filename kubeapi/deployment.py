@@ -21,50 +21,91 @@ from kubeapi._workloadcolumns import WORKLOAD_WIDE
 
 
 class RollingUpdateDeployment(Model):
+    """How many pods a rolling update may lack or add."""
+
     maxUnavailable: IntOrString | None = None
+    """How many pods fewer than wanted may be available, as a number or percentage, rounded down. Default: 25%."""
     maxSurge: IntOrString | None = None
+    """How many pods more than wanted there may be, as a number or percentage, rounded up. Default: 25%."""
 
 
 class DeploymentStrategy(Model):
+    """How old pods are replaced by new ones."""
+
     type: str = "RollingUpdate"
+    """RollingUpdate (the default) replaces them step by step, Recreate ends all of them first."""
     rollingUpdate: RollingUpdateDeployment | None = None
+    """The size of the steps."""
 
 
 class DeploymentSpec(Model):
+    """What a Deployment keeps running."""
+
     replicas: Int32 = 1
+    """The wanted number of pods. Default: 1."""
     selector: LabelSelector | None = None
+    """The pods that belong to it, by their labels, which the template must have. It can't be changed."""
     template: PodTemplateSpec = Field(default_factory=PodTemplateSpec)
+    """What the pods are made from. A change starts a rollout."""
     strategy: Annotated[DeploymentStrategy, RetainKeys()] = Field(default_factory=DeploymentStrategy)
+    """How pods of an older template are replaced."""
     minReadySeconds: Int32 | None = None
+    """Seconds that a new pod must be ready before it counts as available. Default: 0."""
     revisionHistoryLimit: Int32 | None = 10
+    """How many old ReplicaSets are kept for going back. Default: 10."""
     paused: bool | None = None
+    """Whether changes of the template wait. Default: false."""
     progressDeadlineSeconds: Int32 | None = 600
+    """Seconds without progress after which a rollout counts as failed, in its conditions. Default: 600."""
 
 
 class DeploymentCondition(Model):
+    """One thing that is, or is not, true of a Deployment."""
+
     type: str = ""
+    """What is observed: Available, Progressing or ReplicaFailure."""
     status: str = ""
+    """Whether it is so: True, False or Unknown."""
     lastUpdateTime: Time | None = None
+    """When it was last looked at anew."""
     lastTransitionTime: Time | None = None
+    """When `status` last changed from one value to another."""
     reason: str | None = None
+    """One CamelCase word that says why, for machines."""
     message: str | None = None
+    """A sentence that says why, for people."""
 
 
 class DeploymentStatus(Model):
+    """How far a Deployment is."""
+
     observedGeneration: Int64 | None = None
+    """The metadata.generation that the controller last acted on."""
     replicas: Int32 | None = None
+    """How many pods it has, of whatever template."""
     updatedReplicas: Int32 | None = None
+    """How many pods have the newest template."""
     readyReplicas: Int32 | None = None
+    """How many pods are ready."""
     availableReplicas: Int32 | None = None
+    """How many pods have been ready for minReadySeconds."""
     unavailableReplicas: Int32 | None = None
+    """How many available pods are missing."""
     terminatingReplicas: Int32 | None = None
+    """How many pods are being ended."""
     conditions: Annotated[list[DeploymentCondition], MergeKey("type")] | None = None
+    """What is, or is not, true of the Deployment."""
     collisionCount: Int32 | None = None
+    """How often the name for a new ReplicaSet was taken; part of the next name."""
 
 
 class Deployment(PodSpecHolder):
+    """Keeps a number of equal pods running and replaces them step by step when their template changes."""
+
     spec: DeploymentSpec = Field(default_factory=DeploymentSpec)
+    """The wanted number of pods and what they are made from."""
     status: DeploymentStatus = Field(default_factory=DeploymentStatus)
+    """How many of them there are, and how far a rollout is."""
 
 
 _DEFAULT_ROLL = "25%"

@@ -14,27 +14,47 @@ from kubeapi._validation import PROTOCOLS, Errors, Path
 
 
 class EndpointAddress(Model):
+    """One address behind a Service."""
+
     ip: str = ""
+    """The address, not of loopback or link-local."""
     hostname: str | None = None
+    """The name that DNS gives the address, for headless Services."""
     nodeName: str | None = None
+    """The node it is on."""
     targetRef: ObjectReference | None = None
+    """The object it belongs to, mostly a Pod."""
 
 
 class EndpointPort(Model):
+    """One port of the addresses."""
+
     name: str | None = None
+    """The name that the port has in the Service."""
     port: Int32 = 0
+    """The number of the port at the addresses."""
     protocol: str = "TCP"
+    """TCP (the default), UDP or SCTP."""
     appProtocol: str | None = None
+    """What is spoken there, as the Service says."""
 
 
 class EndpointSubset(Model):
+    """Addresses with the same ports."""
+
     addresses: list[EndpointAddress] | None = None
+    """Addresses that are ready."""
     notReadyAddresses: list[EndpointAddress] | None = None
+    """Addresses that are not ready yet, or not any more."""
     ports: list[EndpointPort] | None = None
+    """The ports that each address has."""
 
 
 class Endpoints(Object):
+    """The addresses behind a Service in one object, under its name. EndpointSlices have taken its place."""
+
     subsets: list[EndpointSubset] | None = None
+    """The addresses, in groups with the same ports."""
 
 
 class EndpointsStrategy(Strategy[Endpoints]):

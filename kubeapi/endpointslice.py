@@ -26,45 +26,79 @@ class EndpointConditions(Model):
     """None means unknown, which readers take for ready and serving, and not terminating."""
 
     ready: bool | None = None
+    """Whether it gets traffic: it serves and is not being ended. Unknown counts as true."""
     serving: bool | None = None
+    """Whether it passes its readiness probe, even while it is being ended."""
     terminating: bool | None = None
+    """Whether it is being ended."""
 
 
 class ForZone(Model):
+    """A zone that an endpoint should serve."""
+
     name: str = ""
+    """The name of the zone."""
 
 
 class ForNode(Model):
+    """A node that an endpoint should serve."""
+
     name: str = ""
+    """The name of the node."""
 
 
 class EndpointHints(Model):
+    """Whom an endpoint should serve."""
+
     forZones: list[ForZone] | None = None
+    """The zones it should serve."""
     forNodes: list[ForNode] | None = None
+    """The nodes it should serve."""
 
 
 class Endpoint(Model):
+    """One backend of a Service."""
+
     addresses: list[str] = Field(default_factory=list)
+    """Its addresses, of the slice's family; all mean the same backend, and readers use the first."""
     conditions: EndpointConditions = Field(default_factory=EndpointConditions)
+    """Whether it is ready, serves, or is being ended."""
     hostname: str | None = None
+    """The name that DNS gives it, for headless Services."""
     targetRef: ObjectReference | None = None
+    """The object that it stands for, mostly a Pod."""
     deprecatedTopology: dict[str, str] | None = None
+    """Labels about its place, left over from the beta version."""
     nodeName: str | None = None
+    """The node it runs on."""
     zone: str | None = None
+    """The zone it is in."""
     hints: EndpointHints | None = None
+    """Whom it should serve."""
 
 
 class EndpointPort(Model):
+    """One port of the backends."""
+
     name: str | None = ""
+    """The name of the port in the Service; empty where it has none."""
     protocol: str | None = "TCP"
+    """TCP (the default), UDP or SCTP."""
     port: Int32 | None = None
+    """The number of the port at the backends."""
     appProtocol: str | None = None
+    """What is spoken there, as the Service says."""
 
 
 class EndpointSlice(Object):
+    """Some of the backends of a Service. The label kubernetes.io/service-name says which Service's."""
+
     addressType: str = ""
+    """What the addresses are: IPv4, IPv6 or FQDN. It can't be changed."""
     endpoints: list[Endpoint] = Field(default_factory=list)
+    """The backends, at most 1000."""
     ports: list[EndpointPort] | None = None
+    """The ports of each backend, at most 100."""
 
 
 class EndpointSliceStrategy(Strategy[EndpointSlice]):

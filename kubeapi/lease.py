@@ -15,17 +15,29 @@ from kubeapi._validation import POSITIVE, Errors
 
 
 class LeaseSpec(Model):
+    """Who holds the lease, and until when."""
+
     holderIdentity: str | None = None
+    """The name of the holder; absent when nobody holds it."""
     leaseDurationSeconds: Int32 | None = None
+    """Seconds after renewTime at which others may take it."""
     acquireTime: Time | None = None
+    """When the holder got it."""
     renewTime: Time | None = None
+    """When the holder last showed that it is alive."""
     leaseTransitions: Int32 | None = None
+    """How often it went from one holder to another."""
     strategy: str | None = None
+    """How the next holder is chosen, where that is coordinated: OldestEmulationVersion."""
     preferredHolder: str | None = None
+    """Who should get it next."""
 
 
 class Lease(Object):
+    """Says who has a role, such as leading, or who is alive."""
+
     spec: LeaseSpec = Field(default_factory=LeaseSpec)
+    """The holder and its times."""
 
 
 class LeaseStrategy(Strategy[Lease]):

@@ -16,25 +16,43 @@ from kubeapi._validation import Errors
 
 
 class NamespaceSpec(Model):
+    """What keeps a namespace."""
+
     finalizers: list[str] | None = None
+    """Who has to do something before the namespace may go: kubernetes stands for deleting all that is in it."""
 
 
 class NamespaceCondition(Model):
+    """One thing that is, or is not, true of a namespace that is being deleted."""
+
     type: str = ""
+    """What is observed, such as NamespaceContentRemaining."""
     status: str = ""
+    """Whether it is so: True, False or Unknown."""
     lastTransitionTime: Time | None = None
+    """When `status` last changed from one value to another."""
     reason: str | None = None
+    """One CamelCase word that says why, for machines."""
     message: str | None = None
+    """A sentence that says why, for people."""
 
 
 class NamespaceStatus(Model):
+    """Where a namespace is in its life."""
+
     phase: str | None = None
+    """Active, or Terminating while all that is in it is being deleted."""
     conditions: Annotated[list[NamespaceCondition], MergeKey("type")] | None = None
+    """What holds up its deletion."""
 
 
 class Namespace(Object):
+    """A room for names: objects in different namespaces don't get in each other's way."""
+
     spec: NamespaceSpec = Field(default_factory=NamespaceSpec)
+    """What keeps the namespace."""
     status: NamespaceStatus = Field(default_factory=NamespaceStatus)
+    """Whether the namespace is in use or being deleted."""
 
 
 NAME_LABEL = "kubernetes.io/metadata.name"

@@ -22,118 +22,216 @@ from kubeapi._validation import Errors, is_cidr
 
 
 class ConfigMapNodeConfigSource(Model):
+    """A ConfigMap with a kubelet's configuration."""
+
     namespace: str = ""
+    """The namespace of that ConfigMap."""
     name: str = ""
+    """The name of that ConfigMap."""
     uid: str | None = None
+    """The uid of that ConfigMap."""
     resourceVersion: str | None = None
+    """The revision of that ConfigMap."""
     kubeletConfigKey: str = ""
+    """The key that holds the configuration."""
 
 
 class NodeConfigSource(Model):
+    """Where a kubelet's configuration comes from. No longer used."""
+
     configMap: ConfigMapNodeConfigSource | None = None
+    """The ConfigMap with it."""
 
 
 class NodeSpec(Model):
+    """What is set for a node."""
+
     podCIDR: str | None = None
+    """The range that the addresses of the node's pods come from."""
     podCIDRs: Annotated[list[str], MergeKey("")] | None = None
+    """The ranges of pod addresses, at most one of each family; the first is podCIDR."""
     providerID: str | None = None
+    """The node's id at its cloud, as in PROVIDER://ID."""
     unschedulable: bool | None = None
+    """Whether new pods are kept off the node; `kubectl cordon` sets it. Default: false."""
     taints: list[Taint] | None = None
+    """What keeps pods off the node that do not tolerate it."""
     configSource: NodeConfigSource | None = None
+    """Where the kubelet's configuration comes from. No longer used."""
     externalID: str | None = None
+    """An id of the node elsewhere. No longer used."""
 
 
 class NodeCondition(Model):
+    """One thing that is, or is not, true of a node."""
+
     type: str = ""
+    """What is observed: Ready, MemoryPressure, DiskPressure, PIDPressure or NetworkUnavailable."""
     status: str = ""
+    """Whether it is so: True, False or Unknown."""
     lastHeartbeatTime: Time | None = None
+    """When the kubelet last told."""
     lastTransitionTime: Time | None = None
+    """When `status` last changed from one value to another."""
     reason: str | None = None
+    """One CamelCase word that says why, for machines."""
     message: str | None = None
+    """A sentence that says why, for people."""
 
 
 class NodeAddress(Model):
+    """An address or name of a node."""
+
     type: str = ""
+    """What it is: Hostname, InternalIP, ExternalIP, InternalDNS or ExternalDNS."""
     address: str = ""
+    """The address or name itself."""
 
 
 class DaemonEndpoint(Model):
+    """Where a daemon listens."""
+
     Port: Int32 = 0
+    """The port that it listens on."""
 
 
 class NodeDaemonEndpoints(Model):
+    """Where the node's daemons listen."""
+
     kubeletEndpoint: DaemonEndpoint | None = None
+    """The kubelet's own server, for logs and exec."""
 
 
 class NodeSwapStatus(Model):
+    """The node's swap."""
+
     capacity: Int64 | None = None
+    """The size of the swap in bytes."""
 
 
 class NodeSystemInfo(Model):
+    """The node's machine and software."""
+
     machineID: str = ""
+    """The id in /etc/machine-id."""
     systemUUID: str = ""
+    """The id that the machine's firmware tells."""
     bootID: str = ""
+    """An id that is new with each boot."""
     kernelVersion: str = ""
+    """The kernel's version."""
     osImage: str = ""
+    """The operating system's name and version."""
     containerRuntimeVersion: str = ""
+    """The container runtime and its version, as in docker://27.0."""
     kubeletVersion: str = ""
+    """The version of the kubelet."""
     kubeProxyVersion: str = ""
+    """The version of kube-proxy. No longer set."""
     operatingSystem: str = ""
+    """The kind of operating system: linux or windows."""
     architecture: str = ""
+    """The processor's architecture, such as amd64."""
     swap: NodeSwapStatus | None = None
+    """The swap of the machine."""
 
 
 class ContainerImage(Model):
+    """An image on the node."""
+
     names: list[str] | None = None
+    """All names of the image, with tags and digests."""
     sizeBytes: Int64 | None = None
+    """Its size in bytes."""
 
 
 class AttachedVolume(Model):
+    """A volume that is attached to the node."""
+
     name: str = ""
+    """The volume's unique name."""
     devicePath: str = ""
+    """The path of its device on the node."""
 
 
 class NodeConfigStatus(Model):
+    """What became of a configuration from a ConfigMap. No longer used."""
+
     assigned: NodeConfigSource | None = None
+    """The configuration that was to be used."""
     active: NodeConfigSource | None = None
+    """The configuration in use."""
     lastKnownGood: NodeConfigSource | None = None
+    """The configuration that is gone back to."""
     error: str | None = None
+    """What was wrong with the assigned one."""
 
 
 class NodeRuntimeHandlerFeatures(Model):
+    """What a runtime handler can do."""
+
     recursiveReadOnlyMounts: bool | None = None
+    """Whether mounts below a read-only one can be made read-only too."""
     userNamespaces: bool | None = None
+    """Whether pods can have user ids of their own."""
 
 
 class NodeRuntimeHandler(Model):
+    """One way in which the node runs containers."""
+
     name: str = ""
+    """The handler's name, as a RuntimeClass gives it; empty for the default one."""
     features: NodeRuntimeHandlerFeatures | None = None
+    """What the handler can do."""
 
 
 class NodeFeatures(Model):
+    """What the node's runtime can do whatever the handler."""
+
     supplementalGroupsPolicy: bool | None = None
+    """Whether it can leave out groups of the image."""
 
 
 class NodeStatus(Model):
+    """What is known of a node, mostly told by its kubelet."""
+
     capacity: dict[str, Quantity] | None = None
+    """All that the machine has, by resource."""
     allocatable: dict[str, Quantity] | None = None
+    """What of it pods may request, by resource. Default: the capacity."""
     phase: str | None = None
+    """No longer set."""
     conditions: Annotated[list[NodeCondition], MergeKey("type")] | None = None
+    """What is, or is not, true of the node."""
     addresses: Annotated[list[NodeAddress], MergeKey("type")] | None = None
+    """How the node can be reached."""
     daemonEndpoints: NodeDaemonEndpoints = Field(default_factory=NodeDaemonEndpoints)
+    """The ports of its daemons."""
     nodeInfo: NodeSystemInfo = Field(default_factory=NodeSystemInfo)
+    """Its machine and software."""
     images: list[ContainerImage] | None = None
+    """The images it has, the largest first."""
     volumesInUse: list[str] | None = None
+    """The attachable volumes that are mounted."""
     volumesAttached: list[AttachedVolume] | None = None
+    """The volumes that are attached."""
     config: NodeConfigStatus | None = None
+    """What became of its configuration. No longer used."""
     runtimeHandlers: list[NodeRuntimeHandler] | None = None
+    """The ways in which it runs containers."""
     features: NodeFeatures | None = None
+    """What its runtime can do."""
     declaredFeatures: list[str] | None = None
+    """Features of the kubelet that the scheduler looks at."""
 
 
 class Node(Object):
+    """A machine that runs pods."""
+
     spec: NodeSpec = Field(default_factory=NodeSpec)
+    """What is set for the machine: its pod addresses, its taints, whether it takes new pods."""
     status: NodeStatus = Field(default_factory=NodeStatus)
+    """What is known of the machine: its size, addresses, software and health."""
 
 
 _ROLE_LABEL = "node-role.kubernetes.io/"

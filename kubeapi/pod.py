@@ -19,10 +19,14 @@ _SPEC: Path = ("spec",)
 
 
 class Pod(PodSpecHolder):
+    """Containers that run together on one node and share an address and volumes."""
+
     built_before = (PodSpec, PodStatus)
 
     spec: PodSpec = Field(default_factory=PodSpec)
+    """The containers, and where they may run."""
     status: PodStatus = Field(default_factory=PodStatus)
+    """How the containers are, told by the node."""
 
 
 class PodStrategy(Strategy[Pod]):

@@ -21,33 +21,59 @@ from kubeapi._workloadcolumns import WORKLOAD_WIDE
 
 
 class ReplicaSetSpec(Model):
+    """What a ReplicaSet keeps running."""
+
     replicas: Int32 = 1
+    """The wanted number of pods. Default: 1."""
     minReadySeconds: Int32 | None = None
+    """Seconds that a new pod must be ready before it counts as available. Default: 0."""
     selector: LabelSelector | None = None
+    """The pods that belong to it, by their labels, which the template must have. It can't be changed."""
     template: PodTemplateSpec = Field(default_factory=PodTemplateSpec)
+    """What new pods are made from."""
 
 
 class ReplicaSetCondition(Model):
+    """One thing that is, or is not, true of a ReplicaSet."""
+
     type: str = ""
+    """What is observed: ReplicaFailure."""
     status: str = ""
+    """Whether it is so: True, False or Unknown."""
     lastTransitionTime: Time | None = None
+    """When `status` last changed from one value to another."""
     reason: str | None = None
+    """One CamelCase word that says why, for machines."""
     message: str | None = None
+    """A sentence that says why, for people."""
 
 
 class ReplicaSetStatus(Model):
+    """How many pods a ReplicaSet has."""
+
     replicas: Int32 = 0
+    """How many pods it has."""
     fullyLabeledReplicas: Int32 | None = None
+    """How many pods have all labels of the template."""
     readyReplicas: Int32 | None = None
+    """How many pods are ready."""
     availableReplicas: Int32 | None = None
+    """How many pods have been ready for minReadySeconds."""
     terminatingReplicas: Int32 | None = None
+    """How many pods are being ended."""
     observedGeneration: Int64 | None = None
+    """The metadata.generation that the controller last acted on."""
     conditions: Annotated[list[ReplicaSetCondition], MergeKey("type")] | None = None
+    """What is, or is not, true of the ReplicaSet."""
 
 
 class ReplicaSet(PodSpecHolder):
+    """Keeps a number of equal pods running. Mostly made by a Deployment, one for each template."""
+
     spec: ReplicaSetSpec = Field(default_factory=ReplicaSetSpec)
+    """The wanted number of pods and what they are made from."""
     status: ReplicaSetStatus = Field(default_factory=ReplicaSetStatus)
+    """How many of them there are."""
 
 
 class ReplicaSetStrategy(Strategy[ReplicaSet]):

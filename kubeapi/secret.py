@@ -14,10 +14,17 @@ from kubeapi._validation import Errors
 
 
 class Secret(Object):
+    """Passwords, tokens and keys that pods can have as files or variables."""
+
     immutable: bool | None = None
+    """Whether data and stringData can't be changed any more. Default: false."""
     data: dict[str, Base64] | None = None
+    """Bytes by key, in base64. All together at most 1 MiB."""
     stringData: dict[str, str] | None = None
+    """Texts by key, for writing alone: they go to `data` and win over what is there."""
     type: str = "Opaque"
+    """What the keys are, such as kubernetes.io/tls or kubernetes.io/dockerconfigjson, which is checked. Default:
+    Opaque. It can't be changed."""
 
 
 _SERVICE_ACCOUNT_NAME = "kubernetes.io/service-account.name"

@@ -12,9 +12,14 @@ from kubeapi._common import LocalObjectReference, ObjectReference
 
 
 class ServiceAccount(Object):
+    """An identity for the processes in pods."""
+
     secrets: Annotated[list[ObjectReference], MergeKey("name")] | None = None
+    """Secrets that pods of the account may mount."""
     imagePullSecrets: list[LocalObjectReference] | None = None
+    """Secrets with credentials for fetching images, given to pods that name none."""
     automountServiceAccountToken: bool | None = None
+    """Whether its pods get a token. A pod may say otherwise. Default: true."""
 
 
 RESOURCE = Resource(

@@ -15,7 +15,10 @@ SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Succ
 
 
 class Eviction(Object):
+    """Asks that a pod be deleted, unless that would leave too few of its kind."""
+
     deleteOptions: DeleteOptions | None = None
+    """How the pod is to be deleted."""
 
 
 async def evict(context: Context, request: Request, target: Target) -> Response:
