@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mini_cluster.layout import Layout
+from mini_cluster.layout import SERVICE_ACCOUNT_KEY, Layout
 from mini_cluster.state import SERVICE_CIDR, ClusterState, NodeState
 
 ETCD = "etcd"
@@ -177,6 +177,7 @@ def _api_server(layout: Layout, state: ClusterState, programs: Programs) -> Comp
         f"--kubelet-certificate-authority={layout.certificate('ca')}",
         f"--kubelet-client-certificate={layout.certificate('apiserver-kubelet-client')}",
         f"--kubelet-client-key={layout.private_key('apiserver-kubelet-client')}",
+        f"--service-account-signing-key-file={layout.private_key(SERVICE_ACCOUNT_KEY)}",
         f"--log-file={layout.log(API_SERVER)}",
     )
     return Component(API_SERVER, program, HttpsProbe("127.0.0.1", state.ports.api, "/readyz"), needs=(ETCD,))

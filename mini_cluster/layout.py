@@ -20,6 +20,9 @@ COMPONENT_MARKER = "MINI_KUBERNETES_COMPONENT"
 DEFAULT_FOLDER = ".cluster"
 SOCKET_PATH_LIMIT = 107  # bytes; Linux' sockaddr_un holds 108 with the closing zero
 
+SERVICE_ACCOUNT_KEY = "sa"
+"""Signs the tokens of service accounts; remade, it would end them all, so it is made only where there is none."""
+
 
 @dataclass(frozen=True)
 class NodeLayout:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from mini_cluster.layout import SERVICE_ACCOUNT_KEY
 from mini_cluster.state import is_ipv4
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
@@ -58,7 +59,7 @@ class _Issuer:
 def ensure(folder: Path, wanted: list[Certificate], now: datetime) -> list[str]:
     """Makes every authority and every wanted certificate valid; returns the names of those that were (re)made.
 
-    `now` is aware (UTC). A remade authority remakes its leaves.
+    The key that signs tokens is made with them, once. `now` is aware (UTC). A remade authority remakes its leaves.
     """
     made: list[str] = []
     issuers: dict[str, _Issuer] = {}
@@ -75,6 +76,8 @@ def ensure(folder: Path, wanted: list[Certificate], now: datetime) -> list[str]:
             leaf, key = _make_leaf(certificate, issuer, now)
             _write_pair(folder, certificate.name, leaf, key)
             made.append(certificate.name)
+    if not (folder / f"{SERVICE_ACCOUNT_KEY}.key").exists():
+        write_private(folder / f"{SERVICE_ACCOUNT_KEY}.key", _pem(ec.generate_private_key(ec.SECP256R1())))
     return made
 
 
@@ -190,9 +193,12 @@ def _general_name(host: str) -> x509.GeneralName:
 
 def _write_pair(folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
     """The key first: a certificate on disk has its key."""
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    write_private(folder / f"{name}.key", private)
+    write_private(folder / f"{name}.key", _pem(key))
     write_private(folder / f"{name}.crt", certificate.public_bytes(Encoding.PEM), mode=0o644)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:

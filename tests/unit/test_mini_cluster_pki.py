@@ -118,3 +118,11 @@ def test_an_equal_kubeconfig_is_left_alone(tmp_path: Path) -> None:
     before = path.stat().st_ino
     write_kubeconfig(path, "https://127.0.0.1:6443", tmp_path, "admin")
     assert path.stat().st_ino == before
+
+
+def test_the_key_of_tokens_is_made_once(tmp_path: Path) -> None:
+    ensure(tmp_path, WANTED, NOW)
+    key = (tmp_path / "sa.key").read_bytes()
+    assert b"PRIVATE KEY" in key
+    ensure(tmp_path, WANTED, NOW + timedelta(days=4000))
+    assert (tmp_path / "sa.key").read_bytes() == key
