@@ -35,13 +35,14 @@ def element_of(item: Json, shape: Shape) -> str:
 
 
 def by_element(items: list[Json], shape: Shape) -> dict[str, Json]:
-    """Element -> item, of a stored list: of two with the same keys the first counts, as it does for who reads it."""
+    """Element -> item, of a stored list: of two with the same keys the second is known by its place alone."""
     found: dict[str, Json] = {}
     for index, item in enumerate(items):
         try:
-            found.setdefault(element_of(item, shape), item)
+            element = element_of(item, shape)
         except KeyError:
-            found[f"i:{index}"] = item
+            element = f"i:{index}"
+        found[f"i:{index}" if element in found else element] = item
     return found
 
 
