@@ -95,7 +95,7 @@ class Discovery:
             entry["shortNames"] = list(resource.short_names)
         if resource.categories:
             entry["categories"] = list(resource.categories)
-        if "get" in resource.verbs:
+        if resource.stored:
             entry["storageVersionHash"] = storage_version_hash(resource)
         return [entry, *(self._sub_entry(resource, sub) for sub in self._subs(resource))]
 

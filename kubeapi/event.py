@@ -9,7 +9,7 @@ from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import Model, Time
+from apimachinery.model import MicroTime, Model, Time
 from apimachinery.names import qualified_name_errors
 from apimachinery.resource import Column, Resource, Strategy
 from kubeapi._columns import NAME, since
@@ -27,7 +27,7 @@ class EventSource(Model):
     component: str | None = None
     """The component, as `kubelet`."""
     host: str | None = None
-    """The node it runs on."""
+    """The node that the component runs on."""
 
 
 class EventSeries(Model):
@@ -35,8 +35,8 @@ class EventSeries(Model):
 
     count: Int32 | None = None
     """How often it has happened."""
-    lastObservedTime: Time | None = None
-    """When it happened the last time."""
+    lastObservedTime: MicroTime | None = None
+    """When it was last seen to happen."""
 
 
 class Event(Object):
@@ -58,7 +58,7 @@ class Event(Object):
     """How often it has happened."""
     type: str | None = None
     """`Normal` or `Warning`; more may come."""
-    eventTime: Time | None = None
+    eventTime: MicroTime | None = None
     """When it happened the first time, in newer events."""
     series: EventSeries | None = None
     """How it went on, when a newer event happened more than once."""

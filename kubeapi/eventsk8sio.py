@@ -10,7 +10,7 @@ from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import Model, Time, from_dict, to_dict
+from apimachinery.model import MicroTime, Model, Time, from_dict, to_dict
 from apimachinery.resource import Column, Resource, Strategy, View
 from kubeapi._common import Int32, ObjectReference
 from kubeapi._validation import IMMUTABLE, Errors
@@ -45,15 +45,15 @@ class EventSeries(Model):
 
     count: Int32 = 0
     """How often it has happened."""
-    lastObservedTime: Time | None = None
-    """When it happened the last time."""
+    lastObservedTime: MicroTime | None = None
+    """When it was last seen to happen."""
 
 
 class Event(Object):
     """A note about something that happened to an object, kept for a while."""
 
-    eventTime: Time | None = None
-    """When it happened the first time."""
+    eventTime: MicroTime | None = None
+    """When it was first seen to happen."""
     series: EventSeries | None = None
     """How it went on, when it happened more than once."""
     reportingController: str = ""
@@ -69,7 +69,7 @@ class Event(Object):
     related: ObjectReference | None = None
     """Another object that has to do with it."""
     note: str | None = None
-    """What happened, for people."""
+    """What happened, told in a sentence or two."""
     type: str | None = None
     """`Normal` or `Warning`."""
     deprecatedSource: EventSource = Field(default_factory=EventSource)

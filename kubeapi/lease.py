@@ -6,7 +6,7 @@ from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import Model, Time
+from apimachinery.model import MicroTime, Model
 from apimachinery.names import qualified_name_errors
 from apimachinery.resource import Column, Resource, Strategy
 from kubeapi._columns import AGE, NAME
@@ -21,9 +21,9 @@ class LeaseSpec(Model):
     """The name of the holder; absent when nobody holds it."""
     leaseDurationSeconds: Int32 | None = None
     """Seconds after renewTime at which others may take it."""
-    acquireTime: Time | None = None
+    acquireTime: MicroTime | None = None
     """When the holder got it."""
-    renewTime: Time | None = None
+    renewTime: MicroTime | None = None
     """When the holder last showed that it is alive."""
     leaseTransitions: Int32 | None = None
     """How often it went from one holder to another."""

@@ -32,7 +32,7 @@ class SelfSubjectAccessReview(Object):
     """A question about what whoever sends it may do; the answer comes with the reply and is not kept."""
 
     spec: SelfSubjectAccessReviewSpec = Field(default_factory=SelfSubjectAccessReviewSpec)
-    """What."""
+    """What one would do."""
     status: SubjectAccessReviewStatus = Field(default_factory=SubjectAccessReviewStatus)
     """The answer, filled in by the server."""
 

@@ -11,7 +11,7 @@ from kubeapi.subjectaccessreview import GROUP
 
 
 class SelfSubjectRulesReviewSpec(Model):
-    """Where."""
+    """Where one would do it."""
 
     namespace: str | None = None
     """The namespace in question. Required."""
@@ -57,7 +57,7 @@ class SelfSubjectRulesReview(Object):
     SubjectAccessReview."""
 
     spec: SelfSubjectRulesReviewSpec = Field(default_factory=SelfSubjectRulesReviewSpec)
-    """Where."""
+    """Where one would do it."""
     status: SubjectRulesReviewStatus = Field(default_factory=SubjectRulesReviewStatus)
     """The answer, filled in by the server."""
 

@@ -8,6 +8,13 @@ from apimachinery.meta import ListMeta
 from apimachinery.model import Model
 
 
+class _Answer(Model):
+    kind: str | None = None
+    """What the answer is, such as Status or APIGroup."""
+    apiVersion: str | None = None
+    """The version that the answer is written in: v1."""
+
+
 class StatusCause(Model):
     """One reason why a request failed, mostly a field and what is wrong with it."""
 
@@ -36,11 +43,9 @@ class StatusDetails(Model):
     """Seconds to wait before the request is worth another try."""
 
 
-class Status(Model):
+class Status(_Answer):
     """The answer to a request that failed, or that has no object to return."""
 
-    kind: str | None = None
-    apiVersion: str | None = None
     metadata: ListMeta = Field(default_factory=ListMeta)
     """Empty but for a list that expired: `continue` then leads to the rest of it."""
     status: str | None = None
@@ -74,11 +79,9 @@ class ServerAddressByClientCIDR(Model):
     """Host and port of the server for clients of that network."""
 
 
-class APIVersions(Model):
+class APIVersions(_Answer):
     """The versions of the core group."""
 
-    kind: str | None = None
-    apiVersion: str | None = None
     versions: list[str] = Field(default_factory=list)
     """Every version that is served below /api."""
     serverAddressByClientCIDRs: list[ServerAddressByClientCIDR] = Field(default_factory=list)
@@ -94,11 +97,9 @@ class GroupVersionForDiscovery(Model):
     """The version alone, such as "v1"."""
 
 
-class APIGroup(Model):
+class APIGroup(_Answer):
     """A group of kinds and the versions it is served in."""
 
-    kind: str | None = None
-    apiVersion: str | None = None
     name: str = ""
     """The name of the group, such as "apps"."""
     versions: list[GroupVersionForDiscovery] = Field(default_factory=list)
@@ -109,11 +110,9 @@ class APIGroup(Model):
     """Where the server is reached, by the client's network; absent when it is reached at one address."""
 
 
-class APIGroupList(Model):
+class APIGroupList(_Answer):
     """All groups beside the core group."""
 
-    kind: str | None = None
-    apiVersion: str | None = None
     groups: list[APIGroup] = Field(default_factory=list)
     """The groups in the order in which clients prefer them."""
 
@@ -143,11 +142,9 @@ class APIResource(Model):
     """Changes when objects of the kind come to be stored in another version."""
 
 
-class APIResourceList(Model):
+class APIResourceList(_Answer):
     """The resources of one group and version."""
 
-    kind: str | None = None
-    apiVersion: str | None = None
     groupVersion: str = ""
     """The group and version that the resources are of, such as "apps/v1"."""
     resources: list[APIResource] = Field(default_factory=list)
