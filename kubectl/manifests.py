@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ Example resource specifications include:
 _ENDINGS = (".json", ".yaml", ".yml")
 
 
-class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
+class ManifestLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
     """YAML with JSON's types: timestamps stay text, duplicate keys are errors, numbers are no dates."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -42,13 +44,18 @@ class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoa
             if isinstance(key, str):
                 seen.add(key)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        if any(isinstance(key, bool | int | float) for key in mapping):  # JSON has text for keys
+            return {key if isinstance(key, str) else json.dumps(key): value for key, value in mapping.items()}
         return mapping
 
 
-_Loader.yaml_implicit_resolvers = {
+# kubectl's reader takes these for booleans, so a manifest must not mean one thing here and another there.
+ManifestLoader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
+ManifestLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+ManifestLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
 
 
 @dataclass(frozen=True)
@@ -67,10 +74,20 @@ class Manifest:
         return str(self.obj.get("metadata", {}).get("namespace") or "")
 
 
+class Kustomization(str):
+    """A folder given with -k; it stands among the files given with -f."""
+
+    __slots__ = ()
+
+
 def add_file_arguments(parser: argparse.ArgumentParser, verb: str, *, required: bool = False) -> None:
     parser.add_argument(
         "-f", "--filename", action="append", default=[], required=required, metavar="FILE",
         help=f"file, folder, URL or - (standard input) with the objects to {verb}; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "-k", "--kustomize", action="append", dest="filename", type=Kustomization, metavar="DIR",
+        help=f"folder with a kustomization whose objects to {verb}",
     )  # fmt: skip
     parser.add_argument("-R", "--recursive", action="store_true", help="also the folders below a folder given with -f")
 
@@ -80,6 +97,9 @@ def read_manifests(sources: list[str], verb: str, *, recursive: bool = False) ->
 
     Raises: UsageError for a source that cannot be read or holds no objects.
     """
+    folders = sum(isinstance(source, Kustomization) for source in sources)
+    if folders and folders < len(sources):
+        raise UsageError("only one of -f or -k can be specified")
     found = [
         manifest
         for source in sources
@@ -92,6 +112,11 @@ def read_manifests(sources: list[str], verb: str, *, recursive: bool = False) ->
 
 
 def _texts(source: str, recursive: bool) -> Iterator[tuple[str, str]]:
+    if isinstance(source, Kustomization):
+        from kubectl.kustomize.build import build
+
+        yield source, build(source)
+        return
     if source == "-":
         yield "STDIN", sys.stdin.read()
         return
@@ -99,9 +124,11 @@ def _texts(source: str, recursive: bool) -> Iterator[tuple[str, str]]:
         yield source, _fetch(source)
         return
     path = Path(source)
-    if not path.exists():
-        raise UsageError(f'the path "{source}" does not exist')
     files = [path]
+    if not path.exists():
+        files = [Path(name) for name in sorted(glob(source))] if has_magic(source) else []
+        if not files:
+            raise UsageError(f'the path "{source}" does not exist')
     if path.is_dir():
         entries = path.rglob("*") if recursive else path.iterdir()
         files = sorted(entry for entry in entries if entry.is_file() and entry.suffix in _ENDINGS)
@@ -112,6 +139,14 @@ def _texts(source: str, recursive: bool) -> Iterator[tuple[str, str]]:
             yield str(file), file.read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"error reading {file}: {error}") from error
+
+
+def raw_text(sources: list[str]) -> str:
+    """The text of the one file that is sent as it is. Raises: UsageError where there are several."""
+    texts = [text for source in sources for _, text in _texts(source, False)]
+    if len(texts) != 1:
+        raise UsageError("--raw can only use a single local file or stdin")
+    return texts[0]
 
 
 def _fetch(url: str) -> str:
@@ -129,10 +164,10 @@ def _fetch(url: str) -> str:
 def parse_manifests(text: str, source: str) -> list[Manifest]:
     """Raises: UsageError for malformed YAML or JSON, and for documents that are no objects."""
     try:
-        documents = list(yaml.load_all(text, Loader=_Loader))
+        documents = list(yaml.load_all(text, Loader=ManifestLoader))
         json.dumps(documents, allow_nan=False)
     except yaml.YAMLError as error:
-        raise UsageError(f"error parsing {source}: error converting YAML to JSON: {_one_line(error)}") from error
+        raise UsageError(f"error parsing {source}: error converting YAML to JSON: {one_line(error)}") from error
     except (ValueError, TypeError, RecursionError) as error:
         raise UsageError(f"error parsing {source}: not representable as JSON: {error}") from error
     found: list[Manifest] = []
@@ -143,7 +178,7 @@ def parse_manifests(text: str, source: str) -> list[Manifest]:
     return found
 
 
-def _one_line(error: yaml.YAMLError) -> str:
+def one_line(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
     return f"yaml: line {mark.line + 1}: {problem}" if mark else f"yaml: {problem}"

@@ -48,7 +48,7 @@ _Dumper.add_representer(str, _string)
 
 def to_yaml(value: object) -> str:
     text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=2**30)
-    return text
+    return text[:-4] if text.endswith("\n...\n") else text  # the mark of an end that trailing line breaks leave open
 
 
 def to_json(value: object) -> str:
