@@ -136,7 +136,9 @@ def _describe_invalid(error: StatusError) -> str:
     details = error.details or {}
     if not error.causes:
         return f"The request is invalid: {error.message}"
-    subject = f'The {details.get("kind", "object")} "{details.get("name", "")}" is invalid: '
+    subject = "The request is invalid: "
+    if details.get("kind") or details.get("name"):
+        subject = f'The {details.get("kind", "")} "{details.get("name", "")}" is invalid: '
     if len(error.causes) == 1:
         return subject + str(error.causes[0])
     return subject + "".join(f"\n* {cause}" for cause in error.causes)

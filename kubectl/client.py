@@ -92,6 +92,10 @@ class Api:
     def text(self, path: str, params: Dict | None = None) -> str:
         return self._send("GET", path, params, None, "", "*/*").text
 
+    def send_raw(self, method: str, path: str, body: bytes | None = None) -> str:
+        """The answer as it is, to a body as it is. Raises: StatusError, Unreachable."""
+        return self._send(method, path, None, body, "application/json", "").text
+
     def _send(
         self, method: str, path: str, params: Dict | None, body: object, content_type: str, accept: str
     ) -> httpx.Response:

@@ -15,9 +15,9 @@ from kubectl.commands._arguments import (
     add_output,
     add_selector,
     changes,
-    dry_run_params,
     dry_run_suffix,
 )
+from kubectl.commands._writing import add_field_manager, write_params
 from kubectl.manifests import Target, add_file_arguments, raise_all, select
 from kubectl.printers import object_printer
 
@@ -36,6 +36,8 @@ def configure(parser: argparse.ArgumentParser, what: str) -> None:
     add_all_namespaces(parser)
     add_dry_run(parser)
     add_output(parser)
+    add_field_manager(parser, "kubectl-label" if what == "label" else "kubectl-annotate")
+    parser.add_argument("--resource-version", default="", metavar="VERSION", help="only at this resourceVersion")
     parser.add_argument("--all", action="store_true", help="all objects of the type in the namespace")
     parser.add_argument("--overwrite", action="store_true", help=f"allow changing an existing {what}")
     parser.add_argument("--list", action="store_true", help=f"show the {what}s")
@@ -85,11 +87,13 @@ def _change(
             return obj, "not labeled"
         if set(wanted.values()) == {None}:
             done = "unlabeled"
-    patch = {"metadata": {what + "s": wanted}}
+    meta: Dict = {what + "s": wanted}
+    if args.resource_version:
+        meta["resourceVersion"] = args.resource_version
+    patch = {"metadata": meta}
     if args.dry_run == "client":
         return merge_patch(obj, patch), done
-    params = dry_run_params(args.dry_run)
-    obj = context.api.request("PATCH", target.path, params=params, body=patch, content_type=MERGE_PATCH)
+    obj = context.api.request("PATCH", target.path, params=write_params(args), body=patch, content_type=MERGE_PATCH)
     return obj, done
 
 

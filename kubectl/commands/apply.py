@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import argparse
-import copy
 import json
+from dataclasses import dataclass
 from typing import Any
 
-from apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
-from kubectl.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH
+from apimachinery.errors import AlreadyExists, Conflict, Invalid, NotFound, StatusError
+from kubectl import serverside
+from kubectl.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Unreachable
 from kubectl.command import Command, Context, UsageError, blaming
-from kubectl.commands._arguments import add_dry_run, add_output, add_selector, dry_run_params, dry_run_suffix
+from kubectl.commands import _lastapplied
+from kubectl.commands._arguments import add_bool, add_dry_run, add_output, add_selector, dry_run_params, duration
+from kubectl.commands._deletion import CASCADE, cascade_of, delete_and_wait
+from kubectl.commands._writing import (
+    LAST_APPLIED,
+    Report,
+    add_field_manager,
+    add_validate,
+    compact,
+    last_applied_of,
+    model_of,
+    need_files,
+    validation,
+    with_last_applied,
+)
 from kubectl.discovery import ResourceType
-from kubectl.manifests import Manifest, add_file_arguments, raise_all, read_manifests, resolve
-from kubectl.parser import choice
+from kubectl.manifests import Manifest, Target, add_file_arguments, raise_all, read_manifests, resolve
 from kubectl.printers import object_printer
+from kubectl.prune import Pruner, add_prune_arguments
 
 Dict = dict[str, Any]
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-VALIDATE = choice(
-    "strict", "warn", "ignore", "true", "false",
-    refusal='invalid - validate option "%s"; must be one of: strict (or true), warn, ignore (or false)',
-)  # fmt: skip
 ATTEMPTS = 5  # at a patch that loses a race, as kubectl's
 
 
@@ -31,102 +41,197 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_dry_run(parser)
     add_output(parser)
     add_selector(parser)
+    add_validate(parser)
+    add_field_manager(parser, "")
+    add_bool(parser, "--server-side", default=False, help="let the server merge, and keep account of who set what")
+    add_bool(parser, "--force-conflicts", default=False, help="with --server-side: take fields over from others")
+    add_bool(parser, "--overwrite", default=True, help="overwrite what others have changed since the last apply")
+    add_bool(parser, "--force", default=False, help="delete and create anew what cannot be patched")
+    add_bool(parser, "--wait", default=False, help="wait until what is deleted is gone")
+    add_bool(parser, "--openapi-patch", default=True, help=argparse.SUPPRESS)
+    add_bool(parser, "--show-managed-fields", default=False, help="metadata.managedFields too, in YAML and JSON")
+    parser.add_argument("--grace-period", type=int, default=-1, metavar="SECONDS", help="of what is deleted")
+    parser.add_argument("--timeout", type=duration, default=0, metavar="TIME", help="of waiting for deletions")
     parser.add_argument(
-        "--validate", nargs="?", const="strict", default="strict",
-        metavar="strict|warn|ignore", type=VALIDATE, help="what to do about unknown and duplicate fields",
+        "--cascade", nargs="?", const="background", default="background",
+        metavar="background|foreground|orphan", type=CASCADE, help="what becomes of what deleted objects own",
     )  # fmt: skip
-    parser.add_argument("--overwrite", nargs="?", const="true", default="true", help=argparse.SUPPRESS)
+    add_prune_arguments(parser)
+    _lastapplied.add_verbs(parser)
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
-    if not args.filename:
-        raise UsageError("must specify -f and what to apply: a file, a folder, a URL or -")
+    if action := getattr(args, "action", None):
+        action(context, args)
+        return
+    need_files(args)
+    _check(args)
+    args.cascade = cascade_of(context, args.cascade)
+    pruner = Pruner(context, args) if args.prune else None
+    apply = Apply(context, args)
+    report = Report(context, args)
     failed: list[Exception] = []
     results: list[Dict] = []
-    show = object_printer(args.output) if args.output else None
-    manifests = [
-        m for m in read_manifests(args.filename, "apply", recursive=args.recursive) if _selected(m, args.selector)
-    ]
-    if not manifests:
-        raise UsageError("no objects passed to apply")
-    resolved = []
-    for manifest in manifests:
+    for manifest, kind, namespace in _resolved(context, args, failed):
         try:
-            resolved.append((manifest, *resolve(context, manifest)))
-        except UsageError as error:
-            failed.append(error)
-    for manifest, kind, namespace in resolved:
-        try:
-            result, verb = apply_one(context, manifest, kind, namespace, args)
-        except (UsageError, StatusError) as error:
+            result, done = apply(manifest, kind, namespace)
+        except (UsageError, StatusError, Unreachable) as error:
             failed.append(error)
             continue
-        if show is None:
-            context.print(f"{kind.display}/{result['metadata']['name']} {verb}{dry_run_suffix(args.dry_run)}")
+        if pruner is not None:
+            pruner.keep(result, namespace)
+        if not args.output:
+            report(f"{kind.display}/{result['metadata']['name']}", result, done)
         results.append(result)
-    if show is not None and results:
-        whole = results[0] if len(results) == 1 else {"apiVersion": "v1", "kind": "List", "items": results}
-        context.out.write(show(whole))
+    if args.output and results:
+        whole = (
+            results[0] if len(results) == 1 else {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": results}
+        )
+        context.out.write(object_printer(args.output, managed_fields=args.show_managed_fields)(whole))
+    if pruner is not None and not failed:
+        for target, obj in pruner.prune():
+            report(target.display, obj, "pruned")
     raise_all(failed)
 
 
-def _selected(manifest: Manifest, selector: str) -> bool:
+def _check(args: argparse.Namespace) -> None:
+    """Raises: UsageError for flags that contradict each other."""
+    if args.force and args.server_side:
+        raise UsageError("--force cannot be used with --server-side")
+    if args.force_conflicts and not args.server_side:
+        raise UsageError("--force-conflicts only works with --server-side")
+    if args.dry_run == "client" and args.server_side:
+        raise UsageError("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)")
+    if args.dry_run == "server" and args.force:
+        raise UsageError("--dry-run=server cannot be used with --force")
+    if args.prune and args.server_side:
+        raise UsageError("--prune is in alpha and doesn't currently work on objects created by server-side apply")
+    if args.prune and not (args.all or args.selector):
+        raise UsageError(
+            "all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all "
+            "flag. If you did not mean to prune all resources, specify a label selector"
+        )
+    if args.all and args.selector:
+        raise UsageError("cannot set --all and --selector at the same time")
+
+
+def _resolved(
+    context: Context, args: argparse.Namespace, failed: list[Exception]
+) -> list[tuple[Manifest, ResourceType, str]]:
+    """All manifests are resolved before the first is applied."""
     from apimachinery.selectors import parse_label_selector
 
-    return parse_label_selector(selector).matches(manifest.obj.get("metadata", {}).get("labels") or {})
+    wanted = parse_label_selector(args.selector)
+    manifests = read_manifests(args.filename, "apply", recursive=args.recursive)
+    manifests = [m for m in manifests if wanted.matches(m.obj.get("metadata", {}).get("labels") or {})]
+    if not manifests:
+        raise UsageError("no objects passed to apply")
+    found = []
+    for manifest in manifests:
+        try:
+            found.append((manifest, *resolve(context, manifest)))
+        except UsageError as error:
+            failed.append(error)
+    return found
 
 
-def apply_one(
-    context: Context, manifest: Manifest, kind: ResourceType, namespace: str, args: argparse.Namespace
-) -> tuple[Dict, str]:
-    """The object as stored and what happened: created, configured or unchanged.
+@dataclass
+class Apply:
+    """One object at a time: called, it gives the object as stored and what happened: created, configured, unchanged.
 
     Raises: StatusError, UsageError.
     """
-    if not manifest.name:
-        if manifest.obj.get("metadata", {}).get("generateName"):
-            raise UsageError(f"from {manifest.obj['metadata']['generateName']}: cannot use generate name with apply")
-        raise UsageError(
-            f"error when retrieving current configuration of:\n{_subject(kind, '', namespace)}\n"
-            f'from server for: "{manifest.source}": resource name may not be empty'
-        )
-    modified = with_last_applied(manifest.obj, namespace)
-    params = {"fieldManager": "kubectl-client-side-apply", **validation(args.validate), **dry_run_params(args.dry_run)}
-    path = kind.path(namespace, manifest.name)
-    for attempt in range(ATTEMPTS):
-        try:
-            current: Dict = context.api.request("GET", path)
-        except NotFound:
-            if args.dry_run == "client":
-                return modified, "created"
+
+    context: Context
+    args: argparse.Namespace
+
+    def __call__(self, manifest: Manifest, kind: ResourceType, namespace: str) -> tuple[Dict, str]:
+        if not manifest.name:
+            raise _nameless(manifest, kind, namespace)
+        target = Target(kind, manifest.name, namespace)
+        params = {**validation(self.args.validate), **dry_run_params(self.args.dry_run)}
+        if self.args.server_side:
+            manager = self.args.field_manager or serverside.MANAGER
+            writer = serverside.ServerSide(self.context, manager, params, force=self.args.force_conflicts)
+            return writer.apply(manifest, target), "serverside-applied"
+        params["fieldManager"] = self.args.field_manager or "kubectl-client-side-apply"
+        modified = with_last_applied(manifest.obj, namespace)
+        for attempt in range(ATTEMPTS):
             try:
-                with blaming("creating", manifest.source):
-                    return context.api.request("POST", kind.path(namespace), params=params, body=modified), "created"
-            except AlreadyExists:
+                return self._once(manifest, target, modified, params)
+            except (AlreadyExists, Conflict):
                 if attempt + 1 == ATTEMPTS:
                     raise
-                continue
-        if args.dry_run == "client":
-            return modified, "configured"
-        patch, content_type = compute_patch(context, current, modified, kind)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, manifest: Manifest, target: Target, modified: Dict, params: Dict) -> tuple[Dict, str]:
+        dry = self.args.dry_run == "client"
+        try:
+            current: Dict = self.context.api.request("GET", target.path)
+        except NotFound:
+            return (modified if dry else self._create(manifest, target, modified, params)), "created"
+        if last_applied_of(current) is None:
+            self._warn_not_applied(target)
+        if dry:
+            return current, "configured"
+        patch, content_type = compute_patch(current, modified, overwrite=self.args.overwrite)
         if not patch:
             return current, "unchanged"
         try:
-            result = context.api.request("PATCH", path, params=params, body=patch, content_type=content_type)
-        except Conflict:
-            if attempt + 1 == ATTEMPTS:
-                raise
-            continue
-        except StatusError as error:
-            text = json.dumps(patch, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
-            error.message = (
-                f"error when applying patch:\n{text}\nto:\n{_subject(kind, manifest.name, namespace)}\n"
-                f'for: "{manifest.source}": error when patching "{manifest.source}": {error.message}'
+            result = self.context.api.request(
+                "PATCH", target.path, params=params, body=patch, content_type=content_type
             )
+        except (Conflict, Invalid) as error:
+            if self.args.force:
+                return self._create_anew(manifest, target, modified, params), "configured"
+            if isinstance(error, Invalid):
+                raise _patch_refused(error, patch, manifest, target) from error
             raise
+        except StatusError as error:
+            raise _patch_refused(error, patch, manifest, target) from error
         same = result["metadata"].get("resourceVersion") == current["metadata"].get("resourceVersion")
-        return result, "unchanged" if same and args.dry_run == "none" else "configured"
-    raise AssertionError("the last attempt returns or raises")
+        return result, "unchanged" if same and self.args.dry_run == "none" else "configured"
+
+    def _create(self, manifest: Manifest, target: Target, modified: Dict, params: Dict) -> Dict:
+        with blaming("creating", manifest.source):
+            path = target.kind.path(target.namespace)
+            created: Dict = self.context.api.request("POST", path, params=params, body=modified)
+        return created
+
+    def _create_anew(self, manifest: Manifest, target: Target, modified: Dict, params: Dict) -> Dict:
+        args = self.args
+        delete_and_wait(
+            self.context, [target],
+            cascade=args.cascade, grace_period=args.grace_period, timeout_seconds=args.timeout or None,
+        )  # fmt: skip
+        return self._create(manifest, target, modified, params)
+
+    def _warn_not_applied(self, target: Target) -> None:
+        self.context.warn(
+            f"resource {target.kind.plural}/{target.name} is missing the {LAST_APPLIED} annotation which is "
+            "required by mini-kubectl apply. mini-kubectl apply should only be used on resources created declaratively "
+            "by either mini-kubectl create --save-config or mini-kubectl apply. The missing annotation will be patched "
+            "automatically."
+        )
+
+
+def _nameless(manifest: Manifest, kind: ResourceType, namespace: str) -> UsageError:
+    if generated := manifest.obj.get("metadata", {}).get("generateName"):
+        return UsageError(f"from {generated}: cannot use generate name with apply")
+    return UsageError(
+        f"error when retrieving current configuration of:\n{_subject(kind, '', namespace)}\n"
+        f'from server for: "{manifest.source}": resource name may not be empty'
+    )
+
+
+def _patch_refused(error: StatusError, patch: Dict, manifest: Manifest, target: Target) -> StatusError:
+    """The same error, with all that was tried in its message."""
+    error.message = (
+        f"error when applying patch:\n{compact(patch)}\nto:\n"
+        f"{_subject(target.kind, target.name, target.namespace)}\n"
+        f'for: "{manifest.source}": error when patching "{manifest.source}": {error.message}'
+    )
+    return error
 
 
 def _subject(kind: ResourceType, name: str, namespace: str) -> str:
@@ -137,48 +242,38 @@ def _subject(kind: ResourceType, name: str, namespace: str) -> str:
     )
 
 
-def compute_patch(context: Context, current: Dict, modified: Dict, kind: ResourceType) -> tuple[Dict, str]:
-    """The three-way patch and its content type."""
-    # The models take longer to import than most verbs take to run.
-    from apimachinery.catalogue import load_catalogue
-    from apimachinery.patch import three_way_merge, three_way_strategic
+def compute_patch(current: Dict, modified: Dict, *, overwrite: bool = True) -> tuple[Dict, str]:
+    """The three-way patch of what was last applied, what shall be and what is, and its content type.
 
-    text = (current["metadata"].get("annotations") or {}).get(LAST_APPLIED)
-    if text is None:
-        context.warn(
-            f"resource {kind.plural}/{current['metadata']['name']} is missing the {LAST_APPLIED} annotation which is "
-            "required by mini-kubectl apply. mini-kubectl apply should only be used on resources created declaratively "
-            "by either mini-kubectl create --save-config or mini-kubectl apply. The missing annotation will be patched "
-            "automatically."
-        )
+    Raises: UsageError where it would change what others have changed, and must not `overwrite`.
+    """
+    from apimachinery.patch import create_merge_patch, three_way_merge, three_way_strategic
+
+    text = last_applied_of(current)
     original = json.loads(text) if text else {}
     original = with_last_applied(original, "", annotate=False) if original else {}
-    resource = load_catalogue().by_kind(kind.api_version, kind.kind)
-    if resource is None:
-        return three_way_merge(original, modified, current), MERGE_PATCH
-    return three_way_strategic(original, modified, current, resource.model), STRATEGIC_MERGE_PATCH
+    model = model_of(str(modified["apiVersion"]), str(modified["kind"]))
+    if model is None:
+        patch, content_type = three_way_merge(original, modified, current), MERGE_PATCH
+    else:
+        patch = three_way_strategic(original, modified, current, model)
+        content_type = STRATEGIC_MERGE_PATCH
+    if not overwrite and (at := _conflict(patch, create_merge_patch(original, current))):
+        raise UsageError(f"the patch changes {at}, which has been changed since it was last applied")
+    return patch, content_type
 
 
-def with_last_applied(obj: Dict, namespace: str, *, annotate: bool = True) -> Dict:
-    """The manifest with its namespace, and its own text as the last-applied annotation."""
-    modified = copy.deepcopy(obj)
-    meta = modified.setdefault("metadata", {})
-    meta.pop("resourceVersion", None)
-    meta.pop("creationTimestamp", None)
-    modified.pop("status", None)
-    if namespace:
-        meta["namespace"] = namespace
-    annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k != LAST_APPLIED}
-    meta["annotations"] = annotations
-    if annotate:
-        text = json.dumps(modified, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
-        meta["annotations"] = {**annotations, LAST_APPLIED: text}
-    return modified
-
-
-def validation(mode: str) -> dict[str, str]:
-    """The query parameter for --validate."""
-    return {"fieldValidation": {"true": "Strict", "false": "Ignore"}.get(mode, mode.capitalize())}
+def _conflict(patch: Dict, changed: Dict) -> str:
+    """The path of the first field that both change, each to something else; "" where there is none."""
+    for key, value in patch.items():
+        if key not in changed or key == LAST_APPLIED:
+            continue
+        if isinstance(value, dict) and isinstance(changed[key], dict):
+            if inner := _conflict(value, changed[key]):
+                return f"{key}.{inner}"
+        elif value != changed[key]:
+            return key
+    return ""
 
 
 COMMAND = Command(
@@ -191,6 +286,8 @@ COMMAND = Command(
   mini-kubectl apply -f deployment.yaml
   mini-kubectl apply -f manifests/ -R
   generate | mini-kubectl apply -f -
+  # Let the server merge, and take over fields that others set
+  mini-kubectl apply --server-side --force-conflicts -f deployment.yaml
   # Let the server check it without storing anything
   mini-kubectl apply -f deployment.yaml --dry-run=server""",
 )

@@ -11,11 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.errors import StatusError
+from apimachinery.selectors import parse_label_selector
 from kubectl.command import Command, Context, UsageError, blaming
-from kubectl.commands._arguments import add_bool, add_dry_run, add_output, dry_run_params, dry_run_suffix
-from kubectl.commands.apply import VALIDATE, validation, with_last_applied
-from kubectl.manifests import Manifest, add_file_arguments, raise_all, read_manifests, resolve
-from kubectl.printers import object_printer
+from kubectl.commands._arguments import add_bool, add_dry_run, add_output, add_selector
+from kubectl.commands._token import add_token, request_token
+from kubectl.commands._writing import (
+    Report,
+    add_field_manager,
+    add_validate,
+    need_files,
+    send_raw,
+    with_last_applied,
+    write_params,
+)
+from kubectl.kustomize.hashing import content_hash
+from kubectl.manifests import Manifest, add_file_arguments, raise_all, raw_text, read_manifests, resolve
 
 Dict = dict[str, Any]
 Build = Callable[[argparse.Namespace], Dict]
@@ -25,6 +35,9 @@ GENERATED = "the command line"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_file_arguments(parser, "create")
+    add_selector(parser)
+    parser.add_argument("--edit", action="store_true", help="edit the objects before they are created")
+    parser.add_argument("--raw", default="", metavar="PATH", help="a path to POST the file to as it is")
     _common(parser)
     kinds = parser.add_subparsers(title="kinds", metavar="KIND")
     for name, aliases, help_text, add, build in _GENERATORS:
@@ -32,49 +45,58 @@ def configure(parser: argparse.ArgumentParser) -> None:
         add(sub)
         _common(sub)
         sub.set_defaults(build=build)
+    token = kinds.add_parser("token", help="A token of a ServiceAccount")
+    add_token(token)
+    add_output(token)
+    token.set_defaults(request=request_token)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
     add_dry_run(parser)
     add_output(parser)
+    add_field_manager(parser, "kubectl-create")
+    add_validate(parser)
     add_bool(parser, "--save-config", default=False, help="keep the manifest for later applies")
-    parser.add_argument(
-        "--validate", nargs="?", const="strict", default="strict", type=VALIDATE, help="strict, warn or ignore"
-    )
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
     build: Build | None = getattr(args, "build", None)
+    if request := getattr(args, "request", None):
+        request(context, args)
+        return
     if build is not None:
         manifests = [Manifest(build(args), GENERATED)]
-    elif args.filename:
-        manifests = read_manifests(args.filename, "create", recursive=args.recursive)
     else:
-        raise UsageError("must specify one of -f and a kind to create, e.g. 'mini-kubectl create configmap NAME'")
-    show = object_printer(args.output) if args.output else None
+        need_files(args)
+        if args.raw:
+            context.out.write(send_raw(context, "POST", args.raw, raw_text(args.filename)))
+            return
+        manifests = read_manifests(args.filename, "create", recursive=args.recursive)
+        wanted = parse_label_selector(args.selector)
+        manifests = [m for m in manifests if wanted.matches(m.obj.get("metadata", {}).get("labels") or {})]
+        if args.edit:
+            from kubectl.commands.edit import edit_before_creation
+
+            edit_before_creation(context, args, manifests)
+            return
+    report = Report(context, args, documents=True)
     failed: list[Exception] = []
     for manifest in manifests:
         try:
-            _create(context, manifest, args, show)
+            _create(context, manifest, args, report)
         except (StatusError, UsageError) as error:
             failed.append(error)
     raise_all(failed)
 
 
-def _create(context: Context, manifest: Manifest, args: argparse.Namespace, show: Callable[[Dict], str] | None) -> None:
+def _create(context: Context, manifest: Manifest, args: argparse.Namespace, report: Report) -> None:
     kind, namespace = resolve(context, manifest)
     shown = context.given_namespace if manifest.source == GENERATED and kind.namespaced else namespace
     obj = with_last_applied(manifest.obj, shown) if args.save_config else _with_namespace(manifest.obj, shown)
     if args.dry_run != "client":
-        params = {"fieldManager": "kubectl-create", **validation(args.validate), **dry_run_params(args.dry_run)}
         with _blaming(manifest):
-            obj = context.api.request("POST", kind.path(namespace), params=params, body=obj)
-    if show is not None:
-        context.out.write(show(obj))
-    else:
-        context.print(
-            f"{kind.display}/{obj['metadata'].get('name') or '<unknown>'} created{dry_run_suffix(args.dry_run)}"
-        )
+            obj = context.api.request("POST", kind.path(namespace), params=write_params(args), body=obj)
+    report(f"{kind.display}/{obj['metadata'].get('name') or '<unknown>'}", obj, "created")
 
 
 def _blaming(manifest: Manifest) -> AbstractContextManager[None]:
@@ -150,6 +172,17 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         "--from-file", action="append", default=[], metavar="PATH", help="a file or a folder, or KEY=FILE"
     )
     parser.add_argument("--from-env-file", action="append", default=[], metavar="FILE", help="lines of KEY=VALUE")
+    _add_hash(parser)
+
+
+def _add_hash(parser: argparse.ArgumentParser) -> None:
+    add_bool(parser, "--append-hash", default=False, help="end the name with a hash of the content")
+
+
+def _hashed(args: argparse.Namespace, obj: Dict) -> Dict:
+    if args.append_hash:
+        obj["metadata"]["name"] += "-" + content_hash({"data": {}, **obj}, args.name)
+    return obj
 
 
 def _collect(args: argparse.Namespace, kind: str) -> dict[str, bytes]:
@@ -196,7 +229,7 @@ def _configmap(args: argparse.Namespace) -> Dict:
         except UnicodeDecodeError:
             binary[key] = base64.b64encode(value).decode()
     fields = ({"data": text} if text else {}) | ({"binaryData": binary} if binary else {})
-    return _object("v1", "ConfigMap", args.name, **fields)
+    return _hashed(args, _object("v1", "ConfigMap", args.name, **fields))
 
 
 def _secret(name: str, kind: str, data: dict[str, bytes]) -> Dict:
@@ -226,6 +259,8 @@ def _add_secret(parser: argparse.ArgumentParser) -> None:
     registry.add_argument("--docker-password", required=True)
     registry.add_argument("--docker-email", default="")
     registry.set_defaults(secret=_registry_secret)
+    for sub in (tls, registry):
+        _add_hash(sub)
     for sub in (generic, tls, registry):
         _common(sub)
 
@@ -284,20 +319,32 @@ def _service(args: argparse.Namespace) -> Dict:
     return obj
 
 
+def _add_priority_class(parser: argparse.ArgumentParser) -> None:
+    _name(parser)
+    parser.add_argument("--value", type=int, default=0, help="pods with a higher one come first")
+    add_bool(parser, "--global-default", default=False, help="the class of pods that name none")
+    parser.add_argument("--description", default="", help="when to use it")
+    parser.add_argument("--preemption-policy", default="PreemptLowerPriority", metavar="PreemptLowerPriority|Never")
+
+
+def _priority_class(args: argparse.Namespace) -> Dict:
+    fields: Dict = {"value": args.value, "preemptionPolicy": args.preemption_policy}
+    if args.global_default:
+        fields["globalDefault"] = True
+    if args.description:
+        fields["description"] = args.description
+    return _object("scheduling.k8s.io/v1", "PriorityClass", args.name, **fields)
+
+
 _Generator = tuple[str, tuple[str, ...], str, Callable[[argparse.ArgumentParser], None], Build]
 _GENERATORS: tuple[_Generator, ...] = (
     ("configmap", ("cm",), "A ConfigMap from literals and files", _add_data, _configmap),
     ("deployment", ("deploy",), "A Deployment of an image", _add_deployment, _deployment),
-    (
-        "namespace",
-        ("ns",),
-        "A namespace",
-        _name,
-        lambda args: _object("v1", "Namespace", args.name, spec={}, status={}),
-    ),
-    ("secret", (), "A Secret: generic, tls or docker-registry", _add_secret, lambda args: args.secret(args)),
+    ("namespace", ("ns",), "A namespace", _name, _namespace),
+    ("secret", (), "A Secret: generic, tls or docker-registry", _add_secret, lambda a: _hashed(a, a.secret(a))),
     ("service", ("svc",), "A Service: clusterip, nodeport, loadbalancer, externalname", _add_service, _service),
     ("serviceaccount", ("sa",), "A ServiceAccount", _name, lambda args: _object("v1", "ServiceAccount", args.name)),
+    ("priorityclass", ("pc",), "A PriorityClass", _add_priority_class, _priority_class),
 )
 
 COMMAND = Command(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import time
+import sys
 from contextlib import nullcontext
 from typing import Any
 
 from apimachinery.errors import NotFound, StatusError
+from apimachinery.selectors import parse_label_selector
 from kubectl.command import Command, Context, UsageError, blaming
 from kubectl.commands._arguments import (
     add_all_namespaces,
     add_bool,
     add_dry_run,
     add_selector,
-    dry_run_params,
     dry_run_suffix,
     duration,
 )
+from kubectl.commands._deletion import CASCADE, cascade_of, delete_object, wait_gone
+from kubectl.commands._writing import send_raw
 from kubectl.manifests import (
     Target,
     add_file_arguments,
@@ -28,15 +30,9 @@ from kubectl.manifests import (
     resolve,
 )
 from kubectl.parser import choice
-from kubectl.waiting import TimedOut, wait_until
 
 Dict = dict[str, Any]
 
-CASCADE = choice(
-    "background", "foreground", "orphan", "true", "false",
-    refusal='invalid cascade value (%s). Must be "background", "foreground", or "orphan"',
-)  # fmt: skip
-_OLD_CASCADES = {"true": "background", "false": "orphan"}
 OUTPUT = choice("", "name", refusal="unexpected -o output mode: %s. We only support '-o name'")
 
 
@@ -60,31 +56,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--timeout", type=duration, default=None, metavar="TIME", help="give up waiting after this time"
     )
     parser.add_argument("-o", "--output", default="", type=OUTPUT, metavar="name", help="print names only")
+    parser.add_argument("-i", "--interactive", action="store_true", help="ask first")
+    parser.add_argument("--raw", default="", metavar="PATH", help="a path to DELETE as it is")
     add_bool(parser, "--wait", default=True, help="wait until the objects are gone")
     add_bool(parser, "--ignore-not-found", default=False, help="a missing object is no failure")
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
-    if args.cascade in _OLD_CASCADES:
-        new = _OLD_CASCADES[args.cascade]
-        context.say(
-            f"warning: --cascade={args.cascade} is deprecated (boolean value) and can be replaced with --cascade={new}."
-        )
-        args.cascade = new
-    if args.now:
-        args.grace_period = 1
-    if args.grace_period == 0 and not args.force:
-        args.grace_period = 1  # only --force may leave a running pod behind, as kubectl has it
-    if args.force and args.grace_period < 0:
-        args.grace_period = 0
-    if args.force and args.grace_period == 0:
-        context.warn(
-            "Immediate deletion does not wait for confirmation that the running resource has been terminated. "
-            "The resource may continue to run on the cluster indefinitely."
-        )
+    if args.raw:
+        context.out.write(send_raw(context, "DELETE", args.raw))
+        return
+    _settle(context, args)
+    targets = _targets(context, args)
+    if args.interactive and targets and not _agreed(context, [target for target, _ in targets]):
+        context.print("deletion is cancelled")
+        return
     failed: list[Exception] = []
     deleted = []
-    for target, source in _targets(context, args):
+    for target, source in targets:
         try:
             with blaming("deleting", source) if source else nullcontext():
                 deleted.append((target, _delete(context, args, target)))
@@ -94,15 +83,51 @@ def run(context: Context, args: argparse.Namespace) -> None:
         except StatusError as error:
             failed.append(error)
     if args.wait and args.dry_run == "none":
-        _wait(context, args, deleted)
+        wait_gone(context, deleted, args.timeout or None)
     raise_all(failed)
+
+
+def _settle(context: Context, args: argparse.Namespace) -> None:
+    """What the flags mean together. Raises: UsageError where they contradict each other."""
+    args.cascade = cascade_of(context, args.cascade)
+    if args.now:
+        if args.grace_period != -1:
+            raise UsageError("--now and --grace-period cannot be specified together")
+        args.grace_period = 1
+    if args.force and args.grace_period > 0:
+        raise UsageError("--force and --grace-period greater than 0 cannot be specified together")
+    if args.grace_period == 0 and not args.force:
+        args.grace_period = 1  # only --force may leave a running pod behind, as kubectl has it
+    if args.force and args.grace_period < 0:
+        args.grace_period = 0
+    if args.force and args.grace_period == 0:
+        context.warn(
+            "Immediate deletion does not wait for confirmation that the running resource has been terminated. "
+            "The resource may continue to run on the cluster indefinitely."
+        )
+
+
+def _agreed(context: Context, targets: list[Target]) -> bool:
+    context.print(f"You are about to delete the following {len(targets)} resource(s):")
+    for target in targets:
+        context.print(target.display)
+    context.out.write("Do you want to continue? (y/n): ")
+    context.out.flush()
+    return sys.stdin.readline().strip().lower() == "y"
 
 
 def _targets(context: Context, args: argparse.Namespace) -> list[tuple[Target, str]]:
     """What to delete, and which file says so."""
     if args.filename:
+        if args.targets:
+            raise UsageError(
+                "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well"
+            )
         found = []
+        wanted = parse_label_selector(args.selector)
         for manifest in read_manifests(args.filename, "delete", recursive=args.recursive):
+            if not wanted.matches(manifest.obj.get("metadata", {}).get("labels") or {}):
+                continue
             kind, namespace = resolve(context, manifest)
             found.append((Target(kind, manifest.name, namespace), manifest.source))
         return found
@@ -127,37 +152,14 @@ def _targets(context: Context, args: argparse.Namespace) -> list[tuple[Target, s
 
 def _delete(context: Context, args: argparse.Namespace, target: Target) -> str:
     """The uid of what is going away."""
-    options: Dict = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": args.cascade.capitalize()}
-    if args.grace_period >= 0:
-        options["gracePeriodSeconds"] = args.grace_period
-    uid = ""
-    if args.dry_run == "client":
-        context.api.request("GET", target.path)
-    else:
-        params = dry_run_params(args.dry_run)
-        answer = context.api.request("DELETE", target.path, params=params, body=options)
-        uid = (answer.get("details") or {}).get("uid") or (answer.get("metadata") or {}).get("uid") or ""
+    uid = delete_object(context, target, cascade=args.cascade, grace_period=args.grace_period, dry_run=args.dry_run)
     if args.output == "name":
         context.print(target.display)
     else:
         where = f" from {target.namespace} namespace" if target.namespace else ""
         verb = "force deleted" if args.force and args.grace_period == 0 else "deleted"
         context.print(f'{target.kind.display} "{target.name}" {verb}{where}{dry_run_suffix(args.dry_run)}')
-    return uid or "?"
-
-
-def _wait(context: Context, args: argparse.Namespace, deleted: list[tuple[Target, str]]) -> None:
-    deadline = None if not args.timeout else time.monotonic() + args.timeout
-    for target, uid in deleted:
-        left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-        try:
-            wait_until(context, target, lambda obj, uid=uid: _gone(obj, uid), left)  # type: ignore[misc]
-        except TimedOut as error:
-            raise UsageError(str(error)) from error
-
-
-def _gone(obj: Dict | None, uid: str) -> bool:
-    return obj is None or (uid != "?" and obj["metadata"].get("uid") != uid)
+    return uid
 
 
 COMMAND = Command(
