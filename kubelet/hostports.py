@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from componentbase import logs
+from componentbase.process import CommandError, run
 from kubeclient.backoff import Backoff
 from kubelet.runtime.podconfig import sandbox_config
 
@@ -32,10 +33,6 @@ SETTLE_SECONDS = 5.0  # after the start: ports of pods that run already must not
 WAIT_SECONDS = "5"  # for the lock that another iptables may hold
 
 log = logs.logger(__name__)
-
-
-class IptablesError(Exception):
-    """iptables is missing or refused; the text is its own."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -128,28 +125,15 @@ class HostPorts:
             try:
                 await self.sync()
                 retry.reset()
-            except IptablesError as error:
+            except CommandError as error:
                 if self.wanted():
                     log.warning("host ports not set, will retry", error=str(error))
                     await self._clock.sleep(retry.next_seconds())
                     self._changed.set()
 
     async def sync(self) -> None:
-        """Raises: IptablesError; then nothing has changed."""
-        text = restore_text(self.wanted(), await _run("iptables-save", "-t", "nat"))
+        """Raises: CommandError; then nothing has changed."""
+        text = restore_text(self.wanted(), await run("iptables-save", "-t", "nat"))
         if text:
-            await _run("iptables-restore", "--noflush", "--wait", WAIT_SECONDS, stdin=text)
+            await run("iptables-restore", "--noflush", "--wait", WAIT_SECONDS, stdin=text)
             log.info("host ports set", count=len(self.wanted()))
-
-
-async def _run(*command: str, stdin: str = "") -> str:
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-    except OSError as error:
-        raise IptablesError(f"{command[0]}: {error.strerror or error}") from None
-    out, err = await process.communicate(stdin.encode())
-    if process.returncode != 0:
-        raise IptablesError(f"{command[0]}: {err.decode('utf-8', 'replace').strip()[:500]}")
-    return out.decode("utf-8", "replace")

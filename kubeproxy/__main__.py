@@ -9,6 +9,7 @@ import sys
 from componentbase import daemon, logs
 from componentbase.clock import Clock
 from componentbase.health import serve_app
+from componentbase.process import CommandError
 from kubeapi.endpointslice import EndpointSlice
 from kubeapi.service import Service
 from kubeclient.config import ConfigError, load_config
@@ -19,7 +20,6 @@ from kubeproxy.conntrack import Conntrack
 from kubeproxy.health import HealthzApp, MetricsApp
 from kubeproxy.iptables import Iptables
 from kubeproxy.options import Options, parse
-from kubeproxy.process import CommandError
 from kubeproxy.proxier import Proxier, ServiceMap, service_key
 from kubeproxy.rules import Settings
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kubeproxy.process import CommandError, run
+from componentbase.process import CommandError, run
 from kubeproxy.topology import ServicePort
 
 Frontends = Mapping[tuple[str, int], frozenset[tuple[str, int]]]

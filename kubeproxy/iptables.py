@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubeproxy.process import run
+from componentbase.process import run
 from kubeproxy.restore import Installed, cleanup_text, parse_save
 
 XTABLES_WAIT_SECONDS = "5"

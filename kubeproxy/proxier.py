@@ -10,10 +10,10 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from componentbase import logs, metrics
 from componentbase.clock import Clock
+from componentbase.process import CommandError
 from kubeapi.endpointslice import EndpointSlice
 from kubeapi.service import Service
 from kubeproxy.conntrack import Flow, Frontends, stale_flows, udp_frontends
-from kubeproxy.process import CommandError
 from kubeproxy.restore import ALL_JUMPS, Current, Installed, checked, restore_text
 from kubeproxy.rules import Settings, wanted_chains
 from kubeproxy.topology import SERVICE_NAME_LABEL, ServicePort, service_ports

@@ -8,10 +8,10 @@ from typing import Any
 
 from apimachinery.model import from_dict
 from componentbase.clock import Clock
+from componentbase.process import CommandError
 from kubeapi.endpointslice import EndpointSlice
 from kubeapi.service import Service
 from kubeproxy.conntrack import Flow
-from kubeproxy.process import CommandError
 from kubeproxy.proxier import Proxier, ServiceMap, service_key
 from kubeproxy.restore import ALL_JUMPS, Installed
 from kubeproxy.rules import Settings, wanted_chains

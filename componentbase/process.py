@@ -1,8 +1,9 @@
-"""Runs the programs that kube-proxy works through (iptables, conntrack), one at a time and within a time bound."""
+"""Runs the programs that daemons work through (iptables, conntrack), within a time bound."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 
 COMMAND_TIMEOUT_SECONDS = 300.0
@@ -23,17 +24,19 @@ async def run(*argv: str, stdin: str = "", timeout_seconds: float = COMMAND_TIME
 
     Raises: CommandError.
     """
-    # A pipe that a program never reads may close before the empty input was written to it, which is an error.
-    source = asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL
+    source = _file_of(stdin)
     try:
         process = await asyncio.create_subprocess_exec(
             *argv, stdin=source, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-    except FileNotFoundError:
-        raise CommandError(argv, None, "no such program on PATH") from None
+    except OSError as error:
+        message = "no such program on PATH" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
+        raise CommandError(argv, None, message) from None
+    finally:
+        os.close(source)
     try:
         async with asyncio.timeout(timeout_seconds):
-            out, err = await process.communicate(stdin.encode() or None)
+            out, err = await process.communicate()
     except TimeoutError:
         raise CommandError(argv, None, f"not done after {timeout_seconds:g} s") from None
     finally:
@@ -43,3 +46,19 @@ async def run(*argv: str, stdin: str = "", timeout_seconds: float = COMMAND_TIME
     if process.returncode != 0:
         raise CommandError(argv, process.returncode, err.decode(errors="replace"))
     return out.decode(errors="replace")
+
+
+def _file_of(text: str) -> int:
+    """A file in memory with this text, at its beginning.
+
+    Not a pipe: a program may end before it was written to, and to write to it then is an error that ends a daemon.
+    """
+    file = os.memfd_create("stdin")
+    try:
+        with open(file, "wb", closefd=False) as writer:
+            writer.write(text.encode())
+        os.lseek(file, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
