@@ -11,7 +11,7 @@ from kubeapi.subjectaccessreview import GROUP
 
 
 class SelfSubjectRulesReviewSpec(Model):
-    """Where one would do it."""
+    """The namespace whose rules one asks for."""
 
     namespace: str | None = None
     """The namespace in question. Required."""

@@ -29,9 +29,11 @@ PATCH_TYPES = (
 )
 ANY = "*/*"
 
-METHODS = {"get": "get", "create": "post", "update": "put", "patch": "patch", "delete": "delete"}
+METHODS = {
+    "get": "get", "create": "post", "update": "put", "patch": "patch", "delete": "delete", "options": "options",
+    "head": "head",
+}  # fmt: skip
 WORDS = {"get": "read", "create": "create", "update": "replace", "patch": "patch", "delete": "delete"}
-ACTIONS = {"get": "get", "create": "post", "update": "put", "patch": "patch", "delete": "delete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,10 @@ class ResourcePaths:
         self._place: tuple[str, ...] = ("namespace",) if resource.namespaced else ()
 
     def all(self) -> Iterator[Path]:
+        """Those where anything can be done."""
+        return (path for path in self._candidates() if path.operations)
+
+    def _candidates(self) -> Iterator[Path]:
         resource = self._resource
         scope = "/namespaces/{namespace}" if resource.namespaced else ""
         collection = f"{scope}/{resource.plural}"
@@ -157,7 +163,7 @@ class ResourcePaths:
         yield from self._if("delete", deletion)
 
     def _operation(self, verb: str, name: str, description: str) -> Operation:
-        return Operation(METHODS[verb], name, description, self._tag, {}, ACTIONS[verb], self._gvk)
+        return Operation(METHODS[verb], name, description, self._tag, {}, METHODS[verb], self._gvk)
 
     def _list(self, name: str) -> Operation:
         resource = self._resource
@@ -215,7 +221,7 @@ class ResourcePaths:
             return
         for verb in sub.verbs:
             if sub.name == "log":
-                plain = replace(self._read(name, Status, what), answers={200: (None,)}, produces=(JSON, "text/plain"))
+                plain = replace(self._read(name, Status, what), answers={200: (None,)}, produces=("text/plain",))
                 operations.append(replace(plain, parameters=query.OF_SUBRESOURCE["log"]))
             elif verb == "get" and model is not None:
                 operations.append(self._read(name, model, what))
@@ -232,8 +238,10 @@ class ResourcePaths:
         names = query.OF_SUBRESOURCE.get(sub.name, ())
         what = f"Connect to {sub.name} of {self._article()}."
 
+        verbs = [*sub.handlers, "head"] if sub.name == "proxy" else list(sub.handlers)
+
         def operations(suffix: str, names: tuple[str, ...]) -> Iterator[Operation]:
-            for verb in sub.verbs:
+            for verb in sorted(set(verbs)):
                 method = METHODS[verb]
                 name = f"connect{self._stem}{method.title()}{self._scoped}{sub.name.title()}{suffix}"
                 answers: dict[int, tuple[Shape, ...]] = {200: (None,)}

@@ -17,7 +17,8 @@ Info title:1 version:2
 Document swagger:1 info:2:Info paths:8:Paths definitions:9:Definitions security:12:SecurityRequirement[]
 Paths path:2:NamedPathItem[]
 NamedPathItem name:1 value:2:PathItem
-PathItem get:2:Operation put:3:Operation post:4:Operation delete:5:Operation patch:8:Operation parameters:9:Item[]
+PathItem get:2:Operation put:3:Operation post:4:Operation delete:5:Operation options:6:Operation head:7:Operation
+ patch:8:Operation parameters:9:Item[]
 Operation tags:1:s[] description:3 operationId:5 produces:6:s[] consumes:7:s[] parameters:8:Item[]
  responses:9:Responses schemes:10:s[] deprecated:11:b x:13:NamedAny[]
 Item parameter:1:Parameter
@@ -103,7 +104,7 @@ def test_all_definitions_are_those_of_the_json(document, expected):
 def test_all_paths_and_operations_are_those_of_the_json(document, expected):
     assert [item.name for item in document.paths.path] == list(expected["paths"])
     for item in document.paths.path:
-        for method in ("get", "put", "post", "delete", "patch"):
+        for method in ("get", "put", "post", "delete", "options", "head", "patch"):
             wanted = expected["paths"][item.name].get(method)
             assert item.value.HasField(method) is (wanted is not None)
             if wanted is not None:
