@@ -120,6 +120,8 @@ class EngineStreams:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 reader, writer = await asyncio.open_unix_connection(self._socket_path, limit=READ_SIZE)
+            if _is_lost(writer):
+                raise ConnectionResetError("closed by the other side")
             writer.write(head + data)
             await writer.drain()
             status, answer_headers = await _read_head(reader)
@@ -213,6 +215,11 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]
     return int(status_line.partition(" ")[2].partition(" ")[0]), headers
 
 
+def _is_lost(writer: asyncio.StreamWriter) -> bool:
+    """Whether to write now would be an error that is no OSError: uvloop takes it for one of the program's."""
+    return writer.transport.is_closing()
+
+
 def _error_message(body: bytes) -> str:
     try:
         return str(json.loads(body)["message"])
@@ -256,13 +263,17 @@ class HijackedSession:
         self._exit_code = exit_code
 
     async def write(self, data: bytes) -> None:
+        writer = self._answer.writer
         with contextlib.suppress(OSError):
-            self._answer.writer.write(data)
-            await self._answer.writer.drain()
+            if not _is_lost(writer):
+                writer.write(data)
+                await writer.drain()
 
     async def close_stdin(self) -> None:
+        writer = self._answer.writer
         with contextlib.suppress(OSError):
-            self._answer.writer.write_eof()
+            if not _is_lost(writer):
+                writer.write_eof()
 
     async def output(self) -> AsyncIterator[tuple[StreamName, bytes]]:
         split = as_stdout if self._tty else demultiplex
