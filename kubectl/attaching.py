@@ -63,12 +63,25 @@ def attach_when_running(
     tty: bool,
     quiet: bool,
     timeout_seconds: float | None,
+    warn: bool = False,
 ) -> None:
-    """Waits for the container, then a session; its log where it has ended before one could begin."""
-    if not quiet:
-        context.err.flush()
+    """Waits for the container, then a session; its log where it has ended before one could begin.
+
+    `warn`: what it waits for is told.
+    """
+    said: set[str] = set()
+
+    def ready(pod: Dict | None) -> bool:
+        if pod is None or started(pod, name):
+            return True
+        message = (_state(pod, name).get("waiting") or {}).get("message")
+        if warn and message and message not in said:
+            said.add(message)
+            context.warn(f"container {name}: {message}")
+        return False
+
     try:
-        pod = wait_until(context, target, lambda pod: pod is None or started(pod, name), timeout_seconds)
+        pod = wait_until(context, target, ready, timeout_seconds)
     except TimedOut as error:
         raise UsageError("timed out waiting for the condition") from error
     if pod is None:

@@ -24,7 +24,8 @@ def run(context: Context, args: argparse.Namespace) -> None:
     if not args.words:
         raise UsageError("at least 1 argument is required for attach")
     if len(args.words) > 2:
-        raise UsageError(f"expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw {len(args.words)}")
+        saw = f"{len(args.words)}: [{' '.join(args.words)}]"
+        raise UsageError(f"expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw {saw}")
     pod = find_pods(context, args.words, timeout_seconds=args.pod_running_timeout)[0]
     phase = pod.get("status", {}).get("phase")
     if phase in ("Succeeded", "Failed"):

@@ -13,8 +13,6 @@ from kubectl.command import Command, Context, ExitCode, UsageError
 from kubectl.commands._arguments import add_bool
 from kubectl.podtarget import choose_container, find_pods
 
-_SEE = "\nSee 'mini-kubectl cp -h' for help and examples"
-
 
 class Spec(NamedTuple):
     """A place: in a pod, or on this machine where `pod` is ""."""
@@ -50,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(context: Context, args: argparse.Namespace) -> None:
     if len(args.places) != 2:
-        raise UsageError("source and destination are required" + _SEE)
+        raise UsageError("source and destination are required")
     source, target = map(parse_spec, args.places)
     if source.pod and target.pod:
         raise UsageError("one of src or dest must be a local file specification")

@@ -6,7 +6,8 @@ import argparse
 import sys
 
 from kubectl.command import Command, Context, UsageError
-from kubectl.podtarget import choose_container, find_pods
+from kubectl.commands._arguments import add_bool
+from kubectl.podtarget import add_running_timeout, choose_container, find_pods
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--container", default="", help="this container")
     parser.add_argument("-i", "--stdin", action="store_true", help="pass standard input to the command")
     parser.add_argument("-t", "--tty", action="store_true", help="give the command a terminal")
-    parser.add_argument("-q", "--quiet", action="store_true", help="only print what the command prints")
+    add_bool(parser, "-q", "--quiet", default=False, help="only print what the command prints")
+    add_running_timeout(parser)
     parser.set_defaults(words=[])
 
 
@@ -24,10 +26,14 @@ def run(context: Context, args: argparse.Namespace) -> None:
 
     if not args.target:
         raise UsageError("pod, type/name or --filename must be specified")
-    words = [*args.command_words, *args.words]
-    if not words:
+    if args.command_words and not args.words:
+        raise UsageError(
+            "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead\n"
+            "See 'mini-kubectl exec -h' for help and examples"
+        )
+    if not args.words:
         raise UsageError("you must specify at least one command for the container")
-    pod = find_pods(context, [args.target])[0]
+    pod = find_pods(context, [args.target], timeout_seconds=args.pod_running_timeout)[0]
     phase = pod.get("status", {}).get("phase")
     if phase in ("Succeeded", "Failed"):
         raise UsageError(f"cannot exec into a container in a completed pod; current phase is {phase}")
@@ -35,7 +41,7 @@ def run(context: Context, args: argparse.Namespace) -> None:
     terminal = args.tty and args.stdin and sys.stdin.isatty()
     if args.tty and not terminal and not args.quiet:
         context.say("Unable to use a TTY - input is not a terminal or the right kind of file")
-    params = [("command", word) for word in words]
+    params = [("command", word) for word in args.words]
     params += [("container", container), ("stdout", "true")]
     params += [("stdin", "true")] if args.stdin else []
     params += [("tty", "true")] if terminal else [("stderr", "true")]

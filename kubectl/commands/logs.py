@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +12,13 @@ from typing import Any
 from apimachinery.errors import NotFound, StatusError
 from kubectl.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_bool, add_selector, duration
-from kubectl.podtarget import choose_container, container_names, find_pods, pods_by_selector
+from kubectl.podtarget import add_running_timeout, choose_container, container_names, find_pods, pods_by_selector
 
 Dict = dict[str, Any]
 
-MAX_FOLLOWED = 20  # streams at once; more is refused, as kubectl's --max-log-requests asks for a decision
+FIND_SECONDS = 20.0  # for a workload's first pod
+_RFC3339 = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[-+]\d\d:\d\d)"
+CONTAINERS = ("initContainers", "containers", "ephemeralContainers")  # in the order of --all-containers
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,18 +35,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_bool(parser, "--all-containers", default=False, help="all containers of the pod")
     add_bool(parser, "--all-pods", default=False, help="all pods of the workload")
     add_bool(parser, "--prefix", default=False, help="each line with its pod and container")
+    parser.add_argument(
+        "--max-log-requests", type=int, default=5, metavar="N", help="streams to follow at once, at most"
+    )
+    add_bool(parser, "--insecure-skip-tls-verify-backend", default=False, help="whatever certificate the node presents")
+    add_running_timeout(parser, FIND_SECONDS)
     add_bool(parser, "--ignore-errors", default=False, help="go on where one container's log cannot be read")
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
-    if args.since and args.since_time:
-        raise UsageError("at most one of sinceTime or sinceSeconds may be specified")
+    _check(args)
+    args.prefix = args.prefix or args.all_pods
     sources = list(_sources(context, args))
-    if args.follow and len(sources) > MAX_FOLLOWED:
-        raise UsageError(
-            f"you are attempting to follow {len(sources)} log streams, but maximum allowed is {MAX_FOLLOWED}"
-        )
     if args.follow and len(sources) > 1:
+        if len(sources) > args.max_log_requests:
+            raise UsageError(
+                f"you are attempting to follow {len(sources)} log streams, but maximum allowed concurrency is "
+                f"{args.max_log_requests}, use --max-log-requests to increase the limit"
+            )
         with ThreadPoolExecutor(len(sources)) as pool:
             for future in [pool.submit(_copy, context, args, pod, name) for pod, name in sources]:
                 future.result()
@@ -52,24 +61,49 @@ def run(context: Context, args: argparse.Namespace) -> None:
         _copy(context, args, pod, name)
 
 
+def _check(args: argparse.Namespace) -> None:
+    """Raises: UsageError for flags that mean nothing, or not together."""
+    if args.since and args.since_time:
+        raise UsageError("at most one of `sinceTime` or `sinceSeconds` may be specified")
+    if args.since_time and not re.fullmatch(_RFC3339, args.since_time):
+        text = args.since_time
+        raise UsageError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{text}" as "2006"')
+    if args.tail is not None and args.tail < -1:
+        raise UsageError("--tail must be greater than or equal to -1")
+    if args.since < 0:
+        raise UsageError("--since must be greater than 0")
+    if args.limit_bytes < 0:
+        raise UsageError("--limit-bytes must be greater than 0")
+    if args.all_containers and args.container:
+        raise UsageError(f"--all-containers=true should not be specified with container name {args.container}")
+    if args.selector and args.words:
+        raise UsageError(
+            "only a selector (-l) or a POD name is allowed\nSee 'mini-kubectl logs -h' for help and examples"
+        )
+    if not args.selector and not 1 <= len(args.words) <= 2:
+        raise UsageError(
+            "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\n"
+            "POD or TYPE/NAME is a required argument for the logs command\n"
+            "See 'mini-kubectl logs -h' for help and examples"
+        )
+    if len(args.words) == 2 and args.container:
+        raise UsageError("only one of -c or an inline [CONTAINER] arg is allowed")
+
+
 def _sources(context: Context, args: argparse.Namespace) -> Iterator[tuple[Dict, str]]:
     if args.selector:
-        if args.words:
-            raise UsageError("only a selector (-l) or a POD name is allowed")
         if args.tail is None:
             args.tail = 10
         pods = pods_by_selector(context, args.selector, context.namespace)
         if not pods:
             context.say(f"No resources found in {context.namespace} namespace.")
-    elif not args.words:
-        raise _misused()
     else:
-        if len(args.words) > 2 or (len(args.words) == 2 and args.container):
-            raise _misused()
         if len(args.words) > 1:
             args.container = args.words[1]
         try:
-            pods = find_pods(context, args.words[:1])
+            pods = find_pods(
+                context, args.words[:1], timeout_seconds=args.pod_running_timeout, purpose="cannot get the logs from"
+            )
         except NotFound as error:
             raise UsageError(f'error from server (NotFound): {error} in namespace "{context.namespace}"') from error
         if len(pods) > 1 and not args.all_pods:
@@ -79,17 +113,9 @@ def _sources(context: Context, args: argparse.Namespace) -> Iterator[tuple[Dict,
     for pod in pods:
         if args.container and args.container not in container_names(pod):
             raise UsageError(f"container {args.container} is not valid for pod {pod['metadata']['name']}")
-        names = container_names(pod) if args.all_containers else [choose_container(context, pod, args.container)]
-        for name in names:
+        every = container_names(pod, *CONTAINERS)
+        for name in every if args.all_containers else [choose_container(context, pod, args.container)]:
             yield pod, name
-
-
-def _misused() -> UsageError:
-    return UsageError(
-        "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\n"
-        "POD or TYPE/NAME is a required argument for the logs command\n"
-        "See 'mini-kubectl logs -h' for help and examples"
-    )
 
 
 def _copy(context: Context, args: argparse.Namespace, pod: Dict, container: str) -> None:
@@ -103,6 +129,7 @@ def _copy(context: Context, args: argparse.Namespace, pod: Dict, container: str)
         "sinceSeconds": str(max(1, round(args.since))) if args.since else "",
         "sinceTime": args.since_time,
         "limitBytes": args.limit_bytes or "",
+        "insecureSkipTLSVerifyBackend": "true" if args.insecure_skip_tls_verify_backend else "",
     }
     path = context.discovery.find("pods").path(meta["namespace"], meta["name"], "log")
     prefix = f"[pod/{meta['name']}/{container}] ".encode() if args.prefix else b""

@@ -1,0 +1,117 @@
+"""Pods and containers to look into others with, and what the profiles of `debug` give them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Dict = dict[str, Any]
+
+PROBES = {"liveness": "livenessProbe", "readiness": "readinessProbe", "startup": "startupProbe"}
+HOST_ROOT = "host-root"  # the volume of a node's files
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a debugging container may do.
+
+    `cleans`: a copy of a pod loses what would have it found by Services and controllers, or ended by its probes.
+    """
+
+    security: Dict | None = None
+    shares_host: bool = False  # on a node: its network, processes and IPC
+    mounts_host: bool = False
+    cleans: bool = True
+    node_security: bool = True  # whether `security` is for nodes as well
+
+
+PROFILES = {
+    "legacy": Profile(shares_host=True, mounts_host=True, cleans=False),
+    "general": Profile({"capabilities": {"add": ["SYS_PTRACE"]}}, True, True, node_security=False),
+    "baseline": Profile(),
+    "restricted": Profile({
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }),
+    "netadmin": Profile({"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}}, True),
+    "sysadmin": Profile({"privileged": True}, True, True),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What a copy keeps of its pod."""
+
+    labels: bool = False
+    annotations: bool = False
+    probes: frozenset[str] = frozenset()  # of PROBES
+    init_containers: bool = True
+    node: bool = False
+
+
+def with_security(container: Dict, profile: Profile, *, node: bool = False) -> Dict:
+    if profile.security is None or (node and not profile.node_security):
+        return container
+    security = {**container.get("securityContext", {}), **copy.deepcopy(profile.security)}
+    return {**container, "securityContext": security}
+
+
+def node_pod(name: str, node: str, container: Dict, profile: Profile) -> Dict:
+    """A pod that runs on the node whatever its taints say, with the node's files at /host where the profile has it."""
+    container = with_security(container, profile, node=True)
+    spec: Dict = {"nodeName": node, "restartPolicy": "Never", "tolerations": [{"operator": "Exists"}]}
+    if profile.shares_host:
+        spec |= {"hostNetwork": True, "hostPID": True, "hostIPC": True}
+    if profile.mounts_host:
+        container = {**container, "volumeMounts": [{"name": HOST_ROOT, "mountPath": "/host"}]}
+        spec["volumes"] = [{"name": HOST_ROOT, "hostPath": {"path": "/"}}]
+    spec["containers"] = [container]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def pod_copy(
+    pod: Dict,
+    name: str,
+    change: Callable[[list[Dict]], str | None],
+    profile: Profile,
+    keep: Keep,
+    *,
+    share_processes: bool | None,
+    images: dict[str, str],
+) -> tuple[Dict, str | None]:
+    """The copy, and its debugging container: the one that `change` adds to or changes in the list, if any."""
+    spec = copy.deepcopy(pod["spec"])
+    spec.pop("ephemeralContainers", None)
+    if not keep.node:
+        spec.pop("nodeName", None)
+    if not keep.init_containers:
+        spec.pop("initContainers", None)
+    meta: Dict = {"name": name, "namespace": pod["metadata"]["namespace"]}
+    labels, annotations = pod["metadata"].get("labels"), pod["metadata"].get("annotations")
+    containers: list[Dict] = spec["containers"]
+    for container in containers:
+        container["image"] = images.get(container["name"], images.get("*", container["image"]))
+    chosen = change(containers)
+    if chosen is not None:
+        spec["containers"] = [with_security(c, profile) if c["name"] == chosen else c for c in containers]
+        labels = labels if keep.labels and profile.cleans else None
+        if profile.cleans:
+            annotations = annotations if keep.annotations else None
+            _drop_probes(spec, keep.probes)
+            spec["shareProcessNamespace"] = True
+    if share_processes is not None:
+        spec["shareProcessNamespace"] = share_processes
+    meta |= {"labels": labels} if labels else {}
+    meta |= {"annotations": annotations} if annotations else {}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}, chosen
+
+
+def _drop_probes(spec: Dict, kept: frozenset[str]) -> None:
+    for container in spec["containers"]:
+        for name, field in PROBES.items():
+            if name not in kept:
+                container.pop(field, None)
