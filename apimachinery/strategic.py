@@ -7,7 +7,7 @@ Source: Kubernetes contributor documentation, "Strategic Merge Patch".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from types import UnionType
@@ -94,8 +94,9 @@ def _merge_object(doc: Dict, patch: Dict, model: type[Model] | None) -> Dict:
     if directive not in (None, "merge"):
         raise BadRequest(f"unknown strategic merge patch directive {directive!r}")
     result = dict(doc)
-    if retain := patch.get(_RETAIN):
-        result = {key: value for key, value in result.items() if key in retain}
+    if retain := _directive_list(patch, _RETAIN):
+        kept = set(map(_identity, retain))
+        result = {key: value for key, value in result.items() if key in kept}
     for field, value in patch.items():
         if field.startswith("$"):
             continue
@@ -103,16 +104,36 @@ def _merge_object(doc: Dict, patch: Dict, model: type[Model] | None) -> Dict:
             result.pop(field, None)
         else:
             result[field] = _merge_value(result.get(field), value, _shape(model, field), field)
-    for name, value in patch.items():
+    for name in patch:
         if name.startswith(_DELETE_LIST):
             field = name[len(_DELETE_LIST) :]
-            result[field] = [item for item in result.get(field) or [] if item not in value]
-    for name, order in patch.items():
+            gone = set(map(_identity, _directive_list(patch, name)))
+            if isinstance(result.get(field), list):
+                result[field] = [item for item in result[field] if _identity(item) not in gone]
+    for name in patch:
         if name.startswith(_ORDER):
             field = name[len(_ORDER) :]
+            order = _directive_list(patch, name)
             if isinstance(result.get(field), list):
                 result[field] = _reorder(result[field], order, _shape(model, field).merge_key)
     return result
+
+
+def _directive_list(patch: Dict, name: str) -> list[Any]:
+    value = patch.get(name, [])
+    if not isinstance(value, list):
+        raise BadRequest(f"invalid patch format of {name.partition('/')[0]}: it must be a list")
+    return value
+
+
+def _identity(value: Json) -> Hashable:
+    """Equal for equal JSON, so that long lists are compared in one pass."""
+    if not isinstance(value, dict | list):
+        known: Hashable = value
+        return known
+    import orjson
+
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _merge_value(old: Json, value: Json, shape: Shape, field: str) -> Json:
@@ -121,7 +142,8 @@ def _merge_value(old: Json, value: Json, shape: Shape, field: str) -> Json:
     if isinstance(value, list) and shape.merge_key is not None:
         if shape.merge_key == "":
             base = old if isinstance(old, list) else []
-            return base + [item for item in value if item not in base]
+            known = set(map(_identity, base))
+            return base + [item for item in value if _identity(item) not in known]
         return _merge_list(old if isinstance(old, list) else [], value, shape, field)
     return _clean(value)
 
@@ -129,26 +151,27 @@ def _merge_value(old: Json, value: Json, shape: Shape, field: str) -> Json:
 def _merge_list(old: list[Any], patch: list[Any], shape: Shape, field: str) -> list[Any]:
     key = shape.merge_key or ""
     if any(isinstance(item, dict) and item.get(_PATCH) == "replace" for item in patch):
-        return [_clean(item) for item in patch if item.get(_PATCH) != "replace"]
-    result = list(old)
+        return [_clean(item) for item in patch if not (isinstance(item, dict) and item.get(_PATCH) == "replace")]
+    result: dict[Hashable, Any] = {}  # by the key; items that have none, or one that came before, by their place
+    for index, have in enumerate(old):
+        mark = _identity(have[key]) if isinstance(have, dict) and key in have else None
+        result[(index,) if mark is None or mark in result else mark] = have
     for item in patch:
         if not isinstance(item, dict) or key not in item:
-            raise BadRequest(f"map: {item!r} in list {field} does not contain declared merge key: {key}")
-        at = next((i for i, have in enumerate(result) if isinstance(have, dict) and have.get(key) == item[key]), None)
+            raise BadRequest(f"map: {str(item)[:100]} in list {field} does not contain declared merge key: {key}")
+        mark = _identity(item[key])
         if item.get(_PATCH) == "delete":
-            result = [have for have in result if not (isinstance(have, dict) and have.get(key) == item[key])]
-        elif at is None:
-            result.append(_merge_object({}, item, shape.model))
+            result.pop(mark, None)
         else:
-            result[at] = _merge_object(result[at], item, shape.model)
-    return result
+            result[mark] = _merge_object(result.get(mark, {}), item, shape.model)
+    return list(result.values())
 
 
 def _reorder(items: list[Any], order: list[Any], key: str | None) -> list[Any]:
     """Listed items in the asked order; the others stay behind the item they followed."""
 
-    def identity(item: Any) -> Any:
-        return item.get(key) if key and isinstance(item, dict) else item
+    def identity(item: Any) -> Hashable:
+        return _identity(item.get(key) if key and isinstance(item, dict) else item)
 
     position = {identity(item): index for index, item in enumerate(order)}
     ranked, last = [], -1.0

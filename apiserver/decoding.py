@@ -16,8 +16,6 @@ from apiserver.fieldvalidation import MAX_REPORTED, duplicate_fields, may_repeat
 
 T = TypeVar("T", bound=Object)
 
-MAX_YAML_NODES = 500_000  # aliases count each time they are used: a small text can't become an unbounded object
-MAX_YAML_DEPTH = 100
 SHOWN_BYTES = 30  # of a body that is no object, in the error
 
 
@@ -30,45 +28,23 @@ class StrictDecoding(BadRequest):
 def yaml_to_json(body: bytes, repeated: list[str] | None = None) -> bytes:
     """A warning about keys that stand in one map twice is added to `repeated`.
 
-    Raises: BadRequest for malformed YAML, several documents, or one that expands beyond MAX_YAML_NODES.
+    Raises: BadRequest for malformed YAML, several documents, or one that is too deep or expands too far.
     """
     import yaml
 
-    from apiserver.yamlloader import ApiLoader
+    from apiserver.yamlloader import Reader
 
-    loader = None
     try:
-        loader = ApiLoader(body)
-        document = loader.get_single_data()
+        reader = Reader(body)
+        document = reader.read()
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise BadRequest(f"error converting YAML to JSON: yaml: {str(error).splitlines()[0]}") from None
-    except RecursionError:
-        raise BadRequest("error converting YAML to JSON: yaml: nested too deeply") from None
-    finally:
-        if loader is not None:
-            loader.dispose()
-    if loader.repeated and repeated is not None:
-        repeated.append("\n  ".join(["yaml: unmarshal errors:", *loader.repeated[:MAX_REPORTED]]))
-    _check_size(document)
+    if reader.repeated and repeated is not None:
+        repeated.append("\n  ".join(["yaml: unmarshal errors:", *reader.repeated[:MAX_REPORTED]]))
     try:
         return orjson.dumps(document)
     except (orjson.JSONEncodeError, TypeError) as error:
         raise BadRequest(f"error converting YAML to JSON: {error}") from None
-
-
-def _check_size(document: Any) -> None:
-    """Walks what the JSON would hold, aliases followed, and gives up at the bounds."""
-    nodes = 0
-    pending = [(document, 0)]
-    while pending:
-        value, depth = pending.pop()
-        nodes += 1
-        if nodes > MAX_YAML_NODES or depth > MAX_YAML_DEPTH:
-            raise BadRequest("error converting YAML to JSON: yaml: document contains excessive aliasing")
-        if isinstance(value, dict):
-            pending.extend((item, depth + 1) for item in value.values())
-        elif isinstance(value, list):
-            pending.extend((item, depth + 1) for item in value)
 
 
 def decode_object(resource: Resource[T], body: bytes) -> T:
@@ -77,7 +53,7 @@ def decode_object(resource: Resource[T], body: bytes) -> T:
     Raises: BadRequest for malformed JSON, a wrong type (it names the field), or another kind.
     """
     if not body:
-        raise BadRequest("the request body is empty: an object is required")
+        raise _unrecognized(resource, body, "unexpected end of JSON input")
     try:
         obj = decode(resource.model, body)
     except BadRequest as error:
@@ -142,7 +118,14 @@ def _decode_error(resource: Resource[Any], body: bytes, error: BadRequest) -> Ba
             check_kind(resource, kind, version)
             version = (version or resource.api_version).rpartition("/")[2]
             return BadRequest(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')
-    shown = body[:SHOWN_BYTES].decode("utf-8", "replace") + (" ..." if len(body) > SHOWN_BYTES else "")
+    return _unrecognized(resource, body, why)
+
+
+def _unrecognized(resource: Resource[Any], body: bytes, why: str) -> BadRequest:
+    """With the beginning of the body: as hexadecimal digits where it can't be an object."""
+    start = body[:SHOWN_BYTES]
+    shown = start.decode("utf-8", "replace") if start.startswith(b"{") else start.hex()
+    shown = (shown or "<empty>") + (" ..." if len(body) > SHOWN_BYTES else "")
     return BadRequest(f"the object provided is unrecognized (must be of type {resource.kind}): {why} ({shown})")
 
 

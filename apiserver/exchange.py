@@ -7,7 +7,7 @@ joined buffer, and a chunk that a thousand watchers get is framed once; FastAPI'
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -41,10 +41,12 @@ class Exchange(RequestResponseCycle):
     """uvicorn's cycle, made without a scope: that is only built for those who want ASGI."""
 
     def __init__(
-        self, connection: ApiProtocol, method: str, path: str, query_string: bytes, headers: list[Header]
+        self, connection: ApiProtocol, method: str, target: bytes, path: str, query_string: bytes, headers: list[Header]
     ) -> None:
         self.connection = connection
         self.method = method
+        self.target = target
+        """Path and query as the client has encoded them."""
         self.path = path
         self.query_string = query_string
         self.headers = headers
@@ -82,6 +84,18 @@ class Exchange(RequestResponseCycle):
             self.keep_alive = False
             raise body_too_large()
         return bytes(self.body)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises: ClientDisconnected."""
+        while True:
+            if self.body:
+                piece = bytes(self.body)
+                self.body.clear()
+                yield piece
+            elif not self.more_body:
+                return
+            elif not await self.receive_more():
+                raise ClientDisconnected
 
     async def receive_more(self) -> bool:
         """Waits until more of the body is there; False when the client has left."""
@@ -147,11 +161,16 @@ class Exchange(RequestResponseCycle):
 
     def begin(self, status: int, headers: bytes, length: int | None) -> None:
         """Starts an answer in pieces: of `length` bytes in all, or chunked."""
-        self.chunked_encoding = length is None
-        framing = b"transfer-encoding: chunked\r\n" if length is None else b"content-length: %d\r\n" % length
+        framing = b"" if length is None else b"content-length: %d\r\n" % length
+        self.begin_with(STATUS_LINES[status], headers + framing, chunked=length is None)
+
+    def begin_with(self, status_line: bytes, headers: bytes, *, chunked: bool) -> None:
+        """Starts an answer whose headers are all there but for `date` and those of the connection."""
+        self.chunked_encoding = chunked
+        framing = b"transfer-encoding: chunked\r\n" if chunked else b""
         closing = b"" if self.keep_alive else b"connection: close\r\n"
         date = self.connection.date()
-        head = b"%bdate: %b\r\n%b%b%b\r\n" % (STATUS_LINES[status], date, headers, closing, framing)
+        head = b"%bdate: %b\r\n%b%b%b\r\n" % (status_line, date, headers, closing, framing)
         self.response_started = True
         if not self.disconnected:
             self.transport.write(head)
@@ -186,7 +205,10 @@ class Exchange(RequestResponseCycle):
         self.response_complete = True
         self.on_gone = None
         if not self.keep_alive:
-            self.transport.close()
+            if self.more_body and not self.waiting_for_100_continue:
+                self.connection.linger()
+            else:
+                self.transport.close()
         self.on_response()
 
     def gone(self) -> None:

@@ -184,6 +184,8 @@ class Filters:
         """Storage's failures as the API has them; anything else is a bug of ours, logged here and told as a 500."""
         if isinstance(error, RevisionTooLarge):
             return revision_too_large(error)
+        if isinstance(error, RecursionError):
+            return BadRequest("the request's body is nested too deeply")
         if isinstance(error, BadContinueToken):
             return BadRequest(f"invalid continue token: {error}")
         if isinstance(error, StorageUnavailable):

@@ -21,7 +21,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from apimachinery.errors import BadRequest
+from apimachinery.errors import BadRequest, StatusError
 from apiserver.exchange import STATUS_LINES, App, Exchange
 from apiserver.tls import tls_extension
 
@@ -31,6 +31,9 @@ HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024  # connections waiting to be accepted; the kernel refuses further ones
 DRAIN_SECONDS = 10.0  # for requests under way when the server stops; then their connections are cut
 DEAD_PEER_MILLISECONDS = 60_000  # unacknowledged data this old ends a connection
+MAX_HEAD_BYTES = 1024 * 1024  # request line and headers; a client that sends more gets a 431
+HEAD_SECONDS = 32.0  # for a head to come, or a little longer (upstream's bound)
+LINGER_SECONDS = 0.5  # between an answer that ends a connection and its end
 EARLY_BYTES = 256 * 1024  # sent by a client before its upgrade was answered; a client that sends more is cut off
 
 
@@ -66,6 +69,10 @@ class ApiProtocol(HttpToolsProtocol):
         self._app = self.server_state.api
         self._early = bytearray()
         self._upgrading = False
+        self._lingering = False
+        self._in_head = False
+        self._head_bytes = 0
+        self._head_since = 0.0
         _notice_dead_peers(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -83,19 +90,34 @@ class ApiProtocol(HttpToolsProtocol):
             self._keep_early(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
+            return
+        if self._in_head:
+            self._check_head(len(data))
+
+    def _check_head(self, size: int) -> None:
+        """A request whose head did not come in one piece: it may be neither long nor slow."""
+        if not self._head_bytes:
+            self._head_since = self.loop.time()
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            text = f"Request header is too large: limit is {MAX_HEAD_BYTES}"
+            self._refuse(StatusError(text, code=431, reason="RequestHeaderFieldsTooLarge"))
 
     def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         parser = self.parser
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
         if "%" in path:
             path = unquote(path)
-        exchange = Exchange(self, parser.get_method().decode("ascii"), path, url.query or b"", self.headers)
+        exchange = Exchange(self, parser.get_method().decode("ascii"), self.url, path, url.query or b"", self.headers)
         before, self.cycle = cast("Exchange | None", self.cycle), exchange
         if parser.should_upgrade():
             self._upgrading = True
@@ -123,18 +145,31 @@ class ApiProtocol(HttpToolsProtocol):
             self.idle_since = self.loop.time()
 
     def close_if_idle(self, before: float) -> None:
-        """Closes a connection that has been at rest since `before` (loop time)."""
-        if (self.cycle is None or self.cycle.response_complete) and self.idle_since < before:
+        """Closes a connection that has been at rest since `before` (loop time), or is at its head for too long."""
+        slow = self._in_head and self._head_bytes and self._head_since < self.loop.time() - HEAD_SECONDS
+        if slow or ((self.cycle is None or self.cycle.response_complete) and self.idle_since < before):
             self.transport.abort()  # not `close`, which waits until a client that reads nothing has read all
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP gets a Status, too."""
-        body = orjson.dumps(BadRequest(msg).to_status())
+        self._refuse(BadRequest(msg))
+
+    def _refuse(self, error: StatusError) -> None:
+        body = orjson.dumps(error.to_status())
         head = b"%bcontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-        self.transport.write(head % (STATUS_LINES[400], len(body)) + body)
-        self.transport.close()
+        self.transport.write(head % (STATUS_LINES[error.code], len(body)) + body)
+        self.linger()
+
+    def linger(self) -> None:
+        """Closes a little later and drops what still comes: closed at once, the client would lose the answer."""
+        self._upgrading = self._lingering = True
+        self._in_head = False
+        self.flow.resume_reading()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _keep_early(self, data: bytes) -> None:
+        if self._lingering:
+            return
         self._early += data
         if len(self._early) > EARLY_BYTES:
             self.transport.close()

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import orjson
 
-from apimachinery.errors import BadRequest
+from apimachinery.errors import BadRequest, shown
 from apimachinery.meta import Object
 from apimachinery.model import decode, encode
 from apimachinery.resource import Column, Resource
@@ -38,7 +38,8 @@ def include_object(text: str) -> Include:
         return "None"
     if text == "Object":
         return "Object"
-    raise BadRequest(f'unrecognized includeObject value: "{text}"')
+    why = f"includeObject: Invalid value: {shown(text)}: must be 'Metadata', 'Object', 'None', or empty"
+    raise BadRequest(f"Unable to convert to Table as requested: {why}")
 
 
 def transform_object(resource: Resource[Any], value: bytes, wanted: Wanted, include: Include) -> bytes:

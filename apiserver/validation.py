@@ -46,10 +46,15 @@ def validate_metadata(obj: Object, resource: Resource[Any]) -> list[FieldError]:
 
 
 def _name_errors(meta: ObjectMeta, resource: Resource[Any]) -> list[FieldError]:
+    errors = []
+    if meta.generateName:
+        start = meta.generateName[:-2] + "a" if meta.generateName.endswith("-") else meta.generateName
+        messages = path_segment_errors(start) or resource.strategy.validate_name(start)
+        errors = [invalid("metadata.generateName", meta.generateName, message) for message in messages]
     if not meta.name:
-        return [required("metadata.name", "name or generateName is required")]
+        return [*errors, required("metadata.name", "name or generateName is required")]
     messages = path_segment_errors(meta.name) or resource.strategy.validate_name(meta.name)
-    return [invalid("metadata.name", meta.name, message) for message in messages]
+    return errors + [invalid("metadata.name", meta.name, message) for message in messages]
 
 
 @lru_cache(maxsize=4096)

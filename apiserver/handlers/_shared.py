@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from apiserver.decoding import yaml_to_json
 from apiserver.messages import Header, Request, Response
 from apiserver.negotiation import METADATA, METADATA_LIST, Wanted, body_format
 from apiserver.query import WriteOptions, parse_write_options
+from apiserver.rendering import INLINE_BYTES
 from apiserver.storage.interface import RevisionTooLarge
 from apiserver.store import Store, Written
 
@@ -46,7 +48,11 @@ async def json_body(request: Request, repeated: list[str] | None = None) -> byte
     body = await request.body()
     if kind == "json" or not body:
         return body
-    return yaml_to_json(body, repeated) if kind == "yaml" else protobuf.to_json(body)
+    if kind == "protobuf":
+        return protobuf.to_json(body)
+    if len(body) < INLINE_BYTES:
+        return yaml_to_json(body, repeated)
+    return await asyncio.to_thread(yaml_to_json, body, repeated)
 
 
 def check_place(obj: Object, resource: Resource[Any], namespace: str, name: str = "") -> None:

@@ -83,7 +83,8 @@ def parse_patch(kind: bytes, body: bytes) -> Any:
         )
     if kind == JSON_PATCH and len(document) > MAX_JSON_PATCH_OPERATIONS:
         raise RequestEntityTooLarge(
-            f"The allowed maximum operations in a JSON patch is {MAX_JSON_PATCH_OPERATIONS}, got {len(document)}"
+            "Request entity too large: The allowed maximum operations in a JSON patch is "
+            f"{MAX_JSON_PATCH_OPERATIONS}, got {len(document)}"
         )
     return document
 

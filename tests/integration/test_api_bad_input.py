@@ -21,7 +21,7 @@ def with_meta(**meta: Any) -> dict[str, Any]:
 
 
 BODIES: list[tuple[str, Any, dict[str, str], int, str]] = [
-    ("configmaps", "", JSON, 400, "the request body is empty"),
+    ("configmaps", "", JSON, 400, "unexpected end of JSON input (<empty>)"),
     ("configmaps", "{", JSON, 400, "the object provided is unrecognized (must be of type ConfigMap)"),
     ("configmaps", "[]", JSON, 400, "must be of type ConfigMap"),
     ("configmaps", "null", JSON, 400, "must be of type ConfigMap"),

@@ -83,9 +83,34 @@ def test_fields_that_exclude_each_other_merge_unless_the_patch_says_what_stays()
 
 
 def test_bad_strategic_patches_are_refused():
-    for patch in ([], {"boxes": [{"image": "x"}]}, {"$patch": "explode"}):
+    bad = [[], {"boxes": [{"image": "x"}]}, {"boxes": [5]}, {"$patch": "explode"}, {"$patch": {}}, {"$retainKeys": 1}]
+    bad += [{"$setElementOrder/boxes": {}}, {"$deleteFromPrimitiveList/finalizers": "x"}]
+    for patch in bad:
         with pytest.raises(BadRequest):
-            strategic_merge_patch({}, patch, Spec)
+            strategic_merge_patch({"boxes": [], "finalizers": ["x"]}, patch, Spec)
+
+
+def test_what_strategic_patches_compare_need_not_be_text():
+    doc = {
+        "boxes": [{"name": {"a": 1}}, 5, {"image": "x"}, {"name": "b"}, {"name": "b"}],
+        "finalizers": [{"a": 1}, "b"],
+    }
+    patch = {"boxes": [{"name": {"a": 1}, "image": "i"}, {"name": "b", "$patch": "delete"}], "finalizers": [{"a": 1}]}
+    assert strategic(doc, patch) == {
+        "boxes": [{"name": {"a": 1}, "image": "i"}, 5, {"image": "x"}, {"name": "b"}],
+        "finalizers": [{"a": 1}, "b"],
+    }
+    assert strategic(doc, {"$deleteFromPrimitiveList/finalizers": [{"a": 1}]})["finalizers"] == ["b"]
+    assert strategic(doc, {"$setElementOrder/finalizers": ["b", {"a": 1}]})["finalizers"] == ["b", {"a": 1}]
+    assert strategic(doc, {"$retainKeys": [{}, "finalizers"]}) == {"finalizers": doc["finalizers"]}
+    assert strategic(doc, {"boxes": [{"$patch": "replace"}, 7]})["boxes"] == [7]
+
+
+def test_long_lists_merge_in_one_pass():
+    boxes = [{"name": f"b{number}"} for number in range(10_000)]
+    names = [box["name"] for box in boxes]
+    patch = {"boxes": boxes, "finalizers": names, "$setElementOrder/boxes": boxes}
+    assert strategic_merge_patch({"boxes": boxes, "finalizers": names}, patch, Spec)["finalizers"] == names
 
 
 def apply(original, modified, current):

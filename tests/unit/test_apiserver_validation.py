@@ -106,7 +106,11 @@ YAML: list[tuple[str, Any]] = [
     ("a: ~\nb: true\nc: 1.5\nd: 0o17", {"a": None, "b": True, "c": 1.5, "d": "0o17"}),
     ("1: a\ntrue: b", {"1": "a", "true": "b"}),
     ("---\na: 1\n", {"a": 1}),
-]
+    ("a: 22:22\nb: 2001-01-01\nc: 0x10\nd: !!str 1\ne: yes\nf: '<<'", {
+        "a": "22:22", "b": "2001-01-01", "c": 16, "d": "1", "e": True, "f": "<<"}),
+    ("x: &x {p: 1, q: 2}\na: {q: 3, <<: [*x, {r: 4, p: 5}]}\nb: {<<: *x, q: 6}",
+     {"x": {"p": 1, "q": 2}, "a": {"p": 1, "q": 3, "r": 4}, "b": {"p": 1, "q": 6}}),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "expected"), YAML)
@@ -118,7 +122,9 @@ def test_yaml_is_read_as_json_has_it(text: str, expected: Any) -> None:
     "text",
     [
         "a: [", "a: 1\n---\nb: 1", "a: !!python/name:os.system x", "\t", "a: *none", "&a [*a]",
-        "a: " + "[" * 2000 + "]" * 2000, "? [1, 2]\n: x", "a: 99999999999999999999999999",
+        "a: " + "[" * 2000 + "]" * 2000, "[" * 50_000, "? [1, 2]\n: x", "a: 99999999999999999999999999",
+        "a: .inf", "a: .nan", "a: !foo b", "a: !!set {b}", "a: !!binary aGk=", "a: {<<: 1}", "a: " + "9" * 10_000,
+        "\n".join(["l0: &l0 {a: 1}"] + [f"l{n}: &l{n} {{<<: [{', '.join([f'*l{n - 1}'] * 9)}]}}" for n in range(1, 9)]),
     ],
 )  # fmt: skip
 def test_bad_yaml_is_refused(text: str) -> None:
@@ -141,7 +147,7 @@ def test_kind_and_version_are_filled_in_and_checked() -> None:
         (b'{"kind":"ConfigMap","apiVersion":"v1","data":{"a":1}}', 'ConfigMap in version "v1" cannot be handled'),
         (b'{"data":{"a":1}}', 'data.a'),
         (b"{", "invalid JSON"),
-        (b"", "the request body is empty"),
+        (b"", "unexpected end of JSON input (<empty>)"),
         (b"[1]", "the object provided is unrecognized"),
     ],
 )  # fmt: skip
