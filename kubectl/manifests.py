@@ -179,9 +179,13 @@ def parse_manifests(text: str, source: str) -> list[Manifest]:
 
 
 def one_line(error: yaml.YAMLError) -> str:
+    """As kubectl's reader words it: where structure is wrong it counts lines from zero, and leaves zero out."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
-    return f"yaml: line {mark.line + 1}: {problem}" if mark else f"yaml: {problem}"
+    if mark is None:
+        return f"yaml: {problem}"
+    line = mark.line if isinstance(error, yaml.parser.ParserError) else mark.line + 1
+    return f"yaml: line {line}: {problem}" if line else f"yaml: {problem}"
 
 
 def _objects(document: object, source: str) -> Iterator[Manifest]:

@@ -17,7 +17,7 @@ from kubectl.printers import to_json, to_yaml, without_managed_fields
 Dict = dict[str, Any]
 
 _DEFAULT_EDITOR = "vi"
-_HEADER = """\
+INTRO = """\
 # Please edit the object below. Lines beginning with a '#' will be ignored,
 # and an empty file will abort the edit. If an error occurs while saving this file will be
 # reopened with the relevant failures.
@@ -45,24 +45,20 @@ def edit_text(text: str, ending: str) -> tuple[str, Path]:
         sys.stdout.flush()
 
 
-def written(objects: Sequence[Dict], output: str) -> str:
+def written(objects: Sequence[Dict], form: str) -> str:
     """Objects as they are edited: alone, or as a List."""
     whole = objects[0]
     if len(objects) > 1:
         whole = {"apiVersion": "v1", "items": [*objects], "kind": "List", "metadata": {}}
-    return (to_json if output == "json" else to_yaml)(without_managed_fields(whole))
+    return (to_json if form == "json" else to_yaml)(without_managed_fields(whole))
 
 
-def header(reasons: Sequence[tuple[str, Sequence[str]]], output: str) -> str:
-    """The comment above the objects: (object, what was wrong with it) for each that was refused; JSON has none."""
-    if output == "json":
+def header(intro: str, reasons: Sequence[str], form: str) -> str:
+    """The comment above the objects, with the lines that say why the file is open again; JSON has none."""
+    if form == "json":
         return ""
-    lines = []
-    for name, causes in reasons:
-        lines.append(f"# {name} was not valid:")
-        lines += [f"# * {cause}".replace("\n", "\n# ") for cause in causes]
-        lines.append("#")
-    return _HEADER + "".join(f"{line}\n" for line in lines)
+    lines = (line for reason in reasons for line in reason.splitlines() or [""])
+    return intro + "".join(f"# {line}".rstrip() + "\n" for line in lines)
 
 
 def content(text: str) -> str:

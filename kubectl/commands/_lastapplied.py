@@ -31,6 +31,13 @@ _FORMAT = choice(
 )  # fmt: skip
 
 
+_INTRO = """\
+# Please edit the 'last-applied-configuration' annotations below.
+# Lines beginning with a '#' will be ignored, and an empty file will abort the edit.
+#
+"""
+
+
 def add_verbs(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     view = verbs.add_parser("view-last-applied", help="Show what was applied last")
@@ -118,7 +125,10 @@ def _edit(context: Context, args: argparse.Namespace) -> None:
     for target, obj in _found(context, args, None):
         text = last_applied_of(obj)
         if text is None:
-            raise UsageError(f"no last-applied-configuration annotation found on resource: {target.name}")
+            raise UsageError(
+                "no last-applied-configuration annotation found on resources, to create the annotation, use command "
+                "`mini-kubectl apply set-last-applied --create-annotation`"
+            )
         found.append((target, json.loads(text)))
 
     def send(target: Target, old: Dict, new: Dict) -> None:
@@ -129,6 +139,6 @@ def _edit(context: Context, args: argparse.Namespace) -> None:
         context.print(f"{target.display} edited")
 
     try:
-        Session(context, args.output, found, send).run()
+        Session(context, args.output, found, send, _INTRO).run()
     except StatusError as error:
         raise UsageError(str(error)) from error

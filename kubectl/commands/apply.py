@@ -147,7 +147,7 @@ class Apply:
 
     def __call__(self, manifest: Manifest, kind: ResourceType, namespace: str) -> tuple[Dict, str]:
         if not manifest.name:
-            raise _nameless(manifest, kind, namespace)
+            raise _nameless(manifest, kind, namespace, server_side=self.args.server_side)
         target = Target(kind, manifest.name, namespace)
         params = {**validation(self.args.validate), **dry_run_params(self.args.dry_run)}
         if self.args.server_side:
@@ -215,9 +215,11 @@ class Apply:
         )
 
 
-def _nameless(manifest: Manifest, kind: ResourceType, namespace: str) -> UsageError:
+def _nameless(manifest: Manifest, kind: ResourceType, namespace: str, *, server_side: bool) -> UsageError:
     if generated := manifest.obj.get("metadata", {}).get("generateName"):
         return UsageError(f"from {generated}: cannot use generate name with apply")
+    if server_side:
+        return UsageError("resource name may not be empty")
     return UsageError(
         f"error when retrieving current configuration of:\n{_subject(kind, '', namespace)}\n"
         f'from server for: "{manifest.source}": resource name may not be empty'

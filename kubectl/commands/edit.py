@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from apimachinery.errors import Invalid, StatusError
 from kubectl.client import MERGE_PATCH
 from kubectl.command import Command, Context, ExitCode, UsageError, blaming
 from kubectl.commands._arguments import add_bool
-from kubectl.commands._editor import content, edit_text, header, written
+from kubectl.commands._editor import INTRO, content, edit_text, header, written
 from kubectl.commands._writing import (
     LAST_APPLIED,
+    Report,
     add_field_manager,
     add_validate,
     compact,
@@ -39,7 +40,7 @@ NO_CHANGES = "Edit cancelled, no changes made."
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("targets", nargs="*", metavar="TYPE", help="TYPE NAME ... or TYPE/NAME ...")
     add_file_arguments(parser, "edit")
-    parser.add_argument("-o", "--output", default="yaml", type=OUTPUT, metavar="yaml|json", help="what is edited")
+    parser.add_argument("-o", "--output", default="", type=OUTPUT, metavar="yaml|json", help="what is edited")
     parser.add_argument("--subresource", default="", metavar="NAME", help="edit this subresource, e.g. status")
     add_bool(parser, "--output-patch", default=False, help="also print the patch that is sent")
     add_bool(parser, "--save-config", default=False, help="keep the result for later applies")
@@ -54,11 +55,16 @@ def run(context: Context, args: argparse.Namespace) -> None:
             path = target.kind.path(target.namespace, target.name, args.subresource)
             obj = context.api.request("GET", path)
         found.append((target, without_managed_fields(obj)))
+    report = Report(context, args)
+
+    def send(target: Target, old: Dict, new: Dict) -> None:
+        report(target.display, _patch(context, args, target, old, new), "edited")
+
     if found:
-        Session(context, args.output, found, lambda t, old, new: _patch(context, args, t, old, new)).run()
+        Session(context, args.output or "yaml", found, send, same_kind=not args.subresource).run()
 
 
-def _patch(context: Context, args: argparse.Namespace, target: Target, old: Dict, new: Dict) -> None:
+def _patch(context: Context, args: argparse.Namespace, target: Target, old: Dict, new: Dict) -> Dict:
     if args.save_config:
         text = compact(with_last_applied(new, target.namespace, annotate=False)) + "\n"
         annotations = {**(new["metadata"].get("annotations") or {}), LAST_APPLIED: text}
@@ -69,8 +75,8 @@ def _patch(context: Context, args: argparse.Namespace, target: Target, old: Dict
     path = target.kind.path(target.namespace, target.name, args.subresource)
     if args.subresource:
         content_type = MERGE_PATCH  # a Scale has no model that says which lists merge
-    context.api.request("PATCH", path, params=write_params(args), body=patch, content_type=content_type)
-    context.print(f"{target.display} edited")
+    result: Dict = context.api.request("PATCH", path, params=write_params(args), body=patch, content_type=content_type)
+    return result
 
 
 def edit_before_creation(context: Context, args: argparse.Namespace, manifests: list[Manifest]) -> None:
@@ -91,11 +97,11 @@ def edit_before_creation(context: Context, args: argparse.Namespace, manifests: 
 
 
 class _Refused(Exception):
-    """Some of the objects; `reasons` are (object, what was wrong with it)."""
+    """The file is opened again; `reasons` are the lines above it that say why."""
 
-    def __init__(self, reasons: list[tuple[str, list[str]]], objects: list[Dict]) -> None:
+    def __init__(self, reasons: list[str]) -> None:
         super().__init__("refused")
-        self.reasons, self.objects = reasons, objects
+        self.reasons = reasons
 
 
 @dataclass
@@ -103,18 +109,20 @@ class Session:
     """One file, opened until it holds what the server takes, or is left as it is."""
 
     context: Context
-    output: str
+    form: str  # yaml or json
     found: list[tuple[Target, Dict]]
     send: Send
+    intro: str = INTRO
+    same_kind: bool = True  # whether what is edited is of the kind that its target is of
 
     def run(self) -> None:
         """Raises: UsageError where the last version is not valid; it is kept then, and its name said."""
-        body = written([obj for _, obj in self.found], self.output)
-        reasons: Sequence[tuple[str, Sequence[str]]] = ()
+        body = written([obj for _, obj in self.found], self.form)
+        reasons: list[str] = []
         while True:
             before = body
-            body, file = edit_text(header(reasons, self.output) + before, f".{self.output}")
-            body = content(body)
+            text, file = edit_text(header(self.intro, reasons, self.form) + before, f".{self.form}")
+            body = content(text)
             if body == content(before):
                 if reasons:
                     self._keep(file)
@@ -126,8 +134,6 @@ class Session:
                 self._take(body, file)
             except _Refused as refused:
                 reasons = refused.reasons
-                if refused.objects:
-                    body = written(refused.objects, self.output)
                 file.unlink()
                 continue
             file.unlink()
@@ -136,47 +142,61 @@ class Session:
     def _keep(self, file: Path) -> None:
         self.context.say(f'A copy of your changes has been stored to "{file}"')
 
-    def _take(self, body: str, file: Path) -> None:
-        """Sends what was changed. Raises: _Refused, UsageError, or all that went wrong for good."""
+    def _read(self, body: str) -> list[Dict]:
+        """Raises: _Refused where that are no objects."""
         try:
-            edited = [manifest.obj for manifest in parse_manifests(body, "edited-file")]
+            edited = parse_manifests(body, "edited-file")
             if not edited:
                 raise UsageError("invalid object to validate")
         except UsageError as error:
+            name = _name(self.found[0][0])
             why = str(error).rpartition("error validating data: ")[2].rpartition("error converting YAML to JSON: ")[2]
-            raise self._refusal(f'<nil>: Invalid value: "The edited file failed validation": {why}') from error
+            self.context.say(f"error: {name} is invalid")
+            cause = f'* <nil>: Invalid value: "The edited file failed validation": {why}'
+            raise _Refused([f"{name} was not valid:", cause, ""]) from error
+        try:
+            for manifest in edited if self.same_kind else ():
+                resolve(self.context, manifest)
+        except UsageError as error:
+            raise _Refused([*f"The edited file had a syntax error: {error}".splitlines(), ""]) from error
+        return [manifest.obj for manifest in edited]
+
+    def _take(self, body: str, file: Path) -> None:
+        """Sends what was changed. Raises: _Refused, UsageError, ExitCode where all has been said."""
+        edited = self._read(body)
         pairs = [(target, old, _matching(old, edited)) for target, old in self.found]
         if any(new is None for _, _, new in pairs):
             self._keep(file)
             raise UsageError("At least one of apiVersion, kind and name was changed")
-        failed: list[Exception] = []
-        reasons: list[tuple[str, list[str]]] = []
-        again: list[Dict] = []
+        failed: list[str] = []
+        reasons: list[str] = []
+        left: list[tuple[Target, Dict]] = []
         for target, old, new in pairs:
             if new is None or new == old:
+                self.context.print(f"{target.display} skipped")
+                left.append((target, old))
                 continue
-            name = f'{target.kind.full_name} "{target.name}"'
             try:
                 self.send(target, old, new)
             except Invalid as error:
-                self.context.say(f"error: {name} is invalid")
-                reasons.append((name, [str(cause) for cause in error.causes] or [error.message]))
-                again.append(new)
+                self.context.say(f"error: {_name(target)} is invalid")
+                causes = [str(cause) for cause in error.causes] or [error.message]
+                reasons += [f"{_name(target)} was not valid:", *(f"* {cause}" for cause in causes), ""]
+                left.append((target, old))
             except StatusError as error:
-                failed.append(UsageError(f"{name} could not be patched: {error.message}"))
+                failed.append(f"{_name(target)} could not be patched: {error.message}")
         if failed:
             for failure in failed:
                 self.context.say(f"error: {failure}")
             self.context.say(f"You can run `mini-kubectl replace -f {file}` to try this update again.")
             raise ExitCode(1)
         if reasons:
-            raise _Refused(reasons, again)
+            self.found = left
+            raise _Refused(reasons)
 
-    def _refusal(self, why: str) -> _Refused:
-        target = self.found[0][0]
-        name = f'{target.kind.full_name} "{target.name}"'
-        self.context.say(f"error: {name} is invalid")
-        return _Refused([(name, [why])], [])
+
+def _name(target: Target) -> str:
+    return f'{target.kind.full_name} "{target.name}"'
 
 
 def _matching(old: Dict, edited: list[Dict]) -> Dict | None:

@@ -11,7 +11,15 @@ from apimachinery.errors import StatusError
 from apimachinery.times import format_time
 from kubectl.client import JSON_PATCH, MERGE_PATCH
 from kubectl.command import Command, Context, UsageError
-from kubectl.commands._arguments import add_bool, add_selector, duration
+from kubectl.commands._arguments import (
+    add_bool,
+    add_dry_run,
+    add_output,
+    add_selector,
+    dry_run_params,
+    duration,
+)
+from kubectl.commands._writing import Report, add_field_manager, write_params
 from kubectl.manifests import Target, add_file_arguments, raise_all, select
 from kubectl.printers import object_printer
 from kubectl.waiting import TimedOut, wait_until
@@ -38,6 +46,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
             sub.add_argument("--revision", type=int, default=0, help="this revision only")
         if name == "undo":
             sub.add_argument("--to-revision", type=int, default=0, help="instead of the one before")
+            add_dry_run(sub)
+            add_output(sub)
+        if name in ("restart", "pause", "resume"):
+            add_field_manager(sub, "kubectl-rollout")
+            add_output(sub)
         if name == "history":
             sub.add_argument("-o", "--output", default="")
         sub.set_defaults(action=action, verb=name)
@@ -165,11 +178,19 @@ def _undo(context: Context, args: argparse.Namespace, target: Target, obj: Dict)
     labels = {key: value for key, value in template["metadata"].get("labels", {}).items() if key != HASH_LABEL}
     template["metadata"] = {**template["metadata"], "labels": labels}
     if template == obj["spec"]["template"]:
-        context.print(f"{target.display} skipped rollback (current template already matches revision {number})")
+        done = f"skipped rollback (current template already matches revision {number})"
+        Report(context, args)(target.display, obj, done)
+        return
+    report = Report(context, args)
+    if args.dry_run == "client":
+        from kubectl.describe.template import describe_template
+
+        report(target.display, obj, "Pod Template:\n" + describe_template(template).rstrip("\n") + "\n")
         return
     patch = [{"op": "replace", "path": "/spec/template", "value": template}]
-    context.api.request("PATCH", target.path, body=patch, content_type=JSON_PATCH)
-    context.print(f"{target.display} rolled back")
+    params = dry_run_params(args.dry_run)
+    result = context.api.request("PATCH", target.path, params=params, body=patch, content_type=JSON_PATCH)
+    report(target.display, result, "rolled back")
 
 
 def _restart(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
@@ -178,24 +199,25 @@ def _restart(context: Context, args: argparse.Namespace, target: Target, obj: Di
             f'deployments.apps "{target.name}" can\'t restart paused deployment (run rollout resume first)'
         )
     annotations = {RESTARTED_AT: format_time(time.time())}
-    _patch(context, target, {"spec": {"template": {"metadata": {"annotations": annotations}}}}, "restarted")
+    _patch(context, args, target, {"spec": {"template": {"metadata": {"annotations": annotations}}}}, "restarted")
 
 
 def _pause(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
     if obj["spec"].get("paused"):
         raise UsageError(f'deployments.apps "{target.name}" is already paused')
-    _patch(context, target, {"spec": {"paused": True}}, "paused")
+    _patch(context, args, target, {"spec": {"paused": True}}, "paused")
 
 
 def _resume(context: Context, args: argparse.Namespace, target: Target, obj: Dict) -> None:
     if not obj["spec"].get("paused"):
         raise UsageError(f'deployments.apps "{target.name}" is not paused')
-    _patch(context, target, {"spec": {"paused": None}}, "resumed")
+    _patch(context, args, target, {"spec": {"paused": None}}, "resumed")
 
 
-def _patch(context: Context, target: Target, patch: Dict, done: str) -> None:
-    context.api.request("PATCH", target.path, body=patch, content_type=MERGE_PATCH)
-    context.print(f"{target.display} {done}")
+def _patch(context: Context, args: argparse.Namespace, target: Target, patch: Dict, done: str) -> None:
+    params = write_params(args)
+    result = context.api.request("PATCH", target.path, params=params, body=patch, content_type=MERGE_PATCH)
+    Report(context, args)(target.display, result, done)
 
 
 Action = Callable[[Context, argparse.Namespace, Target, Dict], None]
