@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from apimachinery.meta import LabelSelector
-from apimachinery.model import Model, Time
+from apimachinery.model import Model, Required, Time
 from kubeapi._common import Int32, Int64
 
 
@@ -36,7 +38,7 @@ class NodeSelector(Model):
 
     map_type = "atomic"
 
-    nodeSelectorTerms: list[NodeSelectorTerm] = Field(default_factory=list)
+    nodeSelectorTerms: Annotated[list[NodeSelectorTerm], Required()] = Field(default_factory=list)
     """The terms, at least one."""
 
 
@@ -45,7 +47,7 @@ class PreferredSchedulingTerm(Model):
 
     weight: Int32 = 0
     """How much the wish counts among others, 1 to 100."""
-    preference: NodeSelectorTerm = Field(default_factory=NodeSelectorTerm)
+    preference: Annotated[NodeSelectorTerm, Required()] = Field(default_factory=NodeSelectorTerm)
     """The nodes that are preferred."""
 
 
@@ -81,7 +83,7 @@ class WeightedPodAffinityTerm(Model):
 
     weight: Int32 = 0
     """How much it counts among the other wishes, 1 to 100."""
-    podAffinityTerm: PodAffinityTerm = Field(default_factory=PodAffinityTerm)
+    podAffinityTerm: Annotated[PodAffinityTerm, Required()] = Field(default_factory=PodAffinityTerm)
     """The pods that the wish is about, and what is near."""
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apimachinery.model import Model
+from apimachinery.model import Model, Required
 
 Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -19,7 +19,7 @@ class LocalObjectReference(Model):
 
     map_type = "atomic"
 
-    name: str = ""
+    name: Annotated[str, Required(False)] = ""
     """The name of the object."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from apimachinery.model import Model
+from typing import Annotated
+
+from apimachinery.model import Model, Required
 from apimachinery.quantity import Quantity
 
 
@@ -35,7 +37,7 @@ class ConfigMapKeySelector(Model):
 
     map_type = "atomic"
 
-    name: str = ""
+    name: Annotated[str, Required(False)] = ""
     """The ConfigMap that has the key."""
     key: str = ""
     """The key whose value is taken."""
@@ -48,7 +50,7 @@ class SecretKeySelector(Model):
 
     map_type = "atomic"
 
-    name: str = ""
+    name: Annotated[str, Required(False)] = ""
     """The Secret that has the key."""
     key: str = ""
     """The key whose decoded value is taken."""
@@ -100,7 +102,7 @@ class EnvVar(Model):
 class ConfigMapEnvSource(Model):
     """All keys of a ConfigMap as variables."""
 
-    name: str = ""
+    name: Annotated[str, Required(False)] = ""
     """The ConfigMap in the pod's namespace whose keys become variables."""
     optional: bool | None = None
     """Whether the ConfigMap may be missing. Default: false."""
@@ -109,7 +111,7 @@ class ConfigMapEnvSource(Model):
 class SecretEnvSource(Model):
     """All keys of a Secret as variables."""
 
-    name: str = ""
+    name: Annotated[str, Required(False)] = ""
     """The Secret in the pod's namespace whose keys become variables."""
     optional: bool | None = None
     """Whether the Secret may be missing. Default: false."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from apimachinery.meta import Object
-from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, RetainKeys
+from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, Required, RetainKeys
 from apimachinery.quantity import Quantity
 from kubeapi._affinity import Affinity, Toleration, TopologySpreadConstraint
 from kubeapi._common import Int32, Int64, LocalObjectReference
@@ -229,7 +229,7 @@ class PodSpec(Model):
     initContainers: Annotated[list[Container], MergeKey("name")] | None = None
     """Containers that run one after the other, each to its end, before the others start. With restartPolicy Always they
     are sidecars."""
-    containers: Annotated[list[Container], MergeKey("name")] = Field(default_factory=list)
+    containers: Annotated[list[Container], MergeKey("name"), Required()] = Field(default_factory=list)
     """The containers of the pod, at least one. None can be added or removed later."""
     ephemeralContainers: Annotated[list[EphemeralContainer], MergeKey("name")] | None = None
     """Containers added to the running pod for debugging, through the subresource of this name."""

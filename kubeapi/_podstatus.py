@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apimachinery.model import Atomic, MergeKey, Model, Time
+from apimachinery.model import Atomic, MergeKey, Model, Required, Time
 from apimachinery.quantity import Quantity
 from kubeapi._common import Int32, Int64
 from kubeapi._podspec import ResourceRequirements
@@ -199,7 +199,7 @@ class ContainerExtendedResourceRequest(Model):
 class PodExtendedResourceClaimStatus(Model):
     """The claim that was made for the extended resources of a pod."""
 
-    requestMappings: list[ContainerExtendedResourceRequest] | None = None
+    requestMappings: Annotated[list[ContainerExtendedResourceRequest], Required()] | None = None
     """Which request stands for which resource."""
     resourceClaimName: str = ""
     """The ResourceClaim that was made."""

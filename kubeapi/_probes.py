@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from apimachinery.model import Model
+from typing import Annotated
+
+from apimachinery.model import Model, Required
 from kubeapi._common import Int32, Int64, IntOrString
 
 
@@ -27,7 +29,7 @@ class HTTPGetAction(Model):
 
     path: str = "/"
     """What to ask for. Default: /."""
-    port: IntOrString = 0
+    port: Annotated[IntOrString, Required()] = 0
     """The port to ask, by number or by the name it has in the container."""
     host: str | None = None
     """The host to ask. Default: the pod's address."""
@@ -40,7 +42,7 @@ class HTTPGetAction(Model):
 class TCPSocketAction(Model):
     """A connection; that it can be opened is success."""
 
-    port: IntOrString = 0
+    port: Annotated[IntOrString, Required()] = 0
     """The port to connect to, by number or by the name it has in the container."""
     host: str | None = None
     """The host to connect to. Default: the pod's address."""

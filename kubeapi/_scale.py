@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from apimachinery.meta import Object
-from apimachinery.model import Model
+from apimachinery.model import Model, Required
 from kubeapi._common import Int32
 
 
 class ScaleSpec(Model):
     """How many replicas are wanted."""
 
-    replicas: Int32 = 0
+    replicas: Annotated[Int32, Required(False)] = 0
     """The wanted number of replicas, 0 or more."""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from apimachinery.model import Model
+from apimachinery.model import Model, Required
 from kubeapi._common import Int32, LocalObjectReference
 
 
@@ -97,7 +99,7 @@ class GlusterfsVolumeSource(Model):
 class RBDVolumeSource(Model):
     """A block image of a Ceph cluster."""
 
-    monitors: list[str] = Field(default_factory=list)
+    monitors: Annotated[list[str], Required()] = Field(default_factory=list)
     """The addresses of the Ceph monitors for the image."""
     image: str = ""
     """The name of the RADOS image."""
@@ -146,7 +148,7 @@ class CinderVolumeSource(Model):
 class CephFSVolumeSource(Model):
     """A directory of a CephFS file system."""
 
-    monitors: list[str] = Field(default_factory=list)
+    monitors: Annotated[list[str], Required()] = Field(default_factory=list)
     """The addresses of the Ceph monitors for the file system."""
     path: str | None = None
     """The directory that is mounted. Default: /."""
@@ -269,7 +271,7 @@ class ScaleIOVolumeSource(Model):
     """The address of the gateway."""
     system: str = ""
     """The name of the storage system."""
-    secretRef: LocalObjectReference | None = None
+    secretRef: Annotated[LocalObjectReference, Required()] | None = None
     """The Secret with the credentials for the gateway."""
     sslEnabled: bool | None = None
     """Whether the gateway is reached over TLS. Default: false."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from apimachinery.meta import Object
-from apimachinery.model import Model, Time
+from apimachinery.model import Model, Required, Time
 from kubeapi._common import Int64
 
 
@@ -45,7 +47,7 @@ class TokenRequestStatus(Model):
 class TokenRequest(Object):
     """Asks for a token of a service account."""
 
-    spec: TokenRequestSpec = Field(default_factory=TokenRequestSpec)
+    spec: Annotated[TokenRequestSpec, Required()] = Field(default_factory=TokenRequestSpec)
     """What the token shall be like."""
     status: TokenRequestStatus = Field(default_factory=TokenRequestStatus)
     """The token, filled in by the server."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from apimachinery.meta import LabelSelector, ObjectMeta
-from apimachinery.model import Model
+from apimachinery.model import Model, Required
 from apimachinery.quantity import Quantity
 from kubeapi._common import Int32, Int64, LocalObjectReference, TypedLocalObjectReference, TypedObjectReference
 from kubeapi._env import ObjectFieldSelector, ResourceFieldSelector
@@ -51,7 +53,7 @@ class HostPathVolumeSource(Model):
 
     path: str = ""
     """The path on the node; a symbolic link is followed."""
-    type: str = ""
+    type: Annotated[str, Required(False)] = ""
     """What must be there: Directory, File, Socket, CharDevice or BlockDevice; DirectoryOrCreate and FileOrCreate make
     it. Default: no check."""
 
@@ -112,7 +114,7 @@ class DownwardAPIVolumeSource(Model):
 class ConfigMapVolumeSource(Model):
     """The keys of a ConfigMap as files, kept up to date."""
 
-    name: str = ""
+    name: Annotated[str, Required(False)] = ""
     """The ConfigMap in the pod's namespace whose keys become files."""
     items: list[KeyToPath] | None = None
     """The keys that appear, and where. Default: each one, under its own name."""
@@ -125,7 +127,7 @@ class ConfigMapVolumeSource(Model):
 class SecretProjection(Model):
     """The keys of a Secret as files of a projected volume."""
 
-    name: str = ""
+    name: Annotated[str, Required(False)] = ""
     """The Secret whose keys are shown."""
     items: list[KeyToPath] | None = None
     """The keys that appear, and where. Default: each one, under its own name."""
@@ -143,7 +145,7 @@ class DownwardAPIProjection(Model):
 class ConfigMapProjection(Model):
     """The keys of a ConfigMap as files of a projected volume."""
 
-    name: str = ""
+    name: Annotated[str, Required(False)] = ""
     """The ConfigMap whose keys are shown."""
     items: list[KeyToPath] | None = None
     """The keys that appear, and where. Default: each one, under its own name."""
@@ -180,9 +182,9 @@ class ClusterTrustBundleProjection(Model):
 class PodCertificateProjection(Model):
     """A key and a certificate for the pod, renewed before it expires."""
 
-    signerName: str | None = None
+    signerName: Annotated[str, Required()] | None = None
     """The signer that is asked for the certificate."""
-    keyType: str | None = None
+    keyType: Annotated[str, Required()] | None = None
     """The kind of key: ED25519, ECDSAP256, ECDSAP384, ECDSAP521, RSA3072 or RSA4096."""
     maxExpirationSeconds: Int32 | None = 86400
     """The longest time in seconds that the certificate may be good for, at least 3600. Default: 86400."""
@@ -274,7 +276,7 @@ class PersistentVolumeClaimTemplate(Model):
 
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     """Labels and annotations of the claim."""
-    spec: PersistentVolumeClaimSpec = Field(default_factory=PersistentVolumeClaimSpec)
+    spec: Annotated[PersistentVolumeClaimSpec, Required()] = Field(default_factory=PersistentVolumeClaimSpec)
     """What the claim asks for."""
 
 

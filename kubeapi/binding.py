@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from apimachinery.meta import Object
+from apimachinery.model import Required
 from apimachinery.resource import Resource
 from kubeapi._common import ObjectReference
 
@@ -12,7 +15,7 @@ from kubeapi._common import ObjectReference
 class Binding(Object):
     """Ties the pod of its name to another object; nothing of it is kept but the node's name in the pod."""
 
-    target: ObjectReference = Field(default_factory=ObjectReference)
+    target: Annotated[ObjectReference, Required()] = Field(default_factory=ObjectReference)
     """The node."""
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector
-from apimachinery.model import MergeKey, Model, RetainKeys, Time, to_dict
+from apimachinery.model import MergeKey, Model, Required, RetainKeys, Time, to_dict
 from apimachinery.resource import Column, Resource, Scale, Strategy
 from kubeapi._columns import AGE, NAME
 from kubeapi._common import Int32, Int64, IntOrString
@@ -43,9 +43,9 @@ class DeploymentSpec(Model):
 
     replicas: Int32 = 1
     """The wanted number of pods. Default: 1."""
-    selector: LabelSelector | None = None
+    selector: Annotated[LabelSelector, Required()] | None = None
     """The pods that belong to it, by their labels, which the template must have. It can't be changed."""
-    template: PodTemplateSpec = Field(default_factory=PodTemplateSpec)
+    template: Annotated[PodTemplateSpec, Required()] = Field(default_factory=PodTemplateSpec)
     """What the pods are made from. A change starts a rollout."""
     strategy: Annotated[DeploymentStrategy, RetainKeys()] = Field(default_factory=DeploymentStrategy)
     """How pods of an older template are replaced."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import Model
+from apimachinery.model import Model, Required
 from apimachinery.names import dns_label_errors, dns_subdomain_errors, label_value_errors, qualified_name_errors
 from apimachinery.resource import Column, Resource, Strategy
 from kubeapi._columns import AGE, NAME, first_few
@@ -59,7 +61,7 @@ class EndpointHints(Model):
 class Endpoint(Model):
     """One backend of a Service."""
 
-    addresses: list[str] = Field(default_factory=list)
+    addresses: Annotated[list[str], Required()] = Field(default_factory=list)
     """Its addresses, of the slice's family; all mean the same backend, and readers use the first."""
     conditions: EndpointConditions = Field(default_factory=EndpointConditions)
     """Whether it is ready, serves, or is being ended."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Annotated
 
 from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import MicroTime, Model, Time
+from apimachinery.model import MicroTime, Model, Required, Time
 from apimachinery.names import qualified_name_errors
 from apimachinery.resource import Column, Resource, Strategy
 from kubeapi._columns import NAME, since
@@ -42,7 +43,7 @@ class EventSeries(Model):
 class Event(Object):
     """A note about something that happened to an object, kept for a while."""
 
-    involvedObject: ObjectReference = Field(default_factory=ObjectReference)
+    involvedObject: Annotated[ObjectReference, Required()] = Field(default_factory=ObjectReference)
     """The object it is about."""
     reason: str | None = None
     """Why it happened, in a word that programs can read."""
@@ -66,9 +67,9 @@ class Event(Object):
     """What was done about the object, or failed, in a word that programs can read."""
     related: ObjectReference | None = None
     """Another object that has to do with it."""
-    reportingComponent: str = ""
+    reportingComponent: Annotated[str, Required(False)] = ""
     """Which controller tells, with its domain, as `kubernetes.io/kubelet`."""
-    reportingInstance: str = ""
+    reportingInstance: Annotated[str, Required(False)] = ""
     """Which instance of the controller, as `kubelet-xyz`."""
 
 

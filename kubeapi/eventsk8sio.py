@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import MicroTime, Model, Time, from_dict, to_dict
+from apimachinery.model import MicroTime, Model, Required, Time, from_dict, to_dict
 from apimachinery.resource import Column, Resource, Strategy, View
 from kubeapi._common import Int32, ObjectReference
 from kubeapi._validation import IMMUTABLE, Errors
@@ -56,9 +56,9 @@ class Event(Object):
     """When it was first seen to happen."""
     series: EventSeries | None = None
     """How it went on, when it happened more than once."""
-    reportingController: str = ""
+    reportingController: Annotated[str, Required(False)] = ""
     """Who tells: a controller's name with its domain, as `kubernetes.io/kubelet`."""
-    reportingInstance: str = ""
+    reportingInstance: Annotated[str, Required(False)] = ""
     """Which one of them, as `kubelet-xyz`."""
     action: str | None = None
     """What was done about the object, or failed, in a word that programs can read."""

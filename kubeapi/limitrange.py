@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import cast
+from typing import Annotated, cast
 
 from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import Model
+from apimachinery.model import Model, Required
 from apimachinery.names import qualified_name_errors
 from apimachinery.quantity import Quantity, parse_quantity
 from apimachinery.resource import Column, Resource, Strategy
@@ -43,7 +43,7 @@ class LimitRangeItem(Model):
 class LimitRangeSpec(Model):
     """The bounds of a namespace."""
 
-    limits: list[LimitRangeItem] = Field(default_factory=list)
+    limits: Annotated[list[LimitRangeItem], Required()] = Field(default_factory=list)
     """One item for each type of thing that has bounds."""
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from apimachinery.conditions import get_condition
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import MergeKey, Model, Time
+from apimachinery.model import MergeKey, Model, Required, Time
 from apimachinery.names import label_value_errors, qualified_name_errors
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Column, Resource, Strategy
@@ -179,7 +179,7 @@ class NodeRuntimeHandlerFeatures(Model):
 class NodeRuntimeHandler(Model):
     """One way in which the node runs containers."""
 
-    name: str = ""
+    name: Annotated[str, Required(False)] = ""
     """The handler's name, as a RuntimeClass gives it; empty for the default one."""
     features: NodeRuntimeHandlerFeatures | None = None
     """What the handler can do."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector
-from apimachinery.model import MergeKey, Model, Time, to_dict
+from apimachinery.model import MergeKey, Model, Required, Time, to_dict
 from apimachinery.resource import Column, Resource, Scale, Strategy
 from kubeapi._columns import AGE, NAME
 from kubeapi._common import Int32, Int64
@@ -27,7 +27,7 @@ class ReplicaSetSpec(Model):
     """The wanted number of pods. Default: 1."""
     minReadySeconds: Int32 | None = None
     """Seconds that a new pod must be ready before it counts as available. Default: 0."""
-    selector: LabelSelector | None = None
+    selector: Annotated[LabelSelector, Required()] | None = None
     """The pods that belong to it, by their labels, which the template must have. It can't be changed."""
     template: PodTemplateSpec = Field(default_factory=PodTemplateSpec)
     """What new pods are made from."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import Model
+from apimachinery.model import Model, Required
 from apimachinery.resource import Resource, Strategy
 from kubeapi._validation import Errors
 from kubeapi.subjectaccessreview import (
@@ -31,7 +33,7 @@ class SelfSubjectAccessReviewSpec(Model):
 class SelfSubjectAccessReview(Object):
     """A question about what whoever sends it may do; the answer comes with the reply and is not kept."""
 
-    spec: SelfSubjectAccessReviewSpec = Field(default_factory=SelfSubjectAccessReviewSpec)
+    spec: Annotated[SelfSubjectAccessReviewSpec, Required()] = Field(default_factory=SelfSubjectAccessReviewSpec)
     """What one would do."""
     status: SubjectAccessReviewStatus = Field(default_factory=SubjectAccessReviewStatus)
     """The answer, filled in by the server."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from apimachinery.meta import Object
-from apimachinery.model import Model
+from apimachinery.model import Model, Required
 from apimachinery.resource import Resource
 from kubeapi.subjectaccessreview import GROUP
 
@@ -20,7 +22,7 @@ class SelfSubjectRulesReviewSpec(Model):
 class ResourceRule(Model):
     """Verbs that are allowed on objects of some kinds."""
 
-    verbs: list[str] = Field(default_factory=list)
+    verbs: Annotated[list[str], Required()] = Field(default_factory=list)
     """The verbs; `*` is all."""
     apiGroups: list[str] | None = None
     """The groups of the kinds; `*` is all."""
@@ -33,7 +35,7 @@ class ResourceRule(Model):
 class NonResourceRule(Model):
     """Verbs that are allowed on paths that are no resource's."""
 
-    verbs: list[str] = Field(default_factory=list)
+    verbs: Annotated[list[str], Required()] = Field(default_factory=list)
     """The verbs; `*` is all."""
     nonResourceURLs: list[str] | None = None
     """The paths; `*` as the last step stands for all that follows."""
@@ -42,9 +44,9 @@ class NonResourceRule(Model):
 class SubjectRulesReviewStatus(Model):
     """The answer."""
 
-    resourceRules: list[ResourceRule] = Field(default_factory=list)
+    resourceRules: Annotated[list[ResourceRule], Required()] = Field(default_factory=list)
     """What is allowed on objects, in no order."""
-    nonResourceRules: list[NonResourceRule] = Field(default_factory=list)
+    nonResourceRules: Annotated[list[NonResourceRule], Required()] = Field(default_factory=list)
     """What is allowed on other paths, in no order."""
     incomplete: bool = False
     """Whether more may be allowed than the rules tell."""
@@ -56,7 +58,7 @@ class SelfSubjectRulesReview(Object):
     """Lists what whoever sends it may do in a namespace. For showing to people: who must be sure asks a
     SubjectAccessReview."""
 
-    spec: SelfSubjectRulesReviewSpec = Field(default_factory=SelfSubjectRulesReviewSpec)
+    spec: Annotated[SelfSubjectRulesReviewSpec, Required()] = Field(default_factory=SelfSubjectRulesReviewSpec)
     """Where one would do it."""
     status: SubjectRulesReviewStatus = Field(default_factory=SubjectRulesReviewStatus)
     """The answer, filled in by the server."""

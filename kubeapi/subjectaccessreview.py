@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelectorRequirement, Object, ObjectMeta
-from apimachinery.model import Model, to_dict
+from apimachinery.model import Model, Required, to_dict
 from apimachinery.resource import Resource, Strategy
 from kubeapi._validation import Errors
 
@@ -107,7 +109,7 @@ class SubjectAccessReviewStatus(Model):
 class SubjectAccessReview(Object):
     """A question about what a user may do; the answer comes with the reply and is not kept."""
 
-    spec: SubjectAccessReviewSpec = Field(default_factory=SubjectAccessReviewSpec)
+    spec: Annotated[SubjectAccessReviewSpec, Required()] = Field(default_factory=SubjectAccessReviewSpec)
     """Who, and what."""
     status: SubjectAccessReviewStatus = Field(default_factory=SubjectAccessReviewStatus)
     """The answer, filled in by the server."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from apimachinery.meta import Object
-from apimachinery.model import Model
+from apimachinery.model import Model, Required
 from apimachinery.resource import Resource
 
 
@@ -47,7 +49,7 @@ class TokenReviewStatus(Model):
 class TokenReview(Object):
     """A question about a bearer token; the answer comes with the reply and is not kept."""
 
-    spec: TokenReviewSpec = Field(default_factory=TokenReviewSpec)
+    spec: Annotated[TokenReviewSpec, Required()] = Field(default_factory=TokenReviewSpec)
     """The token in question."""
     status: TokenReviewStatus = Field(default_factory=TokenReviewStatus)
     """The answer, filled in by the server."""

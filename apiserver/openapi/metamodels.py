@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from apimachinery.meta import ListMeta
-from apimachinery.model import Model
+from apimachinery.model import Model, Required
 
 
 class _Answer(Model):
@@ -65,7 +67,7 @@ class WatchEvent(Model):
 
     type: str = ""
     """ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."""
-    object: dict[str, object] = Field(default_factory=dict)
+    object: Annotated[dict[str, object], Required()] = Field(default_factory=dict)
     """The object after the change, its last state when it was deleted, its metadata.resourceVersion alone for a
     bookmark, or a Status for an error."""
 
@@ -82,9 +84,9 @@ class ServerAddressByClientCIDR(Model):
 class APIVersions(_Answer):
     """The versions of the core group."""
 
-    versions: list[str] = Field(default_factory=list)
+    versions: Annotated[list[str], Required()] = Field(default_factory=list)
     """Every version that is served below /api."""
-    serverAddressByClientCIDRs: list[ServerAddressByClientCIDR] = Field(default_factory=list)
+    serverAddressByClientCIDRs: Annotated[list[ServerAddressByClientCIDR], Required()] = Field(default_factory=list)
     """Where the server is reached, by the client's network."""
 
 
@@ -102,7 +104,7 @@ class APIGroup(_Answer):
 
     name: str = ""
     """The name of the group, such as "apps"."""
-    versions: list[GroupVersionForDiscovery] = Field(default_factory=list)
+    versions: Annotated[list[GroupVersionForDiscovery], Required()] = Field(default_factory=list)
     """Every version that is served, the preferred one first."""
     preferredVersion: GroupVersionForDiscovery | None = None
     """The version that clients use who have no wish of their own."""
@@ -113,7 +115,7 @@ class APIGroup(_Answer):
 class APIGroupList(_Answer):
     """All groups beside the core group."""
 
-    groups: list[APIGroup] = Field(default_factory=list)
+    groups: Annotated[list[APIGroup], Required()] = Field(default_factory=list)
     """The groups in the order in which clients prefer them."""
 
 
@@ -132,7 +134,7 @@ class APIResource(Model):
     """The version of `kind`, where it is another than the list's."""
     kind: str = ""
     """The kind of its objects, such as "Pod"."""
-    verbs: list[str] = Field(default_factory=list)
+    verbs: Annotated[list[str], Required()] = Field(default_factory=list)
     """What may be done with it: create, delete, deletecollection, get, list, patch, update, watch."""
     shortNames: list[str] | None = None
     """Shorter names that people may type, such as "po"."""
@@ -147,7 +149,7 @@ class APIResourceList(_Answer):
 
     groupVersion: str = ""
     """The group and version that the resources are of, such as "apps/v1"."""
-    resources: list[APIResource] = Field(default_factory=list)
+    resources: Annotated[list[APIResource], Required()] = Field(default_factory=list)
     """Each resource, followed by its subresources."""
 
 
