@@ -50,7 +50,7 @@ def parse_request(method: str, path: str, *, watch: bool = False) -> RequestInfo
         return other
     if rest[-1] == "":
         rest = rest[:-1]
-    if not version or not rest or "" in rest:
+    if not version or not rest or ("" in rest and "proxy" not in rest[:5]):  # what is proxied may have empty parts
         return other
     if rest[0] == "watch" and len(rest) > 1:
         watch, rest = True, rest[1:]

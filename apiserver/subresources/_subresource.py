@@ -32,4 +32,5 @@ class Subresource:
 
     @property
     def verbs(self) -> list[str]:
-        return sorted(self.handlers)
+        """For discovery, which does not know OPTIONS."""
+        return sorted(verb for verb in self.handlers if verb != "options")

@@ -10,9 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 from apimachinery.errors import BadRequest
+from apiserver.backend import CHUNK_BYTES, BackendAnswer
 from apiserver.context import Context
 from apiserver.handlers._shared import Target
-from apiserver.kubelet import CHUNK_BYTES, KubeletResponse
+from apiserver.kubelet import refusal
 from apiserver.messages import Answer, Request, TakenOver
 from apiserver.query import Query, parse_bool
 from apiserver.subresources._podtarget import choose_container, find_pod
@@ -42,7 +43,7 @@ async def connect(
     head += [name + b": " + value + b"\r\n" for name, value in request.headers if name not in OWN_HEADERS]
     response = await context.kubelet.open(location, b"".join([*head, b"\r\n"]))
     if response.status != 101:
-        raise await response.error()
+        raise await refusal(response)
     await join(context, request, response)
     return TakenOver()
 
@@ -61,7 +62,7 @@ def stream_query(query: Query) -> list[tuple[str, str]]:
     return pairs
 
 
-async def join(context: Context, request: Request, response: KubeletResponse) -> None:
+async def join(context: Context, request: Request, response: BackendAnswer) -> None:
     """Passes on the answer, and then every byte, until either side closes."""
     reader, writer = request.exchange.connection.take_over()
 
@@ -72,16 +73,14 @@ async def join(context: Context, request: Request, response: KubeletResponse) ->
     context.closers.add(close)
     try:
         writer.write(response.head)
-        done, pending = await asyncio.wait(
-            [
-                asyncio.ensure_future(_pump(reader, response.writer)),
-                asyncio.ensure_future(_pump(response.reader, writer)),
-            ],
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(done | pending)
+        pumps = [_pump(reader, response.writer), _pump(response.reader, writer)]
+        both = [asyncio.ensure_future(pump) for pump in pumps]
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.wait(both)
     finally:
         context.closers.discard(close)
         close()

@@ -5,12 +5,15 @@ Source: Kubernetes API reference, "Pod", "read log of the specified Pod".
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from urllib.parse import quote, urlencode
 
 from apimachinery.errors import FieldError, invalid, invalid_object
+from apiserver.backend import BackendAnswer, BrokenOff
 from apiserver.context import Context
 from apiserver.handlers._shared import Target
-from apiserver.messages import TEXT, Answer, Request, Response, Stream
+from apiserver.kubelet import refusal
+from apiserver.messages import TEXT, Answer, ClientDisconnected, Request, Response, Stream
 from apiserver.query import Query, parse_bool, parse_int
 from apiserver.subresources._podtarget import choose_container, find_pod
 from apiserver.subresources._subresource import Subresource
@@ -32,8 +35,17 @@ async def log(context: Context, request: Request, target: Target) -> Answer:
     head = f"GET {path} HTTP/1.1\r\nhost: {location.host}:{location.port}\r\nconnection: close\r\n\r\n"
     response = await context.kubelet.open(location, head.encode())
     if response.status != 200:
-        raise await response.error()
-    return Stream(response, close=response.close, content_type=TEXT, long_running=True)
+        raise await refusal(response)
+    return Stream(_lines(response), close=response.close, content_type=TEXT, long_running=True)
+
+
+async def _lines(answer: BackendAnswer) -> AsyncIterator[bytes]:
+    """A log that breaks off with its kubelet is cut short for the client too, who could not tell otherwise."""
+    try:
+        async for chunk in answer:
+            yield chunk
+    except BrokenOff:
+        raise ClientDisconnected from None
 
 
 def log_query(query: Query, name: str) -> str:

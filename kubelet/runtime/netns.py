@@ -61,7 +61,7 @@ async def connect_to(address: str, port: int) -> tuple[asyncio.StreamReader, asy
 def _reason(error: OSError | None) -> str:
     if isinstance(error, TimeoutError):
         return "connection timed out"
-    return (error.strerror or str(error)).lower() if error else "no address family"
+    return os.strerror(error.errno).lower() if error and error.errno else str(error or "no address family")
 
 
 async def _connected(made: socket.socket, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

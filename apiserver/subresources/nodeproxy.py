@@ -1,0 +1,45 @@
+"""`nodes/proxy`: HTTP to a node's kubelet, with this server's own certificate, or to another port of the node.
+
+Source: Kubernetes API reference, "Node", "connect GET requests to proxy of Node".
+"""
+
+from __future__ import annotations
+
+from apimachinery.errors import BadRequest, object_not_found
+from apiserver.context import Context
+from apiserver.handlers._shared import Target
+from apiserver.messages import Answer, Request
+from apiserver.subresources._forward import (
+    PROXY_VERBS,
+    Backend,
+    check_address,
+    forward,
+    pod_context,
+    port_number,
+    rest_of_path,
+    split_name,
+)
+from apiserver.subresources._subresource import Subresource
+
+
+async def proxy(context: Context, request: Request, target: Target) -> Answer:
+    """Without a port, or with the kubelet's, to the kubelet."""
+    named = split_name(request.info.name)
+    if named is None:
+        raise BadRequest(f'invalid node request "{request.info.name}"')
+    scheme, name, port = named
+    if context.storage.peek(target.resource, "", name) is None:
+        raise object_not_found("nodes", "", name)
+    location = context.kubelet.locate(name)
+    path = rest_of_path(request)
+    if not port or port == str(location.port):
+        backend = Backend(location.host, location.port, path, context.kubelet.tls())
+    else:
+        check_address(location.host)
+        backend = Backend(location.host, port_number(port), path, pod_context() if scheme == "https" else None)
+    return await forward(context, request, backend)
+
+
+SUBRESOURCE = Subresource(
+    "nodes", "proxy", dict.fromkeys(PROXY_VERBS, proxy), kind="NodeProxyOptions", long_running=True
+)
