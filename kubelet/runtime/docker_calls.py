@@ -186,7 +186,11 @@ class StreamingCalls:
         async def exit_code() -> int | None:
             return None
 
-        return HijackedSession(answer, tty=bool(details["Config"]["Tty"]), resize=resize, exit_code=exit_code)
+        # Without StdinOnce the container keeps its input: to end ours would only have the engine end its output to us.
+        config = details["Config"]
+        return HijackedSession(
+            answer, tty=bool(config["Tty"]), resize=resize, exit_code=exit_code, ends_stdin=bool(config["StdinOnce"])
+        )
 
     async def connect(self, sandbox: SandboxStatus, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         state = (await self._streams.json("GET", f"/containers/{sandbox.id}/json"))["State"]

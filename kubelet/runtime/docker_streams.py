@@ -256,8 +256,10 @@ class HijackedSession:
         tty: bool,
         resize: Callable[[int, int], Awaitable[None]],
         exit_code: Callable[[], Awaitable[int | None]],
+        ends_stdin: bool = True,
     ) -> None:
         self._answer = answer
+        self._ends_stdin = ends_stdin
         self._tty = tty
         self._resize = resize
         self._exit_code = exit_code
@@ -272,7 +274,7 @@ class HijackedSession:
     async def close_stdin(self) -> None:
         writer = self._answer.writer
         with contextlib.suppress(OSError):
-            if not _is_lost(writer):
+            if self._ends_stdin and not _is_lost(writer):
                 writer.write_eof()
 
     async def output(self) -> AsyncIterator[tuple[StreamName, bytes]]:

@@ -88,6 +88,17 @@ def test_a_terminal_in_a_debug_container(cluster: ClusterHandle, kubectl: Comman
     assert ended(kubectl, "shell") == 7
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_commands_piped_into_a_debug_container(cluster: ClusterHandle, kubectl: CommandLine, version: str) -> None:
+    """The end of the input is not the end of the output."""
+    run_pod(kubectl)
+    own = real(cluster, kubectl.namespace, version)
+    words = ("debug", "-i", "pod/x", f"--image={IMAGE}", "-c", "piped", "--", "sh")
+    done = own.try_run(*words, stdin="echo one\nsleep 1\necho two\nexit 5\n", timeout=SECONDS)
+    assert done.stdout == "one\ntwo\n"
+    assert ended(kubectl, "piped") == 5
+
+
 def terminal(kubectl: CommandLine, *words: str) -> str:
     """What a user sees who answers the prompt with a few commands."""
     process, screen = pty.fork()
