@@ -11,6 +11,7 @@ import httptools
 CONNECT_SECONDS = 10.0
 MAX_HEAD_BYTES = 64 * 1024
 CHUNK_BYTES = 64 * 1024  # read at once; a slow client makes the other server wait
+IDLE_SECONDS = 4 * 3600.0  # a stream that nobody reads, or that carries nothing, is ended after this
 BODYLESS = frozenset({204, 304})
 
 

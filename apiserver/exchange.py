@@ -191,10 +191,10 @@ class Exchange(RequestResponseCycle):
         """The client does not read as fast as we write: `drain` before writing more."""
         return self.flow.write_paused
 
-    async def drain(self) -> None:
-        """Waits until the client has read enough. Raises: ClientDisconnected when it does not in STALL_SECONDS."""
+    async def drain(self, seconds: float = STALL_SECONDS) -> None:
+        """Waits until the client has read enough. Raises: ClientDisconnected when it does not in so many seconds."""
         try:
-            async with asyncio.timeout(STALL_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self.flow.drain()
         except TimeoutError:
             self.disconnected = True

@@ -222,7 +222,7 @@ class Filters:
             exchange.begin(stream.status, headers, stream.length)
             async for chunk in stream.chunks:
                 if exchange.blocked:
-                    await exchange.drain()
+                    await exchange.drain(stream.patience_seconds)
                 exchange.write(chunk)
             exchange.end()
         finally:

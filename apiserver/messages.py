@@ -136,10 +136,11 @@ class Stream:
     """An answer sent chunk by chunk until `chunks` ends or the client leaves; `close` runs in either case.
 
     `length` is the size of the whole in bytes where it is known. A long-running one (a watch, a followed log) counts
-    neither against the limit of requests in flight nor against the request timeout.
+    neither against the limit of requests in flight nor against the request timeout. A client that reads nothing for
+    `patience_seconds` is cut off.
     """
 
-    __slots__ = ("chunks", "close", "content_type", "gzip", "length", "long_running", "status")
+    __slots__ = ("chunks", "close", "content_type", "gzip", "length", "long_running", "patience_seconds", "status")
 
     def __init__(
         self,
@@ -151,6 +152,7 @@ class Stream:
         length: int | None = None,
         gzip: bool = False,
         long_running: bool = False,
+        patience_seconds: float = 60.0,
     ) -> None:
         self.chunks = chunks
         self.close = close
@@ -159,6 +161,7 @@ class Stream:
         self.length = length
         self.gzip = gzip
         self.long_running = long_running
+        self.patience_seconds = patience_seconds
 
 
 class TakenOver:

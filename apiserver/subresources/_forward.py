@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from apimachinery.errors import BadRequest, ServiceUnavailable
-from apiserver.backend import BODYLESS, BackendAnswer, BrokenOff, Unreachable, connect, read_answer
+from apiserver.backend import BODYLESS, IDLE_SECONDS, BackendAnswer, BrokenOff, Unreachable, connect, read_answer
 from apiserver.context import Context
 from apiserver.messages import TEXT, Answer, ClientDisconnected, Header, Request, Response, TakenOver
 from apiserver.subresources._upgrade import join
@@ -203,7 +203,7 @@ async def _relay(request: Request, backend: Backend, answer: BackendAnswer) -> N
     exchange.begin_with(_status_line(answer.status), b"".join(lines), chunked=chunked)
     async for chunk in answer:
         if exchange.blocked:
-            await exchange.drain()
+            await exchange.drain(IDLE_SECONDS)
         exchange.write(chunk)
     exchange.end()
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from apimachinery.errors import BadRequest
-from apiserver.backend import CHUNK_BYTES, BackendAnswer
+from apiserver.backend import CHUNK_BYTES, IDLE_SECONDS, BackendAnswer
 from apiserver.context import Context
 from apiserver.handlers._shared import Target
 from apiserver.kubelet import refusal
@@ -63,34 +63,46 @@ def stream_query(query: Query) -> list[tuple[str, str]]:
 
 
 async def join(context: Context, request: Request, response: BackendAnswer) -> None:
-    """Passes on the answer, and then every byte, until either side closes."""
+    """Passes on the answer, and then every byte, until either side closes or nothing has moved for IDLE_SECONDS."""
     reader, writer = request.exchange.connection.take_over()
+    up, down = _Pump(reader, response.writer), _Pump(response.reader, writer)
 
     def close() -> None:
         response.close()
         writer.close()
 
     context.closers.add(close)
+    both = [asyncio.ensure_future(pump.run()) for pump in (up, down)]
     try:
         writer.write(response.head)
-        pumps = [_pump(reader, response.writer), _pump(response.reader, writer)]
-        both = [asyncio.ensure_future(pump) for pump in pumps]
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in both:
-                task.cancel()
-            await asyncio.wait(both)
+        moved = -1
+        while moved != up.moved + down.moved:
+            moved = up.moved + down.moved
+            done, _ = await asyncio.wait(both, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                break
     finally:
         context.closers.discard(close)
+        for task in both:
+            task.cancel()
+        await asyncio.wait(both)
         close()
 
 
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    """Until the source ends or either breaks; reads no faster than the sink takes."""
-    try:
-        while data := await source.read(CHUNK_BYTES):
-            sink.write(data)
-            await sink.drain()
-    except OSError:
-        return
+class _Pump:
+    """One direction. Reads no faster than the sink takes."""
+
+    def __init__(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        self.moved = 0  # reads so far
+        self._source = source
+        self._sink = sink
+
+    async def run(self) -> None:
+        """Until the source ends or either breaks."""
+        try:
+            while data := await self._source.read(CHUNK_BYTES):
+                self.moved += 1
+                self._sink.write(data)
+                await self._sink.drain()
+        except OSError:
+            return

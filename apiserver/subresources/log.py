@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import quote, urlencode
 
 from apimachinery.errors import FieldError, invalid, invalid_object
-from apiserver.backend import BackendAnswer, BrokenOff
+from apiserver.backend import IDLE_SECONDS, BackendAnswer, BrokenOff
 from apiserver.context import Context
 from apiserver.handlers._shared import Target
 from apiserver.kubelet import refusal
@@ -36,7 +36,9 @@ async def log(context: Context, request: Request, target: Target) -> Answer:
     response = await context.kubelet.open(location, head.encode())
     if response.status != 200:
         raise await refusal(response)
-    return Stream(_lines(response), close=response.close, content_type=TEXT, long_running=True)
+    return Stream(
+        _lines(response), close=response.close, content_type=TEXT, long_running=True, patience_seconds=IDLE_SECONDS
+    )
 
 
 async def _lines(answer: BackendAnswer) -> AsyncIterator[bytes]:
