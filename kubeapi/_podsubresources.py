@@ -140,6 +140,7 @@ def _without_resizable(container: Container) -> dict[str, Any]:
     for field in ("limits", "requests"):
         quantities = fields["resources"].get(field) or {}
         fields["resources"][field] = {name: value for name, value in quantities.items() if name not in RESIZABLE}
+    fields["resizePolicy"] = fields.get("resizePolicy") or None
     return fields
 
 

@@ -90,6 +90,7 @@ def test_containers_stay_the_same() -> None:
 def test_a_policy_is_not_changed() -> None:
     policy = [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]
     assert errors(sized(BURSTABLE), sized(BURSTABLE, resizePolicy=policy)) == [ONLY]
+    assert errors(sized(BURSTABLE), sized(MORE, resizePolicy=[])) == []
 
 
 def test_everything_else_stays_as_it_is() -> None:
