@@ -40,10 +40,14 @@ async def patch(context: Context, request: Request, target: Target) -> Response:
     body = await request.body()
     document = parse_patch(kind, body)
     repeated = repeated_fields(body, options.field_validation)
+    owners_matter = kind == JSON_PATCH or b"managedFields" in body
     warnings: list[str] = []
 
     def change(old: Any, entry: Entry) -> Any:
-        patched = encoded(apply_patch(kind, resource, orjson.loads(entry.value), document))
+        current = orjson.loads(entry.value)
+        if not owners_matter:
+            current["metadata"].pop("managedFields", None)  # who owns what is half of many objects
+        patched = encoded(apply_patch(kind, resource, current, document))
         obj, found = read_patched(resource, patched, repeated, options.field_validation)
         warnings[:] = found
         check_place(obj, resource, info.namespace, info.name)

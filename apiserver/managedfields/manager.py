@@ -104,7 +104,7 @@ def ignored_fields(resource: Resource[Any], subresource: str) -> FieldSet:
 
 
 def entry_of(writer: Writer, operation: str, fields: FieldSet) -> ManagedFieldsEntry:
-    return ManagedFieldsEntry.model_construct(
+    return ManagedFieldsEntry(
         manager=writer.manager,
         operation=operation,
         apiVersion=writer.api_version,
@@ -119,10 +119,6 @@ def identity(entry: ManagedFieldsEntry) -> Identity:
     """An applier is one whatever version it applies."""
     version = "" if entry.operation == APPLY else entry.apiVersion or ""
     return entry.manager or "", entry.operation or "", version, entry.subresource or ""
-
-
-def _with_fields(entry: ManagedFieldsEntry, fields: FieldSet) -> ManagedFieldsEntry:
-    return ManagedFieldsEntry.model_construct(**{**entry.__dict__, "fieldsV1": fields})
 
 
 def _fields(entry: ManagedFieldsEntry) -> FieldSet:
@@ -142,7 +138,7 @@ def from_client(sent: Entries | None, stored: Entries | None) -> Entries:
     if is_reset(sent):
         return []
     try:
-        found = [_with_fields(entry, normal(entry.fieldsV1 or {})) for entry in sent]
+        found = [entry.model_copy(update={"fieldsV1": normal(entry.fieldsV1 or {})}) for entry in sent]
     except MalformedSet:
         return stored or []
     if any(entry.fieldsType != "FieldsV1" for entry in found):
@@ -183,7 +179,7 @@ def _take(entries: Entries, changed: FieldSet, removed: FieldSet, writer: Writer
         if left is entry.fieldsV1:
             found[identity(entry)] = entry
         elif left:
-            found[identity(entry)] = _with_fields(entry, left)
+            found[identity(entry)] = entry.model_copy(update={"fieldsV1": left})
     if changed:
         own = entry_of(writer, UPDATE, changed)
         key = identity(own)
@@ -284,7 +280,7 @@ def apply(
 
 def _less(entry: ManagedFieldsEntry, gone: FieldSet) -> ManagedFieldsEntry:
     left = difference(_fields(entry), gone)
-    return entry if left is entry.fieldsV1 else _with_fields(entry, left)
+    return entry if left is entry.fieldsV1 else entry.model_copy(update={"fieldsV1": left})
 
 
 def _without_given_up(document: Dict, last: FieldSet, wanted: FieldSet, others: Entries, shape: Shape) -> Dict:

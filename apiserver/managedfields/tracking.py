@@ -10,7 +10,7 @@ import orjson
 
 from apimachinery.errors import FieldError, invalid, too_long
 from apimachinery.meta import Object
-from apimachinery.model import encode
+from apimachinery.model import Model
 from apimachinery.resource import Resource
 from apiserver.managedfields import manager
 from apiserver.managedfields.manager import APPLY, UPDATE, Entries, Writer
@@ -63,16 +63,15 @@ def updated(
 
 def _document(obj: Object, subresource: str) -> dict[str, Any]:
     """The object as plain JSON types; where a write changes the status and metadata alone, only these."""
-    kept = obj.metadata.managedFields
-    obj.metadata.managedFields = None
-    try:
-        if subresource != "status":
-            whole: dict[str, Any] = orjson.loads(encode(obj))
-            return whole
-        parts = {"metadata": obj.metadata, "status": obj.status}  # type: ignore[attr-defined]
-        return {name: orjson.loads(encode(part)) for name, part in parts.items()}
-    finally:
-        obj.metadata.managedFields = kept
+    if subresource != "status":
+        return _json(obj, {"metadata": {"managedFields"}})
+    return {"metadata": _json(obj.metadata, {"managedFields"}), "status": _json(obj.status, None)}  # type: ignore[attr-defined]
+
+
+def _json(part: Model, without: Any) -> dict[str, Any]:
+    """`encode`, but for some fields, and decoded to plain types."""
+    found: dict[str, Any] = orjson.loads(part.__pydantic_serializer__.to_json(part, exclude_none=True, exclude=without))
+    return found
 
 
 def entry_errors(entries: Entries | None) -> list[FieldError]:
