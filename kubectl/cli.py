@@ -33,7 +33,7 @@ def build_parser(commands: dict[str, Command]) -> Parser:
             help=command.help,
             description=command.help + ".",
             epilog=f"examples:\n{command.examples}" if command.examples else None,
-            parents=[_global_flags(argparse.SUPPRESS)],
+            parents=[global_flags(argparse.SUPPRESS)],
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         sub.failure_code = command.failure_code
@@ -48,7 +48,7 @@ def _add_global_flags_below(parser: argparse.ArgumentParser) -> None:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for sub in {id(found): found for found in action.choices.values()}.values():
-                sub._add_container_actions(_global_flags(argparse.SUPPRESS))
+                sub._add_container_actions(global_flags(argparse.SUPPRESS))
                 _add_global_flags_below(sub)
 
 
@@ -57,12 +57,12 @@ def _top_parser() -> Parser:
         prog="mini-kubectl",
         description="Controls a Kubernetes cluster.",
         epilog="Use 'mini-kubectl VERB --help' for a verb's flags and examples.",
-        parents=[_global_flags(argparse.SUPPRESS)],
+        parents=[global_flags(argparse.SUPPRESS)],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
-def _global_flags(default: object) -> Parser:
+def global_flags(default: object) -> Parser:
     flags = Parser(add_help=False, argument_default=default)
     group = flags.add_argument_group("connection")
     group.add_argument("--kubeconfig", metavar="FILE", help="instead of $KUBECONFIG or ~/.kube/config")
@@ -150,6 +150,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if argv is None else argv
     if not given:
         build_parser(load_commands(given)).print_help()
+        return
+    if given[0] == "__complete":  # asked by the scripts of `completion`
+        from kubectl.completing import complete
+
+        sys.stdout.write(complete(given[1:]))
         return
     args, words = _parse(build_parser(load_commands(given)), given)
     if words:
