@@ -131,7 +131,7 @@ def pair(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     "line",
     [
         "get pods",
-        "get deploy,rs,svc,cm,secret,sa,ep,endpointslice,lease,node,ev -o wide",
+        "get deploy,rs,svc,cm,secret,sa,ep,endpointslice,lease,node,events -o wide",
         "get all",
         "get pod/lone deploy/web",
         "get svc -A --no-headers",
