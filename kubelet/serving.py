@@ -8,7 +8,9 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.datastructures import Headers
 
 KEEP_ALIVE_SECONDS = 30
 MAX_CONNECTIONS = 512  # followed logs, execs and probes; further requests get a 503
@@ -60,6 +62,18 @@ class KubeletProtocol(HttpToolsProtocol):
         return bool(self.transport.get_extra_info("peercert"))
 
 
+class KubeletWebSocket(WebSocketsSansIOProtocol):
+    """Leaves the choice of a subprotocol to the app: a name with a slash, as Kubernetes has one, is no token."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn.process_subprotocol = _left_to_the_app  # type: ignore[method-assign]
+
+
+def _left_to_the_app(headers: Headers) -> None:
+    return None
+
+
 class RawBytes:
     """Implements `spdy_connection.ByteStream`."""
 
@@ -87,7 +101,7 @@ async def serve(app: Any, host: str, port: int, context: ssl.SSLContext) -> None
         access_log=False,
         lifespan="off",
         http=KubeletProtocol,
-        ws="websockets-sansio",
+        ws=KubeletWebSocket,
         ws_ping_interval=None,  # clients that only write would not answer
         ws_per_message_deflate=False,
         ws_max_size=MAX_MESSAGE_BYTES,

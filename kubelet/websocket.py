@@ -84,7 +84,7 @@ class WebSocket:
             if not self.protocol.base64:
                 return data[0], data[1:]
             try:
-                return data[0] - ord("0"), base64.b64decode(data[1:])
+                return data[0] - ord("0"), base64.b64decode(data[1:], validate=True)
             except binascii.Error:
                 raise ClientGone from None  # nothing that follows could be trusted
 

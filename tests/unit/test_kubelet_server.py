@@ -4,83 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-import uvloop
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
-from websockets.typing import Subprotocol
 
-from componentbase.clock import Clock
-from kubeapi.pod import Pod
-from kubelet.runtime.interface import ContainerConfig, PodRef, SandboxConfig
-from kubelet.server import KubeletServer
 from tests.certificates import write_certificates
-from tests.fakes.runtime import FakeRuntime
-from tests.kubeletkit import make_pod
-
-V5 = "v5.channel.k8s.io"
-RUNNING = ("sh", "-c", "echo one; echo two >&2; sleep 1000")
-
-
-class Pods:
-    def __init__(self, *pods: Pod) -> None:
-        self.pods = list(pods)
-
-    def find(self, namespace: str, name: str) -> Pod | None:
-        return next((pod for pod in self.pods if pod.key == f"{namespace}/{name}"), None)
-
-    def all(self) -> Iterable[Pod]:
-        return self.pods
-
-
-class Bench:
-    """A server with one pod "default/web", whose container "app" runs `command`."""
-
-    def __init__(self, files: dict[str, Path], port: int) -> None:
-        self.files = files
-        self.port = port
-        self.runtime = FakeRuntime()
-        self.runtime.add_image("app:1")
-        self.pods = Pods()
-        self.server = KubeletServer("worker-1", self.pods, self.runtime, Clock())
-        self.container_id = ""
-
-    def context(self, *, certificate: bool = True) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=str(self.files["ca"]))
-        if certificate:
-            context.load_cert_chain(self.files["client"], self.files["client-key"])
-        return context
-
-    async def start(self, *command: str, **spec: Any) -> None:
-        container = {"name": "app", "image": "app:1", **spec}
-        pod = make_pod({"containers": [container]})
-        self.pods.pods = [pod]
-        ref = PodRef("uid-1", "default", "web")
-        sandbox = await self.runtime.create_sandbox(SandboxConfig(ref))
-        config = ContainerConfig(ref, "app", "app:1", "app:1", command=command)
-        self.container_id = await self.runtime.create_container(sandbox.id, config)
-        await self.runtime.start_container(self.container_id)
-
-    def client(self, *, certificate: bool = True) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            verify=self.context(certificate=certificate), base_url=f"https://127.0.0.1:{self.port}"
-        )
-
-    async def get(self, path: str, *, certificate: bool = True) -> httpx.Response:
-        async with self.client(certificate=certificate) as client:
-            return await client.get(path)
-
-    def socket(self, path: str, *, protocol: str = V5, certificate: bool = True) -> connect:
-        context = self.context(certificate=certificate)
-        url = f"wss://127.0.0.1:{self.port}{path}"
-        return connect(url, ssl=context, subprotocols=[Subprotocol(protocol)], compression=None)
+from tests.kubeletserver import RUNNING, V5, Bench, messages, run_bench
 
 
 @pytest.fixture(scope="module")
@@ -90,55 +22,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def run(files: dict[str, Path]) -> Callable[[Callable[[Bench], Awaitable[None]]], None]:
-    def runner(test: Callable[[Bench], Awaitable[None]]) -> None:
-        async def main() -> None:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port: int = probe.getsockname()[1]
-            bench = Bench(files, port)
-            serving = asyncio.ensure_future(
-                bench.server.run(
-                    "127.0.0.1",
-                    port,
-                    cert_file=str(files["server"]),
-                    key_file=str(files["server-key"]),
-                    client_ca_file=str(files["ca"]),
-                    cert_dir="",
-                )
-            )
-            try:
-                await _listening(port, serving)
-                async with asyncio.timeout(30):
-                    await test(bench)
-            finally:
-                serving.cancel()
-                await asyncio.wait((serving,))
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-            loop.run(main())
-
-    return runner
-
-
-async def _listening(port: int, serving: asyncio.Future[None]) -> None:
-    while not serving.done():
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.01)
-            continue
-        writer.close()
-        return
-
-
-async def messages(connection: ClientConnection) -> list[tuple[int, bytes]]:
-    """(channel, data) until the server closes."""
-    found = []
-    async for data in connection:
-        assert isinstance(data, bytes)
-        found.append((data[0], data[1:]))
-    assert connection.close_code == 1000
-    return found
+    return lambda test: run_bench(files, test)
 
 
 # --- who may ask
