@@ -184,5 +184,5 @@ def status_response(error: StatusError, *, continue_token: str = "") -> Response
     return Response(orjson.dumps(status), error.code, headers=headers)
 
 
-def json_response(value: object, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status)
+def json_response(value: object, status: int = 200, headers: list[Header] | None = None) -> Response:
+    return Response(orjson.dumps(value), status, headers=headers)

@@ -11,9 +11,9 @@ from apimachinery.conditions import set_condition
 from apimachinery.errors import BadRequest, invalid, invalid_object, not_supported, object_conflict, required
 from apimachinery.times import format_time
 from apiserver.context import Context
-from apiserver.decoding import decode_object
+from apiserver.decoding import read_object
 from apiserver.deletion import uid_conflict
-from apiserver.handlers._shared import Target, check_place, json_body, write_options
+from apiserver.handlers._shared import Target, check_place, json_body, warning_headers, write_options
 from apiserver.messages import Request, Response, json_response
 from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
@@ -35,7 +35,7 @@ async def bind_pod(context: Context, request: Request, target: Target, name: str
     """
     info = request.info
     options = write_options(request, "CreateOptions")
-    binding = decode_object(BINDINGS, await json_body(request))
+    binding, warnings = read_object(BINDINGS, await json_body(request), options.field_validation)
     check_place(binding, target.resource, info.namespace)
     name = name or binding.name
     _validate(binding, name)
@@ -45,7 +45,7 @@ async def bind_pod(context: Context, request: Request, target: Target, name: str
         return assign(target, pod, binding, now)
 
     await target.store.update(info.namespace, name, change, request.user, options, subresource="binding")
-    return json_response(SUCCESS, 201)
+    return json_response(SUCCESS, 201, warning_headers(warnings))
 
 
 def _validate(binding: Binding, pod_name: str) -> None:

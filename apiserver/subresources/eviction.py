@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from apimachinery.errors import BadRequest
 from apimachinery.meta import DeleteOptions, Object
-from apimachinery.model import decode
+from apimachinery.resource import Resource
 from apiserver.context import Context
-from apiserver.handlers._shared import Target, check_place, json_body, write_options
+from apiserver.decoding import read_object
+from apiserver.handlers._shared import Target, check_place, json_body, warning_headers, write_options
 from apiserver.messages import Request, Response, json_response
 from apiserver.query import check_delete_options
 from apiserver.subresources._subresource import Subresource
@@ -21,14 +22,15 @@ class Eviction(Object):
     """How the pod is to be deleted."""
 
 
+EVICTIONS = Resource(kind="Eviction", plural="evictions", model=Eviction, group="policy")
+"""Never served at a path of its own: the vocabulary for decoding bodies."""
+
+
 async def evict(context: Context, request: Request, target: Target) -> Response:
     """201 with a Status, also when the pod is being deleted already."""
     info = request.info
     options = write_options(request, "CreateOptions")
-    body = await json_body(request)
-    if not body:
-        raise BadRequest("the request body is empty: an Eviction is required")
-    eviction = decode(Eviction, body)
+    eviction, warnings = read_object(EVICTIONS, await json_body(request), options.field_validation)
     check_place(eviction, target.resource, info.namespace)
     if eviction.metadata.name not in (None, "", info.name):
         raise BadRequest("name in URL does not match name in Eviction object")
@@ -37,7 +39,7 @@ async def evict(context: Context, request: Request, target: Target) -> Response:
         raise BadRequest("Non-matching dry-run options in request and content")
     dry_run = options.dry_run or bool(deletion.dryRun)
     await target.store.delete(info.namespace, info.name, deletion, request.user, dry_run=dry_run)
-    return json_response(SUCCESS, 201)
+    return json_response(SUCCESS, 201, warning_headers(warnings))
 
 
 SUBRESOURCE = Subresource("pods", "eviction", {"create": evict}, kind="Eviction", group="policy")

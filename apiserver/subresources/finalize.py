@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiserver.context import Context
-from apiserver.decoding import decode_object
+from apiserver.decoding import read_object
 from apiserver.handlers._shared import Target, answer, check_place, json_body, write_options
 from apiserver.messages import Request, Response
 from apiserver.storage.interface import Entry
@@ -16,7 +16,7 @@ async def finalize(context: Context, request: Request, target: Target) -> Respon
     """Everything but `spec.finalizers` stays as it is stored. Without any left, a deleted namespace is gone."""
     info = request.info
     options = write_options(request, "UpdateOptions")
-    wanted = decode_object(target.resource, await json_body(request))
+    wanted, warnings = read_object(target.resource, await json_body(request), options.field_validation)
     check_place(wanted, target.resource, "", info.name)
 
     def change(old: Any, entry: Entry) -> Any:
@@ -27,7 +27,7 @@ async def finalize(context: Context, request: Request, target: Target) -> Respon
         return new
 
     written = await target.store.update("", info.name, change, request.user, options, subresource="finalize")
-    return answer(request, target.resource, written, 200, ())
+    return answer(request, target.resource, written, 200, warnings)
 
 
 SUBRESOURCE = Subresource("namespaces", "finalize", {"update": finalize}, kind="Namespace")

@@ -9,10 +9,9 @@ from typing import Any
 from apimachinery.errors import invalid_object
 from apimachinery.model import encode
 from apiserver.context import Context
-from apiserver.decoding import check_fields, decode_object
-from apiserver.handlers._shared import Target, answer, check_place, json_body
+from apiserver.decoding import read_object
+from apiserver.handlers._shared import Target, answer, check_place, json_body, write_options
 from apiserver.messages import Request, Response
-from apiserver.query import parse_write_options
 from apiserver.store import Written
 from apiserver.subresources._subresource import Handler
 
@@ -34,10 +33,10 @@ def review(fill: Fill) -> Mapping[str, Handler]:
     async def create(context: Context, request: Request, target: Target) -> Response:
         """201 with the question and its answer."""
         resource, namespace = target.resource, request.info.namespace
-        options = parse_write_options(request.query, "CreateOptions")
-        body = await json_body(request)
-        warnings = check_fields(resource, body, options.field_validation)
-        obj = decode_object(resource, body)
+        options = write_options(request, "CreateOptions")
+        repeated: list[str] = []
+        body = await json_body(request, repeated)
+        obj, warnings = read_object(resource, body, options.field_validation, repeated)
         check_place(obj, resource, namespace)
         if errors := resource.strategy.validate_create(obj):
             raise invalid_object(resource.kind, resource.group, obj.name, errors)
