@@ -20,13 +20,13 @@ from starlette.responses import Response as WebResponse
 from apimachinery.catalogue import Catalogue, CatalogueError, collect
 from apimachinery.errors import StatusError
 from apimachinery.times import format_time
-from apiserver import health
+from apiserver import health, negotiation
 from apiserver.context import Context
 from apiserver.discovery import Discovery
 from apiserver.health import Check
-from apiserver.negotiation import discovery_version
 from apiserver.openapi.serving import Documents, add_routes
 from apiserver.openid import add_openid
+from apiserver.rendering import rendered
 from apiserver.routes import not_allowed, not_served
 from apiserver.subresources._scale import scale_of
 from apiserver.subresources._status import status_of
@@ -96,7 +96,7 @@ def make_web(context: Context, discovery: Discovery, checks: dict[str, dict[str,
     @web.get("/version")
     @web.get("/version/")
     async def get_version() -> WebResponse:
-        return _json(version_info())
+        return _indented(version_info())
 
     @web.get("/metrics")
     async def get_metrics() -> WebResponse:
@@ -106,7 +106,7 @@ def make_web(context: Context, discovery: Discovery, checks: dict[str, dict[str,
     async def get_paths() -> WebResponse:
         fixed = {"/metrics", "/openapi/v2", "/openapi/v3", "/version"}
         probes = {f"/{probe}" for probe in checks} | {f"/{probe}/{name}" for probe in checks for name in checks[probe]}
-        return _json({"paths": sorted(fixed | probes | set(discovery.paths()))})
+        return _indented({"paths": sorted(fixed | probes | set(discovery.paths()))})
 
     return web
 
@@ -129,33 +129,35 @@ def _add_discovery(web: FastAPI, discovery: Discovery) -> None:
     @web.get("/api")
     @web.get("/api/")
     async def core(request: WebRequest) -> WebResponse:
-        return _listing(request, discovery, "api", discovery.core_versions)
+        return await _listing(request, discovery, "api", discovery.core_versions)
 
     @web.get("/apis")
     @web.get("/apis/")
     async def groups(request: WebRequest) -> WebResponse:
-        return _listing(request, discovery, "apis", discovery.group_list)
+        return await _listing(request, discovery, "apis", discovery.group_list)
 
     @web.get("/apis/{group}")
     @web.get("/apis/{group}/")
-    async def group(group: str) -> WebResponse:
-        return _json_or_404(discovery.group(group))
+    async def group(request: WebRequest, group: str) -> WebResponse:
+        return await _shown_or_404(request, discovery.group(group))
 
     @web.get("/api/{version}")
     @web.get("/api/{version}/")
-    async def core_resources(version: str) -> WebResponse:
-        return _json_or_404(discovery.resource_list("", version))
+    async def core_resources(request: WebRequest, version: str) -> WebResponse:
+        return await _shown_or_404(request, discovery.resource_list("", version))
 
     @web.get("/apis/{group}/{version}")
     @web.get("/apis/{group}/{version}/")
-    async def resources(group: str, version: str) -> WebResponse:
-        return _json_or_404(discovery.resource_list(group, version))
+    async def resources(request: WebRequest, group: str, version: str) -> WebResponse:
+        return await _shown_or_404(request, discovery.resource_list(group, version))
 
 
-def _listing(request: WebRequest, discovery: Discovery, name: str, plain: Callable[[], dict[str, Any]]) -> WebResponse:
-    wanted = discovery_version(request.headers.get("accept", "").encode())
+async def _listing(
+    request: WebRequest, discovery: Discovery, name: str, plain: Callable[[], dict[str, Any]]
+) -> WebResponse:
+    wanted = negotiation.discovery_version(_header(request, "accept"))
     if not wanted:
-        return _json(plain(), headers={"vary": "Accept"})
+        return await _shown(request, plain())
     etag = f'"{discovery.etag(name, wanted)}"'
     headers = {"etag": etag, "vary": "Accept"}
     if request.headers.get("if-none-match") == etag:
@@ -164,11 +166,30 @@ def _listing(request: WebRequest, discovery: Discovery, name: str, plain: Callab
     return WebResponse(discovery.aggregated(name, wanted), media_type=media_type, headers=headers)
 
 
-def _json(value: object, code: int = 200, headers: dict[str, str] | None = None) -> WebResponse:
-    return WebResponse(orjson.dumps(value), code, media_type=JSON, headers=headers)
+def _json(value: object, code: int = 200) -> WebResponse:
+    return WebResponse(orjson.dumps(value), code, media_type=JSON)
 
 
-def _json_or_404(value: object | None) -> WebResponse:
+def _indented(value: object) -> WebResponse:
+    return WebResponse(orjson.dumps(value, option=orjson.OPT_INDENT_2), media_type=JSON)
+
+
+async def _shown(request: WebRequest, value: object) -> WebResponse:
+    """In the form that the client accepts. Raises: NotAcceptable."""
+    accepted, body = negotiation.wanted(_header(request, "accept")), orjson.dumps(value)
+    wanted = negotiation.for_reader(accepted, _header(request, "user-agent"), request.query_params.get("pretty", ""))
+    media_type = JSON
+    if wanted.pretty or wanted.format != "json":
+        body, kind = await rendered(body, wanted)
+        media_type = kind.decode()
+    return WebResponse(body, media_type=media_type, headers={"vary": "Accept"})
+
+
+async def _shown_or_404(request: WebRequest, value: object | None) -> WebResponse:
     if value is None:
         raise not_served()
-    return _json(value)
+    return await _shown(request, value)
+
+
+def _header(request: WebRequest, name: str) -> bytes:
+    return request.headers.get(name, "").encode("latin-1")

@@ -107,13 +107,13 @@ def discovery_version(accept: bytes) -> str:
     Raises: NotAcceptable.
     """
     for media_type, parameters in _by_preference(accept or b"*/*"):
-        if media_type in ("application/json", "*/*", "application/*"):
+        if media_type in _FORMATS:
             if not parameters.get("as"):
                 return ""
             shape, group, version = (parameters.get(key, "") for key in ("as", "g", "v"))
             if (shape, group) == (DISCOVERY_LIST, "apidiscovery.k8s.io") and version in ("v2", "v2beta1"):
                 return version
-    raise NotAcceptable("only the following media types are accepted: application/json")
+    raise NotAcceptable(f"only the following media types are accepted: {ACCEPTED}")
 
 
 def _by_preference(accept: bytes) -> list[tuple[str, dict[str, str]]]:

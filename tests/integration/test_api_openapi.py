@@ -134,6 +134,15 @@ def test_the_first_form_of_discovery_that_is_known_is_given(api: ApiServer, acce
     assert (document["kind"], document["apiVersion"]) == wanted
 
 
+def test_discovery_is_readable_for_people(api: ApiServer) -> None:
+    assert api.http.get("/apis/apps", params={"pretty": "true"}).text.startswith('{\n  "kind": "APIGroup"')
+    curl = {"user-agent": "curl/8", "accept": "*/*"}
+    assert api.http.get("/apis", headers=curl).text.startswith('{\n  "kind": "APIGroupList"')
+    answer = api.http.get("/api/v1", headers={"accept": "application/yaml"})
+    assert answer.headers["content-type"] == "application/yaml"
+    assert "groupVersion: v1\n" in answer.text
+
+
 def test_discovery_in_no_known_form_is_not_acceptable(api: ApiServer) -> None:
     for accept in ("application/vnd.kubernetes.protobuf", AGGREGATED.format("v9")):
         assert api.http.get("/apis", headers={"accept": accept}).status_code == 406
