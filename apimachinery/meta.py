@@ -213,7 +213,7 @@ class DeleteOptions(Model):
     """DeleteOptions, or nothing."""
     apiVersion: str | None = None
     """The group and version of the options, such as v1."""
-    gracePeriodSeconds: int | None = None
+    gracePeriodSeconds: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     """Seconds that the object has to end by itself; 0 deletes at once. Default: what the kind says, 30 for pods."""
     preconditions: Preconditions | None = None
     """What must be true of the object, or nothing is deleted."""

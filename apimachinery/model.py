@@ -15,7 +15,12 @@ from apimachinery.errors import BadRequest
 
 M = TypeVar("M", bound="Model")
 
-Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")]
+_DATE = (
+    r"([0-9]{3}[1-9]|[0-9][0-9][1-9]0|[0-9][1-9]00|[1-9]000)-"
+    r"((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))"
+)
+_TIME = rf"^{_DATE}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+Time = Annotated[str, StringConstraints(pattern=_TIME)]
 """RFC 3339, UTC on the wire: "2026-01-31T10:00:00Z"."""
 
 MicroTime = Annotated[Time, "MicroTime"]
@@ -140,7 +145,8 @@ def _bad_request(cls: type[Model], error: ValidationError) -> BadRequest:
     first = error.errors(include_url=False, include_context=False)[0]
     path = field_path(first["loc"])
     where = f' in field "{path}"' if path else ""
-    return BadRequest(f"{cls.__name__} cannot be decoded: {first['msg']}{where}")
+    why = "it is no RFC 3339 time" if first["type"] == "string_pattern_mismatch" else first["msg"]
+    return BadRequest(f"{cls.__name__} cannot be decoded: {why}{where}")
 
 
 def field_path(loc: tuple[int | str, ...]) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+FIRST_SECONDS, LAST_SECONDS = -62_135_596_800, 253_402_300_799  # years 1 to 9999: all that can be written
+
 
 def format_time(unix_seconds: float) -> str:
-    """1700000000.9 -> "2023-11-14T22:13:20Z"."""
-    return datetime.fromtimestamp(int(unix_seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """1700000000.9 -> "2023-11-14T22:13:20Z"; what lies further off is the first or the last time there is."""
+    seconds = min(max(int(unix_seconds), FIRST_SECONDS), LAST_SECONDS)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def format_micro_time(unix_seconds: float) -> str:
@@ -16,8 +19,13 @@ def format_micro_time(unix_seconds: float) -> str:
 
 
 def parse_time(text: str) -> float:
-    """Unix seconds of an RFC 3339 time. Raises: ValueError."""
-    return datetime.fromisoformat(text).timestamp()
+    """Unix seconds of an RFC 3339 time; a 29th of February that its year lacks is the day after. Raises: ValueError."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        if text[4:10] != "-02-29":
+            raise
+        return parse_time(f"{text[:4]}-03-01{text[10:]}")
 
 
 def human_duration(seconds: float) -> str:

@@ -100,7 +100,22 @@ BODIES = [
         'Pod in version "v1" cannot be handled as a Pod: …',
         path=PODS,
     ),
-    post("bad time", {"kind": "ConfigMap", "metadata": {"name": "c", "creationTimestamp": "noon"}}, AS_CONFIG_MAP),
+    *[
+        post(
+            f"time {time}",
+            {"kind": "ConfigMap", "metadata": {"name": "c", "creationTimestamp": time}},
+            f'{AS_CONFIG_MAP[:-1]}it is no RFC 3339 time in field "metadata.creationTimestamp"',
+        )
+        for time in (
+            "noon",
+            "2026-13-01T00:00:00Z",
+            "2026-04-31T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "0000-01-01T00:00:00Z",
+            "2026-01-01T00:00:00",
+            "\u0662026-01-01T00:00:00Z",
+        )
+    ],
     post("over 3 MiB", b" " * (3 * 1024 * 1024 + 1), TOO_LARGE, 413),
     post(
         "duplicate keys, strict",

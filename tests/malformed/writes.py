@@ -94,6 +94,7 @@ WRITES = [
     delete("DELETE with a list", "[]", "…"),
     delete("DELETE with a Pod", {"kind": "Pod"}, "…"),
     delete("DELETE with text for seconds", {"gracePeriodSeconds": "1"}, "…"),
+    delete("DELETE with 65 bits of seconds", {"gracePeriodSeconds": 2**64}, "…"),
     Row("DELETE in plain text", 415, ACCEPTED_BODIES, "DELETE", f"{CM}/kept", b"x", {"content-type": "text/plain"}),
     delete(
         "unknown propagation",
