@@ -38,6 +38,7 @@ from kubelet.server import KubeletServer
 from kubelet.status_manager import StatusManager
 from kubelet.sync import PodSyncer, SyncParts
 from kubelet.termination import Terminator
+from kubelet.tokens import TokenManager
 from kubelet.volume_manager import VolumeManager
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class Agent:
         self.nodes.add_handler(self.node.observe)
         self.statuses = StatusManager(rest, clock)
         self.objects = ObjectStore(rest, self._wake, tasks)
-        self.volumes = VolumeManager(options.root_dir, self.objects, runtime)
+        self.tokens = TokenManager(rest, self._wake, clock)
+        self.volumes = VolumeManager(options.root_dir, self.objects, runtime, self.tokens)
         self.prober = Prober(runtime, self.recorder, self._wake, clock, tasks)
         self.host_ports = HostPorts(clock)
         self.images = ImageManager(runtime, self.recorder, clock)

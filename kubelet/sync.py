@@ -279,6 +279,7 @@ class PodSyncer:
         parts.prober.forget(work.uid)
         parts.host_ports.forget(work.uid)
         parts.objects.use(work.uid, ())
+        parts.volumes.forget(work.uid)
         parts.backoff.forget_prefix(f"{work.uid}/")
         if work.gone or work.pod.metadata.deletionTimestamp:
             await self.remove_containers(work.uid)

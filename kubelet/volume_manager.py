@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kubelet.downward import NodeFacts
     from kubelet.env import ObjectLookup
     from kubelet.runtime.interface import Runtime
+    from kubelet.tokens import TokenManager
 
 log = logs.logger(__name__)
 
@@ -39,10 +40,13 @@ class VolumeFailure(Exception):
 class VolumeManager:
     """Keeps everything below `root_dir`/pods/<uid>; nothing is remembered elsewhere."""
 
-    def __init__(self, root_dir: str, objects: ObjectLookup, runtime: Runtime) -> None:
+    def __init__(
+        self, root_dir: str, objects: ObjectLookup, runtime: Runtime, tokens: TokenManager | None = None
+    ) -> None:
         self._root = os.path.join(root_dir, "pods")
         self._objects = objects
         self._runtime = runtime
+        self._tokens = tokens
         self.types = {item.source: item for item in collect("kubelet.volumes", "VOLUME", VolumeType).values()}
 
     def pod_dir(self, uid: str) -> str:
@@ -68,9 +72,8 @@ class VolumeManager:
             kind, source = self._type_of(volume)
             if kind is None:
                 raise VolumeFailure(volume.name, f"volume type {_source_name(volume) or 'none'} is not supported")
-            context = VolumeContext(
-                pod, volume, self.pod_dir(pod.metadata.uid or ""), self._objects, node, self._runtime, pod_ips
-            )
+            folder = self.pod_dir(pod.metadata.uid or "")
+            context = VolumeContext(pod, volume, folder, self._objects, node, self._runtime, pod_ips, self._tokens)
             try:
                 if kind.prepare is not None:
                     await kind.prepare(context, source)
@@ -82,6 +85,11 @@ class VolumeManager:
     def has_live(self, pod: Pod) -> bool:
         """Whether any volume of the pod follows the API."""
         return any(kind is not None and kind.live for kind, _ in map(self._type_of, pod.spec.volumes or ()))
+
+    def forget(self, uid: str) -> None:
+        """Nothing of the pod runs any more: its tokens need no renewing."""
+        if self._tokens is not None:
+            self._tokens.forget(uid)
 
     async def tear_down(self, uid: str) -> None:
         """Removes the pod's memory volumes and its folder; no container of it may be left.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kubeapi.pod import Pod
     from kubelet.env import ObjectLookup
     from kubelet.runtime.interface import Runtime
+    from kubelet.tokens import TokenManager
 
 
 class VolumeError(Exception):
@@ -42,6 +43,9 @@ class VolumeContext:
     node: NodeFacts
     runtime: Runtime
     pod_ips: tuple[str, ...] = ()
+    tokens: TokenManager | None = None
+    fetched: dict[str, str] = field(default_factory=dict)
+    """What `prepare` got for `setup`, by a name of their own."""
 
     def directory(self, plugin: str) -> str:
         return os.path.join(self.pod_dir, "volumes", plugin, self.volume.name)

@@ -1,13 +1,14 @@
-"""projected: ConfigMaps, Secrets and the downward API in one folder."""
+"""projected: ConfigMaps, Secrets, the downward API and tokens of the service account in one folder."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from apimachinery.errors import StatusError
 from kubelet.volumes import _atomic
 from kubelet.volumes._atomic import File
 from kubelet.volumes._interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeType
-from kubelet.volumes._payload import config_map_files, downward_files, secret_files
+from kubelet.volumes._payload import DEFAULT_MODE, config_map_files, downward_files, secret_files
 
 if TYPE_CHECKING:
     from kubeapi._volumes import ProjectedVolumeSource, VolumeProjection
@@ -15,7 +16,24 @@ if TYPE_CHECKING:
 
 PLUGIN = "kubernetes.io~projected"
 
-UNSUPPORTED = ("serviceAccountToken", "clusterTrustBundle", "podCertificate")
+UNSUPPORTED = ("clusterTrustBundle", "podCertificate")
+DEFAULT_TOKEN_SECONDS = 3600
+
+
+async def prepare(context: VolumeContext, source: ProjectedVolumeSource) -> None:
+    """Gets the tokens. Raises: VolumeError."""
+    for projection in source.sources or ():
+        token = projection.serviceAccountToken
+        if token is None:
+            continue
+        if context.tokens is None:
+            raise VolumeError("projected source serviceAccountToken is not supported here")
+        seconds = DEFAULT_TOKEN_SECONDS if token.expirationSeconds is None else token.expirationSeconds
+        try:
+            text = await context.tokens.token(context.pod, token.audience or "", seconds)
+        except (StatusError, OSError) as error:
+            raise VolumeError(f"failed to fetch token: {error}") from None
+        context.fetched[token.path] = text
 
 
 def setup(context: VolumeContext, source: ProjectedVolumeSource) -> Mounted:
@@ -35,9 +53,9 @@ def _files(context: VolumeContext, projection: VolumeProjection, mode: int | Non
         return secret_files(context, secret.name, secret.items, mode, secret.optional)
     if (downward := projection.downwardAPI) is not None:
         return downward_files(context, downward.items, mode)
+    if (token := projection.serviceAccountToken) is not None:
+        return {token.path: File(context.fetched[token.path].encode(), DEFAULT_MODE if mode is None else mode)}
     name = next((name for name in UNSUPPORTED if getattr(projection, name) is not None), "")
-    if name == "serviceAccountToken":
-        raise VolumeError("projected source serviceAccountToken is not supported: this cluster issues no tokens")
     raise VolumeError(f"projected source {name or 'of unknown type'} is not supported")
 
 
@@ -51,4 +69,4 @@ def references(pod: Pod, source: ProjectedVolumeSource) -> list[ObjectRef]:
     return found
 
 
-VOLUME = VolumeType("projected", PLUGIN, setup, references, live=True)
+VOLUME = VolumeType("projected", PLUGIN, setup, references, live=True, prepare=prepare)

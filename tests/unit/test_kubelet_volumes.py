@@ -177,9 +177,9 @@ class TestProjected:
         mounted = volumes.set_up({"projected": {"sources": sources}})
         assert content(mounted) == {"a": "1", "secret/b": "2", "name": "web"}
 
-    def test_tokens_are_refused_by_name(self, volumes: Volumes) -> None:
-        with pytest.raises(VolumeFailure, match="serviceAccountToken is not supported"):
-            volumes.set_up({"projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}})
+    def test_what_can_not_be_had_is_refused_by_name(self, volumes: Volumes) -> None:
+        with pytest.raises(VolumeFailure, match="podCertificate is not supported"):
+            volumes.set_up({"projected": {"sources": [{"podCertificate": {"signerName": "a/b"}}]}})
 
 
 class TestEmptyDir:
