@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -67,7 +67,7 @@ class WatchEvent(Model):
 
     type: str = ""
     """ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."""
-    object: Annotated[dict[str, object], Required()] = Field(default_factory=dict)
+    object: Annotated[dict[str, Any], Required()] = Field(default_factory=dict)
     """The object after the change, its last state when it was deleted, its metadata.resourceVersion alone for a
     bookmark, or a Status for an error."""
 

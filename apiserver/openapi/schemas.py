@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin
 
+from annotated_types import Ge
 from pydantic.fields import FieldInfo
 
 from apimachinery.meta import DeleteOptions, ListMeta
@@ -19,7 +20,7 @@ from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
 from apiserver.openapi.describe import Descriptions
 from apiserver.openapi.metamodels import Info, Status, WatchEvent
-from kubeapi._common import Int32, Int64
+from kubeapi._common import Int32
 from kubeapi._data import Base64
 
 Dict = dict[str, Any]
@@ -74,7 +75,8 @@ NAMED: dict[str, Dict] = {
     _RAW: {"description": "Any object, with the fields of its own kind.", "type": "object"},
 }
 _MARKED = ((Quantity.__metadata__[0], _QUANTITY), (Time.__metadata__[0], META + "Time"))  # type: ignore[attr-defined]
-_FORMATS = ((Base64.__metadata__[0], "byte"), (Int32.__metadata__[0], "int32"))  # type: ignore[attr-defined]
+_BASE64, _INT32 = Base64.__metadata__[0], Int32.__metadata__[0]  # type: ignore[attr-defined]
+_INT32_LEAST = -(2**31)
 
 
 class Schemas:
@@ -147,11 +149,11 @@ class Schemas:
         schema: Dict = {"type": "object"}
         if text := self._descriptions.of_model(model):
             schema["description"] = text
-        hints, texts = get_type_hints(model, include_extras=True), self._descriptions.of_fields(model)
+        texts = self._descriptions.of_fields(model)
         properties: Dict = {}
         required = []
         for field, info in model.model_fields.items():
-            name, hint = info.alias or field, hints[field]
+            name, hint = info.alias or field, _hint(info)
             properties[name] = self._field_schema(info, hint)
             if text := texts.get(field, ""):
                 properties[name]["description"] = text
@@ -205,10 +207,17 @@ class Schemas:
             if any(known is mark for known in marks):
                 return self._nested(self.named(name))
         schema = self._type_schema(hint.__origin__)
-        for mark, wire_format in _FORMATS:
-            if any(known is mark for known in marks):
-                schema["format"] = wire_format
+        for mark in marks:
+            if mark is _BASE64:
+                schema["format"] = "byte"
+            elif mark is _INT32 or (isinstance(mark, Ge) and mark.ge == _INT32_LEAST):
+                schema["format"] = "int32"
         return schema
+
+
+def _hint(info: FieldInfo) -> Any:
+    """The field's type with its marks, which pydantic keeps apart."""
+    return Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
 
 
 def _is_required(info: FieldInfo, hint: Any) -> bool:
@@ -216,7 +225,7 @@ def _is_required(info: FieldInfo, hint: Any) -> bool:
     for mark in _marks(hint):
         if isinstance(mark, Required):
             return mark.value
-    return hint in (str, int, bool, Int32, Int64, Quantity) and info.default in ("", 0, False)
+    return info.annotation in (str, int, bool) and info.default in ("", 0, False)
 
 
 def _extensions(kind: str, marks: dict[type, Any]) -> Dict:

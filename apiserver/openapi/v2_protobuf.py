@@ -25,6 +25,8 @@ def document_bytes(head: Dict, paths: Iterable[tuple[str, Dict]], definitions: I
 
 
 def _varint(number: int) -> bytes:
+    if number < 0x80:
+        return bytes((number,))
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
