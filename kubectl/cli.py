@@ -19,12 +19,14 @@ from kubectl.command import Command, Context, ExitCode, UsageError, colour
 from kubectl.commands._arguments import duration
 from kubectl.discovery import UnknownType
 from kubectl.jsonpath import JSONPathError
-from kubectl.parser import Parser
+from kubectl.overview import overview
+from kubectl.parser import CONNECTION, Parser
 
 
 def build_parser(commands: dict[str, Command]) -> Parser:
     """The whole command line; global flags may stand before or after the verb."""
     parser = _top_parser()
+    parser.overview = lambda: overview(commands.values())
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, parser_class=Parser)
     for command in sorted(commands.values(), key=lambda command: command.name):
         sub = verbs.add_parser(
@@ -32,7 +34,7 @@ def build_parser(commands: dict[str, Command]) -> Parser:
             aliases=command.aliases,
             help=command.help,
             description=command.help + ".",
-            epilog=f"examples:\n{command.examples}" if command.examples else None,
+            epilog=f"Examples:\n{command.examples}" if command.examples else None,
             parents=[global_flags(argparse.SUPPRESS)],
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -64,7 +66,7 @@ def _top_parser() -> Parser:
 
 def global_flags(default: object) -> Parser:
     flags = Parser(add_help=False, argument_default=default)
-    group = flags.add_argument_group("connection")
+    group = flags.add_argument_group(CONNECTION)
     group.add_argument("--kubeconfig", metavar="FILE", help="instead of $KUBECONFIG or ~/.kube/config")
     group.add_argument("--context", metavar="NAME", help="a context of the kubeconfig instead of its current one")
     group.add_argument("-n", "--namespace", metavar="NAME", help="instead of the context's namespace")

@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 
 from kubectl.command import colour
 
+CONNECTION = "connection"  # the title of the flags that every verb has
+
 
 def boolean(text: str) -> bool:
     """Raises: argparse.ArgumentTypeError."""
@@ -43,7 +45,33 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"allow_abbrev": False, "exit_on_error": False, **options})
+        self._positionals.title, self._optionals.title = "Words", "Flags"
         self.failure_code = 1
+        self.overview: Callable[[], str] | None = None  # instead of the help that argparse words
+
+    def format_help(self) -> str:
+        """What it does, examples, flags; those that every verb has are left to `options`."""
+        if self.overview is not None:
+            return self.overview()
+        formatter = self._get_formatter()
+        formatter.add_text(self.description)
+        formatter.add_text(self.epilog)
+        for group in self._action_groups:
+            if group.title != CONNECTION:
+                formatter.start_section(group.title)
+                formatter.add_text(group.description)
+                formatter.add_arguments(group._group_actions)
+                formatter.end_section()
+        return formatter.format_help() + f"\n{self._words_usage()}"
+
+    def _words_usage(self) -> str:
+        places = [action for action in self._actions if not action.option_strings]
+        words = [
+            f"[{p.metavar} ...]" if p.nargs == "*" else f"[{p.metavar}]" if p.nargs == "?" else p.metavar
+            for p in places
+        ]
+        line = " ".join(map(str, [self.prog, *words, "[flags]"]))
+        return f"Usage:\n  {line}\n\nUse `mini-kubectl options` for the flags that every verb has.\n"
 
     def error(self, message: str) -> NoReturn:
         """Its own line, without the usage that argparse adds."""

@@ -57,6 +57,17 @@ class TableText:
         return line
 
 
+def own_table(items: list[Dict]) -> Dict:
+    """Of objects, without the server's help: their names and ages."""
+    from kubectl.describe.writer import age
+
+    rows = []
+    for item in items:
+        meta = item["metadata"]
+        rows.append({"cells": [meta["name"], age(meta.get("creationTimestamp"))], "object": item})
+    return {"kind": "Table", "columnDefinitions": [{"name": "Name", "format": "name"}, {"name": "Age"}], "rows": rows}
+
+
 def sorted_by(rows: list[Dict], objects: list[Dict], path: str) -> list[Dict]:
     """`rows` in the order of what a JSONPath finds in `objects`: numbers by value, the rest as text.
 

@@ -64,4 +64,16 @@ def _wanted(kind: ResourceType, args: argparse.Namespace) -> bool:
     return set(verbs) <= set(kind.verbs) and set(categories) <= set(kind.categories)
 
 
-COMMAND = Command("api-resources", "List the types the server has", configure, run)
+COMMAND = Command(
+    "api-resources",
+    "List the types the server has",
+    configure,
+    run,
+    examples="""\
+  # What they are called, in short and in full, and what can be done with them
+  mini-kubectl api-resources -o wide
+  # What can be listed in a namespace
+  mini-kubectl api-resources --namespaced --verbs=list -o name
+  # One API group
+  mini-kubectl api-resources --api-group=apps""",
+)

@@ -40,7 +40,9 @@ def run(context: Context, args: argparse.Namespace) -> None:
         return
     server = context.config.server
     services = context.discovery.find("services")
-    found = context.api.list(services.path(context.given_namespace or "kube-system"), {"labelSelector": SERVICES})["items"]
+    found = context.api.list(services.path(context.given_namespace or "kube-system"), {"labelSelector": SERVICES})[
+        "items"
+    ]
     _say(context, "Kubernetes control plane", server)
     for service in found:
         meta = service["metadata"]

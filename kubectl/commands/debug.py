@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-t", "--tty", action="store_true", help="give the container a terminal")
     _add_switch(parser, "--attach", "attach once the container runs; the default with -i")
     add_bool(parser, "-q", "--quiet", default=False, help="no words around the session")
-    copies = parser.add_argument_group("with a copy of the pod")
+    copies = parser.add_argument_group("With a copy of the pod")
     copies.add_argument(
         "--copy-to", default="", metavar="NAME", help="make a copy of this name and leave the pod alone"
     )

@@ -31,4 +31,13 @@ def run(context: Context, args: argparse.Namespace) -> None:
         context.print(f"Server Version: {versions['serverVersion']['gitVersion']}")  # type: ignore[index]
 
 
-COMMAND = Command("version", "Show the versions of client and server", configure, run)
+COMMAND = Command(
+    "version",
+    "Show the versions of client and server",
+    configure,
+    run,
+    examples="""\
+  mini-kubectl version
+  # Without asking the server, for scripts
+  mini-kubectl version --client -o json""",
+)
