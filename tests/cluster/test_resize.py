@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from apimachinery.quantity import cpu_millis
 from mini_cluster.pytest_plugin import ClusterHandle
 from tests.commandline import CommandLine, eventually
 from tests.kubectlversions import KUBECTLS
@@ -92,6 +93,21 @@ def test_what_the_node_does_not_have_stays_pending(kubectl: CommandLine) -> None
     assert pending["message"].startswith("Node didn't have enough capacity: cpu, requested: 900000, capacity: ")
     resize(kubectl, SMALL)
     reached(kubectl, SMALL)
+
+
+def test_what_others_hold_is_given_once_they_are_gone(kubectl: CommandLine) -> None:
+    run_pod(kubectl, SMALL)
+    name = kubectl.get("pod", "x")["spec"]["nodeName"]
+    kubectl.apply(pod("other", container(resources={"requests": {"cpu": "100m"}}), nodeName=name))
+    kubectl.run("wait", "--for=condition=Ready", "pod/other", "--timeout=60s")
+    nearly_all = f"{cpu_millis(kubectl.get('node', name)['status']['allocatable']['cpu']) - 50}m"
+    wanted = {field: SMALL[field] | {"cpu": nearly_all} for field in ("requests", "limits")}
+    resize(kubectl, wanted)
+    pending = eventually(lambda: condition(kubectl, "PodResizePending"), "the node has no room", SECONDS)
+    assert pending["reason"] == "Deferred"
+    assert pending["message"].startswith("Node didn't have enough resource: cpu, requested: ")
+    kubectl.run("delete", "pod", "other")
+    reached(kubectl, wanted)
 
 
 def test_a_limit_below_what_is_used_is_refused(kubectl: CommandLine) -> None:
