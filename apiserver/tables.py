@@ -18,7 +18,7 @@ from apimachinery.meta import Object
 from apimachinery.model import decode, encode
 from apimachinery.resource import Column, Resource
 from apiserver.negotiation import TABLE, Wanted
-from apiserver.storage.interface import BOOKMARK, Entry, Watcher, WatchEvent
+from apiserver.storage.interface import Entry, Watcher, WatchEvent
 
 Include = Literal["Metadata", "None", "Object"]
 
@@ -98,11 +98,8 @@ def _watch_object(
     obj = decode(resource.model, event.entry.value)
     if wanted.shape != TABLE:
         return _metadata_of(obj, wanted.version)
-    bare = event.type == BOOKMARK
-    row = b"" if bare else _row(resource, obj, event.entry.value, include, wanted.version, time.time())
+    row = _row(resource, obj, event.entry.value, include, wanted.version, time.time())
     meta = b'"resourceVersion":"%d"' % event.revision
-    if bare and obj.metadata.annotations:
-        meta += b',"annotations":' + orjson.dumps(obj.metadata.annotations)
     return _table_head(resource, wanted.version, meta, columns=columns) + row + b"]}"
 
 
