@@ -71,6 +71,15 @@ class Required:
         self.value = value
 
 
+class OneOf:
+    """Names the values that a string may have, for OpenAPI; to refuse others is the validation's part."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, *values: str) -> None:
+        self.values = values
+
+
 class RetainKeys:
     """Marks a field whose members exclude each other: an apply says in its patch which keys stay (`$retainKeys`)."""
 

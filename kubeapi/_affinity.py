@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from apimachinery.meta import LabelSelector
-from apimachinery.model import Model, Required, Time
+from apimachinery.model import Model, OneOf, Required, Time
 from kubeapi._common import Int32, Int64
 
 
@@ -16,7 +16,7 @@ class NodeSelectorRequirement(Model):
 
     key: str = ""
     """The label, or in matchFields the field, that the condition is about."""
-    operator: str = ""
+    operator: Annotated[str, OneOf("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")] = ""
     """How it is compared: In, NotIn, Exists, DoesNotExist, Gt or Lt."""
     values: list[str] | None = None
     """What is compared with: one or more for In and NotIn, one whole number for Gt and Lt, none otherwise."""
@@ -138,7 +138,7 @@ class Taint(Model):
     """The taint's name, in the form of a label key."""
     value: str | None = None
     """The taint's value, in the form of a label value."""
-    effect: str = ""
+    effect: Annotated[str, OneOf("NoSchedule", "PreferNoSchedule", "NoExecute")] = ""
     """What becomes of pods that don't tolerate it: NoSchedule keeps new ones off, PreferNoSchedule does so where
     possible, NoExecute also evicts those that run."""
     timeAdded: Time | None = None
@@ -152,16 +152,16 @@ class TopologySpreadConstraint(Model):
     """By how many pods the fullest place may exceed the emptiest one; 1 or more."""
     topologyKey: str = ""
     """The node label whose values are the places, such as topology.kubernetes.io/zone."""
-    whenUnsatisfiable: str = ""
+    whenUnsatisfiable: Annotated[str, OneOf("DoNotSchedule", "ScheduleAnyway")] = ""
     """What to do when no place would do: DoNotSchedule leaves the pod pending, ScheduleAnyway takes the least bad
     place."""
     labelSelector: LabelSelector | None = None
     """The pods that are counted, by their labels."""
     minDomains: Int32 | None = None
     """How many places there must be; while there are fewer, the emptiest counts as having no pod. Default: 1."""
-    nodeAffinityPolicy: str | None = None
+    nodeAffinityPolicy: Annotated[str, OneOf("Honor", "Ignore")] | None = None
     """Whether only nodes count that the pod's node affinity and selector allow: Honor (the default) or Ignore."""
-    nodeTaintsPolicy: str | None = None
+    nodeTaintsPolicy: Annotated[str, OneOf("Honor", "Ignore")] | None = None
     """Whether nodes with taints that the pod does not tolerate are left out: Honor, or Ignore (the default)."""
     matchLabelKeys: list[str] | None = None
     """Labels of which counted pods must have the same value as this pod, such as pod-template-hash."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from apimachinery.meta import Object
-from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, Required, RetainKeys
+from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, OneOf, Required, RetainKeys
 from apimachinery.quantity import Quantity
 from kubeapi._affinity import Affinity, Toleration, TopologySpreadConstraint
 from kubeapi._common import Int32, Int64, LocalObjectReference
@@ -26,7 +26,7 @@ class ContainerPort(Model):
     """A port of the node that is led to this one. Most pods need none."""
     containerPort: Int32 = 0
     """The number of the port in the pod, 1 to 65535."""
-    protocol: str = "TCP"
+    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = "TCP"
     """TCP (the default), UDP or SCTP."""
     hostIP: str | None = None
     """The address of the node that hostPort is bound to. Default: all of them."""
@@ -58,14 +58,14 @@ class ContainerResizePolicy(Model):
 
     resourceName: str = ""
     """The resource: cpu or memory."""
-    restartPolicy: str = ""
+    restartPolicy: Annotated[str, OneOf("NotRequired", "RestartContainer")] = ""
     """NotRequired changes it in place; RestartContainer restarts the container."""
 
 
 class ContainerRestartRuleOnExitCodes(Model):
     """A set of exit codes."""
 
-    operator: str = ""
+    operator: Annotated[str, OneOf("In", "NotIn")] = ""
     """In, or NotIn."""
     values: list[Int32] | None = None
     """The exit codes, 0 to 255; at most 255 of them."""
@@ -126,10 +126,10 @@ class Container(Model):
     terminationMessagePath: str = "/dev/termination-log"
     """The file whose content becomes the message of the container's status when it ends. Default:
     /dev/termination-log."""
-    terminationMessagePolicy: str = "File"
+    terminationMessagePolicy: Annotated[str, OneOf("File", "FallbackToLogsOnError")] = "File"
     """File takes the message from that file alone (the default); FallbackToLogsOnError takes the end of the log when
     the file is empty and the container failed."""
-    imagePullPolicy: str | None = None
+    imagePullPolicy: Annotated[str, OneOf("Always", "IfNotPresent", "Never")] | None = None
     """When the image is fetched: Always, IfNotPresent or Never. Default: Always for the tag latest or no tag, else
     IfNotPresent."""
     securityContext: SecurityContext | None = None
@@ -233,14 +233,14 @@ class PodSpec(Model):
     """The containers of the pod, at least one. None can be added or removed later."""
     ephemeralContainers: Annotated[list[EphemeralContainer], MergeKey("name")] | None = None
     """Containers added to the running pod for debugging, through the subresource of this name."""
-    restartPolicy: str = "Always"
+    restartPolicy: Annotated[str, OneOf("Always", "OnFailure", "Never")] = "Always"
     """What becomes of containers that end: Always restarts them (the default), OnFailure those that failed, Never
     none."""
     terminationGracePeriodSeconds: Int64 | None = 30
     """Seconds between the request to stop and the kill. 0 kills at once. Default: 30."""
     activeDeadlineSeconds: Int64 | None = None
     """Seconds after its start at which the pod is made to fail."""
-    dnsPolicy: str = "ClusterFirst"
+    dnsPolicy: Annotated[str, OneOf("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")] = "ClusterFirst"
     """Where names are looked up: ClusterFirst (the default), ClusterFirstWithHostNet, Default for what the node uses,
     or None for dnsConfig alone."""
     nodeSelector: Annotated[dict[str, str], Atomic()] | None = None
@@ -291,7 +291,7 @@ class PodSpec(Model):
     """The RuntimeClass that says which runtime runs the pod. Default: the node's usual one."""
     enableServiceLinks: bool | None = True
     """Whether each container gets variables with the addresses of the namespace's Services. Default: true."""
-    preemptionPolicy: str | None = None
+    preemptionPolicy: Annotated[str, OneOf("PreemptLowerPriority", "Never")] | None = None
     """Whether the pod may push out others of lower priority: PreemptLowerPriority (the default) or Never."""
     overhead: dict[str, Quantity] | None = None
     """What the runtime itself needs for the pod, filled in from the RuntimeClass and counted by the scheduler."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from apimachinery.model import Model, Required
+from apimachinery.model import Model, OneOf, Required
 from kubeapi._common import Int32, Int64, IntOrString
 
 
@@ -33,7 +33,7 @@ class HTTPGetAction(Model):
     """The port to ask, by number or by the name it has in the container."""
     host: str | None = None
     """The host to ask. Default: the pod's address."""
-    scheme: str = "HTTP"
+    scheme: Annotated[str, OneOf("HTTP", "HTTPS")] = "HTTP"
     """HTTP (the default) or HTTPS, where the certificate is not checked."""
     httpHeaders: list[HTTPHeader] | None = None
     """Headers to send along."""

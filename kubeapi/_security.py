@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from apimachinery.model import Model
+from typing import Annotated
+
+from apimachinery.model import Model, OneOf
 from kubeapi._common import Int64
 
 
@@ -44,7 +46,7 @@ class WindowsSecurityContextOptions(Model):
 class SeccompProfile(Model):
     """Which system calls a container may make."""
 
-    type: str = ""
+    type: Annotated[str, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = ""
     """RuntimeDefault for the runtime's own profile, Unconfined for none, Localhost for a file on the node."""
     localhostProfile: str | None = None
     """The file of a Localhost profile, below the kubelet's seccomp directory."""
@@ -53,7 +55,7 @@ class SeccompProfile(Model):
 class AppArmorProfile(Model):
     """Which AppArmor profile confines a container."""
 
-    type: str = ""
+    type: Annotated[str, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = ""
     """RuntimeDefault for the runtime's own profile, Unconfined for none, Localhost for one loaded on the node."""
     localhostProfile: str | None = None
     """The name of a Localhost profile, as it was loaded on the node."""
@@ -81,7 +83,7 @@ class SecurityContext(Model):
     allowPrivilegeEscalation: bool | None = None
     """Whether a process may gain more rights than its parent has, as by setuid. Always true when privileged. Default:
     true."""
-    procMount: str | None = None
+    procMount: Annotated[str, OneOf("Default", "Unmasked")] | None = None
     """Which parts of /proc are hidden: Default hides some, Unmasked none and needs hostUsers false."""
     seccompProfile: SeccompProfile | None = None
     """The system calls the container may make. Default: the pod's."""
@@ -113,13 +115,13 @@ class PodSecurityContext(Model):
     """Whether no container may start as user 0."""
     supplementalGroups: list[Int64] | None = None
     """Further groups of the first process of each container."""
-    supplementalGroupsPolicy: str | None = None
+    supplementalGroupsPolicy: Annotated[str, OneOf("Merge", "Strict")] | None = None
     """Whether groups from the image's /etc/group count too: Merge (the default) or Strict."""
     fsGroup: Int64 | None = None
     """A group that owns the pod's volumes and that all processes are in."""
     sysctls: list[Sysctl] | None = None
     """Kernel parameters that are set for the pod alone."""
-    fsGroupChangePolicy: str | None = None
+    fsGroupChangePolicy: Annotated[str, OneOf("Always", "OnRootMismatch")] | None = None
     """When the ownership of a volume's files is set: Always (the default), or OnRootMismatch if its root is not right
     yet."""
     seccompProfile: SeccompProfile | None = None

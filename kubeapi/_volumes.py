@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from apimachinery.meta import LabelSelector, ObjectMeta
-from apimachinery.model import Model, Required
+from apimachinery.model import Model, OneOf, Required
 from apimachinery.quantity import Quantity
 from kubeapi._common import Int32, Int64, LocalObjectReference, TypedLocalObjectReference, TypedObjectReference
 from kubeapi._env import ObjectFieldSelector, ResourceFieldSelector
@@ -261,7 +261,7 @@ class PersistentVolumeClaimSpec(Model):
     """The one volume that is meant."""
     storageClassName: str | None = None
     """The kind of storage. Absent means the cluster's default, empty means none."""
-    volumeMode: str | None = "Filesystem"
+    volumeMode: Annotated[str, OneOf("Filesystem", "Block")] | None = "Filesystem"
     """Filesystem (the default) or Block."""
     dataSource: TypedLocalObjectReference | None = None
     """What the volume is filled from: a snapshot or another claim."""
@@ -292,7 +292,7 @@ class ImageVolumeSource(Model):
 
     reference: str | None = None
     """The image whose files are shown."""
-    pullPolicy: str | None = None
+    pullPolicy: Annotated[str, OneOf("Always", "IfNotPresent", "Never")] | None = None
     """When it is fetched: Always, IfNotPresent or Never. Default: as for containers."""
 
 
@@ -376,7 +376,7 @@ class VolumeMount(Model):
     """The absolute path where it appears, without ":"."""
     subPath: str | None = None
     """A path within the volume that appears in place of its root."""
-    mountPropagation: str | None = None
+    mountPropagation: Annotated[str, OneOf("None", "HostToContainer", "Bidirectional")] | None = None
     """Whether mounts made later are seen: None (the default), HostToContainer or Bidirectional."""
     subPathExpr: str | None = None
     """Like subPath, with $(NAME) for variables of the environment."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector
-from apimachinery.model import MergeKey, Model, Required, RetainKeys, Time, to_dict
+from apimachinery.model import MergeKey, Model, OneOf, Required, RetainKeys, Time, to_dict
 from apimachinery.resource import Column, Resource, Scale, Strategy
 from kubeapi._columns import AGE, NAME
 from kubeapi._common import Int32, Int64, IntOrString
@@ -32,7 +32,7 @@ class RollingUpdateDeployment(Model):
 class DeploymentStrategy(Model):
     """How old pods are replaced by new ones."""
 
-    type: str = "RollingUpdate"
+    type: Annotated[str, OneOf("RollingUpdate", "Recreate")] = "RollingUpdate"
     """RollingUpdate (the default) replaces them step by step, Recreate ends all of them first."""
     rollingUpdate: RollingUpdateDeployment | None = None
     """The size of the steps."""

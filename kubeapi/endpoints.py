@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import Model
+from apimachinery.model import Model, OneOf
 from apimachinery.names import dns_label_errors
 from apimachinery.resource import Column, Resource, Strategy
 from kubeapi._columns import AGE, NAME, NONE, first_few
@@ -33,7 +35,7 @@ class EndpointPort(Model):
     """The name that the port has in the Service."""
     port: Int32 = 0
     """The number of the port at the addresses."""
-    protocol: str = "TCP"
+    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = "TCP"
     """TCP (the default), UDP or SCTP."""
     appProtocol: str | None = None
     """What is spoken there, as the Service says."""

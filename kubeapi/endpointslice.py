@@ -8,7 +8,7 @@ from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import Model, Required
+from apimachinery.model import Model, OneOf, Required
 from apimachinery.names import dns_label_errors, dns_subdomain_errors, label_value_errors, qualified_name_errors
 from apimachinery.resource import Column, Resource, Strategy
 from kubeapi._columns import AGE, NAME, first_few
@@ -84,7 +84,7 @@ class EndpointPort(Model):
 
     name: str | None = ""
     """The name of the port in the Service; empty where it has none."""
-    protocol: str | None = "TCP"
+    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] | None = "TCP"
     """TCP (the default), UDP or SCTP."""
     port: Int32 | None = None
     """The number of the port at the backends."""
@@ -95,7 +95,7 @@ class EndpointPort(Model):
 class EndpointSlice(Object):
     """Some of the backends of a Service. The label kubernetes.io/service-name says which Service's."""
 
-    addressType: str = ""
+    addressType: Annotated[str, OneOf("IPv4", "IPv6", "FQDN")] = ""
     """What the addresses are: IPv4, IPv6 or FQDN. It can't be changed."""
     endpoints: list[Endpoint] = Field(default_factory=list)
     """The backends, at most 1000."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import Condition, Object
-from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model
+from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, OneOf
 from apimachinery.names import dns_1035_label_errors
 from apimachinery.resource import Column, Resource, Strategy
 from kubeapi._columns import AGE, NAME, NONE, label_text, listed
@@ -25,7 +25,7 @@ class ServicePort(Model):
 
     name: str | None = None
     """The port's name, unique in the Service; required where there are several."""
-    protocol: str = "TCP"
+    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = "TCP"
     """TCP (the default), UDP or SCTP."""
     appProtocol: str | None = None
     """What is spoken on the port, such as http or kubernetes.io/h2c. A hint for who routes it."""
@@ -63,12 +63,12 @@ class ServiceSpec(Model):
     own."""
     clusterIPs: list[str] | None = None
     """The addresses of the Service, at most one of each family; the first is clusterIP."""
-    type: str = "ClusterIP"
+    type: Annotated[str, OneOf("ClusterIP", "NodePort", "LoadBalancer", "ExternalName")] = "ClusterIP"
     """Who reaches it: ClusterIP (the default) within the cluster, NodePort at every node, LoadBalancer by a balancer
     outside, ExternalName as an alias for a DNS name."""
     externalIPs: list[str] | None = None
     """Further addresses at which the nodes take traffic for the Service. They must be led to a node by other means."""
-    sessionAffinity: str = "None"
+    sessionAffinity: Annotated[str, OneOf("ClientIP", "None")] = "None"
     """Whether a client stays with the same pod: ClientIP, or None (the default)."""
     loadBalancerIP: str | None = None
     """The address that the balancer should have, where it can choose."""
@@ -76,7 +76,7 @@ class ServiceSpec(Model):
     """The networks from which the balancer takes traffic. Default: all."""
     externalName: str | None = None
     """The DNS name that an ExternalName stands for."""
-    externalTrafficPolicy: str | None = None
+    externalTrafficPolicy: Annotated[str, OneOf("Cluster", "Local")] | None = None
     """Where traffic from outside may go: Cluster (the default) to any pod, Local to pods of the same node, which keeps
     the client's address."""
     healthCheckNodePort: Int32 | None = None
@@ -87,13 +87,13 @@ class ServiceSpec(Model):
     """How long a session lasts."""
     ipFamilies: list[str] | None = None
     """The address families of the Service: IPv4, IPv6 or both."""
-    ipFamilyPolicy: str | None = None
+    ipFamilyPolicy: Annotated[str, OneOf("SingleStack", "PreferDualStack", "RequireDualStack")] | None = None
     """SingleStack (the default), PreferDualStack or RequireDualStack."""
     allocateLoadBalancerNodePorts: bool | None = None
     """Whether a LoadBalancer has node ports as well. Default: true."""
     loadBalancerClass: str | None = None
     """The kind of balancer, as in example.com/internal. Default: the cluster's own."""
-    internalTrafficPolicy: str | None = None
+    internalTrafficPolicy: Annotated[str, OneOf("Cluster", "Local")] | None = None
     """Where traffic from within may go: Cluster (the default) to any pod, Local to pods of the same node."""
     trafficDistribution: str | None = None
     """Which pods are liked better: PreferSameZone, PreferSameNode, or PreferClose, an older name of the first."""

@@ -15,7 +15,7 @@ from annotated_types import Ge
 from pydantic.fields import FieldInfo
 
 from apimachinery.meta import DeleteOptions, ListMeta
-from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, Required, RetainKeys, Time
+from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, OneOf, Required, RetainKeys, Time
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
 from apiserver.openapi.describe import Descriptions
@@ -229,7 +229,7 @@ def _is_required(info: FieldInfo, hint: Any) -> bool:
 
 
 def _extensions(kind: str, marks: dict[type, Any]) -> Dict:
-    """How patches merge the field, and what of it server-side apply owns as one value."""
+    """How patches merge the field, what of it server-side apply owns as one value, and which values there are."""
     found: Dict = {}
     merge_key, map_keys = marks.get(MergeKey), marks.get(ListMapKeys)
     strategies = ["merge"] * (MergeKey in marks) + ["retainKeys"] * (RetainKeys in marks)
@@ -246,6 +246,8 @@ def _extensions(kind: str, marks: dict[type, Any]) -> Dict:
             found["x-kubernetes-list-map-keys"] = keys
     elif Atomic in marks:
         found["x-kubernetes-map-type"] = "atomic"
+    if OneOf in marks:
+        found["enum"] = sorted(marks[OneOf].values)
     return found
 
 

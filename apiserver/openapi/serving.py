@@ -7,7 +7,6 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from threading import Lock
 
 import orjson
 from fastapi import FastAPI
@@ -53,18 +52,18 @@ class Documents:
         self._subresources = list(subresources)
         self._version = version
         self._made: dict[str, dict[str, Document]] = {}
-        self._lock = Lock()
+        self._making = asyncio.Lock()  # whoever comes meanwhile waits here, and not in a thread
 
     async def get(self, form: str) -> dict[str, Document]:
         """ "v3" has a document for each name, "v2" and "v2-protobuf" one under ""."""
-        made = self._made.get(form)
-        return made if made is not None else await asyncio.to_thread(self.make, form)
+        if form not in self._made:
+            async with self._making:
+                if form not in self._made:
+                    self._made[form] = await asyncio.to_thread(self._make, form)
+        return self._made[form]
 
-    def make(self, form: str) -> dict[str, Document]:
-        with self._lock:
-            if form not in self._made:
-                self._made[form] = {name: packed(body) for name, body in self._bodies(form)}
-            return self._made[form]
+    def _make(self, form: str) -> dict[str, Document]:
+        return {name: packed(body) for name, body in self._bodies(form)}
 
     def _bodies(self, form: str) -> Iterable[tuple[str, bytes]]:
         from apiserver.openapi import v2, v3

@@ -172,3 +172,23 @@ def test_failures_are_a_status(documents):
             for code in ("401", "default"):
                 answer = operation["responses"][code]["content"]["application/json"]["schema"]
                 assert answer["$ref"].endswith(".Status")
+
+
+def test_strings_with_few_values_name_them(documents, swagger):
+    for schemas in (documents["api/v1"]["components"]["schemas"], swagger["definitions"]):
+        assert schemas["io.k8s.api.core.v1.ServicePort"]["properties"]["protocol"]["enum"] == ["SCTP", "TCP", "UDP"]
+
+
+def test_what_must_be_given_is_said_where_no_type_tells_it(swagger):
+    required = {name: schema.get("required", []) for name, schema in swagger["definitions"].items()}
+    assert required["io.k8s.api.apps.v1.DeploymentSpec"] == ["selector", "template"]
+    assert required["io.k8s.api.core.v1.LocalObjectReference"] == []
+
+
+def test_what_is_owned_as_one_value_is_marked(documents):
+    schemas = documents["api/v1"]["components"]["schemas"]
+    assert schemas["io.k8s.api.core.v1.LocalObjectReference"]["x-kubernetes-map-type"] == "atomic"
+    assert schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["nodeSelector"]["x-kubernetes-map-type"] == "atomic"
+    ports = schemas["io.k8s.api.core.v1.Container"]["properties"]["ports"]
+    assert ports["x-kubernetes-list-map-keys"] == ["containerPort", "protocol"]
+    assert ports["x-kubernetes-patch-merge-key"] == "containerPort"

@@ -36,7 +36,7 @@ SchemaItem schema:1:Schema
 Definitions schema:1:NamedSchema[]
 NamedSchema name:1 value:2:Schema
 Properties schema:1:NamedSchema[]
-Schema ref:1 format:2 description:4 required:19:s[] additionalProperties:21:SchemaItem type:22:Strings
+Schema ref:1 format:2 description:4 required:19:s[] enum:20:Any[] additionalProperties:21:SchemaItem type:22:Strings
  items:23:ItemsItem properties:25:Properties x:31:NamedAny[]
 Strings value:1:s[]
 ItemsItem schema:1:Schema[]
@@ -86,6 +86,7 @@ def as_schema(message):
     """A Schema message as the JSON it stands for."""
     found = {"$ref": message.ref, "format": message.format, "description": message.description}
     found["required"] = list(message.required)
+    found["enum"] = [json.loads(value.yaml) for value in message.enum]
     found["type"] = "".join(message.type.value)
     if message.HasField("additionalProperties"):
         found["additionalProperties"] = as_schema(message.additionalProperties.schema)
