@@ -108,7 +108,7 @@ class PodSyncer:
             work.admitted = True
             return None
         work.allocation = recalled(work.pod)
-        failure = admit(work.pod, self._parts.pods(), self._parts.node())
+        failure = admit(work.allocated(), self._parts.pods(), self._parts.node())
         work.admitted = failure is None
         return failure
 

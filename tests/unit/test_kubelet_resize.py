@@ -306,3 +306,22 @@ def test_a_crashed_container_starts_with_what_was_granted(tmp_path: Path) -> Non
         assert limits(bench) == (102, 20_000, 128)
 
     on_bench(tmp_path, test)
+
+
+def test_a_node_that_lost_its_containers_takes_the_pod_with_what_was_granted(tmp_path: Path) -> None:
+    """What the pod asks for by now would be refused, and with it the whole pod."""
+
+    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
+        await started(bench, SMALL)
+        resize(bench, {"requests": {"cpu": "2", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "128Mi"}})
+        await until(lambda: condition(bench, PENDING) is not None)
+        await bench.kill()
+        bench.runtime.containers.clear()
+        bench.runtime.sandboxes.clear()
+        bench.start(group)
+        await until(bench.running)
+        assert limits(bench) == (102, 20_000, 128)
+        assert bench.api.get().status.phase in ("Pending", "Running")
+        assert (condition(bench, PENDING) or PodCondition()).reason == "Infeasible"
+
+    on_bench(tmp_path, test)
