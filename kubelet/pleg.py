@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from componentbase import logs
 from componentbase.clock import Clock
-from kubelet.runtime.interface import EngineError, PodRuntimeStatus, Runtime, RuntimeUnavailable
+from kubelet.runtime.interface import EngineError, PodRuntimeStatus, Runtime
 
 RELIST_SECONDS = 30.0  # while events flow
 BROKEN_RELIST_SECONDS = 1.0  # while they do not
@@ -69,7 +69,7 @@ class Pleg:
                 self._set_streaming(True)
                 async for event in events:
                     self._on_change(event.pod_uid)
-            except RuntimeUnavailable as error:
+            except EngineError as error:
                 if self._streaming:
                     log.warning("event stream of the runtime broke", error=str(error))
             self._set_streaming(False)

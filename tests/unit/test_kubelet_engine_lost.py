@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 import uvloop
 
+from kubelet.pleg import Pleg
 from kubelet.runtime import docker_streams
 from kubelet.runtime.docker_streams import EngineStreams, HijackedSession
-from kubelet.runtime.interface import RuntimeUnavailable
+from kubelet.runtime.interface import EngineError, PodRef, RuntimeUnavailable, SandboxConfig
+from tests.fakes.clock import FakeClock, settle
+from tests.fakes.runtime import FakeRuntime
 
 UPGRADED = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
 
@@ -66,5 +69,25 @@ def test_a_connection_that_is_lost_before_the_request_is_no_runtime(
             monkeypatch.setattr(docker_streams.asyncio, "open_unix_connection", connect_and_lose)
             with pytest.raises(RuntimeUnavailable, match="closed by the other side"):
                 await EngineStreams(str(tmp_path / "socket")).open("GET", "/events")
+
+    on_loop(test())
+
+
+def test_an_engine_that_refuses_its_events_is_asked_again() -> None:
+    """One that is about to stop answers 500."""
+
+    async def test() -> None:
+        clock, woken = FakeClock(), list[str]()
+        runtime = FakeRuntime(clock.now, clock.sleep)
+        runtime.fail_next("events", EngineError("the container runtime answered 500"), times=2)
+        pleg = Pleg(runtime, woken.append, clock)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(pleg.run())
+            for _ in range(5):
+                await clock.advance(1)
+            await runtime.create_sandbox(SandboxConfig(PodRef("uid-1", "default", "web")))
+            await settle()
+            assert woken == ["uid-1"]  # by an event: nothing is listed before the clock moves
+            running.cancel()
 
     on_loop(test())
