@@ -288,6 +288,8 @@ def _without_given_up(document: Dict, last: FieldSet, wanted: FieldSet, others: 
     held = union(wanted, {"f:metadata": {"f:name": MEMBER}})
     for entry in others:
         held = union(held, _fields(entry))
+    if not difference(last, held):
+        return document
     given_up = difference(with_structs(last, shape), with_structs(held, shape))
     left: Dict = remove(document, given_up, shape) or {}
     return left
