@@ -156,6 +156,9 @@ class Filters:
             nonlocal code
             if message["type"] == "http.response.start":
                 code = message["status"]
+                given = {name for name, _ in message["headers"]}
+                common = ((b"cache-control", b"no-cache, private"), (b"audit-id", request.audit_id.encode()))
+                message["headers"] = [*message["headers"], *(item for item in common if item[0] not in given)]
             await exchange.send(message)
 
         try:

@@ -134,6 +134,13 @@ def test_the_first_form_of_discovery_that_is_known_is_given(api: ApiServer, acce
     assert (document["kind"], document["apiVersion"]) == wanted
 
 
+def test_every_answer_has_the_headers_that_all_have(api: ApiServer) -> None:
+    for path in ("/apis", "/openapi/v2", "/api/v1/nodes", "/none"):
+        answer = api.http.get(path)
+        assert answer.headers["cache-control"] == "no-cache, private", path
+        assert len(answer.headers["audit-id"]) == 36, path
+
+
 def test_discovery_is_readable_for_people(api: ApiServer) -> None:
     assert api.http.get("/apis/apps", params={"pretty": "true"}).text.startswith('{\n  "kind": "APIGroup"')
     curl = {"user-agent": "curl/8", "accept": "*/*"}
