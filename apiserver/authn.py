@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from apiserver.serviceaccounts import ServiceAccountTokens
 
 AUTHENTICATED = "system:authenticated"
+CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 MAX_KNOWN_TOKENS = 100_000  # a longer token file is refused at start: it is held in memory
 
 
@@ -43,8 +44,11 @@ ANONYMOUS = User("system:anonymous", "", ("system:unauthenticated",))
 """Carried by the few requests that need no identity: health and version."""
 
 
-def user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...]) -> User | None:
-    """The user a verified certificate stands for, from the subject as `ssl` gives it; None without a common name."""
+def user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...], digest: str = "") -> User | None:
+    """The user a verified certificate stands for, from the subject as `ssl` gives it; None without a common name.
+
+    `digest` is the certificate's SHA-256, which tells credentials of one user apart.
+    """
     name, groups = "", []
     for relative_name in subject:
         for kind, value in relative_name:
@@ -52,7 +56,8 @@ def user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...]) -> User | 
                 name = value
             elif kind == "organizationName":
                 groups.append(value)
-    return User(name, "", (*groups, AUTHENTICATED)) if name else None
+    extra = ((CREDENTIAL_ID, (f"X509SHA256={digest}",)),) if digest else ()
+    return User(name, "", (*groups, AUTHENTICATED), extra) if name else None
 
 
 def read_token_file(path: str) -> dict[bytes, User]:

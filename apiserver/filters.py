@@ -121,7 +121,7 @@ class Filters:
         """The connection's certificate is read once; its user stays with the connection."""
         tls = exchange.tls
         if "user" not in tls:
-            tls["user"] = user_of_subject(tls.get("client_cert_subject", ()))
+            tls["user"] = user_of_subject(tls.get("client_cert_subject", ()), tls.get("client_cert_digest", ""))
         return self._context.authenticator.authenticate(exchange.headers, tls["user"])
 
     async def _serve_counted(self, request: Request, route: Route | None) -> int:

@@ -19,7 +19,7 @@ from apimachinery.errors import ServiceUnavailable
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from apimachinery.times import parse_time
-from apiserver.authn import AUTHENTICATED, InvalidToken, User
+from apiserver.authn import AUTHENTICATED, CREDENTIAL_ID, InvalidToken, User
 from apiserver.options import Options
 from apiserver.storage import Storage
 from apiserver.storage.interface import Entry
@@ -171,7 +171,7 @@ class ServiceAccountTokens:
             audiences = claims["aud"]
             expires, begins = float(claims["exp"]), float(claims.get("nbf", 0))
             objects = [(self._core["serviceaccounts"], namespace, account["name"], account["uid"])]
-            extra = [(EXTRA + "credential-id", (f"JTI={claims['jti']}",))] if "jti" in claims else []
+            extra = [(CREDENTIAL_ID, (f"JTI={claims['jti']}",))] if "jti" in claims else []
             for kind in BOUND_KINDS:
                 if ref := own.get(kind):  # type: ignore[union-attr]
                     resource = self._core[kind + "s"]

@@ -1,11 +1,12 @@
 """What a connection tells about its client: the ASGI `tls` extension, made once for each connection.
 
-Source: ASGI TLS extension 0.2; `client_cert_subject` and `user` are our own additions.
+Source: ASGI TLS extension 0.2; `client_cert_subject`, `client_cert_digest` and `user` are our own additions.
 """
 
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from typing import Any
 
 
@@ -22,6 +23,7 @@ def tls_extension(transport: asyncio.BaseTransport) -> dict[str, Any]:
         "client_cert_name": _distinguished_name(certificate.get("subject", ())) or None,
         "client_cert_error": None,
         "client_cert_subject": certificate.get("subject", ()),
+        "client_cert_digest": sha256(connection.getpeercert(binary_form=True)).hexdigest() if certificate else "",
         "tls_version": {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}.get(connection.version()),
         "cipher_suite": cipher[0] if cipher else None,
     }

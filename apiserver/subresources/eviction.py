@@ -35,8 +35,6 @@ async def evict(context: Context, request: Request, target: Target) -> Response:
     if eviction.metadata.name not in (None, "", info.name):
         raise BadRequest("name in URL does not match name in Eviction object")
     deletion = check_delete_options(eviction.deleteOptions or DeleteOptions())
-    if deletion.dryRun and request.query.get("dryRun") and not options.dry_run:
-        raise BadRequest("Non-matching dry-run options in request and content")
     dry_run = options.dry_run or bool(deletion.dryRun)
     await target.store.delete(info.namespace, info.name, deletion, request.user, dry_run=dry_run)
     return json_response(SUCCESS, 201, warning_headers(warnings))

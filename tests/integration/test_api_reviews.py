@@ -363,7 +363,28 @@ def test_kubectl_create_token(api: ApiServer, account: str, namespace: str) -> N
     assert (claims["exp"] - claims["iat"], claims["aud"]) == (1200, ["a"]), done.stderr
 
 
-# Binding, and the control plane's state
+# Binding and eviction, and the control plane's state
+
+
+def test_evictions_are_checked(api: ApiServer, namespace: str) -> None:
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    uid = api.http.post(pods, json=pod).json()["metadata"]["uid"]
+
+    def evict(code: int, query: str = "", **options: Any) -> Dict:
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}, "deleteOptions": options}
+        answer = api.http.post(f"{pods}/p/eviction{query}", json=body)
+        assert answer.status_code == code, answer.text
+        found: Dict = answer.json()
+        return found
+
+    assert causes(evict(422, propagationPolicy="Sometimes"))[0].startswith("propagationPolicy: Unsupported value")
+    assert "the UID in the precondition (other)" in evict(409, preconditions={"uid": "other"})["message"]
+    assert evict(422, dryRun=["Some"])["details"]["kind"] == "DeleteOptions"
+    assert evict(201, "?dryRun=All")["status"] == evict(201, dryRun=["All"])["status"] == "Success"
+    assert api.http.get(f"{pods}/p").status_code == 200
+    assert evict(201, preconditions={"uid": uid}, gracePeriodSeconds=0)["status"] == "Success"
+    assert api.http.get(f"{pods}/p").status_code == 404
 
 
 def test_a_binding_of_its_own(api: ApiServer, namespace: str) -> None:

@@ -135,6 +135,9 @@ def test_a_certificates_subject_is_a_user() -> None:
     assert user_of_subject(subject) == User("system:node:a", "", ("system:nodes", "x", "system:authenticated"))
     assert user_of_subject(((("organizationName", "x"),),)) is None
     assert user_of_subject(()) is None
+    known = user_of_subject(subject, "0a")
+    assert known is not None
+    assert known.extra == (("authentication.kubernetes.io/credential-id", ("X509SHA256=0a",)),)
 
 
 def test_tokens_come_before_certificates() -> None:
