@@ -122,8 +122,8 @@ def test_every_kind_has_a_table_row_for_a_bookmark() -> None:
 
     async def row(resource: Any) -> Any:
         watcher: Any = One(bookmark(resource, 7, initial_events_end=True))
-        async for chunk in transform_watch(resource, watcher, Wanted("Table"), "Metadata"):
-            return json.loads(chunk)["object"]["rows"][0]
+        chunks = [chunk async for chunk in transform_watch(resource, watcher, Wanted("Table"), "Metadata")]
+        return json.loads(chunks[0])["object"]["rows"][0]
 
     for resource in load_catalogue():
         assert asyncio.run(row(resource))["object"]["metadata"]["annotations"] == END
