@@ -52,6 +52,21 @@ class Unreachable(Exception):
     """No answer from the API server."""
 
 
+def unreachable(url: str, error: httpx.TransportError) -> Unreachable:
+    """What users are told when nothing answered at `url`."""
+    where = urlsplit(url)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return Unreachable(f"Unable to connect to the server: dial tcp: lookup {where.hostname}: no such host")
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.ConnectError) and "refused" in str(error):
+        return Unreachable(
+            f"The connection to the server {where.netloc} was refused - did you specify the right host or port?"
+        )
+    return Unreachable(f"Unable to connect to the server: {error}")
+
+
 class Api:
     """One connection pool to one API server."""
 
@@ -102,12 +117,12 @@ class Api:
         headers = {"Accept": accept} if accept else {}
         content: bytes | None = None
         if body is not None:
-            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            content = body if isinstance(body, bytes) else json.dumps(body, sort_keys=True).encode()
             headers["Content-Type"] = content_type
         try:
             response = self._http.request(method, path, params=_clean(params), content=content, headers=headers)
         except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+            raise unreachable(self.config.server, error) from error
         self._warnings(response)
         if response.status_code >= 300:
             raise _error(response)
@@ -119,7 +134,7 @@ class Api:
             with self._open(path, params, accept) as response:
                 yield from response.iter_raw()
         except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+            raise unreachable(self.config.server, error) from error
 
     def watch(self, path: str, params: Dict, accept: str = "") -> Iterator[tuple[str, Dict]]:
         """(type, object) until the server ends the watch.
@@ -136,7 +151,7 @@ class Api:
         except httpx.RemoteProtocolError:
             return  # the server went away mid-stream: the caller resumes or ends, as at a time-out
         except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+            raise unreachable(self.config.server, error) from error
 
     def _open(self, path: str, params: Dict | None, accept: str) -> Any:
         return _Stream(
@@ -165,19 +180,6 @@ class Api:
             if text not in self._seen_warnings:
                 self._seen_warnings.add(text)
                 self._on_warning(text)
-
-    def _unreachable(self, error: httpx.TransportError) -> Unreachable:
-        where = urlsplit(self.config.server)
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, socket.gaierror):
-                return Unreachable(f"Unable to connect to the server: dial tcp: lookup {where.hostname}: no such host")
-            cause = cause.__cause__ or cause.__context__
-        if isinstance(error, httpx.ConnectError) and "refused" in str(error):
-            return Unreachable(
-                f"The connection to the server {where.netloc} was refused - did you specify the right host or port?"
-            )
-        return Unreachable(f"Unable to connect to the server: {error}")
 
 
 class _Stream:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from apimachinery.errors import BadRequest, NotFound, StatusError
+from kubectl.client import unreachable
 from kubectl.command import Context, UsageError
 from kubectl.discovery import ResourceType, UnknownType
 
@@ -154,6 +155,8 @@ def _fetch(url: str) -> str:
 
     try:
         response = httpx.get(url, follow_redirects=True, timeout=30)
+    except httpx.ConnectError as error:
+        raise unreachable(url, error) from error
     except httpx.HTTPError as error:
         raise UsageError(f"unable to read URL {url!r}: {error}") from error
     if response.status_code != 200:

@@ -74,6 +74,8 @@ def run(context: Context, args: argparse.Namespace) -> None:
         manifests = read_manifests(args.filename, "create", recursive=args.recursive)
         wanted = parse_label_selector(args.selector)
         manifests = [m for m in manifests if wanted.matches(m.obj.get("metadata", {}).get("labels") or {})]
+        if not manifests:
+            raise UsageError("no objects passed to create")
         if args.edit:
             from kubectl.commands.edit import edit_before_creation
 

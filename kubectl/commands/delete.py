@@ -130,6 +130,8 @@ def _targets(context: Context, args: argparse.Namespace) -> list[tuple[Target, s
                 continue
             kind, namespace = resolve(context, manifest)
             found.append((Target(kind, manifest.name, namespace), manifest.source))
+        if not found:
+            context.print("No resources found")
         return found
     if args.all and args.selector:
         raise UsageError("setting 'all' parameter but found a non empty selector.")

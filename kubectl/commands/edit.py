@@ -66,9 +66,9 @@ def run(context: Context, args: argparse.Namespace) -> None:
 
 def _patch(context: Context, args: argparse.Namespace, target: Target, old: Dict, new: Dict) -> Dict:
     if args.save_config:
-        text = compact(with_last_applied(new, target.namespace, annotate=False)) + "\n"
-        annotations = {**(new["metadata"].get("annotations") or {}), LAST_APPLIED: text}
-        new = {**new, "metadata": {**new["metadata"], "annotations": annotations}}
+        annotations = {k: v for k, v in (new["metadata"].get("annotations") or {}).items() if k != LAST_APPLIED}
+        text = compact({**new, "metadata": {**new["metadata"], "annotations": annotations}}) + "\n"
+        new = {**new, "metadata": {**new["metadata"], "annotations": {**annotations, LAST_APPLIED: text}}}
     patch, content_type = two_way_patch(old, new)
     if args.output_patch:
         context.print(f"Patch: {compact(patch)}")

@@ -51,6 +51,8 @@ def run(context: Context, args: argparse.Namespace) -> None:
     failed: list[Exception] = []
     for target, obj in select(context, args.targets, args.filename, recursive=args.recursive, failed=failed):
         try:
+            if args.subresource:
+                obj = context.api.request("GET", target.kind.path(target.namespace, target.name, args.subresource))
             result = _patched(context, args, target, obj, patch)
         except StatusError as error:
             failed.append(error)
