@@ -23,6 +23,8 @@ from tests.malformed._row import (
     with_meta,
 )
 
+SERVICES = CM.replace("configmaps", "services")
+
 BODIES = [
     post("empty body", "", UNRECOGNIZED),
     post("blank body", " \n ", UNRECOGNIZED),
@@ -359,6 +361,30 @@ METADATA = [
         'configmaps "kept" already exists',
         body=b'{"metadata":{"name":"kept"}}',
         reason="AlreadyExists",
+    ),
+    post(
+        "Pod without containers",
+        {"metadata": {"name": "p"}},
+        'Pod "p" is invalid: spec.containers: Required value',
+        422,
+        ("FieldValueRequired", "spec.containers"),
+        path=PODS,
+    ),
+    post(
+        "Service outside of the range",
+        {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}], "clusterIP": "1.2.3.4"}},
+        'Service "s" is invalid: spec.clusterIPs: Invalid value: …',
+        422,
+        ("FieldValueInvalid", "spec.clusterIPs"),
+        path=SERVICES,
+    ),
+    post(
+        "Service of a low port",
+        {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80, "nodePort": 80}], "type": "NodePort"}},
+        'Service "s" is invalid: spec.ports[0].nodePort: Invalid value: 80: …',
+        422,
+        ("FieldValueInvalid", "spec.ports[0].nodePort"),
+        path=SERVICES,
     ),
     post(
         "no such namespace",
