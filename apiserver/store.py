@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from apimachinery.errors import (
+    AlreadyExists,
     BadRequest,
     FieldError,
     RequestEntityTooLarge,
@@ -202,7 +203,13 @@ class Store(Generic[T]):
             if entry is None:
                 if create is None or not (options.applies or self.resource.strategy.allow_create_on_update):
                     raise object_not_found(self.resource.plural, self.resource.group, name)
-                return await self.create(namespace, create(), user, options)
+                try:
+                    return await self.create(namespace, create(), user, options)
+                except AlreadyExists:
+                    if not options.applies:
+                        raise
+                    entry, fresh = await self.storage.get_from_etcd(self.resource, namespace, name), True
+                    continue
             try:
                 return await self._try_update(entry, change, user, options, subresource)
             except RevisionConflict as conflict:

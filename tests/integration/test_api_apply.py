@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -154,6 +155,18 @@ def test_bodies_that_are_no_object_are_refused(client: Client) -> None:
     )
     forced = client.patch(configmap("c"), {}, force="true")
     assert "force: Forbidden: may not be specified for non-apply patch" in message(forced, 422)
+
+
+def test_appliers_who_come_at_the_same_time_all_succeed(client: Client) -> None:
+    def apply(number: int) -> int:
+        code: int = client.apply(configmap("c", **{f"k{number}": "1"}), f"m{number}").status_code
+        return code
+
+    with ThreadPoolExecutor(8) as pool:
+        codes = sorted(pool.map(apply, range(16)))
+    assert codes == [*[200] * 15, 201]
+    assert len(client.get(configmap("c"))["data"]) == 16
+    assert len(client.owners(configmap("c"))) == 16
 
 
 def test_preconditions_of_an_apply(client: Client) -> None:
