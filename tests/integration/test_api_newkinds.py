@@ -116,6 +116,21 @@ def test_a_pod_gets_what_its_runtime_class_says(api: ApiServer, namespace: str) 
     )
 
 
+def test_a_pod_pulls_images_as_its_account_may(api: ApiServer, namespace: str) -> None:
+    root = f"/api/v1/namespaces/{namespace}"
+    make(api, f"{root}/serviceaccounts", {"metadata": {"name": "puller"}, "imagePullSecrets": [{"name": "hub"}]})
+    make(api, f"{root}/serviceaccounts", {"metadata": {"name": "plain"}})
+    for name, account, given, expected in (
+        ("a", "puller", None, [{"name": "hub"}]),
+        ("b", "puller", [{"name": "own"}], [{"name": "own"}]),
+        ("c", "plain", None, None),
+        ("d", "missing", None, None),
+    ):
+        own = {"imagePullSecrets": given} if given else {}
+        spec = make(api, f"{root}/pods", pod(name, serviceAccountName=account, **own))["spec"]
+        assert spec.get("imagePullSecrets") == expected, name
+
+
 def test_a_replicationcontroller_has_status_and_scale(api: ApiServer, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/replicationcontrollers"
     made = make(api, path, {"metadata": {"name": "web"}, "spec": {"template": TEMPLATE}})
