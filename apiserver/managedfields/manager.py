@@ -16,7 +16,6 @@ from apimachinery.errors import Conflict, FieldError
 from apimachinery.meta import ManagedFieldsEntry
 from apimachinery.model import Model
 from apimachinery.resource import Resource
-from apimachinery.times import format_time, parse_time
 from apiserver.managedfields.fieldset import (
     MEMBER,
     FieldSet,
@@ -24,7 +23,6 @@ from apiserver.managedfields.fieldset import (
     difference,
     field,
     intersection,
-    is_member,
     normal,
     path_text,
     paths,
@@ -32,14 +30,7 @@ from apiserver.managedfields.fieldset import (
     union,
 )
 from apiserver.managedfields.shapes import Shape, shape_of
-from apiserver.managedfields.typed import (
-    applied_set,
-    compare,
-    merge,
-    remove,
-    skeleton,
-    with_structs,
-)
+from apiserver.managedfields.typed import NotTyped, applied_set, compare, merge, remove, skeleton, with_structs
 
 Dict = dict[str, Any]
 Entries = list[ManagedFieldsEntry]
@@ -218,9 +209,8 @@ def _capped(entries: dict[Identity, ManagedFieldsEntry]) -> dict[Identity, Manag
 
 
 def _time(entry: ManagedFieldsEntry) -> str:
-    """Whole seconds, in a form that sorts by time."""
-    time = entry.time or ""
-    return time if not time or (len(time) == len("2026-01-31T10:00:00Z")) else format_time(int(parse_time(time)))
+    """Whole seconds, in a form that sorts by time. A client may have written anything that looks like one."""
+    return (entry.time or "")[: len("2026-01-31T10:00:00")]
 
 
 def _ordered(entries: dict[Identity, ManagedFieldsEntry]) -> Entries:
@@ -312,8 +302,6 @@ def _last_applied_set(live: Dict, shape: Shape) -> FieldSet:
     text = ((live.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED)
     if not text:
         return {}
-    from apiserver.managedfields.typed import NotTyped
-
     try:
         return applied_set(orjson.loads(text), shape)
     except (orjson.JSONDecodeError, NotTyped):
@@ -345,9 +333,3 @@ def _owner_text(entry: ManagedFieldsEntry) -> str:
     if entry.subresource:
         text += f' with subresource "{entry.subresource}"'
     return f"{text} using {entry.apiVersion}" if entry.operation == UPDATE else text
-
-
-__all__ = [
-    "Applied", "Entries", "Writer", "apply", "before_first_apply", "created", "from_client", "is_member", "is_reset",
-    "updated",
-]  # fmt: skip

@@ -288,7 +288,7 @@ def test_clients_write_managed_fields(client: Client) -> None:
     assert client.owners(c) == kept, "who does not understand managed fields can't lose them"
     told = message(write([{**entry, "operation": "Steal"}]), 422)
     assert 'metadata.managedFields[0].operation: Invalid value: "Steal": must be `Apply` or `Update`' in told
-    for bad in ("x", ["x"], [{**entry, "fieldsV1": "x"}], [{**entry, "time": "yesterday"}]):
+    for bad in ("x", ["x"], [{**entry, "fieldsV1": "x"}], [{**entry, "time": "2026-13-45T99:00:00.5Z"}]):
         assert write(bad).status_code == 400
     assert write([{}]).status_code == 200
     assert client.owners(c) == {}
