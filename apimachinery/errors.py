@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 
+MAX_TOLD_ERRORS = 500  # of one object: a small request may not make a huge answer
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One cause in `Status.details.causes`. `type` is upstream's cause reason, e.g. "FieldValueRequired"."""
@@ -182,9 +185,13 @@ def object_conflict(plural: str, group: str, name: str, why: str = "") -> Confli
 
 def invalid_object(kind: str, group: str, name: str, errors: list[FieldError]) -> Invalid:
     """The 422 of a failed validation; `errors` must not be empty."""
-    text = str(errors[0]) if len(errors) == 1 else "[" + ", ".join(map(str, errors)) + "]"
+    told = errors[:MAX_TOLD_ERRORS]
+    texts = [str(error) for error in told]
+    if len(told) < len(errors):
+        texts.append(f"and {len(errors) - len(told)} more")
+    text = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     kind_name = f"{kind}.{group}" if group else kind
-    return Invalid(f'{kind_name} "{name}" is invalid: {text}', _details(kind, group, name), list(errors))
+    return Invalid(f'{kind_name} "{name}" is invalid: {text}', _details(kind, group, name), told)
 
 
 def _details(kind: str, group: str, name: str) -> dict[str, Any]:

@@ -42,6 +42,15 @@ def test_any_time_can_be_shown(api: ApiServer, namespace: str, time: str) -> Non
         assert len(api.http.get(f"{root}/{plural}", headers=TABLE).json()["rows"]) == 1
 
 
+def test_not_all_of_very_many_mistakes_are_told(api: ApiServer, namespace: str) -> None:
+    labels = {f"l{number}": "-" for number in range(20_000)}
+    body = {"metadata": {"name": "c", "labels": labels}}
+    answer = api.http.post(f"/api/v1/namespaces/{namespace}/configmaps", json=body)
+    assert (answer.status_code, len(answer.json()["details"]["causes"])) == (422, 500)
+    assert answer.json()["message"].endswith(", and 19500 more]")
+    assert len(answer.content) < 1_000_000
+
+
 @pytest.mark.parametrize("query", ["timeoutSeconds=9223372036854775807", f"resourceVersion={2**64 - 1}"])
 def test_a_watch_may_wait_for_ever(api: ApiServer, query: str) -> None:
     with api.http.stream("GET", f"/api/v1/configmaps?watch=1&{query}") as answer:
