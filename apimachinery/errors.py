@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-
 MAX_TOLD_ERRORS = 500  # of one object: a small request may not make a huge answer
 
 
