@@ -1,16 +1,35 @@
 """ServiceAccount: a pod that names no account runs as its namespace's `default`, and pulls images as its account may.
 
-An account that does not exist keeps no pod out: a server without controllers makes none. Tokens are given to pods that
-ask for them by a projected volume; none is mounted unasked.
+An account that does not exist keeps no pod out: a server without controllers makes none. A token is mounted where the
+pod or its account says `automountServiceAccountToken: true`; where neither says anything, none is.
+
+Source: Kubernetes documentation, "Configure Service Accounts for Pods".
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from apimachinery.model import decode
-from apiserver.admission._plugin import CREATE, Attributes, Lookup, Plugin, spec_of
+from apimachinery.names import random_suffix
+from apiserver.admission._plugin import CREATE, Attributes, Lookup, Plugin, refused, spec_of
+from kubeapi._volumes import Volume, VolumeMount
 from kubeapi.serviceaccount import ServiceAccount
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+TOKEN_SECONDS = 3607
+SOURCES = [
+    {"serviceAccountToken": {"expirationSeconds": TOKEN_SECONDS, "path": "token"}},
+    {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+    {
+        "downwardAPI": {
+            "items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]
+        }
+    },
+]
+_TELLING = (b'"imagePullSecrets"', b'"automountServiceAccountToken"')
+"""What an account must have for it to matter here: most have neither, and are not decoded."""
 
 
 def admit(attributes: Attributes, lookup: Lookup) -> None:
@@ -19,11 +38,37 @@ def admit(attributes: Attributes, lookup: Lookup) -> None:
     spec = spec_of(attributes.obj)
     spec.serviceAccountName = spec.serviceAccountName or spec.serviceAccount or "default"
     spec.serviceAccount = spec.serviceAccountName
-    if not spec.imagePullSecrets:
-        accounts = lookup.resource("serviceaccounts")
-        account = lookup.storage.latest(accounts, attributes.namespace, spec.serviceAccountName)
-        if account is not None and b'"imagePullSecrets"' in account.value:
-            spec.imagePullSecrets = decode(ServiceAccount, account.value).imagePullSecrets
+    if spec.imagePullSecrets and spec.automountServiceAccountToken is False:
+        return
+    accounts = lookup.resource("serviceaccounts")
+    entry = lookup.storage.latest(accounts, attributes.namespace, spec.serviceAccountName)
+    wanted = spec.automountServiceAccountToken
+    if entry is None:
+        if wanted:
+            name = spec.serviceAccountName
+            why = f'error looking up service account {attributes.namespace}/{name}: serviceaccount "{name}" not found'
+            raise refused(attributes, why)
+        return
+    if any(word in entry.value for word in _TELLING):
+        account = decode(ServiceAccount, entry.value)
+        spec.imagePullSecrets = spec.imagePullSecrets or account.imagePullSecrets
+        wanted = account.automountServiceAccountToken if wanted is None else wanted
+    if wanted:
+        mount_token(spec)
+
+
+def mount_token(spec: Any) -> None:
+    """Into each container that has nothing of its own at that path."""
+    containers = [*(spec.initContainers or ()), *spec.containers]
+    without = [c for c in containers if all(mount.mountPath != MOUNT_PATH for mount in c.volumeMounts or ())]
+    if not without:
+        return
+    name = f"kube-api-access-{random_suffix()}"
+    projected = {"defaultMode": 0o644, "sources": SOURCES}
+    spec.volumes = [*(spec.volumes or ()), Volume.model_validate({"name": name, "projected": projected})]
+    for container in without:
+        mount = VolumeMount(name=name, mountPath=MOUNT_PATH, readOnly=True)
+        container.volumeMounts = [*(container.volumeMounts or ()), mount]
 
 
 ADMISSION = Plugin("ServiceAccount", frozenset({CREATE}), frozenset({"pods"}), mutate=admit)

@@ -203,7 +203,7 @@ def test_plugins_are_switched_by_name() -> None:
 def test_what_a_client_set_stays() -> None:
     spec = {
         "containers": [{"name": "c", "image": "i"}], "serviceAccountName": "mine",
-        "imagePullSecrets": [{"name": "own"}],
+        "imagePullSecrets": [{"name": "own"}], "automountServiceAccountToken": False,
         "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}],
     }  # fmt: skip
     pod = decode_object(PODS, orjson.dumps({"metadata": {"name": "p"}, "spec": spec}))
