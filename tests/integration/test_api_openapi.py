@@ -215,7 +215,7 @@ def test_resources_and_versions_are_listed(api: ApiServer, kubectl: Path, tmp_pa
     assert {"v1", "apps/v1"} <= set(run(api, kubectl, tmp_path, "api-versions").stdout.split())
 
 
-@every_kubectl
+@oldest_and_newest
 def test_explain_reads_every_level(api: ApiServer, kubectl: Path, tmp_path: Path) -> None:
     field = run(api, kubectl, tmp_path, "explain", "pods.spec.containers.resources").stdout
     assert "FIELD: resources <ResourceRequirements>" in field
