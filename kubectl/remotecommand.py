@@ -54,12 +54,12 @@ def pipe_remote(
     params: list[tuple[str, str]],
     *,
     feed: Callable[[Callable[[bytes], None]], None] | None = None,
-    take: Callable[[bytes], None] = lambda data: None,
+    take: Callable[[bytes], None] | None = None,
     quiet: bool = False,
 ) -> None:
     """Runs a command whose standard input `feed` writes, by what it is given, and whose output `take` gets.
 
-    `quiet`: nothing is shown of what it says on standard error, nor of its exit code.
+    `quiet`: nothing is shown of what it says, nor of its exit code.
     Raises: what `run_remote` raises, or `feed`.
     """
     failed: list[Exception] = []
@@ -79,7 +79,8 @@ def pipe_remote(
         sender = threading.Thread(target=send_all, daemon=True)
         sender.start()
         try:
-            status = _receive(socket, take, (lambda data: None) if quiet else _write_error)
+            shown = (_ignore, _ignore) if quiet else (_write_out, _write_error)
+            status = _receive(socket, take or shown[0], shown[1])
         except UsageError:
             if failed:
                 raise failed[0] from None
@@ -125,6 +126,10 @@ def _refusal(error: InvalidStatus) -> Exception:
 def _write_out(data: bytes) -> None:
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def _ignore(data: bytes) -> None:
+    """Nobody reads it."""
 
 
 def _write_error(data: bytes) -> None:

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from apimachinery.times import human_duration, parse_time
+from kubectl.client import PAGE_SIZE
 from kubectl.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_all_namespaces, add_bool
 from kubectl.manifests import parse_targets
@@ -21,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--types", default="", help="only these types: Normal,Warning")
     parser.add_argument("-w", "--watch", action="store_true", help="go on showing events as they come")
     parser.add_argument("-o", "--output", default="", help="json, yaml, name, jsonpath=…")
+    parser.add_argument("--chunk-size", type=int, default=PAGE_SIZE, help="events that one list request asks for")
     add_bool(parser, "--no-headers", default=False, help="without the header line")
 
 
@@ -31,7 +33,7 @@ def run(context: Context, args: argparse.Namespace) -> None:
         raise UsageError("valid --types are Normal or Warning")
     path = kind.path("" if args.all_namespaces else context.namespace)
     params = {"fieldSelector": _subject(context, args)}
-    listing = context.api.list(path, params)
+    listing = context.api.list(path, {**params, "limit": args.chunk_size})
     items = [item for item in listing["items"] if not types or item.get("type") in types]
     items.sort(key=last_seen)
     if args.output:
@@ -51,6 +53,8 @@ def run(context: Context, args: argparse.Namespace) -> None:
 def _subject(context: Context, args: argparse.Namespace) -> str:
     if not args.subject:
         return ""
+    if "/" not in args.subject:
+        raise UsageError("--for must be in resource/name form")
     target = parse_targets(context, [args.subject])[0]
     return f"involvedObject.kind={target.kind.kind},involvedObject.name={target.name}"
 

@@ -195,7 +195,7 @@ def _remove(context: Context, args: argparse.Namespace, target: Target) -> None:
         options["gracePeriodSeconds"] = args.grace_period
     context.api.request("DELETE", target.path, body=options)
     if not args.quiet:
-        context.print(f'{target.display} "{target.name}" deleted from {target.namespace} namespace')
+        context.print(f'{target.kind.display} "{target.name}" deleted from {target.namespace} namespace')
 
 
 COMMAND = Command(

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from kubectl.command import Command, Context, UsageError
-from kubectl.commands._arguments import add_all_namespaces, add_selector, duration
+from kubectl.commands._arguments import add_all_namespaces, add_output, add_selector, duration
 from kubectl.jsonpath import JSONPathError, Template, relaxed, text_of
 from kubectl.manifests import Target, add_file_arguments, parse_targets, raise_all, select
+from kubectl.printers import object_printer
 from kubectl.waiting import TimedOut, read, wait_until
 
 Dict = dict[str, Any]
 Test = Callable[[Dict | None], bool]
+
+POLL_SECONDS = 0.3  # between looks for objects that a selector does not find yet
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--for", dest="condition", default="",
         metavar="WHAT", help="condition=TYPE[=STATUS], delete, create, or jsonpath='{PATH}'[=VALUE]",
     )  # fmt: skip
+    add_output(parser)
     parser.add_argument("--timeout", type=duration, default=30.0, metavar="TIME", help="default 30s; negative: a week")
 
 
@@ -34,7 +38,8 @@ def run(context: Context, args: argparse.Namespace) -> None:
     test = parse_condition(args.condition)
     timeout = args.timeout if args.timeout >= 0 else 7 * 24 * 3600.0
     deadline = time.monotonic() + timeout
-    targets = _targets(context, args)
+    show = object_printer(args.output) if args.output else None
+    targets = _targets(context, args, deadline)
     if not targets and args.condition.lower() != "delete":
         raise UsageError("no matching resources found")
     failed: list[Exception] = []
@@ -43,15 +48,28 @@ def run(context: Context, args: argparse.Namespace) -> None:
         try:
             if deleting and read(context, target) is None:
                 continue
-            wait_until(context, target, test, max(deadline - time.monotonic(), 0.0))
-            context.print(f"{target.display} condition met")
+            found = wait_until(context, target, test, max(deadline - time.monotonic(), 0.0))
+            if show is None:
+                context.print(f"{target.display} condition met")
+            elif found is not None:
+                context.out.write(show(found))
         except TimedOut as error:
             missing = args.condition.lower() == "create"
             failed.append(UsageError("timed out waiting for the condition" if missing else str(error)))
     raise_all(failed)
 
 
-def _targets(context: Context, args: argparse.Namespace) -> list[Target]:
+def _targets(context: Context, args: argparse.Namespace, deadline: float) -> list[Target]:
+    found = _selected(context, args)
+    while not found and args.condition.lower() == "create":
+        if time.monotonic() > deadline:
+            raise UsageError("timed out waiting for the condition")
+        time.sleep(POLL_SECONDS)
+        found = _selected(context, args)
+    return found
+
+
+def _selected(context: Context, args: argparse.Namespace) -> list[Target]:
     what = args.condition.lower()
     if what in ("delete", "create") and not args.filename:
         named = parse_targets(context, args.targets, all_namespaces=args.all_namespaces)
@@ -95,12 +113,15 @@ def _condition(name: str, status: str) -> Test:
 
 def _jsonpath(text: str) -> Test:
     path, value = text, None
-    if "}" in text:
-        path, _, tail = text.partition("}")
-        path += "}"
-        value = tail[1:] if tail.startswith("=") else None
+    if text.startswith("{"):
+        path, equals, value = text.partition("}=")
+        path, value = (path + "}", value) if equals else (text, None)
     elif "=" in text:
         path, _, value = text.partition("=")
+    if value == "":
+        raise UsageError(
+            "jsonpath wait has to have a value after equal sign, like --for=jsonpath='{.status.readyReplicas}'=3"
+        )
     try:
         template = Template(relaxed(path))
     except JSONPathError as error:
@@ -110,7 +131,9 @@ def _jsonpath(text: str) -> Test:
         found = template.find(obj) if obj is not None else []
         if value is None:
             return bool(found)
-        return len(found) == 1 and text_of(found[0]).lower() == value.strip("'\"").lower()
+        if len(found) > 1:
+            raise UsageError("given jsonpath expression matches more than one value")
+        return bool(found) and text_of(found[0]).lower() == value.strip("'\"").lower()
 
     return test
 
