@@ -194,7 +194,11 @@ def _signing_key(options: Options) -> str:
                 raise FatalError(f"{flag}: {name} holds no PEM key")
         except OSError as error:
             raise FatalError(f"{flag}: {error}") from None
-    return file or tls.private_key(options.cert_dir, "service-account")
+    try:
+        return file or tls.private_key(options.cert_dir, "service-account")
+    except OSError as error:
+        why = f"none is given, and none can be made in --cert-dir: {error}"
+        raise FatalError(f"--service-account-signing-key-file: {why}") from None
 
 
 def _server_tls(options: Options) -> ssl.SSLContext:
