@@ -353,7 +353,7 @@ def test_an_rsa_key_and_flags(rsa_api: ApiServer, tmp_path: Path) -> None:
 def test_a_file_without_a_key_is_told_at_start(tmp_path: Path) -> None:
     (tmp_path / "sa.key").write_text("none")
     server = ApiServer(tmp_path / "x", "http://127.0.0.1:1", f"--service-account-signing-key-file={tmp_path}/sa.key")
-    with pytest.raises(RuntimeError, match="--service-account-signing-key-file: .*sa.key holds no PEM key"):
+    with pytest.raises(RuntimeError, match=r"--service-account-signing-key-file: .*sa\.key holds no PEM key"):
         server.start()
 
 
