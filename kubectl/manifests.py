@@ -93,10 +93,10 @@ def add_file_arguments(parser: argparse.ArgumentParser, verb: str, *, required: 
     parser.add_argument("-R", "--recursive", action="store_true", help="also the folders below a folder given with -f")
 
 
-def read_manifests(sources: list[str], verb: str, *, recursive: bool = False) -> list[Manifest]:
-    """All objects of all sources; a List counts as its items. `verb` is for the message that there are none.
+def read_manifests(sources: list[str], verb: str = "", *, recursive: bool = False) -> list[Manifest]:
+    """All objects of all sources; a List counts as its items.
 
-    Raises: UsageError for a source that cannot be read or holds no objects.
+    Raises: UsageError for a source that cannot be read, and where there are no objects, if a `verb` must have some.
     """
     folders = sum(isinstance(source, Kustomization) for source in sources)
     if folders and folders < len(sources):
@@ -107,7 +107,7 @@ def read_manifests(sources: list[str], verb: str, *, recursive: bool = False) ->
         for name, text in _texts(source, recursive)
         for manifest in parse_manifests(text, name)
     ]
-    if not found:
+    if verb and not found:
         raise UsageError(f"no objects passed to {verb}")
     return found
 
@@ -160,7 +160,9 @@ def _fetch(url: str) -> str:
     except httpx.HTTPError as error:
         raise UsageError(f"unable to read URL {url!r}: {error}") from error
     if response.status_code != 200:
-        raise UsageError(f'unable to read URL "{url}", server reported {response.status_code}')
+        code = response.status_code
+        reason = f"{code} {response.reason_phrase}, status code={code}"
+        raise UsageError(f'unable to read URL "{url}", server reported {reason}')
     return response.text
 
 
@@ -335,7 +337,7 @@ def select(
     Raises: UsageError, StatusError.
     """
     if files:
-        for manifest in read_manifests(files, "select", recursive=recursive):
+        for manifest in read_manifests(files, recursive=recursive):
             kind, namespace = resolve(context, manifest)
             yield from _read(context, Target(kind, manifest.name, namespace), failed)
         return

@@ -7,6 +7,7 @@ behind "=" (`--watch=false`), and short flags run together with their values (`-
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -88,7 +89,7 @@ class Parser(argparse.ArgumentParser):
         try:
             return self._parse(list(args or ()), namespace)
         except argparse.ArgumentError as error:
-            self.error(_wording(error))
+            self.error(_wording(error, self.prog))
 
     def first_word(self, args: Sequence[str]) -> str:
         """The first that is neither a flag nor a flag's value; "" where there is none."""
@@ -196,8 +197,12 @@ def _true(action: argparse.Action, value: str) -> bool:
         raise argparse.ArgumentError(action, str(error)) from error
 
 
-def _wording(error: argparse.ArgumentError) -> str:
+def _wording(error: argparse.ArgumentError, program: str) -> str:
     if isinstance(error.__context__, NotAChoice):
         return error.message
+    if number := re.fullmatch(r"invalid int value: '(.*)'", error.message):
+        names = (error.argument_name or "").replace("/", ", ")
+        why = f'strconv.ParseInt: parsing "{number[1]}": invalid syntax'
+        return f'invalid argument "{number[1]}" for "{names}" flag: {why}\nSee \'{program} --help\' for usage.'
     name = (error.argument_name or "").rpartition("/")[2]
     return f'invalid argument for "{name}" flag: {error.message}'

@@ -37,7 +37,6 @@ def delete_object(
 ) -> str:
     """The uid of what is going away, as far as the server says it. Raises: StatusError."""
     if dry_run == "client":
-        context.api.request("GET", target.path)
         return _UNKNOWN
     options: Dict = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": cascade.capitalize()}
     if grace_period >= 0:

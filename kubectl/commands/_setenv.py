@@ -106,6 +106,8 @@ def _referred(context: Context, args: argparse.Namespace, keys: set[str]) -> lis
     """Variables that refer to each key of the source. Raises: UsageError for a source that holds no data."""
     found = []
     for target in parse_targets(context, [args.source]):
+        if not target.name:
+            raise UsageError("resource(s) were provided, but no name was specified")
         obj = context.api.request("GET", target.path)
         reference = _REFERENCES.get(obj["kind"])
         if reference is None:

@@ -222,6 +222,13 @@ def _read(path: Path) -> bytes:
         raise UsageError(f"error reading {path}: {str(error.strerror).lower()}") from error
 
 
+def _read_pem(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"Cannot read file {path}, open {path}: {str(error.strerror).lower()}") from error
+
+
 def _configmap(args: argparse.Namespace) -> Dict:
     text: dict[str, str] = {}
     binary: dict[str, str] = {}
@@ -251,7 +258,7 @@ def _add_secret(parser: argparse.ArgumentParser) -> None:
     tls.add_argument("--key", required=True, metavar="FILE")
     tls.set_defaults(
         secret=lambda args: _secret(
-            args.name, "kubernetes.io/tls", {"tls.crt": _read(Path(args.cert)), "tls.key": _read(Path(args.key))}
+            args.name, "kubernetes.io/tls", {"tls.crt": _read_pem(args.cert), "tls.key": _read_pem(args.key)}
         )
     )
     registry = kinds.add_parser("docker-registry", help="credentials for pulling images")

@@ -125,7 +125,7 @@ def _targets(context: Context, args: argparse.Namespace) -> list[tuple[Target, s
             )
         found = []
         wanted = parse_label_selector(args.selector)
-        for manifest in read_manifests(args.filename, "delete", recursive=args.recursive):
+        for manifest in read_manifests(args.filename, recursive=args.recursive):
             if not wanted.matches(manifest.obj.get("metadata", {}).get("labels") or {}):
                 continue
             kind, namespace = resolve(context, manifest)

@@ -48,7 +48,7 @@ def run(context: Context, args: argparse.Namespace) -> None:
     pruner = Pruner(context, args) if args.prune else None
     wanted = parse_label_selector(args.selector)
     with tempfile.TemporaryDirectory(prefix="LIVE-") as live, tempfile.TemporaryDirectory(prefix="MERGED-") as merged:
-        for manifest in read_manifests(args.filename, "diff", recursive=args.recursive):
+        for manifest in read_manifests(args.filename, recursive=args.recursive):
             if not wanted.matches(manifest.obj.get("metadata", {}).get("labels") or {}):
                 continue
             kind, namespace = resolve(context, manifest)

@@ -60,8 +60,9 @@ def run(context: Context, args: argparse.Namespace) -> None:
     def send(target: Target, old: Dict, new: Dict) -> None:
         report(target.display, _patch(context, args, target, old, new), "edited")
 
-    if found:
-        Session(context, args.output or "yaml", found, send, same_kind=not args.subresource).run()
+    if not found:
+        raise UsageError("edit cancelled, no objects found")
+    Session(context, args.output or "yaml", found, send, same_kind=not args.subresource).run()
 
 
 def _patch(context: Context, args: argparse.Namespace, target: Target, old: Dict, new: Dict) -> Dict:

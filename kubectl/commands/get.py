@@ -82,7 +82,7 @@ def _targets(context: Context, args: argparse.Namespace) -> list[Target]:
             )
         return parse_targets(context, args.targets, all_namespaces=args.all_namespaces)
     found = []
-    for manifest in read_manifests(args.filename, "get", recursive=args.recursive):
+    for manifest in read_manifests(args.filename, recursive=args.recursive):
         kind, namespace = resolve(context, manifest)
         found.append(Target(kind, manifest.name, namespace))
     return found
@@ -162,7 +162,7 @@ def _tables(context: Context, args: argparse.Namespace, targets: list[Target]) -
 
 
 def _in_namespace(args: argparse.Namespace, targets: list[Target]) -> bool:
-    return not args.all_namespaces and any(target.kind.namespaced for target in targets)
+    return not args.all_namespaces and (not targets or any(target.kind.namespaced for target in targets))
 
 
 def _watch(context: Context, args: argparse.Namespace, targets: list[Target]) -> None:

@@ -49,7 +49,10 @@ def run(context: Context, args: argparse.Namespace) -> None:
             report(name_of(manifest.obj), apply_patch(manifest.obj, patch, args.type), "patched", suffix=False)
         return
     failed: list[Exception] = []
-    for target, obj in select(context, args.targets, args.filename, recursive=args.recursive, failed=failed):
+    found = list(select(context, args.targets, args.filename, recursive=args.recursive, failed=failed))
+    if not (found or failed):
+        raise UsageError("no objects passed to patch")
+    for target, obj in found:
         try:
             if args.subresource:
                 obj = context.api.request("GET", target.kind.path(target.namespace, target.name, args.subresource))

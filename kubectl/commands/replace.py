@@ -57,7 +57,7 @@ def run(context: Context, args: argparse.Namespace) -> None:
     report = Report(context, args, documents=True)
     failed: list[Exception] = []
     found = []
-    for manifest in read_manifests(args.filename, "replace", recursive=args.recursive):
+    for manifest in read_manifests(args.filename, recursive=args.recursive):
         kind, namespace = resolve(context, manifest)
         found.append((manifest, Target(kind, manifest.name, namespace)))
     if args.force:

@@ -88,7 +88,7 @@ def _found(
     if args.local:
         if not args.filename:
             raise UsageError(NOTHING_GIVEN)
-        for manifest in read_manifests(args.filename, "set", recursive=args.recursive):
+        for manifest in read_manifests(args.filename, recursive=args.recursive):
             yield None, manifest.obj
         return
     yield from select(

@@ -192,7 +192,7 @@ def test_flags_and_words_mix_as_kubectls(line, expected):
         ("get pods --output", "flag needs an argument: --output"),
         ("get pods -o", "flag needs an argument: 'o' in -o"),
         ("scale deployment web", 'required flag(s) "replicas" not set'),
-        ("scale deployment web --replicas=x", 'invalid argument for "--replicas" flag'),
+        ("scale deployment web --replicas=x", 'invalid argument "x" for "--replicas" flag: strconv.ParseInt'),
         ("get pods --watch=perhaps", "'perhaps' is neither true nor false"),
         ("create configmap", "exactly one NAME is required, got 0"),
         ("create configmap a b", "exactly one NAME is required, got 2"),
