@@ -92,7 +92,7 @@ def name_of(obj: Dict) -> str:
     """ "pod/web", "deployment.apps/web"."""
     group = obj.get("apiVersion", "").rpartition("/")[0]
     kind = obj.get("kind", "").lower() + (f".{group}" if group else "")
-    return f"{kind}/{obj['metadata'].get('name', '')}"
+    return f"{kind}/{obj['metadata'].get('name') or '<unknown>'}"
 
 
 def _argument(argument: str, form: str) -> str:
