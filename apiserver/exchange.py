@@ -221,7 +221,11 @@ class Exchange(RequestResponseCycle):
     async def run(self, app: App) -> None:
         """The task of a request."""
         try:
+            if self.blocked:  # the client has not read the answers to what it asked before
+                await self.drain()
             await app(self)
+        except ClientDisconnected:
+            return
         finally:
             self.connection.tasks.discard(cast(Any, self.task))
             if not self.response_complete and not self.disconnected:

@@ -17,6 +17,7 @@ BUSYBOX = Path("/bin/busybox")
 IMAGE = "mini-kubernetes/tests:1"
 GUESTBOOK_IMAGE = "mini-kubernetes/guestbook:1.0"
 APPLETS = ["sh", "cat", "echo", "env", "httpd", "id", "ls", "nc", "ps", "sleep", "true", "touch", "rm", "kill", "date"]
+APPLETS += ["stty", "tar"]
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
