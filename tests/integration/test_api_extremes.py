@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.apiserver import ApiServer
+from tests.apiserver import TOKEN, ApiServer
 
 TABLE = {"accept": "application/json;as=Table;g=meta.k8s.io;v=v1"}
 MERGE = {"content-type": "application/merge-patch+json"}
@@ -60,3 +63,25 @@ def test_a_watch_may_wait_for_ever(api: ApiServer, query: str) -> None:
 @pytest.mark.parametrize("query", ["timeoutSeconds=-5", "timeoutSeconds=1"])
 def test_a_watch_that_may_not_last_ends(api: ApiServer, query: str) -> None:
     assert api.http.get(f"/api/v1/configmaps?watch=1&{query}").status_code == 200
+
+
+def test_who_asks_again_and_again_and_reads_nothing_gets_no_more_memory(api: ApiServer, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/configmaps/large"
+    body = {"metadata": {"name": "large"}, "data": {"a": "x" * 500_000}}
+    assert api.http.post(path.removesuffix("/large"), json=body).status_code == 201
+    request = f"GET {path}?resourceVersion=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+    before = rss_bytes(api)
+    with (
+        socket.create_connection(("127.0.0.1", api.port), timeout=20) as raw,
+        ssl._create_unverified_context().wrap_socket(raw) as tls,
+    ):
+        tls.sendall(request * 400)
+        for _ in range(5):
+            assert api.http.get(path).status_code == 200
+        assert rss_bytes(api) - before < 64 << 20
+
+
+def rss_bytes(api: ApiServer) -> int:
+    assert api.process is not None
+    status = Path(f"/proc/{api.process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
