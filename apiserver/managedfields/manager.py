@@ -250,8 +250,8 @@ def apply(
     last = next((entry for entry in entries if identity(entry) == key), None)
     others = [entry for entry in entries if entry is not last]
     document = merge(live, config, shape)
-    if last is not None:
-        document = _without_given_up(document, _fields(last), wanted, others, shape)
+    if last is not None and (given_up := _given_up(_fields(last), wanted, others, shape)):
+        document = merge(remove(document, given_up, shape) or {}, config, shape)  # what is applied empty stays so
     document = complete(document)
     changed, removed = (
         recursive_difference(part, ignored) for part in compare(owned_part(live), owned_part(document), shape)
@@ -273,16 +273,12 @@ def _less(entry: ManagedFieldsEntry, gone: FieldSet) -> ManagedFieldsEntry:
     return entry if left is entry.fieldsV1 else entry.model_copy(update={"fieldsV1": left})
 
 
-def _without_given_up(document: Dict, last: FieldSet, wanted: FieldSet, others: Entries, shape: Shape) -> Dict:
-    """The document without what this applier owned, names no longer, and nobody else owns."""
+def _given_up(last: FieldSet, wanted: FieldSet, others: Entries, shape: Shape) -> FieldSet:
+    """What this applier owned, names no longer, and nobody else owns."""
     held = union(wanted, {"f:metadata": {"f:name": MEMBER}})
     for entry in others:
         held = union(held, _fields(entry))
-    if not difference(last, held):
-        return document
-    given_up = difference(with_structs(last, shape), with_structs(held, shape))
-    left: Dict = remove(document, given_up, shape) or {}
-    return left
+    return difference(with_structs(last, shape), with_structs(held, shape)) if difference(last, held) else {}
 
 
 def _check_conflicts(

@@ -5,14 +5,19 @@ from __future__ import annotations
 import copy
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from apimachinery.errors import Conflict
 from apimachinery.meta import ManagedFieldsEntry
 from apiserver.managedfields import manager
-from apiserver.managedfields.fieldset import path_text, paths
+from apiserver.managedfields.fieldset import difference, path_text, paths
 from apiserver.managedfields.manager import LAST_APPLIED, Writer
+from apiserver.managedfields.shapes import shape_of
+from apiserver.managedfields.typed import applied_set, whole_set
 from kubeapi.configmap import RESOURCE as CONFIG_MAPS
 from kubeapi.deployment import RESOURCE as DEPLOYMENTS
+from kubeapi.deployment import Deployment
 from kubeapi.service import RESOURCE as SERVICES
 
 
@@ -347,3 +352,45 @@ def test_nobody_owns_names_versions_and_the_like():
     assert stored.owners() == {("c", "Update"): [".metadata.labels", ".metadata.labels.a"]}
     stored.apply("a", {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "x", "resourceVersion": "5"}})
     assert ("a", "Apply") not in stored.owners()
+
+
+ITEMS = st.lists(
+    st.fixed_dictionaries(
+        {"name": st.sampled_from("ab")}, optional={"image": st.sampled_from("12"), "args": st.just(["x"])}
+    ),
+    max_size=2,
+    unique_by=lambda item: item["name"],
+)
+CONFIGS = st.builds(
+    lambda items, labels, replicas: {
+        "metadata": {"name": "x", "labels": labels},
+        "spec": {"template": {"spec": {"containers": items}}, **replicas},
+    },
+    ITEMS,
+    st.dictionaries(st.sampled_from("xy"), st.sampled_from("12"), max_size=2),
+    st.fixed_dictionaries({}, optional={"replicas": st.sampled_from([1, 2])}),
+)
+WRITES = st.lists(st.tuples(st.sampled_from(["apply", "update"]), st.sampled_from("mno"), CONFIGS), max_size=6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(WRITES)
+def test_over_any_writes_what_is_owned_exists_and_what_was_given_up_does_not(writes):
+    stored = Stored(DEPLOYMENTS)
+    shape = shape_of(Deployment)
+    for verb, who, config in writes:
+        if verb == "update" and stored.document:
+            stored.update(who, config)
+        else:
+            before = {key: set(fields) for key, fields in stored.owners().items()}
+            stored.apply(who, config, force=True)
+            wanted = applied_set(config, shape)
+            assert not difference(wanted, whole_set(stored.document, shape)), "what is applied is there"
+            owned = {key: set(fields) for key, fields in stored.owners().items() if key != (who, "Apply")}
+            held = set().union(set(map(path_text, paths(wanted))), *owned.values())
+            given_up = {path for path in before.get((who, "Apply"), ()) if not any(h.startswith(path) for h in held)}
+            assert not given_up & set(map(path_text, paths(whole_set(stored.document, shape))))
+            assert not stored.apply(who, config).changed, "the same again changes nothing"
+        for entry in stored.entries:
+            assert entry.fieldsV1
+            assert not difference(entry.fieldsV1, whole_set(stored.document, shape)), "what is owned exists"
