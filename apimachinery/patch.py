@@ -107,7 +107,7 @@ class _Patching:
         elif op == "remove":
             self._remove(path)
         elif op == "test":
-            if self._find(path, missing_is_none=True) != operation["value"]:
+            if _canonical(self._find(path, missing_is_none=True)) != _canonical(operation["value"]):
                 raise Invalid(f"testing value {path} failed: test failed")
         elif op in ("move", "copy"):
             source = operation.get("from")
@@ -200,12 +200,17 @@ def _copy(value: Json) -> Json:
     return _decode(_encode(value)) if isinstance(value, dict | list) else value
 
 
-def _encode(value: Json) -> bytes:
+def _canonical(value: Json) -> bytes:
+    """The same for equal JSON, of which `1` and `true` are not, as they are in Python."""
+    return _encode(value, sort=True)
+
+
+def _encode(value: Json, *, sort: bool = False) -> bytes:
     """Raises: Invalid for what is nested too deeply."""
     import orjson
 
     try:
-        return orjson.dumps(value)
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort else None)
     except TypeError as error:
         raise Invalid(f"the JSON patch makes no JSON: {error}") from None
 

@@ -185,6 +185,7 @@ def test_json_patch_operations():
         ({"op": "add", "path": "/x/y", "value": 1}, Invalid),
         ({"op": "add", "path": "/l/9", "value": 1}, Invalid),
         ({"op": "test", "path": "/l", "value": 1}, Invalid),
+        ({"op": "test", "path": "/l", "value": [True]}, Invalid),
         ({"op": "add", "path": "/x"}, Invalid),
         ({"op": "jump", "path": "/x"}, Invalid),
         ({"op": "add", "path": "x", "value": 1}, Invalid),
