@@ -46,8 +46,16 @@ def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _string)
 
 
-def to_yaml(value: object) -> str:
-    text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=2**30)
+# "=" and "<<" mean something in YAML 1.1 only; kubectl writes them as they are.
+_Dumper.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("value", "merge")]
+    for first, resolvers in yaml.SafeDumper.yaml_implicit_resolvers.items()
+}
+
+
+def to_yaml(value: object, width: int = 2**30) -> str:
+    """Lines break at spaces behind `width` characters."""
+    text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=width)
     return text[:-4] if text.endswith("\n...\n") else text  # the mark of an end that trailing line breaks leave open
 
 

@@ -46,6 +46,7 @@ _FIRST = (
     "PodDisruptionBudget",
 )  # fmt: skip
 _LAST = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+LINE_WIDTH = 80  # as kustomize breaks long text
 _LOCAL = "config.kubernetes.io/local-config"
 
 
@@ -69,7 +70,7 @@ def build(path: str, warn: Callable[[str], None] = lambda text: print(text, file
     resources = [r for r in resources if (r.obj["metadata"].get("annotations") or {}).get(_LOCAL) != "true"]
     if top.sorted:
         resources.sort(key=_rank)
-    return "---\n".join(to_yaml(resource.obj) for resource in resources)
+    return "---\n".join(to_yaml(resource.obj, LINE_WIDTH) for resource in resources)
 
 
 def _rank(resource: Resource) -> tuple[int, tuple[str, ...]]:
@@ -182,7 +183,10 @@ class Target:
         meta = obj.get("metadata") if fine else None
         if not isinstance(meta, dict) or not meta.get("name"):
             raise UsageError("it holds an object without kind, apiVersion or name")
-        return Resource(copy.deepcopy(obj))
+        resource = Resource(copy.deepcopy(obj))
+        if not meta.get("annotations", True):
+            del resource.obj["metadata"]["annotations"]  # kustomize drops them where they are empty
+        return resource
 
     def _transform(self, found: list[Resource]) -> list[Resource]:
         says, folder = self.says, self._folder

@@ -32,6 +32,8 @@ def generate(resources: list[Resource], kind: str, entries: list[Dict], shared: 
         made = Resource(obj, hashed=not options.get("disableNameSuffixHash"), generated=True)
         behavior = entry.get("behavior") or "create"
         if behavior == "create":
+            if any(resource.id == made.id for resource in resources):
+                raise UsageError(f"merging from generator: id {made.id} exists; behavior must be merge or replace")
             resources = absorb(resources, [made])
         elif behavior in ("merge", "replace"):
             _lay_over(resources, made, merge=behavior == "merge")
@@ -156,4 +158,4 @@ def _lay_over(resources: list[Resource], made: Resource, *, merge: bool) -> None
             old.obj["metadata"][field] = both
     if made.obj.get("immutable"):
         old.obj["immutable"] = True
-    old.hashed = old.hashed or made.hashed
+    old.hashed = old.hashed and made.hashed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import yaml
 
 from kubectl.command import UsageError
-from kubectl.manifests import ManifestLoader, one_line
+from kubectl.manifests import ManifestLoader, one_line, read_numbers
 
 Dict = dict[str, Any]
 
@@ -26,21 +27,26 @@ _Loader.yaml_implicit_resolvers = {
     first: [
         (tag, pattern)
         for tag, pattern in resolvers
-        if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool")
+        if tag.rpartition(":")[2] not in ("timestamp", "bool", "int", "float")
     ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile("(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
+read_numbers(_Loader)
 
 
 def documents(text: str, source: str, loader: Any = _Loader) -> list[Any]:
     """All that are not empty. Raises: UsageError."""
     try:
-        return [document for document in yaml.load_all(text, Loader=loader) if document is not None]
+        found = [document for document in yaml.load_all(text, Loader=loader) if document is not None]
+        json.dumps(found, allow_nan=False)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UsageError(f"{source} is not representable as JSON: {error}") from error
     except yaml.YAMLError as error:
         raise UsageError(f"MalformedYAMLError: {one_line(error)} in File: {source}") from error
+    return found
 
 
 def missing(path: Path) -> str:

@@ -115,7 +115,8 @@ def test_apply_reads_urls(mk: CommandLine, tmp_path: Path) -> None:
     with served(tmp_path) as url:
         assert mk.run("apply", "-f", f"{url}/c.yaml") == "configmap/c created\n"
         missing = mk.fails("apply", "-f", f"{url}/none.yaml")
-    assert missing == f'error: unable to read URL "{url}/none.yaml", server reported 404 File not found, status code=404\n'
+    reason = "404 File not found, status code=404"
+    assert missing == f'error: unable to read URL "{url}/none.yaml", server reported {reason}\n'
 
 
 def test_dry_runs_store_nothing(mk: CommandLine) -> None:

@@ -13,9 +13,10 @@ from kubectl.commands._writing import LAST_APPLIED
 from kubectl.commands.apply import compute_patch
 from kubectl.commands.diff import masked
 from kubectl.manifests import parse_manifests
+from kubectl.printers import to_yaml
 from kubectl.serverside import KEEPER, migrated
 
-ANNOTATED = {"f:metadata": {"f:annotations": {f"f:{LAST_APPLIED}": {}}}}
+ANNOTATED: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{LAST_APPLIED}": {}}}}
 
 
 def entry(manager: str, operation: str, fields: dict[str, Any], **more: str) -> dict[str, Any]:
@@ -100,3 +101,20 @@ def test_malformed_yaml_is_told_with_its_line(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=r"error parsing f: error converting YAML to JSON: ") as caught:
         parse_manifests(text, "f")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("12:30", "12:30"), ("1e3", 1000), ("1.0", 1), ("1.5", 1.5), ("0x10", 16), ("010", 8), ("0o10", 8), ("-0b11", -3),
+     ("1_000", 1000), ("+3", 3), ("1.2.3", "1.2.3"), ("0.5e1", 5), (".5", 0.5), ("09", 9), ("1e400", "1e400")],
+)  # fmt: skip
+def test_numbers_are_what_they_are_to_kubectl(text: str, value: object) -> None:
+    data = parse_manifests(f"{{apiVersion: v1, kind: A, metadata: {{}}, data: {text}}}", "f")[0].obj["data"]
+    assert (data, type(data)) == (value, type(value))
+
+
+def test_yaml_is_written_as_kubectl_writes_it() -> None:
+    value = {"a": "=", "b": "<<", "c": "12:30", "d": "1e3", "e": "y", "f": "x\n\n", "g": "word " * 20 + "end"}
+    text = to_yaml(value)
+    assert text == f'a: =\nb: <<\nc: "12:30"\nd: "1e3"\ne: "y"\nf: |+\n  x\n\ng: {value["g"]}\n'
+    assert to_yaml({"g": value["g"]}, 80).count("\n") == 2
