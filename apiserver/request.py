@@ -52,8 +52,9 @@ def parse_request(method: str, path: str, *, watch: bool = False) -> RequestInfo
         rest = rest[:-1]
     if not version or not rest or ("" in rest and "proxy" not in rest[:5]):  # what is proxied may have empty parts
         return other
-    if rest[0] == "watch" and len(rest) > 1:
-        watch, rest = True, rest[1:]
+    of_old = rest[0] == "watch" and len(rest) > 1
+    if of_old:
+        rest = rest[1:]
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 1:
         namespace = rest[1]
@@ -62,7 +63,7 @@ def parse_request(method: str, path: str, *, watch: bool = False) -> RequestInfo
     resource = rest[0]
     name = rest[1] if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""
-    verb = _verb(method, name=bool(name), watch=watch and not subresource)
+    verb = _verb(method, name=bool(name), watch=not subresource and (of_old or (watch and not name)))
     return RequestInfo(verb, path, True, group, version, namespace, resource, subresource, name, "/".join(rest[3:]))
 
 

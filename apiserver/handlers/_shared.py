@@ -26,7 +26,8 @@ MAX_WARNING_BYTES = 4096  # of all Warning headers together; later ones are left
 
 
 def write_options(request: Request, kind: str, *, applies: bool = False) -> WriteOptions:
-    """What the request asks of a write; `kind` is that of its options. Raises: Invalid, BadRequest."""
+    """What the request asks of a write; `kind` is that of its options. Raises: Invalid, BadRequest, NotAcceptable."""
+    _ = request.wanted  # what can't be answered is refused before anything is written
     query = request.query if request.query_string else {}
     return parse_write_options(query, kind, request.header(b"user-agent"), applies=applies)
 
@@ -42,8 +43,9 @@ class Target:
 async def json_body(request: Request, repeated: list[str] | None = None) -> bytes:
     """The body as JSON; a warning about what a YAML body says twice is added to `repeated`.
 
-    Raises: BadRequest, UnsupportedMediaType, RequestEntityTooLarge.
+    Raises: BadRequest, UnsupportedMediaType, RequestEntityTooLarge, NotAcceptable.
     """
+    _ = request.wanted  # as above
     kind = body_format(request.header(b"content-type"))
     body = await request.body()
     if kind == "json" or not body:

@@ -8,18 +8,20 @@ from typing import Any
 
 from apimachinery.errors import NotFound
 from apiserver.context import Context
-from apiserver.handlers._shared import Target, json_body
-from apiserver.handlers.list import list_head, read_page
-from apiserver.messages import Request, Response
+from apiserver.handlers._shared import Target, check_shape, json_body
+from apiserver.handlers.list import answer_page, read_page
+from apiserver.messages import Answer, Request
 from apiserver.query import check_fields, parse_delete_options, parse_list_options
 from apiserver.storage.interface import Entry, ListPage
 
 PARALLEL_DELETES = 8  # within one request: enough to hide etcd's latency, not enough to crowd out other clients
 
 
-async def delete_collection(context: Context, request: Request, target: Target) -> Response:
+async def delete_collection(context: Context, request: Request, target: Target) -> Answer:
     """200 with the list of what was there. An object that goes meanwhile is no error."""
     resource, namespace = target.resource, request.info.namespace if target.resource.namespaced else ""
+    if request.wanted.shape:
+        check_shape(resource, request.wanted, many=True)
     body = await json_body(request)
     listing = replace(parse_list_options(_without_delete_options(request.query)), watch=False)
     check_fields(resource, listing)
@@ -46,7 +48,7 @@ async def delete_collection(context: Context, request: Request, target: Target) 
                 group.create_task(worker())
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    return Response(b"".join([list_head(resource, ListPage(page.entries, page.revision)), *page.items(), b"]}"]))
+    return await answer_page(request, resource, ListPage(page.entries, page.revision))
 
 
 def _without_delete_options(query: dict[str, Any]) -> dict[str, Any]:

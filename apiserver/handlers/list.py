@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
+from apimachinery.errors import BadRequest
 from apimachinery.resource import Resource
 from apimachinery.selectors import FieldSelector
 from apiserver import negotiation, tables
@@ -27,11 +29,15 @@ async def list_(context: Context, request: Request, target: Target) -> Answer:
     if options.watch or request.info.verb == "watch":
         return await watch(context, request, target, options)
     check_fields(resource, options)
-    wanted = request.wanted
-    if wanted.shape:
-        check_shape(resource, wanted, many=True)
+    if request.wanted.shape:
+        check_shape(resource, request.wanted, many=True)
     namespace = request.info.namespace if resource.namespaced else ""
-    page = await read_page(target, namespace, options)
+    return await answer_page(request, resource, await read_page(target, namespace, options))
+
+
+async def answer_page(request: Request, resource: Resource[Any], page: ListPage) -> Answer:
+    """The page in the shape and format that the client wants."""
+    wanted = request.wanted
     as_is = wanted.format == "json" and not wanted.pretty
     gzip = as_is and negotiation.accepts_gzip(request.header(b"accept-encoding"))
     if wanted.shape:
@@ -54,13 +60,14 @@ async def read_page(target: Target, namespace: str, options: ListOptions) -> Lis
 
 
 def with_name(options: ListOptions, name: str) -> ListOptions:
-    """For the old path /api/v1/watch/…/NAME: the same as a field selector on the name."""
+    """For the old path /api/v1/watch/…/NAME: the same as a field selector on the name. Raises: BadRequest."""
     if not name:
         return options
-    from dataclasses import replace
-
-    already = options.fields.requirements if options.fields else ()
-    return replace(options, fields=FieldSelector((*already, ("metadata.name", "=", name))))
+    if options.fields is None:
+        return replace(options, fields=FieldSelector((("metadata.name", "=", name),)))
+    if options.fields.exact("metadata.name") != name:
+        raise BadRequest("fieldSelector metadata.name doesn't match requested name")
+    return options
 
 
 def list_meta(page: ListPage) -> bytes:

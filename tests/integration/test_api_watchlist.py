@@ -208,6 +208,8 @@ def test_a_collection_is_deleted_by_selection(api: ApiServer, configmaps: str) -
     assert (gone["kind"], [item["metadata"]["name"] for item in gone["items"]]) == ("ConfigMapList", ["a", "b"])
     assert [item["metadata"]["name"] for item in api.http.get(configmaps).json()["items"]] == ["c"]
     assert api.http.delete(configmaps, params={"fieldSelector": "metadata.name=z"}).json()["items"] == []
+    table = api.http.delete(configmaps, params={"dryRun": "All"}, headers=shape("Table")).json()
+    assert [row["cells"][0] for row in table["rows"]] == ["c"]
     body = {"propagationPolicy": "Orphan"}
     assert api.http.request("DELETE", configmaps, json=body).status_code == 200
     left = api.http.get(configmaps).json()["items"]

@@ -204,6 +204,11 @@ READS = [
         "field label not supported: metadata.namespace",
     ),
     get(
+        "old watch of another name",
+        CM.replace("/v1/", "/v1/watch/") + "/kept?fieldSelector=metadata.name%3Da",
+        "fieldSelector metadata.name doesn't match requested name",
+    ),
+    get(
         "field that a watch lacks",
         "?watch=1&fieldSelector=data.a%3D1",
         '"data.a" is not a known field selector: only "metadata.name", "metadata.namespace"',

@@ -10,6 +10,7 @@ from tests.malformed._row import (
     JSON_PATCH,
     LABEL_RULE,
     MERGE,
+    NOT_ACCEPTED,
     PODS,
     STRATEGIC,
     TOO_LARGE,
@@ -155,6 +156,19 @@ WRITES = [
         409,
         b'{"preconditions":{"uid":"x"}}',
     ),
+]
+
+UNACCEPTED = [
+    other(
+        f"{method} that wants HTML", method, path, NOT_ACCEPTED, 406, body, accept="text/html", **{"content-type": kind}
+    )
+    for method, path, body, kind in (
+        ("POST", CM, b'{"metadata":{"name":"c"}}', JSON),
+        ("PUT", f"{CM}/kept", b'{"metadata":{"name":"kept"}}', JSON),
+        ("PATCH", f"{CM}/kept", b'{"data":{"b":"1"}}', MERGE),
+        ("DELETE", f"{CM}/kept", b"", JSON),
+        ("DELETE", f"{CM}?labelSelector=a", b"", JSON),
+    )
 ]
 
 PATCHES = [

@@ -50,7 +50,7 @@ def test_resource_paths(method: str, path: str, expected: dict[str, str]) -> Non
 
 def test_a_query_turns_a_list_into_a_watch_and_nothing_else() -> None:
     assert parse_request("GET", "/api/v1/pods", watch=True).verb == "watch"
-    assert parse_request("GET", "/api/v1/namespaces/a/pods/p", watch=True).verb == "watch"
+    assert parse_request("GET", "/api/v1/namespaces/a/pods/p", watch=True).verb == "get"
     assert parse_request("GET", "/api/v1/namespaces/a/pods/p/log", watch=True).verb == "get"
     assert parse_request("DELETE", "/api/v1/namespaces/a/pods", watch=True).verb == "deletecollection"
 
