@@ -154,14 +154,22 @@ async def _quietly(work: Awaitable[None]) -> None:
         await work
 
 
+async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Raises: OSError, also where uvloop would take the write for an error of the program's."""
+    if writer.is_closing():
+        raise ConnectionResetError("closed by the pod")
+    writer.write(data)
+    await writer.drain()
+
+
 async def _join(stream: SpdyStream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Until the pod's side has ended, or either breaks. A client that only ends its half still gets the answer."""
 
     async def upload() -> None:
         while data := await stream.read():
-            writer.write(data)
-            await writer.drain()
-        writer.write_eof()
+            await _write(writer, data)
+        if not writer.is_closing():
+            writer.write_eof()
 
     async def download() -> None:
         while data := await reader.read(READ_BYTES):
@@ -225,8 +233,7 @@ class ChannelForward:
 
         async def upload() -> None:
             while data := await self._input[index].get():
-                writer.write(data)
-                await writer.drain()
+                await _write(writer, data)
 
         uploading = asyncio.ensure_future(_quietly(upload()))
         try:

@@ -85,6 +85,8 @@ class RawBytes:
         return await self._reader.read(READ_BYTES)
 
     async def write(self, data: bytes) -> None:
+        if self._writer.is_closing():  # uvloop would take a write for an error of the program's
+            raise ConnectionResetError("closed by the client")
         self._writer.write(data)
         await self._writer.drain()
 

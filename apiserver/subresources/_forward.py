@@ -180,9 +180,11 @@ async def _send_body(request: Request, writer: asyncio.StreamWriter) -> None:
     chunked = bool(request.header(b"transfer-encoding"))
     with contextlib.suppress(OSError, ClientDisconnected):
         async for piece in request.exchange.pieces():
+            if writer.is_closing():  # uvloop would take a write for an error of the program's
+                return
             writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
             await writer.drain()
-        if chunked:
+        if chunked and not writer.is_closing():
             writer.write(b"0\r\n\r\n")
 
 

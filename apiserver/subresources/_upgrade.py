@@ -102,6 +102,8 @@ class _Pump:
         try:
             while data := await self._source.read(CHUNK_BYTES):
                 self.moved += 1
+                if self._sink.is_closing():  # uvloop would take a write for an error of the program's
+                    return
                 self._sink.write(data)
                 await self._sink.drain()
         except OSError:
