@@ -101,30 +101,36 @@ class _Fix:
         self._kind, self._renamed, self._referrer = kind, renamed, referrer
 
     def __call__(self, node: Dict, name: str) -> None:
-        is_subject = self._kind == "ServiceAccount" and "kind" in node
-        if not is_subject and node.get("kind", self._kind) != self._kind:
+        # A subject, or the service of a webhook: it says the namespace too, and that follows as well.
+        whole = (self._kind == "ServiceAccount" and "kind" in node) or self._referrer.id.kind in _WEBHOOKS
+        if not whole and node.get("kind", self._kind) != self._kind:
             return  # a role or a scale target of another kind
         value = node[name]
         if isinstance(value, list):
-            node[name] = [self._current(item).name if isinstance(item, str) else item for item in value]
+            node[name] = [self._current(item, self._near()).name if isinstance(item, str) else item for item in value]
         elif isinstance(value, str):
-            found = self._current(value, node.get("namespace") if is_subject else None)
+            found = self._current(value, self._in(node.get("namespace")) if whole else self._near())
             node[name] = found.name
-            if is_subject and found.namespace:
+            if whole and found.namespace:
                 node["namespace"] = found.namespace
 
-    def _current(self, old: str, namespace: str | None = None) -> Id:
-        """What the object that was called `old` is called now; without a kind where there is none."""
-        namespaces = {namespace} if namespace else {i.namespace for i in self._referrer.ids}
-        found = [
-            resource
-            for resource in self._renamed
-            if any(
-                i.name == old
-                and (not resource.namespaced or not self._referrer.namespaced or i.namespace in namespaces)
-                for i in resource.ids
-            )
-        ]
+    def _near(self) -> list[Resource]:
+        """Those that are in the referrer's namespace now, where both are in one."""
+        if not self._referrer.namespaced:
+            return self._renamed
+        here = self._referrer.id.namespace or "default"
+        return [r for r in self._renamed if not r.namespaced or (r.id.namespace or "default") == here]
+
+    def _in(self, namespace: str | None) -> list[Resource]:
+        """Those that were in this namespace, or are now."""
+        if not namespace:
+            return self._renamed
+        before = [resource for resource in self._renamed if resource.ids[0].namespace == namespace]
+        return before or [resource for resource in self._renamed if resource.id.namespace == namespace]
+
+    def _current(self, old: str, candidates: list[Resource]) -> Id:
+        """What the one that was called `old` is called now; without a kind where there is none."""
+        found = [resource for resource in candidates if any(i.name == old for i in resource.ids)]
         if len(found) > 1:
             mine = (self._referrer.prefixes, self._referrer.suffixes)
             found = [resource for resource in found if (resource.prefixes, resource.suffixes) == mine] or found
