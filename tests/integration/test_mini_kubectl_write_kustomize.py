@@ -140,6 +140,47 @@ patches:
   patch: '{apiVersion: v1, kind: Any, metadata: {name: any, annotations: {x: "y"}}}'
 - {target: {labelSelector: new=l}, path: p.yaml}
 """
+REFERENCES = """
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: sa}
+imagePullSecrets: [{name: s}]
+secrets: [{name: s}]
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: h}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 2}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: here}
+spec: {template: {spec: {serviceAccountName: sa, containers: [{name: c, image: "x:1@sha256:aa"}]}}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: pvc}
+spec: {storageClassName: fast, volumeName: pv}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: pv}
+spec: {storageClassName: fast}
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: fast}
+parameters: {secretName: s}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: vw}
+webhooks: [{name: a, clientConfig: {service: {name: svc, namespace: n1}}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: svc, namespace: n1}
+"""
 GENERATORS = """
 configMapGenerator:
 - name: e
@@ -151,6 +192,11 @@ secretGenerator:
 - {name: t, type: kubernetes.io/tls, literals: [tls.crt=a, tls.key="b"]}
 - {name: u, files: [k=b.bin], namespace: z}
 generatorOptions: {labels: {all: z}}
+"""
+REFERRED = """
+resources: [r.yaml]
+namePrefix: a-
+secretGenerator: [{name: s, literals: [x=y]}]
 """
 OVERLAY = """
 resources: [base]
@@ -209,6 +255,9 @@ CASES: dict[str, tuple[str, dict[str, str | bytes]]] = {
             "kustomization.yaml": f"resources: [web.yaml]\nnamePrefix: {name}-\n"
             f"configMapGenerator: [{{name: c, literals: [k={name}]}}]\n",
         }.items()},
+    ),
+    "references into a namespace": (
+        "resources: [base]\nnamespace: nn\n", {"base/r.yaml": REFERENCES, "base/kustomization.yaml": REFERRED},
     ),
     "nothing": ("", {}),
     "an unknown field": ("foo: bar\n", {}),
