@@ -69,6 +69,11 @@ class KubeletWebSocket(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         self.conn.process_subprotocol = _left_to_the_app  # type: ignore[method-assign]
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True  # a refusal is an answer, too: no error of the app's
+
 
 def _left_to_the_app(headers: Headers) -> None:
     return None

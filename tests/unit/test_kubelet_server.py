@@ -276,7 +276,7 @@ def test_attach_uses_what_the_container_was_made_with(run: Any) -> None:
     ],
 )
 def test_streams_that_cannot_be_are_refused_before_the_handshake(
-    run: Any, path: str, protocol: str, status: int
+    run: Any, caplog: pytest.LogCaptureFixture, path: str, protocol: str, status: int
 ) -> None:
     async def test(bench: Bench) -> None:
         await bench.start(*RUNNING)
@@ -286,6 +286,7 @@ def test_streams_that_cannot_be_are_refused_before_the_handshake(
         assert caught.value.response.status_code == status
 
     run(test)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_a_container_that_does_not_run_has_no_exec(run: Any) -> None:
