@@ -147,6 +147,9 @@ def _history(context: Context, args: argparse.Namespace, target: Target, obj: Di
         context.out.write("Pod Template:\n" + describe_template(chosen["spec"]["template"]))
         return
     context.print(f"{target.display} ")
+    if not found:
+        context.print("No rollout history found.")
+        return
     context.print("REVISION  CHANGE-CAUSE")
     for number, item in found.items():
         cause = (item["metadata"].get("annotations") or {}).get(CHANGE_CAUSE, "<none>")
