@@ -58,7 +58,7 @@ def run(context: Context, args: argparse.Namespace, what: str, done: str) -> Non
             failed.append(error)
             continue
         if args.list:
-            _list(context, target, result, what, several=len(found) > 1)
+            _list(context, target, result, what, several=len(found) > 1 and not args.filename)
         elif show is not None:
             context.out.write(show(result))
         else:

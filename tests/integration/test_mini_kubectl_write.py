@@ -166,6 +166,7 @@ def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
         "apply -f list.yaml --dry-run=server",
         "apply -k kz --dry-run=client",
         "get cm --server-print=false",
+        "label -f cm.yaml --list",
     ],
 )
 def test_without_changes(pair: Pair, line: str) -> None:
