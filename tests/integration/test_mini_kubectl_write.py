@@ -252,6 +252,7 @@ def test_edit(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line:
     editor.chmod(editor.stat().st_mode | stat.S_IXUSR)
     (tmp_path / "script").write_text(edits + "\n")
     monkeypatch.setenv("KUBE_EDITOR", str(editor))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # both keep what was not valid
     runs = []
     mini = CommandLine(pair.mini.kubeconfig, NAMESPACE)  # an editor writes to what the program was given
     for at in (mini, pair.real):
