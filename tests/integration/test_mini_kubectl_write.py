@@ -106,6 +106,7 @@ def pair(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Pair:
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, pair: Pair) -> None:
     monkeypatch.chdir(pair.mini.kubeconfig.parent)
+    monkeypatch.setenv("TMPDIR", str(pair.mini.kubeconfig.parent))  # where both keep edits that were not valid
 
 
 @pytest.fixture
@@ -252,7 +253,6 @@ def test_edit(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line:
     editor.chmod(editor.stat().st_mode | stat.S_IXUSR)
     (tmp_path / "script").write_text(edits + "\n")
     monkeypatch.setenv("KUBE_EDITOR", str(editor))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # both keep what was not valid
     runs = []
     mini = CommandLine(pair.mini.kubeconfig, NAMESPACE)  # an editor writes to what the program was given
     for at in (mini, pair.real):
