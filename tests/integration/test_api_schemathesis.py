@@ -29,6 +29,8 @@ STREAMS = ("/watch/", "/log", "/exec", "/attach", "/portforward", "/proxy")
 
 DOCUMENTS = {
     "apis/coordination.k8s.io/v1": "",
+    "apis/scheduling.k8s.io/v1": "",
+    "apis/authorization.k8s.io/v1": "",
     "api/v1": "/namespaces/{namespace}/configmaps|/binding|/eviction|/serviceaccounts/{name}/token",
 }
 """Document -> what its paths contain, any of them; "" is all. Schemas of Pods take too long to generate from."""
