@@ -114,7 +114,7 @@ def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Comparisons leave out what differs between two runs: names of temporary files, uids, times."""
     seen = tests.kubectlpair.seen
     noise = re.compile(
-        r"(LIVE|MERGED)-[^/]*/|\S*kubectl[\w.]*-edit-\w+|\d{4}-\d\d-\d\d.\d\d:\d\d:\d\d.*|(?<=kubectl)\.\d\.\d+"
+        r"\S*(LIVE|MERGED)-[^/]*/|\S*kubectl[\w.]*-edit-\w+|\d{4}-\d\d-\d\d.\d\d:\d\d:\d\d.*|(?<=kubectl)\.\d\.\d+"
         r'|"?(uid|resourceVersion|generation|creationTimestamp)"?: .*'
     )
 
