@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import itertools
 import json
 import os
 import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -185,9 +187,28 @@ def test_watch_of_whole_objects(mk: CommandLine) -> None:
         assert next(lines) == '{"k":"u"}\n'
         mk.apply(config("a", k="v"))
         assert next(lines) == '{"k":"v"}\n'
-    with watching(mk, "get", "cm", "a", "--watch-only", "-o", "name") as lines:
-        mk.run("label", "cm", "a", "x=y")
+    with watching(mk, "get", "cm", "a", "--watch-only", "-o", "name") as lines, labelling(mk, "cm", "a"):
         assert next(lines) == "configmap/a\n"
+
+
+@contextlib.contextmanager
+def labelling(mk: CommandLine, *words: str) -> Iterator[None]:
+    """Changes a label again and again: nobody can tell when a watch that shows only changes has begun."""
+    enough = threading.Event()
+
+    def change() -> None:
+        for number in itertools.count():
+            if enough.is_set():
+                return
+            mk.run("label", "--overwrite", *words, f"number={number}")
+
+    with ThreadPoolExecutor(1) as pool:
+        changes = pool.submit(change)
+        try:
+            yield
+        finally:
+            enough.set()
+        changes.result()
 
 
 @contextlib.contextmanager

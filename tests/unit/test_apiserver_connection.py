@@ -77,6 +77,9 @@ def test_a_head_may_not_be_endless(monkeypatch: pytest.MonkeyPatch, start: bytes
         for _ in range(10):
             protocol.data_received(b"a" * 65536)
         assert transport.sent.count(b"HTTP/1.1") == 1
-        assert len(protocol.url) + sum(len(name) + len(value) for name, value in protocol.headers) <= MAX_HEAD_BYTES + 65536
+        assert (
+            len(protocol.url) + sum(len(name) + len(value) for name, value in protocol.headers)
+            <= MAX_HEAD_BYTES + 65536
+        )
 
     connected(test)
