@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from apiserver.varint import varint
+
 Dict = dict[str, Any]
 Encode = Callable[[Any], bytes]
 Fields = dict[str, tuple[int, Encode]]
@@ -24,19 +26,8 @@ def document_bytes(head: Dict, paths: Iterable[tuple[str, Dict]], definitions: I
     return _message(_DOCUMENT, head) + _block(8, path_items) + _block(9, schemas)
 
 
-def _varint(number: int) -> bytes:
-    if number < 0x80:
-        return bytes((number,))
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
 def _block(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
+    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def _message(fields: Fields, value: Dict) -> bytes:
@@ -48,7 +39,7 @@ def _message(fields: Fields, value: Dict) -> bytes:
             continue
         number, encode = fields[key]
         if isinstance(item, bool):
-            out.append(_varint(number << 3) + _varint(item))
+            out.append(varint(number << 3) + varint(item))
         elif isinstance(item, list):
             out += [_block(number, encode(one)) for one in item]
         else:

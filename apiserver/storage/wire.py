@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from apiserver.varint import varint
+
 
 class KeyValue(NamedTuple):
     key: bytes
@@ -58,19 +60,8 @@ class WatchBatch:
     cancel_reason: str
 
 
-def _varint(number: int) -> bytes:
-    if number < 0x80:
-        return bytes((number,))
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
 def _block(tag: bytes, content: bytes) -> bytes:
-    return tag + _varint(len(content)) + content
+    return tag + varint(len(content)) + content
 
 
 def range_request(
@@ -87,9 +78,9 @@ def range_request(
     if range_end:
         out += _block(b"\x12", range_end)
     if limit:
-        out += b"\x18" + _varint(limit)
+        out += b"\x18" + varint(limit)
     if revision:
-        out += b"\x20" + _varint(revision)
+        out += b"\x20" + varint(revision)
     if serializable:
         out += b"\x38\x01"
     if count_only:
@@ -99,7 +90,7 @@ def range_request(
 
 def _guarded(key: bytes, mod_revision: int, success: bytes) -> bytes:
     """TxnRequest: if the key's mod_revision is the given one (0: it does not exist) then `success`, else read it."""
-    compare = b"\x10\x02" + _block(b"\x1a", key) + b"\x30" + _varint(mod_revision)
+    compare = b"\x10\x02" + _block(b"\x1a", key) + b"\x30" + varint(mod_revision)
     return _transaction(compare, success, key)
 
 
@@ -111,7 +102,7 @@ def _transaction(compare: bytes, success: bytes, key: bytes) -> bytes:
 def _put(key: bytes, value: bytes, lease: int = 0) -> bytes:
     put = _block(b"\x0a", key) + _block(b"\x12", value)
     if lease:
-        put += b"\x18" + _varint(lease)
+        put += b"\x18" + varint(lease)
     return _block(b"\x12", _block(b"\x12", put))
 
 
@@ -121,7 +112,7 @@ def guarded_put(key: bytes, value: bytes, mod_revision: int, lease: int = 0) -> 
 
 def versioned_put(key: bytes, value: bytes, version: int) -> bytes:
     """TxnRequest: if the key has been written `version` times then write it, else read it."""
-    compare = _block(b"\x1a", key) + b"\x20" + _varint(version)
+    compare = _block(b"\x1a", key) + b"\x20" + varint(version)
     return _transaction(compare, _put(key, value), key)
 
 
@@ -135,16 +126,16 @@ def guard_only(key: bytes, mod_revision: int) -> bytes:
 
 
 def lease_grant_request(ttl_seconds: int) -> bytes:
-    return b"\x08" + _varint(ttl_seconds)
+    return b"\x08" + varint(ttl_seconds)
 
 
 def compaction_request(revision: int) -> bytes:
-    return b"\x08" + _varint(revision)
+    return b"\x08" + varint(revision)
 
 
 def watch_request(key: bytes, range_end: bytes, start_revision: int) -> bytes:
     """WatchRequest that creates a watch of [key, range_end)."""
-    create = _block(b"\x0a", key) + _block(b"\x12", range_end) + b"\x18" + _varint(start_revision)
+    create = _block(b"\x0a", key) + _block(b"\x12", range_end) + b"\x18" + varint(start_revision)
     return _block(b"\x0a", create)
 
 
