@@ -97,7 +97,12 @@ def open_socket(
     config = context.config
     where = urlsplit(config.server)
     url = f"{'wss' if config.secure else 'ws'}://{where.netloc}{where.path.rstrip('/')}{path}?{urlencode(params)}"
-    tls: ssl.SSLContext | None = tls_context(config) if config.secure else None
+    tls: ssl.SSLContext | None = None
+    if config.secure:
+        tls = tls_context(config)
+        # Another thread reads while this one sends the request. Since TLS 1.3 the server's tickets come just then, and
+        # OpenSSL bears no two threads in one connection's handshake messages: now and then the request was lost.
+        tls.maximum_version = ssl.TLSVersion.TLSv1_2
     try:
         return connect(
             url,
