@@ -80,6 +80,9 @@ def test_the_guestbook_is_served_through_both_workers(host: EngineHost, project:
     assert {pod["spec"]["nodeName"] for pod in pods} == set(WORKERS)
     for address in WORKERS.values():
         assert names_in_pages(host, address) == {pod["metadata"]["name"] for pod in pods}
+    for pod in pods:
+        page = kubectl(host, "get", "--raw", f"/api/v1/namespaces/default/pods/{pod['metadata']['name']}/proxy/")
+        assert pod["metadata"]["name"] in page, "the API server reaches pods on both workers"
 
 
 def test_objects_survive_down_and_up(host: EngineHost, project: Path) -> None:
