@@ -74,8 +74,12 @@ def test_limits_change_under_a_running_container(kubectl: CommandLine) -> None:
     assert kernel(kubectl, "memory") == str(64 << 20)
     found = kubectl.get("pod", "x")
     assert found["metadata"]["generation"] == found["status"]["observedGeneration"] == 3
-    events = [item["reason"] for item in kubectl.items("events")]
-    assert (events.count("ResizeStarted"), events.count("ResizeCompleted")) == (2, 2)
+    for reason in ("ResizeStarted", "ResizeCompleted"):
+        eventually(lambda reason=reason: told(kubectl, reason) == 2, f"two events {reason}", SECONDS)
+
+
+def told(kubectl: CommandLine, reason: str) -> int:
+    return sum(item.get("count", 1) for item in kubectl.items("events") if item["reason"] == reason)
 
 
 def test_a_container_that_wants_a_restart_gets_one(kubectl: CommandLine) -> None:

@@ -282,7 +282,8 @@ def test_fields_of_client_side_apply_are_taken_over(pair: Pair) -> None:
         pair.real.run("apply", "-f", "cm.yaml")
         at.run("apply", "--server-side", "-f", "cm.yaml")
         fields = pair.mini.get("cm", "one", "--show-managed-fields")["metadata"]["managedFields"]
-        owned.append([{key: value for key, value in entry.items() if key != "time"} for entry in fields])
+        entries = [{key: value for key, value in entry.items() if key != "time"} for entry in fields]
+        owned.append(sorted(entries, key=lambda entry: str(entry["manager"])))  # their own order is that of their times
     assert owned[0] == owned[1]
     assert [entry["manager"] for entry in owned[0]] == ["kubectl", "kubectl-last-applied"]
     pair.mini.run("apply", "--server-side", "--force-conflicts", "-f", "plain.yaml", "-f", "cm2.yaml")
