@@ -98,8 +98,10 @@ class PodWorkers:
         return work is not None
 
     def admitted(self) -> Iterable[Pod]:
-        """Pods that hold resources of the node."""
-        return [work.allocated() for work in self._works.values() if work.admitted and work.state != "terminated"]
+        """Pods that hold resources of the node: not those that the API has forgotten, which the scheduler no longer
+        counts either while they end."""
+        works = (work for work in self._works.values() if work.admitted and not work.gone)
+        return [work.allocated() for work in works if work.state != "terminated"]
 
     def is_syncing(self, uid: str) -> bool:
         """Whether the pod is neither ending nor unknown: what it leaves behind may be collected."""

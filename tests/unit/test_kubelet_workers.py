@@ -354,6 +354,22 @@ class TestAdmission:
 
         on_bench(tmp_path, test)
 
+    def test_a_pod_that_the_api_has_forgotten_holds_no_room(self, tmp_path: Path) -> None:
+        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
+            bench.node = from_dict(
+                Node, {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "4", "pods": "10"}}}
+            )
+            large = {"containers": [APP | {"resources": {"requests": {"cpu": "3"}}}]}
+            bench.add(large)
+            await until(lambda: phase(bench) == "Running")
+            bench.runtime.available = False  # the first pod cannot end yet
+            bench.api.remove()
+            await settle()
+            assert (len(bench.workers), list(bench.workers.admitted())) == (1, [])
+            bench.runtime.available = True
+
+        on_bench(tmp_path, test)
+
     def test_a_rejected_pod_can_be_deleted(self, tmp_path: Path) -> None:
         async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
             bench.add({"nodeSelector": {"disk": "ssd"}})
