@@ -69,7 +69,7 @@ def wanted(accept: bytes) -> Wanted:
 
 
 def _negotiate(accept: bytes) -> Wanted:
-    for media_type, parameters in _by_preference(accept):
+    for media_type, parameters in by_preference(accept):
         found = _FORMATS.get(media_type)
         if found is None or parameters.get("stream", "watch") != "watch" or parameters.get("sv", "v1") != "v1":
             continue
@@ -106,7 +106,7 @@ def discovery_version(accept: bytes) -> str:
 
     Raises: NotAcceptable.
     """
-    for media_type, parameters in _by_preference(accept or b"*/*"):
+    for media_type, parameters in by_preference(accept or b"*/*"):
         if media_type in _FORMATS:
             if not parameters.get("as"):
                 return ""
@@ -116,7 +116,7 @@ def discovery_version(accept: bytes) -> str:
     raise NotAcceptable(f"only the following media types are accepted: {ACCEPTED}")
 
 
-def _by_preference(accept: bytes) -> list[tuple[str, dict[str, str]]]:
+def by_preference(accept: bytes) -> list[tuple[str, dict[str, str]]]:
     """Media ranges with their parameters, the best quality first, in the order given among equals."""
     ranges = []
     for clause in accept.decode("latin-1").split(","):

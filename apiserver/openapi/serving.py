@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from apimachinery.catalogue import Catalogue
 from apimachinery.errors import NotAcceptable
-from apiserver.negotiation import _by_preference, accepts_gzip
+from apiserver.negotiation import accepts_gzip, by_preference
 from apiserver.routes import not_served
 from apiserver.subresources._subresource import Subresource
 
@@ -104,7 +104,7 @@ def add_routes(web: FastAPI, documents: Documents) -> None:
 
 def v2_type(accept: str) -> str:
     """The content type of the answer. Raises: NotAcceptable."""
-    for media_type, _ in _by_preference(accept.encode("latin-1") or b"*/*"):
+    for media_type, _ in by_preference(accept.encode("latin-1") or b"*/*"):
         if media_type in (V2_PROTOBUF, V2_PROTOBUF_OLD):
             return V2_PROTOBUF
         if media_type in (JSON, "application/*", "*/*"):
