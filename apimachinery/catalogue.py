@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from apimachinery.resource import Resource
@@ -17,21 +18,35 @@ class CatalogueError(Exception):
 
 
 def collect(package: str, constant: str, cls: type[C]) -> dict[str, C]:
-    """Module name -> its constant, for each module of a collected folder (names starting with "_" are helpers).
+    """Module name -> its constant, for each module of a collected folder and of the folders in it.
+
+    Names that start with "_" are helpers. A folder that has a `resource.py` is one module, whose constant is there.
 
     Raises: CatalogueError when a module lacks the constant or it is of another type.
     """
-    found: dict[str, C] = {}
-    root = importlib.import_module(package)
-    for info in sorted(pkgutil.iter_modules(root.__path__), key=lambda item: item.name):
-        if info.name.startswith("_"):
-            continue
-        module = importlib.import_module(f"{package}.{info.name}")
+    constants: dict[str, C] = {}
+    for name in _module_names(package):
+        module = importlib.import_module(f"{package}.{name}")
         value = getattr(module, constant, None)
         if not isinstance(value, cls):
             raise CatalogueError(f"{module.__name__} must define {constant}: {cls.__name__}")
-        found[info.name] = value
-    return found
+        constants[name] = value
+    return constants
+
+
+def _module_names(package: str) -> Iterator[str]:
+    """Names relative to `package`, in the order of their last part; a folder with a `resource.py` counts as one."""
+    names: list[str] = []
+    for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if info.name.startswith("_"):
+            continue
+        if not info.ispkg:
+            names.append(info.name)
+        elif find_spec(f"{package}.{info.name}.resource") is not None:
+            names.append(f"{info.name}.resource")
+        else:
+            names += [f"{info.name}.{name}" for name in _module_names(f"{package}.{info.name}")]
+    return iter(sorted(names, key=lambda name: name.removesuffix(".resource").rpartition(".")[2]))
 
 
 class Catalogue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -179,11 +180,14 @@ class Resource(Generic[T]):
 
 
 def resource_of(model: type[T]) -> Resource[T]:
-    """The `RESOURCE` of the file a kind's model is defined in.
+    """The `RESOURCE` of the file a kind's model is defined in, or of the `resource.py` beside it.
 
-    Raises: LookupError when that module has none for this model.
+    Raises: LookupError when neither has one for this model.
     """
     resource = getattr(sys.modules[model.__module__], "RESOURCE", None)
+    if resource is None and model.__module__.endswith(".model"):
+        module = importlib.import_module(model.__module__.removesuffix("model") + "resource")
+        resource = getattr(module, "RESOURCE", None)
     if not isinstance(resource, Resource) or resource.model is not model:
         raise LookupError(f"{model.__module__} defines no RESOURCE for {model.__name__}")
     return resource

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from apiserver.options import parse_options
+from apiserver.main.options import parse_options
 from componentbase import daemon, logs
 
 
 def main() -> None:
     options = parse_options()
     logs.setup("kube-apiserver", options.log_file, options.verbosity)
-    from apiserver.runtime import run
+    from apiserver.main.assemble import run
 
     sys.exit(daemon.run(lambda: run(options), "kube-apiserver"))
 

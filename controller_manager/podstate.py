@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from apimachinery.conditions import get_condition
 from apimachinery.times import parse_time
-from kubeapi._podstatus import PodCondition
-from kubeapi.pod import Pod
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.status import PodCondition
 
 TERMINAL_PHASES = ("Succeeded", "Failed")
 

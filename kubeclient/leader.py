@@ -20,7 +20,7 @@ from apimachinery.times import format_micro_time
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.flags import host_name
-from kubeapi.lease import Lease, LeaseSpec
+from kubeapi.coordination.lease import Lease, LeaseSpec
 from kubeclient.rest import RestClient
 
 RELEASE_SECONDS = 2.0

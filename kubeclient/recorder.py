@@ -20,8 +20,8 @@ from apimachinery.resource import resource_of
 from apimachinery.times import format_time
 from componentbase import logs
 from componentbase.clock import Clock
-from kubeapi._common import ObjectReference
-from kubeapi.event import Event, EventSource
+from kubeapi._shared.common import ObjectReference
+from kubeapi.core.event import Event, EventSource
 from kubeclient.rest import RestClient
 
 PENDING_EVENTS = 1000  # distinct events not yet written; when full, the new event is lost (and counted)

@@ -23,9 +23,9 @@ from apimachinery.resource import Resource, resource_of
 from componentbase import tls
 from componentbase.flags import version
 from componentbase.metrics import LATENCY_BUCKETS
+from componentbase.net.http1_client import RESPONSE_TIMEOUT_SECONDS, RawResponse, RawStream, Transport
 from kubeclient import wire
 from kubeclient.config import ClientConfig
-from kubeclient.transport import RESPONSE_TIMEOUT_SECONDS, RawResponse, RawStream, Transport
 from kubeclient.wire import JSON, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Listing, WatchEvent, as_resource
 
 __all__ = [

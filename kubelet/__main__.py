@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from componentbase import daemon, logs
-from kubelet.options import parse_options
+from kubelet.main.options import parse_options
 
 
 def main() -> int:
@@ -13,8 +13,8 @@ def main() -> int:
     logs.setup("kubelet", options.log_file, options.verbosity)
 
     async def run() -> None:
-        from kubelet.agent import run_kubelet
-        from kubelet.runtime.docker import DockerRuntime
+        from kubelet.main.agent import run_kubelet
+        from kubelet.runtime.docker.runtime import DockerRuntime
 
         seccomp_root = f"{options.root_dir}/seccomp"
         runtime = DockerRuntime(options.endpoint, pause_image=options.pause_image, seccomp_root=seccomp_root)

@@ -10,8 +10,8 @@ from componentbase import daemon, logs
 from componentbase.clock import Clock
 from componentbase.health import serve_app
 from componentbase.process import CommandError
-from kubeapi.endpointslice import EndpointSlice
-from kubeapi.service import Service
+from kubeapi.core.service.model import Service
+from kubeapi.discovery.endpointslice import EndpointSlice
 from kubeclient.config import ConfigError, load_config
 from kubeclient.informer import Informer
 from kubeclient.rest import RestClient

@@ -11,8 +11,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from componentbase import logs, metrics
 from componentbase.clock import Clock
 from componentbase.process import CommandError
-from kubeapi.endpointslice import EndpointSlice
-from kubeapi.service import Service
+from kubeapi.core.service.model import Service
+from kubeapi.discovery.endpointslice import EndpointSlice
 from kubeproxy.conntrack import Flow, Frontends, stale_flows, udp_frontends
 from kubeproxy.restore import ALL_JUMPS, Current, Installed, checked, restore_text
 from kubeproxy.rules import Settings, wanted_chains

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_interface
 
-from kubeapi.endpointslice import Endpoint as SliceEndpoint
-from kubeapi.endpointslice import EndpointSlice
-from kubeapi.service import Service, ServiceSpec
-from kubeapi.service import ServicePort as ServicePortSpec
+from kubeapi.core.service.model import Service, ServiceSpec
+from kubeapi.core.service.model import ServicePort as ServicePortSpec
+from kubeapi.discovery.endpointslice import Endpoint as SliceEndpoint
+from kubeapi.discovery.endpointslice import EndpointSlice
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"

@@ -14,8 +14,8 @@ from kubeclient.informer import Informers
 from kubeclient.leader import LeaderElector, Timing
 from kubeclient.recorder import EventRecorder
 from kubeclient.rest import RestClient, user_agent
+from scheduler.core.scheduler import SCHEDULER_NAME, Scheduler
 from scheduler.options import parse
-from scheduler.scheduler import SCHEDULER_NAME, Scheduler
 
 
 def main() -> int:

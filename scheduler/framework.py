@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from apimachinery.catalogue import collect
 from apimachinery.meta import Object
 from kubeclient.rest import RestClient
-from scheduler.cache import SchedulerCache, pod_id
-from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
-from scheduler.shape import IntArray, Shape
-from scheduler.table import BoolArray, NodeTable, Rows
+from scheduler.core.events import NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.state.cache import SchedulerCache, pod_id
+from scheduler.state.shape import IntArray, Shape
+from scheduler.state.table import BoolArray, NodeTable, Rows
 from scheduler.views.pod import Pod
 
 MAX_SCORE = 100

@@ -14,7 +14,7 @@ from apimachinery.errors import Forbidden, resource_name
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
-from apiserver.authn import User
+from apiserver.auth.authenticator import User
 
 if TYPE_CHECKING:
     from apiserver.storage import Storage

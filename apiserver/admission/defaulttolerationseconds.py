@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin, spec_of
-from kubeapi._affinity import Toleration
+from kubeapi.core.pod.affinity import Toleration
 
 TOLERATION_SECONDS = 300
 TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")

@@ -10,7 +10,7 @@ from typing import Any
 
 from apimachinery.model import decode
 from apiserver.admission._plugin import CREATE, DELETE, UPDATE, Attributes, Lookup, Plugin, refused, spec_of
-from kubeapi.priorityclass import PREEMPT_LOWER, SYSTEM_CLASSES, PriorityClass
+from kubeapi.scheduling.priorityclass import PREEMPT_LOWER, SYSTEM_CLASSES, PriorityClass
 
 GROUP = "scheduling.k8s.io"
 NO_CLASS = PriorityClass()

@@ -9,8 +9,8 @@ from collections.abc import Awaitable
 
 from apimachinery.model import decode
 from apiserver.admission._plugin import CREATE, Attributes, Lookup, Plugin, refused, spec_of
-from kubeapi._affinity import Toleration
-from kubeapi.runtimeclass import RuntimeClass, Scheduling
+from kubeapi.core.pod.affinity import Toleration
+from kubeapi.node.runtimeclass import RuntimeClass, Scheduling
 
 GROUP = "node.k8s.io"
 

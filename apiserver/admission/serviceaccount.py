@@ -13,8 +13,8 @@ from typing import Any
 from apimachinery.model import decode
 from apimachinery.names import random_suffix
 from apiserver.admission._plugin import CREATE, Attributes, Lookup, Plugin, refused, spec_of
-from kubeapi._volumes import Volume, VolumeMount
-from kubeapi.serviceaccount import ServiceAccount
+from kubeapi.core.pod.volumes import Volume, VolumeMount
+from kubeapi.core.serviceaccount import ServiceAccount
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"

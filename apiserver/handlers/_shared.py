@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 from apimachinery.errors import BadRequest, FieldError, GatewayTimeout, NotAcceptable
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
-from apiserver import protobuf, tables
-from apiserver.decoding import yaml_to_json
-from apiserver.messages import Header, Request, Response
-from apiserver.negotiation import METADATA, METADATA_LIST, Wanted, body_format
-from apiserver.query import WriteOptions, parse_write_options
-from apiserver.rendering import INLINE_BYTES
+from apiserver.codec import protobuf, tables
+from apiserver.codec.body import yaml_to_json
+from apiserver.http.messages import Header, Request, Response
+from apiserver.http.negotiation import METADATA, METADATA_LIST, Wanted, body_format
+from apiserver.http.rendering import INLINE_BYTES
+from apiserver.pipeline.query import WriteOptions, parse_write_options
+from apiserver.registry.store import Store, Written
 from apiserver.storage.interface import RevisionTooLarge
-from apiserver.store import Store, Written
 
 T = TypeVar("T", bound=Object)
 

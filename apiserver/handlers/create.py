@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from apiserver.context import Context
-from apiserver.decoding import read_object
+from apiserver.codec.body import read_object
 from apiserver.handlers._shared import Target, answer, check_place, json_body, write_options
-from apiserver.messages import Request, Response
+from apiserver.http.messages import Request, Response
+from apiserver.main.context import Context
 
 
 async def create(context: Context, request: Request, target: Target) -> Response:

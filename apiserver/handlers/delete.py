@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from apimachinery.meta import DeleteOptions
-from apiserver.context import Context
-from apiserver.deletion import success
 from apiserver.handlers._shared import Target, answer, json_body
-from apiserver.messages import Request, Response, json_response
-from apiserver.query import parse_delete_options
+from apiserver.http.messages import Request, Response, json_response
+from apiserver.main.context import Context
+from apiserver.pipeline.query import parse_delete_options
+from apiserver.registry.deletion import success
 
 RETURNED_KINDS = frozenset({"Pod", "Service", "ServiceAccount", "PersistentVolumeClaim", "PersistentVolume"})
 """Answered with their last state; the others with a Status, as upstream has it."""

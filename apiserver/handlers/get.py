@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from apimachinery.errors import object_not_found
-from apiserver import tables
-from apiserver.context import Context
+from apiserver.codec import tables
 from apiserver.handlers._shared import Target, check_shape
-from apiserver.messages import Header, Request, Response
-from apiserver.negotiation import PLAIN, seems_human, wanted
-from apiserver.query import parse_revision
-from apiserver.request import RequestInfo
+from apiserver.http.messages import Header, Request, Response
+from apiserver.http.negotiation import PLAIN, seems_human, wanted
+from apiserver.main.context import Context
+from apiserver.pipeline.query import parse_revision
+from apiserver.pipeline.request import RequestInfo
 
 
 async def get(context: Context, request: Request, target: Target) -> Response:

@@ -12,13 +12,14 @@ import orjson
 from apimachinery.errors import BadRequest
 from apimachinery.resource import Resource
 from apimachinery.selectors import FieldSelector
-from apiserver import negotiation, tables
-from apiserver.context import Context
-from apiserver.gzip import gzip_pieces, worth_compressing
+from apiserver.codec import tables
 from apiserver.handlers._shared import Target, check_shape
 from apiserver.handlers.watch import watch
-from apiserver.messages import Answer, Request, Response, Stream
-from apiserver.query import ListOptions, check_fields, parse_list_options
+from apiserver.http import negotiation
+from apiserver.http.gzip import gzip_pieces, worth_compressing
+from apiserver.http.messages import Answer, Request, Response, Stream
+from apiserver.main.context import Context
+from apiserver.pipeline.query import ListOptions, check_fields, parse_list_options
 from apiserver.storage.interface import ListPage
 
 

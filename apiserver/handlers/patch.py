@@ -9,11 +9,11 @@ import orjson
 from apimachinery.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType, invalid
 from apimachinery.patch import MAX_JSON_PATCH_OPERATIONS, json_patch, merge_patch, strategic_merge_patch
 from apimachinery.resource import Resource
-from apiserver.context import Context
-from apiserver.decoding import StrictDecoding, read_object
-from apiserver.fieldvalidation import duplicate_fields, may_repeat_fields
+from apiserver.codec.body import StrictDecoding, read_object
+from apiserver.codec.fieldvalidation import duplicate_fields, may_repeat_fields
 from apiserver.handlers._shared import Target, answer, check_place, write_options
-from apiserver.messages import Request, Response
+from apiserver.http.messages import Request, Response
+from apiserver.main.context import Context
 from apiserver.storage.interface import Entry
 
 JSON_PATCH = b"application/json-patch+json"

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 import orjson
 
 from apimachinery.errors import Expired, StatusError
-from apiserver import tables
-from apiserver.context import Context
+from apiserver.codec import tables
 from apiserver.handlers._shared import Target, revision_too_large
-from apiserver.messages import Request, Stream
-from apiserver.negotiation import check_stream
-from apiserver.query import ListOptions, check_fields
+from apiserver.http.messages import Request, Stream
+from apiserver.http.negotiation import check_stream
+from apiserver.main.context import Context
+from apiserver.pipeline.query import ListOptions, check_fields
 from apiserver.storage.interface import Compacted, RevisionTooLarge
 
 MAX_WATCH_SECONDS = 365 * 86_400.0  # what a client asks for beyond that is as good as for ever

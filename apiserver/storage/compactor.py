@@ -10,8 +10,8 @@ import asyncio
 from typing import Protocol
 
 from apiserver.storage.interface import Compacted, StorageUnavailable
-from apiserver.storage.wire import KeyValue
 from componentbase import logs
+from etcdclient.messages import KeyValue
 
 COMPACT_KEY = b"compact_rev_key"
 COMPACTION_SECONDS = 300.0  # between compactions, and the history kept at each

@@ -11,10 +11,10 @@ import ssl
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from apiserver.storage import wire
-from apiserver.storage.grpc_channel import Channel, RpcError
 from apiserver.storage.interface import Compacted, StorageError, StorageUnavailable, ValueTooLarge
 from componentbase import tls
+from etcdclient import messages as wire
+from etcdclient.channel import Channel, RpcError
 
 REQUEST_TIMEOUT_SECONDS = 10.0
 WHOLE_STORE = b"\0"  # as key and as range_end: every key there is

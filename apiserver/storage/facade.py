@@ -14,11 +14,13 @@ from typing import Any
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from apimachinery.selectors import FieldSelector, Selector
-from apiserver.storage import wire
-from apiserver.storage.cacher import Cacher
+from apiserver.storage.cache.cacher import Cacher
+from apiserver.storage.cache.filters import Filter
+from apiserver.storage.cache.splice import replace_revision, without_revision
+from apiserver.storage.cache.table import Table
+from apiserver.storage.cache.watchers import CacheWatcher, bookmark, current_state, replay
 from apiserver.storage.compactor import Compactor
 from apiserver.storage.etcd import EtcdClient, EtcdConfig, LeaseNotFound
-from apiserver.storage.filters import Filter
 from apiserver.storage.interface import (
     Entry,
     KeyExists,
@@ -32,9 +34,7 @@ from apiserver.storage.interface import (
 )
 from apiserver.storage.leases import LeasePool
 from apiserver.storage.listing import Listing
-from apiserver.storage.splice import replace_revision, without_revision
-from apiserver.storage.table import Table
-from apiserver.storage.watchers import CacheWatcher, bookmark, current_state, replay
+from etcdclient import messages as wire
 
 
 class Storage:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from apimachinery.resource import Resource
-from apiserver.storage.cacher import Cacher
+from apiserver.storage.cache.cacher import Cacher
+from apiserver.storage.cache.filters import Filter
+from apiserver.storage.cache.table import Table
 from apiserver.storage.continue_token import TOO_OLD, ContinueToken, decode_token
 from apiserver.storage.etcd import EtcdClient
-from apiserver.storage.filters import Filter
 from apiserver.storage.interface import (
     Compacted,
     Entry,
@@ -17,7 +18,6 @@ from apiserver.storage.interface import (
     RevisionTooLarge,
     StorageUnavailable,
 )
-from apiserver.storage.table import Table
 
 ETCD_PAGE_KEYS = 500  # read at a time where a list comes from etcd
 

@@ -16,9 +16,9 @@ from apimachinery.meta import Object
 from apimachinery.model import decode, encode
 from apimachinery.resource import Resource, View
 from apimachinery.selectors import FieldSelector
+from apiserver.storage.cache.watchers import encode_events
 from apiserver.storage.facade import Storage
 from apiserver.storage.interface import Entry, ListPage, RevisionConflict, Watcher, WatchEvent
-from apiserver.storage.watchers import encode_events
 
 KEPT_CONVERSIONS = 1024  # values; about 1 MB of Events
 

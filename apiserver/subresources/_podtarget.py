@@ -6,9 +6,9 @@ from typing import Any
 
 from apimachinery.errors import BadRequest, object_not_found
 from apimachinery.model import decode
-from apiserver.context import Context
 from apiserver.handlers._shared import Target
-from apiserver.messages import Request
+from apiserver.http.messages import Request
+from apiserver.main.context import Context
 
 
 async def find_pod(context: Context, request: Request, target: Target) -> Any:

@@ -16,8 +16,7 @@ from apimachinery.model import decode, encode
 from apimachinery.resource import Resource
 from apimachinery.resource import Scale as ScalePaths
 from apimachinery.selectors import selector_from_map, selector_of
-from apiserver.context import Context
-from apiserver.decoding import read_object
+from apiserver.codec.body import read_object
 from apiserver.handlers._shared import Target, check_place, json_body, warning_headers, write_options
 from apiserver.handlers.patch import (
     APPLY_PATCH,
@@ -28,11 +27,12 @@ from apiserver.handlers.patch import (
     read_patched,
     repeated_fields,
 )
-from apiserver.messages import Request, Response
-from apiserver.query import WriteOptions, parse_revision
+from apiserver.http.messages import Request, Response
+from apiserver.main.context import Context
+from apiserver.pipeline.query import WriteOptions, parse_revision
 from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
-from kubeapi._scale import Scale, ScaleSpec, ScaleStatus
+from kubeapi._shared.scale import Scale, ScaleSpec, ScaleStatus
 
 GROUP, VERSION, KIND = "autoscaling", "v1", "Scale"
 SCALE = Resource(kind=KIND, plural="scales", model=Scale, group=GROUP, version=VERSION)

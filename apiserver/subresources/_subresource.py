@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from apiserver.handlers._shared import Target
-from apiserver.messages import Answer, Request
+from apiserver.http.messages import Answer, Request
 
 if TYPE_CHECKING:
-    from apiserver.context import Context
+    from apiserver.main.context import Context
 
 Handler = Callable[["Context", Request, Target], Awaitable[Answer]]
 

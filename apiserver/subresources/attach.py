@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from apiserver.context import Context
 from apiserver.handlers._shared import Target
-from apiserver.messages import Answer, Request
+from apiserver.http.messages import Answer, Request
+from apiserver.main.context import Context
+from apiserver.proxy.upgrade import connect_container, stream_query
 from apiserver.subresources._subresource import Subresource
-from apiserver.subresources._upgrade import connect_container, stream_query
 
 
 async def attach(context: Context, request: Request, target: Target) -> Answer:

@@ -10,16 +10,16 @@ from typing import Any
 from apimachinery.conditions import set_condition
 from apimachinery.errors import BadRequest, invalid, invalid_object, not_supported, object_conflict, required
 from apimachinery.times import format_time
-from apiserver.context import Context
-from apiserver.decoding import read_object
-from apiserver.deletion import uid_conflict
+from apiserver.codec.body import read_object
 from apiserver.handlers._shared import Target, check_place, json_body, warning_headers, write_options
-from apiserver.messages import Request, Response, json_response
+from apiserver.http.messages import Request, Response, json_response
+from apiserver.main.context import Context
+from apiserver.registry.deletion import uid_conflict
 from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
-from kubeapi._podstatus import PodCondition
-from kubeapi.binding import RESOURCE as BINDINGS
-from kubeapi.binding import Binding
+from kubeapi.core.binding import RESOURCE as BINDINGS
+from kubeapi.core.binding import Binding
+from kubeapi.core.pod.status import PodCondition
 
 SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 

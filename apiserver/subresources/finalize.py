@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiserver.context import Context
-from apiserver.decoding import read_object
+from apiserver.codec.body import read_object
 from apiserver.handlers._shared import Target, answer, check_place, json_body, write_options
-from apiserver.messages import Request, Response
+from apiserver.http.messages import Request, Response
+from apiserver.main.context import Context
 from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
 

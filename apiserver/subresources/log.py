@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 from urllib.parse import quote, urlencode
 
 from apimachinery.errors import FieldError, invalid, invalid_object
-from apiserver.backend import IDLE_SECONDS, BackendAnswer, BrokenOff
-from apiserver.context import Context
 from apiserver.handlers._shared import Target
-from apiserver.kubelet import refusal
-from apiserver.messages import TEXT, Answer, ClientDisconnected, Request, Response, Stream
-from apiserver.query import Query, parse_bool, parse_int
+from apiserver.http.messages import TEXT, Answer, ClientDisconnected, Request, Response, Stream
+from apiserver.main.context import Context
+from apiserver.pipeline.query import Query, parse_bool, parse_int
+from apiserver.proxy.backend import IDLE_SECONDS, BackendAnswer, BrokenOff
+from apiserver.proxy.kubelet import refusal
 from apiserver.subresources._podtarget import choose_container, find_pod
 from apiserver.subresources._subresource import Subresource
 

@@ -6,10 +6,10 @@ Source: Kubernetes API reference, "Node", "connect GET requests to proxy of Node
 from __future__ import annotations
 
 from apimachinery.errors import BadRequest, object_not_found
-from apiserver.context import Context
 from apiserver.handlers._shared import Target
-from apiserver.messages import Answer, Request
-from apiserver.subresources._forward import (
+from apiserver.http.messages import Answer, Request
+from apiserver.main.context import Context
+from apiserver.proxy.forward import (
     PROXY_VERBS,
     Backend,
     check_address,

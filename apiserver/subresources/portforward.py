@@ -8,13 +8,13 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from apimachinery.errors import BadRequest
-from apiserver.context import Context
 from apiserver.handlers._shared import Target
-from apiserver.messages import Answer, Request
-from apiserver.query import Query
+from apiserver.http.messages import Answer, Request
+from apiserver.main.context import Context
+from apiserver.pipeline.query import Query
+from apiserver.proxy.upgrade import check_upgrade, connect
 from apiserver.subresources._podtarget import find_pod
 from apiserver.subresources._subresource import Subresource
-from apiserver.subresources._upgrade import check_upgrade, connect
 
 
 async def port_forward(context: Context, request: Request, target: Target) -> Answer:

@@ -10,18 +10,10 @@ from typing import Any
 
 from apimachinery.errors import BadRequest, ServiceUnavailable, object_not_found
 from apimachinery.model import decode
-from apiserver.context import Context
 from apiserver.handlers._shared import Target
-from apiserver.messages import Answer, Request
-from apiserver.subresources._forward import (
-    PROXY_VERBS,
-    Backend,
-    check_address,
-    forward,
-    pod_context,
-    rest_of_path,
-    split_name,
-)
+from apiserver.http.messages import Answer, Request
+from apiserver.main.context import Context
+from apiserver.proxy.forward import PROXY_VERBS, Backend, check_address, forward, pod_context, rest_of_path, split_name
 from apiserver.subresources._subresource import Subresource
 
 

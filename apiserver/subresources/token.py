@@ -11,12 +11,12 @@ from apimachinery.errors import BadRequest, Conflict, FieldError, invalid, inval
 from apimachinery.model import decode, encode
 from apimachinery.resource import Resource
 from apimachinery.times import format_time
-from apiserver.context import Context
-from apiserver.decoding import read_object
+from apiserver.codec.body import read_object
 from apiserver.handlers._shared import Target, check_place, json_body, warning_headers, write_options
-from apiserver.messages import Request, Response
+from apiserver.http.messages import Request, Response
+from apiserver.main.context import Context
 from apiserver.subresources._subresource import Subresource
-from kubeapi._tokenrequest import BoundObjectReference, TokenRequest, TokenRequestStatus
+from kubeapi.authentication._tokenrequest import BoundObjectReference, TokenRequest, TokenRequestStatus
 
 GROUP, KIND = "authentication.k8s.io", "TokenRequest"
 TOKEN_REQUESTS = Resource(kind=KIND, plural="tokenrequests", model=TokenRequest, group=GROUP)

@@ -8,11 +8,11 @@ from typing import Any
 
 from apimachinery.errors import invalid_object
 from apimachinery.model import encode
-from apiserver.context import Context
-from apiserver.decoding import read_object
+from apiserver.codec.body import read_object
 from apiserver.handlers._shared import Target, answer, check_place, json_body, write_options
-from apiserver.messages import Request, Response
-from apiserver.store import Written
+from apiserver.http.messages import Request, Response
+from apiserver.main.context import Context
+from apiserver.registry.store import Written
 from apiserver.subresources._subresource import Handler
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from apimachinery.errors import BadRequest
-from apiserver.authn import InvalidToken, User
-from apiserver.context import Context
-from apiserver.messages import Request
+from apiserver.auth.authenticator import InvalidToken, User
+from apiserver.http.messages import Request
+from apiserver.main.context import Context
 from apiserver.virtual._virtual import Virtual, review
-from kubeapi.selfsubjectreview import SelfSubjectReview, SelfSubjectReviewStatus
-from kubeapi.tokenreview import TokenReview, TokenReviewStatus, UserInfo
+from kubeapi.authentication.selfsubjectreview import SelfSubjectReview, SelfSubjectReviewStatus
+from kubeapi.authentication.tokenreview import TokenReview, TokenReviewStatus, UserInfo
 
 
 def user_info(user: User) -> UserInfo:

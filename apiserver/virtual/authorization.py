@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from apimachinery.errors import BadRequest
-from apiserver.authn import User
-from apiserver.context import Context
-from apiserver.messages import Request
-from apiserver.request import RequestInfo
+from apiserver.auth.authenticator import User
+from apiserver.http.messages import Request
+from apiserver.main.context import Context
+from apiserver.pipeline.request import RequestInfo
 from apiserver.virtual._virtual import Virtual, review
-from kubeapi.selfsubjectaccessreview import SelfSubjectAccessReview
-from kubeapi.selfsubjectrulesreview import (
+from kubeapi.authorization.selfsubjectaccessreview import SelfSubjectAccessReview
+from kubeapi.authorization.selfsubjectrulesreview import (
     NonResourceRule,
     ResourceRule,
     SelfSubjectRulesReview,
     SubjectRulesReviewStatus,
 )
-from kubeapi.subjectaccessreview import (
+from kubeapi.authorization.subjectaccessreview import (
     NonResourceAttributes,
     ResourceAttributes,
     SubjectAccessReview,

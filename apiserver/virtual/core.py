@@ -10,16 +10,16 @@ from apimachinery.errors import object_not_found
 from apimachinery.meta import ObjectMeta
 from apimachinery.model import encode
 from apimachinery.times import parse_time
-from apiserver import tables
-from apiserver.context import Context
+from apiserver.codec import tables
 from apiserver.handlers._shared import Target, answer, check_shape
 from apiserver.handlers.list import list_head
-from apiserver.messages import Request, Response
+from apiserver.http.messages import Request, Response
+from apiserver.main.context import Context
+from apiserver.registry.store import Written
 from apiserver.storage.interface import Entry, ListPage
-from apiserver.store import Written
 from apiserver.subresources.binding import bind_pod
 from apiserver.virtual._virtual import Virtual
-from kubeapi.componentstatus import HEALTHY, ComponentCondition, ComponentStatus
+from kubeapi.core.componentstatus import HEALTHY, ComponentCondition, ComponentStatus
 
 LEADERS = ("controller-manager", "scheduler")
 

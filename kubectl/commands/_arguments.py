@@ -6,8 +6,8 @@ import argparse
 import re
 
 from apimachinery.names import label_value_errors
-from kubectl.command import UsageError
-from kubectl.parser import boolean, choice
+from kubectl.cli.command import UsageError
+from kubectl.cli.parser import boolean, choice
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -34,7 +34,7 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    from kubectl.printers import FORMATS
+    from kubectl.output.printers import FORMATS
 
     parser.add_argument("-o", "--output", default="", help=f"one of {FORMATS}".replace("%", "%%"))
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from apimachinery.errors import NotFound
-from kubectl.command import Context, UsageError
+from kubectl.cli.command import Context, UsageError
+from kubectl.cli.parser import choice
 from kubectl.commands._arguments import dry_run_params
-from kubectl.manifests import Target
-from kubectl.parser import choice
-from kubectl.waiting import TimedOut, wait_until
+from kubectl.input.manifests import Target
+from kubectl.output.waiting import TimedOut, wait_until
 
 Dict = dict[str, Any]
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kubectl.command import UsageError
-from kubectl.printers import to_json, to_yaml, without_managed_fields
+from kubectl.cli.command import UsageError
+from kubectl.output.printers import to_json, to_yaml, without_managed_fields
 
 Dict = dict[str, Any]
 

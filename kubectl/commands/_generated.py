@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from apimachinery.patch import json_patch, merge_patch
-from kubectl.command import Context, UsageError
+from kubectl.cli.command import Context, UsageError
 from kubectl.commands._arguments import add_bool, add_dry_run, add_output
 from kubectl.commands._writing import add_field_manager, model_of, with_last_applied, write_params
-from kubectl.printers import Printer, object_printer
+from kubectl.output.printers import Printer, object_printer
 
 Dict = dict[str, Any]
 

@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 from apimachinery.errors import StatusError
-from kubectl.client import MERGE_PATCH
-from kubectl.command import Context, UsageError
+from kubectl.api.client import MERGE_PATCH
+from kubectl.cli.command import Context, UsageError
+from kubectl.cli.parser import choice
 from kubectl.commands._arguments import add_bool, add_dry_run, add_output, add_selector, dry_run_params
 from kubectl.commands._writing import (
     LAST_APPLIED,
@@ -18,9 +19,16 @@ from kubectl.commands._writing import (
     last_applied_of,
     with_last_applied,
 )
-from kubectl.manifests import NOTHING_GIVEN, Target, add_file_arguments, raise_all, read_manifests, resolve, select
-from kubectl.parser import choice
-from kubectl.printers import to_yaml
+from kubectl.input.manifests import (
+    NOTHING_GIVEN,
+    Target,
+    add_file_arguments,
+    raise_all,
+    read_manifests,
+    resolve,
+    select,
+)
+from kubectl.output.printers import to_yaml
 
 Dict = dict[str, Any]
 

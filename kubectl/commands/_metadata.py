@@ -7,8 +7,8 @@ from typing import Any
 
 from apimachinery.errors import StatusError
 from apimachinery.patch import merge_patch
-from kubectl.client import MERGE_PATCH
-from kubectl.command import Context, UsageError
+from kubectl.api.client import MERGE_PATCH
+from kubectl.cli.command import Context, UsageError
 from kubectl.commands._arguments import (
     add_all_namespaces,
     add_dry_run,
@@ -18,8 +18,8 @@ from kubectl.commands._arguments import (
     dry_run_suffix,
 )
 from kubectl.commands._writing import add_field_manager, write_params
-from kubectl.manifests import Target, add_file_arguments, raise_all, select
-from kubectl.printers import object_printer
+from kubectl.input.manifests import Target, add_file_arguments, raise_all, select
+from kubectl.output.printers import object_printer
 
 Dict = dict[str, Any]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from kubectl.client import MERGE_PATCH
-from kubectl.command import Context, UsageError
+from kubectl.api.client import MERGE_PATCH
+from kubectl.cli.command import Context, UsageError
 from kubectl.commands._arguments import add_dry_run, add_selector, dry_run_params, dry_run_suffix
-from kubectl.manifests import Target, list_objects
+from kubectl.input.manifests import Target, list_objects
 
 Dict = dict[str, Any]
 

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from kubectl.command import Context, UsageError
+from kubectl.cli.command import Context, UsageError
 from kubectl.commands._arguments import add_bool
 from kubectl.commands._podtemplate import containers, pod_spec
-from kubectl.manifests import parse_targets
+from kubectl.input.manifests import parse_targets
 
 Dict = dict[str, Any]
 

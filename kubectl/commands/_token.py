@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 from apimachinery.errors import StatusError
-from kubectl.command import Context, UsageError
+from kubectl.cli.command import Context, UsageError
 from kubectl.commands._arguments import duration
-from kubectl.printers import object_printer
+from kubectl.output.printers import object_printer
 
 Dict = dict[str, Any]
 

@@ -7,11 +7,11 @@ import copy
 import json
 from typing import Any
 
-from kubectl.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH
-from kubectl.command import Context, UsageError
+from kubectl.api.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH
+from kubectl.cli.command import Context, UsageError
+from kubectl.cli.parser import choice
 from kubectl.commands._arguments import dry_run_params, dry_run_suffix
-from kubectl.parser import choice
-from kubectl.printers import object_printer
+from kubectl.output.printers import object_printer
 
 Dict = dict[str, Any]
 

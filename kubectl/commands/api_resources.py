@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from kubectl.command import Command, Context
+from kubectl.api.discovery import ResourceType
+from kubectl.cli.command import Command, Context
+from kubectl.cli.parser import boolean, choice
 from kubectl.commands._arguments import add_bool
-from kubectl.discovery import ResourceType
-from kubectl.parser import boolean, choice
-from kubectl.printers import table
+from kubectl.output.printers import table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

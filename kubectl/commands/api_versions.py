@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from kubectl.command import Command, Context
+from kubectl.cli.command import Command, Context
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

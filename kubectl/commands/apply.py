@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from apimachinery.errors import AlreadyExists, Conflict, Invalid, NotFound, StatusError
-from kubectl import serverside
-from kubectl.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Unreachable
-from kubectl.command import Command, Context, UsageError, blaming
+from kubectl.api import serverside
+from kubectl.api.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Unreachable
+from kubectl.api.discovery import ResourceType
+from kubectl.cli.command import Command, Context, UsageError, blaming
 from kubectl.commands import _lastapplied
 from kubectl.commands._arguments import add_bool, add_dry_run, add_output, add_selector, dry_run_params, duration
 from kubectl.commands._deletion import CASCADE, cascade_of, delete_and_wait
@@ -26,10 +27,9 @@ from kubectl.commands._writing import (
     validation,
     with_last_applied,
 )
-from kubectl.discovery import ResourceType
-from kubectl.manifests import Manifest, Target, add_file_arguments, raise_all, read_manifests, resolve
-from kubectl.printers import object_printer
-from kubectl.prune import Pruner, add_prune_arguments
+from kubectl.input.manifests import Manifest, Target, add_file_arguments, raise_all, read_manifests, resolve
+from kubectl.input.prune import Pruner, add_prune_arguments
+from kubectl.output.printers import object_printer
 
 Dict = dict[str, Any]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from kubectl.command import Command, Context, UsageError
+from kubectl.cli.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_bool
-from kubectl.podtarget import add_running_timeout, choose_container, find_pods
+from kubectl.remote.podtarget import add_running_timeout, choose_container, find_pods
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
-    from kubectl.attaching import attach
+    from kubectl.remote.attaching import attach
 
     if not args.words:
         raise UsageError("at least 1 argument is required for attach")

@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kubectl.command import Command, Context, ExitCode, UsageError
+from kubectl.api.discovery import ResourceType, UnknownType
+from kubectl.cli.command import Command, Context, ExitCode, UsageError
 from kubectl.commands._arguments import add_all_namespaces, add_bool
-from kubectl.discovery import ResourceType, UnknownType
-from kubectl.manifests import add_file_arguments
-from kubectl.printers import object_printer, table
+from kubectl.input.manifests import add_file_arguments
+from kubectl.output.printers import object_printer, table
 
 Dict = dict[str, Any]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.errors import StatusError
-from kubectl.command import Command, Context, colour
+from kubectl.api.discovery import UnknownType
+from kubectl.cli.command import Command, Context, colour
 from kubectl.commands._arguments import add_all_namespaces, add_output
-from kubectl.discovery import UnknownType
-from kubectl.podtarget import container_names
-from kubectl.printers import Printer, object_printer
+from kubectl.output.printers import Printer, object_printer
+from kubectl.remote.podtarget import container_names
 
 Dict = dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from kubectl.command import Command, Context, UsageError
+from kubectl.cli.command import Command, Context, UsageError
 
 _SEE = "\nSee 'mini-kubectl completion -h' for help and examples"
 

@@ -6,10 +6,10 @@ import argparse
 from typing import Any
 
 from kubeclient.config import kubeconfig_files, merge_kubeconfigs
-from kubectl.command import Command, Context, UsageError
+from kubectl.cli.command import Command, Context, UsageError
+from kubectl.cli.parser import choice
 from kubectl.commands._arguments import add_bool
-from kubectl.parser import choice
-from kubectl.printers import object_printer, table
+from kubectl.output.printers import object_printer, table
 
 Dict = dict[str, Any]
 

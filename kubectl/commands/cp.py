@@ -9,9 +9,9 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from kubectl.command import Command, Context, ExitCode, UsageError
+from kubectl.cli.command import Command, Context, ExitCode, UsageError
 from kubectl.commands._arguments import add_bool
-from kubectl.podtarget import choose_container, find_pods
+from kubectl.remote.podtarget import choose_container, find_pods
 
 
 class Spec(NamedTuple):
@@ -99,8 +99,8 @@ def _shell(context: Context, spec: Spec, container: str) -> Shell:
 
 def copy_in(shell: Shell, source: Path, target: str, *, preserve: bool) -> None:
     """Raises: UsageError, ExitCode where `tar` fails, OSError."""
-    from kubectl.archiving import pack
-    from kubectl.remotecommand import pipe_remote
+    from kubectl.remote.archiving import pack
+    from kubectl.remote.remotecommand import pipe_remote
 
     if not target.endswith("/"):
         target = posixpath.normpath(target)
@@ -118,7 +118,7 @@ def copy_in(shell: Shell, source: Path, target: str, *, preserve: bool) -> None:
 
 def _is_folder(shell: Shell, path: str) -> bool:
     from apimachinery.errors import StatusError
-    from kubectl.remotecommand import pipe_remote
+    from kubectl.remote.remotecommand import pipe_remote
 
     try:
         pipe_remote(shell.context, shell.path(), shell.params("test", "-d", path), quiet=True)
@@ -135,8 +135,8 @@ def copy_out(shell: Shell, source: str, target: Path) -> None:
     """Raises: UsageError, LostConnection, ExitCode where `tar` fails, OSError."""
     import tarfile
 
-    from kubectl.archiving import unpack
-    from kubectl.remotecommand import pipe_remote
+    from kubectl.remote.archiving import unpack
+    from kubectl.remote.remotecommand import pipe_remote
 
     source = posixpath.normpath(source)
     reading, writing = os.pipe()

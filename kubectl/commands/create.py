@@ -12,7 +12,7 @@ from typing import Any
 
 from apimachinery.errors import StatusError
 from apimachinery.selectors import parse_label_selector
-from kubectl.command import Command, Context, UsageError, blaming
+from kubectl.cli.command import Command, Context, UsageError, blaming
 from kubectl.commands._arguments import add_bool, add_dry_run, add_output, add_selector
 from kubectl.commands._token import add_token, request_token
 from kubectl.commands._writing import (
@@ -24,8 +24,8 @@ from kubectl.commands._writing import (
     with_last_applied,
     write_params,
 )
+from kubectl.input.manifests import Manifest, add_file_arguments, raise_all, raw_text, read_manifests, resolve
 from kubectl.kustomize.hashing import content_hash
-from kubectl.manifests import Manifest, add_file_arguments, raise_all, raw_text, read_manifests, resolve
 
 Dict = dict[str, Any]
 Build = Callable[[argparse.Namespace], Dict]

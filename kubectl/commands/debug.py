@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.names import random_suffix
-from kubectl.client import STRATEGIC_MERGE_PATCH
-from kubectl.command import Command, Context, UsageError
+from kubectl.api.client import STRATEGIC_MERGE_PATCH
+from kubectl.cli.command import Command, Context, UsageError
+from kubectl.cli.parser import boolean
 from kubectl.commands._arguments import add_bool
 from kubectl.commands.run import IMAGE, PULL_POLICIES
-from kubectl.debugging import PROFILES, Keep, node_pod, pod_copy, with_security
-from kubectl.manifests import Target, add_file_arguments, select
-from kubectl.parser import boolean
+from kubectl.input.manifests import Target, add_file_arguments, select
+from kubectl.remote.debugging import PROFILES, Keep, node_pod, pod_copy, with_security
 
 Dict = dict[str, Any]
 
@@ -155,7 +155,7 @@ def _customized(args: argparse.Namespace, containers: list[Dict], name: str | No
     if not args.custom:
         return containers
     from apimachinery.strategic import strategic_merge_patch
-    from kubeapi._podspec import Container
+    from kubeapi.core.pod.spec import Container
 
     custom = _custom(args.custom)
     return [strategic_merge_patch(c, custom, Container) if c["name"] == name else c for c in containers]
@@ -189,7 +189,7 @@ def _new_name(context: Context, args: argparse.Namespace, taken: set[str]) -> st
 
 def _beside(context: Context, args: argparse.Namespace, target: Target, pod: Dict) -> str:
     """An ephemeral container; its name."""
-    from kubectl.podtarget import container_names
+    from kubectl.remote.podtarget import container_names
 
     container = _container(args, _new_name(context, args, set(container_names(pod))))
     container = with_security(container, PROFILES[args.profile])
@@ -245,7 +245,7 @@ def _on_node(context: Context, args: argparse.Namespace, node: Target) -> tuple[
 
 
 def _attach(context: Context, args: argparse.Namespace, target: Target, name: str) -> None:
-    from kubectl.attaching import attach_when_running
+    from kubectl.remote.attaching import attach_when_running
 
     attach_when_running(
         context, target, name, stdin=args.stdin, tty=args.tty, quiet=args.quiet, timeout_seconds=None, warn=True

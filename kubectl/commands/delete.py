@@ -9,7 +9,8 @@ from typing import Any
 
 from apimachinery.errors import NotFound, StatusError
 from apimachinery.selectors import parse_label_selector
-from kubectl.command import Command, Context, UsageError, blaming
+from kubectl.cli.command import Command, Context, UsageError, blaming
+from kubectl.cli.parser import choice
 from kubectl.commands._arguments import (
     add_all_namespaces,
     add_bool,
@@ -20,7 +21,7 @@ from kubectl.commands._arguments import (
 )
 from kubectl.commands._deletion import CASCADE, cascade_of, delete_object, wait_gone
 from kubectl.commands._writing import send_raw
-from kubectl.manifests import (
+from kubectl.input.manifests import (
     Target,
     add_file_arguments,
     list_objects,
@@ -29,7 +30,6 @@ from kubectl.manifests import (
     read_manifests,
     resolve,
 )
-from kubectl.parser import choice
 
 Dict = dict[str, Any]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from apimachinery.errors import NotFound
-from kubectl.command import Command, Context, UsageError
+from kubectl.api.discovery import ResourceType
+from kubectl.cli.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_all_namespaces, add_selector
-from kubectl.discovery import ResourceType
-from kubectl.manifests import Target, add_file_arguments, list_objects, parse_targets, select
+from kubectl.input.manifests import Target, add_file_arguments, list_objects, parse_targets, select
 
 Dict = dict[str, Any]
 Describer = Callable[[Context, Dict], str]
@@ -18,7 +18,7 @@ Describer = Callable[[Context, Dict], str]
 
 def _describer(kind: ResourceType) -> Describer:
     # Imported on use: other verbs need not wait for it.
-    from kubectl.describe import cluster, generic, node, pod, policy, workload
+    from kubectl.output.describe import cluster, generic, node, pod, policy, workload
 
     own: dict[str, Describer] = {
         "configmaps": cluster.describe_configmap,

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.errors import NotFound, StatusError
-from kubectl import serverside
-from kubectl.command import Command, Context, ExitCode, UsageError
+from kubectl.api import serverside
+from kubectl.cli.command import Command, Context, ExitCode, UsageError
 from kubectl.commands._arguments import add_bool, add_selector
 from kubectl.commands._writing import LAST_APPLIED, add_field_manager, need_files, with_last_applied
 from kubectl.commands.apply import ATTEMPTS, compute_patch
-from kubectl.manifests import Manifest, Target, add_file_arguments, read_manifests, resolve
-from kubectl.printers import to_yaml, without_managed_fields
-from kubectl.prune import Pruner, add_prune_arguments
+from kubectl.input.manifests import Manifest, Target, add_file_arguments, read_manifests, resolve
+from kubectl.input.prune import Pruner, add_prune_arguments
+from kubectl.output.printers import to_yaml, without_managed_fields
 
 Dict = dict[str, Any]
 

@@ -7,11 +7,11 @@ import time
 from typing import Any, NamedTuple
 
 from apimachinery.errors import NotFound, TooManyRequests
-from kubectl.command import Command, Context, ExitCode, UsageError
+from kubectl.cli.command import Command, Context, ExitCode, UsageError
 from kubectl.commands import _nodes
 from kubectl.commands._arguments import add_bool, dry_run_suffix, duration
-from kubectl.manifests import Target, list_objects
-from kubectl.waiting import TimedOut, wait_until
+from kubectl.input.manifests import Target, list_objects
+from kubectl.output.waiting import TimedOut, wait_until
 
 Dict = dict[str, Any]
 

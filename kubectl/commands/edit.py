@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.errors import Invalid, StatusError
-from kubectl.client import MERGE_PATCH
-from kubectl.command import Command, Context, ExitCode, UsageError, blaming
+from kubectl.api.client import MERGE_PATCH
+from kubectl.cli.command import Command, Context, ExitCode, UsageError, blaming
+from kubectl.cli.parser import choice
 from kubectl.commands._arguments import add_bool
 from kubectl.commands._editor import INTRO, content, edit_text, header, written
 from kubectl.commands._writing import (
@@ -23,9 +24,8 @@ from kubectl.commands._writing import (
     with_last_applied,
     write_params,
 )
-from kubectl.manifests import Manifest, Target, add_file_arguments, parse_manifests, resolve, select
-from kubectl.parser import choice
-from kubectl.printers import without_managed_fields
+from kubectl.input.manifests import Manifest, Target, add_file_arguments, parse_manifests, resolve, select
+from kubectl.output.printers import without_managed_fields
 
 Dict = dict[str, Any]
 Send = Callable[[Target, Dict, Dict], None]

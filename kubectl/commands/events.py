@@ -7,11 +7,11 @@ import time
 from typing import Any
 
 from apimachinery.times import human_duration, parse_time
-from kubectl.client import PAGE_SIZE
-from kubectl.command import Command, Context, UsageError
+from kubectl.api.client import PAGE_SIZE
+from kubectl.cli.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_all_namespaces, add_bool
-from kubectl.manifests import parse_targets
-from kubectl.printers import object_printer, table
+from kubectl.input.manifests import parse_targets
+from kubectl.output.printers import object_printer, table
 
 Dict = dict[str, Any]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from kubectl.command import Command, Context, UsageError
+from kubectl.cli.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_bool
-from kubectl.podtarget import add_running_timeout, choose_container, find_pods
+from kubectl.remote.podtarget import add_running_timeout, choose_container, find_pods
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
-    from kubectl.remotecommand import run_remote
+    from kubectl.remote.remotecommand import run_remote
 
     if not args.target:
         raise UsageError("pod, type/name or --filename must be specified")

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kubectl.command import Command, Context, ExitCode, UsageError
+from kubectl.api.discovery import ResourceType, UnknownType
+from kubectl.cli.command import Command, Context, ExitCode, UsageError
 from kubectl.commands._arguments import add_bool
-from kubectl.discovery import ResourceType, UnknownType
 
 Dict = dict[str, Any]
 

@@ -6,10 +6,10 @@ import argparse
 from typing import Any
 
 from apimachinery.errors import StatusError
-from kubectl.command import Command, Context, UsageError
+from kubectl.cli.command import Command, Context, UsageError
 from kubectl.commands._arguments import dry_run_suffix
 from kubectl.commands._generated import add_generated, overridden, pairs, printer, submit
-from kubectl.manifests import add_file_arguments, raise_all, select
+from kubectl.input.manifests import add_file_arguments, raise_all, select
 
 Dict = dict[str, Any]
 

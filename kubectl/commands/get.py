@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from apimachinery.errors import Expired, NotFound, StatusError
-from kubectl.client import PAGE_SIZE, TABLE
-from kubectl.command import Command, Context, UsageError
+from kubectl.api.client import PAGE_SIZE, TABLE
+from kubectl.cli.command import Command, Context, UsageError
+from kubectl.cli.parser import choice
 from kubectl.commands._arguments import add_all_namespaces, add_bool, add_output, add_selector
-from kubectl.manifests import (
+from kubectl.input.manifests import (
     Target,
     add_file_arguments,
     list_objects,
@@ -20,9 +21,8 @@ from kubectl.manifests import (
     read_manifests,
     resolve,
 )
-from kubectl.parser import choice
-from kubectl.printers import Printer, object_printer
-from kubectl.tables import TableText, own_table, sorted_by
+from kubectl.output.printers import Printer, object_printer
+from kubectl.output.tables import TableText, own_table, sorted_by
 
 Dict = dict[str, Any]
 

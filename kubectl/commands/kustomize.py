@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kubectl.command import Command, Context, UsageError
+from kubectl.cli.command import Command, Context, UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

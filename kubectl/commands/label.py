@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubectl.command import Command
+from kubectl.cli.command import Command
 from kubectl.commands import _metadata
 
 COMMAND = Command(

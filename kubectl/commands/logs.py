@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from apimachinery.errors import NotFound, StatusError
-from kubectl.command import Command, Context, UsageError
+from kubectl.cli.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_bool, add_selector, duration
-from kubectl.podtarget import add_running_timeout, choose_container, container_names, find_pods, pods_by_selector
+from kubectl.remote.podtarget import add_running_timeout, choose_container, container_names, find_pods, pods_by_selector
 
 Dict = dict[str, Any]
 

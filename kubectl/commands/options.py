@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from kubectl.command import Command, Context
+from kubectl.cli.command import Command, Context
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -12,7 +12,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, args: argparse.Namespace) -> None:
-    from kubectl.cli import global_flags
+    from kubectl.cli.main import global_flags
 
     context.print("The following options can be passed to any command:\n")
     for action in global_flags(argparse.SUPPRESS)._actions:

@@ -10,13 +10,13 @@ from typing import Any
 import yaml
 
 from apimachinery.errors import StatusError
-from kubectl.client import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
-from kubectl.command import Command, Context, UsageError
+from kubectl.api.client import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
+from kubectl.cli.command import Command, Context, UsageError
+from kubectl.cli.parser import choice
 from kubectl.commands._arguments import add_bool, add_dry_run, add_output
 from kubectl.commands._writing import Report, add_field_manager, model_of, write_params
-from kubectl.manifests import Target, add_file_arguments, raise_all, read_manifests, select
-from kubectl.parser import choice
-from kubectl.printers import name_of
+from kubectl.input.manifests import Target, add_file_arguments, raise_all, read_manifests, select
+from kubectl.output.printers import name_of
 
 Dict = dict[str, Any]
 

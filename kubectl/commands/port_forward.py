@@ -9,12 +9,12 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
-from kubectl.command import Command, Context, UsageError
-from kubectl.manifests import Target, parse_targets
-from kubectl.podtarget import add_running_timeout, containers, find_pods
+from kubectl.cli.command import Command, Context, UsageError
+from kubectl.input.manifests import Target, parse_targets
+from kubectl.remote.podtarget import add_running_timeout, containers, find_pods
 
 if TYPE_CHECKING:
-    from kubectl.portforward import Forward
+    from kubectl.remote.portforward import Forward
 
 Dict = dict[str, Any]
 
@@ -106,7 +106,7 @@ def service_port(service: Dict, pod: Dict, word: str) -> str:
 
 def parse_port(word: str) -> Forward:
     """ "80", "8080:80", ":80". Raises: UsageError."""
-    from kubectl.portforward import Forward
+    from kubectl.remote.portforward import Forward
 
     local, remote = _halves(word)
     if ":" in remote:
@@ -143,7 +143,7 @@ def parse_addresses(given: list[str]) -> list[tuple[str, bool]]:
 
 def _forward(context: Context, pod: Dict, forwards: list[Forward], addresses: list[tuple[str, bool]]) -> None:
     """Until the pod goes, a connection fails or the user ends it. Raises: UsageError."""
-    from kubectl.portforward import Forwarder
+    from kubectl.remote.portforward import Forwarder
 
     meta = pod["metadata"]
     kind = context.discovery.find("pods")
@@ -175,7 +175,7 @@ def _listen(
     context: Context, forward: Forward, addresses: list[tuple[str, bool]]
 ) -> list[tuple[socket.socket, Forward]]:
     """On all addresses with one local port. Raises: UsageError."""
-    from kubectl.portforward import Forward, listen
+    from kubectl.remote.portforward import Forward, listen
 
     found: list[tuple[socket.socket, Forward]] = []
     refused: list[str] = []
@@ -204,8 +204,8 @@ def _listen(
 
 def _watch(context: Context, target: Target, uid: str, problems: queue.SimpleQueue[str]) -> None:
     """Tells when the pod has gone or ended: a connection each says nothing of the time between them."""
-    from kubectl.client import Unreachable
-    from kubectl.waiting import wait_until
+    from kubectl.api.client import Unreachable
+    from kubectl.output.waiting import wait_until
 
     def gone(pod: Dict | None) -> bool:
         return pod is None or pod["metadata"]["uid"] != uid or pod["status"].get("phase") != "Running"

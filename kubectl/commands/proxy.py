@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from kubectl.client import authorization, tls_context
-from kubectl.command import Command, Context, UsageError
+from kubectl.api.client import authorization, tls_context
+from kubectl.cli.command import Command, Context, UsageError
 
 DEFAULT_HOSTS = "^localhost$,^127\\.0\\.0\\.1$,^\\[::1\\]$"
 DEFAULT_REFUSED = "^/api/.*/pods/.*/exec,^/api/.*/pods/.*/attach"

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from apimachinery.errors import StatusError
-from kubectl.command import Command, Context, UsageError, blaming
+from kubectl.cli.command import Command, Context, UsageError, blaming
 from kubectl.commands._arguments import add_bool, add_dry_run, add_output, duration
 from kubectl.commands._deletion import CASCADE, delete_and_wait
 from kubectl.commands._writing import (
@@ -18,7 +18,7 @@ from kubectl.commands._writing import (
     with_last_applied,
     write_params,
 )
-from kubectl.manifests import Manifest, Target, add_file_arguments, raise_all, raw_text, read_manifests, resolve
+from kubectl.input.manifests import Manifest, Target, add_file_arguments, raise_all, raw_text, read_manifests, resolve
 
 Dict = dict[str, Any]
 

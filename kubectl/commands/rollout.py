@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from apimachinery.errors import StatusError
 from apimachinery.times import format_time
-from kubectl.client import JSON_PATCH, MERGE_PATCH
-from kubectl.command import Command, Context, UsageError
+from kubectl.api.client import JSON_PATCH, MERGE_PATCH
+from kubectl.cli.command import Command, Context, UsageError
 from kubectl.commands._arguments import (
     add_bool,
     add_dry_run,
@@ -20,9 +20,9 @@ from kubectl.commands._arguments import (
     duration,
 )
 from kubectl.commands._writing import Report, add_field_manager, write_params
-from kubectl.manifests import Target, add_file_arguments, raise_all, select
-from kubectl.printers import object_printer
-from kubectl.waiting import TimedOut, wait_until
+from kubectl.input.manifests import Target, add_file_arguments, raise_all, select
+from kubectl.output.printers import object_printer
+from kubectl.output.waiting import TimedOut, wait_until
 
 Dict = dict[str, Any]
 
@@ -142,7 +142,7 @@ def _history(context: Context, args: argparse.Namespace, target: Target, obj: Di
             context.out.write(object_printer(args.output)(chosen))
             return
         context.print(f"{target.display} with revision #{args.revision}")
-        from kubectl.describe.template import describe_template
+        from kubectl.output.describe.template import describe_template
 
         context.out.write("Pod Template:\n" + describe_template(chosen["spec"]["template"]))
         return
@@ -186,7 +186,7 @@ def _undo(context: Context, args: argparse.Namespace, target: Target, obj: Dict)
         return
     report = Report(context, args)
     if args.dry_run == "client":
-        from kubectl.describe.template import describe_template
+        from kubectl.output.describe.template import describe_template
 
         report(target.display, obj, "Pod Template:\n" + describe_template(template).rstrip("\n") + "\n")
         return

@@ -6,12 +6,12 @@ import argparse
 import re
 from typing import Any
 
-from kubectl.command import Command, Context, ExitCode, UsageError
+from kubectl.cli.command import Command, Context, ExitCode, UsageError
+from kubectl.cli.parser import boolean
 from kubectl.commands._arguments import add_bool, dry_run_suffix, duration
 from kubectl.commands._generated import add_generated, overridden, pairs, printer, submit
-from kubectl.manifests import Target
-from kubectl.parser import boolean
-from kubectl.podtarget import add_running_timeout
+from kubectl.input.manifests import Target
+from kubectl.remote.podtarget import add_running_timeout
 
 Dict = dict[str, Any]
 
@@ -167,7 +167,7 @@ def _service(pod: Dict, args: argparse.Namespace) -> Dict:
 
 def _session(context: Context, args: argparse.Namespace, target: Target) -> None:
     """Raises: ExitCode with the container's exit code where the pod is not started again."""
-    from kubectl.attaching import attach_when_running, wait_for_end
+    from kubectl.remote.attaching import attach_when_running, wait_for_end
 
     attach_when_running(
         context, target, args.name, stdin=args.stdin, tty=args.tty, quiet=args.quiet,

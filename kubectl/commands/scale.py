@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from apimachinery.errors import StatusError
-from kubectl.client import MERGE_PATCH
-from kubectl.command import Command, Context, UsageError
+from kubectl.api.client import MERGE_PATCH
+from kubectl.cli.command import Command, Context, UsageError
 from kubectl.commands._arguments import (
     add_dry_run,
     add_output,
@@ -16,9 +16,9 @@ from kubectl.commands._arguments import (
     dry_run_suffix,
     duration,
 )
-from kubectl.manifests import Target, add_file_arguments, raise_all, select
-from kubectl.printers import object_printer
-from kubectl.waiting import TimedOut, wait_until
+from kubectl.input.manifests import Target, add_file_arguments, raise_all, select
+from kubectl.output.printers import object_printer
+from kubectl.output.waiting import TimedOut, wait_until
 
 Dict = dict[str, Any]
 

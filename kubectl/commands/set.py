@@ -10,13 +10,13 @@ from typing import Any
 
 from apimachinery.errors import StatusError
 from apimachinery.quantity import QuantityError, parse_quantity
-from kubectl.command import Command, Context, UsageError
+from kubectl.cli.command import Command, Context, UsageError
 from kubectl.commands import _setenv
 from kubectl.commands._arguments import add_bool, add_dry_run, add_output, add_selector
 from kubectl.commands._podtemplate import containers, pod_spec, with_defaults
 from kubectl.commands._writing import Report, add_field_manager, two_way_patch, write_params
-from kubectl.manifests import NOTHING_GIVEN, Target, add_file_arguments, raise_all, read_manifests, select
-from kubectl.printers import name_of
+from kubectl.input.manifests import NOTHING_GIVEN, Target, add_file_arguments, raise_all, read_manifests, select
+from kubectl.output.printers import name_of
 
 Dict = dict[str, Any]
 Change = Callable[[Dict], None]

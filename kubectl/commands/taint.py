@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from apimachinery.errors import StatusError
 from apimachinery.names import label_value_errors, qualified_name_errors
-from kubectl.client import MERGE_PATCH
-from kubectl.command import Command, Context, UsageError
+from kubectl.api.client import MERGE_PATCH
+from kubectl.api.discovery import UnknownType
+from kubectl.cli.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_bool, add_dry_run, add_output, add_selector
 from kubectl.commands._writing import add_field_manager, add_validate, write_params
-from kubectl.discovery import UnknownType
-from kubectl.manifests import Target, raise_all, select
-from kubectl.printers import object_printer
+from kubectl.input.manifests import Target, raise_all, select
+from kubectl.output.printers import object_printer
 
 Dict = dict[str, Any]
 

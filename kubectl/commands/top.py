@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from apimachinery.quantity import parse_quantity
 from apimachinery.times import human_duration, parse_time
-from kubectl.command import Command, Context, UsageError
+from kubectl.api.discovery import ResourceType
+from kubectl.cli.command import Command, Context, UsageError
+from kubectl.cli.parser import choice
 from kubectl.commands._arguments import add_all_namespaces, add_bool, add_selector
-from kubectl.discovery import ResourceType
-from kubectl.parser import choice
-from kubectl.printers import table
+from kubectl.output.printers import table
 
 Dict = dict[str, Any]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from importlib.metadata import version as installed_version
 
-from kubectl.command import Command, Context
-from kubectl.parser import choice
-from kubectl.printers import object_printer
+from kubectl.cli.command import Command, Context
+from kubectl.cli.parser import choice
+from kubectl.output.printers import object_printer
 
 OUTPUT = choice("", "json", "yaml", refusal="--output must be 'yaml' or 'json'")
 

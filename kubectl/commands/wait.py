@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kubectl.command import Command, Context, UsageError
+from kubectl.cli.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_all_namespaces, add_output, add_selector, duration
-from kubectl.jsonpath import JSONPathError, Template, relaxed, text_of
-from kubectl.manifests import Target, add_file_arguments, parse_targets, raise_all, select
-from kubectl.printers import object_printer
-from kubectl.waiting import TimedOut, read, wait_until
+from kubectl.input.manifests import Target, add_file_arguments, parse_targets, raise_all, select
+from kubectl.output.jsonpath import JSONPathError, Template, relaxed, text_of
+from kubectl.output.printers import object_printer
+from kubectl.output.waiting import TimedOut, read, wait_until
 
 Dict = dict[str, Any]
 Test = Callable[[Dict | None], bool]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kubectl.command import UsageError
+from kubectl.cli.command import UsageError
 from kubectl.kustomize import fields
 from kubectl.kustomize.generators import generate
 from kubectl.kustomize.hashing import content_hash
@@ -17,7 +17,7 @@ from kubectl.kustomize.patches import apply_patches, apply_strategic
 from kubectl.kustomize.reading import Folder, check_texts, documents, missing, refuse_remote
 from kubectl.kustomize.references import fix_references
 from kubectl.kustomize.resources import Resource, absorb
-from kubectl.printers import to_yaml
+from kubectl.output.printers import to_yaml
 
 Dict = dict[str, Any]
 

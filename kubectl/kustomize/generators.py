@@ -6,7 +6,7 @@ import base64
 from pathlib import PurePosixPath
 from typing import Any
 
-from kubectl.command import UsageError
+from kubectl.cli.command import UsageError
 from kubectl.kustomize.reading import Folder
 from kubectl.kustomize.resources import Resource, absorb
 

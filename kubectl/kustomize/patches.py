@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apimachinery.errors import StatusError
-from kubectl.command import UsageError
+from kubectl.cli.command import UsageError
 from kubectl.kustomize.reading import Folder, documents
 from kubectl.kustomize.resources import Resource, Selector, id_of
 

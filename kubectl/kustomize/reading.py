@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from kubectl.command import UsageError
-from kubectl.manifests import ManifestLoader, one_line, read_numbers
+from kubectl.cli.command import UsageError
+from kubectl.input.manifests import ManifestLoader, one_line, read_numbers
 
 Dict = dict[str, Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from kubectl.command import UsageError
+from kubectl.cli.command import UsageError
 
 Dict = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kubelet.runtime.interface import DnsConfig
 
 if TYPE_CHECKING:
-    from kubeapi.pod import Pod
+    from kubeapi.core.pod.model import Pod
 
 MAX_NAMESERVERS = 3  # what the C library reads
 MAX_SEARCHES = 32

@@ -9,8 +9,8 @@ from apimachinery.quantity import byte_count, cpu_millis, parse_quantity
 from kubelet.runtime.interface import Resources
 
 if TYPE_CHECKING:
-    from kubeapi._podspec import Container
-    from kubeapi.pod import Pod
+    from kubeapi.core.pod.model import Pod
+    from kubeapi.core.pod.spec import Container
 
 QosClass = Literal["Guaranteed", "Burstable", "BestEffort"]
 

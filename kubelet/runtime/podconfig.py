@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kubeapi._security import Capabilities, PodSecurityContext, SecurityContext
+from kubeapi.core.pod.security import Capabilities, PodSecurityContext, SecurityContext
 from kubelet.runtime.interface import (
     ContainerConfig,
     ContainerKind,
@@ -22,9 +22,9 @@ from kubelet.runtime.interface import (
 from kubelet.runtime.limits import container_resources
 
 if TYPE_CHECKING:
-    from kubeapi._podspec import Container
-    from kubeapi._security import AppArmorProfile, SeccompProfile
-    from kubeapi.pod import Pod
+    from kubeapi.core.pod.model import Pod
+    from kubeapi.core.pod.security import AppArmorProfile, SeccompProfile
+    from kubeapi.core.pod.spec import Container
 
 MAX_HOSTNAME_LENGTH = 63
 HOSTS_PATH = "/etc/hosts"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scheduler.shape import IntArray
-from scheduler.table import BoolArray, LabelColumn
+from scheduler.state.shape import IntArray
+from scheduler.state.table import BoolArray, LabelColumn
 
 
 def domain_sums(column: LabelColumn, counts: IntArray, mask: BoolArray) -> IntArray:

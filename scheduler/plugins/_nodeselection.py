@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from kubeapi._affinity import NodeSelectorRequirement, NodeSelectorTerm
-from scheduler.shape import Shape
-from scheduler.table import BoolArray, LabelColumn, NodeTable, Rows
+from kubeapi.core.pod.affinity import NodeSelectorRequirement, NodeSelectorTerm
+from scheduler.state.shape import Shape
+from scheduler.state.table import BoolArray, LabelColumn, NodeTable, Rows
 
 NAME_FIELD = "metadata.name"
 

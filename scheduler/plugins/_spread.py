@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from apimachinery.selectors import NOTHING, Requirement, Selector, selector_from_map, selector_of
-from kubeapi._affinity import TopologySpreadConstraint
-from scheduler.counters import PodKind
+from kubeapi.core.pod.affinity import TopologySpreadConstraint
 from scheduler.framework import Lister
-from scheduler.shape import Shape
+from scheduler.state.counters import PodKind
+from scheduler.state.shape import Shape
 from scheduler.views.replicaset import ReplicaSet
 from scheduler.views.service import Service
 

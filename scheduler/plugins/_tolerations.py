@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kubeapi._affinity import Toleration
-from scheduler.table import Taint
+from kubeapi.core.pod.affinity import Toleration
+from scheduler.state.table import Taint
 
 BLOCKING_EFFECTS = ("NoSchedule", "NoExecute")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Plugin, PluginSpec, Skip
-from scheduler.table import Rows
+from scheduler.state.table import Rows
 
 SMALLEST_BYTES = 23 * 1024 * 1024
 """What counts for nothing: it is pulled soon enough."""

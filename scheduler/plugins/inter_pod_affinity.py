@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.affinity import Hold, Term
-from scheduler.counters import PodKind, Scope
-from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change
+from scheduler.core.events import ASSIGNED_POD, NODE, WAITING_POD, Change
 from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Plugin, PluginSpec, Skip
 from scheduler.plugins._domains import domain_sums
-from scheduler.shape import IntArray, Shape
-from scheduler.table import BoolArray, Rows
+from scheduler.state.affinity import Hold, Term
+from scheduler.state.counters import PodKind, Scope
+from scheduler.state.shape import IntArray, Shape
+from scheduler.state.table import BoolArray, Rows
 from scheduler.views.namespace import Namespace
 
 REQUIRED_AFFINITY_WEIGHT = 1

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scheduler.events import NODE, WAITING_POD, Change
+from scheduler.core.events import NODE, WAITING_POD, Change
 from scheduler.framework import SKIP, Cycle, FloatArray, Only, Plugin, PluginSpec, Rejected, Skip
 from scheduler.plugins._nodeselection import named_nodes, required_terms, selected, selects_nodes, term_matches
 from scheduler.plugins._scores import scaled
-from scheduler.shape import IntArray, Shape
-from scheduler.table import BoolArray, Rows
+from scheduler.state.shape import IntArray, Shape
+from scheduler.state.table import BoolArray, Rows
 
 
 class NodeAffinity(Plugin):

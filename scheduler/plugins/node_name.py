@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scheduler.events import NODE, Change
+from scheduler.core.events import NODE, Change
 from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Skip
-from scheduler.shape import IntArray
-from scheduler.table import BoolArray, Rows
+from scheduler.state.shape import IntArray
+from scheduler.state.table import BoolArray, Rows
 
 
 class NodeName(Plugin):

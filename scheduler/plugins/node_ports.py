@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scheduler.events import ASSIGNED_POD, NODE, Change, ClusterEvent
+from scheduler.core.events import ASSIGNED_POD, NODE, Change, ClusterEvent
 from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Skip
-from scheduler.shape import HostPort, IntArray, Shape
-from scheduler.table import BoolArray, Rows
+from scheduler.state.shape import HostPort, IntArray, Shape
+from scheduler.state.table import BoolArray, Rows
 from scheduler.views.pod import Pod
 
 ANY_ADDRESS = "0.0.0.0"

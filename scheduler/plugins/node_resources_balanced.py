@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Plugin, PluginSpec, Skip
-from scheduler.resources import CPU, MEMORY
-from scheduler.table import Rows
+from scheduler.state.resources import CPU, MEMORY
+from scheduler.state.table import Rows
 
 
 class NodeResourcesBalancedAllocation(Plugin):

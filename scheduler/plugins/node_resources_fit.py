@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.core.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import MAX_SCORE, Cycle, Plugin, PluginSpec
-from scheduler.resources import PODS, amounts
-from scheduler.shape import IntArray, Shape
-from scheduler.table import BoolArray, Rows
+from scheduler.state.resources import PODS, amounts
+from scheduler.state.shape import IntArray, Shape
+from scheduler.state.table import BoolArray, Rows
 from scheduler.views.node import Node
 
 

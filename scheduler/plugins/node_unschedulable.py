@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.core.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Skip
 from scheduler.plugins._tolerations import tolerated
-from scheduler.shape import IntArray, Shape
-from scheduler.table import BoolArray, Rows
+from scheduler.state.shape import IntArray, Shape
+from scheduler.state.table import BoolArray, Rows
 from scheduler.views.node import Node
 
 TAINT = ("node.kubernetes.io/unschedulable", "", "NoSchedule")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from apimachinery.selectors import Selector
-from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.core.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Handle, Plugin, PluginSpec, Skip
 from scheduler.plugins._domains import domain_sums
 from scheduler.plugins._nodeselection import selected
@@ -27,8 +27,8 @@ from scheduler.plugins._spread import (
     stated,
 )
 from scheduler.plugins._tolerations import admits
-from scheduler.shape import IntArray, Shape
-from scheduler.table import BoolArray, IdArray, Rows
+from scheduler.state.shape import IntArray, Shape
+from scheduler.state.table import BoolArray, IdArray, Rows
 from scheduler.views.pod import Pod
 from scheduler.views.replicaset import ReplicaSet
 from scheduler.views.service import Service

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.core.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import Cycle, FloatArray, Plugin, PluginSpec
 from scheduler.plugins._scores import scaled
 from scheduler.plugins._tolerations import admits, tolerated
-from scheduler.shape import IntArray, Shape
-from scheduler.table import BoolArray, Rows, Taint
+from scheduler.state.shape import IntArray, Shape
+from scheduler.state.table import BoolArray, Rows, Taint
 from scheduler.views.node import Node
 
 SOFT_EFFECT = "PreferNoSchedule"

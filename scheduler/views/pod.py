@@ -10,7 +10,7 @@ from apimachinery.meta import Object
 from apimachinery.model import Model
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
-from kubeapi._affinity import Affinity, Toleration, TopologySpreadConstraint
+from kubeapi.core.pod.affinity import Affinity, Toleration, TopologySpreadConstraint
 
 
 class ContainerPort(Model):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.composekit import EngineHost
+from tests.kits.compose import EngineHost
 
 pytestmark = [pytest.mark.cluster, pytest.mark.compose, pytest.mark.timeout(600)]
 

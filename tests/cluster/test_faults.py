@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.commandline import CommandLine, eventually
-from tests.manifests import configmap, container, deployment, pod, service, web_container
+from tests.kits.commandline import CommandLine, eventually
+from tests.kits.manifests import configmap, container, deployment, pod, service, web_container
 
 pytestmark = pytest.mark.cluster
 

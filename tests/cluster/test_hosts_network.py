@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from kubeapi.namespace import Namespace
+from kubeapi.core.namespace import Namespace
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.commandline import eventually
+from tests.kits.commandline import eventually
 
 pytestmark = pytest.mark.cluster
 

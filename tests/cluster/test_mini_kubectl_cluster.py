@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.commandline import CommandLine, eventually
+from tests.kits.commandline import CommandLine, eventually
 
 Dict = dict[str, Any]
 

@@ -11,8 +11,8 @@ import urllib.request
 import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.commandline import CommandLine, eventually
-from tests.manifests import configmap, container, deployment, pod, service, web_container
+from tests.kits.commandline import CommandLine, eventually
+from tests.kits.manifests import configmap, container, deployment, pod, service, web_container
 
 pytestmark = pytest.mark.cluster
 

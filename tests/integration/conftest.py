@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.apiserver import ApiServer
-from tests.etcd import EtcdServer
+from tests.kits.apiserver import ApiServer
+from tests.kits.etcd import EtcdServer
 
 
 @pytest.fixture

@@ -1,0 +1,130 @@
+"""Who asks: a client certificate (CN is the name, O the groups), a bearer token from a file, or a service account's.
+
+Source: Kubernetes documentation, "Authenticating": X.509 client certificates, static token file, service account
+tokens.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apimachinery.errors import Unauthorized
+from apiserver.http.messages import Header
+
+if TYPE_CHECKING:
+    from apiserver.auth.tokens import ServiceAccountTokens
+
+AUTHENTICATED = "system:authenticated"
+CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
+MAX_KNOWN_TOKENS = 100_000  # a longer token file is refused at start: it is held in memory
+
+
+class InvalidToken(Exception):
+    """A bearer token that stands for nobody; the message is for who asks about it."""
+
+
+class TokenFileError(Exception):
+    """The token file can't be used; the message names the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What else the credential tells, as the token's id or the pod that it was made for."""
+
+
+ANONYMOUS = User("system:anonymous", "", ("system:unauthenticated",))
+"""Carried by the few requests that need no identity: health and version."""
+
+
+def user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...], digest: str = "") -> User | None:
+    """The user a verified certificate stands for, from the subject as `ssl` gives it; None without a common name.
+
+    `digest` is the certificate's SHA-256, which tells credentials of one user apart.
+    """
+    name, groups = "", []
+    for relative_name in subject:
+        for kind, value in relative_name:
+            if kind == "commonName":
+                name = value
+            elif kind == "organizationName":
+                groups.append(value)
+    extra = ((CREDENTIAL_ID, (f"X509SHA256={digest}",)),) if digest else ()
+    return User(name, "", (*groups, AUTHENTICATED), extra) if name else None
+
+
+def read_token_file(path: str) -> dict[bytes, User]:
+    """Authorization header value -> user. Lines are `token,user,uid` with optional `"group1,group2"`.
+
+    Raises: TokenFileError, OSError.
+    """
+    users: dict[bytes, User] = {}
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        reader = csv.reader(file, skipinitialspace=True)
+        for row in reader:
+            if not row or not any(row):
+                continue
+            if len(row) < 3 or not row[0] or not row[1]:
+                where = f"{path}:{reader.line_num}"
+                raise TokenFileError(f"{where}: a line must be token,user,uid and optionally quoted groups")
+            if len(users) >= MAX_KNOWN_TOKENS:
+                raise TokenFileError(f"{path}: more than {MAX_KNOWN_TOKENS} tokens")
+            groups = [group.strip() for group in row[3].split(",")] if len(row) > 3 else []
+            user = User(row[1], row[2], (*(group for group in groups if group), AUTHENTICATED))
+            users[b"Bearer " + row[0].encode()] = user
+    return users
+
+
+class Authenticator:
+    """Bearer token first: a request with a bad one is refused even on a connection with a certificate."""
+
+    def __init__(self, tokens: Mapping[bytes, User], accounts: ServiceAccountTokens | None = None) -> None:
+        self._tokens = tokens
+        self._accounts = accounts
+
+    def authenticate(self, headers: list[Header], certificate_user: User | None) -> User:
+        """Raises: Unauthorized."""
+        for name, value in headers:
+            if name == b"authorization":
+                user = self._tokens.get(value) or self._bearer(value)
+                if user is None:
+                    raise Unauthorized("Unauthorized")
+                return user
+        if certificate_user is None:
+            raise Unauthorized("Unauthorized")
+        return certificate_user
+
+    def _bearer(self, value: bytes) -> User | None:
+        """The scheme in any case and with any spacing, as RFC 9110 allows."""
+        if self._accounts is not None and (known := self._accounts.known(value)) is not None:
+            return known
+        scheme, _, token = value.strip().partition(b" ")
+        if scheme.lower() != b"bearer":
+            return None
+        token = token.strip()
+        user = self._tokens.get(b"Bearer " + token)
+        return user if user is not None or self._accounts is None else self._accounts.user(value, token)
+
+    def review(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]]:
+        """Whom a token stands for, and for which audiences; no audience asked for means this server's own.
+
+        Raises: InvalidToken.
+        """
+        own = self._accounts.audiences if self._accounts is not None else []
+        wanted = list(audiences) or own
+        user = self._tokens.get(b"Bearer " + token.encode())
+        if user is not None:
+            shared = [name for name in wanted if name in own]
+            if wanted and not shared:
+                raise InvalidToken("invalid bearer token")
+            return user, shared
+        if self._accounts is None:
+            raise InvalidToken("invalid bearer token")
+        return self._accounts.review(token, wanted)

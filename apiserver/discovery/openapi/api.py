@@ -1,0 +1,46 @@
+"""What there is to describe: every path that is served, and where the models of bodies belong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from apimachinery.catalogue import Catalogue
+from apimachinery.model import Model
+from apimachinery.resource import Resource
+from apiserver.discovery.openapi.describe import Descriptions
+from apiserver.discovery.openapi.paths import Path, ResourcePaths, body_model, discovery_paths
+from apiserver.discovery.openapi.schemas import GroupVersion, Schemas, gvk_of, known_kinds
+from apiserver.subresources._subresource import Subresource
+
+
+class Api:
+    """`version` is the server's own, "v1.35.0"."""
+
+    def __init__(self, catalogue: Catalogue, subresources: Iterable[Subresource], version: str) -> None:
+        self.version = version
+        self.groups = catalogue.groups()
+        self._subresources: dict[tuple[str, str], list[tuple[Subresource, type[Model] | None]]] = {}
+        self._resources: list[Resource[Any]] = sorted(catalogue, key=lambda item: (item.root, item.plural))
+        self._homes: dict[str, GroupVersion] = {}
+        group_versions = [(group, version) for group, versions in self.groups.items() for version in versions]
+        self._descriptions = Descriptions()
+        self._gvks = known_kinds(self._resources, group_versions)
+        by_path = {(resource.group, resource.plural): resource for resource in self._resources}
+        for resource in self._resources:
+            self._homes[resource.model.__module__] = (resource.group, resource.version)
+        for sub in sorted(subresources, key=lambda sub: sub.name):
+            resource = by_path[(sub.resource_group, sub.resource)]
+            model = body_model(resource, sub)
+            self._subresources.setdefault((resource.group, resource.plural), []).append((sub, model))
+            if model is not None and model not in self._gvks:
+                self._homes.setdefault(model.__module__, (sub.group, sub.version))
+                self._gvks[model] = [gvk_of(sub.group, sub.version, sub.kind)]
+
+    def paths(self) -> Iterator[Path]:
+        yield from discovery_paths(self.groups)
+        for resource in self._resources:
+            yield from ResourcePaths(resource, self._subresources.get((resource.group, resource.plural), ())).all()
+
+    def schemas(self, *, v3: bool) -> Schemas:
+        return Schemas(v3=v3, homes=self._homes, gvks=self._gvks, descriptions=self._descriptions)

@@ -1,0 +1,276 @@
+"""JSON schemas of the models, in the spelling of OpenAPI v2 or v3. Pure.
+
+They come from a walk over the models' annotations, not from pydantic's own generator, which would first build the
+validators of every kind. Source: OpenAPI 2.0 and 3.0; Kubernetes documentation, "The Kubernetes API", "OpenAPI V3";
+"Server-Side Apply", "Merge strategy".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from annotated_types import Ge
+from pydantic.fields import FieldInfo
+
+from apimachinery.meta import DeleteOptions, ListMeta
+from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, OneOf, Required, RetainKeys, Time
+from apimachinery.quantity import Quantity
+from apimachinery.resource import Resource
+from apiserver.discovery.openapi.describe import Descriptions
+from apiserver.discovery.openapi.metamodels import Info, Status, WatchEvent
+from kubeapi._shared.common import Int32
+from kubeapi._shared.data import Base64
+
+Dict = dict[str, Any]
+GroupVersion = tuple[str, str]
+
+META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+_QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+_INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+_RAW = "io.k8s.apimachinery.pkg.runtime.RawExtension"
+_INFO = "io.k8s.apimachinery.pkg.version.Info"
+
+KIND = (
+    "Which kind of object this is, in CamelCase, such as Pod. May be left out in a request: the path says it already."
+)
+API_VERSION = "The group and version that the object is written in, such as apps/v1, or v1 for the core group."
+
+PRIMITIVES: dict[Any, Dict] = {
+    str: {"type": "string"},
+    int: {"type": "integer", "format": "int64"},
+    float: {"type": "number", "format": "double"},
+    bool: {"type": "boolean"},
+    Any: {},
+    object: {},
+}
+NAMED: dict[str, Dict] = {
+    _QUANTITY: {
+        "description": "An exact number with a suffix: 250m (a quarter), 2, 1.5, 64Mi (2^20 each), 1G (10^9 each). "
+        "Whole numbers may be given without quotes. It is answered in its shortest form.",
+        "oneOf": [{"type": "string"}, {"type": "number"}],
+    },
+    _INT_OR_STRING: {
+        "description": "A number, or a string such as the name of a port or a percentage.",
+        "format": "int-or-string",
+        "oneOf": [{"type": "integer"}, {"type": "string"}],
+    },
+    META + "Time": {
+        "description": 'A moment in RFC 3339, in UTC and whole seconds: "2026-01-31T10:00:00Z".',
+        "type": "string",
+        "format": "date-time",
+    },
+    META + "MicroTime": {
+        "description": 'A moment in RFC 3339, in UTC and microseconds: "2026-01-31T10:00:00.000000Z".',
+        "type": "string",
+        "format": "date-time",
+    },
+    META + "FieldsV1": {
+        "description": 'A set of fields as a tree: "f:NAME" stands for a member, "k:{…}" for a list\'s item by its '
+        'keys, "v:…" for an item of a set, "." for the thing itself.',
+        "type": "object",
+    },
+    META + "Patch": {"description": "A change to an object, in the form that Content-Type names.", "type": "object"},
+    _RAW: {"description": "Any object, with the fields of its own kind.", "type": "object"},
+}
+_MARKED = ((Quantity.__metadata__[0], _QUANTITY), (Time.__metadata__[0], META + "Time"))  # type: ignore[attr-defined]
+_BASE64, _INT32 = Base64.__metadata__[0], Int32.__metadata__[0]  # type: ignore[attr-defined]
+_INT32_LEAST = -(2**31)
+
+
+class Schemas:
+    """The named schemas of one document: asking for a reference adds what it refers to.
+
+    `homes` says which group and version the models of a module are of; those of other modules are core's.
+    """
+
+    def __init__(
+        self,
+        *,
+        v3: bool,
+        homes: dict[str, GroupVersion],
+        gvks: dict[type[Model], list[Dict]],
+        descriptions: Descriptions,
+    ) -> None:
+        self.found: dict[str, Dict] = {}
+        self._v3 = v3
+        self._prefix = "#/components/schemas/" if v3 else "#/definitions/"
+        self._homes = homes
+        self._gvks = gvks
+        self._descriptions = descriptions
+
+    def reference(self, model: type[Model]) -> Dict:
+        name = self.name(model)
+        if name not in self.found:
+            self.found[name] = {}  # before its fields: a type may hold itself
+            self.found[name] |= self._model_schema(model)
+        return {"$ref": self._prefix + name}
+
+    def named(self, name: str) -> Dict:
+        """A reference to one of NAMED."""
+        if name not in self.found:
+            schema = dict(NAMED[name])
+            if not self._v3 and schema.pop("oneOf", None):
+                schema["type"] = "string"
+            self.found[name] = schema
+        return {"$ref": self._prefix + name}
+
+    def list_reference(self, resource: Resource[Any]) -> Dict:
+        item = self.reference(resource.model)
+        name = self.name(resource.model) + "List"
+        if name not in self.found:
+            gvk = {"group": resource.group, "version": resource.version, "kind": resource.list_kind}
+            self.found[name] = {
+                "description": f"A list of objects of the kind {resource.kind}.",
+                "type": "object",
+                "required": ["items"],
+                "properties": {
+                    "apiVersion": {"type": "string", "description": API_VERSION},
+                    "items": {"type": "array", "items": self._nested(item), "description": "The objects."},
+                    "kind": {"type": "string", "description": KIND},
+                    "metadata": self._nested(self.reference(ListMeta))
+                    | {"description": "The revision of the list, and where it goes on if this is one page of it."},
+                },
+                "x-kubernetes-group-version-kind": [gvk],
+            }
+        return {"$ref": self._prefix + name}
+
+    def name(self, model: type[Model]) -> str:
+        """ "io.k8s.api.apps.v1.Deployment"."""
+        if model is Info:
+            return _INFO
+        if model.__module__.startswith("apimachinery.") or model.__module__ == Status.__module__:
+            return META + model.__name__
+        group, version = self._homes.get(model.__module__, ("", "v1"))
+        return f"io.k8s.api.{group.partition('.')[0] or 'core'}.{version}.{model.__name__}"
+
+    def _model_schema(self, model: type[Model]) -> Dict:
+        schema: Dict = {"type": "object"}
+        if text := self._descriptions.of_model(model):
+            schema["description"] = text
+        texts = self._descriptions.of_fields(model)
+        properties: Dict = {}
+        required = []
+        for field, info in model.model_fields.items():
+            name, hint = info.alias or field, _hint(info)
+            properties[name] = self._field_schema(info, hint)
+            if text := texts.get(field, ""):
+                properties[name]["description"] = text
+            if _is_required(info, hint):
+                required.append(name)
+        if properties:
+            schema["properties"] = properties
+        if required:
+            schema["required"] = required
+        if model.map_type != "granular":
+            schema["x-kubernetes-map-type"] = model.map_type
+        if model in self._gvks:
+            schema["x-kubernetes-group-version-kind"] = self._gvks[model]
+        return schema
+
+    def _field_schema(self, info: FieldInfo, hint: Any) -> Dict:
+        schema = self._type_schema(hint)
+        default = info.default
+        if self._v3 and isinstance(default, str | int | bool) and default not in ("", 0):
+            schema["default"] = default
+        return schema | _extensions(schema.get("type", ""), {type(mark): mark for mark in _marks(hint)})
+
+    def _nested(self, reference: Dict) -> Dict:
+        """A reference that other keywords may stand beside, which OpenAPI 3.0 ignores next to a bare one."""
+        return {"allOf": [reference]} if self._v3 else dict(reference)
+
+    def _type_schema(self, hint: Any) -> Dict:
+        origin = get_origin(hint)
+        if origin is Annotated:
+            return self._annotated_schema(hint)
+        if origin in (Union, UnionType):
+            options = [option for option in get_args(hint) if option is not type(None)]
+            return self._type_schema(options[0]) if len(options) == 1 else self._nested(self.named(_INT_OR_STRING))
+        if origin is list:
+            return {"type": "array", "items": self._type_schema(get_args(hint)[0])}
+        if origin is dict:
+            value = get_args(hint)[1]
+            if value in (object, Any):
+                return self._nested(self.named(_RAW))
+            return {"type": "object", "additionalProperties": self._type_schema(value)}
+        if isinstance(hint, type) and issubclass(hint, Model):
+            return self._nested(self.reference(hint))
+        return dict(PRIMITIVES[hint])
+
+    def _annotated_schema(self, hint: Any) -> Dict:
+        marks = hint.__metadata__
+        for mark in marks:
+            if isinstance(mark, str):
+                return self._nested(self.named(META + mark))
+        for mark, name in _MARKED:
+            if any(known is mark for known in marks):
+                return self._nested(self.named(name))
+        schema = self._type_schema(hint.__origin__)
+        for mark in marks:
+            if mark is _BASE64:
+                schema["format"] = "byte"
+            elif mark is _INT32 or (isinstance(mark, Ge) and mark.ge == _INT32_LEAST):
+                schema["format"] = "int32"
+        return schema
+
+
+def _hint(info: FieldInfo) -> Any:
+    """The field's type with its marks, which pydantic keeps apart."""
+    return Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+
+
+def _is_required(info: FieldInfo, hint: Any) -> bool:
+    """A string, number or flag that is always there, unless the field says otherwise."""
+    for mark in _marks(hint):
+        if isinstance(mark, Required):
+            return mark.value
+    return info.annotation in (str, int, bool) and info.default in ("", 0, False)
+
+
+def _extensions(kind: str, marks: dict[type, Any]) -> Dict:
+    """How patches merge the field, what of it server-side apply owns as one value, and which values there are."""
+    found: Dict = {}
+    merge_key, map_keys = marks.get(MergeKey), marks.get(ListMapKeys)
+    strategies = ["merge"] * (MergeKey in marks) + ["retainKeys"] * (RetainKeys in marks)
+    if strategies:
+        found["x-kubernetes-patch-strategy"] = ",".join(strategies)
+    if merge_key is not None and merge_key.key:
+        found["x-kubernetes-patch-merge-key"] = merge_key.key
+    if kind == "array":
+        keys = list(map_keys.keys) if map_keys is not None else [merge_key.key] if merge_key is not None else []
+        keyed = Atomic not in marks and any(keys)
+        is_set = Atomic not in marks and not keyed and (map_keys is not None or merge_key is not None)
+        found["x-kubernetes-list-type"] = "map" if keyed else "set" if is_set else "atomic"
+        if keyed:
+            found["x-kubernetes-list-map-keys"] = keys
+    elif Atomic in marks:
+        found["x-kubernetes-map-type"] = "atomic"
+    if OneOf in marks:
+        found["enum"] = sorted(marks[OneOf].values)
+    return found
+
+
+def _marks(hint: Any) -> Iterator[Any]:
+    """What a field's type is annotated with, also inside of `| None`."""
+    if get_origin(hint) is Annotated:
+        yield from hint.__metadata__
+        yield from _marks(hint.__origin__)
+    elif get_origin(hint) in (Union, UnionType):
+        for option in get_args(hint):
+            yield from _marks(option)
+
+
+def known_kinds(resources: list[Resource[Any]], group_versions: list[GroupVersion]) -> dict[type[Model], list[Dict]]:
+    """The kinds that each model stands for; options and events are read and sent in every group."""
+    found: dict[type[Model], list[Dict]] = {}
+    for resource in resources:
+        found[resource.model] = [gvk_of(resource.group, resource.version, resource.kind)]
+    found[Status] = [gvk_of("", "v1", "Status")]
+    for model in (DeleteOptions, WatchEvent):
+        found[model] = [gvk_of(group, version, model.__name__) for group, version in group_versions]
+    return found
+
+
+def gvk_of(group: str, version: str, kind: str) -> Dict:
+    return {"group": group, "version": version, "kind": kind}

@@ -1,0 +1,120 @@
+"""OpenAPI v2: everything in one document, as JSON and as protobuf. Older kubectls read it, and client generators.
+
+Source: OpenAPI 2.0 (Swagger).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from apiserver.discovery.openapi.api import Api
+from apiserver.discovery.openapi.parameters import PARAMETERS, Parameter
+from apiserver.discovery.openapi.paths import ListOf, Operation, Path
+from apiserver.discovery.openapi.schemas import META, Schemas
+from apiserver.discovery.openapi.v2_protobuf import document_bytes
+from apiserver.discovery.openapi.v3 import path_parameter, shape_schema, sorted_paths
+
+Dict = dict[str, Any]
+Items = Iterator[tuple[str, Dict]]
+
+_REASONS = {200: "OK", 201: "Created", 202: "Accepted"}
+
+
+def json_document(api: Api) -> bytes:
+    schemas = api.schemas(v3=False)
+    head = orjson.dumps(_head(api))[:-1]
+    paths = _joined(_paths(api, schemas))
+    return b'%b,"paths":{%b},"definitions":{%b}}' % (head, paths, _joined(_definitions(schemas)))
+
+
+def protobuf_document(api: Api) -> bytes:
+    schemas = api.schemas(v3=False)
+    return document_bytes(_head(api), _paths(api, schemas), _definitions(schemas))
+
+
+def _joined(items: Items) -> bytes:
+    return b",".join(orjson.dumps(name) + b":" + orjson.dumps(value) for name, value in items)
+
+
+def _head(api: Api) -> Dict:
+    token = {"type": "apiKey", "name": "authorization", "in": "header", "description": "Bearer and a token."}
+    return {
+        "swagger": "2.0",
+        "info": {"title": "Kubernetes", "version": api.version},
+        "securityDefinitions": {"BearerToken": token},
+        "security": [{"BearerToken": []}],
+    }
+
+
+def _definitions(schemas: Schemas) -> Items:
+    """Only to be asked for once all paths have been made: they say what is needed."""
+    yield from sorted(schemas.found.items())
+
+
+def _paths(api: Api, schemas: Schemas) -> Items:
+    for path in sorted_paths(list(api.paths())):
+        yield path.path, _path_item(path, schemas)
+
+
+def _path_item(path: Path, schemas: Schemas) -> Dict:
+    item: Dict = {operation.method: _operation(operation, schemas) for operation in path.operations}
+    if path.parameters:
+        item["parameters"] = [_parameter(path_parameter(name)) for name in path.parameters]
+    return item
+
+
+def _operation(operation: Operation, schemas: Schemas) -> Dict:
+    parameters = [_parameter(PARAMETERS[name]) for name in operation.parameters]
+    found: Dict = {
+        "tags": [operation.tag],
+        "description": operation.description,
+        "operationId": operation.id,
+        "consumes": list(operation.body_types) or ["*/*"],
+        "produces": list(operation.produces),
+        "schemes": ["https"],
+    }
+    if operation.body is not None:
+        schema = schemas.named(META + "Patch") if operation.method == "patch" else schemas.reference(operation.body)
+        body: Dict = {"name": "body", "in": "body", "schema": schema}
+        parameters.insert(0, body | ({"required": True} if operation.body_required else {}))
+    if parameters:
+        found["parameters"] = parameters
+    found["responses"] = {
+        str(code): {"description": _REASONS[code], "schema": shape_schema(_only(shapes), schemas)}
+        for code, shapes in sorted(operation.answers.items())
+    }
+    found["responses"]["401"] = {"description": "Unauthorized"}
+    if operation.deprecated:
+        found["deprecated"] = True
+    if operation.action:
+        found["x-kubernetes-action"] = operation.action
+    if operation.gvk:
+        found["x-kubernetes-group-version-kind"] = dict(zip(("group", "version", "kind"), operation.gvk, strict=True))
+    return found
+
+
+def _only(shapes: tuple[Any, ...]) -> Any:
+    """Version 2 knows no alternatives. Deleting a collection is said to answer a Status, as upstream says it."""
+    first = shapes[0]
+    return shapes[-1] if isinstance(first, ListOf) else first
+
+
+def _parameter(parameter: Parameter) -> Dict:
+    found: Dict = {
+        "name": parameter.name,
+        "in": parameter.place,
+        "description": parameter.description,
+        "type": parameter.type,
+        "uniqueItems": True,
+    }
+    if parameter.type == "array":
+        found |= {"items": {"type": "string"}, "collectionFormat": "multi"}
+        del found["uniqueItems"]
+    if parameter.values:
+        found["enum"] = list(parameter.values)
+    if parameter.place == "path":
+        found["required"] = True
+    return found

@@ -1,0 +1,188 @@
+"""A request and a response as the handlers see them, between the ASGI server and the API's own code."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+
+import orjson
+
+from apimachinery.errors import BadRequest, RequestEntityTooLarge, StatusError
+from apiserver.http.negotiation import PLAIN, Wanted, for_reader, wanted
+
+if TYPE_CHECKING:
+    from apiserver.auth.authenticator import User
+    from apiserver.http.exchange import Exchange
+    from apiserver.pipeline.request import RequestInfo
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+MAX_BODY_BYTES = 3 * 1024 * 1024  # a longer request body gets a 413; nothing of it is kept
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+
+
+class ClientDisconnected(Exception):
+    """The client went away while its request was being read; nobody waits for an answer."""
+
+
+class Request:
+    """One API request as handlers see it. `query` is parsed once; the body is read when a handler asks for it."""
+
+    __slots__ = ("_query", "_wanted", "audit_id", "exchange", "headers", "info", "method", "query_string", "user")
+
+    def __init__(self, exchange: Exchange, info: RequestInfo, user: User, audit_id: str) -> None:
+        self.exchange = exchange
+        self.method = exchange.method
+        self.query_string = exchange.query_string
+        self.headers = exchange.headers
+        self.info = info
+        self.user = user
+        self.audit_id = audit_id
+        self._query: dict[str, list[str]] | None = None
+        self._wanted: Wanted | None = None
+
+    def header(self, name: bytes) -> bytes:
+        """The first value of a header, by its lower-case name; b"" when absent."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return b""
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        if self._query is None:
+            self._query = parse_query(self.query_string)
+        return self._query
+
+    def parameter(self, name: str) -> str:
+        """The first value of a query parameter; "" when absent."""
+        values = self.query.get(name)
+        return values[0] if values else ""
+
+    @property
+    def wanted(self) -> Wanted:
+        """The representation to answer in. Raises: NotAcceptable."""
+        if self._wanted is None:
+            accept = user_agent = b""
+            for key, value in self.headers:
+                if key == b"accept":
+                    accept = accept or value
+                elif key == b"user-agent":
+                    user_agent = value
+            self._wanted = for_reader(wanted(accept), user_agent, self.parameter("pretty") if self.query_string else "")
+        return self._wanted
+
+    @property
+    def wanted_for_error(self) -> Wanted:
+        """The same for a Status, which even a client gets that accepts nothing that there is."""
+        try:
+            return self.wanted
+        except StatusError:
+            return PLAIN
+
+    async def body(self) -> bytes:
+        """The whole body. Raises: RequestEntityTooLarge above MAX_BODY_BYTES, ClientDisconnected."""
+        length = self.header(b"content-length")
+        if length and int(length) > MAX_BODY_BYTES:
+            self.exchange.keep_alive = False
+            raise body_too_large()
+        return await self.exchange.read_body()
+
+
+def body_too_large() -> RequestEntityTooLarge:
+    return RequestEntityTooLarge(f"Request entity too large: limit is {MAX_BODY_BYTES}")
+
+
+def parse_query(raw: bytes) -> dict[str, list[str]]:
+    """ "a=1&b=x%2Cy" -> {"a": ["1"], "b": ["x,y"]}. Raises: BadRequest for bytes that are no UTF-8."""
+    found: dict[str, list[str]] = {}
+    if not raw:
+        return found
+    try:
+        text = raw.decode()
+        for pair in text.split("&"):
+            if not pair:
+                continue
+            name, _, value = pair.partition("=")
+            if "%" in pair or "+" in pair:
+                name, value = unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")
+            found.setdefault(name, []).append(value)
+    except UnicodeDecodeError:
+        raise BadRequest("the query string is not valid UTF-8") from None
+    return found
+
+
+class Response:
+    """A whole answer, held in memory."""
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(
+        self, body: bytes, status: int = 200, content_type: bytes = JSON, headers: list[Header] | None = None
+    ) -> None:
+        self.body = body
+        self.status = status
+        self.content_type = content_type
+        self.headers = headers
+
+
+class Stream:
+    """An answer sent chunk by chunk until `chunks` ends or the client leaves; `close` runs in either case.
+
+    `length` is the size of the whole in bytes where it is known. A long-running one (a watch, a followed log) counts
+    neither against the limit of requests in flight nor against the request timeout. A client that reads nothing for
+    `patience_seconds` is cut off.
+    """
+
+    __slots__ = ("chunks", "close", "content_type", "gzip", "length", "long_running", "patience_seconds", "status")
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        close: Callable[[], None] | None = None,
+        content_type: bytes = JSON,
+        status: int = 200,
+        length: int | None = None,
+        gzip: bool = False,
+        long_running: bool = False,
+        patience_seconds: float = 60.0,
+    ) -> None:
+        self.chunks = chunks
+        self.close = close
+        self.content_type = content_type
+        self.status = status
+        self.length = length
+        self.gzip = gzip
+        self.long_running = long_running
+        self.patience_seconds = patience_seconds
+
+
+class TakenOver:
+    """The handler has taken the connection itself (an upgrade) and has finished with it: nothing is left to send."""
+
+    __slots__ = ()
+
+
+Answer = Response | Stream | TakenOver
+
+
+def status_response(error: StatusError, *, continue_token: str = "") -> Response:
+    """`continue_token` lets a client whose list expired take the rest of it as it is now."""
+    headers: list[Header] | None = None
+    if error.retry_after_seconds is not None:
+        headers = [(b"retry-after", str(error.retry_after_seconds).encode())]
+    status = error.to_status()
+    if continue_token:
+        status["metadata"] = {"continue": continue_token}
+    return Response(orjson.dumps(status), error.code, headers=headers)
+
+
+def json_response(value: object, status: int = 200, headers: list[Header] | None = None) -> Response:
+    return Response(orjson.dumps(value), status, headers=headers)

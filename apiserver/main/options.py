@@ -1,0 +1,255 @@
+"""The command line of kube-apiserver: upstream's flags where the meaning is upstream's."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, ip_network
+
+from apiserver.auth.authorizer import ALWAYS_ALLOW, MODES
+from componentbase.flags import add_duration, base_parser, parse_list
+
+DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"
+MIN_TOKEN_SECONDS = 3600  # the least that --service-account-max-token-expiration may be
+
+DESCRIPTION = """\
+The API server of mini-kubernetes: the one door to the cluster's state, and the only process that talks to etcd.
+
+It serves the Kubernetes API over HTTPS, keeps every object in etcd and a copy of all of them in memory, from which
+reads and watches are answered. Any number of API servers may run on one etcd; they behave as one.
+"""
+
+EPILOG = """\
+examples:
+  a server for a laptop, with a bearer token (the serving certificate is made in --cert-dir):
+    echo 'secret,admin,admin,"system:masters"' > tokens.csv
+    kube-apiserver --etcd-servers=http://127.0.0.1:2379 --bind-address=127.0.0.1 --cert-dir=certs \\
+      --token-auth-file=tokens.csv
+    kubectl --server=https://127.0.0.1:6443 --insecure-skip-tls-verify --token=secret get namespaces
+
+/healthz, /livez, /readyz (with ?verbose) and /version are open to all; every other request needs an identity.
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    etcd_servers: list[str]
+    etcd_cafile: str = ""
+    etcd_certfile: str = ""
+    etcd_keyfile: str = ""
+    bind_address: str = "0.0.0.0"
+    secure_port: int = 6443
+    advertise_address: str = ""
+    """Where others reach this server; "" when it is to be found out (the host's address)."""
+    tls_cert_file: str = ""
+    tls_private_key_file: str = ""
+    client_ca_file: str = ""
+    cert_dir: str = ""
+    token_auth_file: str = ""
+    service_cluster_ip_range: IPv4Network = field(default_factory=lambda: IPv4Network("10.96.0.0/16"))
+    service_node_ports: range = range(30000, 32768)
+    kubelet_certificate_authority: str = ""
+    kubelet_client_certificate: str = ""
+    kubelet_client_key: str = ""
+    service_account_issuers: list[str] = field(default_factory=lambda: [DEFAULT_ISSUER])
+    """The first is written into new tokens, all are believed."""
+    service_account_signing_key_file: str = ""
+    service_account_key_files: list[str] = field(default_factory=list)
+    service_account_max_token_seconds: int = 0
+    """0: tokens may be asked for as long as the API allows."""
+    service_account_jwks_uri: str = ""
+    api_audiences: list[str] = field(default_factory=list)
+    event_ttl_seconds: int = 3600
+    enable_admission_plugins: list[str] = field(default_factory=list)
+    disable_admission_plugins: list[str] = field(default_factory=list)
+    max_requests_inflight: int = 400
+    max_mutating_requests_inflight: int = 200
+    request_timeout_seconds: float = 60.0
+    log_file: str = ""
+    verbosity: int = 0
+
+
+def parse_options(argv: Sequence[str] | None = None) -> Options:
+    """Ends the process with a message for flags that can't be used, as argparse does."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    for mode in parse_list(args.authorization_mode):
+        if mode not in MODES:
+            parser.error(f"--authorization-mode={mode} is not implemented; this server knows {', '.join(MODES)} alone")
+    if bool(args.tls_cert_file) != bool(args.tls_private_key_file):
+        parser.error("--tls-cert-file and --tls-private-key-file belong together: give both or neither")
+    if bool(args.kubelet_client_certificate) != bool(args.kubelet_client_key):
+        parser.error("--kubelet-client-certificate and --kubelet-client-key belong together: give both or neither")
+    if 0 < args.service_account_max_token_expiration < MIN_TOKEN_SECONDS:
+        parser.error("--service-account-max-token-expiration must be at least an hour")
+    return Options(
+        etcd_servers=args.etcd_servers,
+        etcd_cafile=args.etcd_cafile,
+        etcd_certfile=args.etcd_certfile,
+        etcd_keyfile=args.etcd_keyfile,
+        bind_address=args.bind_address,
+        secure_port=args.secure_port,
+        advertise_address=args.advertise_address,
+        tls_cert_file=args.tls_cert_file,
+        tls_private_key_file=args.tls_private_key_file,
+        client_ca_file=args.client_ca_file,
+        cert_dir=args.cert_dir or "/var/run/kubernetes",
+        token_auth_file=args.token_auth_file,
+        service_cluster_ip_range=args.service_cluster_ip_range,
+        service_node_ports=args.service_node_port_range,
+        kubelet_certificate_authority=args.kubelet_certificate_authority,
+        kubelet_client_certificate=args.kubelet_client_certificate,
+        kubelet_client_key=args.kubelet_client_key,
+        service_account_issuers=args.service_account_issuer or [DEFAULT_ISSUER],
+        service_account_signing_key_file=args.service_account_signing_key_file,
+        service_account_key_files=args.service_account_key_file,
+        service_account_max_token_seconds=int(args.service_account_max_token_expiration),
+        service_account_jwks_uri=args.service_account_jwks_uri,
+        api_audiences=args.api_audiences,
+        event_ttl_seconds=int(args.event_ttl),
+        enable_admission_plugins=args.enable_admission_plugins,
+        disable_admission_plugins=args.disable_admission_plugins,
+        max_requests_inflight=args.max_requests_inflight,
+        max_mutating_requests_inflight=args.max_mutating_requests_inflight,
+        request_timeout_seconds=args.request_timeout,
+        log_file=args.log_file,
+        verbosity=args.v,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = base_parser("kube-apiserver", DESCRIPTION, secure_port=6443, kubeconfig=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    _add_etcd(parser)
+    _add_identity(parser)
+    _add_service_accounts(parser)
+    _add_cluster(parser)
+    _add_limits(parser)
+    return parser
+
+
+def _add_etcd(parser: argparse.ArgumentParser) -> None:
+    etcd = parser.add_argument_group("etcd")
+    etcd.add_argument(
+        "--etcd-servers", type=parse_list, default=["http://127.0.0.1:2379"], metavar="URL,...", help="etcd's endpoints"
+    )
+    etcd.add_argument(
+        "--etcd-cafile", default="", metavar="FILE", help="authority that signed etcd's certificate (PEM)"
+    )
+    etcd.add_argument("--etcd-certfile", default="", metavar="FILE", help="client certificate for etcd (PEM)")
+    etcd.add_argument("--etcd-keyfile", default="", metavar="FILE", help="its private key (PEM)")
+
+
+def _add_identity(parser: argparse.ArgumentParser) -> None:
+    identity = parser.add_argument_group("identity and admission")
+    identity.add_argument(
+        "--token-auth-file", default="", metavar="FILE", help='bearer tokens: lines of token,user,uid,"group1,group2"'
+    )
+    identity.add_argument(
+        "--authorization-mode", default=ALWAYS_ALLOW, metavar="MODE", help=f"one of: {', '.join(MODES)}"
+    )
+    for verb in ("enable", "disable"):
+        identity.add_argument(
+            f"--{verb}-admission-plugins", type=parse_list, default=[], metavar="NAME,...", help=f"{verb} these plugins"
+        )
+
+
+def _add_service_accounts(parser: argparse.ArgumentParser) -> None:
+    accounts = parser.add_argument_group("service account tokens")
+    accounts.add_argument(
+        "--service-account-signing-key-file",
+        default="",
+        metavar="FILE",
+        help="private key that signs them: RSA or EC P-256 (PEM; default: one made in --cert-dir)",
+    )
+    accounts.add_argument(
+        "--service-account-key-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="public or private key that may have signed older ones; may be repeated",
+    )
+    accounts.add_argument(
+        "--service-account-issuer",
+        action="append",
+        default=[],
+        metavar="URL",
+        help=f"who makes them (default {DEFAULT_ISSUER}); of several the first does, all are believed",
+    )
+    accounts.add_argument(
+        "--service-account-jwks-uri", default="", metavar="URL", help="where others find the keys to verify them with"
+    )
+    accounts.add_argument(
+        "--api-audiences",
+        type=parse_list,
+        default=[],
+        metavar="NAME,...",
+        help="for whom tokens are meant that this server takes (default: the issuer)",
+    )
+    add_duration(parser, "--service-account-max-token-expiration", 0, "the longest that a token may be asked for")
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    cluster = parser.add_argument_group("the cluster")
+    cluster.add_argument(
+        "--advertise-address", default="", metavar="IP", help="where pods reach this server (default: its bind address)"
+    )
+    cluster.add_argument(
+        "--service-cluster-ip-range",
+        type=_network,
+        default="10.96.0.0/16",
+        metavar="CIDR",
+        help="addresses of Services",
+    )
+    cluster.add_argument(
+        "--service-node-port-range",
+        type=_ports,
+        default="30000-32767",
+        metavar="FROM-TO",
+        help="ports for NodePort Services",
+    )
+    cluster.add_argument(
+        "--kubelet-certificate-authority",
+        default="",
+        metavar="FILE",
+        help="authority of the kubelets' certificates (PEM)",
+    )
+    cluster.add_argument(
+        "--kubelet-client-certificate", default="", metavar="FILE", help="client certificate for kubelets (PEM)"
+    )
+    cluster.add_argument("--kubelet-client-key", default="", metavar="FILE", help="its private key (PEM)")
+    add_duration(parser, "--event-ttl", 3600, "how long Events are kept")
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    limits = parser.add_argument_group("limits")
+    limits.add_argument(
+        "--max-requests-inflight",
+        type=int,
+        default=400,
+        metavar="N",
+        help="reads at once; further ones get a 429 (default 400)",
+    )
+    limits.add_argument(
+        "--max-mutating-requests-inflight", type=int, default=200, metavar="N", help="the same for writes (default 200)"
+    )
+    add_duration(parser, "--request-timeout", 60, "after this a request gets a 504; watches and logs are exempt")
+
+
+def _network(text: str) -> IPv4Network:
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}") from None
+    if not isinstance(network, IPv4Network) or network.prefixlen > 28 or network.prefixlen < 12:
+        raise argparse.ArgumentTypeError(f"{text}: an IPv4 network from /12 to /28 is needed")
+    return network
+
+
+def _ports(text: str) -> range:
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and last.isdigit() and 0 < int(first) <= int(last) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r}: write it like 30000-32767")
+    return range(int(first), int(last) + 1)

@@ -1,0 +1,73 @@
+"""How many requests are being worked on, how many may be, and which have taken too long."""
+
+from __future__ import annotations
+
+import asyncio
+
+from apimachinery.errors import TooManyRequests
+from apiserver.http.exchange import Exchange
+
+SWEEP_SECONDS = 1.0
+
+
+class InFlight:
+    """Reads and writes are counted apart, so that neither shuts the other out; long-running requests are not."""
+
+    def __init__(self, max_reads: int, max_writes: int, timeout_seconds: float) -> None:
+        self.reads = 0
+        self.writes = 0
+        self._max_reads = max_reads
+        self._max_writes = max_writes
+        self._timeout_seconds = timeout_seconds
+        self._since: dict[Exchange, float] = {}
+        self._timed_out: set[Exchange] = set()
+        self._loop = asyncio.get_running_loop()
+
+    def enter(self, exchange: Exchange, *, write: bool) -> None:
+        """Raises: TooManyRequests: the client may try again after a second."""
+        if write:
+            if self.writes >= self._max_writes:
+                raise _too_many()
+            self.writes += 1
+        else:
+            if self.reads >= self._max_reads:
+                raise _too_many()
+            self.reads += 1
+        self._since[exchange] = self._loop.time()
+
+    def leave(self, exchange: Exchange, *, write: bool) -> None:
+        if write:
+            self.writes -= 1
+        else:
+            self.reads -= 1
+        del self._since[exchange]
+
+    def timed_out(self, exchange: Exchange) -> bool:
+        """Whether the cancellation that a request has met is ours; tells so once."""
+        if exchange not in self._timed_out or exchange.task is None:
+            return False
+        self._timed_out.discard(exchange)
+        exchange.task.uncancel()
+        return True
+
+    def sweep(self) -> None:
+        """Cancels what is past its time. Requests are kept in order of arrival, so only late ones are looked at."""
+        limit = self._loop.time() - self._timeout_seconds
+        late = []
+        for exchange, since in self._since.items():
+            if since > limit:
+                break
+            late.append(exchange)
+        for exchange in late:
+            if exchange not in self._timed_out and exchange.task is not None:
+                self._timed_out.add(exchange)
+                exchange.task.cancel()
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.sweep()
+
+
+def _too_many() -> TooManyRequests:
+    return TooManyRequests("Too many requests, please try again later.", retry_after_seconds=1)

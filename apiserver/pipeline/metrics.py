@@ -1,0 +1,67 @@
+"""What the server measures of its requests, under upstream's names: counting is a dict update."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import REGISTRY
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+from apiserver.pipeline.inflight import InFlight
+from componentbase.metrics import LATENCY_BUCKETS
+
+Key = tuple[str, str, str, str, str]
+"""verb, group, version, resource, subresource: bounded, for only served resources get their names here."""
+
+
+class RequestMetrics:
+    """A prometheus_client collector."""
+
+    def __init__(self, inflight: InFlight) -> None:
+        self._inflight = inflight
+        self._codes: dict[tuple[Key, int], int] = {}
+        self._durations: dict[Key, list[float]] = {}
+        self.long_running = 0
+
+    def observe(self, key: Key, code: int, seconds: float) -> None:
+        counted = (key, code)
+        self._codes[counted] = self._codes.get(counted, 0) + 1
+        buckets = self._durations.get(key)
+        if buckets is None:
+            buckets = self._durations[key] = [0.0] * (len(LATENCY_BUCKETS) + 2)
+        buckets[bisect_left(LATENCY_BUCKETS, seconds)] += 1
+        buckets[-1] += seconds
+
+    def collect(self) -> Iterator[Any]:
+        names = ["verb", "group", "version", "resource", "subresource"]
+        total = CounterMetricFamily(
+            "apiserver_request", "Requests by verb, resource and code.", labels=[*names, "code"]
+        )
+        for (key, code), requests in self._codes.items():
+            total.add_metric([*key, str(code)], requests)
+        yield total
+        durations = HistogramMetricFamily(
+            "apiserver_request_duration_seconds", "Time to answer; watches excluded.", labels=names
+        )
+        for key, row in self._durations.items():
+            sofar, buckets = 0.0, []
+            for bound, count in zip((*map(str, LATENCY_BUCKETS), "+Inf"), row, strict=False):
+                sofar += count
+                buckets.append((bound, sofar))
+            durations.add_metric(list(key), buckets, row[-1])
+        yield durations
+        current = GaugeMetricFamily(
+            "apiserver_current_inflight_requests", "Requests being worked on.", labels=["request_kind"]
+        )
+        current.add_metric(["readOnly"], self._inflight.reads)
+        current.add_metric(["mutating"], self._inflight.writes)
+        yield current
+        yield GaugeMetricFamily("apiserver_longrunning_requests", "Open watches, logs and execs.", self.long_running)
+
+    def register(self) -> None:
+        REGISTRY.register(self)
+
+    def unregister(self) -> None:
+        REGISTRY.unregister(self)

@@ -1,0 +1,110 @@
+"""From a request's path to the handler that answers it. A new kind or subresource adds no route."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from apimachinery.errors import BadRequest, MethodNotAllowed, NotFound, shown
+from apimachinery.names import path_segment_errors
+from apimachinery.resource import Resource
+from apiserver.handlers._shared import Target, warning_headers
+from apiserver.handlers.create import create
+from apiserver.handlers.delete import delete
+from apiserver.handlers.deletecollection import delete_collection
+from apiserver.handlers.get import get
+from apiserver.handlers.list import list_
+from apiserver.handlers.patch import patch
+from apiserver.handlers.update import update
+from apiserver.http.messages import Answer, Request, Response
+from apiserver.main.context import Context
+from apiserver.pipeline.request import RequestInfo
+from apiserver.subresources._subresource import Handler
+
+HANDLERS: dict[str, Handler] = {
+    "create": create,
+    "delete": delete,
+    "deletecollection": delete_collection,
+    "get": get,
+    "list": list_,
+    "patch": patch,
+    "update": update,
+    "watch": list_,
+}
+DOTS = (".", "..")
+NAMED = frozenset({"get", "update", "patch", "delete"})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    handler: Handler
+    target: Target
+    long_running: bool = False
+
+
+class Routes:
+    """All served resources with what they answer; found by group, version, plural, subresource and verb."""
+
+    def __init__(self, context: Context) -> None:
+        self._resources: dict[tuple[str, str, str], Resource[Any]] = {}
+        self._routes: dict[tuple[str, str, str, str], dict[str, Route]] = {}
+        for store in context.stores.values():
+            resource: Resource[Any] = store.resource
+            target = Target(resource, store)
+            path = (resource.group, resource.version, resource.plural)
+            self._resources[path] = resource
+            handlers = context.virtual.get((resource.group, resource.plural), HANDLERS)
+            self._routes[(*path, "")] = {
+                verb: Route(warned(handlers[verb], resource), target, verb == "watch") for verb in resource.verbs
+            }
+            for (group, plural, name), subresource in context.subresources.items():
+                if (group, plural) == (resource.group, resource.plural):
+                    self._routes[(*path, name)] = {
+                        verb: Route(handler, target, subresource.long_running)
+                        for verb, handler in subresource.handlers.items()
+                    }
+
+    def find(self, info: RequestInfo) -> Route:
+        """Raises: NotFound for a path that nothing is served at, MethodNotAllowed for a verb it does not answer,
+        BadRequest for a name that no object can have."""
+        verbs = self._routes.get((info.group, info.version, info.resource, info.subresource))
+        if verbs is None or (info.rest and info.subresource != "proxy"):
+            raise not_served()
+        namespaced = self._resources[(info.group, info.version, info.resource)].namespaced
+        if not namespaced and info.namespace and info.resource != "namespaces":
+            raise not_served()
+        if namespaced and not info.namespace and (info.name or info.verb == "get") and info.verb != "watch":
+            raise not_served()
+        route = verbs.get(info.verb)
+        if route is None or (namespaced and not info.namespace and info.verb in ("create", "deletecollection")):
+            raise not_allowed()
+        if not info.name and info.verb in NAMED:
+            raise not_allowed()
+        if info.name and not info.subresource and info.verb == "create":
+            raise not_allowed()
+        if "%" in info.name or info.name in DOTS:
+            raise BadRequest(f"Name parameter invalid: {shown(info.name)}: {';'.join(path_segment_errors(info.name))}")
+        return route
+
+
+def warned(handler: Handler, resource: Resource[Any]) -> Handler:
+    """Of a deprecated kind: with a warning on every answer that is no stream."""
+    if not resource.deprecated:
+        return handler
+    headers = warning_headers([resource.deprecated]) or []
+
+    async def handle(context: Context, request: Request, target: Target) -> Answer:
+        answer = await handler(context, request, target)
+        if isinstance(answer, Response):
+            answer.headers = [*headers, *(answer.headers or ())]
+        return answer
+
+    return handle
+
+
+def not_served() -> NotFound:
+    return NotFound("the server could not find the requested resource", {})
+
+
+def not_allowed() -> MethodNotAllowed:
+    return MethodNotAllowed("the server does not allow this method on the requested resource", {})

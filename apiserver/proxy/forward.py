@@ -1,0 +1,234 @@
+"""What the proxies of nodes, pods and services share: a request passed on to another server, and its answer back.
+
+Bodies stream both ways, a WebSocket or other upgrade becomes a pipe. Headers of one hop alone, and those that say who
+the client is to us, are not passed on.
+Source: Kubernetes API reference, "Proxy Operations"; RFC 9110, section 7.6.1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from apimachinery.errors import BadRequest, ServiceUnavailable
+from apiserver.http.messages import TEXT, Answer, ClientDisconnected, Header, Request, Response, TakenOver
+from apiserver.main.context import Context
+from apiserver.proxy.backend import BODYLESS, IDLE_SECONDS, BackendAnswer, BrokenOff, Unreachable, connect, read_answer
+from apiserver.proxy.upgrade import join
+
+HOP_HEADERS = frozenset(
+    {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te"}
+    | {b"trailer", b"transfer-encoding", b"upgrade"}
+)
+OWN_HEADERS = frozenset({b"authorization", b"expect", b"content-length"})
+PROXY_VERBS = ("get", "create", "update", "patch", "delete", "options")
+SCHEMES = ("", "http", "https")
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Where a request goes: to `path` (with a slash in front, percent-encoded) on this server."""
+
+    host: str
+    port: int
+    path: str
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def netloc(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def split_name(text: str) -> tuple[str, str, str] | None:
+    """ "https:web:8443" -> ("https", "web", "8443"); scheme and port may be missing. None for what is no such name."""
+    parts = text.split(":")
+    if len(parts) < 3:
+        parts = ["", *parts, ""][:3]
+    if len(parts) > 3 or parts[0] not in SCHEMES or not parts[1]:
+        return None
+    return parts[0], parts[1], parts[2]
+
+
+def port_number(text: str) -> int:
+    """Raises: BadRequest."""
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 65536):
+        raise BadRequest(f'invalid port "{text}": must be a number between 1 and 65535')
+    return int(text)
+
+
+def default_port(scheme: str) -> int:
+    return 443 if scheme == "https" else 80
+
+
+def check_address(address: str) -> None:
+    """Raises: BadRequest for one that only this machine itself should reach."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        raise BadRequest("address not allowed") from None
+    if ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified:
+        raise BadRequest("address not allowed")
+
+
+def rest_of_path(request: Request) -> str:
+    """What follows `…/proxy` in the path, as the client has encoded it: "" for nothing at all."""
+    path = request.exchange.target.partition(b"?")[0].decode("latin-1")
+    before = 8 if request.info.namespace else 6
+    parts = path.split("/", before)
+    return f"/{parts[before]}" if len(parts) > before else ""
+
+
+def pod_context() -> ssl.SSLContext:
+    """For https in pods: their certificates are not ours to verify."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def forward(context: Context, request: Request, backend: Backend) -> Answer:
+    """Raises: ServiceUnavailable when there is nothing at the other end."""
+    if not backend.path and request.method in ("GET", "HEAD") and not _is_upgrade(request):
+        return _redirect(request)
+    try:
+        reader, writer = await connect(backend.host, backend.port, backend.tls)
+    except Unreachable as error:
+        raise _unreachable(backend, error) from None
+    writer.write(_head(request, backend))
+    sending = asyncio.ensure_future(_send_body(request, writer))
+    request.exchange.on_gone = writer.close
+    context.closers.add(writer.close)
+    try:
+        answer = await read_answer(reader, writer, head_only=request.method == "HEAD")
+        if answer.status == 101:
+            request.exchange.on_gone = None
+            await join(context, request, answer)
+        else:
+            await _relay(request, backend, answer)
+    except Unreachable as error:
+        raise _unreachable(backend, error) from None
+    except BrokenOff:
+        raise ClientDisconnected from None  # the head is out: cutting the client off is all that tells it
+    finally:
+        context.closers.discard(writer.close)
+        writer.close()
+        sending.cancel()
+        await asyncio.wait([sending])
+    return TakenOver()
+
+
+def _unreachable(backend: Backend, error: Unreachable) -> ServiceUnavailable:
+    return ServiceUnavailable(f"error trying to reach service: {backend.netloc}: {error}")
+
+
+def _redirect(request: Request) -> Response:
+    """So that relative links of the page work."""
+    path, _, query = request.exchange.target.partition(b"?")
+    location = path + b"/" + (b"?" + query if query else b"")
+    return Response(b"", 301, TEXT, headers=[(b"location", location)])
+
+
+def _is_upgrade(request: Request) -> bool:
+    return bool(request.header(b"upgrade")) and b"upgrade" in request.header(b"connection").lower()
+
+
+def _head(request: Request, backend: Backend) -> bytes:
+    query = request.query_string
+    target = (backend.path or "/").encode() + (b"?" + query if query else b"")
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), target)]
+    lines += [b"%b: %b" % header for header in _passed_on(request.headers, OWN_HEADERS)]
+    if _is_upgrade(request):
+        lines += [b"connection: Upgrade", b"upgrade: " + request.header(b"upgrade")]
+    else:
+        lines.append(b"connection: close")
+    length = request.header(b"content-length")
+    if request.header(b"transfer-encoding"):
+        lines.append(b"transfer-encoding: chunked")
+    elif length:
+        lines.append(b"content-length: " + length)
+    client = request.exchange.connection.client
+    uri = request.exchange.target.partition(b"?")[0]
+    forwarded = [value for name, value in request.headers if name == b"x-forwarded-for"]
+    forwarded.append((client[0] if client else "unknown").encode())
+    lines += [b"x-forwarded-for: " + b", ".join(forwarded), b"x-forwarded-proto: https", b"x-forwarded-uri: " + uri]
+    lines.append(b"x-forwarded-host: " + request.header(b"host"))
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _passed_on(headers: Iterable[Header], own: frozenset[bytes] = frozenset()) -> list[Header]:
+    headers = list(headers)
+    named = {token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")}
+    return [
+        (name, value)
+        for name, value in headers
+        if not (
+            name in HOP_HEADERS or name in own or name in named or name.startswith((b"x-forwarded-", b"impersonate-"))
+        )
+    ]
+
+
+async def _send_body(request: Request, writer: asyncio.StreamWriter) -> None:
+    """As it comes. The other server may answer before it has read it all, or break off: its answer says so."""
+    if _is_upgrade(request):
+        return
+    chunked = bool(request.header(b"transfer-encoding"))
+    with contextlib.suppress(OSError, ClientDisconnected):
+        async for piece in request.exchange.pieces():
+            if writer.is_closing():  # uvloop would take a write for an error of the program's
+                return
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            await writer.drain()
+        if chunked and not writer.is_closing():
+            writer.write(b"0\r\n\r\n")
+
+
+async def _relay(request: Request, backend: Backend, answer: BackendAnswer) -> None:
+    """Raises: BrokenOff, ClientDisconnected."""
+    exchange = request.exchange
+    lines = []
+    chunked = answer.status not in BODYLESS and request.method != "HEAD"
+    for name, value in _passed_on(answer.headers):
+        if name == b"location":
+            value = _location(request, backend, value)
+        elif name == b"content-length":
+            chunked = False
+        if name != b"date":
+            lines.append(b"%b: %b\r\n" % (name, value))
+    if exchange.more_body:
+        exchange.keep_alive = False  # the rest of the request is of no use to anyone
+    exchange.begin_with(_status_line(answer.status), b"".join(lines), chunked=chunked)
+    async for chunk in answer:
+        if exchange.blocked:
+            await exchange.drain(IDLE_SECONDS)
+        exchange.write(chunk)
+    exchange.end()
+
+
+def _status_line(code: int) -> bytes:
+    try:
+        phrase = HTTPStatus(code).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {code} {phrase}\r\n".encode()
+
+
+def _location(request: Request, backend: Backend, value: bytes) -> bytes:
+    """A redirect to another path of the same server, as the client has to ask for it."""
+    url = urlsplit(value.decode("latin-1"))
+    host = request.header(b"host").decode("latin-1")
+    if url.netloc not in ("", backend.netloc, backend.host, host) or not url.path.startswith("/"):
+        return value
+    path = request.exchange.target.partition(b"?")[0].decode("latin-1")
+    rest = rest_of_path(request)
+    prefix = path[: len(path) - len(rest)] if rest else path
+    if not url.path.startswith(prefix):
+        url = url._replace(path=prefix + url.path)
+    if url.netloc:
+        url = SplitResult("https", host, url.path, url.query, url.fragment)
+    return urlunsplit(url).encode("latin-1")

@@ -1,0 +1,94 @@
+"""The way to a pod's kubelet, for what only the node can tell or do. Mutual TLS, addresses from the Node.
+
+Source: Kubernetes documentation, "Communication between Nodes and the Control Plane".
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from apimachinery.errors import ServiceUnavailable, StatusError, from_status
+from apimachinery.model import decode
+from apiserver.main.options import Options
+from apiserver.proxy.backend import BackendAnswer, Unreachable, connect, read_answer
+from apiserver.storage import Storage
+from componentbase import tls
+
+ADDRESS_TYPES = ("InternalIP", "Hostname", "InternalDNS", "ExternalIP", "ExternalDNS")
+DEFAULT_PORT = 10250
+HEAD_SECONDS = 30.0  # for a kubelet to begin its answer
+MAX_ERROR_BYTES = 64 * 1024  # of a refusal's body; the rest is dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    node: str
+    host: str
+    port: int
+
+
+class KubeletClient:
+    def __init__(self, options: Options, storage: Storage, nodes: Any) -> None:
+        """`nodes` is the Node resource."""
+        self._options = options
+        self._storage = storage
+        self._nodes = nodes
+        self._context: ssl.SSLContext | None = None
+
+    def locate(self, node_name: str) -> Location:
+        """Raises: ServiceUnavailable for a node that is unknown or has no address."""
+        entry = self._storage.peek(self._nodes, "", node_name)
+        if entry is None:
+            raise ServiceUnavailable(f'the node "{node_name}" of the pod is not known')
+        status = decode(self._nodes.model, entry.value).status
+        addresses = {address.type: address.address for address in reversed(status.addresses or ())}
+        host = next((addresses[kind] for kind in ADDRESS_TYPES if addresses.get(kind)), "")
+        if not host:
+            raise ServiceUnavailable(f'the node "{node_name}" has no address')
+        endpoint = status.daemonEndpoints.kubeletEndpoint
+        return Location(node_name, host, endpoint.Port if endpoint and endpoint.Port else DEFAULT_PORT)
+
+    def tls(self) -> ssl.SSLContext:
+        if self._context is None:
+            options = self._options
+            self._context = tls.client_context(
+                ca_file=options.kubelet_certificate_authority,
+                cert_file=options.kubelet_client_certificate,
+                key_file=options.kubelet_client_key,
+                insecure=not options.kubelet_certificate_authority,
+            )
+        return self._context
+
+    async def open(self, location: Location, request: bytes) -> BackendAnswer:
+        """Sends a request head and returns once the answer's head is there; close the result.
+
+        Raises: ServiceUnavailable when the kubelet can't be reached or does not speak HTTP.
+        """
+        where = f"{location.host}:{location.port}"
+        try:
+            reader, writer = await connect(location.host, location.port, self.tls())
+        except Unreachable as error:
+            raise ServiceUnavailable(f"the kubelet of {location.node} can't be reached at {where}: {error}") from None
+        writer.write(request)
+        try:
+            return await read_answer(reader, writer, seconds=HEAD_SECONDS)
+        except TimeoutError:
+            raise ServiceUnavailable(f"the kubelet of {location.node} did not answer in time") from None
+        except Unreachable as error:
+            raise ServiceUnavailable(f"the kubelet of {location.node} broke off: {error}") from None
+
+
+async def refusal(answer: BackendAnswer) -> StatusError:
+    """A kubelet's refusal as a Status: its own, or its text under its code."""
+    body = await answer.text(MAX_ERROR_BYTES)
+    try:
+        status = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        status = None
+    if not isinstance(status, dict) or status.get("kind") != "Status":
+        status = {"message": body.decode("utf-8", "replace").strip() or "the kubelet refused the request"}
+    return from_status(status, answer.status)

@@ -1,0 +1,110 @@
+"""What exec, attach and port-forward share: an upgraded connection is passed on to the kubelet byte by byte, both ways.
+
+Whether it carries WebSocket or SPDY, and which protocol inside, client and kubelet negotiate themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+from apimachinery.errors import BadRequest
+from apiserver.handlers._shared import Target
+from apiserver.http.messages import Answer, Request, TakenOver
+from apiserver.main.context import Context
+from apiserver.pipeline.query import Query, parse_bool
+from apiserver.proxy.backend import CHUNK_BYTES, IDLE_SECONDS, BackendAnswer
+from apiserver.proxy.kubelet import refusal
+from apiserver.subresources._podtarget import choose_container, find_pod
+
+STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty"))
+"""The query's name of each and the kubelet's."""
+OWN_HEADERS = frozenset({b"host", b"authorization", b"content-length", b"transfer-encoding"})
+"""Not passed on: the kubelet authenticates this server, not its client."""
+
+
+async def connect_container(context: Context, request: Request, target: Target, action: str, query: str) -> Answer:
+    """Joins the client to `/ACTION/POD/CONTAINER?QUERY` of the pod's kubelet; returns when either side has closed."""
+    check_upgrade(request)
+    pod = await find_pod(context, request, target)
+    return await connect(context, request, pod, action, choose_container(pod, request.parameter("container")), query)
+
+
+async def connect(
+    context: Context, request: Request, pod: Any, action: str, container: str = "", query: str = ""
+) -> Answer:
+    """The same, for a pod that has been found; "" for what has no container."""
+    if not pod.spec.nodeName:
+        raise BadRequest(f"pod {pod.name} does not have a host assigned")
+    location = context.kubelet.locate(pod.spec.nodeName)
+    path = "/".join(quote(part) for part in (action, pod.namespace, pod.name, container) if part)
+    head = [f"GET /{path}?{query} HTTP/1.1\r\nhost: {location.host}:{location.port}\r\n".encode()]
+    head += [name + b": " + value + b"\r\n" for name, value in request.headers if name not in OWN_HEADERS]
+    response = await context.kubelet.open(location, b"".join([*head, b"\r\n"]))
+    if response.status != 101:
+        raise await refusal(response)
+    await join(context, request, response)
+    return TakenOver()
+
+
+def check_upgrade(request: Request) -> None:
+    """Raises: BadRequest."""
+    if not request.header(b"upgrade") or b"upgrade" not in request.header(b"connection").lower():
+        raise BadRequest("Upgrade request required")
+
+
+def stream_query(query: Query) -> list[tuple[str, str]]:
+    """Which streams the client wants, for the kubelet's query. Raises: BadRequest for none."""
+    pairs = [(theirs, "1") for ours, theirs in STREAMS if parse_bool(query, ours)]
+    if not any(name in ("input", "output", "error") for name, _ in pairs):
+        raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
+    return pairs
+
+
+async def join(context: Context, request: Request, response: BackendAnswer) -> None:
+    """Passes on the answer, and then every byte, until either side closes or nothing has moved for IDLE_SECONDS."""
+    reader, writer = request.exchange.connection.take_over()
+    up, down = _Pump(reader, response.writer), _Pump(response.reader, writer)
+
+    def close() -> None:
+        response.close()
+        writer.close()
+
+    context.closers.add(close)
+    both = [asyncio.ensure_future(pump.run()) for pump in (up, down)]
+    try:
+        writer.write(response.head)
+        moved = -1
+        while moved != up.moved + down.moved:
+            moved = up.moved + down.moved
+            done, _ = await asyncio.wait(both, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                break
+    finally:
+        context.closers.discard(close)
+        for task in both:
+            task.cancel()
+        await asyncio.wait(both)
+        close()
+
+
+class _Pump:
+    """One direction. Reads no faster than the sink takes."""
+
+    def __init__(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        self.moved = 0  # reads so far
+        self._source = source
+        self._sink = sink
+
+    async def run(self) -> None:
+        """Until the source ends or either breaks."""
+        try:
+            while data := await self._source.read(CHUNK_BYTES):
+                self.moved += 1
+                if self._sink.is_closing():  # uvloop would take a write for an error of the program's
+                    return
+                self._sink.write(data)
+                await self._sink.drain()
+        except OSError:
+            return

@@ -1,0 +1,243 @@
+"""What the server chooses for a Service: its ClusterIP and node ports, kept over updates and given back with it.
+
+Source: Kubernetes documentation, "Service": "Choosing your own IP address", "type: NodePort".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from apimachinery.errors import FieldError, InternalError, StatusError, invalid, invalid_object
+from apimachinery.meta import Object
+from apimachinery.model import decode
+from apimachinery.resource import Resource
+from apiserver.registry.claims.allocators import Allocator, Exhausted, OutOfRange, Taken, claims_resource
+from apiserver.registry.hooks import Hooks, Undo, nothing_to_undo
+from apiserver.storage import Storage
+from apiserver.storage.interface import StorageError
+from componentbase import logs
+
+ADDRESS_CLAIMS = claims_resource("serviceipclaims", "ranges/serviceips")
+PORT_CLAIMS = claims_resource("servicenodeportclaims", "ranges/servicenodeports")
+
+REPAIR_SECONDS = 180.0
+HEADLESS = "None"
+
+log = logs.logger(__name__)
+
+
+def needs_address(service: Any) -> bool:
+    return bool(service.spec.type != "ExternalName")
+
+
+def needs_node_ports(service: Any) -> bool:
+    spec = service.spec
+    if spec.type == "LoadBalancer":
+        return bool(spec.allocateLoadBalancerNodePorts is not False)
+    return bool(spec.type == "NodePort")
+
+
+def needs_health_port(service: Any) -> bool:
+    spec = service.spec
+    return bool(spec.type == "LoadBalancer" and spec.externalTrafficPolicy == "Local")
+
+
+def address_of(service: Any) -> str:
+    """ "" when the Service has no address of its own."""
+    address = service.spec.clusterIP or ""
+    return "" if address == HEADLESS else address
+
+
+def ports_of(service: Any) -> list[str]:
+    """Every node port it holds, once."""
+    ports = [port.nodePort for port in service.spec.ports or ()] + [service.spec.healthCheckNodePort]
+    return list(dict.fromkeys(str(port) for port in ports if port))
+
+
+class ServiceHooks(Hooks):
+    def __init__(self, addresses: Allocator, ports: Allocator) -> None:
+        self._addresses = addresses
+        self._ports = ports
+
+    def carry_over(self, obj: Any, old: Any) -> None:
+        _drop_what_the_type_lost(obj, old)
+        new, before = obj.spec, old.spec
+        if needs_address(obj) and needs_address(old):
+            if not new.clusterIP and not new.clusterIPs:
+                new.clusterIP, new.clusterIPs = before.clusterIP, before.clusterIPs
+            new.ipFamilies = new.ipFamilies or before.ipFamilies
+            new.ipFamilyPolicy = new.ipFamilyPolicy or before.ipFamilyPolicy
+        if needs_node_ports(obj) and needs_node_ports(old):
+            used = {port.nodePort for port in new.ports or () if port.nodePort}
+            by_name = {port.name: port.nodePort for port in before.ports or ()}
+            for port in new.ports or ():
+                known = by_name.get(port.name)
+                if not port.nodePort and known and known not in used:
+                    port.nodePort = known
+                    used.add(known)
+        if needs_health_port(obj) and needs_health_port(old) and not new.healthCheckNodePort:
+            new.healthCheckNodePort = before.healthCheckNodePort
+
+    async def begin_create(self, obj: Any, *, dry_run: bool) -> Undo:
+        return await self._claim(obj, set(), set(), dry_run=dry_run)
+
+    async def begin_update(self, obj: Any, old: Any, *, dry_run: bool) -> Undo:
+        return await self._claim(obj, {address_of(old)}, set(ports_of(old)), dry_run=dry_run)
+
+    async def after_update(self, obj: Any, old: Any) -> None:
+        await self._release(old, {address_of(obj)}, set(ports_of(obj)))
+
+    async def after_delete(self, obj: Any) -> None:
+        await self._release(obj, set(), set())
+
+    async def _release(self, service: Any, kept_addresses: set[str], kept_ports: set[str]) -> None:
+        """The Service has been written already: a claim that can't be released now is left to `repair`."""
+        address = address_of(service)
+        try:
+            if address and address not in kept_addresses:
+                await self._addresses.release(address, service)
+            for port in ports_of(service):
+                if port not in kept_ports:
+                    await self._ports.release(port, service)
+        except StorageError as error:
+            log.warning("claims of a service not released", service=service.key, error=str(error))
+
+    async def _claim(self, service: Any, addresses: set[str], ports: set[str], *, dry_run: bool) -> Undo:
+        """Claims what the Service has beyond what it had; all or nothing. Raises: Invalid, InternalError."""
+        claims = _Claims(service, dry_run=dry_run)
+        try:
+            if needs_address(service):
+                await self._claim_address(service, addresses, claims)
+            await self._claim_ports(service, ports, claims)
+        except StatusError:
+            await claims.undo()
+            raise
+        return claims.undo if claims.made else nothing_to_undo
+
+    async def _claim_address(self, service: Any, had: set[str], claims: _Claims) -> None:
+        spec = service.spec
+        address = spec.clusterIP or (spec.clusterIPs or [""])[0]
+        if not address:
+            address = await claims.any(self._addresses, "a serviceIP")
+        elif address != HEADLESS and address not in had:
+            await claims.one(
+                self._addresses, address, lambda why: _address_error(service, self._addresses, address, why)
+            )
+        spec.clusterIP, spec.clusterIPs = address, [address]
+        spec.ipFamilies = spec.ipFamilies or ["IPv4"]
+        spec.ipFamilyPolicy = spec.ipFamilyPolicy or "SingleStack"
+
+    async def _claim_ports(self, service: Any, had: set[str], claims: _Claims) -> None:
+        spec = service.spec
+        held = set(had)
+        given: dict[int, tuple[int, set[str]]] = {}
+        for index, port in enumerate(spec.ports or () if needs_node_ports(service) else ()):
+            if port.nodePort:
+                await self._claim_port(service, f"spec.ports[{index}].nodePort", port.nodePort, held, claims)
+            else:
+                twin = given.get(port.port)
+                if twin is not None and port.protocol not in twin[1]:
+                    port.nodePort = twin[0]  # TCP and UDP of one port share a node port, as a DNS server needs
+                else:
+                    port.nodePort = int(await claims.any(self._ports, "a nodePort"))
+                    held.add(str(port.nodePort))
+            given.setdefault(port.port, (port.nodePort, set()))[1].add(port.protocol)
+        if needs_health_port(service):
+            if spec.healthCheckNodePort:
+                await self._claim_port(service, "spec.healthCheckNodePort", spec.healthCheckNodePort, held, claims)
+            else:
+                spec.healthCheckNodePort = int(await claims.any(self._ports, "a nodePort"))
+
+    async def _claim_port(self, service: Any, path: str, port: int, held: set[str], claims: _Claims) -> None:
+        if str(port) not in held:
+            await claims.one(self._ports, str(port), lambda why: _port_error(self._ports, path, port, why))
+            held.add(str(port))
+
+
+class _Claims:
+    """What one write has claimed so far. In a dry run nothing is claimed, only looked at."""
+
+    def __init__(self, service: Object, *, dry_run: bool) -> None:
+        self.made: list[tuple[Allocator, str]] = []
+        self._service = service
+        self._dry_run = dry_run
+
+    async def one(self, allocator: Allocator, value: str, error: Callable[[Exception], FieldError]) -> None:
+        try:
+            if self._dry_run:
+                allocator.check(value)
+                return
+            await allocator.claim(value, self._service)
+        except (Taken, OutOfRange) as why:
+            raise invalid_object("Service", "", self._service.name, [error(why)]) from None
+        self.made.append((allocator, value))
+
+    async def any(self, allocator: Allocator, what: str) -> str:
+        try:
+            if self._dry_run:
+                return allocator.any_free()
+            value = await allocator.claim_any(self._service)
+        except Exhausted:
+            raise InternalError(f"Internal error occurred: failed to allocate {what}: range is full") from None
+        self.made.append((allocator, value))
+        return value
+
+    async def undo(self) -> None:
+        for allocator, value in self.made:
+            await allocator.release(value, self._service)
+
+
+def _address_error(service: Any, allocator: Allocator, address: str, why: Exception) -> FieldError:
+    text = "provided IP is already allocated"
+    if isinstance(why, OutOfRange):
+        text = (
+            f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {allocator.pool.shown}"
+        )
+    return invalid("spec.clusterIPs", service.spec.clusterIPs or [address], f"failed to allocate IP {address}: {text}")
+
+
+def _port_error(allocator: Allocator, path: str, port: int, why: Exception) -> FieldError:
+    text = "provided port is already allocated"
+    if isinstance(why, OutOfRange):
+        text = f"provided port is not in the valid range. The range of valid ports is {allocator.pool.shown}"
+    return invalid(path, port, text)
+
+
+def _drop_what_the_type_lost(new: Any, old: Any) -> None:
+    """A client that changes only `type` sends along what the server chose for the old type: it goes by itself."""
+    spec, before = new.spec, old.spec
+    if needs_address(old) and not needs_address(new) and spec.clusterIP == before.clusterIP:
+        spec.clusterIP = spec.clusterIPs = spec.ipFamilies = spec.ipFamilyPolicy = None
+    if needs_node_ports(old) and not needs_node_ports(new) and spec.type != "LoadBalancer":
+        same = [port.nodePort for port in spec.ports or ()] == [port.nodePort for port in before.ports or ()]
+        for port in spec.ports or () if same else ():
+            port.nodePort = None
+    if needs_health_port(old) and not needs_health_port(new) and spec.healthCheckNodePort == before.healthCheckNodePort:
+        spec.healthCheckNodePort = None
+
+
+class Repair:
+    """Looks after claims now and then; every API server does."""
+
+    def __init__(self, storage: Storage, services: Resource[Any], addresses: Allocator, ports: Allocator) -> None:
+        self._storage = storage
+        self._services = services
+        self._addresses = addresses
+        self._ports = ports
+
+    async def run(self) -> None:
+        await self._storage.wait_loaded()
+        while True:
+            try:
+                await self.once()
+            except StorageError as error:
+                log.warning("claims not checked", error=str(error))
+            await asyncio.sleep(REPAIR_SECONDS)
+
+    async def once(self) -> None:
+        page = await self._storage.list(self._services, "")
+        services = [decode(self._services.model, entry.value) for entry in page.entries]
+        await self._addresses.repair({address_of(service): service for service in services if address_of(service)})
+        await self._ports.repair({port: service for service in services for port in ports_of(service)})

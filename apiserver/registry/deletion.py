@@ -1,0 +1,123 @@
+"""What a DELETE does to an object, decided without I/O: remove it, mark it as being deleted, or leave it as it is.
+
+Source: Kubernetes documentation, "Garbage Collection", "Finalizers", "Pod Lifecycle: Termination".
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TypeVar
+
+from apimachinery.errors import Conflict, object_conflict
+from apimachinery.meta import DeleteOptions, Object, ObjectMeta
+from apimachinery.resource import Resource
+from apimachinery.times import format_time, parse_time
+from apiserver.registry.validation import FOREGROUND, ORPHAN
+
+T = TypeVar("T", bound=Object)
+
+
+class Deletion(Enum):
+    REMOVE = "remove"
+    """Nothing holds it: it goes now."""
+    MARK = "mark"
+    """It stays, with a deletionTimestamp, for its grace period or its finalizers; the object has been changed so."""
+    PENDING = "pending"
+    """It is being deleted already and this request adds nothing."""
+
+
+def plan_deletion(
+    obj: Object, options: DeleteOptions, *, grace_period_seconds: int | None, held: bool, now: float
+) -> Deletion:
+    """Changes `obj` for MARK. `held` says that more than `metadata.finalizers` keeps it (a Namespace's spec).
+
+    `grace_period_seconds` is what the kind grants this request; None when it knows no graceful deletion.
+    """
+    meta = obj.metadata
+    graceful = False
+    if meta.deletionTimestamp is not None:
+        if meta.deletionGracePeriodSeconds:
+            if not _shorten(meta, options.gracePeriodSeconds):
+                return Deletion.PENDING
+            graceful = True
+    elif grace_period_seconds is not None:
+        _mark(meta, grace_period_seconds, now)
+        graceful = True
+    finalizers = _finalizers(meta.finalizers or [], options)
+    meta.finalizers = finalizers or None
+    if finalizers or held:
+        if not graceful and meta.deletionTimestamp is None:
+            _mark(meta, 0, now)
+        return Deletion.MARK
+    return Deletion.MARK if graceful and meta.deletionGracePeriodSeconds else Deletion.REMOVE
+
+
+def _mark(meta: ObjectMeta, grace_period_seconds: int, now: float) -> None:
+    meta.deletionTimestamp = format_time(now + grace_period_seconds)
+    meta.deletionGracePeriodSeconds = grace_period_seconds
+    if meta.generation:
+        meta.generation += 1
+
+
+def _shorten(meta: ObjectMeta, asked_seconds: int | None) -> bool:
+    """A pending graceful deletion may only be brought forward. False when the request does not do that."""
+    current = meta.deletionGracePeriodSeconds or 0
+    if asked_seconds is None or asked_seconds >= current:
+        return False
+    asked_seconds = max(asked_seconds, 0)
+    begin = parse_time(meta.deletionTimestamp or "") - current
+    meta.deletionTimestamp = format_time(begin + asked_seconds)
+    meta.deletionGracePeriodSeconds = asked_seconds
+    return True
+
+
+def _finalizers(current: list[str], options: DeleteOptions) -> list[str]:
+    """The finalizers with those that the propagation policy asks the garbage collector for; as they are without one."""
+    policy = options.propagationPolicy
+    if options.orphanDependents is not None:
+        policy = "Orphan" if options.orphanDependents else "Background"
+    if not policy:
+        return current
+    wanted = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(policy)
+    kept = [name for name in current if name not in (ORPHAN, FOREGROUND) or name == wanted]
+    return [*kept, wanted] if wanted and wanted not in kept else kept
+
+
+def removed_by_update(new: Object, old: Object, *, held: bool) -> bool:
+    """Whether this update takes the last thing that kept a deleted object."""
+    meta = old.metadata
+    if meta.deletionTimestamp is None or meta.deletionGracePeriodSeconds:
+        return False
+    return not new.metadata.finalizers and not held
+
+
+def check_preconditions(resource: Resource[T], name: str, meta: ObjectMeta, options: DeleteOptions) -> None:
+    """Raises: Conflict."""
+    wanted = options.preconditions
+    if wanted is None:
+        return
+    if wanted.uid is not None and wanted.uid != meta.uid:
+        why = (
+            f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({meta.uid}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise object_conflict(resource.plural, resource.group, name, why)
+    if wanted.resourceVersion is not None and wanted.resourceVersion != meta.resourceVersion:
+        why = (
+            f"the ResourceVersion in the precondition ({wanted.resourceVersion}) does not match the ResourceVersion in "
+            f"record ({meta.resourceVersion}). The object might have been modified"
+        )
+        raise object_conflict(resource.plural, resource.group, name, why)
+
+
+def uid_conflict(resource: Resource[T], name: str, wanted: str, found: str) -> Conflict:
+    why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+    return object_conflict(resource.plural, resource.group, name, why)
+
+
+def success(resource: Resource[T], name: str, uid: str) -> dict[str, object]:
+    """The Status of a finished deletion."""
+    details = {"name": name, "kind": resource.plural, "uid": uid}
+    if resource.group:
+        details["group"] = resource.group
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}

@@ -1,0 +1,400 @@
+"""The generic registry: how an object of any kind is created, changed and deleted, whatever the verb that asked.
+
+A write reads the object from the watch cache (no I/O), computes the new one and writes it under a guard on the revision
+it read. Where the guard fails, or the request fails on what may have been stale, the object is read from etcd once more
+and the change is computed again: so a conflict is only ever reported about what is really stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+from apimachinery.errors import (
+    AlreadyExists,
+    BadRequest,
+    FieldError,
+    RequestEntityTooLarge,
+    StatusError,
+    invalid,
+    invalid_object,
+    object_conflict,
+    object_exists,
+    object_not_found,
+)
+from apimachinery.meta import DeleteOptions, Object, ObjectMeta
+from apimachinery.model import decode, encode
+from apimachinery.names import generate_name
+from apimachinery.resource import Resource
+from apimachinery.times import format_time
+from apiserver.admission._plugin import CREATE, DELETE, UPDATE, Attributes, Chain
+from apiserver.auth.authenticator import User
+from apiserver.managedfields import tracking
+from apiserver.managedfields.manager import Entries
+from apiserver.pipeline.query import NO_WRITE_OPTIONS, WriteOptions, parse_revision
+from apiserver.registry.deletion import Deletion, check_preconditions, plan_deletion, removed_by_update, uid_conflict
+from apiserver.registry.hooks import NO_HOOKS, Hooks
+from apiserver.registry.validation import validate_metadata, validate_metadata_update
+from apiserver.storage import Storage
+from apiserver.storage.cache.splice import with_revision
+from apiserver.storage.interface import Entry, KeyExists, RevisionConflict, ValueTooLarge
+from componentbase.clock import Clock
+
+T = TypeVar("T", bound=Object)
+
+GENERATED_NAME_TRIES = 8  # as upstream: after as many taken names the client gets the 409
+
+SPEC_SUBRESOURCES = frozenset({"", "scale", "ephemeralcontainers", "resize"})
+"""Through which a client changes what it wants: those raise `metadata.generation`."""
+
+Change = Callable[[T, Entry], T]
+"""(what is stored, its entry) -> what shall be stored. Called again with newer state after a conflict."""
+
+
+time_text = lru_cache(maxsize=16)(format_time)
+"""Unix seconds -> text: a second sees many writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """`value` is the encoded object as it is now; the last state of one that was removed."""
+
+    value: bytes
+    created: bool = False
+    removed: bool = False
+    uid: str = ""
+
+
+class Store(Generic[T]):
+    """One resource's registry."""
+
+    def __init__(
+        self,
+        resource: Resource[T],
+        storage: Storage,
+        admission: Chain,
+        clock: Clock,
+        hooks: Hooks = NO_HOOKS,
+        ttl_seconds: int = 0,
+    ) -> None:
+        """`ttl_seconds`: objects vanish by themselves so long after their last write; 0 keeps them."""
+        self.resource = resource
+        self.storage = storage
+        self.hooks = hooks
+        self._admission = admission
+        self.clock = clock
+        self._ttl_seconds = ttl_seconds
+        fields = resource.model.model_fields
+        self._has_spec = "spec" in fields
+        self._has_status = "status" in fields and resource.status
+        self._empty_status: Any = fields["status"].default_factory if self._has_status else None
+        self._tracks_generation = self._has_spec and resource.strategy.generation_tracks_spec
+
+    # -- create
+
+    async def create(
+        self,
+        namespace: str,
+        obj: T,
+        user: User,
+        options: WriteOptions = NO_WRITE_OPTIONS,
+        *,
+        subresource: str = "",
+    ) -> Written:
+        """Raises: StatusError (403, 404 for the namespace, 409, 422)."""
+        resource, meta = self.resource, obj.metadata
+        if meta.resourceVersion:
+            raise BadRequest("resourceVersion should not be set on objects to be created")
+        meta.namespace = namespace or None
+        generated = not meta.name and bool(meta.generateName)
+        if generated:
+            meta.name = generate_name(meta.generateName or "")
+        attributes = Attributes(
+            CREATE, resource, subresource, namespace, meta.name or "", obj, None, user, options.dry_run
+        )
+        owners = None
+        if options.field_manager or meta.managedFields:
+            owners = tracking.created(obj, resource, options, self._now())
+        await self._admission.mutate(attributes)
+        self._prepare_create(obj)
+        meta.managedFields = owners
+        errors = (
+            tracking.entry_errors(owners) + validate_metadata(obj, resource) + resource.strategy.validate_create(obj)
+        )
+        if errors:
+            raise self._invalid(obj, errors)
+        await self._admission.validate(attributes)
+        undo = await self.hooks.begin_create(obj, dry_run=options.dry_run)
+        try:
+            return await self._insert(namespace, obj, options, generated=generated)
+        except StatusError:
+            await undo()
+            raise
+
+    async def _insert(self, namespace: str, obj: T, options: WriteOptions, *, generated: bool) -> Written:
+        for attempt in range(GENERATED_NAME_TRIES):
+            name = obj.metadata.name or ""
+            value = encode(obj)
+            if options.dry_run:
+                if await self.storage.get_from_etcd(self.resource, namespace, name) is None:
+                    return Written(value, created=True)
+            else:
+                try:
+                    entry = await self.storage.create(
+                        self.resource, namespace, name, value, obj=obj, ttl_seconds=self._ttl_seconds
+                    )
+                    return Written(entry.value, created=True)
+                except KeyExists:
+                    pass
+                except ValueTooLarge as error:
+                    raise RequestEntityTooLarge(str(error)) from None
+            if not generated or attempt == GENERATED_NAME_TRIES - 1:
+                break
+            obj.metadata.name = generate_name(obj.metadata.generateName or "")
+        raise await self._exists(namespace, name)
+
+    async def _exists(self, namespace: str, name: str) -> StatusError:
+        error = object_exists(self.resource.plural, self.resource.group, name)
+        entry = await self.storage.get_from_etcd(self.resource, namespace, name)
+        if entry is not None and decode(self.resource.model, entry.value).metadata.deletionTimestamp is not None:
+            error.message = f"object is being deleted: {error.message}"
+        return error
+
+    def _now(self) -> str:
+        return time_text(int(self.clock.now()))
+
+    def _prepare_create(self, obj: T) -> None:
+        meta = obj.metadata
+        meta.uid = str(uuid4())
+        meta.creationTimestamp = self._now()
+        meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
+        meta.selfLink = None
+        meta.generation = 1 if self._tracks_generation else None
+        if self._empty_status is not None and self.resource.strategy.resets_status:
+            obj.status = self._empty_status()  # type: ignore[attr-defined]
+        self.resource.strategy.prepare_create(obj)
+
+    # -- update
+
+    async def update(
+        self,
+        namespace: str,
+        name: str,
+        change: Change[T],
+        user: User,
+        options: WriteOptions = NO_WRITE_OPTIONS,
+        *,
+        subresource: str = "",
+        create: Callable[[], T] | None = None,
+    ) -> Written:
+        """Changes a stored object; with `create`, an apply or a kind that allows it gets a missing one made.
+
+        Subresource "status" changes `status` alone, "" everything else, any other all of what `change` returns.
+        Raises: StatusError (403, 404, 409, 422).
+        """
+        entry = self.storage.latest(self.resource, namespace, name)
+        fresh = entry is None
+        if fresh:
+            entry = await self.storage.get_from_etcd(self.resource, namespace, name)
+        while True:
+            if entry is None:
+                if create is None or not (options.applies or self.resource.strategy.allow_create_on_update):
+                    raise object_not_found(self.resource.plural, self.resource.group, name)
+                try:
+                    return await self.create(namespace, create(), user, options)
+                except AlreadyExists:
+                    if not options.applies:
+                        raise
+                    entry, fresh = await self.storage.get_from_etcd(self.resource, namespace, name), True
+                    continue
+            try:
+                return await self._try_update(entry, change, user, options, subresource)
+            except RevisionConflict as conflict:
+                entry, fresh = conflict.current, True
+            except StatusError:
+                if fresh:
+                    raise
+                seen = entry.revision
+                entry, fresh = await self.storage.get_from_etcd(self.resource, namespace, name), True
+                if entry is not None and entry.revision == seen:
+                    raise
+
+    async def _try_update(
+        self, entry: Entry, change: Change[T], user: User, options: WriteOptions, subresource: str
+    ) -> Written:
+        """One attempt. Raises: RevisionConflict, StatusError."""
+        resource = self.resource
+        old = decode(resource.model, entry.value)
+        new = change(old, entry)
+        sent = new.metadata.managedFields
+        self._check_preconditions(new.metadata, old.metadata, entry)
+        attributes = Attributes(
+            UPDATE, resource, subresource, entry.namespace, entry.name, new, old, user, options.dry_run
+        )
+        await self._admission.mutate(attributes)
+        self._prepare_update(new, old, subresource)
+        errors = self._track(new, old, sent, options, subresource)
+        if errors := errors + self._update_errors(new, old, subresource):
+            raise self._invalid(new, errors)
+        await self._admission.validate(attributes)
+        if removed_by_update(new, old, held=self.hooks.holds(new)):
+            return await self._remove(entry, old, options.dry_run)
+        undo = await self.hooks.begin_update(new, old, dry_run=options.dry_run)
+        try:
+            value = self._encode_change(new, old)
+            if options.dry_run:
+                return Written(with_revision(value, entry.revision))
+            stored = await self._put(entry, value, new)
+        except (StatusError, RevisionConflict):
+            await undo()
+            raise
+        await self.hooks.after_update(new, old)
+        return Written(stored.value)
+
+    def _track(self, new: T, old: T, sent: Entries | None, options: WriteOptions, subresource: str) -> list[FieldError]:
+        """Writes down whose the fields are; the errors are those of entries that the client sent."""
+        kept = old.metadata.managedFields
+        if not (kept or sent or options.field_manager):
+            return []
+        owners = tracking.updated(new, old, sent, self.resource, options, subresource, self._now())
+        new.metadata.managedFields = owners
+        return tracking.entry_errors(owners) if sent and sent != kept else []
+
+    async def _put(self, entry: Entry, value: bytes, obj: T) -> Entry:
+        try:
+            return await self.storage.update(
+                self.resource,
+                entry.namespace,
+                entry.name,
+                value,
+                entry.revision,
+                obj=obj,
+                ttl_seconds=self._ttl_seconds,
+            )
+        except ValueTooLarge as error:
+            raise RequestEntityTooLarge(str(error)) from None
+
+    def _check_preconditions(self, new: ObjectMeta, old: ObjectMeta, entry: Entry) -> None:
+        """The uid and resourceVersion a client sends are what it believes to change. Raises: StatusError."""
+        resource = self.resource
+        if new.uid and new.uid != old.uid:
+            raise uid_conflict(resource, entry.name, new.uid, old.uid or "")
+        revision = parse_revision(new.resourceVersion or "")
+        if not revision:
+            if not resource.strategy.allow_unconditional_update:
+                error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+                raise invalid_object(resource.kind, resource.group, entry.name, [error])
+        elif revision != entry.revision:
+            raise object_conflict(resource.plural, resource.group, entry.name)
+
+    def _prepare_update(self, new: T, old: T, subresource: str) -> None:
+        meta, kept = new.metadata, old.metadata
+        meta.resourceVersion = None
+        kept.resourceVersion = None
+        meta.uid = kept.uid
+        meta.creationTimestamp = kept.creationTimestamp
+        meta.generation = kept.generation
+        meta.managedFields = kept.managedFields
+        meta.selfLink = None
+        if kept.deletionTimestamp is not None:
+            meta.deletionTimestamp = kept.deletionTimestamp
+        if meta.deletionGracePeriodSeconds is None:
+            meta.deletionGracePeriodSeconds = kept.deletionGracePeriodSeconds
+        strategy = self.resource.strategy
+        if subresource == "status":
+            self._keep_all_but_status(new, old)
+            strategy.prepare_status_update(new, old)
+            return
+        if not subresource:
+            if self._has_status and strategy.resets_status:
+                new.status = old.status  # type: ignore[attr-defined]
+            self.hooks.carry_over(new, old)
+            strategy.prepare_update(new, old)
+        else:
+            strategy.prepare_subresource_update(new, old, subresource)
+        if self._tracks_generation and subresource in SPEC_SUBRESOURCES and new.spec != old.spec:  # type: ignore[attr-defined]
+            meta.generation = (kept.generation or 0) + 1
+
+    def _keep_all_but_status(self, new: T, old: T) -> None:
+        """Labels, annotations and finalizers may change with a status, as upstream allows; owners may not."""
+        new.metadata.ownerReferences = old.metadata.ownerReferences
+        for field in self.resource.model.model_fields:
+            if field not in ("metadata", "status"):
+                setattr(new, field, getattr(old, field))
+
+    def _update_errors(self, new: T, old: T, subresource: str) -> list[FieldError]:
+        strategy = self.resource.strategy
+        errors = validate_metadata_update(new.metadata, old.metadata) + validate_metadata(new, self.resource)
+        if subresource == "status":
+            return errors + strategy.validate_status_update(new, old)
+        errors += strategy.validate(new)
+        if subresource:
+            return errors + strategy.validate_subresource_update(new, old, subresource)
+        return errors + strategy.validate_update(new, old)
+
+    def _encode_change(self, new: T, old: T) -> bytes:
+        """The new object's encoding; the old one's where only the order of map keys differs, so that storage sees that
+        there is nothing to write."""
+        value, before = encode(new), encode(old)
+        return before if len(value) == len(before) and new == old else value
+
+    # -- delete
+
+    async def delete(
+        self, namespace: str, name: str, options: DeleteOptions, user: User, *, dry_run: bool = False
+    ) -> Written:
+        """Raises: StatusError (403, 404, 409)."""
+        resource = self.resource
+        attributes = Attributes(DELETE, resource, "", namespace, name, None, None, user, dry_run)
+        await self._admission.mutate(attributes)
+        entry = self.storage.latest(resource, namespace, name)
+        fresh = entry is None
+        if fresh:
+            entry = await self.storage.get_from_etcd(resource, namespace, name)
+        while True:
+            if entry is None:
+                raise object_not_found(resource.plural, resource.group, name)
+            attributes.old = decode(resource.model, entry.value)
+            try:
+                await self._admission.validate(attributes)
+                return await self._try_delete(entry, attributes.old, options, dry_run)
+            except RevisionConflict as conflict:
+                entry, fresh = conflict.current, True
+            except StatusError:
+                if fresh:
+                    raise
+                entry, fresh = await self.storage.get_from_etcd(resource, namespace, name), True
+
+    async def _try_delete(self, entry: Entry, old: T, options: DeleteOptions, dry_run: bool) -> Written:
+        check_preconditions(self.resource, entry.name, old.metadata, options)
+        new = decode(self.resource.model, entry.value)
+        grace = self.resource.strategy.grace_period_seconds(new, options)
+        held = self.hooks.holds(new)
+        plan = plan_deletion(new, options, grace_period_seconds=grace, held=held, now=self.clock.now())
+        if plan is Deletion.PENDING:
+            return Written(entry.value)
+        if plan is Deletion.REMOVE:
+            return await self._remove(entry, old, dry_run)
+        if old.metadata.deletionTimestamp is None:
+            self.hooks.marked(new)
+        if new == old:
+            return Written(entry.value)
+        new.metadata.resourceVersion = None
+        value = encode(new)
+        if dry_run:
+            return Written(with_revision(value, entry.revision))
+        return Written((await self._put(entry, value, new)).value)
+
+    async def _remove(self, entry: Entry, old: T, dry_run: bool) -> Written:
+        uid = old.metadata.uid or ""
+        if dry_run:
+            return Written(entry.value, removed=True, uid=uid)
+        last = await self.storage.delete(self.resource, entry.namespace, entry.name, entry.revision)
+        await self.hooks.after_delete(old)
+        return Written(last.value, removed=True, uid=uid)
+
+    def _invalid(self, obj: T, errors: list[FieldError]) -> StatusError:
+        return invalid_object(self.resource.kind, self.resource.group, obj.metadata.name or "", errors)

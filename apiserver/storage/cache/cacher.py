@@ -1,0 +1,244 @@
+"""The watch cache: every registered resource in memory, fed by one etcd watch.
+
+The tables start from a read of all of /registry/ at one revision and follow the watch from there. When the watch
+breaks, it goes on after the last revision seen; when etcd has compacted that or is another store than before, the
+tables are read anew and all watches end, for what they missed is not known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Sequence
+from contextlib import aclosing
+from itertools import count
+from typing import Any
+
+from apimachinery.resource import Resource
+from apiserver.storage.cache.fresh import SharedRevision
+from apiserver.storage.cache.ring import Change
+from apiserver.storage.cache.table import ROOT, Table
+from apiserver.storage.cache.watchers import Hub, Progress
+from apiserver.storage.etcd import EtcdClient
+from apiserver.storage.interface import Compacted, Entry, RevisionTooLarge, StorageUnavailable
+from componentbase import logs
+from etcdclient import messages as wire
+
+LOAD_PAGE_KEYS = 1_000
+OWN_WRITES = 1_024  # entries of own writes kept until their event arrives, to be used again; when full, all are dropped
+FRESH_SECONDS = 3.0  # how long a reader waits for the cache to reach a revision (upstream's bound)
+RETRY_SECONDS = 0.2  # between attempts to reach etcd
+
+_FIRST, _LAST = ROOT.encode(), ROOT.encode()[:-1] + b"0"
+
+log = logs.logger(__name__)
+
+
+class Cacher:
+    """Tables and feeds by resource. Everything here runs on one loop; a change is applied without any await."""
+
+    def __init__(self, etcd: EtcdClient) -> None:
+        self.progress = Progress()
+        self.loaded = asyncio.Event()  # set for good once the tables have been read and follow etcd
+        self._etcd = etcd
+        self._places: dict[str, tuple[Table, Hub]] = {}
+        self._by_resource: dict[tuple[str, str], tuple[Table, Hub]] = {}
+        self._own: dict[str, Entry] = {}
+        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = count()
+        self._cluster_id = 0
+        self._seen = 0  # the highest revision etcd ever told, also where the watch has not got there yet
+        self._stale = True
+        self._shared_revision = SharedRevision(etcd)
+        self.connected = False
+        """Loaded, and following etcd at this moment."""
+
+    @property
+    def revision(self) -> int:
+        """Up to where the tables hold everything."""
+        return self.progress.revision
+
+    def register(self, resource: Resource[Any]) -> None:
+        """Gives the resource a table; before `run`. Raises: ValueError when its keys are another's."""
+        table = Table(resource)
+        place = table.prefix[len(ROOT) : -1]
+        if place in self._places:
+            raise ValueError(f"two resources are stored below {table.prefix}")
+        self._places[place] = self._by_resource[(resource.group, resource.plural)] = (table, Hub())
+
+    def table(self, resource: Resource[Any]) -> Table:
+        return self._by_resource[(resource.group, resource.plural)][0]
+
+    def hub(self, resource: Resource[Any]) -> Hub:
+        return self._by_resource[(resource.group, resource.plural)][1]
+
+    async def run(self) -> None:
+        """Follows etcd until cancelled; then all watches end."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._shared_revision.run())
+                group.create_task(self._follow())
+        finally:
+            for _, hub in self._places.values():
+                hub.close()
+
+    async def current_revision(self) -> int:
+        """The store's revision, no older than the moment of the call. Raises: StorageUnavailable."""
+        revision = await self._shared_revision.get()
+        self._seen = max(self._seen, revision)
+        return revision
+
+    async def wait_for(self, revision: int) -> None:
+        """Returns once the tables hold everything up to `revision`. Raises: RevisionTooLarge after FRESH_SECONDS."""
+        if revision <= self.progress.revision:
+            return
+        waiter = (revision, next(self._order), asyncio.get_running_loop().create_future())
+        heapq.heappush(self._waiters, waiter)
+        try:
+            async with asyncio.timeout(FRESH_SECONDS):
+                await waiter[2]
+        except TimeoutError:
+            raise RevisionTooLarge(revision, self.revision) from None
+        finally:
+            if not waiter[2].done() or waiter[2].cancelled():
+                self._waiters.remove(waiter)
+                heapq.heapify(self._waiters)
+
+    async def catch_up(self) -> None:
+        """Returns once the tables hold every write acknowledged before the call.
+
+        Raises: RevisionTooLarge when they do not get there in time, at once while the watch is broken.
+        """
+        revision = await self.current_revision()
+        if revision > self.progress.revision:
+            if not self.connected:
+                raise RevisionTooLarge(revision, self.revision)
+            await self.wait_for(revision)
+
+    def expect(self, entry: Entry) -> Entry:
+        """Takes note of an own write, so that its event need not be decoded again; returns the entry to use."""
+        if entry.revision > self.revision:
+            self._seen = max(self._seen, entry.revision)
+            if len(self._own) >= OWN_WRITES:
+                self._own.clear()
+            self._own[entry.key] = entry
+        return entry
+
+    def latest(self, table: Table, key: str) -> Entry | None:
+        """The cache's entry, or an own write that the watch has not brought yet; the next write starts from it."""
+        own = self._own.get(key)
+        return own if own is not None and own.revision > self.revision else table.entries.get(key)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                if self._stale or not await self._same_store():
+                    await self._load()
+                await self._watch()
+            except Compacted as error:
+                log.warning("etcd compacted what the cache missed", revision=self.revision, error=str(error))
+                self._stale = True
+            except StorageUnavailable as error:
+                log.warning("etcd watch broken", revision=self.revision, error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _same_store(self) -> bool:
+        """Whether what answers now has all that has been seen: not so after a restore or with a new data folder."""
+        cluster_id, revision = await self._etcd.current_revision()
+        seen = max(self._seen, self.revision)
+        if cluster_id == self._cluster_id and revision >= seen:
+            return True
+        log.warning("etcd is another store than before", revision=seen, found=revision)
+        return False
+
+    async def _load(self) -> None:
+        """Reads everything at one revision, then replaces the tables at once and ends all watches."""
+        entries: dict[str, list[Entry]] = {place: [] for place in self._places}
+        start, revision = _FIRST, 0
+        while True:
+            page = await self._etcd.range(start, _LAST, limit=LOAD_PAGE_KEYS, revision=revision)
+            revision = revision or page.revision
+            for kv in page.kvs:
+                key = kv.key.decode(errors="surrogateescape")
+                place = self._place_of(key)
+                entry = self._read(self._places[place][0], key, kv) if place else None
+                if entry is not None:
+                    entries[place].append(entry)
+            if not page.more:
+                break
+            start = page.kvs[-1].key + b"\0"
+        for place, (table, hub) in self._places.items():
+            table.load(entries[place], revision)
+            hub.close()
+        self._cluster_id = page.cluster_id
+        self._seen = revision
+        self._own.clear()
+        self._stale = False
+        self._reached(revision)
+        log.info("watch cache loaded", revision=revision, objects=sum(map(len, entries.values())))
+
+    async def _watch(self) -> None:
+        try:
+            async with aclosing(self._etcd.watch(self.revision + 1)) as batches:
+                async for batch in batches:
+                    if batch.created:
+                        self.connected = True
+                        self.loaded.set()
+                    if batch.changes:
+                        self._apply(batch.changes)
+        finally:
+            self.connected = False
+
+    def _apply(self, changes: Sequence[wire.Change]) -> None:
+        """Brings the tables to the revision of the last change; etcd sends whole revisions only."""
+        touched: set[Hub] = set()
+        for deleted, kv in changes:
+            key = kv.key.decode(errors="surrogateescape")
+            place = self._place_of(key)
+            if not place:
+                continue
+            table, hub = self._places[place]
+            change: Change | None
+            if deleted:
+                change = table.remove(key, kv.mod_revision)
+            else:
+                entry = self._own_write(key, kv.mod_revision) or self._read(table, key, kv)
+                change = table.put(entry) if entry is not None else None
+            if change is not None:
+                hub.publish(change)
+                touched.add(hub)
+        self._reached(changes[-1].kv.mod_revision)
+        for hub in touched:
+            hub.flush()
+
+    def _reached(self, revision: int) -> None:
+        self.progress.revision = revision
+        while self._waiters and self._waiters[0][0] <= revision:
+            _, _, future = heapq.heappop(self._waiters)
+            if not future.done():
+                future.set_result(None)
+
+    def _place_of(self, key: str) -> str:
+        """ "/registry/pods/default/a" -> "pods", "/registry/services/specs/…" -> "services/specs"; "" for others'."""
+        if not key.startswith(ROOT):
+            return ""
+        end = key.find("/", len(ROOT))
+        place = key[len(ROOT) : end]
+        if place not in self._places:
+            place = key[len(ROOT) : key.find("/", end + 1)]
+        return place if end > 0 and place in self._places else ""
+
+    def _own_write(self, key: str, revision: int) -> Entry | None:
+        own = self._own.get(key)
+        if own is None or own.revision > revision:
+            return None
+        del self._own[key]
+        return own if own.revision == revision else None
+
+    def _read(self, table: Table, key: str, kv: wire.KeyValue) -> Entry | None:
+        """None, logged, for a value that is no encoded object: someone else wrote it."""
+        try:
+            return table.make_entry(key, kv.value, kv.mod_revision)
+        except ValueError as error:
+            log.error("stored value is no object", key=key, error=str(error))
+            return None

@@ -1,0 +1,38 @@
+"""ServiceAccount: every namespace has one called "default"."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from apimachinery.errors import AlreadyExists, Forbidden, NotFound
+from apimachinery.meta import ObjectMeta
+from kubeapi.core.namespace import Namespace
+from kubeapi.core.serviceaccount import ServiceAccount
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, maps, own
+
+DEFAULT = "default"
+
+
+class ServiceAccountReconciler:
+    """Keys are namespaces."""
+
+    def __init__(self, context: ControllerContext) -> None:
+        self._rest = context.rest
+        self._namespaces = context.informers.of(Namespace)
+        self._accounts = context.informers.of(ServiceAccount)
+
+    async def reconcile(self, key: str) -> Result:
+        namespace = self._namespaces.get(key)
+        if namespace is None or namespace.metadata.deletionTimestamp or self._accounts.get(f"{key}/{DEFAULT}"):
+            return DONE
+        # Another one may be faster; or the namespace is ending, and needs none.
+        with suppress(AlreadyExists, NotFound, Forbidden):
+            await self._rest.create(ServiceAccount(metadata=ObjectMeta(name=DEFAULT, namespace=key)))
+        return DONE
+
+
+CONTROLLER = ControllerSpec(
+    "serviceaccount-controller",
+    ServiceAccountReconciler,
+    [own(Namespace), maps(ServiceAccount, lambda account: [account.namespace] if account.name == DEFAULT else [])],
+)

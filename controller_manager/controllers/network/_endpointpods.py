@@ -1,0 +1,91 @@
+"""What the Endpoints and EndpointSlice controllers share: which pods stand behind a Service, and on which ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from controller_manager.podstate import is_ready, is_terminal
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.service.model import Service, ServicePort
+from kubeclient.informer import Informer
+
+BATCH_SECONDS = 0.03
+"""Changes of pods wait this long for others: pods of one rollout change together, and a Service is written whole."""
+HEADLESS_LABEL = "service.kubernetes.io/headless"
+
+
+def has_endpoints(service: Service) -> bool:
+    """Without a selector, endpoints are somebody else's business; an ExternalName has none."""
+    return bool(service.spec.selector) and service.spec.type != "ExternalName"
+
+
+def is_headless(service: Service) -> bool:
+    return service.spec.clusterIP == "None"
+
+
+def selects(service: Service, pod: Pod) -> bool:
+    return bool(service.spec.selector) and (service.spec.selector or {}).items() <= pod.labels.items()
+
+
+def pods_behind(service: Service, pods: Informer[Pod]) -> list[Pod]:
+    """Those that have an address and have not ended; also such that are being deleted."""
+    return [
+        pod
+        for pod in pods.list(service.namespace)
+        if selects(service, pod) and not is_terminal(pod) and pod_addresses(pod)
+    ]
+
+
+def pod_addresses(pod: Pod) -> list[str]:
+    status = pod.status
+    return [each.ip for each in status.podIPs or () if each.ip] or ([status.podIP] if status.podIP else [])
+
+
+def family_of(address: str) -> str:
+    return "IPv6" if ":" in address else "IPv4"
+
+
+def target_port(pod: Pod, port: ServicePort) -> int | None:
+    """The pod's port behind a Service's port; None when it has none of that name and protocol."""
+    target = port.targetPort
+    if target is None or target == 0 or target == "":
+        return port.port
+    if isinstance(target, int):
+        return target
+    sidecars = [each for each in pod.spec.initContainers or () if each.restartPolicy == "Always"]
+    for container in (*pod.spec.containers, *sidecars):
+        for declared in container.ports or ():
+            if declared.name == target and declared.protocol == port.protocol:
+                return declared.containerPort
+    return None
+
+
+def hostname_of(pod: Pod, service: Service) -> str | None:
+    """The name a headless Service gives the pod in DNS."""
+    return pod.spec.hostname if pod.spec.hostname and pod.spec.subdomain == service.name else None
+
+
+def services_of(pod_change: tuple[Pod | None, Pod | None], services: Informer[Service]) -> Iterator[str]:
+    """The keys of the Services for which a change of a pod matters."""
+    old, new = pod_change
+    if old is not None and new is not None and _what_matters(old) == _what_matters(new):
+        return
+    pod = new if new is not None else old
+    if pod is None:
+        return
+    for service in services.list(pod.namespace):
+        if has_endpoints(service) and any(each is not None and selects(service, each) for each in pod_change):
+            yield service.key
+
+
+def _what_matters(pod: Pod) -> tuple[object, ...]:
+    return (
+        pod.metadata.uid,
+        pod.metadata.labels,
+        pod.metadata.deletionTimestamp,
+        pod.spec.nodeName,
+        pod.status.podIP,
+        pod.status.podIPs,
+        is_terminal(pod),
+        is_ready(pod),
+    )

@@ -1,0 +1,89 @@
+"""The Endpoints object a Service should have. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from apimachinery.meta import ObjectMeta
+from controller_manager.controllers.network._endpointpods import (
+    HEADLESS_LABEL,
+    family_of,
+    hostname_of,
+    is_headless,
+    pod_addresses,
+    target_port,
+)
+from controller_manager.podstate import is_ready
+from kubeapi._shared.common import ObjectReference
+from kubeapi.core.endpoints import EndpointAddress, EndpointPort, Endpoints, EndpointSubset
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.service.model import Service
+
+MOST_ADDRESSES = 1000
+OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
+MANAGED_BY_LABEL = "endpoints.kubernetes.io/managed-by"
+MANAGER = "endpoint-controller"
+
+_PortKey = tuple[tuple[str, int, str, str], ...]
+
+
+def wanted_endpoints(service: Service, pods: Iterable[Pod], current: Endpoints | None) -> Endpoints:
+    """A new object, or the current one as it should be."""
+    subsets, truncated = compute_subsets(service, pods)
+    annotations = dict(current.annotations) if current is not None else {}
+    annotations.pop(OVER_CAPACITY, None)
+    if truncated:
+        annotations[OVER_CAPACITY] = "truncated"
+    labels = dict(service.labels) | {MANAGED_BY_LABEL: MANAGER}
+    labels.pop(HEADLESS_LABEL, None)
+    if is_headless(service):
+        labels[HEADLESS_LABEL] = ""
+    metadata = current.metadata if current is not None else ObjectMeta(name=service.name, namespace=service.namespace)
+    metadata = metadata.model_copy(update={"labels": labels, "annotations": annotations or None})
+    return Endpoints(metadata=metadata, subsets=subsets or None)
+
+
+def compute_subsets(service: Service, pods: Iterable[Pod]) -> tuple[list[EndpointSubset], bool]:
+    """One subset for each distinct set of ports, in a canonical order; and whether addresses were left out.
+
+    Ready addresses come first when there are more than MOST_ADDRESSES.
+    """
+    unready_too = bool(service.spec.publishNotReadyAddresses)
+    family = (service.spec.ipFamilies or ["IPv4"])[0]
+    found: list[tuple[bool, str, _PortKey, EndpointAddress]] = []
+    for pod in pods:
+        if pod.metadata.deletionTimestamp is not None and not unready_too:
+            continue
+        ports = _ports_of(service, pod)
+        address = next((each for each in pod_addresses(pod) if family_of(each) == family), None)
+        if address is None or (not ports and not (is_headless(service) and not service.spec.ports)):
+            continue
+        found.append((not (unready_too or is_ready(pod)), address, ports, _address(service, pod, address)))
+    found.sort(key=lambda item: item[:3])
+    kept = found[:MOST_ADDRESSES]
+    groups: dict[_PortKey, EndpointSubset] = {}
+    for unready, _, ports, endpoint in kept:
+        subset = groups.setdefault(ports, EndpointSubset(ports=_listed(ports)))
+        if unready:
+            subset.notReadyAddresses = [*(subset.notReadyAddresses or ()), endpoint]
+        else:
+            subset.addresses = [*(subset.addresses or ()), endpoint]
+    return [groups[ports] for ports in sorted(groups)], len(found) > len(kept)
+
+
+def _address(service: Service, pod: Pod, address: str) -> EndpointAddress:
+    target = ObjectReference(kind="Pod", namespace=pod.namespace, name=pod.name, uid=pod.metadata.uid)
+    return EndpointAddress(ip=address, hostname=hostname_of(pod, service), nodeName=pod.spec.nodeName, targetRef=target)
+
+
+def _ports_of(service: Service, pod: Pod) -> _PortKey:
+    ports = [(port, target_port(pod, port)) for port in service.spec.ports or ()]
+    found = [(p.name or "", number, p.protocol, p.appProtocol or "") for p, number in ports if number is not None]
+    return tuple(sorted(found))
+
+
+def _listed(ports: _PortKey) -> list[EndpointPort] | None:
+    return [
+        EndpointPort(name=name or None, port=number, protocol=protocol, appProtocol=app or None)
+        for name, number, protocol, app in ports
+    ] or None

@@ -1,0 +1,74 @@
+"""Endpoints: the addresses of the pods behind each Service in one object, for clients that predate EndpointSlices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from apimachinery.errors import AlreadyExists, Conflict, Forbidden, NotFound
+from controller_manager.controllers.network._endpointpods import BATCH_SECONDS, has_endpoints, pods_behind, services_of
+from controller_manager.controllers.network._subsets import MANAGED_BY_LABEL, MANAGER, wanted_endpoints
+from controller_manager.ownership import delete_surely
+from kubeapi.core.endpoints import Endpoints
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.service.model import Service
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, maps, own
+from kubeclient.workqueue import WorkQueue
+
+
+def _managed(endpoints: Endpoints) -> Iterable[str]:
+    """The Service has the same name. Endpoints that someone else keeps are none of our business."""
+    return (endpoints.key,) if endpoints.labels.get(MANAGED_BY_LABEL) == MANAGER else ()
+
+
+class EndpointsReconciler:
+    def __init__(self, context: ControllerContext) -> None:
+        self._rest = context.rest
+        self._services = context.informers.of(Service)
+        self._pods = context.informers.of(Pod)
+        self._endpoints = context.informers.of(Endpoints)
+
+    def use_queue(self, queue: WorkQueue) -> None:
+        def on_pod(old: Pod | None, new: Pod | None) -> None:
+            for key in services_of((old, new), self._services):
+                queue.add_after(key, BATCH_SECONDS)
+
+        self._pods.add_handler(on_pod)
+
+    async def reconcile(self, key: str) -> Result:
+        service, current = self._services.get(key), self._endpoints.get(key)
+        if service is None:
+            if current is not None and _managed(current):
+                await delete_surely(self._rest, current)
+            return DONE
+        if not has_endpoints(service) or service.metadata.deletionTimestamp is not None:
+            return DONE
+        wanted = wanted_endpoints(service, pods_behind(service, self._pods), current)
+        if current is None:
+            await self._create(wanted)
+        elif (wanted.subsets, wanted.labels, wanted.annotations) != (
+            current.subsets or None,
+            current.labels,
+            current.annotations,
+        ):
+            try:
+                await self._rest.update(wanted)
+            except NotFound:
+                raise Conflict("the Endpoints are gone and the cache is behind") from None
+        return DONE
+
+    async def _create(self, wanted: Endpoints) -> None:
+        try:
+            await self._rest.create(wanted)
+        except AlreadyExists:
+            raise Conflict("the cache is behind") from None
+        except Forbidden as error:
+            if not any(cause.type == "NamespaceTerminating" for cause in error.causes):
+                raise
+
+
+CONTROLLER = ControllerSpec(
+    "endpoints-controller",
+    EndpointsReconciler,
+    [own(Service), maps(Endpoints, _managed)],
+    workers_option="concurrent_endpoint_syncs",
+)

@@ -1,0 +1,96 @@
+"""EndpointSlice: the addresses of the pods behind each Service, in slices of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from apimachinery.errors import AlreadyExists, Conflict, Forbidden, NotFound, object_conflict
+from controller_manager.controllers.network._endpointpods import BATCH_SECONDS, has_endpoints, pods_behind, services_of
+from controller_manager.controllers.network._slices import (
+    MANAGED_BY_LABEL,
+    MANAGER,
+    SERVICE_LABEL,
+    Plan,
+    desired_endpoints,
+    plan_slices,
+)
+from controller_manager.ownership import delete_surely
+from kubeapi.core.node import Node
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.service.model import Service
+from kubeapi.discovery.endpointslice import EndpointSlice
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after, maps, own
+from kubeclient.workqueue import WorkQueue
+
+SERVICE_INDEX = "service"
+MISSING_NODE_SECONDS = 2.0
+
+
+def _service_keys(endpoint_slice: EndpointSlice) -> Iterable[str]:
+    """The Service of a slice that is ours."""
+    labels = endpoint_slice.labels
+    if labels.get(MANAGED_BY_LABEL) == MANAGER and labels.get(SERVICE_LABEL):
+        return (f"{endpoint_slice.namespace}/{labels[SERVICE_LABEL]}",)
+    return ()
+
+
+class EndpointSliceReconciler:
+    def __init__(self, context: ControllerContext) -> None:
+        self._rest, self._recorder = context.rest, context.recorder
+        self._most: int = context.options.max_endpoints_per_slice
+        self._services = context.informers.of(Service)
+        self._pods = context.informers.of(Pod)
+        self._nodes = context.informers.of(Node)
+        self._slices = context.informers.of(EndpointSlice)
+        self._slices.add_index(SERVICE_INDEX, _service_keys)
+
+    def use_queue(self, queue: WorkQueue) -> None:
+        def on_pod(old: Pod | None, new: Pod | None) -> None:
+            for key in services_of((old, new), self._services):
+                queue.add_after(key, BATCH_SECONDS)
+
+        self._pods.add_handler(on_pod)
+
+    async def reconcile(self, key: str) -> Result:
+        service = self._services.get(key)
+        if service is None or not has_endpoints(service) or service.metadata.deletionTimestamp is not None:
+            return DONE  # the slices of a deleted Service are the garbage collector's
+        pods = pods_behind(service, self._pods)
+        existing = self._slices.by_index(SERVICE_INDEX, key)
+        families = service.spec.ipFamilies or ["IPv4"]
+        missing = False
+        for family in families:
+            desired = desired_endpoints(service, pods, self._nodes.get, family)
+            of_family = [each for each in existing if each.addressType == family]
+            missing = missing or bool(desired.missing_nodes)
+            await self._perform(service, plan_slices(service, of_family, desired.endpoints, family, self._most))
+        stray = [each for each in existing if each.addressType not in families]
+        await self._perform(service, Plan(delete=stray))
+        return after(MISSING_NODE_SECONDS) if missing else DONE
+
+    async def _perform(self, service: Service, plan: Plan) -> None:
+        """Creations and updates come first: for a moment an endpoint may be in two slices, but never in none."""
+        for each in plan.create:
+            try:
+                await self._rest.create(each)
+            except AlreadyExists:
+                raise object_conflict("endpointslices", "discovery.k8s.io", each.name, "the cache is behind") from None
+            except Forbidden as error:
+                if not any(cause.type == "NamespaceTerminating" for cause in error.causes):
+                    raise
+                return
+        for each in plan.update:
+            try:
+                await self._rest.update(each)
+            except NotFound:
+                raise Conflict("the slice is gone and the cache is behind") from None
+        for each in plan.delete:
+            await delete_surely(self._rest, each)
+
+
+CONTROLLER = ControllerSpec(
+    "endpointslice-controller",
+    EndpointSliceReconciler,
+    [own(Service), maps(EndpointSlice, _service_keys)],
+    workers_option="concurrent_service_endpoint_syncs",
+)

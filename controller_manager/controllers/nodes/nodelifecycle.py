@@ -1,0 +1,156 @@
+"""Node lifecycle: notices nodes that fell silent, says so in their status, and taints them so that pods go elsewhere.
+
+A node is alive while its Lease in kube-node-lease is renewed or its status reported. Both are judged by this process'
+own clock, from when it saw them change: clocks of hosts are never compared.
+"""
+
+from __future__ import annotations
+
+from apimachinery.conditions import get_condition, set_condition
+from apimachinery.errors import Conflict, NotFound
+from apimachinery.times import format_time
+from componentbase import logs
+from controller_manager.controllers.network._podplace import NODE_INDEX, node_values
+from controller_manager.controllers.nodes._nodehealth import (
+    READY,
+    EvictionLimits,
+    conditions_after_silence,
+    eviction_key,
+    eviction_rates,
+    has_eviction_taint,
+    ready_status,
+    wanted_taints,
+    zone_of,
+)
+from controller_manager.podstate import is_ready
+from kubeapi.coordination.lease import Lease
+from kubeapi.core.node import Node
+from kubeapi.core.pod.model import Pod
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after, own
+from kubeclient.workqueue import WorkQueue
+
+LEASE_NAMESPACE = "kube-node-lease"
+
+log = logs.logger(__name__)
+
+
+class NodeLifecycle:
+    def __init__(self, context: ControllerContext) -> None:
+        options = context.options
+        self._rest, self._recorder, self._clock = context.rest, context.recorder, context.clock
+        self._period: float = options.node_monitor_period
+        self._grace: float = options.node_monitor_grace_period
+        self._startup_grace: float = options.node_startup_grace_period
+        self._limits = EvictionLimits(
+            options.node_eviction_rate,
+            options.secondary_node_eviction_rate,
+            options.unhealthy_zone_threshold,
+            options.large_cluster_size_threshold,
+        )
+        self._nodes = context.informers.of(Node)
+        self._pods = context.informers.of(Pod)
+        self._leases = context.informers.of(Lease, namespace=LEASE_NAMESPACE)
+        self._pods.add_index(NODE_INDEX, node_values)
+        self._heard: dict[str, float] = {}
+        """Node -> when a sign of life was last seen (monotonic)."""
+        self._next_eviction: dict[str, float] = {}
+        """Zone -> when its next node may be evicted (monotonic)."""
+
+    def use_queue(self, queue: WorkQueue) -> None:
+        self._queue = queue
+        self._leases.add_handler(self._on_lease)
+        self._nodes.add_handler(self._on_node)
+
+    def _on_lease(self, old: Lease | None, new: Lease | None) -> None:
+        if new is not None and (old is None or old.spec.renewTime != new.spec.renewTime):
+            self._heard[new.name] = self._clock.monotonic()
+
+    def _on_node(self, old: Node | None, new: Node | None) -> None:
+        if new is None:
+            if old is not None:
+                self._heard.pop(old.name, None)
+            return
+        before = get_condition(old.status.conditions, READY) if old is not None else None
+        now = get_condition(new.status.conditions, READY)
+        if old is None or (now is not None and (before is None or before.lastHeartbeatTime != now.lastHeartbeatTime)):
+            self._heard[new.name] = self._clock.monotonic()
+
+    async def run(self) -> None:
+        """Looks at every node once in a period: silence is no event."""
+        while True:
+            await self._clock.sleep(self._period)
+            for node in self._nodes.list():
+                if self._is_silent(node) or eviction_key(node):
+                    self._queue.add(node.name)
+
+    def _is_silent(self, node: Node) -> bool:
+        grace = self._grace if ready_status(node) else self._startup_grace
+        now = self._clock.monotonic()
+        return now - self._heard.setdefault(node.name, now) > grace
+
+    async def reconcile(self, key: str) -> Result:
+        node = self._nodes.get(key)
+        if node is None or node.metadata.deletionTimestamp is not None:
+            return DONE
+        if self._is_silent(node):
+            node = await self._declare_unknown(node)
+        evicting, wait = self._eviction(node)
+        taints = wanted_taints(node, evicting=evicting, now=self._clock.now())
+        if taints is not None:
+            spec = node.spec.model_copy(update={"taints": taints or None})
+            await self._rest.update(node.model_copy(update={"spec": spec}))
+            log.info("taints changed", node=key, taints=",".join(f"{taint.key}:{taint.effect}" for taint in taints))
+        if ready_status(node) == "Unknown":
+            await self._mark_pods_not_ready(node)
+        return after(wait) if wait else DONE
+
+    async def _declare_unknown(self, node: Node) -> Node:
+        conditions = conditions_after_silence(node, self._clock.now())
+        if conditions is None:
+            return node
+        changed = node.model_copy(update={"status": node.status.model_copy(update={"conditions": conditions})})
+        stored = await self._rest.update(changed, "status")
+        log.warning("node is silent", node=node.name, seconds=self._grace)
+        if ready_status(node) == "True":
+            message = f"Node {node.name} status is now: NodeNotReady"
+            self._recorder.event(node, "Normal", "NodeNotReady", message)
+        return stored
+
+    def _eviction(self, node: Node) -> tuple[str, float]:
+        """The NoExecute taint the node should have now, and in how many seconds to ask again for one."""
+        key = eviction_key(node)
+        nodes = [node if each.name == node.name else each for each in self._nodes.list()]
+        rates = eviction_rates(nodes, self._limits)
+        if not key or not any(rates.values()):
+            return "", self._period if key else 0.0
+        if has_eviction_taint(node):
+            return key, 0.0
+        zone, now = zone_of(node), self._clock.monotonic()
+        rate, allowed_at = rates[zone], self._next_eviction.get(zone, now)
+        if rate <= 0:
+            return "", self._period
+        if allowed_at > now:
+            return "", allowed_at - now
+        self._next_eviction[zone] = now + 1 / rate
+        return key, 0.0
+
+    async def _mark_pods_not_ready(self, node: Node) -> None:
+        """Nobody else can: their kubelet is silent. Services then stop sending to them."""
+        for pod in self._pods.by_index(NODE_INDEX, node.name):
+            condition = get_condition(pod.status.conditions, READY)
+            if condition is None or not is_ready(pod):
+                continue
+            stamp = format_time(self._clock.now())
+            unready = condition.model_copy(update={"status": "False", "lastTransitionTime": stamp})
+            status = pod.status.model_copy(update={"conditions": set_condition(pod.status.conditions, unready)})
+            try:
+                await self._rest.update(pod.model_copy(update={"status": status}), "status")
+            except NotFound:
+                continue
+            except Conflict:
+                self._queue.add_rate_limited(node.name)
+                continue
+            self._recorder.event(pod, "Warning", "NodeNotReady", "Node is not ready")
+
+
+CONTROLLER = ControllerSpec("node-lifecycle-controller", NodeLifecycle, [own(Node)], workers=4)

@@ -1,0 +1,96 @@
+"""Taint eviction: pods leave a node whose NoExecute taints they don't tolerate, or tolerate for a time only."""
+
+from __future__ import annotations
+
+from apimachinery.conditions import set_condition
+from apimachinery.errors import Conflict, NotFound
+from apimachinery.times import format_time
+from componentbase import logs
+from controller_manager.controllers.network._podplace import NODE_INDEX, node_values
+from controller_manager.controllers.nodes._nodehealth import NO_EXECUTE
+from controller_manager.controllers.nodes._tolerations import NEVER, eviction_time
+from kubeapi.core.node import Node
+from kubeapi.core.pod.affinity import Taint
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.status import PodCondition
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after
+from kubeclient.workqueue import WorkQueue
+
+log = logs.logger(__name__)
+
+
+def no_execute_taints(node: Node | None) -> list[Taint]:
+    return [taint for taint in node.spec.taints or () if taint.effect == NO_EXECUTE] if node is not None else []
+
+
+class TaintEviction:
+    """Keys are pods. When a taint is taken away, the look at its due time finds nothing to do."""
+
+    def __init__(self, context: ControllerContext) -> None:
+        self._rest, self._recorder, self._clock = context.rest, context.recorder, context.clock
+        self._pods = context.informers.of(Pod)
+        self._nodes = context.informers.of(Node)
+        self._pods.add_index(NODE_INDEX, node_values)
+
+    def use_queue(self, queue: WorkQueue) -> None:
+        def on_node(old: Node | None, new: Node | None) -> None:
+            taints = no_execute_taints(new)
+            if new is not None and taints and taints != no_execute_taints(old):
+                for pod in self._pods.by_index(NODE_INDEX, new.name):
+                    queue.add(pod.key)
+
+        def on_pod(old: Pod | None, new: Pod | None) -> None:
+            if new is None or not new.spec.nodeName:
+                return
+            if old is not None and (old.spec.nodeName, old.spec.tolerations) == (
+                new.spec.nodeName,
+                new.spec.tolerations,
+            ):
+                return
+            if no_execute_taints(self._nodes.get(new.spec.nodeName)):
+                queue.add(new.key)
+
+        self._nodes.add_handler(on_node)
+        self._pods.add_handler(on_pod)
+
+    async def reconcile(self, key: str) -> Result:
+        pod = self._pods.get(key)
+        if pod is None or pod.metadata.deletionTimestamp is not None or not pod.spec.nodeName:
+            return DONE
+        taints = no_execute_taints(self._nodes.get(pod.spec.nodeName))
+        now = self._clock.now()
+        due = eviction_time(pod.spec.tolerations or (), taints, now)
+        if due == NEVER:
+            return DONE
+        if due > now:
+            return after(due - now)
+        await self._evict(pod)
+        return DONE
+
+    async def _evict(self, pod: Pod) -> None:
+        def disrupt(fresh: Pod) -> Pod | None:
+            if fresh.metadata.uid != pod.metadata.uid or fresh.metadata.deletionTimestamp is not None:
+                return None
+            condition = PodCondition(
+                type="DisruptionTarget",
+                status="True",
+                reason="DeletionByTaintManager",
+                message="Taint manager: deleting due to NoExecute taint",
+                lastTransitionTime=format_time(self._clock.now()),
+            )
+            fresh.status.conditions = set_condition(fresh.status.conditions, condition)
+            return fresh
+
+        self._recorder.event(pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {pod.key}")
+        try:
+            await self._rest.update_with(Pod, pod.name, pod.namespace, disrupt, subresource="status")
+            await self._rest.delete(Pod, pod.name, pod.namespace, uid=pod.metadata.uid)
+        except NotFound:
+            return
+        except Conflict as error:
+            log.info("not evicted", pod=pod.key, error=str(error))  # another pod of that name
+            return
+        log.info("evicted", pod=pod.key, node=pod.spec.nodeName)
+
+
+CONTROLLER = ControllerSpec("taint-eviction-controller", TaintEviction, workers=8)

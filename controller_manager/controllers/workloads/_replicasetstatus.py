@@ -1,0 +1,77 @@
+"""The status of a ReplicaSet, from its pods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apimachinery.conditions import get_condition, remove_condition, set_condition
+from apimachinery.times import format_time
+from controller_manager.podstate import is_active, is_ready, is_terminating, seconds_until_available
+from kubeapi.apps.replicaset import ReplicaSet, ReplicaSetCondition, ReplicaSetStatus
+from kubeapi.core.pod.model import Pod
+
+REPLICA_FAILURE = "ReplicaFailure"
+
+
+@dataclass(frozen=True, slots=True)
+class ManageError:
+    """Why the number of pods could not be corrected; `creating` tells which way it should have gone."""
+
+    message: str
+    creating: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The status, and in how many seconds the next pod becomes available without any other change (0: none will)."""
+
+    status: ReplicaSetStatus
+    next_available_seconds: float
+
+
+def compute_status(replica_set: ReplicaSet, pods: Sequence[Pod], failure: ManageError | None, now: float) -> Outcome:
+    spec, old = replica_set.spec, replica_set.status
+    wanted_labels = (spec.template.metadata.labels or {}).items()
+    replicas = fully_labeled = ready = available = terminating = 0
+    waits: list[float] = []
+    for pod in pods:
+        if not is_active(pod):
+            terminating += is_terminating(pod)
+            continue
+        replicas += 1
+        fully_labeled += wanted_labels <= pod.labels.items()
+        ready += is_ready(pod)
+        wait = seconds_until_available(pod, spec.minReadySeconds or 0, now)
+        if wait == 0:
+            available += 1
+        elif wait is not None:
+            waits.append(wait)
+    status = ReplicaSetStatus(
+        replicas=replicas,
+        fullyLabeledReplicas=fully_labeled or None,
+        readyReplicas=ready or None,
+        availableReplicas=available or None,
+        terminatingReplicas=terminating,
+        observedGeneration=replica_set.metadata.generation,
+        conditions=_conditions(old.conditions, failure, now) or None,
+    )
+    return Outcome(status, min(waits, default=0.0))
+
+
+def _conditions(
+    old: list[ReplicaSetCondition] | None, failure: ManageError | None, now: float
+) -> list[ReplicaSetCondition] | None:
+    if failure is None:
+        return remove_condition(old, REPLICA_FAILURE)
+    known = get_condition(old, REPLICA_FAILURE)
+    if known is not None:
+        return old
+    condition = ReplicaSetCondition(
+        type=REPLICA_FAILURE,
+        status="True",
+        lastTransitionTime=format_time(now),
+        reason="FailedCreate" if failure.creating else "FailedDelete",
+        message=failure.message,
+    )
+    return set_condition(old, condition)

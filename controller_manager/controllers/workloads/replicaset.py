@@ -1,0 +1,189 @@
+"""ReplicaSet: as many pods as asked for, made from the template."""
+
+from __future__ import annotations
+
+from apimachinery.errors import Conflict, Forbidden, NotFound, StatusError
+from apimachinery.meta import ObjectMeta, controller_of
+from apimachinery.names import generate_name
+from apimachinery.selectors import selector_of
+from controller_manager.controllers.workloads._podranking import pods_to_delete
+from controller_manager.controllers.workloads._replicasetstatus import ManageError, Outcome, compute_status
+from controller_manager.ownership import (
+    OWNER_INDEX,
+    Expectations,
+    candidates,
+    claim,
+    create_surely,
+    delete_surely,
+    in_parallel,
+    index_by_owner,
+    owner_reference,
+    slow_start,
+)
+from controller_manager.podstate import counts_changed, is_active
+from kubeapi.apps.replicaset import ReplicaSet
+from kubeapi.core.pod.model import Pod
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after, own
+from kubeclient.workqueue import WorkQueue
+
+BURST_REPLICAS = 500
+"""Pods created or deleted in one reconcile; the rest follows when the cache has caught up."""
+UNSETTLED_SECONDS = 1.0
+"""While the cache lacks what was just done, the status would count wrong; what it learns brings the key back."""
+
+
+class ReplicaSetReconciler:
+    def __init__(self, context: ControllerContext) -> None:
+        self._rest, self._recorder, self._clock = context.rest, context.recorder, context.clock
+        self._replica_sets = context.informers.of(ReplicaSet)
+        self._pods = context.informers.of(Pod)
+        index_by_owner(self._replica_sets)
+        index_by_owner(self._pods)
+        self._expectations = Expectations(context.clock.monotonic)
+
+    def use_queue(self, queue: WorkQueue) -> None:
+        self._queue = queue
+        self._pods.add_handler(self._on_pod)
+
+    def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
+        """Notes what was expected, then wakes whom it may concern."""
+        pod = new if new is not None else old
+        assert pod is not None
+        key = _owner_key(pod)
+        if key and old is None:
+            self._expectations.creation_seen(key)
+        if key and (new is None or new.metadata.deletionTimestamp is not None):
+            self._expectations.deletion_seen(key, pod.metadata.uid or "")
+        if not counts_changed(old, new):
+            return
+        for concerned in {_owner_key(each) for each in (old, new) if each is not None} - {""}:
+            self._queue.add(concerned)
+        if new is not None and controller_of(new) is None:
+            for replica_set in self._replica_sets.list(new.namespace):
+                if selector_of(replica_set.spec.selector).matches(new.labels):
+                    self._queue.add(replica_set.key)
+
+    async def reconcile(self, key: str) -> Result:
+        replica_set = self._replica_sets.get(key)
+        if replica_set is None:
+            self._expectations.forget(key)
+            return DONE
+        if not self._expectations.fulfilled(key):
+            return after(UNSETTLED_SECONDS)
+        pods = await claim(
+            self._rest, replica_set, selector_of(replica_set.spec.selector), candidates(self._pods, replica_set)
+        )
+        failure: ManageError | None = None
+        error: Exception | None = None
+        if replica_set.metadata.deletionTimestamp is None:
+            active = [pod for pod in pods if is_active(pod)]
+            surplus = len(active) - replica_set.spec.replicas
+            if surplus:
+                errors = await self._correct(replica_set, active, surplus)
+                if not errors:
+                    return after(UNSETTLED_SECONDS)
+                error, failure = errors[0], ManageError(str(errors[0]), creating=surplus < 0)
+        outcome = compute_status(replica_set, pods, failure, self._clock.now())
+        await self._write_status(replica_set, outcome)
+        if error is not None:
+            raise error
+        return after(outcome.next_available_seconds) if outcome.next_available_seconds else DONE
+
+    async def _correct(self, replica_set: ReplicaSet, active: list[Pod], surplus: int) -> list[Exception]:
+        count = min(abs(surplus), BURST_REPLICAS)
+        if surplus < 0:
+            return await self._create(replica_set, count)
+        return await self._delete(replica_set, pods_to_delete(active, self._related(replica_set), count,
+                                                              self._clock.now()))  # fmt: skip
+
+    async def _create(self, replica_set: ReplicaSet, count: int) -> list[Exception]:
+        key = replica_set.key
+        self._expectations.expect(key, creations=count)
+
+        async def create(pod: Pod) -> None:
+            try:
+                await create_surely(self._rest, pod)
+            except StatusError as error:
+                self._expectations.creation_seen(key)
+                if _namespace_ends(error):
+                    return
+                self._recorder.event(replica_set, "Warning", "FailedCreate", f"Error creating: {error}")
+                raise
+            self._recorder.event(replica_set, "Normal", "SuccessfulCreate", f"Created pod: {pod.name}")
+
+        pods = [new_pod(replica_set) for _ in range(count)]
+        tried, errors = await slow_start(pods, create)
+        for _ in range(count - tried):
+            self._expectations.creation_seen(key)
+        return errors
+
+    async def _delete(self, replica_set: ReplicaSet, doomed: list[Pod]) -> list[Exception]:
+        key = replica_set.key
+        self._expectations.expect(key, deletions=(pod.metadata.uid or "" for pod in doomed))
+
+        async def delete(pod: Pod) -> None:
+            try:
+                await delete_surely(self._rest, pod)
+            except StatusError as error:
+                self._expectations.deletion_seen(key, pod.metadata.uid or "")
+                self._recorder.event(replica_set, "Warning", "FailedDelete", f"Error deleting: {error}")
+                raise
+            self._recorder.event(replica_set, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.name}")
+
+        for pod in doomed:  # gone between the decision and the expectation: nothing more will be seen of it
+            if self._pods.get(pod.key) is None:
+                self._expectations.deletion_seen(key, pod.metadata.uid or "")
+        return await in_parallel(doomed, delete)
+
+    def _related(self, replica_set: ReplicaSet) -> list[Pod]:
+        """Active pods of all ReplicaSets with the same owner (a Deployment), or of this one."""
+        ref = controller_of(replica_set)
+        family = self._replica_sets.by_index(OWNER_INDEX, ref.uid) if ref is not None else [replica_set]
+        return [
+            pod
+            for member in family
+            for pod in self._pods.by_index(OWNER_INDEX, member.metadata.uid or "")
+            if is_active(pod)
+        ]
+
+    async def _write_status(self, replica_set: ReplicaSet, outcome: Outcome) -> None:
+        if outcome.status == replica_set.status:
+            return
+        changed = replica_set.model_copy(update={"status": outcome.status})
+        try:
+            await self._rest.update(changed, "status")
+        except (NotFound, Conflict):
+            return  # the cache is behind: what it is about to learn brings the key back
+
+
+def new_pod(replica_set: ReplicaSet) -> Pod:
+    """A pod of the template, with a name chosen here: see `create_surely`."""
+    template = replica_set.spec.template
+    base = f"{replica_set.name}-"
+    metadata = ObjectMeta(
+        name=generate_name(base),
+        generateName=base,
+        namespace=replica_set.namespace,
+        labels=template.metadata.labels,
+        annotations=template.metadata.annotations,
+        finalizers=template.metadata.finalizers,
+        ownerReferences=[owner_reference(replica_set)],
+    )
+    return Pod(metadata=metadata, spec=template.spec)
+
+
+def _namespace_ends(error: StatusError) -> bool:
+    return isinstance(error, Forbidden) and any(cause.type == "NamespaceTerminating" for cause in error.causes)
+
+
+def _owner_key(pod: Pod) -> str:
+    ref = controller_of(pod)
+    return f"{pod.namespace}/{ref.name}" if ref is not None and ref.kind == "ReplicaSet" else ""
+
+
+CONTROLLER = ControllerSpec(
+    "replicaset-controller",
+    ReplicaSetReconciler,
+    [own(ReplicaSet)],
+    workers_option="concurrent_replicaset_syncs",
+)

@@ -1,0 +1,55 @@
+"""What ConfigMaps and Secrets share: keyed data with a size limit, and immutability.
+
+Source: Kubernetes documentation, "ConfigMaps", "Secrets".
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from kubeapi._shared.validation import Errors
+
+MAX_DATA_BYTES = 1024 * 1024
+_FROZEN = "field is immutable when `immutable` is set"
+
+
+def _checked(text: str) -> str:
+    try:
+        b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"illegal base64 data: {error}") from None
+    return text
+
+
+Base64 = Annotated[str, AfterValidator(_checked)]
+"""Bytes on the wire: standard base64 with padding."""
+
+
+def check_keys(errors: Errors, field: str, data: Mapping[str, str] | None, *, encoded: bool = False) -> int:
+    """The size of the values in bytes, decoded where they are `encoded`."""
+    size = 0
+    for key, value in (data or {}).items():
+        errors.check_config_key((field, f"[{key}]"), key)
+        if encoded:
+            size += len(value) // 4 * 3 - value.count("=", -2)
+        else:
+            size += len(value) if value.isascii() else len(value.encode())
+    return size
+
+
+def check_data_update(
+    errors: Errors,
+    immutable: bool | None,
+    fields: Iterable[tuple[str, Mapping[str, str] | None, Mapping[str, str] | None]],
+) -> None:
+    """For an object that was immutable; `fields` are (name, new, old)."""
+    if not immutable:
+        errors.forbidden(("immutable",), _FROZEN)
+    for name, new, old in fields:
+        if (new or None) != (old or None):
+            errors.forbidden((name,), _FROZEN)

@@ -1,0 +1,36 @@
+"""Scale (autoscaling/v1): the body of every `scale` subresource."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from apimachinery.meta import Object
+from apimachinery.model import Model, Required
+from kubeapi._shared.common import Int32
+
+
+class ScaleSpec(Model):
+    """How many replicas are wanted."""
+
+    replicas: Annotated[Int32, Required(False)] = 0
+    """The wanted number of replicas, 0 or more."""
+
+
+class ScaleStatus(Model):
+    """How many replicas there are."""
+
+    replicas: Int32 = 0
+    """The number of replicas that were last seen."""
+    selector: str | None = None
+    """The pods that are counted, as text in the form of a label selector."""
+
+
+class Scale(Object):
+    """The number of replicas of any kind that has them, read and written without knowing the kind."""
+
+    spec: ScaleSpec = Field(default_factory=ScaleSpec)
+    """The wanted size."""
+    status: ScaleStatus = Field(default_factory=ScaleStatus)
+    """The size that was last seen."""

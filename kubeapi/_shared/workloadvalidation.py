@@ -1,0 +1,54 @@
+"""Checks that controllers of pods share: the selector, rolling updates, counts in `status`.
+
+Source: Kubernetes documentation, "Deployments", "ReplicaSet".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from apimachinery.meta import LabelSelector
+from apimachinery.model import Model
+from apimachinery.selectors import selector_of
+from kubeapi._shared.validation import Errors, Path, percent_of
+from kubeapi.core.pod.template import PodTemplateSpec
+
+
+def check_selector(errors: Errors, selector: LabelSelector | None, template: PodTemplateSpec, kind: str) -> None:
+    """A selector that says something and that the template's labels satisfy."""
+    if selector is None:
+        errors.required(("spec", "selector"))
+        return
+    before = len(errors)
+    errors.check_selector(("spec", "selector"), selector)
+    if not selector.matchLabels and not selector.matchExpressions:
+        errors.invalid(("spec", "selector"), {}, f"empty selector is invalid for {kind}")
+    elif len(errors) == before and not selector_of(selector).matches(template.metadata.labels or {}):
+        at = ("spec", "template", "metadata", "labels")
+        errors.invalid(at, template.metadata.labels or {}, "`selector` does not match template `labels`")
+
+
+def check_rolling_update(
+    errors: Errors, path: Path, max_unavailable: int | str | None, max_surge: int | str | None
+) -> None:
+    errors.check_int_or_percent((*path, "maxUnavailable"), max_unavailable)
+    errors.check_int_or_percent((*path, "maxSurge"), max_surge)
+    if percent_of(max_unavailable) == 0 and percent_of(max_surge) == 0:
+        errors.invalid((*path, "maxUnavailable"), max_unavailable, "may not be 0 when `maxSurge` is 0")
+    if isinstance(max_unavailable, str) and percent_of(max_unavailable) > 100:
+        errors.invalid((*path, "maxUnavailable"), max_unavailable, "must not be greater than 100%")
+
+
+def check_counts(errors: Errors, status: Model, parts: Iterable[str]) -> None:
+    """`parts` are counts of pods of which `status.replicas` counts all."""
+    total = getattr(status, "replicas", None) or 0
+    errors.check_not_negative(("status", "replicas"), total)
+    errors.check_not_negative(("status", "observedGeneration"), getattr(status, "observedGeneration", None))
+    for name in parts:
+        count = getattr(status, name) or 0
+        errors.check_not_negative(("status", name), count)
+        if count > total:
+            errors.invalid(("status", name), count, "cannot be greater than status.replicas")
+    available, ready = getattr(status, "availableReplicas", None) or 0, getattr(status, "readyReplicas", None) or 0
+    if available > ready:
+        errors.invalid(("status", "availableReplicas"), available, "cannot be greater than readyReplicas")

@@ -1,0 +1,59 @@
+"""ControllerRevision: what a controller's object looked like at some time, for going back to it."""
+
+from __future__ import annotations
+
+from apimachinery.errors import FieldError
+from apimachinery.meta import Object, controller_of
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._shared.columns import AGE, NAME, NONE
+from kubeapi._shared.common import Int64
+from kubeapi._shared.validation import Errors
+
+
+class ControllerRevision(Object):
+    """A snapshot of the state of a StatefulSet or DaemonSet, made by its controller."""
+
+    data: dict[str, object] | None = None
+    """The state, in whatever form the controller keeps it. It can't be changed."""
+    revision: Int64 = 0
+    """Which of the revisions it is: the newest has the highest number."""
+
+
+class ControllerRevisionStrategy(Strategy[ControllerRevision]):
+    """Source: Kubernetes API reference, "ControllerRevision"."""
+
+    def validate(self, obj: ControllerRevision) -> list[FieldError]:
+        errors = Errors()
+        if obj.data is None:
+            errors.required(("data",), "data is mandatory")
+        errors.check_not_negative(("revision",), obj.revision)
+        return errors
+
+    def validate_update(self, obj: ControllerRevision, old: ControllerRevision) -> list[FieldError]:
+        errors = Errors()
+        errors.check_immutable(("data",), obj.data, old.data)
+        return errors
+
+
+def _controller(obj: ControllerRevision, now: float) -> str:
+    """ "statefulset.apps/web"."""
+    ref = controller_of(obj)
+    if ref is None:
+        return NONE
+    group = ref.apiVersion.rpartition("/")[0]
+    return f"{f'{ref.kind}.{group}' if group else ref.kind}/{ref.name}".lower()
+
+
+RESOURCE = Resource(
+    kind="ControllerRevision",
+    plural="controllerrevisions",
+    model=ControllerRevision,
+    group="apps",
+    strategy=ControllerRevisionStrategy(),
+    columns=(
+        NAME,
+        Column("Controller", _controller, description="Whose state it is."),
+        Column("Revision", lambda obj, now: obj.revision, "integer", description="Which revision it is."),
+        AGE,
+    ),
+)

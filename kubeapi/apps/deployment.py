@@ -1,0 +1,213 @@
+"""Deployment: rolls a template out through ReplicaSets, one per revision."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from apimachinery.errors import FieldError
+from apimachinery.meta import LabelSelector
+from apimachinery.model import MergeKey, Model, OneOf, Required, RetainKeys, Time, to_dict
+from apimachinery.resource import Column, Resource, Scale, Strategy
+from kubeapi._shared.columns import AGE, NAME
+from kubeapi._shared.common import Int32, Int64, IntOrString
+from kubeapi._shared.validation import IMMUTABLE, Errors
+from kubeapi._shared.workloadcolumns import WORKLOAD_WIDE
+from kubeapi.core.pod.defaults import default_pod_spec
+from kubeapi.core.pod.spec import PodSpecHolder
+from kubeapi.core.pod.template import PodTemplateSpec
+from kubeapi.core.pod.warnings import spec_warnings
+
+
+class RollingUpdateDeployment(Model):
+    """How many pods a rolling update may lack or add."""
+
+    maxUnavailable: IntOrString | None = None
+    """How many pods fewer than wanted may be available, as a number or percentage, rounded down. Default: 25%."""
+    maxSurge: IntOrString | None = None
+    """How many pods more than wanted there may be, as a number or percentage, rounded up. Default: 25%."""
+
+
+class DeploymentStrategy(Model):
+    """How old pods are replaced by new ones."""
+
+    type: Annotated[str, OneOf("RollingUpdate", "Recreate")] = "RollingUpdate"
+    """RollingUpdate (the default) replaces them step by step, Recreate ends all of them first."""
+    rollingUpdate: RollingUpdateDeployment | None = None
+    """The size of the steps."""
+
+
+class DeploymentSpec(Model):
+    """What a Deployment keeps running."""
+
+    replicas: Int32 = 1
+    """The wanted number of pods. Default: 1."""
+    selector: Annotated[LabelSelector, Required()] | None = None
+    """The pods that belong to it, by their labels, which the template must have. It can't be changed."""
+    template: Annotated[PodTemplateSpec, Required()] = Field(default_factory=PodTemplateSpec)
+    """What the pods are made from. A change starts a rollout."""
+    strategy: Annotated[DeploymentStrategy, RetainKeys()] = Field(default_factory=DeploymentStrategy)
+    """How pods of an older template are replaced."""
+    minReadySeconds: Int32 | None = None
+    """Seconds that a new pod must be ready before it counts as available. Default: 0."""
+    revisionHistoryLimit: Int32 | None = 10
+    """How many old ReplicaSets are kept for going back. Default: 10."""
+    paused: bool | None = None
+    """Whether changes of the template wait. Default: false."""
+    progressDeadlineSeconds: Int32 | None = 600
+    """Seconds without progress after which a rollout counts as failed, in its conditions. Default: 600."""
+
+
+class DeploymentCondition(Model):
+    """One thing that is, or is not, true of a Deployment."""
+
+    type: str = ""
+    """What is observed: Available, Progressing or ReplicaFailure."""
+    status: str = ""
+    """Whether it is so: True, False or Unknown."""
+    lastUpdateTime: Time | None = None
+    """When it was last looked at anew."""
+    lastTransitionTime: Time | None = None
+    """When `status` last changed from one value to another."""
+    reason: str | None = None
+    """One CamelCase word that says why, for machines."""
+    message: str | None = None
+    """A sentence that says why, for people."""
+
+
+class DeploymentStatus(Model):
+    """How far a Deployment is."""
+
+    observedGeneration: Int64 | None = None
+    """The metadata.generation that the controller last acted on."""
+    replicas: Int32 | None = None
+    """How many pods it has, of whatever template."""
+    updatedReplicas: Int32 | None = None
+    """How many pods have the newest template."""
+    readyReplicas: Int32 | None = None
+    """How many pods are ready."""
+    availableReplicas: Int32 | None = None
+    """How many pods have been ready for minReadySeconds."""
+    unavailableReplicas: Int32 | None = None
+    """How many available pods are missing."""
+    terminatingReplicas: Int32 | None = None
+    """How many pods are being ended."""
+    conditions: Annotated[list[DeploymentCondition], MergeKey("type")] | None = None
+    """What is, or is not, true of the Deployment."""
+    collisionCount: Int32 | None = None
+    """How often the name for a new ReplicaSet was taken; part of the next name."""
+
+
+class Deployment(PodSpecHolder):
+    """Keeps a number of equal pods running and replaces them step by step when their template changes."""
+
+    spec: DeploymentSpec = Field(default_factory=DeploymentSpec)
+    """The wanted number of pods and what they are made from."""
+    status: DeploymentStatus = Field(default_factory=DeploymentStatus)
+    """How many of them there are, and how far a rollout is."""
+
+
+_DEFAULT_ROLL = "25%"
+
+
+class DeploymentKindStrategy(Strategy[Deployment]):
+    """Source: Kubernetes documentation, "Deployments"."""
+
+    def default(self, obj: Deployment) -> None:
+        spec = obj.spec
+        default_pod_spec(spec.template.spec)
+        spec.strategy.type = spec.strategy.type or "RollingUpdate"
+        if spec.strategy.type == "RollingUpdate":
+            rolling = spec.strategy.rollingUpdate = spec.strategy.rollingUpdate or RollingUpdateDeployment()
+            if rolling.maxUnavailable is None:
+                rolling.maxUnavailable = _DEFAULT_ROLL
+            if rolling.maxSurge is None:
+                rolling.maxSurge = _DEFAULT_ROLL
+        if spec.revisionHistoryLimit is None:
+            spec.revisionHistoryLimit = 10
+        if spec.progressDeadlineSeconds is None:
+            spec.progressDeadlineSeconds = 600
+
+    def validate(self, obj: Deployment) -> list[FieldError]:
+        from kubeapi._shared.workloadvalidation import check_rolling_update, check_selector
+        from kubeapi.core.pod.validation.pod import check_always_template
+
+        errors, spec = Errors(), obj.spec
+        errors.check_not_negative(("spec", "replicas"), spec.replicas)
+        check_selector(errors, spec.selector, spec.template, "deployment")
+        check_always_template(errors, ("spec", "template"), spec.template, "Deployment")
+        if spec.strategy.type == "Recreate":
+            if spec.strategy.rollingUpdate is not None:
+                text = "may not be specified when strategy `type` is 'Recreate'"
+                errors.forbidden(("spec", "strategy", "rollingUpdate"), text)
+        elif spec.strategy.type == "RollingUpdate":
+            if spec.strategy.rollingUpdate is not None:
+                rolling = spec.strategy.rollingUpdate
+                check_rolling_update(
+                    errors, ("spec", "strategy", "rollingUpdate"), rolling.maxUnavailable, rolling.maxSurge
+                )
+        else:
+            errors.not_supported(("spec", "strategy", "type"), spec.strategy.type, ("Recreate", "RollingUpdate"))
+        errors.check_not_negative(("spec", "minReadySeconds"), spec.minReadySeconds)
+        errors.check_not_negative(("spec", "revisionHistoryLimit"), spec.revisionHistoryLimit)
+        errors.check_not_negative(("spec", "progressDeadlineSeconds"), spec.progressDeadlineSeconds)
+        deadline = spec.progressDeadlineSeconds
+        if deadline is not None and deadline <= (spec.minReadySeconds or 0):
+            errors.invalid(("spec", "progressDeadlineSeconds"), deadline, "must be greater than minReadySeconds")
+        return errors
+
+    def validate_update(self, obj: Deployment, old: Deployment) -> list[FieldError]:
+        errors = Errors()
+        if obj.spec.selector != old.spec.selector:
+            errors.invalid(("spec", "selector"), to_dict(obj.spec.selector or LabelSelector()), IMMUTABLE)
+        return errors
+
+    def validate_status_update(self, obj: Deployment, old: Deployment) -> list[FieldError]:
+        from kubeapi._shared.workloadvalidation import check_counts
+
+        errors, status = Errors(), obj.status
+        check_counts(errors, status, ("updatedReplicas", "readyReplicas", "availableReplicas"))
+        errors.check_not_negative(("status", "unavailableReplicas"), status.unavailableReplicas)
+        errors.check_not_negative(("status", "collisionCount"), status.collisionCount)
+        if (status.collisionCount or 0) < (old.status.collisionCount or 0):
+            errors.invalid(("status", "collisionCount"), status.collisionCount or 0, "cannot be decremented")
+        return errors
+
+    def create_warnings(self, obj: Deployment) -> list[str]:
+        return spec_warnings(("spec", "template", "spec"), obj.spec.template.spec)
+
+
+RESOURCE = Resource(
+    kind="Deployment",
+    plural="deployments",
+    model=Deployment,
+    group="apps",
+    short_names=("deploy",),
+    categories=("all",),
+    strategy=DeploymentKindStrategy(),
+    columns=(
+        NAME,
+        Column(
+            "Ready",
+            lambda obj, now: f"{obj.status.readyReplicas or 0}/{obj.spec.replicas}",
+            description="The pods that are ready, of all that are wanted.",
+        ),
+        Column(
+            "Up-to-date",
+            lambda obj, now: obj.status.updatedReplicas or 0,
+            "integer",
+            description="The pods that have the current template.",
+        ),
+        Column(
+            "Available",
+            lambda obj, now: obj.status.availableReplicas or 0,
+            "integer",
+            description="The pods that have been ready for minReadySeconds.",
+        ),
+        AGE,
+        *WORKLOAD_WIDE,
+    ),
+    status=True,
+    scale=Scale(),
+)

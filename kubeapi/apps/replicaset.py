@@ -1,0 +1,132 @@
+"""ReplicaSet: keeps a number of identical pods running."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from apimachinery.errors import FieldError
+from apimachinery.meta import LabelSelector
+from apimachinery.model import MergeKey, Model, Required, Time, to_dict
+from apimachinery.resource import Column, Resource, Scale, Strategy
+from kubeapi._shared.columns import AGE, NAME
+from kubeapi._shared.common import Int32, Int64
+from kubeapi._shared.validation import IMMUTABLE, Errors
+from kubeapi._shared.workloadcolumns import WORKLOAD_WIDE
+from kubeapi.core.pod.defaults import default_pod_spec
+from kubeapi.core.pod.spec import PodSpecHolder
+from kubeapi.core.pod.template import PodTemplateSpec
+from kubeapi.core.pod.warnings import spec_warnings
+
+
+class ReplicaSetSpec(Model):
+    """What a ReplicaSet keeps running."""
+
+    replicas: Int32 = 1
+    """The wanted number of pods. Default: 1."""
+    minReadySeconds: Int32 | None = None
+    """Seconds that a new pod must be ready before it counts as available. Default: 0."""
+    selector: Annotated[LabelSelector, Required()] | None = None
+    """The pods that belong to it, by their labels, which the template must have. It can't be changed."""
+    template: PodTemplateSpec = Field(default_factory=PodTemplateSpec)
+    """What new pods are made from."""
+
+
+class ReplicaSetCondition(Model):
+    """One thing that is, or is not, true of a ReplicaSet."""
+
+    type: str = ""
+    """What is observed: ReplicaFailure."""
+    status: str = ""
+    """Whether it is so: True, False or Unknown."""
+    lastTransitionTime: Time | None = None
+    """When `status` last changed from one value to another."""
+    reason: str | None = None
+    """One CamelCase word that says why, for machines."""
+    message: str | None = None
+    """A sentence that says why, for people."""
+
+
+class ReplicaSetStatus(Model):
+    """How many pods a ReplicaSet has."""
+
+    replicas: Int32 = 0
+    """How many pods it has."""
+    fullyLabeledReplicas: Int32 | None = None
+    """How many pods have all labels of the template."""
+    readyReplicas: Int32 | None = None
+    """How many pods are ready."""
+    availableReplicas: Int32 | None = None
+    """How many pods have been ready for minReadySeconds."""
+    terminatingReplicas: Int32 | None = None
+    """How many pods are being ended."""
+    observedGeneration: Int64 | None = None
+    """The metadata.generation that the controller last acted on."""
+    conditions: Annotated[list[ReplicaSetCondition], MergeKey("type")] | None = None
+    """What is, or is not, true of the ReplicaSet."""
+
+
+class ReplicaSet(PodSpecHolder):
+    """Keeps a number of equal pods running. Mostly made by a Deployment, one for each template."""
+
+    spec: ReplicaSetSpec = Field(default_factory=ReplicaSetSpec)
+    """The wanted number of pods and what they are made from."""
+    status: ReplicaSetStatus = Field(default_factory=ReplicaSetStatus)
+    """How many of them there are."""
+
+
+class ReplicaSetStrategy(Strategy[ReplicaSet]):
+    """Source: Kubernetes documentation, "ReplicaSet"."""
+
+    def default(self, obj: ReplicaSet) -> None:
+        default_pod_spec(obj.spec.template.spec)
+
+    def validate(self, obj: ReplicaSet) -> list[FieldError]:
+        from kubeapi._shared.workloadvalidation import check_selector
+        from kubeapi.core.pod.validation.pod import check_always_template
+
+        errors, spec = Errors(), obj.spec
+        errors.check_not_negative(("spec", "replicas"), spec.replicas)
+        errors.check_not_negative(("spec", "minReadySeconds"), spec.minReadySeconds)
+        check_selector(errors, spec.selector, spec.template, "deployment")
+        check_always_template(errors, ("spec", "template"), spec.template, "ReplicaSet")
+        return errors
+
+    def validate_update(self, obj: ReplicaSet, old: ReplicaSet) -> list[FieldError]:
+        errors = Errors()
+        if obj.spec.selector != old.spec.selector:
+            errors.invalid(("spec", "selector"), to_dict(obj.spec.selector or LabelSelector()), IMMUTABLE)
+        return errors
+
+    def validate_status_update(self, obj: ReplicaSet, old: ReplicaSet) -> list[FieldError]:
+        from kubeapi._shared.workloadvalidation import check_counts
+
+        errors = Errors()
+        check_counts(errors, obj.status, ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"))
+        return errors
+
+    def create_warnings(self, obj: ReplicaSet) -> list[str]:
+        return spec_warnings(("spec", "template", "spec"), obj.spec.template.spec)
+
+
+RESOURCE = Resource(
+    kind="ReplicaSet",
+    plural="replicasets",
+    model=ReplicaSet,
+    group="apps",
+    short_names=("rs",),
+    categories=("all",),
+    strategy=ReplicaSetStrategy(),
+    columns=(
+        NAME,
+        Column("Desired", lambda obj, now: obj.spec.replicas, "integer", description="How many pods there shall be."),
+        Column("Current", lambda obj, now: obj.status.replicas, "integer", description="How many pods there are."),
+        Column("Ready", lambda obj, now: obj.status.readyReplicas or 0, "integer", description="How many are ready."),
+        AGE,
+        *WORKLOAD_WIDE,
+    ),
+    fields={"status.replicas": lambda obj: str(obj.status.replicas)},
+    status=True,
+    scale=Scale(),
+)

@@ -1,0 +1,61 @@
+"""SelfSubjectAccessReview: asks whether one may do something."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from apimachinery.errors import FieldError
+from apimachinery.meta import Object
+from apimachinery.model import Model, Required
+from apimachinery.resource import Resource, Strategy
+from kubeapi._shared.validation import Errors
+from kubeapi.authorization.subjectaccessreview import (
+    GROUP,
+    NonResourceAttributes,
+    ResourceAttributes,
+    SubjectAccessReviewStatus,
+    check_attributes,
+    check_no_metadata,
+)
+
+
+class SelfSubjectAccessReviewSpec(Model):
+    """What. Exactly one of the two is given."""
+
+    resourceAttributes: ResourceAttributes | None = None
+    """The request, for objects of a kind."""
+    nonResourceAttributes: NonResourceAttributes | None = None
+    """The request, for a path that is no resource's."""
+
+
+class SelfSubjectAccessReview(Object):
+    """A question about what whoever sends it may do; the answer comes with the reply and is not kept."""
+
+    spec: Annotated[SelfSubjectAccessReviewSpec, Required()] = Field(default_factory=SelfSubjectAccessReviewSpec)
+    """What one would do."""
+    status: SubjectAccessReviewStatus = Field(default_factory=SubjectAccessReviewStatus)
+    """The answer, filled in by the server."""
+
+
+class SelfSubjectAccessReviewStrategy(Strategy[SelfSubjectAccessReview]):
+    """Source: Kubernetes API reference, "SelfSubjectAccessReview"."""
+
+    def validate(self, obj: SelfSubjectAccessReview) -> list[FieldError]:
+        errors = Errors()
+        check_attributes(errors, obj.spec.resourceAttributes, obj.spec.nonResourceAttributes)
+        check_no_metadata(errors, obj.metadata, "must be empty")
+        return errors
+
+
+RESOURCE = Resource(
+    kind="SelfSubjectAccessReview",
+    plural="selfsubjectaccessreviews",
+    model=SelfSubjectAccessReview,
+    group=GROUP,
+    namespaced=False,
+    strategy=SelfSubjectAccessReviewStrategy(),
+    verbs=("create",),
+    stored=False,
+)

@@ -1,0 +1,168 @@
+"""SubjectAccessReview: asks whether somebody may do something."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from apimachinery.errors import FieldError
+from apimachinery.meta import LabelSelectorRequirement, Object, ObjectMeta
+from apimachinery.model import Model, Required, to_dict
+from apimachinery.resource import Resource, Strategy
+from kubeapi._shared.validation import Errors
+
+GROUP = "authorization.k8s.io"
+
+
+class FieldSelectorRequirement(Model):
+    """A condition on a field of the objects."""
+
+    key: str = ""
+    """The field."""
+    operator: str = ""
+    """How the field is compared: `In`, `NotIn`, `Exists` or `DoesNotExist`."""
+    values: list[str] | None = None
+    """What it is compared with."""
+
+
+class FieldSelectorAttributes(Model):
+    """The field selector of a list, watch or deletecollection."""
+
+    rawSelector: str | None = None
+    """As it would stand in the query."""
+    requirements: list[FieldSelectorRequirement] | None = None
+    """The same, parsed. Only one of the two may be given."""
+
+
+class LabelSelectorAttributes(Model):
+    """The label selector of a list, watch or deletecollection."""
+
+    rawSelector: str | None = None
+    """As it would stand in the query."""
+    requirements: list[LabelSelectorRequirement] | None = None
+    """The same, parsed. Only one of the two may be given."""
+
+
+class ResourceAttributes(Model):
+    """A request for objects of a kind."""
+
+    namespace: str | None = None
+    """The namespace; for namespaced kinds, empty means all of them."""
+    verb: str | None = None
+    """The verb, as `get`, `list`, `create` or `deletecollection`; `*` is all of them."""
+    group: str | None = None
+    """The API group; `*` is all of them."""
+    version: str | None = None
+    """The API version; `*` is all of them."""
+    resource: str | None = None
+    """The resource, as `pods`; `*` is all of them."""
+    subresource: str | None = None
+    """The subresource, as `log`."""
+    name: str | None = None
+    """The object's name; empty means all."""
+    fieldSelector: FieldSelectorAttributes | None = None
+    """Which objects, by their fields."""
+    labelSelector: LabelSelectorAttributes | None = None
+    """Which objects, by their labels."""
+
+
+class NonResourceAttributes(Model):
+    """A request for a path that is no resource's."""
+
+    path: str | None = None
+    """The path, as `/healthz`."""
+    verb: str | None = None
+    """The lower-case method, as `get`."""
+
+
+class SubjectAccessReviewSpec(Model):
+    """Who, and what. Exactly one of `resourceAttributes` and `nonResourceAttributes` is given."""
+
+    resourceAttributes: ResourceAttributes | None = None
+    """The request, for objects of a kind."""
+    nonResourceAttributes: NonResourceAttributes | None = None
+    """The request, for a path that is no resource's."""
+    user: str | None = None
+    """The user's name. A user or a group must be given."""
+    groups: list[str] | None = None
+    """The groups the user is in."""
+    extra: dict[str, list[str]] | None = None
+    """What else is known of the user."""
+    uid: str | None = None
+    """The user's uid."""
+
+
+class SubjectAccessReviewStatus(Model):
+    """The answer."""
+
+    allowed: bool = False
+    """Whether the request is allowed."""
+    denied: bool | None = None
+    """Whether it is refused for good, so that no other authorizer needs to be asked."""
+    reason: str | None = None
+    """Why, for people."""
+    evaluationError: str | None = None
+    """What went wrong on the way to the answer, which may still be right."""
+
+
+class SubjectAccessReview(Object):
+    """A question about what a user may do; the answer comes with the reply and is not kept."""
+
+    spec: Annotated[SubjectAccessReviewSpec, Required()] = Field(default_factory=SubjectAccessReviewSpec)
+    """Who, and what."""
+    status: SubjectAccessReviewStatus = Field(default_factory=SubjectAccessReviewStatus)
+    """The answer, filled in by the server."""
+
+
+class SubjectAccessReviewStrategy(Strategy[SubjectAccessReview]):
+    """Source: Kubernetes API reference, "SubjectAccessReview"."""
+
+    def validate(self, obj: SubjectAccessReview) -> list[FieldError]:
+        errors = Errors()
+        check_attributes(errors, obj.spec.resourceAttributes, obj.spec.nonResourceAttributes)
+        check_subject(errors, obj.spec)
+        check_no_metadata(errors, obj.metadata, "must be empty")
+        return errors
+
+
+def check_subject(errors: Errors, spec: SubjectAccessReviewSpec) -> None:
+    if not spec.user and not spec.groups:
+        errors.invalid(("spec", "user"), spec.user or "", "at least one of user or group must be specified")
+
+
+def check_attributes(errors: Errors, resource: ResourceAttributes | None, path: NonResourceAttributes | None) -> None:
+    if resource is not None and path is not None:
+        text = "cannot be specified in combination with resourceAttributes"
+        errors.invalid(("spec", "nonResourceAttributes"), to_dict(path), text)
+    elif resource is None and path is None:
+        text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        errors.invalid(("spec", "resourceAttributes"), None, text)
+    for name in ("fieldSelector", "labelSelector"):
+        selector = getattr(resource, name, None)
+        at = ("spec", "resourceAttributes", name)
+        if selector is not None and selector.rawSelector and selector.requirements:
+            text = "may not specified at the same time as requirements"
+            errors.invalid((*at, "rawSelector"), selector.rawSelector, text)
+        elif selector is not None and not selector.rawSelector and not selector.requirements:
+            text = f"when {'.'.join(at)} is specified, requirements or rawSelector is required"
+            errors.required((*at, "requirements"), text)
+
+
+def check_no_metadata(errors: Errors, meta: ObjectMeta, text: str) -> None:
+    """It would be lost: nothing is kept."""
+    given = to_dict(meta.model_copy(update={"managedFields": None, "namespace": None}))
+    if given:
+        errors.invalid(("metadata",), given, text)
+
+
+RESOURCE = Resource(
+    kind="SubjectAccessReview",
+    plural="subjectaccessreviews",
+    model=SubjectAccessReview,
+    group=GROUP,
+    namespaced=False,
+    strategy=SubjectAccessReviewStrategy(),
+    verbs=("create",),
+    stored=False,
+)

@@ -1,0 +1,22 @@
+"""Binding: gives a pod its node. The body of `POST …/pods/NAME/binding`, by which schedulers do it, or of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from apimachinery.meta import Object
+from apimachinery.model import Required
+from apimachinery.resource import Resource
+from kubeapi._shared.common import ObjectReference
+
+
+class Binding(Object):
+    """Ties the pod of its name to another object; nothing of it is kept but the node's name in the pod."""
+
+    target: Annotated[ObjectReference, Required()] = Field(default_factory=ObjectReference)
+    """The node."""
+
+
+RESOURCE = Resource(kind="Binding", plural="bindings", model=Binding, verbs=("create",), stored=False)

@@ -1,0 +1,59 @@
+"""ComponentStatus: whether the parts of the control plane are well. Deprecated; nothing of it is kept."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from apimachinery.meta import Object
+from apimachinery.model import MergeKey, Model
+from apimachinery.resource import Column, Resource
+from kubeapi._shared.columns import NAME
+
+HEALTHY = "Healthy"
+
+
+class ComponentCondition(Model):
+    """How a part is."""
+
+    type: str = ""
+    """What the condition is about: always `Healthy`."""
+    status: str = ""
+    """`True`, `False` or `Unknown`."""
+    message: str | None = None
+    """What the part says."""
+    error: str | None = None
+    """Why the part is not well."""
+
+
+class ComponentStatus(Object):
+    """A part of the control plane, and whether it is well."""
+
+    conditions: Annotated[list[ComponentCondition], MergeKey("type")] | None = None
+    """What has been observed."""
+
+
+def _healthy(obj: ComponentStatus) -> ComponentCondition:
+    found = (condition for condition in obj.conditions or () if condition.type == HEALTHY)
+    return next(found, ComponentCondition(status="Unknown"))
+
+
+def _status(obj: ComponentStatus, now: float) -> str:
+    return {"True": "Healthy", "False": "Unhealthy"}.get(_healthy(obj).status, "Unknown")
+
+
+RESOURCE = Resource(
+    kind="ComponentStatus",
+    plural="componentstatuses",
+    model=ComponentStatus,
+    namespaced=False,
+    short_names=("cs",),
+    columns=(
+        NAME,
+        Column("Status", _status, description="Whether it is well."),
+        Column("Message", lambda obj, now: _healthy(obj).message or "", description="What it says."),
+        Column("Error", lambda obj, now: _healthy(obj).error or "", description="Why it is not well."),
+    ),
+    verbs=("get", "list"),
+    stored=False,
+    deprecated="v1 ComponentStatus is deprecated in v1.19+",
+)

@@ -1,0 +1,61 @@
+"""ConfigMap: text and bytes for pods to read."""
+
+from __future__ import annotations
+
+from apimachinery.errors import FieldError
+from apimachinery.meta import Object
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._shared.columns import AGE, NAME
+from kubeapi._shared.data import MAX_DATA_BYTES, Base64, check_data_update, check_keys
+from kubeapi._shared.validation import Errors
+
+
+class ConfigMap(Object):
+    """Settings that pods can have as files or variables. Not for secrets."""
+
+    immutable: bool | None = None
+    """Whether data and binaryData can't be changed any more. Default: false."""
+    data: dict[str, str] | None = None
+    """Texts by key. Keys have letters, digits, "-", "_" and "."; all together at most 1 MiB."""
+    binaryData: dict[str, Base64] | None = None
+    """Bytes by key, in base64; no key may be in `data` too."""
+
+
+class ConfigMapStrategy(Strategy[ConfigMap]):
+    """Source: Kubernetes documentation, "ConfigMaps"."""
+
+    def validate(self, obj: ConfigMap) -> list[FieldError]:
+        errors = Errors()
+        size = check_keys(errors, "data", obj.data) + check_keys(errors, "binaryData", obj.binaryData, encoded=True)
+        for key in obj.binaryData or ():
+            if key in (obj.data or ()):
+                errors.invalid(("data", f"[{key}]"), key, "duplicate of key present in binaryData")
+        if size > MAX_DATA_BYTES:
+            errors.too_long(("[]",), MAX_DATA_BYTES)
+        return errors
+
+    def validate_update(self, obj: ConfigMap, old: ConfigMap) -> list[FieldError]:
+        errors = Errors()
+        if old.immutable:
+            check_data_update(
+                errors, obj.immutable, (("data", obj.data, old.data), ("binaryData", obj.binaryData, old.binaryData))
+            )
+        return errors
+
+
+RESOURCE = Resource(
+    kind="ConfigMap",
+    plural="configmaps",
+    model=ConfigMap,
+    short_names=("cm",),
+    strategy=ConfigMapStrategy(),
+    columns=(
+        NAME,
+        Column(
+            "Data",
+            lambda obj, now: len(obj.data or ()) + len(obj.binaryData or ()),
+            description="How many entries there are.",
+        ),
+        AGE,
+    ),
+)

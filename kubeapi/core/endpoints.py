@@ -1,0 +1,124 @@
+"""Endpoints: the addresses behind a Service, in the form that EndpointSlice replaced."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from apimachinery.errors import FieldError
+from apimachinery.meta import Object
+from apimachinery.model import Model, OneOf
+from apimachinery.names import dns_label_errors
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._shared.columns import AGE, NAME, NONE, first_few
+from kubeapi._shared.common import Int32, ObjectReference
+from kubeapi._shared.endpointvalidation import check_endpoint_ip
+from kubeapi._shared.validation import PROTOCOLS, Errors, Path
+
+
+class EndpointAddress(Model):
+    """One address behind a Service."""
+
+    ip: str = ""
+    """The address, not of loopback or link-local."""
+    hostname: str | None = None
+    """The name that DNS gives the address, for headless Services."""
+    nodeName: str | None = None
+    """The node it is on."""
+    targetRef: ObjectReference | None = None
+    """The object it belongs to, mostly a Pod."""
+
+
+class EndpointPort(Model):
+    """One port of the addresses."""
+
+    name: str | None = None
+    """The name that the port has in the Service."""
+    port: Int32 = 0
+    """The number of the port at the addresses."""
+    protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = "TCP"
+    """TCP (the default), UDP or SCTP."""
+    appProtocol: str | None = None
+    """What is spoken there, as the Service says."""
+
+
+class EndpointSubset(Model):
+    """Addresses with the same ports."""
+
+    addresses: list[EndpointAddress] | None = None
+    """Addresses that are ready."""
+    notReadyAddresses: list[EndpointAddress] | None = None
+    """Addresses that are not ready yet, or not any more."""
+    ports: list[EndpointPort] | None = None
+    """The ports that each address has."""
+
+
+class Endpoints(Object):
+    """The addresses behind a Service in one object, under its name. EndpointSlices have taken its place."""
+
+    subsets: list[EndpointSubset] | None = None
+    """The addresses, in groups with the same ports."""
+
+
+class EndpointsStrategy(Strategy[Endpoints]):
+    """Source: Kubernetes API reference, "Endpoints"."""
+
+    allow_create_on_update = True
+
+    def default(self, obj: Endpoints) -> None:
+        for subset in obj.subsets or ():
+            for port in subset.ports or ():
+                port.protocol = port.protocol or "TCP"
+
+    def validate(self, obj: Endpoints) -> list[FieldError]:
+        errors = Errors()
+        for index, subset in enumerate(obj.subsets or ()):
+            _check_subset(errors, ("subsets", index), subset)
+        return errors
+
+
+def _check_subset(errors: Errors, path: Path, subset: EndpointSubset) -> None:
+    if not subset.addresses and not subset.notReadyAddresses:
+        errors.required(path, "must specify `addresses` or `notReadyAddresses`")
+    for field in ("addresses", "notReadyAddresses"):
+        for index, address in enumerate(getattr(subset, field) or ()):
+            at = (*path, field, index)
+            check_endpoint_ip(errors, (*at, "ip"), address.ip)
+            if address.hostname:
+                errors.check_messages((*at, "hostname"), address.hostname, dns_label_errors(address.hostname))
+            errors.check_subdomain((*at, "nodeName"), address.nodeName)
+    several = len(subset.ports or ()) > 1
+    for index, port in enumerate(subset.ports or ()):
+        at = (*path, "ports", index)
+        if port.name:
+            errors.check_dns_label((*at, "name"), port.name)
+        elif several:
+            errors.required((*at, "name"))
+        errors.check_port((*at, "port"), port.port)
+        errors.check_one_of((*at, "protocol"), port.protocol, PROTOCOLS)
+
+
+def _addresses(obj: Endpoints, now: float) -> str:
+    """Ready addresses with their ports; bare where a headless service has no ports."""
+    found: list[str] = []
+    for subset in obj.subsets or ():
+        if not subset.ports:
+            found += [address.ip for address in subset.addresses or ()]
+        for port in subset.ports or ():
+            found += [f"{_bracketed(address.ip)}:{port.port}" for address in subset.addresses or ()]
+    return first_few(found, NONE)
+
+
+def _bracketed(ip: str) -> str:
+    return f"[{ip}]" if ":" in ip else ip
+
+
+RESOURCE = Resource(
+    kind="Endpoints",
+    plural="endpoints",
+    model=Endpoints,
+    short_names=("ep",),
+    strategy=EndpointsStrategy(),
+    columns=(NAME, Column("Endpoints", _addresses, description="Addresses that are ready, with their ports."), AGE),
+    storage_prefix="services/endpoints",
+    deprecated="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+)

@@ -1,0 +1,175 @@
+"""Event: what happened to an object, kept for an hour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import Field
+
+from apimachinery.errors import FieldError
+from apimachinery.meta import Object
+from apimachinery.model import MicroTime, Model, Required, Time
+from apimachinery.names import qualified_name_errors
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._shared.columns import NAME, since
+from kubeapi._shared.common import Int32, ObjectReference
+from kubeapi._shared.validation import Errors
+
+_MAX_WORD = 128  # characters of action, reason and reportingInstance
+_MAX_MESSAGE = 1024
+_OTHER_NAMESPACE = "does not match event.namespace"
+
+
+class EventSource(Model):
+    """Who told of an event, in the older form."""
+
+    component: str | None = None
+    """The component, as `kubelet`."""
+    host: str | None = None
+    """The node that the component runs on."""
+
+
+class EventSeries(Model):
+    """That an event happens again and again."""
+
+    count: Int32 | None = None
+    """How often it has happened."""
+    lastObservedTime: MicroTime | None = None
+    """When it was last seen to happen."""
+
+
+class Event(Object):
+    """A note about something that happened to an object, kept for a while."""
+
+    involvedObject: Annotated[ObjectReference, Required()] = Field(default_factory=ObjectReference)
+    """The object it is about."""
+    reason: str | None = None
+    """Why it happened, in a word that programs can read."""
+    message: str | None = None
+    """What happened, for people."""
+    source: EventSource = Field(default_factory=EventSource)
+    """Who tells; `reportingComponent` and `reportingInstance` in newer events."""
+    firstTimestamp: Time | None = None
+    """When it happened the first time."""
+    lastTimestamp: Time | None = None
+    """When it happened the last time."""
+    count: Int32 | None = None
+    """How often it has happened."""
+    type: str | None = None
+    """`Normal` or `Warning`; more may come."""
+    eventTime: MicroTime | None = None
+    """When it happened the first time, in newer events."""
+    series: EventSeries | None = None
+    """How it went on, when a newer event happened more than once."""
+    action: str | None = None
+    """What was done about the object, or failed, in a word that programs can read."""
+    related: ObjectReference | None = None
+    """Another object that has to do with it."""
+    reportingComponent: Annotated[str, Required(False)] = ""
+    """Which controller tells, with its domain, as `kubernetes.io/kubelet`."""
+    reportingInstance: Annotated[str, Required(False)] = ""
+    """Which instance of the controller, as `kubelet-xyz`."""
+
+
+class EventStrategy(Strategy[Event]):
+    """Events of the older form have no eventTime; of them only the namespace is checked.
+
+    Source: Kubernetes API reference, "Event".
+    """
+
+    allow_create_on_update = True
+
+    def validate(self, obj: Event) -> list[FieldError]:
+        errors = Errors()
+        self._check_namespace(errors, obj)
+        if not obj.eventTime:
+            return errors
+        errors.check_name(("reportingComponent",), obj.reportingComponent, qualified_name_errors)
+        for name in ("reportingInstance", "action", "reason"):
+            value = getattr(obj, name)
+            if not value:
+                errors.required((name,))
+            elif len(value) > _MAX_WORD:
+                errors.invalid((name,), "", f"can have at most {_MAX_WORD} characters")
+        if len(obj.message or "") > _MAX_MESSAGE:
+            errors.invalid(("message",), "", f"can have at most {_MAX_MESSAGE} characters")
+        return errors
+
+    def _check_namespace(self, errors: Errors, obj: Event) -> None:
+        """Events about what has no namespace live in "default", newer ones in "kube-system" too."""
+        about = obj.involvedObject.namespace or ""
+        homes = {about} if about else {"default", "kube-system"} if obj.eventTime else {"default", ""}
+        if obj.namespace not in homes:
+            errors.invalid(("involvedObject", "namespace"), about, _OTHER_NAMESPACE)
+
+
+def _first_seen(event: Event, now: float) -> str:
+    return since(event.firstTimestamp or event.eventTime, now)
+
+
+def _last_seen(event: Event, now: float) -> str:
+    if event.series is not None:
+        return since(event.series.lastObservedTime, now)
+    return since(event.lastTimestamp, now) if event.lastTimestamp else _first_seen(event, now)
+
+
+def _count(event: Event, now: float) -> int:
+    if event.series is not None:
+        return event.series.count or 0
+    return event.count or 1
+
+
+def _target(event: Event, now: float) -> str:
+    kind, name = (event.involvedObject.kind or "").lower(), event.involvedObject.name
+    return f"{kind}/{name}" if name else kind
+
+
+def _source(event: Event, now: float) -> str:
+    component = event.source.component or event.reportingComponent
+    host = event.source.host or event.reportingInstance
+    return f"{component}, {host}" if host else component
+
+
+COLUMNS = (
+    Column("Last Seen", _last_seen, description="How long ago it happened the last time."),
+    Column("Type", lambda event, now: event.type or "", description="Normal or Warning."),
+    Column("Reason", lambda event, now: event.reason or "", description="What happened, in one word."),
+    Column("Object", _target, description="What it happened to."),
+    Column(
+        "Subobject",
+        lambda event, now: event.involvedObject.fieldPath or "",
+        description="Which part of the object.",
+        priority=1,
+    ),
+    Column("Source", _source, description="Who tells.", priority=1),
+    Column("Message", lambda event, now: (event.message or "").strip(), description="What happened."),
+    Column("First Seen", _first_seen, description="How long ago it happened the first time.", priority=1),
+    Column("Count", _count, "integer", description="How often it happened.", priority=1),
+    replace(NAME, priority=1),
+)
+
+
+def _involved(field: str) -> Callable[[Event], str]:
+    return lambda event: getattr(event.involvedObject, field) or ""
+
+
+RESOURCE = Resource(
+    kind="Event",
+    plural="events",
+    model=Event,
+    short_names=("ev",),
+    strategy=EventStrategy(),
+    columns=COLUMNS,
+    fields={
+        **{
+            f"involvedObject.{field}": _involved(field)
+            for field in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+        },
+        "reason": lambda event: event.reason or "",
+        "reportingComponent": lambda event: event.reportingComponent,
+        "source": lambda event: event.source.component or event.reportingComponent,
+        "type": lambda event: event.type or "",
+    },
+)

@@ -1,0 +1,182 @@
+"""LimitRange: how much the pods, containers and claims of a namespace may ask for, and what they get by default."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, cast
+
+from pydantic import Field
+
+from apimachinery.errors import FieldError
+from apimachinery.meta import Object
+from apimachinery.model import Model, Required
+from apimachinery.names import qualified_name_errors
+from apimachinery.quantity import Quantity, parse_quantity
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._shared.columns import NAME
+from kubeapi._shared.validation import Errors, Path
+
+POD, CONTAINER, CLAIM = "Pod", "Container", "PersistentVolumeClaim"
+_LISTS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
+_NOT_FOR_PODS = "may not be specified when `type` is 'Pod'"
+
+Quantities = dict[str, Quantity]
+
+
+class LimitRangeItem(Model):
+    """Bounds for one type of thing."""
+
+    type: str = ""
+    """What the bounds are for: `Pod`, `Container` or `PersistentVolumeClaim`."""
+    max: Quantities | None = None
+    """The most of each resource that may be asked for."""
+    min: Quantities | None = None
+    """The least of each resource that must be asked for."""
+    default: Quantities | None = None
+    """The limit of a container that has none of its own."""
+    defaultRequest: Quantities | None = None
+    """The request of a container that has none of its own."""
+    maxLimitRequestRatio: Quantities | None = None
+    """How many times a limit may exceed its request."""
+
+
+class LimitRangeSpec(Model):
+    """The bounds of a namespace."""
+
+    limits: Annotated[list[LimitRangeItem], Required()] = Field(default_factory=list)
+    """One item for each type of thing that has bounds."""
+
+
+class LimitRange(Object):
+    """Bounds for what is created in its namespace."""
+
+    spec: LimitRangeSpec = Field(default_factory=LimitRangeSpec)
+    """The bounds."""
+
+
+class LimitRangeStrategy(Strategy[LimitRange]):
+    """Source: Kubernetes documentation, "Limit Ranges"."""
+
+    generation_tracks_spec = False
+
+    def default(self, obj: LimitRange) -> None:
+        """A container without limits gets the most there may be; one without requests its limits, or the least."""
+        for item in obj.spec.limits:
+            if item.type != CONTAINER:
+                continue
+            limits = {**(item.max or {}), **(item.default or {})}
+            item.default = limits or None
+            item.defaultRequest = {**(item.min or {}), **limits, **(item.defaultRequest or {})} or None
+
+    def validate(self, obj: LimitRange) -> list[FieldError]:
+        errors = Errors()
+        seen: set[str] = set()
+        for index, item in enumerate(obj.spec.limits):
+            path = ("spec", "limits", index)
+            _check_type(errors, (*path, "type"), item.type)
+            if item.type in seen:
+                errors.duplicate((*path, "type"), item.type)
+            seen.add(item.type)
+            _check_item(errors, path, item)
+        return errors
+
+
+def _check_type(errors: Errors, path: Path, value: str) -> None:
+    errors.check_messages(path, value, qualified_name_errors(value))
+    if "/" not in value and value not in (POD, CONTAINER, CLAIM):
+        errors.invalid(path, value, "must be a standard limit type or fully qualified")
+
+
+def _check_item(errors: Errors, path: Path, item: LimitRangeItem) -> None:
+    from kubeapi.core.pod.validation.resources import check_resource_name
+
+    names: dict[str, None] = {}
+    for field in _LISTS:
+        quantities = cast("Quantities | None", getattr(item, field))
+        if item.type == POD and field in ("default", "defaultRequest"):
+            if quantities:
+                errors.forbidden((*path, field), _NOT_FOR_PODS)
+            continue
+        for name in quantities or ():
+            check_resource_name(errors, (*path, field, f"[{name}]"), name, of_container=item.type in (POD, CONTAINER))
+            names[name] = None
+    if item.type == CLAIM and "storage" not in {**(item.min or {}), **(item.max or {})}:
+        text = "either minimum or maximum storage value is required, but neither was provided"
+        errors.required((*path, "limits"), text)
+    for name in sorted(names):
+        _Bounds(errors, path, item, name).check()
+
+
+class _Bounds:
+    """The numbers of one resource, and how they must lie to each other."""
+
+    def __init__(self, errors: Errors, path: Path, item: LimitRangeItem, name: str) -> None:
+        self._errors = errors
+        self._path = path
+        self._name = name
+        self._texts = {field: (getattr(item, field) or {}).get(name) for field in _LISTS}
+        if item.type == POD:
+            self._texts["default"] = self._texts["defaultRequest"] = None
+
+    def check(self) -> None:
+        from kubeapi.core.pod.validation.resources import may_overcommit
+
+        self._order("min", "max", "min", "min value {} is greater than max value {}")
+        self._order("min", "defaultRequest", "defaultRequest", "min value {} is greater than default request value {}")
+        self._order("defaultRequest", "max", "defaultRequest", "default request value {} is greater than max value {}")
+        text = "default request value {} is greater than default limit value {}"
+        self._order("defaultRequest", "default", "defaultRequest", text)
+        self._order("min", "default", "default", "min value {} is greater than default value {}", shown="min")
+        self._order("default", "max", "default", "default value {} is greater than max value {}", shown="max")
+        self._check_ratio()
+        limit, request = self._texts["default"], self._texts["defaultRequest"]
+        if (
+            not may_overcommit(self._name)
+            and limit
+            and request
+            and self._value("default") != self._value("defaultRequest")
+        ):
+            text = f"default value {limit} must equal to defaultRequest value {request} in {self._name}"
+            self._invalid("defaultRequest", request, text)
+
+    def _order(self, low: str, high: str, at: str, text: str, shown: str = "") -> None:
+        """The one must not be above the other; `at` is the field to blame, `shown` the one whose value is told."""
+        least, most = self._texts[low], self._texts[high]
+        if least and most and parse_quantity(least) > parse_quantity(most):
+            self._invalid(at, self._texts[shown or at], text.format(least, most))
+
+    def _check_ratio(self) -> None:
+        ratio = self._texts["maxLimitRequestRatio"]
+        if ratio is None:
+            return
+        if parse_quantity(ratio) < 1:
+            self._invalid("maxLimitRequestRatio", ratio, f"ratio {ratio} is less than 1")
+        least, most = self._value("min"), self._value("max")
+        if least and most is not None and parse_quantity(ratio) > most / least:
+            text = f"ratio {ratio} is greater than max/min = {float(most / least):f}"
+            self._invalid("maxLimitRequestRatio", ratio, text)
+
+    def _value(self, field: str) -> Fraction | None:
+        text = self._texts[field]
+        return parse_quantity(text) if text is not None else None
+
+    def _invalid(self, field: str, value: str | None, text: str) -> None:
+        self._errors.invalid((*self._path, field, f"[{self._name}]"), value, text)
+
+
+RESOURCE = Resource(
+    kind="LimitRange",
+    plural="limitranges",
+    model=LimitRange,
+    short_names=("limits",),
+    strategy=LimitRangeStrategy(),
+    columns=(
+        NAME,
+        Column(
+            "Created At",
+            lambda obj, now: obj.metadata.creationTimestamp,
+            "date",
+            description="When the object was created.",
+        ),
+    ),
+)

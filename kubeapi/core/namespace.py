@@ -1,0 +1,118 @@
+"""Namespace: a scope for names."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from apimachinery.errors import FieldError
+from apimachinery.meta import Object
+from apimachinery.model import MergeKey, Model, Time
+from apimachinery.names import dns_label_errors, qualified_name_errors
+from apimachinery.resource import ALL_VERBS, Column, Resource, Strategy
+from kubeapi._shared.columns import AGE, NAME
+from kubeapi._shared.validation import Errors
+
+
+class NamespaceSpec(Model):
+    """What keeps a namespace."""
+
+    finalizers: list[str] | None = None
+    """Who has to do something before the namespace may go: kubernetes stands for deleting all that is in it."""
+
+
+class NamespaceCondition(Model):
+    """One thing that is, or is not, true of a namespace that is being deleted."""
+
+    type: str = ""
+    """What is observed, such as NamespaceContentRemaining."""
+    status: str = ""
+    """Whether it is so: True, False or Unknown."""
+    lastTransitionTime: Time | None = None
+    """When `status` last changed from one value to another."""
+    reason: str | None = None
+    """One CamelCase word that says why, for machines."""
+    message: str | None = None
+    """A sentence that says why, for people."""
+
+
+class NamespaceStatus(Model):
+    """Where a namespace is in its life."""
+
+    phase: str | None = None
+    """Active, or Terminating while all that is in it is being deleted."""
+    conditions: Annotated[list[NamespaceCondition], MergeKey("type")] | None = None
+    """What holds up its deletion."""
+
+
+class Namespace(Object):
+    """A room for names: objects in different namespaces don't get in each other's way."""
+
+    spec: NamespaceSpec = Field(default_factory=NamespaceSpec)
+    """What keeps the namespace."""
+    status: NamespaceStatus = Field(default_factory=NamespaceStatus)
+    """Whether the namespace is in use or being deleted."""
+
+
+NAME_LABEL = "kubernetes.io/metadata.name"
+KUBERNETES = "kubernetes"  # the finalizer that the namespace controller takes away once the namespace is empty
+
+
+class NamespaceStrategy(Strategy[Namespace]):
+    """Source: Kubernetes documentation, "Namespaces"."""
+
+    generation_tracks_spec = False
+
+    def default(self, obj: Namespace) -> None:
+        if obj.metadata.name:
+            obj.metadata.labels = {**obj.labels, NAME_LABEL: obj.metadata.name}
+
+    def prepare_create(self, obj: Namespace) -> None:
+        self.default(obj)  # the name may have been generated
+        finalizers = obj.spec.finalizers or []
+        obj.spec.finalizers = finalizers if KUBERNETES in finalizers else [*finalizers, KUBERNETES]
+        obj.status = NamespaceStatus(phase="Active")
+
+    def prepare_update(self, obj: Namespace, old: Namespace) -> None:
+        obj.spec.finalizers = old.spec.finalizers
+
+    def validate(self, obj: Namespace) -> list[FieldError]:
+        errors = Errors()
+        for index, name in enumerate(obj.spec.finalizers or ()):
+            errors.check_messages(("spec", "finalizers", index), name, qualified_name_errors(name))
+            if "/" not in name and name != KUBERNETES:
+                text = "name is neither a standard finalizer name nor is it fully qualified"
+                errors.invalid(("spec", "finalizers", index), name, text)
+        return errors
+
+    def validate_status_update(self, obj: Namespace, old: Namespace) -> list[FieldError]:
+        errors = Errors()
+        phase = obj.status.phase or ""
+        if obj.metadata.deletionTimestamp is None and phase != "Active":
+            errors.invalid(("status", "phase"), phase, "may only be 'Active' if `deletionTimestamp` is empty")
+        elif obj.metadata.deletionTimestamp is not None and phase != "Terminating":
+            text = "may only be 'Terminating' if `deletionTimestamp` is not empty"
+            errors.invalid(("status", "phase"), phase, text)
+        return errors
+
+    def validate_name(self, name: str) -> list[str]:
+        return dns_label_errors(name)
+
+
+RESOURCE = Resource(
+    kind="Namespace",
+    plural="namespaces",
+    model=Namespace,
+    namespaced=False,
+    short_names=("ns",),
+    strategy=NamespaceStrategy(),
+    columns=(
+        NAME,
+        Column("Status", lambda obj, now: obj.status.phase or "", description="The namespace's phase."),
+        AGE,
+    ),
+    fields={"status.phase": lambda obj: obj.status.phase or ""},
+    status=True,
+    verbs=tuple(verb for verb in ALL_VERBS if verb != "deletecollection"),
+)

@@ -1,0 +1,134 @@
+"""Defaults of a pod's spec that depend on other fields, or that stand for a field's zero value.
+
+Source: Kubernetes API reference, "Pod"; Kubernetes documentation, "Images: Default image pull policy".
+"""
+
+from __future__ import annotations
+
+from apimachinery.quantity import Quantity
+from kubeapi.core.pod.env import EnvVar
+from kubeapi.core.pod.probes import HTTPGetAction, LifecycleHandler, Probe
+from kubeapi.core.pod.requests import containers_request
+from kubeapi.core.pod.security import PodSecurityContext
+from kubeapi.core.pod.spec import Container, PodSpec, ResourceRequirements
+from kubeapi.core.pod.volumes import EmptyDirVolumeSource, Volume
+
+
+def default_pod_spec(spec: PodSpec) -> None:
+    """What a pod and a template have in common; constants of one field are the models' own defaults."""
+    spec.restartPolicy = spec.restartPolicy or "Always"
+    spec.dnsPolicy = spec.dnsPolicy or "ClusterFirst"
+    spec.schedulerName = spec.schedulerName or "default-scheduler"
+    if spec.terminationGracePeriodSeconds is None:
+        spec.terminationGracePeriodSeconds = 30
+    if spec.securityContext is None:
+        spec.securityContext = PodSecurityContext()
+    if spec.enableServiceLinks is None:
+        spec.enableServiceLinks = True
+    # Two names of one field: the newer one wins.
+    spec.serviceAccountName = spec.serviceAccount = spec.serviceAccountName or spec.serviceAccount
+    for container in spec.containers:
+        _default_container(container)
+    for container in spec.initContainers or ():
+        _default_container(container)
+    for container in spec.ephemeralContainers or ():
+        _default_container(container)
+    for volume in spec.volumes or ():
+        _default_volume(volume)
+
+
+def default_pod(spec: PodSpec) -> None:
+    """`default_pod_spec` and what templates leave open: requests, and host ports of the host's network."""
+    default_pod_spec(spec)
+    host_network = spec.hostNetwork
+    for container in (*spec.containers, *(spec.initContainers or ())):
+        _default_requests(container.resources)
+        if host_network:
+            for port in container.ports or ():
+                port.hostPort = port.hostPort or port.containerPort
+    if spec.resources is not None:
+        _default_pod_requests(spec)
+
+
+def pull_policy(image: str | None) -> str:
+    """ "Always" for the tag `latest`, also when it is implied; "IfNotPresent" for other tags and for digests."""
+    name = (image or "").rpartition("/")[2]
+    if "@" in name:
+        return "IfNotPresent"
+    _, _, tag = name.partition(":")
+    return "Always" if tag in ("", "latest") else "IfNotPresent"
+
+
+def _default_container(container: Container) -> None:
+    if not container.imagePullPolicy:
+        container.imagePullPolicy = pull_policy(container.image)
+    container.terminationMessagePath = container.terminationMessagePath or "/dev/termination-log"
+    container.terminationMessagePolicy = container.terminationMessagePolicy or "File"
+    if container.ports:
+        for port in container.ports:
+            port.protocol = port.protocol or "TCP"
+    if container.env:
+        for variable in container.env:
+            _default_env(variable)
+    for probe in (container.livenessProbe, container.readinessProbe, container.startupProbe):
+        if probe is not None:
+            _default_probe(probe)
+    if container.lifecycle is not None:
+        for handler in (container.lifecycle.postStart, container.lifecycle.preStop):
+            if handler is not None:
+                _default_http(handler)
+
+
+def _default_env(variable: EnvVar) -> None:
+    source = variable.valueFrom
+    if source is None:
+        return
+    if source.fieldRef is not None:
+        source.fieldRef.apiVersion = source.fieldRef.apiVersion or "v1"
+    if source.fileKeyRef is not None and source.fileKeyRef.optional is None:
+        source.fileKeyRef.optional = False
+
+
+def _default_probe(probe: Probe) -> None:
+    probe.timeoutSeconds = probe.timeoutSeconds or 1
+    probe.periodSeconds = probe.periodSeconds or 10
+    probe.successThreshold = probe.successThreshold or 1
+    probe.failureThreshold = probe.failureThreshold or 3
+    _default_http(probe)
+    if probe.grpc is not None and probe.grpc.service is None:
+        probe.grpc.service = ""
+
+
+def _default_http(handler: Probe | LifecycleHandler) -> None:
+    action: HTTPGetAction | None = handler.httpGet
+    if action is not None:
+        action.path = action.path or "/"
+        action.scheme = action.scheme or "HTTP"
+
+
+def _default_volume(volume: Volume) -> None:
+    """A volume without a source is an emptyDir."""
+    if volume.image is not None and not volume.image.pullPolicy:
+        volume.image.pullPolicy = pull_policy(volume.image.reference)
+    if not any(value is not None for name, value in volume if name != "name"):
+        volume.emptyDir = EmptyDirVolumeSource()
+
+
+def _default_requests(resources: ResourceRequirements) -> None:
+    """A limit without a request requests as much."""
+    if resources.limits:
+        requests = resources.requests or {}
+        if not resources.limits.keys() <= requests.keys():
+            resources.requests = {**resources.limits, **requests}
+
+
+def _default_pod_requests(spec: PodSpec) -> None:
+    """A pod-level limit without a request requests what the containers request, or else the limit."""
+    resources = spec.resources
+    if resources is None or not resources.limits:
+        return
+    requests: dict[str, Quantity] = dict(resources.requests or {})
+    for name, limit in resources.limits.items():
+        if name not in requests:
+            requests[name] = containers_request(spec, name) or limit
+    resources.requests = requests

@@ -1,0 +1,19 @@
+"""Pod: containers that share a host, a network namespace and volumes."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kubeapi.core.pod.spec import PodSpec, PodSpecHolder
+from kubeapi.core.pod.status import PodStatus
+
+
+class Pod(PodSpecHolder):
+    """Containers that run together on one node and share an address and volumes."""
+
+    built_before = (PodSpec, PodStatus)
+
+    spec: PodSpec = Field(default_factory=PodSpec)
+    """The containers, and where they may run."""
+    status: PodStatus = Field(default_factory=PodStatus)
+    """How the containers are, told by the node."""

@@ -1,0 +1,161 @@
+"""The Pod kind: what happens to a pod on its way into the store, and how it is shown."""
+
+from __future__ import annotations
+
+from apimachinery.errors import FieldError, forbidden, invalid_object
+from apimachinery.meta import DeleteOptions, LabelSelector, LabelSelectorRequirement
+from apimachinery.resource import Resource, Strategy
+from kubeapi._shared.validation import Errors, Path
+from kubeapi.core.pod.affinity import PodAffinityTerm
+from kubeapi.core.pod.columns import COLUMNS
+from kubeapi.core.pod.defaults import default_pod
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.qos import qos_class
+from kubeapi.core.pod.spec import PodSpec
+from kubeapi.core.pod.status import PodCondition, PodIP, PodStatus
+from kubeapi.core.pod.subresources import (
+    EPHEMERAL_CONTAINERS,
+    RESIZE,
+    check_ephemeral_containers,
+    check_resize,
+    keep_all_but,
+)
+from kubeapi.core.pod.update import check_pod_update, check_status_update
+from kubeapi.core.pod.validation.pod import check_pod
+from kubeapi.core.pod.warnings import spec_warnings
+
+_SPEC: Path = ("spec",)
+
+
+class PodStrategy(Strategy[Pod]):
+    """Source: Kubernetes documentation, "Pod Lifecycle"."""
+
+    def default(self, obj: Pod) -> None:
+        default_pod(obj.spec)
+        status = obj.status
+        if status.podIP or status.podIPs:
+            _default_addresses(status)
+
+    def prepare_create(self, obj: Pod) -> None:
+        if obj.spec.ephemeralContainers:
+            error = forbidden("spec.ephemeralContainers", "cannot be set on create")
+            raise invalid_object("Pod", "", obj.name, [error])
+        obj.status = PodStatus(phase="Pending", qosClass=qos_class(obj.spec))
+        if obj.spec.schedulingGates:
+            obj.status.conditions = [_gated()]
+        _select_by_label_keys(obj)
+
+    def prepare_status_update(self, obj: Pod, old: Pod) -> None:
+        obj.status.qosClass = old.status.qosClass or obj.status.qosClass
+
+    def validate(self, obj: Pod) -> list[FieldError]:
+        errors = Errors()
+        check_pod(errors, _SPEC, obj.spec)
+        return errors
+
+    def validate_update(self, obj: Pod, old: Pod) -> list[FieldError]:
+        errors = Errors()
+        check_pod_update(errors, obj, old)
+        return errors
+
+    def prepare_subresource_update(self, obj: Pod, old: Pod, subresource: str) -> None:
+        if subresource in (EPHEMERAL_CONTAINERS, RESIZE):
+            keep_all_but(obj, old, subresource)
+
+    def validate_subresource_update(self, obj: Pod, old: Pod, subresource: str) -> list[FieldError]:
+        errors = Errors()
+        if subresource == EPHEMERAL_CONTAINERS:
+            check_ephemeral_containers(errors, obj, old)
+        elif subresource == RESIZE:
+            check_resize(errors, obj, old)
+        return errors
+
+    def validate_status_update(self, obj: Pod, old: Pod) -> list[FieldError]:
+        errors = Errors()
+        check_status_update(errors, obj, old)
+        return errors
+
+    def grace_period_seconds(self, obj: Pod, options: DeleteOptions) -> int | None:
+        """0 for a pod that no kubelet has to stop."""
+        if not obj.spec.nodeName or obj.status.phase in ("Succeeded", "Failed"):
+            return 0
+        seconds = options.gracePeriodSeconds
+        if seconds is None:
+            seconds = obj.spec.terminationGracePeriodSeconds or 0
+        return seconds if seconds >= 0 else 1
+
+    def create_warnings(self, obj: Pod) -> list[str]:
+        return spec_warnings(_SPEC, obj.spec)
+
+
+def _default_addresses(status: PodStatus) -> None:
+    """`podIP` and `podIPs` say the same; where they differ, the single one wins."""
+    if not status.podIPs or (status.podIP and status.podIPs[0].ip != status.podIP):
+        status.podIPs = [PodIP(ip=status.podIP or "")]
+    status.podIP = status.podIPs[0].ip
+
+
+def _gated() -> PodCondition:
+    return PodCondition(
+        type="PodScheduled",
+        status="False",
+        reason="SchedulingGated",
+        message="Scheduling is blocked due to non-empty scheduling gates",
+    )
+
+
+def _select_by_label_keys(pod: Pod) -> None:
+    """Writes the pod's own values of `matchLabelKeys` into the selectors, for the scheduler to read."""
+    labels = pod.labels
+    for constraint in pod.spec.topologySpreadConstraints or ():
+        if constraint.matchLabelKeys:
+            _add(constraint.labelSelector, constraint.matchLabelKeys, "In", labels)
+    for term in _affinity_terms(pod.spec):
+        if term.matchLabelKeys:
+            _add(term.labelSelector, term.matchLabelKeys, "In", labels)
+        if term.mismatchLabelKeys:
+            _add(term.labelSelector, term.mismatchLabelKeys, "NotIn", labels)
+
+
+def _affinity_terms(spec: PodSpec) -> list[PodAffinityTerm]:
+    terms: list[PodAffinityTerm] = []
+    if spec.affinity is None:
+        return terms
+    for affinity in (spec.affinity.podAffinity, spec.affinity.podAntiAffinity):
+        if affinity is not None:
+            terms += affinity.requiredDuringSchedulingIgnoredDuringExecution or ()
+            weighted = affinity.preferredDuringSchedulingIgnoredDuringExecution or ()
+            terms += [item.podAffinityTerm for item in weighted]
+    return terms
+
+
+def _add(selector: LabelSelector | None, keys: list[str], operator: str, labels: dict[str, str]) -> None:
+    if selector is None:
+        return
+    added = [
+        LabelSelectorRequirement(key=key, operator=operator, values=[labels[key]]) for key in keys if key in labels
+    ]
+    if added:
+        selector.matchExpressions = [*(selector.matchExpressions or ()), *added]
+
+
+RESOURCE = Resource(
+    kind="Pod",
+    plural="pods",
+    model=Pod,
+    short_names=("po",),
+    categories=("all",),
+    strategy=PodStrategy(),
+    columns=COLUMNS,
+    fields={
+        "spec.nodeName": lambda pod: pod.spec.nodeName or "",
+        "spec.restartPolicy": lambda pod: pod.spec.restartPolicy,
+        "spec.schedulerName": lambda pod: pod.spec.schedulerName,
+        "spec.serviceAccountName": lambda pod: pod.spec.serviceAccountName or "",
+        "spec.hostNetwork": lambda pod: "true" if pod.spec.hostNetwork else "false",
+        "status.phase": lambda pod: pod.status.phase or "",
+        "status.podIP": lambda pod: pod.status.podIP or "",
+        "status.nominatedNodeName": lambda pod: pod.status.nominatedNodeName or "",
+    },
+    status=True,
+)

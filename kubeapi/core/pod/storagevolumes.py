@@ -1,0 +1,304 @@
+"""Volumes on storage systems of one vendor or protocol each; drivers behind `csi` have taken the place of most."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from apimachinery.model import Model, Required
+from kubeapi._shared.common import Int32, LocalObjectReference
+
+
+class GCEPersistentDiskVolumeSource(Model):
+    """A disk of Google Compute Engine, in the node's project and zone."""
+
+    pdName: str = ""
+    """The name of the Compute Engine disk."""
+    fsType: str | None = None
+    """The file system of the Compute Engine disk. Default: ext4."""
+    partition: Int32 | None = None
+    """The partition to mount. Default: 0, the whole disk."""
+    readOnly: bool | None = None
+    """Whether the Compute Engine disk is read-only. Default: false."""
+
+
+class AWSElasticBlockStoreVolumeSource(Model):
+    """A disk of Amazon's Elastic Block Store, in the node's zone."""
+
+    volumeID: str = ""
+    """The id of the Elastic Block Store disk."""
+    fsType: str | None = None
+    """The file system of the Elastic Block Store disk. Default: ext4."""
+    partition: Int32 | None = None
+    """The partition to mount. Default: 0, the whole disk."""
+    readOnly: bool | None = None
+    """Whether the Elastic Block Store disk is read-only. Default: false."""
+
+
+class GitRepoVolumeSource(Model):
+    """A clone of a Git repository, made when the pod starts."""
+
+    repository: str = ""
+    """The URL of the repository."""
+    revision: str | None = None
+    """The commit to check out. Default: the newest of the default branch."""
+    directory: str | None = None
+    """The directory on the volume that the clone goes to, without ".."."""
+
+
+class NFSVolumeSource(Model):
+    """A directory of an NFS server."""
+
+    server: str = ""
+    """The host name or address of the NFS server."""
+    path: str = ""
+    """The exported directory, as an absolute path."""
+    readOnly: bool | None = None
+    """Whether the NFS directory is read-only. Default: false."""
+
+
+class ISCSIVolumeSource(Model):
+    """A disk of an iSCSI target."""
+
+    targetPortal: str = ""
+    """The target's portal: an address, with a port if it is not 3260."""
+    iqn: str = ""
+    """The target's qualified name."""
+    lun: Int32 = 0
+    """The number of the logical unit."""
+    iscsiInterface: str = "default"
+    """The interface of the initiator. Default: default, which is TCP."""
+    fsType: str | None = None
+    """The file system of the iSCSI disk. Default: ext4."""
+    readOnly: bool | None = None
+    """Whether the iSCSI disk is read-only. Default: false."""
+    portals: list[str] | None = None
+    """Further portals of the target, for more than one path to it."""
+    chapAuthDiscovery: bool | None = None
+    """Whether discovery authenticates by CHAP."""
+    chapAuthSession: bool | None = None
+    """Whether sessions authenticate by CHAP."""
+    secretRef: LocalObjectReference | None = None
+    """The Secret with the CHAP credentials."""
+    initiatorName: str | None = None
+    """The initiator's own qualified name. Default: the node's."""
+
+
+class GlusterfsVolumeSource(Model):
+    """A volume of a GlusterFS cluster."""
+
+    endpoints: str = ""
+    """The Endpoints object with the cluster's addresses."""
+    path: str = ""
+    """The name of the Gluster volume."""
+    readOnly: bool | None = None
+    """Whether the Gluster volume is read-only. Default: false."""
+
+
+class RBDVolumeSource(Model):
+    """A block image of a Ceph cluster."""
+
+    monitors: Annotated[list[str], Required()] = Field(default_factory=list)
+    """The addresses of the Ceph monitors for the image."""
+    image: str = ""
+    """The name of the RADOS image."""
+    fsType: str | None = None
+    """The file system of the RADOS image. Default: ext4."""
+    pool: str = "rbd"
+    """The pool that the image is in. Default: rbd."""
+    user: str = "admin"
+    """The Ceph user for the image. Default: admin."""
+    keyring: str = "/etc/ceph/keyring"
+    """The file on the node with the user's key. Default: /etc/ceph/keyring."""
+    secretRef: LocalObjectReference | None = None
+    """A Secret with the key, in place of `keyring`."""
+    readOnly: bool | None = None
+    """Whether the RADOS image is read-only. Default: false."""
+
+
+class FlexVolumeSource(Model):
+    """A volume from a driver program that is installed on the node."""
+
+    driver: str = ""
+    """The name of the driver program."""
+    fsType: str | None = None
+    """The file system that the program is told to use. Default: what the program chooses."""
+    secretRef: LocalObjectReference | None = None
+    """A Secret whose content the program gets."""
+    readOnly: bool | None = None
+    """Whether the program is told to mount read-only. Default: false."""
+    options: dict[str, str] | None = None
+    """Further settings, whose meaning is the program's."""
+
+
+class CinderVolumeSource(Model):
+    """A volume of OpenStack's block storage."""
+
+    volumeID: str = ""
+    """The id of the Cinder volume."""
+    fsType: str | None = None
+    """The file system of the Cinder volume. Default: ext4."""
+    readOnly: bool | None = None
+    """Whether the Cinder volume is read-only. Default: false."""
+    secretRef: LocalObjectReference | None = None
+    """The Secret with the settings for reaching OpenStack."""
+
+
+class CephFSVolumeSource(Model):
+    """A directory of a CephFS file system."""
+
+    monitors: Annotated[list[str], Required()] = Field(default_factory=list)
+    """The addresses of the Ceph monitors for the file system."""
+    path: str | None = None
+    """The directory that is mounted. Default: /."""
+    user: str | None = None
+    """The Ceph user for the file system. Default: admin."""
+    secretFile: str | None = None
+    """The file on the node with the key of that user. Default: /etc/ceph/user.secret."""
+    secretRef: LocalObjectReference | None = None
+    """A Secret with the key, in place of `secretFile`."""
+    readOnly: bool | None = None
+    """Whether the CephFS directory is read-only. Default: false."""
+
+
+class FlockerVolumeSource(Model):
+    """A dataset of Flocker."""
+
+    datasetName: str | None = None
+    """The name of the dataset."""
+    datasetUUID: str | None = None
+    """The id of the dataset, in place of its name."""
+
+
+class FCVolumeSource(Model):
+    """A disk on Fibre Channel."""
+
+    targetWWNs: list[str] | None = None
+    """The world wide names of the targets."""
+    lun: Int32 | None = None
+    """The number of the logical unit at the targets."""
+    fsType: str | None = None
+    """The file system of the Fibre Channel disk. Default: ext4."""
+    readOnly: bool | None = None
+    """Whether the Fibre Channel disk is read-only. Default: false."""
+    wwids: list[str] | None = None
+    """World wide ids of the disk, in place of targetWWNs and lun."""
+
+
+class AzureFileVolumeSource(Model):
+    """A file share of Azure."""
+
+    secretName: str = ""
+    """The Secret with the name and key of the storage account."""
+    shareName: str = ""
+    """The name of the share."""
+    readOnly: bool | None = None
+    """Whether the share is read-only. Default: false."""
+
+
+class VsphereVirtualDiskVolumeSource(Model):
+    """A virtual disk of vSphere."""
+
+    volumePath: str = ""
+    """The path of the virtual disk."""
+    fsType: str | None = None
+    """The file system of the virtual disk. Default: ext4."""
+    storagePolicyName: str | None = None
+    """The name of the storage policy."""
+    storagePolicyID: str | None = None
+    """The id of the storage policy."""
+
+
+class QuobyteVolumeSource(Model):
+    """A volume of a Quobyte cluster."""
+
+    registry: str = ""
+    """The registries of the cluster, as HOST:PORT with commas between."""
+    volume: str = ""
+    """The name of the Quobyte volume."""
+    readOnly: bool | None = None
+    """Whether the Quobyte volume is read-only. Default: false."""
+    user: str | None = None
+    """The user that files belong to. Default: the service's."""
+    group: str | None = None
+    """The group that files belong to. Default: none."""
+    tenant: str | None = None
+    """The tenant that owns the volume."""
+
+
+class AzureDiskVolumeSource(Model):
+    """A disk of Azure."""
+
+    diskName: str = ""
+    """The name of the disk."""
+    diskURI: str = ""
+    """The URI of the disk."""
+    cachingMode: str | None = "ReadWrite"
+    """How the host caches: None, ReadOnly or ReadWrite (the default)."""
+    fsType: str | None = "ext4"
+    """The file system of the Azure disk. Default: ext4."""
+    readOnly: bool | None = False
+    """Whether the Azure disk is read-only. Default: false."""
+    kind: str | None = "Shared"
+    """Shared (the default) for several disks in a storage account, Dedicated for one, Managed for a managed disk."""
+
+
+class PhotonPersistentDiskVolumeSource(Model):
+    """A disk of the Photon Controller."""
+
+    pdID: str = ""
+    """The id of the Photon disk."""
+    fsType: str | None = None
+    """The file system of the Photon disk. Default: ext4."""
+
+
+class PortworxVolumeSource(Model):
+    """A volume of Portworx."""
+
+    volumeID: str = ""
+    """The id of the Portworx volume."""
+    fsType: str | None = None
+    """The file system of the Portworx volume. Default: ext4."""
+    readOnly: bool | None = None
+    """Whether the Portworx volume is read-only. Default: false."""
+
+
+class ScaleIOVolumeSource(Model):
+    """A volume of ScaleIO."""
+
+    gateway: str = ""
+    """The address of the gateway."""
+    system: str = ""
+    """The name of the storage system."""
+    secretRef: Annotated[LocalObjectReference, Required()] | None = None
+    """The Secret with the credentials for the gateway."""
+    sslEnabled: bool | None = None
+    """Whether the gateway is reached over TLS. Default: false."""
+    protectionDomain: str | None = None
+    """The protection domain of the storage."""
+    storagePool: str | None = None
+    """The storage pool of that domain."""
+    storageMode: str = "ThinProvisioned"
+    """ThickProvisioned or ThinProvisioned (the default)."""
+    volumeName: str | None = None
+    """The name of a ScaleIO volume that exists."""
+    fsType: str = "xfs"
+    """The file system of the ScaleIO volume. Default: xfs."""
+    readOnly: bool | None = None
+    """Whether the ScaleIO volume is read-only. Default: false."""
+
+
+class StorageOSVolumeSource(Model):
+    """A volume of StorageOS."""
+
+    volumeName: str | None = None
+    """The name of the StorageOS volume."""
+    volumeNamespace: str | None = None
+    """The namespace within StorageOS. Default: the pod's."""
+    fsType: str | None = None
+    """The file system of the StorageOS volume. Default: ext4."""
+    readOnly: bool | None = None
+    """Whether the StorageOS volume is read-only. Default: false."""
+    secretRef: LocalObjectReference | None = None
+    """The Secret with the credentials for StorageOS."""

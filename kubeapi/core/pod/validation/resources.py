@@ -1,0 +1,204 @@
+"""Checks of resource lists: `requests`, `limits`, `capacity`, `overhead`.
+
+Source: Kubernetes documentation, "Resource Management for Pods and Containers".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from apimachinery.names import qualified_name_errors
+from apimachinery.quantity import QuantityError, parse_quantity
+from kubeapi._shared.validation import NOT_NEGATIVE, Errors, Path
+from kubeapi.core.pod.requests import containers_request
+
+if TYPE_CHECKING:
+    from kubeapi.core.pod.spec import ContainerResizePolicy, PodSpec, ResourceRequirements
+
+_CONTAINER_RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
+_HUGE_PAGES = "hugepages-"
+_COUNTED = frozenset(
+    {
+        "pods", "services", "secrets", "configmaps", "persistentvolumeclaims", "replicationcontrollers",
+        "resourcequotas", "services.nodeports", "services.loadbalancers",
+    }
+)  # fmt: skip
+_STANDARD = _COUNTED | {
+    f"{prefix}{name}" for prefix in ("", "requests.", "limits.") for name in (*_CONTAINER_RESOURCES, "storage")
+}
+
+
+def check_resources(errors: Errors, path: Path, resources: ResourceRequirements, claims: frozenset[str]) -> None:
+    """A container's or a pod's requirements; `claims` are the names of the pod's `resourceClaims`."""
+    limits, requests = resources.limits, resources.requests
+    if limits:
+        _check_list(errors, (*path, "limits"), limits)
+    if requests:
+        if requests is not limits:
+            _check_list(errors, (*path, "requests"), requests)
+        _check_against_limits(errors, path, requests, limits or {})
+    if limits or requests:
+        _check_huge_pages(errors, path, {**(limits or {}), **(requests or {})})
+    if resources.claims:
+        _check_claims(errors, path, resources, claims)
+
+
+def check_quantity(errors: Errors, path: Path, name: str, value: str) -> None:
+    """Not negative, and whole where the resource is counted."""
+    if value.startswith("-"):  # quantities are canonical: zero has no sign
+        errors.invalid(path, value, NOT_NEGATIVE)
+    elif name not in _CONTAINER_RESOURCES:
+        if (name in _COUNTED or _is_extended(name)) and parse_quantity(value).denominator != 1:
+            errors.invalid(path, value, "must be an integer")
+        elif _is_huge(name) and not _is_multiple(name, value):
+            errors.invalid(path, value, f"{value} is not positive integer multiple of {name}")
+
+
+def check_resource_list(errors: Errors, path: Path, quantities: Mapping[str, str] | None) -> None:
+    """A list where any resource may stand, as a node's capacity."""
+    for name, value in (quantities or {}).items():
+        check_quantity(errors, (*path, name), name, value)
+
+
+def check_pod_resources(errors: Errors, path: Path, spec: PodSpec) -> None:
+    """Resources of the pod as a whole: enough for what its containers ask for together."""
+    resources = spec.resources
+    if resources is None:
+        return
+    if resources.claims:
+        errors.forbidden((*path, "claims"), "claims cannot be set for Resources at pod-level")
+    for field, quantities in (("limits", resources.limits), ("requests", resources.requests)):
+        for name, value in (quantities or {}).items():
+            at = (*path, field, f"[{name}]")
+            if name not in ("cpu", "memory") and not _is_huge(name):
+                errors.not_supported(at, name, ("cpu", "hugepages-", "memory"))
+            check_quantity(errors, at, name, value)
+    limits, requests = resources.limits or {}, resources.requests or {}
+    _check_against_limits(errors, path, requests, limits)
+    for name in {name: None for item in spec.containers for name in item.resources.requests or ()}:
+        asked = containers_request(spec, name)
+        if asked is not None and parse_quantity(asked) > parse_quantity(requests.get(name, "0")):
+            text = f"must be greater than or equal to aggregate container requests of {asked}"
+            errors.invalid((*path, "requests", f"[{name}]"), requests.get(name, "0"), text)
+    for index, container in enumerate(spec.containers):
+        for name, value in (container.resources.limits or {}).items():
+            if name in limits and parse_quantity(value) > parse_quantity(limits[name]):
+                at = (*path[:-1], "containers", index, "resources", "limits", f"[{name}]")
+                errors.invalid(at, value, f"must be less than or equal to pod limits of {limits[name]}")
+
+
+def check_overhead(errors: Errors, path: Path, overhead: Mapping[str, str] | None) -> None:
+    if overhead:
+        _check_list(errors, path, overhead)
+
+
+def check_resize_policy(
+    errors: Errors, path: Path, policies: list[ContainerResizePolicy] | None, restart_policy: str
+) -> None:
+    seen: set[str] = set()
+    for index, policy in enumerate(policies or ()):
+        at = (*path, index)
+        if policy.resourceName in seen:
+            errors.duplicate(at, policy.resourceName)
+        seen.add(policy.resourceName)
+        errors.check_one_of((*at, "resourceName"), policy.resourceName, ("cpu", "memory"))
+        errors.check_one_of((*at, "restartPolicy"), policy.restartPolicy, ("NotRequired", "RestartContainer"))
+        if restart_policy == "Never" and policy.restartPolicy == "RestartContainer":
+            errors.invalid(
+                (*at, "restartPolicy"), policy.restartPolicy, "must be 'NotRequired' when `restartPolicy` is 'Never'"
+            )
+
+
+def _check_list(errors: Errors, path: Path, quantities: Mapping[str, str]) -> None:
+    for name, value in quantities.items():
+        at = (*path, f"[{name}]")
+        if name not in _CONTAINER_RESOURCES:
+            _check_container_resource_name(errors, at, name)
+        check_quantity(errors, at, name, value)
+
+
+def _check_container_resource_name(errors: Errors, at: Path, name: str) -> None:
+    errors.check_messages(at, name, qualified_name_errors(name))
+    if "/" not in name:
+        if not _is_huge(name):
+            if name not in _STANDARD:
+                errors.invalid(at, name, "must be a standard resource type or fully qualified")
+            errors.invalid(at, name, "must be a standard resource for containers")
+    elif not _is_native(name) and not _is_extended(name):
+        errors.invalid(at, name, "doesn't follow extended resource name standard")
+
+
+def check_resource_name(errors: Errors, at: Path, name: str, *, of_container: bool) -> None:
+    """Of a LimitRange: what containers can have, or whatever can be counted."""
+    if of_container and name not in _CONTAINER_RESOURCES:
+        _check_container_resource_name(errors, at, name)
+    elif not of_container:
+        errors.check_messages(at, name, qualified_name_errors(name))
+        if "/" not in name and name not in _STANDARD and not _is_huge(name):
+            errors.invalid(at, name, "must be a standard resource type or fully qualified")
+
+
+def may_overcommit(name: str) -> bool:
+    """Whether limits may be higher than requests: not where a resource can't be shared."""
+    return _is_native(name) and not _is_huge(name)
+
+
+def _check_against_limits(errors: Errors, path: Path, requests: Mapping[str, str], limits: Mapping[str, str]) -> None:
+    for name, request in requests.items():
+        limit = limits.get(name)
+        strict = name not in _CONTAINER_RESOURCES and (not _is_native(name) or _is_huge(name))
+        if limit is None:
+            if strict:
+                errors.required((*path, "limits"), "Limit must be set for non overcommitable resources")
+        elif request != limit:
+            asked, allowed = parse_quantity(request), parse_quantity(limit)
+            if strict and asked != allowed:
+                errors.invalid((*path, "requests"), request, f"must be equal to {name} limit of {limit}")
+            elif asked > allowed:
+                errors.invalid((*path, "requests"), request, f"must be less than or equal to {name} limit of {limit}")
+
+
+def _check_huge_pages(errors: Errors, path: Path, quantities: Mapping[str, str]) -> None:
+    if "cpu" not in quantities and "memory" not in quantities and any(map(_is_huge, quantities)):
+        errors.forbidden(path, "HugePages require cpu or memory")
+
+
+def _check_claims(errors: Errors, path: Path, resources: ResourceRequirements, claims: frozenset[str]) -> None:
+    seen: set[str] = set()
+    for index, claim in enumerate(resources.claims or ()):
+        at = (*path, "claims", index)
+        if not claim.name:
+            errors.required(at)
+            continue
+        key = f"{claim.name}/{claim.request}" if claim.request else claim.name
+        if claim.request:
+            errors.check_dns_label((*at, "request"), claim.request)
+        if claim.name in seen or key in seen:
+            errors.duplicate(at, claim.name if claim.name in seen else key)
+        seen.add(key)
+        if claim.name not in claims:
+            known = f": {', '.join(sorted(claims))}" if claims else " which is empty"
+            errors.not_found(at, claim.name, f"must be one of the names in pod.spec.resourceClaims{known}")
+
+
+def _is_huge(name: str) -> bool:
+    return name.startswith(_HUGE_PAGES)
+
+
+def _is_multiple(name: str, value: str) -> bool:
+    """Whether an amount of huge pages is a whole number of pages; a size that is no quantity is found elsewhere."""
+    try:
+        page = parse_quantity(name.removeprefix(_HUGE_PAGES))
+    except QuantityError:
+        return True
+    return page > 0 and (parse_quantity(value) / page).denominator == 1
+
+
+def _is_native(name: str) -> bool:
+    return "/" not in name or "kubernetes.io/" in name
+
+
+def _is_extended(name: str) -> bool:
+    """Device and other resources that a vendor names under its own domain: counted, and never overcommitted."""
+    return not _is_native(name) and not name.startswith("requests.")

@@ -1,0 +1,311 @@
+"""Checks of a pod's volumes.
+
+Source: Kubernetes documentation, "Volumes", "Projected Volumes", "Ephemeral Volumes".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from apimachinery.names import dns_label_errors, dns_subdomain_errors
+from apimachinery.quantity import parse_quantity
+from kubeapi._shared.validation import GREATER_THAN_ZERO, Errors, Path, check_relative_path
+from kubeapi.core.pod.validation.env import check_field_ref, check_resource_ref
+from kubeapi.core.pod.volumes import DownwardAPIVolumeFile, KeyToPath, Volume, VolumeProjection
+
+_MODE_RULE = "must be a number between 0 and 0777 (octal), both inclusive"
+_HOST_PATH_TYPES = (
+    "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
+)  # fmt: skip
+_ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+_MIN_TOKEN_SECONDS = 10 * 60
+_MAX_TOKEN_SECONDS = 2**32
+_FIELDS = ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid")
+
+_REQUIRED_FIELDS = {
+    "awsElasticBlockStore": ("volumeID",),
+    "azureDisk": ("diskName", "diskURI"),
+    "azureFile": ("secretName", "shareName"),
+    "cephfs": ("monitors",),
+    "cinder": ("volumeID",),
+    "configMap": ("name",),
+    "csi": ("driver",),
+    "flexVolume": ("driver",),
+    "gcePersistentDisk": ("pdName",),
+    "gitRepo": ("repository",),
+    "glusterfs": ("endpoints", "path"),
+    "hostPath": ("path",),
+    "image": ("reference",),
+    "iscsi": ("targetPortal", "iqn"),
+    "nfs": ("server", "path"),
+    "persistentVolumeClaim": ("claimName",),
+    "photonPersistentDisk": ("pdID",),
+    "portworxVolume": ("volumeID",),
+    "quobyte": ("registry", "volume"),
+    "rbd": ("monitors", "image"),
+    "scaleIO": ("gateway", "system", "volumeName"),
+    "secret": ("secretName",),
+    "storageos": ("volumeName",),
+    "vsphereVolume": ("volumePath",),
+}
+"""Source -> its fields that must not be empty."""
+
+
+def check_volumes(errors: Errors, path: Path, volumes: list[Volume] | None) -> dict[str, Volume]:
+    """The volumes by name, for checks of what mounts them."""
+    found: dict[str, Volume] = {}
+    for index, volume in enumerate(volumes or ()):
+        at = (*path, index)
+        if not volume.name:
+            errors.required((*at, "name"))
+        else:
+            errors.check_dns_label((*at, "name"), volume.name)
+            if volume.name in found:
+                errors.duplicate((*at, "name"), volume.name)
+        found[volume.name] = volume
+        _check_source(errors, at, volume)
+    return found
+
+
+def _check_source(errors: Errors, path: Path, volume: Volume) -> None:
+    given = [name for name, value in volume if value is not None and name != "name"]
+    if not given:
+        errors.required(path, "must specify a volume type")
+        return
+    for name in given[1:]:
+        errors.forbidden((*path, name), "may not specify more than 1 volume type")
+    name = given[0]
+    source = getattr(volume, name)
+    for field in _REQUIRED_FIELDS.get(name, ()):
+        if not getattr(source, field):
+            errors.required((*path, name, field))
+    check = _CHECKS.get(name)
+    if check is not None:
+        check(errors, (*path, name), source)
+
+
+def _check_empty_dir(errors: Errors, path: Path, source: Any) -> None:
+    if source.sizeLimit is not None and parse_quantity(source.sizeLimit) < 0:
+        errors.forbidden((*path, "sizeLimit"), "SizeLimit field must be a valid resource quantity")
+
+
+def _check_host_path(errors: Errors, path: Path, source: Any) -> None:
+    if ".." in source.path.split("/"):
+        errors.invalid((*path, "path"), source.path, "must not contain '..'")
+    if source.type not in _HOST_PATH_TYPES:
+        errors.not_supported((*path, "type"), source.type, _HOST_PATH_TYPES)
+
+
+def _check_keyed(errors: Errors, path: Path, source: Any) -> None:
+    """ConfigMap and Secret volumes."""
+    _check_mode(errors, (*path, "defaultMode"), source.defaultMode)
+    _check_items(errors, path, source.items)
+
+
+def _check_items(errors: Errors, path: Path, items: list[KeyToPath] | None) -> None:
+    for index, item in enumerate(items or ()):
+        at = (*path, "items", index)
+        if not item.key:
+            errors.required((*at, "key"))
+        _check_file_path(errors, (*at, "path"), item.path)
+        _check_mode(errors, (*at, "mode"), item.mode)
+
+
+def _check_file_path(errors: Errors, path: Path, value: str) -> None:
+    """A file of a volume that the kubelet writes itself, which keeps names that begin with two dots for its own use."""
+    if not value:
+        errors.required(path)
+        return
+    check_relative_path(errors, path, value)
+    if value.startswith("..") and not value.startswith("../"):
+        errors.invalid(path, value, "must not start with '..'")
+
+
+def _check_mode(errors: Errors, path: Path, mode: int | None) -> None:
+    if mode is not None and not 0 <= mode <= 0o777:
+        errors.invalid(path, mode, _MODE_RULE)
+
+
+def _check_downward(errors: Errors, path: Path, source: Any) -> None:
+    _check_mode(errors, (*path, "defaultMode"), source.defaultMode)
+    _check_downward_files(errors, path, source.items)
+
+
+def _check_downward_files(errors: Errors, path: Path, items: list[DownwardAPIVolumeFile] | None) -> None:
+    for index, item in enumerate(items or ()):
+        at = (*path, "items", index)
+        _check_file_path(errors, (*at, "path"), item.path)
+        if item.fieldRef is not None:
+            check_field_ref(errors, (*at, "fieldRef"), item.fieldRef, _FIELDS)
+            if item.resourceFieldRef is not None:
+                text = "fieldRef and resourceFieldRef can not be specified simultaneously"
+                errors.invalid(at, "resource", text)
+        elif item.resourceFieldRef is not None:
+            check_resource_ref(errors, (*at, "resourceFieldRef"), item.resourceFieldRef, container_required=True)
+        else:
+            errors.required(at, "one of fieldRef and resourceFieldRef is required")
+        _check_mode(errors, (*at, "mode"), item.mode)
+
+
+def _check_projected(errors: Errors, path: Path, source: Any) -> None:
+    _check_mode(errors, (*path, "defaultMode"), source.defaultMode)
+    seen: set[str] = set()
+    for index, projection in enumerate(source.sources or ()):
+        _check_projection(errors, (*path, "sources", index), projection)
+        named = projection.secret or projection.configMap
+        for file in _projected_paths(projection):
+            if file in seen:
+                errors.invalid(path, named.name if named is not None else file, "conflicting duplicate paths")
+            seen.add(file)
+
+
+def _projected_paths(projection: VolumeProjection) -> Iterable[str]:
+    """The files a projection names; those of whole ConfigMaps and Secrets show only when they are mounted."""
+    for listed in (projection.secret, projection.configMap, projection.downwardAPI):
+        if listed is not None:
+            yield from (item.path for item in listed.items or () if item.path)
+    for file in (projection.serviceAccountToken, projection.clusterTrustBundle):
+        if file is not None and file.path:
+            yield file.path
+
+
+def _check_projection(errors: Errors, path: Path, projection: VolumeProjection) -> None:
+    if sum(value is not None for _, value in projection) > 1:
+        errors.forbidden(path, "may not specify more than 1 volume type per source")
+    if projection.secret is not None:
+        _check_named_projection(errors, (*path, "secret"), projection.secret)
+    elif projection.configMap is not None:
+        _check_named_projection(errors, (*path, "configMap"), projection.configMap)
+    elif projection.downwardAPI is not None:
+        _check_downward_files(errors, (*path, "downwardAPI"), projection.downwardAPI.items)
+    elif projection.serviceAccountToken is not None:
+        _check_token(errors, (*path, "serviceAccountToken"), projection.serviceAccountToken)
+    elif projection.clusterTrustBundle is not None:
+        _check_trust_bundle(errors, (*path, "clusterTrustBundle"), projection.clusterTrustBundle)
+    elif projection.podCertificate is not None:
+        for field in ("signerName", "keyType"):
+            if not getattr(projection.podCertificate, field):
+                errors.required((*path, "podCertificate", field))
+
+
+def _check_named_projection(errors: Errors, path: Path, source: Any) -> None:
+    if not source.name:
+        errors.required((*path, "name"))
+    _check_items(errors, path, source.items)
+
+
+def _check_token(errors: Errors, path: Path, source: Any) -> None:
+    seconds = source.expirationSeconds
+    if seconds is not None and seconds < _MIN_TOKEN_SECONDS:
+        errors.invalid((*path, "expirationSeconds"), seconds, "may not specify a duration less than 10 minutes")
+    if seconds is not None and seconds > _MAX_TOKEN_SECONDS:
+        errors.invalid((*path, "expirationSeconds"), seconds, "may not specify a duration larger than 2^32 seconds")
+    _check_file_path(errors, (*path, "path"), source.path)
+
+
+def _check_trust_bundle(errors: Errors, path: Path, source: Any) -> None:
+    if source.name and source.signerName:
+        errors.invalid(path, source.name, "only one of name and signerName may be used")
+    elif not source.name and not source.signerName:
+        errors.required(path, "either name or signerName must be specified")
+    errors.check_selector((*path, "labelSelector"), source.labelSelector)
+    _check_file_path(errors, (*path, "path"), source.path)
+
+
+def _check_csi(errors: Errors, path: Path, source: Any) -> None:
+    errors.check_messages(
+        (*path, "driver"), source.driver, dns_subdomain_errors(source.driver.lower()) if source.driver else ()
+    )
+    if source.nodePublishSecretRef is not None and not source.nodePublishSecretRef.name:
+        errors.required((*path, "nodePublishSecretRef", "name"))
+
+
+def _check_nfs(errors: Errors, path: Path, source: Any) -> None:
+    if source.path and not source.path.startswith("/"):
+        errors.invalid((*path, "path"), source.path, "must be an absolute path")
+
+
+def _check_iscsi(errors: Errors, path: Path, source: Any) -> None:
+    errors.check_range((*path, "lun"), source.lun, 0, 255)
+    if source.iqn and not source.iqn.startswith(("iqn", "eui", "naa")):
+        errors.invalid((*path, "iqn"), source.iqn, "must be valid format starting with iqn, eui, or naa")
+
+
+def _check_flocker(errors: Errors, path: Path, source: Any) -> None:
+    if not source.datasetName and not source.datasetUUID:
+        errors.required(path, "one of datasetName and datasetUUID is required")
+    elif source.datasetName and source.datasetUUID:
+        errors.invalid(path, "resource", "datasetName and datasetUUID can not be specified simultaneously")
+
+
+def _check_fc(errors: Errors, path: Path, source: Any) -> None:
+    if not source.targetWWNs and not source.wwids:
+        errors.required((*path, "targetWWNs"), "must specify either targetWWNs or wwids, but not both")
+    elif source.targetWWNs and source.wwids:
+        text = "targetWWNs and wwids can not be specified simultaneously"
+        errors.invalid((*path, "targetWWNs"), source.targetWWNs, text)
+    if source.targetWWNs:
+        if source.lun is None:
+            errors.required((*path, "lun"), "lun is required if targetWWNs is specified")
+        else:
+            errors.check_range((*path, "lun"), source.lun, 0, 255)
+
+
+def _check_image(errors: Errors, path: Path, source: Any) -> None:
+    if source.pullPolicy not in ("Always", "IfNotPresent", "Never"):
+        errors.not_supported((*path, "pullPolicy"), source.pullPolicy, ("Always", "IfNotPresent", "Never"))
+
+
+def _check_ephemeral(errors: Errors, path: Path, source: Any) -> None:
+    template = source.volumeClaimTemplate
+    if template is None:
+        errors.required((*path, "volumeClaimTemplate"))
+        return
+    at = (*path, "volumeClaimTemplate", "spec")
+    if not template.spec.accessModes:
+        errors.required((*at, "accessModes"), "at least 1 access mode is required")
+    for index, mode in enumerate(template.spec.accessModes or ()):
+        if mode not in _ACCESS_MODES:
+            errors.not_supported((*at, "accessModes", index), mode, _ACCESS_MODES)
+    storage = (template.spec.resources.requests or {}).get("storage")
+    if storage is None:
+        errors.required((*at, "resources", "[storage]"))
+    elif parse_quantity(storage) <= 0:
+        errors.invalid((*at, "resources", "[storage]"), storage, GREATER_THAN_ZERO)
+    errors.check_selector((*at, "selector"), template.spec.selector)
+
+
+def check_resource_claims(errors: Errors, path: Path, claims: Iterable[Any]) -> frozenset[str]:
+    """The pod's `resourceClaims`; their names."""
+    names: set[str] = set()
+    for index, claim in enumerate(claims):
+        at = (*path, index)
+        if claim.name in names:
+            errors.duplicate((*at, "name"), claim.name)
+        errors.check_name((*at, "name"), claim.name, dns_label_errors)
+        names.add(claim.name)
+        if claim.resourceClaimName and claim.resourceClaimTemplateName:
+            text = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
+            errors.invalid(at, claim.name, text)
+        elif not claim.resourceClaimName and not claim.resourceClaimTemplateName:
+            text = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+            errors.invalid(at, claim.name, text)
+    return frozenset(names)
+
+
+_CHECKS: dict[str, Callable[[Errors, Path, Any], None]] = {
+    "configMap": _check_keyed,
+    "csi": _check_csi,
+    "downwardAPI": _check_downward,
+    "emptyDir": _check_empty_dir,
+    "ephemeral": _check_ephemeral,
+    "fc": _check_fc,
+    "flocker": _check_flocker,
+    "hostPath": _check_host_path,
+    "image": _check_image,
+    "iscsi": _check_iscsi,
+    "nfs": _check_nfs,
+    "projected": _check_projected,
+    "secret": _check_keyed,
+}

@@ -1,0 +1,391 @@
+"""A pod's volumes: one model per source."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from apimachinery.meta import LabelSelector, ObjectMeta
+from apimachinery.model import Model, OneOf, Required
+from apimachinery.quantity import Quantity
+from kubeapi._shared.common import Int32, Int64, LocalObjectReference, TypedLocalObjectReference, TypedObjectReference
+from kubeapi.core.pod.env import ObjectFieldSelector, ResourceFieldSelector
+from kubeapi.core.pod.storagevolumes import (
+    AWSElasticBlockStoreVolumeSource,
+    AzureDiskVolumeSource,
+    AzureFileVolumeSource,
+    CephFSVolumeSource,
+    CinderVolumeSource,
+    FCVolumeSource,
+    FlexVolumeSource,
+    FlockerVolumeSource,
+    GCEPersistentDiskVolumeSource,
+    GitRepoVolumeSource,
+    GlusterfsVolumeSource,
+    ISCSIVolumeSource,
+    NFSVolumeSource,
+    PhotonPersistentDiskVolumeSource,
+    PortworxVolumeSource,
+    QuobyteVolumeSource,
+    RBDVolumeSource,
+    ScaleIOVolumeSource,
+    StorageOSVolumeSource,
+    VsphereVirtualDiskVolumeSource,
+)
+
+DEFAULT_FILE_MODE = 0o644
+
+
+class KeyToPath(Model):
+    """Where one key appears on a volume."""
+
+    key: str = ""
+    """The key whose value becomes the file."""
+    path: str = ""
+    """The file's path on the volume, relative and without ".."."""
+    mode: Int32 | None = None
+    """The file's mode, 0 to 0777. Default: the volume's defaultMode. YAML takes 0644, JSON 420."""
+
+
+class HostPathVolumeSource(Model):
+    """A file or directory of the node. What it gives away depends on the node's files."""
+
+    path: str = ""
+    """The path on the node; a symbolic link is followed."""
+    type: Annotated[str, Required(False)] = ""
+    """What must be there: Directory, File, Socket, CharDevice or BlockDevice; DirectoryOrCreate and FileOrCreate make
+    it. Default: no check."""
+
+
+class EmptyDirVolumeSource(Model):
+    """An empty directory that lives as long as the pod on its node."""
+
+    medium: str | None = None
+    """Where it is kept: the node's disk (the default), Memory, or HugePages."""
+    sizeLimit: Quantity | None = None
+    """The most it may hold; a pod that exceeds it is evicted. Default: no limit."""
+
+
+class SecretVolumeSource(Model):
+    """The keys of a Secret as files, kept up to date."""
+
+    secretName: str | None = None
+    """The Secret in the pod's namespace whose keys become files."""
+    items: list[KeyToPath] | None = None
+    """The keys that appear, and where. Default: each one, under its own name."""
+    defaultMode: Int32 | None = DEFAULT_FILE_MODE
+    """The mode of the files, 0 to 0777. Default: 0644."""
+    optional: bool | None = None
+    """Whether the Secret and the listed keys may be missing. Default: false, and the pod waits."""
+
+
+class PersistentVolumeClaimVolumeSource(Model):
+    """Storage that a PersistentVolumeClaim got."""
+
+    claimName: str = ""
+    """The claim in the pod's namespace."""
+    readOnly: bool | None = None
+    """Whether all mounts of the claim are read-only. Default: false."""
+
+
+class DownwardAPIVolumeFile(Model):
+    """A file with something about the pod."""
+
+    path: str = ""
+    """The file's path within the volume, relative and without ".."."""
+    fieldRef: ObjectFieldSelector | None = None
+    """A field of the pod: its labels, annotations, name, namespace or uid."""
+    resourceFieldRef: ResourceFieldSelector | None = None
+    """A request or limit of one of the containers."""
+    mode: Int32 | None = None
+    """The mode of this file, 0 to 0777. Default: the volume's defaultMode."""
+
+
+class DownwardAPIVolumeSource(Model):
+    """Files with what is known of the pod, kept up to date."""
+
+    items: list[DownwardAPIVolumeFile] | None = None
+    """The files."""
+    defaultMode: Int32 | None = DEFAULT_FILE_MODE
+    """The mode of files that have none of their own, 0 to 0777. Default: 0644."""
+
+
+class ConfigMapVolumeSource(Model):
+    """The keys of a ConfigMap as files, kept up to date."""
+
+    name: Annotated[str, Required(False)] = ""
+    """The ConfigMap in the pod's namespace whose keys become files."""
+    items: list[KeyToPath] | None = None
+    """The keys that appear, and where. Default: each one, under its own name."""
+    defaultMode: Int32 | None = DEFAULT_FILE_MODE
+    """The mode of the files, 0 to 0777. Default: 0644."""
+    optional: bool | None = None
+    """Whether the ConfigMap and the listed keys may be missing. Default: false, and the pod waits."""
+
+
+class SecretProjection(Model):
+    """The keys of a Secret as files of a projected volume."""
+
+    name: Annotated[str, Required(False)] = ""
+    """The Secret whose keys are shown."""
+    items: list[KeyToPath] | None = None
+    """The keys that appear, and where. Default: each one, under its own name."""
+    optional: bool | None = None
+    """Whether the Secret and the listed keys may be missing. Default: false."""
+
+
+class DownwardAPIProjection(Model):
+    """What is known of the pod as files of a projected volume."""
+
+    items: list[DownwardAPIVolumeFile] | None = None
+    """The files of the projection."""
+
+
+class ConfigMapProjection(Model):
+    """The keys of a ConfigMap as files of a projected volume."""
+
+    name: Annotated[str, Required(False)] = ""
+    """The ConfigMap whose keys are shown."""
+    items: list[KeyToPath] | None = None
+    """The keys that appear, and where. Default: each one, under its own name."""
+    optional: bool | None = None
+    """Whether the ConfigMap and the listed keys may be missing. Default: false."""
+
+
+class ServiceAccountTokenProjection(Model):
+    """A token of the pod's service account as a file, renewed before it expires."""
+
+    audience: str | None = None
+    """Whom the token is for. Default: the API server."""
+    expirationSeconds: Int64 | None = 3600
+    """Seconds that a token is good for, at least 600. Default: 3600."""
+    path: str = ""
+    """The token's file, relative to the volume."""
+
+
+class ClusterTrustBundleProjection(Model):
+    """Certificates that a cluster trusts, in one file."""
+
+    name: str | None = None
+    """The one ClusterTrustBundle that is shown, in place of signerName."""
+    signerName: str | None = None
+    """The signer whose bundles are shown, all that labelSelector selects."""
+    labelSelector: LabelSelector | None = None
+    """The bundles of the signer that are shown, by their labels. Empty selects all, absent none."""
+    optional: bool | None = None
+    """Whether there may be no such bundle. Default: false."""
+    path: str = ""
+    """The file with the certificates, relative to the volume."""
+
+
+class PodCertificateProjection(Model):
+    """A key and a certificate for the pod, renewed before it expires."""
+
+    signerName: Annotated[str, Required()] | None = None
+    """The signer that is asked for the certificate."""
+    keyType: Annotated[str, Required()] | None = None
+    """The kind of key: ED25519, ECDSAP256, ECDSAP384, ECDSAP521, RSA3072 or RSA4096."""
+    maxExpirationSeconds: Int32 | None = 86400
+    """The longest time in seconds that the certificate may be good for, at least 3600. Default: 86400."""
+    credentialBundlePath: str | None = None
+    """The file that gets the key followed by the certificate chain, in PEM."""
+    keyPath: str | None = None
+    """The file that gets the key alone."""
+    certificateChainPath: str | None = None
+    """The file that gets the certificate chain alone."""
+    userAnnotations: dict[str, str] | None = None
+    """Keys and values that are handed to the signer."""
+
+
+class VolumeProjection(Model):
+    """One source of a projected volume: exactly one of these."""
+
+    secret: SecretProjection | None = None
+    """Keys of a Secret."""
+    downwardAPI: DownwardAPIProjection | None = None
+    """Fields of the pod."""
+    configMap: ConfigMapProjection | None = None
+    """Keys of a ConfigMap."""
+    serviceAccountToken: ServiceAccountTokenProjection | None = None
+    """A token of the pod's service account."""
+    clusterTrustBundle: ClusterTrustBundleProjection | None = None
+    """Certificates that the cluster trusts."""
+    podCertificate: PodCertificateProjection | None = None
+    """A key and certificate of the pod's own."""
+
+
+class ProjectedVolumeSource(Model):
+    """Several sources in one directory."""
+
+    sources: list[VolumeProjection] | None = None
+    """The sources; their files must not be in each other's way."""
+    defaultMode: Int32 | None = DEFAULT_FILE_MODE
+    """The mode of files for which their source says nothing, 0 to 0777. Default: 0644."""
+
+
+class CSIVolumeSource(Model):
+    """A volume that a storage driver makes for this pod alone."""
+
+    driver: str = ""
+    """The name of the driver, as it is registered in the cluster."""
+    readOnly: bool | None = None
+    """Whether the driver makes the volume read-only. Default: false."""
+    fsType: str | None = None
+    """The file system, for the driver. Default: what the driver chooses."""
+    volumeAttributes: dict[str, str] | None = None
+    """Further settings, whose meaning is the driver's."""
+    nodePublishSecretRef: LocalObjectReference | None = None
+    """A Secret whose content the driver gets."""
+
+
+class VolumeResourceRequirements(Model):
+    """How much storage is wanted."""
+
+    limits: dict[str, Quantity] | None = None
+    """The most storage that may be given, by resource."""
+    requests: dict[str, Quantity] | None = None
+    """The least storage that must be given, by resource; storage is the one that counts."""
+
+
+class PersistentVolumeClaimSpec(Model):
+    """What storage is asked for."""
+
+    accessModes: list[str] | None = None
+    """How it will be mounted: ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOncePod."""
+    selector: LabelSelector | None = None
+    """The volumes that will do, by their labels."""
+    resources: VolumeResourceRequirements = Field(default_factory=VolumeResourceRequirements)
+    """The size that is asked for."""
+    volumeName: str | None = None
+    """The one volume that is meant."""
+    storageClassName: str | None = None
+    """The kind of storage. Absent means the cluster's default, empty means none."""
+    volumeMode: Annotated[str, OneOf("Filesystem", "Block")] | None = "Filesystem"
+    """Filesystem (the default) or Block."""
+    dataSource: TypedLocalObjectReference | None = None
+    """What the volume is filled from: a snapshot or another claim."""
+    dataSourceRef: TypedObjectReference | None = None
+    """What the volume is filled from; any kind that someone in the cluster knows how to read."""
+    volumeAttributesClassName: str | None = None
+    """The VolumeAttributesClass with settings that can be changed later."""
+
+
+class PersistentVolumeClaimTemplate(Model):
+    """What a claim is made from."""
+
+    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
+    """Labels and annotations of the claim."""
+    spec: Annotated[PersistentVolumeClaimSpec, Required()] = Field(default_factory=PersistentVolumeClaimSpec)
+    """What the claim asks for."""
+
+
+class EphemeralVolumeSource(Model):
+    """Storage that is claimed for the pod and given back with it."""
+
+    volumeClaimTemplate: PersistentVolumeClaimTemplate | None = None
+    """The claim that is made for the pod."""
+
+
+class ImageVolumeSource(Model):
+    """The files of an image, read-only."""
+
+    reference: str | None = None
+    """The image whose files are shown."""
+    pullPolicy: Annotated[str, OneOf("Always", "IfNotPresent", "Never")] | None = None
+    """When it is fetched: Always, IfNotPresent or Never. Default: as for containers."""
+
+
+class Volume(Model):
+    """A name and exactly one source."""
+
+    name: str = ""
+    """The volume's name, unique in the pod, by which containers mount it."""
+    hostPath: HostPathVolumeSource | None = None
+    """A file or directory of the node itself."""
+    emptyDir: EmptyDirVolumeSource | None = None
+    """An empty directory that lives as long as the pod."""
+    gcePersistentDisk: GCEPersistentDiskVolumeSource | None = None
+    """A disk of Google Compute Engine."""
+    awsElasticBlockStore: AWSElasticBlockStoreVolumeSource | None = None
+    """A disk of Amazon's Elastic Block Store."""
+    gitRepo: GitRepoVolumeSource | None = None
+    """A clone of a Git repository."""
+    secret: SecretVolumeSource | None = None
+    """The content of a Secret."""
+    nfs: NFSVolumeSource | None = None
+    """A directory that an NFS server exports."""
+    iscsi: ISCSIVolumeSource | None = None
+    """A disk of an iSCSI target."""
+    glusterfs: GlusterfsVolumeSource | None = None
+    """A volume of a GlusterFS cluster."""
+    persistentVolumeClaim: PersistentVolumeClaimVolumeSource | None = None
+    """Storage that a claim got."""
+    rbd: RBDVolumeSource | None = None
+    """An image of a Ceph cluster."""
+    flexVolume: FlexVolumeSource | None = None
+    """A volume from a driver program on the node."""
+    cinder: CinderVolumeSource | None = None
+    """A volume of OpenStack's Cinder."""
+    cephfs: CephFSVolumeSource | None = None
+    """A directory of a CephFS file system."""
+    flocker: FlockerVolumeSource | None = None
+    """A dataset of Flocker."""
+    downwardAPI: DownwardAPIVolumeSource | None = None
+    """What is known of the pod, as files."""
+    fc: FCVolumeSource | None = None
+    """A disk on Fibre Channel."""
+    azureFile: AzureFileVolumeSource | None = None
+    """A file share of Azure."""
+    configMap: ConfigMapVolumeSource | None = None
+    """The content of a ConfigMap."""
+    vsphereVolume: VsphereVirtualDiskVolumeSource | None = None
+    """A disk of vSphere."""
+    quobyte: QuobyteVolumeSource | None = None
+    """A volume of Quobyte."""
+    azureDisk: AzureDiskVolumeSource | None = None
+    """A disk of Azure."""
+    photonPersistentDisk: PhotonPersistentDiskVolumeSource | None = None
+    """A disk of the Photon Controller."""
+    projected: ProjectedVolumeSource | None = None
+    """Several sources in one directory."""
+    portworxVolume: PortworxVolumeSource | None = None
+    """A volume of Portworx."""
+    scaleIO: ScaleIOVolumeSource | None = None
+    """A volume of ScaleIO."""
+    storageos: StorageOSVolumeSource | None = None
+    """A volume of StorageOS."""
+    csi: CSIVolumeSource | None = None
+    """A volume that a storage driver makes for this pod."""
+    ephemeral: EphemeralVolumeSource | None = None
+    """Storage that is claimed for this pod and given back with it."""
+    image: ImageVolumeSource | None = None
+    """The files of an image."""
+
+
+class VolumeMount(Model):
+    """Where a volume appears in a container."""
+
+    name: str = ""
+    """The volume of the pod that is mounted."""
+    readOnly: bool | None = None
+    """Whether the container can't write to it. Default: false."""
+    recursiveReadOnly: str | None = None
+    """Whether mounts below it are read-only too: Disabled (the default), IfPossible or Enabled."""
+    mountPath: str = ""
+    """The absolute path where it appears, without ":"."""
+    subPath: str | None = None
+    """A path within the volume that appears in place of its root."""
+    mountPropagation: Annotated[str, OneOf("None", "HostToContainer", "Bidirectional")] | None = None
+    """Whether mounts made later are seen: None (the default), HostToContainer or Bidirectional."""
+    subPathExpr: str | None = None
+    """Like subPath, with $(NAME) for variables of the environment."""
+
+
+class VolumeDevice(Model):
+    """Where a block volume appears in a container."""
+
+    name: str = ""
+    """The volume of the pod, which must be of a claim in Block mode."""
+    devicePath: str = ""
+    """The absolute path of the device in the container."""

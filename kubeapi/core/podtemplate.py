@@ -1,0 +1,71 @@
+"""PodTemplate: a template of pods as an object of its own."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from apimachinery.errors import FieldError
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._shared.columns import NAME, label_text
+from kubeapi._shared.validation import Errors
+from kubeapi.core.pod.defaults import default_pod_spec
+from kubeapi.core.pod.spec import PodSpecHolder
+from kubeapi.core.pod.template import PodTemplateSpec
+from kubeapi.core.pod.warnings import spec_warnings
+
+
+class PodTemplate(PodSpecHolder):
+    """Keeps what pods are to be made like, for whoever makes them."""
+
+    template: PodTemplateSpec = Field(default_factory=PodTemplateSpec)
+    """The metadata and spec of the pods."""
+
+
+class PodTemplateStrategy(Strategy[PodTemplate]):
+    """Source: Kubernetes API reference, "PodTemplate"."""
+
+    def default(self, obj: PodTemplate) -> None:
+        default_pod_spec(obj.template.spec)
+
+    def prepare_create(self, obj: PodTemplate) -> None:
+        obj.metadata.generation = 1
+
+    def prepare_update(self, obj: PodTemplate, old: PodTemplate) -> None:
+        if obj.template != old.template:
+            obj.metadata.generation = (old.metadata.generation or 0) + 1
+
+    def validate(self, obj: PodTemplate) -> list[FieldError]:
+        from kubeapi.core.pod.validation.pod import check_template
+
+        errors = Errors()
+        check_template(errors, ("template",), obj.template)
+        return errors
+
+    def create_warnings(self, obj: PodTemplate) -> list[str]:
+        return spec_warnings(("template", "spec"), obj.template.spec)
+
+
+RESOURCE = Resource(
+    kind="PodTemplate",
+    plural="podtemplates",
+    model=PodTemplate,
+    strategy=PodTemplateStrategy(),
+    columns=(
+        NAME,
+        Column(
+            "Containers",
+            lambda obj, now: ",".join(container.name for container in obj.template.spec.containers),
+            description="Names of the containers.",
+        ),
+        Column(
+            "Images",
+            lambda obj, now: ",".join(container.image or "" for container in obj.template.spec.containers),
+            description="Images of the containers.",
+        ),
+        Column(
+            "Pod Labels",
+            lambda obj, now: label_text(obj.template.metadata.labels),
+            description="Labels the pods get.",
+        ),
+    ),
+)

@@ -1,0 +1,97 @@
+"""Secret: bytes (base64 on the wire) for pods to read, of a type that says which keys it has."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+
+from apimachinery.errors import FieldError
+from apimachinery.meta import Object
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._shared.columns import AGE, NAME
+from kubeapi._shared.data import MAX_DATA_BYTES, Base64, check_data_update, check_keys
+from kubeapi._shared.validation import Errors
+
+
+class Secret(Object):
+    """Passwords, tokens and keys that pods can have as files or variables."""
+
+    immutable: bool | None = None
+    """Whether data and stringData can't be changed any more. Default: false."""
+    data: dict[str, Base64] | None = None
+    """Bytes by key, in base64. All together at most 1 MiB."""
+    stringData: dict[str, str] | None = None
+    """Texts by key, for writing alone: they go to `data` and win over what is there."""
+    type: str = "Opaque"
+    """What the keys are, such as kubernetes.io/tls or kubernetes.io/dockerconfigjson, which is checked. Default:
+    Opaque. It can't be changed."""
+
+
+_SERVICE_ACCOUNT_NAME = "kubernetes.io/service-account.name"
+_REQUIRED_KEYS = {
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+"""Type -> the keys its data must have."""
+_JSON_KEYS = (".dockercfg", ".dockerconfigjson")
+_BASIC_AUTH = ("username", "password")
+
+
+class SecretStrategy(Strategy[Secret]):
+    """Source: Kubernetes documentation, "Secrets: Types of Secret"."""
+
+    def default(self, obj: Secret) -> None:
+        """`stringData` is for writing alone: it goes into `data`."""
+        obj.type = obj.type or "Opaque"
+        if obj.stringData is not None:
+            written = {key: b64encode(value.encode()).decode() for key, value in obj.stringData.items()}
+            obj.data = {**(obj.data or {}), **written} or None
+            obj.stringData = None
+
+    def validate(self, obj: Secret) -> list[FieldError]:
+        errors, data = Errors(), obj.data or {}
+        if check_keys(errors, "data", data, encoded=True) > MAX_DATA_BYTES:
+            errors.too_long(("data",), MAX_DATA_BYTES)
+        for key in _REQUIRED_KEYS.get(obj.type, ()):
+            if key not in data or (key == "ssh-privatekey" and not data[key]):
+                errors.required(("data", f"[{key}]"))
+            elif key in _JSON_KEYS and not _is_json(data[key]):
+                errors.invalid(("data", f"[{key}]"), "<secret contents redacted>", "must be valid JSON")
+        if obj.type == "kubernetes.io/basic-auth" and not any(key in data for key in _BASIC_AUTH):
+            for key in _BASIC_AUTH:
+                errors.required(("data", f"[{key}]"))
+        if obj.type == "kubernetes.io/service-account-token" and not obj.annotations.get(_SERVICE_ACCOUNT_NAME):
+            errors.required(("metadata", "annotations", f"[{_SERVICE_ACCOUNT_NAME}]"))
+        return errors
+
+    def validate_update(self, obj: Secret, old: Secret) -> list[FieldError]:
+        errors = Errors()
+        errors.check_immutable(("type",), obj.type, old.type)
+        if old.immutable:
+            check_data_update(errors, obj.immutable, (("data", obj.data, old.data),))
+        return errors
+
+
+def _is_json(encoded: str) -> bool:
+    """Whether it is a JSON object."""
+    try:
+        return isinstance(json.loads(b64decode(encoded)), dict)
+    except ValueError:
+        return False
+
+
+RESOURCE = Resource(
+    kind="Secret",
+    plural="secrets",
+    model=Secret,
+    strategy=SecretStrategy(),
+    columns=(
+        NAME,
+        Column("Type", lambda obj, now: obj.type, description="What the secret is for."),
+        Column("Data", lambda obj, now: len(obj.data or ()), description="How many entries there are."),
+        AGE,
+    ),
+    fields={"type": lambda obj: obj.type},
+)

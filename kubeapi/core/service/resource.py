@@ -1,0 +1,165 @@
+"""The Service kind: what happens to a Service on its way into the store, and how it is shown."""
+
+from __future__ import annotations
+
+from apimachinery.errors import FieldError
+from apimachinery.names import dns_1035_label_errors
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._shared.columns import AGE, NAME, NONE, label_text, listed
+from kubeapi._shared.validation import Errors
+from kubeapi.core.service.model import (
+    HEADLESS,
+    ClientIPConfig,
+    Service,
+    ServiceSpec,
+    SessionAffinityConfig,
+    is_external,
+)
+from kubeapi.core.service.validation import check_ingress, check_service, check_service_update
+
+_AFFINITY_SECONDS = 3 * 60 * 60
+_INTERNAL_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
+
+
+class ServiceStrategy(Strategy[Service]):
+    """Addresses and node ports are the API server's to choose: what is here is what the object alone decides.
+
+    Source: Kubernetes documentation, "Service".
+    """
+
+    allow_create_on_update = True
+    generation_tracks_spec = False
+
+    def default(self, obj: Service) -> None:
+        spec = obj.spec
+        spec.type = spec.type or "ClusterIP"
+        spec.sessionAffinity = spec.sessionAffinity or "None"
+        _default_affinity(spec)
+        for port in spec.ports or ():
+            port.protocol = port.protocol or "TCP"
+            if not port.targetPort:
+                port.targetPort = port.port
+        if is_external(spec) and not spec.externalTrafficPolicy:
+            spec.externalTrafficPolicy = "Cluster"
+        if spec.type in _INTERNAL_TYPES and spec.internalTrafficPolicy is None:
+            spec.internalTrafficPolicy = "Cluster"
+        if spec.type == "LoadBalancer" and spec.allocateLoadBalancerNodePorts is None:
+            spec.allocateLoadBalancerNodePorts = True
+
+    def prepare_create(self, obj: Service) -> None:
+        spec = obj.spec
+        if spec.clusterIP and not spec.clusterIPs:
+            spec.clusterIPs = [spec.clusterIP]
+        if spec.clusterIP == HEADLESS and not spec.selector and spec.type != "ExternalName":
+            _default_families(spec)
+
+    def prepare_update(self, obj: Service, old: Service) -> None:
+        new, before = obj.spec, old.spec
+        _drop_what_the_type_lost(new, before)
+        if new.type == "ExternalName" or before.type == "ExternalName":
+            if new.clusterIP and not new.clusterIPs:
+                new.clusterIPs = [new.clusterIP]
+        else:
+            new.clusterIP = new.clusterIP or before.clusterIP
+            if not new.clusterIPs:
+                same = new.clusterIP == before.clusterIP
+                new.clusterIPs = before.clusterIPs if same else [new.clusterIP] if new.clusterIP else None
+            elif new.clusterIP != before.clusterIP and new.clusterIPs == before.clusterIPs:
+                new.clusterIPs = [new.clusterIP] if new.clusterIP else None
+
+    def validate(self, obj: Service) -> list[FieldError]:
+        errors = Errors()
+        check_service(errors, obj)
+        return errors
+
+    def validate_update(self, obj: Service, old: Service) -> list[FieldError]:
+        errors = Errors()
+        check_service_update(errors, obj, old)
+        return errors
+
+    def validate_status_update(self, obj: Service, old: Service) -> list[FieldError]:
+        errors = Errors()
+        check_ingress(errors, obj)
+        return errors
+
+    def validate_name(self, name: str) -> list[str]:
+        return dns_1035_label_errors(name)
+
+
+def _default_affinity(spec: ServiceSpec) -> None:
+    if spec.sessionAffinity == "None":
+        spec.sessionAffinityConfig = None
+    elif spec.sessionAffinity == "ClientIP":
+        config = spec.sessionAffinityConfig = spec.sessionAffinityConfig or SessionAffinityConfig()
+        client = config.clientIP = config.clientIP or ClientIPConfig()
+        if client.timeoutSeconds is None:
+            client.timeoutSeconds = _AFFINITY_SECONDS
+
+
+def _default_families(spec: ServiceSpec) -> None:
+    """Endpoints that others write for a headless Service may be of any family."""
+    if spec.ipFamilyPolicy is None:
+        spec.ipFamilyPolicy = "RequireDualStack"
+    if spec.ipFamilyPolicy != "SingleStack":
+        families = spec.ipFamilies or ["IPv4"]
+        spec.ipFamilies = [*families, *(family for family in ("IPv4", "IPv6") if family not in families)]
+
+
+def _drop_what_the_type_lost(new: ServiceSpec, old: ServiceSpec) -> None:
+    """A client that changes only `type` sends the old type's fields along: unchanged, they go by themselves."""
+    if not is_external(new) and is_external(old) and new.externalTrafficPolicy == old.externalTrafficPolicy:
+        new.externalTrafficPolicy = None
+    if new.type == "ExternalName" != old.type and new.internalTrafficPolicy == old.internalTrafficPolicy:
+        new.internalTrafficPolicy = None
+    if new.type != "LoadBalancer" == old.type:
+        if new.allocateLoadBalancerNodePorts == old.allocateLoadBalancerNodePorts:
+            new.allocateLoadBalancerNodePorts = None
+        if new.loadBalancerClass == old.loadBalancerClass:
+            new.loadBalancerClass = None
+
+
+def _external_ip(obj: Service, now: float) -> str:
+    spec = obj.spec
+    if spec.type == "ExternalName":
+        return spec.externalName or NONE
+    if spec.type != "LoadBalancer":
+        return listed(spec.externalIPs or ())
+    given = [item.ip or item.hostname or "" for item in obj.status.loadBalancer.ingress or ()]
+    return ",".join([*filter(None, given), *(spec.externalIPs or ())]) or "<pending>"
+
+
+def _ports(obj: Service, now: float) -> str:
+    return listed(
+        f"{port.port}:{port.nodePort}/{port.protocol}" if port.nodePort else f"{port.port}/{port.protocol}"
+        for port in obj.spec.ports or ()
+    )
+
+
+RESOURCE = Resource(
+    kind="Service",
+    plural="services",
+    model=Service,
+    short_names=("svc",),
+    categories=("all",),
+    strategy=ServiceStrategy(),
+    columns=(
+        NAME,
+        Column("Type", lambda obj, now: obj.spec.type, description="How the Service is reached."),
+        Column("Cluster-IP", lambda obj, now: obj.spec.clusterIP or NONE, description="Its address in the cluster."),
+        Column("External-IP", _external_ip, description="Its addresses outside the cluster."),
+        Column("Port(s)", _ports, description="Its ports, each with the node port that leads to it."),
+        AGE,
+        Column(
+            "Selector",
+            lambda obj, now: label_text(obj.spec.selector),
+            description="Which pods it leads to.",
+            priority=1,
+        ),
+    ),
+    fields={
+        "spec.clusterIP": lambda obj: obj.spec.clusterIP or "",
+        "spec.type": lambda obj: obj.spec.type,
+    },
+    status=True,
+    storage_prefix="services/specs",
+)

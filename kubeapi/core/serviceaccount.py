@@ -1,0 +1,35 @@
+"""ServiceAccount: who a pod is to the API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from apimachinery.meta import Object
+from apimachinery.model import MergeKey
+from apimachinery.resource import Column, Resource
+from kubeapi._shared.columns import AGE, NAME
+from kubeapi._shared.common import LocalObjectReference, ObjectReference
+
+
+class ServiceAccount(Object):
+    """An identity for the processes in pods."""
+
+    secrets: Annotated[list[ObjectReference], MergeKey("name")] | None = None
+    """Secrets that pods of the account may mount."""
+    imagePullSecrets: list[LocalObjectReference] | None = None
+    """Secrets with credentials for fetching images, given to pods that name none."""
+    automountServiceAccountToken: bool | None = None
+    """Whether its pods get a token. A pod may say otherwise. Default: true."""
+
+
+RESOURCE = Resource(
+    kind="ServiceAccount",
+    plural="serviceaccounts",
+    model=ServiceAccount,
+    short_names=("sa",),
+    columns=(
+        NAME,
+        Column("Secrets", lambda obj, now: len(obj.secrets or ()), description="How many secrets it may use."),
+        AGE,
+    ),
+)

@@ -1,0 +1,174 @@
+"""Event (events.k8s.io/v1): the core group's Events in the shape newer clients speak. They are the same objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from apimachinery.errors import FieldError
+from apimachinery.meta import Object
+from apimachinery.model import MicroTime, Model, Required, Time, from_dict, to_dict
+from apimachinery.resource import Column, Resource, Strategy, View
+from kubeapi._shared.common import Int32, ObjectReference
+from kubeapi._shared.validation import IMMUTABLE, Errors
+from kubeapi.core.event import COLUMNS, EventSource
+from kubeapi.core.event import RESOURCE as CORE
+from kubeapi.core.event import Event as CoreEvent
+
+Dict = dict[str, Any]
+
+RENAMED = {
+    "regarding": "involvedObject",
+    "note": "message",
+    "deprecatedSource": "source",
+    "deprecatedFirstTimestamp": "firstTimestamp",
+    "deprecatedLastTimestamp": "lastTimestamp",
+    "deprecatedCount": "count",
+    "reportingController": "reportingComponent",
+}
+"""This kind's field -> the core group's."""
+_OF_CORE = {theirs: ours for ours, theirs in RENAMED.items()}
+_SELECTABLE = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+_TYPES = ("Normal", "Warning")
+_UNSET = "needs to be unset"
+_FROZEN = (
+    "involvedObject", "reason", "message", "firstTimestamp", "lastTimestamp", "count", "type", "eventTime", "action",
+    "related", "reportingController", "reportingInstance",
+)  # fmt: skip
+
+
+class EventSeries(Model):
+    """That an event happens again and again."""
+
+    count: Int32 = 0
+    """How often it has happened."""
+    lastObservedTime: MicroTime | None = None
+    """When it was last seen to happen."""
+
+
+class Event(Object):
+    """A note about something that happened to an object, kept for a while."""
+
+    eventTime: MicroTime | None = None
+    """When it was first seen to happen."""
+    series: EventSeries | None = None
+    """How it went on, when it happened more than once."""
+    reportingController: Annotated[str, Required(False)] = ""
+    """Who tells: a controller's name with its domain, as `kubernetes.io/kubelet`."""
+    reportingInstance: Annotated[str, Required(False)] = ""
+    """Which one of them, as `kubelet-xyz`."""
+    action: str | None = None
+    """What was done about the object, or failed, in a word that programs can read."""
+    reason: str | None = None
+    """Why it was done, in a word that programs can read."""
+    regarding: ObjectReference = Field(default_factory=ObjectReference)
+    """The object it is about, mostly the one that the controller works on."""
+    related: ObjectReference | None = None
+    """Another object that has to do with it."""
+    note: str | None = None
+    """What happened, told in a sentence or two."""
+    type: str | None = None
+    """`Normal` or `Warning`."""
+    deprecatedSource: EventSource = Field(default_factory=EventSource)
+    """Who told, of an event that was made through the core group."""
+    deprecatedFirstTimestamp: Time | None = None
+    """When such an event happened the first time."""
+    deprecatedLastTimestamp: Time | None = None
+    """When such an event happened the last time."""
+    deprecatedCount: Int32 | None = None
+    """How often such an event has happened."""
+
+
+def from_core(core: Dict) -> Dict:
+    return {_OF_CORE.get(field, field): value for field, value in core.items()} | {"apiVersion": RESOURCE.api_version}
+
+
+def to_core(event: Dict) -> Dict:
+    return {RENAMED.get(field, field): value for field, value in event.items()} | {"apiVersion": CORE.api_version}
+
+
+def _as_core(event: Event) -> CoreEvent:
+    return from_dict(CoreEvent, to_core(to_dict(event)))
+
+
+class EventStrategy(Strategy[Event]):
+    """Stricter than the core group's about what is made through it; the errors name the core group's fields.
+
+    Source: Kubernetes API reference, "Event" of events.k8s.io/v1.
+    """
+
+    allow_create_on_update = True
+
+    def validate(self, obj: Event) -> list[FieldError]:
+        errors = CORE.strategy.validate(_as_core(obj))
+        return [replace(e, field="reportingController") if e.field == "reportingComponent" else e for e in errors]
+
+    def validate_create(self, obj: Event) -> list[FieldError]:
+        errors = Errors(self.validate(obj))
+        _check_series(errors, obj)
+        if not obj.eventTime:
+            errors.required(("eventTime",))
+        if obj.type not in _TYPES:
+            errors.invalid(("type",), "", f"has invalid value: {obj.type or ''}")
+        for name in ("firstTimestamp", "lastTimestamp", "count", "source"):
+            value = getattr(obj, _OF_CORE[name])
+            if value and value != EventSource():
+                errors.invalid((name,), "", _UNSET)
+        return errors
+
+    def validate_update(self, obj: Event, old: Event) -> list[FieldError]:
+        errors = Errors()
+        if obj.series != old.series:
+            _check_series(errors, obj)
+        for name in _FROZEN:
+            field = _OF_CORE.get(name, name)
+            value = getattr(obj, field)
+            if value != getattr(old, field):
+                errors.invalid((name,), to_dict(value) if isinstance(value, Model) else value, IMMUTABLE)
+        return errors
+
+
+def _check_series(errors: Errors, obj: Event) -> None:
+    if obj.series is None:
+        return
+    if obj.series.count < 2:
+        errors.invalid(("series.count",), "", "should be at least 2")
+    if not obj.series.lastObservedTime:
+        errors.required(("series.lastObservedTime",))
+
+
+def _of_core(column: Column) -> Column:
+    return replace(column, value=lambda event, now: column.value(_as_core(event), now))
+
+
+def _regarding(field: str) -> Callable[[Event], str]:
+    return lambda event: getattr(event.regarding, field) or ""
+
+
+RESOURCE = Resource(
+    kind="Event",
+    plural="events",
+    model=Event,
+    group="events.k8s.io",
+    short_names=("ev",),
+    strategy=EventStrategy(),
+    columns=tuple(map(_of_core, COLUMNS)),
+    fields={
+        **{f"regarding.{field}": _regarding(field) for field in _SELECTABLE},
+        "reason": lambda event: event.reason or "",
+        "reportingController": lambda event: event.reportingController,
+        "type": lambda event: event.type or "",
+    },
+    view=View(
+        of=CORE,
+        to_view=from_core,
+        from_view=to_core,
+        fields={
+            "reportingController": "reportingComponent",
+            **{f"regarding.{field}": f"involvedObject.{field}" for field in _SELECTABLE},
+        },
+    ),
+)

@@ -1,0 +1,86 @@
+"""RuntimeClass: by what kind of container runtime a pod is run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from apimachinery.errors import FieldError
+from apimachinery.meta import Object
+from apimachinery.model import Atomic, Model
+from apimachinery.names import dns_label_errors
+from apimachinery.quantity import Quantity
+from apimachinery.resource import Column, Resource, Strategy
+from kubeapi._shared.columns import AGE, NAME
+from kubeapi._shared.validation import Errors
+from kubeapi.core.pod.affinity import Toleration
+
+
+class Overhead(Model):
+    """What running a pod costs beyond its containers."""
+
+    podFixed: dict[str, Quantity] | None = None
+    """Resources that every pod of the class needs on top of what its containers ask for."""
+
+
+class Scheduling(Model):
+    """Which nodes can run pods of the class."""
+
+    nodeSelector: Annotated[dict[str, str], Atomic()] | None = None
+    """Labels a node must have; they are added to the pod's own node selector, and may not contradict it."""
+    tolerations: list[Toleration] | None = None
+    """Taints that pods of the class tolerate besides those they tolerate by themselves."""
+
+
+class RuntimeClass(Object):
+    """A way to run containers that the nodes offer and that a pod asks for by `runtimeClassName`."""
+
+    handler: str = ""
+    """The configuration of the node's container runtime that runs the pod. It can't be changed."""
+    overhead: Overhead | None = None
+    """What running a pod of the class costs beyond its containers; the scheduler and quotas count it."""
+    scheduling: Scheduling | None = None
+    """Which nodes can run pods of the class; all of them when absent."""
+
+
+class RuntimeClassStrategy(Strategy[RuntimeClass]):
+    """Source: Kubernetes documentation, "Runtime Class"."""
+
+    allow_unconditional_update = False
+
+    def validate(self, obj: RuntimeClass) -> list[FieldError]:
+        from kubeapi.core.pod.validation.affinity import check_tolerations
+        from kubeapi.core.pod.validation.resources import check_overhead
+
+        errors = Errors()
+        errors.check_messages(("handler",), obj.handler, dns_label_errors(obj.handler))
+        if obj.overhead is not None:
+            check_overhead(errors, ("overhead", "limits"), obj.overhead.podFixed)
+        if obj.scheduling is not None:
+            errors.check_labels(("scheduling", "nodeSelector"), obj.scheduling.nodeSelector)
+            tolerations = obj.scheduling.tolerations or []
+            check_tolerations(errors, ("scheduling", "tolerations"), tolerations)
+            for index, toleration in enumerate(tolerations):
+                if toleration in tolerations[:index]:
+                    shown = toleration.model_dump(mode="json", exclude_none=True)
+                    errors.duplicate(("scheduling", "tolerations", index), shown)
+        return errors
+
+    def validate_update(self, obj: RuntimeClass, old: RuntimeClass) -> list[FieldError]:
+        errors = Errors()
+        errors.check_immutable(("handler",), obj.handler, old.handler)
+        return errors
+
+
+RESOURCE = Resource(
+    kind="RuntimeClass",
+    plural="runtimeclasses",
+    model=RuntimeClass,
+    group="node.k8s.io",
+    namespaced=False,
+    strategy=RuntimeClassStrategy(),
+    columns=(
+        NAME,
+        Column("Handler", lambda obj, now: obj.handler, description="What of the node's runtime runs the pods."),
+        AGE,
+    ),
+)

@@ -1,0 +1,403 @@
+"""Objects from files, folders, URLs and standard input, and objects named on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from apimachinery.errors import BadRequest, NotFound, StatusError
+from kubectl.api.client import unreachable
+from kubectl.api.discovery import ResourceType, UnknownType
+from kubectl.cli.command import Context, UsageError
+
+Dict = dict[str, Any]
+
+NOTHING_GIVEN = """\
+You must provide one or more resources by argument or filename.
+Example resource specifications include:
+   '-f rsrc.yaml'
+   '--filename=rsrc.json'
+   '<resource> <name>'
+   '<resource>'"""
+_ENDINGS = (".json", ".yaml", ".yml")
+
+
+class ManifestLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
+    """YAML with JSON's types: timestamps stay text, duplicate keys are errors, numbers are no dates."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen and key != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} already set in map", key_node.start_mark
+                )
+            if isinstance(key, str):
+                seen.add(key)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        if any(isinstance(key, bool | int | float) for key in mapping):  # JSON has text for keys
+            return {key if isinstance(key, str) else json.dumps(key): value for key, value in mapping.items()}
+        return mapping
+
+
+_INTEGER = re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$")
+
+
+def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float | str:
+    """What Go's reader makes of a plain number: a whole one is an integer, one too large is text."""
+    text = node.value.replace("_", "")
+    digits = text.lstrip("+-")
+    sign = -1 if text.startswith("-") else 1
+    if digits[:2] in ("0b", "0o", "0x"):
+        return sign * int(digits, 0)
+    if re.fullmatch("[1-9][0-9]*|0[0-7]*", digits):
+        return sign * int(digits, 8 if digits.startswith("0") else 10)
+    if digits[1:].isalpha():
+        return sign * float(digits[1:])  # infinite, or not a number: refused for what JSON cannot say
+    value = sign * float(digits)
+    if math.isinf(value):
+        return str(node.value)
+    return int(value) if value.is_integer() and abs(value) < 1e21 else value
+
+
+def read_numbers(loader: Any) -> None:
+    """Teaches a loader Go's numbers: PyYAML takes 12:30 for one, and 1e3 for none."""
+    for tag, pattern in (("int", _INTEGER), ("float", _FLOAT)):
+        loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", pattern, list("-+.0123456789"))
+        loader.add_constructor(f"tag:yaml.org,2002:{tag}", _number)
+
+
+# kubectl's reader takes these for booleans, so a manifest must not mean one thing here and another there.
+ManifestLoader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
+ManifestLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("timestamp", "int", "float")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+ManifestLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
+read_numbers(ManifestLoader)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One object and where it was read."""
+
+    obj: Dict
+    source: str
+
+    @property
+    def name(self) -> str:
+        return str(self.obj.get("metadata", {}).get("name") or "")
+
+    @property
+    def namespace(self) -> str:
+        return str(self.obj.get("metadata", {}).get("namespace") or "")
+
+
+class Kustomization(str):
+    """A folder given with -k; it stands among the files given with -f."""
+
+    __slots__ = ()
+
+
+def add_file_arguments(parser: argparse.ArgumentParser, verb: str, *, required: bool = False) -> None:
+    parser.add_argument(
+        "-f", "--filename", action="append", default=[], required=required, metavar="FILE",
+        help=f"file, folder, URL or - (standard input) with the objects to {verb}; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "-k", "--kustomize", action="append", dest="filename", type=Kustomization, metavar="DIR",
+        help=f"folder with a kustomization whose objects to {verb}",
+    )  # fmt: skip
+    parser.add_argument("-R", "--recursive", action="store_true", help="also the folders below a folder given with -f")
+
+
+def read_manifests(sources: list[str], verb: str = "", *, recursive: bool = False) -> list[Manifest]:
+    """All objects of all sources; a List counts as its items.
+
+    Raises: UsageError for a source that cannot be read, and where there are no objects, if a `verb` must have some.
+    """
+    folders = sum(isinstance(source, Kustomization) for source in sources)
+    if folders and folders < len(sources):
+        raise UsageError("only one of -f or -k can be specified")
+    found = [
+        manifest
+        for source in sources
+        for name, text in _texts(source, recursive)
+        for manifest in parse_manifests(text, name)
+    ]
+    if verb and not found:
+        raise UsageError(f"no objects passed to {verb}")
+    return found
+
+
+def _texts(source: str, recursive: bool) -> Iterator[tuple[str, str]]:
+    if isinstance(source, Kustomization):
+        from kubectl.kustomize.build import build
+
+        yield source, build(source)
+        return
+    if source == "-":
+        yield "STDIN", sys.stdin.read()
+        return
+    if source.startswith(("http://", "https://")):
+        yield source, _fetch(source)
+        return
+    path = Path(source)
+    files = [path]
+    if not path.exists():
+        files = [Path(name) for name in sorted(glob(source))] if has_magic(source) else []
+        if not files:
+            raise UsageError(f'the path "{source}" does not exist')
+    if path.is_dir():
+        entries = path.rglob("*") if recursive else path.iterdir()
+        files = sorted(entry for entry in entries if entry.is_file() and entry.suffix in _ENDINGS)
+        if not files:
+            raise UsageError(f"error reading [{source}]: recognized file extensions are [{' '.join(_ENDINGS)}]")
+    for file in files:
+        try:
+            yield str(file), file.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"error reading {file}: {error}") from error
+
+
+def raw_text(sources: list[str]) -> str:
+    """The text of the one file that is sent as it is. Raises: UsageError where there are several."""
+    texts = [text for source in sources for _, text in _texts(source, False)]
+    if len(texts) != 1:
+        raise UsageError("--raw can only use a single local file or stdin")
+    return texts[0]
+
+
+def _fetch(url: str) -> str:
+    import httpx  # the command line is already left out: kubectl.client is imported before any verb
+
+    try:
+        response = httpx.get(url, follow_redirects=True, timeout=30)
+    except httpx.ConnectError as error:
+        raise unreachable(url, error) from error
+    except httpx.HTTPError as error:
+        raise UsageError(f"unable to read URL {url!r}: {error}") from error
+    if response.status_code != 200:
+        code = response.status_code
+        reason = f"{code} {response.reason_phrase}, status code={code}"
+        raise UsageError(f'unable to read URL "{url}", server reported {reason}')
+    return response.text
+
+
+def parse_manifests(text: str, source: str) -> list[Manifest]:
+    """Raises: UsageError for malformed YAML or JSON, and for documents that are no objects."""
+    try:
+        documents = list(yaml.load_all(text, Loader=ManifestLoader))
+        json.dumps(documents, allow_nan=False)
+    except yaml.YAMLError as error:
+        raise UsageError(f"error parsing {source}: error converting YAML to JSON: {one_line(error)}") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UsageError(f"error parsing {source}: not representable as JSON: {error}") from error
+    found: list[Manifest] = []
+    for document in documents:
+        if document is None:
+            continue
+        found += _objects(document, source)
+    return found
+
+
+def one_line(error: yaml.YAMLError) -> str:
+    """As kubectl's reader words it: where structure is wrong it counts lines from zero, and leaves zero out."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    if mark is None:
+        return f"yaml: {problem}"
+    line = mark.line if isinstance(error, yaml.parser.ParserError) else mark.line + 1
+    return f"yaml: line {line}: {problem}" if line else f"yaml: {problem}"
+
+
+def _objects(document: object, source: str) -> Iterator[Manifest]:
+    if not isinstance(document, dict):
+        raise _not_valid(source, "invalid object to validate")
+    if str(document.get("kind", "")).endswith("List") and isinstance(document.get("items"), list):
+        for item in document["items"]:
+            yield from _objects(item, source)
+        return
+    missing = [f"{field} not set" for field in ("apiVersion", "kind") if not document.get(field)]
+    if missing:
+        raise _not_valid(source, missing[0] if len(missing) == 1 else f"[{', '.join(missing)}]")
+    if not isinstance(document.get("metadata", {}), dict):
+        raise _not_valid(source, "metadata must be an object")
+    yield Manifest(document, source)
+
+
+def _not_valid(source: str, why: str) -> UsageError:
+    return UsageError(f'error validating "{source}": error validating data: {why}')
+
+
+def resolve(context: Context, manifest: Manifest) -> tuple[ResourceType, str]:
+    """The object's type and the namespace it goes to.
+
+    Raises: UsageError for a kind the server lacks, or a namespace that contradicts --namespace.
+    """
+    obj = manifest.obj
+    try:
+        kind = context.discovery.by_kind(str(obj["apiVersion"]), str(obj["kind"]))
+    except UnknownType as error:
+        raise UsageError(
+            f'resource mapping not found for name: "{manifest.name}" namespace: "{manifest.namespace}" '
+            f'from "{manifest.source}": {error}\nensure CRDs are installed first'
+        ) from error
+    if not kind.namespaced:
+        return kind, ""
+    if manifest.namespace and context.given_namespace and manifest.namespace != context.namespace:
+        raise UsageError(
+            f'the namespace from the provided object "{manifest.namespace}" does not match the namespace '
+            f"\"{context.namespace}\". You must pass '--namespace={manifest.namespace}' to perform this operation."
+        )
+    return kind, manifest.namespace or context.namespace
+
+
+@dataclass(frozen=True)
+class Target:
+    """An object named on the command line; `name` is "" for a whole collection."""
+
+    kind: ResourceType
+    name: str = ""
+    namespace: str = ""
+
+    @property
+    def path(self) -> str:
+        return self.kind.path(self.namespace, self.name)
+
+    @property
+    def display(self) -> str:
+        return f"{self.kind.display}/{self.name}"
+
+
+def parse_targets(
+    context: Context,
+    words: list[str],
+    *,
+    all_namespaces: bool = False,
+    required: str = NOTHING_GIVEN,
+) -> list[Target]:
+    """`pods`, `pod web db`, `pod/web svc/web`, `pods,svc`, `all`.
+
+    Raises: UsageError for a mix of the forms, UnknownType for an unknown type.
+    """
+    if not words:
+        raise UsageError(required)
+    slashed = ["/" in word for word in words]
+    if any(slashed):
+        if not all(slashed):
+            raise UsageError(
+                "there is no need to specify a resource type as a separate argument when passing arguments in "
+                "resource/name form (e.g. 'mini-kubectl get resource/<resource_name>' instead of 'mini-kubectl get "
+                "resource resource/<resource_name>'"
+            )
+        pairs = [word.split("/") for word in words]
+        if any(len(pair) > 2 for pair in pairs):
+            raise UsageError("arguments in resource/name form may not have more than one slash")
+        return [_target(context, context.discovery.find(kind), name) for kind, name in pairs]
+    kinds = [kind for part in words[0].split(",") for kind in _kinds(context, part)]
+    names = words[1:]
+    if names and all_namespaces:
+        raise UsageError("a resource cannot be retrieved by name across all namespaces")
+    if not names:
+        return [Target(kind, "", "" if all_namespaces or not kind.namespaced else context.namespace) for kind in kinds]
+    return [_target(context, kind, name) for kind in kinds for name in names]
+
+
+def _kinds(context: Context, word: str) -> list[ResourceType]:
+    try:
+        return [context.discovery.find(word)]
+    except UnknownType:
+        if found := context.discovery.category(word):
+            return found
+        raise
+
+
+def _target(context: Context, kind: ResourceType, name: str) -> Target:
+    if not name:
+        raise UsageError("arguments in resource/name form must have a single resource and name")
+    return Target(kind, name, context.namespace if kind.namespaced else "")
+
+
+def list_objects(
+    context: Context, target: Target, selector: str = "", field_selector: str = "", accept: str = "", **params: str
+) -> Dict:
+    """The List, or Table, of a collection. Raises: StatusError that says what was looked for."""
+    query = {"labelSelector": selector, "fieldSelector": field_selector, **params}
+    try:
+        return context.api.list(target.path, query, accept)
+    except (BadRequest, NotFound) as error:
+        kind = target.kind
+        what = f'"{kind.group}/{kind.version}, Resource={kind.plural}"'
+        if selector or field_selector:
+            what = f'Unable to find {what} that match label selector "{selector}", field selector "{field_selector}"'
+        else:
+            what = f"Unable to list {what}"
+        error.message = f"{what}: {error.message}"
+        raise
+
+
+def select(
+    context: Context,
+    words: list[str],
+    files: list[str],
+    *,
+    selector: str = "",
+    field_selector: str = "",
+    all_namespaces: bool = False,
+    recursive: bool = False,
+    all_objects: bool = False,
+    failed: list[Exception] | None = None,
+) -> Iterator[tuple[Target, Dict]]:
+    """Every object the arguments mean, with its present state.
+
+    What the server refuses goes to `failed`, and the rest is still found; without `failed` it is raised.
+    Raises: UsageError, StatusError.
+    """
+    if files:
+        for manifest in read_manifests(files, recursive=recursive):
+            kind, namespace = resolve(context, manifest)
+            yield from _read(context, Target(kind, manifest.name, namespace), failed)
+        return
+    targets = parse_targets(context, words, all_namespaces=all_namespaces)
+    for target in targets:
+        if target.name:
+            if selector:
+                raise UsageError("name cannot be provided when a selector is specified")
+            yield from _read(context, target, failed)
+        elif selector or field_selector or all_objects:
+            for item in list_objects(context, target, selector, field_selector)["items"]:
+                item.setdefault("apiVersion", target.kind.api_version)
+                item.setdefault("kind", target.kind.kind)
+                yield Target(target.kind, item["metadata"]["name"], item["metadata"].get("namespace", "")), item
+        else:
+            raise UsageError("resource(s) were provided, but no name was specified")
+
+
+def _read(context: Context, target: Target, failed: list[Exception] | None) -> Iterator[tuple[Target, Dict]]:
+    try:
+        found: Dict = context.api.request("GET", target.path)
+    except StatusError as error:
+        if failed is None:
+            raise
+        failed.append(error)
+        return
+    yield target, found
+
+
+def raise_all(failed: list[Exception]) -> None:
+    """Nothing where nothing failed, the error where it is one, else all of them."""
+    if failed:
+        raise failed[0] if len(failed) == 1 else ExceptionGroup("several objects", failed)

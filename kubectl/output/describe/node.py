@@ -1,0 +1,148 @@
+"""Nodes: their state, and what their pods ask for."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from apimachinery.errors import NotFound
+from apimachinery.quantity import format_quantity, parse_quantity
+from kubectl.cli.command import Context
+from kubectl.output.describe.generic import events
+from kubectl.output.describe.writer import Writer, age, when
+
+Dict = dict[str, Any]
+
+ROLE = "node-role.kubernetes.io/"
+_INFO = (
+    ("Machine ID", "machineID"),
+    ("System UUID", "systemUUID"),
+    ("Boot ID", "bootID"),
+    ("Kernel Version", "kernelVersion"),
+    ("OS Image", "osImage"),
+    ("Operating System", "operatingSystem"),
+    ("Architecture", "architecture"),
+    ("Container Runtime Version", "containerRuntimeVersion"),
+    ("Kubelet Version", "kubeletVersion"),
+    ("Kube-Proxy Version", "kubeProxyVersion"),
+)
+_COUNTED = {"cpu": "DecimalSI", "memory": "BinarySI", "ephemeral-storage": "BinarySI"}
+
+
+def describe_node(context: Context, obj: Dict) -> str:
+    writer = Writer()
+    meta, spec, status = obj["metadata"], obj.get("spec", {}), obj.get("status", {})
+    writer.field("Name", meta["name"])
+    roles = [key.removeprefix(ROLE) for key in meta.get("labels") or {} if key.startswith(ROLE)]
+    writer.field("Roles", ",".join(sorted(roles)) or None)
+    writer.labels("Labels", meta.get("labels"))
+    writer.annotations(meta.get("annotations"))
+    writer.field("CreationTimestamp", when(meta.get("creationTimestamp")))
+    taints = sorted(
+        t["key"] + (f"={t['value']}" if t.get("value") else "") + f":{t['effect']}" for t in spec.get("taints") or ()
+    )
+    writer.items("Taints", taints)
+    writer.field("Unschedulable", str(bool(spec.get("unschedulable"))).lower())
+    _lease(context, writer, meta["name"])
+    _conditions(writer, status)
+    if status.get("addresses"):
+        writer.heading("Addresses")
+        for address in status["addresses"]:
+            writer.field(address["type"], address["address"], 1)
+    for label in ("capacity", "allocatable"):
+        if status.get(label):
+            writer.heading(label.capitalize())
+            for name, amount in sorted(status[label].items()):
+                writer.field(name, amount, 1)
+    writer.heading("System Info")
+    info = status.get("nodeInfo") or {}
+    for label, key in _INFO:
+        writer.field(label, info.get(key, ""), 1)
+    if spec.get("podCIDR"):
+        writer.field("PodCIDR", spec["podCIDR"])
+        writer.field("PodCIDRs", ",".join(spec.get("podCIDRs") or ()))
+    if spec.get("providerID"):
+        writer.field("ProviderID", spec["providerID"])
+    _pods(context, writer, obj)
+    events(context, writer, obj)
+    return writer.text()
+
+
+def _lease(context: Context, writer: Writer, name: str) -> None:
+    """The kubelet's heartbeat."""
+    kind = context.discovery.find("leases")
+    try:
+        spec = context.api.request("GET", kind.path("kube-node-lease", name)).get("spec") or {}
+    except NotFound as error:
+        writer.field("Lease", f"Failed to get lease: {error}")
+        return
+    writer.heading("Lease")
+    writer.field("HolderIdentity", spec.get("holderIdentity", "<unset>"), 1)
+    for label, key in (("AcquireTime", "acquireTime"), ("RenewTime", "renewTime")):
+        writer.field(label, when(spec.get(key)), 1)
+
+
+def _conditions(writer: Writer, status: Dict) -> None:
+    if not status.get("conditions"):
+        return
+    writer.heading("Conditions")
+    rows = [
+        [
+            f"{c['type']} ",
+            f"{c['status']} ",
+            f"{when(c.get('lastHeartbeatTime'))} ",
+            f"{when(c.get('lastTransitionTime'))} ",
+            f"{c.get('reason') or ''} ",
+            c.get("message") or "",
+        ]
+        for c in status["conditions"]
+    ]
+    headers = ["Type", "Status", "LastHeartbeatTime", "LastTransitionTime", "Reason", "Message"]
+    writer.table(headers, rows)
+
+
+def _pods(context: Context, writer: Writer, node: Dict) -> None:
+    path = context.discovery.find("pods").path()
+    found = context.api.list(path, {"fieldSelector": f"spec.nodeName={node['metadata']['name']}"})["items"]
+    pods = [pod for pod in found if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
+    allocatable = node.get("status", {}).get("allocatable") or node.get("status", {}).get("capacity") or {}
+    writer.field("Non-terminated Pods", f"({len(pods)} in total)")
+    rows = []
+    for pod in pods:
+        meta = pod["metadata"]
+        shares = [
+            _share(name, asked(pod, kind, name), allocatable)
+            for name in ("cpu", "memory")
+            for kind in ("requests", "limits")
+        ]
+        rows.append([meta["namespace"], meta["name"], "", *shares, age(meta.get("creationTimestamp"))])
+    headers = ["Namespace", "Name", "", "CPU Requests", "CPU Limits", "Memory Requests", "Memory Limits", "Age"]
+    writer.table(headers, rows)
+    writer.heading("Allocated resources")
+    writer.line("(Total limits may be over 100 percent, i.e., overcommitted.)", 1)
+    totals = []
+    others = sorted(name for name in allocatable if name.startswith("hugepages-") or "/" in name)
+    for name in [*_COUNTED, *others]:
+        sums = [sum((asked(pod, kind, name) for pod in pods), Fraction(0)) for kind in ("requests", "limits")]
+        if "/" in name:  # a device plugin's: counted, without a share
+            totals.append([name, *(format_quantity(amount) for amount in sums)])
+        else:
+            totals.append([name, *(_share(name, amount, allocatable) for amount in sums)])
+    writer.table(["Resource", "Requests", "Limits"], totals)
+
+
+def _share(name: str, amount: Fraction, allocatable: Dict) -> str:
+    whole = parse_quantity(str(allocatable.get(name, "0")))
+    return f"{format_quantity(amount, _COUNTED.get(name, 'BinarySI'))} ({int(100 * amount / whole) if whole else 0}%)"
+
+
+def asked(pod: Dict, kind: str, name: str) -> Fraction:
+    """A pod's requests or limits: its containers' together, or an init container's where that is more."""
+
+    def of(container: Dict) -> Fraction:
+        return parse_quantity(str(((container.get("resources") or {}).get(kind) or {}).get(name, "0")))
+
+    inits = pod["spec"].get("initContainers") or ()
+    sidecars = [container for container in inits if container.get("restartPolicy") == "Always"]
+    together = sum(map(of, [*pod["spec"]["containers"], *sidecars]), Fraction(0))
+    return max([together, *(of(container) for container in inits if container not in sidecars)])

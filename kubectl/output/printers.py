@@ -1,0 +1,208 @@
+"""From what the server answered to what the user sees: tables, YAML, JSON, names, JSONPath, custom columns."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kubectl.cli.command import UsageError
+from kubectl.output.jsonpath import JSONPathError, Template, relaxed, text_of
+
+Dict = dict[str, Any]
+Printer = Callable[[Dict], str]
+
+FORMATS = "custom-columns,custom-columns-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,wide,yaml"
+
+
+MIN_WIDTH = 6  # of a column
+COLUMN_GAP = 3
+
+
+class _Dumper(yaml.CSafeDumper if hasattr(yaml, "CSafeDumper") else yaml.SafeDumper):  # type: ignore[misc]
+    """YAML as kubectl writes it: block style, keys sorted, multi-line strings literal, lists not indented."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """A value that stands twice is written twice."""
+        return True
+
+
+# What PyYAML takes for text and other readers of YAML for a number or a boolean.
+_OTHERWISE = re.compile(r"[yYnN]|[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?|0o?[0-7]+|0x[0-9a-fA-F]+")
+
+
+def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Literal where it has lines, in double quotes where it would read as another type."""
+    tag = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    plain = tag == "tag:yaml.org,2002:str" and not _OTHERWISE.fullmatch(text)
+    style = "|" if "\n" in text else None if plain else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _string)
+
+
+# "=" and "<<" mean something in YAML 1.1 only; kubectl writes them as they are.
+_Dumper.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("value", "merge")]
+    for first, resolvers in yaml.SafeDumper.yaml_implicit_resolvers.items()
+}
+
+
+def to_yaml(value: object, width: int = 2**30) -> str:
+    """Lines break at spaces behind `width` characters."""
+    text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=width)
+    return text[:-4] if text.endswith("\n...\n") else text  # the mark of an end that trailing line breaks leave open
+
+
+def to_json(value: object) -> str:
+    """Sorted, and with what HTML would take for a tag escaped, as kubectl has it."""
+    text = json.dumps(value, indent=4, ensure_ascii=False, sort_keys=True)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e") + "\n"
+
+
+def without_managed_fields(obj: Dict) -> Dict:
+    """`managedFields` is noise to people; kubectl hides it too."""
+    for item in obj.get("items", [obj]):
+        item.get("metadata", {}).pop("managedFields", None)
+    return obj
+
+
+def object_printer(output: str, *, headers: bool = True, managed_fields: bool = False) -> Printer:
+    """The printer of an `-o` format for whole objects or Lists (tables are `table`).
+
+    `headers` concerns custom columns, `managed_fields` (to show them) YAML and JSON.
+
+    Raises: UsageError for a format there is none of.
+    """
+    form, _, argument = output.partition("=")
+    shown = (lambda obj: obj) if managed_fields else without_managed_fields
+    if form == "yaml":
+        return lambda obj: to_yaml(shown(obj))
+    if form == "json":
+        return lambda obj: to_json(shown(obj))
+    if form == "name":
+        return lambda obj: "".join(f"{name_of(item)}\n" for item in obj.get("items", [obj]))
+    if form in ("jsonpath", "jsonpath-file", "jsonpath-as-json"):
+        return _jsonpath(_argument(argument, form), as_json=form == "jsonpath-as-json")
+    if form in ("custom-columns", "custom-columns-file"):
+        return _custom_columns(_argument(argument, form), from_file=form.endswith("file"), headers=headers)
+    raise UsageError(
+        f'unable to match a printer suitable for the output format "{output}", allowed formats are: {FORMATS}'
+    )
+
+
+def name_of(obj: Dict) -> str:
+    """ "pod/web", "deployment.apps/web"."""
+    group = obj.get("apiVersion", "").rpartition("/")[0]
+    kind = obj.get("kind", "").lower() + (f".{group}" if group else "")
+    return f"{kind}/{obj['metadata'].get('name') or '<unknown>'}"
+
+
+def _argument(argument: str, form: str) -> str:
+    if not argument:
+        columns = form.startswith("custom-columns")
+        raise UsageError(
+            f"{form} format specified but no custom columns given"
+            if columns
+            else "template format specified but no template given"
+        )
+    if form.endswith("-file"):
+        try:
+            return Path(argument).read_text()
+        except OSError as error:
+            raise UsageError(f"error reading {argument}: {error.strerror}") from error
+    return argument
+
+
+def _jsonpath(source: str, *, as_json: bool) -> Printer:
+    try:
+        template = Template(source)
+    except JSONPathError as error:
+        raise UsageError(f"error parsing jsonpath {source}, {error}") from error
+
+    def render(obj: Dict) -> str:
+        try:
+            return to_json(template.find(obj)) if as_json else template.render(obj)
+        except JSONPathError as error:
+            raise UsageError(f'error executing jsonpath "{source}": {error}') from error
+
+    return render
+
+
+def _custom_columns(spec: str, *, from_file: bool, headers: bool) -> Printer:
+    columns = [(header, _column(path)) for header, path in (_file_pairs(spec) if from_file else _pairs(spec))]
+
+    def render(obj: Dict) -> str:
+        rows = []
+        for item in obj.get("items", [obj]):
+            found = [template.find(item) for _, template in columns]
+            rows.append([",".join(map(go_text, values)) if values else "<none>" for values in found])
+        return table([header for header, _ in columns], rows, show_headers=headers)
+
+    return render
+
+
+def _pairs(spec: str) -> Iterator[tuple[str, str]]:
+    for column in spec.split(","):
+        header, colon, path = column.partition(":")
+        if not colon:
+            raise UsageError(f"unexpected custom-columns spec: {column}, expected <header>:<json-path-expr>")
+        yield header, path
+
+
+def _file_pairs(text: str) -> list[tuple[str, str]]:
+    lines = [line.split() for line in text.strip().splitlines()[:2]]
+    if len(lines) < 2 or len(lines[0]) != len(lines[1]):
+        raise UsageError("number of headers and field specifiers must match: a line of names, and a line of paths")
+    return list(zip(*lines, strict=True))
+
+
+def _column(path: str) -> Template:
+    try:
+        return Template(relaxed(path))
+    except JSONPathError as error:
+        raise UsageError(f"error parsing custom-columns path {path}: {error}") from error
+
+
+def go_text(value: Any) -> str:
+    """A value in a custom column: "map[app:web tier:front]", "[a b]"."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{go_text(item)}" for key, item in sorted(value.items())) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(map(go_text, value)) + "]"
+    return "<nil>" if value is None else text_of(value)
+
+
+def table(
+    headers: list[str], rows: list[list[str]], *, show_headers: bool = True, widths: list[int] | None = None
+) -> str:
+    """Left-aligned columns three spaces apart, at least six wide; the last is not padded, as kubectl's.
+
+    `widths` is kept between the parts of a table that grows: its columns only ever widen.
+    """
+    lines = [headers, *rows] if show_headers else rows
+    if not lines:
+        return ""
+    widths = [] if widths is None else widths
+    widths += [MIN_WIDTH] * (len(headers) - len(widths))
+    for i in range(len(headers)):
+        widths[i] = max(widths[i], *(len(line[i]) + COLUMN_GAP for line in lines))
+    return "".join(_line(line, widths) for line in lines)
+
+
+def _line(cells: list[str], widths: list[int]) -> str:
+    padded = [cell.ljust(width) for cell, width in zip(cells[:-1], widths, strict=False)]
+    return "".join(padded) + cells[-1] + "\n"
+
+
+def cell_text(value: object) -> str:
+    """A Table cell; line breaks end it, as kubectl cuts them."""
+    if value is None:
+        return "<none>"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text.split("\n", 1)[0] + "..." if "\n" in text else text

@@ -1,0 +1,130 @@
+"""Sessions with a container's main process, for `attach`, `run` and `debug`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from apimachinery.errors import StatusError
+from kubectl.cli.command import Context, UsageError
+from kubectl.input.manifests import Target
+from kubectl.output.waiting import TimedOut, wait_until
+from kubectl.remote.podtarget import containers
+
+Dict = dict[str, Any]
+
+PROMPT = "If you don't see a command prompt, try pressing enter."
+_OVER = ("Succeeded", "Failed")
+
+
+def attach(context: Context, pod: Dict, name: str, *, stdin: bool, tty: bool, quiet: bool) -> None:
+    """Until the container ends or standard input does. Raises: StatusError, Unreachable, UsageError."""
+    from kubectl.remote.remotecommand import run_remote
+
+    container = next(c for c in containers(pod) if c["name"] == name)
+    if tty and not container.get("tty"):
+        tty = False
+        if not quiet:
+            context.say(f"error: Unable to use a TTY - container {name} did not allocate one")
+    elif container.get("tty"):
+        tty = True  # the terminal is the container's, whatever is asked for
+    raw = tty and stdin and sys.stdin.isatty()
+    if tty and stdin and not raw and not quiet:
+        context.say("Unable to use a TTY - input is not a terminal or the right kind of file")
+    params = [("container", name), ("stdout", "true")]
+    params += [("stdin", "true")] if stdin else []
+    params += [("tty", "true")] if tty else [("stderr", "true")]
+    if not quiet:
+        context.say(PROMPT)
+    meta = pod["metadata"]
+    path = context.discovery.find("pods").path(meta["namespace"], meta["name"], "attach")
+    run_remote(context, path, params, stdin=stdin, terminal=raw)
+    if not quiet and raw:
+        _say_how_to_return(context, pod, name)
+
+
+def _say_how_to_return(context: Context, pod: Dict, name: str) -> None:
+    command = f"mini-kubectl attach {pod['metadata']['name']} -c {name} -i -t"
+    if any(c["name"] == name for c in containers(pod, "ephemeralContainers")):
+        context.print(
+            "Session ended, the ephemeral container will not be restarted but may be reattached using "
+            f"'{command}' if it is still running"
+        )
+    elif pod["spec"].get("restartPolicy") == "Always":
+        context.print(f"Session ended, resume using '{command}' command when the pod is running")
+
+
+def attach_when_running(
+    context: Context,
+    target: Target,
+    name: str,
+    *,
+    stdin: bool,
+    tty: bool,
+    quiet: bool,
+    timeout_seconds: float | None,
+    warn: bool = False,
+) -> None:
+    """Waits for the container, then a session; its log where it has ended before one could begin.
+
+    `warn`: what it waits for is told.
+    """
+    said: set[str] = set()
+
+    def ready(pod: Dict | None) -> bool:
+        if pod is None or started(pod, name):
+            return True
+        message = (_state(pod, name).get("waiting") or {}).get("message")
+        if warn and message and message not in said:
+            said.add(message)
+            context.warn(f"container {name}: {message}")
+        return False
+
+    try:
+        pod = wait_until(context, target, ready, timeout_seconds)
+    except TimedOut as error:
+        raise UsageError("timed out waiting for the condition") from error
+    if pod is None:
+        raise UsageError(f"{target.display} was deleted before it ran")
+    if ended(pod, name):
+        copy_log(context, target, name)
+        return
+    try:
+        attach(context, pod, name, stdin=stdin, tty=tty, quiet=quiet)
+    except (StatusError, UsageError) as error:
+        context.say(f"warning: couldn't attach to pod/{target.name}, falling back to streaming logs: {error}")
+        copy_log(context, target, name)
+
+
+def _state(pod: Dict, name: str) -> Dict:
+    status = pod.get("status", {})
+    fields = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+    for field in fields:
+        for entry in status.get(field) or ():
+            if entry["name"] == name:
+                return entry.get("state") or {}
+    return {}
+
+
+def ended(pod: Dict, name: str) -> bool:
+    return pod.get("status", {}).get("phase") in _OVER or "terminated" in _state(pod, name)
+
+
+def started(pod: Dict, name: str) -> bool:
+    return ended(pod, name) or "running" in _state(pod, name)
+
+
+def wait_for_end(context: Context, target: Target) -> Dict:
+    """The pod once it has ended. Raises: UsageError where it is deleted first."""
+    pod = wait_until(context, target, lambda pod: pod is None or pod.get("status", {}).get("phase") in _OVER, None)
+    if pod is None:
+        raise UsageError(f"{target.display} was deleted before it ended")
+    return pod
+
+
+def copy_log(context: Context, target: Target, name: str) -> None:
+    path = target.kind.path(target.namespace, target.name, "log")
+    out = sys.stdout.buffer
+    for chunk in context.api.stream(path, {"container": name, "follow": "true"}):
+        out.write(chunk)
+        out.flush()

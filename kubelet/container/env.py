@@ -1,0 +1,197 @@
+"""The environment of a container, from its spec, the objects it refers to and the Services it may see. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from kubelet.container.downward import FieldError, NodeFacts, field_value, resource_value
+from kubelet.container.expansion import expand
+
+if TYPE_CHECKING:
+    from kubeapi.core.configmap import ConfigMap
+    from kubeapi.core.pod.env import EnvFromSource, EnvVar
+    from kubeapi.core.pod.model import Pod
+    from kubeapi.core.pod.spec import Container
+    from kubeapi.core.secret import Secret
+    from kubeapi.core.service.model import Service, ServicePort
+
+MASTER_SERVICE = ("default", "kubernetes")
+"""Every container learns of this Service, whatever its namespace and `enableServiceLinks`."""
+
+
+class ConfigError(Exception):
+    """The container cannot be created as its spec says: the message of CreateContainerConfigError."""
+
+
+class ObjectLookup(Protocol):
+    """ConfigMaps and Secrets that the pod refers to; None for one that does not exist."""
+
+    def config_map(self, namespace: str, name: str) -> ConfigMap | None: ...
+
+    def secret(self, namespace: str, name: str) -> Secret | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EnvContext:
+    """Everything outside a container's own spec that its environment may show."""
+
+    pod: Pod
+    node: NodeFacts
+    objects: ObjectLookup
+    services: tuple[Service, ...] = ()
+    pod_ips: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """`variables` in order; `skipped` are keys of `envFrom` objects that no environment variable may be called."""
+
+    variables: dict[str, str]
+    skipped: dict[str, list[str]] = field(default_factory=dict)
+
+
+def make_environment(container: Container, context: EnvContext) -> Environment:
+    """Service variables, then `envFrom`, then `env`: later ones win and may refer to earlier ones.
+
+    Raises: ConfigError when something the spec refers to is missing and not optional.
+    """
+    pod = context.pod
+    links = pod.spec.enableServiceLinks is not False
+    services = service_variables(context.services, pod.namespace, links=links)
+    skipped: dict[str, list[str]] = {}
+    result: dict[str, str] = {}
+    for source in container.envFrom or ():
+        _add_source(result, skipped, source, context)
+    for variable in container.env or ():
+        value = _value(variable, {**services, **result}, container, context)
+        if value is not None:
+            result[variable.name] = value
+    return Environment({**{name: value for name, value in services.items() if name not in result}, **result}, skipped)
+
+
+def _add_source(
+    result: dict[str, str], skipped: dict[str, list[str]], source: EnvFromSource, context: EnvContext
+) -> None:
+    namespace = context.pod.namespace
+    data: Mapping[str, str]
+    if source.configMapRef is not None:
+        name, optional = source.configMapRef.name, source.configMapRef.optional
+        config_map = context.objects.config_map(namespace, name)
+        if config_map is None and not optional:
+            raise ConfigError(f'configmap "{name}" not found')
+        data, origin = (config_map.data if config_map else None) or {}, f"configMap {namespace}/{name}"
+    elif source.secretRef is not None:
+        name, optional = source.secretRef.name, source.secretRef.optional
+        secret = context.objects.secret(namespace, name)
+        if secret is None and not optional:
+            raise ConfigError(f'secret "{name}" not found')
+        data = {key: _text(value, name, key) for key, value in ((secret.data if secret else None) or {}).items()}
+        origin = f"secret {namespace}/{name}"
+    else:
+        return
+    for key in sorted(data):
+        variable = (source.prefix or "") + key
+        if _is_variable_name(variable):
+            result[variable] = data[key]
+        else:
+            skipped.setdefault(origin, []).append(variable)
+
+
+def _is_variable_name(name: str) -> bool:
+    """Any printable ASCII but "=" may be in a name."""
+    return bool(name) and all(" " <= char <= "~" and char != "=" for char in name)
+
+
+def _value(variable: EnvVar, known: Mapping[str, str], container: Container, context: EnvContext) -> str | None:
+    """None leaves the variable out: an optional reference to what does not exist."""
+    if variable.valueFrom is None:
+        return expand(variable.value or "", known)
+    source, pod = variable.valueFrom, context.pod
+    try:
+        if source.fieldRef is not None:
+            return field_value(pod, source.fieldRef.fieldPath, context.node, context.pod_ips)
+        if source.resourceFieldRef is not None:
+            return resource_value(pod, container, source.resourceFieldRef, context.node)
+    except FieldError as error:
+        raise ConfigError(str(error)) from None
+    if (config_ref := source.configMapKeyRef) is not None:
+        config_map = context.objects.config_map(pod.namespace, config_ref.name)
+        if config_map is None:
+            return _absent(config_ref.optional, f'configmap "{config_ref.name}" not found')
+        value = (config_map.data or {}).get(config_ref.key)
+        where = f"ConfigMap {pod.namespace}/{config_ref.name}"
+        return (
+            value
+            if value is not None
+            else _absent(config_ref.optional, f"couldn't find key {config_ref.key} in {where}")
+        )
+    if (secret_ref := source.secretKeyRef) is not None:
+        secret = context.objects.secret(pod.namespace, secret_ref.name)
+        if secret is None:
+            return _absent(secret_ref.optional, f'secret "{secret_ref.name}" not found')
+        encoded = (secret.data or {}).get(secret_ref.key)
+        if encoded is None:
+            where = f"Secret {pod.namespace}/{secret_ref.name}"
+            return _absent(secret_ref.optional, f"couldn't find key {secret_ref.key} in {where}")
+        return _text(encoded, secret_ref.name, secret_ref.key)
+    raise ConfigError(f"environment variable {variable.name}: this source of a value is not supported")
+
+
+def _absent(optional: bool | None, message: str) -> str | None:
+    if not optional:
+        raise ConfigError(message)
+    return None
+
+
+def _text(encoded: str, name: str, key: str) -> str:
+    try:
+        return base64.b64decode(encoded).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise ConfigError(f'secret "{name}": the value of key {key} is no text') from None
+
+
+def service_variables(services: Iterable[Service], namespace: str, *, links: bool) -> dict[str, str]:
+    """The variables of the Services of `namespace` (with `links`) and of the API's own.
+
+    Source: Kubernetes' "Service" page, "Environment variables": {NAME}_SERVICE_HOST and _PORT, and the variables that
+    Docker's container links once defined.
+    """
+    chosen: dict[str, Service] = {}
+    for service in services:
+        spec = service.spec
+        if spec is None or not spec.clusterIP or spec.clusterIP == "None" or not spec.ports:
+            continue
+        if links and service.namespace == namespace:
+            chosen[service.name] = service
+        elif (service.namespace, service.name) == MASTER_SERVICE:
+            chosen.setdefault(service.name, service)
+    variables: dict[str, str] = {}
+    for name in sorted(chosen):
+        spec = chosen[name].spec
+        prefix = name.upper().replace("-", "_")
+        variables[f"{prefix}_SERVICE_HOST"] = spec.clusterIP or ""
+        variables[f"{prefix}_SERVICE_PORT"] = str((spec.ports or [])[0].port)
+        for port in spec.ports or ():
+            if port.name:
+                variables[f"{prefix}_SERVICE_PORT_{port.name.upper().replace('-', '_')}"] = str(port.port)
+        for index, port in enumerate(spec.ports or ()):
+            variables |= _link_variables(prefix, spec.clusterIP or "", port, first=index == 0)
+    return variables
+
+
+def _link_variables(prefix: str, ip: str, port: ServicePort, *, first: bool) -> dict[str, str]:
+    protocol = port.protocol or "TCP"
+    host = f"[{ip}]" if ":" in ip else ip
+    url = f"{protocol.lower()}://{host}:{port.port}"
+    base = f"{prefix}_PORT_{port.port}_{protocol.upper()}"
+    variables = {f"{prefix}_PORT": url} if first else {}
+    return variables | {
+        base: url,
+        f"{base}_PROTO": protocol.lower(),
+        f"{base}_PORT": str(port.port),
+        f"{base}_ADDR": ip,
+    }

@@ -1,0 +1,80 @@
+"""Removes what is left of pods that the API no longer knows: containers, folders, memory volumes.
+
+It runs once the pods of the node are known, and then rarely: a pod that ends while the kubelet runs is cleaned up by
+its own worker.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from apimachinery.meta import ObjectMeta
+from componentbase import logs
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.spec import Container, PodSpec
+from kubelet.pod.podspec import DEFAULT_GRACE_SECONDS
+from kubelet.runtime.interface import EngineError
+from kubelet.volume.manager import remove_memory_volumes
+
+if TYPE_CHECKING:
+    from componentbase.clock import Clock
+    from kubelet.pod.source import PodSource
+    from kubelet.pod.workers import PodWorkers
+    from kubelet.runtime.interface import PodRuntimeStatus, Runtime
+    from kubelet.volume.manager import VolumeManager
+
+EVERY_SECONDS = 120.0
+RETRY_SECONDS = 5.0
+
+log = logs.logger(__name__)
+
+
+class Housekeeping:
+    def __init__(
+        self, runtime: Runtime, source: PodSource, workers: PodWorkers, volumes: VolumeManager, clock: Clock
+    ) -> None:
+        self._runtime = runtime
+        self._source = source
+        self._workers = workers
+        self._volumes = volumes
+        self._clock = clock
+
+    async def run(self) -> None:
+        await self._source.wait_synced()
+        while True:
+            try:
+                await self.sweep()
+            except (EngineError, OSError) as error:
+                log.warning("housekeeping failed, will retry", error=str(error))
+                await self._clock.sleep(RETRY_SECONDS)
+                continue
+            await self._clock.sleep(EVERY_SECONDS)
+
+    async def sweep(self) -> None:
+        """Raises: EngineError; OSError."""
+        pods = await self._runtime.pods()
+        for uid, status in pods.items():
+            if uid not in self._workers.uids():
+                log.info("ending a pod that is gone from the API", pod=f"{status.pod.namespace}/{status.pod.name}")
+                self._workers.adopt_orphan(orphan_pod(status), _grace(status))
+        known = self._workers.uids()
+        for uid in self._volumes.pod_uids():
+            if uid not in known and uid not in pods:
+                log.info("removing the folder of a pod that is gone", path=os.path.basename(self._volumes.pod_dir(uid)))
+                self._volumes.remove_pod_dir(uid)
+        await remove_memory_volumes(self._runtime, lambda uid: uid not in known)
+
+
+def orphan_pod(status: PodRuntimeStatus) -> Pod:
+    """As much of the pod as its containers remember: enough to stop them."""
+    ref = status.pod
+    names = sorted({container.name for container in status.containers})
+    spec = PodSpec(containers=[Container(name=name) for name in names])
+    return Pod(metadata=ObjectMeta(name=ref.name, namespace=ref.namespace, uid=ref.uid), spec=spec)
+
+
+def _grace(status: PodRuntimeStatus) -> int:
+    """The longest that any container was promised."""
+    given = [container.grace_seconds for container in status.containers if container.grace_seconds is not None]
+    return max(given, default=DEFAULT_GRACE_SECONDS)

@@ -1,0 +1,234 @@
+"""A node's status from what the machine and the runtime say. Pure, but for `read_machine`."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from apimachinery.conditions import get_condition
+from apimachinery.quantity import format_quantity
+from apimachinery.times import format_time, parse_time
+from componentbase.flags import version
+from kubeapi.core.node import (
+    ContainerImage,
+    DaemonEndpoint,
+    NodeAddress,
+    NodeCondition,
+    NodeDaemonEndpoints,
+    NodeStatus,
+    NodeSystemInfo,
+)
+
+if TYPE_CHECKING:
+    from kubelet.runtime.interface import ImageInfo, RuntimeInfo
+
+MAX_IMAGES = 50  # images a status lists, the largest first
+MAX_IMAGE_NAMES = 5
+
+MEMORY_PRESSURE_BYTES = 100 * 1024 * 1024  # less available memory than this is pressure
+DISK_PRESSURE_SHARE = Fraction(1, 10)  # less free space than this share, likewise
+INODE_PRESSURE_SHARE = Fraction(1, 20)
+PID_PRESSURE_SHARE = Fraction(1, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Facts of the host. Sizes in bytes; `disk_…` of the file system that holds --root-dir."""
+
+    cpus: int
+    memory_bytes: int
+    memory_available_bytes: int
+    disk_bytes: int
+    disk_free_bytes: int
+    inodes: int
+    inodes_free: int
+    pids_max: int
+    pids: int
+    machine_id: str = ""
+    system_uuid: str = ""
+    boot_id: str = ""
+    kernel: str = ""
+    os_image: str = ""
+    architecture: str = "amd64"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFactsInput:
+    """What the kubelet was started with and has seen. `problems`: texts that make the node not ready."""
+
+    name: str
+    ips: tuple[str, ...]
+    port: int
+    max_pods: int
+    machine: Machine
+    runtime: RuntimeInfo | None = None
+    images: tuple[ImageInfo, ...] = ()
+    problems: tuple[str, ...] = ()
+    reserved: Mapping[str, Fraction] = field(default_factory=dict)
+
+
+def read_machine(root_dir: str) -> Machine:
+    """Reads /proc, /etc and the file system. Raises: OSError."""
+    memory = _fields("/proc/meminfo", ":")
+    disk = os.statvfs(root_dir)
+    return Machine(
+        cpus=os.cpu_count() or 1,
+        memory_bytes=_kib(memory, "MemTotal"),
+        memory_available_bytes=_kib(memory, "MemAvailable"),
+        disk_bytes=disk.f_blocks * disk.f_frsize,
+        disk_free_bytes=disk.f_bavail * disk.f_frsize,
+        inodes=disk.f_files,
+        inodes_free=disk.f_favail,
+        pids_max=int(_text("/proc/sys/kernel/pid_max") or 0),
+        pids=int((_text("/proc/loadavg") or "0 0 0 0/0").split()[3].partition("/")[2]),
+        machine_id=_text("/etc/machine-id"),
+        system_uuid=_text("/sys/class/dmi/id/product_uuid") or _text("/etc/machine-id"),
+        boot_id=_text("/proc/sys/kernel/random/boot_id"),
+        kernel=platform.release(),
+        os_image=_fields("/etc/os-release", "=").get("PRETTY_NAME", "Linux").strip('"'),
+        architecture={"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
+    )
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _fields(path: str, separator: str) -> dict[str, str]:
+    return {key: value.strip() for key, _, value in (line.partition(separator) for line in _text(path).splitlines())}
+
+
+def _kib(fields: Mapping[str, str], name: str) -> int:
+    return int(fields.get(name, "0 kB").split()[0]) * 1024
+
+
+def capacity(machine: Machine, max_pods: int) -> dict[str, Fraction]:
+    return {
+        "cpu": Fraction(machine.cpus),
+        "memory": Fraction(machine.memory_bytes),
+        "ephemeral-storage": Fraction(machine.disk_bytes),
+        "pods": Fraction(max_pods),
+        "hugepages-1Gi": Fraction(0),
+        "hugepages-2Mi": Fraction(0),
+    }
+
+
+def allocatable(facts: NodeFactsInput) -> dict[str, Fraction]:
+    """Capacity without what is reserved for the system."""
+    total = capacity(facts.machine, facts.max_pods)
+    return {name: max(value - facts.reserved.get(name, Fraction(0)), Fraction(0)) for name, value in total.items()}
+
+
+def node_status(old: NodeStatus, facts: NodeFactsInput, now: float) -> NodeStatus:
+    """The status to report; fields and conditions that are not the kubelet's stay as `old` has them."""
+    machine = facts.machine
+    status = old.model_copy()
+    status.capacity = _shown(capacity(machine, facts.max_pods))
+    status.allocatable = _shown(allocatable(facts))
+    status.addresses = [NodeAddress(type="InternalIP", address=ip) for ip in facts.ips]
+    status.addresses.append(NodeAddress(type="Hostname", address=facts.name))
+    status.daemonEndpoints = NodeDaemonEndpoints(kubeletEndpoint=DaemonEndpoint(Port=facts.port))
+    status.nodeInfo = NodeSystemInfo(
+        machineID=machine.machine_id,
+        systemUUID=machine.system_uuid,
+        bootID=machine.boot_id,
+        kernelVersion=machine.kernel,
+        osImage=machine.os_image,
+        containerRuntimeVersion=f"{facts.runtime.name}://{facts.runtime.version}" if facts.runtime else "",
+        kubeletVersion=version(),
+        kubeProxyVersion=version(),
+        operatingSystem="linux",
+        architecture=machine.architecture,
+    )
+    if facts.runtime is None:
+        status.nodeInfo.containerRuntimeVersion = old.nodeInfo.containerRuntimeVersion
+    status.images = _images(facts.images) or old.images
+    status.conditions = _conditions(old.conditions or (), facts, now)
+    return status
+
+
+def _shown(resources: Mapping[str, Fraction]) -> dict[str, str]:
+    """Memory is shown in Ki, as upstream reads it from the kernel."""
+    shown = {name: format_quantity(value) for name, value in resources.items()}
+    shown["memory"] = f"{int(resources['memory']) // 1024}Ki"
+    shown["ephemeral-storage"] = f"{int(resources['ephemeral-storage']) // 1024}Ki"
+    return shown
+
+
+def _images(images: Iterable[ImageInfo]) -> list[ContainerImage] | None:
+    largest = sorted(images, key=lambda image: image.size_bytes, reverse=True)[:MAX_IMAGES]
+    return [
+        ContainerImage(names=[*image.digests, *image.tags][:MAX_IMAGE_NAMES], sizeBytes=image.size_bytes)
+        for image in largest
+        if image.tags or image.digests
+    ] or None
+
+
+def _conditions(old: Iterable[NodeCondition], facts: NodeFactsInput, now: float) -> list[NodeCondition]:
+    known = list(old)
+    machine = facts.machine
+    low_memory = machine.memory_bytes > 0 and machine.memory_available_bytes < MEMORY_PRESSURE_BYTES
+    low_disk = _scarce(machine.disk_free_bytes, machine.disk_bytes, DISK_PRESSURE_SHARE) or _scarce(
+        machine.inodes_free, machine.inodes, INODE_PRESSURE_SHARE
+    )
+    low_pids = _scarce(machine.pids_max - machine.pids, machine.pids_max, PID_PRESSURE_SHARE)
+    own = [
+        _pressure("MemoryPressure", low_memory, "KubeletHasInsufficientMemory", "KubeletHasSufficientMemory", "memory"),
+        _pressure("DiskPressure", low_disk, "KubeletHasDiskPressure", "KubeletHasNoDiskPressure", "disk"),
+        _pressure("PIDPressure", low_pids, "KubeletHasInsufficientPID", "KubeletHasSufficientPID", "PID"),
+        _ready(facts.problems),
+    ]
+    for condition in own:
+        before = get_condition(known, condition.type)
+        same = before is not None and before.status == condition.status
+        condition.lastHeartbeatTime = format_time(now)
+        condition.lastTransitionTime = before.lastTransitionTime if before and same else format_time(now)
+    types = {condition.type for condition in own}
+    return [condition for condition in known if condition.type not in types] + own
+
+
+def _scarce(free: int, total: int, share: Fraction) -> bool:
+    return total > 0 and Fraction(free, total) < share
+
+
+def _pressure(type: str, pressed: bool, bad: str, good: str, noun: str) -> NodeCondition:
+    texts = {
+        "memory": ("kubelet has insufficient memory available", "kubelet has sufficient memory available"),
+        "disk": ("kubelet has disk pressure", "kubelet has no disk pressure"),
+        "PID": ("kubelet has insufficient PID available", "kubelet has sufficient PID available"),
+    }
+    message = texts[noun][0 if pressed else 1]
+    return NodeCondition(
+        type=type, status="True" if pressed else "False", reason=bad if pressed else good, message=message
+    )
+
+
+def _ready(problems: tuple[str, ...]) -> NodeCondition:
+    if problems:
+        return NodeCondition(type="Ready", status="False", reason="KubeletNotReady", message=", ".join(problems))
+    return NodeCondition(type="Ready", status="True", reason="KubeletReady", message="kubelet is posting ready status")
+
+
+def heartbeat_due(sent: NodeStatus, now: float, every_seconds: float) -> bool:
+    """Whether the last report is so old that it must be repeated though nothing has changed."""
+    ready = get_condition(sent.conditions, "Ready")
+    if ready is None or ready.lastHeartbeatTime is None:
+        return True
+    return now - parse_time(ready.lastHeartbeatTime) >= every_seconds
+
+
+def significant(status: NodeStatus) -> NodeStatus:
+    """The status without its heartbeats: what makes a report worth sending."""
+    conditions = [
+        condition.model_copy(update={"lastHeartbeatTime": None, "lastTransitionTime": None})
+        for condition in status.conditions or ()
+    ]
+    return status.model_copy(update={"conditions": sorted(conditions, key=lambda condition: condition.type)})

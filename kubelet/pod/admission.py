@@ -1,0 +1,186 @@
+"""Whether this node takes a pod that was bound to it. Pure.
+
+The scheduler has checked the same, on what it knew then: two schedulers, or a nodeName set by hand, get past it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from apimachinery.quantity import parse_quantity
+from kubelet.pod.podspec import api_statuses, is_finished, is_sidecar
+from kubelet.pod.resize.policy import DEFERRED, INFEASIBLE, Refusal
+from kubelet.pod.status import Failure
+
+if TYPE_CHECKING:
+    from kubeapi.core.node import Node
+    from kubeapi.core.pod.affinity import NodeSelectorRequirement, NodeSelectorTerm
+    from kubeapi.core.pod.model import Pod
+    from kubeapi.core.pod.spec import Container
+    from kubeapi.core.pod.status import ContainerStatus
+
+
+def admit(pod: Pod, others: Iterable[Pod], node: Node) -> Failure | None:
+    """None when the pod may run beside `others`, the pods already admitted; else reason and message.
+
+    Source: upstream's kubelet: resources, host ports, node name, node selector and affinity; the messages are its own.
+    """
+    active = [other for other in others if other.metadata.uid != pod.metadata.uid and not is_finished(other)]
+    return _resources(pod, active, node) or _ports(pod, active) or _selector(pod, node)
+
+
+def resize_refusal(pod: Pod, others: Iterable[Pod], node: Node) -> Refusal | None:
+    """Why the node does not grant a running pod what it asks for now; None when it does."""
+    allocatable, asked = node.status.allocatable or {}, pod_requests(pod)
+    generation = pod.metadata.generation
+    for name in ("memory", "cpu"):
+        unit, capacity = _unit(name), parse_quantity(allocatable.get(name, "0"))
+        if asked.get(name, 0) > capacity:
+            amounts = f"{name}, requested: {int(asked[name] * unit)}, capacity: {int(capacity * unit)}"
+            return Refusal(INFEASIBLE, f"Node didn't have enough capacity: {amounts}", generation)
+    active = [other for other in others if other.metadata.uid != pod.metadata.uid and not is_finished(other)]
+    failure = _resources(pod, active, node)
+    return Refusal(DEFERRED, failure.message, generation) if failure is not None else None
+
+
+def pod_requests(pod: Pod, *, held: bool = False) -> dict[str, Fraction]:
+    """What the pod needs at most at one time: the running containers and sidecars, or an init container's turn.
+
+    With `held`, a container counts with what it still runs with, where that is more.
+    """
+    reported = api_statuses(pod) if held else {}
+    running: dict[str, Fraction] = {}
+    for container in pod.spec.containers:
+        _add(running, _requests(container, reported))
+    sidecars: dict[str, Fraction] = {}
+    peak: dict[str, Fraction] = {}
+    for container in pod.spec.initContainers or ():
+        requests = _requests(container, reported)
+        if is_sidecar(container):
+            _add(sidecars, requests)
+            _maximum(peak, sidecars)
+        else:
+            turn = dict(sidecars)
+            _add(turn, requests)
+            _maximum(peak, turn)
+    _add(running, sidecars)
+    _maximum(running, peak)
+    _add(running, {name: parse_quantity(value) for name, value in (pod.spec.overhead or {}).items()})
+    return running
+
+
+def _requests(container: Container, reported: Mapping[str, ContainerStatus]) -> dict[str, Fraction]:
+    resources = container.resources
+    merged = {**(resources.limits or {}), **(resources.requests or {})}
+    found = {name: parse_quantity(value) for name, value in merged.items()}
+    status = reported.get(container.name)
+    if status is not None and status.resources is not None and status.resources.requests != resources.requests:
+        _maximum(found, {name: parse_quantity(value) for name, value in (status.resources.requests or {}).items()})
+    return found
+
+
+def _add(total: dict[str, Fraction], more: Mapping[str, Fraction]) -> None:
+    for name, value in more.items():
+        total[name] = total.get(name, Fraction(0)) + value
+
+
+def _maximum(total: dict[str, Fraction], other: Mapping[str, Fraction]) -> None:
+    for name, value in other.items():
+        total[name] = max(total.get(name, Fraction(0)), value)
+
+
+def _resources(pod: Pod, others: list[Pod], node: Node) -> Failure | None:
+    allocatable = {name: parse_quantity(value) for name, value in (node.status.allocatable or {}).items()}
+    capacity = allocatable.get("pods")
+    if capacity is not None and len(others) + 1 > capacity:
+        return _insufficient("pods", Fraction(1), Fraction(len(others)), capacity)
+    used: dict[str, Fraction] = {}
+    for other in others:
+        _add(used, pod_requests(other, held=True))
+    for name, asked in sorted(pod_requests(pod).items()):
+        available = allocatable.get(name, Fraction(0))
+        if asked > 0 and used.get(name, Fraction(0)) + asked > available:
+            return _insufficient(name, asked, used.get(name, Fraction(0)), available)
+    return None
+
+
+def _insufficient(name: str, asked: Fraction, used: Fraction, capacity: Fraction) -> Failure:
+    unit = _unit(name)
+    asked, used, capacity = asked * unit, used * unit, capacity * unit
+    message = (
+        f"Node didn't have enough resource: {name}, requested: {int(asked)}, used: {int(used)}, "
+        f"capacity: {int(capacity)}"
+    )
+    return Failure(f"OutOf{name}", message)
+
+
+def _unit(name: str) -> int:
+    """CPU is counted in thousandths, the rest in whole units."""
+    return 1000 if name == "cpu" else 1
+
+
+def _host_ports(pod: Pod) -> set[tuple[str, str, int]]:
+    sidecars = [container for container in pod.spec.initContainers or () if is_sidecar(container)]
+    return {
+        (port.hostIP or "0.0.0.0", port.protocol, port.hostPort)
+        for container in (*pod.spec.containers, *sidecars)
+        for port in container.ports or ()
+        if port.hostPort
+    }
+
+
+def _ports(pod: Pod, others: list[Pod]) -> Failure | None:
+    wanted = _host_ports(pod)
+    if not wanted:
+        return None
+    for other in others:
+        for ip, protocol, number in _host_ports(other):
+            for own_ip, own_protocol, own_number in wanted:
+                same_address = ip == own_ip or "0.0.0.0" in (ip, own_ip)
+                if number == own_number and protocol == own_protocol and same_address:
+                    message = "Node didn't have free ports for the requested pod ports"
+                    return Failure("NodePorts", f"Predicate NodePorts failed: {message}")
+    return None
+
+
+def _selector(pod: Pod, node: Node) -> Failure | None:
+    failed = Failure("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
+    labels = node.labels
+    if any(labels.get(key) != value for key, value in (pod.spec.nodeSelector or {}).items()):
+        return failed
+    affinity = pod.spec.affinity
+    node_affinity = affinity.nodeAffinity if affinity else None
+    required = node_affinity.requiredDuringSchedulingIgnoredDuringExecution if node_affinity else None
+    if required is None or any(_term_matches(term, node) for term in required.nodeSelectorTerms):
+        return None
+    return failed
+
+
+def _term_matches(term: NodeSelectorTerm, node: Node) -> bool:
+    expressions, fields = term.matchExpressions or [], term.matchFields or []
+    if not expressions and not fields:
+        return False
+    return all(_matches(item, node.labels) for item in expressions) and all(
+        _matches(item, {"metadata.name": node.name}) for item in fields
+    )
+
+
+def _matches(requirement: NodeSelectorRequirement, values: Mapping[str, str]) -> bool:
+    """One expression of a node selector."""
+    operator, wanted = requirement.operator, requirement.values or []
+    value = values.get(requirement.key)
+    if operator == "In":
+        return value in wanted
+    if operator == "NotIn":
+        return value not in wanted
+    if operator == "Exists":
+        return value is not None
+    if operator == "DoesNotExist":
+        return value is None
+    try:
+        number, limit = int(value or ""), int(wanted[0])
+    except (ValueError, IndexError):
+        return False
+    return number > limit if operator == "Gt" else number < limit

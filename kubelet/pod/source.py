@@ -1,0 +1,47 @@
+"""The pods bound to this node, from the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from kubeapi.core.pod.model import Pod
+from kubeclient.informer import Informer
+
+if TYPE_CHECKING:
+    from kubeclient.rest import RestClient
+    from kubelet.pod.workers import PodWorkers
+
+
+class PodSource:
+    """An informer that hands every change to the workers."""
+
+    def __init__(self, rest: RestClient, node_name: str) -> None:
+        self._informer = Informer(rest, Pod, field_selector=f"spec.nodeName={node_name}")
+
+    def feed(self, workers: PodWorkers) -> None:
+        """From now on; first, all that is known."""
+
+        def changed(old: Pod | None, new: Pod | None) -> None:
+            if new is not None:
+                workers.update(new)
+            elif old is not None:
+                workers.remove(old)
+
+        self._informer.add_handler(changed)
+
+    @property
+    def synced(self) -> bool:
+        return self._informer.synced
+
+    async def wait_synced(self) -> None:
+        await self._informer.wait_synced()
+
+    async def run(self) -> None:
+        await self._informer.run()
+
+    def get(self, namespace: str, name: str) -> Pod | None:
+        return self._informer.get(f"{namespace}/{name}")
+
+    def list(self) -> Iterable[Pod]:
+        return self._informer.list()

@@ -1,0 +1,116 @@
+"""Stops containers: preStop hook, SIGTERM, grace period, SIGKILL; regular containers first, sidecars after them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from componentbase import logs
+from componentbase.clock import Clock
+from kubelet.container.backoff import describe
+from kubelet.container.hooks import HookError, run_hook
+from kubelet.pod import podspec
+from kubelet.pod.events import Events, field_path
+from kubelet.pod.podspec import is_sidecar
+from kubelet.pod.work import PodWork, gather_all
+from kubelet.runtime.interface import EngineError
+
+if TYPE_CHECKING:
+    from kubeapi.core.pod.spec import Container
+    from kubelet.pod.actions import Kill
+    from kubelet.runtime.interface import ContainerStatus, PodRuntimeStatus, Runtime
+
+MIN_STOP_SECONDS = 2.0
+"""What a container gets after its hook has used the grace period up."""
+
+log = logs.logger(__name__)
+
+
+class Terminator:
+    def __init__(self, runtime: Runtime, events: Events, clock: Clock) -> None:
+        self._runtime = runtime
+        self._events = events
+        self._clock = clock
+
+    async def stop_pod(self, work: PodWork, status: PodRuntimeStatus, *, message: str = "") -> None:
+        """Returns when no process of the pod is left. A shorter grace period (`work.grace_changed`) applies at once.
+
+        Raises: EngineError.
+        """
+        while True:
+            work.grace_changed.clear()
+            stop = asyncio.ensure_future(self._stop_containers(work, status, float(work.grace_seconds()), message))
+            changed = asyncio.ensure_future(work.grace_changed.wait())
+            try:
+                await asyncio.wait((stop, changed), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
+                if not stop.done():
+                    stop.cancel()
+                    await asyncio.wait((stop,))
+            if not stop.cancelled():
+                stop.result()
+                break
+        for sandbox in status.sandboxes:
+            if sandbox.ready:
+                await self._runtime.stop_sandbox(sandbox.id)
+
+    async def stop_container(self, work: PodWork, status: ContainerStatus, kill: Kill) -> None:
+        """Stops one container of a pod that goes on. Raises: EngineError."""
+        container = podspec.find_container(work.pod, status.name)
+        grace = float(podspec.grace_seconds(work.pod))
+        probe = None
+        if container is not None:
+            probe = {"liveness": container.livenessProbe, "startup": container.startupProbe}.get(kill.reason)
+        if probe is not None and probe.terminationGracePeriodSeconds is not None:
+            grace = float(probe.terminationGracePeriodSeconds)
+        await self._stop(work, container, status, grace, kill.message)
+
+    async def _stop_containers(self, work: PodWork, status: PodRuntimeStatus, grace: float, message: str) -> None:
+        """Regular containers together; then the sidecars from the last to the first, within the same grace period."""
+        began = self._clock.monotonic()
+        sidecars = [container.name for container in work.pod.spec.initContainers or () if is_sidecar(container)]
+        running = [container for container in status.containers if container.state == "running"]
+        await gather_all(
+            *(
+                self._stop(work, podspec.find_container(work.pod, container.name), container, grace, message)
+                for container in running
+                if container.name not in sidecars
+            )
+        )
+        for name in reversed(sidecars):
+            left = max(grace - (self._clock.monotonic() - began), 0.0)
+            for container in running:
+                if container.name == name:
+                    found = podspec.find_container(work.pod, name)
+                    await self._stop(work, found, container, left, message)
+
+    async def _stop(
+        self, work: PodWork, container: Container | None, status: ContainerStatus, grace: float, message: str
+    ) -> None:
+        """The hook's time counts against the grace period."""
+        began = self._clock.monotonic()
+        if status.id not in work.hooks_run:
+            work.hooks_run.add(status.id)
+            text = message or f"Stopping container {status.name}"
+            self._events.event(work.pod, "Normal", "Killing", text, field_path=field_path(work.pod, status.name))
+            log.info("stopping container", pod=work.pod.key, container=status.name, grace_seconds=grace)
+            if grace > 0 and container is not None:
+                await self._pre_stop(work, container, status, grace)
+        left = grace - (self._clock.monotonic() - began)
+        await self._runtime.stop_container(status.id, max(left, min(grace, MIN_STOP_SECONDS)))
+
+    async def _pre_stop(self, work: PodWork, container: Container, status: ContainerStatus, grace: float) -> None:
+        hook = container.lifecycle.preStop if container.lifecycle else None
+        if hook is None:
+            return
+        pod_ip = work.pod.status.podIP or ""
+        try:
+            async with asyncio.timeout(grace):
+                await run_hook(self._runtime, container, hook, status.id, pod_ip)
+        except TimeoutError:
+            log.warning("preStop hook was cut off", pod=work.pod.key, container=container.name, after=describe(grace))
+        except (HookError, EngineError) as error:
+            log.warning("preStop hook failed", pod=work.pod.key, container=container.name, error=str(error))
+            path = field_path(work.pod, container.name)
+            self._events.event(work.pod, "Warning", "FailedPreStopHook", "PreStopHook failed", field_path=path)

@@ -1,0 +1,195 @@
+"""One serial task per pod. Events only wake it; it then looks at everything again.
+
+A pod goes from `sync` to `terminating` (its deletion, its end, or its disappearance from the API) to `terminated`, and
+never back. A worker lives until its pod is gone from the API and from the node, so there are as many as pods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from componentbase import logs
+from componentbase.clock import Clock
+from kubeclient.backoff import Backoff
+from kubelet.pod.podspec import is_finished
+from kubelet.pod.status_patch import OWN_CONDITIONS
+from kubelet.pod.sync import SyncFailed, SyncResult
+from kubelet.pod.work import MIN_GRACE_SECONDS, PodWork, Stopping
+from kubelet.runtime.interface import EngineError, RuntimeUnavailable
+
+if TYPE_CHECKING:
+    from kubeapi.core.pod.model import Pod
+    from kubeapi.core.pod.status import PodStatus
+    from kubelet.pod.status import Failure
+    from kubelet.pod.status_manager import StatusManager
+
+FIRST_RETRY_SECONDS = 1.0
+MOST_RETRY_SECONDS = 60.0
+RUNTIME_RETRY_SECONDS = 2.0  # while the runtime does not answer
+
+log = logs.logger(__name__)
+
+
+class Syncer(Protocol):
+    """What a worker has done for its pod: `sync.PodSyncer`."""
+
+    async def sync(self, work: PodWork) -> SyncResult: ...
+
+    async def terminate(self, work: PodWork) -> None: ...
+
+    async def clean_up(self, work: PodWork) -> None: ...
+
+
+class PodWorkers:
+    def __init__(self, syncer: Syncer, statuses: StatusManager, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+        self._syncer = syncer
+        self._statuses = statuses
+        self._clock = clock
+        self._tasks = tasks
+        self._works: dict[str, PodWork] = {}
+
+    def update(self, pod: Pod) -> None:
+        """The API has a new or changed pod for this node."""
+        uid = pod.metadata.uid or ""
+        self._statuses.observe(pod)
+        work = self._works.get(uid)
+        if work is None:
+            work = self._works[uid] = PodWork(pod)
+            self._set_pod(work, pod)
+            self._tasks.create_task(self._run(work), name=f"pod {pod.key}")
+        elif self._set_pod(work, pod):
+            work.wake.set()
+
+    def remove(self, pod: Pod) -> None:
+        """The pod is gone from the API."""
+        uid = pod.metadata.uid or ""
+        self._statuses.forget(uid)
+        work = self._works.get(uid)
+        if work is not None:
+            self._set_pod(work, pod)
+            work.gone = True
+            work.stopping.set()
+            work.wake.set()
+
+    def adopt_orphan(self, pod: Pod, grace_seconds: int) -> None:
+        """Ends what runs of a pod that the API no longer has; `pod` is made from what the runtime remembers."""
+        uid = pod.metadata.uid or ""
+        if uid not in self._works:
+            work = self._works[uid] = PodWork(pod, gone=True, grace_override=grace_seconds)
+            work.stopping.set()
+            self._tasks.create_task(self._run(work), name=f"orphan {pod.key}")
+
+    def fail(self, uid: str, failure: Failure) -> None:
+        """Ends the pod at once: the node can no longer bear it."""
+        work = self._works.get(uid)
+        if work is not None and not work.stopping.is_set():
+            work.failure = failure
+            work.grace_override = MIN_GRACE_SECONDS
+            work.stopping.set()
+            work.wake.set()
+
+    def wake(self, uid: str) -> bool:
+        """Something about the pod may have changed; False when there is no such worker."""
+        work = self._works.get(uid)
+        if work is not None:
+            work.wake.set()
+        return work is not None
+
+    def admitted(self) -> Iterable[Pod]:
+        """Pods that hold resources of the node: not those that the API has forgotten, which the scheduler no longer
+        counts either while they end."""
+        works = (work for work in self._works.values() if work.admitted and not work.gone)
+        return [work.allocated() for work in works if work.state != "terminated"]
+
+    def is_syncing(self, uid: str) -> bool:
+        """Whether the pod is neither ending nor unknown: what it leaves behind may be collected."""
+        work = self._works.get(uid)
+        return work is not None and work.state == "sync"
+
+    def uids(self) -> set[str]:
+        return set(self._works)
+
+    def __len__(self) -> int:
+        return len(self._works)
+
+    def _set_pod(self, work: PodWork, pod: Pod) -> bool:
+        """Takes the API's pod, but keeps the status this kubelet has decided: the API's may be older.
+
+        False when nothing has changed but that status: the echo of the kubelet's own report.
+        """
+        grace, before = work.grace_seconds(), work.pod
+        latest = self._statuses.get(work.uid)
+        status = latest if latest is not None else work.pod.status
+        work.pod = pod.model_copy(update={"status": _with_foreign_conditions(status, pod)})
+        if pod.metadata.deletionTimestamp or is_finished(work.pod):
+            work.stopping.set()
+        if work.stopping.is_set() and work.grace_seconds() < grace:
+            work.grace_changed.set()
+        return _material(before) != _material(work.pod)
+
+    async def _run(self, work: PodWork) -> None:
+        retry = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
+        while True:
+            work.wake.clear()
+            wait: float | None
+            try:
+                wait = await self._step(work)
+                if work.state == "terminated" and work.gone:
+                    del self._works[work.uid]
+                    return
+                retry.reset()
+            except Stopping:
+                continue
+            except (SyncFailed, EngineError, OSError) as error:
+                wait = RUNTIME_RETRY_SECONDS if isinstance(error, RuntimeUnavailable) else retry.next_seconds()
+                log.warning("pod not synced, will retry", pod=work.pod.key, error=str(error), seconds=round(wait, 1))
+            except Exception as error:  # one pod's trouble must not end the others
+                wait = retry.next_seconds()
+                log.exception("pod not synced, will retry", error, pod=work.pod.key, seconds=round(wait, 1))
+            await self._wait(work, wait)
+
+    async def _step(self, work: PodWork) -> float | None:
+        """One look at the pod; seconds until the next, None until woken. Raises: SyncFailed; Stopping; EngineError."""
+        if work.state == "sync" and not work.stopping.is_set():
+            result = await self._syncer.sync(work)
+            if not result.finished:
+                return result.next_seconds
+            work.stopping.set()
+        if work.state == "sync":
+            work.state = "terminating"
+        if work.state == "terminating":
+            await self._syncer.terminate(work)
+            work.state = "terminated"
+        await self._syncer.clean_up(work)
+        return None
+
+    async def _wait(self, work: PodWork, seconds: float | None) -> None:
+        """Until woken, at most `seconds`; a pod that has to stop does not wait."""
+        if work.state == "sync" and work.stopping.is_set():
+            return
+        if seconds is None:
+            await work.wake.wait()
+            return
+        waits = [asyncio.ensure_future(work.wake.wait()), asyncio.ensure_future(self._clock.sleep(seconds))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+
+def _material(pod: Pod) -> tuple[object, ...]:
+    """All of a pod that a worker acts on, but for what the kubelet itself writes."""
+    meta = pod.metadata
+    theirs = [item for item in pod.status.conditions or () if item.type not in OWN_CONDITIONS]
+    deletion = (meta.deletionTimestamp, meta.deletionGracePeriodSeconds, meta.finalizers)
+    return pod.spec, meta.generation, meta.labels, meta.annotations, deletion, theirs, is_finished(pod)
+
+
+def _with_foreign_conditions(status: PodStatus, pod: Pod) -> PodStatus:
+    """Conditions of others (readiness gates, disruption) as the API has them now."""
+    theirs = [item for item in pod.status.conditions or () if item.type not in OWN_CONDITIONS]
+    own = [item for item in status.conditions or () if item.type in OWN_CONDITIONS]
+    return status.model_copy(update={"conditions": own + theirs or None})

@@ -1,0 +1,210 @@
+"""What the engine is asked to create: bodies of Docker's API (1.41) from sandbox and container configs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kubelet.runtime.docker.names import container_labels, sandbox_labels
+from kubelet.runtime.interface import ContainerConfig, Mount, Resources, SandboxConfig, Security
+from kubelet.runtime.limits import MIN_SHARES, PAUSE_OOM_SCORE_ADJ
+
+LOG_FILE_SIZE, LOG_FILES = "10m", "5"  # per container, as upstream; the oldest file is lost
+PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
+"""Else the engine's own choice: private, but for a folder that holds its data, such as the node's root."""
+
+# Without privileges a container may reach every device node it is given; masks and read-only paths are lifted.
+ANY_DEVICE = "a *:* rwm"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the engine may do on this machine, as learnt from its refusals.
+
+    A host that lacks CAP_SYS_RESOURCE can neither lower an OOM score below `min_oom_score_adj` nor give every
+    capability; "privileged" then means all capabilities but `missing_capabilities`.
+    """
+
+    min_oom_score_adj: int = -1000
+    missing_capabilities: tuple[str, ...] = ()
+
+
+def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[str, Any]:
+    """The pause container: it owns the namespaces that the pod's containers join."""
+    host_config: dict[str, Any] = {
+        "NetworkMode": "host" if config.host_network else "bridge",
+        "IpcMode": "host" if config.host_ipc else "shareable",
+        "PidMode": "host" if config.host_pid else "",
+        "UTSMode": "host" if config.host_network else "",
+        "LogConfig": {"Type": "none"},
+        "CpuShares": MIN_SHARES,
+        "OomScoreAdj": max(PAUSE_OOM_SCORE_ADJ, host.min_oom_score_adj),
+        "SecurityOpt": ["no-new-privileges=true"],
+        "ExtraHosts": [f"{name}:{ip}" for ip, name in config.host_aliases],
+        "Sysctls": dict(config.sysctls),
+        "CgroupParent": config.cgroup_parent,
+        "PortBindings": {},
+    }
+    if config.runtime_handler:
+        host_config["Runtime"] = config.runtime_handler
+    if config.dns is not None:
+        # "." stands for no search domain at all; an empty list would mean the node's own.
+        host_config["Dns"] = list(config.dns.servers)
+        host_config["DnsSearch"] = list(config.dns.searches) or ["."]
+        host_config["DnsOptions"] = list(config.dns.options)
+    exposed: dict[str, Any] = {}
+    for port in config.ports:
+        key = f"{port.container_port}/{port.protocol.lower()}"
+        exposed[key] = {}
+        binding = {"HostIp": port.host_ip, "HostPort": str(port.host_port)}
+        host_config["PortBindings"].setdefault(key, []).append(binding)
+    body = {"Image": pause_image, "Labels": sandbox_labels(config), "ExposedPorts": exposed, "HostConfig": host_config}
+    if config.hostname and not config.host_network:
+        body["Hostname"] = config.hostname
+    return body
+
+
+def probe_body(pause_image: str, host: Host) -> dict[str, Any]:
+    """A throwaway container that asks for as much as `host` is hoped to grant."""
+    host_config = {
+        "NetworkMode": "none",
+        "LogConfig": {"Type": "none"},
+        "OomScoreAdj": max(PAUSE_OOM_SCORE_ADJ, host.min_oom_score_adj),
+        **_security(Security(privileged=True), host, ""),
+    }
+    return {"Image": pause_image, "User": "0:0", "HostConfig": host_config}  # others are given no capabilities
+
+
+def container_body(
+    sandbox_id: str, config: ContainerConfig, host: Host, *, image_user: str = "", seccomp_profile: str = ""
+) -> dict[str, Any]:
+    """One container. `image_user` counts when only a group is asked for; `seccomp_profile` is a Localhost's JSON."""
+    resources = config.resources
+    host_config: dict[str, Any] = {
+        "NetworkMode": f"container:{sandbox_id}",
+        "IpcMode": "host" if config.host_ipc else f"container:{sandbox_id}",
+        "PidMode": _pid_mode(sandbox_id, config),
+        "UTSMode": "host" if config.host_network else "",
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": LOG_FILE_SIZE, "max-file": LOG_FILES}},
+        "Mounts": [*map(_mount, config.mounts), *_termination_mount(config)],
+        "Devices": [
+            {"PathOnHost": outside, "PathInContainer": inside, "CgroupPermissions": permissions}
+            for outside, inside, permissions in config.devices
+        ],
+        "CpuShares": resources.cpu_shares,
+        "CpuQuota": resources.cpu_quota_us,
+        "CpuPeriod": resources.cpu_period_us,
+        "Memory": resources.memory_limit_bytes,
+        "MemorySwap": resources.memory_limit_bytes,  # memory and swap together: so no swap
+        "PidsLimit": resources.pids_limit or None,
+        "OomScoreAdj": max(resources.oom_score_adj, host.min_oom_score_adj),
+        **_security(config.security, host, seccomp_profile),
+    }
+    body: dict[str, Any] = {
+        "Image": config.image_ref,
+        "Labels": container_labels(sandbox_id, config),
+        "Env": [f"{name}={value}" for name, value in config.env],
+        "WorkingDir": config.working_dir,
+        "Tty": config.tty,
+        "OpenStdin": config.stdin,
+        "StdinOnce": config.stdin and config.stdin_once,
+        "User": _user(config.security, image_user),
+        "Healthcheck": {"Test": ["NONE"]},  # an image's own health check is not the pod's
+        "HostConfig": host_config,
+    }
+    if config.command:
+        body["Entrypoint"] = list(config.command)
+    if config.args:
+        body["Cmd"] = list(config.args)
+    if config.stop_signal:
+        body["StopSignal"] = config.stop_signal
+    return body
+
+
+def _pid_mode(sandbox_id: str, config: ContainerConfig) -> str:
+    if config.pid_target:
+        return f"container:{config.pid_target}"
+    return {"host": "host", "pod": f"container:{sandbox_id}", "container": ""}[config.pid_mode]
+
+
+def update_body(resources: Resources) -> dict[str, Any]:
+    """What of a running container's limits changes. Memory and swap go together, as there is no swap."""
+    fields = {
+        "CpuShares": resources.cpu_shares,
+        "CpuQuota": resources.cpu_quota_us,
+        "CpuPeriod": resources.cpu_period_us,
+        "Memory": resources.memory_limit_bytes,
+        "MemorySwap": resources.memory_limit_bytes,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    if mount.memory_volume:
+        return {
+            "Type": "volume",
+            "Source": mount.memory_volume,
+            "Target": mount.container_path,
+            "ReadOnly": mount.read_only,
+            "VolumeOptions": {"NoCopy": True},  # else the image's files at that path would be copied in
+        }
+    body = {"Type": "bind", "Source": mount.source, "Target": mount.container_path, "ReadOnly": mount.read_only}
+    propagation = PROPAGATION.get(mount.propagation)
+    return body | ({"BindOptions": {"Propagation": propagation}} if propagation else {})
+
+
+def _termination_mount(config: ContainerConfig) -> list[dict[str, Any]]:
+    if not config.termination_message_host_path or not config.termination_message_path:
+        return []
+    return [_mount(Mount(config.termination_message_path, config.termination_message_host_path))]
+
+
+def _user(security: Security, image_user: str) -> str:
+    """ "uid", "uid:gid" or "" for the image's own user."""
+    if security.run_as_user is None and security.run_as_group is None:
+        return ""
+    user = image_user.partition(":")[0] or "0" if security.run_as_user is None else str(security.run_as_user)
+    return user if security.run_as_group is None else f"{user}:{security.run_as_group}"
+
+
+def _security(security: Security, host: Host, seccomp_profile: str) -> dict[str, Any]:
+    options = ["no-new-privileges=true"] if security.no_new_privileges else []
+    options += _confinement("seccomp", security.seccomp, seccomp_profile)
+    options += _confinement("apparmor", security.apparmor, security.apparmor.removeprefix("Localhost/"))
+    result: dict[str, Any] = {
+        "CapAdd": _capabilities(security.add_capabilities),
+        "CapDrop": _capabilities(security.drop_capabilities),
+        "ReadonlyRootfs": security.read_only_root_filesystem,
+        "GroupAdd": [str(group) for group in security.supplemental_groups],
+    }
+    if security.privileged and host.missing_capabilities:
+        result["CapAdd"] = ["ALL"]
+        result["CapDrop"] = sorted({*result["CapDrop"], *host.missing_capabilities})
+        result["DeviceCgroupRules"] = [ANY_DEVICE]
+        options = ["seccomp=unconfined", "apparmor=unconfined"]
+    elif security.privileged:
+        result["Privileged"] = True
+    elif "ALL" in result["CapAdd"]:
+        result["CapDrop"] = sorted({*result["CapDrop"], *host.missing_capabilities})
+    if security.unmasked_proc or security.privileged:
+        result |= {"MaskedPaths": [], "ReadonlyPaths": []}
+    return result | {"SecurityOpt": options}
+
+
+def _confinement(kind: str, profile: str, localhost: str) -> list[str]:
+    """The engine's own default profile needs no option."""
+    if profile == "Unconfined":
+        return [f"{kind}=unconfined"]
+    return [f"{kind}={localhost}"] if profile.startswith("Localhost/") else []
+
+
+def _capabilities(names: Sequence[str]) -> list[str]:
+    return [name.upper().removeprefix("CAP_") for name in names]
+
+
+def memory_volume_body(name: str, size_bytes: int, mode: int, labels: Mapping[str, str]) -> dict[str, Any]:
+    """A named volume that is a tmpfs: shared by whichever containers mount it, gone when it is removed."""
+    options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
+    driver_opts = {"type": "tmpfs", "device": "tmpfs", "o": options}
+    return {"name": name, "driver": "local", "driver_opts": driver_opts, "labels": dict(labels)}

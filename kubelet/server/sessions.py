@@ -1,0 +1,274 @@
+"""Exec, attach and port-forward requests: from the request, by WebSocket or SPDY, to the process or port it means.
+
+What cannot be started is refused before the handshake is answered, as a plain HTTP error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import parse_qs, unquote
+
+from componentbase.health import Receive, Scope, Send
+from kubelet.pod.podspec import find_container
+from kubelet.runtime.interface import (
+    ContainerStartError,
+    ContainerStatus,
+    EngineError,
+    NotFound,
+    PodRuntimeStatus,
+    Runtime,
+    RuntimeUnavailable,
+    Session,
+)
+from kubelet.server.stream.portforward import PROTOCOL as PORT_FORWARD
+from kubelet.server.stream.portforward import BadPorts, ChannelForward, Forwarder, SpdyForward, parse_ports
+from kubelet.server.stream.spdy import command as spdy_command
+from kubelet.server.stream.spdy.connection import ByteStream
+from kubelet.server.stream.streaming import RemoteCommand, StreamOptions
+from kubelet.server.stream.websocket import (
+    PORT_PROTOCOLS,
+    PROTOCOLS,
+    SPDY_TUNNEL,
+    UNNAMED,
+    CommandChannels,
+    WebSocket,
+    WebSocketBytes,
+    accept,
+    choose_protocol,
+    refusal_text,
+)
+
+if TYPE_CHECKING:
+    from kubeapi.core.pod.model import Pod
+    from kubeapi.core.pod.spec import Container
+
+ACTIONS = ("exec", "attach", "portForward")
+SPDY = b"spdy/3.1"
+
+
+class PodLookup(Protocol):
+    """What the server asks of the rest of the kubelet."""
+
+    def find(self, namespace: str, name: str) -> Pod | None:
+        """The pod with the newest status that this kubelet knows."""
+
+    def all(self) -> Iterable[Pod]: ...
+
+
+class Refusal(Exception):
+    """An answer with this HTTP status and text."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A request that asks for an upgrade."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+
+    @property
+    def is_websocket(self) -> bool:
+        return bool(self.scope["type"] == "websocket")
+
+    @property
+    def subprotocols(self) -> Sequence[str]:
+        """Those of a WebSocket."""
+        return self.scope.get("subprotocols") or ()
+
+    def spdy_protocols(self) -> list[str]:
+        """Those of a SPDY request. Raises: Refusal for a request that wants no SPDY."""
+        headers = self.scope["headers"]
+        upgrades = [value.lower() for name, value in headers if name == b"upgrade"]
+        connection = b",".join(value.lower() for name, value in headers if name == b"connection")
+        if SPDY not in upgrades or b"upgrade" not in connection:
+            raise Refusal(400, "unable to upgrade: want a WebSocket or SPDY/3.1")
+        offers = [value for name, value in headers if name == b"x-stream-protocol-version"]
+        return [offer.strip() for value in offers for offer in value.decode("latin-1").split(",") if offer.strip()]
+
+    @contextlib.asynccontextmanager
+    async def spdy(self, protocol: str) -> AsyncIterator[ByteStream]:
+        transport: ByteStream = self.scope["extensions"]["upgrade"]["take_over"]()
+        try:
+            head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
+            await transport.write(f"{head}X-Stream-Protocol-Version: {protocol}\r\n\r\n".encode())
+            yield transport
+        finally:
+            await transport.close()
+
+
+class Sessions:
+    """Answers upgrade requests."""
+
+    def __init__(self, pods: PodLookup, runtime: Runtime) -> None:
+        self._pods = pods
+        self._runtime = runtime
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Until the session is over. Raises: Refusal."""
+        path = [unquote(part) for part in scope["path"].strip("/").split("/")]
+        client, query = Client(scope, receive, send), parse_query(scope)
+        if path[0] in ("exec", "attach") and len(path) == 4:
+            await self._command(client, path, query)
+        elif path[0] == "portForward" and len(path) == 3:
+            await self._port_forward(client, path, query)
+        else:
+            raise Refusal(404, "404 page not found")
+
+    # --- exec and attach
+
+    async def _command(self, client: Client, path: list[str], query: Mapping[str, list[str]]) -> None:
+        asked = stream_options(query)
+        join = _websocket_command(client, asked) if client.is_websocket else _spdy_command(client, asked)
+        if why := asked.error():
+            raise Refusal(400, why)
+        pod = find_pod(self._pods, path[1], path[2])
+        container = find_container(pod, path[3])
+        if container is None:
+            raise Refusal(404, f'container not found ("{path[3]}")')
+        status = await self._running(pod, container)
+        command = query.get("command", [])
+        if path[0] == "exec" and not command:
+            raise Refusal(400, "you must specify at least one command for the container")
+        session, options = await self._open(status, container, command if path[0] == "exec" else None, asked)
+        try:
+            await join(session, options)
+        finally:
+            await session.close()
+
+    async def _running(self, pod: Pod, container: Container) -> ContainerStatus:
+        status = await self._status(pod)
+        found = status.container(container.name) if status else None
+        if found is None or found.state != "running":
+            raise Refusal(404, f'container not found ("{container.name}")')
+        return found
+
+    async def _status(self, pod: Pod) -> PodRuntimeStatus | None:
+        try:
+            return await self._runtime.pod(pod.metadata.uid or "")
+        except EngineError as error:
+            raise Refusal(500, str(error)) from None
+
+    async def _open(
+        self, status: ContainerStatus, container: Container, command: list[str] | None, asked: StreamOptions
+    ) -> tuple[Session, StreamOptions]:
+        """Starts the command, or attaches: then stdin and tty are what the container was made with."""
+        try:
+            if command is None:
+                stdin, tty = asked.stdin and bool(container.stdin), bool(container.tty)
+                session = await self._runtime.attach(status.id, stdin=stdin, stdout=asked.stdout, stderr=asked.stderr)
+                return session, StreamOptions(stdin, asked.stdout, asked.stderr and not tty, tty)
+            session = await self._runtime.exec_stream(
+                status.id, command, tty=asked.tty, stdin=asked.stdin, stdout=asked.stdout, stderr=asked.stderr
+            )
+            return session, asked
+        except NotFound as error:
+            raise Refusal(404, str(error)) from None
+        except RuntimeUnavailable as error:
+            raise Refusal(503, str(error)) from None
+        except (ContainerStartError, EngineError) as error:
+            raise Refusal(500, str(error)) from None
+
+    # --- port-forward
+
+    async def _port_forward(self, client: Client, path: list[str], query: Mapping[str, list[str]]) -> None:
+        pod = find_pod(self._pods, path[1], path[2])
+        status = await self._status(pod)
+        sandbox = status.sandbox if status else None
+        if sandbox is None or not sandbox.ready:
+            raise Refusal(404, f"pod not found or not running: {pod.key}")
+
+        async def dial(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            return await self._runtime.connect(sandbox, port)
+
+        forwarder = Forwarder(f"{pod.key}, uid {pod.metadata.uid}", dial)
+        if not client.is_websocket:
+            offered = client.spdy_protocols()
+            if offered and PORT_FORWARD not in offered:
+                raise Refusal(403, f"unable to upgrade: {refusal_text(offered, [PORT_FORWARD])}")
+            async with client.spdy(PORT_FORWARD) as transport:
+                await SpdyForward(transport, forwarder).run()
+        elif SPDY_TUNNEL in client.subprotocols:
+            await accept(client.receive, client.send, SPDY_TUNNEL)
+            await SpdyForward(WebSocketBytes(client.receive, client.send), forwarder).run()
+        else:
+            await _channel_forward(client, forwarder, query)
+
+
+async def _channel_forward(client: Client, forwarder: Forwarder, query: Mapping[str, list[str]]) -> None:
+    protocol = choose_protocol(client.subprotocols, PORT_PROTOCOLS, UNNAMED)
+    if protocol is None:
+        known = [SPDY_TUNNEL, *(known.name for known in PORT_PROTOCOLS)]
+        raise Refusal(400, refusal_text(client.subprotocols, known))
+    try:
+        ports = parse_ports(query)
+    except BadPorts as error:
+        raise Refusal(400, str(error)) from None
+    await accept(client.receive, client.send, protocol.name)
+    await ChannelForward(WebSocket(client.receive, client.send, protocol), forwarder, ports).run()
+
+
+class Join(Protocol):
+    """Answers the handshake and joins the client to the session, until either is over."""
+
+    def __call__(self, session: Session, options: StreamOptions) -> Awaitable[None]: ...
+
+
+def _websocket_command(client: Client, asked: StreamOptions) -> Join:
+    """Raises: Refusal when there is no protocol in common."""
+    protocol = choose_protocol(client.subprotocols)
+    if protocol is None:
+        raise Refusal(400, refusal_text(client.subprotocols, [known.name for known in PROTOCOLS]))
+
+    async def join(session: Session, options: StreamOptions) -> None:
+        await accept(client.receive, client.send, protocol.name)
+        channels = CommandChannels(client.receive, client.send, protocol)
+        await channels.started(options)
+        await RemoteCommand(channels, session, options).run()
+
+    return join
+
+
+def _spdy_command(client: Client, asked: StreamOptions) -> Join:
+    """Raises: Refusal when there is no protocol in common."""
+    offered = client.spdy_protocols()
+    name = spdy_command.choose_protocol(offered)
+    if name is None:
+        raise Refusal(403, f"unable to upgrade: {refusal_text(offered, list(spdy_command.PROTOCOLS))}")
+
+    async def join(session: Session, options: StreamOptions) -> None:
+        async with client.spdy(name) as transport:
+            await spdy_command.serve(transport, spdy_command.PROTOCOLS[name], session, asked, options)
+
+    return join
+
+
+def find_pod(pods: PodLookup, namespace: str, name: str) -> Pod:
+    """Raises: Refusal."""
+    pod = pods.find(namespace, name)
+    if pod is None:
+        raise Refusal(404, "pod does not exist")
+    return pod
+
+
+def stream_options(query: Mapping[str, list[str]]) -> StreamOptions:
+    """The kubelet's own names (input, output, error) and the API's (stdin, stdout, stderr) both count."""
+
+    def asked(*names: str) -> bool:
+        return any(query.get(name, [""])[-1].lower() in ("1", "true") for name in names)
+
+    tty = asked("tty")
+    return StreamOptions(asked("input", "stdin"), asked("output", "stdout"), asked("error", "stderr") and not tty, tty)
+
+
+def parse_query(scope: Scope) -> dict[str, list[str]]:
+    return parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)

@@ -1,0 +1,107 @@
+"""The ConfigMaps and Secrets that pods of this node use: one watch per object, shared, ended with its last user.
+
+A kubelet never sees others: a node's credentials need not read them, and its memory does not hold them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from componentbase import logs
+from kubeapi.core.configmap import ConfigMap
+from kubeapi.core.secret import Secret
+from kubeclient.informer import Informer
+from kubelet.volume.types._interface import ObjectRef
+
+if TYPE_CHECKING:
+    from kubeclient.rest import RestClient
+
+SYNC_SECONDS = 30.0  # how long a pod waits for the first answer about its objects, before it tries again
+
+log = logs.logger(__name__)
+
+
+@dataclass(slots=True)
+class _Watched:
+    informer: Informer[Any]
+    task: asyncio.Task[None]
+    users: set[str] = field(default_factory=set)
+
+
+class ObjectsNotSynced(Exception):
+    """The API server has not answered in time; the text is the FailedMount event's."""
+
+
+class ObjectStore:
+    """Implements `env.ObjectLookup`. `on_change(pod_uid)` is called for each user of an object that changed."""
+
+    def __init__(self, rest: RestClient, on_change: Callable[[str], None], tasks: asyncio.TaskGroup) -> None:
+        self._rest = rest
+        self._on_change = on_change
+        self._tasks = tasks
+        self._watched: dict[ObjectRef, _Watched] = {}
+        self._used: dict[str, frozenset[ObjectRef]] = {}
+
+    def use(self, uid: str, refs: Collection[ObjectRef]) -> None:
+        """Says what the pod refers to, instead of what it said before; nothing = it is gone."""
+        wanted, known = frozenset(refs), self._used.get(uid, frozenset())
+        for ref in wanted - known:
+            self._acquire(ref).users.add(uid)
+        for ref in known - wanted:
+            self._release(ref, uid)
+        if wanted:
+            self._used[uid] = wanted
+        else:
+            self._used.pop(uid, None)
+
+    async def wait_synced(self, uid: str) -> None:
+        """Until all that the pod refers to is known to exist or not. Raises: ObjectsNotSynced."""
+        try:
+            async with asyncio.timeout(SYNC_SECONDS):
+                for ref in self._used.get(uid, ()):
+                    await self._watched[ref].informer.wait_synced()
+        except TimeoutError:
+            kinds = sorted({ref.kind.lower() for ref in self._used.get(uid, ())})
+            raise ObjectsNotSynced(
+                f"failed to sync {' and '.join(kinds)} cache: timed out waiting for the condition"
+            ) from None
+
+    def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        found = self._get(ObjectRef("ConfigMap", namespace, name))
+        return found if isinstance(found, ConfigMap) else None
+
+    def secret(self, namespace: str, name: str) -> Secret | None:
+        found = self._get(ObjectRef("Secret", namespace, name))
+        return found if isinstance(found, Secret) else None
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    def _get(self, ref: ObjectRef) -> object | None:
+        watched = self._watched.get(ref)
+        return watched.informer.get(f"{ref.namespace}/{ref.name}") if watched else None
+
+    def _acquire(self, ref: ObjectRef) -> _Watched:
+        watched = self._watched.get(ref)
+        if watched is None:
+            model: type[Any] = ConfigMap if ref.kind == "ConfigMap" else Secret
+            selector = f"metadata.name={ref.name}"
+            informer: Informer[Any] = Informer(self._rest, model, namespace=ref.namespace, field_selector=selector)
+            informer.add_handler(lambda old, new: self._changed(ref))
+            watched = self._watched[ref] = _Watched(informer, self._tasks.create_task(informer.run()))
+        return watched
+
+    def _release(self, ref: ObjectRef, uid: str) -> None:
+        watched = self._watched[ref]
+        watched.users.discard(uid)
+        if not watched.users:
+            watched.task.cancel()
+            del self._watched[ref]
+
+    def _changed(self, ref: ObjectRef) -> None:
+        watched = self._watched.get(ref)
+        for uid in watched.users if watched else ():
+            self._on_change(uid)

@@ -1,0 +1,90 @@
+"""Tokens of service accounts for projected volumes: asked for on behalf of a pod, and renewed in good time.
+
+Source: Kubernetes documentation, "Projected Volumes", "serviceAccountToken": a token is renewed when it is older than
+80 % of its life or than 24 hours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from apimachinery.model import decode, encode
+from apimachinery.times import parse_time
+from componentbase import logs
+from kubeapi.authentication._tokenrequest import BoundObjectReference, TokenRequest, TokenRequestSpec
+
+if TYPE_CHECKING:
+    from componentbase.clock import Clock
+    from kubeapi.core.pod.model import Pod
+    from kubeclient.rest import RestClient
+
+RENEW_SHARE = 0.8
+RENEW_AT_MOST_SECONDS = 24 * 3600.0
+JITTER_SECONDS = 10.0  # pods that start together do not all renew in the same moment
+
+log = logs.logger(__name__)
+
+Key = tuple[str, str, int]
+"""(the pod's uid, audience, seconds asked for)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    expires: float
+    renew: float
+    timer: asyncio.TimerHandle
+
+
+class TokenManager:
+    """Keeps the tokens of this node's pods in memory. `on_due(pod_uid)` is called when one is to be renewed."""
+
+    def __init__(self, rest: RestClient, on_due: Callable[[str], None], clock: Clock) -> None:
+        self._rest = rest
+        self._on_due = on_due
+        self._clock = clock
+        self._tokens: dict[Key, _Token] = {}
+
+    async def token(self, pod: Pod, audience: str, seconds: int) -> str:
+        """A token that is not due to be renewed; the old one while it lasts, if there is no new one to be had.
+
+        Raises: StatusError; OSError.
+        """
+        uid, now = pod.metadata.uid or "", self._clock.now()
+        key = (uid, audience, seconds)
+        known = self._tokens.get(key)
+        if known is not None and now < known.renew:
+            return known.text
+        try:
+            made = await self._request(pod, audience, seconds)
+        except Exception as error:
+            if known is None or known.expires <= now:
+                raise
+            log.warning("token not renewed", pod=pod.key, error=str(error))
+            return known.text
+        if known is not None:
+            known.timer.cancel()
+        expires = parse_time(made.status.expirationTimestamp or "")
+        lasts = min(RENEW_SHARE * (expires - now), RENEW_AT_MOST_SECONDS) - random.uniform(0, JITTER_SECONDS)
+        timer = asyncio.get_running_loop().call_later(max(lasts, 0), self._on_due, uid)
+        self._tokens[key] = _Token(made.status.token, expires, now + lasts, timer)
+        return made.status.token
+
+    def forget(self, uid: str) -> None:
+        """The pod has ended."""
+        for key in [key for key in self._tokens if key[0] == uid]:
+            self._tokens.pop(key).timer.cancel()
+
+    async def _request(self, pod: Pod, audience: str, seconds: int) -> TokenRequest:
+        bound = BoundObjectReference(kind="Pod", apiVersion="v1", name=pod.name, uid=pod.metadata.uid)
+        spec = TokenRequestSpec(
+            audiences=[audience] if audience else None, expirationSeconds=seconds, boundObjectRef=bound
+        )
+        body = TokenRequest(kind="TokenRequest", apiVersion="authentication.k8s.io/v1", spec=spec)
+        account = pod.spec.serviceAccountName or "default"
+        path = f"/api/v1/namespaces/{pod.namespace}/serviceaccounts/{account}/token"
+        return decode(TokenRequest, await self._rest.request("POST", path, body=encode(body)))

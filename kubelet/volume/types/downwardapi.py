@@ -1,0 +1,24 @@
+"""downwardAPI: the pod's own fields and resources as files, updated while the pod runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kubelet.volume.types import _atomic
+from kubelet.volume.types._interface import Mounted, VolumeContext, VolumeType
+from kubelet.volume.types._payload import downward_files
+
+if TYPE_CHECKING:
+    from kubeapi.core.pod.volumes import DownwardAPIVolumeSource
+
+PLUGIN = "kubernetes.io~downward-api"
+
+
+def setup(context: VolumeContext, source: DownwardAPIVolumeSource) -> Mounted:
+    directory = context.directory(PLUGIN)
+    files = downward_files(context, source.items, source.defaultMode)
+    _atomic.write(directory, files, group=context.fs_group)
+    return Mounted(directory, read_only=True)
+
+
+VOLUME = VolumeType("downwardAPI", PLUGIN, setup, live=True)

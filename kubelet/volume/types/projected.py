@@ -1,0 +1,72 @@
+"""projected: ConfigMaps, Secrets, the downward API and tokens of the service account in one folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apimachinery.errors import StatusError
+from kubelet.volume.types import _atomic
+from kubelet.volume.types._atomic import File
+from kubelet.volume.types._interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeType
+from kubelet.volume.types._payload import DEFAULT_MODE, config_map_files, downward_files, secret_files
+
+if TYPE_CHECKING:
+    from kubeapi.core.pod.model import Pod
+    from kubeapi.core.pod.volumes import ProjectedVolumeSource, VolumeProjection
+
+PLUGIN = "kubernetes.io~projected"
+
+UNSUPPORTED = ("clusterTrustBundle", "podCertificate")
+DEFAULT_TOKEN_SECONDS = 3600
+
+
+async def prepare(context: VolumeContext, source: ProjectedVolumeSource) -> None:
+    """Gets the tokens. Raises: VolumeError."""
+    for projection in source.sources or ():
+        token = projection.serviceAccountToken
+        if token is None:
+            continue
+        if context.tokens is None:
+            raise VolumeError("projected source serviceAccountToken is not supported here")
+        seconds = DEFAULT_TOKEN_SECONDS if token.expirationSeconds is None else token.expirationSeconds
+        try:
+            text = await context.tokens.token(context.pod, token.audience or "", seconds)
+        except (StatusError, OSError) as error:
+            raise VolumeError(f"failed to fetch token: {error}") from None
+        context.fetched[token.path] = text
+
+
+def setup(context: VolumeContext, source: ProjectedVolumeSource) -> Mounted:
+    """Raises: VolumeError for a source that this cluster cannot provide, and those of the single volumes."""
+    files: dict[str, File] = {}
+    for projection in source.sources or ():
+        files |= _files(context, projection, source.defaultMode)
+    directory = context.directory(PLUGIN)
+    _atomic.write(directory, files, group=context.fs_group)
+    return Mounted(directory, read_only=True)
+
+
+def _files(context: VolumeContext, projection: VolumeProjection, mode: int | None) -> dict[str, File]:
+    if (config_map := projection.configMap) is not None:
+        return config_map_files(context, config_map.name, config_map.items, mode, config_map.optional)
+    if (secret := projection.secret) is not None:
+        return secret_files(context, secret.name, secret.items, mode, secret.optional)
+    if (downward := projection.downwardAPI) is not None:
+        return downward_files(context, downward.items, mode)
+    if (token := projection.serviceAccountToken) is not None:
+        return {token.path: File(context.fetched[token.path].encode(), DEFAULT_MODE if mode is None else mode)}
+    name = next((name for name in UNSUPPORTED if getattr(projection, name) is not None), "")
+    raise VolumeError(f"projected source {name or 'of unknown type'} is not supported")
+
+
+def references(pod: Pod, source: ProjectedVolumeSource) -> list[ObjectRef]:
+    found = []
+    for projection in source.sources or ():
+        if projection.configMap is not None:
+            found.append(ObjectRef("ConfigMap", pod.namespace, projection.configMap.name))
+        if projection.secret is not None:
+            found.append(ObjectRef("Secret", pod.namespace, projection.secret.name))
+    return found
+
+
+VOLUME = VolumeType("projected", PLUGIN, setup, references, live=True, prepare=prepare)

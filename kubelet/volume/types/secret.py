@@ -1,0 +1,29 @@
+"""secret: the keys of a Secret as files, updated while the pod runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kubelet.volume.types import _atomic
+from kubelet.volume.types._interface import Mounted, ObjectRef, VolumeContext, VolumeType
+from kubelet.volume.types._payload import secret_files
+
+if TYPE_CHECKING:
+    from kubeapi.core.pod.model import Pod
+    from kubeapi.core.pod.volumes import SecretVolumeSource
+
+PLUGIN = "kubernetes.io~secret"
+
+
+def setup(context: VolumeContext, source: SecretVolumeSource) -> Mounted:
+    files = secret_files(context, source.secretName or "", source.items, source.defaultMode, source.optional)
+    directory = context.directory(PLUGIN)
+    _atomic.write(directory, files, group=context.fs_group)
+    return Mounted(directory, read_only=True)
+
+
+def references(pod: Pod, source: SecretVolumeSource) -> list[ObjectRef]:
+    return [ObjectRef("Secret", pod.namespace, source.secretName or "")]
+
+
+VOLUME = VolumeType("secret", PLUGIN, setup, references, live=True)

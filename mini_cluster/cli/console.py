@@ -1,0 +1,60 @@
+"""What the launcher writes on the terminal: one line a step, coloured only where someone looks at it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, TextIO
+
+from mini_cluster.supervision.keeper import BACKOFF, READY
+
+BOLD, DIM, GREEN, RED, YELLOW = "1", "2", "32", "31", "33"
+
+
+class Console:
+    """Progress on `stream` (standard error by default, so that a command's result can be piped)."""
+
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._stream = stream if stream is not None else sys.stderr
+        self._quiet = quiet
+        self._colours = self._stream.isatty()
+        self._began = time.monotonic()
+        self._ready: set[str] = set()
+
+    def paint(self, text: str, colour: str) -> str:
+        return f"\033[{colour}m{text}\033[0m" if self._colours else text
+
+    def step(self, text: str) -> None:
+        """Something begins or has been done."""
+        if not self._quiet:
+            print(text, file=self._stream, flush=True)
+
+    def title(self, text: str) -> None:
+        self.step(self.paint(text, BOLD))
+
+    def good(self, text: str) -> None:
+        """Something that was waited for has come."""
+        self.step(f"  {self.paint('ok', GREEN):<4} {text:<44} {self.paint(f'{self.seconds():6.1f} s', DIM)}")
+
+    def warning(self, text: str) -> None:
+        self.step(f"  {self.paint('!', YELLOW)}    {text}")
+
+    def error(self, text: str) -> None:
+        """Shown even when quiet."""
+        print(f"{self.paint('error:', RED)} {text}", file=self._stream, flush=True)
+
+    def component(self, status: dict[str, Any]) -> None:
+        """A line of the supervisor's progress: a component that became ready, or died."""
+        name = status.get("name")
+        if name is None:
+            return
+        if status["state"] == READY and name not in self._ready:
+            self._ready.add(name)
+            self.good(f"{name} is ready")
+        elif status["state"] == BACKOFF:
+            self._ready.discard(name)
+            self.warning(f"{name}: {status['detail']}")
+
+    def seconds(self) -> float:
+        """Since this console was made."""
+        return time.monotonic() - self._began

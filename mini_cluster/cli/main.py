@@ -1,0 +1,268 @@
+"""`mini-cluster`: the launcher's command line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mini_cluster.cli.console import DIM, GREEN, RED, YELLOW, Console
+from mini_cluster.cli.logview import log_names, show_log
+from mini_cluster.cluster.launcher import Cluster, ClusterView
+from mini_cluster.cluster.layout import DEFAULT_FOLDER
+from mini_cluster.cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, MAX_NODES
+from mini_cluster.errors import LauncherError
+from mini_cluster.supervision.keeper import READY
+
+DESCRIPTION = """\
+Runs a Kubernetes cluster on this machine, each component a process of its own.
+
+The control plane (etcd, kube-apiserver, kube-controller-manager, kube-scheduler) runs directly on the machine. Each
+worker host is a network namespace with its own container engine, kubelet and kube-proxy.
+"""
+
+EPILOG = """\
+examples:
+  mini-cluster up                          two worker hosts; the same again repairs whatever is broken
+  mini-cluster up --nodes 0                an API without worker hosts: neither root nor Docker is needed
+  export KUBECONFIG=$PWD/.cluster/kubeconfig
+  kubectl get nodes                        or mini-kubectl
+  mini-cluster load image web:1.0          from this machine's engine onto every node
+  mini-cluster logs -f kubelet-worker-1
+  mini-cluster node stop worker-2          as if its power was cut
+  mini-cluster down                        ends everything; data stays in the folder for the next up
+  mini-cluster down --purge                the folder goes, too
+
+Everything about the cluster is in one folder (--dir, by default ./.cluster), and several clusters live side by side.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line. Each command stores its function as `run`."""
+    top = argparse.ArgumentParser(
+        prog="mini-cluster",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--dir", default=DEFAULT_FOLDER, metavar="FOLDER", help="the cluster's folder (%(default)s)")
+    shared.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, run: Callable[[argparse.Namespace, Console], int], summary: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, parents=[shared], help=summary, description=summary)
+        command.set_defaults(run=run)
+        return command
+
+    up = add("up", _up, "bring the cluster up, or repair it; returns when every node is Ready")
+    up.add_argument(
+        "--nodes",
+        type=_node_count,
+        metavar="N",
+        help=f"worker hosts, 0 to {MAX_NODES} (by default those that the cluster has; {DEFAULT_NODES} for a new one)",
+    )
+    up.add_argument(
+        "--api-port",
+        type=int,
+        default=DEFAULT_API_PORT,
+        metavar="PORT",
+        help="the API server's port in a new cluster (%(default)s, or another when that is in use; 0 for any)",
+    )
+    down = add("down", _down, "end everything and leave nothing on the machine but the cluster's folder")
+    down.add_argument(
+        "--purge", action="store_true", help="delete the folder, too: objects, images, certificates, logs"
+    )
+    status = add("status", _status, "show components and nodes; exit code 1 unless all is well")
+    status.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    logs = add("logs", _logs, "show a component's log; without a component, list them")
+    logs.add_argument("component", nargs="?", metavar="COMPONENT")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on as the log grows")
+    logs.add_argument("-n", "--tail", type=int, default=200, metavar="LINES", help="last lines (%(default)s; -1: all)")
+    restart = add("restart", _restart, "end and start components, for example after a change of their code")
+    restart.add_argument("components", nargs="*", metavar="COMPONENT", help="by default all but container engines")
+    _add_node_commands(commands, shared)
+    _add_load_commands(commands, shared)
+    return top
+
+
+def _add_node_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+) -> None:
+    node = commands.add_parser("node", help="switch worker hosts off and on", description="Worker hosts.")
+    actions = node.add_subparsers(title="actions", metavar="ACTION", required=True)
+    for name, run, summary in (
+        ("list", _node_list, "show the worker hosts"),
+        ("stop", _node_stop, "switch a host off as if its power was cut: daemons, engine and containers are killed"),
+        ("start", _node_start, "switch a host on and wait until it is Ready"),
+        ("restart", _node_restart, "switch a host off and on"),
+    ):
+        action = actions.add_parser(name, parents=[shared], help=summary, description=summary)
+        action.set_defaults(run=run)
+        if name != "list":
+            action.add_argument("node", metavar="NODE", help="such as worker-1")
+
+
+def _add_load_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+) -> None:
+    load = commands.add_parser("load", help="put images on every node", description="Puts images on every node.")
+    kinds = load.add_subparsers(title="sources", metavar="SOURCE", required=True)
+    archive = kinds.add_parser("archive", parents=[shared], help="from an archive that `docker save` wrote")
+    archive.add_argument("file", type=Path, metavar="FILE")
+    archive.set_defaults(run=_load_archive)
+    image = kinds.add_parser("image", parents=[shared], help="from this machine's own container engine")
+    image.add_argument("name", metavar="NAME")
+    image.set_defaults(run=_load_image)
+
+
+def _node_count(text: str) -> int:
+    if not text.isdigit() or int(text) > MAX_NODES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {MAX_NODES}")
+    return int(text)
+
+
+def _up(options: argparse.Namespace, console: Console) -> int:
+    cluster = Cluster(options.dir, console)
+    console.title(f"Bringing up the cluster in {cluster.layout.root}")
+    cluster.up(options.nodes, api_port=options.api_port or None)
+    console.title(f"The cluster is up ({console.seconds():.1f} s). Use it with:")
+    console.step(f"  export KUBECONFIG={cluster.layout.kubeconfig}")
+    return 0
+
+
+def _down(options: argparse.Namespace, console: Console) -> int:
+    cluster = Cluster(options.dir, console)
+    cluster.down(purge=options.purge)
+    kept = "" if options.purge or not cluster.layout.root.exists() else f" (its data stays in {cluster.layout.root})"
+    console.title(f"The cluster is down{kept}")
+    return 0
+
+
+def _status(options: argparse.Namespace, console: Console) -> int:
+    view = Cluster(options.dir, console).view()
+    if options.output == "json":
+        print(json.dumps(dataclasses.asdict(view), indent=2))
+    else:
+        _print_status(view, Console(sys.stdout))
+    return 0 if view.healthy else 1
+
+
+def _print_status(view: ClusterView, out: Console) -> None:
+    supervisor = out.paint("running", GREEN) if view.up else out.paint("not running: `mini-cluster up` repairs", RED)
+    out.step(f"server      {view.server}\nsupervisor  {supervisor}\n")
+    out.step(f"{'COMPONENT':<26}{'STATE':<14}{'PID':<9}{'RESTARTS':<10}{'AGE':<8}")
+    for status in view.components:
+        colour = GREEN if status.state == READY else RED if not status.pid else YELLOW
+        age = _age(time.time() - status.started) if status.started else "-"
+        state = out.paint(f"{status.state:<14}", colour)
+        detail = f"  {out.paint(status.detail, DIM)}" if status.detail else ""
+        out.step(f"{status.name:<26}{state}{status.pid or '-':<9}{status.restarts:<10}{age:<8}{detail}".rstrip())
+    if view.nodes:
+        out.step("")
+        _print_nodes(view, out)
+
+
+def _print_nodes(view: ClusterView, out: Console) -> None:
+    out.step(f"{'NODE':<14}{'POWER':<8}{'READY':<10}{'ADDRESS':<18}{'PODS':<18}")
+    for node in view.nodes:
+        ready = out.paint(f"{node.ready or 'Unknown':<10}", GREEN if node.ready == "True" else RED)
+        power = "off" if node.stopped else "on"
+        out.step(f"{node.name:<14}{power:<8}{ready}{node.address:<18}{node.pod_cidr:<18}".rstrip())
+
+
+def _age(seconds: float) -> str:
+    """As kubectl words it: 45s, 12m, 3h, 2d."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{int(max(0.0, seconds))}s"
+
+
+def _logs(options: argparse.Namespace, console: Console) -> int:
+    layout = Cluster(options.dir, console).layout
+    if options.component is None:
+        print("\n".join(log_names(layout)))
+        return 0
+    show_log(layout, options.component, options.tail, follow=options.follow, out=sys.stdout)
+    return 0
+
+
+def _restart(options: argparse.Namespace, console: Console) -> int:
+    cluster = Cluster(options.dir, console)
+    names = options.components or [
+        status.name for status in cluster.view().components if not status.name.startswith("dockerd-")
+    ]
+    cluster.restart(names)
+    console.title(f"Restarted {', '.join(names)}")
+    return 0
+
+
+def _node_list(options: argparse.Namespace, console: Console) -> int:
+    _print_nodes(Cluster(options.dir, console).view(), Console(sys.stdout))
+    return 0
+
+
+def _node_stop(options: argparse.Namespace, console: Console) -> int:
+    Cluster(options.dir, console).stop_node(options.node)
+    console.title(f"{options.node} is off")
+    return 0
+
+
+def _node_start(options: argparse.Namespace, console: Console) -> int:
+    Cluster(options.dir, console).start_node(options.node)
+    console.title(f"{options.node} is on")
+    return 0
+
+
+def _node_restart(options: argparse.Namespace, console: Console) -> int:
+    _node_stop(options, console)
+    return _node_start(options, console)
+
+
+def _load_archive(options: argparse.Namespace, console: Console) -> int:
+    _say_loaded(Cluster(options.dir, console).load_archive(options.file), console)
+    return 0
+
+
+def _load_image(options: argparse.Namespace, console: Console) -> int:
+    _say_loaded(Cluster(options.dir, console).load_image(options.name), console)
+    return 0
+
+
+def _say_loaded(loaded: dict[str, list[str]], console: Console) -> None:
+    for node, messages in loaded.items():
+        for message in messages:
+            console.good(f"{node}: {message}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0 when all went well, 1 after an error, 130 after Ctrl-C."""
+    options = parser().parse_args(arguments)
+    console = Console(quiet=options.quiet)
+    run: Callable[[argparse.Namespace, Console], int] = options.run
+    try:
+        return run(options, console)
+    except LauncherError as error:
+        console.error(str(error))
+        return 1
+    except FileNotFoundError as error:
+        console.error(f"{error.filename}: no such file")
+        return 1
+    except PermissionError as error:
+        console.error(f"{error.filename}: not permitted; the cluster may be another user's")
+        return 1
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        console.error(
+            "interrupted; what was begun goes on (`mini-cluster status` shows it, `mini-cluster down` ends it)"
+        )
+        return 130

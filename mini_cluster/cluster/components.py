@@ -1,0 +1,289 @@
+"""The processes of a cluster: command line, what each waits for, and how one sees that it is ready. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY, Layout
+from mini_cluster.cluster.state import SERVICE_CIDR, ClusterState, NodeState
+
+ETCD = "etcd"
+API_SERVER = "kube-apiserver"
+CONTROLLER_MANAGER = "kube-controller-manager"
+SCHEDULER = "kube-scheduler"
+
+KUBELET_PORT = 10250
+KUBE_PROXY_HEALTH_PORT = 10256
+NODE_PORTS = "30000-32767"
+
+NODE_MONITOR_GRACE_PERIOD = "16s"
+"""How long a silent node stays Ready. Upstream's 50 s suits networks; these hosts share a machine, and a demonstration
+of healing should not be a lesson in patience. The kubelet renews its Lease every 10 s."""
+
+LEADER_ELECTION = (
+    "--leader-elect=true",
+    "--leader-elect-lease-duration=8s",
+    "--leader-elect-renew-deadline=6s",
+    "--leader-elect-retry-period=1s",
+)
+"""Upstream waits 15 s for a leader that was killed; here its successor is the same component, restarted at once."""
+
+NODE_STATUS_UPDATE_FREQUENCY = "10s"
+
+ETCD_HEARTBEAT_MILLISECONDS = 50
+ETCD_ELECTION_MILLISECONDS = 500
+"""One member elects itself after this long, so it is a part of every start."""
+
+
+@dataclass(frozen=True)
+class HttpsProbe:
+    """Ready when `path` answers 200. Certificates are names below the PKI folder."""
+
+    host: str
+    port: int
+    path: str
+    authority: str = "ca"
+    certificate: str = "admin"
+
+
+@dataclass(frozen=True)
+class HttpProbe:
+    """Ready when `path` answers 200, without TLS."""
+
+    host: str
+    port: int
+    path: str
+
+
+@dataclass(frozen=True)
+class SocketProbe:
+    """Ready when the HTTP server on a unix socket answers `path` with 200."""
+
+    socket: Path
+    path: str
+
+
+Probe = HttpsProbe | HttpProbe | SocketProbe
+
+
+@dataclass(frozen=True)
+class Component:
+    """One process to keep alive."""
+
+    name: str
+    program: tuple[str, ...]
+    """Path and arguments, as the process itself sees them."""
+    ready: Probe
+    wrapper: tuple[str, ...] = ()
+    """What goes before the program and replaces itself with it (nsenter)."""
+    needs: tuple[str, ...] = ()
+    """Components that must be ready before this one is started."""
+    node: str = ""
+    """The worker host that it belongs to; "" for the control plane."""
+    logs_itself: bool = True
+    """Writes its log file; else its standard error goes there."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return self.wrapper + self.program
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where the executables are: `scripts` is the folder of our console scripts, the others are paths."""
+
+    scripts: Path
+    etcd: str
+    dockerd: str
+    nsenter: str
+
+    def script(self, name: str) -> str:
+        return str(self.scripts / name)
+
+
+def cluster_components(layout: Layout, state: ClusterState, programs: Programs) -> list[Component]:
+    """Everything that should run now, in the order in which it is best started."""
+    plane = [_etcd(layout, state, programs), _api_server(layout, state, programs)]
+    hosts = [
+        component for node in state.nodes if not node.stopped for component in _host(layout, state, node, programs)
+    ]
+    managers = [_controller_manager(layout, state, programs), _scheduler(layout, state, programs)]
+    return [*plane, *hosts, *managers]
+
+
+def is_engine(component: Component) -> bool:
+    """Whether it is a worker host's container engine, the first process of the host."""
+    return component.name == f"dockerd-{component.node}"
+
+
+def node_component_names(node: str) -> tuple[str, str, str]:
+    """The processes of a worker host."""
+    return f"dockerd-{node}", f"kubelet-{node}", f"kube-proxy-{node}"
+
+
+def _etcd(layout: Layout, state: ClusterState, programs: Programs) -> Component:
+    client = f"https://127.0.0.1:{state.ports.etcd_client}"
+    peer = f"https://127.0.0.1:{state.ports.etcd_peer}"
+    certificate, key = layout.certificate("etcd/server"), layout.private_key("etcd/server")
+    authority = layout.certificate("etcd/ca")
+    program = (
+        programs.etcd,
+        "--name=mini-kubernetes",
+        f"--data-dir={layout.etcd}",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=mini-kubernetes={peer}",
+        f"--cert-file={certificate}",
+        f"--key-file={key}",
+        f"--trusted-ca-file={authority}",
+        "--client-cert-auth=true",
+        f"--peer-cert-file={certificate}",
+        f"--peer-key-file={key}",
+        f"--peer-trusted-ca-file={authority}",
+        "--peer-client-cert-auth=true",
+        f"--heartbeat-interval={ETCD_HEARTBEAT_MILLISECONDS}",
+        f"--election-timeout={ETCD_ELECTION_MILLISECONDS}",
+        "--auto-compaction-mode=periodic",
+        "--auto-compaction-retention=10m",
+        "--quota-backend-bytes=8589934592",
+        "--logger=zap",
+        "--log-level=warn",
+        "--log-outputs=stderr",
+    )
+    probe = HttpsProbe("127.0.0.1", state.ports.etcd_client, "/health", "etcd/ca", "apiserver-etcd-client")
+    return Component(ETCD, program, probe, logs_itself=False)
+
+
+def _api_server(layout: Layout, state: ClusterState, programs: Programs) -> Component:
+    program = (
+        programs.script(API_SERVER),
+        f"--etcd-servers=https://127.0.0.1:{state.ports.etcd_client}",
+        f"--etcd-cafile={layout.certificate('etcd/ca')}",
+        f"--etcd-certfile={layout.certificate('apiserver-etcd-client')}",
+        f"--etcd-keyfile={layout.private_key('apiserver-etcd-client')}",
+        f"--bind-address={state.api_bind_address}",
+        f"--secure-port={state.ports.api}",
+        f"--advertise-address={state.api_advertise_address}",
+        f"--tls-cert-file={layout.certificate('apiserver')}",
+        f"--tls-private-key-file={layout.private_key('apiserver')}",
+        f"--client-ca-file={layout.certificate('ca')}",
+        f"--service-cluster-ip-range={SERVICE_CIDR}",
+        f"--service-node-port-range={NODE_PORTS}",
+        f"--kubelet-certificate-authority={layout.certificate('ca')}",
+        f"--kubelet-client-certificate={layout.certificate('apiserver-kubelet-client')}",
+        f"--kubelet-client-key={layout.private_key('apiserver-kubelet-client')}",
+        f"--service-account-signing-key-file={layout.private_key(SERVICE_ACCOUNT_KEY)}",
+        f"--log-file={layout.log(API_SERVER)}",
+    )
+    return Component(API_SERVER, program, HttpsProbe("127.0.0.1", state.ports.api, "/readyz"), needs=(ETCD,))
+
+
+def _controller_manager(layout: Layout, state: ClusterState, programs: Programs) -> Component:
+    program = (
+        programs.script(CONTROLLER_MANAGER),
+        *_manager_flags(layout, CONTROLLER_MANAGER, state.ports.controller_manager),
+        f"--root-ca-file={layout.certificate('ca')}",
+        f"--node-monitor-grace-period={NODE_MONITOR_GRACE_PERIOD}",
+    )
+    probe = HttpsProbe("127.0.0.1", state.ports.controller_manager, "/healthz")
+    return Component(CONTROLLER_MANAGER, program, probe, needs=(API_SERVER,))
+
+
+def _scheduler(layout: Layout, state: ClusterState, programs: Programs) -> Component:
+    program = (programs.script(SCHEDULER), *_manager_flags(layout, SCHEDULER, state.ports.scheduler))
+    probe = HttpsProbe("127.0.0.1", state.ports.scheduler, "/healthz")
+    return Component(SCHEDULER, program, probe, needs=(API_SERVER,))
+
+
+def _manager_flags(layout: Layout, name: str, port: int) -> tuple[str, ...]:
+    return (
+        f"--kubeconfig={layout.component_kubeconfig(name)}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--tls-cert-file={layout.certificate(name)}",
+        f"--tls-private-key-file={layout.private_key(name)}",
+        f"--client-ca-file={layout.certificate('ca')}",
+        *LEADER_ELECTION,
+        f"--log-file={layout.log(name)}",
+    )
+
+
+def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Programs) -> list[Component]:
+    """The worker host's engine and daemons, all of them inside its network namespace."""
+    wrapper = (programs.nsenter, f"--net=/var/run/netns/{layout.netns(node.name)}", "--")
+    return [
+        _dockerd(layout, state, node, programs, wrapper),
+        _kubelet(layout, state, node, programs, wrapper),
+        _kube_proxy(layout, state, node, programs, wrapper),
+    ]
+
+
+def _dockerd(
+    layout: Layout, state: ClusterState, node: NodeState, programs: Programs, wrapper: tuple[str, ...]
+) -> Component:
+    paths = layout.node(node.name)
+    program = (
+        programs.dockerd,
+        f"--host=unix://{paths.docker_socket}",
+        f"--data-root={paths.docker_root}",
+        f"--exec-root={paths.docker_exec_root}",
+        f"--pidfile={paths.docker_pidfile}",
+        f"--bip={state.pod_gateway(node.index)}",
+        "--iptables=false",
+        "--ip6tables=false",
+        "--ip-masq=false",
+        "--userland-proxy=false",  # then the bridge lets a pod reach itself through its own Service
+        "--live-restore",  # containers outlive an engine that dies and is restarted
+        "--exec-opt=native.cgroupdriver=cgroupfs",
+        f"--cgroup-parent={layout.cgroup}/{node.name}",
+        "--log-level=warn",
+    )
+    probe = SocketProbe(paths.docker_socket, "/_ping")
+    return Component(f"dockerd-{node.name}", program, probe, wrapper, node=node.name, logs_itself=False)
+
+
+def _kubelet(
+    layout: Layout, state: ClusterState, node: NodeState, programs: Programs, wrapper: tuple[str, ...]
+) -> Component:
+    name = f"kubelet-{node.name}"
+    paths = layout.node(node.name)
+    address = state.node_ip(node.index)
+    program = (
+        programs.script("kubelet"),
+        f"--kubeconfig={layout.component_kubeconfig(name)}",
+        f"--hostname-override={node.name}",
+        f"--node-ip={address}",
+        f"--pod-cidr={state.pod_cidr(node.index)}",
+        f"--container-runtime-endpoint=unix://{paths.docker_socket}",
+        f"--root-dir={paths.kubelet_root}",
+        f"--port={KUBELET_PORT}",
+        f"--client-ca-file={layout.certificate('ca')}",
+        f"--tls-cert-file={layout.certificate(f'{name}-server')}",
+        f"--tls-private-key-file={layout.private_key(f'{name}-server')}",
+        f"--node-status-update-frequency={NODE_STATUS_UPDATE_FREQUENCY}",
+        f"--log-file={layout.log(name)}",
+    )
+    probe = HttpsProbe(address, KUBELET_PORT, "/readyz")  # it has reported its node by then
+    return Component(name, program, probe, wrapper, (API_SERVER, f"dockerd-{node.name}"), node.name)
+
+
+def _kube_proxy(
+    layout: Layout, state: ClusterState, node: NodeState, programs: Programs, wrapper: tuple[str, ...]
+) -> Component:
+    name = f"kube-proxy-{node.name}"
+    address = state.node_ip(node.index)
+    program = (
+        programs.script("kube-proxy"),
+        f"--kubeconfig={layout.component_kubeconfig(name)}",
+        f"--hostname-override={node.name}",
+        f"--cluster-cidr={state.pod_network}",
+        f"--healthz-bind-address={address}:{KUBE_PROXY_HEALTH_PORT}",
+        f"--log-file={layout.log(name)}",
+    )
+    probe = HttpProbe(address, KUBE_PROXY_HEALTH_PORT, "/healthz")
+    return Component(name, program, probe, wrapper, (API_SERVER, f"dockerd-{node.name}"), node.name)

@@ -1,0 +1,410 @@
+"""A cluster on this machine, as the command line, the demonstration and the tests use it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mini_cluster.cli.console import Console
+from mini_cluster.cluster.components import API_SERVER
+from mini_cluster.cluster.layout import COMPONENT_MARKER, MARKER, Layout
+from mini_cluster.cluster.state import (
+    DEFAULT_API_PORT,
+    DEFAULT_NODES,
+    HOST_SUBNETS,
+    POD_NETWORKS,
+    ClusterState,
+    StateError,
+    choose_network,
+    choose_ports,
+    load_state,
+    port_is_free,
+    replace_taken_ports,
+    save_state,
+)
+from mini_cluster.errors import LauncherError
+from mini_cluster.hosts import network as hosts
+from mini_cluster.hosts.engine import HOST_SOCKET, Engine
+from mini_cluster.hosts.sweep import sweep_cluster, what_is_left
+from mini_cluster.supervision import control
+from mini_cluster.supervision.api import AdminApi, ApiError
+from mini_cluster.supervision.control import ControlError, NoSupervisor
+from mini_cluster.supervision.keeper import READY, STOPPED, Status
+from mini_cluster.supervision.processes import send, snapshot, started_at, wait_gone
+from mini_cluster.supervision.programs import ensure_requirements
+
+UP_SECONDS = 120.0
+SILENCE_SECONDS = 60.0  # the longest that the supervisor may leave a request without a word
+SUPERVISOR_START_SECONDS = 10.0
+POLL_SECONDS = 0.05
+SHUTDOWN_SECONDS = 30.0
+
+
+class ClusterError(LauncherError):
+    """An operation on the cluster failed; the message is for the user."""
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """What `status` and `node list` show of a worker host."""
+
+    name: str
+    address: str
+    pod_cidr: str
+    stopped: bool
+    ready: str
+    """Of the Node object: "True", "False", "Unknown"; "" when the API server can't be asked."""
+
+
+@dataclass(frozen=True)
+class ClusterView:
+    """What `status` shows."""
+
+    up: bool
+    """The supervisor runs."""
+    server: str
+    components: list[Status]
+    nodes: list[NodeView]
+
+    @property
+    def healthy(self) -> bool:
+        """Everything that should run is ready, and so is every node."""
+        return (
+            self.up
+            and all(status.state == READY for status in self.components)
+            and all(node.ready == "True" and not node.stopped for node in self.nodes)
+        )
+
+
+class Cluster:
+    """The cluster in `folder`. Operations that change it wait for one another, across processes."""
+
+    def __init__(self, folder: str | Path, console: Console | None = None, *, owner_pid: int = 0) -> None:
+        """With `owner_pid` the cluster lives no longer than that process: for tests, which may be killed."""
+        self.layout = Layout.of(folder)
+        self.console = console or Console(quiet=True)
+        self._owner_pid = owner_pid
+
+    # --- what is there ---
+
+    def state(self) -> ClusterState:
+        """Raises: ClusterError when the cluster was never brought up."""
+        state = load_state(self.layout.state)
+        if state is None:
+            raise ClusterError(f"there is no cluster in {self.layout.root}: `mini-cluster up` makes one")
+        return state
+
+    def view(self) -> ClusterView:
+        """Raises: ClusterError when the cluster was never brought up."""
+        state = self.state()
+        try:
+            components = [Status(**line) for line in self._call({"op": "status"}, SILENCE_SECONDS)]
+            up = True
+        except NoSupervisor:
+            components, up = self._orphans(), False
+        readiness = self._readiness(state) if any(s.name == API_SERVER and s.pid for s in components) else {}
+        nodes = [
+            NodeView(
+                node.name,
+                state.node_ip(node.index),
+                state.pod_cidr(node.index),
+                node.stopped,
+                readiness.get(node.name, ""),
+            )
+            for node in state.nodes
+        ]
+        return ClusterView(up, f"https://127.0.0.1:{state.ports.api}", components, nodes)
+
+    def pid(self, component: str) -> int:
+        """Process id of a running component. Raises: ClusterError."""
+        for status in self.view().components:
+            if status.name == component and status.pid:
+                return status.pid
+        raise ClusterError(f"{component} is not running")
+
+    def supervisor_pid(self) -> int:
+        """Process id of the supervisor; 0 when it doesn't run."""
+        key = self.layout.key
+        return next((p.pid for p in snapshot().values() if p.cluster == key and p.component == "supervisor"), 0)
+
+    def node_addresses(self) -> dict[str, str]:
+        """Node name -> IP address."""
+        state = self.state()
+        return {node.name: state.node_ip(node.index) for node in state.nodes}
+
+    def engine(self, node: str) -> Engine:
+        """The container engine of a worker host. Raises: StateError for an unknown node."""
+        self.state().node(node)
+        return Engine(self.layout.node(node).docker_socket)
+
+    # --- what changes it ---
+
+    def up(self, nodes: int | None = None, *, api_port: int | None = DEFAULT_API_PORT) -> None:
+        """Brings everything up and repairs what is broken; returns when all of it, nodes included, is ready.
+
+        `nodes` is by default what the cluster has, or `DEFAULT_NODES`. `api_port` counts for a new cluster only.
+        Raises: ClusterError, MissingRequirement, StateError, ControlError, CommandError.
+        """
+        existing = load_state(self.layout.state)
+        count = nodes if nodes is not None else len(existing.nodes) if existing else DEFAULT_NODES
+        ensure_requirements(count, self.console.step)
+        deadline = time.monotonic() + UP_SECONDS
+        with self._locked():
+            state = (self._free_ports(existing) if existing else self._choose(api_port)).with_node_count(count)
+            if count and hosts.enable_forwarding():
+                state = state.with_forwarding_enabled()
+            save_state(self.layout.state, state)
+            self._ensure_supervisor()
+            self._write_identities(state)
+            self._await_supervisor()
+            self._apply({"op": "apply"})
+            self._forget_nodes(existing, state)
+            self._await_nodes({node.name for node in state.nodes}, deadline)
+
+    def down(self, *, purge: bool = False) -> None:
+        """Ends everything and leaves nothing on the machine but the cluster's folder, and with `purge` not even that.
+
+        Raises: ClusterError when something could not be removed, SweepError, CommandError.
+        """
+        if not self.layout.root.exists():
+            sweep_cluster(self.layout)
+            return
+        with self._locked():
+            with suppress(ControlError):
+                for _ in self._call({"op": "shutdown"}, SHUTDOWN_SECONDS):
+                    pass
+            sweep_cluster(self.layout)
+            self._undo_forwarding()
+            left = what_is_left(self.layout)
+            if left:
+                raise ClusterError("could not remove:\n  " + "\n  ".join(left))
+            if purge:
+                shutil.rmtree(self.layout.root)
+
+    def stop_node(self, name: str) -> None:
+        """Cuts a worker host's power. Raises: StateError for an unknown node."""
+        self._switch(name, stopped=True)
+
+    def start_node(self, name: str) -> None:
+        """Switches a worker host on and waits until it is Ready. Raises: StateError for an unknown node."""
+        self._switch(name, stopped=False)
+        self._await_nodes({name}, time.monotonic() + UP_SECONDS)
+
+    def restart(self, components: list[str]) -> None:
+        """Ends and starts components, and waits until they are ready. Raises: StateError for an unknown one."""
+        with self._locked():
+            self._apply({"op": "restart", "names": components})
+
+    def kill(self, component: str) -> int:
+        """Sends SIGKILL to a component, which the supervisor then restarts; returns the id of the killed process.
+
+        "supervisor" names the supervisor itself. Raises: ClusterError when it isn't running.
+        """
+        pid = self.supervisor_pid() if component == "supervisor" else self.pid(component)
+        processes = snapshot()
+        if pid not in processes:
+            raise ClusterError(f"{component} is not running")
+        send(processes[pid], signal.SIGKILL)
+        wait_gone([processes[pid]], SHUTDOWN_SECONDS)
+        return pid
+
+    def load_archive(self, archive: Path) -> dict[str, list[str]]:
+        """Loads a `docker save` archive onto every node that is on; node name -> what its engine loaded.
+
+        Raises: ClusterError, EngineError, OSError.
+        """
+        state = self.state()
+        running = [node for node in state.nodes if not node.stopped]
+        if not running:
+            raise ClusterError("this cluster has no node that is on, so there is nowhere to load the image")
+        loaded = {}
+        for node in running:
+            with archive.open("rb") as file:
+                loaded[node.name] = self.engine(node.name).load(file)
+        return loaded
+
+    def load_image(self, image: str) -> dict[str, list[str]]:
+        """Copies an image from the machine's own engine onto every node that is on. Raises: as `load_archive`."""
+        with tempfile.NamedTemporaryFile(prefix="mini-cluster-image-") as file:
+            Engine(host_engine_socket()).save(image, file)
+            file.flush()
+            return self.load_archive(Path(file.name))
+
+    # --- how ---
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.layout.root.mkdir(parents=True, exist_ok=True)
+        with self.layout.lock.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _call(self, request: dict[str, Any], seconds: float) -> Iterator[dict[str, Any]]:
+        return control.call(self.layout.supervisor_socket, request, seconds=seconds)
+
+    def _apply(self, request: dict[str, Any]) -> None:
+        deadline = time.monotonic() + UP_SECONDS
+        waiting: list[str] = []
+        try:
+            for line in self._call(request, SILENCE_SECONDS):
+                self.console.component(line)
+                waiting = line.get("waiting", waiting)
+                if time.monotonic() > deadline:
+                    raise ClusterError(f"not ready after {UP_SECONDS:g} s: {', '.join(waiting)}")
+        except NoSupervisor:
+            raise
+        except (ControlError, ClusterError) as error:
+            raise ClusterError(f"{error}\nsee `mini-cluster logs COMPONENT` (files in {self.layout.logs})") from None
+
+    def _free_ports(self, state: ClusterState) -> ClusterState:
+        """The state with other ports where something else took them while the cluster was down."""
+        if any(process.cluster == self.layout.key for process in snapshot().values()):
+            return state
+        ports = replace_taken_ports(state.ports, self.layout.key, port_is_free)
+        if ports.api != state.ports.api:
+            self.console.warning(f"port {state.ports.api} was taken meanwhile; the API server now has {ports.api}")
+        return replace(state, ports=ports)
+
+    def _choose(self, api_port: int | None) -> ClusterState:
+        used = hosts.networks_of_machine() if shutil.which("ip") else []
+        return ClusterState(
+            subnet=str(choose_network(HOST_SUBNETS, used)),
+            pod_network=str(choose_network(POD_NETWORKS, used)),
+            ports=choose_ports(self.layout.key, api_port, port_is_free),
+        )
+
+    def _write_identities(self, state: ClusterState) -> None:
+        """Certificates and kubeconfigs. They are imported here because the library costs other commands 0.1 s."""
+        from mini_cluster.pki.certificates import ensure
+        from mini_cluster.pki.identities import cluster_certificates
+        from mini_cluster.pki.kubeconfig import write_cluster_kubeconfigs
+
+        made = ensure(self.layout.pki, cluster_certificates(state, socket.gethostname()), datetime.now(UTC))
+        write_cluster_kubeconfigs(self.layout, state)
+        if made:
+            self.console.good(f"{len(made)} certificates made")
+
+    def _ensure_supervisor(self) -> None:
+        """Starts it unless it answers. One that is deaf, or runs other code, is replaced; components don't notice."""
+        if self._supervisor_version() == control.code_version():
+            return
+        for process in snapshot().values():
+            if process.cluster == self.layout.key and process.component == "supervisor":
+                send(process, signal.SIGKILL)
+                wait_gone([process], SHUTDOWN_SECONDS)
+        self.layout.logs.mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {MARKER: self.layout.key, COMPONENT_MARKER: "supervisor"}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        with self.layout.supervisor_log.open("ab") as log:
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "mini_cluster.supervision.supervisor",
+                    str(self.layout.root),
+                    str(self._owner_pid),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=environment,
+                start_new_session=True,
+            )
+
+    def _await_supervisor(self) -> None:
+        deadline = time.monotonic() + SUPERVISOR_START_SECONDS
+        while not self._supervisor_version():
+            if time.monotonic() > deadline:
+                raise ClusterError(f"the supervisor did not start: see {self.layout.supervisor_log}")
+            time.sleep(POLL_SECONDS)
+
+    def _supervisor_version(self) -> str:
+        """ "" when it doesn't answer."""
+        with suppress(ControlError):
+            for line in self._call({"op": "version"}, control.CONNECT_SECONDS):
+                return str(line["version"])
+        return ""
+
+    def _switch(self, name: str, *, stopped: bool) -> None:
+        with self._locked():
+            save_state(self.layout.state, self.state().with_stopped(name, stopped))
+            self._ensure_supervisor()
+            self._await_supervisor()
+            self._apply({"op": "apply", "wait": not stopped})
+
+    def _forget_nodes(self, before: ClusterState | None, state: ClusterState) -> None:
+        """Removes the objects and the disks of nodes that the cluster no longer has."""
+        kept = {node.name for node in state.nodes}
+        gone = [node.name for node in (before.nodes if before else ()) if node.name not in kept]
+        for name in gone:
+            with self._api(state) as api, suppress(ApiError):
+                api.request("DELETE", f"/api/v1/nodes/{name}")
+            shutil.rmtree(self.layout.node(name).root, ignore_errors=True)
+
+    def _await_nodes(self, names: set[str], deadline: float) -> None:
+        """Waits until every one of these nodes is Ready. Raises: ClusterError."""
+        state = self.state()
+        missing = set(names)
+        with self._api(state) as api:
+            while missing:
+                with suppress(ApiError):
+                    readiness = api.node_readiness()
+                    for name in sorted(name for name in missing if readiness.get(name) == "True"):
+                        self.console.good(f"node {name} is Ready")
+                        missing.discard(name)
+                if missing and time.monotonic() > deadline:
+                    raise ClusterError(f"not Ready in time: {', '.join(sorted(missing))}")
+                if missing:
+                    time.sleep(POLL_SECONDS)
+
+    @contextmanager
+    def _api(self, state: ClusterState) -> Iterator[AdminApi]:
+        api = AdminApi(self.layout, state.ports.api)
+        try:
+            yield api
+        finally:
+            api.close()
+
+    def _readiness(self, state: ClusterState) -> dict[str, str]:
+        with suppress(ApiError, OSError):
+            with self._api(state) as api:
+                return api.node_readiness()
+        return {}
+
+    def _orphans(self) -> list[Status]:
+        """Components that run although their supervisor doesn't."""
+        found = {}
+        for process in snapshot().values():
+            if process.cluster == self.layout.key and process.component not in found:
+                found[process.component] = Status(
+                    process.component, "", "unsupervised", process.pid, started_at(process)
+                )
+        return list(found.values()) or [Status("supervisor", state=STOPPED)]
+
+    def _undo_forwarding(self) -> None:
+        with suppress(StateError):
+            state = load_state(self.layout.state)
+            if state is not None and state.forwarding_enabled:
+                hosts.disable_forwarding()
+                save_state(self.layout.state, state.with_forwarding_enabled(False))
+
+
+def host_engine_socket() -> Path:
+    """Where the machine's own engine listens: DOCKER_HOST when that is a unix socket."""
+    address = os.environ.get("DOCKER_HOST", "")
+    return Path(address.removeprefix("unix://")) if address.startswith("unix://") else HOST_SOCKET

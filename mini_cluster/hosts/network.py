@@ -1,0 +1,207 @@
+"""The network of worker hosts: a bridge on the machine, and per host a network namespace with a cable to it.
+
+Every function can be repeated and repairs what is missing. Inside a host the cable's end is `eth0`; each host has a
+route to the pods of every other one, and pods that leave the cluster do so with their host's address.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from mini_cluster.cli.tools import CommandError, run, succeeds
+from mini_cluster.cluster.layout import Layout
+from mini_cluster.cluster.state import MAX_NODES, ClusterState, NodeState, networks_in_use
+
+NETNS_FOLDER = Path("/run/netns")
+BRIDGE_FILTER = Path("/proc/sys/net/bridge")  # there once the kernel's module br_netfilter is loaded
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+HOST_SYSCTLS = {
+    "net/ipv4/ip_forward": "1",
+    "net/bridge/bridge-nf-call-iptables": "1",  # a Service's reply between pods of one host must pass its NAT
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A packet rule on the machine itself; `at_head` puts it before those that are there."""
+
+    table: str
+    chain: str
+    match: tuple[str, ...]
+    at_head: bool = True
+
+    def command(self, action: str, comment: str) -> list[str]:
+        """`action` is "-C", "-D", "-I" or "-A"."""
+        tagged = ("-m", "comment", "--comment", comment)
+        return ["iptables", "-w", "-t", self.table, action, self.chain, *tagged, *self.match]
+
+
+def machine_rules(bridge: str, state: ClusterState) -> list[Rule]:
+    """Hosts reach each other, the API server and, with the machine's address, the world. From there nobody gets in.
+
+    Docker's own policy on the machine, or a firewall, would drop these packets.
+    """
+    answers = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
+    return [
+        Rule("filter", "INPUT", ("-i", bridge, "-p", "tcp", "--dport", str(state.ports.api), "-j", "ACCEPT")),
+        Rule("filter", "INPUT", ("-i", bridge, *answers, "-j", "ACCEPT")),
+        Rule("filter", "FORWARD", ("-i", bridge, "-j", "ACCEPT")),
+        Rule("filter", "FORWARD", ("-o", bridge, *answers, "-j", "ACCEPT")),
+        Rule("nat", "POSTROUTING", ("-s", state.subnet, "!", "-o", bridge, "-j", "MASQUERADE"), at_head=False),
+    ]
+
+
+def link_commands(layout: Layout, state: ClusterState, node: NodeState) -> tuple[str, str]:
+    """`ip -batch` text for the machine, then for inside the host, that lay the host's cable."""
+    veth = layout.veth(node.index)
+    outside = (
+        f"link add name {veth} type veth peer name eth0 netns {layout.netns(node.name)}\n"
+        f"link set dev {veth} master {layout.bridge} up\n"
+    )
+    prefix = IPv4Network(state.subnet).prefixlen
+    inside = [
+        "link set dev lo up",
+        f"address replace {state.node_ip(node.index)}/{prefix} dev eth0",
+        "link set dev eth0 up",
+        f"route replace default via {state.gateway}",
+    ]
+    for peer in range(1, MAX_NODES + 1):
+        if peer != node.index:
+            inside.append(f"route replace {state.pod_cidr(peer)} via {state.node_ip(peer)}")
+    return outside, "\n".join(inside) + "\n"
+
+
+def networks_of_machine() -> list[IPv4Network]:
+    """Every IPv4 network that the machine routes or has an address in."""
+    routes = run(["ip", "-json", "-4", "route", "show", "table", "all"], check=False)
+    return networks_in_use(routes, run(["ip", "-json", "-4", "address", "show"], check=False))
+
+
+def ensure_machine(layout: Layout, state: ClusterState) -> None:
+    """The bridge, the packet rules and the routes to pods. Raises: CommandError."""
+    bridge = layout.bridge
+    if not BRIDGE_FILTER.exists() and shutil.which("modprobe"):
+        run(["modprobe", "br_netfilter"], check=False)
+    if not link_exists(bridge):
+        # With an address of its own: else it takes that of a port, and another one when that host goes.
+        run(["ip", "link", "add", "name", bridge, "address", layout.bridge_address, "type", "bridge"])
+    commands = [f"address replace {state.gateway}/24 dev {bridge}", f"link set dev {bridge} up"]
+    for node in state.nodes:
+        commands.append(f"route replace {state.pod_cidr(node.index)} via {state.node_ip(node.index)} dev {bridge}")
+    run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
+    for rule in machine_rules(bridge, state):
+        if not succeeds(rule.command("-C", layout.rule_comment)):
+            run(rule.command("-I" if rule.at_head else "-A", layout.rule_comment))
+
+
+def ensure_host(layout: Layout, state: ClusterState, node: NodeState) -> None:
+    """The host's namespace, cable, addresses, routes and sysctls. Raises: CommandError."""
+    netns = layout.netns(node.name)
+    if not netns_inode(netns):
+        (NETNS_FOLDER / netns).unlink(missing_ok=True)
+        run(["ip", "netns", "add", netns])
+    outside, inside = link_commands(layout, state, node)
+    if not run(["ip", "-n", netns, "link", "show", "dev", "eth0"], check=False):
+        remove_link(layout.veth(node.index))  # of a namespace that is gone, the end here may linger
+        run(["ip", "-batch", "-"], stdin=outside)
+    else:
+        run(["ip", "link", "set", "dev", layout.veth(node.index), "master", layout.bridge, "up"])
+    run(["ip", "-n", netns, "-batch", "-"], stdin=inside)
+    known = {name: value for name, value in HOST_SYSCTLS.items() if Path("/proc/sys", name).exists()}
+    settings = "; ".join(f"echo {value} > /proc/sys/{name}" for name, value in known.items())
+    masquerade = ["POSTROUTING", "-s", state.pod_cidr(node.index), "!", "-d", state.pod_network, "-j", "MASQUERADE"]
+    text = " ".join(masquerade)
+    nat = f"iptables -w -t nat -C {text} 2>/dev/null || iptables -w -t nat -A {text}"
+    run(["nsenter", f"--net={NETNS_FOLDER / netns}", "--", "sh", "-c", f"set -e; {settings}; {nat}"])
+    layout.node(node.name).run.mkdir(parents=True, exist_ok=True, mode=0o711)
+
+
+def enable_forwarding() -> bool:
+    """Lets the machine forward packets; True when it did not before."""
+    if FORWARDING.read_text().strip() == "1":
+        return False
+    FORWARDING.write_text("1\n")
+    return True
+
+
+def remove_host(layout: Layout, node: NodeState) -> None:
+    """Takes the host's cable and namespace away; its processes are gone already. Raises: CommandError."""
+    remove_link(layout.veth(node.index))
+    netns = layout.netns(node.name)
+    if (NETNS_FOLDER / netns).exists():
+        run(["ip", "netns", "delete", netns])
+
+
+def remove_machine(layout: Layout) -> None:
+    """Takes the bridge and the packet rules away, whatever the state file says. Raises: CommandError."""
+    for name in os.listdir("/sys/class/net"):
+        if name.startswith(f"{layout.bridge}-"):
+            remove_link(name)
+    for path in list_netns(layout):
+        run(["ip", "netns", "delete", path])
+    remove_link(layout.bridge)
+    for table, rule in list_rules(layout):
+        run(["iptables", "-w", "-t", table, "-D", *rule])
+    release_netns_folder()
+
+
+def list_rules(layout: Layout) -> list[tuple[str, list[str]]]:
+    """This cluster's packet rules on the machine: the table, and the words of the rule after its action."""
+    if not shutil.which("iptables"):
+        return []
+    found = []
+    for table in ("filter", "nat"):
+        for line in run(["iptables", "-w", "-t", table, "-S"]).splitlines():
+            action, *words = line.split()
+            if action == "-A" and layout.rule_comment in words:
+                found.append((table, words))
+    return found
+
+
+def list_netns(layout: Layout) -> list[str]:
+    """Names of this cluster's network namespaces."""
+    prefix = layout.netns("")
+    return sorted(path.name for path in NETNS_FOLDER.glob(f"{prefix}*")) if NETNS_FOLDER.is_dir() else []
+
+
+def release_netns_folder() -> None:
+    """`ip netns` mounts its folder on itself at first use and leaves that behind; of no use without namespaces."""
+    if NETNS_FOLDER.is_dir() and not any(NETNS_FOLDER.iterdir()):
+        while NETNS_FOLDER.is_mount():
+            run(["umount", str(NETNS_FOLDER)])
+
+
+def disable_forwarding() -> None:
+    """Undoes `enable_forwarding`, unless another cluster or Docker on the machine needs it."""
+    names = os.listdir("/sys/class/net")
+    if not any(name.startswith(("docker", "br-", "mk")) for name in names):
+        FORWARDING.write_text("0\n")
+
+
+def remove_link(name: str) -> None:
+    """Raises: CommandError when it is there and stays. It may also go by itself meanwhile, with its namespace."""
+    if not link_exists(name):
+        return
+    try:
+        run(["ip", "link", "delete", "dev", name])
+    except CommandError:
+        if link_exists(name):
+            raise
+
+
+def link_exists(name: str) -> bool:
+    return os.path.exists(f"/sys/class/net/{name}")
+
+
+def netns_inode(name: str) -> int:
+    """What tells the namespace from others; 0 when there is none (a plain file without its mount is none)."""
+    path = NETNS_FOLDER / name
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0
+    return status.st_ino if status.st_dev != path.parent.stat().st_dev else 0

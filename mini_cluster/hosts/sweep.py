@@ -1,0 +1,189 @@
+"""Removes what a cluster, or one of its worker hosts, has on the machine, without asking anyone to cooperate.
+
+A host loses its power here: its daemons, its engine and all containers are killed at once, then mounts, sockets and
+cgroups go. The same code runs after an orderly stop, after a crash, and after a start that came half-way.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from mini_cluster.cli.tools import run
+from mini_cluster.cluster.components import node_component_names
+from mini_cluster.cluster.layout import Layout, NodeLayout
+from mini_cluster.cluster.state import MAX_NODES, NodeState
+from mini_cluster.errors import LauncherError
+from mini_cluster.hosts import network as hosts
+from mini_cluster.supervision.processes import Process, kill_all, snapshot, with_descendants
+
+CGROUPS = Path("/sys/fs/cgroup")
+CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class SweepError(LauncherError):
+    """Something could not be removed."""
+
+
+def host_processes(
+    processes: Mapping[int, Process], cluster: str, node: str, *, netns: int, exec_root: str, cgroup: str,
+    containers: set[str],
+) -> set[int]:  # fmt: skip
+    """Everything that runs on a worker host: what is marked as its components, what lives in its network namespace,
+    its engine's helpers (they name the engine's folder on their command line), its containers, and all descendants.
+    """
+    names = node_component_names(node)
+    roots = {
+        process.pid
+        for process in processes.values()
+        if (process.cluster == cluster and process.component in names)
+        or (netns and process.netns == netns)
+        or any(argument.startswith(f"{exec_root}/") for argument in process.argv)
+        or f"{cgroup}/" in process.cgroups
+        or (containers and any(container in containers for container in CONTAINER_ID.findall(process.cgroups)))
+    }
+    return with_descendants(processes, roots)
+
+
+def cluster_processes(processes: Mapping[int, Process], cluster: str) -> set[int]:
+    """Every process marked as the cluster's, and what descends from them."""
+    roots = {process.pid for process in processes.values() if process.cluster == cluster}
+    return with_descendants(processes, roots)
+
+
+def power_off(layout: Layout, node: NodeState) -> None:
+    """Ends a worker host as if its power was cut, and takes its network away. Its disk stays.
+
+    Raises: SweepError, CommandError.
+    """
+    paths = layout.node(node.name)
+    netns = hosts.netns_inode(layout.netns(node.name))
+    containers = _container_ids(paths)
+
+    def doomed(processes: Mapping[int, Process]) -> set[int]:
+        return host_processes(
+            processes,
+            layout.key,
+            node.name,
+            netns=netns,
+            exec_root=str(paths.docker_exec_root),
+            cgroup=f"{layout.cgroup}/{node.name}",
+            containers=containers,
+        )
+
+    left = kill_all(doomed)
+    if left:
+        raise SweepError(f"{left} processes of {node.name} do not die (see `ps` for state D)")
+    release_host(layout, node)
+
+
+def release_host(layout: Layout, node: NodeState) -> None:
+    """What a host without processes still holds: mounts, sockets, cgroups, its network."""
+    paths = layout.node(node.name)
+    unmount_below([paths.run, paths.root])
+    _remove_shim_sockets(paths)
+    if paths.run.exists():
+        shutil.rmtree(paths.run)
+    remove_cgroups(f"{layout.cgroup}/{node.name}")
+    hosts.remove_host(layout, node)
+
+
+def clear_engine(layout: Layout, node: NodeState) -> None:
+    """What a killed engine leaves that would keep the next one waiting; its containers and their shims stay.
+
+    Its containerd dies with it, but may be a zombie for a while, and the next engine would take that for a live one.
+    """
+    paths = layout.node(node.name)
+    config = f"{paths.docker_exec_root}/containerd/containerd.toml"
+    kill_all(lambda processes: {pid for pid, process in processes.items() if config in process.argv})
+    for pidfile in (paths.docker_pidfile, paths.docker_exec_root / "containerd" / "containerd.pid"):
+        pidfile.unlink(missing_ok=True)
+
+
+def sweep_cluster(layout: Layout) -> None:
+    """Ends every process of the cluster and removes everything of it but its folder.
+
+    It asks the machine, not the state file, what is there. Without root a cluster never had worker hosts.
+    Raises: SweepError, CommandError.
+    """
+    left = kill_all(lambda processes: cluster_processes(processes, layout.key))
+    if left:
+        raise SweepError(f"{left} processes do not die (see `ps` for state D)")
+    if os.geteuid() == 0:
+        for node in (NodeState(index) for index in range(1, MAX_NODES + 1)):
+            if layout.node(node.name).root.exists() or (hosts.NETNS_FOLDER / layout.netns(node.name)).exists():
+                power_off(layout, node)
+        remove_cgroups(layout.cgroup)
+        hosts.remove_machine(layout)
+    if layout.run.exists():
+        shutil.rmtree(layout.run)
+
+
+def what_is_left(layout: Layout) -> list[str]:
+    """Everything of the cluster that can still be found on the machine: for tests, and for `down` to tell the truth."""
+    processes = snapshot()
+    found = [f"process {pid} {' '.join(processes[pid].argv)}" for pid in cluster_processes(processes, layout.key)]
+    found += [f"link {name}" for name in os.listdir("/sys/class/net") if name.startswith(layout.bridge)]
+    found += [f"netns {name}" for name in hosts.list_netns(layout)]
+    found += [f"mount {target}" for target in mounts_below([layout.run, layout.root])]
+    found += [f"cgroup {path}" for path in _cgroup_folders(layout.cgroup)]
+    if layout.run.exists():
+        found.append(f"folder {layout.run}")
+    if os.geteuid() == 0:
+        found += [f"rule {table} {' '.join(rule)}" for table, rule in hosts.list_rules(layout)]
+    return found
+
+
+def mounts_below(folders: Iterable[Path]) -> list[str]:
+    """Mount points at or below the folders, innermost first."""
+    prefixes = [f"{folder}/" for folder in folders]
+    found = []
+    with open("/proc/self/mountinfo") as file:
+        for line in file:
+            target = _unescape(line.split(" ")[4])
+            if any(f"{target}/".startswith(prefix) for prefix in prefixes):
+                found.append(target)
+    return found[::-1]
+
+
+def unmount_below(folders: Iterable[Path]) -> None:
+    """Raises: CommandError."""
+    for target in mounts_below(folders):
+        run(["umount", "--lazy", target])
+
+
+def _unescape(text: str) -> str:
+    """The kernel writes blanks and backslashes in paths as octal."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def _container_ids(paths: NodeLayout) -> set[str]:
+    folder = paths.docker_root / "containers"
+    return set(os.listdir(folder)) if folder.is_dir() else set()
+
+
+def _remove_shim_sockets(paths: NodeLayout) -> None:
+    """containerd's shims keep their sockets outside the engine's folder; each task's `address` file names its own."""
+    for address in paths.docker_exec_root.glob("containerd/daemon/io.containerd.runtime.v2.task/*/*/address"):
+        socket = Path(address.read_text().removeprefix("unix://"))
+        socket.unlink(missing_ok=True)
+
+
+def _cgroup_folders(cgroup: str) -> list[Path]:
+    """The cgroup's folder in each hierarchy (one with cgroup v2, several with v1)."""
+    if not CGROUPS.is_dir():
+        return []
+    hierarchies = [CGROUPS, *(path for path in CGROUPS.iterdir() if path.is_dir())]
+    return [path for path in (hierarchy / cgroup.lstrip("/") for hierarchy in hierarchies) if path.is_dir()]
+
+
+def remove_cgroups(cgroup: str) -> None:
+    """Removes a cgroup and those below it from every hierarchy; one that is still in use stays."""
+    for top in _cgroup_folders(cgroup):
+        for folder, _, _ in os.walk(top, topdown=False):
+            with suppress(OSError):
+                os.rmdir(folder)

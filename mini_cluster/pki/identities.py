@@ -1,0 +1,56 @@
+"""Which certificates a cluster needs: who speaks to whom, and under what name."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from mini_cluster.cluster.state import SERVICE_CIDR, ClusterState
+from mini_cluster.pki.certificates import ETCD_AUTHORITY, Certificate
+
+ADMINS = "system:masters"
+NODES = "system:nodes"
+LOCAL_HOSTS = ("127.0.0.1", "localhost")
+SERVICE_NAMES = (
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
+
+
+def control_plane_certificates(api_hosts: tuple[str, ...], etcd_hosts: tuple[str, ...]) -> list[Certificate]:
+    """The control plane's; `api_hosts` and `etcd_hosts` are the names and addresses that clients use."""
+    service_address = str(IPv4Network(SERVICE_CIDR)[1])
+    return [
+        Certificate("etcd/server", "etcd", hosts=etcd_hosts, authority=ETCD_AUTHORITY),
+        Certificate("apiserver-etcd-client", "kube-apiserver-etcd-client", authority=ETCD_AUTHORITY),
+        Certificate(
+            "apiserver", "kube-apiserver", hosts=_unique(*api_hosts, *SERVICE_NAMES, service_address), client=False
+        ),
+        Certificate("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ADMINS),
+        Certificate("admin", "kubernetes-admin", ADMINS),
+        Certificate("kube-controller-manager", "system:kube-controller-manager", hosts=LOCAL_HOSTS),
+        Certificate("kube-scheduler", "system:kube-scheduler", hosts=LOCAL_HOSTS),
+    ]
+
+
+def node_certificates(node: str, hosts: tuple[str, ...]) -> list[Certificate]:
+    """One worker host's: the kubelet as a client and as a server, and kube-proxy."""
+    return [
+        Certificate(f"kubelet-{node}", f"system:node:{node}", NODES),
+        Certificate(f"kubelet-{node}-server", node, hosts=_unique(node, *hosts), client=False),
+        Certificate(f"kube-proxy-{node}", "system:kube-proxy", hosts=_unique(node, *hosts)),
+    ]
+
+
+def cluster_certificates(state: ClusterState, hostname: str) -> list[Certificate]:
+    """Everything for a cluster of processes on this machine."""
+    api_hosts = _unique(*LOCAL_HOSTS, hostname, *([state.gateway] if state.nodes else []))
+    wanted = control_plane_certificates(api_hosts, LOCAL_HOSTS)
+    for node in state.nodes:
+        wanted += node_certificates(node.name, (state.node_ip(node.index), "127.0.0.1"))
+    return wanted
+
+
+def _unique(*names: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

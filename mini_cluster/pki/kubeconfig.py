@@ -1,0 +1,66 @@
+"""Kubeconfig files: with everything inside for people, by reference to certificate files for daemons."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+from mini_cluster.cluster.components import CONTROLLER_MANAGER, SCHEDULER
+from mini_cluster.cluster.layout import Layout
+from mini_cluster.cluster.state import ClusterState
+from mini_cluster.pki.certificates import write_private
+
+CONTEXT = "mini-kubernetes"
+
+
+def kubeconfig_text(server: str, authority: Path, certificate: Path, key: Path, user: str, *, embed: bool) -> str:
+    """A kubeconfig with one cluster, user and context. JSON is YAML, so no YAML writer is needed.
+
+    `embed` copies the certificates into it, so that the file can be carried elsewhere.
+    """
+    if embed:
+        cluster_part = {"certificate-authority-data": _base64(authority)}
+        user_part = {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)}
+    else:
+        cluster_part = {"certificate-authority": str(authority)}
+        user_part = {"client-certificate": str(certificate), "client-key": str(key)}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": CONTEXT, "cluster": {"server": server, **cluster_part}}],
+        "users": [{"name": user, "user": user_part}],
+        "contexts": [{"name": CONTEXT, "context": {"cluster": CONTEXT, "user": user}}],
+        "current-context": CONTEXT,
+    }
+    return json.dumps(config, indent=2) + "\n"
+
+
+def write_kubeconfig(path: Path, server: str, pki: Path, identity: str, *, user: str = "", embed: bool = False) -> None:
+    """Writes the kubeconfig of the identity whose certificate is `identity` below `pki`; an equal one is left alone."""
+    text = kubeconfig_text(
+        server,
+        pki / "ca.crt",
+        pki / f"{identity}.crt",
+        pki / f"{identity}.key",
+        user or identity,
+        embed=embed,
+    ).encode()
+    if not path.exists() or path.read_bytes() != text:
+        write_private(path, text)
+
+
+def write_cluster_kubeconfigs(layout: Layout, state: ClusterState) -> None:
+    """The administrator's, and one for each daemon. Daemons on worker hosts come by the bridge's address."""
+    local = f"https://127.0.0.1:{state.ports.api}"
+    from_hosts = f"https://{state.gateway}:{state.ports.api}"
+    write_kubeconfig(layout.kubeconfig, local, layout.pki, "admin", user="kubernetes-admin", embed=True)
+    for name in (CONTROLLER_MANAGER, SCHEDULER):
+        write_kubeconfig(layout.component_kubeconfig(name), local, layout.pki, name)
+    for node in state.nodes:
+        for name in (f"kubelet-{node.name}", f"kube-proxy-{node.name}"):
+            write_kubeconfig(layout.component_kubeconfig(name), from_hosts, layout.pki, name)
+
+
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,119 @@
+"""Finds the executables that a cluster is made of, and installs Debian's packages for those that are missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mini_cluster.cluster.components import Programs
+from mini_cluster.errors import LauncherError
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+INSTALL_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """An executable and Debian's package that has it."""
+
+    program: str
+    package: str
+    reason: str
+
+
+ETCD_REQUIREMENT = Requirement("etcd", "etcd-server", "the store behind the API server")
+HOST_REQUIREMENTS = (
+    Requirement("dockerd", "docker.io", "the container engine of each worker host"),
+    Requirement("iptables", "iptables", "the packet rules of Services"),
+    Requirement("ip", "iproute2", "the network of worker hosts"),
+    Requirement("nsenter", "util-linux", "starting a worker host's processes in its network namespace"),
+    Requirement("conntrack", "conntrack", "forgetting UDP connections to Pods that are gone"),
+)
+
+
+class MissingRequirement(LauncherError):
+    """The cluster can't run here; the message says what is missing, why it is needed and how to get it."""
+
+
+def requirements(nodes: int) -> list[Requirement]:
+    """What a cluster with this many worker hosts needs."""
+    return [ETCD_REQUIREMENT, *(HOST_REQUIREMENTS if nodes else ())]
+
+
+def missing_requirements(nodes: int, find: Callable[[str], str | None]) -> list[Requirement]:
+    """Those that `find` (a `which`) doesn't find."""
+    return [item for item in requirements(nodes) if not find(item.program)]
+
+
+def explain_missing(missing: list[Requirement]) -> str:
+    """What to tell a user who must install by hand."""
+    lines = [f"  {item.program:<10} {item.reason}" for item in missing]
+    packages = " ".join(dict.fromkeys(item.package for item in missing))
+    return "\n".join(
+        [
+            "these programs are missing and could not be installed from here:",
+            *lines,
+            "on Debian or Ubuntu, as root:",
+            f"  apt-get update && apt-get install -y --no-install-recommends {packages}",
+        ]
+    )
+
+
+def find_program(name: str) -> str | None:
+    """Like `which`, also in the folders that a user's PATH may lack."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
+
+
+def find_programs() -> Programs:
+    """Paths of everything that the launcher starts; one that isn't installed is its bare name."""
+    return Programs(
+        scripts=Path(sys.executable).parent,
+        etcd=find_program("etcd") or "etcd",
+        dockerd=find_program("dockerd") or "dockerd",
+        nsenter=find_program("nsenter") or "nsenter",
+    )
+
+
+def ensure_requirements(nodes: int, say: Callable[[str], None]) -> None:
+    """Installs what is missing where that is possible.
+
+    Raises: MissingRequirement.
+    """
+    if nodes and os.geteuid() != 0:
+        raise MissingRequirement(
+            "worker hosts need root (network namespaces, container engines): run the command with sudo, "
+            "or `mini-cluster up --nodes 0` for an API without worker hosts"
+        )
+    missing = missing_requirements(nodes, find_program)
+    if not missing:
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        packages = list(dict.fromkeys(item.package for item in missing))
+        say(f"installing {', '.join(packages)}")
+        install_packages(packages)
+        missing = missing_requirements(nodes, find_program)
+    if missing:
+        raise MissingRequirement(explain_missing(missing))
+
+
+def install_packages(packages: list[str]) -> None:
+    """`apt-get install`; the package lists are fetched first only when they turn out to be needed.
+
+    Raises: MissingRequirement with what apt-get said.
+    """
+    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
+    output = ""
+    for command in (install, ["apt-get", "update", "-q"], install):
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
+        )
+        output = done.stdout + done.stderr
+        if command is install and done.returncode == 0:
+            return
+    raise MissingRequirement(f"`{' '.join(install)}` failed:\n{output.strip()[-2000:]}")

@@ -1,0 +1,334 @@
+"""The process that keeps a cluster's processes alive: `python -m mini_cluster.supervision.supervisor FOLDER OWNER`.
+
+It starts components in the order in which they become useful, in parallel where that is possible, and restarts what
+dies. It keeps no record: killed and started again, it adopts what runs. What should run comes from the state file.
+OWNER is the id of a process that the cluster must not outlive, or 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import fcntl
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from typing import Any
+
+from mini_cluster.cli.logview import last_lines
+from mini_cluster.cli.tools import CommandError
+from mini_cluster.cluster.components import API_SERVER, ETCD, Component, Programs, cluster_components, is_engine
+from mini_cluster.cluster.layout import Layout
+from mini_cluster.cluster.state import ClusterState, NodeState, StateError, load_state
+from mini_cluster.errors import LauncherError
+from mini_cluster.hosts import network as hosts
+from mini_cluster.hosts.sweep import clear_engine, power_off, sweep_cluster
+from mini_cluster.supervision.control import LINE_BYTES, code_version
+from mini_cluster.supervision.keeper import (
+    BACKOFF,
+    READY,
+    TERMINATE_SECONDS,
+    Keeper,
+    StartError,
+    Status,
+    component_processes,
+    inputs_hash,
+    process_end,
+)
+from mini_cluster.supervision.probes import Prober
+from mini_cluster.supervision.processes import snapshot
+from mini_cluster.supervision.programs import find_programs
+
+HOPELESS_RESTARTS = 3  # a component that died this often while `apply` waits for it makes it give up
+LOG_LINES = 8  # of a hopeless component's log that are shown
+HEARTBEAT_SECONDS = 5.0  # a streaming answer says something at least this often
+
+log = logging.getLogger("supervisor")
+
+
+class Supervisor:
+    """What should run, and a keeper for each of it."""
+
+    def __init__(self, layout: Layout, programs: Programs, tasks: asyncio.TaskGroup) -> None:
+        self._layout = layout
+        self._programs = programs
+        self._tasks = tasks
+        self._prober = Prober(layout.pki)
+        self._keepers: dict[str, Keeper] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._inputs: dict[str, str] = {}
+        self._order: list[str] = []
+        self._state: ClusterState | None = None
+        self._applying = asyncio.Lock()
+        self._network = asyncio.Lock()
+        self._changes = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    def statuses(self) -> list[Status]:
+        """In the order in which components are started."""
+        places = {name: place for place, name in enumerate(self._order)}
+        keepers = sorted(self._keepers.values(), key=lambda keeper: places.get(keeper.component.name, len(places)))
+        return [keeper.status for keeper in keepers]
+
+    async def apply(self) -> None:
+        """Makes what runs agree with the state file. Raises: StateError, SweepError, CommandError."""
+        async with self._applying:
+            state = load_state(self._layout.state)
+            if state is None:
+                raise StateError(f"{self._layout.state} is missing")
+            before, self._state = self._state, state
+            self._prober.forget_certificates()
+            wanted = {item.name: item for item in cluster_components(self._layout, state, self._programs)}
+            self._order = list(wanted)
+            for name in [name for name in self._keepers if name not in wanted]:
+                await self._drop(name, 0 if self._keepers[name].component.node else TERMINATE_SECONDS)
+            for node in self._hosts_to_switch_off(before, state, wanted.values()):
+                await self._switch_off(node)
+            await self._repair_networks(state, wanted.values())
+            if not state.nodes and hosts.link_exists(self._layout.bridge):
+                await asyncio.to_thread(hosts.remove_machine, self._layout)
+            for component in wanted.values():
+                await self._want(component)
+
+    async def restart(self, names: list[str]) -> None:
+        """Ends and starts these components. Raises: StateError for a name that is none."""
+        for name in names:
+            if name not in self._keepers:
+                raise StateError(f"there is no component {name!r} (components: {', '.join(self._keepers)})")
+        async with self._applying:
+            for name in names:
+                component = self._keepers[name].component
+                await self._drop(name, TERMINATE_SECONDS)
+                await self._want(component)
+
+    async def shutdown(self) -> None:
+        """Ends every component, etcd last, so that nobody misses it; worker hosts lose their power."""
+        async with self._applying:
+            hosts_part = [name for name, keeper in self._keepers.items() if keeper.component.node]
+            plane = [name for name in self._keepers if name not in (*hosts_part, API_SERVER, ETCD)]
+            await asyncio.gather(
+                *(self._drop(name, 0) for name in hosts_part), *(self._drop(name, TERMINATE_SECONDS) for name in plane)
+            )
+            for name in (API_SERVER, ETCD):
+                if name in self._keepers:
+                    await self._drop(name, TERMINATE_SECONDS)
+        self.ended.set()
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """Statuses as they change, until everything is ready. Raises: StateError when a component keeps dying."""
+        shown: dict[str, dict[str, Any]] = {}
+        before = {status.name: status.restarts for status in self.statuses()}
+        while True:
+            changes = self._changes
+            statuses = self.statuses()
+            for status in statuses:
+                current = dataclasses.asdict(status)
+                if shown.get(status.name) != current:
+                    shown[status.name] = current
+                    yield current
+            for status in statuses:
+                deaths = status.restarts - before.get(status.name, 0)
+                if status.state == BACKOFF and deaths >= HOPELESS_RESTARTS:
+                    end = last_lines(self._layout, status.name, LOG_LINES)
+                    raise StateError(f"{status.name} does not stay up: {status.detail}\n{end}")
+            if all(status.state == READY for status in statuses):
+                return
+            try:
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    await changes.wait()
+            except TimeoutError:
+                yield {"waiting": [status.name for status in statuses if status.state != READY]}
+
+    async def _want(self, component: Component) -> None:
+        keeper = self._keepers.get(component.name)
+        inputs = inputs_hash(component, self._layout)
+        if keeper is not None:
+            if keeper.component == component and self._inputs[component.name] == inputs:
+                keeper.retry_now()
+                return
+            await self._drop(component.name, TERMINATE_SECONDS)
+        keeper = Keeper(
+            component,
+            self._layout,
+            self._prober,
+            prepare=self._prepare,
+            wait_ready=self._wait_ready,
+            changed=self._on_change,
+        )
+        self._keepers[component.name] = keeper
+        self._inputs[component.name] = inputs
+        self._running[component.name] = self._tasks.create_task(keeper.run(), name=component.name)
+
+    async def _drop(self, name: str, seconds: float) -> None:
+        """Ends a component for good; SIGTERM and, after `seconds`, SIGKILL."""
+        keeper, task = self._keepers[name], self._running.pop(name)
+        task.cancel()
+        await asyncio.wait((task,))
+        await keeper.terminate(seconds)
+        del self._keepers[name]
+
+    def _hosts_to_switch_off(
+        self, before: ClusterState | None, state: ClusterState, wanted: Iterable[Component]
+    ) -> list[NodeState]:
+        """Hosts that should not run but left something, and those whose network was taken from under their engine."""
+        prefix = self._layout.netns("worker-")
+        found = [NodeState(int(name.removeprefix(prefix))) for name in hosts.list_netns(self._layout)]
+        known = {node.name: node for node in (*found, *(before.nodes if before else ()), *state.nodes)}
+        torn = self._torn_hosts(wanted)
+        keep = {node.name for node in state.nodes if not node.stopped and node.name not in torn}
+        return [node for node in known.values() if node.name not in keep]
+
+    def _torn_hosts(self, wanted: Iterable[Component]) -> set[str]:
+        """Hosts with a process in another network namespace than the one that bears the host's name."""
+        processes = snapshot()
+        return {
+            component.node
+            for component in wanted
+            if component.node
+            for process in component_processes(processes, self._layout.key, component)
+            if process.netns != hosts.netns_inode(self._layout.netns(component.node))
+        }
+
+    async def _repair_networks(self, state: ClusterState, wanted: Iterable[Component]) -> None:
+        """Of hosts whose engine runs; the others' are made before their engine is started. Raises: CommandError."""
+        processes = snapshot()
+        for component in wanted:
+            if is_engine(component) and component_processes(processes, self._layout.key, component):
+                await self._ensure_network(state, state.node(component.node))
+
+    async def _ensure_network(self, state: ClusterState, node: NodeState) -> None:
+        async with self._network:
+            await asyncio.to_thread(hosts.ensure_machine, self._layout, state)
+        await asyncio.to_thread(hosts.ensure_host, self._layout, state, node)
+
+    async def _switch_off(self, node: NodeState) -> None:
+        for name in [name for name, keeper in self._keepers.items() if keeper.component.node == node.name]:
+            await self._drop(name, 0)
+        await asyncio.to_thread(power_off, self._layout, node)
+
+    async def _prepare(self, component: Component) -> None:
+        """The network that a host's engine starts in. Raises: StartError."""
+        if not is_engine(component):
+            return
+        assert self._state is not None
+        node = self._state.node(component.node)
+        try:
+            await asyncio.to_thread(clear_engine, self._layout, node)
+            await self._ensure_network(self._state, node)
+        except CommandError as error:
+            raise StartError(str(error)) from None
+
+    async def _wait_ready(self, name: str) -> None:
+        while True:
+            changes = self._changes
+            keeper = self._keepers.get(name)
+            if keeper is not None and keeper.status.state == READY:
+                return
+            await changes.wait()
+
+    def _on_change(self, status: Status) -> None:
+        log.info("%s %s pid=%d restarts=%d %s", status.name, status.state, status.pid, status.restarts, status.detail)
+        changes, self._changes = self._changes, asyncio.Event()
+        changes.set()
+
+
+class ControlServer:
+    """Answers the command line on the unix socket."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._version = code_version()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, one request."""
+        try:
+            request = json.loads(await reader.readline() or b"{}")
+            try:
+                async for line in self._answer(request):
+                    await _send(writer, line)
+                await _send(writer, {"done": True})
+            except LauncherError as error:
+                await _send(writer, {"error": str(error)})
+        except (ConnectionError, ValueError) as error:
+            log.info("a client left: %s", error)
+        finally:
+            writer.close()
+
+    async def _answer(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        operation = request.get("op")
+        if operation == "status":
+            for status in self._supervisor.statuses():
+                yield dataclasses.asdict(status)
+        elif operation == "version":
+            yield {"version": self._version}
+        elif operation == "apply":
+            await self._supervisor.apply()
+            if request.get("wait", True):
+                async for line in self._supervisor.progress():
+                    yield line
+        elif operation == "restart":
+            await self._supervisor.restart(list(request.get("names", ())))
+            async for line in self._supervisor.progress():
+                yield line
+        elif operation == "shutdown":
+            await self._supervisor.shutdown()
+        else:
+            raise StateError(f"unknown request {operation!r}")
+
+
+async def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+    writer.write(json.dumps(message).encode() + b"\n")
+    await writer.drain()
+
+
+async def supervise(layout: Layout, owner_pid: int) -> bool:
+    """Runs until a shutdown is asked for, or the owner ends; True in the latter case."""
+    socket_path = layout.supervisor_socket
+    socket_path.unlink(missing_ok=True)
+    async with asyncio.TaskGroup() as tasks:
+        supervisor = Supervisor(layout, find_programs(), tasks)
+        control = ControlServer(supervisor)
+        server = await asyncio.start_unix_server(control.serve, str(socket_path), limit=LINE_BYTES)
+        socket_path.chmod(0o600)
+        async with server:
+            orphaned = tasks.create_task(_shut_down_after(owner_pid, supervisor)) if owner_pid else None
+            await supervisor.ended.wait()
+            with suppress(FileNotFoundError):
+                socket_path.unlink()
+        if orphaned is not None and not orphaned.done():
+            orphaned.cancel()
+    return orphaned is not None and not orphaned.cancelled()
+
+
+async def _shut_down_after(owner_pid: int, supervisor: Supervisor) -> None:
+    await process_end(owner_pid)
+    log.info("the owner has ended")
+    await supervisor.shutdown()
+
+
+def main() -> int:
+    """Exit code 2 when another supervisor of the same cluster runs, or its sockets' folder is not ours."""
+    layout, owner_pid = Layout.of(sys.argv[1]), int(sys.argv[2])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    layout.run.mkdir(parents=True, exist_ok=True, mode=0o711)
+    if layout.run.stat().st_uid != os.getuid():
+        log.error("%s belongs to somebody else", layout.run)
+        return 2
+    with (layout.run / "supervisor.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.error("another supervisor keeps this cluster")
+            return 2
+        if asyncio.run(supervise(layout, owner_pid)):
+            sweep_cluster(layout)
+            shutil.rmtree(layout.root)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Binds pods to the nodes chosen for them, many at once, while the loop goes on with the next pods."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from apimachinery.errors import StatusError
+from scheduler.core.queue import QueuedPod
+from scheduler.framework import Cycle, Framework
+
+BINDERS = 32  # bindings under way at once
+BACKLOG = 64  # bindings that wait for one of the binders; when full, the loop waits
+
+Bound = Callable[[QueuedPod, str], None]
+NotBound = Callable[[QueuedPod, Cycle, str, str], None]
+
+
+class Binder:
+    """`submit` never waits; ask for `room` first. The callbacks tell how it ended."""
+
+    def __init__(self, framework: Framework, bound: Bound, not_bound: NotBound) -> None:
+        self._framework, self._bound, self._not_bound = framework, bound, not_bound
+        self._waiting: deque[tuple[QueuedPod, Cycle, str]] = deque()
+        self._work = asyncio.Semaphore(0)
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def room(self) -> None:
+        await self._room.wait()
+
+    def submit(self, queued: QueuedPod, cycle: Cycle, node: str) -> None:
+        self._waiting.append((queued, cycle, node))
+        if len(self._waiting) >= BACKLOG:
+            self._room.clear()
+        self._work.release()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(BINDERS):
+                tasks.create_task(self._bind_all())
+
+    async def _bind_all(self) -> None:
+        while True:
+            await self._work.acquire()
+            queued, cycle, node = self._waiting.popleft()
+            if len(self._waiting) < BACKLOG:
+                self._room.set()
+            try:
+                rejected = await self._framework.run_bind(cycle, node)
+            except (StatusError, ConnectionError, TimeoutError) as error:
+                self._not_bound(queued, cycle, node, str(error))
+            else:
+                if rejected is not None:
+                    self._not_bound(queued, cycle, node, rejected.reason)
+                else:
+                    self._bound(queued, node)

@@ -1,0 +1,208 @@
+"""The choice of a node for one pod: filters, scores, and the reasons when nothing fits.
+
+What local plugins say about a shape is kept (`_Verdict`) and corrected only for rows that changed since: the second of
+a hundred equal pods costs a look at one or two nodes instead of all.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scheduler.framework import SKIP, Cycle, FloatArray, Framework, Only, Plugin, Rejected, Unfit
+from scheduler.state.shape import IntArray, Shape
+from scheduler.state.table import BoolArray, NodeTable, Rows
+
+VERDICTS = 64  # shapes whose masks and scores are kept, some 30 bytes a node each; the longest unused is dropped
+NO_NODES = "no nodes available to schedule pods"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    node: str
+    feasible: int
+    """How many nodes would have done."""
+
+
+@dataclass(slots=True)
+class _Limits:
+    """Nodes that PreFilter narrows the choice to, and who said so."""
+
+    nodes: frozenset[str] | None = None
+    plugins: list[str] = field(default_factory=list)
+
+    def add(self, plugin: Plugin, nodes: frozenset[str]) -> None:
+        self.nodes = nodes if self.nodes is None else self.nodes & nodes
+        self.plugins.append(plugin.name)
+
+
+@dataclass(slots=True)
+class _Verdict:
+    """What the local plugins say of every row, for pods of one shape."""
+
+    layout: int
+    cycle: Cycle
+    """Of the pod it was worked out for; its `state` serves the others as well."""
+    revision: int = -1
+    limits: _Limits = field(default_factory=_Limits)
+    filters: list[Plugin] = field(default_factory=list)
+    scorers: list[Plugin] = field(default_factory=list)
+    mask: BoolArray = field(default_factory=lambda: np.zeros(0, np.bool_))
+    base: FloatArray = field(default_factory=lambda: np.zeros(0))
+    """Weighted sum of the scores that need no normalizing."""
+    raw: dict[str, FloatArray] = field(default_factory=dict)
+    """Plugin -> its scores before normalizing."""
+
+
+class Placement:
+    def __init__(self, framework: Framework, table: NodeTable, rng: random.Random | None = None) -> None:
+        self._framework, self._table = framework, table
+        self._random = rng or random.Random()
+        self._verdicts: OrderedDict[Shape, _Verdict] = OrderedDict()
+
+    def choose(self, cycle: Cycle) -> Choice | Unfit:
+        """The best node, one of the best at random; or why there is none."""
+        if not self._table.count:
+            return Unfit(NO_NODES, frozenset())
+        verdict = self._verdict(cycle)
+        if isinstance(verdict, Unfit):
+            return verdict
+        cycle.state |= verdict.cycle.state
+        limits = _Limits(verdict.limits.nodes, list(verdict.limits.plugins))
+        filters = self._prepare(cycle, limits, local=False)
+        if isinstance(filters, Unfit):
+            return filters
+        mask = (
+            verdict.mask & self._allowed(limits) if len(limits.plugins) > len(verdict.limits.plugins) else verdict.mask
+        )
+        for plugin in filters:
+            mask = mask & plugin.filter(cycle, self._table.everything)
+        rows = mask.nonzero()[0]
+        if not len(rows):
+            return self._explain(cycle, [*verdict.filters, *filters], limits)
+        return Choice(self._table.names[self._best(cycle, verdict, rows)], len(rows))
+
+    # filters
+
+    def _verdict(self, cycle: Cycle) -> _Verdict | Unfit:
+        """The kept one, brought up to date, or a new one; Unfit when a local PreFilter refuses the shape."""
+        verdict = self._verdicts.get(cycle.shape)
+        if verdict is not None and verdict.layout == self._table.layout:
+            self._verdicts.move_to_end(cycle.shape)
+            changed = self._table.changed_since(verdict.revision)
+            if len(changed):
+                self._update(verdict, self._rows(changed))
+            return verdict
+        own = Cycle(cycle.pod, cycle.shape)
+        verdict = _Verdict(self._table.layout, own)
+        filters = self._prepare(own, verdict.limits, local=True)
+        if isinstance(filters, Unfit):
+            return filters
+        verdict.filters = filters
+        verdict.scorers = [item for item in self._framework.score if item.local and item.pre_score(own) is not SKIP]
+        size = self._table.size
+        verdict.mask, verdict.base = np.zeros(size, np.bool_), np.zeros(size)
+        verdict.raw = {plugin.name: np.zeros(size) for plugin in verdict.scorers if plugin.normalizes}
+        self._update(verdict, self._table.everything)
+        self._verdicts[cycle.shape] = verdict
+        if len(self._verdicts) > VERDICTS:
+            self._verdicts.popitem(last=False)
+        return verdict
+
+    def _rows(self, changed: IntArray) -> Rows:
+        """The quickest way to say which rows: slices are views, arrays of row numbers copy."""
+        if len(changed) == 1:
+            row = int(changed[0])
+            return slice(row, row + 1)
+        return changed if 4 * len(changed) < self._table.size else self._table.everything
+
+    def _update(self, verdict: _Verdict, rows: Rows) -> None:
+        mask = self._table.valid[rows].copy()
+        if verdict.limits.plugins:
+            mask &= self._allowed(verdict.limits)[rows]
+        for plugin in verdict.filters:
+            mask &= plugin.filter(verdict.cycle, rows)
+        verdict.mask[rows] = mask
+        base = np.zeros(len(mask))
+        for plugin in verdict.scorers:
+            scores = plugin.score(verdict.cycle, rows)
+            if plugin.normalizes:
+                verdict.raw[plugin.name][rows] = scores
+            else:
+                base += self._framework.weights[plugin.name] * scores
+        verdict.base[rows] = base
+        verdict.revision = self._table.revision
+
+    def _prepare(self, cycle: Cycle, limits: _Limits, *, local: bool) -> list[Plugin] | Unfit:
+        """Runs PreFilter of the local plugins or of the others; those whose Filter has a say."""
+        active = []
+        for plugin in self._framework.filter:
+            if plugin.local is not local:
+                continue
+            answer = plugin.pre_filter(cycle)
+            if isinstance(answer, Rejected):
+                return Unfit(f"{self._heading()} {answer.reason}.", frozenset((plugin.name,)))
+            if isinstance(answer, Only):
+                limits.add(plugin, answer.nodes)
+            if answer is not SKIP and plugin.filters:
+                active.append(plugin)
+        return active
+
+    def _allowed(self, limits: _Limits) -> BoolArray:
+        mask = np.zeros(self._table.size, np.bool_)
+        mask[[row for name in limits.nodes or () if (row := self._table.rows.get(name)) is not None]] = True
+        return mask
+
+    # scores
+
+    def _best(self, cycle: Cycle, verdict: _Verdict, rows: IntArray) -> int:
+        if len(rows) == 1:
+            return int(rows[0])
+        total = verdict.base[rows]
+        for plugin in verdict.scorers:
+            if plugin.normalizes:
+                self._add(total, plugin, cycle, verdict.raw[plugin.name][rows])
+        for plugin in self._framework.score:
+            if not plugin.local and plugin.pre_score(cycle) is not SKIP:
+                self._add(total, plugin, cycle, plugin.score(cycle, rows))
+        best = (total == total.max()).nonzero()[0]
+        return int(rows[best[0] if len(best) == 1 else best[self._random.randrange(len(best))]])
+
+    def _add(self, total: FloatArray, plugin: Plugin, cycle: Cycle, scores: IntArray | FloatArray) -> None:
+        if plugin.normalizes:
+            if not scores.any():
+                return
+            scores = plugin.normalize(cycle, scores.astype(np.float64))
+        total += self._framework.weights[plugin.name] * scores
+
+    # reasons
+
+    def _explain(self, cycle: Cycle, active: list[Plugin], limits: _Limits) -> Unfit:
+        """Asks the filters one after the other what they have against the nodes that the ones before let pass."""
+        reasons: Counter[str] = Counter()
+        plugins = set()
+        left = self._table.valid[: self._table.size].copy()
+        if limits.plugins:
+            allowed = self._allowed(limits)
+            refused = int(np.count_nonzero(left & ~allowed))
+            if refused:
+                reasons[f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(limits.plugins))}]"] = refused
+                plugins |= set(limits.plugins)
+            left &= allowed
+        for plugin in self._framework.filter:
+            if plugin not in active:
+                continue
+            passed = plugin.filter(cycle, self._table.everything)
+            rows = np.flatnonzero(left & ~passed)
+            if len(rows):
+                reasons.update(plugin.reasons(cycle, rows))
+                plugins.add(plugin.name)
+            left &= passed
+        counted = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
+        return Unfit(f"{self._heading()} {counted}.", frozenset(plugins))
+
+    def _heading(self) -> str:
+        return f"0/{self._table.count} nodes are available:"

@@ -1,0 +1,275 @@
+"""The pods that wait for a node, and when each is tried (again).
+
+- active: to be tried now, by QueueSort's key and age;
+- backoff: to be tried again, but not before its backoff is over (1 s, doubled by each attempt, up to 10 s);
+- unschedulable: refused by plugins; an event that one of those finds helpful moves it on, and so do five minutes;
+- gated: kept out by PreEnqueue until the pod itself changes.
+
+The queue is bounded by the pods that exist and have no node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol
+
+from componentbase.clock import Clock
+from scheduler.core.events import WAITING_POD, ClusterEvent, pod_change
+from scheduler.state.cache import pod_id
+from scheduler.state.shape import Shape, Shapes
+from scheduler.views.pod import Pod
+
+FIRST_BACKOFF_SECONDS = 1.0
+MAX_BACKOFF_SECONDS = 10.0
+MAX_UNSCHEDULABLE_SECONDS = 300.0
+"""After this long a pod is tried again even if no event helped: hints may be wrong."""
+STALE_CHECK_SECONDS = 30.0
+VOID_ENTRIES = 64  # entries of pods that are gone, beyond as many as there are pods, before a heap is made anew
+
+
+class Place(Enum):
+    ACTIVE = "active"
+    BACKOFF = "backoff"
+    UNSCHEDULABLE = "unschedulable"
+    GATED = "gated"
+    NOWHERE = "nowhere"
+    """Popped: it is being scheduled."""
+
+
+class QueuedPod:
+    """A waiting pod and its history."""
+
+    __slots__ = (
+        "added_at", "attempts", "backoff_until", "gate", "place", "plugins", "pod", "queued_at", "shape", "sort_key",
+        "ticket", "uid",
+    )  # fmt: skip
+
+    def __init__(self, pod: Pod, shape: Shape, sort_key: Any, now: float) -> None:
+        self.pod, self.shape, self.sort_key = pod, shape, sort_key
+        self.uid = pod_id(pod)
+        self.added_at = now
+        """Monotonic seconds, like all times here."""
+        self.queued_at = now
+        """When it came or was tried last: pods of equal key are taken by this."""
+        self.attempts = 0
+        self.plugins: frozenset[str] = frozenset()
+        """Who refused it last."""
+        self.gate = ""
+        self.backoff_until = 0.0
+        self.place = Place.NOWHERE
+        self.ticket = 0
+        """Of its entry in a heap; entries with another are void."""
+
+    @property
+    def backoff_seconds(self) -> float:
+        """How long after the last attempt it may not be tried."""
+        return (
+            float(min(FIRST_BACKOFF_SECONDS * 2 ** (self.attempts - 1), MAX_BACKOFF_SECONDS)) if self.attempts else 0.0
+        )
+
+
+class _Heap:
+    """Waiting pods by a key. A pod that is taken out leaves a void entry, until those are the greater part."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[Any, int, QueuedPod]] = []
+        self._tickets = 0
+        self._live = 0
+
+    def __len__(self) -> int:
+        """Entries, void ones included."""
+        return len(self._entries)
+
+    def push(self, key: Any, queued: QueuedPod) -> None:
+        self._tickets += 1
+        queued.ticket = self._tickets
+        heapq.heappush(self._entries, (key, queued.ticket, queued))
+        self._live += 1
+
+    def discard(self, queued: QueuedPod) -> None:
+        """The pod must be in here."""
+        queued.ticket = 0
+        self._live -= 1
+        if len(self._entries) > 2 * self._live + VOID_ENTRIES:
+            self._entries = [entry for entry in self._entries if entry[1] == entry[2].ticket]
+            heapq.heapify(self._entries)
+
+    def first_key(self) -> Any:
+        """The least key; None when nobody is here."""
+        while self._entries and self._entries[0][1] != self._entries[0][2].ticket:
+            heapq.heappop(self._entries)
+        return self._entries[0][0] if self._entries else None
+
+    def pop(self) -> QueuedPod | None:
+        if self.first_key() is None:
+            return None
+        queued = heapq.heappop(self._entries)[2]
+        queued.ticket = 0
+        self._live -= 1
+        return queued
+
+
+class Rules(Protocol):
+    """What the queue asks the framework."""
+
+    @property
+    def sort_key(self) -> Callable[[Pod], Any]: ...
+
+    def gate(self, pod: Pod) -> tuple[str, str] | None: ...
+    def may_help(self, plugins: frozenset[str], shape: Shape, event: ClusterEvent) -> bool: ...
+
+
+class SchedulingQueue:
+    def __init__(self, rules: Rules, shapes: Shapes, clock: Clock) -> None:
+        self._rules, self._shapes, self._clock = rules, shapes, clock
+        self._pods: dict[str, QueuedPod] = {}
+        self._active, self._backoff = _Heap(), _Heap()
+        self._unschedulable: dict[str, QueuedPod] = {}
+        self._wake = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._pods)
+
+    def counts(self) -> dict[str, int]:
+        """Place -> pods there, for metrics."""
+        found = dict.fromkeys((place.value for place in Place if place is not Place.NOWHERE), 0)
+        for queued in self._pods.values():
+            found[queued.place.value] += 1
+        return found
+
+    def find(self, uid: str) -> QueuedPod | None:
+        return self._pods.get(uid)
+
+    # what happens to pods
+
+    def add(self, pod: Pod) -> None:
+        """A pod without a node that was not here."""
+        queued = QueuedPod(pod, self._shapes.of(pod), self._rules.sort_key(pod), self._clock.monotonic())
+        self._pods[queued.uid] = queued
+        self._enqueue(queued)
+
+    def update(self, old: Pod, new: Pod) -> None:
+        """A waiting pod changed. Unknown ones are those being scheduled: whoever does sees to it."""
+        queued = self._pods.get(pod_id(new))
+        if queued is None:
+            return
+        queued.pod = new
+        change = pod_change(old, new)
+        if not change:
+            return
+        queued.shape, queued.sort_key = self._shapes.of(new), self._rules.sort_key(new)
+        event = ClusterEvent(WAITING_POD, change, old, new)
+        if queued.place in (Place.ACTIVE, Place.BACKOFF):
+            return
+        if queued.place is Place.GATED or self._rules.may_help(queued.plugins, queued.shape, event):
+            self._unschedulable.pop(queued.uid, None)
+            self._enqueue(queued)
+
+    def delete(self, uid: str) -> None:
+        queued = self._pods.pop(uid, None)
+        if queued is None:
+            return
+        if queued.place is Place.ACTIVE:
+            self._active.discard(queued)
+        elif queued.place is Place.BACKOFF:
+            self._backoff.discard(queued)
+        self._unschedulable.pop(uid, None)
+        queued.place = Place.NOWHERE
+
+    # what became of an attempt
+
+    def refused(self, queued: QueuedPod, plugins: frozenset[str]) -> None:
+        """No node fits: it waits for an event that helps."""
+        queued.plugins = plugins
+        queued.place = Place.UNSCHEDULABLE
+        queued.queued_at = self._clock.monotonic()
+        queued.backoff_until = queued.queued_at + queued.backoff_seconds
+        self._pods[queued.uid] = queued
+        self._unschedulable[queued.uid] = queued
+
+    def failed(self, queued: QueuedPod) -> None:
+        """Something went wrong that may go right the next time: it is tried again after its backoff."""
+        queued.plugins = frozenset()
+        queued.queued_at = self._clock.monotonic()
+        queued.backoff_until = queued.queued_at + queued.backoff_seconds
+        self._pods[queued.uid] = queued
+        self._enqueue(queued)
+
+    def happened(self, event: ClusterEvent) -> None:
+        """Moves on the pods that the event may help. Pods of one shape get one answer."""
+        if not self._unschedulable:
+            return
+        answers: dict[tuple[Shape, frozenset[str]], bool] = {}
+        for queued in list(self._unschedulable.values()):
+            question = (queued.shape, queued.plugins)
+            helps = answers.get(question)
+            if helps is None:
+                helps = answers[question] = self._rules.may_help(queued.plugins, queued.shape, event)
+            if helps:
+                del self._unschedulable[queued.uid]
+                self._enqueue(queued)
+
+    # taking pods out
+
+    async def pop(self) -> QueuedPod:
+        """The next pod to try; waits for one."""
+        while True:
+            queued = self.pop_nowait()
+            if queued is not None:
+                return queued
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(self.seconds_to_next()):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def pop_nowait(self) -> QueuedPod | None:
+        self.flush()
+        queued = self._active.pop()
+        if queued is not None:
+            del self._pods[queued.uid]
+            queued.place = Place.NOWHERE
+            queued.attempts += 1
+        return queued
+
+    def flush(self) -> None:
+        """Moves pods on whose time has come."""
+        now = self._clock.monotonic()
+        while (due := self._backoff.first_key()) is not None and due <= now:
+            queued = self._backoff.pop()
+            assert queued is not None
+            self._enqueue(queued)
+        while self._unschedulable:
+            queued = next(iter(self._unschedulable.values()))
+            if now - queued.queued_at < MAX_UNSCHEDULABLE_SECONDS:
+                break
+            del self._unschedulable[queued.uid]
+            self._enqueue(queued)
+
+    def seconds_to_next(self) -> float | None:
+        """Until `flush` may move something; None when only an event can."""
+        now = self._clock.monotonic()
+        due = self._backoff.first_key()
+        waits = [due - now] if due is not None else []
+        if self._unschedulable:
+            waits.append(STALE_CHECK_SECONDS)
+        return max(min(waits), 0.0) if waits else None
+
+    def _enqueue(self, queued: QueuedPod) -> None:
+        """To gated, backoff or active, as it stands."""
+        rejected = self._rules.gate(queued.pod)
+        queued.gate = rejected[1] if rejected else ""
+        if rejected:
+            queued.place = Place.GATED
+        elif queued.backoff_until > self._clock.monotonic():
+            queued.place = Place.BACKOFF
+            self._backoff.push(queued.backoff_until, queued)
+            self._wake.set()
+        else:
+            queued.place = Place.ACTIVE
+            self._active.push((queued.sort_key, queued.queued_at), queued)
+            self._wake.set()

@@ -1,0 +1,217 @@
+"""The loop: takes a pod from the queue, chooses a node, assumes it there, and hands the rest to the binder."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from apimachinery.meta import Object
+from componentbase import logs
+from componentbase.clock import Clock
+from kubeclient.informer import Informer, Informers
+from kubeclient.recorder import EventRecorder
+from scheduler import metrics
+from scheduler.core import events
+from scheduler.core.binder import Binder
+from scheduler.core.events import ASSIGNED_POD, Change, ClusterEvent
+from scheduler.core.placement import Placement
+from scheduler.core.queue import QueuedPod, SchedulingQueue
+from scheduler.core.status import SCHEDULER_ERROR, UNSCHEDULABLE, StatusWriter
+from scheduler.framework import Cycle, Framework, Handle, PluginSpec, Unfit, collect_plugins
+from scheduler.state.cache import SchedulerCache, pod_id
+from scheduler.views.node import Node
+from scheduler.views.pod import Pod
+
+SCHEDULER_NAME = "default-scheduler"
+UNFINISHED_PODS = "status.phase!=Succeeded,status.phase!=Failed"
+PODS_PER_TURN = 8  # scheduled in a row before others get the event loop: watches, bindings
+
+T = TypeVar("T", bound=Object)
+
+log = logs.logger(__name__)
+
+
+class InformerLister:
+    """The `Lister` of plugins."""
+
+    def __init__(self, informers: Informers) -> None:
+        self._informers = informers
+
+    def get(self, model: type[T], key: str) -> T | None:
+        return self._informers.of(model).get(key)
+
+    def list(self, model: type[T], namespace: str = "") -> list[T]:
+        return self._informers.of(model).list(namespace)
+
+    def version(self, model: type[Object]) -> str:
+        return self._informers.of(model).resource_version
+
+
+class Scheduler:
+    """Watches from the moment it is made; schedules while `run` does, which is while it leads."""
+
+    def __init__(
+        self,
+        informers: Informers,
+        recorder: EventRecorder,
+        clock: Clock,
+        specs: list[PluginSpec] | None = None,
+    ) -> None:
+        self._clock, self._recorder = clock, recorder
+        self.cache = SchedulerCache()
+        specs = collect_plugins() if specs is None else specs
+        handle = Handle(self.cache, InformerLister(informers), informers.rest)
+        self.framework = Framework(specs, handle)
+        self.queue = SchedulingQueue(self.framework, self.cache.shapes, clock)
+        self._placement = Placement(self.framework, self.cache.table)
+        self._status = StatusWriter(informers.rest, clock)
+        self._binder = Binder(self.framework, self._bound, self._not_bound)
+        self._pods = informers.of(Pod, field_selector=UNFINISHED_PODS)
+        self._pods.add_handler(self._on_pod)
+        nodes: Informer[Node] = informers.of(Node)
+        nodes.add_handler(self._on_node)
+        self._informers: list[Informer[Any]] = [self._pods, nodes]
+        for model in self.framework.reads():
+            informer = informers.of(model)
+            informer.add_handler(self._on_other(model.__name__))
+            self._informers.append(informer)
+        metrics.watch_queue(self.queue.counts)
+        log.info("plugins", names=" ".join(self.framework.plugins))
+
+    def check(self) -> str:
+        """ "" once all caches are complete; else which are not."""
+        return " ".join(item.resource.plural for item in self._informers if not item.synced)
+
+    async def run(self) -> None:
+        """Schedules until cancelled; the informers have listed by now."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._status.run())
+            tasks.create_task(self._binder.run())
+            tasks.create_task(self._schedule())
+
+    async def _schedule(self) -> None:
+        taken = 0
+        while True:
+            queued = self.queue.pop_nowait() or await self.queue.pop()
+            await self._binder.room()
+            self._attempt(queued)
+            taken += 1
+            if taken % PODS_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    def _attempt(self, queued: QueuedPod) -> None:
+        pod = queued.pod
+        if pod.metadata.deletionTimestamp is not None:
+            self._recorder.event(pod, "Warning", "FailedScheduling", f"skip schedule deleting pod: {pod.key}")
+            return
+        if self.cache.get(queued.uid) is not None:
+            return  # on its node already, as a binding that seemed to have failed
+        started = time.perf_counter()
+        cycle = Cycle(pod, queued.shape)
+        try:
+            outcome = self._placement.choose(cycle)
+        except Exception as error:  # a plugin's fault with one pod must not keep all others waiting
+            log.exception("scheduling failed", error, pod=pod.key)
+            metrics.attempted(metrics.ERROR, started)
+            self._failed(queued, f"scheduling failed: {error}", SCHEDULER_ERROR)
+            return
+        if isinstance(outcome, Unfit):
+            self._unfit(queued, cycle, outcome)
+            metrics.attempted(metrics.UNSCHEDULABLE, started)
+            return
+        self.cache.assume(queued.uid, queued.shape, outcome.node)
+        rejected = self.framework.run_reserve(cycle, outcome.node)
+        if rejected is not None:
+            self.cache.forget(queued.uid)
+            self._failed(queued, rejected.reason, UNSCHEDULABLE)
+            metrics.attempted(metrics.UNSCHEDULABLE, started)
+            return
+        self._binder.submit(queued, cycle, outcome.node)
+        metrics.attempted(metrics.SCHEDULED, started)
+
+    def _unfit(self, queued: QueuedPod, cycle: Cycle, unfit: Unfit) -> None:
+        said = [text for plugin in self.framework.post_filter if (text := plugin.post_filter(cycle, unfit))]
+        message = " ".join([unfit.message, *said])
+        self.queue.refused(queued, unfit.plugins)
+        self._tell(queued.pod, message, UNSCHEDULABLE)
+
+    def _failed(self, queued: QueuedPod, message: str, reason: str) -> None:
+        """To be tried again later, unless the pod is gone or has a node by now."""
+        current = self._pods.get(queued.pod.key)
+        if current is None or pod_id(current) != queued.uid or current.spec.nodeName:
+            return
+        queued.pod, queued.shape = current, self.cache.shapes.of(current)
+        self.queue.failed(queued)
+        self._tell(current, message, reason)
+
+    def _tell(self, pod: Pod, message: str, reason: str) -> None:
+        log.debug("pod not scheduled", pod=pod.key, message=message)
+        self._recorder.event(pod, "Warning", "FailedScheduling", message)
+        self._status.not_scheduled(pod, reason, message)
+
+    # the binder's answers
+
+    def _bound(self, queued: QueuedPod, node: str) -> None:
+        pod = queued.pod
+        self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {pod.key} to {node}")
+        metrics.POD_SECONDS.observe(self._clock.monotonic() - queued.added_at)
+        log.debug("pod bound", pod=pod.key, node=node)
+
+    def _not_bound(self, queued: QueuedPod, cycle: Cycle, node: str, why: str) -> None:
+        self.framework.run_unreserve(cycle, node)
+        self.cache.forget(queued.uid)
+        log.warning("pod could not be bound", pod=queued.pod.key, node=node, error=why)
+        self._failed(queued, f"binding rejected: {why}", SCHEDULER_ERROR)
+        self.queue.happened(ClusterEvent(ASSIGNED_POD, Change.DELETE, queued.pod, None))
+
+    # what the informers see
+
+    def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
+        if new is not None and new.status.phase in ("Succeeded", "Failed"):
+            old, new = old or new, None
+        if new is None:
+            if old is not None:
+                self._pod_gone(old)
+        elif new.spec.nodeName:
+            self._pod_assigned(old, new)
+        elif new.spec.schedulerName == SCHEDULER_NAME:
+            if old is None:
+                self.queue.add(new)
+            else:
+                self.queue.update(old, new)
+
+    def _pod_gone(self, pod: Pod) -> None:
+        self.queue.delete(pod_id(pod))
+        known = self.cache.get(pod_id(pod))
+        if known is not None:
+            self.cache.remove_pod(pod)
+            self.queue.happened(ClusterEvent(ASSIGNED_POD, Change.DELETE, pod, None))
+
+    def _pod_assigned(self, old: Pod | None, new: Pod) -> None:
+        if old is None or not old.spec.nodeName:
+            self.queue.delete(pod_id(new))
+            self.cache.put_pod(new)
+            self.queue.happened(ClusterEvent(ASSIGNED_POD, Change.ADD, old, new))
+            return
+        change = events.pod_change(old, new)
+        if change:
+            self.cache.put_pod(new)
+            self.queue.happened(ClusterEvent(ASSIGNED_POD, change, old, new))
+
+    def _on_node(self, old: Node | None, new: Node | None) -> None:
+        event = events.node_event(old, new)
+        if not event.change:
+            return
+        if new is not None:
+            self.cache.put_node(new)
+        elif old is not None:
+            self.cache.remove_node(old.name)
+        self.queue.happened(event)
+
+    def _on_other(self, kind: str) -> Callable[[Object | None, Object | None], None]:
+        def handler(old: Object | None, new: Object | None) -> None:
+            self.queue.happened(events.other_event(kind, old, new))
+
+        return handler

@@ -1,0 +1,84 @@
+"""Writes into a pod's status why it has no node: the condition PodScheduled=False."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from apimachinery.conditions import get_condition
+from apimachinery.errors import Conflict, NotFound, StatusError
+from apimachinery.times import format_time
+from componentbase import logs
+from componentbase.clock import Clock
+from kubeclient.rest import STRATEGIC_MERGE_PATCH, RestClient
+from scheduler.state.cache import pod_id
+from scheduler.views.pod import Pod
+
+POD_SCHEDULED = "PodScheduled"
+UNSCHEDULABLE = "Unschedulable"
+SCHEDULER_ERROR = "SchedulerError"
+
+WRITERS = 4  # patches under way at once; what waits is bounded by the waiting pods, each of which has one at most
+
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    pod: Pod
+    reason: str
+    message: str
+
+
+def scheduled_patch(pod: Pod, reason: str, message: str, now: float) -> dict[str, object] | None:
+    """A strategic merge patch of the status; None when the pod says so already."""
+    known = get_condition(pod.status.conditions, POD_SCHEDULED)
+    if known is not None and (known.status, known.reason, known.message) == ("False", reason, message):
+        return None
+    condition: dict[str, object] = {"type": POD_SCHEDULED, "status": "False", "reason": reason, "message": message}
+    if known is None or known.status != "False":
+        condition["lastTransitionTime"] = format_time(now)
+    if pod.metadata.generation is not None:
+        condition["observedGeneration"] = pod.metadata.generation
+    metadata = {"uid": pod.metadata.uid} if pod.metadata.uid else {}
+    return {"metadata": metadata, "status": {"conditions": [condition]}}
+
+
+class StatusWriter:
+    def __init__(self, rest: RestClient, clock: Clock) -> None:
+        self._rest, self._clock = rest, clock
+        self._waiting: dict[str, _Verdict] = {}
+        self._work = asyncio.Semaphore(0)
+
+    def not_scheduled(self, pod: Pod, reason: str, message: str) -> None:
+        """The latest word on a pod wins."""
+        uid = pod_id(pod)
+        if uid not in self._waiting:
+            self._work.release()
+        self._waiting[uid] = _Verdict(pod, reason, message)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(WRITERS):
+                tasks.create_task(self._write_all())
+
+    async def _write_all(self) -> None:
+        while True:
+            await self._work.acquire()
+            uid = next(iter(self._waiting))
+            await self._write(self._waiting.pop(uid))
+
+    async def _write(self, verdict: _Verdict) -> None:
+        """A lost write is made up for by the next attempt at the pod."""
+        pod = verdict.pod
+        patch = scheduled_patch(pod, verdict.reason, verdict.message, self._clock.now())
+        if patch is None:
+            return
+        try:
+            await self._rest.patch(
+                Pod, pod.name, pod.namespace, patch, content_type=STRATEGIC_MERGE_PATCH, subresource="status"
+            )
+        except (NotFound, Conflict):
+            return  # gone, or another pod of that name
+        except (StatusError, ConnectionError, TimeoutError) as error:
+            log.warning("pod status not written", pod=pod.key, error=str(error))

@@ -1,0 +1,126 @@
+"""Which pods are on which node, as far as the API says, plus those that this scheduler has just put there.
+
+A pod is *assumed* from the moment a node is chosen: the next pod must see the room taken while the binding request is
+still under way. The watch confirms it; a failed binding forgets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from scheduler.state.counters import PodCounters, PodKind
+from scheduler.state.shape import IntArray, Shape, Shapes
+from scheduler.state.table import NodeTable
+from scheduler.views.node import Node
+from scheduler.views.pod import Pod
+
+
+@dataclass(slots=True)
+class CachedPod:
+    """A pod on a node."""
+
+    shape: Shape
+    node: str
+    assumed: bool
+    terminating: bool
+
+
+def pod_id(pod: Pod) -> str:
+    """Its uid: a pod of the same name that is created later is another pod."""
+    return pod.metadata.uid or pod.key
+
+
+class SchedulerCache:
+    """Keeps the table right. Pods of nodes that are not known (yet) are kept, and count once the node comes."""
+
+    def __init__(self, shapes: Shapes | None = None) -> None:
+        self.table = NodeTable()
+        self.shapes = shapes or Shapes()
+        self.counters = PodCounters(self.table)
+        self._pods: dict[str, CachedPod] = {}
+        self._by_node: dict[str, dict[str, CachedPod]] = {}
+
+    def __len__(self) -> int:
+        return len(self._pods)
+
+    def get(self, uid: str) -> CachedPod | None:
+        return self._pods.get(uid)
+
+    def on_node(self, name: str) -> list[CachedPod]:
+        return list(self._by_node.get(name, {}).values())
+
+    def pods(self) -> Collection[CachedPod]:
+        """A view, not a copy."""
+        return self._pods.values()
+
+    def count(self, kind: PodKind) -> IntArray:
+        """Per row of the table, how many pods of this kind are there."""
+        return self.counters.get(kind, self._pods.values())
+
+    # what this scheduler does
+
+    def assume(self, uid: str, shape: Shape, node: str) -> None:
+        self._add(uid, CachedPod(shape, node, assumed=True, terminating=False))
+
+    def forget(self, uid: str) -> None:
+        """Undoes `assume`; a pod that was confirmed or is gone meanwhile stays as it is."""
+        pod = self._pods.get(uid)
+        if pod is not None and pod.assumed:
+            self._remove(uid, pod)
+
+    # what the API says
+
+    def put_pod(self, pod: Pod) -> None:
+        """A pod with a node: new, changed, or the confirmation of an assumed one."""
+        uid, node = pod_id(pod), pod.spec.nodeName or ""
+        terminating = pod.metadata.deletionTimestamp is not None
+        shape = self.shapes.of(pod)
+        known = self._pods.get(uid)
+        if known is not None:
+            if known.node == node and known.shape is shape and known.terminating == terminating:
+                known.assumed = False
+                return
+            self._remove(uid, known)
+        self._add(uid, CachedPod(shape, node, assumed=False, terminating=terminating))
+
+    def remove_pod(self, pod: Pod) -> None:
+        uid = pod_id(pod)
+        known = self._pods.get(uid)
+        if known is not None:
+            self._remove(uid, known)
+
+    def put_node(self, node: Node) -> None:
+        fresh = node.name not in self.table.rows
+        row = self.table.put(node)
+        if fresh:
+            for pod in self._by_node.get(node.name, {}).values():
+                self._count(row, pod)
+
+    def remove_node(self, name: str) -> None:
+        row = self.table.rows.get(name)
+        if row is not None:
+            self.table.drop(name)
+            self.counters.clear_row(row)
+
+    def _add(self, uid: str, pod: CachedPod) -> None:
+        self._pods[uid] = pod
+        self._by_node.setdefault(pod.node, {})[uid] = pod
+        row = self.table.rows.get(pod.node)
+        if row is not None:
+            self._count(row, pod)
+
+    def _count(self, row: int, pod: CachedPod) -> None:
+        self.table.take(row, pod.shape)
+        self.counters.add(row, pod.shape, pod.terminating, 1)
+
+    def _remove(self, uid: str, pod: CachedPod) -> None:
+        del self._pods[uid]
+        others = self._by_node[pod.node]
+        del others[uid]
+        if not others:
+            del self._by_node[pod.node]
+        row = self.table.rows.get(pod.node)
+        if row is not None:
+            self.table.give_back(row, pod.shape)
+            self.counters.add(row, pod.shape, pod.terminating, -1)

@@ -1,0 +1,200 @@
+"""kube-proxy as a process in a node's network namespace, on a real API server."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kits.apiserver import TOKEN, ApiServer
+from tests.kits.etcd import EtcdServer
+from tests.kits.netns import Namespace, connect, unique
+
+pytestmark = pytest.mark.cluster
+
+POD_IPS = ("10.244.1.2", "10.244.1.3")
+DEADLINE_SECONDS = 30.0
+
+
+def eventually(check: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (found := check()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+class Proxy:
+    """The node, two pods on it (one namespace with two addresses), and kube-proxy."""
+
+    def __init__(self, api: ApiServer, folder: Path) -> None:
+        self.api = api
+        self.node, self.pod = Namespace(unique("kpp-node")), Namespace(unique("kpp-pod"))
+        connect(self.node, self.pod, "veth1", "eth0")
+        self.node.ip("addr", "add", "10.244.1.1/24", "dev", "veth1")
+        for address in POD_IPS:
+            self.pod.ip("addr", "add", f"{address}/24", "dev", "eth0")
+        self.node.ip("route", "add", "default", "via", POD_IPS[0])
+        self.pod.serve_tcp(8080)
+        self.node.forward(api.port)
+        self.log = folder / "kube-proxy.log"
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(json.dumps(_kubeconfig(api.url)))
+        self._command = [
+            "nsenter", f"--net=/var/run/netns/{self.node.name}", sys.executable, "-m", "kubeproxy",
+            f"--kubeconfig={kubeconfig}", "--hostname-override=n1", "--cluster-cidr=10.244.0.0/16",
+            "--iptables-min-sync-period=100ms", "--iptables-sync-period=1s", f"--log-file={self.log}",
+        ]  # fmt: skip
+        self.process = subprocess.Popen(self._command)
+
+    def restart(self) -> None:
+        self.process = subprocess.Popen(self._command)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+    def cleanup(self) -> None:
+        assert subprocess.run([*self._command, "--cleanup"], timeout=30, check=False).returncode == 0
+
+    def serve(self, name: str, *ips: str) -> str:
+        """Makes or changes the Service and its endpoints; its ClusterIP."""
+        services = "/api/v1/namespaces/default/services"
+        answer = self.api.http.get(f"{services}/{name}")
+        if answer.status_code == 404:
+            spec = {"ports": [{"port": 80, "targetPort": 8080}]}
+            answer = self.api.http.post(services, json={"metadata": {"name": name}, "spec": spec})
+            assert answer.status_code == 201, answer.text
+        slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+        self.api.http.delete(f"{slices}/{name}")
+        endpoints = [{"addresses": [ip], "conditions": {"ready": True}, "nodeName": "n1"} for ip in ips]
+        metadata = {"name": name, "labels": {"kubernetes.io/service-name": name}}
+        body = {"metadata": metadata, "addressType": "IPv4", "ports": [{"port": 8080}], "endpoints": endpoints}
+        made = self.api.http.post(slices, json=body)
+        assert made.status_code == 201, made.text
+        return str(answer.json()["spec"]["clusterIP"])
+
+    def drop(self, name: str) -> None:
+        assert self.api.http.delete(f"/api/v1/namespaces/default/services/{name}").status_code == 200
+
+    def answers(self, address: str) -> str:
+        """ "" when nobody does, "refused" when that is said at once."""
+        try:
+            return self.node.ask_tcp(address, 80)[0]
+        except ConnectionRefusedError:
+            return "refused"
+        except OSError:
+            return ""
+
+    def endpoints(self, address: str) -> set[str]:
+        """Where the rules for a ClusterIP lead."""
+        lines = self.node.command("iptables-save", "-t", "nat").splitlines()
+        comments = {line.split('"')[1] for line in lines if f"-d {address}/32" in line and "KUBE-SERVICES" in line}
+        names = {comment.removesuffix(" cluster IP") for comment in comments}
+        return {
+            line.rsplit(" ", 1)[1].partition(":")[0] for line in lines
+            if "--to-destination" in line and line.split('"')[1] in names
+        }  # fmt: skip
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.stop()
+        self.pod.close()
+        self.node.close()
+
+
+def _kubeconfig(url: str) -> dict[str, Any]:
+    return {
+        "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": url, "insecure-skip-tls-verify": True}}],
+        "users": [{"name": "c", "user": {"token": TOKEN}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
+    }
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    folder = tmp_path_factory.mktemp("api")
+    with EtcdServer(folder) as etcd, ApiServer(folder / "apiserver", etcd.url) as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(api: ApiServer, tmp_path: Path) -> Iterator[Proxy]:
+    made = Proxy(api, tmp_path)
+    yield made
+    made.close()
+
+
+def test_services_are_routed_followed_and_removed(proxy: Proxy) -> None:
+    address = proxy.serve("web", *POD_IPS)
+    assert eventually(lambda: proxy.answers(address)) == proxy.pod.name
+    assert proxy.endpoints(address) == set(POD_IPS)
+    proxy.serve("web", POD_IPS[1])
+    eventually(lambda: proxy.endpoints(address) == {POD_IPS[1]})
+    proxy.serve("web")
+    eventually(lambda: proxy.answers(address) == "refused")
+    proxy.drop("web")
+    eventually(lambda: proxy.answers(address) == "")
+
+
+def test_a_killed_proxy_leaves_routes_that_work_and_a_new_one_takes_them_over(proxy: Proxy) -> None:
+    address, other = proxy.serve("web", POD_IPS[0]), proxy.serve("other", POD_IPS[0])
+    eventually(lambda: proxy.endpoints(address) and proxy.endpoints(other))
+    proxy.stop(signal.SIGKILL)
+    assert proxy.answers(address) == proxy.pod.name
+    proxy.serve("web", POD_IPS[1])
+    proxy.drop("other")
+    proxy.restart()
+    eventually(lambda: proxy.endpoints(address) == {POD_IPS[1]} and not proxy.endpoints(other))
+    assert proxy.answers(address) == proxy.pod.name
+
+
+def test_rules_that_someone_flushed_come_back(proxy: Proxy) -> None:
+    address = proxy.serve("web", POD_IPS[0])
+    eventually(lambda: proxy.endpoints(address))
+    proxy.node.command("iptables", "-t", "nat", "-F")
+    eventually(lambda: proxy.answers(address) == proxy.pod.name)
+
+
+def test_it_works_on_after_the_api_server_was_away(proxy: Proxy) -> None:
+    address = proxy.serve("web", POD_IPS[0])
+    eventually(lambda: proxy.endpoints(address))
+    proxy.api.kill()
+    assert proxy.answers(address) == proxy.pod.name
+    proxy.api.start()
+    proxy.serve("web", POD_IPS[1])
+    eventually(lambda: proxy.endpoints(address) == {POD_IPS[1]})
+
+
+def test_stopping_leaves_the_rules_and_cleanup_takes_them_away(proxy: Proxy) -> None:
+    address = proxy.serve("web", POD_IPS[0])
+    eventually(lambda: proxy.endpoints(address))
+    assert proxy.stop() == 0
+    assert proxy.answers(address) == proxy.pod.name
+    proxy.cleanup()
+    assert "KUBE-" not in proxy.node.command("iptables-save")
+    proxy.cleanup()
+
+
+def test_its_endpoints_tell_how_it_is(proxy: Proxy) -> None:
+    def get(url: str) -> bytes:
+        try:
+            with urllib.request.urlopen(url, timeout=3) as answer:
+                return bytes(answer.read())
+        except OSError:
+            return b""
+
+    health = eventually(lambda: proxy.node.run(get, "http://127.0.0.1:10256/healthz"))
+    assert set(json.loads(health)) == {"lastUpdated", "currentTime"}
+    assert proxy.node.run(get, "http://127.0.0.1:10249/proxyMode") == b"iptables"
+    metrics = eventually(lambda: proxy.node.run(get, "http://127.0.0.1:10249/metrics"))
+    assert b"kubeproxy_sync_proxy_rules_duration_seconds" in metrics

@@ -1,0 +1,136 @@
+"""Addresses and node ports of Services: given, kept, refused when taken, and given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+import pytest
+
+from tests.kits.apiserver import ApiServer
+from tests.kits.etcd import EtcdServer
+
+MERGE = {"content-type": "application/merge-patch+json"}
+RANGE = IPv4Network("10.50.0.0/27")
+
+
+@pytest.fixture
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ApiServer, ApiServer]]:
+    """Two servers on one etcd, with 29 addresses and 10 node ports to give."""
+    folder = tmp_path_factory.mktemp("pair")
+    flags = [f"--service-cluster-ip-range={RANGE}", "--service-node-port-range=31000-31009"]
+    with (
+        EtcdServer(folder) as etcd,
+        ApiServer(folder / "one", etcd.url, *flags) as one,
+        ApiServer(folder / "two", etcd.url, *flags) as two,
+    ):
+        yield one, two
+
+
+SERVICES = "/api/v1/namespaces/default/services"
+
+
+def service(name: str, *ports: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": {"ports": list(ports) or [{"port": 80}], **spec}}
+
+
+def make(api: ApiServer, body: dict[str, Any]) -> dict[str, Any]:
+    answer = api.http.post(SERVICES, json=body)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()["spec"]
+    return made
+
+
+def test_the_kubernetes_service_has_the_first_address(api: ApiServer) -> None:
+    spec = api.http.get(f"{SERVICES}/kubernetes").json()["spec"]
+    assert (spec["clusterIP"], spec["ports"][0]["port"]) == ("10.96.0.1", 443)
+
+
+def test_a_service_keeps_the_address_it_was_given(api: ApiServer) -> None:
+    spec = make(api, service("kept"))
+    assert IPv4Address(spec["clusterIP"]) in IPv4Network("10.96.0.0/16")
+    assert spec["clusterIPs"] == [spec["clusterIP"]]
+    assert (spec["ipFamilies"], spec["ipFamilyPolicy"]) == (["IPv4"], "SingleStack")
+    again = api.http.put(f"{SERVICES}/kept", json=service("kept", {"port": 81}))
+    assert (again.status_code, again.json()["spec"]["clusterIP"]) == (200, spec["clusterIP"])
+
+
+def test_an_address_asked_for_is_given_once(api: ApiServer) -> None:
+    assert make(api, service("mine", clusterIP="10.96.0.77"))["clusterIP"] == "10.96.0.77"
+    answer = api.http.post(SERVICES, json=service("yours", clusterIP="10.96.0.77"))
+    assert answer.status_code == 422
+    assert answer.json()["message"] == (
+        'Service "yours" is invalid: spec.clusterIPs: Invalid value: ["10.96.0.77"]: failed to allocate IP 10.96.0.77: '
+        "provided IP is already allocated"
+    )
+    api.http.delete(f"{SERVICES}/mine")
+    assert make(api, service("yours", clusterIP="10.96.0.77"))["clusterIP"] == "10.96.0.77"
+
+
+def test_headless_and_external_services_take_no_address(api: ApiServer) -> None:
+    assert make(api, service("headless", clusterIP="None"))["clusterIPs"] == ["None"]
+    spec = make(api, {"metadata": {"name": "external"}, "spec": {"type": "ExternalName", "externalName": "a.example"}})
+    assert "clusterIP" not in spec
+
+
+def test_node_ports_follow_the_type(api: ApiServer) -> None:
+    ports = [
+        {"name": "dns", "port": 53, "protocol": "UDP"},
+        {"name": "dns-tcp", "port": 53},
+        {"name": "web", "port": 80},
+    ]
+    spec = make(api, service("typed", *ports, type="NodePort"))
+    given = [port["nodePort"] for port in spec["ports"]]
+    assert given[0] == given[1] != given[2]
+    assert all(30000 <= port <= 32767 for port in given)
+    reordered = service("typed", ports[2], ports[0], ports[1], type="NodePort")
+    spec = api.http.put(f"{SERVICES}/typed", json=reordered).json()["spec"]
+    assert [port["nodePort"] for port in spec["ports"]] == [given[2], given[0], given[1]]
+    taken = api.http.post(SERVICES, json=service("other", {"port": 1, "nodePort": given[2]}, type="NodePort"))
+    assert taken.json()["details"]["causes"][0]["field"] == "spec.ports[0].nodePort"
+    assert "provided port is already allocated" in taken.json()["message"]
+    spec = api.http.patch(f"{SERVICES}/typed", json={"spec": {"type": "ClusterIP"}}, headers=MERGE).json()["spec"]
+    assert not any("nodePort" in port for port in spec["ports"])
+    make(api, service("other", {"port": 1, "nodePort": given[2]}, type="NodePort"))
+
+
+def test_a_refused_service_leaves_no_claim(api: ApiServer) -> None:
+    make(api, service("there"))
+    answer = api.http.post(SERVICES, json=service("there", {"port": 1, "nodePort": 32111}, type="NodePort"))
+    assert answer.status_code == 409
+    bad = service("bad", {"port": 1, "nodePort": 32111}, {"port": 2, "name": "b", "nodePort": 5}, type="NodePort")
+    assert api.http.post(SERVICES, json=bad).status_code == 422
+    answer = api.http.post(
+        f"{SERVICES}?dryRun=All", json=service("dry", {"port": 1, "nodePort": 32111}, type="NodePort")
+    )
+    assert answer.status_code == 201
+    make(api, service("good", {"port": 1, "nodePort": 32111}, type="NodePort"))
+
+
+def test_two_servers_never_give_the_same_twice_and_give_all_there_is(pair: tuple[ApiServer, ApiServer]) -> None:
+    def create(index: int) -> Any:
+        return pair[index % 2].http.post(SERVICES, json=service(f"s-{index}"))
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(create, range(40)))
+    given = [answer.json()["spec"]["clusterIP"] for answer in answers if answer.status_code == 201]
+    assert len(given) == len(set(given)) == 29  # 32 but the network, the broadcast and the kubernetes Service's
+    assert all("range is full" in answer.json()["message"] for answer in answers if answer.status_code != 201)
+    names = [f"s-{index}" for index, answer in enumerate(answers) if answer.status_code == 201]
+    for name in names[:5]:
+        pair[0].http.delete(f"{SERVICES}/{name}")
+    assert [pair[1].http.post(SERVICES, json=service(f"t-{index}")).status_code for index in range(6)] == [201] * 5 + [
+        500
+    ]
+
+
+def test_two_servers_share_the_node_ports(pair: tuple[ApiServer, ApiServer]) -> None:
+    def create(index: int) -> Any:
+        return pair[index % 2].http.post(SERVICES, json=service(f"n-{index}", type="NodePort"))
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(create, range(12)))
+    given = {answer.json()["spec"]["ports"][0]["nodePort"] for answer in answers if answer.status_code == 201}
+    assert given == set(range(31000, 31010))

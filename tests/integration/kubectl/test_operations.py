@@ -1,0 +1,135 @@
+"""A long session at the command line, by every kubectl on the machine and by mini-kubectl: they show the same.
+
+Each works in a namespace of its own on one API server. Controllers do not run, so that nothing but the session changes
+what is there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+
+import pytest
+
+from tests.kits.apiserver import ApiServer
+from tests.kits.commandline import MINI_KUBECTL
+from tests.kits.kubectlpair import seen, write_kubeconfig
+from tests.kits.kubectlversions import KUBECTLS
+
+FOLDER = Path(__file__).parent / "operations"
+MINI = "mini"
+AT_ONCE = 3  # programs
+COMMAND_SECONDS = 60
+VERSIONS = {version: str(path) for version, path in KUBECTLS.items() if version or len(KUBECTLS) == 1}
+NEWEST = list(VERSIONS)[-1] if VERSIONS else ""
+
+_VARYING = [
+    (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "(uid)"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"), "(time)"),
+    (re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \S+"), "(time)"),
+    (re.compile(r"(resourceVersion\W+)\d+"), r"\1(revision)"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \+0000"), "(time)"),
+    (re.compile(r"/tmp/\S+"), "(file)"),
+]
+_AGE = re.compile(r"\bAGE\b|(?<!\S)A{2,}(?!\S)")  # an age widens its column as it grows
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")  # which old releases write to files, too
+_SPACES = re.compile(r" {2,}")
+
+pytestmark = [
+    pytest.mark.skipif(not KUBECTLS, reason="kubectl is not on PATH"),
+    pytest.mark.timeout(600),
+]
+
+
+@dataclass(frozen=True)
+class Operation:
+    line: str
+    excused: frozenset[str]
+    """Programs whose output is not compared."""
+
+
+def operations() -> Iterator[Operation]:
+    for text in (FOLDER / "session").read_text().splitlines():
+        line, _, remark = text.partition(" # but ")
+        if line and not line.startswith("#"):
+            yield Operation(line, frozenset(remark.partition(":")[0].split()))
+
+
+OPERATIONS = list(operations())
+
+
+def session(program: str, kubeconfig: Path, home: Path, namespace: str) -> list[list[str]]:
+    """What each operation showed, without what differs from run to run."""
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(kubeconfig),
+        "HOME": str(home),
+        "KUBE_EDITOR": "sed -i s/hello/edited/",
+    }
+    shown = []
+    for operation in OPERATIONS:
+        done = subprocess.run(
+            [program, *shlex.split(operation.line)],
+            cwd=FOLDER,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        done.stdout = _COLOUR.sub("", done.stdout)
+        out, err, code = seen(done)
+        lines = [*out, "(standard error)", *err, f"(exit code {code})"]
+        shown.append([masked(line.replace(namespace, "NAMESPACE")) for line in lines])
+    return shown
+
+
+def masked(line: str) -> str:
+    for pattern, instead in _VARYING:
+        line = pattern.sub(instead, line)
+    line = re.sub("A{2,}", "AA", line)
+    return _SPACES.sub("  ", line) if _AGE.search(line) else line
+
+
+@pytest.fixture(scope="module")
+def sessions(
+    api: ApiServer, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> dict[str, list[list[str]]]:
+    """By program; of those that this run of the tests asks for."""
+    asked = {item.callspec.params.get("program") for item in request.session.items if hasattr(item, "callspec")}
+    programs = {name: path for name, path in {**VERSIONS, MINI: MINI_KUBECTL}.items() if name in {*asked, NEWEST}}
+    folder = tmp_path_factory.mktemp("operations")
+
+    def run(item: tuple[int, tuple[str, str]]) -> tuple[str, list[list[str]]]:
+        number, (name, program) = item
+        namespace = f"operations-{number:02}"  # of one length, as tables show it
+        api.make_namespace(namespace)
+        home = folder / namespace
+        home.mkdir()
+        kubeconfig = write_kubeconfig(api, home / "kubeconfig", namespace)
+        return name, session(program, kubeconfig, home, namespace)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(pool.map(run, enumerate(programs.items())))
+
+
+def test_there_is_much_to_compare() -> None:
+    assert len(OPERATIONS) >= 150
+
+
+@pytest.mark.parametrize("program", [*list(VERSIONS)[:-1], MINI])
+def test_the_same_is_shown(sessions: dict[str, list[list[str]]], program: str) -> None:
+    differences = []
+    for operation, wanted, got in zip(OPERATIONS, sessions[NEWEST], sessions[program], strict=True):
+        if wanted != got and not operation.excused & {program, NEWEST}:
+            difference = unified_diff(wanted, got, NEWEST, program, lineterm="", n=0)
+            differences.append("\n".join([f"$ kubectl {operation.line}", *difference]))
+    assert not differences, "\n\n".join([f"{len(differences)} operations differ", *differences])

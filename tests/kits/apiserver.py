@@ -1,0 +1,140 @@
+"""A real kube-apiserver process for tests, on loopback and over TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.kits.etcd import free_port
+
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+TOKEN = "test-token"
+
+
+class ApiServer:
+    """`with ApiServer(folder, etcd_url) as api`; `api.http` is an httpx client of an administrator."""
+
+    def __init__(self, folder: Path, etcd_url: str, *flags: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"https://127.0.0.1:{self.port}"
+        self.log_file = folder / "kube-apiserver.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.http: httpx.Client
+        self._flags = [f"--etcd-servers={etcd_url}", *flags]
+        (folder / "tokens.csv").write_text(f'{TOKEN},admin,admin-uid,"system:masters"\nother-token,jane,jane-uid\n')
+
+    def __enter__(self) -> ApiServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Returns once it is ready. Raises: RuntimeError with the end of its log when it is not."""
+        command = [sys.executable, "-m", "apiserver", "--bind-address=127.0.0.1", f"--secure-port={self.port}"]
+        command += [f"--cert-dir={self.folder}", f"--token-auth-file={self.folder}/tokens.csv"]
+        command += [f"--log-file={self.log_file}", *self._flags]
+        with (self.folder / "output").open("ab") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=output)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"kube-apiserver did not start:\n{self._last_words()}")
+            time.sleep(0.02)
+        self.http = self.client(TOKEN)
+
+    def _ready(self) -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/readyz", verify=False, timeout=5).status_code == 200
+        return False
+
+    def _last_words(self) -> str:
+        files = [self.folder / "output", self.log_file]
+        return "\n".join(file.read_text()[-2000:] for file in files if file.exists())
+
+    def client(self, token: str = "", **options: Any) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.url, verify=False, headers=headers, timeout=30, **options)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self.process is None:
+            return
+        self.process.send_signal(number)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self.process = None
+            if hasattr(self, "http"):
+                self.http.close()
+
+    # What tests do all the time
+
+    def make_namespace(self, name: str) -> str:
+        """Its collection root: "/api/v1/namespaces/NAME"."""
+        answer = self.http.post("/api/v1/namespaces", json={"metadata": {"name": name}})
+        assert answer.status_code == 201, answer.text
+        return f"/api/v1/namespaces/{name}"
+
+    def kubectl(self, *arguments: str, namespace: str = "default", stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Real kubectl, as the administrator."""
+        command = ["kubectl", f"--server={self.url}", "--insecure-skip-tls-verify", f"--token={TOKEN}"]
+        command += [f"--cache-dir={self.folder}/kubectl-cache", f"--namespace={namespace}", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=60, check=False)
+
+    @contextlib.contextmanager
+    def watch(self, path: str, **query: str) -> Iterator[Watch]:
+        with self.http.stream("GET", path, params={"watch": "true", **query}) as answer:
+            yield Watch(answer)
+
+
+class Watch:
+    """Events of an open watch, one by one."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.status = answer.status_code
+        self._answer = answer
+        self._lines = answer.iter_lines()
+
+    def next(self) -> tuple[str, dict[str, Any]]:
+        """(type, object). Raises: StopIteration when the server has ended the watch."""
+        event = json.loads(next(self._lines))
+        return event["type"], event["object"]
+
+    def rest(self) -> list[tuple[str, dict[str, Any]]]:
+        """All until the server ends it."""
+        events = [json.loads(line) for line in self._lines]
+        return [(event["type"], event["object"]) for event in events]
+
+    def body(self) -> dict[str, Any]:
+        """The Status of a refused watch."""
+        self._answer.read()
+        body: dict[str, Any] = self._answer.json()
+        return body
+
+
+HAS_KUBECTL = shutil.which("kubectl") is not None

@@ -1,0 +1,83 @@
+"""A machine of its own for the compose test: a network namespace with a container engine, gone without a trace.
+
+An engine on the machine itself would leave its bridge and its packet rules behind, and could be the user's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from mini_cluster.hosts.sweep import unmount_below
+from mini_cluster.supervision.processes import kill_all, with_descendants
+
+START_SECONDS = 30.0
+
+
+class EngineHost:
+    """`run` runs a command inside, with DOCKER_HOST set to its engine. `folder` holds everything of the engine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.netns = f"compose-{os.getpid()}"
+        self.run_folder = Path(f"/run/{self.netns}")
+        self.environment = os.environ | {"DOCKER_HOST": f"unix://{self.run_folder}/docker.sock"}
+
+    def __enter__(self) -> EngineHost:
+        self.run_folder.mkdir()
+        subprocess.run(["ip", "netns", "add", self.netns], check=True)
+        subprocess.run(["ip", "-n", self.netns, "link", "set", "lo", "up"], check=True)
+        command = [
+            "dockerd",
+            f"--host=unix://{self.run_folder}/docker.sock",
+            f"--data-root={self.folder}/docker",
+            f"--exec-root={self.run_folder}/docker",
+            f"--pidfile={self.run_folder}/docker.pid",
+            "--log-level=warn",
+        ]
+        with (self.folder / "dockerd.log").open("wb") as log:
+            self._engine = subprocess.Popen(self._inside(command), stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + START_SECONDS
+        while subprocess.run(["docker", "version"], env=self.environment, capture_output=True, check=False).returncode:
+            assert time.monotonic() < deadline, (self.folder / "dockerd.log").read_text()
+            time.sleep(0.1)
+        return self
+
+    def run(self, *command: str, check: bool = True, seconds: float = 400) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self._inside(list(command)),
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+        return done
+
+    def __exit__(self, *_: object) -> None:
+        inode = Path(f"/run/netns/{self.netns}").stat().st_ino
+        prefix = f"{self.run_folder}/"
+        kill_all(
+            lambda processes: with_descendants(
+                processes,
+                {
+                    process.pid
+                    for process in processes.values()
+                    if process.netns == inode or any(argument.startswith(prefix) for argument in process.argv)
+                },
+            )
+        )
+        self._engine.wait()
+        unmount_below([self.run_folder, self.folder])
+        for address in self.run_folder.glob("docker/containerd/daemon/io.containerd.runtime.v2.task/*/*/address"):
+            Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)
+        shutil.rmtree(self.run_folder)
+        subprocess.run(["ip", "netns", "delete", self.netns], check=True)
+
+    def _inside(self, command: list[str]) -> list[str]:
+        return ["nsenter", f"--net=/run/netns/{self.netns}", "--", *command]

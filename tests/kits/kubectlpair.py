@@ -1,0 +1,86 @@
+"""Runs the same command line with mini-kubectl and with the real kubectl, and compares what users see."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+
+from tests.kits.apiserver import TOKEN, ApiServer
+from tests.kits.commandline import CommandLine
+
+_AGE = re.compile(r"(?<![\w=:.#])(?:\d+[dhms]){1,2}(?=[\s)])")
+_FROM_NAMESPACE = re.compile(r"(deleted) from \S+ namespace")  # said since kubectl 1.34
+_NO_TIME = re.compile(r" *creationTimestamp: null\n")  # written until kubectl 1.33
+_ATTEMPTS = 3  # at a comparison: between two runs an age may grow by a digit, which moves columns
+_KLOG = re.compile(r"^[EWI]\d{4} .*\n", re.MULTILINE)
+
+
+def write_kubeconfig(api: ApiServer, file: Path, namespace: str = "default", token: str = TOKEN) -> Path:
+    """Of the administrator of a test's API server."""
+    cluster = {"server": api.url, "insecure-skip-tls-verify": True}
+    context = {"cluster": "test", "user": "admin", "namespace": namespace}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "users": [{"name": "admin", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": context}],
+    }
+    file.write_text(json.dumps(config))
+    return file
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`pair.same("get pods")` fails where output, messages or exit code differ."""
+
+    mini: CommandLine
+    real: CommandLine
+
+    def same(self, line: str, *more: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """`more` are words with spaces in them. For commands that may run twice; returns what mini-kubectl did."""
+        for _ in range(_ATTEMPTS):
+            with ThreadPoolExecutor(2) as pool:
+                runs = pool.map(lambda at: at.try_run(*line.split(), *more, stdin=stdin), (self.mini, self.real))
+                mini, real = runs
+            if seen(mini) == seen(real):
+                break
+        return compare(line, mini, real)
+
+    def same_after(self, reset: str, line: str, *more: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """For commands that change something: each runs after `reset`, which is done with the real kubectl."""
+        self.real.try_run(*reset.split())
+        real = self.real.try_run(*line.split(), *more, stdin=stdin)
+        self.real.try_run(*reset.split())
+        mini = self.mini.try_run(*line.split(), *more, stdin=stdin)
+        return compare(line, mini, real)
+
+
+def compare(
+    line: str, mini: subprocess.CompletedProcess[str], real: subprocess.CompletedProcess[str]
+) -> subprocess.CompletedProcess[str]:
+    difference = "\n".join(unified_diff(_report(real), _report(mini), "kubectl", "mini-kubectl", lineterm="", n=0))
+    assert not difference, f"{line}\n{difference}"
+    return mini
+
+
+def _report(done: subprocess.CompletedProcess[str]) -> list[str]:
+    out, err, code = seen(done)
+    return [*out, "(standard error)", *err, f"(exit code {code})"]
+
+
+def seen(done: subprocess.CompletedProcess[str]) -> tuple[list[str], list[str], int]:
+    """Without what differs between two runs, between the programs' names, and between kubectl's releases."""
+
+    def plain(text: str) -> list[str]:
+        text = _KLOG.sub("", text.replace("mini-kubectl", "kubectl"))
+        text = _NO_TIME.sub("", _FROM_NAMESPACE.sub(r"\1", text))
+        return _AGE.sub(lambda age: "A" * len(age[0]), text).splitlines()
+
+    return plain(done.stdout), plain(done.stderr), done.returncode

@@ -1,0 +1,102 @@
+"""Builders for tests of the kubelet: pods as users write them, and statuses as a runtime gives them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from apimachinery.model import from_dict
+from kubeapi.core.configmap import ConfigMap
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.secret import Secret
+from kubelet.pod import podspec
+from kubelet.runtime.interface import (
+    ContainerKind,
+    ContainerState,
+    ContainerStatus,
+    PodRef,
+    PodRuntimeStatus,
+    SandboxStatus,
+)
+
+NOW = 1_700_000_000.0
+REF = PodRef("uid-1", "default", "web")
+
+
+def make_pod(spec: dict[str, Any] | None = None, **metadata: Any) -> Pod:
+    """One container "app" of image "app:1" unless `spec` says otherwise."""
+    spec = {"containers": [{"name": "app", "image": "app:1"}]} | (spec or {})
+    metadata = {"name": "web", "namespace": "default", "uid": "uid-1"} | metadata
+    return from_dict(Pod, {"metadata": metadata, "spec": spec})
+
+
+def container(
+    name: str = "app",
+    state: ContainerState = "running",
+    *,
+    attempt: int = 0,
+    exit_code: int = 0,
+    kind: ContainerKind = "regular",
+    sandbox: str = "sb-0",
+    finished_at: float = NOW,
+    image: str = "app:1",
+    **more: Any,
+) -> ContainerStatus:
+    from kubeapi.core.pod.spec import Container
+
+    ended = state == "exited"
+    status = ContainerStatus(
+        id=f"{name}-{attempt}",
+        pod=REF,
+        name=name,
+        kind=kind,
+        attempt=attempt,
+        state=state,
+        image=image,
+        image_id="sha256:0123",
+        spec_hash=podspec.spec_hash(Container(name=name, image=image)),
+        sandbox_id=sandbox,
+        created_at=NOW - 100 + attempt,
+        started_at=0.0 if state == "created" else NOW - 90 + attempt,
+        finished_at=finished_at if ended else 0.0,
+        exit_code=exit_code if ended else 0,
+        reason=("Completed" if exit_code == 0 else "Error") if ended else "",
+    )
+    return replace(status, **more)
+
+
+def runtime_status(
+    *containers: ContainerStatus, ready: bool = True, attempt: int = 0, sandboxes: Sequence[SandboxStatus] | None = None
+) -> PodRuntimeStatus:
+    if sandboxes is None:
+        sandboxes = [sandbox(attempt, ready=ready)]
+    ordered = sorted(containers, key=lambda item: item.attempt, reverse=True)
+    return PodRuntimeStatus(REF, tuple(sandboxes), tuple(ordered))
+
+
+def sandbox(attempt: int = 0, *, ready: bool = True) -> SandboxStatus:
+    ips = ("10.244.1.5",) if ready else ()
+    return SandboxStatus(f"sb-{attempt}", REF, attempt, ready, ips, NOW - 100)
+
+
+class Objects:
+    """ConfigMaps and Secrets by name, in namespace "default"."""
+
+    def __init__(self, config_maps: dict[str, Any] | None = None, secrets: dict[str, Any] | None = None) -> None:
+        self.config_maps = {name: from_dict(ConfigMap, value) for name, value in (config_maps or {}).items()}
+        self.secrets = {name: from_dict(Secret, value) for name, value in (secrets or {}).items()}
+
+    def config_map(self, namespace: str, name: str) -> ConfigMap | None:
+        return self.config_maps.get(name) if namespace == "default" else None
+
+    def secret(self, namespace: str, name: str) -> Secret | None:
+        return self.secrets.get(name) if namespace == "default" else None
+
+
+async def until(check: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Waits for a condition; fails the test when it does not come true in time."""
+    async with asyncio.timeout(seconds):
+        while not check():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)

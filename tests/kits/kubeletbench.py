@@ -1,0 +1,232 @@
+"""A kubelet without its edges: real workers, decisions and statuses, on a runtime and an API in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+from apimachinery.errors import NotFound
+from apimachinery.model import from_dict, to_dict
+from apimachinery.patch import strategic_merge_patch
+from kubeapi.core.node import Node
+from kubeapi.core.pod.model import Pod
+from kubeclient.rest import RestClient
+from kubelet.container.backoff import Backoff
+from kubelet.container.downward import NodeFacts
+from kubelet.container.images.manager import ImageManager
+from kubelet.container.starter import ContainerStarter, StarterParts
+from kubelet.node.hostports import HostPorts
+from kubelet.node.pleg import Pleg
+from kubelet.pod.resize.resizer import Resizer
+from kubelet.pod.status_manager import StatusManager
+from kubelet.pod.sync import PodSyncer, SyncParts
+from kubelet.pod.termination import Terminator
+from kubelet.pod.workers import PodWorkers
+from kubelet.probe.prober import Prober
+from kubelet.runtime.interface import DnsConfig
+from kubelet.volume.manager import VolumeManager
+from kubelet.volume.objects import ObjectStore
+from tests.fakes.clock import FakeClock
+from tests.fakes.runtime import FakeRuntime
+from tests.kits.kubelet import Objects, make_pod
+
+FACTS = NodeFacts("worker-1", ("192.168.0.5",), {"cpu": Fraction(4)})
+
+
+class FakeApi:
+    """Pods as an API server keeps them: the two writes that a kubelet makes, each seen by its watch at once."""
+
+    def __init__(self) -> None:
+        self.pods: dict[str, dict[str, Any]] = {}
+        self.patches: list[dict[str, Any]] = []
+        self.deleted: list[str] = []
+        self.failures: list[Exception] = []
+        self.on_change: Callable[[Pod], None] = lambda pod: None
+        self.on_delete: Callable[[Pod], None] = lambda pod: None
+        self._revision = 0
+
+    def put(self, pod: Pod) -> Pod:
+        return self._store(to_dict(pod))
+
+    def get(self, name: str = "web") -> Pod:
+        return from_dict(Pod, self.pods[name])
+
+    def ask_deletion(self, name: str = "web", grace_seconds: int = 30) -> None:
+        document = self.pods[name]
+        metadata = document["metadata"] | {
+            "deletionTimestamp": "2023-11-14T22:13:50Z",
+            "deletionGracePeriodSeconds": grace_seconds,
+        }
+        self._store(document | {"metadata": metadata})
+
+    def remove(self, name: str = "web") -> None:
+        """A forced deletion."""
+        self.on_delete(from_dict(Pod, self.pods.pop(name)))
+
+    async def patch(self, model: Any, name: str, namespace: str, patch: Any, **_: Any) -> Pod:
+        if self.failures:
+            raise self.failures.pop(0)
+        document = self.pods.get(name)
+        if document is None or document["metadata"]["uid"] != patch["metadata"]["uid"]:
+            raise NotFound(f'pods "{name}" not found')
+        self.patches.append(patch["status"])
+        return self._store(strategic_merge_patch(document, patch, Pod))
+
+    async def delete(self, model: Any, name: str, namespace: str, *, grace_period_seconds: int, uid: str) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        document = self.pods.get(name)
+        if document is None or document["metadata"]["uid"] != uid:
+            raise NotFound(f'pods "{name}" not found')
+        self.deleted.append(name)
+        self.remove(name)
+
+    def _store(self, document: dict[str, Any]) -> Pod:
+        self._revision += 1
+        metadata = document["metadata"] | {"resourceVersion": str(self._revision)}
+        pod = from_dict(Pod, document | {"metadata": metadata})
+        self.pods[pod.name] = to_dict(pod)
+        self.on_change(pod)
+        return pod
+
+
+class BenchObjects(Objects):
+    """Also tells what pods said they use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used: dict[str, set[Any]] = {}
+
+    def use(self, uid: str, refs: Collection[Any]) -> None:
+        self.used[uid] = set(refs)
+
+    async def wait_synced(self, uid: str) -> None:
+        return
+
+
+@dataclass
+class Bench:
+    """One kubelet. `clock` moves only when a test moves it."""
+
+    root: Path
+    clock: FakeClock
+    api: FakeApi
+    runtime: FakeRuntime
+    objects: BenchObjects
+    events: list[tuple[str, str]] = field(default_factory=list)
+    node: Node = field(default_factory=lambda: from_dict(Node, {"metadata": {"name": "worker-1"}}))
+    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+    workers: PodWorkers = field(init=False)
+    statuses: StatusManager = field(init=False)
+    volumes: VolumeManager = field(init=False)
+    host_ports: HostPorts = field(init=False)
+
+    def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
+        self.events.append((reason, message))
+
+    def reasons(self) -> list[str]:
+        return [reason for reason, _ in self.events]
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Starts the kubelet; call it again after `kill` for the next life."""
+        store, backoff = cast(ObjectStore, self.objects), Backoff()
+        self.statuses = StatusManager(cast(RestClient, self.api), self.clock)
+        self.volumes = VolumeManager(str(self.root), self.objects, self.runtime)
+        scoped = cast(asyncio.TaskGroup, _Scope(group, self.tasks))
+        prober = Prober(self.runtime, self, self._wake, self.clock, scoped)
+        self.host_ports = HostPorts(self.clock)
+        starter = ContainerStarter(
+            StarterParts(
+                runtime=self.runtime,
+                images=ImageManager(self.runtime, self, self.clock),
+                events=self,
+                objects=self.objects,
+                volumes=self.volumes,
+                backoff=backoff,
+                clock=self.clock,
+                node=lambda: FACTS,
+                services=lambda: (),
+                memory_bytes=8 << 30,
+            )
+        )
+        syncer = PodSyncer(
+            SyncParts(
+                runtime=self.runtime,
+                starter=starter,
+                terminator=Terminator(self.runtime, self, self.clock),
+                resizer=Resizer(self.runtime, self, lambda: self.node, lambda: self.workers.admitted(), 8 << 30),
+                prober=prober,
+                host_ports=self.host_ports,
+                statuses=self.statuses,
+                volumes=self.volumes,
+                objects=store,
+                events=self,
+                backoff=backoff,
+                clock=self.clock,
+                node=lambda: self.node,
+                facts=lambda: FACTS,
+                dns=lambda pod: DnsConfig(),
+                pods=lambda: self.workers.admitted(),
+            )
+        )
+        self.workers = PodWorkers(syncer, self.statuses, self.clock, scoped)
+        pleg = Pleg(self.runtime, self._wake, self.clock)
+        self.tasks += [group.create_task(self.statuses.run()), group.create_task(pleg.run())]
+        self.api.on_change, self.api.on_delete = self.workers.update, self.workers.remove
+        for document in list(self.api.pods.values()):
+            self.workers.update(from_dict(Pod, document))
+
+    async def kill(self) -> None:
+        """As `kill -9`: nothing of this kubelet runs any more."""
+        self.api.on_change = self.api.on_delete = lambda pod: None
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.wait(self.tasks)
+        self.tasks.clear()
+
+    def _wake(self, uid: str) -> None:
+        self.workers.wake(uid)
+
+    def add(self, spec: dict[str, Any] | None = None, **metadata: Any) -> Pod:
+        return self.api.put(make_pod(spec, **metadata))
+
+    def running(self, name: str = "app", uid: str = "uid-1") -> bool:
+        try:
+            return self.runtime.find(uid, name).status.state == "running"
+        except ValueError:
+            return False
+
+
+class _Scope:
+    """A task group whose tasks the bench can kill together."""
+
+    def __init__(self, group: asyncio.TaskGroup, tasks: list[asyncio.Task[Any]]) -> None:
+        self._group = group
+        self._tasks = tasks
+
+    def create_task(self, work: Any, **more: Any) -> asyncio.Task[Any]:
+        task = self._group.create_task(work, **more)
+        self._tasks.append(task)
+        return task
+
+
+def on_bench(root: Path, test: Callable[[Bench, asyncio.TaskGroup], Awaitable[None]]) -> None:
+    """Runs `test` with a started kubelet whose runtime has the image app:1."""
+
+    async def main() -> None:
+        clock = FakeClock()
+        runtime = FakeRuntime(clock.now, clock.sleep)
+        runtime.add_image("docker.io/library/app:1")
+        bench = Bench(root, clock, FakeApi(), runtime, BenchObjects())
+        async with asyncio.TaskGroup() as group:
+            bench.start(group)
+            try:
+                await test(bench, group)
+            finally:
+                await bench.kill()
+
+    asyncio.run(main())

@@ -1,0 +1,197 @@
+"""A kubelet's server over real TLS on loopback, on the fake runtime, and clients for it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvloop
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from componentbase.clock import Clock
+from kubeapi.core.pod.model import Pod
+from kubelet.runtime.interface import ContainerConfig, PodRef, SandboxConfig
+from kubelet.server.server import KubeletServer
+from kubelet.server.stream.spdy import frames as spdy
+from kubelet.server.stream.spdy.frames import Frame, Framer
+from tests.fakes.runtime import FakeRuntime
+from tests.kits.kubelet import make_pod
+
+V5 = "v5.channel.k8s.io"
+RUNNING = ("sh", "-c", "echo one; echo two >&2; sleep 1000")
+
+
+class Pods:
+    def __init__(self, *pods: Pod) -> None:
+        self.pods = list(pods)
+
+    def find(self, namespace: str, name: str) -> Pod | None:
+        return next((pod for pod in self.pods if pod.key == f"{namespace}/{name}"), None)
+
+    def all(self) -> Iterable[Pod]:
+        return self.pods
+
+
+class Bench:
+    """A server with one pod "default/web", whose container "app" runs `command`."""
+
+    def __init__(self, files: dict[str, Path], port: int) -> None:
+        self.files = files
+        self.port = port
+        self.runtime = FakeRuntime()
+        self.runtime.add_image("app:1")
+        self.pods = Pods()
+        self.server = KubeletServer("worker-1", self.pods, self.runtime, Clock())
+        self.container_id = ""
+
+    def context(self, *, certificate: bool = True) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.files["ca"]))
+        if certificate:
+            context.load_cert_chain(self.files["client"], self.files["client-key"])
+        return context
+
+    async def start(self, *command: str, **spec: Any) -> None:
+        container = {"name": "app", "image": "app:1", **spec}
+        pod = make_pod({"containers": [container]})
+        self.pods.pods = [pod]
+        ref = PodRef("uid-1", "default", "web")
+        sandbox = await self.runtime.create_sandbox(SandboxConfig(ref))
+        config = ContainerConfig(ref, "app", "app:1", "app:1", command=command)
+        self.container_id = await self.runtime.create_container(sandbox.id, config)
+        await self.runtime.start_container(self.container_id)
+
+    def client(self, *, certificate: bool = True) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            verify=self.context(certificate=certificate), base_url=f"https://127.0.0.1:{self.port}"
+        )
+
+    async def get(self, path: str, *, certificate: bool = True) -> httpx.Response:
+        async with self.client(certificate=certificate) as client:
+            return await client.get(path)
+
+    def socket(self, path: str, *, protocol: str = V5, certificate: bool = True) -> connect:
+        context = self.context(certificate=certificate)
+        url = f"wss://127.0.0.1:{self.port}{path}"
+        return connect(url, ssl=context, subprotocols=[Subprotocol(protocol)], compression=None)
+
+
+def run_bench(files: dict[str, Path], test: Callable[[Bench], Awaitable[None]]) -> None:
+    """Runs `test` against a server of its own."""
+
+    async def main() -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        bench = Bench(files, port)
+        serving = asyncio.ensure_future(
+            bench.server.run(
+                "127.0.0.1",
+                port,
+                cert_file=str(files["server"]),
+                key_file=str(files["server-key"]),
+                client_ca_file=str(files["ca"]),
+                cert_dir="",
+            )
+        )
+        try:
+            await _listening(port, serving)
+            async with asyncio.timeout(30):
+                await test(bench)
+        finally:
+            serving.cancel()
+            await asyncio.wait((serving,))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        loop.run(main())
+
+
+async def _listening(port: int, serving: asyncio.Future[None]) -> None:
+    while not serving.done():
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.01)
+            continue
+        writer.close()
+        return
+
+
+async def messages(connection: ClientConnection) -> list[tuple[int, bytes]]:
+    """(channel, data) until the server closes."""
+    found = []
+    async for data in connection:
+        assert isinstance(data, bytes)
+        found.append((data[0], data[1:]))
+    assert connection.close_code == 1000
+    return found
+
+
+class SpdyClient:
+    """The client's side of a SPDY connection, as kubectl up to 1.30 has it."""
+
+    def __init__(self, read: Callable[[], Awaitable[bytes]], write: Callable[[bytes], Awaitable[None]]) -> None:
+        self._read = read
+        self.write = write
+        self._framer = Framer()
+        self._next = 1
+        self.received: dict[int, bytearray] = {}
+        self.ended: set[int] = set()
+        self.frames: list[Frame] = []
+        """All but data and replies."""
+
+    async def stream(self, *, fin: bool = False, **headers: str) -> int:
+        number, self._next = self._next, self._next + 2
+        self.received[number] = bytearray()
+        await self.write(self._framer.syn_stream(number, headers))
+        if fin:
+            await self.send(number, b"", fin=True)
+        return number
+
+    async def send(self, stream: int, data: bytes, *, fin: bool = False) -> None:
+        await self.write(spdy.data_frame(stream, data, fin=fin))
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        """Reads until `done`. Raises: EOFError when the server closes first."""
+        while not done():
+            data = await self._read()
+            if not data:
+                raise EOFError
+            for frame in self._framer.feed(data):
+                if frame.kind == 0:
+                    self.received[frame.stream] += frame.data
+                    self.ended |= {frame.stream} if frame.fin else set()
+                elif frame.kind != spdy.SYN_REPLY:
+                    self.frames.append(frame)
+
+    async def end_of(self, stream: int) -> bytes:
+        await self.until(lambda: stream in self.ended)
+        return bytes(self.received[stream])
+
+
+@asynccontextmanager
+async def spdy_client(bench: Bench, path: str, *protocols: str) -> AsyncIterator[tuple[SpdyClient, str]]:
+    """A client, and the head of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", bench.port, ssl=bench.context())
+    lines = [f"POST {path} HTTP/1.1", "host: x", "content-length: 0", "connection: Upgrade", "upgrade: SPDY/3.1"]
+    lines += [f"x-stream-protocol-version: {name}" for name in protocols]
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+
+    async def read() -> bytes:
+        return await reader.read(65536)
+
+    async def write(data: bytes) -> None:
+        writer.write(data)
+        await writer.drain()
+
+    try:
+        yield SpdyClient(read, write), head
+    finally:
+        writer.close()

@@ -1,0 +1,144 @@
+"""The scheduler as a process, and what tests of it do to the API."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.kits.apiserver import TOKEN, ApiServer
+from tests.kits.etcd import free_port
+
+DEADLINE_SECONDS = 30.0
+QUICK_ELECTION = (
+    "--leader-elect-lease-duration=2s", "--leader-elect-renew-deadline=1s", "--leader-elect-retry-period=200ms",
+)  # fmt: skip
+
+
+class SchedulerProcess:
+    """`with SchedulerProcess(api, folder)`: running, and leading or standing by."""
+
+    def __init__(self, api: ApiServer, folder: Path, *flags: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.log = folder / f"scheduler-{self.port}.log"
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(json.dumps(_kubeconfig(api.url)))
+        self._command = [
+            sys.executable, "-m", "scheduler", f"--kubeconfig={kubeconfig}", "--bind-address=127.0.0.1",
+            f"--secure-port={self.port}", f"--cert-dir={folder}", f"--log-file={self.log}", *QUICK_ELECTION, *flags,
+        ]  # fmt: skip
+        self.process: subprocess.Popen[bytes]
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self) -> SchedulerProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(20)
+        assert code in (0, -signal.SIGKILL), self.log.read_text()[-2000:] if self.log.exists() else code
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"https://127.0.0.1:{self.port}{path}", verify=False)
+
+    @property
+    def leads(self) -> bool:
+        return self.log.exists() and " leading " in self.log.read_text()
+
+
+def _kubeconfig(url: str) -> dict[str, Any]:
+    return {
+        "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": url, "insecure-skip-tls-verify": True}}],
+        "users": [{"name": "c", "user": {"token": TOKEN}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
+    }
+
+
+def eventually(check: Callable[[], Any], what: str = "") -> Any:
+    """The first truthy answer. Raises: AssertionError after the deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (found := check()):
+        assert time.monotonic() < deadline, what or "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+class Cluster:
+    """What the tests do to the API, in one namespace."""
+
+    def __init__(self, api: ApiServer, namespace: str) -> None:
+        self.api, self.namespace = api, namespace
+        self.root = f"/api/v1/namespaces/{namespace}"
+
+    def node(self, name: str, cpu: str = "4", pods: str = "110", taints: list[dict[str, str]] | None = None) -> None:
+        """Ready for pods: the taint that new nodes get until they are is taken off."""
+        resources = {"cpu": cpu, "memory": "8Gi", "pods": pods}
+        body = {"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}}}
+        body |= {"status": {"allocatable": resources, "capacity": resources}}
+        assert self.api.http.post("/api/v1/nodes", json=body).status_code == 201
+        patch = {"spec": {"taints": taints or []}}
+        headers = {"content-type": "application/merge-patch+json"}
+        assert self.api.http.patch(f"/api/v1/nodes/{name}", json=patch, headers=headers).status_code == 200
+
+    def pod(self, name: str, cpu: str = "", metadata: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+        container = {"name": "app", "image": "app:1", "resources": {"requests": {"cpu": cpu} if cpu else {}}}
+        body = {"metadata": {"name": name, **(metadata or {})}, "spec": {"containers": [container], **spec}}
+        answer = self.api.http.post(f"{self.root}/pods", json=body)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    def get(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.api.http.get(f"{self.root}/pods/{name}").json()
+        return found
+
+    def delete(self, name: str) -> None:
+        url = f"{self.root}/pods/{name}?gracePeriodSeconds=0"
+        assert self.api.http.delete(url).status_code == 200
+
+    def pods(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.api.http.get(f"{self.root}/pods").json()["items"]
+        return found
+
+    def where(self, name: str) -> str:
+        return str(eventually(lambda: self.get(name)["spec"].get("nodeName"), f"{name} got no node"))
+
+    def condition(self, name: str) -> dict[str, Any]:
+        conditions = self.get(name)["status"].get("conditions") or []
+        return next((item for item in conditions if item["type"] == "PodScheduled"), {})
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        query = {"fieldSelector": f"involvedObject.name={name}"}
+        found: list[dict[str, Any]] = self.api.http.get(f"{self.root}/events", params=query).json()["items"]
+        return found
+
+    def placed(self) -> Counter[str]:
+        return Counter(item["spec"]["nodeName"] for item in self.pods() if item["spec"].get("nodeName"))
+
+
+@contextmanager
+def cluster_in(api: ApiServer, namespace: str) -> Iterator[Cluster]:
+    """Without nodes at first, and at last."""
+    yield Cluster(api, namespace)
+    for name in [item["metadata"]["name"] for item in api.http.get("/api/v1/nodes").json()["items"]]:
+        assert api.http.delete(f"/api/v1/nodes/{name}").status_code == 200
+    for item in api.http.get(f"/api/v1/namespaces/{namespace}/pods").json()["items"]:
+        api.http.delete(f"/api/v1/namespaces/{namespace}/pods/{item['metadata']['name']}?gracePeriodSeconds=0")

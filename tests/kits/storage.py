@@ -1,0 +1,126 @@
+"""A small kind with its encoded objects, and storage on a real etcd, for tests of storage."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from apimachinery.meta import Object, ObjectMeta
+from apimachinery.model import Model, encode
+from apimachinery.resource import Resource
+from apiserver.storage import EtcdConfig, Storage
+from apiserver.storage.cache.table import Table
+from apiserver.storage.etcd import EtcdClient
+from apiserver.storage.interface import Entry, Watcher
+
+
+class WidgetSpec(Model):
+    nodeName: str | None = None
+    size: int = 1
+    filler: str | None = None
+
+
+class Widget(Object):
+    spec: WidgetSpec | None = None
+
+
+class Tag(Object):
+    """Cluster-scoped, without selectable fields."""
+
+
+WIDGETS: Resource[Widget] = Resource(
+    kind="Widget",
+    plural="widgets",
+    model=Widget,
+    fields={
+        "spec.nodeName": lambda widget: (widget.spec and widget.spec.nodeName) or "",
+        "spec.size": lambda widget: str(widget.spec.size) if widget.spec else "",
+    },
+)
+TAGS: Resource[Tag] = Resource(kind="Tag", plural="tags", model=Tag, group="example.com", namespaced=False)
+
+
+def widget(name: str, namespace: str = "default", labels: dict[str, str] | None = None, **spec: Any) -> bytes:
+    meta = ObjectMeta(name=name, namespace=namespace, labels=labels)
+    return encode(Widget(kind="Widget", apiVersion="v1", metadata=meta, spec=WidgetSpec(**spec)))
+
+
+def tag(name: str, labels: dict[str, str] | None = None) -> bytes:
+    return encode(Tag(kind="Tag", apiVersion="example.com/v1", metadata=ObjectMeta(name=name, labels=labels)))
+
+
+def put(
+    table: Table,
+    revision: int,
+    name: str,
+    namespace: str = "default",
+    labels: dict[str, str] | None = None,
+    **spec: Any,
+) -> Any:
+    """Puts a widget into a table as the watch would; the Change."""
+    key = table.key(namespace, name)
+    return table.put(table.make_entry(key, widget(name, namespace, labels, **spec), revision))
+
+
+@asynccontextmanager
+async def running(*urls: str) -> AsyncIterator[Storage]:
+    """One API server's storage over these etcd endpoints, loaded."""
+    store = Storage(EtcdConfig(urls))
+    store.register(WIDGETS)
+    store.register(TAGS)
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.stop()
+
+
+@asynccontextmanager
+async def direct(*urls: str) -> AsyncIterator[EtcdClient]:
+    """etcd behind the cache's back."""
+    client = EtcdClient(EtcdConfig(urls))
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def eventually(check: Callable[[], Any]) -> None:
+    """Polls until `check()` is true; the caller bounds the time."""
+    while not check():  # noqa: ASYNC110 - what is polled may be another process
+        await asyncio.sleep(0.01)
+
+
+async def create(store: Storage, name: str, namespace: str = "default", **spec: Any) -> Entry:
+    return await store.create(WIDGETS, namespace, name, widget(name, namespace, **spec))
+
+
+async def change(store: Storage, entry: Entry, **spec: Any) -> Entry:
+    value = widget(entry.name, entry.namespace, **spec)
+    return await store.update(WIDGETS, entry.namespace, entry.name, value, entry.revision)
+
+
+async def remove(store: Storage, entry: Entry) -> Entry:
+    return await store.delete(WIDGETS, entry.namespace, entry.name, entry.revision)
+
+
+def parsed(chunk: bytes) -> list[tuple[str, str, int]]:
+    """(type, name, resourceVersion) of each event of a chunk."""
+    found = []
+    for line in chunk.splitlines():
+        event = json.loads(line)
+        meta = event["object"]["metadata"]
+        found.append((event["type"], meta.get("name", ""), int(meta["resourceVersion"])))
+    return found
+
+
+async def seen(watcher: Watcher, count: int) -> list[tuple[str, str, int]]:
+    """The next events, however they are cut; fails when the watch ends before or gives more."""
+    found: list[tuple[str, str, int]] = []
+    while len(found) < count:
+        found += parsed(await watcher.__anext__())
+    assert len(found) == count, found
+    return found

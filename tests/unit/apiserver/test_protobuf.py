@@ -1,0 +1,147 @@
+"""Bodies in Kubernetes' protobuf encoding."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apimachinery.errors import BadRequest, UnsupportedMediaType
+from apiserver.codec import protobuf
+from apiserver.codec.protobuf_messages import ROOTS
+
+
+def varint(value: int) -> bytes:
+    value &= 2**64 - 1
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def message(*fields: tuple[int, Any]) -> bytes:
+    """(number, integer, text or encoded message) of each field."""
+    out = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            out += varint(number << 3) + varint(value)
+        else:
+            data = value.encode() if isinstance(value, str) else value
+            out += varint(number << 3 | 2) + varint(len(data)) + data
+    return out
+
+
+def envelope(api_version: str, kind: str, raw: bytes) -> bytes:
+    return protobuf.MAGIC + message((1, message((1, api_version), (2, kind))), (2, raw), (3, ""), (4, ""))
+
+
+def read(api_version: str, kind: str, *fields: tuple[int, Any]) -> Any:
+    return orjson.loads(protobuf.to_json(envelope(api_version, kind, message(*fields))))
+
+
+META = message((1, "x"), (2, ""), (3, "n"), (8, b""), (11, message((1, "app"), (2, "web"))))
+
+
+def test_maps_and_bytes() -> None:
+    pair = message((1, "k"), (2, "v"))
+    found = read(
+        "v1", "ConfigMap", (1, META), (2, pair), (2, message((1, "empty"))), (3, message((1, "b"), (2, b"\xff")))
+    )
+    assert found == {
+        "kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "x", "namespace": "n", "labels": {"app": "web"}},
+        "data": {"k": "v", "empty": ""}, "binaryData": {"b": "/w=="},
+    }  # fmt: skip
+
+
+def test_nested_messages_are_put_where_json_has_them() -> None:
+    quantity = message((1, "100m"))
+    resources = message((2, message((1, "cpu"), (2, quantity))))
+    get = message((1, "/"), (2, message((1, 1), (3, "http"))))
+    probe = message((1, message((2, get))), (2, 5), (3, 0), (7, 0))
+    env = message((1, "A"), (3, message((3, message((1, message((1, "cm"))), (2, "key"), (3, 0))))))
+    container = message((1, "c"), (2, "i"), (7, env), (8, resources), (10, probe), (16, 0))
+    volume = message((1, "v"), (2, message((2, message((2, message((1, "1Gi"))))))))
+    spec = message((1, volume), (2, container), (3, "Always"), (4, 0), (11, 0))
+    found = read("v1", "Pod", (1, META), (2, spec))["spec"]
+    assert found == {
+        "volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Gi"}}],
+        "containers": [
+            {
+                "name": "c", "image": "i", "resources": {"requests": {"cpu": "100m"}},
+                "env": [
+                    {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "cm", "key": "key", "optional": False}}}
+                ],
+                "livenessProbe": {
+                    "httpGet": {"path": "/", "port": "http"}, "initialDelaySeconds": 5,
+                    "terminationGracePeriodSeconds": 0,
+                },
+            }
+        ],
+        "restartPolicy": "Always",
+        "terminationGracePeriodSeconds": 0,
+    }  # fmt: skip
+
+
+def test_numbers_that_may_be_text_and_negative_ones() -> None:
+    rolling = message((1, message((1, 0), (2, 0))), (2, message((1, 1), (3, "25%"))))
+    strategy = message((1, "RollingUpdate"), (2, rolling))
+    found = read("apps/v1", "Deployment", (2, message((1, -1), (4, strategy))))["spec"]
+    assert found == {
+        "replicas": -1,
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
+    }
+
+
+def test_times() -> None:
+    lease = message((1, "me"), (2, 0), (4, message((1, 1_700_000_000), (2, 500_000_000))), (3, b""))
+    found = read("coordination.k8s.io/v1", "Lease", (2, lease))["spec"]
+    assert found == {
+        "holderIdentity": "me", "leaseDurationSeconds": 0, "renewTime": "2023-11-14T22:13:20.500000Z",
+    }  # fmt: skip
+    found = read("v1", "ConfigMap", (1, message((1, "x"), (8, message((1, 1_700_000_000))))))["metadata"]
+    assert found == {"name": "x", "creationTimestamp": "2023-11-14T22:13:20Z"}
+
+
+def test_what_is_newer_is_left_out() -> None:
+    assert read("v1", "ConfigMap", (1, META), (99, "x"), (98, 5))["metadata"]["name"] == "x"
+
+
+def test_a_kind_that_is_not_known_is_another_media_type() -> None:
+    for api_version, kind in (("v1", "Widget"), ("v9", "Pod"), ("", ""), ("apps/v1", "Pod")):
+        with pytest.raises(UnsupportedMediaType):
+            read(api_version, kind)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{}", b"k8s", protobuf.MAGIC[:3] + b"\x01",
+        envelope("v1", "Pod", b"\x0a\xff"), envelope("v1", "Pod", b"\x0a"), envelope("v1", "Pod", b"\x08\x01"),
+        envelope("v1", "Pod", b"\x0f"), envelope("v1", "Pod", b"\xff" * 20),
+        envelope("v1", "ConfigMap", message((1, message((1, b"\xff"))))),
+        envelope("v1", "ConfigMap", message((1, message((8, message((1, 2**62))))))),
+        envelope("v1", "ConfigMap", message((4, "x"))),
+    ],
+)  # fmt: skip
+def test_malformed_bytes_are_a_bad_request(body: bytes) -> None:
+    with pytest.raises(BadRequest, match="not a valid protobuf object"):
+        protobuf.to_json(body)
+
+
+@given(st.sampled_from([(version, kind) for version, kinds in ROOTS.items() for kind in kinds.split()]), st.binary())
+def test_no_bytes_do_anything_else(kind: tuple[str, str], raw: bytes) -> None:
+    with contextlib.suppress(BadRequest):
+        orjson.loads(protobuf.to_json(envelope(*kind, raw)))
+
+
+def test_every_message_that_is_named_is_defined() -> None:
+    table = protobuf._table()
+    for name, fields in table.items():
+        for field in fields.values():
+            assert field.type in table or field.type in protobuf._SCALARS, f"{name}.{field.name}"
+    assert all(kind in table for kinds in ROOTS.values() for kind in kinds.split())

@@ -1,0 +1,387 @@
+"""What is said to Docker's API and what its answers mean, without an engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubelet.runtime.docker import names
+from kubelet.runtime.docker.bodies import Host, container_body, sandbox_body
+from kubelet.runtime.docker.host import host_of, visible_host
+from kubelet.runtime.docker.parsing import (
+    conflicting_container,
+    container_status,
+    engine_time,
+    exit_reason,
+    image_info,
+    is_engine_trouble,
+    runtime_event,
+    sandbox_status,
+    shown_image_id,
+)
+from kubelet.runtime.docker.streams import EngineStreams, demultiplex
+from kubelet.runtime.interface import (
+    ContainerConfig,
+    DnsConfig,
+    EngineError,
+    Mount,
+    NotFound,
+    PodRef,
+    PortMapping,
+    RuntimeUnavailable,
+    SandboxConfig,
+    Security,
+)
+
+REF = PodRef("uid-1", "default", "web")
+CONFIG = ContainerConfig(REF, "app", "app:1", "sha256:1", attempt=2, spec_hash="h", grace_seconds=5, kind="init")
+
+
+def test_names_and_labels_say_everything_about_a_container() -> None:
+    assert names.container_name(REF, "app", 2) == "k8s_app_web_default_uid-1_2"
+    assert names.sandbox_name(REF, 0) == "k8s_POD_web_default_uid-1_0"
+    labels = names.container_labels("s", replace(CONFIG, annotations={"a": "b"}))
+    assert names.pod_of(labels) == REF
+    assert (names.attempt_of(labels), names.kind_of(labels), names.grace_of(labels)) == (2, "init", 5)
+    assert names.annotations_of(labels) == {"a": "b"}
+
+
+def test_a_pods_own_labels_cannot_pass_for_the_kubelets() -> None:
+    forged = {names.POD_UID: "other", names.TTY: "true", names.GRACE_SECONDS: "9", "app": "web"}
+    labels = names.container_labels("s", replace(CONFIG, labels=forged, grace_seconds=None))
+    assert names.pod_of(labels).uid == "uid-1"
+    assert names.grace_of(labels) is None
+    assert names.TTY not in labels
+    assert labels["app"] == "web"
+
+
+def test_foreign_labels_are_read_without_failing() -> None:
+    labels = {names.ATTEMPT: "x", names.KIND: "odd", names.GRACE_SECONDS: "-"}
+    assert (names.attempt_of(labels), names.kind_of(labels), names.grace_of(labels)) == (0, "regular", None)
+
+
+def test_a_sandbox_body() -> None:
+    config = SandboxConfig(
+        REF,
+        hostname="web",
+        dns=DnsConfig(("1.1.1.1",)),
+        ports=(PortMapping(8080, 80), PortMapping(8081, 80, host_ip="127.0.0.1")),
+    )
+    body = sandbox_body(config, "pause:1", Host(min_oom_score_adj=0))
+    host = body["HostConfig"]
+    assert (body["Image"], body["Hostname"]) == ("pause:1", "web")
+    assert (host["NetworkMode"], host["IpcMode"], host["OomScoreAdj"]) == ("bridge", "shareable", 0)
+    assert (host["Dns"], host["DnsSearch"]) == (["1.1.1.1"], ["."])
+    assert host["PortBindings"] == {
+        "80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostIp": "127.0.0.1", "HostPort": "8081"}]
+    }
+    assert body["ExposedPorts"] == {"80/tcp": {}}
+
+
+def test_a_container_joins_its_sandbox() -> None:
+    body = container_body("s1", replace(CONFIG, pid_mode="pod"), Host())
+    host = body["HostConfig"]
+    assert {host["NetworkMode"], host["IpcMode"], host["PidMode"]} == {"container:s1"}
+    assert container_body("s1", CONFIG, Host())["HostConfig"]["PidMode"] == ""
+    assert container_body("s1", replace(CONFIG, host_ipc=True), Host())["HostConfig"]["IpcMode"] == "host"
+
+
+def test_command_and_args_are_entrypoint_and_cmd() -> None:
+    bare = container_body("s", CONFIG, Host())
+    assert "Entrypoint" not in bare
+    assert "Cmd" not in bare
+    both = container_body("s", replace(CONFIG, command=("run",), args=("-x",)), Host())
+    assert (both["Entrypoint"], both["Cmd"]) == (["run"], ["-x"])
+
+
+def test_mounts_are_binds_or_memory_volumes() -> None:
+    mounts = (Mount("/a", "/host/a", read_only=True, propagation="HostToContainer"), Mount("/m", memory_volume="v"))
+    config = replace(
+        CONFIG, mounts=mounts, termination_message_path="/dev/log", termination_message_host_path="/pods/log"
+    )
+    bind, volume, log = container_body("s", config, Host())["HostConfig"]["Mounts"]
+    assert (bind["Type"], bind["ReadOnly"], bind["BindOptions"]) == ("bind", True, {"Propagation": "rslave"})
+    assert (volume["Type"], volume["Source"], volume["VolumeOptions"]) == ("volume", "v", {"NoCopy": True})
+    assert (log["Source"], log["Target"], log["ReadOnly"]) == ("/pods/log", "/dev/log", False)
+
+
+@pytest.mark.parametrize(
+    ("security", "image_user", "user"),
+    [
+        (Security(), "app", ""),
+        (Security(run_as_user=0), "app", "0"),
+        (Security(run_as_user=5, run_as_group=6), "", "5:6"),
+        (Security(run_as_group=6), "app:app", "app:6"),
+        (Security(run_as_group=6), "", "0:6"),
+    ],
+)
+def test_users(security: Security, image_user: str, user: str) -> None:
+    assert container_body("s", replace(CONFIG, security=security), Host(), image_user=image_user)["User"] == user
+
+
+def test_privileged_on_a_restricted_host_is_all_it_grants() -> None:
+    config = replace(CONFIG, security=Security(privileged=True))
+    assert container_body("s", config, Host())["HostConfig"]["Privileged"] is True
+    host = container_body("s", config, Host(missing_capabilities=("SYS_RESOURCE",)))["HostConfig"]
+    assert (host.get("Privileged"), host["CapAdd"], host["CapDrop"]) == (None, ["ALL"], ["SYS_RESOURCE"])
+    assert host["SecurityOpt"] == ["seccomp=unconfined", "apparmor=unconfined"]
+    assert host["MaskedPaths"] == []
+
+
+def test_what_a_host_grants_follows_from_the_engines_capabilities() -> None:
+    assert host_of("Name:\tdockerd\nCapBnd:\t000001ffffffffff\n", 40) == Host()
+    restricted = host_of("CapBnd:\t000001fffeffffff\n", 40)
+    assert restricted == Host(min_oom_score_adj=0, missing_capabilities=("SYS_RESOURCE",))
+    assert host_of("CapBnd:\t0000003fffffffff\n", 37) == Host()  # a kernel that knows no later ones
+
+
+def test_an_engine_out_of_sight_is_not_guessed_about(tmp_path: Path) -> None:
+    assert visible_host(str(tmp_path / "none.sock")) is None
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "other.sock"))
+        listener.listen()
+        assert visible_host(str(tmp_path / "other.sock")) is None  # it is this process, no engine
+
+
+def test_confinement() -> None:
+    def options(**fields: Any) -> list[str]:
+        config = replace(CONFIG, security=Security(**fields))
+        found: list[str] = container_body("s", config, Host(), seccomp_profile="{}")["HostConfig"]["SecurityOpt"]
+        return found
+
+    assert options() == ["seccomp=unconfined"]
+    assert options(seccomp="RuntimeDefault", no_new_privileges=True) == ["no-new-privileges=true"]
+    assert options(seccomp="Localhost/a.json", apparmor="Localhost/mine") == ["seccomp={}", "apparmor=mine"]
+
+
+def listed(**fields: Any) -> dict[str, Any]:
+    labels = names.container_labels("s1", CONFIG)
+    return {
+        "Id": "c1",
+        "Image": "app:1",
+        "ImageID": "sha256:1",
+        "State": "running",
+        "Created": 100,
+        "Labels": labels,
+    } | fields
+
+
+def inspected(**state: Any) -> dict[str, Any]:
+    never = "0001-01-01T00:00:00Z"
+    base = {"Status": "running", "ExitCode": 0, "Error": "", "StartedAt": never, "FinishedAt": never}
+    return {"Created": "1970-01-01T00:01:40.5Z", "State": base | state}
+
+
+def test_statuses_follow_the_engines_states() -> None:
+    started = "1970-01-01T00:01:41.25Z"
+    running = container_status(listed(), inspected(StartedAt=started), "img", "ignored")
+    assert (running.state, running.created_at, running.started_at, running.finished_at) == ("running", 100.5, 101.25, 0)
+    assert (running.attempt, running.kind, running.message, running.image_id) == (2, "init", "", "img")
+    over = inspected(
+        Status="exited", ExitCode=137, OOMKilled=True, StartedAt=started, FinishedAt="1970-01-01T00:02:00Z"
+    )
+    status = container_status(listed(), over, "img", "bye")
+    assert (status.state, status.reason, status.exit_code, status.message) == ("exited", "OOMKilled", 137, "bye")
+    assert status.finished_at == 120.0
+
+
+def test_what_never_began_is_an_exited_container() -> None:
+    failed = inspected(Status="created", ExitCode=127, Error="no such file")
+    status = container_status(listed(State="created"), failed, "img", "")
+    assert (status.state, status.reason, status.exit_code, status.message) == (
+        "exited",
+        "StartError",
+        128,
+        "no such file",
+    )
+    assert status.started_at == status.finished_at == status.created_at
+    mount = container_status(listed(), inspected(Status="created", ExitCode=128, Error="bad mount"), "img", "")
+    assert mount.reason == "ContainerCannotRun"
+
+
+def test_trouble_of_the_engine_is_not_the_containers() -> None:
+    trouble = 'connection error: desc = "transport: Error while dialing": unavailable'
+    assert is_engine_trouble(trouble)
+    details = inspected(Status="created", ExitCode=128, Error=trouble)
+    assert container_status(listed(State="created"), details, "img", "").state == "created"
+    assert not is_engine_trouble('exec: "x": executable file not found in $PATH: unknown')
+
+
+def test_a_child_killed_for_memory_does_not_fail_the_container() -> None:
+    assert exit_reason(0, oom_killed=True) == "Completed"
+    assert exit_reason(1, oom_killed=False) == "Error"
+
+
+def test_a_sandbox_needs_no_inspection() -> None:
+    labels = names.sandbox_labels(SandboxConfig(REF, attempt=1))
+    networks = {"Networks": {"bridge": {"IPAddress": "10.1.2.3", "GlobalIPv6Address": ""}}}
+    item = listed(Labels=labels, NetworkSettings=networks, HostConfig={"NetworkMode": "default"})
+    status = sandbox_status(item)
+    assert (status.ready, status.ips, status.attempt, status.host_network) == (True, ("10.1.2.3",), 1, False)
+    assert sandbox_status(item | {"State": "exited"}).ips == ()
+    assert sandbox_status(item | {"HostConfig": {"NetworkMode": "host"}}).ips == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0001-01-01T00:00:00Z", 0.0),
+        ("", 0.0),
+        ("1970-01-01T00:00:01Z", 1.0),
+        ("1970-01-01T00:00:01.123456789Z", 1.123456789),
+        ("1970-01-01T01:00:01.5+01:00", 1.5),
+    ],
+)
+def test_times(text: str, seconds: float) -> None:
+    assert engine_time(text) == pytest.approx(seconds, abs=1e-9)
+
+
+def test_image_ids_are_shown_by_the_digest_of_the_named_repository() -> None:
+    image = image_info(
+        {
+            "Id": "sha256:1",
+            "RepoTags": ["app:1", "<none>:<none>"],
+            "RepoDigests": ["other@sha256:" + "a" * 64, "app@sha256:" + "b" * 64],
+            "Created": "1970-01-01T00:00:05Z",
+            "Config": {"User": "1000:1000"},
+        }
+    )
+    assert image.tags == ("docker.io/library/app:1",)
+    assert (image.uid, image.created_at) == (1000, 5.0)
+    assert shown_image_id(image, "app:1") == "docker.io/library/app@sha256:" + "b" * 64
+    assert shown_image_id(replace(image, digests=()), "app:1") == "sha256:1"
+
+
+def test_events() -> None:
+    attributes = names.container_labels("s", CONFIG) | {"exitCode": "3"}
+    event = runtime_event({"Action": "die", "timeNano": 1_500_000_000, "Actor": {"ID": "c1", "Attributes": attributes}})
+    assert event is not None
+    assert (event.type, event.pod_uid, event.container_name, event.time, event.exit_code) == (
+        "die",
+        "uid-1",
+        "app",
+        1.5,
+        3,
+    )
+    assert runtime_event({"Action": "exec_start: sh", "Actor": {"ID": "c", "Attributes": attributes}}) is None
+    assert runtime_event({"Action": "die", "Actor": {"ID": "foreign", "Attributes": {}}}) is None
+
+
+def test_a_name_conflict_names_its_holder() -> None:
+    holder = "ab" * 32
+    assert conflicting_container(f'The container name "/x" is already in use by container "{holder}". Remove') == holder
+    assert conflicting_container("something else") == ""
+
+
+# --- streams
+
+
+async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 100])
+def test_frames_are_put_together_however_they_arrive(size: int) -> None:
+    data = b"\x01\0\0\0\0\0\0\x03out" + b"\x02\0\0\0\0\0\0\x05error" + b"\x01\0\0\0\0\0\0\0"
+    parts = [data[start : start + size] for start in range(0, len(data), size)]
+
+    async def main() -> list[tuple[str, bytes]]:
+        return [item async for item in demultiplex(_chunks(*parts))]
+
+    assert asyncio.run(main()) == [("stdout", b"out"), ("stderr", b"error"), ("stdout", b"")]
+
+
+class Engine:
+    """Answers each connection on a Unix socket with the same bytes."""
+
+    def __init__(self, path: Path, answer: bytes) -> None:
+        self.path = str(path)
+        self.answer = answer
+        self.requests: list[bytes] = []
+
+    async def __aenter__(self) -> EngineStreams:
+        self._server = await asyncio.start_unix_server(self._serve, self.path)
+        return EngineStreams(self.path)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(self.answer)
+        writer.close()
+
+
+OK = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\n"
+
+
+def test_answers_with_a_length_in_chunks_and_until_the_end(tmp_path: Path) -> None:
+    async def main() -> None:
+        document = b'{"a": 1}'
+        answers = (
+            OK + b"Content-Length: 8\r\n\r\n" + document,
+            OK
+            + b"Transfer-Encoding: chunked\r\n\r\n3\r\n"
+            + document[:3]
+            + b"\r\n5;x=y\r\n"
+            + document[3:]
+            + b"\r\n0\r\n\r\n",
+            OK + b"\r\n" + document,
+        )
+        for number, answer in enumerate(answers):
+            engine = Engine(tmp_path / f"{number}.sock", answer)
+            async with engine as streams:
+                assert await streams.json("GET", "/x y", {"filters": '{"a":["b"]}'}) == {"a": 1}
+            assert engine.requests[0].startswith(b"GET /v1.41/x%20y?filters=%7B%22a%22%3A%5B%22b%22%5D%7D HTTP/1.1\r\n")
+
+    asyncio.run(main())
+
+
+def test_an_answer_that_breaks_off_is_unavailable(tmp_path: Path) -> None:
+    async def main() -> None:
+        answers = (
+            b"",
+            b"HTTP/1.1 200",
+            OK + b"Content-Length: 9\r\n\r\nshort",
+            OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+            OK + b"Transfer-Encoding: chunked\r\n\r\n",
+            b"nonsense\r\n\r\n",
+        )
+        for number, answer in enumerate(answers):
+            async with Engine(tmp_path / f"{number}.sock", answer) as streams:
+                with pytest.raises(RuntimeUnavailable):
+                    await streams.json("GET", "/")
+        with pytest.raises(RuntimeUnavailable):
+            await EngineStreams(str(tmp_path / "nobody.sock")).json("GET", "/")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("status", "error"), [(404, NotFound), (409, EngineError), (500, EngineError)])
+def test_refusals_carry_the_engines_message(tmp_path: Path, status: int, error: type[Exception]) -> None:
+    async def main() -> None:
+        body = json.dumps({"message": "no such thing"}).encode()
+        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        async with Engine(tmp_path / "e.sock", head + body) as streams:
+            with pytest.raises(error, match="no such thing"):
+                await streams.json("GET", "/")
+
+    asyncio.run(main())
+
+
+def test_documents_are_yielded_line_by_line(tmp_path: Path) -> None:
+    async def main() -> None:
+        body = b'{"a":1}\n\n{"b":2}'
+        async with Engine(tmp_path / "e.sock", OK + b"\r\n" + body) as streams:
+            documents = await streams.json_lines("GET", "/events")
+            assert [document async for document in documents] == [{"a": 1}, {"b": 2}]
+
+    asyncio.run(main())

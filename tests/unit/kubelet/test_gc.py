@@ -1,0 +1,161 @@
+"""What garbage collection removes, and what it must not."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from kubelet.container.images.gc import (
+    GarbageCollector,
+    ImageUse,
+    bytes_to_free,
+    dead_containers,
+    dead_sandboxes,
+    note_use,
+    removable_images,
+)
+from kubelet.runtime.interface import (
+    ContainerConfig,
+    ContainerState,
+    ContainerStatus,
+    EngineError,
+    ImageInfo,
+    PodRef,
+    PodRuntimeStatus,
+    SandboxConfig,
+    SandboxStatus,
+)
+from tests.fakes.clock import FakeClock
+from tests.fakes.runtime import FakeRuntime
+
+REF = PodRef("u", "default", "web")
+
+
+def container(name: str, attempt: int, state: ContainerState, sandbox: str = "s0", image: str = "i") -> ContainerStatus:
+    identity = f"{name}-{attempt}"
+    return ContainerStatus(identity, REF, name, "regular", attempt, state, "app", image, "", sandbox, float(attempt))
+
+
+def sandbox(attempt: int, ready: bool) -> SandboxStatus:
+    return SandboxStatus(f"s{attempt}", REF, attempt, ready, (), float(attempt))
+
+
+def test_the_newest_dead_attempt_of_each_container_is_kept() -> None:
+    pod = PodRuntimeStatus(
+        REF,
+        (sandbox(0, True),),
+        (
+            container("web", 3, "running"),
+            container("web", 2, "exited"),
+            container("web", 1, "exited"),
+            container("web", 0, "exited"),
+            container("side", 1, "created"),
+            container("side", 0, "exited"),
+            container("init", 0, "exited"),
+        ),
+    )
+    assert dead_containers([pod]) == ["web-1", "web-0"]
+
+
+def test_replaced_sandboxes_go_once_they_hold_no_container() -> None:
+    newest = (sandbox(2, True), sandbox(1, False), sandbox(0, False))
+    pod = PodRuntimeStatus(REF, newest, (container("web", 0, "exited", "s0"),))
+    assert dead_sandboxes([pod]) == ["s1"]
+    assert dead_sandboxes([PodRuntimeStatus(REF, (sandbox(0, False),))]) == []
+
+
+@pytest.mark.parametrize(("used", "expected"), [(0, 0), (84, 0), (85, 5), (100, 20)])
+def test_freeing_begins_at_85_percent_and_aims_at_80(used: int, expected: int) -> None:
+    assert bytes_to_free(100, used) == expected
+
+
+def test_an_unknown_disk_size_frees_nothing() -> None:
+    assert bytes_to_free(0, 0) == 0
+
+
+def test_unused_old_images_go_the_longest_unused_first() -> None:
+    images = [ImageInfo(f"sha256:{name}", (f"docker.io/library/{name}:latest",)) for name in "abcde"]
+    uses = {
+        "sha256:a": ImageUse(100, 900),
+        "sha256:b": ImageUse(100, 800),
+        "sha256:c": ImageUse(100, 1000),
+        "sha256:d": ImageUse(950),
+        "sha256:e": ImageUse(100, 0),
+    }
+    names = [image.id for image in removable_images(images, uses, ["e"], now=1000)]
+    assert names == ["sha256:b", "sha256:a"]  # c is in use, d too young, e is to be kept
+
+
+def test_an_image_is_in_use_by_id_or_by_digest() -> None:
+    digest = "docker.io/library/a@sha256:1"
+    images = [ImageInfo("sha256:a", (), (digest,)), ImageInfo("sha256:b"), ImageInfo("sha256:c")]
+    pod = PodRuntimeStatus(
+        REF, (), (container("x", 0, "exited", image=digest), container("y", 0, "running", image="sha256:b"))
+    )
+    uses = note_use({"sha256:gone": ImageUse(1)}, images, [pod], now=50)
+    assert {key: use.last_used for key, use in uses.items()} == {"sha256:a": 50, "sha256:b": 50, "sha256:c": 0}
+
+
+class Bench:
+    def __init__(self, used: int = 0) -> None:
+        self.clock = FakeClock()
+        self.runtime = FakeRuntime(now=self.clock.now)
+        self.used = used
+        self.touchable = True
+        self.collector = GarbageCollector(
+            self.runtime,
+            self.clock,
+            keep_images=("pause:1",),
+            may_touch=lambda uid: self.touchable,
+            disk=lambda path: (100, self.used),
+        )
+
+
+def test_only_pods_in_hand_are_touched() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.runtime.add_image("app")
+        sandbox_id = (await bench.runtime.create_sandbox(SandboxConfig(REF))).id
+        for attempt in range(3):
+            config = ContainerConfig(REF, "main", "app", "app", attempt=attempt)
+            container_id = await bench.runtime.create_container(sandbox_id, config)
+            await bench.runtime.start_container(container_id)
+            bench.runtime.exit(container_id, 1)
+            bench.clock.step(1)
+        bench.touchable = False
+        await bench.collector.collect_containers()
+        assert len(bench.runtime.containers) == 3
+        bench.touchable = True
+        await bench.collector.collect_containers()
+        assert [c.status.attempt for c in bench.runtime.containers.values()] == [2]
+
+    asyncio.run(main())
+
+
+def test_images_are_removed_until_enough_is_free_and_no_further() -> None:
+    async def main() -> None:
+        bench = Bench(used=90)
+        for name in ("a", "b", "c"):
+            bench.runtime.add_image(f"docker.io/library/{name}:latest", size_bytes=6)
+        bench.runtime.add_image("docker.io/library/pause:1", size_bytes=6)
+        with pytest.raises(EngineError, match="wanted to free 10 bytes, but freed 0 bytes"):
+            await bench.collector.collect_images()  # all too young
+        bench.clock.step(200)
+        await bench.collector.collect_images()
+        left = [image.tags[0] for image in await bench.runtime.images()]
+        assert left == ["docker.io/library/c:latest", "docker.io/library/pause:1"]
+
+    asyncio.run(main())
+
+
+def test_a_disk_with_room_keeps_all_images() -> None:
+    async def main() -> None:
+        bench = Bench(used=50)
+        bench.runtime.add_image("docker.io/library/a:latest")
+        await bench.collector.collect_images()
+        bench.clock.step(1000)
+        await bench.collector.collect_images()
+        assert len(await bench.runtime.images()) == 1
+
+    asyncio.run(main())

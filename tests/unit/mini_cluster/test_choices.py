@@ -1,0 +1,129 @@
+"""What the launcher chooses for a cluster: names, subnets, ports; and that it remembers."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from mini_cluster.cluster.layout import SOCKET_PATH_LIMIT, Layout
+from mini_cluster.cluster.state import (
+    HOST_SUBNETS,
+    MAX_NODES,
+    POD_NETWORKS,
+    ClusterState,
+    Ports,
+    StateError,
+    choose_network,
+    choose_ports,
+    load_state,
+    networks_in_use,
+    replace_taken_ports,
+    save_state,
+)
+
+STATE = ClusterState("172.30.7.0/24", "10.244.0.0/16", Ports(6443, 20001, 20002, 20003, 20004))
+
+
+def test_names_on_the_machine_are_short_enough_however_deep_the_folder_is() -> None:
+    layout = Layout.of("/" + "/".join(["deep"] * 60), uid=0)
+    assert len(layout.bridge) <= 15
+    assert len(layout.veth(MAX_NODES)) <= 15
+    assert len(str(layout.node(f"worker-{MAX_NODES}").docker_socket)) < SOCKET_PATH_LIMIT
+    deepest = layout.node("worker-5").docker_exec_root / "containerd" / "containerd-debug.sock"
+    assert len(str(deepest)) < SOCKET_PATH_LIMIT
+
+
+def test_two_clusters_share_no_name() -> None:
+    one, other = Layout.of("/srv/one", uid=0), Layout.of("/srv/other", uid=0)
+    assert one.bridge != other.bridge
+    assert one.netns("worker-1") != other.netns("worker-1")
+    assert one.run != other.run
+
+
+def test_a_user_without_root_gets_a_socket_folder_that_may_be_made() -> None:
+    assert str(Layout.of("/home/me/.cluster", uid=1000).run).startswith("/tmp/mini-kubernetes-1000-")
+
+
+def test_the_first_subnet_that_overlaps_nothing_is_chosen() -> None:
+    used = [IPv4Network("172.30.0.0/24"), IPv4Network("172.30.1.128/25"), IPv4Network("10.0.0.0/8")]
+    assert str(choose_network(HOST_SUBNETS, used)) == "172.30.2.0/24"
+    with pytest.raises(StateError):
+        choose_network(POD_NETWORKS, used)
+
+
+def test_the_default_route_is_no_network_in_use() -> None:
+    routes = [
+        {"dst": "default", "gateway": "192.0.2.1"},
+        {"dst": "172.30.0.0/24"},
+        {"type": "local", "dst": "10.1.2.3"},
+    ]
+    addresses = [{"addr_info": [{"family": "inet", "local": "172.17.0.1", "prefixlen": 16}]}, {}]
+    found = networks_in_use(json.dumps(routes), json.dumps(addresses))
+    assert found == [IPv4Network("172.30.0.0/24"), IPv4Network("10.1.2.3/32"), IPv4Network("172.17.0.0/16")]
+
+
+def test_ports_are_distinct_and_skip_those_in_use() -> None:
+    taken = {6443, *range(20000, 29996, 2)}
+    ports = choose_ports("00000a", 6443, lambda port: port not in taken)
+    chosen = (ports.api, ports.etcd_client, ports.etcd_peer, ports.controller_manager, ports.scheduler)
+    assert len(set(chosen)) == 5
+    assert not taken & set(chosen)
+
+
+def test_the_wanted_api_port_is_taken_when_it_is_free() -> None:
+    assert choose_ports("00000a", 6443, lambda port: True).api == 6443
+    assert choose_ports("00000a", 20010, lambda port: True).etcd_client != 20010
+
+
+def test_ports_stay_unless_something_took_them() -> None:
+    ports = Ports(6443, 20001, 20002, 20003, 20004)
+    assert replace_taken_ports(ports, "000000", lambda port: True) == ports
+    changed = replace_taken_ports(ports, "000000", lambda port: port not in (6443, 20002))
+    assert (changed.etcd_client, changed.controller_manager, changed.scheduler) == (20001, 20003, 20004)
+    assert len({changed.api, changed.etcd_peer, 6443, 20001, 20002, 20003, 20004}) == 7
+
+
+def test_no_free_port_is_said_so() -> None:
+    with pytest.raises(StateError, match="no free port"):
+        choose_ports("00000a", None, lambda port: port < 20003)
+
+
+def test_addresses_of_nodes_don_t_meet() -> None:
+    indexes = range(1, MAX_NODES + 1)
+    addresses = {STATE.node_ip(index) for index in indexes} | {STATE.gateway}
+    assert len(addresses) == MAX_NODES + 1
+    assert [STATE.pod_cidr(index) for index in (1, 2)] == ["10.244.1.0/24", "10.244.2.0/24"]
+    assert STATE.pod_gateway(2) == "10.244.2.1/24"
+
+
+def test_without_hosts_the_api_server_is_on_loopback_only() -> None:
+    assert STATE.api_bind_address == "127.0.0.1"
+    assert STATE.with_node_count(1).api_advertise_address == "172.30.7.1"
+
+
+def test_state_survives_the_file(tmp_path: Path) -> None:
+    state = STATE.with_node_count(3).with_stopped("worker-2", True)
+    save_state(tmp_path / "state.json", state)
+    assert load_state(tmp_path / "state.json") == state
+    assert list(tmp_path.iterdir()) == [tmp_path / "state.json"]
+
+
+def test_bringing_up_switches_every_node_on() -> None:
+    stopped = STATE.with_node_count(2).with_stopped("worker-1", True)
+    assert not stopped.with_node_count(2).node("worker-1").stopped
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"version": 99}', '{"version": 1, "nodes": []}'])
+def test_a_damaged_state_file_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "state.json"
+    path.write_text(text)
+    with pytest.raises(StateError, match=r"state\.json"):
+        load_state(path)
+
+
+def test_an_unknown_node_is_named_with_those_there_are() -> None:
+    with pytest.raises(StateError, match=r"worker-9.*worker-1, worker-2"):
+        STATE.with_node_count(2).with_stopped("worker-9", True)

@@ -1,0 +1,191 @@
+"""What the launcher runs, how it recognises it again, and whom it would kill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mini_cluster.cluster.components import Component, HttpsProbe, Programs, cluster_components
+from mini_cluster.cluster.layout import Layout
+from mini_cluster.cluster.state import ClusterState, NodeState, Ports
+from mini_cluster.hosts.network import link_commands, machine_rules
+from mini_cluster.hosts.sweep import cluster_processes, host_processes
+from mini_cluster.supervision.keeper import Backoff, component_processes, is_current
+from mini_cluster.supervision.processes import Process, ancestors, with_descendants
+from mini_cluster.supervision.programs import explain_missing, missing_requirements
+
+LAYOUT = Layout(Path("/srv/demo"), Path("/run/mini-kubernetes-abc"))
+STATE = ClusterState("172.30.7.0/24", "10.244.0.0/16", Ports(6443, 1, 2, 3, 4))
+PROGRAMS = Programs(Path("/venv/bin"), "/usr/bin/etcd", "/usr/sbin/dockerd", "/usr/bin/nsenter")
+
+
+def components(state: ClusterState) -> dict[str, Component]:
+    return {component.name: component for component in cluster_components(LAYOUT, state, PROGRAMS)}
+
+
+def test_a_control_plane_alone_has_four_processes() -> None:
+    assert set(components(STATE)) == {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+
+
+def test_each_host_has_an_engine_a_kubelet_and_a_proxy_unless_it_is_off() -> None:
+    state = STATE.with_node_count(2).with_stopped("worker-1", True)
+    hosts = {name for name, component in components(state).items() if component.node}
+    assert hosts == {"dockerd-worker-2", "kubelet-worker-2", "kube-proxy-worker-2"}
+
+
+def test_whatever_a_component_needs_exists_and_comes_first() -> None:
+    seen: set[str] = set()
+    for name, component in components(STATE.with_node_count(5)).items():
+        assert set(component.needs) <= seen
+        seen.add(name)
+
+
+def test_a_host_s_processes_enter_its_network_namespace() -> None:
+    kubelet = components(STATE.with_node_count(1))["kubelet-worker-1"]
+    assert kubelet.argv[:3] == (
+        "/usr/bin/nsenter",
+        f"--net=/var/run/netns/{LAYOUT.netns('worker-1')}",
+        "--",
+    )
+    assert "--node-ip=172.30.7.11" in kubelet.program
+    assert "--pod-cidr=10.244.1.0/24" in kubelet.program
+
+
+def test_etcd_takes_clients_with_a_certificate_only() -> None:
+    etcd = components(STATE)["etcd"].program
+    assert "--client-cert-auth=true" in etcd
+    assert not any("http://" in argument for argument in etcd)
+
+
+def test_a_host_has_a_route_to_every_other_host_s_pods() -> None:
+    outside, inside = link_commands(LAYOUT, STATE, NodeState(2))
+    assert f"master {LAYOUT.bridge} up" in outside
+    assert "route replace 10.244.1.0/24 via 172.30.7.11" in inside
+    assert "route replace 10.244.5.0/24 via 172.30.7.15" in inside
+    assert "10.244.2.0/24" not in inside
+
+
+def test_every_rule_on_the_machine_carries_the_cluster_s_comment() -> None:
+    for rule in machine_rules("mkabc", STATE):
+        assert "mini-kubernetes-abc" in rule.command("-I", "mini-kubernetes-abc")
+
+
+def test_the_machine_forwards_from_hosts_and_to_them_only_answers() -> None:
+    forward = [rule.match for rule in machine_rules("mkabc", STATE) if rule.chain == "FORWARD"]
+    assert ("-i", "mkabc", "-j", "ACCEPT") in forward
+    assert all("RELATED,ESTABLISHED" in match for match in forward if "-o" in match)
+
+
+@pytest.mark.parametrize(
+    ("lifetimes", "delays"),
+    [
+        ([0, 0, 0, 0, 0, 0, 0, 0], [0.5, 1, 2, 4, 8, 16, 30, 30]),
+        ([0, 0, 61, 0], [0.5, 1, 0.5, 1]),
+    ],
+)
+def test_backoff_doubles_up_to_its_ceiling_and_starts_again_after_a_long_life(
+    lifetimes: list[float], delays: list[float]
+) -> None:
+    backoff = Backoff()
+    assert [backoff.after(lifetime) for lifetime in lifetimes] == delays
+
+
+PROBE = HttpsProbe("127.0.0.1", 1, "/")
+DOCKERD = Component("dockerd-worker-1", ("/usr/sbin/dockerd", "--bip=10.244.1.1/24"), PROBE, node="worker-1")
+
+
+def process(pid: int, parent: int, *argv: str, component: str = "", netns: int = 1, cgroups: str = "") -> Process:
+    return Process(pid, parent, pid, argv, "abc" if component else "", component, netns, cgroups)
+
+
+def table(*processes: Process) -> dict[int, Process]:
+    return {item.pid: item for item in processes}
+
+
+def test_an_engine_is_told_from_its_helpers_which_inherit_its_mark() -> None:
+    engine = process(10, 1, "/usr/sbin/dockerd", "--bip=10.244.1.1/24", component="dockerd-worker-1")
+    helper = process(11, 10, "containerd", "--config", "x", component="dockerd-worker-1")
+    other = process(12, 1, "/usr/sbin/dockerd", "--bip=10.244.2.1/24", component="dockerd-worker-2")
+    assert component_processes(table(engine, helper, other), "abc", DOCKERD) == [engine]
+
+
+def test_a_process_with_other_arguments_or_certificates_is_not_current() -> None:
+    script = process(10, 1, "/venv/bin/python", "/venv/bin/kube-proxy", "--a=1", component="kube-proxy")
+    component = Component("kube-proxy", ("/venv/bin/kube-proxy", "--a=1"), PROBE)
+    assert is_current(script, component, "h1", "h1")
+    assert not is_current(script, component, "h2", "h1")
+    assert not is_current(script, Component("kube-proxy", ("/venv/bin/kube-proxy", "--a=2"), PROBE), "h1", "h1")
+
+
+CONTAINER = "0123456789abcdef" * 4
+
+
+def doomed(processes: dict[int, Process]) -> set[int]:
+    return host_processes(
+        processes,
+        "abc",
+        "worker-1",
+        netns=77,
+        exec_root="/run/mini-kubernetes-abc/worker-1/docker",
+        cgroup="/mini-kubernetes-abc/worker-1",
+        containers={CONTAINER},
+    )
+
+
+@pytest.mark.parametrize(
+    "victim",
+    [
+        process(20, 1, "kubelet", component="kubelet-worker-1"),
+        process(20, 1, "sh", netns=77),
+        process(20, 1, "shim", "-address", "/run/mini-kubernetes-abc/worker-1/docker/containerd/containerd.sock"),
+        process(20, 1, "sleep", cgroups="2:pids:/mini-kubernetes-abc/worker-1/xyz"),
+        process(20, 1, "sleep", cgroups=f"2:pids:/kubepods/{CONTAINER}"),
+    ],
+)
+def test_cutting_power_ends_what_runs_on_the_host_and_its_children(victim: Process) -> None:
+    child = process(21, 20, "child", netns=99)
+    assert doomed(table(victim, child, process(1, 0, "init"))) == {20, 21}
+
+
+@pytest.mark.parametrize(
+    "bystander",
+    [
+        process(20, 1, "kubelet", component="kubelet-worker-2"),
+        process(20, 1, "kubelet", component="kubelet-worker-11"),
+        process(20, 1, "sh", netns=78),
+        process(20, 1, "shim", "-address", "/run/mini-kubernetes-abc/worker-11/docker/containerd/containerd.sock"),
+        process(20, 1, "sleep", cgroups="2:pids:/mini-kubernetes-abc/worker-11/xyz"),
+        process(20, 1, "sleep", cgroups="2:pids:/docker/" + "f" * 64),
+        process(20, 1, "dockerd"),
+    ],
+)
+def test_cutting_power_spares_everybody_else(bystander: Process) -> None:
+    assert doomed(table(bystander, process(1, 0, "init"))) == set()
+
+
+def test_a_namespace_that_is_gone_matches_no_process() -> None:
+    hidden = process(20, 1, "sh", netns=0)
+    assert (
+        host_processes(table(hidden), "abc", "worker-1", netns=0, exec_root="/x", cgroup="/y", containers=set())
+        == set()
+    )
+
+
+def test_a_cluster_s_processes_are_those_that_bear_its_mark_and_their_children() -> None:
+    processes = table(process(20, 1, "etcd", component="etcd"), process(21, 20, "child"), process(22, 1, "etcd"))
+    assert cluster_processes(processes, "abc") == {20, 21}
+    assert cluster_processes(processes, "other") == set()
+
+
+def test_descent_goes_all_the_way_down_and_up() -> None:
+    processes = table(process(1, 0), process(2, 1), process(3, 2), process(4, 1))
+    assert with_descendants(processes, [2]) == {2, 3}
+    assert ancestors(processes, 3) == {3, 2, 1}
+
+
+def test_what_is_missing_is_said_with_the_command_that_brings_it() -> None:
+    missing = missing_requirements(2, lambda program: None if program in ("dockerd", "etcd") else f"/bin/{program}")
+    text = explain_missing(missing)
+    assert "apt-get install -y --no-install-recommends etcd-server docker.io" in text
+    assert missing_requirements(0, lambda program: None) == missing[:1]

@@ -1,0 +1,392 @@
+"""The scheduler as a whole, on a fake API: what it binds, what it says, and how it takes failures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from apimachinery.errors import Conflict, NotFound, ServiceUnavailable, StatusError
+from apimachinery.meta import Object
+from componentbase.clock import Clock
+from kubeclient.informer import Informers
+from scheduler.core import binder
+from scheduler.core.scheduler import UNFINISHED_PODS, Scheduler
+from scheduler.core.status import scheduled_patch
+from scheduler.framework import Cycle, Plugin, PluginSpec, Rejected, collect_plugins
+from scheduler.views.node import Node
+from scheduler.views.pod import Pod, PodCondition
+from tests.fakes.clock import FakeClock
+from tests.kits.scheduler import node, pod
+
+
+class FakeRest:
+    """Notes bindings and status patches; `failures` are raised by the next bindings, `hold` keeps them waiting."""
+
+    def __init__(self) -> None:
+        self.bindings: list[tuple[str, str]] = []
+        self.patches: list[tuple[str, dict[str, Any]]] = []
+        self.failures: list[Exception] = []
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.under_way = self.most_under_way = 0
+
+    async def bind(self, namespace: str, pod_name: str, node_name: str, *, uid: str = "") -> None:
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            await self.hold.wait()
+        finally:
+            self.under_way -= 1
+        if self.failures:
+            raise self.failures.pop(0)
+        self.bindings.append((f"{namespace}/{pod_name}", node_name))
+
+    async def patch(
+        self, model: type[Object], name: str, namespace: str, patch: dict[str, Any], **options: Any
+    ) -> None:
+        assert options["subresource"] == "status"
+        self.patches.append((f"{namespace}/{name}", patch))
+
+
+class FakeRecorder:
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, str]] = []
+
+    def event(self, obj: Object, type: str, reason: str, message: str) -> None:
+        self.events.append((obj.name, reason, message))
+
+
+class Bench:
+    """A scheduler whose informers are fed by the test."""
+
+    def __init__(self, clock: Clock | None = None, specs: list[PluginSpec] | None = None) -> None:
+        self.rest, self.recorder, self.clock = FakeRest(), FakeRecorder(), clock or Clock()
+        informers = Informers(self.rest)  # type: ignore[arg-type]
+        self.scheduler = Scheduler(informers, self.recorder, self.clock, specs)  # type: ignore[arg-type]
+        self._pods = informers.of(Pod, field_selector=UNFINISHED_PODS)
+        self._nodes = informers.of(Node)
+
+    def put(self, obj: Node | Pod) -> None:
+        if isinstance(obj, Node):
+            self._nodes.apply("MODIFIED", obj)
+        else:
+            self._pods.apply("MODIFIED", obj)
+
+    def remove(self, obj: Node | Pod) -> None:
+        if isinstance(obj, Node):
+            self._nodes.apply("DELETED", obj)
+        else:
+            self._pods.apply("DELETED", obj)
+
+    def bound(self, item: Pod, name: str) -> Pod:
+        """The watch shows the pod on the node."""
+        new = item.clone()
+        new.spec.nodeName = name
+        self.put(new)
+        return new
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():  # noqa: ASYNC110 - what it waits for tells nobody
+                await asyncio.sleep(0)
+
+
+def run(scenario: Callable[[Bench], Awaitable[None]], **options: Any) -> None:
+    """Runs the scheduler beside the scenario."""
+
+    async def main() -> None:
+        bench = Bench(**options)
+        task = asyncio.ensure_future(bench.scheduler.run())
+        try:
+            await scenario(bench)
+        finally:
+            task.cancel()
+            await asyncio.wait((task,))
+        if not task.cancelled() and task.exception():
+            raise AssertionError("the scheduler died") from task.exception()
+
+    asyncio.run(main())
+
+
+def test_a_pod_is_bound_and_its_event_says_where() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.put(node("n1"))
+        bench.put(pod("web"))
+        await bench.until(lambda: bench.recorder.events)
+        assert bench.rest.bindings == [("default/web", "n1")]
+        assert bench.recorder.events == [("web", "Scheduled", "Successfully assigned default/web to n1")]
+
+    run(scenario)
+
+
+def test_pods_of_other_schedulers_and_pods_with_a_node_are_left_alone() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.put(node("n1", cpu="1"))
+        bench.put(pod("other", schedulerName="mine"))
+        bench.put(pod("placed", nodeName="n1", cpu="800m"))
+        bench.put(pod("web", cpu="500m"))
+        await bench.until(lambda: bench.recorder.events)
+        assert bench.rest.bindings == []
+        assert bench.recorder.events == [("web", "FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu.")]
+
+    run(scenario)
+
+
+def test_a_pod_that_fits_nowhere_says_so_in_its_status_once() -> None:
+    async def scenario(bench: Bench) -> None:
+        item = pod("web", cpu="8", generation=3)
+        bench.put(node("n1"))
+        bench.put(item)
+        await bench.until(lambda: bench.rest.patches)
+        (key, patch) = bench.rest.patches[0]
+        (condition,) = patch["status"]["conditions"]
+        assert key == "default/web"
+        assert condition.pop("lastTransitionTime")
+        assert condition == {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": "0/1 nodes are available: 1 Insufficient cpu.",
+            "observedGeneration": 3,
+        }
+        assert patch["metadata"] == {"uid": item.metadata.uid}
+
+    run(scenario)
+
+
+def test_room_that_becomes_free_is_used() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.put(node("n1", cpu="1"))
+        first = pod("first", nodeName="n1", cpu="1")
+        bench.put(first)
+        bench.put(pod("second", cpu="1"))
+        await bench.until(lambda: bench.rest.patches)
+        bench.remove(first)
+        clock.step(2)
+        bench.put(pod("wakes the loop", schedulerName="mine"))
+        bench.put(pod("third", cpu="4"))
+        await bench.until(lambda: bench.rest.bindings)
+        assert bench.rest.bindings == [("default/second", "n1")]
+
+    clock = FakeClock()
+    run(scenario, clock=clock)
+
+
+def test_a_new_node_takes_waiting_pods() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.put(pod("web"))
+        await bench.until(lambda: bench.recorder.events)
+        assert bench.recorder.events[0][2] == "no nodes available to schedule pods"
+        clock.step(2)
+        bench.put(node("n1"))
+        await bench.until(lambda: bench.rest.bindings)
+
+    clock = FakeClock()
+    run(scenario, clock=clock)
+
+
+def test_the_loop_does_not_wait_for_bindings_and_sees_their_room_taken() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.rest.hold.clear()
+        bench.put(node("n1", cpu="3"))
+        for number in range(4):
+            bench.put(pod(f"web-{number}", cpu="1"))
+        await bench.until(lambda: bench.rest.under_way == 3 and bench.recorder.events)
+        assert bench.recorder.events == [("web-3", "FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu.")]
+        bench.rest.hold.set()
+        await bench.until(lambda: len(bench.rest.bindings) == 3)
+
+    run(scenario)
+
+
+def test_bindings_under_way_and_waiting_are_bounded() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.rest.hold.clear()
+        bench.put(node("n1", pods="1000", cpu="1000"))
+        count = 2 * (binder.BINDERS + binder.BACKLOG)
+        for number in range(count):
+            bench.put(pod(f"web-{number}"))
+        await bench.until(lambda: len(bench.scheduler.queue) <= count - binder.BINDERS - binder.BACKLOG)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        left = len(bench.scheduler.queue)
+        assert count - binder.BINDERS - binder.BACKLOG - 2 <= left
+        bench.rest.hold.set()
+        await bench.until(lambda: len(bench.rest.bindings) == count)
+        assert bench.rest.most_under_way == binder.BINDERS
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "error", [Conflict("busy"), ConnectionError("reset"), ServiceUnavailable("later"), TimeoutError()]
+)
+def test_a_failed_binding_gives_the_room_back_and_is_tried_again(error: StatusError | OSError) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.rest.failures.append(error)
+        bench.put(node("n1", cpu="1"))
+        bench.put(pod("web", cpu="1"))
+        await bench.until(lambda: bench.recorder.events)
+        assert bench.recorder.events[0][1:] == ("FailedScheduling", f"binding rejected: {error}")
+        table = bench.scheduler.cache.table
+        assert int(table.free[table.resources["cpu"], 0]) == 1000
+        clock.step(2)
+        bench.put(pod("wakes the loop", schedulerName="mine"))
+        bench.put(pod("big", cpu="4"))
+        await bench.until(lambda: bench.rest.bindings)
+        assert bench.rest.bindings == [("default/web", "n1")]
+
+    clock = FakeClock()
+    run(scenario, clock=clock)
+
+
+def test_a_pod_deleted_while_it_is_bound_is_forgotten() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.rest.hold.clear()
+        bench.rest.failures.append(NotFound("gone"))
+        bench.put(node("n1"))
+        item = pod("web", cpu="1")
+        bench.put(item)
+        await bench.until(lambda: bench.rest.under_way)
+        bench.remove(item)
+        bench.rest.hold.set()
+        await bench.until(lambda: not bench.rest.under_way)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(bench.scheduler.queue) == len(bench.scheduler.cache) == 0
+        assert bench.recorder.events == []
+
+    run(scenario)
+
+
+def test_a_binding_that_only_seemed_to_fail_is_taken_as_it_is() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.rest.hold.clear()
+        bench.rest.failures.append(TimeoutError("no answer"))
+        bench.put(node("n1", cpu="1"))
+        item = pod("web", cpu="1")
+        bench.put(item)
+        await bench.until(lambda: bench.rest.under_way)
+        bench.bound(item, "n1")
+        bench.rest.hold.set()
+        await bench.until(lambda: not bench.rest.under_way)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(bench.scheduler.queue) == 0
+        known = bench.scheduler.cache.get(item.metadata.uid or "")
+        assert known is not None
+        assert not known.assumed
+        table = bench.scheduler.cache.table
+        assert int(table.free[table.resources["cpu"], 0]) == 0
+
+    run(scenario)
+
+
+def test_a_confirmation_that_comes_after_the_failure_takes_the_pod_out_of_the_queue() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.rest.failures.append(TimeoutError("no answer"))
+        bench.put(node("n1"))
+        item = pod("web", cpu="1")
+        bench.put(item)
+        await bench.until(lambda: len(bench.scheduler.queue) == 1 and bench.recorder.events)
+        bench.bound(item, "n1")
+        assert len(bench.scheduler.queue) == 0
+        assert len(bench.scheduler.cache) == 1
+
+    run(scenario)
+
+
+def test_a_finished_pod_gives_its_room_back() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.put(node("n1", cpu="1"))
+        item = pod("job", nodeName="n1", cpu="1")
+        bench.put(item)
+        done = item.clone()
+        done.status.phase = "Succeeded"
+        bench.put(done)
+        bench.put(pod("web", cpu="1"))
+        await bench.until(lambda: bench.rest.bindings)
+
+    run(scenario)
+
+
+def test_a_pod_being_deleted_is_not_scheduled() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.put(node("n1"))
+        bench.put(pod("dying", deleted=True))
+        bench.put(pod("web"))
+        await bench.until(lambda: bench.rest.bindings)
+        assert bench.rest.bindings == [("default/web", "n1")]
+        assert ("dying", "FailedScheduling", "skip schedule deleting pod: default/dying") in bench.recorder.events
+
+    run(scenario)
+
+
+def test_heartbeats_of_nodes_wake_nobody_and_spoil_nothing() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.put(node("n1"))
+        revision = bench.scheduler.cache.table.revision
+        bench.put(node("n1"))
+        assert bench.scheduler.cache.table.revision == revision
+
+    run(scenario)
+
+
+class Faulty(Plugin):
+    def pre_filter(self, cycle: Cycle) -> None:
+        if cycle.pod.name == "poison":
+            raise RuntimeError("cannot divide by zero")
+
+    local = False
+
+
+def test_a_fault_of_a_plugin_with_one_pod_does_not_stop_the_others() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.put(node("n1"))
+        bench.put(pod("poison"))
+        bench.put(pod("web"))
+        await bench.until(lambda: bench.rest.bindings and bench.rest.patches)
+        assert bench.rest.bindings == [("default/web", "n1")]
+        (condition,) = bench.rest.patches[0][1]["status"]["conditions"]
+        assert (condition["reason"], condition["message"]) == (
+            "SchedulerError",
+            "scheduling failed: cannot divide by zero",
+        )
+
+    run(scenario, specs=[*collect_plugins(), PluginSpec("Faulty", Faulty)])
+
+
+class Full(Plugin):
+    def reserve(self, cycle: Cycle, node: str) -> Rejected | None:
+        return Rejected("nothing left to reserve")
+
+
+def test_a_refused_reservation_gives_the_room_back() -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.put(node("n1"))
+        bench.put(pod("web", cpu="1"))
+        await bench.until(lambda: bench.recorder.events)
+        assert bench.recorder.events == [("web", "FailedScheduling", "nothing left to reserve")]
+        assert len(bench.scheduler.cache) == 0
+        assert len(bench.scheduler.queue) == 1
+
+    run(scenario, specs=[*collect_plugins(), PluginSpec("Full", Full)])
+
+
+def condition(status: str, reason: str, message: str) -> PodCondition:
+    return PodCondition(type="PodScheduled", status=status, reason=reason, message=message)
+
+
+def test_the_condition_is_written_only_when_it_says_something_new() -> None:
+    item = pod()
+    first = scheduled_patch(item, "Unschedulable", "no room", 0.0)
+    assert first is not None
+    assert first["status"]["conditions"][0]["lastTransitionTime"] == "1970-01-01T00:00:00Z"  # type: ignore[index]
+    item.status.conditions = [condition("False", "Unschedulable", "no room")]
+    assert scheduled_patch(item, "Unschedulable", "no room", 9.0) is None
+    again = scheduled_patch(item, "Unschedulable", "still no room", 9.0)
+    assert again is not None
+    assert "lastTransitionTime" not in again["status"]["conditions"][0]  # type: ignore[index]
