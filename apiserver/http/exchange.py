@@ -197,9 +197,13 @@ class Exchange(RequestResponseCycle):
             async with asyncio.timeout(seconds):
                 await self.flow.drain()
         except TimeoutError:
-            self.disconnected = True
-            self.transport.abort()
+            self.abort()
             raise ClientDisconnected from None
+
+    def abort(self) -> None:
+        """Cuts the connection: nothing that could still be sent would make sense to the client."""
+        self.disconnected = True
+        self.transport.abort()
 
     def _finish(self) -> None:
         self.response_complete = True

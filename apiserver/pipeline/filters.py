@@ -108,7 +108,9 @@ class Filters:
                 return
             code = await self._serve_counted(request, route)
         except StatusError as error:
-            route = None
+            if exchange.response_started:
+                exchange.abort()  # a second head would be read as a part of the body
+                return
             code = await self._send(request, status_response(error))
         except ClientDisconnected:
             return
@@ -131,7 +133,10 @@ class Filters:
         try:
             if route is None:
                 return await self._serve_web(request)
-            return await self._send(request, await self._answer(request, route))
+            answer = await self._answer(request, route)
+            if isinstance(answer, Stream):
+                self._inflight.stop_clock(exchange)
+            return await self._send(request, answer)
         except asyncio.CancelledError:
             if not self._inflight.timed_out(exchange):
                 raise

@@ -40,7 +40,11 @@ class InFlight:
             self.writes -= 1
         else:
             self.reads -= 1
-        del self._since[exchange]
+        self._since.pop(exchange, None)
+
+    def stop_clock(self, exchange: Exchange) -> None:
+        """The request has its answer; how long its client may take to read it is judged by each write's `drain`."""
+        self._since.pop(exchange, None)
 
     def timed_out(self, exchange: Exchange) -> bool:
         """Whether the cancellation that a request has met is ours; tells so once."""

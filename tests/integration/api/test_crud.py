@@ -221,9 +221,14 @@ def test_spec_and_status_are_written_apart(api: ApiServer, namespace: str) -> No
 def test_a_lease_is_created_by_its_first_update(api: ApiServer, namespace: str) -> None:
     path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/l"
     answer = api.http.put(path, json={"metadata": {"name": "l"}, "spec": {"holderIdentity": "me"}})
-    assert answer.status_code in (201, 404)  # as the kind says
-    if answer.status_code == 201:
-        assert api.http.get(path).json()["spec"]["holderIdentity"] == "me"
+    assert answer.status_code == 201
+    assert api.http.get(path).json()["spec"]["holderIdentity"] == "me"
+
+
+def test_a_config_map_is_not_created_by_an_update(api: ApiServer, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/configmaps/c"
+    assert api.http.put(path, json={"metadata": {"name": "c"}}).status_code == 404
+    assert api.http.get(path).status_code == 404
 
 
 # Patch

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tests.kits.apiserver import TOKEN, ApiServer
+from tests.kits.etcd import EtcdServer
 
 AUTH = f"Host: x\r\nAuthorization: Bearer {TOKEN}\r\n"
 
@@ -41,23 +44,33 @@ class Connection:
     def answer(self) -> tuple[int, dict[str, str], Any]:
         """The next whole answer, its body as JSON."""
         status, headers = self.head()
+        return status, headers, self.body(headers)
+
+    def body(self, headers: dict[str, str]) -> Any:
+        """The body after a head with these headers."""
         length = int(headers["content-length"])
-        while len(self._rest) < length:
-            assert self._fill(), "the server closed the connection"
-        body, self._rest = self._rest[:length], self._rest[length:]
-        return status, headers, json.loads(body)
+        pieces = [self._rest]
+        while (missing := length - sum(map(len, pieces))) > 0:
+            pieces.append(self._tls.recv(min(missing, 65536)))
+            assert pieces[-1], "the server closed the connection"
+        body = b"".join(pieces)
+        self._rest = body[length:]
+        return json.loads(body[:length])
 
     def closed(self) -> bool:
         return not self._rest and not self._fill()
 
 
 @contextmanager
-def connect(api: ApiServer) -> Iterator[Connection]:
-    with (
-        socket.create_connection(("127.0.0.1", api.port), timeout=20) as raw,
-        ssl._create_unverified_context().wrap_socket(raw) as tls,
-    ):
-        yield Connection(tls)
+def connect(api: ApiServer, receive_bytes: int = 0) -> Iterator[Connection]:
+    """`receive_bytes` limits what the kernel takes for a client that does not read; 0 leaves it to the kernel."""
+    with socket.socket() as raw:
+        raw.settimeout(20)
+        if receive_bytes:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        raw.connect(("127.0.0.1", api.port))
+        with ssl._create_unverified_context().wrap_socket(raw) as tls:
+            yield Connection(tls)
 
 
 def test_pipelined_requests_are_answered_in_order(api: ApiServer, namespace: str) -> None:
@@ -149,3 +162,19 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing(api: ApiS
     assert api.http.get(path).json()["items"] == []
     text = api.http.get("/metrics").text
     assert 'apiserver_current_inflight_requests{request_kind="mutating"} 0.0' in text
+
+
+def test_a_list_may_take_its_reader_longer_than_the_request_timeout(etcd: EtcdServer, tmp_path: Path) -> None:
+    path = "/api/v1/namespaces/default/configmaps"
+    with ApiServer(tmp_path / "apiserver", etcd.url, "--request-timeout=1s") as api:
+        for number in range(16):
+            body = {"metadata": {"name": f"c{number}"}, "data": {"text": "x" * 1_000_000}}
+            assert api.http.post(path, json=body).status_code == 201
+        with connect(api, receive_bytes=65536) as connection:
+            connection.send(f"GET {path} HTTP/1.1\r\n{AUTH}\r\n")
+            status, headers = connection.head()
+            assert (status, int(headers["content-length"]) > 16_000_000) == (200, True)
+            time.sleep(3)  # the timeout, and the sweep that looks for late requests once a second
+            assert len(connection.body(headers)["items"]) == 16
+            connection.send(f"GET {path}/c1 HTTP/1.1\r\n{AUTH}\r\n")
+            assert connection.answer()[2]["metadata"]["name"] == "c1"

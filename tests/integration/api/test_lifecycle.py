@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from tests.kits.apiserver import ApiServer
 from tests.kits.etcd import EtcdServer
 
 MERGE = {"content-type": "application/merge-patch+json"}
+LABEL = re.compile(r'\w+="[^"]*"')
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 DEADLINE_SECONDS = 30
 
@@ -258,6 +260,9 @@ def test_more_writes_than_allowed_at_once_are_asked_to_come_back(etcd_server: Et
         assert (refused.json()["reason"], refused.headers["retry-after"]) == ("TooManyRequests", "1")
         late = next(answer for answer in answers if answer.status_code == 504)
         assert late.json()["reason"] == "Timeout"
+        labels = 'code="504",group="",resource="configmaps",subresource="",verb="create",version="v1"'
+        counts = [line for line in server.http.get("/metrics").text.splitlines() if 'code="504"' in line]
+        assert [set(LABEL.findall(line)) for line in counts] == [set(LABEL.findall(labels))]
         wait_until(lambda: server.http.get("/readyz").status_code == 200)
         assert server.http.get(CONFIGMAPS).status_code == 200
 
