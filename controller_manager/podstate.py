@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from apimachinery.conditions import get_condition
 from apimachinery.times import parse_time
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodCondition
-
-TERMINAL_PHASES = ("Succeeded", "Failed")
-
-
-def is_terminal(pod: Pod) -> bool:
-    """It has ended and will not run again."""
-    return pod.status.phase in TERMINAL_PHASES
 
 
 def is_terminating(pod: Pod) -> bool:
     """It is being deleted and has not ended yet."""
-    return pod.metadata.deletionTimestamp is not None and not is_terminal(pod)
+    return pod.metadata.deletionTimestamp is not None and not is_terminal(pod.status.phase)
 
 
 def is_active(pod: Pod) -> bool:
     """It counts as a replica: neither ended nor being deleted."""
-    return pod.metadata.deletionTimestamp is None and pod.status.phase not in TERMINAL_PHASES
+    return pod.metadata.deletionTimestamp is None and not is_terminal(pod.status.phase)
 
 
 def ready_condition(pod: Pod) -> PodCondition | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.cli.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_bool
 from kubectl.remote.podtarget import add_running_timeout, choose_container, find_pods
@@ -28,7 +29,7 @@ def run(context: Context, args: argparse.Namespace) -> None:
         raise UsageError(f"expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw {saw}")
     pod = find_pods(context, args.words, timeout_seconds=args.pod_running_timeout)[0]
     phase = pod.get("status", {}).get("phase")
-    if phase in ("Succeeded", "Failed"):
+    if is_terminal(phase):
         raise UsageError(f"cannot attach a container in a completed pod; current phase is {phase}")
     unknown = "cannot attach to the container: container {name} not found in {pod}"
     name = choose_container(context, pod, args.container, quiet=args.quiet, unknown=unknown)

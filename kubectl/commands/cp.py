@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.cli.command import Command, Context, ExitCode, UsageError
 from kubectl.commands._arguments import add_bool
 from kubectl.remote.podtarget import choose_container, find_pods
@@ -92,7 +93,7 @@ def _shell(context: Context, spec: Spec, container: str) -> Shell:
         context.given_namespace = spec.namespace
     pod = find_pods(context, [spec.pod])[0]
     phase = pod.get("status", {}).get("phase")
-    if phase in ("Succeeded", "Failed"):
+    if is_terminal(phase):
         raise UsageError(f"cannot exec into a container in a completed pod; current phase is {phase}")
     return Shell(context, context.namespace, spec.pod, choose_container(context, pod, container))
 

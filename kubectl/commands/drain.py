@@ -7,6 +7,7 @@ import time
 from typing import Any, NamedTuple
 
 from apimachinery.errors import NotFound, TooManyRequests
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.cli.command import Command, Context, ExitCode, UsageError
 from kubectl.commands import _nodes
 from kubectl.commands._arguments import add_bool, dry_run_suffix, duration
@@ -99,8 +100,7 @@ def judge(pod: Dict, args: argparse.Namespace) -> Verdict:
     if MIRROR in (meta.get("annotations") or {}):
         return Verdict(False)  # the API's copy of a pod that the node starts from a file: not ours to delete
     owner = next((ref for ref in meta.get("ownerReferences") or () if ref.get("controller")), None)
-    over = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
-    if over:
+    if is_terminal(pod.get("status", {}).get("phase")):
         return Verdict(True)
     if owner is not None and owner["kind"] == "DaemonSet":
         if args.ignore_daemonsets:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.cli.command import Command, Context, UsageError
 from kubectl.commands._arguments import add_bool
 from kubectl.remote.podtarget import add_running_timeout, choose_container, find_pods
@@ -35,7 +36,7 @@ def run(context: Context, args: argparse.Namespace) -> None:
         raise UsageError("you must specify at least one command for the container")
     pod = find_pods(context, [args.target], timeout_seconds=args.pod_running_timeout)[0]
     phase = pod.get("status", {}).get("phase")
-    if phase in ("Succeeded", "Failed"):
+    if is_terminal(phase):
         raise UsageError(f"cannot exec into a container in a completed pod; current phase is {phase}")
     container = choose_container(context, pod, args.container, quiet=args.quiet)
     terminal = args.tty and args.stdin and sys.stdin.isatty()

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from apimachinery.errors import StatusError
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.cli.command import Context, UsageError
 from kubectl.input.manifests import Target
 from kubectl.output.waiting import TimedOut, wait_until
@@ -14,7 +15,6 @@ from kubectl.remote.podtarget import containers
 Dict = dict[str, Any]
 
 PROMPT = "If you don't see a command prompt, try pressing enter."
-_OVER = ("Succeeded", "Failed")
 
 
 def attach(context: Context, pod: Dict, name: str, *, stdin: bool, tty: bool, quiet: bool) -> None:
@@ -107,7 +107,7 @@ def _state(pod: Dict, name: str) -> Dict:
 
 
 def ended(pod: Dict, name: str) -> bool:
-    return pod.get("status", {}).get("phase") in _OVER or "terminated" in _state(pod, name)
+    return is_terminal(pod.get("status", {}).get("phase")) or "terminated" in _state(pod, name)
 
 
 def started(pod: Dict, name: str) -> bool:
@@ -116,7 +116,7 @@ def started(pod: Dict, name: str) -> bool:
 
 def wait_for_end(context: Context, target: Target) -> Dict:
     """The pod once it has ended. Raises: UsageError where it is deleted first."""
-    pod = wait_until(context, target, lambda pod: pod is None or pod.get("status", {}).get("phase") in _OVER, None)
+    pod = wait_until(context, target, lambda pod: pod is None or is_terminal(pod.get("status", {}).get("phase")), None)
     if pod is None:
         raise UsageError(f"{target.display} was deleted before it ended")
     return pod

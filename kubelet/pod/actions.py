@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from kubeapi.core.pod.lifecycle import is_sidecar
 from kubelet.container.backoff import Backoff
-from kubelet.pod.podspec import api_statuses, is_lost, is_sidecar, restart_policy, spec_hash
+from kubelet.pod.podspec import api_statuses, is_lost, restart_policy, spec_hash
 from kubelet.pod.resize.policy import change_of
 
 if TYPE_CHECKING:

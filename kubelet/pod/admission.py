@@ -10,7 +10,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from apimachinery.quantity import parse_quantity
-from kubelet.pod.podspec import api_statuses, is_finished, is_sidecar
+from kubeapi.core.pod.lifecycle import is_sidecar, is_terminal
+from kubelet.pod.podspec import api_statuses
 from kubelet.pod.resize.policy import DEFERRED, INFEASIBLE, Refusal
 from kubelet.pod.status import Failure
 
@@ -27,7 +28,9 @@ def admit(pod: Pod, others: Iterable[Pod], node: Node) -> Failure | None:
 
     Source: upstream's kubelet: resources, host ports, node name, node selector and affinity; the messages are its own.
     """
-    active = [other for other in others if other.metadata.uid != pod.metadata.uid and not is_finished(other)]
+    active = [
+        other for other in others if other.metadata.uid != pod.metadata.uid and not is_terminal(other.status.phase)
+    ]
     return _resources(pod, active, node) or _ports(pod, active) or _selector(pod, node)
 
 
@@ -40,7 +43,9 @@ def resize_refusal(pod: Pod, others: Iterable[Pod], node: Node) -> Refusal | Non
         if asked.get(name, 0) > capacity:
             amounts = f"{name}, requested: {int(asked[name] * unit)}, capacity: {int(capacity * unit)}"
             return Refusal(INFEASIBLE, f"Node didn't have enough capacity: {amounts}", generation)
-    active = [other for other in others if other.metadata.uid != pod.metadata.uid and not is_finished(other)]
+    active = [
+        other for other in others if other.metadata.uid != pod.metadata.uid and not is_terminal(other.status.phase)
+    ]
     failure = _resources(pod, active, node)
     return Refusal(DEFERRED, failure.message, generation) if failure is not None else None
 

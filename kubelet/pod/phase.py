@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from kubelet.pod.podspec import is_sidecar, restart_policy
+from kubeapi.core.pod.lifecycle import is_sidecar
+from kubelet.pod.podspec import restart_policy
 
 if TYPE_CHECKING:
     from kubeapi.core.pod.model import Pod

@@ -26,11 +26,6 @@ def restart_policy(pod: Pod) -> RestartPolicy:
     return "OnFailure" if policy == "OnFailure" else "Always"
 
 
-def is_sidecar(container: Container) -> bool:
-    """A restartable init container: it starts in its turn and then runs beside the regular containers."""
-    return container.restartPolicy == "Always"
-
-
 def all_containers(pod: Pod) -> Iterator[tuple[ContainerKind, Container]]:
     """Init containers first, then regular and ephemeral ones, in the order of the spec."""
     for container in pod.spec.initContainers or ():
@@ -72,11 +67,6 @@ def grace_seconds(pod: Pod) -> int:
         return pod.metadata.deletionGracePeriodSeconds
     grace = pod.spec.terminationGracePeriodSeconds
     return DEFAULT_GRACE_SECONDS if grace is None else grace
-
-
-def is_finished(pod: Pod) -> bool:
-    """Whether the API says that the pod has run to its end."""
-    return pod.status.phase in ("Succeeded", "Failed")
 
 
 def full_name(pod: Pod) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from apimachinery.conditions import set_condition
 from apimachinery.times import format_time, parse_time
+from kubeapi.core.pod.lifecycle import is_sidecar, is_terminal
 from kubeapi.core.pod.status import (
     ContainerState,
     ContainerStateRunning,
@@ -25,7 +26,7 @@ from kubeapi.core.pod.status import (
 )
 from kubelet.pod.actions import EXIT_UNKNOWN, Verdict, should_restart
 from kubelet.pod.phase import compute_phase
-from kubelet.pod.podspec import api_statuses, is_lost, is_sidecar
+from kubelet.pod.podspec import api_statuses, is_lost
 from kubelet.pod.resize.policy import RESIZE_CONDITIONS, Allocation
 from kubelet.runtime.limits import qos_class
 
@@ -112,7 +113,7 @@ class _Status:
         phase: str = compute_phase(self.pod, init, regular, terminal=self.inputs.terminal)
         if self.inputs.failure is not None:
             phase = "Failed"
-        elif old.phase in ("Failed", "Succeeded"):
+        elif is_terminal(old.phase):
             phase = old.phase
         pod_ips = self._pod_ips()
         status = PodStatus(
@@ -293,7 +294,7 @@ class _Status:
         return PodCondition(type="Initialized", status="False", reason="ContainersNotInitialized", message=message)
 
     def _containers_ready(self, status: PodStatus, type: str = "ContainersReady") -> PodCondition:
-        if status.phase in ("Succeeded", "Failed"):
+        if is_terminal(status.phase):
             reason = "PodCompleted" if status.phase == "Succeeded" else "PodFailed"
             return PodCondition(type=type, status="False", reason=reason)
         sidecars = {container.name for container in self.pod.spec.initContainers or () if is_sidecar(container)}

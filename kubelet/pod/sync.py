@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from componentbase import logs
 from componentbase.clock import Clock
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubelet.container.backoff import Backoff
 from kubelet.container.starter import ContainerStarter, StartFailure
 from kubelet.pod.actions import PodActions, compute_actions, deadline_remaining
 from kubelet.pod.admission import admit
 from kubelet.pod.events import Events
-from kubelet.pod.podspec import is_finished
 from kubelet.pod.resize.policy import recalled
 from kubelet.pod.status import Failure, StatusInputs, Waiting, compute_status, rejected_status, start_time
 from kubelet.pod.work import ContainerSetup, PodWork
@@ -310,7 +310,7 @@ class PodSyncer:
     def _report(self, work: PodWork, status: PodRuntimeStatus | None, *, terminal: bool = False) -> None:
         """Takes the pod's status to the status manager; the worker's pod carries it on."""
         parts = self._parts
-        if status is None and is_finished(work.pod):
+        if status is None and is_terminal(work.pod.status.phase):
             return  # rejected, or over before this kubelet started: what was said last stands
         _drop_started(work.waiting, status.containers if status else ())
         inputs = StatusInputs(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from componentbase import logs
 from componentbase.clock import Clock
+from kubeapi.core.pod.lifecycle import is_sidecar
 from kubelet.container.backoff import describe
 from kubelet.container.hooks import HookError, run_hook
 from kubelet.pod import podspec
 from kubelet.pod.events import Events, field_path
-from kubelet.pod.podspec import is_sidecar
 from kubelet.pod.work import PodWork, gather_all
 from kubelet.runtime.interface import EngineError
 

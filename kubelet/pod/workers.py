@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from componentbase import logs
 from componentbase.clock import Clock
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubeclient.backoff import Backoff
-from kubelet.pod.podspec import is_finished
 from kubelet.pod.status_patch import OWN_CONDITIONS
 from kubelet.pod.sync import SyncFailed, SyncResult
 from kubelet.pod.work import MIN_GRACE_SECONDS, PodWork, Stopping
@@ -123,7 +123,7 @@ class PodWorkers:
         latest = self._statuses.get(work.uid)
         status = latest if latest is not None else work.pod.status
         work.pod = pod.model_copy(update={"status": _with_foreign_conditions(status, pod)})
-        if pod.metadata.deletionTimestamp or is_finished(work.pod):
+        if pod.metadata.deletionTimestamp or is_terminal(work.pod.status.phase):
             work.stopping.set()
         if work.stopping.is_set() and work.grace_seconds() < grace:
             work.grace_changed.set()
@@ -185,7 +185,7 @@ def _material(pod: Pod) -> tuple[object, ...]:
     meta = pod.metadata
     theirs = [item for item in pod.status.conditions or () if item.type not in OWN_CONDITIONS]
     deletion = (meta.deletionTimestamp, meta.deletionGracePeriodSeconds, meta.finalizers)
-    return pod.spec, meta.generation, meta.labels, meta.annotations, deletion, theirs, is_finished(pod)
+    return pod.spec, meta.generation, meta.labels, meta.annotations, deletion, theirs, is_terminal(pod.status.phase)
 
 
 def _with_foreign_conditions(status: PodStatus, pod: Pod) -> PodStatus:

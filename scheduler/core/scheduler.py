@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from apimachinery.meta import Object
 from componentbase import logs
 from componentbase.clock import Clock
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubeclient.informer import Informer, Informers
 from kubeclient.recorder import EventRecorder
 from scheduler import metrics
@@ -169,7 +170,7 @@ class Scheduler:
     # what the informers see
 
     def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
-        if new is not None and new.status.phase in ("Succeeded", "Failed"):
+        if new is not None and is_terminal(new.status.phase):
             old, new = old or new, None
         if new is None:
             if old is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from apimachinery.conditions import get_condition
 from apimachinery.quantity import byte_count, cpu_millis
+from kubeapi.core.pod.lifecycle import is_sidecar
 from scheduler.views.pod import Container, ContainerStatus, Pod, PodSpec, ResourceRequirements
 
 CPU, MEMORY, EPHEMERAL_STORAGE, PODS = "cpu", "memory", "ephemeral-storage", "pods"
@@ -45,7 +46,7 @@ def pod_requests(spec: PodSpec, defaults: Mapping[str, int] = NO_DEFAULTS) -> di
         peak: dict[str, int] = {}
         for container in spec.initContainers:
             own = _container_requests(container, defaults)
-            if container.restartPolicy == "Always":
+            if is_sidecar(container):
                 sidecars = _sum((sidecars, own))
                 total = _sum((total, own))
                 own = sidecars

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from apimachinery.meta import controller_of
 from apimachinery.model import encode
 from kubeapi.core.pod.affinity import Affinity, Toleration, TopologySpreadConstraint
+from kubeapi.core.pod.lifecycle import is_sidecar
 from scheduler.state.affinity import HeldTerm, PodTerms, pod_terms
 from scheduler.state.resources import CPU, MEMORY, PODS, SCORING_DEFAULTS, counted_spec, pod_requests
 from scheduler.views.pod import Container, Pod, PodSpec
@@ -81,7 +82,7 @@ class Shape:
 
 def _host_ports(spec: PodSpec) -> list[HostPort]:
     """Of containers and of sidecars, which run as long; other init containers are gone by then."""
-    sidecars = [item for item in spec.initContainers or () if item.restartPolicy == "Always"]
+    sidecars = [item for item in spec.initContainers or () if is_sidecar(item)]
     return [
         (port.protocol, port.hostIP or "0.0.0.0", port.hostPort)
         for container in (*sidecars, *spec.containers)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controller_manager.podstate import is_ready, is_terminal
+from controller_manager.podstate import is_ready
+from kubeapi.core.pod.lifecycle import is_sidecar, is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.model import Service, ServicePort
 from kubeclient.informer import Informer
@@ -32,7 +33,7 @@ def pods_behind(service: Service, pods: Informer[Pod]) -> list[Pod]:
     return [
         pod
         for pod in pods.list(service.namespace)
-        if selects(service, pod) and not is_terminal(pod) and pod_addresses(pod)
+        if selects(service, pod) and not is_terminal(pod.status.phase) and pod_addresses(pod)
     ]
 
 
@@ -52,7 +53,7 @@ def target_port(pod: Pod, port: ServicePort) -> int | None:
         return port.port
     if isinstance(target, int):
         return target
-    sidecars = [each for each in pod.spec.initContainers or () if each.restartPolicy == "Always"]
+    sidecars = [container for container in pod.spec.initContainers or () if is_sidecar(container)]
     for container in (*pod.spec.containers, *sidecars):
         for declared in container.ports or ():
             if declared.name == target and declared.protocol == port.protocol:
@@ -86,6 +87,6 @@ def _what_matters(pod: Pod) -> tuple[object, ...]:
         pod.spec.nodeName,
         pod.status.podIP,
         pod.status.podIPs,
-        is_terminal(pod),
+        is_terminal(pod.status.phase),
         is_ready(pod),
     )

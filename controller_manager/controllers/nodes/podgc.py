@@ -13,6 +13,7 @@ from apimachinery.times import format_time
 from componentbase import logs
 from controller_manager.controllers.network._podplace import NODE_INDEX, node_values
 from kubeapi.core.node import Node
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodCondition
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after
@@ -27,7 +28,7 @@ log = logs.logger(__name__)
 
 
 def _terminated_values(pod: Pod) -> Iterable[str]:
-    return (TERMINATED,) if pod.status.phase in ("Succeeded", "Failed") else ()
+    return (TERMINATED,) if is_terminal(pod.status.phase) else ()
 
 
 def oldest_beyond(pods: Iterable[Pod], threshold: int) -> list[Pod]:
@@ -104,7 +105,7 @@ class PodGarbageCollector:
 
     async def _mark_failed(self, pod: Pod) -> None:
         """Says why, for whoever watches the pod: a Job counts it as failed."""
-        if pod.status.phase in ("Succeeded", "Failed"):
+        if is_terminal(pod.status.phase):
             return
 
         def fail(fresh: Pod) -> Pod | None:

@@ -12,9 +12,9 @@ from controller_manager.controllers.workloads import _deploymentstatus as status
 from controller_manager.controllers.workloads import _revisions as revisions
 from controller_manager.controllers.workloads import _rollout as rollout
 from controller_manager.ownership import OWNER_INDEX, candidates, claim, delete_surely, index_by_owner
-from controller_manager.podstate import is_terminal
 from kubeapi.apps.deployment import Deployment, DeploymentCondition, DeploymentStatus
 from kubeapi.apps.replicaset import ReplicaSet
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after, own, owner
 from kubeclient.workqueue import WorkQueue
@@ -72,7 +72,7 @@ class DeploymentReconciler:
 
     def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
         """Recreate waits for the last old pod to be gone."""
-        if old is None or (new is not None and not is_terminal(new)):
+        if old is None or (new is not None and not is_terminal(new.status.phase)):
             return
         ref = controller_of(old)
         replica_set = self._replica_sets.get(f"{old.namespace}/{ref.name}") if ref is not None else None
@@ -183,7 +183,7 @@ class DeploymentReconciler:
     def _has_pods(self, replica_sets: list[ReplicaSet]) -> bool:
         """Also such that are still being deleted."""
         return rollout.existing_pods(replica_sets) > 0 or any(
-            not is_terminal(pod)
+            not is_terminal(pod.status.phase)
             for rs in replica_sets
             for pod in self._pods.by_index(OWNER_INDEX, rs.metadata.uid or "")
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from apimachinery.conditions import get_condition, is_true
 from apimachinery.resource import Column
 from kubeapi._shared.columns import AGE, NAME, NONE, since
+from kubeapi.core.pod.lifecycle import is_sidecar, is_terminal
 from kubeapi.core.pod.status import ContainerState, ContainerStatus
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def summarize(pod: Pod) -> Summary:
     scheduled = get_condition(status.conditions, "PodScheduled")
     if scheduled is not None and scheduled.reason == "SchedulingGated":
         reason = "SchedulingGated"
-    sidecars = {item.name for item in pod.spec.initContainers or () if item.restartPolicy == "Always"}
+    sidecars = {item.name for item in pod.spec.initContainers or () if is_sidecar(item)}
     total = len(pod.spec.containers) + len(sidecars)
     statuses = status.initContainerStatuses or []
     initializing, ready, reason = _initialization(statuses, sidecars, len(pod.spec.initContainers or ()), reason)
@@ -66,7 +67,7 @@ def summarize(pod: Pod) -> Summary:
     if pod.metadata.deletionTimestamp is not None:
         if status.reason == _NODE_LOST:
             reason = "Unknown"
-        elif status.phase not in ("Succeeded", "Failed"):
+        elif not is_terminal(status.phase):
             reason = "Terminating"
     return Summary(reason, ready, total, count.restarts, count.last)
 

@@ -9,6 +9,7 @@ from kubeapi._shared.validation import Errors, Path
 from kubeapi.core.pod.affinity import PodAffinityTerm
 from kubeapi.core.pod.columns import COLUMNS
 from kubeapi.core.pod.defaults import default_pod
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.qos import qos_class
 from kubeapi.core.pod.spec import PodSpec
@@ -77,7 +78,7 @@ class PodStrategy(Strategy[Pod]):
 
     def grace_period_seconds(self, obj: Pod, options: DeleteOptions) -> int | None:
         """0 for a pod that no kubelet has to stop."""
-        if not obj.spec.nodeName or obj.status.phase in ("Succeeded", "Failed"):
+        if not obj.spec.nodeName or is_terminal(obj.status.phase):
             return 0
         seconds = options.gracePeriodSeconds
         if seconds is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from apimachinery.errors import NotFound
 from apimachinery.quantity import format_quantity, parse_quantity
+from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.cli.command import Context
 from kubectl.output.describe.generic import events
 from kubectl.output.describe.writer import Writer, age, when
@@ -104,7 +105,7 @@ def _conditions(writer: Writer, status: Dict) -> None:
 def _pods(context: Context, writer: Writer, node: Dict) -> None:
     path = context.discovery.find("pods").path()
     found = context.api.list(path, {"fieldSelector": f"spec.nodeName={node['metadata']['name']}"})["items"]
-    pods = [pod for pod in found if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
+    pods = [pod for pod in found if not is_terminal(pod.get("status", {}).get("phase"))]
     allocatable = node.get("status", {}).get("allocatable") or node.get("status", {}).get("capacity") or {}
     writer.field("Non-terminated Pods", f"({len(pods)} in total)")
     rows = []

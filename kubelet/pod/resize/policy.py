@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from apimachinery.conditions import get_condition
 from apimachinery.model import to_dict
+from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.spec import ResourceRequirements
 from kubeapi.core.pod.status import PodCondition
-from kubelet.pod.podspec import api_statuses, is_sidecar
+from kubelet.pod.podspec import api_statuses
 
 if TYPE_CHECKING:
     from kubeapi.core.pod.model import Pod

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from apimachinery.model import to_dict
 from kubeapi._shared.validation import PROTOCOLS, Errors, Path, check_relative_path, port_name_errors
+from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.spec import Container, ContainerPort, EphemeralContainer, PodSpec, ResourceRequirements
 from kubeapi.core.pod.validation.env import check_env, check_env_from
 from kubeapi.core.pod.validation.probe import check_lifecycle, check_probes
@@ -65,7 +66,7 @@ class ContainerChecks:
         self._check(path, container)
         if container.ports:
             self._check_host_ports((*path, "ports"), container.ports, set())
-        if container.restartPolicy == "Always":
+        if is_sidecar(container):
             check_probes(self.errors, path, container)
             check_lifecycle(self.errors, path, container, self.spec.terminationGracePeriodSeconds)
             return
