@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from typing import Any
 
@@ -374,154 +373,131 @@ class World:
         return sum(bool(pod.status.conditions) for pod in self.pods())
 
 
-def test_a_rollout_replaces_all_pods_and_keeps_the_old_replica_set() -> None:
-    async def main() -> None:
-        world = World(deployment(4))
+async def test_a_rollout_replaces_all_pods_and_keeps_the_old_replica_set() -> None:
+    world = World(deployment(4))
+    await world.finish()
+    assert len(world.pods("v1")) == 4
+    assert world.deployment.annotations[revisions.REVISION] == "1"
+    world.edit(template=template("v2"))
+    await world.finish()
+    assert (len(world.pods("v1")), len(world.pods("v2"))) == (0, 4)
+    assert sorted(rs.spec.replicas for rs in world.api.all(ReplicaSet)) == [0, 4]
+    assert world.deployment.annotations[revisions.REVISION] == "2"
+    assert statuses.is_complete(world.deployment, world.deployment.status)
+    assert reason_of(world.deployment.status) == ("True", "NewReplicaSetAvailable")
+    assert any("Scaled up replica set" in event for event in world.deployments.told.events)
+
+
+async def test_going_back_reuses_the_replica_set() -> None:
+    world = World(deployment(2))
+    await world.finish()
+    world.edit(template=template("v2"))
+    await world.finish()
+    world.edit(template=template("v1"))
+    await world.finish()
+    assert len(world.api.all(ReplicaSet)) == 2
+    assert len(world.pods("v1")) == 2
+    assert world.deployment.annotations[revisions.REVISION] == "3"
+
+
+async def test_recreate_lets_all_old_pods_go_before_the_first_new_one() -> None:
+    world = World(deployment(3, strategy=DeploymentStrategy(type="Recreate")))
+    await world.finish()
+    for pod in world.pods():
+        world.api.change(Pod, pod.key, lambda each: setattr(each.metadata, "finalizers", ["hold"]))
+    world.edit(template=template("v2"))
+    await world.rest()
+    assert len(world.pods("v1")) == 3
+    assert world.pods("v2") == []
+    for pod in world.pods():
+        await world.api.patch(Pod, pod.name, pod.namespace, {"metadata": {"finalizers": None}})
+    await world.finish()
+    assert (len(world.pods("v1")), len(world.pods("v2"))) == (0, 3)
+
+
+async def test_a_paused_deployment_scales_but_does_not_roll() -> None:
+    world = World(deployment(2))
+    await world.finish()
+    world.edit(paused=True, template=template("v2"), replicas=3)
+    await world.finish()
+    assert (len(world.pods("v1")), len(world.pods("v2"))) == (3, 0)
+    assert reason_of(world.deployment.status) == ("Unknown", "DeploymentPaused")
+    world.edit(paused=None)
+    await world.finish()
+    assert (len(world.pods("v1")), len(world.pods("v2"))) == (0, 3)
+
+
+async def test_history_beyond_the_limit_is_removed() -> None:
+    world = World(deployment(1, revisionHistoryLimit=1))
+    for number in range(1, 5):
+        world.edit(template=template(f"v{number}"))
         await world.finish()
-        assert len(world.pods("v1")) == 4
-        assert world.deployment.annotations[revisions.REVISION] == "1"
-        world.edit(template=template("v2"))
-        await world.finish()
-        assert (len(world.pods("v1")), len(world.pods("v2"))) == (0, 4)
-        assert sorted(rs.spec.replicas for rs in world.api.all(ReplicaSet)) == [0, 4]
-        assert world.deployment.annotations[revisions.REVISION] == "2"
-        assert statuses.is_complete(world.deployment, world.deployment.status)
-        assert reason_of(world.deployment.status) == ("True", "NewReplicaSetAvailable")
-        assert any("Scaled up replica set" in event for event in world.deployments.told.events)
-
-    asyncio.run(main())
+    assert sorted(revisions.revision_of(rs) for rs in world.api.all(ReplicaSet)) == [3, 4]
 
 
-def test_going_back_reuses_the_replica_set() -> None:
-    async def main() -> None:
-        world = World(deployment(2))
-        await world.finish()
-        world.edit(template=template("v2"))
-        await world.finish()
-        world.edit(template=template("v1"))
-        await world.finish()
-        assert len(world.api.all(ReplicaSet)) == 2
-        assert len(world.pods("v1")) == 2
-        assert world.deployment.annotations[revisions.REVISION] == "3"
-
-    asyncio.run(main())
+async def test_a_name_taken_by_another_template_leads_to_another_name() -> None:
+    world = World(deployment(1))
+    wanted = revisions.new_replica_set(world.deployment, [])
+    wanted.metadata.ownerReferences = None
+    wanted.metadata.labels = {"someone": "else"}
+    wanted.spec.template = template("other")
+    world.api.put(wanted)
+    await world.finish()
+    assert world.deployment.status.collisionCount == 1
+    assert len(world.pods("v1")) == 1
 
 
-def test_recreate_lets_all_old_pods_go_before_the_first_new_one() -> None:
-    async def main() -> None:
-        world = World(deployment(3, strategy=DeploymentStrategy(type="Recreate")))
-        await world.finish()
-        for pod in world.pods():
-            world.api.change(Pod, pod.key, lambda each: setattr(each.metadata, "finalizers", ["hold"]))
-        world.edit(template=template("v2"))
-        await world.rest()
-        assert len(world.pods("v1")) == 3
-        assert world.pods("v2") == []
-        for pod in world.pods():
-            await world.api.patch(Pod, pod.name, pod.namespace, {"metadata": {"finalizers": None}})
-        await world.finish()
-        assert (len(world.pods("v1")), len(world.pods("v2"))) == (0, 3)
-
-    asyncio.run(main())
-
-
-def test_a_paused_deployment_scales_but_does_not_roll() -> None:
-    async def main() -> None:
-        world = World(deployment(2))
-        await world.finish()
-        world.edit(paused=True, template=template("v2"), replicas=3)
-        await world.finish()
-        assert (len(world.pods("v1")), len(world.pods("v2"))) == (3, 0)
-        assert reason_of(world.deployment.status) == ("Unknown", "DeploymentPaused")
-        world.edit(paused=None)
-        await world.finish()
-        assert (len(world.pods("v1")), len(world.pods("v2"))) == (0, 3)
-
-    asyncio.run(main())
-
-
-def test_history_beyond_the_limit_is_removed() -> None:
-    async def main() -> None:
-        world = World(deployment(1, revisionHistoryLimit=1))
-        for number in range(1, 5):
-            world.edit(template=template(f"v{number}"))
-            await world.finish()
-        assert sorted(revisions.revision_of(rs) for rs in world.api.all(ReplicaSet)) == [3, 4]
-
-    asyncio.run(main())
-
-
-def test_a_name_taken_by_another_template_leads_to_another_name() -> None:
-    async def main() -> None:
-        world = World(deployment(1))
-        wanted = revisions.new_replica_set(world.deployment, [])
-        wanted.metadata.ownerReferences = None
-        wanted.metadata.labels = {"someone": "else"}
-        wanted.spec.template = template("other")
-        world.api.put(wanted)
-        await world.finish()
-        assert world.deployment.status.collisionCount == 1
-        assert len(world.pods("v1")) == 1
-
-    asyncio.run(main())
-
-
-def test_a_selector_that_selects_everything_is_refused() -> None:
-    async def main() -> None:
-        world = World(deployment(2, selector=LabelSelector()))
-        await world.rest()
-        assert world.api.all(ReplicaSet) == []
-        assert any("SelectingAll" in event for event in world.deployments.told.events)
-        assert world.deployment.status.observedGeneration == world.deployment.metadata.generation
-
-    asyncio.run(main())
+async def test_a_selector_that_selects_everything_is_refused() -> None:
+    world = World(deployment(2, selector=LabelSelector()))
+    await world.rest()
+    assert world.api.all(ReplicaSet) == []
+    assert any("SelectingAll" in event for event in world.deployments.told.events)
+    assert world.deployment.status.observedGeneration == world.deployment.metadata.generation
 
 
 @pytest.mark.parametrize(("surge", "unavailable"), [(1, 0), (0, 1), ("25%", "25%"), (3, 2), ("100%", 0), (0, "100%")])
-def test_whatever_happens_there_are_never_too_many_pods_nor_too_few(surge: int | str, unavailable: int | str) -> None:
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_happens_there_are_never_too_many_pods_nor_too_few(
+    surge: int | str, unavailable: int | str, seed: int
+) -> None:
     """Caches lag, pods become ready or die, controllers are killed, templates and sizes change: at random."""
-
-    async def main(seed: int) -> None:
-        dice = random.Random(seed)
-        world = World(deployment(5, surge, unavailable))
-        await world.finish()
-        images, deaths = 1, 0
-        for _ in range(220):
-            limits = rollout.bounds(world.deployment)
-            match dice.choices(
-                ["deliver", "deployment", "replicaset", "ready", "die", "template", "kill"],
-                weights=[30, 20, 20, 20, 2, 2, 1],
-            )[0]:
-                case "deliver":
-                    world.api.deliver(dice.randint(1, 5))
-                case "deployment" if world.deployments.waiting:
-                    await world.deployments.step()
-                case "replicaset" if world.replica_sets.waiting:
-                    await world.replica_sets.step()
-                case "ready":
-                    waiting = [pod for pod in world.pods() if not pod.status.conditions]
-                    if waiting:
-                        world.make_ready(dice.choice(waiting))
-                case "die" if world.pods():
-                    world.api._remove(_pods(), dice.choice(world.pods()))
-                    deaths += 1
-                case "template":
-                    images += 1
-                    world.edit(template=template(f"v{images}"))
-                case "kill":
-                    # A new process starts with empty hands and a fresh cache.
-                    world.api._informers.clear()
-                    world.api.undelivered.clear()
-                    world.deployments = Running(world.api, CONTROLLER)
-                    world.replica_sets = Running(world.api, REPLICASET_CONTROLLER)
-            assert len(world.pods()) <= limits.most_pods
-            assert deaths or world.available() >= limits.least_available
-        await world.finish()
-        assert len(world.pods(f"v{images}")) == len(world.pods()) == 5
-        assert statuses.is_complete(world.deployment, world.deployment.status)
-
-    for seed in range(12):
-        asyncio.run(main(seed))
+    dice = random.Random(seed)
+    world = World(deployment(5, surge, unavailable))
+    await world.finish()
+    images, deaths = 1, 0
+    for _ in range(220):
+        limits = rollout.bounds(world.deployment)
+        match dice.choices(
+            ["deliver", "deployment", "replicaset", "ready", "die", "template", "kill"],
+            weights=[30, 20, 20, 20, 2, 2, 1],
+        )[0]:
+            case "deliver":
+                world.api.deliver(dice.randint(1, 5))
+            case "deployment" if world.deployments.waiting:
+                await world.deployments.step()
+            case "replicaset" if world.replica_sets.waiting:
+                await world.replica_sets.step()
+            case "ready":
+                waiting = [pod for pod in world.pods() if not pod.status.conditions]
+                if waiting:
+                    world.make_ready(dice.choice(waiting))
+            case "die" if world.pods():
+                world.api._remove(_pods(), dice.choice(world.pods()))
+                deaths += 1
+            case "template":
+                images += 1
+                world.edit(template=template(f"v{images}"))
+            case "kill":
+                # A new process starts with empty hands and a fresh cache.
+                world.api._informers.clear()
+                world.api.undelivered.clear()
+                world.deployments = Running(world.api, CONTROLLER)
+                world.replica_sets = Running(world.api, REPLICASET_CONTROLLER)
+        assert len(world.pods()) <= limits.most_pods
+        assert deaths or world.available() >= limits.least_available
+    await world.finish()
+    assert len(world.pods(f"v{images}")) == len(world.pods()) == 5
+    assert statuses.is_complete(world.deployment, world.deployment.status)
 
 
 def _pods() -> Any:

@@ -286,73 +286,61 @@ async def look(api: FakeApi, running: list[Running]) -> None:
     await settle(api, *running)
 
 
-def test_endpoints_follow_pods_and_services() -> None:
-    async def main() -> None:
-        api = FakeApi()
-        running = controllers(api)
-        api.put(NODE)
-        api.put(pod(1))
-        api.put(service())
-        await settle(api, *running)
-        assert names_in(api.all(EndpointSlice)) == ["p1"]
-        assert [a.ip for s in api.all(Endpoints)[0].subsets for a in s.addresses] == ["10.244.0.2"]
-        api.put(pod(2))
-        await look(api, running)
-        assert names_in(api.all(EndpointSlice)) == ["p1", "p2"]
-        writes = len(api.requests)
-        await look(api, running)
-        assert len(api.requests) == writes
-        await api.delete(Service, "web", "default")
-        await settle(api, *running)
-        assert api.all(Endpoints) == []
-
-    asyncio.run(main())
+async def test_endpoints_follow_pods_and_services() -> None:
+    api = FakeApi()
+    running = controllers(api)
+    api.put(NODE)
+    api.put(pod(1))
+    api.put(service())
+    await settle(api, *running)
+    assert names_in(api.all(EndpointSlice)) == ["p1"]
+    assert [a.ip for s in api.all(Endpoints)[0].subsets for a in s.addresses] == ["10.244.0.2"]
+    api.put(pod(2))
+    await look(api, running)
+    assert names_in(api.all(EndpointSlice)) == ["p1", "p2"]
+    writes = len(api.requests)
+    await look(api, running)
+    assert len(api.requests) == writes
+    await api.delete(Service, "web", "default")
+    await settle(api, *running)
+    assert api.all(Endpoints) == []
 
 
-def test_a_cache_that_is_behind_makes_no_second_slice() -> None:
-    async def main() -> None:
-        api = FakeApi()
-        running = controllers(api)
-        api.put(NODE)
-        api.put(pod(1))
-        api.put(service())
-        api.deliver()
-        await running[0].step()
-        running[0].queue.add("default/web")
-        assert isinstance(await running[0].step(), Exception)
-        await settle(api, *running)
-        assert names_in(api.all(EndpointSlice)) == ["p1"]
-
-    asyncio.run(main())
+async def test_a_cache_that_is_behind_makes_no_second_slice() -> None:
+    api = FakeApi()
+    running = controllers(api)
+    api.put(NODE)
+    api.put(pod(1))
+    api.put(service())
+    api.deliver()
+    await running[0].step()
+    running[0].queue.add("default/web")
+    assert isinstance(await running[0].step(), Exception)
+    await settle(api, *running)
+    assert names_in(api.all(EndpointSlice)) == ["p1"]
 
 
-def test_services_without_selector_and_endpoints_of_others_are_left_alone() -> None:
-    async def main() -> None:
-        api = FakeApi()
-        running = controllers(api)
-        api.put(service(selector=None))
-        api.put(Endpoints(metadata=ObjectMeta(name="handmade", namespace="default")))
-        await settle(api, *running)
-        assert api.all(EndpointSlice) == []
-        assert [each.name for each in api.all(Endpoints)] == ["handmade"]
-
-    asyncio.run(main())
+async def test_services_without_selector_and_endpoints_of_others_are_left_alone() -> None:
+    api = FakeApi()
+    running = controllers(api)
+    api.put(service(selector=None))
+    api.put(Endpoints(metadata=ObjectMeta(name="handmade", namespace="default")))
+    await settle(api, *running)
+    assert api.all(EndpointSlice) == []
+    assert [each.name for each in api.all(Endpoints)] == ["handmade"]
 
 
-def test_a_change_that_matters_wakes_the_service_after_a_moment() -> None:
-    async def main() -> None:
-        api = FakeApi()
-        (slices, _) = running = controllers(api)
-        api.put(NODE)
-        api.put(service())
-        await settle(api, *running)
-        api.put(pod(1))
-        api.deliver()
-        async with asyncio.timeout(5):
-            await slices.step()
-        assert names_in(api.all(EndpointSlice)) == ["p1"]
-        api.change(Pod, "default/p1", lambda each: setattr(each.status, "startTime", "2026-01-01T00:00:00Z"))
-        api.deliver()
-        assert not slices.queue._delayed
-
-    asyncio.run(main())
+async def test_a_change_that_matters_wakes_the_service_after_a_moment() -> None:
+    api = FakeApi()
+    (slices, _) = running = controllers(api)
+    api.put(NODE)
+    api.put(service())
+    await settle(api, *running)
+    api.put(pod(1))
+    api.deliver()
+    async with asyncio.timeout(5):
+        await slices.step()
+    assert names_in(api.all(EndpointSlice)) == ["p1"]
+    api.change(Pod, "default/p1", lambda each: setattr(each.status, "startTime", "2026-01-01T00:00:00Z"))
+    api.deliver()
+    assert not slices.queue._delayed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -73,50 +72,41 @@ def namespace(name: str = "team") -> Namespace:
     return Namespace(metadata=ObjectMeta(name=name))
 
 
-def test_every_namespace_has_its_account_again_and_again() -> None:
-    async def main() -> None:
-        api = FakeApi()
-        running = Running(api, SERVICE_ACCOUNT)
-        api.put(namespace())
-        await settle(api, running)
-        assert [each.key for each in api.all(ServiceAccount)] == ["team/default"]
-        await api.delete(ServiceAccount, "default", "team")
-        await settle(api, running)
-        assert [each.key for each in api.all(ServiceAccount)] == ["team/default"]
-
-    asyncio.run(main())
+async def test_every_namespace_has_its_account_again_and_again() -> None:
+    api = FakeApi()
+    running = Running(api, SERVICE_ACCOUNT)
+    api.put(namespace())
+    await settle(api, running)
+    assert [each.key for each in api.all(ServiceAccount)] == ["team/default"]
+    await api.delete(ServiceAccount, "default", "team")
+    await settle(api, running)
+    assert [each.key for each in api.all(ServiceAccount)] == ["team/default"]
 
 
-def test_a_namespace_that_is_being_deleted_gets_nothing() -> None:
-    async def main() -> None:
-        api = FakeApi()
-        running = Running(api, SERVICE_ACCOUNT)
-        ending = namespace()
-        ending.metadata.deletionTimestamp = "2026-01-01T00:00:00Z"
-        api.put(ending)
-        await settle(api, running)
-        assert api.all(ServiceAccount) == []
-
-    asyncio.run(main())
+async def test_a_namespace_that_is_being_deleted_gets_nothing() -> None:
+    api = FakeApi()
+    running = Running(api, SERVICE_ACCOUNT)
+    ending = namespace()
+    ending.metadata.deletionTimestamp = "2026-01-01T00:00:00Z"
+    api.put(ending)
+    await settle(api, running)
+    assert api.all(ServiceAccount) == []
 
 
-def test_the_authority_is_published_and_repaired(tmp_path: Path) -> None:
-    async def main() -> None:
-        (tmp_path / "ca.crt").write_text("PEM")
-        api: Any = FakeApi()
-        api.config = ClientConfig(server="https://x")
-        running = Running(api, ROOT_CA, root_ca_file=str(tmp_path / "ca.crt"))
-        api.put(namespace())
-        await settle(api, running)
-        assert api.find(ConfigMap, "team/kube-root-ca.crt").data == {"ca.crt": "PEM"}
-        api.change(ConfigMap, "team/kube-root-ca.crt", lambda each: setattr(each, "data", {"ca.crt": "forged"}))
-        await settle(api, running)
-        assert api.find(ConfigMap, "team/kube-root-ca.crt").data == {"ca.crt": "PEM"}
-        await api.delete(ConfigMap, "kube-root-ca.crt", "team")
-        await settle(api, running)
-        assert api.find(ConfigMap, "team/kube-root-ca.crt").data == {"ca.crt": "PEM"}
-
-    asyncio.run(main())
+async def test_the_authority_is_published_and_repaired(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("PEM")
+    api: Any = FakeApi()
+    api.config = ClientConfig(server="https://x")
+    running = Running(api, ROOT_CA, root_ca_file=str(tmp_path / "ca.crt"))
+    api.put(namespace())
+    await settle(api, running)
+    assert api.find(ConfigMap, "team/kube-root-ca.crt").data == {"ca.crt": "PEM"}
+    api.change(ConfigMap, "team/kube-root-ca.crt", lambda each: setattr(each, "data", {"ca.crt": "forged"}))
+    await settle(api, running)
+    assert api.find(ConfigMap, "team/kube-root-ca.crt").data == {"ca.crt": "PEM"}
+    await api.delete(ConfigMap, "kube-root-ca.crt", "team")
+    await settle(api, running)
+    assert api.find(ConfigMap, "team/kube-root-ca.crt").data == {"ca.crt": "PEM"}
 
 
 def test_the_kubeconfigs_authority_is_the_default() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -252,77 +251,60 @@ class Cluster:
         return condition.status if condition is not None else ""
 
 
-def test_a_silent_node_is_declared_unknown_tainted_and_its_pods_not_ready() -> None:
-    async def main() -> None:
-        cluster = Cluster(node("n1"), node("n2"))
-        cluster.api.put(pod("p", "n1", Toleration(key=UNREACHABLE, operator="Exists", tolerationSeconds=300)))
-        await cluster.wait(50, "n1", "n2")
-        await cluster.wait(45, "n2")
-        assert cluster.ready("n1") == "True"
-        await cluster.wait(15, "n2")
-        assert (cluster.ready("n1"), cluster.ready("n2")) == ("Unknown", "True")
-        assert cluster.taints("n1") == {("unreachable", NO_SCHEDULE), ("unreachable", NO_EXECUTE)}
-        assert cluster.api.find(Pod, "default/p").status.conditions[0].status == "False"
-        await cluster.wait(280, "n2")
-        assert len(cluster.api.all(Pod)) == 1
-        await cluster.wait(30, "n2")
-        assert cluster.api.all(Pod) == []
-        assert any("TaintManagerEviction" in event for event in cluster.eviction.told.events)
-
-    asyncio.run(main())
+async def test_a_silent_node_is_declared_unknown_tainted_and_its_pods_not_ready() -> None:
+    cluster = Cluster(node("n1"), node("n2"))
+    cluster.api.put(pod("p", "n1", Toleration(key=UNREACHABLE, operator="Exists", tolerationSeconds=300)))
+    await cluster.wait(50, "n1", "n2")
+    await cluster.wait(45, "n2")
+    assert cluster.ready("n1") == "True"
+    await cluster.wait(15, "n2")
+    assert (cluster.ready("n1"), cluster.ready("n2")) == ("Unknown", "True")
+    assert cluster.taints("n1") == {("unreachable", NO_SCHEDULE), ("unreachable", NO_EXECUTE)}
+    assert cluster.api.find(Pod, "default/p").status.conditions[0].status == "False"
+    await cluster.wait(280, "n2")
+    assert len(cluster.api.all(Pod)) == 1
+    await cluster.wait(30, "n2")
+    assert cluster.api.all(Pod) == []
+    assert any("TaintManagerEviction" in event for event in cluster.eviction.told.events)
 
 
-def test_a_node_that_comes_back_loses_its_taints() -> None:
-    async def main() -> None:
-        cluster = Cluster(node("n1"), node("n2"))
-        cluster.api.put(pod("p", "n1", Toleration(key=UNREACHABLE, operator="Exists", tolerationSeconds=300)))
-        await cluster.wait(120, "n2")
-        assert cluster.ready("n1") == "Unknown"
-        back = node("n1")
-        for condition in back.status.conditions or ():
-            condition.lastHeartbeatTime = format_time(cluster.clock.now())
-        cluster.api.change(Node, "n1", lambda each: setattr(each, "status", back.status))
-        await cluster.wait(600, "n1", "n2")
-        assert cluster.taints("n1") is None
-        assert len(cluster.api.all(Pod)) == 1
-
-    asyncio.run(main())
+async def test_a_node_that_comes_back_loses_its_taints() -> None:
+    cluster = Cluster(node("n1"), node("n2"))
+    cluster.api.put(pod("p", "n1", Toleration(key=UNREACHABLE, operator="Exists", tolerationSeconds=300)))
+    await cluster.wait(120, "n2")
+    assert cluster.ready("n1") == "Unknown"
+    back = node("n1")
+    for condition in back.status.conditions or ():
+        condition.lastHeartbeatTime = format_time(cluster.clock.now())
+    cluster.api.change(Node, "n1", lambda each: setattr(each, "status", back.status))
+    await cluster.wait(600, "n1", "n2")
+    assert cluster.taints("n1") is None
+    assert len(cluster.api.all(Pod)) == 1
 
 
-def test_when_all_nodes_are_silent_nothing_is_evicted() -> None:
-    async def main() -> None:
-        cluster = Cluster(node("n1"), node("n2"))
-        cluster.api.put(pod("p", "n1"))
-        await cluster.wait(600)
-        assert (cluster.ready("n1"), cluster.ready("n2")) == ("Unknown", "Unknown")
-        assert cluster.taints("n1") == {("unreachable", NO_SCHEDULE)}
-        assert len(cluster.api.all(Pod)) == 1
-
-    asyncio.run(main())
+async def test_when_all_nodes_are_silent_nothing_is_evicted() -> None:
+    cluster = Cluster(node("n1"), node("n2"))
+    cluster.api.put(pod("p", "n1"))
+    await cluster.wait(600)
+    assert (cluster.ready("n1"), cluster.ready("n2")) == ("Unknown", "Unknown")
+    assert cluster.taints("n1") == {("unreachable", NO_SCHEDULE)}
+    assert len(cluster.api.all(Pod)) == 1
 
 
-def test_nodes_are_evicted_one_after_the_other() -> None:
-    async def main() -> None:
-        cluster = Cluster(*(node(f"n{n}") for n in range(5)))
-        await cluster.wait(60, "n2", "n3", "n4")
-        evicting = [name for name in ("n0", "n1") if ("unreachable", NO_EXECUTE) in (cluster.taints(name) or ())]
-        assert len(evicting) == 1
-        await cluster.wait(10, "n2", "n3", "n4")
-        assert ("unreachable", NO_EXECUTE) in (cluster.taints("n0") or ())
-        assert ("unreachable", NO_EXECUTE) in (cluster.taints("n1") or ())
-
-    asyncio.run(main())
+async def test_nodes_are_evicted_one_after_the_other() -> None:
+    cluster = Cluster(*(node(f"n{n}") for n in range(5)))
+    await cluster.wait(60, "n2", "n3", "n4")
+    evicting = [name for name in ("n0", "n1") if ("unreachable", NO_EXECUTE) in (cluster.taints(name) or ())]
+    assert len(evicting) == 1
+    await cluster.wait(10, "n2", "n3", "n4")
+    assert ("unreachable", NO_EXECUTE) in (cluster.taints("n0") or ())
+    assert ("unreachable", NO_EXECUTE) in (cluster.taints("n1") or ())
 
 
-def test_a_pod_that_tolerates_nothing_goes_at_once() -> None:
-    async def main() -> None:
-        cluster = Cluster(node("n1"), node("n2"))
-        cluster.api.put(pod("intolerant", "n1"))
-        cluster.api.put(pod("tolerant", "n1", Toleration(operator="Exists")))
-        cluster.api.change(
-            Node, "n1", lambda each: setattr(each.spec, "taints", [Taint(key="mine", effect=NO_EXECUTE)])
-        )
-        await settle(cluster.api, cluster.lifecycle, cluster.eviction)
-        assert [each.name for each in cluster.api.all(Pod)] == ["tolerant"]
-
-    asyncio.run(main())
+async def test_a_pod_that_tolerates_nothing_goes_at_once() -> None:
+    cluster = Cluster(node("n1"), node("n2"))
+    cluster.api.put(pod("intolerant", "n1"))
+    cluster.api.put(pod("tolerant", "n1", Toleration(operator="Exists")))
+    cluster.api.change(Node, "n1", lambda each: setattr(each.spec, "taints", [Taint(key="mine", effect=NO_EXECUTE)]))
+    await settle(cluster.api, cluster.lifecycle, cluster.eviction)
+    assert [each.name for each in cluster.api.all(Pod)] == ["tolerant"]

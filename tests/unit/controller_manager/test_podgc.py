@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from apimachinery.meta import ObjectMeta
 from controller_manager.controllers.nodes.podgc import CONTROLLER, QUARANTINE_SECONDS
 from kubeapi.core.node import Node
@@ -41,65 +39,50 @@ class World:
         return await self.rest()
 
 
-def test_pods_of_a_node_that_is_gone_go_after_a_while() -> None:
-    async def main() -> None:
-        world = World()
-        for name, node in (("lost", "n1"), ("waiting", "")):
-            world.api.put(pod(name, node))
-        assert await world.rest() == ["lost", "waiting"]
-        await world.api.delete(Node, "n1")
-        assert await world.rest() == ["lost", "waiting"]
-        assert world.gc.delays["default/lost"] == QUARANTINE_SECONDS
-        assert await world.later(QUARANTINE_SECONDS - 1) == ["lost", "waiting"]
-        assert await world.later(2) == ["waiting"]
-        assert "PUT pods default/lost status" in world.api.requests
-
-    asyncio.run(main())
+async def test_pods_of_a_node_that_is_gone_go_after_a_while() -> None:
+    world = World()
+    for name, node in (("lost", "n1"), ("waiting", "")):
+        world.api.put(pod(name, node))
+    assert await world.rest() == ["lost", "waiting"]
+    await world.api.delete(Node, "n1")
+    assert await world.rest() == ["lost", "waiting"]
+    assert world.gc.delays["default/lost"] == QUARANTINE_SECONDS
+    assert await world.later(QUARANTINE_SECONDS - 1) == ["lost", "waiting"]
+    assert await world.later(2) == ["waiting"]
+    assert "PUT pods default/lost status" in world.api.requests
 
 
-def test_a_node_that_is_registered_again_keeps_its_pods() -> None:
-    async def main() -> None:
-        world = World()
-        world.api.put(pod("p", "n1"))
-        await world.rest()
-        await world.api.delete(Node, "n1")
-        await world.rest()
-        world.api.put(Node(metadata=ObjectMeta(name="n1")))
-        assert await world.later(QUARANTINE_SECONDS + 1) == ["p"]
-        await world.api.delete(Node, "n1")
-        assert await world.rest() == ["p"]
-
-    asyncio.run(main())
+async def test_a_node_that_is_registered_again_keeps_its_pods() -> None:
+    world = World()
+    world.api.put(pod("p", "n1"))
+    await world.rest()
+    await world.api.delete(Node, "n1")
+    await world.rest()
+    world.api.put(Node(metadata=ObjectMeta(name="n1")))
+    assert await world.later(QUARANTINE_SECONDS + 1) == ["p"]
+    await world.api.delete(Node, "n1")
+    assert await world.rest() == ["p"]
 
 
-def test_a_cache_that_does_not_know_the_node_yet_proves_nothing() -> None:
-    async def main() -> None:
-        world = World()
-        world.api.put(Node(metadata=ObjectMeta(name="new")))
-        world.api.undelivered.clear()
-        world.api.put(pod("p", "new"))
-        assert await world.rest() == ["p"]
-        assert await world.later(QUARANTINE_SECONDS + 1) == ["p"]
-
-    asyncio.run(main())
+async def test_a_cache_that_does_not_know_the_node_yet_proves_nothing() -> None:
+    world = World()
+    world.api.put(Node(metadata=ObjectMeta(name="new")))
+    world.api.undelivered.clear()
+    world.api.put(pod("p", "new"))
+    assert await world.rest() == ["p"]
+    assert await world.later(QUARANTINE_SECONDS + 1) == ["p"]
 
 
-def test_a_pod_deleted_before_it_was_scheduled_goes_at_once() -> None:
-    async def main() -> None:
-        world = World()
-        world.api.put(pod("early", terminating=True))
-        world.api.put(pod("kubelets", "n1", terminating=True))
-        assert await world.rest() == ["kubelets"]
-
-    asyncio.run(main())
+async def test_a_pod_deleted_before_it_was_scheduled_goes_at_once() -> None:
+    world = World()
+    world.api.put(pod("early", terminating=True))
+    world.api.put(pod("kubelets", "n1", terminating=True))
+    assert await world.rest() == ["kubelets"]
 
 
-def test_the_oldest_ended_pods_go_when_there_are_too_many() -> None:
-    async def main() -> None:
-        world = World(threshold=2)
-        for second in range(4):
-            world.api.put(pod(f"p{second}", "n1", "Succeeded" if second % 2 else "Failed", second=second))
-        world.api.put(pod("running", "n1"))
-        assert await world.rest() == ["p2", "p3", "running"]
-
-    asyncio.run(main())
+async def test_the_oldest_ended_pods_go_when_there_are_too_many() -> None:
+    world = World(threshold=2)
+    for second in range(4):
+        world.api.put(pod(f"p{second}", "n1", "Succeeded" if second % 2 else "Failed", second=second))
+    world.api.put(pod("running", "n1"))
+    assert await world.rest() == ["p2", "p3", "running"]

@@ -205,64 +205,55 @@ def test_expectations() -> None:
     assert expectations.fulfilled("k")
 
 
-def test_slow_start_doubles_and_stops_at_the_first_failure() -> None:
-    async def main() -> None:
-        done: list[int] = []
+async def test_slow_start_doubles_and_stops_at_the_first_failure() -> None:
+    done: list[int] = []
 
-        async def work(item: int) -> None:
-            done.append(item)
-            if item == 4:
-                raise BadRequest("no")
+    async def work(item: int) -> None:
+        done.append(item)
+        if item == 4:
+            raise BadRequest("no")
 
-        tried, errors = await slow_start(range(100), work)
-        assert (tried, len(errors)) == (7, 1)
-        assert sorted(done) == list(range(7))
-        assert await slow_start(range(4), work) == (4, [])
-        assert await slow_start([], work) == (0, [])
-
-    asyncio.run(main())
+    tried, errors = await slow_start(range(100), work)
+    assert (tried, len(errors)) == (7, 1)
+    assert sorted(done) == list(range(7))
+    assert await slow_start(range(4), work) == (4, [])
+    assert await slow_start([], work) == (0, [])
 
 
-def test_parallel_work_is_bounded_and_one_failure_does_not_stop_the_rest() -> None:
-    async def main() -> None:
-        running, most, done = 0, 0, 0
+async def test_parallel_work_is_bounded_and_one_failure_does_not_stop_the_rest() -> None:
+    running, most, done = 0, 0, 0
 
-        async def work(item: int) -> None:
-            nonlocal running, most, done
-            running += 1
-            most = max(most, running)
-            await asyncio.sleep(0)
-            running -= 1
-            done += 1
-            if item % 10 == 0:
-                raise BadRequest("no")
+    async def work(item: int) -> None:
+        nonlocal running, most, done
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        done += 1
+        if item % 10 == 0:
+            raise BadRequest("no")
 
-        errors = await in_parallel(range(100), work, limit=8)
-        assert (most, done, len(errors)) == (8, 100, 10)
-
-    asyncio.run(main())
+    errors = await in_parallel(range(100), work, limit=8)
+    assert (most, done, len(errors)) == (8, 100, 10)
 
 
-def test_a_creation_whose_answer_was_lost_is_not_done_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_creation_whose_answer_was_lost_is_not_done_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller_manager.ownership.FIRST_RETRY_SECONDS", 0.001)
 
-    async def main() -> None:
-        api = FakeApi()
-        answers = iter([True, False])
-        create = api.create
+    api = FakeApi()
+    answers = iter([True, False])
+    create = api.create
 
-        async def create_then_break(obj: Pod) -> Pod:
-            created = await create(obj)
-            if next(answers):
-                raise ConnectionError("reset after the request arrived")
-            return created
+    async def create_then_break(obj: Pod) -> Pod:
+        created = await create(obj)
+        if next(answers):
+            raise ConnectionError("reset after the request arrived")
+        return created
 
-        api.create = create_then_break  # type: ignore[method-assign]
-        await create_surely(api, pod("p"))  # type: ignore[arg-type]
-        assert len(api.all(Pod)) == 1
-        assert len(api.requests) == 2
-
-    asyncio.run(main())
+    api.create = create_then_break  # type: ignore[method-assign]
+    await create_surely(api, pod("p"))  # type: ignore[arg-type]
+    assert len(api.all(Pod)) == 1
+    assert len(api.requests) == 2
 
 
 # The control loop
@@ -272,74 +263,62 @@ def running(api: FakeApi) -> Running:
     return Running(api, CONTROLLER)
 
 
-def test_it_makes_the_missing_pods_and_removes_the_surplus() -> None:
-    async def main() -> None:
-        api = FakeApi()
-        controller = running(api)
-        api.put(replica_set(12))
-        await settle(api, controller)
-        pods = api.all(Pod)
-        assert len(pods) == 12
-        assert {each.metadata.generateName for each in pods} == {"web-"}
-        assert all(each.metadata.ownerReferences[0].controller for each in pods)
-        assert api.find(ReplicaSet, "default/web").status.replicas == 12
-        api.change(ReplicaSet, "default/web", lambda rs: setattr(rs.spec, "replicas", 5))
-        await settle(api, controller)
-        assert len(api.all(Pod)) == 5
-        assert sum("SuccessfulCreate" in event for event in controller.told.events) == 12
-        assert sum("SuccessfulDelete" in event for event in controller.told.events) == 7
-
-    asyncio.run(main())
+async def test_it_makes_the_missing_pods_and_removes_the_surplus() -> None:
+    api = FakeApi()
+    controller = running(api)
+    api.put(replica_set(12))
+    await settle(api, controller)
+    pods = api.all(Pod)
+    assert len(pods) == 12
+    assert {each.metadata.generateName for each in pods} == {"web-"}
+    assert all(each.metadata.ownerReferences[0].controller for each in pods)
+    assert api.find(ReplicaSet, "default/web").status.replicas == 12
+    api.change(ReplicaSet, "default/web", lambda rs: setattr(rs.spec, "replicas", 5))
+    await settle(api, controller)
+    assert len(api.all(Pod)) == 5
+    assert sum("SuccessfulCreate" in event for event in controller.told.events) == 12
+    assert sum("SuccessfulDelete" in event for event in controller.told.events) == 7
 
 
-def test_a_cache_that_is_behind_does_not_make_it_create_twice() -> None:
-    async def main() -> None:
-        api = FakeApi()
-        controller = running(api)
-        api.put(replica_set(4))
-        api.deliver()
-        await controller.step()
-        assert len(api.all(Pod)) == 4
-        api.deliver(2)
-        controller.queue.add("default/web")
-        await controller.step()
-        assert len(api.all(Pod)) == 4
-        await settle(api, controller)
-        assert len(api.all(Pod)) == 4
-
-    asyncio.run(main())
+async def test_a_cache_that_is_behind_does_not_make_it_create_twice() -> None:
+    api = FakeApi()
+    controller = running(api)
+    api.put(replica_set(4))
+    api.deliver()
+    await controller.step()
+    assert len(api.all(Pod)) == 4
+    api.deliver(2)
+    controller.queue.add("default/web")
+    await controller.step()
+    assert len(api.all(Pod)) == 4
+    await settle(api, controller)
+    assert len(api.all(Pod)) == 4
 
 
-def test_it_adopts_orphans_and_releases_what_no_longer_matches() -> None:
-    async def main() -> None:
-        api = FakeApi()
-        controller = running(api)
-        api.put(pod("orphan"))
-        rs = api.put(replica_set(2))
-        await settle(api, controller)
-        assert api.find(Pod, "default/orphan").metadata.ownerReferences[0].uid == rs.metadata.uid
-        assert len(api.all(Pod)) == 2
-        api.change(Pod, "default/orphan", lambda each: setattr(each.metadata, "labels", {"app": "other"}))
-        await settle(api, controller)
-        assert not api.find(Pod, "default/orphan").metadata.ownerReferences
-        assert len(api.all(Pod)) == 3
-
-    asyncio.run(main())
+async def test_it_adopts_orphans_and_releases_what_no_longer_matches() -> None:
+    api = FakeApi()
+    controller = running(api)
+    api.put(pod("orphan"))
+    rs = api.put(replica_set(2))
+    await settle(api, controller)
+    assert api.find(Pod, "default/orphan").metadata.ownerReferences[0].uid == rs.metadata.uid
+    assert len(api.all(Pod)) == 2
+    api.change(Pod, "default/orphan", lambda each: setattr(each.metadata, "labels", {"app": "other"}))
+    await settle(api, controller)
+    assert not api.find(Pod, "default/orphan").metadata.ownerReferences
+    assert len(api.all(Pod)) == 3
 
 
-def test_it_does_not_adopt_for_a_replica_set_that_is_being_deleted() -> None:
-    async def main() -> None:
-        api = FakeApi()
-        controller = running(api)
-        api.put(replica_set(1))
-        api.deliver()
-        api.put(pod("orphan"))
-        api.change(ReplicaSet, "default/web", _mark_deleted)
-        controller.api.deliver(1)
-        await controller.step()
-        assert not api.find(Pod, "default/orphan").metadata.ownerReferences
-
-    asyncio.run(main())
+async def test_it_does_not_adopt_for_a_replica_set_that_is_being_deleted() -> None:
+    api = FakeApi()
+    controller = running(api)
+    api.put(replica_set(1))
+    api.deliver()
+    api.put(pod("orphan"))
+    api.change(ReplicaSet, "default/web", _mark_deleted)
+    controller.api.deliver(1)
+    await controller.step()
+    assert not api.find(Pod, "default/orphan").metadata.ownerReferences
 
 
 def _mark_deleted(obj: Any) -> None:
@@ -347,74 +326,65 @@ def _mark_deleted(obj: Any) -> None:
     obj.metadata.finalizers = ["foregroundDeletion"]
 
 
-def test_ended_pods_are_replaced() -> None:
-    async def main() -> None:
-        api = FakeApi()
-        controller = running(api)
-        api.put(replica_set(2))
-        await settle(api, controller)
-        first = api.all(Pod)[0].key
-        api.change(Pod, first, lambda each: setattr(each.status, "phase", "Failed"))
-        await settle(api, controller)
-        assert len(api.all(Pod)) == 3
-        assert api.find(ReplicaSet, "default/web").status.replicas == 2
-
-    asyncio.run(main())
+async def test_ended_pods_are_replaced() -> None:
+    api = FakeApi()
+    controller = running(api)
+    api.put(replica_set(2))
+    await settle(api, controller)
+    first = api.all(Pod)[0].key
+    api.change(Pod, first, lambda each: setattr(each.status, "phase", "Failed"))
+    await settle(api, controller)
+    assert len(api.all(Pod)) == 3
+    assert api.find(ReplicaSet, "default/web").status.replicas == 2
 
 
-def test_a_refusal_is_told_and_tried_again_later() -> None:
-    async def main() -> None:
-        api = FakeApi()
-        controller = running(api)
+async def test_a_refusal_is_told_and_tried_again_later() -> None:
+    api = FakeApi()
+    controller = running(api)
 
-        def refuse(request: str) -> None:
-            if request.startswith("POST pods"):
-                raise BadRequest("exceeded quota")
+    def refuse(request: str) -> None:
+        if request.startswith("POST pods"):
+            raise BadRequest("exceeded quota")
 
-        api.before = refuse
-        api.put(replica_set(50))
-        api.deliver()
-        with pytest.raises(BadRequest):
-            await controller.reconciler.reconcile("default/web")
-        assert sum(request.startswith("POST pods") for request in api.requests) == 1
-        status = api.find(ReplicaSet, "default/web").status
-        assert status.conditions[0].reason == "FailedCreate"
-        assert any("FailedCreate Error creating: exceeded quota" in event for event in controller.told.events)
-        api.before = None
-        await settle(api, controller)
-        assert len(api.all(Pod)) == 50
-        assert api.find(ReplicaSet, "default/web").status.conditions is None
-
-    asyncio.run(main())
+    api.before = refuse
+    api.put(replica_set(50))
+    api.deliver()
+    with pytest.raises(BadRequest):
+        await controller.reconciler.reconcile("default/web")
+    assert sum(request.startswith("POST pods") for request in api.requests) == 1
+    status = api.find(ReplicaSet, "default/web").status
+    assert status.conditions[0].reason == "FailedCreate"
+    assert any("FailedCreate Error creating: exceeded quota" in event for event in controller.told.events)
+    api.before = None
+    await settle(api, controller)
+    assert len(api.all(Pod)) == 50
+    assert api.find(ReplicaSet, "default/web").status.conditions is None
 
 
-def test_whatever_order_things_happen_in_there_are_never_too_many() -> None:
-    async def main(seed: int) -> None:
-        dice = random.Random(seed)
-        api = FakeApi()
-        controller = running(api)
-        api.put(replica_set(6))
+@pytest.mark.parametrize("seed", range(15))
+async def test_whatever_order_things_happen_in_there_are_never_too_many(seed: int) -> None:
+    dice = random.Random(seed)
+    api = FakeApi()
+    controller = running(api)
+    api.put(replica_set(6))
 
-        def remove_a_pod() -> None:
-            pods = api.all(Pod)
-            if pods:
-                api._remove(_pods_resource(), dice.choice(pods))
+    def remove_a_pod() -> None:
+        pods = api.all(Pod)
+        if pods:
+            api._remove(_pods_resource(), dice.choice(pods))
 
-        actions: list[Callable[[], Any]] = [
-            lambda: api.deliver(dice.randint(1, 4)),
-            lambda: controller.queue.add("default/web"),
-            remove_a_pod,
-        ]
-        for _ in range(150):
-            dice.choices(actions, weights=[6, 3, 1])[0]()
-            if controller.waiting:
-                await controller.step()
-            assert len(api.all(Pod)) <= 6
-        await settle(api, controller)
-        assert len(api.all(Pod)) == 6
-
-    for seed in range(15):
-        asyncio.run(main(seed))
+    actions: list[Callable[[], Any]] = [
+        lambda: api.deliver(dice.randint(1, 4)),
+        lambda: controller.queue.add("default/web"),
+        remove_a_pod,
+    ]
+    for _ in range(150):
+        dice.choices(actions, weights=[6, 3, 1])[0]()
+        if controller.waiting:
+            await controller.step()
+        assert len(api.all(Pod)) <= 6
+    await settle(api, controller)
+    assert len(api.all(Pod)) == 6
 
 
 def _pods_resource() -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from kubeapi.core.configmap import ConfigMap
 from kubeclient import informer as informer_module
 from kubeclient.informer import Informer
 from kubeclient.rest import Listing, WatchEvent
+from tests.kits.eventually import eventually_async
 
 
 def config_map(name: str, revision: int, uid: str = "", namespace: str = "default", **labels: str) -> ConfigMap:
@@ -128,20 +129,16 @@ class ScriptedRest:
         return step
 
 
-def run_until_silent(rest: ScriptedRest, check: Callable[[Informer[ConfigMap], Heard], None]) -> None:
-    async def main() -> None:
-        informer: Informer[ConfigMap] = Informer(rest, ConfigMap)  # type: ignore[arg-type]
-        heard = Heard()
-        informer.add_handler(heard)
-        steps = len(rest.script)
-        task = asyncio.ensure_future(informer.run())
-        async with asyncio.timeout(20):
-            while len(rest.calls) <= steps:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-        task.cancel()
-        check(informer, heard)
-
-    asyncio.run(main())
+async def heard_until_silent(rest: ScriptedRest) -> tuple[Informer[ConfigMap], Heard]:
+    """An informer, and what its handler heard, when the script has been used up."""
+    informer: Informer[ConfigMap] = Informer(rest, ConfigMap)  # type: ignore[arg-type]
+    heard = Heard()
+    informer.add_handler(heard)
+    steps = len(rest.script)
+    task = asyncio.ensure_future(informer.run())
+    await eventually_async(lambda: len(rest.calls) > steps)
+    task.cancel()
+    return informer, heard
 
 
 @pytest.fixture(autouse=True)
@@ -149,36 +146,32 @@ def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(informer_module, "FIRST_BACKOFF_SECONDS", 0.001)
 
 
-def test_a_watch_starts_at_the_list_and_resumes_after_the_last_event_or_bookmark() -> None:
+async def test_a_watch_starts_at_the_list_and_resumes_after_the_last_event_or_bookmark() -> None:
     rest = ScriptedRest(
         Listing([config_map("a", 3)], "5"),
         [("ADDED", config_map("b", 7))],
         [("BOOKMARK", config_map("", 20))],
     )
 
-    def check(informer: Informer[ConfigMap], heard: Heard) -> None:
-        assert rest.calls == ["list", "watch 5", "watch 7", "watch 20"]
-        assert heard.all == ["+a", "+b"]
-        assert informer.synced
-
-    run_until_silent(rest, check)
+    informer, heard = await heard_until_silent(rest)
+    assert rest.calls == ["list", "watch 5", "watch 7", "watch 20"]
+    assert heard.all == ["+a", "+b"]
+    assert informer.synced
 
 
-def test_too_old_a_revision_leads_to_a_new_list() -> None:
+async def test_too_old_a_revision_leads_to_a_new_list() -> None:
     rest = ScriptedRest(
         Listing([config_map("a", 3), config_map("b", 4)], "5"),
         Expired("too old"),
         Listing([config_map("b", 4)], "90"),
     )
 
-    def check(informer: Informer[ConfigMap], heard: Heard) -> None:
-        assert rest.calls == ["list", "watch 5", "list", "watch 90"]
-        assert heard.all == ["+a", "+b", "-a"]
-
-    run_until_silent(rest, check)
+    _, heard = await heard_until_silent(rest)
+    assert rest.calls == ["list", "watch 5", "list", "watch 90"]
+    assert heard.all == ["+a", "+b", "-a"]
 
 
-def test_errors_are_tried_again_from_where_it_stopped() -> None:
+async def test_errors_are_tried_again_from_where_it_stopped() -> None:
     rest = ScriptedRest(
         ConnectionError("refused"),
         ServiceUnavailable("starting"),
@@ -187,7 +180,5 @@ def test_errors_are_tried_again_from_where_it_stopped() -> None:
         TimeoutError("slow"),
     )
 
-    def check(informer: Informer[ConfigMap], heard: Heard) -> None:
-        assert rest.calls == ["list", "list", "list", "watch 5", "watch 5", "watch 5"]
-
-    run_until_silent(rest, check)
+    await heard_until_silent(rest)
+    assert rest.calls == ["list", "list", "list", "watch 5", "watch 5", "watch 5"]

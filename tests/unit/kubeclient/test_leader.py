@@ -87,72 +87,60 @@ async def advance(clock: FakeClock, seconds: float) -> None:
         await clock.advance(0.5)
 
 
-def test_one_leads_and_the_other_takes_over_when_it_is_killed() -> None:
-    async def main() -> None:
-        server, clock = LeaseServer(), FakeClock()
-        first = Candidate(server, clock, "first")
-        await settle()
-        second = Candidate(server, clock, "second")
-        await advance(clock, 60)
-        assert (first.working, second.working, server.holder) == (True, False, "first")
-        await first.kill()
-        await advance(clock, 10)
-        assert not second.working
-        await advance(clock, 15)  # it looks up to 4.4 s late, twice: to see the last renewal, and its end
-        assert (second.working, server.holder) == (True, "second")
-        assert server.lease is not None
-        assert server.lease.spec.leaseTransitions == 1
-        await second.stop()
-
-    asyncio.run(main())
+async def test_one_leads_and_the_other_takes_over_when_it_is_killed() -> None:
+    server, clock = LeaseServer(), FakeClock()
+    first = Candidate(server, clock, "first")
+    await settle()
+    second = Candidate(server, clock, "second")
+    await advance(clock, 60)
+    assert (first.working, second.working, server.holder) == (True, False, "first")
+    await first.kill()
+    await advance(clock, 10)
+    assert not second.working
+    await advance(clock, 15)  # it looks up to 4.4 s late, twice: to see the last renewal, and its end
+    assert (second.working, server.holder) == (True, "second")
+    assert server.lease is not None
+    assert server.lease.spec.leaseTransitions == 1
+    await second.stop()
 
 
-def test_a_stopped_leader_gives_the_lease_back_at_once() -> None:
-    async def main() -> None:
-        server, clock = LeaseServer(), FakeClock()
-        first = Candidate(server, clock, "first")
-        await settle()
-        second = Candidate(server, clock, "second")
-        await first.stop()
-        assert (first.working, server.holder) == (False, None)
-        await advance(clock, 5)
-        assert second.working
-        await second.stop()
-
-    asyncio.run(main())
+async def test_a_stopped_leader_gives_the_lease_back_at_once() -> None:
+    server, clock = LeaseServer(), FakeClock()
+    first = Candidate(server, clock, "first")
+    await settle()
+    second = Candidate(server, clock, "second")
+    await first.stop()
+    assert (first.working, server.holder) == (False, None)
+    await advance(clock, 5)
+    assert second.working
+    await second.stop()
 
 
-def test_a_leader_cut_off_ends_before_another_may_start() -> None:
-    async def main() -> None:
-        server, clock = LeaseServer(), FakeClock()
-        first = Candidate(server, clock, "first")
-        await settle()
-        server.down = True
-        await advance(clock, 9)
-        assert first.working
-        await advance(clock, 4)
-        assert not first.working
-        with pytest.raises(BaseExceptionGroup) as caught:
-            await first.task
-        assert caught.group_contains(LeadershipLost)
-
-    asyncio.run(main())
+async def test_a_leader_cut_off_ends_before_another_may_start() -> None:
+    server, clock = LeaseServer(), FakeClock()
+    first = Candidate(server, clock, "first")
+    await settle()
+    server.down = True
+    await advance(clock, 9)
+    assert first.working
+    await advance(clock, 4)
+    assert not first.working
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await first.task
+    assert caught.group_contains(LeadershipLost)
 
 
-def test_a_leader_whose_lease_was_taken_ends() -> None:
-    async def main() -> None:
-        server, clock = LeaseServer(), FakeClock()
-        first = Candidate(server, clock, "first")
-        await settle()
-        assert server.lease is not None
-        server._store(taken(server.lease, "thief", 15, clock.now()))
-        await advance(clock, 3)
-        assert not first.working
-        assert server.holder == "thief"
-        await asyncio.wait([first.task])
-        assert first.task.exception() is not None
-
-    asyncio.run(main())
+async def test_a_leader_whose_lease_was_taken_ends() -> None:
+    server, clock = LeaseServer(), FakeClock()
+    first = Candidate(server, clock, "first")
+    await settle()
+    assert server.lease is not None
+    server._store(taken(server.lease, "thief", 15, clock.now()))
+    await advance(clock, 3)
+    assert not first.working
+    assert server.holder == "thief"
+    await asyncio.wait([first.task])
+    assert first.task.exception() is not None
 
 
 def lease(holder: str | None, duration: int = 15) -> Lease:

@@ -82,71 +82,59 @@ async def until_written(recorder: EventRecorder, server: EventServer, writes: in
             await asyncio.sleep(0.002)
 
 
-def test_a_repeated_event_raises_the_count_of_the_stored_one() -> None:
-    async def main() -> None:
-        server, clock = EventServer(), FakeClock()
-        recorder = EventRecorder(server, "kubelet", "worker-1", clock=clock)  # type: ignore[arg-type]
-        task = asyncio.ensure_future(recorder.run())
-        recorder.event(POD, "Warning", "BackOff", "restarting")
-        recorder.event(POD, "Warning", "BackOff", "restarting")
-        await until_written(recorder, server, 1)
-        clock.step(60)
-        recorder.event(POD, "Warning", "BackOff", "restarting")
-        await until_written(recorder, server, 2)
-        task.cancel()
-        (event,) = server.stored.values()
-        assert (event.count, event.namespace, event.type, event.reason) == (3, "team", "Warning", "BackOff")
-        assert (event.involvedObject.kind, event.involvedObject.uid) == ("ConfigMap", "u1")
-        assert (event.source.component, event.source.host) == ("kubelet", "worker-1")
-        assert event.firstTimestamp != event.lastTimestamp
-        assert server.writes == ["create", "patch"]
-
-    asyncio.run(main())
+async def test_a_repeated_event_raises_the_count_of_the_stored_one() -> None:
+    server, clock = EventServer(), FakeClock()
+    recorder = EventRecorder(server, "kubelet", "worker-1", clock=clock)  # type: ignore[arg-type]
+    task = asyncio.ensure_future(recorder.run())
+    recorder.event(POD, "Warning", "BackOff", "restarting")
+    recorder.event(POD, "Warning", "BackOff", "restarting")
+    await until_written(recorder, server, 1)
+    clock.step(60)
+    recorder.event(POD, "Warning", "BackOff", "restarting")
+    await until_written(recorder, server, 2)
+    task.cancel()
+    (event,) = server.stored.values()
+    assert (event.count, event.namespace, event.type, event.reason) == (3, "team", "Warning", "BackOff")
+    assert (event.involvedObject.kind, event.involvedObject.uid) == ("ConfigMap", "u1")
+    assert (event.source.component, event.source.host) == ("kubelet", "worker-1")
+    assert event.firstTimestamp != event.lastTimestamp
+    assert server.writes == ["create", "patch"]
 
 
-def test_an_event_that_expired_is_written_anew() -> None:
-    async def main() -> None:
-        server = EventServer()
-        recorder = EventRecorder(server, "kubelet", clock=FakeClock())  # type: ignore[arg-type]
-        task = asyncio.ensure_future(recorder.run())
-        recorder.event(POD, "Normal", "Pulled", "m")
-        await until_written(recorder, server, 1)
-        server.stored.clear()
-        recorder.event(POD, "Normal", "Pulled", "m")
-        await until_written(recorder, server, 3)
-        task.cancel()
-        assert server.writes == ["create", "patch", "create"]
-        assert len(server.stored) == 1
-
-    asyncio.run(main())
+async def test_an_event_that_expired_is_written_anew() -> None:
+    server = EventServer()
+    recorder = EventRecorder(server, "kubelet", clock=FakeClock())  # type: ignore[arg-type]
+    task = asyncio.ensure_future(recorder.run())
+    recorder.event(POD, "Normal", "Pulled", "m")
+    await until_written(recorder, server, 1)
+    server.stored.clear()
+    recorder.event(POD, "Normal", "Pulled", "m")
+    await until_written(recorder, server, 3)
+    task.cancel()
+    assert server.writes == ["create", "patch", "create"]
+    assert len(server.stored) == 1
 
 
-def test_what_waits_is_written_at_shutdown() -> None:
-    async def main() -> None:
-        server = EventServer()
-        recorder = EventRecorder(server, "kubelet", clock=FakeClock())  # type: ignore[arg-type]
-        task = asyncio.ensure_future(recorder.run())
-        await asyncio.sleep(0)
-        recorder.event(POD, "Normal", "Killing", "bye")
-        task.cancel()
-        await asyncio.wait([task])
-        assert [event.reason for event in server.stored.values()] == ["Killing"]
-
-    asyncio.run(main())
+async def test_what_waits_is_written_at_shutdown() -> None:
+    server = EventServer()
+    recorder = EventRecorder(server, "kubelet", clock=FakeClock())  # type: ignore[arg-type]
+    task = asyncio.ensure_future(recorder.run())
+    await asyncio.sleep(0)
+    recorder.event(POD, "Normal", "Killing", "bye")
+    task.cancel()
+    await asyncio.wait([task])
+    assert [event.reason for event in server.stored.values()] == ["Killing"]
 
 
-def test_a_refused_event_is_dropped_and_the_next_one_written() -> None:
-    async def main() -> None:
-        server = EventServer()
-        recorder = EventRecorder(server, "kubelet", clock=FakeClock())  # type: ignore[arg-type]
-        task = asyncio.ensure_future(recorder.run())
-        server.error = NotFound("namespace gone")
-        recorder.event(POD, "Normal", "One", "m")
-        await until_written(recorder, server, 1)
-        server.error = None
-        recorder.event(POD, "Normal", "Two", "m")
-        await until_written(recorder, server, 2)
-        task.cancel()
-        assert [event.reason for event in server.stored.values()] == ["Two"]
-
-    asyncio.run(main())
+async def test_a_refused_event_is_dropped_and_the_next_one_written() -> None:
+    server = EventServer()
+    recorder = EventRecorder(server, "kubelet", clock=FakeClock())  # type: ignore[arg-type]
+    task = asyncio.ensure_future(recorder.run())
+    server.error = NotFound("namespace gone")
+    recorder.event(POD, "Normal", "One", "m")
+    await until_written(recorder, server, 1)
+    server.error = None
+    recorder.event(POD, "Normal", "Two", "m")
+    await until_written(recorder, server, 2)
+    task.cancel()
+    assert [event.reason for event in server.stored.values()] == ["Two"]

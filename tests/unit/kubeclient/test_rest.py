@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing
 
 import orjson
 import pytest
@@ -17,15 +17,20 @@ from kubeclient.config import ClientConfig
 from kubeclient.rest import RestClient
 from tests.fakes.http import CHUNKED, Handler, HttpServer, Request, answer, chunk, http_server
 
+Connect = Callable[..., Awaitable[tuple[HttpServer, RestClient]]]
 
-def with_rest(handler: Handler, test: Callable[[HttpServer, RestClient], Awaitable[None]], token: str = "") -> None:
-    async def main() -> None:
-        async with http_server(handler) as server, asyncio.timeout(20):
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Starts a server with the given handler, and gives it with a client of it."""
+    async with AsyncExitStack() as stack, asyncio.timeout(20):
+
+        async def connect(handler: Handler, token: str = "") -> tuple[HttpServer, RestClient]:
+            server = await stack.enter_async_context(http_server(handler))
             config = ClientConfig(server=server.url, token=token)
-            async with RestClient(config, user_agent="test/1") as rest:
-                await test(server, rest)
+            return server, await stack.enter_async_context(RestClient(config, user_agent="test/1"))
 
-    asyncio.run(main())
+        yield connect
 
 
 def config_map(name: str, revision: str = "7", **data: str) -> bytes:
@@ -44,57 +49,49 @@ def always(reply: bytes) -> Handler:
     return handler
 
 
-def test_get_asks_for_the_path_of_the_kind_and_identifies_itself() -> None:
-    async def test(server: HttpServer, rest: RestClient) -> None:
-        found = await rest.get(ConfigMap, "a", "default")
-        assert found.data == {"k": "v"}
-        request = server.requests[0]
-        assert (request.method, request.target) == ("GET", "/api/v1/namespaces/default/configmaps/a")
-        assert request.headers["user-agent"] == "test/1"
-        assert request.headers["authorization"] == "Bearer secret"
-        assert request.headers["host"] == f"127.0.0.1:{server.port}"
-
-    with_rest(always(answer(config_map("a", k="v"))), test, token="secret")
+async def test_get_asks_for_the_path_of_the_kind_and_identifies_itself(connect: Connect) -> None:
+    server, rest = await connect(always(answer(config_map("a", k="v"))), token="secret")
+    found = await rest.get(ConfigMap, "a", "default")
+    assert found.data == {"k": "v"}
+    request = server.requests[0]
+    assert (request.method, request.target) == ("GET", "/api/v1/namespaces/default/configmaps/a")
+    assert request.headers["user-agent"] == "test/1"
+    assert request.headers["authorization"] == "Bearer secret"
+    assert request.headers["host"] == f"127.0.0.1:{server.port}"
 
 
-def test_create_puts_kind_and_version_in() -> None:
-    async def test(server: HttpServer, rest: RestClient) -> None:
-        await rest.create(ConfigMap(metadata=ObjectMeta(name="a", namespace="default"), data={"x": "y"}))
-        body = orjson.loads(server.requests[0].body)
-        metadata = {"name": "a", "namespace": "default"}
-        assert body == {"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata, "data": {"x": "y"}}
-
-    with_rest(always(answer(config_map("a"))), test)
+async def test_create_puts_kind_and_version_in(connect: Connect) -> None:
+    server, rest = await connect(always(answer(config_map("a"))))
+    await rest.create(ConfigMap(metadata=ObjectMeta(name="a", namespace="default"), data={"x": "y"}))
+    body = orjson.loads(server.requests[0].body)
+    metadata = {"name": "a", "namespace": "default"}
+    assert body == {"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata, "data": {"x": "y"}}
 
 
-def test_a_name_typed_by_a_user_cannot_leave_its_path_segment() -> None:
-    async def test(server: HttpServer, rest: RestClient) -> None:
-        await rest.get(ConfigMap, "a/../b?x\r\nevil: 1", "default")
-        assert server.requests[0].target == "/api/v1/namespaces/default/configmaps/a%2F..%2Fb%3Fx%0D%0Aevil%3A%201"
-        for name in ("", "..", "."):
-            with pytest.raises(BadRequest):
-                await rest.get(ConfigMap, name, "default")
-
-    with_rest(always(answer(config_map("a"))), test)
+async def test_a_name_typed_by_a_user_cannot_leave_its_path_segment(connect: Connect) -> None:
+    server, rest = await connect(always(answer(config_map("a"))))
+    await rest.get(ConfigMap, "a/../b?x\r\nevil: 1", "default")
+    assert server.requests[0].target == "/api/v1/namespaces/default/configmaps/a%2F..%2Fb%3Fx%0D%0Aevil%3A%201"
+    for name in ("", "..", "."):
+        with pytest.raises(BadRequest):
+            await rest.get(ConfigMap, name, "default")
 
 
-def test_list_follows_continue_and_fills_in_the_type_of_items() -> None:
+async def test_list_follows_continue_and_fills_in_the_type_of_items(connect: Connect) -> None:
     async def pages(request: Request, writer: asyncio.StreamWriter) -> None:
         item = orjson.dumps({"metadata": {"name": "b" if "continue" in request.target else "a"}})
         more = b"" if "continue" in request.target else b',"continue":"next"'
         writer.write(answer(b'{"metadata":{"resourceVersion":"9"%s},"items":[%s]}' % (more, item)))
 
-    async def test(server: HttpServer, rest: RestClient) -> None:
-        listing = await rest.list(ConfigMap, "default", label_selector="app in (a,b)", limit=1)
-        assert [item.name for item in listing.items] == ["a", "b"]
-        assert {(item.kind, item.apiVersion) for item in listing.items} == {("ConfigMap", "v1")}
-        assert listing.resource_version == "9"
-        assert "labelSelector=app+in+%28a%2Cb%29" in server.requests[1].target
-
-    with_rest(pages, test)
+    server, rest = await connect(pages)
+    listing = await rest.list(ConfigMap, "default", label_selector="app in (a,b)", limit=1)
+    assert [item.name for item in listing.items] == ["a", "b"]
+    assert {(item.kind, item.apiVersion) for item in listing.items} == {("ConfigMap", "v1")}
+    assert listing.resource_version == "9"
+    assert "labelSelector=app+in+%28a%2Cb%29" in server.requests[1].target
 
 
-def test_watch_gives_events_however_the_bytes_are_cut() -> None:
+async def test_watch_gives_events_however_the_bytes_are_cut(connect: Connect) -> None:
     events = b"".join(
         b'{"type":"%s","object":%s}\n' % (kind, config_map("a", revision=str(number)))
         for number, kind in enumerate((b"ADDED", b"MODIFIED", b"BOOKMARK"))
@@ -108,25 +105,21 @@ def test_watch_gives_events_however_the_bytes_are_cut() -> None:
             await asyncio.sleep(0)
         writer.write(chunk(b""))
 
-    async def test(server: HttpServer, rest: RestClient) -> None:
-        found = [(e.type, e.object.metadata.resourceVersion)
-                 async for e in rest.watch(ConfigMap, "default", resource_version="5")]  # fmt: skip
-        assert found == [("ADDED", "0"), ("MODIFIED", "1"), ("BOOKMARK", "2")]
-        assert "resourceVersion=5" in server.requests[0].target
-        assert "allowWatchBookmarks=true" in server.requests[0].target
-
-    with_rest(cut, test)
+    server, rest = await connect(cut)
+    found = [(e.type, e.object.metadata.resourceVersion)
+             async for e in rest.watch(ConfigMap, "default", resource_version="5")]  # fmt: skip
+    assert found == [("ADDED", "0"), ("MODIFIED", "1"), ("BOOKMARK", "2")]
+    assert "resourceVersion=5" in server.requests[0].target
+    assert "allowWatchBookmarks=true" in server.requests[0].target
 
 
-def test_an_error_event_ends_the_watch_with_that_error() -> None:
+async def test_an_error_event_ends_the_watch_with_that_error(connect: Connect) -> None:
     line = b'{"type":"ERROR","object":%s}\n' % status(410, "Expired", "too old")
 
-    async def test(server: HttpServer, rest: RestClient) -> None:
-        async with aclosing(rest.watch(ConfigMap, resource_version="1")) as events:
-            with pytest.raises(Expired, match="too old"):
-                await anext(events)
-
-    with_rest(always(CHUNKED + chunk(line) + chunk(b"")), test)
+    _server, rest = await connect(always(CHUNKED + chunk(line) + chunk(b"")))
+    async with aclosing(rest.watch(ConfigMap, resource_version="1")) as events:
+        with pytest.raises(Expired, match="too old"):
+            await anext(events)
 
 
 @pytest.mark.parametrize(
@@ -139,16 +132,16 @@ def test_an_error_event_ends_the_watch_with_that_error() -> None:
         (502, b"", StatusError, "the server answered 502"),
     ],
 )
-def test_failures_are_raised_as_their_status(code: int, body: bytes, error: type[StatusError], message: str) -> None:
-    async def test(server: HttpServer, rest: RestClient) -> None:
-        with pytest.raises(error) as caught:
-            await rest.get(ConfigMap, "a", "default")
-        assert (caught.value.message, caught.value.code) == (message, code)
+async def test_failures_are_raised_as_their_status(
+    connect: Connect, code: int, body: bytes, error: type[StatusError], message: str
+) -> None:
+    _server, rest = await connect(always(answer(body, f"{code} X")))
+    with pytest.raises(error) as caught:
+        await rest.get(ConfigMap, "a", "default")
+    assert (caught.value.message, caught.value.code) == (message, code)
 
-    with_rest(always(answer(body, f"{code} X")), test)
 
-
-def test_a_request_the_server_puts_off_is_sent_again() -> None:
+async def test_a_request_the_server_puts_off_is_sent_again(connect: Connect) -> None:
     async def busy_twice(request: Request, writer: asyncio.StreamWriter) -> None:
         busy = writer.__dict__.setdefault("busy", [1, 1])
         if busy:
@@ -157,23 +150,19 @@ def test_a_request_the_server_puts_off_is_sent_again() -> None:
         else:
             writer.write(answer(config_map("a")))
 
-    async def test(server: HttpServer, rest: RestClient) -> None:
-        await rest.create(ConfigMap(metadata=ObjectMeta(name="a", namespace="default")))
-        assert len(server.requests) == 3
-
-    with_rest(busy_twice, test)
+    server, rest = await connect(busy_twice)
+    await rest.create(ConfigMap(metadata=ObjectMeta(name="a", namespace="default")))
+    assert len(server.requests) == 3
 
 
-def test_a_refusal_without_retry_after_is_final() -> None:
-    async def test(server: HttpServer, rest: RestClient) -> None:
-        with pytest.raises(TooManyRequests):
-            await rest.get(ConfigMap, "a", "default")
-        assert len(server.requests) == 1
-
-    with_rest(always(answer(status(429, "TooManyRequests"), "429 X")), test)
+async def test_a_refusal_without_retry_after_is_final(connect: Connect) -> None:
+    server, rest = await connect(always(answer(status(429, "TooManyRequests"), "429 X")))
+    with pytest.raises(TooManyRequests):
+        await rest.get(ConfigMap, "a", "default")
+    assert len(server.requests) == 1
 
 
-def test_update_with_starts_over_on_a_fresh_read_after_a_conflict() -> None:
+async def test_update_with_starts_over_on_a_fresh_read_after_a_conflict(connect: Connect) -> None:
     async def stale_once(request: Request, writer: asyncio.StreamWriter) -> None:
         revision = writer.__dict__.setdefault("revision", [7])
         if request.method == "GET":
@@ -188,45 +177,36 @@ def test_update_with_starts_over_on_a_fresh_read_after_a_conflict() -> None:
         current.data = {"n": (current.data or {})["n"] + "!"}
         return current
 
-    async def test(server: HttpServer, rest: RestClient) -> None:
-        stored = await rest.update_with(ConfigMap, "a", "default", change)
-        assert (stored.data, stored.metadata.resourceVersion) == ({"n": "8!"}, "8")
-
-    with_rest(stale_once, test)
+    _server, rest = await connect(stale_once)
+    stored = await rest.update_with(ConfigMap, "a", "default", change)
+    assert (stored.data, stored.metadata.resourceVersion) == ({"n": "8!"}, "8")
 
 
-def test_update_with_writes_nothing_when_there_is_nothing_to_change() -> None:
-    async def test(server: HttpServer, rest: RestClient) -> None:
-        await rest.update_with(ConfigMap, "a", "default", lambda current: None)
-        assert [request.method for request in server.requests] == ["GET"]
-
-    with_rest(always(answer(config_map("a"))), test)
+async def test_update_with_writes_nothing_when_there_is_nothing_to_change(connect: Connect) -> None:
+    server, rest = await connect(always(answer(config_map("a"))))
+    await rest.update_with(ConfigMap, "a", "default", lambda current: None)
+    assert [request.method for request in server.requests] == ["GET"]
 
 
-def test_delete_sends_options_only_when_there_are_some() -> None:
-    async def test(server: HttpServer, rest: RestClient) -> None:
-        await rest.delete(ConfigMap, "a", "default")
-        await rest.delete(ConfigMap, "a", "default", grace_period_seconds=0, propagation_policy="Orphan", uid="u")
-        assert server.requests[0].body == b""
-        assert orjson.loads(server.requests[1].body) == {
-            "kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0, "propagationPolicy": "Orphan",
-            "preconditions": {"uid": "u"},
-        }  # fmt: skip
-
-    with_rest(always(answer(status(200, ""))), test)
+async def test_delete_sends_options_only_when_there_are_some(connect: Connect) -> None:
+    server, rest = await connect(always(answer(status(200, ""))))
+    await rest.delete(ConfigMap, "a", "default")
+    await rest.delete(ConfigMap, "a", "default", grace_period_seconds=0, propagation_policy="Orphan", uid="u")
+    assert server.requests[0].body == b""
+    assert orjson.loads(server.requests[1].body) == {
+        "kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0, "propagationPolicy": "Orphan",
+        "preconditions": {"uid": "u"},
+    }  # fmt: skip
 
 
-def test_warnings_reach_whoever_asked_for_them() -> None:
-    async def main() -> None:
-        seen: list[str] = []
-        reply = answer(config_map("a"), headers='Warning: 299 - "careful with \\"x\\""\r\n')
-        async with http_server(always(reply)) as server:
-            config = ClientConfig(server=server.url)
-            async with RestClient(config, user_agent="t", on_warning=seen.append) as rest:
-                await rest.get(ConfigMap, "a", "default")
-        assert seen == ['careful with "x"']
-
-    asyncio.run(main())
+async def test_warnings_reach_whoever_asked_for_them() -> None:
+    seen: list[str] = []
+    reply = answer(config_map("a"), headers='Warning: 299 - "careful with \\"x\\""\r\n')
+    async with http_server(always(reply)) as server:
+        config = ClientConfig(server=server.url)
+        async with RestClient(config, user_agent="t", on_warning=seen.append) as rest:
+            await rest.get(ConfigMap, "a", "default")
+    assert seen == ['careful with "x"']
 
 
 def test_what_was_read_can_be_sent_back() -> None:
