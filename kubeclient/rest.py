@@ -23,7 +23,7 @@ from apimachinery.resource import Resource, resource_of
 from componentbase import tls
 from componentbase.flags import version
 from componentbase.metrics import LATENCY_BUCKETS
-from componentbase.net.http1_client import RESPONSE_TIMEOUT_SECONDS, RawResponse, RawStream, Transport
+from componentbase.net.http1_client import RESPONSE_TIMEOUT_SECONDS, Http1Client, HttpResponse
 from kubeclient import wire
 from kubeclient.config import ClientConfig
 from kubeclient.wire import JSON, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Listing, WatchEvent, as_resource
@@ -68,7 +68,7 @@ class RestClient:
         self._user_agent = user_agent
         self._on_warning = on_warning
         self.ssl_context = _ssl_context(config)
-        self._transport = Transport(
+        self._client = Http1Client(
             config.host,
             config.port,
             context=self.ssl_context,
@@ -87,7 +87,7 @@ class RestClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        await self._transport.aclose()
+        await self._client.aclose()
 
     # reading
 
@@ -278,7 +278,7 @@ class RestClient:
         data = self._encode(method, path, params, body, content_type, accept)
         for attempt in range(RETRIES_ON_REQUEST + 1):
             started = time.monotonic()
-            response = await self._transport.exchange(method.encode(), data, timeout_seconds)
+            response = await self._client.exchange(method.encode(), data, timeout_seconds)
             self._observe(method, response.status, time.monotonic() - started)
             if self._on_warning is not None:
                 self._show_warnings(response)
@@ -304,11 +304,11 @@ class RestClient:
         """A response whose body is read as it comes: watches and logs. Yields an iterator of chunks."""
         data = self._encode(method, path, params, None, JSON, accept)
         started = time.monotonic()
-        stream: RawStream = await self._transport.open_stream(data)
+        stream = await self._client.open_stream(data)
         try:
             self._observe(method, stream.status, time.monotonic() - started)
             if stream.status >= 400:
-                retry_after = RawResponse(stream.status, stream.headers, b"").header(b"retry-after")
+                retry_after = stream.header(b"retry-after").decode("latin-1")
                 raise wire.error(stream.status, await stream.read(), retry_after)
             yield stream.__aiter__()
         finally:
@@ -365,7 +365,7 @@ class RestClient:
         found[0].observe(seconds)
         found[1].inc()
 
-    def _show_warnings(self, response: RawResponse) -> None:
+    def _show_warnings(self, response: HttpResponse) -> None:
         assert self._on_warning is not None
         for name, value in response.headers:
             if name == b"warning":

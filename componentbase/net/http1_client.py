@@ -1,10 +1,8 @@
 """HTTP/1.1 over asyncio protocols and httptools: what httpx does with httpcore and h11, at a fifth of the CPU time.
 
-`Transport` serves httpx (`httpx.AsyncClient(transport=Transport(...))`) and, without building httpx's objects, the REST
-client, which calls `exchange` and `open_stream` with prepared headers.
-
-Exchanges share a pool of kept-alive connections. A stream has a connection to itself, outside the pool's bound: watches
-live for minutes and must not starve the rest.
+`Http1Client` shares a pool of kept-alive connections to one server. A stream has a connection to itself, outside the
+pool's bound: watches live for minutes and must not starve the rest. `connect` opens a single connection, for whoever
+talks to many servers, sends a body piece by piece, or upgrades to another protocol.
 """
 
 from __future__ import annotations
@@ -12,16 +10,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import cast
 
 import httptools
 
-# httpx imports its command line when it can: rich and pygments would cost every daemon 6 MB that it never uses.
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-import httpx  # noqa: E402
+from componentbase.net.raw import RawConnection, notice_dead_peer
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 RESPONSE_TIMEOUT_SECONDS = 60.0
@@ -30,13 +25,15 @@ IDLE_SECONDS = 300.0
 """A connection unused for longer is not trusted: firewalls forget it silently."""
 SPARE_SECONDS = 20.0
 """Connections that a burst needed are closed after this long without use; the last one stays."""
+MAX_HEAD_BYTES = 64 * 1024
+"""Of a response's status line and headers; a server that sends more loses the connection."""
 STREAM_BUFFER_BYTES = 1024 * 1024
 """Unread bytes of one stream; beyond, reading stops and the sender waits."""
 KEEPALIVE_PROBE_SECONDS = 15
 DEAD_PEER_SECONDS = 30
 """A peer that acknowledges nothing for this long is gone, and its streams fail."""
 
-Headers = list[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
 
 _RETRIED = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 """Methods sent again when a kept-alive connection turns out to be closed: nothing happens twice."""
@@ -46,33 +43,60 @@ class StaleConnection(ConnectionError):
     """A reused connection was closed before a byte of the response came."""
 
 
-class RawResponse:
-    """A response as the wire gave it. `headers` keep their order; names are in lower case."""
+class ServerClosed(ConnectionError):
+    """The server closed the connection before its response was complete."""
+
+
+class MalformedResponse(ConnectionError):
+    """The peer does not speak HTTP, or has sent too long a head."""
+
+
+class HttpResponse:
+    """A complete response. `headers` keep their order; names are in lower case."""
 
     __slots__ = ("body", "headers", "status")
 
-    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+    def __init__(self, status: int, headers: list[Header], body: bytes) -> None:
         self.status = status
         self.headers = headers
         self.body = body
 
     def header(self, name: bytes) -> str:
         """The first header of this lower-case name, or ""."""
-        return next((value.decode("latin-1") for key, value in self.headers if key == name), "")
+        return first_header(self.headers, name).decode("latin-1")
 
 
-class _Connection(asyncio.Protocol):
+def first_header(headers: Iterable[Header], name: bytes) -> bytes:
+    """The first value of a lower-case header name, or b""."""
+    return next((value for key, value in headers if key == name), b"")
+
+
+def request_head(method: str, target: bytes, headers: Iterable[Header]) -> bytes:
+    """The head of a request. Raises: ValueError for a header that is not a single line."""
+    lines = [b"%b %b HTTP/1.1" % (method.encode("ascii"), target)]
+    lines += [b"%b: %b" % header for header in headers]
+    if any(b"\r" in line or b"\n" in line for line in lines):
+        raise ValueError("a header must be one line")
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+class ClientConnection(asyncio.Protocol):
     """One connection, one request at a time. The parser calls the `on_…` methods."""
 
     __slots__ = (
         "_body",
         "_done",
+        "_early",
+        "_head_bytes",
         "_headers",
         "_headers_complete",
         "_length_known",
+        "_may_switch",
         "_parser",
+        "_switched",
         "_timer",
         "_without_body",
+        "_writable",
         "closed",
         "idle_since",
         "keeps_alive",
@@ -80,7 +104,7 @@ class _Connection(asyncio.Protocol):
         "stream",
         "transport",
         "used",
-    )  # fmt: skip
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -89,38 +113,62 @@ class _Connection(asyncio.Protocol):
         self.used = False
         self.keeps_alive = False
         self.idle_since = 0.0
-        self.stream: RawStream | None = None
+        self.stream: ResponseStream | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._done: asyncio.Future[int] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._headers: Headers = []
+        self._writable: asyncio.Event | None = None
+        self._headers: list[Header] = []
         self._body: list[bytes] = []
+        self._head_bytes = 0
         self._headers_complete = False
         self._length_known = False
         self._without_body = False
+        self._may_switch = False
+        self._switched = False
+        self._early = b""
 
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's own class is none of asyncio's
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own class does not derive from asyncio's
 
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail(ConnectionError("the server switched protocols unasked"))
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._switched:
+                self._early += data[upgrade.args[0] :]
+            else:
+                self._fail(MalformedResponse("the server switched protocols unasked"))
         except httptools.HttpParserError as error:
-            self._fail(ConnectionError(f"malformed HTTP response: {error}"))
+            self._fail(MalformedResponse(f"malformed HTTP response: {error}"))
+        else:
+            if not self._headers_complete:
+                self._head_bytes += len(data)
+                if self._head_bytes > MAX_HEAD_BYTES:
+                    self._fail(MalformedResponse("the head of the response is too long"))
 
     def eof_received(self) -> bool:
         return False
 
+    def pause_writing(self) -> None:
+        self._writable = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
+        self.resume_writing()
         if self._headers_complete and not self._length_known and exc is None:
             self.on_message_complete()  # without a length, the end of the connection is the end of the body
+        elif exc is not None:
+            self._fail(ConnectionError(f"connection lost: {exc}"))
         elif not self.used or self._headers_complete or self._headers:
-            self._fail(ConnectionError(f"connection lost: {exc}" if exc else "the server closed the connection"))
+            self._fail(ServerClosed("the server closed the connection"))
         else:
             self._fail(StaleConnection("the server closed an idle connection"))
 
@@ -130,14 +178,21 @@ class _Connection(asyncio.Protocol):
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        if self._parser.get_status_code() < 200:
-            self._headers = []
-            return
+        status = self._parser.get_status_code()
+        if status < 200:
+            if status != 101 or not self._may_switch:
+                self._headers = []
+                return
+            self._switched = True
+            if self.transport is not None:
+                self.transport.pause_reading()  # until the connection is taken over
         self._headers_complete = True
         # A body whose length is known ends by itself; `connection_lost` must not take a cut one for whole.
         self._length_known = any(name in (b"transfer-encoding", b"content-length") for name, _ in self._headers)
         if self.stream is not None:
             self._finish()
+            if self._without_body:
+                self.stream.end(None)
         elif self._without_body:
             self.on_message_complete()
             self.close()
@@ -149,7 +204,7 @@ class _Connection(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if not self._headers_complete:
+        if not self._headers_complete or self._switched:
             return  # a 1xx response
         self.keeps_alive = self._parser.should_keep_alive()
         if self.stream is not None:
@@ -157,31 +212,57 @@ class _Connection(asyncio.Protocol):
         else:
             self._finish()
 
-    # the pool's side
+    # the user's side
 
-    async def request(self, data: bytes, timeout_seconds: float, without_body: bool = False) -> RawResponse:
-        """Sends a whole request and waits for the whole response."""
+    async def request(
+        self, data: bytes, timeout_seconds: float | None = RESPONSE_TIMEOUT_SECONDS, *, without_body: bool = False
+    ) -> HttpResponse:
+        """Sends a whole request and waits for the whole response. `without_body`: the response to a HEAD.
+
+        Raises: ConnectionError, TimeoutError.
+        """
         status = await self._start(data, timeout_seconds, without_body)
         body = self._body
-        response = RawResponse(status, self._headers, body[0] if len(body) == 1 else b"".join(body))
+        response = HttpResponse(status, self._headers, body[0] if len(body) == 1 else b"".join(body))
         self._headers, self._body = [], []
+        self._head_bytes = 0
         self._headers_complete = False
         self.used = True
         return response
 
-    async def start_stream(self, data: bytes, timeout_seconds: float) -> RawStream:
-        """Sends a whole request and waits for the response's headers alone."""
-        self.stream = RawStream(self)
-        self.stream.status = await self._start(data, timeout_seconds)
+    async def start_stream(
+        self,
+        data: bytes,
+        timeout_seconds: float | None = RESPONSE_TIMEOUT_SECONDS,
+        *,
+        without_body: bool = False,
+        may_switch: bool = False,
+    ) -> ResponseStream:
+        """Sends a request, or its head, and returns once the response's headers are there.
+
+        With `may_switch` the response may be a 101, and its `take_over` gives the raw connection. Raises: as `request`.
+        """
+        self._may_switch = may_switch
+        self.stream = ResponseStream(self)
+        self.stream.status = await self._start(data, timeout_seconds, without_body)
         self.stream.headers = self._headers
         return self.stream
 
-    async def _start(self, data: bytes, timeout_seconds: float, without_body: bool = False) -> int:
+    async def write(self, data: bytes) -> None:
+        """Sends a piece of the request's body; waits while the server does not read. Raises: ConnectionError."""
+        if self.transport is None or self.transport.is_closing():
+            raise ServerClosed("the server closed the connection")
+        self.transport.write(data)
+        if self._writable is not None:
+            await self._writable.wait()
+
+    async def _start(self, data: bytes, timeout_seconds: float | None, without_body: bool) -> int:
         if self.closed or self.transport is None:
             raise StaleConnection("the connection is closed")
         self._without_body = without_body
         self._done = self.loop.create_future()
-        self._timer = self.loop.call_later(timeout_seconds, self._time_out, timeout_seconds)
+        if timeout_seconds is not None:
+            self._timer = self.loop.call_later(timeout_seconds, self._time_out, timeout_seconds)
         self.transport.write(data)
         try:
             return await self._done
@@ -189,8 +270,17 @@ class _Connection(asyncio.Protocol):
             self.close()  # what comes next on this connection would belong to a request nobody waits for
             raise
         finally:
-            self._timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
             self._timer = self._done = None
+
+    def take_over(self) -> RawConnection:
+        """The raw connection behind a 101; HTTP ends here."""
+        if self.transport is None or not self._switched:
+            raise RuntimeError("the server has not switched protocols")
+        raw = RawConnection(self.transport, self._early)
+        self.transport.resume_reading()
+        return raw
 
     def close(self) -> None:
         self.closed = True
@@ -212,12 +302,12 @@ class _Connection(asyncio.Protocol):
         self.close()
 
 
-class RawStream(httpx.AsyncByteStream):
+class ResponseStream:
     """A response whose body is read as it comes. Close it: that closes its connection."""
 
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: ClientConnection) -> None:
         self.status = 0
-        self.headers: Headers = []
+        self.headers: list[Header] = []
         self._connection = connection
         self._chunks: deque[bytes] = deque()
         self._buffered = 0
@@ -225,6 +315,10 @@ class RawStream(httpx.AsyncByteStream):
         self._ended = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
+
+    def header(self, name: bytes) -> bytes:
+        """The first header of this lower-case name, or b""."""
+        return first_header(self.headers, name)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Chunks until the body ends. Raises: ConnectionError when the connection breaks before."""
@@ -255,8 +349,22 @@ class RawStream(httpx.AsyncByteStream):
         return data
 
     async def read(self) -> bytes:
-        """The rest of the body."""
+        """The rest of the body. Raises: ConnectionError."""
         return b"".join([chunk async for chunk in self])
+
+    async def read_start(self, limit: int) -> bytes:
+        """The body up to `limit` bytes, or as much as comes before the connection breaks."""
+        body = b""
+        try:
+            while len(body) < limit and (chunk := await self.next_chunk()):
+                body += chunk
+        except ConnectionError:
+            pass
+        return body[:limit]
+
+    def take_over(self) -> RawConnection:
+        """The raw connection behind a 101; the caller closes it."""
+        return self._connection.take_over()
 
     def feed(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
@@ -278,29 +386,58 @@ class RawStream(httpx.AsyncByteStream):
     def close(self) -> None:
         self._connection.close()
 
-    async def aclose(self) -> None:
-        self.close()
+
+async def connect(
+    host: str,
+    port: int = 0,
+    *,
+    tls: ssl.SSLContext | None = None,
+    server_name: str = "",
+    timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
+) -> ClientConnection:
+    """Opens one connection; a host that begins with "/" is the path of a Unix socket.
+
+    Raises: OSError (ssl.SSLError and TimeoutError among them), UnicodeError for an impossible host name.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(timeout_seconds):
+        if host.startswith("/"):
+            transport, connection = await loop.create_unix_connection(lambda: ClientConnection(loop), host)
+        else:
+            transport, connection = await loop.create_connection(
+                lambda: ClientConnection(loop),
+                host,
+                port,
+                ssl=tls,
+                server_hostname=(server_name or host) if tls is not None else None,
+            )
+    if peer := transport.get_extra_info("socket"):
+        if peer.family in (socket.AF_INET, socket.AF_INET6):
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        notice_dead_peer(transport, probe_seconds=KEEPALIVE_PROBE_SECONDS, dead_after_seconds=DEAD_PEER_SECONDS)
+    return connection
 
 
-class Transport(httpx.AsyncBaseTransport):
+class Http1Client:
     """Connections to one server. Failures to reach it are ConnectionError, silence is TimeoutError."""
 
     def __init__(
         self,
         host: str,
-        port: int,
+        port: int = 0,
         *,
         context: ssl.SSLContext | None = None,
         server_name: str = "",
         max_connections: int = 64,
     ) -> None:
+        """`host` as in `connect`."""
         self._host, self._port = host, port
         self._context = context
-        self._server_name = server_name or host
+        self._server_name = server_name
         self._max = max_connections
         self._open = 0
-        self._idle: list[_Connection] = []
-        self._waiters: deque[asyncio.Future[_Connection | None]] = deque()
+        self._idle: list[ClientConnection] = []
+        self._waiters: deque[asyncio.Future[ClientConnection | None]] = deque()
         self._closed = False
 
     async def exchange(
@@ -308,7 +445,7 @@ class Transport(httpx.AsyncBaseTransport):
         method: bytes,
         data: bytes,
         timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
-    ) -> RawResponse:
+    ) -> HttpResponse:
         """Sends `data`, a whole request (head and body), and returns the whole response.
 
         Raises: ConnectionError, TimeoutError.
@@ -316,7 +453,7 @@ class Transport(httpx.AsyncBaseTransport):
         without_body = method == b"HEAD"
         connection = self._take_idle() or await self._acquire()
         try:
-            return await connection.request(data, timeout_seconds, without_body)
+            return await connection.request(data, timeout_seconds, without_body=without_body)
         except StaleConnection:
             if method not in _RETRIED:
                 raise
@@ -324,35 +461,16 @@ class Transport(httpx.AsyncBaseTransport):
             self._release(connection)
         connection = await self._acquire(fresh=True)
         try:
-            return await connection.request(data, timeout_seconds, without_body)
+            return await connection.request(data, timeout_seconds, without_body=without_body)
         finally:
             self._release(connection)
 
-    async def open_stream(self, data: bytes, timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS) -> RawStream:
+    async def open_stream(
+        self, data: bytes, timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS, *, may_switch: bool = False
+    ) -> ResponseStream:
         """Sends a whole request and returns once the response's headers are there. Raises: as `exchange`."""
         connection = await self._connect()
-        try:
-            return await connection.start_stream(data, timeout_seconds)
-        except BaseException:
-            connection.close()
-            raise
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """httpx's entry: the response is streamed."""
-        body = await request.aread()
-        head = [request.method.encode(), b" ", request.url.raw_path, b" HTTP/1.1\r\n"]
-        for name, value in request.headers.raw:
-            if name.lower() not in (b"transfer-encoding", b"content-length", b"connection"):
-                head += [name, b": ", value, b"\r\n"]
-        head.append(b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body))
-        timeout = (request.extensions.get("timeout") or {}).get("read") or RESPONSE_TIMEOUT_SECONDS
-        try:
-            stream = await self.open_stream(b"".join([*head, body]), timeout)
-        except TimeoutError as error:
-            raise httpx.ReadTimeout(str(error), request=request) from error
-        except ConnectionError as error:
-            raise httpx.ConnectError(str(error), request=request) from error
-        return httpx.Response(stream.status, headers=stream.headers, stream=stream, request=request)
+        return await connection.start_stream(data, timeout_seconds, may_switch=may_switch)
 
     async def aclose(self) -> None:
         """Closes the idle connections, and the others as they come back."""
@@ -360,7 +478,7 @@ class Transport(httpx.AsyncBaseTransport):
         while self._idle:
             self._idle.pop().close()
 
-    def _take_idle(self) -> _Connection | None:
+    def _take_idle(self) -> ClientConnection | None:
         oldest = asyncio.get_running_loop().time() - IDLE_SECONDS
         while self._idle:
             connection = self._idle.pop()
@@ -370,7 +488,7 @@ class Transport(httpx.AsyncBaseTransport):
             self._open -= 1
         return None
 
-    async def _acquire(self, fresh: bool = False) -> _Connection:
+    async def _acquire(self, fresh: bool = False) -> ClientConnection:
         """An idle connection, a new one, or, at the bound, the next that is given back."""
         while True:
             if fresh:
@@ -389,21 +507,21 @@ class Transport(httpx.AsyncBaseTransport):
                     self._open -= 1
                     self._wake_one(None)
                     raise
-            waiter: asyncio.Future[_Connection | None] = asyncio.get_running_loop().create_future()
+            waiter: asyncio.Future[ClientConnection | None] = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             try:
-                given = await waiter
+                returned = await waiter
             except asyncio.CancelledError:
                 if waiter.done() and not waiter.cancelled():
                     self._give_back(waiter.result())
                 raise
-            if given is not None:
-                if not given.closed and not fresh:
-                    return given
-                given.close()
+            if returned is not None:
+                if not returned.closed and not fresh:
+                    return returned
+                returned.close()
                 self._open -= 1
 
-    def _release(self, connection: _Connection) -> None:
+    def _release(self, connection: ClientConnection) -> None:
         if self._closed or connection.closed or not connection.keeps_alive:
             connection.close()
             self._open -= 1
@@ -416,11 +534,11 @@ class Transport(httpx.AsyncBaseTransport):
             self._idle.pop(0).close()
             self._open -= 1
 
-    def _give_back(self, connection: _Connection | None) -> None:
+    def _give_back(self, connection: ClientConnection | None) -> None:
         if not self._wake_one(connection) and connection is not None:
             self._idle.append(connection)
 
-    def _wake_one(self, connection: _Connection | None) -> bool:
+    def _wake_one(self, connection: ClientConnection | None) -> bool:
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
@@ -428,20 +546,12 @@ class Transport(httpx.AsyncBaseTransport):
                 return True
         return False
 
-    async def _connect(self) -> _Connection:
+    async def _connect(self) -> ClientConnection:
         if self._closed:
             raise ConnectionError("the client is closed")
-        loop = asyncio.get_running_loop()
-        where = f"{self._host}:{self._port}"
+        where = self._host if self._host.startswith("/") else f"{self._host}:{self._port}"
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
-                transport, connection = await loop.create_connection(
-                    lambda: _Connection(loop),
-                    self._host,
-                    self._port,
-                    ssl=self._context,
-                    server_hostname=self._server_name if self._context is not None else None,
-                )
+            return await connect(self._host, self._port, tls=self._context, server_name=self._server_name)
         except TimeoutError:
             raise TimeoutError(f"no connection to {where} within {CONNECT_TIMEOUT_SECONDS:g}s") from None
         except ssl.SSLCertVerificationError as error:
@@ -450,20 +560,3 @@ class Transport(httpx.AsyncBaseTransport):
             raise ConnectionRefusedError(f"the connection to {where} was refused") from None
         except OSError as error:  # resolving, routing, a failed handshake
             raise ConnectionError(f"no connection to {where}: {error}") from error
-        _watch_peer(transport)
-        return connection
-
-
-def _watch_peer(transport: asyncio.BaseTransport) -> None:
-    """Lets the kernel notice a peer that vanished without closing."""
-    peer = transport.get_extra_info("socket")
-    if peer is None or peer.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_PROBE_SECONDS)
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_PROBE_SECONDS // 3)
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_SECONDS * 1000)

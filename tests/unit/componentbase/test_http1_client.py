@@ -1,27 +1,27 @@
-"""The HTTP transport: keep-alive, bounds, streams, and what a broken connection means."""
+"""The HTTP client: keep-alive, bounds, streams, and what a broken connection means."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
-import httpx
 import pytest
 
-from componentbase.net.http1_client import Transport
+from componentbase.net.http1_client import MAX_HEAD_BYTES, Http1Client, request_head
 from tests.fakes.http import CHUNKED, Handler, HttpServer, Request, answer, chunk, http_server
 
 GET = b"GET /x HTTP/1.1\r\nhost: h\r\n\r\n"
 POST = b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nhi"
 
 
-def with_server(handler: Handler, test: Callable[[HttpServer, Transport], Awaitable[None]], **options: int) -> None:
+def with_server(handler: Handler, test: Callable[[HttpServer, Http1Client], Awaitable[None]], **options: int) -> None:
     async def main() -> None:
         async with http_server(handler) as server:
-            transport = Transport("127.0.0.1", server.port, **options)  # type: ignore[arg-type]
+            client = Http1Client("127.0.0.1", server.port, **options)  # type: ignore[arg-type]
             async with asyncio.timeout(20):
-                await test(server, transport)
-            await transport.aclose()
+                await test(server, client)
+            await client.aclose()
 
     asyncio.run(main())
 
@@ -31,9 +31,9 @@ async def say_ok(request: Request, writer: asyncio.StreamWriter) -> None:
 
 
 def test_requests_in_a_row_share_one_connection() -> None:
-    async def test(server: HttpServer, transport: Transport) -> None:
+    async def test(server: HttpServer, client: Http1Client) -> None:
         for _ in range(3):
-            response = await transport.exchange(b"GET", GET)
+            response = await client.exchange(b"GET", GET)
             assert (response.status, response.body) == (200, b"ok")
         assert server.connections == 1
 
@@ -41,8 +41,8 @@ def test_requests_in_a_row_share_one_connection() -> None:
 
 
 def test_no_more_connections_than_allowed_and_everyone_is_served() -> None:
-    async def test(server: HttpServer, transport: Transport) -> None:
-        responses = await asyncio.gather(*(transport.exchange(b"POST", POST) for _ in range(20)))
+    async def test(server: HttpServer, client: Http1Client) -> None:
+        responses = await asyncio.gather(*(client.exchange(b"POST", POST) for _ in range(20)))
         assert [response.body for response in responses] == [b"ok"] * 20
         assert server.connections <= 2
 
@@ -60,14 +60,14 @@ def test_a_waiter_that_gives_up_does_not_take_a_connection_with_it() -> None:
         await gate.wait()
         writer.write(answer(b"ok"))
 
-    async def test(server: HttpServer, transport: Transport) -> None:
-        first = asyncio.ensure_future(transport.exchange(b"GET", GET))
-        second = asyncio.ensure_future(transport.exchange(b"GET", GET))
+    async def test(server: HttpServer, client: Http1Client) -> None:
+        first = asyncio.ensure_future(client.exchange(b"GET", GET))
+        second = asyncio.ensure_future(client.exchange(b"GET", GET))
         await asyncio.sleep(0.01)
         second.cancel()
         gate.set()
         assert (await first).body == b"ok"
-        assert (await transport.exchange(b"GET", GET)).body == b"ok"
+        assert (await client.exchange(b"GET", GET)).body == b"ok"
 
     with_server(gated, test, max_connections=1)
 
@@ -77,11 +77,11 @@ def test_a_cancelled_request_frees_its_place_and_closes_its_connection() -> None
         if request.connection > 1:
             writer.write(answer(b"ok"))
 
-    async def test(server: HttpServer, transport: Transport) -> None:
+    async def test(server: HttpServer, client: Http1Client) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await transport.exchange(b"GET", GET)
-        assert (await transport.exchange(b"GET", GET)).body == b"ok"
+                await client.exchange(b"GET", GET)
+        assert (await client.exchange(b"GET", GET)).body == b"ok"
         assert server.connections == 2
 
     with_server(silent_once, test, max_connections=1)
@@ -91,9 +91,9 @@ def test_silence_is_a_timeout_error() -> None:
     async def silent(request: Request, writer: asyncio.StreamWriter) -> None:
         pass
 
-    async def test(server: HttpServer, transport: Transport) -> None:
+    async def test(server: HttpServer, client: Http1Client) -> None:
         with pytest.raises(TimeoutError, match="no answer within"):
-            await transport.exchange(b"GET", GET, 0.05)
+            await client.exchange(b"GET", GET, 0.05)
 
     with_server(silent, test)
 
@@ -108,21 +108,21 @@ async def close_after_first(request: Request, writer: asyncio.StreamWriter) -> b
 
 
 def test_a_get_on_a_stale_connection_is_sent_again() -> None:
-    async def test(server: HttpServer, transport: Transport) -> None:
-        await transport.exchange(b"GET", GET)
-        assert (await transport.exchange(b"GET", GET)).body == b"ok"
+    async def test(server: HttpServer, client: Http1Client) -> None:
+        await client.exchange(b"GET", GET)
+        assert (await client.exchange(b"GET", GET)).body == b"ok"
         assert [request.connection for request in server.requests] == [1, 1, 2]
 
     with_server(close_after_first, test)
 
 
 def test_a_post_on_a_stale_connection_is_not_sent_again() -> None:
-    async def test(server: HttpServer, transport: Transport) -> None:
-        await transport.exchange(b"GET", GET)
+    async def test(server: HttpServer, client: Http1Client) -> None:
+        await client.exchange(b"GET", GET)
         with pytest.raises(ConnectionError):
-            await transport.exchange(b"POST", POST)
+            await client.exchange(b"POST", POST)
         assert len(server.requests) == 2
-        assert (await transport.exchange(b"POST", POST)).body == b"ok"
+        assert (await client.exchange(b"POST", POST)).body == b"ok"
 
     with_server(close_after_first, test)
 
@@ -132,9 +132,9 @@ def test_a_connection_that_the_server_closes_is_not_used_again() -> None:
         writer.write(answer(b"ok", headers="connection: close\r\n"))
         return True
 
-    async def test(server: HttpServer, transport: Transport) -> None:
+    async def test(server: HttpServer, client: Http1Client) -> None:
         for _ in range(3):
-            assert (await transport.exchange(b"POST", POST)).body == b"ok"
+            assert (await client.exchange(b"POST", POST)).body == b"ok"
         assert server.connections == 3
 
     with_server(closing, test)
@@ -145,9 +145,9 @@ def test_a_cut_body_is_a_connection_error() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
         return True
 
-    async def test(server: HttpServer, transport: Transport) -> None:
+    async def test(server: HttpServer, client: Http1Client) -> None:
         with pytest.raises(ConnectionError):
-            await transport.exchange(b"GET", GET)
+            await client.exchange(b"GET", GET)
 
     with_server(cut, test)
 
@@ -157,8 +157,8 @@ def test_a_body_without_length_ends_with_the_connection() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\nall of it")
         return True
 
-    async def test(server: HttpServer, transport: Transport) -> None:
-        assert (await transport.exchange(b"GET", GET)).body == b"all of it"
+    async def test(server: HttpServer, client: Http1Client) -> None:
+        assert (await client.exchange(b"GET", GET)).body == b"all of it"
 
     with_server(until_close, test)
 
@@ -167,9 +167,9 @@ def test_what_is_no_http_is_a_connection_error() -> None:
     async def garbage(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(b"SSH-2.0-OpenSSH\r\n")
 
-    async def test(server: HttpServer, transport: Transport) -> None:
+    async def test(server: HttpServer, client: Http1Client) -> None:
         with pytest.raises(ConnectionError, match="malformed"):
-            await transport.exchange(b"GET", GET)
+            await client.exchange(b"GET", GET)
 
     with_server(garbage, test)
 
@@ -179,7 +179,7 @@ def test_nobody_listening_is_a_refused_connection() -> None:
         async with http_server(say_ok) as server:
             port = server.port
         with pytest.raises(ConnectionRefusedError, match="refused"):
-            await Transport("127.0.0.1", port).exchange(b"GET", GET)
+            await Http1Client("127.0.0.1", port).exchange(b"GET", GET)
 
     asyncio.run(main())
 
@@ -192,8 +192,8 @@ def test_a_stream_gives_chunks_as_they_come_and_ends() -> None:
         await gate.wait()
         writer.write(chunk(b"two") + chunk(b""))
 
-    async def test(server: HttpServer, transport: Transport) -> None:
-        raw = await transport.open_stream(GET)
+    async def test(server: HttpServer, client: Http1Client) -> None:
+        raw = await client.open_stream(GET)
         assert await raw.next_chunk() == b"one"
         gate.set()
         assert [part async for part in raw] == [b"two"]
@@ -207,8 +207,8 @@ def test_a_stream_that_breaks_raises_after_what_had_come() -> None:
         await writer.drain()
         return True
 
-    async def test(server: HttpServer, transport: Transport) -> None:
-        raw = await transport.open_stream(GET)
+    async def test(server: HttpServer, client: Http1Client) -> None:
+        raw = await client.open_stream(GET)
         assert await raw.next_chunk() == b"one"
         with pytest.raises(ConnectionError):
             await raw.next_chunk()
@@ -220,9 +220,9 @@ def test_streams_do_not_count_against_the_bound() -> None:
     async def stream_or_ok(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(CHUNKED if request.target == "/watch" else answer(b"ok"))
 
-    async def test(server: HttpServer, transport: Transport) -> None:
-        streams = [await transport.open_stream(b"GET /watch HTTP/1.1\r\nhost: h\r\n\r\n") for _ in range(5)]
-        assert (await transport.exchange(b"GET", GET)).body == b"ok"
+    async def test(server: HttpServer, client: Http1Client) -> None:
+        streams = [await client.open_stream(b"GET /watch HTTP/1.1\r\nhost: h\r\n\r\n") for _ in range(5)]
+        assert (await client.exchange(b"GET", GET)).body == b"ok"
         for stream in streams:
             stream.close()
 
@@ -239,8 +239,8 @@ def test_a_slow_reader_stops_the_sender_and_loses_nothing() -> None:
             await writer.drain()
         writer.write(chunk(b""))
 
-    async def test(server: HttpServer, transport: Transport) -> None:
-        raw = await transport.open_stream(GET)
+    async def test(server: HttpServer, client: Http1Client) -> None:
+        raw = await client.open_stream(GET)
         total = 0
         while data := await raw.next_chunk():
             assert len(data) < 3 * 1024 * 1024
@@ -251,13 +251,57 @@ def test_a_slow_reader_stops_the_sender_and_loses_nothing() -> None:
     with_server(big, test)
 
 
-def test_it_serves_httpx_clients() -> None:
-    async def echo(request: Request, writer: asyncio.StreamWriter) -> None:
-        writer.write(answer(request.method.encode() + b" " + request.target.encode() + b" " + request.body))
+def test_an_endless_head_is_a_connection_error() -> None:
+    async def endless(request: Request, writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(3 * MAX_HEAD_BYTES // 1024):
+            writer.write(b"x-%d: " % number + b"x" * 1024 + b"\r\n")
+        await writer.drain()
+        return False
 
-    async def test(server: HttpServer, transport: Transport) -> None:
-        async with httpx.AsyncClient(transport=transport, base_url=server.url) as client:
-            response = await client.put("/a", params={"b": "c"}, content=b"body")
-            assert response.text == "PUT /a?b=c body"
+    async def test(server: HttpServer, client: Http1Client) -> None:
+        with pytest.raises(ConnectionError, match="too long"):
+            await client.exchange(b"GET", GET)
 
-    with_server(echo, test)
+    with_server(endless, test)
+
+
+def test_an_upgraded_connection_is_handed_over_with_what_came_behind_the_head() -> None:
+    async def switch(request: Request, writer: asyncio.StreamWriter) -> None:
+        assert request.headers["upgrade"] == "echo"
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: echo\r\n\r\nearly")
+
+    async def test(server: HttpServer, client: Http1Client) -> None:
+        headers = [(b"host", b"h"), (b"connection", b"Upgrade"), (b"upgrade", b"echo")]
+        stream = await client.open_stream(request_head("GET", b"/x", headers), may_switch=True)
+        assert (stream.status, stream.header(b"upgrade")) == (101, b"echo")
+        raw = stream.take_over()
+        assert await raw.read() == b"early"
+        raw.close()
+
+    with_server(switch, test)
+
+
+def test_a_server_may_not_switch_unasked() -> None:
+    async def switch(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: echo\r\n\r\n")
+
+    async def test(server: HttpServer, client: Http1Client) -> None:
+        with pytest.raises(ConnectionError, match="unasked"):
+            await client.open_stream(GET)
+
+    with_server(switch, test)
+
+
+def test_a_unix_socket_is_a_host_with_a_slash(tmp_path: Path) -> None:
+    async def main() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer(b"ok"))
+
+        async with await asyncio.start_unix_server(serve, tmp_path / "engine.sock"):
+            client = Http1Client(str(tmp_path / "engine.sock"))
+            assert (await client.exchange(b"GET", GET)).body == b"ok"
+            await client.aclose()
+
+    asyncio.run(main())
