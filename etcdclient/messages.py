@@ -22,7 +22,7 @@ class KeyValue(NamedTuple):
     lease: int
 
 
-class Change(NamedTuple):
+class KeyChange(NamedTuple):
     """One event of a watch; a deletion's `kv` has no value, and the revision of the deletion."""
 
     deleted: bool
@@ -53,7 +53,7 @@ class TxnResult:
 class WatchBatch:
     """`compact_revision` is not 0 when the watch was canceled for starting below it."""
 
-    changes: list[Change]
+    changes: list[KeyChange]
     created: bool
     canceled: bool
     compact_revision: int
@@ -253,7 +253,7 @@ def lease_grant_response(data: bytes) -> int:
 
 
 def watch_response(data: bytes) -> WatchBatch:
-    changes: list[Change] = []
+    changes: list[KeyChange] = []
     created = canceled = False
     compact_revision = 0
     reason = ""
@@ -267,7 +267,7 @@ def watch_response(data: bytes) -> WatchBatch:
                 elif field == 2:
                     kv = _key_value(data, start, stop)
             if kv is not None:
-                changes.append(Change(deleted, kv))
+                changes.append(KeyChange(deleted, kv))
         elif number == 3:
             created = bool(first)
         elif number == 4:

@@ -17,7 +17,7 @@ from apimachinery.resource import Resource
 from apiserver.auth.authenticator import User
 
 if TYPE_CHECKING:
-    from apiserver.storage import Storage
+    from apiserver.storage import CachedStorage
 
 D = TypeVar("D")
 
@@ -47,7 +47,7 @@ Step = Callable[[Attributes, "Lookup"], Awaitable[None] | None]
 class Lookup:
     """What a step may look up; reads come from the watch cache first."""
 
-    def __init__(self, storage: Storage, resources: Mapping[tuple[str, str], Resource[Any]]) -> None:
+    def __init__(self, storage: CachedStorage, resources: Mapping[tuple[str, str], Resource[Any]]) -> None:
         """`resources` by (group, plural)."""
         self.storage = storage
         self._resources = resources

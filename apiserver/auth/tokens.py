@@ -21,7 +21,7 @@ from apimachinery.resource import Resource
 from apimachinery.times import parse_time
 from apiserver.auth.authenticator import AUTHENTICATED, CREDENTIAL_ID, InvalidToken, User
 from apiserver.main.options import Options
-from apiserver.storage import Storage
+from apiserver.storage import CachedStorage
 from apiserver.storage.interface import Entry
 from componentbase.clock import Clock
 
@@ -58,7 +58,7 @@ class ServiceAccountTokens:
     """Makes tokens, and tells whom a token stands for. Keys are read when the first token comes."""
 
     def __init__(
-        self, options: Options, storage: Storage, core: Mapping[str, Resource[Any]], clock: Clock, address: str
+        self, options: Options, storage: CachedStorage, core: Mapping[str, Resource[Any]], clock: Clock, address: str
     ) -> None:
         """`core` has the core group's resources by plural; `address` is where others reach this server."""
         self.issuers = options.service_account_issuers

@@ -32,7 +32,7 @@ from apiserver.registry.claims.allocators import Allocator, address_pool, port_p
 from apiserver.registry.claims.services import ADDRESS_CLAIMS, PORT_CLAIMS, Repair, ServiceHooks
 from apiserver.registry.hooks import NO_HOOKS, NamespaceHooks
 from apiserver.registry.store import Store
-from apiserver.storage import EtcdConfig, Storage
+from apiserver.storage import CachedStorage, EtcdConfig, Storage
 from apiserver.storage.interface import StorageError
 from apiserver.storage.view import ViewStorage
 from componentbase import logs, tls
@@ -134,7 +134,7 @@ class Readiness:
 def make_context(options: Options, catalogue: Catalogue) -> Context:
     """Raises: FatalError."""
     config = EtcdConfig(options.etcd_servers, options.etcd_cafile, options.etcd_certfile, options.etcd_keyfile)
-    storage, clock = Storage(config), Clock()
+    storage, clock = CachedStorage(config), Clock()
     core = {resource.plural: resource for resource in catalogue if not resource.group}
     try:
         plugins = enabled_plugins(options.disable_admission_plugins, options.enable_admission_plugins)
@@ -146,7 +146,7 @@ def make_context(options: Options, catalogue: Catalogue) -> Context:
     hooks = {"namespaces": NamespaceHooks(), "services": ServiceHooks(addresses, ports)}
     stores: dict[tuple[str, str], Store[Any]] = {}
     for resource in catalogue:
-        own_storage = storage
+        own_storage: Storage = storage
         if resource.view is not None:
             own_storage = ViewStorage(storage, resource.view)
         elif resource.stored:

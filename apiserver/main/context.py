@@ -16,7 +16,7 @@ from apiserver.main.options import Options
 from apiserver.proxy.kubelet import KubeletClient
 from apiserver.registry.claims.services import Repair
 from apiserver.registry.store import Store
-from apiserver.storage import Storage
+from apiserver.storage import CachedStorage
 from apiserver.subresources._subresource import Handler, Subresource
 from componentbase.clock import Clock
 
@@ -25,7 +25,7 @@ from componentbase.clock import Clock
 class Context:
     options: Options
     catalogue: Catalogue
-    storage: Storage
+    storage: CachedStorage
     admission: Chain
     stores: dict[tuple[str, str], Store[Any]]
     """By (group, plural)."""

@@ -17,7 +17,7 @@ from apimachinery.resource import Resource
 from apiserver.main.bootstrap import APISERVER
 from apiserver.main.context import Context
 from apiserver.registry.store import Store
-from apiserver.storage import Storage
+from apiserver.storage import CachedStorage
 from apiserver.storage.interface import KeyExists, RevisionConflict, StorageError
 from componentbase import logs
 
@@ -42,7 +42,7 @@ class EndpointReconciler:
 
     def __init__(self, context: Context, address: str, port: int) -> None:
         self._context = context
-        self._storage: Storage = context.storage
+        self._storage: CachedStorage = context.storage
         self._address = address
         self._port = port
         self.published = not ip_address(address).is_loopback

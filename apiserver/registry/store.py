@@ -39,8 +39,8 @@ from apiserver.registry.deletion import Deletion, check_preconditions, plan_dele
 from apiserver.registry.hooks import NO_HOOKS, Hooks
 from apiserver.registry.validation import validate_metadata, validate_metadata_update
 from apiserver.storage import Storage
-from apiserver.storage.cache.splice import with_revision
 from apiserver.storage.interface import Entry, KeyExists, RevisionConflict, ValueTooLarge
+from apiserver.storage.splice import with_revision
 from componentbase.clock import Clock
 
 T = TypeVar("T", bound=Object)

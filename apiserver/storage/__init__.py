@@ -1,9 +1,10 @@
-"""What the API server keeps: objects in etcd, and all of them in memory as they are served.
+"""The API server's storage: objects in etcd, and all of them in memory as they are served.
 
-`Storage` is the door; `interface` holds what goes through it.
+`CachedStorage` does the work; `interface` says what it offers to the rest of the server.
 """
 
-from apiserver.storage.etcd import EtcdConfig
-from apiserver.storage.facade import Storage
+from apiserver.storage.cached import CachedStorage
+from apiserver.storage.interface import Storage
+from etcdclient.client import EtcdConfig
 
-__all__ = ["EtcdConfig", "Storage"]
+__all__ = ["CachedStorage", "EtcdConfig", "Storage"]

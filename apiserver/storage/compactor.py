@@ -1,4 +1,4 @@
-"""Keeps etcd's history short: every few minutes, what is older than the last few minutes is forgotten.
+"""Keeps etcd's history short: every few minutes it is compacted to where it was at the last turn.
 
 All API servers of a cluster run this; one key in etcd, written only over the version last read, lets one of them
 compact per interval. It has upstream's name and meaning, so that real API servers on the same etcd take part.
@@ -11,7 +11,7 @@ from typing import Protocol
 
 from apiserver.storage.interface import Compacted, StorageUnavailable
 from componentbase import logs
-from etcdclient.messages import KeyValue
+from etcdclient.messages import TxnResult
 
 COMPACT_KEY = b"compact_rev_key"
 COMPACTION_SECONDS = 300.0  # between compactions, and the history kept at each
@@ -20,20 +20,23 @@ log = logs.logger(__name__)
 
 
 class CompactionStore(Protocol):
-    async def put_version(self, key: bytes, value: bytes, version: int) -> tuple[bool, int, KeyValue | None]: ...
+    """The calls of etcd's client that compaction needs."""
+
+    async def put_version(self, key: bytes, value: bytes, version: int) -> TxnResult: ...
 
     async def compact(self, revision: int) -> None: ...
 
 
 class Compactor:
-    """`version` and `revision` are what the last turn saw: the key's version and the store's revision."""
+    """Takes turns with the compactors of other API servers."""
 
     def __init__(self, store: CompactionStore) -> None:
         self._store = store
-        self._version = 0
-        self._revision = 0
+        self._version = 0  # of the key, at the last turn
+        self._revision = 0  # of the store, at the last turn
 
     async def run(self) -> None:
+        """Goes on until cancelled."""
         while True:
             await asyncio.sleep(COMPACTION_SECONDS)
             try:
@@ -44,13 +47,14 @@ class Compactor:
     async def turn(self) -> int:
         """Compacts to the revision of the turn before, if no other server had its turn since; returns it, or 0.
 
-        The key's value is the revision compacted to. Who finds that another one was there takes over its version, and
-        waits a full interval more.
+        The key's value is the revision compacted to. A server that finds another's turn there takes over its version
+        and waits one more interval.
         """
         target = self._revision
-        written, self._revision, found = await self._store.put_version(COMPACT_KEY, b"%d" % target, self._version)
-        if not written:
-            self._version = found.version if found else 0
+        result = await self._store.put_version(COMPACT_KEY, b"%d" % target, self._version)
+        self._revision = result.revision
+        if not result.succeeded:
+            self._version = result.kv.version if result.kv else 0
             return 0
         self._version += 1
         if target == 0:

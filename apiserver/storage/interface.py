@@ -1,4 +1,4 @@
-"""What the rest of the API server sees of storage: entries, pages, watchers and the ways an operation fails.
+"""Storage as the rest of the API server sees it: its operations, what they return, and the ways in which they fail.
 
 Revisions are etcd's: one counter for the whole store, raised by every write; an object's resourceVersion is the
 revision of its last write (`mod_revision`). Values are encoded JSON whose `metadata` starts with that resourceVersion.
@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
+
+from apimachinery.meta import Object
+from apimachinery.resource import Resource
+from apimachinery.selectors import FieldSelector, Selector
 
 ADDED = "ADDED"
 MODIFIED = "MODIFIED"
@@ -174,3 +178,115 @@ class Watcher(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Storage(Protocol):
+    """Objects by resource, namespace and name.
+
+    `namespace` is "" for cluster-scoped resources and for lists and watches of all namespaces.
+    """
+
+    async def create(
+        self,
+        resource: Resource[Any],
+        namespace: str,
+        name: str,
+        value: bytes,
+        *,
+        obj: Object | None = None,
+        ttl_seconds: int = 0,
+    ) -> Entry:
+        """Stores a new object. `value` is its encoding without resourceVersion; kind, apiVersion and metadata come
+        first.
+
+        `obj`, the object that `value` encodes, saves decoding it for its labels and fields. With `ttl_seconds` it
+        vanishes by itself.
+        Raises: KeyExists, ValueTooLarge, StorageUnavailable.
+        """
+        ...
+
+    async def update(
+        self,
+        resource: Resource[Any],
+        namespace: str,
+        name: str,
+        value: bytes,
+        revision: int,
+        *,
+        obj: Object | None = None,
+        ttl_seconds: int = 0,
+    ) -> Entry:
+        """Replaces what is stored at `revision`. A value that changes nothing is not written and keeps its revision.
+
+        Raises: RevisionConflict, ValueTooLarge, StorageUnavailable.
+        """
+        ...
+
+    async def delete(self, resource: Resource[Any], namespace: str, name: str, revision: int) -> Entry:
+        """Removes what is stored at `revision`; returns its last state, under the revision of the deletion.
+
+        Raises: RevisionConflict, StorageUnavailable.
+        """
+        ...
+
+    def peek(self, resource: Resource[Any], namespace: str, name: str) -> Entry | None:
+        """Returns what the cache has, without I/O: possibly a little stale."""
+        ...
+
+    def latest(self, resource: Resource[Any], namespace: str, name: str) -> Entry | None:
+        """Like `peek`, but includes this server's own writes, so that a series of writes to one object does not
+        conflict with itself."""
+        ...
+
+    async def get(
+        self, resource: Resource[Any], namespace: str, name: str, *, min_revision: int | None
+    ) -> Entry | None:
+        """Reads from the cache: as of now (None), whatever it has (0), or at revision N or later.
+
+        Raises: RevisionTooLarge, StorageUnavailable.
+        """
+        ...
+
+    async def get_from_etcd(self, resource: Resource[Any], namespace: str, name: str) -> Entry | None:
+        """Reads past the cache, for callers that have to know what is stored now. Raises: StorageUnavailable."""
+        ...
+
+    async def list(
+        self,
+        resource: Resource[Any],
+        namespace: str = "",
+        *,
+        labels: Selector | None = None,
+        fields: FieldSelector | None = None,
+        revision: int | None = None,
+        match: Match = "",
+        limit: int = 0,
+        continue_token: str = "",
+    ) -> ListPage:
+        """Returns a list or a page of it; `Listing.page` explains `revision` and `match`.
+
+        Raises: Compacted, RevisionTooLarge, BadContinueToken, StorageUnavailable.
+        """
+        ...
+
+    async def watch(
+        self,
+        resource: Resource[Any],
+        namespace: str = "",
+        *,
+        labels: Selector | None = None,
+        fields: FieldSelector | None = None,
+        revision: int | None = None,
+        bookmarks: bool = False,
+        initial_events: bool | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Watcher:
+        """Starts a watch; close it when done.
+
+        With `revision` N it brings what happens after N. With None or 0 it first brings every stored object as ADDED,
+        as of now or as the cache has it. `initial_events` True does so whatever the revision (which then is the
+        minimum), and marks the end of these events with a bookmark where the watch has bookmarks; False starts at once
+        with what happens next.
+        Raises: Compacted when N is no longer kept, RevisionTooLarge, StorageUnavailable.
+        """
+        ...

@@ -6,10 +6,9 @@ from typing import Any
 
 from apimachinery.resource import Resource
 from apiserver.storage.cache.cacher import Cacher
-from apiserver.storage.cache.filters import Filter
+from apiserver.storage.cache.selection import Selection
 from apiserver.storage.cache.table import Table
 from apiserver.storage.continue_token import TOO_OLD, ContinueToken, decode_token
-from apiserver.storage.etcd import EtcdClient
 from apiserver.storage.interface import (
     Compacted,
     Entry,
@@ -18,6 +17,7 @@ from apiserver.storage.interface import (
     RevisionTooLarge,
     StorageUnavailable,
 )
+from etcdclient.client import EtcdClient
 
 ETCD_PAGE_KEYS = 500  # read at a time where a list comes from etcd
 
@@ -32,7 +32,7 @@ class Listing:
     async def page(
         self,
         resource: Resource[Any],
-        selection: Filter,
+        selection: Selection,
         revision: int | None,
         match: Match,
         limit: int,
@@ -61,7 +61,7 @@ class Listing:
                 raise Compacted("The resourceVersion for the provided list is too old.") from None
         return self._from_memory(table, selection, "", limit, None)
 
-    async def _continued(self, table: Table, selection: Filter, token: ContinueToken, limit: int) -> ListPage:
+    async def _continued(self, table: Table, selection: Selection, token: ContinueToken, limit: int) -> ListPage:
         start = table.prefix + token.start
         if token.revision == 0:
             return await self._current(table, selection, start, limit)
@@ -71,23 +71,25 @@ class Listing:
         except Compacted:
             raise Compacted(TOO_OLD, ContinueToken(0, token.start).encode()) from None
 
-    async def _current(self, table: Table, selection: Filter, start: str, limit: int) -> ListPage:
+    async def _current(self, table: Table, selection: Selection, start: str, limit: int) -> ListPage:
         try:
             await self._cacher.catch_up()
         except RevisionTooLarge:  # the cache does not keep up; etcd itself answers
             return await self._from_etcd(table, selection, start, limit, 0)
         return self._from_memory(table, selection, start, limit, None)
 
-    async def _snapshot(self, table: Table, selection: Filter, start: str, limit: int, revision: int) -> ListPage:
+    async def _snapshot(self, table: Table, selection: Selection, start: str, limit: int, revision: int) -> ListPage:
         if revision <= self._cacher.revision and (revision >= table.changed or table.reaches_back_to(revision)):
             return self._from_memory(table, selection, start, limit, revision)
         return await self._from_etcd(table, selection, start, limit, revision)
 
-    def _from_memory(self, table: Table, selection: Filter, start: str, limit: int, revision: int | None) -> ListPage:
+    def _from_memory(
+        self, table: Table, selection: Selection, start: str, limit: int, revision: int | None
+    ) -> ListPage:
         entries, following, remaining = table.page(selection, start, limit, revision)
         return _list_page(table, entries, revision or self._cacher.revision, following, remaining)
 
-    async def _from_etcd(self, table: Table, selection: Filter, start: str, limit: int, revision: int) -> ListPage:
+    async def _from_etcd(self, table: Table, selection: Selection, start: str, limit: int, revision: int) -> ListPage:
         """`revision` 0: as of now."""
         first, last = table.span(selection.namespace)
         first = max(first, start)

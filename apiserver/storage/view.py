@@ -1,6 +1,6 @@
-"""Storage of a kind that is a view of another one's: everything is kept in the other's shape, and converted on the way.
+"""Storage of a kind that is a view of another kind: objects are stored in the other's shape and converted on the way.
 
-Other kinds know nothing of it: their requests take no step more. What many ask for is converted once.
+Requests for other kinds never come here. A value that many clients read is converted once.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from apimachinery.model import decode, encode
 from apimachinery.resource import Resource, View
 from apimachinery.selectors import FieldSelector
 from apiserver.storage.cache.watchers import encode_events
-from apiserver.storage.facade import Storage
-from apiserver.storage.interface import Entry, ListPage, RevisionConflict, Watcher, WatchEvent
+from apiserver.storage.interface import Entry, ListPage, RevisionConflict, Storage, Watcher, WatchEvent
 
 KEPT_CONVERSIONS = 1024  # values; about 1 MB of Events
 
 
-class ViewStorage(Storage):
-    """Has every method that registries and handlers use; it neither runs nor registers anything."""
+class ViewStorage:
+    """A Storage that converts on the way to and from the storage of the viewed kind."""
 
     def __init__(self, storage: Storage, view: View) -> None:
         self._storage = storage

@@ -11,10 +11,11 @@ from typing import Any
 from apimachinery.meta import Object, ObjectMeta
 from apimachinery.model import Model, encode
 from apimachinery.resource import Resource
-from apiserver.storage import EtcdConfig, Storage
+from apiserver.storage import CachedStorage, EtcdConfig, Storage
 from apiserver.storage.cache.table import Table
-from apiserver.storage.etcd import EtcdClient
+from apiserver.storage.etcd import etcd_client
 from apiserver.storage.interface import Entry, Watcher
+from etcdclient.client import EtcdClient
 
 
 class WidgetSpec(Model):
@@ -60,28 +61,37 @@ def put(
     labels: dict[str, str] | None = None,
     **spec: Any,
 ) -> Any:
-    """Puts a widget into a table as the watch would; the Change."""
+    """Puts a widget into a table as the watch would; returns the TableChange."""
     key = table.key(namespace, name)
     return table.put(table.make_entry(key, widget(name, namespace, labels, **spec), revision))
 
 
 @asynccontextmanager
-async def running(*urls: str) -> AsyncIterator[Storage]:
+async def running(*urls: str) -> AsyncIterator[CachedStorage]:
     """One API server's storage over these etcd endpoints, loaded."""
-    store = Storage(EtcdConfig(urls))
+    store = CachedStorage(EtcdConfig(urls))
     store.register(WIDGETS)
     store.register(TAGS)
-    await store.start()
-    try:
+    async with loaded(store):
         yield store
+
+
+@asynccontextmanager
+async def loaded(store: CachedStorage) -> AsyncIterator[None]:
+    """Runs the storage in the background; begins when it is loaded."""
+    task = asyncio.create_task(store.run())
+    try:
+        await store.wait_loaded()
+        yield
     finally:
-        await store.stop()
+        task.cancel()
+        await asyncio.wait({task})
 
 
 @asynccontextmanager
 async def direct(*urls: str) -> AsyncIterator[EtcdClient]:
     """etcd behind the cache's back."""
-    client = EtcdClient(EtcdConfig(urls))
+    client = etcd_client(EtcdConfig(urls))
     try:
         yield client
     finally:

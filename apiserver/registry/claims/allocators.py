@@ -15,7 +15,7 @@ from apimachinery.meta import Object, ObjectMeta
 from apimachinery.model import decode, encode
 from apimachinery.resource import Resource
 from apimachinery.times import format_time, parse_time
-from apiserver.storage import Storage
+from apiserver.storage import CachedStorage
 from apiserver.storage.interface import Entry, KeyExists, RevisionConflict
 from componentbase import logs
 from componentbase.clock import Clock
@@ -99,7 +99,7 @@ def port_pool(ports: range) -> Pool:
 class Allocator:
     """Claims of one kind. Every method may raise StorageUnavailable."""
 
-    def __init__(self, storage: Storage, resource: Resource[Claim], pool: Pool, clock: Clock) -> None:
+    def __init__(self, storage: CachedStorage, resource: Resource[Claim], pool: Pool, clock: Clock) -> None:
         self.pool = pool
         self.resource = resource
         self._storage = storage

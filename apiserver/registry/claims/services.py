@@ -15,7 +15,7 @@ from apimachinery.model import decode
 from apimachinery.resource import Resource
 from apiserver.registry.claims.allocators import Allocator, Exhausted, OutOfRange, Taken, claims_resource
 from apiserver.registry.hooks import Hooks, Undo, nothing_to_undo
-from apiserver.storage import Storage
+from apiserver.storage import CachedStorage
 from apiserver.storage.interface import StorageError
 from componentbase import logs
 
@@ -221,7 +221,7 @@ def _drop_what_the_type_lost(new: Any, old: Any) -> None:
 class Repair:
     """Looks after claims now and then; every API server does."""
 
-    def __init__(self, storage: Storage, services: Resource[Any], addresses: Allocator, ports: Allocator) -> None:
+    def __init__(self, storage: CachedStorage, services: Resource[Any], addresses: Allocator, ports: Allocator) -> None:
         self._storage = storage
         self._services = services
         self._addresses = addresses

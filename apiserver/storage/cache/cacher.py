@@ -15,14 +15,14 @@ from itertools import count
 from typing import Any
 
 from apimachinery.resource import Resource
-from apiserver.storage.cache.fresh import SharedRevision
-from apiserver.storage.cache.ring import Change
+from apiserver.storage.cache.ring import TableChange
+from apiserver.storage.cache.shared_revision import SharedRevision
 from apiserver.storage.cache.table import ROOT, Table
-from apiserver.storage.cache.watchers import Hub, Progress
-from apiserver.storage.etcd import EtcdClient
+from apiserver.storage.cache.watchers import Progress, WatchHub
 from apiserver.storage.interface import Compacted, Entry, RevisionTooLarge, StorageUnavailable
 from componentbase import logs
-from etcdclient import messages as wire
+from etcdclient.client import EtcdClient
+from etcdclient.messages import KeyChange, KeyValue
 
 LOAD_PAGE_KEYS = 1_000
 OWN_WRITES = 1_024  # entries of own writes kept until their event arrives, to be used again; when full, all are dropped
@@ -41,8 +41,8 @@ class Cacher:
         self.progress = Progress()
         self.loaded = asyncio.Event()  # set for good once the tables have been read and follow etcd
         self._etcd = etcd
-        self._places: dict[str, tuple[Table, Hub]] = {}
-        self._by_resource: dict[tuple[str, str], tuple[Table, Hub]] = {}
+        self._places: dict[str, tuple[Table, WatchHub]] = {}
+        self._by_resource: dict[tuple[str, str], tuple[Table, WatchHub]] = {}
         self._own: dict[str, Entry] = {}
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = count()
@@ -64,12 +64,12 @@ class Cacher:
         place = table.prefix[len(ROOT) : -1]
         if place in self._places:
             raise ValueError(f"two resources are stored below {table.prefix}")
-        self._places[place] = self._by_resource[(resource.group, resource.plural)] = (table, Hub())
+        self._places[place] = self._by_resource[(resource.group, resource.plural)] = (table, WatchHub())
 
     def table(self, resource: Resource[Any]) -> Table:
         return self._by_resource[(resource.group, resource.plural)][0]
 
-    def hub(self, resource: Resource[Any]) -> Hub:
+    def hub(self, resource: Resource[Any]) -> WatchHub:
         return self._by_resource[(resource.group, resource.plural)][1]
 
     async def run(self) -> None:
@@ -189,16 +189,16 @@ class Cacher:
         finally:
             self.connected = False
 
-    def _apply(self, changes: Sequence[wire.Change]) -> None:
+    def _apply(self, changes: Sequence[KeyChange]) -> None:
         """Brings the tables to the revision of the last change; etcd sends whole revisions only."""
-        touched: set[Hub] = set()
+        touched: set[WatchHub] = set()
         for deleted, kv in changes:
             key = kv.key.decode(errors="surrogateescape")
             place = self._place_of(key)
             if not place:
                 continue
             table, hub = self._places[place]
-            change: Change | None
+            change: TableChange | None
             if deleted:
                 change = table.remove(key, kv.mod_revision)
             else:
@@ -235,7 +235,7 @@ class Cacher:
         del self._own[key]
         return own if own.revision == revision else None
 
-    def _read(self, table: Table, key: str, kv: wire.KeyValue) -> Entry | None:
+    def _read(self, table: Table, key: str, kv: KeyValue) -> Entry | None:
         """None, logged, for a value that is no encoded object: someone else wrote it."""
         try:
             return table.make_entry(key, kv.value, kv.mod_revision)

@@ -10,7 +10,7 @@ RING_EVENTS = 20_000  # a resource; the oldest goes first, and who needs it gets
 RING_BYTES = 32 << 20  # a resource, counting values; most are shared with the table, so the cost is less
 
 
-class Change(WatchEvent):
+class TableChange(WatchEvent):
     """What happened to a key: ADDED, MODIFIED or DELETED, with the object before it (None for ADDED)."""
 
     __slots__ = ("previous",)
@@ -27,13 +27,13 @@ class Ring:
         self.oldest = oldest
         self._max_events = max_events
         self._max_bytes = max_bytes
-        self._changes: deque[Change] = deque()
+        self._changes: deque[TableChange] = deque()
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._changes)
 
-    def append(self, change: Change) -> None:
+    def append(self, change: TableChange) -> None:
         self._changes.append(change)
         self._bytes += len(change.entry.value)
         while len(self._changes) > self._max_events or self._bytes > self._max_bytes:
@@ -41,7 +41,7 @@ class Ring:
             self._bytes -= len(dropped.entry.value)
             self.oldest = dropped.revision
 
-    def after(self, revision: int) -> list[Change]:
+    def after(self, revision: int) -> list[TableChange]:
         """Raises: Compacted when changes after `revision` have been dropped."""
         if revision < self.oldest:
             raise Compacted(f"too old resource version: {revision} ({self.oldest})")

@@ -9,10 +9,10 @@ from typing import Any
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from apiserver.storage.cache.describe import Describer
-from apiserver.storage.cache.filters import Filter
-from apiserver.storage.cache.ring import Change, Ring
-from apiserver.storage.cache.splice import replace_revision, with_revision
+from apiserver.storage.cache.ring import Ring, TableChange
+from apiserver.storage.cache.selection import Selection
 from apiserver.storage.interface import ADDED, DELETED, MODIFIED, Compacted, Entry
+from apiserver.storage.splice import replace_revision, with_revision
 
 ROOT = "/registry/"
 
@@ -66,23 +66,23 @@ class Table:
         self.changed = revision
         self.ring = Ring(revision)
 
-    def put(self, entry: Entry) -> Change:
+    def put(self, entry: Entry) -> TableChange:
         previous = self.entries.get(entry.key)
         if previous is None:
             insort(self.keys, entry.key)
         self.entries[entry.key] = entry
-        return self._changed(Change(MODIFIED if previous else ADDED, entry, entry.revision, previous))
+        return self._changed(TableChange(MODIFIED if previous else ADDED, entry, entry.revision, previous))
 
-    def remove(self, key: str, revision: int) -> Change | None:
+    def remove(self, key: str, revision: int) -> TableChange | None:
         """The change carries the object's last state under the revision of the deletion."""
         previous = self.entries.pop(key, None)
         if previous is None:
             return None
         del self.keys[bisect_left(self.keys, key)]
         last = previous.at(revision, replace_revision(previous.value, revision))
-        return self._changed(Change(DELETED, last, revision, previous))
+        return self._changed(TableChange(DELETED, last, revision, previous))
 
-    def _changed(self, change: Change) -> Change:
+    def _changed(self, change: TableChange) -> TableChange:
         self.changed = change.revision
         self.ring.append(change)
         return change
@@ -92,7 +92,7 @@ class Table:
         return revision >= self.ring.oldest
 
     def page(
-        self, selection: Filter, start: str, limit: int, revision: int | None = None
+        self, selection: Selection, start: str, limit: int, revision: int | None = None
     ) -> tuple[list[Entry], str, int | None]:
         """(entries, the key to continue with or "", how many follow if that is known), in order of keys from `start`.
 
@@ -125,7 +125,7 @@ class Table:
 
 
 def _take(
-    rows: dict[str, Entry], keys: list[str], selection: Filter, limit: int
+    rows: dict[str, Entry], keys: list[str], selection: Selection, limit: int
 ) -> tuple[list[Entry], str, int | None]:
     if not selection.selective:
         page = [rows[key] for key in (keys[:limit] if limit else keys)]

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from apimachinery.resource import Resource
-from apiserver.storage.cache.filters import Filter, FilterKey
-from apiserver.storage.cache.ring import Change
+from apiserver.storage.cache.ring import TableChange
+from apiserver.storage.cache.selection import Selection, SelectionKey
 from apiserver.storage.interface import ADDED, BODY_PIECE_BYTES, BOOKMARK, Entry, WatchEvent
 
 WATCHER_BUFFER = 2_000  # events a watcher may lag behind its feed; then it is closed and resumes from its last revision
@@ -49,7 +49,7 @@ def bookmark(resource: Resource[Any], revision: int, *, initial_events_end: bool
     return WatchEvent(BOOKMARK, Entry("", "", "", revision, value, {}, {}), revision)
 
 
-class Feed:
+class WatchFeed:
     """The events one filter lets through, from `base` (a running number) on."""
 
     __slots__ = (
@@ -57,7 +57,7 @@ class Feed:
         "waiting", "watchers",
     )  # fmt: skip
 
-    def __init__(self, selection: Filter) -> None:
+    def __init__(self, selection: Selection) -> None:
         self.selection = selection
         self.base = 0
         self.events: list[WatchEvent] = []
@@ -155,20 +155,20 @@ class Feed:
         self.wake()
 
 
-class Hub:
+class WatchHub:
     """The feeds of one table, found by what an object has: no event looks at the feeds of other nodes' kubelets."""
 
     def __init__(self) -> None:
-        self._feeds: dict[FilterKey, Feed] = {}
-        self._by_field: dict[str, dict[str, list[Feed]]] = {}
-        self._by_namespace: dict[str, list[Feed]] = {}
-        self._dirty: set[Feed] = set()
+        self._feeds: dict[SelectionKey, WatchFeed] = {}
+        self._by_field: dict[str, dict[str, list[WatchFeed]]] = {}
+        self._by_namespace: dict[str, list[WatchFeed]] = {}
+        self._dirty: set[WatchFeed] = set()
 
     @property
     def watchers(self) -> int:
         return sum(len(feed.watchers) for feed in self._feeds.values())
 
-    def publish(self, change: Change) -> None:
+    def publish(self, change: TableChange) -> None:
         """Gives the change to every feed it concerns; `flush` then wakes their watchers."""
         if not self._feeds:
             return
@@ -178,7 +178,7 @@ class Hub:
                 feed.append(event)
                 self._dirty.add(feed)
 
-    def _concerned(self, change: Change) -> Iterator[Feed]:
+    def _concerned(self, change: TableChange) -> Iterator[WatchFeed]:
         yield from self._by_namespace.get("", ())
         yield from self._by_namespace.get(change.entry.namespace, ()) if change.entry.namespace else ()
         for path, feeds in self._by_field.items():
@@ -193,14 +193,14 @@ class Hub:
                 feed.flush()
             self._dirty.clear()
 
-    def join(self, selection: Filter) -> Feed:
+    def join(self, selection: Selection) -> WatchFeed:
         feed = self._feeds.get(selection.key)
         if feed is None:
-            feed = self._feeds[selection.key] = Feed(selection)
+            feed = self._feeds[selection.key] = WatchFeed(selection)
             self._siblings(selection).append(feed)
         return feed
 
-    def leave(self, feed: Feed) -> None:
+    def leave(self, feed: WatchFeed) -> None:
         """Forgets a feed whose last watcher has gone."""
         if not feed.watchers and self._feeds.get(feed.selection.key) is feed:
             del self._feeds[feed.selection.key]
@@ -213,7 +213,7 @@ class Hub:
             elif not self._by_namespace[feed.selection.namespace]:
                 del self._by_namespace[feed.selection.namespace]
 
-    def _siblings(self, selection: Filter) -> list[Feed]:
+    def _siblings(self, selection: Selection) -> list[WatchFeed]:
         if exact := selection.exact_field():
             return self._by_field.setdefault(exact[0], {}).setdefault(exact[1], [])
         return self._by_namespace.setdefault(selection.namespace, [])
@@ -249,9 +249,9 @@ class CacheWatcher:
     def __init__(
         self,
         resource: Resource[Any],
-        hub: Hub,
+        hub: WatchHub,
         progress: Progress,
-        selection: Filter,
+        selection: Selection,
         backlog: Iterator[WatchEvent],
         *,
         after: int = 0,
@@ -407,7 +407,7 @@ class CacheWatcher:
         self._wake()
 
 
-def replay(changes: Sequence[Change], selection: Filter) -> Iterator[WatchEvent]:
+def replay(changes: Sequence[TableChange], selection: Selection) -> Iterator[WatchEvent]:
     """What a watch resumed from the ring has missed."""
     for change in changes:
         event = selection.event(change)

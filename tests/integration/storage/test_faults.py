@@ -12,13 +12,13 @@ from typing import Any
 import orjson
 import pytest
 
-from apiserver.storage import EtcdConfig, Storage
-from apiserver.storage import etcd as etcd_module
+from apiserver.storage import CachedStorage, EtcdConfig, Storage
 from apiserver.storage.cache import cacher
 from apiserver.storage.interface import Compacted, Entry, KeyExists, RevisionConflict, StorageUnavailable, Watcher
+from etcdclient import client
 from tests.kits.etcd import EtcdServer, free_port
 from tests.kits.etcd_messages import etcdrpc
-from tests.kits.storage import WIDGETS, change, create, direct, eventually, parsed, running, seen
+from tests.kits.storage import WIDGETS, change, create, direct, eventually, loaded, parsed, running, seen
 
 DEADLINE_SECONDS = 60.0
 
@@ -151,7 +151,7 @@ def test_an_etcd_that_lost_its_data_is_another_store(etcd: EtcdServer) -> None:
 def test_while_etcd_hangs_stale_reads_work_and_the_rest_fails_in_time(
     etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(etcd_module, "REQUEST_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(client, "REQUEST_TIMEOUT_SECONDS", 0.3)
 
     async def scenario() -> None:
         async with running(etcd.url) as store:
@@ -183,18 +183,17 @@ def test_while_etcd_hangs_stale_reads_work_and_the_rest_fails_in_time(
 def test_it_waits_for_an_etcd_that_is_not_there_yet(tmp_path: Path) -> None:
     async def scenario() -> None:
         server = EtcdServer(tmp_path)
-        store = Storage(EtcdConfig([server.url]))
+        store = CachedStorage(EtcdConfig([server.url]))
         store.register(WIDGETS)
-        starting = asyncio.ensure_future(store.start())
+        starting = asyncio.create_task(asyncio.to_thread(server.start))
         with pytest.raises(StorageUnavailable):
             await store.watch(WIDGETS, revision=0)
         assert not store.ready
         try:
-            await asyncio.to_thread(server.start)
+            async with loaded(store):
+                await create(store, "a")
             await starting
-            await create(store, "a")
         finally:
-            await store.stop()
             server.stop()
 
     run(scenario())

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from apiserver.storage.etcd import EtcdClient, EtcdConfig
 from apiserver.storage.interface import ValueTooLarge
 from componentbase.net import http2
+from etcdclient.client import EtcdClient, EtcdConfig
 from tests.kits.certificates import write_certificates
 from tests.kits.etcd import EtcdServer
 from tests.kits.storage import direct

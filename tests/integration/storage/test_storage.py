@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from apimachinery.selectors import parse_field_selector, parse_label_selector
-from apiserver.storage import listing
+from apiserver.storage import CachedStorage, EtcdConfig, listing
 from apiserver.storage.cache.ring import Ring
 from apiserver.storage.compactor import Compactor
 from apiserver.storage.continue_token import ContinueToken, decode_token
@@ -25,7 +25,7 @@ from apiserver.storage.interface import (
     ValueTooLarge,
 )
 from tests.kits.etcd import EtcdServer
-from tests.kits.storage import TAGS, WIDGETS, change, create, direct, remove, running, seen, tag, widget
+from tests.kits.storage import TAGS, WIDGETS, change, create, direct, loaded, remove, running, seen, tag, widget
 
 DEADLINE_SECONDS = 60.0
 
@@ -512,17 +512,13 @@ def test_etcd_is_reached_with_a_client_certificate_only(tmp_path: Path) -> None:
     with EtcdServer(tmp_path, tls=(files["server"], files["server-key"], files["ca"])) as etcd:
 
         async def scenario() -> None:
-            from apiserver.storage import EtcdConfig, Storage
-            from apiserver.storage.interface import StorageUnavailable
-
-            store = Storage(EtcdConfig([etcd.url], str(files["ca"]), str(files["client"]), str(files["client-key"])))
+            config = EtcdConfig([etcd.url], str(files["ca"]), str(files["client"]), str(files["client-key"]))
+            store = CachedStorage(config)
             store.register(WIDGETS)
-            await store.start()
-            await create(store, "a")
-            await store.stop()
-            stranger = Storage(EtcdConfig([etcd.url], str(files["ca"])))
-            with pytest.raises((TimeoutError, StorageUnavailable)):
-                await asyncio.wait_for(stranger.start(), 1)
-            await stranger.stop()
+            async with loaded(store):
+                await create(store, "a")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1), loaded(CachedStorage(EtcdConfig([etcd.url], str(files["ca"])))):
+                    pass
 
         run(scenario())

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from apiserver.storage.etcd import EtcdClient, EtcdConfig
-from apiserver.storage.interface import StorageUnavailable
 from componentbase.net import http2
 from componentbase.net.http2 import frame
 from etcdclient.channel import Channel, RpcError
+from etcdclient.client import EtcdClient, EtcdConfig, EtcdUnavailable
 from tests.kits.etcd import free_port
 from tests.kits.http2 import HEAD, OK, Peer, answer, block, number, serving
 
@@ -343,7 +342,7 @@ def test_a_write_moves_on_only_from_an_endpoint_that_has_not_had_it() -> None:
         nothing = f"http://127.0.0.1:{free_port()}"
         async with serving(named("one", dies=True)) as one, serving(named("two", dies=False)) as two:
             client = EtcdClient(EtcdConfig([nothing, f"http://{one}", f"http://{two}"]))
-            with pytest.raises(StorageUnavailable):
+            with pytest.raises(EtcdUnavailable):
                 await client.put(b"key", b"value", 0)
             assert writes == ["one"]
             assert (await client.put(b"key", b"value", 0)).revision == 7

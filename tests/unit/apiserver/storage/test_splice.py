@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from apimachinery.meta import Object, ObjectMeta
 from apimachinery.model import encode
-from apiserver.storage.cache.splice import replace_revision, with_revision, without_revision
+from apiserver.storage.splice import replace_revision, with_revision, without_revision
 
 NASTY = st.text() | st.sampled_from(['"metadata":{', "\\", '{"metadata":{"name"', '"resourceVersion":"1"'])
 

@@ -8,14 +8,16 @@ from hypothesis import strategies as st
 
 from apimachinery.resource import Resource
 from apimachinery.selectors import parse_field_selector, parse_label_selector
-from apiserver.storage.cache.filters import Filter
 from apiserver.storage.cache.ring import Ring
+from apiserver.storage.cache.selection import Selection
 from apiserver.storage.cache.table import Table, storage_prefix
 from apiserver.storage.interface import Compacted
 from tests.kits.storage import TAGS, WIDGETS, Widget, put, tag, widget
 
 
-def names(table: Table, selection: Filter, start: str = "", limit: int = 0, revision: int | None = None) -> list[str]:
+def names(
+    table: Table, selection: Selection, start: str = "", limit: int = 0, revision: int | None = None
+) -> list[str]:
     return [f"{entry.namespace}/{entry.name}" for entry in table.page(selection, start, limit, revision)[0]]
 
 
@@ -43,7 +45,7 @@ def test_a_cluster_scoped_key_has_no_namespace() -> None:
     entry = table.make_entry(table.key("", "a"), tag("a", {"x": "y"}), 3)
     assert (entry.namespace, entry.name, entry.labels) == ("", "a", {"x": "y"})
     table.put(entry)
-    assert table.page(Filter(""), "", 0)[0] == [entry]
+    assert table.page(Selection(""), "", 0)[0] == [entry]
 
 
 def test_an_entry_knows_its_labels_and_fields() -> None:
@@ -85,19 +87,19 @@ def test_a_namespace_does_not_include_those_it_is_a_prefix_of() -> None:
     table = Table(WIDGETS)
     for revision, namespace in enumerate(["a", "a-b", "ab", "b"], 1):
         put(table, revision, "x", namespace)
-    assert names(table, Filter("a")) == ["a/x"]
-    assert names(table, Filter("")) == ["a-b/x", "a/x", "ab/x", "b/x"]  # etcd's order of keys
+    assert names(table, Selection("a")) == ["a/x"]
+    assert names(table, Selection("")) == ["a-b/x", "a/x", "ab/x", "b/x"]  # etcd's order of keys
 
 
 def test_pages_follow_each_other() -> None:
     table = Table(WIDGETS)
     for revision, name in enumerate("cabed", 1):
         put(table, revision, name)
-    page, start, remaining = table.page(Filter("default"), "", 2)
+    page, start, remaining = table.page(Selection("default"), "", 2)
     assert ([entry.name for entry in page], remaining) == (["a", "b"], 3)
-    page, start, remaining = table.page(Filter("default"), start, 2)
+    page, start, remaining = table.page(Selection("default"), start, 2)
     assert ([entry.name for entry in page], remaining) == (["c", "d"], 1)
-    page, start, remaining = table.page(Filter("default"), start, 2)
+    page, start, remaining = table.page(Selection("default"), start, 2)
     assert ([entry.name for entry in page], start, remaining) == (["e"], "", 0)
 
 
@@ -105,12 +107,12 @@ def test_pages_with_selectors_hold_matches_only() -> None:
     table = Table(WIDGETS)
     for number in range(9):
         put(table, number + 1, f"w{number}", labels={"odd": str(number % 2)}, nodeName=f"n{number % 3}")
-    odd = Filter("default", parse_label_selector("odd=1"))
+    odd = Selection("default", parse_label_selector("odd=1"))
     page, start, remaining = table.page(odd, "", 3)
     assert ([entry.name for entry in page], remaining) == (["w1", "w3", "w5"], None)
     page, start, _ = table.page(odd, start, 3)
     assert ([entry.name for entry in page], start) == (["w7"], "")
-    both = Filter("", parse_label_selector("odd=1"), parse_field_selector("spec.nodeName=n1,metadata.name!=w1"))
+    both = Selection("", parse_label_selector("odd=1"), parse_field_selector("spec.nodeName=n1,metadata.name!=w1"))
     assert names(table, both) == ["default/w7"]
 
 
@@ -118,10 +120,10 @@ def test_a_page_continues_where_its_last_key_was_deleted() -> None:
     table = Table(WIDGETS)
     for revision, name in enumerate("abcd", 1):
         put(table, revision, name)
-    _, start, _ = table.page(Filter(""), "", 2)
+    _, start, _ = table.page(Selection(""), "", 2)
     table.remove(table.key("default", "b"), 5)
-    assert names(table, Filter(""), start) == ["default/c", "default/d"]
-    assert names(table, Filter(""), start, 0, 4) == ["default/c", "default/d"]
+    assert names(table, Selection(""), start) == ["default/c", "default/d"]
+    assert names(table, Selection(""), start, 0, 4) == ["default/c", "default/d"]
 
 
 STEPS = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["put", "remove"])), max_size=30)
@@ -131,15 +133,15 @@ STEPS = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["put", "rem
 def test_every_past_revision_can_be_read_again(steps: list[tuple[str, str]]) -> None:
     table = Table(WIDGETS)
     put(table, 1, "start")
-    history = {1: table.page(Filter(""), "", 0)[0]}
+    history = {1: table.page(Selection(""), "", 0)[0]}
     for revision, (name, step) in enumerate(steps, 2):
         if step == "put":
             put(table, revision, name, size=revision)
         else:
             table.remove(table.key("default", name), revision)
-        history[revision] = table.page(Filter(""), "", 0)[0]
+        history[revision] = table.page(Selection(""), "", 0)[0]
     for revision, entries in history.items():
-        assert table.page(Filter(""), "", 0, revision)[0] == entries
+        assert table.page(Selection(""), "", 0, revision)[0] == entries
 
 
 def test_a_past_the_ring_has_dropped_is_compacted() -> None:
@@ -149,9 +151,9 @@ def test_a_past_the_ring_has_dropped_is_compacted() -> None:
         put(table, revision, "a", size=revision)
     assert table.reaches_back_to(3)
     assert not table.reaches_back_to(2)
-    assert table.page(Filter(""), "", 0, 3)[0][0].revision == 3
+    assert table.page(Selection(""), "", 0, 3)[0][0].revision == 3
     with pytest.raises(Compacted, match=r"too old resource version: 2 \(3\)"):
-        table.page(Filter(""), "", 0, 2)
+        table.page(Selection(""), "", 0, 2)
 
 
 def test_a_ring_is_bounded_by_bytes_too() -> None:
@@ -170,14 +172,14 @@ def test_a_deletion_carries_the_last_state_under_its_own_revision() -> None:
     assert change is not None
     assert change.entry.value == before.value.replace(b'"resourceVersion":"1"', b'"resourceVersion":"2"')
     assert table.remove(table.key("default", "a"), 3) is None
-    assert names(table, Filter("")) == []
+    assert names(table, Selection("")) == []
 
 
 def test_loading_forgets_what_was_before() -> None:
     table = Table(WIDGETS)
     put(table, 1, "old")
     table.load([table.make_entry(table.key("default", "new"), widget("new"), 5)], 9)
-    assert names(table, Filter("")) == ["default/new"]
+    assert names(table, Selection("")) == ["default/new"]
     assert table.changed == 9
     assert table.ring.after(9) == []
     with pytest.raises(Compacted):

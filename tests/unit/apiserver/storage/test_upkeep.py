@@ -8,7 +8,7 @@ from apiserver.storage import leases
 from apiserver.storage.compactor import COMPACT_KEY, Compactor
 from apiserver.storage.interface import Compacted
 from apiserver.storage.leases import LeasePool
-from etcdclient.messages import KeyValue
+from etcdclient.messages import KeyValue, TxnResult
 
 
 class Leases:
@@ -78,14 +78,14 @@ class Store:
     def others(self, writes: int) -> None:
         self.revision += writes
 
-    async def put_version(self, key: bytes, value: bytes, version: int) -> tuple[bool, int, KeyValue | None]:
+    async def put_version(self, key: bytes, value: bytes, version: int) -> TxnResult:
         assert key == COMPACT_KEY
         if version != self.version:
-            return False, self.revision, KeyValue(key, self.value, 1, self.version, 0)
+            return TxnResult(False, self.revision, KeyValue(key, self.value, 1, self.version, 0))
         self.revision += 1
         self.version += 1
         self.value = value
-        return True, self.revision, None
+        return TxnResult(True, self.revision, None)
 
     async def compact(self, revision: int) -> None:
         if self.compacted and revision <= self.compacted[-1]:

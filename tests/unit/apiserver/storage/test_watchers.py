@@ -11,9 +11,17 @@ import pytest
 
 from apimachinery.selectors import parse_field_selector, parse_label_selector
 from apiserver.storage.cache import watchers
-from apiserver.storage.cache.filters import Filter
+from apiserver.storage.cache.selection import Selection
 from apiserver.storage.cache.table import Table
-from apiserver.storage.cache.watchers import CacheWatcher, Feed, Hub, Progress, bookmark, current_state, replay
+from apiserver.storage.cache.watchers import (
+    CacheWatcher,
+    Progress,
+    WatchFeed,
+    WatchHub,
+    bookmark,
+    current_state,
+    replay,
+)
 from apiserver.storage.interface import WatchEvent
 from tests.kits.storage import WIDGETS, parsed, put, seen
 
@@ -25,7 +33,7 @@ class Board:
 
     def __init__(self) -> None:
         self.table = Table(WIDGETS)
-        self.hub = Hub()
+        self.hub = WatchHub()
         self.progress = Progress()
 
     def put(self, name: str, namespace: str = "default", labels: dict[str, str] | None = None, **spec: Any) -> None:
@@ -42,7 +50,7 @@ class Board:
     def watch(
         self, namespace: str = "", labels: str = "", fields: str = "", *, after: int | None = None, **how: Any
     ) -> CacheWatcher:
-        selection = Filter(namespace, parse_label_selector(labels), parse_field_selector(fields))
+        selection = Selection(namespace, parse_label_selector(labels), parse_field_selector(fields))
         if after is None:
             backlog = current_state(self.table.page(selection, "", 0)[0])
         else:
@@ -168,7 +176,7 @@ async def test_watchers_with_one_filter_share_one_feed_and_its_bytes() -> None:
     for watcher in [*crowd, alone]:
         watcher.close()
     assert board.hub.watchers == 0
-    assert vars(board.hub) == vars(Hub())  # nothing is left of the feeds
+    assert vars(board.hub) == vars(WatchHub())  # nothing is left of the feeds
 
 
 @scenario
@@ -182,7 +190,7 @@ async def test_events_for_a_watcher_that_is_behind_come_in_one_chunk() -> None:
 
 @scenario
 async def test_a_chunk_never_ends_between_events_of_one_revision() -> None:
-    feed = Feed(Filter(""))
+    feed = WatchFeed(Selection(""))
     board = Board()
     events = [put(board.table, revision, f"w{n}", filler="x" * 600_000) for n, revision in enumerate([1, 2, 2, 2, 3])]
     for event in events:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from apiserver.storage.etcd import EtcdClient
 from apiserver.storage.interface import StorageError, StorageUnavailable
+from etcdclient.client import EtcdClient
 
 
 class SharedRevision:
-    """A reader joins the next request, never the one under way: that one may have been answered before it came."""
+    """Readers join the next request, never the one under way, which etcd may have answered before they came."""
 
     def __init__(self, etcd: EtcdClient) -> None:
         self._etcd = etcd
@@ -27,6 +27,7 @@ class SharedRevision:
         return await future
 
     async def run(self) -> None:
+        """Asks etcd whenever someone waits, one request at a time, until cancelled."""
         self._running = True
         readers: list[asyncio.Future[int]] = []
         try:

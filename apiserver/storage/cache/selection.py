@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from apimachinery.selectors import FieldSelector, Selector, matcher
-from apiserver.storage.cache.ring import Change
-from apiserver.storage.cache.splice import replace_revision
+from apiserver.storage.cache.ring import TableChange
 from apiserver.storage.interface import ADDED, DELETED, Entry, WatchEvent
+from apiserver.storage.splice import replace_revision
 
-FilterKey = tuple[str, Selector | None, FieldSelector | None]
+SelectionKey = tuple[str, Selector | None, FieldSelector | None]
 
 
-class Filter:
+class Selection:
     """Namespace ("" for all) and selectors; equal ones have equal `key`s and can share their work."""
 
     __slots__ = ("_selects", "everything", "fields", "key", "labels", "namespace")
@@ -21,7 +21,7 @@ class Filter:
         self.namespace = namespace
         self.labels = None if labels is None or labels.empty else labels
         self.fields = None if fields is None or fields.empty else fields
-        self.key: FilterKey = (namespace, self.labels, self.fields)
+        self.key: SelectionKey = (namespace, self.labels, self.fields)
         self._selects = _compile(self.labels, self.fields)
         self.everything = not namespace and self._selects is None
 
@@ -42,7 +42,7 @@ class Filter:
                     return path, value
         return None
 
-    def event(self, change: Change) -> WatchEvent | None:
+    def event(self, change: TableChange) -> WatchEvent | None:
         """The change as this filter's watchers see it.
 
         An object that starts to match is ADDED for them; one that stops is DELETED, with its last matching state under
