@@ -112,16 +112,14 @@ def merge_kubeconfigs(files: list[Path]) -> dict[str, Any]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    import yaml
+    from apimachinery.yaml import YamlError, read_document
 
     try:
-        document = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        document = read_document(file.read_bytes()).value
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark else " ".join(str(error).split())
-        raise ConfigError(f"{file}: not a YAML file: {where}") from None
+    except YamlError as error:
+        raise ConfigError(f"{file}: not a YAML file: {error}") from None
     if document is None:
         return {}
     if not isinstance(document, dict):

@@ -21,16 +21,6 @@ async def rendered(body: bytes, wanted: Wanted) -> tuple[bytes, bytes]:
 
 def to_yaml(body: bytes) -> bytes:
     """Keys in order, several lines of text as a block."""
-    import yaml
+    from apimachinery import yaml
 
-    from apiserver.codec.yamlloader import ApiDumper
-
-    made: bytes = yaml.dump(
-        orjson.loads(body),
-        Dumper=ApiDumper,
-        default_flow_style=False,
-        allow_unicode=True,
-        width=2**30,
-        encoding="utf-8",
-    )
-    return made
+    return yaml.to_yaml(orjson.loads(body)).encode()

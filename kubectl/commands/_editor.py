@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from apimachinery.yaml import to_yaml
 from kubectl.cli.command import UsageError
-from kubectl.output.printers import to_json, to_yaml, without_managed_fields
+from kubectl.output.printers import to_json, without_managed_fields
 
 Dict = dict[str, Any]
 

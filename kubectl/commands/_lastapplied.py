@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from apimachinery.errors import StatusError
+from apimachinery.yaml import to_yaml
 from kubectl.api.client import MERGE_PATCH
 from kubectl.cli.command import Context, UsageError
 from kubectl.cli.parser import choice
@@ -28,7 +29,6 @@ from kubectl.input.manifests import (
     resolve,
     select,
 )
-from kubectl.output.printers import to_yaml
 
 Dict = dict[str, Any]
 

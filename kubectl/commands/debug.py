@@ -162,14 +162,14 @@ def _customized(args: argparse.Namespace, containers: list[Dict], name: str | No
 
 
 def _custom(file: str) -> Dict:
-    import yaml
+    from apimachinery.yaml import YamlError, read_document
 
     try:
-        found = yaml.safe_load(Path(file).read_text())
+        found = read_document(Path(file).read_bytes()).value
     except OSError as error:
         why = f"open {file}: {(error.strerror or '').lower()}"
         raise UsageError(f"must pass a container spec json file for custom profile: {why}") from error
-    except yaml.YAMLError as error:
+    except YamlError as error:
         raise UsageError(f"{file} does not contain a valid container spec: {error}") from error
     if not isinstance(found, dict) or "name" in found or "image" in found:
         raise UsageError(f"{file} must be part of a container, without name and image")

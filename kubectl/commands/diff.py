@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.errors import NotFound, StatusError
+from apimachinery.yaml import to_yaml
 from kubectl.api import serverside
 from kubectl.cli.command import Command, Context, ExitCode, UsageError
 from kubectl.commands._arguments import add_bool, add_selector
@@ -20,7 +21,7 @@ from kubectl.commands._writing import LAST_APPLIED, add_field_manager, need_file
 from kubectl.commands.apply import ATTEMPTS, compute_patch
 from kubectl.input.manifests import Manifest, Target, add_file_arguments, read_manifests, resolve
 from kubectl.input.prune import Pruner, add_prune_arguments
-from kubectl.output.printers import to_yaml, without_managed_fields
+from kubectl.output.printers import without_managed_fields
 
 Dict = dict[str, Any]
 

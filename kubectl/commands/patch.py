@@ -7,9 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from apimachinery.errors import StatusError
+from apimachinery.yaml import YamlError, read_document
 from kubectl.api.client import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from kubectl.cli.command import Command, Context, UsageError
 from kubectl.cli.parser import choice
@@ -93,8 +92,8 @@ def read_patch(args: argparse.Namespace) -> Any:
     except ValueError:
         pass
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return read_document(text).value
+    except YamlError as error:
         raise UsageError(f'unable to parse "{text}": {error}') from error
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from apimachinery.yaml import to_yaml
 from kubectl.cli.command import UsageError
 from kubectl.kustomize import fields
 from kubectl.kustomize.generators import generate
@@ -17,7 +18,6 @@ from kubectl.kustomize.patches import apply_patches, apply_strategic
 from kubectl.kustomize.reading import Folder, check_texts, documents, missing, refuse_remote
 from kubectl.kustomize.references import fix_references
 from kubectl.kustomize.resources import Resource, absorb
-from kubectl.output.printers import to_yaml
 
 Dict = dict[str, Any]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,12 +12,68 @@ from typing import Any
 import yaml
 
 from kubectl.cli.command import UsageError
-from kubectl.input.manifests import ManifestLoader, one_line, read_numbers
 
 Dict = dict[str, Any]
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _REMOTE = re.compile(r"^[a-z+]+://|^git@|^github\.com[/:]|\?ref=|\.git(/|$)")
+
+
+class ManifestLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
+    """YAML with JSON's types: timestamps stay text, duplicate keys are errors, numbers are no dates."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen and key != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} already set in map", key_node.start_mark
+                )
+            if isinstance(key, str):
+                seen.add(key)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        if any(isinstance(key, bool | int | float) for key in mapping):  # JSON has text for keys
+            return {key if isinstance(key, str) else json.dumps(key): value for key, value in mapping.items()}
+        return mapping
+
+
+_INTEGER = re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$")
+
+
+def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float | str:
+    """What Go's reader makes of a plain number: a whole one is an integer, one too large is text."""
+    text = node.value.replace("_", "")
+    digits = text.lstrip("+-")
+    sign = -1 if text.startswith("-") else 1
+    if digits[:2] in ("0b", "0o", "0x"):
+        return sign * int(digits, 0)
+    if re.fullmatch("[1-9][0-9]*|0[0-7]*", digits):
+        return sign * int(digits, 8 if digits.startswith("0") else 10)
+    if digits[1:].isalpha():
+        return sign * float(digits[1:])  # infinite, or not a number: refused for what JSON cannot say
+    value = sign * float(digits)
+    if math.isinf(value):
+        return str(node.value)
+    return int(value) if value.is_integer() and abs(value) < 1e21 else value
+
+
+def read_numbers(loader: Any) -> None:
+    """Teaches a loader Go's numbers: PyYAML takes 12:30 for one, and 1e3 for none."""
+    for tag, pattern in (("int", _INTEGER), ("float", _FLOAT)):
+        loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", pattern, list("-+.0123456789"))
+        loader.add_constructor(f"tag:yaml.org,2002:{tag}", _number)
+
+
+# kubectl's reader takes these for booleans, so a manifest must not mean one thing here and another there.
+ManifestLoader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
+ManifestLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("timestamp", "int", "float")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+ManifestLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
+read_numbers(ManifestLoader)
 
 
 class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
@@ -47,6 +104,16 @@ def documents(text: str, source: str, loader: Any = _Loader) -> list[Any]:
     except yaml.YAMLError as error:
         raise UsageError(f"MalformedYAMLError: {one_line(error)} in File: {source}") from error
     return found
+
+
+def one_line(error: yaml.YAMLError) -> str:
+    """As kubectl's reader words it: where structure is wrong it counts lines from zero, and leaves zero out."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    if mark is None:
+        return f"yaml: {problem}"
+    line = mark.line if isinstance(error, yaml.parser.ParserError) else mark.line + 1
+    return f"yaml: line {line}: {problem}" if line else f"yaml: {problem}"
 
 
 def missing(path: Path) -> str:

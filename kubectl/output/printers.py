@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from apimachinery.yaml import to_yaml
 from kubectl.cli.command import UsageError
 from kubectl.output.jsonpath import JSONPathError, Template, relaxed, text_of
 
@@ -21,42 +19,6 @@ FORMATS = "custom-columns,custom-columns-file,json,jsonpath,jsonpath-as-json,jso
 
 MIN_WIDTH = 6  # of a column
 COLUMN_GAP = 3
-
-
-class _Dumper(yaml.CSafeDumper if hasattr(yaml, "CSafeDumper") else yaml.SafeDumper):  # type: ignore[misc]
-    """YAML as kubectl writes it: block style, keys sorted, multi-line strings literal, lists not indented."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        """A value that stands twice is written twice."""
-        return True
-
-
-# What PyYAML takes for text and other readers of YAML for a number or a boolean.
-_OTHERWISE = re.compile(r"[yYnN]|[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?|0o?[0-7]+|0x[0-9a-fA-F]+")
-
-
-def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    """Literal where it has lines, in double quotes where it would read as another type."""
-    tag = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    plain = tag == "tag:yaml.org,2002:str" and not _OTHERWISE.fullmatch(text)
-    style = "|" if "\n" in text else None if plain else '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _string)
-
-
-# "=" and "<<" mean something in YAML 1.1 only; kubectl writes them as they are.
-_Dumper.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("value", "merge")]
-    for first, resolvers in yaml.SafeDumper.yaml_implicit_resolvers.items()
-}
-
-
-def to_yaml(value: object, width: int = 2**30) -> str:
-    """Lines break at spaces behind `width` characters."""
-    text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=width)
-    return text[:-4] if text.endswith("\n...\n") else text  # the mark of an end that trailing line breaks leave open
 
 
 def to_json(value: object) -> str:

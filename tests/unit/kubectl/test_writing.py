@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from apimachinery.yaml import to_yaml
 from kubectl.api.serverside import KEEPER, migrated
 from kubectl.cli.command import UsageError
 from kubectl.commands._editor import INTRO, content, header
@@ -14,7 +15,6 @@ from kubectl.commands._writing import LAST_APPLIED
 from kubectl.commands.apply import compute_patch
 from kubectl.commands.diff import masked
 from kubectl.input.manifests import parse_manifests
-from kubectl.output.printers import to_yaml
 
 ANNOTATED: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{LAST_APPLIED}": {}}}}
 
