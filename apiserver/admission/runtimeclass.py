@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 
 from apimachinery.model import decode
 from apiserver.admission._plugin import CREATE, Attributes, Lookup, Plugin, refused, spec_of
-from kubeapi.core.pod.affinity import Toleration
+from kubeapi.core.pod.tolerations import merged
 from kubeapi.node.runtimeclass import RuntimeClass, Scheduling
 
 GROUP = "node.k8s.io"
@@ -57,30 +57,6 @@ def _set_scheduling(attributes: Attributes, scheduling: Scheduling) -> None:
             raise refused(attributes, f"conflict: {where}")
     spec.nodeSelector = selector or None
     spec.tolerations = merged([*(spec.tolerations or ()), *(scheduling.tolerations or ())]) or None
-
-
-def merged(tolerations: list[Toleration]) -> list[Toleration]:
-    """Without those that another one includes."""
-    kept: list[Toleration] = []
-    for toleration in tolerations:
-        if not any(_includes(other, toleration) for other in kept):
-            kept = [other for other in kept if not _includes(toleration, other)]
-            kept.append(toleration)
-    return kept
-
-
-def _includes(wide: Toleration, narrow: Toleration) -> bool:
-    """Whether `wide` tolerates all that `narrow` does, for at least as long."""
-    every = wide.operator == "Exists"
-    if wide.key != narrow.key and not (every and not wide.key):
-        return False
-    if wide.effect and wide.effect != narrow.effect:
-        return False
-    if not every and ((narrow.operator or "Equal") != "Equal" or (wide.value or "") != (narrow.value or "")):
-        return False
-    if wide.tolerationSeconds is None:
-        return True
-    return narrow.tolerationSeconds is not None and narrow.tolerationSeconds <= wide.tolerationSeconds
 
 
 ADMISSION = Plugin("RuntimeClass", frozenset({CREATE}), frozenset({"pods"}), mutate=admit)

@@ -10,14 +10,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from apimachinery.quantity import parse_quantity
+from kubeapi.core.pod.amounts import add_amounts, peak_requests, raise_amounts
 from kubeapi.core.pod.lifecycle import is_sidecar, is_terminal
+from kubeapi.core.pod.nodeselection import selects
 from kubelet.pod.podspec import api_statuses
 from kubelet.pod.resize.policy import DEFERRED, INFEASIBLE, Refusal
 from kubelet.pod.status import Failure
 
 if TYPE_CHECKING:
     from kubeapi.core.node import Node
-    from kubeapi.core.pod.affinity import NodeSelectorRequirement, NodeSelectorTerm
     from kubeapi.core.pod.model import Pod
     from kubeapi.core.pod.spec import Container
     from kubeapi.core.pod.status import ContainerStatus
@@ -56,24 +57,13 @@ def pod_requests(pod: Pod, *, held: bool = False) -> dict[str, Fraction]:
     With `held`, a container counts with what it still runs with, where that is more.
     """
     reported = api_statuses(pod) if held else {}
-    running: dict[str, Fraction] = {}
-    for container in pod.spec.containers:
-        _add(running, _requests(container, reported))
-    sidecars: dict[str, Fraction] = {}
-    peak: dict[str, Fraction] = {}
-    for container in pod.spec.initContainers or ():
-        requests = _requests(container, reported)
-        if is_sidecar(container):
-            _add(sidecars, requests)
-            _maximum(peak, sidecars)
-        else:
-            turn = dict(sidecars)
-            _add(turn, requests)
-            _maximum(peak, turn)
-    _add(running, sidecars)
-    _maximum(running, peak)
-    _add(running, {name: parse_quantity(value) for name, value in (pod.spec.overhead or {}).items()})
-    return running
+    spec = pod.spec
+    total = peak_requests(
+        (_requests(container, reported) for container in spec.containers),
+        ((_requests(container, reported), is_sidecar(container)) for container in spec.initContainers or ()),
+    )
+    add_amounts(total, {name: parse_quantity(value) for name, value in (spec.overhead or {}).items()})
+    return total
 
 
 def _requests(container: Container, reported: Mapping[str, ContainerStatus]) -> dict[str, Fraction]:
@@ -82,18 +72,8 @@ def _requests(container: Container, reported: Mapping[str, ContainerStatus]) -> 
     found = {name: parse_quantity(value) for name, value in merged.items()}
     status = reported.get(container.name)
     if status is not None and status.resources is not None and status.resources.requests != resources.requests:
-        _maximum(found, {name: parse_quantity(value) for name, value in (status.resources.requests or {}).items()})
+        raise_amounts(found, {name: parse_quantity(value) for name, value in (status.resources.requests or {}).items()})
     return found
-
-
-def _add(total: dict[str, Fraction], more: Mapping[str, Fraction]) -> None:
-    for name, value in more.items():
-        total[name] = total.get(name, Fraction(0)) + value
-
-
-def _maximum(total: dict[str, Fraction], other: Mapping[str, Fraction]) -> None:
-    for name, value in other.items():
-        total[name] = max(total.get(name, Fraction(0)), value)
 
 
 def _resources(pod: Pod, others: list[Pod], node: Node) -> Failure | None:
@@ -103,7 +83,7 @@ def _resources(pod: Pod, others: list[Pod], node: Node) -> Failure | None:
         return _insufficient("pods", Fraction(1), Fraction(len(others)), capacity)
     used: dict[str, Fraction] = {}
     for other in others:
-        _add(used, pod_requests(other, held=True))
+        add_amounts(used, pod_requests(other, held=True))
     for name, asked in sorted(pod_requests(pod).items()):
         available = allocatable.get(name, Fraction(0))
         if asked > 0 and used.get(name, Fraction(0)) + asked > available:
@@ -151,41 +131,6 @@ def _ports(pod: Pod, others: list[Pod]) -> Failure | None:
 
 
 def _selector(pod: Pod, node: Node) -> Failure | None:
-    failed = Failure("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
-    labels = node.labels
-    if any(labels.get(key) != value for key, value in (pod.spec.nodeSelector or {}).items()):
-        return failed
-    affinity = pod.spec.affinity
-    node_affinity = affinity.nodeAffinity if affinity else None
-    required = node_affinity.requiredDuringSchedulingIgnoredDuringExecution if node_affinity else None
-    if required is None or any(_term_matches(term, node) for term in required.nodeSelectorTerms):
+    if selects(pod.spec.nodeSelector, pod.spec.affinity, node.name, node.labels):
         return None
-    return failed
-
-
-def _term_matches(term: NodeSelectorTerm, node: Node) -> bool:
-    expressions, fields = term.matchExpressions or [], term.matchFields or []
-    if not expressions and not fields:
-        return False
-    return all(_matches(item, node.labels) for item in expressions) and all(
-        _matches(item, {"metadata.name": node.name}) for item in fields
-    )
-
-
-def _matches(requirement: NodeSelectorRequirement, values: Mapping[str, str]) -> bool:
-    """One expression of a node selector."""
-    operator, wanted = requirement.operator, requirement.values or []
-    value = values.get(requirement.key)
-    if operator == "In":
-        return value in wanted
-    if operator == "NotIn":
-        return value not in wanted
-    if operator == "Exists":
-        return value is not None
-    if operator == "DoesNotExist":
-        return value is None
-    try:
-        number, limit = int(value or ""), int(wanted[0])
-    except (ValueError, IndexError):
-        return False
-    return number > limit if operator == "Gt" else number < limit
+    return Failure("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")

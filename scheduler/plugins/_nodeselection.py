@@ -8,21 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from kubeapi.core.pod.affinity import NodeSelectorRequirement, NodeSelectorTerm
+from kubeapi.core.pod.nodeselection import NAME_FIELD, required_terms, value_matches
 from scheduler.state.shape import Shape
 from scheduler.state.table import BoolArray, LabelColumn, NodeTable, Rows
 
-NAME_FIELD = "metadata.name"
-
-
-def required_terms(shape: Shape) -> list[NodeSelectorTerm] | None:
-    """The terms of which one must match; None when the pod has none at all."""
-    affinity = shape.affinity.nodeAffinity if shape.affinity else None
-    required = affinity.requiredDuringSchedulingIgnoredDuringExecution if affinity else None
-    return required.nodeSelectorTerms if required else None
-
 
 def selects_nodes(shape: Shape) -> bool:
-    return bool(shape.node_selector) or required_terms(shape) is not None
+    return bool(shape.node_selector) or required_terms(shape.affinity) is not None
 
 
 def selected(shape: Shape, table: NodeTable, rows: Rows) -> BoolArray:
@@ -31,7 +23,7 @@ def selected(shape: Shape, table: NodeTable, rows: Rows) -> BoolArray:
     for key, value in shape.node_selector.items():
         column = table.label(key)
         mask &= _lookup(column, "In", [value])[column.ids[rows]]
-    terms = required_terms(shape)
+    terms = required_terms(shape.affinity)
     if terms is not None:
         any_term = ~_all(table, rows)
         for term in terms:
@@ -80,18 +72,9 @@ def _lookup(column: LabelColumn, operator: str, values: list[str]) -> BoolArray:
     if operator in ("Exists", "DoesNotExist"):
         found[:-1] = True
         return ~found if operator == "DoesNotExist" else found
-    if operator in ("Gt", "Lt") and len(values) == 1:
-        for number, value in enumerate(column.values):
-            found[number] = _compares(value, operator, values[0])
+    for number, value in enumerate(column.values):
+        found[number] = value_matches(operator, values, value)
     return found
-
-
-def _compares(value: str, operator: str, limit: str) -> bool:
-    """False where either is no integer."""
-    try:
-        return int(value) > int(limit) if operator == "Gt" else int(value) < int(limit)
-    except ValueError:
-        return False
 
 
 def _field_matches(requirement: NodeSelectorRequirement, table: NodeTable) -> BoolArray:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from kubeapi.core.pod.nodeselection import required_terms
 from scheduler.core.events import NODE, WAITING_POD, Change
 from scheduler.framework import SKIP, Cycle, FloatArray, Only, Plugin, PluginSpec, Rejected, Skip
-from scheduler.plugins._nodeselection import named_nodes, required_terms, selected, selects_nodes, term_matches
+from scheduler.plugins._nodeselection import named_nodes, selected, selects_nodes, term_matches
 from scheduler.plugins._scores import scaled
 from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, Rows
@@ -18,7 +19,7 @@ class NodeAffinity(Plugin):
     def pre_filter(self, cycle: Cycle) -> Skip | Only | Rejected | None:
         if not selects_nodes(cycle.shape):
             return SKIP
-        names = named_nodes(required_terms(cycle.shape) or []) if required_terms(cycle.shape) else None
+        names = named_nodes(terms) if (terms := required_terms(cycle.shape.affinity)) else None
         if names is None:
             return None
         return Only(names) if names else Rejected("pod affinity terms conflict")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kubeapi.core.pod.tolerations import NO_SCHEDULE, TaintKey, tolerated
 from scheduler.core.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Skip
-from scheduler.plugins._tolerations import tolerated
 from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, Rows
 from scheduler.views.node import Node
 
-TAINT = ("node.kubernetes.io/unschedulable", "", "NoSchedule")
+TAINT = TaintKey("node.kubernetes.io/unschedulable", "", NO_SCHEDULE)
 
 
 class NodeUnschedulable(Plugin):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from apimachinery.selectors import Selector
+from kubeapi.core.pod.tolerations import admits
 from scheduler.core.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Handle, Plugin, PluginSpec, Skip
 from scheduler.plugins._domains import domain_sums
@@ -26,7 +27,6 @@ from scheduler.plugins._spread import (
     owner_selector,
     stated,
 )
-from scheduler.plugins._tolerations import admits
 from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, IdArray, Rows
 from scheduler.views.pod import Pod

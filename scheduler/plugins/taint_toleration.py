@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from kubeapi.core.pod.tolerations import PREFER_NO_SCHEDULE, TaintKey, admits, taint_key, tolerated
 from scheduler.core.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import Cycle, FloatArray, Plugin, PluginSpec
 from scheduler.plugins._scores import scaled
-from scheduler.plugins._tolerations import admits, tolerated
 from scheduler.state.shape import IntArray, Shape
-from scheduler.state.table import BoolArray, Rows, Taint
+from scheduler.state.table import BoolArray, Rows
 from scheduler.views.node import Node
-
-SOFT_EFFECT = "PreferNoSchedule"
 
 
 class TaintToleration(Plugin):
@@ -35,10 +33,12 @@ class TaintToleration(Plugin):
         sets = self.table.taint_set[rows]
         if not sets.any():
             return np.zeros(len(sets), np.int64)
-        tolerations = [item for item in cycle.shape.tolerations if item.effect in (None, "", SOFT_EFFECT)]
+        tolerations = [item for item in cycle.shape.tolerations if item.effect in (None, "", PREFER_NO_SCHEDULE)]
         return self._judge(
             sets,
-            lambda taints: sum(1 for taint in taints if taint[2] == SOFT_EFFECT and not tolerated(tolerations, taint)),
+            lambda taints: sum(
+                1 for taint in taints if taint.effect == PREFER_NO_SCHEDULE and not tolerated(tolerations, taint)
+            ),
         )
 
     def normalize(self, cycle: Cycle, scores: FloatArray) -> FloatArray:
@@ -47,11 +47,11 @@ class TaintToleration(Plugin):
     def hint(self, shape: Shape, event: ClusterEvent) -> bool:
         if not isinstance(event.new, Node):
             return True
-        taints = [(item.key, item.value or "", item.effect) for item in event.new.spec.taints or ()]
+        taints = [taint_key(taint) for taint in event.new.spec.taints or ()]
         return admits(shape.tolerations, taints)
 
     def _judge(
-        self, sets: np.ndarray[tuple[int], np.dtype[np.int32]], verdict: Callable[[Sequence[Taint]], int]
+        self, sets: np.ndarray[tuple[int], np.dtype[np.int32]], verdict: Callable[[Sequence[TaintKey]], int]
     ) -> IntArray:
         """The verdict on each row's taints."""
         numbers, where = np.unique(sets, return_inverse=True)

@@ -6,10 +6,11 @@ containers).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from apimachinery.conditions import get_condition
 from apimachinery.quantity import byte_count, cpu_millis
+from kubeapi.core.pod.amounts import add_amounts, peak_requests
 from kubeapi.core.pod.lifecycle import is_sidecar
 from scheduler.views.pod import Container, ContainerStatus, Pod, PodSpec, ResourceRequirements
 
@@ -37,26 +38,17 @@ def amounts(quantities: Mapping[str, str] | None) -> dict[str, int]:
 def pod_requests(spec: PodSpec, defaults: Mapping[str, int] = NO_DEFAULTS) -> dict[str, int]:
     """Resource name -> amount. `defaults` stand in for a resource that a container does not mention.
 
-    Containers and sidecars run together; an init container runs beside the sidecars that are started before it. The
-    pod asks for the most it needs at any time, plus its overhead.
+    The pod asks for the most that its containers need at one time, plus its overhead.
     """
-    total = _sum(_container_requests(item, defaults) for item in spec.containers)
-    if spec.initContainers:
-        sidecars: dict[str, int] = {}
-        peak: dict[str, int] = {}
-        for container in spec.initContainers:
-            own = _container_requests(container, defaults)
-            if is_sidecar(container):
-                sidecars = _sum((sidecars, own))
-                total = _sum((total, own))
-                own = sidecars
-            else:
-                own = _sum((own, sidecars))
-            peak = _max(peak, own)
-        total = _max(total, peak)
+    total = peak_requests(
+        (_container_requests(container, defaults) for container in spec.containers),
+        ((_container_requests(container, defaults), is_sidecar(container)) for container in spec.initContainers or ()),
+    )
     if spec.resources is not None and spec.resources.requests:
         total |= amounts(spec.resources.requests)
-    return _sum((total, amounts(spec.overhead))) if spec.overhead else total
+    if spec.overhead:
+        add_amounts(total, amounts(spec.overhead))
+    return {name: min(value, AMOUNT_LIMIT) for name, value in total.items()}
 
 
 def counted_spec(pod: Pod) -> PodSpec:
@@ -93,15 +85,3 @@ def _held(container: Container, status: ContainerStatus | None, refused: bool) -
 def _container_requests(container: Container, defaults: Mapping[str, int]) -> dict[str, int]:
     found = amounts(container.resources.requests if container.resources else None)
     return {**defaults, **found} if defaults else found
-
-
-def _sum(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for part in parts:
-        for name, value in part.items():
-            total[name] = min(total.get(name, 0) + value, AMOUNT_LIMIT)
-    return total
-
-
-def _max(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    return {name: max(one.get(name, 0), other.get(name, 0)) for name in {**one, **other}}

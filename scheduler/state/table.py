@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from kubeapi.core.pod.tolerations import TaintKey, taint_key
 from scheduler.state.resources import CPU, EPHEMERAL_STORAGE, MEMORY, PODS, amounts
 from scheduler.state.shape import HostPort, IntArray, Shape
 from scheduler.views.node import Node
@@ -24,7 +25,6 @@ IdArray = NDArray[np.int32]
 Rows = slice | IntArray
 """Which rows: a slice of all, or an array of row numbers. Columns are read as `column[..., rows]`."""
 
-Taint = tuple[str, str, str]
 """(key, value, effect)."""
 
 
@@ -65,7 +65,7 @@ class NodeTable:
         self.labels: list[dict[str, str]] = []
         self.resources: dict[str, int] = {CPU: 0, MEMORY: 1, EPHEMERAL_STORAGE: 2, PODS: 3}
         """Resource name -> its number, the first index of `allocatable` and `free`."""
-        self.taint_sets: list[tuple[Taint, ...]] = [()]
+        self.taint_sets: list[tuple[TaintKey, ...]] = [()]
         """Distinct taints; `taint_set[row]` is an index, 0 for none."""
         self.port_users: dict[tuple[str, int], dict[int, Counter[str]]] = {}
         """(protocol, port) -> row -> addresses in use."""
@@ -81,7 +81,7 @@ class NodeTable:
         self.unschedulable: BoolArray = np.zeros(FIRST_CAPACITY, np.bool_)
         self.taint_set: IdArray = np.zeros(FIRST_CAPACITY, np.int32)
         self.changed: IntArray = np.zeros(FIRST_CAPACITY, np.int64)
-        self._taint_numbers: dict[tuple[Taint, ...], int] = {(): 0}
+        self._taint_numbers: dict[tuple[TaintKey, ...], int] = {(): 0}
         self._free_rows: list[int] = []
         self._columns: OrderedDict[str, LabelColumn] = OrderedDict()
         self._row_images: dict[int, dict[str, int]] = {}
@@ -129,7 +129,7 @@ class NodeTable:
             row = self._new_row(node.name)
         self._set_allocatable(row, amounts(node.status.allocatable))
         self._set_labels(row, node.labels)
-        taints = tuple((item.key, item.value or "", item.effect) for item in node.spec.taints or ())
+        taints = tuple(taint_key(taint) for taint in node.spec.taints or ())
         self.taint_set[row] = self._taints(taints)
         self.unschedulable[row] = bool(node.spec.unschedulable)
         self._set_images(row, node)
@@ -212,7 +212,7 @@ class NodeTable:
             for key, column in self._columns.items():
                 column.set(row, labels.get(key))
 
-    def _taints(self, taints: tuple[Taint, ...]) -> int:
+    def _taints(self, taints: tuple[TaintKey, ...]) -> int:
         number = self._taint_numbers.get(taints)
         if number is None:
             if len(self.taint_sets) > 2 * self._capacity:

@@ -12,6 +12,7 @@ from apimachinery.conditions import get_condition
 from apimachinery.times import format_time
 from kubeapi.core.node import Node, NodeCondition
 from kubeapi.core.pod.affinity import Taint
+from kubeapi.core.pod.tolerations import NO_EXECUTE, NO_SCHEDULE
 
 READY = "Ready"
 REPORTED = (READY, "MemoryPressure", "DiskPressure", "PIDPressure")
@@ -20,7 +21,6 @@ REPORTED = (READY, "MemoryPressure", "DiskPressure", "PIDPressure")
 PREFIX = "node.kubernetes.io/"
 NOT_READY, UNREACHABLE = PREFIX + "not-ready", PREFIX + "unreachable"
 UNSCHEDULABLE = PREFIX + "unschedulable"
-NO_SCHEDULE, NO_EXECUTE = "NoSchedule", "NoExecute"
 
 _CONDITION_TAINTS = {
     ("Ready", "False"): NOT_READY,

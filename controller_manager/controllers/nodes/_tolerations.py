@@ -9,18 +9,9 @@ from collections.abc import Iterable
 
 from apimachinery.times import parse_time
 from kubeapi.core.pod.affinity import Taint, Toleration
+from kubeapi.core.pod.tolerations import taint_key, tolerates
 
 NEVER = float("inf")
-
-
-def tolerates(toleration: Toleration, taint: Taint) -> bool:
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if toleration.operator == "Exists":
-        return True
-    return toleration.operator in (None, "", "Equal") and (toleration.value or "") == (taint.value or "")
 
 
 def eviction_time(tolerations: Iterable[Toleration], taints: Iterable[Taint], now: float) -> float:
@@ -32,7 +23,7 @@ def eviction_time(tolerations: Iterable[Toleration], taints: Iterable[Taint], no
     tolerations = list(tolerations)
     earliest = NEVER
     for taint in taints:
-        matching = [each for each in tolerations if tolerates(each, taint)]
+        matching = [each for each in tolerations if tolerates(each, taint_key(taint))]
         if not matching:
             return now
         bounded = [each.tolerationSeconds for each in matching if each.tolerationSeconds is not None]

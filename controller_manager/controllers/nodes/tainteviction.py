@@ -7,12 +7,12 @@ from apimachinery.errors import Conflict, NotFound
 from apimachinery.times import format_time
 from componentbase import logs
 from controller_manager.controllers.network._podplace import NODE_INDEX, node_values
-from controller_manager.controllers.nodes._nodehealth import NO_EXECUTE
 from controller_manager.controllers.nodes._tolerations import NEVER, eviction_time
 from kubeapi.core.node import Node
 from kubeapi.core.pod.affinity import Taint
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodCondition
+from kubeapi.core.pod.tolerations import NO_EXECUTE
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after
 from kubeclient.workqueue import WorkQueue
 

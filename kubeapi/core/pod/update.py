@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from apimachinery.model import to_dict
 from apimachinery.names import dns_subdomain_errors
 from kubeapi._shared.validation import Errors, Path
-from kubeapi.core.pod.affinity import NodeSelectorTerm, Toleration
+from kubeapi.core.pod.affinity import Toleration
+from kubeapi.core.pod.nodeselection import required_terms
 from kubeapi.core.pod.spec import PodSpec
 from kubeapi.core.pod.status import ContainerStatus
 
@@ -118,11 +119,11 @@ def _check_gated(errors: Errors, new: PodSpec, old: PodSpec) -> None:
     before, after = old.nodeSelector or {}, new.nodeSelector or {}
     if any(after.get(key) != value for key, value in before.items()):
         errors.invalid((*_SPEC, "nodeSelector"), after, _ONLY_MORE)
-    required = _required_terms(old)
+    required = required_terms(old.affinity)
     if not required:
         return
     at: Path = (*_SPEC, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
-    terms = _required_terms(new)
+    terms = required_terms(new.affinity) or []
     if len(terms) != len(required):
         text = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
         errors.invalid((*at, "nodeSelectorTerms"), [to_dict(term) for term in terms], text)
@@ -133,12 +134,6 @@ def _check_gated(errors: Errors, new: PodSpec, old: PodSpec) -> None:
             if have[: len(had)] != had:
                 errors.invalid((*at, "nodeSelectorTerms", index), to_dict(term), _ONLY_MORE)
                 break
-
-
-def _required_terms(spec: PodSpec) -> list[NodeSelectorTerm]:
-    node = spec.affinity.nodeAffinity if spec.affinity is not None else None
-    required = node.requiredDuringSchedulingIgnoredDuringExecution if node is not None else None
-    return required.nodeSelectorTerms if required is not None else []
 
 
 def _check_tolerations(errors: Errors, new: Iterable[Toleration], old: Iterable[Toleration]) -> None:

@@ -19,7 +19,7 @@ from controller_manager.controllers.nodes._nodehealth import (
     eviction_rates,
     wanted_taints,
 )
-from controller_manager.controllers.nodes._tolerations import NEVER, eviction_time, tolerates
+from controller_manager.controllers.nodes._tolerations import NEVER, eviction_time
 from controller_manager.controllers.nodes.nodelifecycle import CONTROLLER as LIFECYCLE
 from controller_manager.controllers.nodes.tainteviction import CONTROLLER as EVICTION
 from kubeapi.coordination.lease import Lease, LeaseSpec
@@ -28,6 +28,7 @@ from kubeapi.core.pod.affinity import Taint, Toleration
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec
 from kubeapi.core.pod.status import PodCondition, PodStatus
+from kubeapi.core.pod.tolerations import taint_key, tolerates
 from tests.fakes.api import FakeApi, Running, settle
 from tests.fakes.clock import FakeClock
 
@@ -168,7 +169,7 @@ TAINT = Taint(key="k", value="v", effect=NO_EXECUTE, timeAdded=format_time(NOW -
     ],
 )
 def test_what_a_toleration_tolerates(toleration: Toleration, expected: bool) -> None:
-    assert tolerates(toleration, TAINT) is expected
+    assert tolerates(toleration, taint_key(TAINT)) is expected
 
 
 def tolerating(seconds: int | None) -> Toleration:

@@ -6,10 +6,10 @@ import pytest
 
 from apimachinery.model import to_dict
 from apimachinery.resource import Resource
-from apiserver.admission.runtimeclass import merged as merged_tolerations
 from kubeapi.apps.controllerrevision import RESOURCE as REVISIONS
 from kubeapi.core.limitrange import RESOURCE as LIMITS
 from kubeapi.core.pod.affinity import Toleration
+from kubeapi.core.pod.tolerations import merged as merged_tolerations
 from kubeapi.core.podtemplate import RESOURCE as TEMPLATES
 from kubeapi.core.replicationcontroller import RESOURCE as CONTROLLERS
 from kubeapi.node.runtimeclass import RESOURCE as RUNTIMES
