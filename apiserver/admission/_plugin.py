@@ -14,7 +14,7 @@ from apimachinery.errors import Forbidden, resource_name
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
-from apiserver.auth.authenticator import User
+from apiserver.request.user import User
 
 if TYPE_CHECKING:
     from apiserver.storage import CachedStorage

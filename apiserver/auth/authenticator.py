@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apimachinery.errors import Unauthorized
-from apiserver.http.messages import Header
+from apiserver.http.types import Header
+from apiserver.request.user import AUTHENTICATED, User
 
 if TYPE_CHECKING:
     from apiserver.auth.tokens import ServiceAccountTokens
 
-AUTHENTICATED = "system:authenticated"
-CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 MAX_KNOWN_TOKENS = 100_000  # a longer token file is refused at start: it is held in memory
 
 
@@ -29,35 +27,6 @@ class InvalidToken(Exception):
 
 class TokenFileError(Exception):
     """The token file can't be used; the message names the line."""
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    name: str
-    uid: str = ""
-    groups: tuple[str, ...] = ()
-    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """What else the credential tells, as the token's id or the pod that it was made for."""
-
-
-ANONYMOUS = User("system:anonymous", "", ("system:unauthenticated",))
-"""Carried by the few requests that need no identity: health and version."""
-
-
-def user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...], digest: str = "") -> User | None:
-    """The user a verified certificate stands for, from the subject as `ssl` gives it; None without a common name.
-
-    `digest` is the certificate's SHA-256, which tells credentials of one user apart.
-    """
-    name, groups = "", []
-    for relative_name in subject:
-        for kind, value in relative_name:
-            if kind == "commonName":
-                name = value
-            elif kind == "organizationName":
-                groups.append(value)
-    extra = ((CREDENTIAL_ID, (f"X509SHA256={digest}",)),) if digest else ()
-    return User(name, "", (*groups, AUTHENTICATED), extra) if name else None
 
 
 def read_token_file(path: str) -> dict[bytes, User]:

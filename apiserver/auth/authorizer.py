@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from apimachinery.errors import Forbidden, resource_name
-from apiserver.auth.authenticator import User
-from apiserver.pipeline.request import RequestInfo
+from apiserver.request.info import RequestInfo
+from apiserver.request.user import User
 
 ALWAYS_ALLOW = "AlwaysAllow"
 MODES = (ALWAYS_ALLOW,)

@@ -19,8 +19,9 @@ from apimachinery.errors import ServiceUnavailable
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from apimachinery.times import parse_time
-from apiserver.auth.authenticator import AUTHENTICATED, CREDENTIAL_ID, InvalidToken, User
+from apiserver.auth.authenticator import InvalidToken
 from apiserver.main.options import Options
+from apiserver.request.user import AUTHENTICATED, CREDENTIAL_ID, User
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import Entry
 from componentbase.clock import Clock

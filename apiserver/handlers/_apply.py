@@ -18,11 +18,11 @@ from apimachinery.times import format_time
 from apiserver.codec.body import decode_object, yaml_to_json
 from apiserver.codec.fieldvalidation import duplicate_fields, may_repeat_fields
 from apiserver.handlers._shared import Target, answer, check_place, write_options
-from apiserver.http.messages import Request, Response
 from apiserver.managedfields.manager import KUBECTL, LAST_APPLIED, Applied, Writer
 from apiserver.managedfields.manager import apply as merge_config
 from apiserver.managedfields.typed import NotTyped
-from apiserver.pipeline.query import WriteOptions
+from apiserver.request.message import Request, Response
+from apiserver.request.query import WriteOptions
 from apiserver.storage.interface import Entry
 
 Dict = dict[str, Any]

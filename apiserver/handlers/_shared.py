@@ -12,11 +12,12 @@ from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from apiserver.codec import protobuf, tables
 from apiserver.codec.body import yaml_to_json
-from apiserver.http.messages import Header, Request, Response
 from apiserver.http.negotiation import METADATA, METADATA_LIST, Wanted, body_format
 from apiserver.http.rendering import INLINE_BYTES
-from apiserver.pipeline.query import WriteOptions, parse_write_options
+from apiserver.http.types import Header
 from apiserver.registry.store import Store, Written
+from apiserver.request.message import Request, Response
+from apiserver.request.query import WriteOptions, parse_write_options
 from apiserver.storage.interface import RevisionTooLarge
 
 T = TypeVar("T", bound=Object)

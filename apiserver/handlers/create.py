@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from apiserver.codec.body import read_object
 from apiserver.handlers._shared import Target, answer, check_place, json_body, write_options
-from apiserver.http.messages import Request, Response
 from apiserver.main.context import Context
+from apiserver.request.message import Request, Response
 
 
 async def create(context: Context, request: Request, target: Target) -> Response:

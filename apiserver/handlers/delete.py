@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from apimachinery.meta import DeleteOptions
 from apiserver.handlers._shared import Target, answer, json_body
-from apiserver.http.messages import Request, Response, json_response
 from apiserver.main.context import Context
-from apiserver.pipeline.query import parse_delete_options
 from apiserver.registry.deletion import success
+from apiserver.request.message import Request, Response, json_response
+from apiserver.request.query import parse_delete_options
 
 RETURNED_KINDS = frozenset({"Pod", "Service", "ServiceAccount", "PersistentVolumeClaim", "PersistentVolume"})
 """Answered with their last state; the others with a Status, as upstream has it."""

@@ -9,9 +9,9 @@ from typing import Any
 from apimachinery.errors import NotFound
 from apiserver.handlers._shared import Target, check_shape, json_body
 from apiserver.handlers.list import answer_page, read_page
-from apiserver.http.messages import Answer, Request
 from apiserver.main.context import Context
-from apiserver.pipeline.query import check_fields, parse_delete_options, parse_list_options
+from apiserver.request.message import Answer, Request
+from apiserver.request.query import check_fields, parse_delete_options, parse_list_options
 from apiserver.storage.interface import Entry, ListPage
 
 PARALLEL_DELETES = 8  # within one request: enough to hide etcd's latency, not enough to crowd out other clients

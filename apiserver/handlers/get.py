@@ -5,11 +5,12 @@ from __future__ import annotations
 from apimachinery.errors import object_not_found
 from apiserver.codec import tables
 from apiserver.handlers._shared import Target, check_shape
-from apiserver.http.messages import Header, Request, Response
 from apiserver.http.negotiation import PLAIN, seems_human, wanted
+from apiserver.http.types import Header
 from apiserver.main.context import Context
-from apiserver.pipeline.query import parse_revision
-from apiserver.pipeline.request import RequestInfo
+from apiserver.request.info import RequestInfo
+from apiserver.request.message import Request, Response
+from apiserver.request.query import parse_revision
 
 
 async def get(context: Context, request: Request, target: Target) -> Response:

@@ -17,9 +17,9 @@ from apiserver.handlers._shared import Target, check_shape
 from apiserver.handlers.watch import watch
 from apiserver.http import negotiation
 from apiserver.http.gzip import gzip_pieces, worth_compressing
-from apiserver.http.messages import Answer, Request, Response, Stream
 from apiserver.main.context import Context
-from apiserver.pipeline.query import ListOptions, check_fields, parse_list_options
+from apiserver.request.message import Answer, Request, Response, Stream
+from apiserver.request.query import ListOptions, check_fields, parse_list_options
 from apiserver.storage.interface import ListPage
 
 

@@ -12,8 +12,8 @@ from apimachinery.resource import Resource
 from apiserver.codec.body import StrictDecoding, read_object
 from apiserver.codec.fieldvalidation import duplicate_fields, may_repeat_fields
 from apiserver.handlers._shared import Target, answer, check_place, write_options
-from apiserver.http.messages import Request, Response
 from apiserver.main.context import Context
+from apiserver.request.message import Request, Response
 from apiserver.storage.interface import Entry
 
 JSON_PATCH = b"application/json-patch+json"

@@ -10,10 +10,10 @@ import orjson
 from apimachinery.errors import Expired, StatusError
 from apiserver.codec import tables
 from apiserver.handlers._shared import Target, revision_too_large
-from apiserver.http.messages import Request, Stream
 from apiserver.http.negotiation import check_stream
 from apiserver.main.context import Context
-from apiserver.pipeline.query import ListOptions, check_fields
+from apiserver.request.message import Request, Stream
+from apiserver.request.query import ListOptions, check_fields
 from apiserver.storage.interface import Compacted, RevisionTooLarge
 
 MAX_WATCH_SECONDS = 365 * 86_400.0  # what a client asks for beyond that is as good as for ever

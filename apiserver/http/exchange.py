@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from apiserver.http.messages import MAX_BODY_BYTES, ClientDisconnected, Header, Scope, body_too_large
+from apiserver.http.types import MAX_BODY_BYTES, ClientDisconnected, Header, Scope, body_too_large
 
 if TYPE_CHECKING:
     from apiserver.http.server import ApiProtocol

@@ -13,7 +13,7 @@ from typing import Any
 from apimachinery.catalogue import Catalogue, load_catalogue
 from apimachinery.errors import StatusError
 from apiserver.admission._plugin import Chain, Lookup, UnknownPlugin, enabled_plugins
-from apiserver.auth.authenticator import Authenticator, TokenFileError, User, read_token_file
+from apiserver.auth.authenticator import Authenticator, TokenFileError, read_token_file
 from apiserver.auth.authorizer import AlwaysAllow
 from apiserver.auth.tokens import ServiceAccountTokens
 from apiserver.discovery.discovery import Discovery
@@ -32,6 +32,7 @@ from apiserver.registry.claims.allocators import Allocator, address_pool, port_p
 from apiserver.registry.claims.services import ADDRESS_CLAIMS, PORT_CLAIMS, Repair, ServiceHooks
 from apiserver.registry.hooks import NO_HOOKS, NamespaceHooks
 from apiserver.registry.store import Store
+from apiserver.request.user import User
 from apiserver.storage import CachedStorage, EtcdConfig, Storage
 from apiserver.storage.interface import StorageError
 from apiserver.storage.view import ViewStorage

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from apimachinery.errors import AlreadyExists
-from apiserver.auth.authenticator import User
 from apiserver.main.context import Context
+from apiserver.request.user import User
 from kubeapi.scheduling.priorityclass import SYSTEM_CLASSES, PriorityClass
 
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")

@@ -14,7 +14,7 @@ from apimachinery.model import Model
 from apimachinery.resource import Resource
 from apiserver.managedfields import manager
 from apiserver.managedfields.manager import APPLY, UPDATE, Entries, Writer
-from apiserver.pipeline.query import WriteOptions, manager_errors
+from apiserver.request.query import WriteOptions, manager_errors
 
 UNTRACKED = frozenset({"binding"})
 MAX_SUBRESOURCE_BYTES = 256

@@ -19,26 +19,18 @@ from apimachinery.errors import (
     StatusError,
 )
 from apiserver.auth import authorizer as authz
-from apiserver.auth.authenticator import ANONYMOUS, User, user_of_subject
 from apiserver.handlers._shared import RETRY_SECONDS, revision_too_large
 from apiserver.handlers.get import get, get_now
 from apiserver.http.exchange import Exchange
-from apiserver.http.messages import (
-    JSON,
-    Answer,
-    AsgiApp,
-    ClientDisconnected,
-    Request,
-    Response,
-    Stream,
-    status_response,
-)
 from apiserver.http.rendering import rendered
+from apiserver.http.types import AsgiApp, ClientDisconnected
 from apiserver.main.context import Context
 from apiserver.pipeline.inflight import InFlight
 from apiserver.pipeline.metrics import Key, RequestMetrics
-from apiserver.pipeline.request import RequestInfo, parse_request
 from apiserver.pipeline.routes import Route, Routes
+from apiserver.request.info import RequestInfo, parse_request
+from apiserver.request.message import JSON, Answer, Request, Response, Stream, status_response
+from apiserver.request.user import ANONYMOUS, User, user_of_subject
 from apiserver.storage.interface import (
     BadContinueToken,
     Compacted,

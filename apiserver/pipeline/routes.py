@@ -16,9 +16,9 @@ from apiserver.handlers.get import get
 from apiserver.handlers.list import list_
 from apiserver.handlers.patch import patch
 from apiserver.handlers.update import update
-from apiserver.http.messages import Answer, Request, Response
 from apiserver.main.context import Context
-from apiserver.pipeline.request import RequestInfo
+from apiserver.request.info import RequestInfo
+from apiserver.request.message import Answer, Request, Response
 from apiserver.subresources._subresource import Handler
 
 HANDLERS: dict[str, Handler] = {

@@ -17,10 +17,11 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from apimachinery.errors import BadRequest, ServiceUnavailable
-from apiserver.http.messages import TEXT, Answer, ClientDisconnected, Header, Request, Response, TakenOver
+from apiserver.http.types import ClientDisconnected, Header
 from apiserver.main.context import Context
 from apiserver.proxy.backend import BODYLESS, IDLE_SECONDS, BackendAnswer, BrokenOff, Unreachable, connect, read_answer
 from apiserver.proxy.upgrade import join
+from apiserver.request.message import TEXT, Answer, Request, Response, TakenOver
 
 HOP_HEADERS = frozenset(
     {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te"}

@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from apimachinery.errors import BadRequest
 from apiserver.handlers._shared import Target
-from apiserver.http.messages import Answer, Request, TakenOver
 from apiserver.main.context import Context
-from apiserver.pipeline.query import Query, parse_bool
 from apiserver.proxy.backend import CHUNK_BYTES, IDLE_SECONDS, BackendAnswer
 from apiserver.proxy.kubelet import refusal
+from apiserver.request.message import Answer, Request, TakenOver
+from apiserver.request.query import Query, parse_bool
 from apiserver.subresources._podtarget import choose_container, find_pod
 
 STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty"))

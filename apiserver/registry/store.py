@@ -31,13 +31,13 @@ from apimachinery.names import generate_name
 from apimachinery.resource import Resource
 from apimachinery.times import format_time
 from apiserver.admission._plugin import CREATE, DELETE, UPDATE, Attributes, Chain
-from apiserver.auth.authenticator import User
 from apiserver.managedfields import tracking
 from apiserver.managedfields.manager import Entries
-from apiserver.pipeline.query import NO_WRITE_OPTIONS, WriteOptions, parse_revision
 from apiserver.registry.deletion import Deletion, check_preconditions, plan_deletion, removed_by_update, uid_conflict
 from apiserver.registry.hooks import NO_HOOKS, Hooks
 from apiserver.registry.validation import validate_metadata, validate_metadata_update
+from apiserver.request.query import NO_WRITE_OPTIONS, WriteOptions, parse_revision
+from apiserver.request.user import User
 from apiserver.storage import Storage
 from apiserver.storage.interface import Entry, KeyExists, RevisionConflict, ValueTooLarge
 from apiserver.storage.splice import with_revision

@@ -7,8 +7,8 @@ from typing import Any
 from apimachinery.errors import BadRequest, object_not_found
 from apimachinery.model import decode
 from apiserver.handlers._shared import Target
-from apiserver.http.messages import Request
 from apiserver.main.context import Context
+from apiserver.request.message import Request
 
 
 async def find_pod(context: Context, request: Request, target: Target) -> Any:

@@ -27,9 +27,9 @@ from apiserver.handlers.patch import (
     read_patched,
     repeated_fields,
 )
-from apiserver.http.messages import Request, Response
 from apiserver.main.context import Context
-from apiserver.pipeline.query import WriteOptions, parse_revision
+from apiserver.request.message import Request, Response
+from apiserver.request.query import WriteOptions, parse_revision
 from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
 from kubeapi._shared.scale import Scale, ScaleSpec, ScaleStatus

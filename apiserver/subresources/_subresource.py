@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from apiserver.handlers._shared import Target
-from apiserver.http.messages import Answer, Request
+from apiserver.request.message import Answer, Request
 
 if TYPE_CHECKING:
     from apiserver.main.context import Context

@@ -8,9 +8,9 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from apiserver.handlers._shared import Target
-from apiserver.http.messages import Answer, Request
 from apiserver.main.context import Context
 from apiserver.proxy.upgrade import connect_container, stream_query
+from apiserver.request.message import Answer, Request
 from apiserver.subresources._subresource import Subresource
 
 

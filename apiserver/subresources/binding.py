@@ -12,9 +12,9 @@ from apimachinery.errors import BadRequest, invalid, invalid_object, not_support
 from apimachinery.times import format_time
 from apiserver.codec.body import read_object
 from apiserver.handlers._shared import Target, check_place, json_body, warning_headers, write_options
-from apiserver.http.messages import Request, Response, json_response
 from apiserver.main.context import Context
 from apiserver.registry.deletion import uid_conflict
+from apiserver.request.message import Request, Response, json_response
 from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
 from kubeapi.core.binding import RESOURCE as BINDINGS

@@ -7,9 +7,9 @@ from apimachinery.meta import DeleteOptions, Object
 from apimachinery.resource import Resource
 from apiserver.codec.body import read_object
 from apiserver.handlers._shared import Target, check_place, json_body, warning_headers, write_options
-from apiserver.http.messages import Request, Response, json_response
 from apiserver.main.context import Context
-from apiserver.pipeline.query import check_delete_options
+from apiserver.request.message import Request, Response, json_response
+from apiserver.request.query import check_delete_options
 from apiserver.subresources._subresource import Subresource
 
 SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}

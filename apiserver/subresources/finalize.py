@@ -6,8 +6,8 @@ from typing import Any
 
 from apiserver.codec.body import read_object
 from apiserver.handlers._shared import Target, answer, check_place, json_body, write_options
-from apiserver.http.messages import Request, Response
 from apiserver.main.context import Context
+from apiserver.request.message import Request, Response
 from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
 

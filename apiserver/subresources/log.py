@@ -10,11 +10,12 @@ from urllib.parse import quote, urlencode
 
 from apimachinery.errors import FieldError, invalid, invalid_object
 from apiserver.handlers._shared import Target
-from apiserver.http.messages import TEXT, Answer, ClientDisconnected, Request, Response, Stream
+from apiserver.http.types import ClientDisconnected
 from apiserver.main.context import Context
-from apiserver.pipeline.query import Query, parse_bool, parse_int
 from apiserver.proxy.backend import IDLE_SECONDS, BackendAnswer, BrokenOff
 from apiserver.proxy.kubelet import refusal
+from apiserver.request.message import TEXT, Answer, Request, Response, Stream
+from apiserver.request.query import Query, parse_bool, parse_int
 from apiserver.subresources._podtarget import choose_container, find_pod
 from apiserver.subresources._subresource import Subresource
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from apimachinery.errors import BadRequest, object_not_found
 from apiserver.handlers._shared import Target
-from apiserver.http.messages import Answer, Request
 from apiserver.main.context import Context
 from apiserver.proxy.forward import (
     PROXY_VERBS,
@@ -19,6 +18,7 @@ from apiserver.proxy.forward import (
     rest_of_path,
     split_name,
 )
+from apiserver.request.message import Answer, Request
 from apiserver.subresources._subresource import Subresource
 
 

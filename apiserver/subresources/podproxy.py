@@ -10,7 +10,6 @@ from typing import Any
 from apimachinery.errors import BadRequest, object_not_found
 from apimachinery.model import decode
 from apiserver.handlers._shared import Target
-from apiserver.http.messages import Answer, Request
 from apiserver.main.context import Context
 from apiserver.proxy.forward import (
     PROXY_VERBS,
@@ -23,6 +22,7 @@ from apiserver.proxy.forward import (
     rest_of_path,
     split_name,
 )
+from apiserver.request.message import Answer, Request
 from apiserver.subresources._subresource import Subresource
 
 

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 from apimachinery.errors import BadRequest
 from apiserver.handlers._shared import Target
-from apiserver.http.messages import Answer, Request
 from apiserver.main.context import Context
-from apiserver.pipeline.query import Query
 from apiserver.proxy.upgrade import check_upgrade, connect
+from apiserver.request.message import Answer, Request
+from apiserver.request.query import Query
 from apiserver.subresources._podtarget import find_pod
 from apiserver.subresources._subresource import Subresource
 

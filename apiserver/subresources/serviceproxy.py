@@ -11,9 +11,9 @@ from typing import Any
 from apimachinery.errors import BadRequest, ServiceUnavailable, object_not_found
 from apimachinery.model import decode
 from apiserver.handlers._shared import Target
-from apiserver.http.messages import Answer, Request
 from apiserver.main.context import Context
 from apiserver.proxy.forward import PROXY_VERBS, Backend, check_address, forward, pod_context, rest_of_path, split_name
+from apiserver.request.message import Answer, Request
 from apiserver.subresources._subresource import Subresource
 
 

@@ -13,8 +13,8 @@ from apimachinery.resource import Resource
 from apimachinery.times import format_time
 from apiserver.codec.body import read_object
 from apiserver.handlers._shared import Target, check_place, json_body, warning_headers, write_options
-from apiserver.http.messages import Request, Response
 from apiserver.main.context import Context
+from apiserver.request.message import Request, Response
 from apiserver.subresources._subresource import Subresource
 from kubeapi.authentication._tokenrequest import BoundObjectReference, TokenRequest, TokenRequestStatus
 

@@ -10,9 +10,9 @@ from apimachinery.errors import invalid_object
 from apimachinery.model import encode
 from apiserver.codec.body import read_object
 from apiserver.handlers._shared import Target, answer, check_place, json_body, write_options
-from apiserver.http.messages import Request, Response
 from apiserver.main.context import Context
 from apiserver.registry.store import Written
+from apiserver.request.message import Request, Response
 from apiserver.subresources._subresource import Handler
 
 

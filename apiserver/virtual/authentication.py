@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from apimachinery.errors import BadRequest
-from apiserver.auth.authenticator import InvalidToken, User
-from apiserver.http.messages import Request
+from apiserver.auth.authenticator import InvalidToken
 from apiserver.main.context import Context
+from apiserver.request.message import Request
+from apiserver.request.user import User
 from apiserver.virtual._virtual import Virtual, review
 from kubeapi.authentication.selfsubjectreview import SelfSubjectReview, SelfSubjectReviewStatus
 from kubeapi.authentication.tokenreview import TokenReview, TokenReviewStatus, UserInfo

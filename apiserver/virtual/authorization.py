@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from apimachinery.errors import BadRequest
-from apiserver.auth.authenticator import User
-from apiserver.http.messages import Request
 from apiserver.main.context import Context
-from apiserver.pipeline.request import RequestInfo
+from apiserver.request.info import RequestInfo
+from apiserver.request.message import Request
+from apiserver.request.user import User
 from apiserver.virtual._virtual import Virtual, review
 from kubeapi.authorization.selfsubjectaccessreview import SelfSubjectAccessReview
 from kubeapi.authorization.selfsubjectrulesreview import (

@@ -13,9 +13,9 @@ from apimachinery.times import parse_time
 from apiserver.codec import tables
 from apiserver.handlers._shared import Target, answer, check_shape
 from apiserver.handlers.list import list_head
-from apiserver.http.messages import Request, Response
 from apiserver.main.context import Context
 from apiserver.registry.store import Written
+from apiserver.request.message import Request, Response
 from apiserver.storage.interface import Entry, ListPage
 from apiserver.subresources.binding import bind_pod
 from apiserver.virtual._virtual import Virtual

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from apiserver.pipeline.query import FIELD_VALIDATIONS, PROPAGATION_POLICIES
+from apiserver.request.query import FIELD_VALIDATIONS, PROPAGATION_POLICIES
 
 
 @dataclass(frozen=True, slots=True)

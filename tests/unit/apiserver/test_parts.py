@@ -14,14 +14,7 @@ from apimachinery.catalogue import load_catalogue
 from apimachinery.errors import BadRequest, Unauthorized
 from apimachinery.model import encode
 from apiserver.admission._plugin import Attributes, Chain, Lookup, Plugin, UnknownPlugin, enabled_plugins
-from apiserver.auth.authenticator import (
-    ANONYMOUS,
-    Authenticator,
-    TokenFileError,
-    User,
-    read_token_file,
-    user_of_subject,
-)
+from apiserver.auth.authenticator import Authenticator, TokenFileError, read_token_file
 from apiserver.codec import tables
 from apiserver.codec.body import decode_object
 from apiserver.discovery.discovery import Discovery
@@ -31,6 +24,7 @@ from apiserver.http.negotiation import TABLE, Wanted
 from apiserver.main.app import all_subresources
 from apiserver.main.options import parse_options
 from apiserver.registry.claims.allocators import address_pool, port_pool
+from apiserver.request.user import ANONYMOUS, User, user_of_subject
 from apiserver.storage.interface import Entry
 from apiserver.subresources.log import log_query
 from kubeapi.core.configmap import RESOURCE as CONFIGMAPS

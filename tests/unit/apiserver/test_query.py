@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from apimachinery.errors import BadRequest, Invalid, NotAcceptable, StatusError, UnsupportedMediaType
-from apiserver.http.messages import parse_query
 from apiserver.http.negotiation import PLAIN, Wanted, body_format, check_stream, discovery_version, for_reader, wanted
-from apiserver.pipeline import query
+from apiserver.request import query
+from apiserver.request.message import parse_query
 
 
 def test_a_query_string_is_split_and_decoded() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apiserver.pipeline.request import RequestInfo, parse_request
+from apiserver.request.info import RequestInfo, parse_request
 
 
 def info(verb: str, **fields: str) -> dict[str, str]:

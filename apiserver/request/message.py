@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import unquote_plus
 
 import orjson
 
-from apimachinery.errors import BadRequest, RequestEntityTooLarge, StatusError
+from apimachinery.errors import BadRequest, StatusError
+from apiserver.http.exchange import Exchange
 from apiserver.http.negotiation import PLAIN, Wanted, for_reader, wanted
+from apiserver.http.types import MAX_BODY_BYTES, Header, body_too_large
+from apiserver.request.info import RequestInfo
+from apiserver.request.user import User
 
-if TYPE_CHECKING:
-    from apiserver.auth.authenticator import User
-    from apiserver.http.exchange import Exchange
-    from apiserver.pipeline.request import RequestInfo
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-Header = tuple[bytes, bytes]
-
-MAX_BODY_BYTES = 3 * 1024 * 1024  # a longer request body gets a 413; nothing of it is kept
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
-
-
-class ClientDisconnected(Exception):
-    """The client went away while its request was being read; nobody waits for an answer."""
 
 
 class Request:
@@ -93,10 +80,6 @@ class Request:
             self.exchange.keep_alive = False
             raise body_too_large()
         return await self.exchange.read_body()
-
-
-def body_too_large() -> RequestEntityTooLarge:
-    return RequestEntityTooLarge(f"Request entity too large: limit is {MAX_BODY_BYTES}")
 
 
 def parse_query(raw: bytes) -> dict[str, list[str]]:

@@ -1,0 +1,37 @@
+"""Who sends a request, as far as its credential tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+AUTHENTICATED = "system:authenticated"
+CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What else the credential tells, as the token's id or the pod that it was made for."""
+
+
+ANONYMOUS = User("system:anonymous", "", ("system:unauthenticated",))
+"""Carried by the few requests that need no identity: health and version."""
+
+
+def user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...], digest: str = "") -> User | None:
+    """The user a verified certificate stands for, from the subject as `ssl` gives it; None without a common name.
+
+    `digest` is the certificate's SHA-256, which tells credentials of one user apart.
+    """
+    name, groups = "", []
+    for relative_name in subject:
+        for kind, value in relative_name:
+            if kind == "commonName":
+                name = value
+            elif kind == "organizationName":
+                groups.append(value)
+    extra = ((CREDENTIAL_ID, (f"X509SHA256={digest}",)),) if digest else ()
+    return User(name, "", (*groups, AUTHENTICATED), extra) if name else None
