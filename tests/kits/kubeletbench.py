@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -33,6 +34,7 @@ from kubelet.volume.objects import ObjectStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.kubelet import Objects, make_pod
+from tests.kits.tasks import Tasks
 
 FACTS = NodeFacts("worker-1", ("192.168.0.5",), {"cpu": Fraction(4)})
 
@@ -119,7 +121,7 @@ class Bench:
     objects: BenchObjects
     events: list[tuple[str, str]] = field(default_factory=list)
     node: Node = field(default_factory=lambda: from_dict(Node, {"metadata": {"name": "worker-1"}}))
-    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+    tasks: Tasks = field(default_factory=Tasks)
     workers: PodWorkers = field(init=False)
     statuses: StatusManager = field(init=False)
     volumes: VolumeManager = field(init=False)
@@ -131,13 +133,13 @@ class Bench:
     def reasons(self) -> list[str]:
         return [reason for reason, _ in self.events]
 
-    def start(self, group: asyncio.TaskGroup) -> None:
+    def start(self) -> None:
         """Starts the kubelet; call it again after `kill` for the next life."""
         store, backoff = cast(ObjectStore, self.objects), Backoff()
         self.statuses = StatusManager(cast(RestClient, self.api), self.clock)
         self.volumes = VolumeManager(str(self.root), self.objects, self.runtime)
-        scoped = cast(asyncio.TaskGroup, _Scope(group, self.tasks))
-        prober = Prober(self.runtime, self, self._wake, self.clock, scoped)
+        scope = cast(asyncio.TaskGroup, self.tasks)
+        prober = Prober(self.runtime, self, self._wake, self.clock, scope)
         self.host_ports = HostPorts(self.clock)
         starter = ContainerStarter(
             StarterParts(
@@ -173,9 +175,10 @@ class Bench:
                 pods=lambda: self.workers.admitted(),
             )
         )
-        self.workers = PodWorkers(syncer, self.statuses, self.clock, scoped)
+        self.workers = PodWorkers(syncer, self.statuses, self.clock, scope)
         pleg = Pleg(self.runtime, self._wake, self.clock)
-        self.tasks += [group.create_task(self.statuses.run()), group.create_task(pleg.run())]
+        self.tasks.create_task(self.statuses.run())
+        self.tasks.create_task(pleg.run())
         self.api.on_change, self.api.on_delete = self.workers.update, self.workers.remove
         for document in list(self.api.pods.values()):
             self.workers.update(from_dict(Pod, document))
@@ -183,10 +186,7 @@ class Bench:
     async def kill(self) -> None:
         """As `kill -9`: nothing of this kubelet runs any more."""
         self.api.on_change = self.api.on_delete = lambda pod: None
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.wait(self.tasks)
-        self.tasks.clear()
+        await self.tasks.end()
 
     def _wake(self, uid: str) -> None:
         self.workers.wake(uid)
@@ -201,32 +201,15 @@ class Bench:
             return False
 
 
-class _Scope:
-    """A task group whose tasks the bench can kill together."""
-
-    def __init__(self, group: asyncio.TaskGroup, tasks: list[asyncio.Task[Any]]) -> None:
-        self._group = group
-        self._tasks = tasks
-
-    def create_task(self, work: Any, **more: Any) -> asyncio.Task[Any]:
-        task = self._group.create_task(work, **more)
-        self._tasks.append(task)
-        return task
-
-
-def on_bench(root: Path, test: Callable[[Bench, asyncio.TaskGroup], Awaitable[None]]) -> None:
-    """Runs `test` with a started kubelet whose runtime has the image app:1."""
-
-    async def main() -> None:
-        clock = FakeClock()
-        runtime = FakeRuntime(clock.now, clock.sleep)
-        runtime.add_image("docker.io/library/app:1")
-        bench = Bench(root, clock, FakeApi(), runtime, BenchObjects())
-        async with asyncio.TaskGroup() as group:
-            bench.start(group)
-            try:
-                await test(bench, group)
-            finally:
-                await bench.kill()
-
-    asyncio.run(main())
+@asynccontextmanager
+async def kubelet_bench(root: Path) -> AsyncIterator[Bench]:
+    """A started kubelet whose runtime has the image app:1."""
+    clock = FakeClock()
+    runtime = FakeRuntime(clock.now, clock.sleep)
+    runtime.add_image("docker.io/library/app:1")
+    bench = Bench(root, clock, FakeApi(), runtime, BenchObjects())
+    bench.start()
+    try:
+        yield bench
+    finally:
+        await bench.kill()

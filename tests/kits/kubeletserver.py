@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -82,34 +81,30 @@ class Bench:
         return connect(url, ssl=context, subprotocols=[Subprotocol(protocol)], compression=None)
 
 
-def run_bench(files: dict[str, Path], test: Callable[[Bench], Awaitable[None]]) -> None:
-    """Runs `test` against a server of its own."""
-
-    async def main() -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        bench = Bench(files, port)
-        serving = asyncio.ensure_future(
-            bench.server.run(
-                "127.0.0.1",
-                port,
-                cert_file=str(files["server"]),
-                key_file=str(files["server-key"]),
-                client_ca_file=str(files["ca"]),
-                cert_dir="",
-            )
+@asynccontextmanager
+async def server_bench(files: dict[str, Path]) -> AsyncIterator[Bench]:
+    """A running server of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    bench = Bench(files, port)
+    serving = asyncio.ensure_future(
+        bench.server.run(
+            "127.0.0.1",
+            port,
+            cert_file=str(files["server"]),
+            key_file=str(files["server-key"]),
+            client_ca_file=str(files["ca"]),
+            cert_dir="",
         )
-        try:
-            await _listening(port, serving)
-            async with asyncio.timeout(30):
-                await test(bench)
-        finally:
-            serving.cancel()
-            await asyncio.wait((serving,))
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-        loop.run(main())
+    )
+    try:
+        await _listening(port, serving)
+        async with asyncio.timeout(30):
+            yield bench
+    finally:
+        serving.cancel()
+        await asyncio.wait((serving,))
 
 
 async def _listening(port: int, serving: asyncio.Future[None]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -19,10 +18,11 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerHost]:
     yield from worker_host("rt-contract", tmp_path_factory.mktemp("rt"), subnet=211)
 
 
-class TestDockerRuntime(RuntimeContract):
-    @pytest.fixture(autouse=True)
-    def _use(self, host: WorkerHost) -> None:
-        self.host = host
+@pytest.fixture
+async def runtime(host: WorkerHost) -> AsyncIterator[Runtime]:
+    async with open_runtime(host) as runtime:
+        yield runtime
 
-    def opened(self) -> AbstractAsyncContextManager[Runtime]:
-        return open_runtime(self.host)
+
+class TestDockerRuntime(RuntimeContract):
+    pass

@@ -289,14 +289,15 @@ async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 100])
-def test_frames_are_put_together_however_they_arrive(size: int) -> None:
+async def test_frames_are_put_together_however_they_arrive(size: int) -> None:
     data = b"\x01\0\0\0\0\0\0\x03out" + b"\x02\0\0\0\0\0\0\x05error" + b"\x01\0\0\0\0\0\0\0"
     parts = [data[start : start + size] for start in range(0, len(data), size)]
 
-    async def main() -> list[tuple[str, bytes]]:
-        return [item async for item in demultiplex(_chunks(*parts))]
-
-    assert asyncio.run(main()) == [("stdout", b"out"), ("stderr", b"error"), ("stdout", b"")]
+    assert [item async for item in demultiplex(_chunks(*parts))] == [
+        ("stdout", b"out"),
+        ("stderr", b"error"),
+        ("stdout", b""),
+    ]
 
 
 class Engine:
@@ -323,65 +324,53 @@ class Engine:
 OK = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\n"
 
 
-def test_answers_with_a_length_in_chunks_and_until_the_end(tmp_path: Path) -> None:
-    async def main() -> None:
-        document = b'{"a": 1}'
-        answers = (
-            OK + b"Content-Length: 8\r\n\r\n" + document,
-            OK
-            + b"Transfer-Encoding: chunked\r\n\r\n3\r\n"
-            + document[:3]
-            + b"\r\n5;x=y\r\n"
-            + document[3:]
-            + b"\r\n0\r\n\r\n",
-            OK + b"\r\n" + document,
-        )
-        for number, answer in enumerate(answers):
-            engine = Engine(tmp_path / f"{number}.sock", answer)
-            async with engine as streams:
-                assert await streams.json("GET", "/x y", {"filters": '{"a":["b"]}'}) == {"a": 1}
-            assert engine.requests[0].startswith(b"GET /v1.41/x%20y?filters=%7B%22a%22%3A%5B%22b%22%5D%7D HTTP/1.1\r\n")
-
-    asyncio.run(main())
+async def test_answers_with_a_length_in_chunks_and_until_the_end(tmp_path: Path) -> None:
+    document = b'{"a": 1}'
+    answers = (
+        OK + b"Content-Length: 8\r\n\r\n" + document,
+        OK
+        + b"Transfer-Encoding: chunked\r\n\r\n3\r\n"
+        + document[:3]
+        + b"\r\n5;x=y\r\n"
+        + document[3:]
+        + b"\r\n0\r\n\r\n",
+        OK + b"\r\n" + document,
+    )
+    for number, answer in enumerate(answers):
+        engine = Engine(tmp_path / f"{number}.sock", answer)
+        async with engine as streams:
+            assert await streams.json("GET", "/x y", {"filters": '{"a":["b"]}'}) == {"a": 1}
+        assert engine.requests[0].startswith(b"GET /v1.41/x%20y?filters=%7B%22a%22%3A%5B%22b%22%5D%7D HTTP/1.1\r\n")
 
 
-def test_an_answer_that_breaks_off_is_unavailable(tmp_path: Path) -> None:
-    async def main() -> None:
-        answers = (
-            b"",
-            b"HTTP/1.1 200",
-            OK + b"Content-Length: 9\r\n\r\nshort",
-            OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
-            OK + b"Transfer-Encoding: chunked\r\n\r\n",
-            b"nonsense\r\n\r\n",
-        )
-        for number, answer in enumerate(answers):
-            async with Engine(tmp_path / f"{number}.sock", answer) as streams:
-                with pytest.raises(RuntimeUnavailable):
-                    await streams.json("GET", "/")
-        with pytest.raises(RuntimeUnavailable):
-            await EngineStreams(str(tmp_path / "nobody.sock")).json("GET", "/")
-
-    asyncio.run(main())
+async def test_an_answer_that_breaks_off_is_unavailable(tmp_path: Path) -> None:
+    answers = (
+        b"",
+        b"HTTP/1.1 200",
+        OK + b"Content-Length: 9\r\n\r\nshort",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    )
+    for number, answer in enumerate(answers):
+        async with Engine(tmp_path / f"{number}.sock", answer) as streams:
+            with pytest.raises(RuntimeUnavailable):
+                await streams.json("GET", "/")
+    with pytest.raises(RuntimeUnavailable):
+        await EngineStreams(str(tmp_path / "nobody.sock")).json("GET", "/")
 
 
 @pytest.mark.parametrize(("status", "error"), [(404, NotFound), (409, EngineError), (500, EngineError)])
-def test_refusals_carry_the_engines_message(tmp_path: Path, status: int, error: type[Exception]) -> None:
-    async def main() -> None:
-        body = json.dumps({"message": "no such thing"}).encode()
-        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-        async with Engine(tmp_path / "e.sock", head + body) as streams:
-            with pytest.raises(error, match="no such thing"):
-                await streams.json("GET", "/")
-
-    asyncio.run(main())
+async def test_refusals_carry_the_engines_message(tmp_path: Path, status: int, error: type[Exception]) -> None:
+    body = json.dumps({"message": "no such thing"}).encode()
+    head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    async with Engine(tmp_path / "e.sock", head + body) as streams:
+        with pytest.raises(error, match="no such thing"):
+            await streams.json("GET", "/")
 
 
-def test_documents_are_yielded_line_by_line(tmp_path: Path) -> None:
-    async def main() -> None:
-        body = b'{"a":1}\n\n{"b":2}'
-        async with Engine(tmp_path / "e.sock", OK + b"\r\n" + body) as streams:
-            documents = await streams.json_lines("GET", "/events")
-            assert [document async for document in documents] == [{"a": 1}, {"b": 2}]
-
-    asyncio.run(main())
+async def test_documents_are_yielded_line_by_line(tmp_path: Path) -> None:
+    body = b'{"a":1}\n\n{"b":2}'
+    async with Engine(tmp_path / "e.sock", OK + b"\r\n" + body) as streams:
+        documents = await streams.json_lines("GET", "/events")
+        assert [document async for document in documents] == [{"a": 1}, {"b": 2}]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from apimachinery.conditions import is_true
@@ -16,7 +14,7 @@ from kubelet.pod.status import StatusInputs, compute_status
 from kubelet.runtime.docker.bodies import Host, container_body
 from kubelet.runtime.interface import ContainerConfig, PodRef
 from tests.kits.kubelet import NOW, container, make_pod, runtime_status, until
-from tests.kits.kubeletbench import Bench, on_bench
+from tests.kits.kubeletbench import Bench
 
 DEBUG = {"name": "debug", "image": "app:1", "targetContainerName": "app", "stdin": True, "tty": True}
 
@@ -62,62 +60,53 @@ def add_debugger(bench: Bench, **fields: Any) -> None:
     bench.api.put(from_dict(type(bench.api.get()), document))
 
 
-def test_its_end_changes_nothing_about_the_pod(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        bench.add({"restartPolicy": "Always"})
-        await until(lambda: is_true(bench.api.get().status.conditions, "Ready"))
-        add_debugger(bench)
-        await until(lambda: debug_status(bench).state.running is not None)
-        made = bench.runtime.find("uid-1", "debug")
-        assert made.config.kind == "ephemeral"
-        assert made.config.pid_target == bench.runtime.find("uid-1", "app").status.id
-        assert (made.config.stdin, made.config.tty) == (True, True)
-        bench.runtime.exit(made.status.id, 3)
-        await until(lambda: debug_status(bench).state.terminated is not None)
-        status = bench.api.get().status
-        ended = debug_status(bench).state.terminated
-        assert (status.phase, ended is not None and ended.exitCode) == ("Running", 3)
-        assert is_true(status.conditions, "Ready")
-        await bench.clock.advance(600)
-        assert (debug_status(bench).restartCount, bench.running("debug")) == (0, False)
-        assert (debug_status(bench).ready, debug_status(bench).started) == (False, None)
-
-    on_bench(tmp_path, test)
+async def test_its_end_changes_nothing_about_the_pod(bench: Bench) -> None:
+    bench.add({"restartPolicy": "Always"})
+    await until(lambda: is_true(bench.api.get().status.conditions, "Ready"))
+    add_debugger(bench)
+    await until(lambda: debug_status(bench).state.running is not None)
+    made = bench.runtime.find("uid-1", "debug")
+    assert made.config.kind == "ephemeral"
+    assert made.config.pid_target == bench.runtime.find("uid-1", "app").status.id
+    assert (made.config.stdin, made.config.tty) == (True, True)
+    bench.runtime.exit(made.status.id, 3)
+    await until(lambda: debug_status(bench).state.terminated is not None)
+    status = bench.api.get().status
+    ended = debug_status(bench).state.terminated
+    assert (status.phase, ended is not None and ended.exitCode) == ("Running", 3)
+    assert is_true(status.conditions, "Ready")
+    await bench.clock.advance(600)
+    assert (debug_status(bench).restartCount, bench.running("debug")) == (0, False)
+    assert (debug_status(bench).ready, debug_status(bench).started) == (False, None)
 
 
-def test_a_restarted_kubelet_knows_it_and_leaves_it_alone(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        bench.add()
-        await until(bench.running)
-        add_debugger(bench)
-        await until(lambda: debug_status(bench).state.running is not None)
-        before = debug_status(bench).containerID
-        await bench.kill()
-        bench.start(group)
-        await until(lambda: len(list(bench.workers.admitted())) == 1)
-        assert (debug_status(bench).containerID, bench.running("debug")) == (before, True)
-        bench.api.ask_deletion()
-        await until(lambda: bench.api.deleted == ["web"])
-        assert bench.runtime.containers == {}
-
-    on_bench(tmp_path, test)
+async def test_a_restarted_kubelet_knows_it_and_leaves_it_alone(bench: Bench) -> None:
+    bench.add()
+    await until(bench.running)
+    add_debugger(bench)
+    await until(lambda: debug_status(bench).state.running is not None)
+    before = debug_status(bench).containerID
+    await bench.kill()
+    bench.start()
+    await until(lambda: len(list(bench.workers.admitted())) == 1)
+    assert (debug_status(bench).containerID, bench.running("debug")) == (before, True)
+    bench.api.ask_deletion()
+    await until(lambda: bench.api.deleted == ["web"])
+    assert bench.runtime.containers == {}
 
 
-def test_it_waits_for_its_target(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        bench.add({"containers": [{"name": "app", "image": "nowhere:1", "imagePullPolicy": "Never"}]})
-        await until(lambda: bench.api.get().status.containerStatuses is not None)
-        add_debugger(bench)
+async def test_it_waits_for_its_target(bench: Bench) -> None:
+    bench.add({"containers": [{"name": "app", "image": "nowhere:1", "imagePullPolicy": "Never"}]})
+    await until(lambda: bench.api.get().status.containerStatuses is not None)
+    add_debugger(bench)
 
-        def reason() -> str | None:
-            waiting = debug_status(bench).state.waiting
-            return waiting.reason if waiting else None
+    def reason() -> str | None:
+        waiting = debug_status(bench).state.waiting
+        return waiting.reason if waiting else None
 
-        await until(lambda: reason() == "CreateContainerConfigError")
-        assert ("Failed", "Error: unable to find target container app") in bench.events
-        bench.runtime.add_image("docker.io/library/nowhere:1")
-        for _ in range(30):
-            await bench.clock.advance(1)
-        await until(lambda: debug_status(bench).state.running is not None)
-
-    on_bench(tmp_path, test)
+    await until(lambda: reason() == "CreateContainerConfigError")
+    assert ("Failed", "Error: unable to find target container app") in bench.events
+    bench.runtime.add_image("docker.io/library/nowhere:1")
+    for _ in range(30):
+        await bench.clock.advance(1)
+    await until(lambda: debug_status(bench).state.running is not None)

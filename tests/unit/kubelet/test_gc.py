@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from kubelet.container.images.gc import (
@@ -112,50 +110,41 @@ class Bench:
         )
 
 
-def test_only_pods_in_hand_are_touched() -> None:
-    async def main() -> None:
-        bench = Bench()
-        bench.runtime.add_image("app")
-        sandbox_id = (await bench.runtime.create_sandbox(SandboxConfig(REF))).id
-        for attempt in range(3):
-            config = ContainerConfig(REF, "main", "app", "app", attempt=attempt)
-            container_id = await bench.runtime.create_container(sandbox_id, config)
-            await bench.runtime.start_container(container_id)
-            bench.runtime.exit(container_id, 1)
-            bench.clock.step(1)
-        bench.touchable = False
-        await bench.collector.collect_containers()
-        assert len(bench.runtime.containers) == 3
-        bench.touchable = True
-        await bench.collector.collect_containers()
-        assert [c.status.attempt for c in bench.runtime.containers.values()] == [2]
-
-    asyncio.run(main())
+async def test_only_pods_in_hand_are_touched() -> None:
+    bench = Bench()
+    bench.runtime.add_image("app")
+    sandbox_id = (await bench.runtime.create_sandbox(SandboxConfig(REF))).id
+    for attempt in range(3):
+        config = ContainerConfig(REF, "main", "app", "app", attempt=attempt)
+        container_id = await bench.runtime.create_container(sandbox_id, config)
+        await bench.runtime.start_container(container_id)
+        bench.runtime.exit(container_id, 1)
+        bench.clock.step(1)
+    bench.touchable = False
+    await bench.collector.collect_containers()
+    assert len(bench.runtime.containers) == 3
+    bench.touchable = True
+    await bench.collector.collect_containers()
+    assert [c.status.attempt for c in bench.runtime.containers.values()] == [2]
 
 
-def test_images_are_removed_until_enough_is_free_and_no_further() -> None:
-    async def main() -> None:
-        bench = Bench(used=90)
-        for name in ("a", "b", "c"):
-            bench.runtime.add_image(f"docker.io/library/{name}:latest", size_bytes=6)
-        bench.runtime.add_image("docker.io/library/pause:1", size_bytes=6)
-        with pytest.raises(EngineError, match="wanted to free 10 bytes, but freed 0 bytes"):
-            await bench.collector.collect_images()  # all too young
-        bench.clock.step(200)
-        await bench.collector.collect_images()
-        left = [image.tags[0] for image in await bench.runtime.images()]
-        assert left == ["docker.io/library/c:latest", "docker.io/library/pause:1"]
-
-    asyncio.run(main())
+async def test_images_are_removed_until_enough_is_free_and_no_further() -> None:
+    bench = Bench(used=90)
+    for name in ("a", "b", "c"):
+        bench.runtime.add_image(f"docker.io/library/{name}:latest", size_bytes=6)
+    bench.runtime.add_image("docker.io/library/pause:1", size_bytes=6)
+    with pytest.raises(EngineError, match="wanted to free 10 bytes, but freed 0 bytes"):
+        await bench.collector.collect_images()  # all too young
+    bench.clock.step(200)
+    await bench.collector.collect_images()
+    left = [image.tags[0] for image in await bench.runtime.images()]
+    assert left == ["docker.io/library/c:latest", "docker.io/library/pause:1"]
 
 
-def test_a_disk_with_room_keeps_all_images() -> None:
-    async def main() -> None:
-        bench = Bench(used=50)
-        bench.runtime.add_image("docker.io/library/a:latest")
-        await bench.collector.collect_images()
-        bench.clock.step(1000)
-        await bench.collector.collect_images()
-        assert len(await bench.runtime.images()) == 1
-
-    asyncio.run(main())
+async def test_a_disk_with_room_keeps_all_images() -> None:
+    bench = Bench(used=50)
+    bench.runtime.add_image("docker.io/library/a:latest")
+    await bench.collector.collect_images()
+    bench.clock.step(1000)
+    await bench.collector.collect_images()
+    assert len(await bench.runtime.images()) == 1

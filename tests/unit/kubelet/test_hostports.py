@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kubelet.node.hostports import CHAIN, JUMPS, HostPort, host_ports, restore_text
 from tests.kits.kubelet import make_pod, until
-from tests.kits.kubeletbench import Bench, on_bench
+from tests.kits.kubeletbench import Bench
 
 EMPTY = "*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n"
 INSTALLED = "*nat\n:KUBE-HOSTPORTS - [0:0]\n" + "".join(f"-A {jump}\n" for jump in JUMPS) + "COMMIT\n"
@@ -73,16 +72,13 @@ def test_a_clean_node_is_left_alone() -> None:
     assert restore_text([], EMPTY) == ""
 
 
-def test_ports_follow_the_life_of_the_pod(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: object) -> None:
-        app = {"name": "app", "image": "app:1", "ports": [{"containerPort": 80, "hostPort": 9090}]}
-        bench.add({"containers": [app]})
-        await until(lambda: len(bench.host_ports.wanted()) == 1)
-        first = bench.host_ports.wanted()[0].pod_ip
-        bench.runtime.kill_sandbox("uid-1")
-        await until(lambda: [port.pod_ip for port in bench.host_ports.wanted()] not in ([], [first]))
-        bench.api.ask_deletion()
-        await until(lambda: bench.api.deleted == ["web"])
-        assert bench.host_ports.wanted() == []
-
-    on_bench(tmp_path, test)
+async def test_ports_follow_the_life_of_the_pod(bench: Bench) -> None:
+    app = {"name": "app", "image": "app:1", "ports": [{"containerPort": 80, "hostPort": 9090}]}
+    bench.add({"containers": [app]})
+    await until(lambda: len(bench.host_ports.wanted()) == 1)
+    first = bench.host_ports.wanted()[0].pod_ip
+    bench.runtime.kill_sandbox("uid-1")
+    await until(lambda: [port.pod_ip for port in bench.host_ports.wanted()] not in ([], [first]))
+    bench.api.ask_deletion()
+    await until(lambda: bench.api.deleted == ["web"])
+    assert bench.host_ports.wanted() == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -134,144 +133,115 @@ class Bench:
         return caught.value
 
 
-def run(test: Callable[[Bench], Awaitable[None]]) -> None:
-    async def main() -> None:
-        await test(Bench())
-
-    asyncio.run(main())
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
 
 
-def test_a_present_image_is_not_pulled() -> None:
-    async def test(bench: Bench) -> None:
-        image = bench.runtime.add_image("docker.io/library/app:1")
-        for policy in ("IfNotPresent", "Never"):
-            assert await bench.images.ensure(bench.request("app:1", policy)) == image
-            assert bench.events.take() == [("Normal", "Pulled", 'Container image "app:1" already present on machine')]
-        assert bench.runtime.pulled_with == []
-        assert bench.events.paths == {"spec.containers{web}"}
-
-    run(test)
+async def test_a_present_image_is_not_pulled(bench: Bench) -> None:
+    image = bench.runtime.add_image("docker.io/library/app:1")
+    for policy in ("IfNotPresent", "Never"):
+        assert await bench.images.ensure(bench.request("app:1", policy)) == image
+        assert bench.events.take() == [("Normal", "Pulled", 'Container image "app:1" already present on machine')]
+    assert bench.runtime.pulled_with == []
+    assert bench.events.paths == {"spec.containers{web}"}
 
 
-def test_always_pulls_and_says_how_long_it_took() -> None:
-    async def test(bench: Bench) -> None:
-        bench.runtime.add_image("docker.io/library/app:1")
-        bench.runtime.pullable["docker.io/library/app:1"] = ImageInfo("sha256:new", size_bytes=42)
-        assert (await bench.images.ensure(bench.request("app:1", "Always"))).id == "sha256:new"
-        assert bench.events.take() == [
-            ("Normal", "Pulling", 'Pulling image "app:1"'),
-            (
-                "Normal",
-                "Pulled",
-                'Successfully pulled image "app:1" in 0ms (0ms including waiting). Image size: 42 bytes.',
-            ),
+async def test_always_pulls_and_says_how_long_it_took(bench: Bench) -> None:
+    bench.runtime.add_image("docker.io/library/app:1")
+    bench.runtime.pullable["docker.io/library/app:1"] = ImageInfo("sha256:new", size_bytes=42)
+    assert (await bench.images.ensure(bench.request("app:1", "Always"))).id == "sha256:new"
+    assert bench.events.take() == [
+        ("Normal", "Pulling", 'Pulling image "app:1"'),
+        (
+            "Normal",
+            "Pulled",
+            'Successfully pulled image "app:1" in 0ms (0ms including waiting). Image size: 42 bytes.',
+        ),
+    ]
+
+
+async def test_never_refuses_an_absent_image(bench: Bench) -> None:
+    refusal = await bench.refused(bench.request("app:1", "Never"))
+    message = 'Container image "app:1" is not present with pull policy of Never'
+    assert (refusal.reason, refusal.message) == ("ErrImageNeverPull", message)
+    assert bench.events.take() == [
+        ("Warning", "ErrImageNeverPull", message),
+        ("Warning", "Failed", "Error: ErrImageNeverPull"),
+    ]
+
+
+async def test_a_bad_name_is_refused(bench: Bench) -> None:
+    refusal = await bench.refused(bench.request("no way"))
+    assert refusal.reason == "InvalidImageName"
+    assert "couldn't parse image name" in refusal.message
+    assert bench.events.take()[0][1] == "InspectFailed"
+
+
+async def test_failed_pulls_back_off_twice_as_long_each_time_up_to_five_minutes(bench: Bench) -> None:
+    bench.runtime.pull_errors["docker.io/library/app:1"] = "no such host"
+    request = bench.request("app:1")
+    waits = []
+    for _ in range(7):
+        refusal = await bench.refused(request)
+        assert (refusal.reason, refusal.message) == ("ErrImagePull", "no such host")
+        assert bench.events.take()[1:] == [
+            ("Warning", "Failed", 'Failed to pull image "app:1": no such host'),
+            ("Warning", "Failed", "Error: ErrImagePull"),
         ]
-
-    run(test)
-
-
-def test_never_refuses_an_absent_image() -> None:
-    async def test(bench: Bench) -> None:
-        refusal = await bench.refused(bench.request("app:1", "Never"))
-        message = 'Container image "app:1" is not present with pull policy of Never'
-        assert (refusal.reason, refusal.message) == ("ErrImageNeverPull", message)
+        waits.append(refusal.retry_seconds)
+        bench.clock.step(refusal.retry_seconds - 1)
+        waiting = await bench.refused(request)
+        assert waiting.reason == "ImagePullBackOff"
+        assert waiting.message == 'Back-off pulling image "app:1": ErrImagePull: no such host'
+        assert waiting.retry_seconds == pytest.approx(1)
         assert bench.events.take() == [
-            ("Warning", "ErrImageNeverPull", message),
-            ("Warning", "Failed", "Error: ErrImageNeverPull"),
+            ("Normal", "BackOff", 'Back-off pulling image "app:1"'),
+            ("Warning", "Failed", "Error: ImagePullBackOff"),
         ]
-
-    run(test)
-
-
-def test_a_bad_name_is_refused() -> None:
-    async def test(bench: Bench) -> None:
-        refusal = await bench.refused(bench.request("no way"))
-        assert refusal.reason == "InvalidImageName"
-        assert "couldn't parse image name" in refusal.message
-        assert bench.events.take()[0][1] == "InspectFailed"
-
-    run(test)
+        bench.clock.step(1)
+    assert waits == [10, 20, 40, 80, 160, 300, 300]
+    assert len(bench.runtime.pulled_with) == 7
 
 
-def test_failed_pulls_back_off_twice_as_long_each_time_up_to_five_minutes() -> None:
-    async def test(bench: Bench) -> None:
-        bench.runtime.pull_errors["docker.io/library/app:1"] = "no such host"
-        request = bench.request("app:1")
-        waits = []
-        for _ in range(7):
-            refusal = await bench.refused(request)
-            assert (refusal.reason, refusal.message) == ("ErrImagePull", "no such host")
-            assert bench.events.take()[1:] == [
-                ("Warning", "Failed", 'Failed to pull image "app:1": no such host'),
-                ("Warning", "Failed", "Error: ErrImagePull"),
-            ]
-            waits.append(refusal.retry_seconds)
-            bench.clock.step(refusal.retry_seconds - 1)
-            waiting = await bench.refused(request)
-            assert waiting.reason == "ImagePullBackOff"
-            assert waiting.message == 'Back-off pulling image "app:1": ErrImagePull: no such host'
-            assert waiting.retry_seconds == pytest.approx(1)
-            assert bench.events.take() == [
-                ("Normal", "BackOff", 'Back-off pulling image "app:1"'),
-                ("Warning", "Failed", "Error: ImagePullBackOff"),
-            ]
-            bench.clock.step(1)
-        assert waits == [10, 20, 40, 80, 160, 300, 300]
-        assert len(bench.runtime.pulled_with) == 7
-
-    run(test)
+async def test_back_off_is_per_pod_and_image_and_does_not_hide_an_image_that_arrived(bench: Bench) -> None:
+    await bench.refused(bench.request("app:1"))
+    assert (await bench.refused(bench.request("app:1", uid="u2"))).reason == "ErrImagePull"
+    assert (await bench.refused(bench.request("app:2"))).reason == "ErrImagePull"
+    assert (await bench.refused(bench.request("app:1"))).reason == "ImagePullBackOff"
+    image = bench.runtime.add_image("docker.io/library/app:1")
+    assert await bench.images.ensure(bench.request("app:1")) == image
 
 
-def test_back_off_is_per_pod_and_image_and_does_not_hide_an_image_that_arrived() -> None:
-    async def test(bench: Bench) -> None:
-        await bench.refused(bench.request("app:1"))
-        assert (await bench.refused(bench.request("app:1", uid="u2"))).reason == "ErrImagePull"
-        assert (await bench.refused(bench.request("app:2"))).reason == "ErrImagePull"
-        assert (await bench.refused(bench.request("app:1"))).reason == "ImagePullBackOff"
-        image = bench.runtime.add_image("docker.io/library/app:1")
-        assert await bench.images.ensure(bench.request("app:1")) == image
-
-    run(test)
+async def test_every_matching_credential_is_tried_before_the_pull_fails(bench: Bench) -> None:
+    first, second = RegistryAuth("one"), RegistryAuth("two")
+    credentials = [{"reg.example/team": first}, {"reg.example": second, "other.example": RegistryAuth("x")}]
+    await bench.refused(bench.request("reg.example/team/app", credentials=credentials))
+    assert [auth for _, auth in bench.runtime.pulled_with] == [first, second]
 
 
-def test_every_matching_credential_is_tried_before_the_pull_fails() -> None:
-    async def test(bench: Bench) -> None:
-        first, second = RegistryAuth("one"), RegistryAuth("two")
-        credentials = [{"reg.example/team": first}, {"reg.example": second, "other.example": RegistryAuth("x")}]
-        await bench.refused(bench.request("reg.example/team/app", credentials=credentials))
-        assert [auth for _, auth in bench.runtime.pulled_with] == [first, second]
+async def test_pulls_wait_for_each_other_beyond_the_limit(bench: Bench) -> None:
+    gate, running, most = asyncio.Event(), 0, 0
 
-    run(test)
+    async def pull(reference: str, auth: RegistryAuth | None = None) -> ImageInfo:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await gate.wait()
+        running -= 1
+        return ImageInfo("sha256:x")
 
-
-def test_pulls_wait_for_each_other_beyond_the_limit() -> None:
-    async def test(bench: Bench) -> None:
-        gate, running, most = asyncio.Event(), 0, 0
-
-        async def pull(reference: str, auth: RegistryAuth | None = None) -> ImageInfo:
-            nonlocal running, most
-            running += 1
-            most = max(most, running)
-            await gate.wait()
-            running -= 1
-            return ImageInfo("sha256:x")
-
-        bench.runtime.pull_image = pull  # type: ignore[method-assign]
-        images = ImageManager(bench.runtime, bench.events, bench.clock, max_parallel_pulls=2)
-        pulls = [asyncio.ensure_future(images.ensure(bench.request(f"app:{i}"))) for i in range(5)]
-        await settle()
-        gate.set()
-        await asyncio.gather(*pulls)
-        assert most == 2
-
-    run(test)
+    bench.runtime.pull_image = pull  # type: ignore[method-assign]
+    images = ImageManager(bench.runtime, bench.events, bench.clock, max_parallel_pulls=2)
+    pulls = [asyncio.ensure_future(images.ensure(bench.request(f"app:{i}"))) for i in range(5)]
+    await settle()
+    gate.set()
+    await asyncio.gather(*pulls)
+    assert most == 2
 
 
-def test_a_runtime_that_is_down_is_no_verdict_about_the_image() -> None:
-    async def test(bench: Bench) -> None:
-        bench.runtime.available = False
-        with pytest.raises(RuntimeUnavailable):
-            await bench.images.ensure(bench.request("app:1"))
-        assert bench.events.take() == []
-
-    run(test)
+async def test_a_runtime_that_is_down_is_no_verdict_about_the_image(bench: Bench) -> None:
+    bench.runtime.available = False
+    with pytest.raises(RuntimeUnavailable):
+        await bench.images.ensure(bench.request("app:1"))
+    assert bench.events.take() == []

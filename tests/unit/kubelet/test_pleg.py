@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,6 +10,7 @@ from kubelet.node.pleg import BROKEN_RELIST_SECONDS, HEALTHY_SECONDS, RELIST_SEC
 from kubelet.runtime.interface import ContainerConfig, PodRef, SandboxConfig
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.runtime import FakeRuntime
+from tests.kits.tasks import background
 
 
 class Bench:
@@ -34,18 +34,12 @@ class Bench:
         return changed
 
 
-def run(test: Callable[[Bench], Awaitable[None]]) -> None:
-    async def main() -> None:
-        bench = Bench()
-        task = asyncio.ensure_future(bench.pleg.run())
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    bench = Bench()
+    async with background(bench.pleg.run()):
         await settle()
-        try:
-            await test(bench)
-        finally:
-            task.cancel()
-            await asyncio.wait((task,))
-
-    asyncio.run(main())
+        yield bench
 
 
 def count_lists(bench: Bench) -> list[float]:
@@ -61,61 +55,49 @@ def count_lists(bench: Bench) -> list[float]:
     return times
 
 
-def test_an_event_wakes_its_pod_at_once() -> None:
-    async def test(bench: Bench) -> None:
-        first, _ = await bench.start("a"), await bench.start("b")
-        await settle()
-        assert bench.take() == {"a", "b"}
-        bench.runtime.exit(first, 1)
-        await settle()
-        assert bench.take() == {"a"}
-
-    run(test)
+async def test_an_event_wakes_its_pod_at_once(bench: Bench) -> None:
+    first, _ = await bench.start("a"), await bench.start("b")
+    await settle()
+    assert bench.take() == {"a", "b"}
+    bench.runtime.exit(first, 1)
+    await settle()
+    assert bench.take() == {"a"}
 
 
-def test_nothing_is_asked_while_nothing_happens_but_a_rare_relist() -> None:
-    async def test(bench: Bench) -> None:
-        times = count_lists(bench)
-        await bench.clock.advance(RELIST_SECONDS * 3 + 1)
-        assert len(times) == 3
-
-    run(test)
+async def test_nothing_is_asked_while_nothing_happens_but_a_rare_relist(bench: Bench) -> None:
+    times = count_lists(bench)
+    await bench.clock.advance(RELIST_SECONDS * 3 + 1)
+    assert len(times) == 3
 
 
-def test_what_happened_while_the_stream_was_broken_is_found() -> None:
-    async def test(bench: Bench) -> None:
-        container_id = await bench.start("a")
-        await bench.clock.advance(RELIST_SECONDS)
-        bench.runtime.available = False
-        bench.runtime.break_events()
-        await settle()
-        bench.take()
-        bench.runtime.exit(container_id, 1)
-        await bench.clock.advance(5)
-        assert bench.take() == set()
-        assert bench.pleg.runtime_error()
-        bench.runtime.available = True
-        await bench.clock.advance(BROKEN_RELIST_SECONDS + 0.1)
-        assert bench.take() == {"a"}
-        assert bench.pleg.runtime_error() == ""
-
-    run(test)
+async def test_what_happened_while_the_stream_was_broken_is_found(bench: Bench) -> None:
+    container_id = await bench.start("a")
+    await bench.clock.advance(RELIST_SECONDS)
+    bench.runtime.available = False
+    bench.runtime.break_events()
+    await settle()
+    bench.take()
+    bench.runtime.exit(container_id, 1)
+    await bench.clock.advance(5)
+    assert bench.take() == set()
+    assert bench.pleg.runtime_error()
+    bench.runtime.available = True
+    await bench.clock.advance(BROKEN_RELIST_SECONDS + 0.1)
+    assert bench.take() == {"a"}
+    assert bench.pleg.runtime_error() == ""
 
 
-def test_a_broken_stream_makes_relists_frequent_until_it_is_back() -> None:
-    async def test(bench: Bench) -> None:
-        bench.runtime.fail_next("events", bench_error(), times=4)
-        bench.runtime.break_events()
-        await settle()
-        times = count_lists(bench)
-        await bench.clock.advance(4.5)
-        assert len(times) >= 4
-        await bench.clock.advance(2)
-        times.clear()
-        await bench.clock.advance(RELIST_SECONDS - 5)
-        assert len(times) <= 1
-
-    run(test)
+async def test_a_broken_stream_makes_relists_frequent_until_it_is_back(bench: Bench) -> None:
+    bench.runtime.fail_next("events", bench_error(), times=4)
+    bench.runtime.break_events()
+    await settle()
+    times = count_lists(bench)
+    await bench.clock.advance(4.5)
+    assert len(times) >= 4
+    await bench.clock.advance(2)
+    times.clear()
+    await bench.clock.advance(RELIST_SECONDS - 5)
+    assert len(times) <= 1
 
 
 def bench_error() -> Exception:
@@ -124,38 +106,29 @@ def bench_error() -> Exception:
     return RuntimeUnavailable("down")
 
 
-def test_a_pod_that_vanished_is_noticed() -> None:
-    async def test(bench: Bench) -> None:
-        container_id = await bench.start("a")
-        await bench.clock.advance(RELIST_SECONDS)
-        bench.take()
-        # Behind the back of the event stream.
-        del bench.runtime.containers[container_id]
-        bench.runtime.sandboxes.clear()
-        await bench.clock.advance(RELIST_SECONDS)
-        assert bench.take() == {"a"}
-
-    run(test)
+async def test_a_pod_that_vanished_is_noticed(bench: Bench) -> None:
+    container_id = await bench.start("a")
+    await bench.clock.advance(RELIST_SECONDS)
+    bench.take()
+    # Behind the back of the event stream.
+    del bench.runtime.containers[container_id]
+    bench.runtime.sandboxes.clear()
+    await bench.clock.advance(RELIST_SECONDS)
+    assert bench.take() == {"a"}
 
 
-def test_health_follows_the_last_successful_relist() -> None:
-    async def test(bench: Bench) -> None:
-        assert bench.pleg.health_error() == ""
-        bench.runtime.available = False
-        bench.runtime.break_events()
-        await bench.clock.advance(HEALTHY_SECONDS + RELIST_SECONDS + 5)
-        assert bench.pleg.health_error().startswith("PLEG is not healthy: pleg was last seen active 2")
-        bench.runtime.available = True
-        await bench.clock.advance(BROKEN_RELIST_SECONDS + 0.1)
-        assert bench.pleg.health_error() == ""
-
-    run(test)
+async def test_health_follows_the_last_successful_relist(bench: Bench) -> None:
+    assert bench.pleg.health_error() == ""
+    bench.runtime.available = False
+    bench.runtime.break_events()
+    await bench.clock.advance(HEALTHY_SECONDS + RELIST_SECONDS + 5)
+    assert bench.pleg.health_error().startswith("PLEG is not healthy: pleg was last seen active 2")
+    bench.runtime.available = True
+    await bench.clock.advance(BROKEN_RELIST_SECONDS + 0.1)
+    assert bench.pleg.health_error() == ""
 
 
 @pytest.mark.parametrize("pods", [0, 3])
-def test_cancelling_ends_everything(pods: int) -> None:
-    async def test(bench: Bench) -> None:
-        for number in range(pods):
-            await bench.start(f"pod-{number}")
-
-    run(test)
+async def test_cancelling_ends_everything(bench: Bench, pods: int) -> None:
+    for number in range(pods):
+        await bench.start(f"pod-{number}")

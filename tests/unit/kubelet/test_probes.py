@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +20,7 @@ from kubelet.runtime.interface import PodRuntimeStatus
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.kubelet import container, make_pod, runtime_status, until
+from tests.kits.tasks import background
 
 APP = from_dict(Container, {"name": "app", "ports": [{"containerPort": 8080, "name": "web"}]})
 
@@ -96,16 +97,13 @@ def test_http_url(action: dict[str, Any], url: str | None) -> None:
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-def probe_server(serve: Serve, probe: Callable[[int], dict[str, Any]]) -> ProbeResult:
+async def probe_server(serve: Serve, probe: Callable[[int], dict[str, Any]]) -> ProbeResult:
     """The result of one probe of a server on loopback."""
 
-    async def main() -> ProbeResult:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        async with server:
-            port = server.sockets[0].getsockname()[1]
-            return await run_probe(FakeRuntime(), APP, from_dict(Probe, probe(port)), "id", "127.0.0.1")
-
-    return asyncio.run(main())
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        return await run_probe(FakeRuntime(), APP, from_dict(Probe, probe(port)), "id", "127.0.0.1")
 
 
 def answering(answer: bytes) -> Serve:
@@ -122,15 +120,15 @@ class TestHttp:
         ("status", "outcome"),
         [(200, "success"), (204, "success"), (399, "success"), (400, "failure"), (503, "failure")],
     )
-    def test_status(self, status: int, outcome: str) -> None:
-        result = probe_server(
+    async def test_status(self, status: int, outcome: str) -> None:
+        result = await probe_server(
             answering(f"HTTP/1.1 {status} X\r\n\r\nbody".encode()), lambda port: {"httpGet": {"port": port}}
         )
         assert result.outcome == outcome
         if outcome == "failure":
             assert result.output == f"HTTP probe failed with statuscode: {status}"
 
-    def test_what_is_sent(self) -> None:
+    async def test_what_is_sent(self) -> None:
         requests: list[str] = []
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -139,41 +137,41 @@ class TestHttp:
             writer.close()
 
         headers = [{"name": "X-A", "value": "1"}, {"name": "Host", "value": "example.com"}]
-        probe_server(serve, lambda port: {"httpGet": {"port": port, "path": "/p?q=1", "httpHeaders": headers}})
+        await probe_server(serve, lambda port: {"httpGet": {"port": port, "path": "/p?q=1", "httpHeaders": headers}})
         lines = requests[0].split("\r\n")
         assert lines[0] == "GET /p?q=1 HTTP/1.1"
         assert "X-A: 1" in lines
         assert [line for line in lines if line.startswith("Host:")] == ["Host: example.com"]
         assert "User-Agent: kube-probe/1.35" in lines
 
-    def test_redirects_within_the_host_are_followed(self) -> None:
+    async def test_redirects_within_the_host_are_followed(self) -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             line = await reader.readline()
             there = b"GET /there " in line
             writer.write(b"HTTP/1.1 500 No\r\n\r\n" if there else b"HTTP/1.1 302 Go\r\nLocation: /there\r\n\r\n")
             writer.close()
 
-        assert probe_server(serve, lambda port: {"httpGet": {"port": port}}).outcome == "failure"
+        assert (await probe_server(serve, lambda port: {"httpGet": {"port": port}})).outcome == "failure"
 
-    def test_redirects_elsewhere_are_a_warning(self) -> None:
+    async def test_redirects_elsewhere_are_a_warning(self) -> None:
         answer = b"HTTP/1.1 302 Go\r\nLocation: http://example.com/\r\n\r\n"
-        assert probe_server(answering(answer), lambda port: {"httpGet": {"port": port}}).outcome == "warning"
+        assert (await probe_server(answering(answer), lambda port: {"httpGet": {"port": port}})).outcome == "warning"
 
-    def test_endless_redirects_fail(self) -> None:
+    async def test_endless_redirects_fail(self) -> None:
         answer = b"HTTP/1.1 302 Go\r\nLocation: /\r\n\r\n"
-        result = probe_server(answering(answer), lambda port: {"httpGet": {"port": port}})
+        result = await probe_server(answering(answer), lambda port: {"httpGet": {"port": port}})
         assert result.outcome == "failure"
         assert "stopped after 10 redirects" in result.output
 
     @pytest.mark.parametrize("answer", [b"", b"garbage\r\n\r\n", b"HTTP/1.1 x\r\n\r\n"])
-    def test_no_http_at_all(self, answer: bytes) -> None:
-        assert probe_server(answering(answer), lambda port: {"httpGet": {"port": port}}).outcome == "failure"
+    async def test_no_http_at_all(self, answer: bytes) -> None:
+        assert (await probe_server(answering(answer), lambda port: {"httpGet": {"port": port}})).outcome == "failure"
 
-    def test_no_answer_in_time(self) -> None:
+    async def test_no_answer_in_time(self) -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read()
 
-        result = probe_server(serve, lambda port: {"httpGet": {"port": port}, "timeoutSeconds": 1})
+        result = await probe_server(serve, lambda port: {"httpGet": {"port": port}, "timeoutSeconds": 1})
         assert result.outcome == "failure"
         assert "context deadline exceeded" in result.output
 
@@ -186,19 +184,19 @@ def refused_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run(probe: dict[str, Any], runtime: FakeRuntime | None = None) -> ProbeResult:
-    return asyncio.run(run_probe(runtime or FakeRuntime(), APP, from_dict(Probe, probe), "id", "127.0.0.1"))
+async def run(probe: dict[str, Any], runtime: FakeRuntime | None = None) -> ProbeResult:
+    return await run_probe(runtime or FakeRuntime(), APP, from_dict(Probe, probe), "id", "127.0.0.1")
 
 
-def test_tcp() -> None:
+async def test_tcp() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
-    assert probe_server(serve, lambda port: {"tcpSocket": {"port": port}}).outcome == "success"
+    assert (await probe_server(serve, lambda port: {"tcpSocket": {"port": port}})).outcome == "success"
     port = refused_port()
-    refused = run({"tcpSocket": {"port": port}})
+    refused = await run({"tcpSocket": {"port": port}})
     assert refused == ProbeResult("failure", f"dial tcp 127.0.0.1:{port}: connect: connection refused")
-    assert run({"tcpSocket": {"port": "none"}}).outcome == "error"
+    assert (await run({"tcpSocket": {"port": "none"}})).outcome == "error"
 
 
 class _Exec(FakeRuntime):
@@ -214,20 +212,20 @@ class _Exec(FakeRuntime):
         return self.answer
 
 
-def test_exec() -> None:
+async def test_exec() -> None:
     from kubelet.runtime.interface import EngineError
 
     probe = {"exec": {"command": ["check", "it"]}}
-    assert run(probe, _Exec((0, b"fine", b""))) == ProbeResult("success", "fine")
-    assert run(probe, _Exec((1, b"out", b"err"))) == ProbeResult("failure", "outerr")
-    assert run(probe, _Exec(TimeoutError())) == ProbeResult(
+    assert await run(probe, _Exec((0, b"fine", b""))) == ProbeResult("success", "fine")
+    assert await run(probe, _Exec((1, b"out", b"err"))) == ProbeResult("failure", "outerr")
+    assert await run(probe, _Exec(TimeoutError())) == ProbeResult(
         "failure", 'command timed out: "check it" timed out after 1s'
     )
-    assert run(probe, _Exec(EngineError("broken"))) == ProbeResult("error", "broken")
+    assert await run(probe, _Exec(EngineError("broken"))) == ProbeResult("error", "broken")
 
 
 class TestGrpc:
-    def answer(self, message: bytes | None, service: str = "") -> tuple[ProbeResult, bytes]:
+    async def answer(self, message: bytes | None, service: str = "") -> tuple[ProbeResult, bytes]:
         """The probe's result against a server that sends this HealthCheckResponse, and what it was sent."""
         seen = bytearray()
 
@@ -247,20 +245,20 @@ class TestGrpc:
             await reader.read()
             writer.close()
 
-        result = probe_server(serve, lambda port: {"grpc": {"port": port, "service": service}})
+        result = await probe_server(serve, lambda port: {"grpc": {"port": port, "service": service}})
         return result, bytes(seen)
 
-    def test_serving(self) -> None:
-        result, sent = self.answer(b"\x08\x01", "db")
+    async def test_serving(self) -> None:
+        result, sent = await self.answer(b"\x08\x01", "db")
         assert result.outcome == "success"
         assert sent == b"\0\0\0\0\x04\x0a\x02db"
 
     @pytest.mark.parametrize("message", [b"\x08\x02", b"", None])
-    def test_not_serving(self, message: bytes | None) -> None:
-        assert self.answer(message)[0].outcome == "failure"
+    async def test_not_serving(self, message: bytes | None) -> None:
+        assert (await self.answer(message))[0].outcome == "failure"
 
-    def test_refused(self) -> None:
-        assert "connection refused" in run({"grpc": {"port": refused_port()}}).output
+    async def test_refused(self) -> None:
+        assert "connection refused" in (await run({"grpc": {"port": refused_port()}})).output
 
 
 @dataclass
@@ -278,24 +276,20 @@ class Bench:
         self.events.append((reason, message))
 
 
-def with_prober(test: Callable[[Bench], Awaitable[None]], monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main() -> None:
-        async with asyncio.TaskGroup() as tasks:
-            clock = FakeClock()
-            bench = Bench(clock, None)  # type: ignore[arg-type]
-            bench.prober = Prober(FakeRuntime(), bench, bench.changed.append, clock, tasks)
+@pytest.fixture
+async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    clock = FakeClock()
+    async with background() as tasks:
+        bench = Bench(clock, None)  # type: ignore[arg-type]
+        bench.prober = Prober(FakeRuntime(), bench, bench.changed.append, clock, cast(asyncio.TaskGroup, tasks))
 
-            async def fake_probe(runtime: Any, app: Container, probe: Probe, *_: Any) -> ProbeResult:
-                kind = next(k for k in ("startup", "liveness", "readiness") if getattr(app, f"{k}Probe") == probe)
-                bench.made.append(kind)
-                return bench.answers.get(kind, ProbeResult("success"))
+        async def fake_probe(runtime: Any, app: Container, probe: Probe, *_: Any) -> ProbeResult:
+            kind = next(k for k in ("startup", "liveness", "readiness") if getattr(app, f"{k}Probe") == probe)
+            bench.made.append(kind)
+            return bench.answers.get(kind, ProbeResult("success"))
 
-            monkeypatch.setattr("kubelet.probe.prober.run_probe", fake_probe)
-            await test(bench)
-            for uid in list(bench.prober._workers):
-                bench.prober.forget(uid)
-
-    asyncio.run(main())
+        monkeypatch.setattr("kubelet.probe.prober.run_probe", fake_probe)
+        yield bench
 
 
 def probed(**probes: Any) -> Any:
@@ -310,102 +304,78 @@ def running(clock: FakeClock, attempt: int = 0) -> PodRuntimeStatus:
 
 
 class TestProber:
-    def test_probes_at_once_and_then_every_period(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def test(bench: Bench) -> None:
-            bench.prober.update(probed(readiness={"periodSeconds": 5}), running(bench.clock), "10.0.0.1")
-            await until(lambda: bench.made == ["readiness"])
-            assert bench.prober.results("uid-1", "readiness") == {"app-0": "success"}
-            assert bench.changed == ["uid-1"]
-            await bench.clock.advance(4)
-            assert len(bench.made) == 1
-            await bench.clock.advance(1)
-            assert len(bench.made) == 2
-            assert bench.changed == ["uid-1"]
+    async def test_probes_at_once_and_then_every_period(self, bench: Bench) -> None:
+        bench.prober.update(probed(readiness={"periodSeconds": 5}), running(bench.clock), "10.0.0.1")
+        await until(lambda: bench.made == ["readiness"])
+        assert bench.prober.results("uid-1", "readiness") == {"app-0": "success"}
+        assert bench.changed == ["uid-1"]
+        await bench.clock.advance(4)
+        assert len(bench.made) == 1
+        await bench.clock.advance(1)
+        assert len(bench.made) == 2
+        assert bench.changed == ["uid-1"]
 
-        with_prober(test, monkeypatch)
+    async def test_waits_for_the_initial_delay(self, bench: Bench) -> None:
+        bench.prober.update(probed(liveness={"initialDelaySeconds": 20}), running(bench.clock), "10.0.0.1")
+        await bench.clock.advance(19)
+        assert bench.made == []
+        await bench.clock.advance(1)
+        assert bench.made == ["liveness"]
 
-    def test_waits_for_the_initial_delay(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def test(bench: Bench) -> None:
-            bench.prober.update(probed(liveness={"initialDelaySeconds": 20}), running(bench.clock), "10.0.0.1")
-            await bench.clock.advance(19)
-            assert bench.made == []
-            await bench.clock.advance(1)
-            assert bench.made == ["liveness"]
+    async def test_other_probes_wait_for_startup_and_then_begin_at_once(self, bench: Bench) -> None:
+        bench.answers["startup"] = ProbeResult("failure", "not yet")
+        pod = probed(startup={"periodSeconds": 3}, liveness={"periodSeconds": 30}, readiness={"periodSeconds": 30})
+        bench.prober.update(pod, running(bench.clock), "10.0.0.1")
+        await bench.clock.advance(4)
+        assert set(bench.made) == {"startup"}
+        bench.answers["startup"] = ProbeResult("success")
+        await bench.clock.advance(2)
+        await until(lambda: {"liveness", "readiness"} <= set(bench.made))
+        assert bench.prober.verdicts("uid-1").startup == {"app-0": "success"}
+        assert ("Unhealthy", "Startup probe failed: not yet") in bench.events
 
-        with_prober(test, monkeypatch)
+    async def test_a_failed_liveness_probe_is_told_once_decided(self, bench: Bench) -> None:
+        bench.answers["liveness"] = ProbeResult("failure", "down")
+        pod = probed(liveness={"periodSeconds": 1, "failureThreshold": 3})
+        bench.prober.update(pod, running(bench.clock), "10.0.0.1")
+        await bench.clock.advance(10)
+        assert bench.made == ["liveness"] * 3
+        assert bench.changed == ["uid-1"]
+        assert bench.prober.verdicts("uid-1").liveness == {"app-0": "failure"}
+        assert bench.events == [("Unhealthy", "Liveness probe failed: down")] * 3
 
-    def test_other_probes_wait_for_startup_and_then_begin_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def test(bench: Bench) -> None:
-            bench.answers["startup"] = ProbeResult("failure", "not yet")
-            pod = probed(startup={"periodSeconds": 3}, liveness={"periodSeconds": 30}, readiness={"periodSeconds": 30})
-            bench.prober.update(pod, running(bench.clock), "10.0.0.1")
-            await bench.clock.advance(4)
-            assert set(bench.made) == {"startup"}
-            bench.answers["startup"] = ProbeResult("success")
-            await bench.clock.advance(2)
-            await until(lambda: {"liveness", "readiness"} <= set(bench.made))
-            assert bench.prober.verdicts("uid-1").startup == {"app-0": "success"}
-            assert ("Unhealthy", "Startup probe failed: not yet") in bench.events
+    async def test_a_restarted_container_starts_afresh(self, bench: Bench) -> None:
+        pod = probed(readiness={"periodSeconds": 5})
+        bench.prober.update(pod, running(bench.clock), "10.0.0.1")
+        await until(lambda: bench.made == ["readiness"])
+        bench.answers["readiness"] = ProbeResult("failure")
+        bench.prober.update(pod, running(bench.clock, attempt=1), "10.0.0.1")
+        assert bench.prober.results("uid-1", "readiness") == {"app-1": "failure"}
+        assert len(bench.prober) == 1
 
-        with_prober(test, monkeypatch)
+    async def test_probing_ends_with_the_container(self, bench: Bench) -> None:
+        pod = probed(liveness={"periodSeconds": 1}, readiness={"periodSeconds": 1})
+        bench.prober.update(pod, running(bench.clock), "10.0.0.1")
+        await bench.clock.advance(1)
+        bench.prober.update(pod, runtime_status(container(state="exited")), "10.0.0.1")
+        made = len(bench.made)
+        await bench.clock.advance(5)
+        assert (len(bench.made), len(bench.prober)) == (made, 0)
 
-    def test_a_failed_liveness_probe_is_told_once_decided(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def test(bench: Bench) -> None:
-            bench.answers["liveness"] = ProbeResult("failure", "down")
-            pod = probed(liveness={"periodSeconds": 1, "failureThreshold": 3})
-            bench.prober.update(pod, running(bench.clock), "10.0.0.1")
-            await bench.clock.advance(10)
-            assert bench.made == ["liveness"] * 3
-            assert bench.changed == ["uid-1"]
-            assert bench.prober.verdicts("uid-1").liveness == {"app-0": "failure"}
-            assert bench.events == [("Unhealthy", "Liveness probe failed: down")] * 3
+    async def test_a_terminating_pod_is_only_asked_for_readiness(self, bench: Bench) -> None:
+        pod, status = probed(liveness={"periodSeconds": 1}, readiness={"periodSeconds": 1}), running(bench.clock)
+        bench.prober.update(pod, status, "10.0.0.1")
+        await bench.clock.advance(1)
+        bench.prober.update(pod, status, "10.0.0.1", terminating=True)
+        bench.made.clear()
+        await bench.clock.advance(2)
+        assert set(bench.made) == {"readiness"}
 
-        with_prober(test, monkeypatch)
-
-    def test_a_restarted_container_starts_afresh(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def test(bench: Bench) -> None:
-            pod = probed(readiness={"periodSeconds": 5})
-            bench.prober.update(pod, running(bench.clock), "10.0.0.1")
-            await until(lambda: bench.made == ["readiness"])
-            bench.answers["readiness"] = ProbeResult("failure")
-            bench.prober.update(pod, running(bench.clock, attempt=1), "10.0.0.1")
-            assert bench.prober.results("uid-1", "readiness") == {"app-1": "failure"}
-            assert len(bench.prober) == 1
-
-        with_prober(test, monkeypatch)
-
-    def test_probing_ends_with_the_container(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def test(bench: Bench) -> None:
-            pod = probed(liveness={"periodSeconds": 1}, readiness={"periodSeconds": 1})
-            bench.prober.update(pod, running(bench.clock), "10.0.0.1")
-            await bench.clock.advance(1)
-            bench.prober.update(pod, runtime_status(container(state="exited")), "10.0.0.1")
-            made = len(bench.made)
-            await bench.clock.advance(5)
-            assert (len(bench.made), len(bench.prober)) == (made, 0)
-
-        with_prober(test, monkeypatch)
-
-    def test_a_terminating_pod_is_only_asked_for_readiness(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def test(bench: Bench) -> None:
-            pod, status = probed(liveness={"periodSeconds": 1}, readiness={"periodSeconds": 1}), running(bench.clock)
-            bench.prober.update(pod, status, "10.0.0.1")
-            await bench.clock.advance(1)
-            bench.prober.update(pod, status, "10.0.0.1", terminating=True)
-            bench.made.clear()
-            await bench.clock.advance(2)
-            assert set(bench.made) == {"readiness"}
-
-        with_prober(test, monkeypatch)
-
-    def test_a_restarted_kubelet_keeps_ready_pods_ready(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def test(bench: Bench) -> None:
-            pod = probed(readiness={"initialDelaySeconds": 60})
-            known = ContainerStatus(name="app", containerID="docker://app-0", ready=True, started=True)
-            pod = pod.model_copy(update={"status": PodStatus(containerStatuses=[known])})
-            bench.prober.update(pod, running(bench.clock), "10.0.0.1")
-            assert bench.prober.results("uid-1", "readiness") == {"app-0": "success"}
-            bench.prober.update(pod, running(bench.clock, attempt=1), "10.0.0.1")
-            assert bench.prober.results("uid-1", "readiness") == {"app-1": "failure"}
-
-        with_prober(test, monkeypatch)
+    async def test_a_restarted_kubelet_keeps_ready_pods_ready(self, bench: Bench) -> None:
+        pod = probed(readiness={"initialDelaySeconds": 60})
+        known = ContainerStatus(name="app", containerID="docker://app-0", ready=True, started=True)
+        pod = pod.model_copy(update={"status": PodStatus(containerStatuses=[known])})
+        bench.prober.update(pod, running(bench.clock), "10.0.0.1")
+        assert bench.prober.results("uid-1", "readiness") == {"app-0": "success"}
+        bench.prober.update(pod, running(bench.clock, attempt=1), "10.0.0.1")
+        assert bench.prober.results("uid-1", "readiness") == {"app-1": "failure"}

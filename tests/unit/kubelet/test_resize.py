@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +20,7 @@ from kubelet.pod.resize.policy import IN_PROGRESS, PENDING, Refusal, allocated_p
 from kubelet.runtime.docker.bodies import update_body
 from kubelet.runtime.interface import Resources
 from tests.kits.kubelet import NOW, container, make_pod, runtime_status, until
-from tests.kits.kubeletbench import Bench, on_bench
+from tests.kits.kubeletbench import Bench
 
 MEBI = 1024 * 1024
 SMALL = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "200m", "memory": "128Mi"}}
@@ -204,124 +202,103 @@ async def started(bench: Bench, value: dict[str, Any], **fields: Any) -> None:
     await until(lambda: bench.running() and status_of(bench).state.running is not None)
 
 
-def test_more_is_given_to_a_container_as_it_runs(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench, SMALL)
-        assert (reported(bench), limits(bench)) == (SMALL, (102, 20_000, 128))
-        resize(bench, LARGE)
-        await until(lambda: reported(bench) == LARGE)
-        assert (limits(bench), status_of(bench).restartCount) == ((307, 40_000, 256), 0)
-        assert status_of(bench).allocatedResources == LARGE["requests"]
-        await until(lambda: condition(bench, IN_PROGRESS) is None)
-        assert bench.reasons()[-2:] == ["ResizeStarted", "ResizeCompleted"]
-        assert json.loads(bench.events[-1][1].partition(": ")[2])["generation"] == 2
-        assert bench.api.get().status.observedGeneration == 2
-
-    on_bench(tmp_path, test)
+async def test_more_is_given_to_a_container_as_it_runs(bench: Bench) -> None:
+    await started(bench, SMALL)
+    assert (reported(bench), limits(bench)) == (SMALL, (102, 20_000, 128))
+    resize(bench, LARGE)
+    await until(lambda: reported(bench) == LARGE)
+    assert (limits(bench), status_of(bench).restartCount) == ((307, 40_000, 256), 0)
+    assert status_of(bench).allocatedResources == LARGE["requests"]
+    await until(lambda: condition(bench, IN_PROGRESS) is None)
+    assert bench.reasons()[-2:] == ["ResizeStarted", "ResizeCompleted"]
+    assert json.loads(bench.events[-1][1].partition(": ")[2])["generation"] == 2
+    assert bench.api.get().status.observedGeneration == 2
 
 
-def test_a_container_that_must_is_restarted_with_more(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench, SMALL, resizePolicy=RESTART)
-        resize(bench, LARGE, resizePolicy=RESTART)
-        await until(lambda: status_of(bench).restartCount == 1 and reported(bench) == LARGE)
-        assert limits(bench) == (307, 40_000, 256)
-        assert ("Killing", "Container app resize requires restart") in bench.events
-        assert not any(call.startswith("update_container") for call in bench.runtime.calls)
-
-    on_bench(tmp_path, test)
+async def test_a_container_that_must_is_restarted_with_more(bench: Bench) -> None:
+    await started(bench, SMALL, resizePolicy=RESTART)
+    resize(bench, LARGE, resizePolicy=RESTART)
+    await until(lambda: status_of(bench).restartCount == 1 and reported(bench) == LARGE)
+    assert limits(bench) == (307, 40_000, 256)
+    assert ("Killing", "Container app resize requires restart") in bench.events
+    assert not any(call.startswith("update_container") for call in bench.runtime.calls)
 
 
-def test_what_does_not_fit_waits_for_room(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench, SMALL)
-        bench.add(app({"requests": {"cpu": "800m"}}), name="big", uid="uid-2")
-        await until(lambda: bench.running(uid="uid-2"))
-        resize(bench, LARGE)
-        await until(lambda: condition(bench, PENDING) is not None)
-        found = condition(bench, PENDING)
-        assert found is not None
-        assert (found.reason, found.observedGeneration) == ("Deferred", 2)
-        assert found.message == "Node didn't have enough resource: cpu, requested: 300, used: 800, capacity: 1000"
-        assert (limits(bench)[2], status_of(bench).allocatedResources) == (128, SMALL["requests"])
-        await bench.clock.advance(30)
-        assert bench.reasons().count("ResizeDeferred") == 1
-        bench.api.remove("big")
-        for _ in range(40):
-            await bench.clock.advance(1)
-        await until(lambda: reported(bench) == LARGE and condition(bench, PENDING) is None)
-
-    on_bench(tmp_path, test)
+async def test_what_does_not_fit_waits_for_room(bench: Bench) -> None:
+    await started(bench, SMALL)
+    bench.add(app({"requests": {"cpu": "800m"}}), name="big", uid="uid-2")
+    await until(lambda: bench.running(uid="uid-2"))
+    resize(bench, LARGE)
+    await until(lambda: condition(bench, PENDING) is not None)
+    found = condition(bench, PENDING)
+    assert found is not None
+    assert (found.reason, found.observedGeneration) == ("Deferred", 2)
+    assert found.message == "Node didn't have enough resource: cpu, requested: 300, used: 800, capacity: 1000"
+    assert (limits(bench)[2], status_of(bench).allocatedResources) == (128, SMALL["requests"])
+    await bench.clock.advance(30)
+    assert bench.reasons().count("ResizeDeferred") == 1
+    bench.api.remove("big")
+    for _ in range(40):
+        await bench.clock.advance(1)
+    await until(lambda: reported(bench) == LARGE and condition(bench, PENDING) is None)
 
 
-def test_what_can_never_be_is_said_once_and_may_be_taken_back(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench, SMALL)
-        resize(bench, LARGE | {"requests": {"cpu": "2", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "128Mi"}})
-        await until(lambda: condition(bench, PENDING) is not None)
-        found = condition(bench, PENDING)
-        assert found is not None
-        assert found.reason == "Infeasible"
-        assert "ResizeInfeasible" in bench.reasons()
-        assert reported(bench) == SMALL
-        resize(bench, SMALL)
-        await until(lambda: condition(bench, PENDING) is None)
-        assert "ResizeStarted" not in bench.reasons()
-
-    on_bench(tmp_path, test)
+async def test_what_can_never_be_is_said_once_and_may_be_taken_back(bench: Bench) -> None:
+    await started(bench, SMALL)
+    resize(bench, LARGE | {"requests": {"cpu": "2", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "128Mi"}})
+    await until(lambda: condition(bench, PENDING) is not None)
+    found = condition(bench, PENDING)
+    assert found is not None
+    assert found.reason == "Infeasible"
+    assert "ResizeInfeasible" in bench.reasons()
+    assert reported(bench) == SMALL
+    resize(bench, SMALL)
+    await until(lambda: condition(bench, PENDING) is None)
+    assert "ResizeStarted" not in bench.reasons()
 
 
-def test_a_limit_below_what_is_used_is_tried_again_until_it_fits(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench, LARGE)
-        bench.runtime.used_memory = 200 * MEBI
-        resize(bench, SMALL)
-        await until(lambda: (condition(bench, IN_PROGRESS) or PodCondition()).reason == "Error")
-        found = condition(bench, IN_PROGRESS)
-        assert found is not None
-        assert found.message == (
-            'cannot decrease memory limits: attempting to set container "app" memory limit (134217728) below current '
-            "usage (209715200)"
-        )
-        assert (reported(bench), status_of(bench).allocatedResources) == (LARGE, SMALL["requests"])
-        await bench.kill()
-        bench.runtime.used_memory = 10 * MEBI
-        bench.start(group)
-        await until(lambda: reported(bench) == SMALL)
-        await until(lambda: condition(bench, IN_PROGRESS) is None)
-        assert limits(bench) == (102, 20_000, 128)
-        assert bench.reasons().count("ResizeError") == 1
-
-    on_bench(tmp_path, test)
+async def test_a_limit_below_what_is_used_is_tried_again_until_it_fits(bench: Bench) -> None:
+    await started(bench, LARGE)
+    bench.runtime.used_memory = 200 * MEBI
+    resize(bench, SMALL)
+    await until(lambda: (condition(bench, IN_PROGRESS) or PodCondition()).reason == "Error")
+    found = condition(bench, IN_PROGRESS)
+    assert found is not None
+    assert found.message == (
+        'cannot decrease memory limits: attempting to set container "app" memory limit (134217728) below current '
+        "usage (209715200)"
+    )
+    assert (reported(bench), status_of(bench).allocatedResources) == (LARGE, SMALL["requests"])
+    await bench.kill()
+    bench.runtime.used_memory = 10 * MEBI
+    bench.start()
+    await until(lambda: reported(bench) == SMALL)
+    await until(lambda: condition(bench, IN_PROGRESS) is None)
+    assert limits(bench) == (102, 20_000, 128)
+    assert bench.reasons().count("ResizeError") == 1
 
 
-def test_a_crashed_container_starts_with_what_was_granted(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench, SMALL)
-        bench.node = node(cpu="150m", memory="1Gi")
-        resize(bench, LARGE)
-        await until(lambda: condition(bench, PENDING) is not None)
-        bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 1)
-        await until(lambda: status_of(bench).restartCount == 1 and bench.running())
-        assert limits(bench) == (102, 20_000, 128)
-
-    on_bench(tmp_path, test)
+async def test_a_crashed_container_starts_with_what_was_granted(bench: Bench) -> None:
+    await started(bench, SMALL)
+    bench.node = node(cpu="150m", memory="1Gi")
+    resize(bench, LARGE)
+    await until(lambda: condition(bench, PENDING) is not None)
+    bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 1)
+    await until(lambda: status_of(bench).restartCount == 1 and bench.running())
+    assert limits(bench) == (102, 20_000, 128)
 
 
-def test_a_node_that_lost_its_containers_takes_the_pod_with_what_was_granted(tmp_path: Path) -> None:
+async def test_a_node_that_lost_its_containers_takes_the_pod_with_what_was_granted(bench: Bench) -> None:
     """What the pod asks for by now would be refused, and with it the whole pod."""
 
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench, SMALL)
-        resize(bench, {"requests": {"cpu": "2", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "128Mi"}})
-        await until(lambda: condition(bench, PENDING) is not None)
-        await bench.kill()
-        bench.runtime.containers.clear()
-        bench.runtime.sandboxes.clear()
-        bench.start(group)
-        await until(bench.running)
-        assert limits(bench) == (102, 20_000, 128)
-        assert bench.api.get().status.phase in ("Pending", "Running")
-        assert (condition(bench, PENDING) or PodCondition()).reason == "Infeasible"
-
-    on_bench(tmp_path, test)
+    await started(bench, SMALL)
+    resize(bench, {"requests": {"cpu": "2", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "128Mi"}})
+    await until(lambda: condition(bench, PENDING) is not None)
+    await bench.kill()
+    bench.runtime.containers.clear()
+    bench.runtime.sandboxes.clear()
+    bench.start()
+    await until(bench.running)
+    assert limits(bench) == (102, 20_000, 128)
+    assert bench.api.get().status.phase in ("Pending", "Running")
+    assert (condition(bench, PENDING) or PodCondition()).reason == "Infeasible"

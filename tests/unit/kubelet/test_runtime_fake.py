@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import pytest
 
 from kubelet.runtime.interface import Runtime
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.runtime_contract import IMAGE, RuntimeContract
 
 
-class TestFakeRuntime(RuntimeContract):
-    def opened(self) -> AbstractAsyncContextManager[Runtime]:
-        return _fake()
-
-
-@asynccontextmanager
-async def _fake() -> AsyncIterator[Runtime]:
+@pytest.fixture
+def runtime() -> Runtime:
     runtime = FakeRuntime()
     runtime.add_image(IMAGE)
-    yield runtime
+    return runtime
+
+
+class TestFakeRuntime(RuntimeContract):
+    pass

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.kits.backend import UVLOOP, Backend
 from tests.kits.certificates import write_certificates
-from tests.kits.kubeletserver import RUNNING, V5, Bench, messages, run_bench
+from tests.kits.kubeletserver import RUNNING, V5, Bench, messages, server_bench
 
 
 @pytest.fixture(scope="module")
@@ -20,117 +21,102 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return write_certificates(tmp_path_factory.mktemp("pki"))
 
 
+@pytest.fixture(scope="module")
+def anyio_backend() -> Backend:
+    return UVLOOP
+
+
 @pytest.fixture
-def run(files: dict[str, Path]) -> Callable[[Callable[[Bench], Awaitable[None]]], None]:
-    return lambda test: run_bench(files, test)
+async def bench(files: dict[str, Path]) -> AsyncIterator[Bench]:
+    async with server_bench(files) as bench:
+        yield bench
 
 
 # --- who may ask
 
 
-def test_probes_are_open_and_everything_else_needs_a_certificate(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start(*RUNNING)
-        assert (await bench.get("/healthz", certificate=False)).text == "ok"
-        for path in ("/pods", "/metrics", "/containerLogs/default/web/app", "/stats/summary", "/exec/default/web/app"):
-            assert (await bench.get(path, certificate=False)).status_code == 401
-        with pytest.raises(InvalidStatus) as caught:
-            async with bench.socket("/exec/default/web/app?command=cat&stdout=1", certificate=False):
-                pass
-        assert caught.value.response.status_code == 401
-        assert (await bench.get("/metrics")).status_code == 200
-
-    run(test)
+async def test_probes_are_open_and_everything_else_needs_a_certificate(bench: Bench) -> None:
+    await bench.start(*RUNNING)
+    assert (await bench.get("/healthz", certificate=False)).text == "ok"
+    for path in ("/pods", "/metrics", "/containerLogs/default/web/app", "/stats/summary", "/exec/default/web/app"):
+        assert (await bench.get(path, certificate=False)).status_code == 401
+    with pytest.raises(InvalidStatus) as caught:
+        async with bench.socket("/exec/default/web/app?command=cat&stdout=1", certificate=False):
+            pass
+    assert caught.value.response.status_code == 401
+    assert (await bench.get("/metrics")).status_code == 200
 
 
-def test_a_failing_check_makes_the_probe_fail(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        bench.server.health.add_check("pleg", lambda: "stuck")
-        answer = await bench.get("/healthz", certificate=False)
-        assert answer.status_code == 500
-        assert "stuck" in answer.text
-
-    run(test)
+async def test_a_failing_check_makes_the_probe_fail(bench: Bench) -> None:
+    bench.server.health.add_check("pleg", lambda: "stuck")
+    answer = await bench.get("/healthz", certificate=False)
+    assert answer.status_code == 500
+    assert "stuck" in answer.text
 
 
 # --- plain requests
 
 
-def test_pods_are_listed(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start(*RUNNING)
-        document = (await bench.get("/pods")).json()
-        assert document["kind"] == "PodList"
-        assert [item["metadata"]["name"] for item in document["items"]] == ["web"]
-
-    run(test)
+async def test_pods_are_listed(bench: Bench) -> None:
+    await bench.start(*RUNNING)
+    document = (await bench.get("/pods")).json()
+    assert document["kind"] == "PodList"
+    assert [item["metadata"]["name"] for item in document["items"]] == ["web"]
 
 
-def test_the_stats_summary_has_node_and_containers(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start(*RUNNING)
-        document = (await bench.get("/stats/summary")).json()
-        assert document["node"]["nodeName"] == "worker-1"
-        assert document["node"]["memory"]["workingSetBytes"] > 0
-        assert document["pods"][0]["podRef"] == {"name": "web", "namespace": "default", "uid": "uid-1"}
-        assert document["pods"][0]["containers"][0]["cpu"]["usageCoreNanoSeconds"] == 1_000_000
-
-    run(test)
+async def test_the_stats_summary_has_node_and_containers(bench: Bench) -> None:
+    await bench.start(*RUNNING)
+    document = (await bench.get("/stats/summary")).json()
+    assert document["node"]["nodeName"] == "worker-1"
+    assert document["node"]["memory"]["workingSetBytes"] > 0
+    assert document["pods"][0]["podRef"] == {"name": "web", "namespace": "default", "uid": "uid-1"}
+    assert document["pods"][0]["containers"][0]["cpu"]["usageCoreNanoSeconds"] == 1_000_000
 
 
-def test_logs_of_a_container(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start(*RUNNING)
-        path = "/containerLogs/default/web/app"
-        answer = await bench.get(path)
-        assert (answer.status_code, answer.text) == (200, "one\ntwo\n")
-        assert answer.headers["content-type"].startswith("text/plain")
-        assert (await bench.get(f"{path}?tailLines=1")).text == "two\n"
-        assert (await bench.get(f"{path}?limitBytes=6")).text == "one\ntw"
-        assert (await bench.get(f"{path}?stream=Stderr")).text == "two\n"
-        assert "Z one\n" in (await bench.get(f"{path}?timestamps=true")).text
-
-    run(test)
+async def test_logs_of_a_container(bench: Bench) -> None:
+    await bench.start(*RUNNING)
+    path = "/containerLogs/default/web/app"
+    answer = await bench.get(path)
+    assert (answer.status_code, answer.text) == (200, "one\ntwo\n")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert (await bench.get(f"{path}?tailLines=1")).text == "two\n"
+    assert (await bench.get(f"{path}?limitBytes=6")).text == "one\ntw"
+    assert (await bench.get(f"{path}?stream=Stderr")).text == "two\n"
+    assert "Z one\n" in (await bench.get(f"{path}?timestamps=true")).text
 
 
-def test_followed_logs_come_as_they_are_written_and_end_with_the_container(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start("sleep", "1000")
-        async with bench.client() as client:
-            async with client.stream("GET", "/containerLogs/default/web/app?follow=true") as answer:
-                # The head is there though nothing has been written yet.
-                assert answer.status_code == 200
-                container = bench.runtime.containers[bench.container_id]
-                container.lines.append((bench.runtime.now(), "stdout", b"later\n"))
-                container.notify()
-                chunks = answer.aiter_bytes()
-                assert await anext(chunks) == b"later\n"
-                bench.runtime.exit(bench.container_id, 0)
-                assert [chunk async for chunk in chunks] == []
-
-    run(test)
+async def test_followed_logs_come_as_they_are_written_and_end_with_the_container(bench: Bench) -> None:
+    await bench.start("sleep", "1000")
+    async with bench.client() as client:
+        async with client.stream("GET", "/containerLogs/default/web/app?follow=true") as answer:
+            # The head is there though nothing has been written yet.
+            assert answer.status_code == 200
+            container = bench.runtime.containers[bench.container_id]
+            container.lines.append((bench.runtime.now(), "stdout", b"later\n"))
+            container.notify()
+            chunks = answer.aiter_bytes()
+            assert await anext(chunks) == b"later\n"
+            bench.runtime.exit(bench.container_id, 0)
+            assert [chunk async for chunk in chunks] == []
 
 
-def test_a_client_that_leaves_ends_its_follow(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start("sleep", "1000")
-        closed = asyncio.Event()
-        logs = bench.runtime.logs
+async def test_a_client_that_leaves_ends_its_follow(bench: Bench) -> None:
+    await bench.start("sleep", "1000")
+    closed = asyncio.Event()
+    logs = bench.runtime.logs
 
-        async def watched(*args: Any) -> Any:
-            try:
-                async for data in logs(*args):
-                    yield data
-            finally:
-                closed.set()
+    async def watched(*args: Any) -> Any:
+        try:
+            async for data in logs(*args):
+                yield data
+        finally:
+            closed.set()
 
-        bench.runtime.logs = watched  # type: ignore[method-assign, assignment]
-        async with bench.client() as client:
-            async with client.stream("GET", "/containerLogs/default/web/app?follow=true"):
-                pass
-        await asyncio.wait_for(closed.wait(), 5)
-
-    run(test)
+    bench.runtime.logs = watched  # type: ignore[method-assign, assignment]
+    async with bench.client() as client:
+        async with client.stream("GET", "/containerLogs/default/web/app?follow=true"):
+            pass
+    await asyncio.wait_for(closed.wait(), 5)
 
 
 @pytest.mark.parametrize(
@@ -145,122 +131,95 @@ def test_a_client_that_leaves_ends_its_follow(run: Any) -> None:
         ("/other", 404, "404 page not found"),
     ],
 )
-def test_what_cannot_be_served_is_refused_in_plain_text(run: Any, path: str, status: int, words: str) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start(*RUNNING)
-        answer = await bench.get(path)
-        assert answer.status_code == status
-        assert words in answer.text
-
-    run(test)
+async def test_what_cannot_be_served_is_refused_in_plain_text(bench: Bench, path: str, status: int, words: str) -> None:
+    await bench.start(*RUNNING)
+    answer = await bench.get(path)
+    assert answer.status_code == status
+    assert words in answer.text
 
 
-def test_a_runtime_that_is_down_is_a_server_error(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start(*RUNNING)
-        bench.runtime.available = False
-        assert (await bench.get("/containerLogs/default/web/app")).status_code == 500
-
-    run(test)
+async def test_a_runtime_that_is_down_is_a_server_error(bench: Bench) -> None:
+    await bench.start(*RUNNING)
+    bench.runtime.available = False
+    assert (await bench.get("/containerLogs/default/web/app")).status_code == 500
 
 
 # --- exec and attach
 
 
 @pytest.mark.parametrize("protocol", [V5, "v4.channel.k8s.io"])
-def test_exec_gives_both_streams_and_the_exit_code(run: Any, protocol: str) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start(*RUNNING)
-        query = "command=sh&command=-c&command=echo+out%3B+echo+err+%3E%262%3B+exit+3&output=1&error=1"
-        async with bench.socket(f"/exec/default/web/app?{query}", protocol=protocol) as connection:
-            assert connection.subprotocol == protocol
-            found = await messages(connection)
-        assert found[0] == (1, b"")
-        assert found[1:3] == [(1, b"out\n"), (2, b"err\n")]
-        status = json.loads(found[3][1])
-        assert (found[3][0], status["reason"]) == (3, "NonZeroExitCode")
-        assert status["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]
-
-    run(test)
+async def test_exec_gives_both_streams_and_the_exit_code(bench: Bench, protocol: str) -> None:
+    await bench.start(*RUNNING)
+    query = "command=sh&command=-c&command=echo+out%3B+echo+err+%3E%262%3B+exit+3&output=1&error=1"
+    async with bench.socket(f"/exec/default/web/app?{query}", protocol=protocol) as connection:
+        assert connection.subprotocol == protocol
+        found = await messages(connection)
+    assert found[0] == (1, b"")
+    assert found[1:3] == [(1, b"out\n"), (2, b"err\n")]
+    status = json.loads(found[3][1])
+    assert (found[3][0], status["reason"]) == (3, "NonZeroExitCode")
+    assert status["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]
 
 
-def test_success_is_said_too(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start(*RUNNING)
-        async with bench.socket("/exec/default/web/app?command=true&stdout=true") as connection:
-            assert json.loads((await messages(connection))[-1][1]) == {"metadata": {}, "status": "Success"}
-
-    run(test)
+async def test_success_is_said_too(bench: Bench) -> None:
+    await bench.start(*RUNNING)
+    async with bench.socket("/exec/default/web/app?command=true&stdout=true") as connection:
+        assert json.loads((await messages(connection))[-1][1]) == {"metadata": {}, "status": "Success"}
 
 
-def test_stdin_reaches_the_command_and_closing_it_ends_the_command(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start(*RUNNING)
-        async with bench.socket("/exec/default/web/app?command=cat&stdin=1&stdout=1") as connection:
-            await connection.send(b"\x00hello ")
-            await connection.send(b"\x00world")
-            await connection.send(b"\xff\x00")
-            found = await messages(connection)
-        assert b"".join(data for channel, data in found if channel == 1) == b"hello world"
-        assert json.loads(found[-1][1])["status"] == "Success"
-
-    run(test)
+async def test_stdin_reaches_the_command_and_closing_it_ends_the_command(bench: Bench) -> None:
+    await bench.start(*RUNNING)
+    async with bench.socket("/exec/default/web/app?command=cat&stdin=1&stdout=1") as connection:
+        await connection.send(b"\x00hello ")
+        await connection.send(b"\x00world")
+        await connection.send(b"\xff\x00")
+        found = await messages(connection)
+    assert b"".join(data for channel, data in found if channel == 1) == b"hello world"
+    assert json.loads(found[-1][1])["status"] == "Success"
 
 
-def test_stdin_that_was_not_asked_for_is_ignored(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start(*RUNNING)
-        async with bench.socket("/exec/default/web/app?command=echo&command=hi&stdout=1") as connection:
-            await connection.send(b"\x00ignored")
-            await connection.send(b"")
-            assert (1, b"hi\n") in await messages(connection)
-
-    run(test)
+async def test_stdin_that_was_not_asked_for_is_ignored(bench: Bench) -> None:
+    await bench.start(*RUNNING)
+    async with bench.socket("/exec/default/web/app?command=echo&command=hi&stdout=1") as connection:
+        await connection.send(b"\x00ignored")
+        await connection.send(b"")
+        assert (1, b"hi\n") in await messages(connection)
 
 
-def test_the_terminals_size_is_passed_on(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start(*RUNNING)
-        async with bench.socket("/exec/default/web/app?command=cat&stdin=1&stdout=1&tty=1") as connection:
-            await connection.send(b'\x04{"Width": 101, "Height": 33}')
-            await connection.send(b'\x04{"Width": -1, "Height": 33}')
-            await connection.send(b"\x04nonsense")
-            await connection.send(b"\xff\x00")
-            await messages(connection)
-        assert bench.runtime.sizes == [(101, 33)]
-
-    run(test)
+async def test_the_terminals_size_is_passed_on(bench: Bench) -> None:
+    await bench.start(*RUNNING)
+    async with bench.socket("/exec/default/web/app?command=cat&stdin=1&stdout=1&tty=1") as connection:
+        await connection.send(b'\x04{"Width": 101, "Height": 33}')
+        await connection.send(b'\x04{"Width": -1, "Height": 33}')
+        await connection.send(b"\x04nonsense")
+        await connection.send(b"\xff\x00")
+        await messages(connection)
+    assert bench.runtime.sizes == [(101, 33)]
 
 
-def test_a_client_that_leaves_ends_the_session(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start(*RUNNING)
-        sessions = []
-        open_session = bench.runtime.exec_stream
+async def test_a_client_that_leaves_ends_the_session(bench: Bench) -> None:
+    await bench.start(*RUNNING)
+    sessions = []
+    open_session = bench.runtime.exec_stream
 
-        async def noted(*args: Any, **kwargs: Any) -> Any:
-            sessions.append(await open_session(*args, **kwargs))
-            return sessions[-1]
+    async def noted(*args: Any, **kwargs: Any) -> Any:
+        sessions.append(await open_session(*args, **kwargs))
+        return sessions[-1]
 
-        bench.runtime.exec_stream = noted  # type: ignore[method-assign]
-        async with bench.socket("/exec/default/web/app?command=cat&stdin=1&stdout=1") as connection:
-            await connection.recv()
-        await asyncio.wait_for(sessions[0].closed.wait(), 5)
-
-    run(test)
+    bench.runtime.exec_stream = noted  # type: ignore[method-assign]
+    async with bench.socket("/exec/default/web/app?command=cat&stdin=1&stdout=1") as connection:
+        await connection.recv()
+    await asyncio.wait_for(sessions[0].closed.wait(), 5)
 
 
-def test_attach_uses_what_the_container_was_made_with(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start("cat", stdin=True)
-        async with bench.socket("/attach/default/web/app?input=1&output=1&error=1") as connection:
-            assert await connection.recv() == b"\x01"
-            await connection.send(b"\x00to the process\n")
-            assert await connection.recv() == b"\x01to the process\n"
-            await connection.send(b"\xff\x00")
-            assert json.loads((await messages(connection))[-1][1])["status"] == "Success"
-
-    run(test)
+async def test_attach_uses_what_the_container_was_made_with(bench: Bench) -> None:
+    await bench.start("cat", stdin=True)
+    async with bench.socket("/attach/default/web/app?input=1&output=1&error=1") as connection:
+        assert await connection.recv() == b"\x01"
+        await connection.send(b"\x00to the process\n")
+        assert await connection.recv() == b"\x01to the process\n"
+        await connection.send(b"\xff\x00")
+        assert json.loads((await messages(connection))[-1][1])["status"] == "Success"
 
 
 @pytest.mark.parametrize(
@@ -275,26 +234,21 @@ def test_attach_uses_what_the_container_was_made_with(run: Any) -> None:
         ("/portForward/default/none", "v4.channel.k8s.io", 404),
     ],
 )
-def test_streams_that_cannot_be_are_refused_before_the_handshake(
-    run: Any, caplog: pytest.LogCaptureFixture, path: str, protocol: str, status: int
+async def test_streams_that_cannot_be_are_refused_before_the_handshake(
+    bench: Bench, caplog: pytest.LogCaptureFixture, path: str, protocol: str, status: int
 ) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start(*RUNNING)
-        with pytest.raises(InvalidStatus) as caught:
-            async with bench.socket(path, protocol=protocol):
-                pass
-        assert caught.value.response.status_code == status
+    await bench.start(*RUNNING)
+    with pytest.raises(InvalidStatus) as caught:
+        async with bench.socket(path, protocol=protocol):
+            pass
+    assert caught.value.response.status_code == status
 
-    run(test)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-def test_a_container_that_does_not_run_has_no_exec(run: Any) -> None:
-    async def test(bench: Bench) -> None:
-        await bench.start("true")
-        with pytest.raises(InvalidStatus) as caught:
-            async with bench.socket("/exec/default/web/app?command=true&stdout=1"):
-                pass
-        assert caught.value.response.status_code == 404
-
-    run(test)
+async def test_a_container_that_does_not_run_has_no_exec(bench: Bench) -> None:
+    await bench.start("true")
+    with pytest.raises(InvalidStatus) as caught:
+        async with bench.socket("/exec/default/web/app?command=true&stdout=1"):
+            pass
+    assert caught.value.response.status_code == 404

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -55,122 +54,100 @@ class Bench:
         return [f"{names[container]} {seconds}" for _, container, seconds in calls]
 
 
-def with_bench(test: Callable[[Bench], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(test(Bench()))
+@pytest.fixture
+async def bench() -> Bench:
+    return Bench()
 
 
-def test_everything_stops_and_the_sandbox_goes_last() -> None:
-    async def test(bench: Bench) -> None:
-        work = await bench.run({"containers": [{"name": "a", "image": "app:1"}, {"name": "b", "image": "app:1"}]})
-        await bench.terminator.stop_pod(work, await bench.status())
-        assert bench.stopped() == ["a 30", "b 30"]
-        assert bench.runtime.calls[-1].startswith("stop_sandbox")
-        assert not (await bench.status()).running
-        assert bench.events == [("Killing", "Stopping container a"), ("Killing", "Stopping container b")]
-
-    with_bench(test)
+async def test_everything_stops_and_the_sandbox_goes_last(bench: Bench) -> None:
+    work = await bench.run({"containers": [{"name": "a", "image": "app:1"}, {"name": "b", "image": "app:1"}]})
+    await bench.terminator.stop_pod(work, await bench.status())
+    assert bench.stopped() == ["a 30", "b 30"]
+    assert bench.runtime.calls[-1].startswith("stop_sandbox")
+    assert not (await bench.status()).running
+    assert bench.events == [("Killing", "Stopping container a"), ("Killing", "Stopping container b")]
 
 
-def test_sidecars_stop_after_the_rest_from_the_last_to_the_first() -> None:
-    async def test(bench: Bench) -> None:
-        sidecars = [{"name": name, "image": "app:1", "restartPolicy": "Always"} for name in ("s1", "s2")]
-        work = await bench.run({"initContainers": sidecars}, deaf=("app",))
-        stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
-        await bench.clock.advance(29)
-        assert bench.stopped() == ["app 30"]
-        await bench.clock.advance(1)
-        await stopping
-        assert [entry.split()[0] for entry in bench.stopped()] == ["app", "s2", "s1"]
-
-    with_bench(test)
+async def test_sidecars_stop_after_the_rest_from_the_last_to_the_first(bench: Bench) -> None:
+    sidecars = [{"name": name, "image": "app:1", "restartPolicy": "Always"} for name in ("s1", "s2")]
+    work = await bench.run({"initContainers": sidecars}, deaf=("app",))
+    stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
+    await bench.clock.advance(29)
+    assert bench.stopped() == ["app 30"]
+    await bench.clock.advance(1)
+    await stopping
+    assert [entry.split()[0] for entry in bench.stopped()] == ["app", "s2", "s1"]
 
 
-def test_the_hook_runs_first_and_its_time_counts() -> None:
-    async def test(bench: Bench) -> None:
-        command = ["slow"]
-        hook = {"preStop": {"exec": {"command": command}}}
-        work = await bench.run({"containers": [{"name": "app", "image": "app:1", "lifecycle": hook}]})
+async def test_the_hook_runs_first_and_its_time_counts(bench: Bench) -> None:
+    command = ["slow"]
+    hook = {"preStop": {"exec": {"command": command}}}
+    work = await bench.run({"containers": [{"name": "app", "image": "app:1", "lifecycle": hook}]})
 
-        async def slow(*_: Any) -> tuple[int, bytes, bytes]:
-            await bench.clock.sleep(12)
-            return 0, b"", b""
+    async def slow(*_: Any) -> tuple[int, bytes, bytes]:
+        await bench.clock.sleep(12)
+        return 0, b"", b""
 
-        bench.runtime.exec_sync = slow  # type: ignore[method-assign, assignment]
-        stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
-        await bench.clock.advance(11)
-        assert bench.stopped() == []
-        await bench.clock.advance(1)
-        await stopping
-        assert bench.stopped() == ["app 18"]
-
-    with_bench(test)
+    bench.runtime.exec_sync = slow  # type: ignore[method-assign, assignment]
+    stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
+    await bench.clock.advance(11)
+    assert bench.stopped() == []
+    await bench.clock.advance(1)
+    await stopping
+    assert bench.stopped() == ["app 18"]
 
 
-def test_a_hook_that_uses_up_the_grace_period_leaves_two_seconds() -> None:
-    async def test(bench: Bench) -> None:
-        work = await bench.run({"containers": [{"name": "app", "image": "app:1", "lifecycle": HOOK}]})
+async def test_a_hook_that_uses_up_the_grace_period_leaves_two_seconds(bench: Bench) -> None:
+    work = await bench.run({"containers": [{"name": "app", "image": "app:1", "lifecycle": HOOK}]})
 
-        async def slow(*_: Any) -> tuple[int, bytes, bytes]:
-            bench.clock.step(40)
-            return 0, b"", b""
+    async def slow(*_: Any) -> tuple[int, bytes, bytes]:
+        bench.clock.step(40)
+        return 0, b"", b""
 
-        bench.runtime.exec_sync = slow  # type: ignore[method-assign, assignment]
-        await bench.terminator.stop_pod(work, await bench.status())
-        assert bench.stopped() == ["app 2"]
-
-    with_bench(test)
+    bench.runtime.exec_sync = slow  # type: ignore[method-assign, assignment]
+    await bench.terminator.stop_pod(work, await bench.status())
+    assert bench.stopped() == ["app 2"]
 
 
-def test_a_failed_hook_is_told_and_stops_nothing() -> None:
-    async def test(bench: Bench) -> None:
-        hook = {"preStop": {"exec": {"command": ["sh", "-c", "exit 1"]}}}
-        work = await bench.run({"containers": [{"name": "app", "image": "app:1", "lifecycle": hook}]})
-        await bench.terminator.stop_pod(work, await bench.status())
-        assert ("FailedPreStopHook", "PreStopHook failed") in bench.events
-        assert bench.stopped() == ["app 30"]
-
-    with_bench(test)
+async def test_a_failed_hook_is_told_and_stops_nothing(bench: Bench) -> None:
+    hook = {"preStop": {"exec": {"command": ["sh", "-c", "exit 1"]}}}
+    work = await bench.run({"containers": [{"name": "app", "image": "app:1", "lifecycle": hook}]})
+    await bench.terminator.stop_pod(work, await bench.status())
+    assert ("FailedPreStopHook", "PreStopHook failed") in bench.events
+    assert bench.stopped() == ["app 30"]
 
 
-def test_a_second_kill_does_not_repeat_the_hook() -> None:
-    async def test(bench: Bench) -> None:
-        spec = {"containers": [{"name": "app", "image": "app:1", "lifecycle": HOOK}]}
-        work = await bench.run(spec, deaf=("app",))
-        stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
-        await settle()
-        work.grace_override = 3
-        work.grace_changed.set()
-        await bench.clock.advance(3)
-        await stopping
-        assert bench.stopped() == ["app 30", "app 3"]
-        assert sum(call.startswith("exec_sync") for call in bench.runtime.calls) == 1
-        assert len(bench.events) == 1
-
-    with_bench(test)
+async def test_a_second_kill_does_not_repeat_the_hook(bench: Bench) -> None:
+    spec = {"containers": [{"name": "app", "image": "app:1", "lifecycle": HOOK}]}
+    work = await bench.run(spec, deaf=("app",))
+    stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
+    await settle()
+    work.grace_override = 3
+    work.grace_changed.set()
+    await bench.clock.advance(3)
+    await stopping
+    assert bench.stopped() == ["app 30", "app 3"]
+    assert sum(call.startswith("exec_sync") for call in bench.runtime.calls) == 1
+    assert len(bench.events) == 1
 
 
 @pytest.mark.parametrize(("given", "grace"), [(None, "5"), (1, "1")])
-def test_a_probe_may_bring_its_own_grace_period(given: int | None, grace: str) -> None:
-    async def test(bench: Bench) -> None:
-        probe = {"tcpSocket": {"port": 1}} | ({"terminationGracePeriodSeconds": given} if given else {})
-        app = {"name": "app", "image": "app:1", "livenessProbe": probe}
-        work = await bench.run({"containers": [app], "terminationGracePeriodSeconds": 5})
-        status = (await bench.status()).containers[0]
-        kill = Kill("app", status.id, "liveness", "Container app failed liveness probe, will be restarted")
-        await bench.terminator.stop_container(work, status, kill)
-        assert bench.stopped() == [f"app {grace}"]
-        assert bench.events == [("Killing", "Container app failed liveness probe, will be restarted")]
-
-    with_bench(test)
+async def test_a_probe_may_bring_its_own_grace_period(bench: Bench, given: int | None, grace: str) -> None:
+    probe = {"tcpSocket": {"port": 1}} | ({"terminationGracePeriodSeconds": given} if given else {})
+    app = {"name": "app", "image": "app:1", "livenessProbe": probe}
+    work = await bench.run({"containers": [app], "terminationGracePeriodSeconds": 5})
+    status = (await bench.status()).containers[0]
+    kill = Kill("app", status.id, "liveness", "Container app failed liveness probe, will be restarted")
+    await bench.terminator.stop_container(work, status, kill)
+    assert bench.stopped() == [f"app {grace}"]
+    assert bench.events == [("Killing", "Container app failed liveness probe, will be restarted")]
 
 
-def test_cancelling_leaves_nothing_running_behind() -> None:
-    async def test(bench: Bench) -> None:
-        work = await bench.run({}, deaf=("app",))
-        stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
-        await settle()
-        stopping.cancel()
-        await asyncio.wait((stopping,))
-        assert len(asyncio.all_tasks()) == 1
-
-    with_bench(test)
+async def test_cancelling_leaves_nothing_running_behind(bench: Bench) -> None:
+    work = await bench.run({}, deaf=("app",))
+    tasks = asyncio.all_tasks()
+    stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
+    await settle()
+    stopping.cancel()
+    await asyncio.wait((stopping,))
+    assert asyncio.all_tasks() == tasks

@@ -53,85 +53,70 @@ class World:
         self.tokens = TokenManager(self.api, self.due.append, self.clock)  # type: ignore[arg-type]
 
 
-def test_a_token_is_bound_to_its_pod_and_asked_for_once() -> None:
-    async def scenario() -> None:
-        world = World()
-        pod = make_pod({"serviceAccountName": "robot"})
-        for _ in range(2):
-            assert await world.tokens.token(pod, "vault", 600) == "token-1"
-        assert await world.tokens.token(pod, "", 3607) == "token-2"
-        bound = {"kind": "Pod", "apiVersion": "v1", "name": pod.name, "uid": pod.metadata.uid}
-        path = "/api/v1/namespaces/default/serviceaccounts/robot/token"
-        assert world.api.asked == [
-            (path, {"audiences": ["vault"], "expirationSeconds": 600, "boundObjectRef": bound}),
-            (path, {"expirationSeconds": 3607, "boundObjectRef": bound}),
-        ]
-        world.tokens.forget(pod.metadata.uid or "")
-
-    asyncio.run(scenario())
+async def test_a_token_is_bound_to_its_pod_and_asked_for_once() -> None:
+    world = World()
+    pod = make_pod({"serviceAccountName": "robot"})
+    for _ in range(2):
+        assert await world.tokens.token(pod, "vault", 600) == "token-1"
+    assert await world.tokens.token(pod, "", 3607) == "token-2"
+    bound = {"kind": "Pod", "apiVersion": "v1", "name": pod.name, "uid": pod.metadata.uid}
+    path = "/api/v1/namespaces/default/serviceaccounts/robot/token"
+    assert world.api.asked == [
+        (path, {"audiences": ["vault"], "expirationSeconds": 600, "boundObjectRef": bound}),
+        (path, {"expirationSeconds": 3607, "boundObjectRef": bound}),
+    ]
+    world.tokens.forget(pod.metadata.uid or "")
 
 
-def test_a_token_is_renewed_before_it_ends() -> None:
-    async def scenario() -> None:
-        world = World()
-        pod = make_pod({})
+async def test_a_token_is_renewed_before_it_ends() -> None:
+    world = World()
+    pod = make_pod({})
+    await world.tokens.token(pod, "", 600)
+    world.clock.time = START + RENEW_SHARE * 600 - 11
+    assert await world.tokens.token(pod, "", 600) == "token-1"
+    world.clock.time = START + RENEW_SHARE * 600
+    assert await world.tokens.token(pod, "", 600) == "token-2"
+    world.tokens.forget(pod.metadata.uid or "")
+    assert await world.tokens.token(pod, "", 600) == "token-3"
+
+
+async def test_the_pod_is_woken_when_its_token_is_due() -> None:
+    world = World()
+    pod = make_pod({})
+    await world.tokens.token(pod, "", 1)  # due at once
+    for _ in range(5000):
+        if world.due:
+            break
+        await asyncio.sleep(0.001)
+    assert world.due == [pod.metadata.uid]
+
+
+async def test_the_old_token_serves_while_there_is_no_new_one() -> None:
+    world = World()
+    pod = make_pod({})
+    await world.tokens.token(pod, "", 600)
+    world.api.error = OSError("connection refused")
+    world.clock.time = START + 599
+    assert await world.tokens.token(pod, "", 600) == "token-1"
+    world.clock.time = START + 601
+    with pytest.raises(OSError, match="refused"):
         await world.tokens.token(pod, "", 600)
-        world.clock.time = START + RENEW_SHARE * 600 - 11
-        assert await world.tokens.token(pod, "", 600) == "token-1"
-        world.clock.time = START + RENEW_SHARE * 600
-        assert await world.tokens.token(pod, "", 600) == "token-2"
-        world.tokens.forget(pod.metadata.uid or "")
-        assert await world.tokens.token(pod, "", 600) == "token-3"
-
-    asyncio.run(scenario())
+    world.tokens.forget(pod.metadata.uid or "")
 
 
-def test_the_pod_is_woken_when_its_token_is_due() -> None:
-    async def scenario() -> None:
-        world = World()
-        pod = make_pod({})
-        await world.tokens.token(pod, "", 1)  # due at once
-        for _ in range(5000):
-            if world.due:
-                break
-            await asyncio.sleep(0.001)
-        assert world.due == [pod.metadata.uid]
-
-    asyncio.run(scenario())
-
-
-def test_the_old_token_serves_while_there_is_no_new_one() -> None:
-    async def scenario() -> None:
-        world = World()
-        pod = make_pod({})
-        await world.tokens.token(pod, "", 600)
-        world.api.error = OSError("connection refused")
-        world.clock.time = START + 599
-        assert await world.tokens.token(pod, "", 600) == "token-1"
-        world.clock.time = START + 601
-        with pytest.raises(OSError, match="refused"):
-            await world.tokens.token(pod, "", 600)
-        world.tokens.forget(pod.metadata.uid or "")
-
-    asyncio.run(scenario())
-
-
-def test_a_projected_volume_shows_the_token(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        world = World()
-        manager = VolumeManager(str(tmp_path), Objects(), FakeRuntime(), world.tokens)
-        source = {"sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 600}}]}
-        pod = make_pod({"volumes": [{"name": "v", "projected": source}]})
-        facts = NodeFacts("worker-1", ("192.168.0.5",), {})
-        assert manager.has_live(pod)
-        for second, text in ((0, "token-1"), (500, "token-2")):
-            world.clock.time = START + second
-            mounted = (await manager.set_up(pod, facts))["v"]
-            assert (Path(mounted.path) / "token").read_text() == text
-        manager.forget(pod.metadata.uid or "")
-        error: StatusError = Forbidden("not today")
-        world.api.error = error
-        with pytest.raises(VolumeFailure, match="failed to fetch token: not today"):
-            await manager.set_up(pod, facts)
-
-    asyncio.run(scenario())
+async def test_a_projected_volume_shows_the_token(tmp_path: Path) -> None:
+    world = World()
+    manager = VolumeManager(str(tmp_path), Objects(), FakeRuntime(), world.tokens)
+    source = {"sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 600}}]}
+    pod = make_pod({"volumes": [{"name": "v", "projected": source}]})
+    facts = NodeFacts("worker-1", ("192.168.0.5",), {})
+    assert manager.has_live(pod)
+    for second, text in ((0, "token-1"), (500, "token-2")):
+        world.clock.time = START + second
+        mounted = (await manager.set_up(pod, facts))["v"]
+        assert (Path(mounted.path) / "token").read_text() == text
+    manager.forget(pod.metadata.uid or "")
+    error: StatusError = Forbidden("not today")
+    world.api.error = error
+    with pytest.raises(VolumeFailure, match="failed to fetch token: not today"):
+        await manager.set_up(pod, facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 import socket
@@ -36,9 +35,9 @@ class Volumes:
         self.runtime = FakeRuntime()
         self.manager = VolumeManager(str(root), self.objects, self.runtime)
 
-    def set_up(self, source: dict[str, Any], spec: dict[str, Any] | None = None, **metadata: Any) -> Mounted:
+    async def set_up(self, source: dict[str, Any], spec: dict[str, Any] | None = None, **metadata: Any) -> Mounted:
         pod = make_pod({"volumes": [{"name": "v"} | source], **(spec or {})}, **metadata)
-        return asyncio.run(self.manager.set_up(pod, NODE, ("10.244.1.5",)))["v"]
+        return (await self.manager.set_up(pod, NODE, ("10.244.1.5",)))["v"]
 
 
 @pytest.fixture
@@ -108,26 +107,26 @@ class TestAtomicWriter:
 
 
 class TestConfigMap:
-    def test_every_key_is_a_file(self, volumes: Volumes) -> None:
+    async def test_every_key_is_a_file(self, volumes: Volumes) -> None:
         volumes.manager._objects = Objects({"cm": {"data": {"a": "1"}, "binaryData": {"b": encoded("2")}}})
-        mounted = volumes.set_up({"configMap": {"name": "cm"}})
+        mounted = await volumes.set_up({"configMap": {"name": "cm"}})
         assert mounted.read_only
         assert mounted.path == str(volumes.root / "pods/uid-1/volumes/kubernetes.io~configmap/v")
         assert content(mounted) == {"a": "1", "b": "2"}
 
-    def test_items_modes_and_default_mode(self, volumes: Volumes) -> None:
+    async def test_items_modes_and_default_mode(self, volumes: Volumes) -> None:
         volumes.manager._objects = Objects({"cm": {"data": {"a": "1", "b": "2", "c": "3"}}})
         items = [{"key": "a", "path": "x/y"}, {"key": "b", "path": "z", "mode": 0o400}]
-        mounted = volumes.set_up({"configMap": {"name": "cm", "items": items, "defaultMode": 0o640}})
+        mounted = await volumes.set_up({"configMap": {"name": "cm", "items": items, "defaultMode": 0o640}})
         assert content(mounted) == {"x/y": "1", "z": "2"}
         assert (Path(mounted.path) / "x/y").stat().st_mode & 0o777 == 0o640
         assert (Path(mounted.path) / "z").stat().st_mode & 0o777 == 0o400
 
-    def test_a_change_shows(self, volumes: Volumes) -> None:
+    async def test_a_change_shows(self, volumes: Volumes) -> None:
         volumes.manager._objects = Objects({"cm": {"data": {"a": "1"}}})
-        volumes.set_up({"configMap": {"name": "cm"}})
+        await volumes.set_up({"configMap": {"name": "cm"}})
         volumes.manager._objects = Objects({"cm": {"data": {"b": "2"}}})
-        assert content(volumes.set_up({"configMap": {"name": "cm"}})) == {"b": "2"}
+        assert content(await volumes.set_up({"configMap": {"name": "cm"}})) == {"b": "2"}
 
     @pytest.mark.parametrize(
         ("source", "why"),
@@ -140,79 +139,81 @@ class TestConfigMap:
             ),
         ],
     )
-    def test_what_is_missing(self, volumes: Volumes, source: dict[str, Any], why: str) -> None:
+    async def test_what_is_missing(self, volumes: Volumes, source: dict[str, Any], why: str) -> None:
         volumes.manager._objects = Objects({"cm": {"data": {"a": "1"}}})
         with pytest.raises(VolumeFailure) as caught:
-            volumes.set_up(source)
+            await volumes.set_up(source)
         assert str(caught.value) == f'MountVolume.SetUp failed for volume "v" : {why}'
         ((kind, given),) = source.items()
-        assert content(volumes.set_up({kind: given | {"optional": True}})) == {}
+        assert content(await volumes.set_up({kind: given | {"optional": True}})) == {}
 
 
-def test_secret(volumes: Volumes) -> None:
+async def test_secret(volumes: Volumes) -> None:
     volumes.manager._objects = Objects(secrets={"s": {"data": {"pw": encoded("geheim")}}})
-    mounted = volumes.set_up({"secret": {"secretName": "s", "defaultMode": 0o400}})
+    mounted = await volumes.set_up({"secret": {"secretName": "s", "defaultMode": 0o400}})
     assert content(mounted) == {"pw": "geheim"}
     assert (Path(mounted.path) / "pw").stat().st_mode & 0o777 == 0o400
 
 
-def test_downward_api(volumes: Volumes) -> None:
+async def test_downward_api(volumes: Volumes) -> None:
     app = {"name": "app", "image": "i", "resources": {"limits": {"memory": "64Mi"}}}
     items = [
         {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}},
         {"path": "mem", "resourceFieldRef": {"containerName": "app", "resource": "limits.memory", "divisor": "1Mi"}},
     ]
-    mounted = volumes.set_up({"downwardAPI": {"items": items}}, {"containers": [app]}, labels={"b": 'qu"ote', "a": "1"})
+    mounted = await volumes.set_up(
+        {"downwardAPI": {"items": items}}, {"containers": [app]}, labels={"b": 'qu"ote', "a": "1"}
+    )
     assert content(mounted) == {"labels": 'a="1"\nb="qu\\"ote"', "mem": "64"}
 
 
 class TestProjected:
-    def test_sources_come_together(self, volumes: Volumes) -> None:
+    async def test_sources_come_together(self, volumes: Volumes) -> None:
         volumes.manager._objects = Objects({"cm": {"data": {"a": "1"}}}, {"s": {"data": {"b": encoded("2")}}})
         sources = [
             {"configMap": {"name": "cm"}},
             {"secret": {"name": "s", "items": [{"key": "b", "path": "secret/b"}]}},
             {"downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]}},
         ]
-        mounted = volumes.set_up({"projected": {"sources": sources}})
+        mounted = await volumes.set_up({"projected": {"sources": sources}})
         assert content(mounted) == {"a": "1", "secret/b": "2", "name": "web"}
 
-    def test_what_can_not_be_had_is_refused_by_name(self, volumes: Volumes) -> None:
+    async def test_what_can_not_be_had_is_refused_by_name(self, volumes: Volumes) -> None:
         with pytest.raises(VolumeFailure, match="podCertificate is not supported"):
-            volumes.set_up({"projected": {"sources": [{"podCertificate": {"signerName": "a/b"}}]}})
+            await volumes.set_up({"projected": {"sources": [{"podCertificate": {"signerName": "a/b"}}]}})
 
 
 class TestEmptyDir:
-    def test_is_a_folder_for_everyone(self, volumes: Volumes) -> None:
-        mounted = volumes.set_up({"emptyDir": {}})
+    async def test_is_a_folder_for_everyone(self, volumes: Volumes) -> None:
+        mounted = await volumes.set_up({"emptyDir": {}})
         assert Path(mounted.path).stat().st_mode & 0o7777 == 0o777
         (Path(mounted.path) / "file").write_text("kept")
-        assert content(volumes.set_up({"emptyDir": {}})) == {"file": "kept"}
+        assert content(await volumes.set_up({"emptyDir": {}})) == {"file": "kept"}
 
-    def test_belongs_to_the_fs_group(self, volumes: Volumes) -> None:
-        mounted = volumes.set_up({"emptyDir": {}}, {"securityContext": {"fsGroup": os.getgid()}})
+    async def test_belongs_to_the_fs_group(self, volumes: Volumes) -> None:
+        mounted = await volumes.set_up({"emptyDir": {}}, {"securityContext": {"fsGroup": os.getgid()}})
         assert Path(mounted.path).stat().st_mode & 0o7777 == 0o2777
 
-    def test_memory_is_a_volume_of_the_runtime(self, volumes: Volumes) -> None:
-        mounted = volumes.set_up({"emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}})
+    async def test_memory_is_a_volume_of_the_runtime(self, volumes: Volumes) -> None:
+        mounted = await volumes.set_up({"emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}})
         assert mounted == Mounted(memory_volume="k8s-uid-1-v")
         assert volumes.runtime.calls == [f"create_memory_volume k8s-uid-1-v {8 << 20}"]
 
-    def test_unknown_medium(self, volumes: Volumes) -> None:
+    async def test_unknown_medium(self, volumes: Volumes) -> None:
         with pytest.raises(VolumeFailure, match="unknown storage medium"):
-            volumes.set_up({"emptyDir": {"medium": "Gold"}})
+            await volumes.set_up({"emptyDir": {"medium": "Gold"}})
 
 
 class TestHostPath:
     @pytest.mark.parametrize("kind", ["", "DirectoryOrCreate"])
-    def test_a_missing_folder_is_made(self, volumes: Volumes, tmp_path: Path, kind: str) -> None:
+    async def test_a_missing_folder_is_made(self, volumes: Volumes, tmp_path: Path, kind: str) -> None:
         path = tmp_path / "new/dir"
-        mounted = volumes.set_up({"hostPath": {"path": str(path), "type": kind}})
+        mounted = await volumes.set_up({"hostPath": {"path": str(path), "type": kind}})
         assert path.is_dir()
         assert mounted == Mounted(str(path))
 
-    def test_a_missing_file_is_made(self, volumes: Volumes, tmp_path: Path) -> None:
-        mounted = volumes.set_up({"hostPath": {"path": str(tmp_path / "f"), "type": "FileOrCreate"}})
+    async def test_a_missing_file_is_made(self, volumes: Volumes, tmp_path: Path) -> None:
+        mounted = await volumes.set_up({"hostPath": {"path": str(tmp_path / "f"), "type": "FileOrCreate"}})
         assert mounted.file
         assert (tmp_path / "f").is_file()
 
@@ -226,27 +227,27 @@ class TestHostPath:
             ("BlockDevice", "is not a block device"),
         ],
     )
-    def test_a_missing_path(self, volumes: Volumes, tmp_path: Path, kind: str, complaint: str) -> None:
+    async def test_a_missing_path(self, volumes: Volumes, tmp_path: Path, kind: str, complaint: str) -> None:
         with pytest.raises(VolumeFailure, match=f"hostPath type check failed: .*gone {complaint}"):
-            volumes.set_up({"hostPath": {"path": str(tmp_path / "gone"), "type": kind}})
+            await volumes.set_up({"hostPath": {"path": str(tmp_path / "gone"), "type": kind}})
 
-    def test_the_right_kinds(self, volumes: Volumes, tmp_path: Path) -> None:
+    async def test_the_right_kinds(self, volumes: Volumes, tmp_path: Path) -> None:
         (tmp_path / "f").write_text("")
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(tmp_path / "s"))
             for path, kind in ((tmp_path / "f", "File"), (tmp_path, "Directory"), (tmp_path / "s", "Socket")):
-                mounted = volumes.set_up({"hostPath": {"path": str(path), "type": kind}})
+                mounted = await volumes.set_up({"hostPath": {"path": str(path), "type": kind}})
                 assert mounted.path == str(path)
-        volumes.set_up({"hostPath": {"path": "/dev/null", "type": "CharDevice"}})
+        await volumes.set_up({"hostPath": {"path": "/dev/null", "type": "CharDevice"}})
 
-    def test_the_wrong_kind(self, volumes: Volumes, tmp_path: Path) -> None:
+    async def test_the_wrong_kind(self, volumes: Volumes, tmp_path: Path) -> None:
         with pytest.raises(VolumeFailure, match="is not a file"):
-            volumes.set_up({"hostPath": {"path": str(tmp_path), "type": "File"}})
+            await volumes.set_up({"hostPath": {"path": str(tmp_path), "type": "File"}})
 
 
-def test_other_volume_types_are_refused_by_name(volumes: Volumes) -> None:
+async def test_other_volume_types_are_refused_by_name(volumes: Volumes) -> None:
     with pytest.raises(VolumeFailure) as caught:
-        volumes.set_up({"nfs": {"server": "s", "path": "/p"}})
+        await volumes.set_up({"nfs": {"server": "s", "path": "/p"}})
     assert str(caught.value) == 'MountVolume.SetUp failed for volume "v" : volume type nfs is not supported'
 
 
@@ -271,14 +272,14 @@ def test_every_reference_of_a_pod_is_found(volumes: Volumes) -> None:
     assert ObjectRef("Secret", "default", "s5") in volumes.manager.references(pod)
 
 
-def test_tear_down_leaves_nothing(volumes: Volumes) -> None:
-    volumes.set_up({"emptyDir": {"medium": "Memory"}})
-    volumes.set_up({"emptyDir": {}})
+async def test_tear_down_leaves_nothing(volumes: Volumes) -> None:
+    await volumes.set_up({"emptyDir": {"medium": "Memory"}})
+    await volumes.set_up({"emptyDir": {}})
     assert volumes.manager.pod_uids() == ["uid-1"]
-    asyncio.run(volumes.manager.tear_down("uid-1"))
+    await volumes.manager.tear_down("uid-1")
     assert volumes.manager.pod_uids() == []
-    assert asyncio.run(tally(volumes)) == {}
-    asyncio.run(volumes.manager.tear_down("uid-1"))
+    assert await tally(volumes) == {}
+    await volumes.manager.tear_down("uid-1")
 
 
 class TestMounts:

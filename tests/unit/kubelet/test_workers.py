@@ -18,7 +18,7 @@ from kubelet.runtime.interface import EngineError, RuntimeUnavailable
 from tests.fakes.clock import settle
 from tests.fakes.programs import Script
 from tests.kits.kubelet import until
-from tests.kits.kubeletbench import Bench, on_bench
+from tests.kits.kubeletbench import Bench
 
 APP = {"name": "app", "image": "app:1"}
 
@@ -46,552 +46,424 @@ async def started(bench: Bench, spec: dict[str, Any] | None = None) -> None:
     await until(lambda: phase(bench) == "Running")
 
 
-def test_a_pod_is_started_and_reported(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench)
-        await until(lambda: ready(bench))
-        status = bench.api.get().status
-        assert status.podIP
-        assert status.hostIP == "192.168.0.5"
-        assert app_status(bench).containerID == f"docker://{bench.runtime.find('uid-1', 'app').status.id}"
-        assert bench.reasons() == ["Pulled", "Created", "Started"]
-
-    on_bench(tmp_path, test)
+async def test_a_pod_is_started_and_reported(bench: Bench) -> None:
+    await started(bench)
+    await until(lambda: ready(bench))
+    status = bench.api.get().status
+    assert status.podIP
+    assert status.hostIP == "192.168.0.5"
+    assert app_status(bench).containerID == f"docker://{bench.runtime.find('uid-1', 'app').status.id}"
+    assert bench.reasons() == ["Pulled", "Created", "Started"]
 
 
-def test_nothing_is_written_or_asked_when_nothing_happens(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench)
-        await until(lambda: ready(bench))
-        await settle()
-        patches, calls = len(bench.api.patches), len(bench.runtime.calls)
-        await bench.clock.advance(600)
-        assert (len(bench.api.patches), len(bench.runtime.calls)) == (patches, calls)
-
-    on_bench(tmp_path, test)
+async def test_nothing_is_written_or_asked_when_nothing_happens(bench: Bench) -> None:
+    await started(bench)
+    await until(lambda: ready(bench))
+    await settle()
+    patches, calls = len(bench.api.patches), len(bench.runtime.calls)
+    await bench.clock.advance(600)
+    assert (len(bench.api.patches), len(bench.runtime.calls)) == (patches, calls)
 
 
-def test_a_crashed_container_restarts_at_once_and_then_backs_off(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench)
-        bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 3)
-        await until(lambda: app_status(bench).restartCount == 1 and bench.running())
-        bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 3)
-        await until(lambda: waiting_reason(bench) == "CrashLoopBackOff")
-        last = app_status(bench).lastState.terminated
-        assert last is not None
-        assert last.exitCode == 3
-        await bench.clock.advance(9)
-        assert not bench.running()
-        await bench.clock.advance(1.5)
-        await until(bench.running)
-        await until(lambda: app_status(bench).restartCount == 2)
-        assert bench.reasons().count("BackOff") == 1
-
-    on_bench(tmp_path, test)
+async def test_a_crashed_container_restarts_at_once_and_then_backs_off(bench: Bench) -> None:
+    await started(bench)
+    bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 3)
+    await until(lambda: app_status(bench).restartCount == 1 and bench.running())
+    bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 3)
+    await until(lambda: waiting_reason(bench) == "CrashLoopBackOff")
+    last = app_status(bench).lastState.terminated
+    assert last is not None
+    assert last.exitCode == 3
+    await bench.clock.advance(9)
+    assert not bench.running()
+    await bench.clock.advance(1.5)
+    await until(bench.running)
+    await until(lambda: app_status(bench).restartCount == 2)
+    assert bench.reasons().count("BackOff") == 1
 
 
 @pytest.mark.parametrize(
     ("policy", "code", "end"), [("Never", 0, "Succeeded"), ("Never", 2, "Failed"), ("OnFailure", 0, "Succeeded")]
 )
-def test_a_pod_that_runs_to_its_end(tmp_path: Path, policy: str, code: int, end: str) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        bench.runtime.programs["app"] = Script(exit_code=code)
-        bench.add({"restartPolicy": policy})
-        await until(lambda: phase(bench) == end)
-        assert app_status(bench).state.terminated is not None
-        assert not any(sandbox.ready for sandbox, _ in bench.runtime.sandboxes.values())
-        assert [c.status.name for c in bench.runtime.containers.values()] == ["app"]  # kept for its logs
-
-    on_bench(tmp_path, test)
+async def test_a_pod_that_runs_to_its_end(bench: Bench, policy: str, code: int, end: str) -> None:
+    bench.runtime.programs["app"] = Script(exit_code=code)
+    bench.add({"restartPolicy": policy})
+    await until(lambda: phase(bench) == end)
+    assert app_status(bench).state.terminated is not None
+    assert not any(sandbox.ready for sandbox, _ in bench.runtime.sandboxes.values())
+    assert [c.status.name for c in bench.runtime.containers.values()] == ["app"]  # kept for its logs
 
 
-def test_deletion_stops_the_pod_and_takes_it_out_of_the_api(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench, {"volumes": [{"name": "v", "emptyDir": {}}], "containers": [APP]})
-        assert bench.volumes.pod_uids() == ["uid-1"]
-        bench.api.ask_deletion()
-        await until(lambda: bench.api.deleted == ["web"])
-        await until(lambda: len(bench.workers) == 0)
-        assert (bench.runtime.containers, bench.runtime.sandboxes) == ({}, {})
-        assert bench.volumes.pod_uids() == []
-        assert "Killing" in bench.reasons()
-        assert bench.objects.used["uid-1"] == set()
-
-    on_bench(tmp_path, test)
+async def test_deletion_stops_the_pod_and_takes_it_out_of_the_api(bench: Bench) -> None:
+    await started(bench, {"volumes": [{"name": "v", "emptyDir": {}}], "containers": [APP]})
+    assert bench.volumes.pod_uids() == ["uid-1"]
+    bench.api.ask_deletion()
+    await until(lambda: bench.api.deleted == ["web"])
+    await until(lambda: len(bench.workers) == 0)
+    assert (bench.runtime.containers, bench.runtime.sandboxes) == ({}, {})
+    assert bench.volumes.pod_uids() == []
+    assert "Killing" in bench.reasons()
+    assert bench.objects.used["uid-1"] == set()
 
 
-def test_a_memory_volume_that_cannot_be_removed_does_not_keep_the_pod(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench, {"volumes": [{"name": "v", "emptyDir": {"medium": "Memory"}}], "containers": [APP]})
-        bench.runtime.fail_next("remove_memory_volume", EngineError("volume has active mounts"))
-        bench.api.ask_deletion()
-        await until(lambda: bench.api.deleted == ["web"])
-
-    on_bench(tmp_path, test)
+async def test_a_memory_volume_that_cannot_be_removed_does_not_keep_the_pod(bench: Bench) -> None:
+    await started(bench, {"volumes": [{"name": "v", "emptyDir": {"medium": "Memory"}}], "containers": [APP]})
+    bench.runtime.fail_next("remove_memory_volume", EngineError("volume has active mounts"))
+    bench.api.ask_deletion()
+    await until(lambda: bench.api.deleted == ["web"])
 
 
-def test_a_pod_leaves_the_api_only_when_its_end_was_reported(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench)
-        bench.api.failures = [ConnectionError("down")] * 3
-        bench.api.ask_deletion()
-        await settle()
-        assert bench.api.deleted == []
-        for _ in range(6):
-            await bench.clock.advance(5)
-        await until(lambda: bench.api.deleted == ["web"])
-        assert any(patch.get("phase") in ("Succeeded", "Failed") for patch in bench.api.patches)
-
-    on_bench(tmp_path, test)
-
-
-def test_a_deaf_container_is_killed_after_the_grace_period(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        bench.runtime.programs["app"] = Script(exit_code=None, ignores_sigterm=True)
-        await started(bench)
-        bench.api.ask_deletion(grace_seconds=20)
-        await bench.clock.advance(19)
-        assert bench.running()
-        await bench.clock.advance(1)
-        await until(lambda: bench.api.deleted == ["web"])
-
-    on_bench(tmp_path, test)
-
-
-def test_a_shorter_grace_period_applies_at_once(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        bench.runtime.programs["app"] = Script(exit_code=None, ignores_sigterm=True)
-        await started(bench)
-        bench.api.ask_deletion(grace_seconds=600)
+async def test_a_pod_leaves_the_api_only_when_its_end_was_reported(bench: Bench) -> None:
+    await started(bench)
+    bench.api.failures = [ConnectionError("down")] * 3
+    bench.api.ask_deletion()
+    await settle()
+    assert bench.api.deleted == []
+    for _ in range(6):
         await bench.clock.advance(5)
-        bench.api.ask_deletion(grace_seconds=2)
-        await bench.clock.advance(2)
-        await until(lambda: bench.api.deleted == ["web"])
-        assert bench.reasons().count("Killing") == 1
-
-    on_bench(tmp_path, test)
+    await until(lambda: bench.api.deleted == ["web"])
+    assert any(patch.get("phase") in ("Succeeded", "Failed") for patch in bench.api.patches)
 
 
-def test_a_forced_deletion_ends_the_containers_too(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench)
-        bench.api.remove()
-        await until(lambda: len(bench.workers) == 0)
-        assert bench.runtime.containers == {}
-        assert bench.api.deleted == []
-
-    on_bench(tmp_path, test)
-
-
-def test_an_ended_pod_that_disappears_while_the_runtime_is_down_is_cleaned_up_later(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        bench.runtime.programs["app"] = Script(exit_code=0)
-        bench.add({"restartPolicy": "Never"})
-        await until(lambda: phase(bench) == "Succeeded")
-        bench.runtime.available = False
-        bench.api.remove()
-        await settle()
-        assert len(bench.workers) == 1
-        bench.runtime.available = True
-        await bench.clock.advance(3)
-        await until(lambda: len(bench.workers) == 0)
-        assert bench.runtime.containers == {}
-
-    on_bench(tmp_path, test)
+async def test_a_deaf_container_is_killed_after_the_grace_period(bench: Bench) -> None:
+    bench.runtime.programs["app"] = Script(exit_code=None, ignores_sigterm=True)
+    await started(bench)
+    bench.api.ask_deletion(grace_seconds=20)
+    await bench.clock.advance(19)
+    assert bench.running()
+    await bench.clock.advance(1)
+    await until(lambda: bench.api.deleted == ["web"])
 
 
-def test_deletion_does_not_wait_for_a_pull(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        async def hanging_pull(*_: Any) -> Any:
-            await asyncio.Future()
+async def test_a_shorter_grace_period_applies_at_once(bench: Bench) -> None:
+    bench.runtime.programs["app"] = Script(exit_code=None, ignores_sigterm=True)
+    await started(bench)
+    bench.api.ask_deletion(grace_seconds=600)
+    await bench.clock.advance(5)
+    bench.api.ask_deletion(grace_seconds=2)
+    await bench.clock.advance(2)
+    await until(lambda: bench.api.deleted == ["web"])
+    assert bench.reasons().count("Killing") == 1
 
-        bench.runtime.pull_image = hanging_pull  # type: ignore[method-assign, assignment]
-        bench.add({"containers": [{"name": "app", "image": "slow:1"}]})
-        await until(lambda: "Pulling" in bench.reasons())
-        bench.api.ask_deletion()
-        await until(lambda: bench.api.deleted == ["web"])
 
-    on_bench(tmp_path, test)
+async def test_a_forced_deletion_ends_the_containers_too(bench: Bench) -> None:
+    await started(bench)
+    bench.api.remove()
+    await until(lambda: len(bench.workers) == 0)
+    assert bench.runtime.containers == {}
+    assert bench.api.deleted == []
+
+
+async def test_an_ended_pod_that_disappears_while_the_runtime_is_down_is_cleaned_up_later(bench: Bench) -> None:
+    bench.runtime.programs["app"] = Script(exit_code=0)
+    bench.add({"restartPolicy": "Never"})
+    await until(lambda: phase(bench) == "Succeeded")
+    bench.runtime.available = False
+    bench.api.remove()
+    await settle()
+    assert len(bench.workers) == 1
+    bench.runtime.available = True
+    await bench.clock.advance(3)
+    await until(lambda: len(bench.workers) == 0)
+    assert bench.runtime.containers == {}
+
+
+async def test_deletion_does_not_wait_for_a_pull(bench: Bench) -> None:
+    async def hanging_pull(*_: Any) -> Any:
+        await asyncio.Future()
+
+    bench.runtime.pull_image = hanging_pull  # type: ignore[method-assign, assignment]
+    bench.add({"containers": [{"name": "app", "image": "slow:1"}]})
+    await until(lambda: "Pulling" in bench.reasons())
+    bench.api.ask_deletion()
+    await until(lambda: bench.api.deleted == ["web"])
 
 
 class TestImages:
-    def test_a_failing_pull_backs_off_and_recovers(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.add({"containers": [{"name": "app", "image": "late:1"}]})
-            await until(lambda: ("Failed", "Error: ErrImagePull") in bench.events)
-            await bench.clock.advance(1)
-            await until(lambda: waiting_reason(bench) == "ImagePullBackOff")
-            bench.runtime.pullable["docker.io/library/late:1"] = bench.runtime.add_image("docker.io/library/late:1")
-            await bench.clock.advance(10)
-            await until(lambda: phase(bench) == "Running")
+    async def test_a_failing_pull_backs_off_and_recovers(self, bench: Bench) -> None:
+        bench.add({"containers": [{"name": "app", "image": "late:1"}]})
+        await until(lambda: ("Failed", "Error: ErrImagePull") in bench.events)
+        await bench.clock.advance(1)
+        await until(lambda: waiting_reason(bench) == "ImagePullBackOff")
+        bench.runtime.pullable["docker.io/library/late:1"] = bench.runtime.add_image("docker.io/library/late:1")
+        await bench.clock.advance(10)
+        await until(lambda: phase(bench) == "Running")
 
-        on_bench(tmp_path, test)
-
-    def test_policy_never(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.add({"containers": [{"name": "app", "image": "none:1", "imagePullPolicy": "Never"}]})
-            await until(lambda: waiting_reason(bench) == "ErrImageNeverPull")
-
-        on_bench(tmp_path, test)
+    async def test_policy_never(self, bench: Bench) -> None:
+        bench.add({"containers": [{"name": "app", "image": "none:1", "imagePullPolicy": "Never"}]})
+        await until(lambda: waiting_reason(bench) == "ErrImageNeverPull")
 
 
 class TestConfiguration:
-    def test_a_missing_config_map_is_waited_for(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            reference = {"configMapKeyRef": {"name": "cm", "key": "k"}}
-            bench.add({"containers": [APP | {"env": [{"name": "X", "valueFrom": reference}]}]})
-            await until(lambda: waiting_reason(bench) == "CreateContainerConfigError")
-            waiting = app_status(bench).state.waiting
-            assert waiting is not None
-            assert waiting.message == 'configmap "cm" not found'
-            bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "v"}})
-            bench.workers.wake("uid-1")
-            await until(lambda: phase(bench) == "Running")
-            assert ("X", "v") in bench.runtime.find("uid-1", "app").config.env
+    async def test_a_missing_config_map_is_waited_for(self, bench: Bench) -> None:
+        reference = {"configMapKeyRef": {"name": "cm", "key": "k"}}
+        bench.add({"containers": [APP | {"env": [{"name": "X", "valueFrom": reference}]}]})
+        await until(lambda: waiting_reason(bench) == "CreateContainerConfigError")
+        waiting = app_status(bench).state.waiting
+        assert waiting is not None
+        assert waiting.message == 'configmap "cm" not found'
+        bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "v"}})
+        bench.workers.wake("uid-1")
+        await until(lambda: phase(bench) == "Running")
+        assert ("X", "v") in bench.runtime.find("uid-1", "app").config.env
 
-        on_bench(tmp_path, test)
+    async def test_a_volume_that_cannot_be_mounted_is_told_and_retried(self, bench: Bench) -> None:
+        bench.add({"volumes": [{"name": "v", "configMap": {"name": "cm"}}]})
+        await until(lambda: waiting_reason(bench) == "ContainerCreating")
+        failure = ("FailedMount", 'MountVolume.SetUp failed for volume "v" : configmap "cm" not found')
+        await until(lambda: failure in bench.events)
+        bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "v"}})
+        await bench.clock.advance(3)
+        await until(lambda: phase(bench) == "Running")
 
-    def test_a_volume_that_cannot_be_mounted_is_told_and_retried(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.add({"volumes": [{"name": "v", "configMap": {"name": "cm"}}]})
-            await until(lambda: waiting_reason(bench) == "ContainerCreating")
-            failure = ("FailedMount", 'MountVolume.SetUp failed for volume "v" : configmap "cm" not found')
-            await until(lambda: failure in bench.events)
-            bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "v"}})
-            await bench.clock.advance(3)
-            await until(lambda: phase(bench) == "Running")
+    async def test_a_changed_config_map_shows_in_the_running_pod(self, bench: Bench) -> None:
+        bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "old"}})
+        await started(bench, {"volumes": [{"name": "v", "configMap": {"name": "cm"}}]})
+        file = Path(bench.volumes.pod_dir("uid-1")) / "volumes/kubernetes.io~configmap/v/k"
+        assert file.read_text() == "old"
+        bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "new"}})
+        bench.workers.wake("uid-1")
+        await until(lambda: file.read_text() == "new")
 
-        on_bench(tmp_path, test)
-
-    def test_a_changed_config_map_shows_in_the_running_pod(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "old"}})
-            await started(bench, {"volumes": [{"name": "v", "configMap": {"name": "cm"}}]})
-            file = Path(bench.volumes.pod_dir("uid-1")) / "volumes/kubernetes.io~configmap/v/k"
-            assert file.read_text() == "old"
-            bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "new"}})
-            bench.workers.wake("uid-1")
-            await until(lambda: file.read_text() == "new")
-
-        on_bench(tmp_path, test)
-
-    def test_command_and_environment_reach_the_container(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            env = [{"name": "N", "value": "7"}]
-            app = APP | {"command": ["sleep", "$(N)"], "args": ["$$(N)"], "env": env, "workingDir": "/w"}
-            await started(bench, {"containers": [app]})
-            config = bench.runtime.find("uid-1", "app").config
-            assert (config.command, config.args, config.working_dir) == (("sleep", "7"), ("$(N)",), "/w")
-            assert [mount.container_path for mount in config.mounts] == ["/etc/hosts"]
-
-        on_bench(tmp_path, test)
+    async def test_command_and_environment_reach_the_container(self, bench: Bench) -> None:
+        env = [{"name": "N", "value": "7"}]
+        app = APP | {"command": ["sleep", "$(N)"], "args": ["$$(N)"], "env": env, "workingDir": "/w"}
+        await started(bench, {"containers": [app]})
+        config = bench.runtime.find("uid-1", "app").config
+        assert (config.command, config.args, config.working_dir) == (("sleep", "7"), ("$(N)",), "/w")
+        assert [mount.container_path for mount in config.mounts] == ["/etc/hosts"]
 
 
 class TestStartFailures:
-    def test_a_command_that_does_not_exist(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.runtime.programs["app"] = Script(startable=False)
-            bench.add({"containers": [APP | {"command": ["/none"]}]})
-            await until(lambda: waiting_reason(bench) in ("RunContainerError", "CrashLoopBackOff"))
-            await until(lambda: waiting_reason(bench) == "CrashLoopBackOff")
-            last = app_status(bench).lastState.terminated
-            assert last is not None
-            assert (last.reason, last.exitCode) == ("StartError", 128)
+    async def test_a_command_that_does_not_exist(self, bench: Bench) -> None:
+        bench.runtime.programs["app"] = Script(startable=False)
+        bench.add({"containers": [APP | {"command": ["/none"]}]})
+        await until(lambda: waiting_reason(bench) in ("RunContainerError", "CrashLoopBackOff"))
+        await until(lambda: waiting_reason(bench) == "CrashLoopBackOff")
+        last = app_status(bench).lastState.terminated
+        assert last is not None
+        assert (last.reason, last.exitCode) == ("StartError", 128)
 
-        on_bench(tmp_path, test)
+    async def test_a_container_that_cannot_be_created(self, bench: Bench) -> None:
+        bench.runtime.fail_next("create_container", EngineError("no space left"), times=3)
+        bench.add()
+        await until(lambda: waiting_reason(bench) == "CreateContainerError")
+        assert ("Failed", "Error: no space left") in bench.events
+        for _ in range(3):
+            await bench.clock.advance(20)
+        await bench.clock.advance(10)
+        await until(lambda: phase(bench) == "Running")
 
-    def test_a_container_that_cannot_be_created(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.runtime.fail_next("create_container", EngineError("no space left"), times=3)
-            bench.add()
-            await until(lambda: waiting_reason(bench) == "CreateContainerError")
-            assert ("Failed", "Error: no space left") in bench.events
-            for _ in range(3):
-                await bench.clock.advance(20)
-            await bench.clock.advance(10)
-            await until(lambda: phase(bench) == "Running")
+    async def test_a_sandbox_that_cannot_be_created(self, bench: Bench) -> None:
+        bench.runtime.fail_next("create_sandbox", EngineError("no address left"))
+        bench.add()
+        await until(lambda: ("FailedCreatePodSandBox", "Failed to create pod sandbox: no address left") in bench.events)
+        await bench.clock.advance(2)
+        await until(lambda: phase(bench) == "Running")
 
-        on_bench(tmp_path, test)
-
-    def test_a_sandbox_that_cannot_be_created(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.runtime.fail_next("create_sandbox", EngineError("no address left"))
-            bench.add()
-            await until(
-                lambda: ("FailedCreatePodSandBox", "Failed to create pod sandbox: no address left") in bench.events
-            )
-            await bench.clock.advance(2)
-            await until(lambda: phase(bench) == "Running")
-
-        on_bench(tmp_path, test)
-
-    def test_a_failed_post_start_hook_kills_the_container(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            hook = {"postStart": {"exec": {"command": ["sh", "-c", "exit 1"]}}}
-            bench.add({"containers": [APP | {"lifecycle": hook}]})
-            await until(lambda: ("FailedPostStartHook", "PostStartHook failed") in bench.events)
-            await until(lambda: app_status(bench).lastState.terminated is not None)
-
-        on_bench(tmp_path, test)
+    async def test_a_failed_post_start_hook_kills_the_container(self, bench: Bench) -> None:
+        hook = {"postStart": {"exec": {"command": ["sh", "-c", "exit 1"]}}}
+        bench.add({"containers": [APP | {"lifecycle": hook}]})
+        await until(lambda: ("FailedPostStartHook", "PostStartHook failed") in bench.events)
+        await until(lambda: app_status(bench).lastState.terminated is not None)
 
 
 class TestAdmission:
-    def test_too_much_cpu(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.node = from_dict(
-                Node, {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "4", "pods": "10"}}}
-            )
-            bench.add({"containers": [APP | {"resources": {"requests": {"cpu": "5"}}}]})
-            await until(lambda: phase(bench) == "Failed")
-            status = bench.api.get().status
-            assert status.reason == "OutOfcpu"
-            assert status.message == (
-                "Pod was rejected: Node didn't have enough resource: cpu, requested: 5000, used: 0, capacity: 4000"
-            )
-            assert status.containerStatuses is None
-            assert bench.runtime.sandboxes == {}
-
-        on_bench(tmp_path, test)
-
-    def test_a_pod_that_the_api_has_forgotten_holds_no_room(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.node = from_dict(
-                Node, {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "4", "pods": "10"}}}
-            )
-            large = {"containers": [APP | {"resources": {"requests": {"cpu": "3"}}}]}
-            bench.add(large)
-            await until(lambda: phase(bench) == "Running")
-            bench.runtime.available = False  # the first pod cannot end yet
-            bench.api.remove()
-            await settle()
-            assert (len(bench.workers), list(bench.workers.admitted())) == (1, [])
-            bench.runtime.available = True
-
-        on_bench(tmp_path, test)
-
-    def test_a_rejected_pod_can_be_deleted(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.add({"nodeSelector": {"disk": "ssd"}})
-            await until(lambda: phase(bench) == "Failed")
-            bench.api.ask_deletion()
-            await until(lambda: bench.api.deleted == ["web"])
-
-        on_bench(tmp_path, test)
-
-    def test_ended_pods_hold_nothing(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.node = from_dict(
-                Node, {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "4", "pods": "1"}}}
-            )
-            bench.runtime.programs["app"] = Script(exit_code=0)
-            bench.add({"restartPolicy": "Never"})
-            await until(lambda: phase(bench) == "Succeeded")
-            bench.add(name="next", uid="uid-2")
-            await until(lambda: bench.api.get("next").status.phase != "Pending")
-            assert bench.api.get("next").status.reason is None
-
-        on_bench(tmp_path, test)
-
-
-def test_a_deadline_ends_the_pod(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench, {"activeDeadlineSeconds": 30, "containers": [APP]})
-        await bench.clock.advance(29)
-        assert phase(bench) == "Running"
-        await bench.clock.advance(1)
-        await until(lambda: phase(bench) == "Failed")
-        assert bench.api.get().status.reason == "DeadlineExceeded"
-        assert not bench.running()
-
-    on_bench(tmp_path, test)
-
-
-def test_a_pod_that_fills_its_empty_dir_is_evicted(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench, {"volumes": [{"name": "v", "emptyDir": {"sizeLimit": "8Ki"}}], "containers": [APP]})
-        eviction = Eviction(bench.workers, bench.volumes, bench, bench.clock)
-        folder = Path(bench.volumes.pod_dir("uid-1")) / "volumes/kubernetes.io~empty-dir/v"
-        (folder / "small").write_bytes(b"x" * 4096)
-        await eviction.check()
-        assert phase(bench) == "Running"
-        (folder / "big").write_bytes(b"x" * 8192)
-        await eviction.check()
+    async def test_too_much_cpu(self, bench: Bench) -> None:
+        bench.node = from_dict(Node, {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "4", "pods": "10"}}})
+        bench.add({"containers": [APP | {"resources": {"requests": {"cpu": "5"}}}]})
         await until(lambda: phase(bench) == "Failed")
         status = bench.api.get().status
-        assert (status.reason, status.message) == ("Evicted", 'Usage of EmptyDir volume "v" exceeds the limit "8Ki". ')
-        assert not bench.running()
+        assert status.reason == "OutOfcpu"
+        assert status.message == (
+            "Pod was rejected: Node didn't have enough resource: cpu, requested: 5000, used: 0, capacity: 4000"
+        )
+        assert status.containerStatuses is None
+        assert bench.runtime.sandboxes == {}
 
-    on_bench(tmp_path, test)
+    async def test_a_pod_that_the_api_has_forgotten_holds_no_room(self, bench: Bench) -> None:
+        bench.node = from_dict(Node, {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "4", "pods": "10"}}})
+        large = {"containers": [APP | {"resources": {"requests": {"cpu": "3"}}}]}
+        bench.add(large)
+        await until(lambda: phase(bench) == "Running")
+        bench.runtime.available = False  # the first pod cannot end yet
+        bench.api.remove()
+        await settle()
+        assert (len(bench.workers), list(bench.workers.admitted())) == (1, [])
+        bench.runtime.available = True
 
+    async def test_a_rejected_pod_can_be_deleted(self, bench: Bench) -> None:
+        bench.add({"nodeSelector": {"disk": "ssd"}})
+        await until(lambda: phase(bench) == "Failed")
+        bench.api.ask_deletion()
+        await until(lambda: bench.api.deleted == ["web"])
 
-def test_a_dead_sandbox_is_replaced_with_all_its_containers(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench)
-        bench.runtime.kill_sandbox("uid-1")
-        await until(lambda: app_status(bench).restartCount == 1 and bench.running())
-        ready = [status for status, _ in bench.runtime.sandboxes.values() if status.ready]
-        assert [sandbox.attempt for sandbox in ready] == [1]
-        assert bench.runtime.find("uid-1", "app").status.sandbox_id == ready[0].id
-        assert "SandboxChanged" in bench.reasons()
-
-    on_bench(tmp_path, test)
-
-
-def test_init_containers_and_sidecars(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        bench.runtime.programs["init"] = Script(exit_code=0)
-        spec = {
-            "initContainers": [
-                {"name": "side", "image": "app:1", "restartPolicy": "Always"},
-                {"name": "init", "image": "app:1"},
-            ],
-            "restartPolicy": "Never",
-        }
-        await started(bench, spec)
-        created = [call for call in bench.runtime.calls if call.startswith("create_container")]
-        assert created == ["create_container side/0", "create_container init/0", "create_container app/0"]
-        bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 0)
+    async def test_ended_pods_hold_nothing(self, bench: Bench) -> None:
+        bench.node = from_dict(Node, {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "4", "pods": "1"}}})
+        bench.runtime.programs["app"] = Script(exit_code=0)
+        bench.add({"restartPolicy": "Never"})
         await until(lambda: phase(bench) == "Succeeded")
-        assert not bench.running("side")
+        bench.add(name="next", uid="uid-2")
+        await until(lambda: bench.api.get("next").status.phase != "Pending")
+        assert bench.api.get("next").status.reason is None
 
-    on_bench(tmp_path, test)
+
+async def test_a_deadline_ends_the_pod(bench: Bench) -> None:
+    await started(bench, {"activeDeadlineSeconds": 30, "containers": [APP]})
+    await bench.clock.advance(29)
+    assert phase(bench) == "Running"
+    await bench.clock.advance(1)
+    await until(lambda: phase(bench) == "Failed")
+    assert bench.api.get().status.reason == "DeadlineExceeded"
+    assert not bench.running()
+
+
+async def test_a_pod_that_fills_its_empty_dir_is_evicted(bench: Bench) -> None:
+    await started(bench, {"volumes": [{"name": "v", "emptyDir": {"sizeLimit": "8Ki"}}], "containers": [APP]})
+    eviction = Eviction(bench.workers, bench.volumes, bench, bench.clock)
+    folder = Path(bench.volumes.pod_dir("uid-1")) / "volumes/kubernetes.io~empty-dir/v"
+    (folder / "small").write_bytes(b"x" * 4096)
+    await eviction.check()
+    assert phase(bench) == "Running"
+    (folder / "big").write_bytes(b"x" * 8192)
+    await eviction.check()
+    await until(lambda: phase(bench) == "Failed")
+    status = bench.api.get().status
+    assert (status.reason, status.message) == ("Evicted", 'Usage of EmptyDir volume "v" exceeds the limit "8Ki". ')
+    assert not bench.running()
+
+
+async def test_a_dead_sandbox_is_replaced_with_all_its_containers(bench: Bench) -> None:
+    await started(bench)
+    bench.runtime.kill_sandbox("uid-1")
+    await until(lambda: app_status(bench).restartCount == 1 and bench.running())
+    ready = [status for status, _ in bench.runtime.sandboxes.values() if status.ready]
+    assert [sandbox.attempt for sandbox in ready] == [1]
+    assert bench.runtime.find("uid-1", "app").status.sandbox_id == ready[0].id
+    assert "SandboxChanged" in bench.reasons()
+
+
+async def test_init_containers_and_sidecars(bench: Bench) -> None:
+    bench.runtime.programs["init"] = Script(exit_code=0)
+    spec = {
+        "initContainers": [
+            {"name": "side", "image": "app:1", "restartPolicy": "Always"},
+            {"name": "init", "image": "app:1"},
+        ],
+        "restartPolicy": "Never",
+    }
+    await started(bench, spec)
+    created = [call for call in bench.runtime.calls if call.startswith("create_container")]
+    assert created == ["create_container side/0", "create_container init/0", "create_container app/0"]
+    bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 0)
+    await until(lambda: phase(bench) == "Succeeded")
+    assert not bench.running("side")
 
 
 class TestRestarts:
     """A kubelet that dies at any point leaves nothing that the next one cannot go on from."""
 
-    def test_running_containers_are_adopted(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            await started(bench)
-            await until(lambda: ready(bench))
-            before, calls = bench.api.pods["web"], list(bench.runtime.calls)
-            await bench.kill()
-            bench.start(group)
-            await settle()
-            assert bench.runtime.calls == calls
-            assert bench.api.pods["web"] == before
-
-        on_bench(tmp_path, test)
+    async def test_running_containers_are_adopted(self, bench: Bench) -> None:
+        await started(bench)
+        await until(lambda: ready(bench))
+        before, calls = bench.api.pods["web"], list(bench.runtime.calls)
+        await bench.kill()
+        bench.start()
+        await settle()
+        assert bench.runtime.calls == calls
+        assert bench.api.pods["web"] == before
 
     @pytest.mark.parametrize("call", ["create_sandbox", "create_container", "start_container"])
-    def test_death_right_after_a_call(self, tmp_path: Path, call: str) -> None:
+    async def test_death_right_after_a_call(self, bench: Bench, call: str) -> None:
         """The call has happened; the kubelet never heard its answer."""
 
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            original = getattr(bench.runtime, call)
-            done = asyncio.Event()
+        original = getattr(bench.runtime, call)
+        done = asyncio.Event()
 
-            async def dies(*args: Any) -> Any:
-                await original(*args)
-                done.set()
-                await asyncio.Future()
+        async def dies(*args: Any) -> Any:
+            await original(*args)
+            done.set()
+            await asyncio.Future()
 
-            setattr(bench.runtime, call, dies)
-            bench.add()
-            await done.wait()
-            await bench.kill()
-            setattr(bench.runtime, call, original)
-            bench.start(group)
-            await until(lambda: ready(bench))
-            assert len(bench.runtime.sandboxes) == 1
-            assert [c.status.attempt for c in bench.runtime.containers.values()] == [0]
-
-        on_bench(tmp_path, test)
-
-    def test_a_deletion_in_progress_goes_on(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.runtime.programs["app"] = Script(exit_code=None, ignores_sigterm=True)
-            await started(bench)
-            bench.api.ask_deletion(grace_seconds=30)
-            await bench.clock.advance(5)
-            await bench.kill()
-            bench.start(group)
-            await bench.clock.advance(31)
-            await until(lambda: bench.api.deleted == ["web"])
-
-        on_bench(tmp_path, test)
-
-    def test_what_ended_meanwhile_is_restarted(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            await started(bench)
-            await bench.kill()
-            bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 1)
-            bench.start(group)
-            await until(lambda: app_status(bench).restartCount == 1 and bench.running())
-
-        on_bench(tmp_path, test)
-
-    def test_ended_pods_stay_ended(self, tmp_path: Path) -> None:
-        async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-            bench.runtime.programs["app"] = Script(exit_code=0)
-            bench.add({"restartPolicy": "Never"})
-            await until(lambda: phase(bench) == "Succeeded")
-            before = bench.api.pods["web"]
-            await bench.kill()
-            bench.runtime.containers.clear()
-            bench.start(group)
-            await settle()
-            assert bench.api.pods["web"] == before
-            assert bench.runtime.containers == {}
-
-        on_bench(tmp_path, test)
-
-
-def test_a_container_removed_behind_the_kubelets_back_comes_back(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench)
-        await bench.runtime.remove_container(bench.runtime.find("uid-1", "app").status.id)
-        await until(lambda: bench.running())
-        await until(lambda: app_status(bench).restartCount == 1)
-
-    on_bench(tmp_path, test)
-
-
-def test_a_runtime_that_is_down_is_waited_for(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        bench.runtime.fail_next("create_sandbox", RuntimeUnavailable("down"), times=2)
+        setattr(bench.runtime, call, dies)
         bench.add()
-        for _ in range(4):
-            await bench.clock.advance(2)
-        await until(lambda: phase(bench) == "Running")
+        await done.wait()
+        await bench.kill()
+        setattr(bench.runtime, call, original)
+        bench.start()
+        await until(lambda: ready(bench))
+        assert len(bench.runtime.sandboxes) == 1
+        assert [c.status.attempt for c in bench.runtime.containers.values()] == [0]
 
-    on_bench(tmp_path, test)
-
-
-def test_pods_keep_running_while_the_api_is_away(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
+    async def test_a_deletion_in_progress_goes_on(self, bench: Bench) -> None:
+        bench.runtime.programs["app"] = Script(exit_code=None, ignores_sigterm=True)
         await started(bench)
-        bench.api.failures = [ConnectionError("down")] * 4
+        bench.api.ask_deletion(grace_seconds=30)
+        await bench.clock.advance(5)
+        await bench.kill()
+        bench.start()
+        await bench.clock.advance(31)
+        await until(lambda: bench.api.deleted == ["web"])
+
+    async def test_what_ended_meanwhile_is_restarted(self, bench: Bench) -> None:
+        await started(bench)
+        await bench.kill()
         bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 1)
-        await until(bench.running)
-        for _ in range(10):
-            await bench.clock.advance(5)
-        await until(lambda: app_status(bench).restartCount == 1)
+        bench.start()
+        await until(lambda: app_status(bench).restartCount == 1 and bench.running())
 
-    on_bench(tmp_path, test)
-
-
-def test_conditions_of_others_are_kept(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench, {"readinessGates": [{"conditionType": "example.com/lb"}], "containers": [APP]})
-        assert not ready(bench)
-        document = bench.api.pods["web"]
-        gate = {"type": "example.com/lb", "status": "True"}
-        status = document["status"] | {"conditions": [*document["status"]["conditions"], gate]}
-        bench.api._store(document | {"status": status})
-        await until(lambda: ready(bench))
-        assert get_condition(bench.api.get().status.conditions, "example.com/lb") is not None
-
-    on_bench(tmp_path, test)
+    async def test_ended_pods_stay_ended(self, bench: Bench) -> None:
+        bench.runtime.programs["app"] = Script(exit_code=0)
+        bench.add({"restartPolicy": "Never"})
+        await until(lambda: phase(bench) == "Succeeded")
+        before = bench.api.pods["web"]
+        await bench.kill()
+        bench.runtime.containers.clear()
+        bench.start()
+        await settle()
+        assert bench.api.pods["web"] == before
+        assert bench.runtime.containers == {}
 
 
-def test_a_status_that_somebody_else_wrote_is_put_right(tmp_path: Path) -> None:
-    async def test(bench: Bench, group: asyncio.TaskGroup) -> None:
-        await started(bench)
-        await until(lambda: ready(bench))
-        document = bench.api.pods["web"]
-        bench.api._store(document | {"status": document["status"] | {"podIP": "1.2.3.4"}})
-        await until(lambda: bench.api.get().status.podIP != "1.2.3.4")
+async def test_a_container_removed_behind_the_kubelets_back_comes_back(bench: Bench) -> None:
+    await started(bench)
+    await bench.runtime.remove_container(bench.runtime.find("uid-1", "app").status.id)
+    await until(lambda: bench.running())
+    await until(lambda: app_status(bench).restartCount == 1)
 
-    on_bench(tmp_path, test)
+
+async def test_a_runtime_that_is_down_is_waited_for(bench: Bench) -> None:
+    bench.runtime.fail_next("create_sandbox", RuntimeUnavailable("down"), times=2)
+    bench.add()
+    for _ in range(4):
+        await bench.clock.advance(2)
+    await until(lambda: phase(bench) == "Running")
+
+
+async def test_pods_keep_running_while_the_api_is_away(bench: Bench) -> None:
+    await started(bench)
+    bench.api.failures = [ConnectionError("down")] * 4
+    bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 1)
+    await until(bench.running)
+    for _ in range(10):
+        await bench.clock.advance(5)
+    await until(lambda: app_status(bench).restartCount == 1)
+
+
+async def test_conditions_of_others_are_kept(bench: Bench) -> None:
+    await started(bench, {"readinessGates": [{"conditionType": "example.com/lb"}], "containers": [APP]})
+    assert not ready(bench)
+    document = bench.api.pods["web"]
+    gate = {"type": "example.com/lb", "status": "True"}
+    status = document["status"] | {"conditions": [*document["status"]["conditions"], gate]}
+    bench.api._store(document | {"status": status})
+    await until(lambda: ready(bench))
+    assert get_condition(bench.api.get().status.conditions, "example.com/lb") is not None
+
+
+async def test_a_status_that_somebody_else_wrote_is_put_right(bench: Bench) -> None:
+    await started(bench)
+    await until(lambda: ready(bench))
+    document = bench.api.pods["web"]
+    bench.api._store(document | {"status": document["status"] | {"podIP": "1.2.3.4"}})
+    await until(lambda: bench.api.get().status.podIP != "1.2.3.4")
