@@ -1,23 +1,24 @@
-"""Status conditions: one entry per type; lastTransitionTime moves only when `status` does."""
+"""Reads and changes status conditions: one entry per type, and lastTransitionTime moves only when `status` does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 
-class HasCondition(Protocol):
+class _Condition(Protocol):
     type: str
     status: str
+
+
+class _TimedCondition(_Condition, Protocol):
     lastTransitionTime: str | None
 
-
-class _Timeless(Protocol):
-    type: str
-    status: str
+    def clone(self) -> Self: ...
 
 
-C = TypeVar("C", bound="_Timeless")
+C = TypeVar("C", bound=_Condition)
+T = TypeVar("T", bound=_TimedCondition)
 
 
 def get_condition(conditions: Iterable[C] | None, kind: str) -> C | None:
@@ -29,18 +30,20 @@ def is_true(conditions: Iterable[C] | None, kind: str) -> bool:
     return condition is not None and condition.status == "True"
 
 
-def set_condition(conditions: list[C] | None, condition: C) -> list[C]:
-    """A new list with `condition` in place of the one of its type; it takes that one's lastTransitionTime when the
-    status is the same."""
-    result = []
+def set_condition(conditions: Iterable[T] | None, condition: T) -> list[T]:
+    """Returns the conditions with `condition` in place of the one of its type, or last.
+
+    It takes over the lastTransitionTime of the one it replaces when the status is the same.
+    """
+    result: list[T] = []
     placed = False
     for old in conditions or ():
         if old.type != condition.type:
             result.append(old)
             continue
-        since = getattr(old, "lastTransitionTime", None)
-        if old.status == condition.status and since:
-            condition = condition.model_copy(update={"lastTransitionTime": since})  # type: ignore[attr-defined]
+        if old.status == condition.status and old.lastTransitionTime:
+            condition = condition.clone()
+            condition.lastTransitionTime = old.lastTransitionTime
         result.append(condition)
         placed = True
     if not placed:
@@ -48,5 +51,5 @@ def set_condition(conditions: list[C] | None, condition: C) -> list[C]:
     return result
 
 
-def remove_condition(conditions: list[C] | None, kind: str) -> list[C] | None:
-    return [condition for condition in conditions if condition.type != kind] if conditions else conditions
+def remove_condition(conditions: Iterable[C] | None, kind: str) -> list[C]:
+    return [condition for condition in conditions or () if condition.type != kind]

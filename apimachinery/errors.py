@@ -96,6 +96,15 @@ class StatusError(Exception):
         return status
 
 
+NAMESPACE_TERMINATING = "NamespaceTerminating"
+"""The cause of refusing a new object in a namespace that is being deleted."""
+
+
+def namespace_is_terminating(error: StatusError) -> bool:
+    """Tells whether an object was refused because its namespace is being deleted: trying again is useless."""
+    return any(cause.type == NAMESPACE_TERMINATING for cause in error.causes)
+
+
 class BadRequest(StatusError):
     default_code, default_reason = 400, "BadRequest"
 

@@ -94,6 +94,11 @@ def random_suffix(length: int = 5) -> str:
     return "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(length))
 
 
+def suffix_of(data: bytes) -> str:
+    """One letter for each byte: a suffix that depends on `data` alone, for names that must come out equal again."""
+    return "".join(_SUFFIX_ALPHABET[byte % len(_SUFFIX_ALPHABET)] for byte in data)
+
+
 def generate_name(base: str) -> str:
     """`generateName` plus five random characters; the base is cut so that the name fits 63 characters."""
     return base[:58] + random_suffix()

@@ -10,6 +10,7 @@ from componentbase import daemon, logs
 from componentbase.clock import Clock
 from componentbase.health import serve_app
 from componentbase.process import CommandError
+from kubeapi.core.service.headless import HEADLESS_LABEL
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import EndpointSlice
 from kubeclient.config import ConfigError, load_config
@@ -23,7 +24,7 @@ from kubeproxy.options import Options, parse
 from kubeproxy.proxier import Proxier, ServiceMap, service_key
 from kubeproxy.rules import Settings
 
-PROXIED = "!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless"
+PROXIED = f"!service.kubernetes.io/service-proxy-name,!{HEADLESS_LABEL}"
 
 log = logs.logger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from apimachinery.errors import FieldError, Forbidden, object_not_found
+from apimachinery.errors import NAMESPACE_TERMINATING, FieldError, Forbidden, object_not_found
 from apiserver.admission._plugin import CREATE, DELETE, Attributes, Lookup, Plugin
 
 IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
@@ -43,7 +43,7 @@ def terminating(attributes: Attributes) -> Forbidden:
     name = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
     why = f"unable to create new content in namespace {namespace} because it is being terminated"
     message = f'{name} "{attributes.name}" is forbidden: {why}'
-    cause = FieldError("NamespaceTerminating", "metadata.namespace", f"namespace {namespace} is being terminated")
+    cause = FieldError(NAMESPACE_TERMINATING, "metadata.namespace", f"namespace {namespace} is being terminated")
     details = {"name": attributes.name, "group": resource.group, "kind": resource.plural}
     return Forbidden(message, {key: value for key, value in details.items() if value}, [cause])
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from apimachinery.errors import StatusError
 from apimachinery.selectors import parse_label_selector
+from kubeapi.core.service.headless import HEADLESS
 from kubectl.cli.command import Command, Context, UsageError, blaming
 from kubectl.commands._arguments import add_bool, add_dry_run, add_output, add_selector
 from kubectl.commands._token import add_token, request_token
@@ -304,7 +305,7 @@ def _add_service(parser: argparse.ArgumentParser) -> None:
 
 
 def _service(args: argparse.Namespace) -> Dict:
-    headless = getattr(args, "clusterip", None) == "None"
+    headless = getattr(args, "clusterip", None) == HEADLESS
     if not args.tcp and not headless and args.service_type != "ExternalName":
         raise UsageError("at least one tcp port specifier must be provided")
     ports: list[Dict] = []

@@ -9,6 +9,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
+from kubeapi.core.service.headless import HEADLESS
 from kubectl.cli.command import Command, Context, UsageError
 from kubectl.input.manifests import Target, parse_targets
 from kubectl.remote.podtarget import add_running_timeout, containers, find_pods
@@ -59,7 +60,7 @@ def _service(context: Context, name: str) -> Dict | None:
     if target.kind.kind != "Service":
         return None
     found: Dict = context.api.request("GET", target.path)
-    return None if found["spec"].get("clusterIP") == "None" else found
+    return None if found["spec"].get("clusterIP") == HEADLESS else found
 
 
 def _halves(word: str) -> tuple[str, str]:

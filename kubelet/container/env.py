@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from kubeapi.core.service.headless import HEADLESS
 from kubelet.container.downward import FieldError, NodeFacts, field_value, resource_value
 from kubelet.container.expansion import expand
 
@@ -163,7 +164,7 @@ def service_variables(services: Iterable[Service], namespace: str, *, links: boo
     chosen: dict[str, Service] = {}
     for service in services:
         spec = service.spec
-        if spec is None or not spec.clusterIP or spec.clusterIP == "None" or not spec.ports:
+        if spec is None or not spec.clusterIP or spec.clusterIP == HEADLESS or not spec.ports:
             continue
         if links and service.namespace == namespace:
             chosen[service.name] = service

@@ -18,12 +18,12 @@ from apiserver.registry.hooks import Hooks, Undo, nothing_to_undo
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import StorageError
 from componentbase import logs
+from kubeapi.core.service.headless import HEADLESS
 
 ADDRESS_CLAIMS = claims_resource("serviceipclaims", "ranges/serviceips")
 PORT_CLAIMS = claims_resource("servicenodeportclaims", "ranges/servicenodeports")
 
 REPAIR_SECONDS = 180.0
-HEADLESS = "None"
 
 log = logs.logger(__name__)
 

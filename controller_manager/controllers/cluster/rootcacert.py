@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from apimachinery.errors import AlreadyExists, Forbidden, NotFound
+from apimachinery.errors import AlreadyExists, Forbidden, NotFound, namespace_is_terminating
 from apimachinery.meta import ObjectMeta
 from componentbase.daemon import FatalError
 from kubeapi.core.configmap import ConfigMap
@@ -71,7 +71,7 @@ class RootCACertReconciler:
         except (AlreadyExists, NotFound):
             return
         except Forbidden as error:
-            if not any(cause.type == "NamespaceTerminating" for cause in error.causes):
+            if not namespace_is_terminating(error):
                 raise
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from controller_manager.podstate import is_ready
 from kubeapi.core.pod.lifecycle import is_sidecar, is_terminal
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.service.headless import HEADLESS
 from kubeapi.core.service.model import Service, ServicePort
 from kubeclient.informer import Informer
 
 BATCH_SECONDS = 0.03
 """Changes of pods wait this long for others: pods of one rollout change together, and a Service is written whole."""
-HEADLESS_LABEL = "service.kubernetes.io/headless"
 
 
 def has_endpoints(service: Service) -> bool:
@@ -21,7 +21,7 @@ def has_endpoints(service: Service) -> bool:
 
 
 def is_headless(service: Service) -> bool:
-    return service.spec.clusterIP == "None"
+    return service.spec.clusterIP == HEADLESS
 
 
 def selects(service: Service, pod: Pod) -> bool:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from apimachinery.meta import ObjectMeta
+from apimachinery.names import suffix_of
 from controller_manager.controllers.network._endpointpods import (
-    HEADLESS_LABEL,
     family_of,
     hostname_of,
     is_headless,
@@ -23,6 +23,7 @@ from controller_manager.podstate import is_ready
 from kubeapi._shared.common import ObjectReference
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.service.headless import HEADLESS_LABEL
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
 
@@ -31,7 +32,6 @@ MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 _OWN_LABELS = frozenset((SERVICE_LABEL, MANAGED_BY_LABEL, HEADLESS_LABEL, "endpointslice.kubernetes.io/skip-mirror"))
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 PortKey = tuple[tuple[str, str, int, str], ...]
 """(name, protocol, port, appProtocol) of each port, sorted."""
@@ -221,7 +221,7 @@ def _free_name(service: Service, ports: PortKey, family: str, taken: set[str]) -
     """
     for number in range(len(taken) + 1):
         digest = hashlib.sha256(repr((service.metadata.uid, ports, family, number)).encode()).digest()
-        name = f"{service.name[:57]}-" + "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:5])
+        name = f"{service.name[:57]}-" + suffix_of(digest[:5])
         if name not in taken:
             taken.add(name)
             return name

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from apimachinery.meta import ObjectMeta
 from controller_manager.controllers.network._endpointpods import (
-    HEADLESS_LABEL,
     family_of,
     hostname_of,
     is_headless,
@@ -17,6 +16,7 @@ from controller_manager.podstate import is_ready
 from kubeapi._shared.common import ObjectReference
 from kubeapi.core.endpoints import EndpointAddress, EndpointPort, Endpoints, EndpointSubset
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.service.headless import HEADLESS_LABEL
 from kubeapi.core.service.model import Service
 
 MOST_ADDRESSES = 1000

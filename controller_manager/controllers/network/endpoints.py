@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apimachinery.errors import AlreadyExists, Conflict, Forbidden, NotFound
+from apimachinery.errors import AlreadyExists, Conflict, Forbidden, NotFound, namespace_is_terminating
 from controller_manager.controllers.network._endpointpods import BATCH_SECONDS, has_endpoints, pods_behind, services_of
 from controller_manager.controllers.network._subsets import MANAGED_BY_LABEL, MANAGER, wanted_endpoints
 from controller_manager.ownership import delete_surely
@@ -62,7 +62,7 @@ class EndpointsReconciler:
         except AlreadyExists:
             raise Conflict("the cache is behind") from None
         except Forbidden as error:
-            if not any(cause.type == "NamespaceTerminating" for cause in error.causes):
+            if not namespace_is_terminating(error):
                 raise
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apimachinery.errors import AlreadyExists, Conflict, Forbidden, NotFound, object_conflict
+from apimachinery.errors import AlreadyExists, Conflict, Forbidden, NotFound, namespace_is_terminating, object_conflict
 from controller_manager.controllers.network._endpointpods import BATCH_SECONDS, has_endpoints, pods_behind, services_of
 from controller_manager.controllers.network._slices import (
     MANAGED_BY_LABEL,
@@ -76,7 +76,7 @@ class EndpointSliceReconciler:
             except AlreadyExists:
                 raise object_conflict("endpointslices", "discovery.k8s.io", each.name, "the cache is behind") from None
             except Forbidden as error:
-                if not any(cause.type == "NamespaceTerminating" for cause in error.causes):
+                if not namespace_is_terminating(error):
                     raise
                 return
         for each in plan.update:

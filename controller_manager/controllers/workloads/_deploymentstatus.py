@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from apimachinery.conditions import get_condition, remove_condition
+from apimachinery.conditions import get_condition, remove_condition, set_condition
 from apimachinery.times import format_time, parse_time
 from controller_manager.controllers.workloads._rollout import available_pods, bounds, existing_pods, wanted_pods
 from kubeapi.apps.deployment import Deployment, DeploymentCondition, DeploymentStatus
@@ -31,21 +31,12 @@ def condition(kind: str, status: str, reason: str, message: str, now: float) -> 
     )
 
 
-def with_condition(conditions: Iterable[DeploymentCondition] | None, new: DeploymentCondition) -> Conditions:
-    """`new` in place of the one of its type, unless that says the same; a kept status keeps its transition time."""
+def with_condition(conditions: Conditions | None, new: DeploymentCondition) -> Conditions:
+    """Puts `new` last, in place of the condition of its type; nothing changes when status and reason are the same."""
     old = get_condition(conditions, new.type)
-    others = [item for item in conditions or () if item.type != new.type]
-    if old is None:
-        return [*others, new]
-    if (old.status, old.reason) == (new.status, new.reason):
+    if old is not None and (old.status, old.reason) == (new.status, new.reason):
         return list(conditions or ())
-    if old.status == new.status:
-        new = new.model_copy(update={"lastTransitionTime": old.lastTransitionTime})
-    return [*others, new]
-
-
-def without_condition(conditions: Conditions | None, kind: str) -> Conditions:
-    return remove_condition(conditions, kind) or []
+    return [*remove_condition(conditions, new.type), *set_condition([old] if old is not None else [], new)]
 
 
 def counted_status(
@@ -77,14 +68,14 @@ def rollout_status(
     """`counted_status`, and how the rollout goes: complete, progressing, or past its deadline."""
     status = counted_status(deployment, replica_sets, new, now)
     if deployment.spec.progressDeadlineSeconds is None:
-        status.conditions = without_condition(status.conditions, PROGRESSING)
+        status.conditions = remove_condition(status.conditions, PROGRESSING)
     elif not _was_complete(deployment, status):
         status.conditions = _progress(deployment, status, new, now)
     failures = _failures(replica_sets, new)
     if failures:
         status.conditions = with_condition(status.conditions, failures[0])
     else:
-        status.conditions = without_condition(status.conditions, REPLICA_FAILURE)
+        status.conditions = remove_condition(status.conditions, REPLICA_FAILURE)
     return status
 
 
@@ -108,7 +99,7 @@ def _progress(
         if old is not None and old.status == "True":
             moving.lastTransitionTime = old.lastTransitionTime
         # Replaced even where status and reason are the same: the deadline counts from lastUpdateTime.
-        return [*without_condition(status.conditions, PROGRESSING), moving]
+        return [*remove_condition(status.conditions, PROGRESSING), moving]
     if is_timed_out(deployment, status, now):
         late = condition(PROGRESSING, "False", TIMED_OUT, f"{who} has timed out progressing.", now)
         return with_condition(status.conditions, late)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from apimachinery.meta import LabelSelector, ObjectMeta
+from apimachinery.names import suffix_of
 from controller_manager.controllers.workloads._rollout import (
     DESIRED_REPLICAS,
     MAX_REPLICAS,
@@ -37,8 +38,6 @@ NOT_COPIED = frozenset(
 )
 """Annotations of the Deployment that its ReplicaSets don't take over."""
 
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-
 
 def template_hash(template: PodTemplateSpec, collisions: int | None) -> str:
     """Up to ten characters that tell templates apart; `collisions` gives another try when two met.
@@ -47,7 +46,7 @@ def template_hash(template: PodTemplateSpec, collisions: int | None) -> str:
     """
     text = orjson.dumps(template.model_dump(mode="json", exclude_none=True), option=orjson.OPT_SORT_KEYS)
     number = _fnv1a(text + (str(collisions).encode() if collisions is not None else b""))
-    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(number))
+    return suffix_of(str(number).encode())
 
 
 def _fnv1a(data: bytes) -> int:

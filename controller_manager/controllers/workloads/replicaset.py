@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apimachinery.errors import Conflict, Forbidden, NotFound, StatusError
+from apimachinery.errors import Conflict, NotFound, StatusError, namespace_is_terminating
 from apimachinery.meta import ObjectMeta, controller_of
 from apimachinery.names import generate_name
 from apimachinery.selectors import selector_of
@@ -105,7 +105,7 @@ class ReplicaSetReconciler:
                 await create_surely(self._rest, pod)
             except StatusError as error:
                 self._expectations.creation_seen(key)
-                if _namespace_ends(error):
+                if namespace_is_terminating(error):
                     return
                 self._recorder.event(replica_set, "Warning", "FailedCreate", f"Error creating: {error}")
                 raise
@@ -170,10 +170,6 @@ def new_pod(replica_set: ReplicaSet) -> Pod:
         ownerReferences=[owner_reference(replica_set)],
     )
     return Pod(metadata=metadata, spec=template.spec)
-
-
-def _namespace_ends(error: StatusError) -> bool:
-    return isinstance(error, Forbidden) and any(cause.type == "NamespaceTerminating" for cause in error.causes)
 
 
 def _owner_key(pod: Pod) -> str:

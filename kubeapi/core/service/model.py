@@ -10,8 +10,6 @@ from apimachinery.meta import Condition, Object
 from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, OneOf
 from kubeapi._shared.common import Int32, IntOrString
 
-HEADLESS = "None"  # the clusterIP of a Service that has none
-
 
 class ServicePort(Model):
     """A port that a Service is reached at."""

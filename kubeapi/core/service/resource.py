@@ -7,8 +7,8 @@ from apimachinery.names import dns_1035_label_errors
 from apimachinery.resource import Column, Resource, Strategy
 from kubeapi._shared.columns import AGE, NAME, NONE, label_text, listed
 from kubeapi._shared.validation import Errors
+from kubeapi.core.service.headless import HEADLESS
 from kubeapi.core.service.model import (
-    HEADLESS,
     ClientIPConfig,
     Service,
     ServiceSpec,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from apimachinery.names import dns_label_errors, dns_subdomain_errors, qualified_name_errors
 from kubeapi._shared.endpointvalidation import check_endpoint_ip
 from kubeapi._shared.validation import PROTOCOLS, Errors, Path, ip_family, is_cidr, is_ip
+from kubeapi.core.service.headless import HEADLESS
 
 if TYPE_CHECKING:
     from kubeapi.core.service.model import Service, ServicePort, ServiceSpec
 
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-_HEADLESS = "None"
 _FAMILIES = ("IPv4", "IPv6")
 _FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _TRAFFIC_POLICIES = ("Cluster", "Local")
@@ -29,13 +29,13 @@ _ONCE = "may not change once set"
 
 def check_service(errors: Errors, service: Service) -> None:
     spec = service.spec
-    headless = spec.clusterIP == _HEADLESS
+    headless = spec.clusterIP == HEADLESS
     if not spec.ports and not headless and spec.type != "ExternalName":
         errors.required((*_SPEC, "ports"))
     errors.check_one_of((*_SPEC, "type"), spec.type, TYPES)
     if headless and spec.type in ("LoadBalancer", "NodePort"):
         text = f"may not be set to 'None' for {spec.type} services"
-        errors.invalid((*_SPEC, "clusterIPs", 0), _HEADLESS, text)
+        errors.invalid((*_SPEC, "clusterIPs", 0), HEADLESS, text)
     if spec.type == "ExternalName":
         _check_external_name(errors, spec)
     else:
@@ -100,10 +100,10 @@ def _check_cluster_ips(errors: Errors, spec: ServiceSpec) -> None:
         errors.invalid(at, addresses, "must be empty when `clusterIP` is not specified")
     elif addresses and addresses[0] != spec.clusterIP:
         errors.invalid(at, addresses, "first value must match `clusterIP`")
-    if len(addresses) > 1 and _HEADLESS in addresses:
+    if len(addresses) > 1 and HEADLESS in addresses:
         errors.invalid(at, addresses, "'None' must be the first and only value")
     for index, address in enumerate(addresses):
-        if address and address != _HEADLESS:
+        if address and address != HEADLESS:
             errors.check_ip((*at, index), address)
     if len(addresses) > 2:
         errors.invalid(at, addresses, "may only hold up to 2 values")
@@ -171,7 +171,7 @@ def _check_families(errors: Errors, spec: ServiceSpec) -> None:
         elif family in families[:index]:
             errors.duplicate((*_SPEC, "ipFamilies", index), family)
     for index, (address, family) in enumerate(zip(spec.clusterIPs or (), families, strict=False)):
-        if address not in ("", _HEADLESS) and family in _FAMILIES and ip_family(address) != family:
+        if address not in ("", HEADLESS) and family in _FAMILIES and ip_family(address) != family:
             text = f"expected an {family} value as indicated by `ipFamilies[{index}]`"
             errors.invalid((*_SPEC, "clusterIPs", index), address, text)
     policy = spec.ipFamilyPolicy
