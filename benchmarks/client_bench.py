@@ -25,8 +25,8 @@ from rich.table import Table
 
 from kubeclient.config import load_config
 from kubeclient.rest import RestClient
-from mini_cluster.cli.console import Console
-from mini_cluster.cluster.launcher import Cluster
+from mini_cluster.console import Console
+from mini_cluster.launcher import Cluster
 
 PODS = 10_000
 APPLIED = 500

@@ -18,7 +18,7 @@ import pytest
 
 if TYPE_CHECKING:
     from kubeclient.rest import RestClient
-    from mini_cluster.cluster.launcher import Cluster
+    from mini_cluster.launcher import Cluster
 
 KEEP = "MINI_CLUSTER_KEEP"
 """Environment variable: when set, a session's clusters are left running, for a look at what a test left there."""
@@ -93,8 +93,8 @@ class ClusterHandle:
 @contextmanager
 def running_cluster(nodes: int) -> Iterator[ClusterHandle]:
     """A cluster in a new folder; at the end, also when this process is killed, nothing of it is left."""
-    from mini_cluster.cli.console import Console
-    from mini_cluster.cluster.launcher import Cluster
+    from mini_cluster.console import Console
+    from mini_cluster.launcher import Cluster
 
     folder = tempfile.mkdtemp(prefix="mini-cluster-")
     keep = bool(os.environ.get(KEEP))
@@ -135,7 +135,7 @@ def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @contextmanager
 def _temporary_namespace(handle: ClusterHandle) -> Iterator[str]:
-    from mini_cluster.supervision.api import AdminApi
+    from mini_cluster.api import AdminApi
 
     api = AdminApi(handle.cluster.layout, handle.cluster.state().ports.api)
     try:

@@ -21,12 +21,12 @@ from typing import Any, TypeVar
 
 from build_image import BUSYBOX, guestbook_archive
 
-from mini_cluster.cli.console import DIM, Console
-from mini_cluster.cluster.launcher import Cluster
+from mini_cluster.api import AdminApi, ApiError
 from mini_cluster.cluster.layout import DEFAULT_FOLDER
+from mini_cluster.console import DIM, Console
 from mini_cluster.errors import LauncherError
-from mini_cluster.supervision.api import AdminApi, ApiError
-from mini_cluster.supervision.programs import install_packages
+from mini_cluster.launcher import Cluster
+from mini_cluster.machine.programs import install_packages
 
 EXAMPLE = Path(__file__).parent
 REPLICAS = 3

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mini_cluster.cli.console import DIM, GREEN, RED, YELLOW, Console
-from mini_cluster.cli.logview import log_names, show_log
-from mini_cluster.cluster.launcher import Cluster, ClusterView
 from mini_cluster.cluster.layout import DEFAULT_FOLDER
 from mini_cluster.cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, MAX_NODES
+from mini_cluster.console import DIM, GREEN, RED, YELLOW, Console
 from mini_cluster.errors import LauncherError
+from mini_cluster.launcher import Cluster, ClusterView
+from mini_cluster.machine.logview import log_names, show_log
 from mini_cluster.supervision.keeper import READY
 
 DESCRIPTION = """\

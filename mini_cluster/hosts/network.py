@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from mini_cluster.cli.tools import CommandError, run, succeeds
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import MAX_NODES, ClusterState, NodeState, networks_in_use
+from mini_cluster.machine.commands import CommandError, run, succeeds
 
 NETNS_FOLDER = Path("/run/netns")
 BRIDGE_FILTER = Path("/proc/sys/net/bridge")  # there once the kernel's module br_netfilter is loaded

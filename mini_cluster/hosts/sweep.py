@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mini_cluster.cli.tools import run
 from mini_cluster.cluster.components import node_component_names
 from mini_cluster.cluster.layout import Layout, NodeLayout
 from mini_cluster.cluster.state import MAX_NODES, NodeState
 from mini_cluster.errors import LauncherError
 from mini_cluster.hosts import network as hosts
-from mini_cluster.supervision.processes import Process, kill_all, snapshot, with_descendants
+from mini_cluster.machine.commands import run
+from mini_cluster.machine.processes import Process, kill_all, snapshot, with_descendants
 
 CGROUPS = Path("/sys/fs/cgroup")
 CONTAINER_ID = re.compile(r"[0-9a-f]{64}")

@@ -20,8 +20,8 @@ from pathlib import Path
 from mini_cluster.cluster.components import Component
 from mini_cluster.cluster.layout import COMPONENT_MARKER, MARKER, Layout
 from mini_cluster.errors import LauncherError
+from mini_cluster.machine.processes import Process, read_process, send, snapshot, started_at
 from mini_cluster.supervision.probes import Prober
-from mini_cluster.supervision.processes import Process, read_process, send, snapshot, started_at
 
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 30.0

@@ -19,14 +19,16 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Any
 
-from mini_cluster.cli.logview import last_lines
-from mini_cluster.cli.tools import CommandError
 from mini_cluster.cluster.components import API_SERVER, ETCD, Component, Programs, cluster_components, is_engine
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState, NodeState, StateError, load_state
 from mini_cluster.errors import LauncherError
 from mini_cluster.hosts import network as hosts
 from mini_cluster.hosts.sweep import clear_engine, power_off, sweep_cluster
+from mini_cluster.machine.commands import CommandError
+from mini_cluster.machine.logview import last_lines
+from mini_cluster.machine.processes import snapshot
+from mini_cluster.machine.programs import find_programs
 from mini_cluster.supervision.control import LINE_BYTES, code_version
 from mini_cluster.supervision.keeper import (
     BACKOFF,
@@ -40,8 +42,6 @@ from mini_cluster.supervision.keeper import (
     process_end,
 )
 from mini_cluster.supervision.probes import Prober
-from mini_cluster.supervision.processes import snapshot
-from mini_cluster.supervision.programs import find_programs
 
 HOPELESS_RESTARTS = 3  # a component that died this often while `apply` waits for it makes it give up
 LOG_LINES = 8  # of a hopeless component's log that are shown

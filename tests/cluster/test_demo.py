@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mini_cluster.cluster.launcher import Cluster
 from mini_cluster.hosts.sweep import what_is_left
+from mini_cluster.launcher import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from mini_cluster.cluster.launcher import Cluster, ClusterError
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.hosts import network as hosts
 from mini_cluster.hosts.engine import EngineError
 from mini_cluster.hosts.sweep import what_is_left
-from mini_cluster.supervision.processes import snapshot
+from mini_cluster.launcher import Cluster, ClusterError
+from mini_cluster.machine.processes import snapshot
 from tests.kits.commandline import eventually
 
 pytestmark = pytest.mark.cluster

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from mini_cluster.hosts.sweep import unmount_below
-from mini_cluster.supervision.processes import kill_all, with_descendants
+from mini_cluster.machine.processes import kill_all, with_descendants
 
 START_SECONDS = 30.0
 

@@ -43,7 +43,7 @@ def web(image: str, **spec: Any) -> Json:
 
 def make_pods_ready(control_plane: ClusterHandle, mk: CommandLine) -> None:
     """What kubelets would say."""
-    from mini_cluster.supervision.api import AdminApi
+    from mini_cluster.api import AdminApi
 
     api = AdminApi(control_plane.cluster.layout, control_plane.cluster.state().ports.api)
     try:

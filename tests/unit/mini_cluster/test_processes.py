@@ -11,9 +11,9 @@ from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState, NodeState, Ports
 from mini_cluster.hosts.network import link_commands, machine_rules
 from mini_cluster.hosts.sweep import cluster_processes, host_processes
+from mini_cluster.machine.processes import Process, ancestors, with_descendants
+from mini_cluster.machine.programs import explain_missing, missing_requirements
 from mini_cluster.supervision.keeper import Backoff, component_processes, is_current
-from mini_cluster.supervision.processes import Process, ancestors, with_descendants
-from mini_cluster.supervision.programs import explain_missing, missing_requirements
 
 LAYOUT = Layout(Path("/srv/demo"), Path("/run/mini-kubernetes-abc"))
 STATE = ClusterState("172.30.7.0/24", "10.244.0.0/16", Ports(6443, 1, 2, 3, 4))

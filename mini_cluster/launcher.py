@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mini_cluster.cli.console import Console
+from mini_cluster.api import AdminApi, ApiError
 from mini_cluster.cluster.components import API_SERVER
 from mini_cluster.cluster.layout import COMPONENT_MARKER, MARKER, Layout
 from mini_cluster.cluster.state import (
@@ -35,16 +35,16 @@ from mini_cluster.cluster.state import (
     replace_taken_ports,
     save_state,
 )
+from mini_cluster.console import Console
 from mini_cluster.errors import LauncherError
 from mini_cluster.hosts import network as hosts
 from mini_cluster.hosts.engine import HOST_SOCKET, Engine
 from mini_cluster.hosts.sweep import sweep_cluster, what_is_left
+from mini_cluster.machine.processes import send, snapshot, started_at, wait_gone
+from mini_cluster.machine.programs import ensure_requirements
 from mini_cluster.supervision import control
-from mini_cluster.supervision.api import AdminApi, ApiError
 from mini_cluster.supervision.control import ControlError, NoSupervisor
 from mini_cluster.supervision.keeper import READY, STOPPED, Status
-from mini_cluster.supervision.processes import send, snapshot, started_at, wait_gone
-from mini_cluster.supervision.programs import ensure_requirements
 
 UP_SECONDS = 120.0
 SILENCE_SECONDS = 60.0  # the longest that the supervisor may leave a request without a word

@@ -1,4 +1,4 @@
-"""Makes certificates and kubeconfigs for `docker compose up`: `python -m mini_cluster.cluster.compose_setup`.
+"""Makes certificates and kubeconfigs for `docker compose up`: `python -m mini_cluster.compose_setup`.
 
 Runs to its end before the other services start. They find their files in the volume that is mounted at `--pki`; the
 administrator's kubeconfig goes to `.cluster/` in the project's folder on the machine, and belongs to its owner.
