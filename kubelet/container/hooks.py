@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from kubelet.probe import http_action
@@ -10,6 +9,7 @@ from kubelet.probe.probes import http_url, port_number
 from kubelet.runtime.interface import EngineError
 
 if TYPE_CHECKING:
+    from componentbase.clock import Clock
     from kubeapi.core.pod.probes import LifecycleHandler
     from kubeapi.core.pod.spec import Container
     from kubelet.runtime.interface import Runtime
@@ -22,7 +22,7 @@ class HookError(Exception):
 
 
 async def run_hook(
-    runtime: Runtime, container: Container, handler: LifecycleHandler, container_id: str, pod_ip: str
+    runtime: Runtime, container: Container, handler: LifecycleHandler, container_id: str, pod_ip: str, clock: Clock
 ) -> None:
     """Returns when the hook is over. Raises: HookError."""
     if handler.exec is not None:
@@ -47,7 +47,7 @@ async def run_hook(
         except http_action.HttpError as error:
             raise HookError(str(error)) from None
     elif handler.sleep is not None:
-        await asyncio.sleep(handler.sleep.seconds)
+        await clock.sleep(handler.sleep.seconds)
 
 
 async def _exec(runtime: Runtime, container_id: str, command: list[str]) -> None:

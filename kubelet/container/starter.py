@@ -206,7 +206,7 @@ class ContainerStarter:
             return
         pod_ip = setup.pod_ips[0] if setup.pod_ips else ""
         try:
-            await work.unless_stopping(run_hook(self._parts.runtime, container, hook, container_id, pod_ip))
+            await work.unless_stopping(run_hook(self._parts.runtime, container, hook, container_id, pod_ip, self._parts.clock))
         except HookError as error:
             log.warning("postStart hook failed", pod=work.pod.key, container=container.name, error=str(error))
             events = ContainerEvents(self._parts.events, work.pod, container.name)

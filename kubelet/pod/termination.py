@@ -107,7 +107,7 @@ class Terminator:
         pod_ip = work.pod.status.podIP or ""
         try:
             async with asyncio.timeout(grace):
-                await run_hook(self._runtime, container, hook, status.id, pod_ip)
+                await run_hook(self._runtime, container, hook, status.id, pod_ip, self._clock)
         except TimeoutError:
             log.warning("preStop hook was cut off", pod=work.pod.key, container=container.name, after=describe(grace))
         except (HookError, EngineError) as error:

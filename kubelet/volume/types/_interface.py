@@ -22,7 +22,7 @@ class VolumeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ObjectRef:
-    """A ConfigMap or Secret that a pod uses; `optional` ones may be missing."""
+    """Names a ConfigMap or Secret that a pod uses, whether it exists or not."""
 
     kind: Literal["ConfigMap", "Secret"]
     namespace: str
