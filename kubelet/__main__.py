@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from componentbase import daemon, logs
-from kubelet.main.options import parse_options
+from kubelet.options import parse_options
 
 
 def main() -> int:

@@ -7,15 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
-from typing import TYPE_CHECKING
 
 from apimachinery.quantity import parse_quantity
-from kubelet.pod import podspec
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.env import ResourceFieldSelector
-    from kubeapi.core.pod.model import Pod
-    from kubeapi.core.pod.spec import Container
+from kubeapi.core.pod.env import ResourceFieldSelector
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.spec import Container
+from kubelet.container.spec import find_container
 
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]\Z")
 
@@ -95,7 +92,7 @@ def resource_value(pod: Pod, container: Container, selector: ResourceFieldSelect
     Raises: FieldError.
     """
     if selector.containerName and selector.containerName != container.name:
-        found = podspec.find_container(pod, selector.containerName)
+        found = find_container(pod, selector.containerName)
         if found is None:
             raise FieldError(f"container {selector.containerName} not found")
         container = found

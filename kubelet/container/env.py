@@ -6,19 +6,16 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from kubeapi.core.configmap import ConfigMap
+from kubeapi.core.pod.env import EnvFromSource, EnvVar
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.spec import Container
+from kubeapi.core.secret import Secret
 from kubeapi.core.service.headless import HEADLESS
+from kubeapi.core.service.model import Service, ServicePort
 from kubelet.container.downward import FieldError, NodeFacts, field_value, resource_value
-from kubelet.container.expansion import expand
-
-if TYPE_CHECKING:
-    from kubeapi.core.configmap import ConfigMap
-    from kubeapi.core.pod.env import EnvFromSource, EnvVar
-    from kubeapi.core.pod.model import Pod
-    from kubeapi.core.pod.spec import Container
-    from kubeapi.core.secret import Secret
-    from kubeapi.core.service.model import Service, ServicePort
 
 MASTER_SERVICE = ("default", "kubernetes")
 """Every container learns of this Service, whatever its namespace and `enableServiceLinks`."""
@@ -196,3 +193,36 @@ def _link_variables(prefix: str, ip: str, port: ServicePort, *, first: bool) -> 
         f"{base}_PORT": str(port.port),
         f"{base}_ADDR": ip,
     }
+
+
+def expand(text: str, values: Mapping[str, str]) -> str:
+    """Replaces each `$(NAME)` that `values` knows; unknown references stay as they are, and `$$` is a plain `$`.
+
+    Source: Kubernetes API, `Container.command`: "$$(NAME)" is never expanded and yields "$(NAME)".
+    """
+    if "$" not in text:
+        return text
+    parts: list[str] = []
+    position = 0
+    while True:
+        dollar = text.find("$", position)
+        if dollar < 0 or dollar + 1 == len(text):
+            parts.append(text[position:])
+            return "".join(parts)
+        parts.append(text[position:dollar])
+        following = text[dollar + 1]
+        if following == "$":
+            parts.append("$")
+            position = dollar + 2
+        elif following == "(":
+            end = text.find(")", dollar + 2)
+            if end < 0:
+                parts.append("$(")
+                position = dollar + 2
+                continue
+            name = text[dollar + 2 : end]
+            parts.append(values.get(name, f"$({name})"))
+            position = end + 1
+        else:
+            parts.append(text[dollar : dollar + 2])
+            position = dollar + 2

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
 
 from apimachinery.quantity import parse_quantity
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.daemon import FatalError
 from kubeapi.core.node import Node
+from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.model import Service
 from kubeclient.config import ConfigError, load_config
 from kubeclient.informer import Informer
@@ -20,31 +20,27 @@ from kubelet.container.backoff import Backoff
 from kubelet.container.downward import NodeFacts
 from kubelet.container.images.gc import GarbageCollector
 from kubelet.container.images.manager import ImageManager
-from kubelet.container.starter import ContainerStarter, StarterParts
 from kubelet.node.eviction import Eviction
-from kubelet.node.hostports import HostPorts
 from kubelet.node.housekeeping import Housekeeping
-from kubelet.node.node import NodeAgent
 from kubelet.node.pleg import Pleg
+from kubelet.node.reporter import NodeAgent
+from kubelet.options import Options
+from kubelet.pod.dns import ClusterDns, parse_resolv_conf, pod_dns
+from kubelet.pod.host_ports import HostPorts
 from kubelet.pod.lookup import NodePods
-from kubelet.pod.resize.resizer import Resizer
+from kubelet.pod.resizer import Resizer
 from kubelet.pod.source import PodSource
-from kubelet.pod.status_manager import StatusManager
+from kubelet.pod.starter import ContainerStarter, StarterParts
+from kubelet.pod.status.manager import StatusManager
 from kubelet.pod.sync import PodSyncer, SyncParts
 from kubelet.pod.termination import Terminator
 from kubelet.pod.workers import PodWorkers
 from kubelet.probe.prober import Prober
-from kubelet.runtime.dns import ClusterDns, parse_resolv_conf, pod_dns
-from kubelet.runtime.interface import DnsConfig, EngineError
+from kubelet.runtime.interface import DnsConfig, EngineError, Runtime
 from kubelet.server.server import KubeletServer
 from kubelet.volume.manager import VolumeManager
 from kubelet.volume.objects import ObjectStore
 from kubelet.volume.tokens import TokenManager
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.model import Pod
-    from kubelet.main.options import Options
-    from kubelet.runtime.interface import Runtime
 
 MAX_CONNECTIONS = 512
 """To the API server. Each ConfigMap and Secret in use holds one for its watch: 110 pods with a few each."""

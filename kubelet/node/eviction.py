@@ -8,18 +8,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from apimachinery.quantity import byte_count
 from componentbase import logs
-from kubelet.pod.status import Failure
-
-if TYPE_CHECKING:
-    from componentbase.clock import Clock
-    from kubeapi.core.pod.model import Pod
-    from kubelet.pod.events import Events
-    from kubelet.pod.workers import PodWorkers
-    from kubelet.volume.manager import VolumeManager
+from componentbase.clock import Clock
+from kubeapi.core.pod.model import Pod
+from kubelet.container.events import Events
+from kubelet.pod.status.compute import Failure
+from kubelet.pod.workers import PodWorkers
+from kubelet.volume.manager import VolumeManager
 
 EVERY_SECONDS = 30.0
 EMPTY_DIR = "kubernetes.io~empty-dir"

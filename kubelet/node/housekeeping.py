@@ -7,22 +7,17 @@ its own worker.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from apimachinery.meta import ObjectMeta
 from componentbase import logs
+from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec
-from kubelet.pod.podspec import DEFAULT_GRACE_SECONDS
-from kubelet.runtime.interface import EngineError
-from kubelet.volume.manager import remove_memory_volumes
-
-if TYPE_CHECKING:
-    from componentbase.clock import Clock
-    from kubelet.pod.source import PodSource
-    from kubelet.pod.workers import PodWorkers
-    from kubelet.runtime.interface import PodRuntimeStatus, Runtime
-    from kubelet.volume.manager import VolumeManager
+from kubelet.container.spec import DEFAULT_GRACE_SECONDS
+from kubelet.pod.source import PodSource
+from kubelet.pod.workers import PodWorkers
+from kubelet.runtime.interface import EngineError, PodRuntimeStatus, Runtime
+from kubelet.volume.manager import VolumeManager, remove_memory_volumes
 
 EVERY_SECONDS = 120.0
 RETRY_SECONDS = 5.0

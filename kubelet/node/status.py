@@ -7,7 +7,6 @@ import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from apimachinery.conditions import get_condition
 from apimachinery.quantity import format_quantity
@@ -22,9 +21,7 @@ from kubeapi.core.node import (
     NodeStatus,
     NodeSystemInfo,
 )
-
-if TYPE_CHECKING:
-    from kubelet.runtime.interface import ImageInfo, RuntimeInfo
+from kubelet.runtime.interface import ImageInfo, RuntimeInfo
 
 MAX_IMAGES = 50  # images a status lists, the largest first
 MAX_IMAGE_NAMES = 5

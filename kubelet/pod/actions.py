@@ -6,22 +6,19 @@ restartPolicy Always) that start in their turn and are kept running, restart pol
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 from kubeapi.core.pod.lifecycle import is_sidecar
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.spec import Container, ResourceRequirements
 from kubelet.container.backoff import Backoff
-from kubelet.pod.podspec import api_statuses, is_lost, restart_policy, spec_hash
-from kubelet.pod.resize.policy import change_of
+from kubelet.container.spec import api_statuses, is_lost, restart_policy, spec_hash
+from kubelet.pod.allocation import change_of
+from kubelet.probe.state import Verdicts
+from kubelet.runtime.interface import ContainerKind, ContainerStatus, PodRuntimeStatus
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kubeapi.core.pod.model import Pod
-    from kubeapi.core.pod.spec import Container, ResourceRequirements
-    from kubelet.runtime.interface import ContainerKind, ContainerStatus, PodRuntimeStatus
-
-Verdict = Literal["success", "failure", "unknown"]
 KillReason = Literal["changed", "liveness", "startup", "sandbox", "resize"]
 
 EXIT_UNKNOWN = 137
@@ -77,14 +74,6 @@ class PodActions:
     def next_check_seconds(self) -> float | None:
         """When a backoff ends; None when only an event can change anything."""
         return min((start.wait_seconds for start in self.start if start.wait_seconds > 0), default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdicts:
-    """Probe results by container id; a container without such a probe is missing."""
-
-    liveness: Mapping[str, Verdict] = field(default_factory=dict)
-    startup: Mapping[str, Verdict] = field(default_factory=dict)
 
 
 def compute_actions(

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from apimachinery.quantity import parse_quantity
+from kubeapi.core.node import Node
 from kubeapi.core.pod.amounts import add_amounts, peak_requests, raise_amounts
 from kubeapi.core.pod.lifecycle import is_sidecar, is_terminal
+from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.nodeselection import selects
-from kubelet.pod.podspec import api_statuses
-from kubelet.pod.resize.policy import DEFERRED, INFEASIBLE, Refusal
-from kubelet.pod.status import Failure
-
-if TYPE_CHECKING:
-    from kubeapi.core.node import Node
-    from kubeapi.core.pod.model import Pod
-    from kubeapi.core.pod.spec import Container
-    from kubeapi.core.pod.status import ContainerStatus
+from kubeapi.core.pod.spec import Container
+from kubeapi.core.pod.status import ContainerStatus
+from kubelet.container.spec import api_statuses
+from kubelet.pod.allocation import DEFERRED, INFEASIBLE, Refusal
+from kubelet.pod.status.compute import Failure
 
 
 def admit(pod: Pod, others: Iterable[Pod], node: Node) -> Failure | None:

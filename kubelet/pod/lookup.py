@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kubeapi.core.pod.model import Pod
-    from kubelet.pod.source import PodSource
-    from kubelet.pod.status_manager import StatusManager
+from kubeapi.core.pod.model import Pod
+from kubelet.pod.source import PodSource
+from kubelet.pod.status.manager import StatusManager
 
 
 class NodePods:

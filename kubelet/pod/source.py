@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from kubeapi.core.pod.model import Pod
 from kubeclient.informer import Informer
-
-if TYPE_CHECKING:
-    from kubeclient.rest import RestClient
-    from kubelet.pod.workers import PodWorkers
+from kubeclient.rest import RestClient
+from kubelet.pod.workers import PodWorkers
 
 
 class PodSource:

@@ -5,36 +5,40 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from componentbase import logs
 from componentbase.clock import Clock
+from kubeapi.core.node import Node
 from kubeapi.core.pod.lifecycle import is_terminal
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.status import PodStatus
 from kubelet.container.backoff import Backoff
-from kubelet.container.starter import ContainerStarter, StartFailure
+from kubelet.container.config import HOSTS_PATH, managed_hosts, sandbox_config
+from kubelet.container.downward import NodeFacts
+from kubelet.container.events import Events
 from kubelet.pod.actions import PodActions, compute_actions, deadline_remaining
 from kubelet.pod.admission import admit
-from kubelet.pod.events import Events
-from kubelet.pod.resize.policy import recalled
-from kubelet.pod.status import Failure, StatusInputs, Waiting, compute_status, rejected_status, start_time
+from kubelet.pod.allocation import recalled
+from kubelet.pod.host_ports import HostPorts
+from kubelet.pod.resizer import Resizer
+from kubelet.pod.starter import ContainerStarter, StartFailure
+from kubelet.pod.status.compute import Failure, StatusInputs, Waiting, compute_status, rejected_status, start_time
+from kubelet.pod.status.manager import StatusManager
+from kubelet.pod.termination import Terminator
 from kubelet.pod.work import ContainerSetup, PodWork
-from kubelet.runtime.interface import DnsConfig, EngineError, Mount, RuntimeUnavailable, SandboxStatus
-from kubelet.runtime.podconfig import HOSTS_PATH, managed_hosts, sandbox_config
-from kubelet.volume.manager import VolumeFailure
+from kubelet.probe.prober import Prober
+from kubelet.runtime.interface import (
+    ContainerStatus,
+    DnsConfig,
+    EngineError,
+    Mount,
+    PodRuntimeStatus,
+    Runtime,
+    RuntimeUnavailable,
+    SandboxStatus,
+)
+from kubelet.volume.manager import VolumeFailure, VolumeManager
 from kubelet.volume.objects import ObjectsNotSynced, ObjectStore
-
-if TYPE_CHECKING:
-    from kubeapi.core.node import Node
-    from kubeapi.core.pod.model import Pod
-    from kubeapi.core.pod.status import PodStatus
-    from kubelet.container.downward import NodeFacts
-    from kubelet.node.hostports import HostPorts
-    from kubelet.pod.resize.resizer import Resizer
-    from kubelet.pod.status_manager import StatusManager
-    from kubelet.pod.termination import Terminator
-    from kubelet.probe.prober import Prober
-    from kubelet.runtime.interface import ContainerStatus, PodRuntimeStatus, Runtime
-    from kubelet.volume.manager import VolumeManager
 
 MAX_PASSES = 20
 """Steps in one go: a pod with many init containers that end at once must not starve its own status."""

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from componentbase import logs
 from componentbase.clock import Clock
 from kubeapi.core.pod.lifecycle import is_sidecar
+from kubeapi.core.pod.spec import Container
 from kubelet.container.backoff import describe
-from kubelet.container.hooks import HookError, run_hook
-from kubelet.pod import podspec
-from kubelet.pod.events import Events, field_path
+from kubelet.container.events import Events, field_path
+from kubelet.container.spec import find_container, grace_seconds
+from kubelet.pod.actions import Kill
+from kubelet.pod.hooks import run_hook
 from kubelet.pod.work import PodWork, gather_all
-from kubelet.runtime.interface import EngineError
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.spec import Container
-    from kubelet.pod.actions import Kill
-    from kubelet.runtime.interface import ContainerStatus, PodRuntimeStatus, Runtime
+from kubelet.probe.interface import HookError, ProbedContainer
+from kubelet.runtime.interface import ContainerStatus, EngineError, PodRuntimeStatus, Runtime
 
 MIN_STOP_SECONDS = 2.0
 """What a container gets after its hook has used the grace period up."""
@@ -57,8 +54,8 @@ class Terminator:
 
     async def stop_container(self, work: PodWork, status: ContainerStatus, kill: Kill) -> None:
         """Stops one container of a pod that goes on. Raises: EngineError."""
-        container = podspec.find_container(work.pod, status.name)
-        grace = float(podspec.grace_seconds(work.pod))
+        container = find_container(work.pod, status.name)
+        grace = float(grace_seconds(work.pod))
         probe = None
         if container is not None:
             probe = {"liveness": container.livenessProbe, "startup": container.startupProbe}.get(kill.reason)
@@ -73,7 +70,7 @@ class Terminator:
         running = [container for container in status.containers if container.state == "running"]
         await gather_all(
             *(
-                self._stop(work, podspec.find_container(work.pod, container.name), container, grace, message)
+                self._stop(work, find_container(work.pod, container.name), container, grace, message)
                 for container in running
                 if container.name not in sidecars
             )
@@ -82,7 +79,7 @@ class Terminator:
             left = max(grace - (self._clock.monotonic() - began), 0.0)
             for container in running:
                 if container.name == name:
-                    found = podspec.find_container(work.pod, name)
+                    found = find_container(work.pod, name)
                     await self._stop(work, found, container, left, message)
 
     async def _stop(
@@ -104,10 +101,10 @@ class Terminator:
         hook = container.lifecycle.preStop if container.lifecycle else None
         if hook is None:
             return
-        pod_ip = work.pod.status.podIP or ""
+        running = ProbedContainer(self._runtime, container, status.id, work.pod.status.podIP or "")
         try:
             async with asyncio.timeout(grace):
-                await run_hook(self._runtime, container, hook, status.id, pod_ip, self._clock)
+                await run_hook(running, hook, self._clock)
         except TimeoutError:
             log.warning("preStop hook was cut off", pod=work.pod.key, container=container.name, after=describe(grace))
         except (HookError, EngineError) as error:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from kubelet.pod import podspec
-from kubelet.pod.resize.policy import Allocation, allocated_pod, recalled
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.model import Pod
-    from kubelet.pod.status import Failure, Waiting
-    from kubelet.runtime.interface import Mount
-    from kubelet.volume.types._interface import Mounted
+from kubeapi.core.pod.model import Pod
+from kubelet.container.spec import grace_seconds
+from kubelet.pod.allocation import Allocation, allocated_pod, recalled
+from kubelet.pod.status.compute import Failure, Waiting
+from kubelet.runtime.interface import Mount
+from kubelet.volume.interface import Mounted
 
 R = TypeVar("R")
 
@@ -63,7 +61,7 @@ class PodWork:
 
     def grace_seconds(self) -> int:
         """What is allowed to the whole pod from the start of its termination."""
-        grace = podspec.grace_seconds(self.pod) if self.grace_override is None else self.grace_override
+        grace = grace_seconds(self.pod) if self.grace_override is None else self.grace_override
         return max(grace, MIN_GRACE_SECONDS)
 
     async def unless_stopping(self, work: Coroutine[Any, Any, R]) -> R:

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from componentbase import logs
 from componentbase.clock import Clock
 from kubeapi.core.pod.lifecycle import is_terminal
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.status import PodStatus
 from kubeclient.backoff import Backoff
-from kubelet.pod.status_patch import OWN_CONDITIONS
+from kubelet.pod.status.compute import Failure
+from kubelet.pod.status.manager import StatusManager
+from kubelet.pod.status.patch import OWN_CONDITIONS
 from kubelet.pod.sync import SyncFailed, SyncResult
 from kubelet.pod.work import MIN_GRACE_SECONDS, PodWork, Stopping
 from kubelet.runtime.interface import EngineError, RuntimeUnavailable
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.model import Pod
-    from kubeapi.core.pod.status import PodStatus
-    from kubelet.pod.status import Failure
-    from kubelet.pod.status_manager import StatusManager
 
 FIRST_RETRY_SECONDS = 1.0
 MOST_RETRY_SECONDS = 60.0

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 BODY_LIMIT = 10 * 1024  # bytes kept of a response
 HEAD_LIMIT = 64 * 1024  # bytes of headers; a longer head is an error

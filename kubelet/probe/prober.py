@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from componentbase import logs
 from componentbase.clock import Clock
-from kubelet.pod.actions import Verdict, Verdicts
-from kubelet.pod.events import ContainerEvents, Events
-from kubelet.pod.podspec import api_statuses
-from kubelet.pod.status import container_id
-from kubelet.probe.probes import ProbeKind, ProbeResult, ProbeState, run_probe
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.model import Pod
-    from kubeapi.core.pod.probes import Probe
-    from kubeapi.core.pod.spec import Container
-    from kubelet.runtime.interface import PodRuntimeStatus, Runtime
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.probes import Probe
+from kubeapi.core.pod.spec import Container
+from kubelet.container.events import ContainerEvents, Events
+from kubelet.container.spec import api_statuses, container_id
+from kubelet.probe.interface import ProbedContainer
+from kubelet.probe.probes import run_probe
+from kubelet.probe.state import ProbeKind, ProbeResult, ProbeState, Verdict, Verdicts
+from kubelet.runtime.interface import PodRuntimeStatus, Runtime
 
 KINDS: tuple[ProbeKind, ...] = ("startup", "liveness", "readiness")
 MESSAGE_LIMIT = 1024
+
+RunProbe = Callable[[ProbedContainer, Probe], Awaitable[ProbeResult]]
 
 log = logs.logger(__name__)
 
@@ -46,13 +45,20 @@ class Prober:
     """`on_change(pod_uid)` is called when a verdict changes. Workers end with their container."""
 
     def __init__(
-        self, runtime: Runtime, events: Events, on_change: Callable[[str], None], clock: Clock, tasks: asyncio.TaskGroup
+        self,
+        runtime: Runtime,
+        events: Events,
+        on_change: Callable[[str], None],
+        clock: Clock,
+        tasks: asyncio.TaskGroup,
+        probe: RunProbe = run_probe,
     ) -> None:
         self._runtime = runtime
         self._events = events
         self._on_change = on_change
         self._clock = clock
         self._tasks = tasks
+        self._probe = probe
         self._born_at = clock.monotonic()
         self._workers: dict[str, dict[tuple[str, ProbeKind], _Worker]] = {}
 
@@ -144,7 +150,8 @@ class Prober:
 
     async def _attempt(self, worker: _Worker, instance: str) -> ProbeResult:
         try:
-            return await run_probe(self._runtime, worker.container, worker.probe, instance, worker.pod_ip)
+            container = ProbedContainer(self._runtime, worker.container, instance, worker.pod_ip)
+            return await self._probe(container, worker.probe)
         except Exception as error:  # one probe's trouble must not end the others
             log.exception("probe could not be made", error, pod=worker.pod.key, container=worker.container.name)
             return ProbeResult("error", str(error))

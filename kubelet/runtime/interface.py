@@ -115,6 +115,10 @@ class Mount:
     propagation: str = "None"
 
 
+MIN_CPU_SHARES = 2
+"""The kernel's least CPU weight."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """cgroup limits; 0 means no limit (or the kernel's default weight). Made by `limits.container_resources`."""

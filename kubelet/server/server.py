@@ -16,7 +16,7 @@ from apimachinery.model import encode
 from componentbase import logs, tls
 from componentbase.clock import Clock
 from componentbase.health import HealthApp, Receive, Scope, Send
-from kubelet.container.container_logs import BadLogRequest, log_container, parse_log_request
+from kubelet.container.log_requests import BadLogRequest, log_container, parse_log_request
 from kubelet.runtime.interface import EngineError, Runtime
 from kubelet.server.serving import serve
 from kubelet.server.sessions import ACTIONS, PodLookup, Refusal, Sessions, find_pod, parse_query

@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from urllib.parse import parse_qs, unquote
 
 from componentbase.health import Receive, Scope, Send
-from kubelet.pod.podspec import find_container
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.spec import Container
+from kubelet.container.spec import find_container
 from kubelet.runtime.interface import (
     ContainerStartError,
     ContainerStatus,
@@ -41,10 +43,6 @@ from kubelet.server.stream.websocket import (
     choose_protocol,
     refusal_text,
 )
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.model import Pod
-    from kubeapi.core.pod.spec import Container
 
 ACTIONS = ("exec", "attach", "portForward")
 SPDY = b"spdy/3.1"

@@ -6,22 +6,18 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apimachinery.catalogue import collect
 from componentbase import logs
-from kubelet.container.expansion import expand
-from kubelet.runtime.interface import EngineError, Mount, RuntimeUnavailable
-from kubelet.volume.types._interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeType
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.model import Pod
-    from kubeapi.core.pod.spec import Container
-    from kubeapi.core.pod.volumes import Volume, VolumeMount
-    from kubelet.container.downward import NodeFacts
-    from kubelet.container.env import ObjectLookup
-    from kubelet.runtime.interface import Runtime
-    from kubelet.volume.tokens import TokenManager
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.spec import Container
+from kubeapi.core.pod.volumes import Volume, VolumeMount
+from kubelet.container.downward import NodeFacts
+from kubelet.container.env import ObjectLookup, expand
+from kubelet.runtime.interface import EngineError, Mount, Runtime, RuntimeUnavailable
+from kubelet.volume.interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeType
+from kubelet.volume.tokens import TokenManager
 
 log = logs.logger(__name__)
 

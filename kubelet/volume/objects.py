@@ -8,16 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from componentbase import logs
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.secret import Secret
 from kubeclient.informer import Informer
-from kubelet.volume.types._interface import ObjectRef
-
-if TYPE_CHECKING:
-    from kubeclient.rest import RestClient
+from kubeclient.rest import RestClient
+from kubelet.volume.interface import ObjectRef
 
 SYNC_SECONDS = 30.0  # how long a pod waits for the first answer about its objects, before it tries again
 

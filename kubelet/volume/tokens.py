@@ -10,17 +10,14 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from apimachinery.model import decode, encode
 from apimachinery.times import parse_time
 from componentbase import logs
+from componentbase.clock import Clock
 from kubeapi.authentication._tokenrequest import BoundObjectReference, TokenRequest, TokenRequestSpec
-
-if TYPE_CHECKING:
-    from componentbase.clock import Clock
-    from kubeapi.core.pod.model import Pod
-    from kubeclient.rest import RestClient
+from kubeapi.core.pod.model import Pod
+from kubeclient.rest import RestClient
 
 RENEW_SHARE = 0.8
 RENEW_AT_MOST_SECONDS = 24 * 3600.0

@@ -11,7 +11,7 @@ from apimachinery.model import from_dict
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.secret import Secret
-from kubelet.pod import podspec
+from kubelet.container.spec import spec_hash
 from kubelet.runtime.interface import (
     ContainerKind,
     ContainerState,
@@ -56,7 +56,7 @@ def container(
         state=state,
         image=image,
         image_id="sha256:0123",
-        spec_hash=podspec.spec_hash(Container(name=name, image=image)),
+        spec_hash=spec_hash(Container(name=name, image=image)),
         sandbox_id=sandbox,
         created_at=NOW - 100 + attempt,
         started_at=0.0 if state == "created" else NOW - 90 + attempt,

@@ -19,11 +19,11 @@ from kubeclient.rest import RestClient
 from kubelet.container.backoff import Backoff
 from kubelet.container.downward import NodeFacts
 from kubelet.container.images.manager import ImageManager
-from kubelet.container.starter import ContainerStarter, StarterParts
-from kubelet.node.hostports import HostPorts
 from kubelet.node.pleg import Pleg
-from kubelet.pod.resize.resizer import Resizer
-from kubelet.pod.status_manager import StatusManager
+from kubelet.pod.host_ports import HostPorts
+from kubelet.pod.resizer import Resizer
+from kubelet.pod.starter import ContainerStarter, StarterParts
+from kubelet.pod.status.manager import StatusManager
 from kubelet.pod.sync import PodSyncer, SyncParts
 from kubelet.pod.termination import Terminator
 from kubelet.pod.workers import PodWorkers

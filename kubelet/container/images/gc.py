@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from componentbase import logs
 from componentbase.clock import Clock
-from kubelet.container.images.reference import normalize
+from kubelet.runtime.image_reference import normalize
 from kubelet.runtime.interface import EngineError, ImageInfo, PodRuntimeStatus, Runtime, RuntimeUnavailable
 
 DEAD_PER_CONTAINER = 1  # kept for `logs --previous`

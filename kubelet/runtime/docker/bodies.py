@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubelet.runtime.docker.names import container_labels, sandbox_labels
-from kubelet.runtime.interface import ContainerConfig, Mount, Resources, SandboxConfig, Security
-from kubelet.runtime.limits import MIN_SHARES, PAUSE_OOM_SCORE_ADJ
+from kubelet.runtime.interface import MIN_CPU_SHARES, ContainerConfig, Mount, Resources, SandboxConfig, Security
 
+PAUSE_OOM_SCORE_ADJ = -998
 LOG_FILE_SIZE, LOG_FILES = "10m", "5"  # per container, as upstream; the oldest file is lost
 PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 """Else the engine's own choice: private, but for a folder that holds its data, such as the node's root."""
@@ -38,7 +38,7 @@ def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[st
         "PidMode": "host" if config.host_pid else "",
         "UTSMode": "host" if config.host_network else "",
         "LogConfig": {"Type": "none"},
-        "CpuShares": MIN_SHARES,
+        "CpuShares": MIN_CPU_SHARES,
         "OomScoreAdj": max(PAUSE_OOM_SCORE_ADJ, host.min_oom_score_adj),
         "SecurityOpt": ["no-new-privileges=true"],
         "ExtraHosts": [f"{name}:{ip}" for ip, name in config.host_aliases],

@@ -16,10 +16,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, 
 from typing import Any
 
 from componentbase import logs as component_logs
-from kubelet.container.images.reference import Reference, parse_reference, short_name
 from kubelet.runtime.docker import names, netns
 from kubelet.runtime.docker.parsing import container_stats, is_engine_trouble, runtime_event
 from kubelet.runtime.docker.streams import EngineStreams, HijackedSession, as_stdout, demultiplex
+from kubelet.runtime.image_reference import Reference, parse_reference, short_name
 from kubelet.runtime.interface import (
     OUTPUT_LIMIT,
     ContainerStats,

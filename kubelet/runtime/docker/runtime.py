@@ -21,7 +21,6 @@ from docker import errors as docker_errors
 from prometheus_client import Histogram
 
 from componentbase import logs, metrics
-from kubelet.container.images.reference import short_name
 from kubelet.runtime.docker import names
 from kubelet.runtime.docker.bodies import (
     Host,
@@ -48,6 +47,7 @@ from kubelet.runtime.docker.parsing import (
 )
 from kubelet.runtime.docker.pause import DEFAULT_IMAGE, MACHINES, pause_archive
 from kubelet.runtime.docker.streams import API_VERSION, EngineStreams
+from kubelet.runtime.image_reference import short_name
 from kubelet.runtime.interface import (
     ContainerConfig,
     ContainerStartError,

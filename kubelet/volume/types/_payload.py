@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from kubeapi.core.pod.volumes import DownwardAPIVolumeFile, KeyToPath
 from kubelet.container.downward import FieldError, field_value, resource_value
-from kubelet.pod import podspec
+from kubelet.container.spec import find_container
+from kubelet.volume.interface import VolumeContext, VolumeError
 from kubelet.volume.types._atomic import File
-from kubelet.volume.types._interface import VolumeContext, VolumeError
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.volumes import DownwardAPIVolumeFile, KeyToPath
 
 DEFAULT_MODE = 0o644
 
@@ -81,7 +78,7 @@ def _downward_text(context: VolumeContext, item: DownwardAPIVolumeFile) -> str:
         return field_value(context.pod, item.fieldRef.fieldPath, context.node, context.pod_ips)
     if item.resourceFieldRef is None:
         raise FieldError(f"no field is named for {item.path}")
-    container = podspec.find_container(context.pod, item.resourceFieldRef.containerName or "")
+    container = find_container(context.pod, item.resourceFieldRef.containerName or "")
     if container is None:
         raise FieldError(f"container {item.resourceFieldRef.containerName} not found")
     return resource_value(context.pod, container, item.resourceFieldRef, context.node)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from kubeapi.core.pod.volumes import DownwardAPIVolumeSource
+from kubelet.volume.interface import Mounted, VolumeContext, VolumeType
 from kubelet.volume.types import _atomic
-from kubelet.volume.types._interface import Mounted, VolumeContext, VolumeType
 from kubelet.volume.types._payload import downward_files
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.volumes import DownwardAPIVolumeSource
 
 PLUGIN = "kubernetes.io~downward-api"
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from apimachinery.quantity import byte_count
+from kubeapi.core.pod.volumes import EmptyDirVolumeSource
 from kubelet.runtime.interface import PodRef
-from kubelet.volume.types._interface import Mounted, VolumeContext, VolumeError, VolumeType
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.volumes import EmptyDirVolumeSource
+from kubelet.volume.interface import Mounted, VolumeContext, VolumeError, VolumeType
 
 PLUGIN = "kubernetes.io~empty-dir"
 MODE = 0o777  # any user of a container may write

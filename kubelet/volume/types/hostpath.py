@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from kubelet.volume.types._interface import Mounted, VolumeContext, VolumeError, VolumeType
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.volumes import HostPathVolumeSource
+from kubeapi.core.pod.volumes import HostPathVolumeSource
+from kubelet.volume.interface import Mounted, VolumeContext, VolumeError, VolumeType
 
 _CHECKS: dict[str, tuple[Callable[[int], bool], str]] = {
     "Directory": (stat.S_ISDIR, "is not a directory"),

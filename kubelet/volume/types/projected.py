@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from apimachinery.errors import StatusError
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.volumes import ProjectedVolumeSource, VolumeProjection
+from kubelet.volume.interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeType
 from kubelet.volume.types import _atomic
 from kubelet.volume.types._atomic import File
-from kubelet.volume.types._interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeType
 from kubelet.volume.types._payload import DEFAULT_MODE, config_map_files, downward_files, secret_files
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.model import Pod
-    from kubeapi.core.pod.volumes import ProjectedVolumeSource, VolumeProjection
 
 PLUGIN = "kubernetes.io~projected"
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.volumes import SecretVolumeSource
+from kubelet.volume.interface import Mounted, ObjectRef, VolumeContext, VolumeType
 from kubelet.volume.types import _atomic
-from kubelet.volume.types._interface import Mounted, ObjectRef, VolumeContext, VolumeType
 from kubelet.volume.types._payload import secret_files
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.model import Pod
-    from kubeapi.core.pod.volumes import SecretVolumeSource
 
 PLUGIN = "kubernetes.io~secret"
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from kubelet.main.agent import run_kubelet
-from kubelet.main.options import parse_options
+from kubelet.options import parse_options
 from kubelet.runtime.interface import PodRef, SandboxConfig
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.apiserver import TOKEN, ApiServer

@@ -1,0 +1,203 @@
+"""From a pod's spec to what the runtime is told: sandbox, container, security, the managed /etc/hosts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.security import AppArmorProfile, Capabilities, PodSecurityContext, SeccompProfile, SecurityContext
+from kubeapi.core.pod.spec import Container
+from kubelet.container.limits import container_resources
+from kubelet.runtime.interface import (
+    ContainerConfig,
+    ContainerKind,
+    DnsConfig,
+    ImageInfo,
+    Mount,
+    PidMode,
+    PodRef,
+    PortMapping,
+    SandboxConfig,
+    Security,
+)
+
+MAX_HOSTNAME_LENGTH = 63
+HOSTS_PATH = "/etc/hosts"
+
+
+def pod_ref(pod: Pod) -> PodRef:
+    return PodRef(pod.metadata.uid or "", pod.metadata.namespace or "", pod.metadata.name or "")
+
+
+def pod_hostname(pod: Pod) -> str:
+    """`spec.hostname`, else the pod's name, cut to what the kernel takes."""
+    name = pod.spec.hostnameOverride or pod.spec.hostname or pod.metadata.name or ""
+    return name[:MAX_HOSTNAME_LENGTH].rstrip("-.")
+
+
+def sandbox_config(pod: Pod, *, attempt: int, dns: DnsConfig | None) -> SandboxConfig:
+    """The pod's sandbox. With host networking hostname and host ports are the node's own."""
+    spec = pod.spec
+    host_network = bool(spec.hostNetwork)
+    sysctls = (spec.securityContext.sysctls if spec.securityContext else None) or ()
+    return SandboxConfig(
+        pod=pod_ref(pod),
+        attempt=attempt,
+        hostname="" if host_network else pod_hostname(pod),
+        dns=dns,
+        host_aliases=tuple((alias.ip, name) for alias in spec.hostAliases or () for name in alias.hostnames or ()),
+        ports=() if host_network else _port_mappings(pod),
+        host_network=host_network,
+        host_pid=bool(spec.hostPID),
+        host_ipc=bool(spec.hostIPC),
+        share_process_namespace=bool(spec.shareProcessNamespace),
+        sysctls={sysctl.name: sysctl.value for sysctl in sysctls},
+        labels=dict(pod.metadata.labels or {}),
+        runtime_handler=spec.runtimeClassName or "",
+    )
+
+
+def _port_mappings(pod: Pod) -> tuple[PortMapping, ...]:
+    return tuple(
+        PortMapping(port.hostPort, port.containerPort, port.protocol, port.hostIP or "")
+        for container in (*(pod.spec.initContainers or ()), *pod.spec.containers)
+        for port in container.ports or ()
+        if port.hostPort
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerInputs:
+    """What one attempt needs beside the pod's spec. `command`, `args` and `env` are already expanded.
+
+    `termination_message_host_path` is a file of its own per attempt, in the pod's folder.
+    """
+
+    attempt: int
+    image: ImageInfo
+    spec_hash: str
+    command: Sequence[str] = ()
+    args: Sequence[str] = ()
+    env: Mapping[str, str] | None = None
+    mounts: Sequence[Mount] = ()
+    supplemental_groups: Sequence[int] = ()  # from volumes, beside the spec's own
+    devices: Sequence[tuple[str, str, str]] = ()
+    termination_message_host_path: str = ""
+    grace_seconds: int | None = None
+    node_memory_bytes: int = 0
+    pid_target: str = ""
+
+
+def container_config(pod: Pod, container: Container, kind: ContainerKind, inputs: ContainerInputs) -> ContainerConfig:
+    spec = pod.spec
+    return ContainerConfig(
+        pod=pod_ref(pod),
+        name=container.name,
+        image=container.image or "",
+        image_ref=inputs.image.id,
+        attempt=inputs.attempt,
+        kind=kind,
+        spec_hash=inputs.spec_hash,
+        command=tuple(inputs.command),
+        args=tuple(inputs.args),
+        working_dir=container.workingDir or "",
+        env=tuple((inputs.env or {}).items()),
+        mounts=tuple(inputs.mounts),
+        devices=tuple(inputs.devices),
+        resources=container_resources(pod, container, inputs.node_memory_bytes),
+        security=merged_security(
+            spec.securityContext, container.securityContext, extra_groups=tuple(inputs.supplemental_groups)
+        ),
+        host_network=bool(spec.hostNetwork),
+        host_ipc=bool(spec.hostIPC),
+        pid_mode=_pid_mode(pod),
+        pid_target=inputs.pid_target,
+        tty=bool(container.tty),
+        stdin=bool(container.stdin),
+        stdin_once=bool(container.stdinOnce),
+        termination_message_path=container.terminationMessagePath,
+        termination_message_host_path=inputs.termination_message_host_path,
+        termination_message_policy=container.terminationMessagePolicy,
+        grace_seconds=inputs.grace_seconds,
+        labels=dict(pod.metadata.labels or {}),
+    )
+
+
+def _pid_mode(pod: Pod) -> PidMode:
+    if pod.spec.hostPID:
+        return "host"
+    return "pod" if pod.spec.shareProcessNamespace else "container"
+
+
+def merged_security(
+    pod: PodSecurityContext | None, container: SecurityContext | None, *, extra_groups: tuple[int, ...] = ()
+) -> Security:
+    """The container's fields win over the pod's; `fsGroup` becomes a supplemental group."""
+    pod, container = pod or PodSecurityContext(), container or SecurityContext()
+    groups = [*extra_groups, *(pod.supplementalGroups or ()), *(() if pod.fsGroup is None else (pod.fsGroup,))]
+    capabilities = container.capabilities or Capabilities()
+    return Security(
+        run_as_user=pod.runAsUser if container.runAsUser is None else container.runAsUser,
+        run_as_group=pod.runAsGroup if container.runAsGroup is None else container.runAsGroup,
+        supplemental_groups=tuple(dict.fromkeys(groups)),
+        privileged=bool(container.privileged),
+        add_capabilities=tuple(capabilities.add or ()),
+        drop_capabilities=tuple(capabilities.drop or ()),
+        read_only_root_filesystem=bool(container.readOnlyRootFilesystem),
+        no_new_privileges=container.allowPrivilegeEscalation is False,
+        unmasked_proc=container.procMount == "Unmasked",
+        seccomp=_profile(container.seccompProfile or pod.seccompProfile, "Unconfined"),
+        apparmor=_profile(container.appArmorProfile or pod.appArmorProfile, "RuntimeDefault"),
+    )
+
+
+def _profile(profile: SeccompProfile | AppArmorProfile | None, default: str) -> str:
+    if profile is None or not profile.type:
+        return default
+    return f"Localhost/{profile.localhostProfile or ''}" if profile.type == "Localhost" else profile.type
+
+
+def non_root_error(pod: Pod, container: Container, image: ImageInfo) -> str:
+    """Why `runAsNonRoot` forbids this container to start, in upstream's words; "" when it may."""
+    own, whole = container.securityContext, pod.spec.securityContext
+    asked = own.runAsNonRoot if own and own.runAsNonRoot is not None else (whole.runAsNonRoot if whole else None)
+    if not asked:
+        return ""
+    ref = pod_ref(pod)
+    where = f'(pod: "{ref.name}_{ref.namespace}({ref.uid})", container: {container.name})'
+    user = merged_security(whole, own).run_as_user
+    if user is not None:
+        return f"container's runAsUser breaks non-root policy {where}" if user == 0 else ""
+    if image.uid is None:
+        name = image.user.partition(":")[0]
+        return (
+            f"container has runAsNonRoot and image has non-numeric user ({name}), "
+            f"cannot verify user is non-root {where}"
+        )
+    return f"container has runAsNonRoot and image will run as root {where}" if image.uid == 0 else ""
+
+
+def managed_hosts(pod: Pod, ips: Sequence[str], *, domain: str = "", node_hosts: str = "") -> str:
+    """The text of /etc/hosts for the pod's containers; `domain` follows the hostname ("sub.ns.svc.cluster.local").
+
+    With host networking it is the node's own file (`node_hosts`) plus the pod's aliases.
+    Source: Kubernetes, "Adding entries to Pod /etc/hosts with HostAliases".
+    """
+    if pod.spec.hostNetwork:
+        text = "# Kubernetes-managed hosts file (host network).\n" + node_hosts
+    else:
+        text = (
+            "# Kubernetes-managed hosts file.\n"
+            "127.0.0.1\tlocalhost\n"
+            "::1\tlocalhost ip6-localhost ip6-loopback\n"
+            "fe00::0\tip6-localnet\n"
+            "fe00::0\tip6-mcastprefix\n"
+            "fe00::1\tip6-allnodes\n"
+            "fe00::2\tip6-allrouters\n"
+        )
+        hostname = pod_hostname(pod)
+        names = f"{hostname}.{domain}\t{hostname}" if domain else hostname
+        text += "".join(f"{ip}\t{names}\n" for ip in ips)
+    aliases = [f"{alias.ip}\t" + "\t".join(alias.hostnames or ()) + "\n" for alias in pod.spec.hostAliases or ()]
+    return text + ("\n# Entries added by HostAliases.\n" + "".join(aliases) if aliases else "")

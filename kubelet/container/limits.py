@@ -1,0 +1,92 @@
+"""From a pod's requests and limits to what the kernel enforces: CPU weight and quota, memory limit, OOM score. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, cast
+
+from apimachinery.quantity import byte_count, cpu_millis, parse_quantity
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.spec import Container
+from kubelet.runtime.interface import MIN_CPU_SHARES, Resources
+
+QosClass = Literal["Guaranteed", "Burstable", "BestEffort"]
+
+SHARES_PER_CPU = 1024
+MAX_CPU_SHARES = 262_144  # the kernel's own bound
+QUOTA_PERIOD_US = 100_000
+MIN_QUOTA_US = 1_000
+
+GUARANTEED_OOM_SCORE_ADJ = -997
+BEST_EFFORT_OOM_SCORE_ADJ = 1000
+NODE_CRITICAL_PRIORITY = 2_000_001_000  # priority class system-node-critical
+
+QOS_RESOURCES = ("cpu", "memory")
+
+
+def qos_class(pod: Pod) -> QosClass:
+    """What the API server said when it created the pod, else from the spec.
+
+    Source: Kubernetes, "Pod Quality of Service Classes".
+    """
+    if pod.status.qosClass in ("Guaranteed", "Burstable", "BestEffort"):
+        return cast(QosClass, pod.status.qosClass)
+    containers = [*(pod.spec.initContainers or ()), *pod.spec.containers]
+    guaranteed, best_effort = True, True
+    for container in containers:
+        limits, requests = _amounts(container, "limits"), _amounts(container, "requests")
+        for resource in QOS_RESOURCES:
+            if limits.get(resource) or requests.get(resource):
+                best_effort = False
+            limit = parse_quantity(limits.get(resource, "0"))
+            if not limit or parse_quantity(requests.get(resource, limits.get(resource, "0"))) != limit:
+                guaranteed = False
+    if best_effort:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _amounts(container: Container, which: Literal["limits", "requests"]) -> Mapping[str, str]:
+    """Without zeros: a zero request or limit is none."""
+    amounts = getattr(container.resources, which) if container.resources else None
+    return {name: value for name, value in (amounts or {}).items() if parse_quantity(value) != 0}
+
+
+def cpu_shares(millis: int) -> int:
+    """250 -> 256; no request still gets the least weight."""
+    return min(max(millis * SHARES_PER_CPU // 1000, MIN_CPU_SHARES), MAX_CPU_SHARES)
+
+
+def cpu_quota_us(millis: int) -> int:
+    """CPU time per QUOTA_PERIOD_US; 0 means no limit."""
+    return max(millis * QUOTA_PERIOD_US // 1000, MIN_QUOTA_US) if millis else 0
+
+
+def oom_score_adj(pod: Pod, container: Container, memory_capacity_bytes: int) -> int:
+    """The more memory a burstable container asked for, the later the kernel kills it.
+
+    Source: Kubernetes, "Node out of memory behavior".
+    """
+    if (pod.spec.priority or 0) >= NODE_CRITICAL_PRIORITY:
+        return GUARANTEED_OOM_SCORE_ADJ
+    qos = qos_class(pod)
+    if qos == "Guaranteed":
+        return GUARANTEED_OOM_SCORE_ADJ
+    if qos == "BestEffort" or memory_capacity_bytes <= 0:
+        return BEST_EFFORT_OOM_SCORE_ADJ
+    limits, requests = _amounts(container, "limits"), _amounts(container, "requests")
+    asked = byte_count(requests.get("memory", limits.get("memory", "0")))
+    score = 1000 - 1000 * asked // memory_capacity_bytes
+    return min(max(score, 1000 + GUARANTEED_OOM_SCORE_ADJ), BEST_EFFORT_OOM_SCORE_ADJ - 1)
+
+
+def container_resources(pod: Pod, container: Container, memory_capacity_bytes: int) -> Resources:
+    """The cgroup limits of one container; the node's memory is needed for its OOM score."""
+    limits, requests = _amounts(container, "limits"), _amounts(container, "requests")
+    return Resources(
+        cpu_shares=cpu_shares(cpu_millis(requests.get("cpu", limits.get("cpu", "0")))),
+        cpu_quota_us=cpu_quota_us(cpu_millis(limits.get("cpu", "0"))),
+        cpu_period_us=QUOTA_PERIOD_US if limits.get("cpu") else 0,
+        memory_limit_bytes=byte_count(limits.get("memory", "0")),
+        oom_score_adj=oom_score_adj(pod, container, memory_capacity_bytes),
+    )

@@ -1,0 +1,238 @@
+"""Registers the node, reports its status when it changes (and every few minutes), and renews its Lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from apimachinery.conditions import is_true
+from apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
+from apimachinery.meta import ObjectMeta, OwnerReference
+from apimachinery.model import to_dict
+from apimachinery.times import format_micro_time
+from componentbase import logs
+from componentbase.clock import Clock
+from kubeapi.coordination.lease import Lease, LeaseSpec
+from kubeapi.core.node import Node, NodeSpec, NodeStatus
+from kubeclient.backoff import Backoff
+from kubeclient.recorder import EventRecorder
+from kubeclient.rest import STRATEGIC_MERGE_PATCH, RestClient
+from kubelet.node.status import NodeFactsInput, heartbeat_due, node_status, read_machine, significant
+from kubelet.options import Options
+from kubelet.runtime.interface import EngineError, Runtime
+
+LEASE_NAMESPACE = "kube-node-lease"
+LEASE_SECONDS = 40
+LEASE_RENEW_SECONDS = 10.0
+REPORT_SECONDS = 300.0  # an unchanged status is repeated after this
+FIRST_RETRY_SECONDS = 0.2
+MOST_RETRY_SECONDS = 7.0
+IMAGE_REFRESH_SECONDS = 300.0
+UNREADY_RECHECK_SECONDS = 1.0  # a node that is not ready looks often whether it is again
+
+log = logs.logger(__name__)
+
+
+class NodeAgent:
+    """`problems()` gives the texts that make the node not ready; call `poke` when they may have changed."""
+
+    def __init__(
+        self,
+        rest: RestClient,
+        runtime: Runtime,
+        options: Options,
+        clock: Clock,
+        recorder: EventRecorder,
+        problems: Callable[[], tuple[str, ...]],
+    ) -> None:
+        self._rest = rest
+        self._runtime = runtime
+        self._options = options
+        self._clock = clock
+        self._recorder = recorder
+        self._problems = problems
+        self._poked = asyncio.Event()
+        self._images_at = -IMAGE_REFRESH_SECONDS
+        self._lease: Lease | None = None
+        machine = read_machine(options.root_dir)
+        self.facts = NodeFactsInput(
+            options.node_name,
+            options.node_ips,
+            options.port,
+            options.max_pods,
+            machine,
+            reserved=options.system_reserved,
+        )
+        self.node = Node(metadata=ObjectMeta(name=options.node_name, labels=self._labels()))
+        self.node.status = node_status(NodeStatus(), self.facts, clock.now())
+        self.registered = asyncio.Event()
+
+    def poke(self) -> None:
+        self._poked.set()
+
+    def observe(self, _: Node | None, stored: Node | None) -> None:
+        """Takes what the API has: where another hand changed the status (a silent node is declared Unknown) or deleted
+        the node, it is put right at once."""
+        if stored is None:
+            self.node.status = NodeStatus()
+            self.poke()
+        elif significant(node_status(stored.status, self.facts, self._clock.now())) != significant(stored.status):
+            self.node = stored
+            self.poke()
+
+    async def run(self) -> None:
+        """Registers, then keeps status and Lease fresh until cancelled."""
+        await self._register()
+        self.registered.set()
+        self._recorder.event(self.node, "Normal", "Starting", "Starting kubelet.")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._report_for_ever())
+            tasks.create_task(self._renew_for_ever())
+
+    # registration
+
+    def _labels(self) -> dict[str, str]:
+        architecture = read_machine(self._options.root_dir).architecture
+        return {
+            "kubernetes.io/hostname": self._options.node_name,
+            "kubernetes.io/os": "linux",
+            "kubernetes.io/arch": architecture,
+            "beta.kubernetes.io/os": "linux",
+            "beta.kubernetes.io/arch": architecture,
+            **self._options.node_labels,
+        }
+
+    async def _register(self) -> None:
+        backoff = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
+        while True:
+            try:
+                await self._refresh_facts()
+                self.node = await self._create_or_adopt()
+                log.info("node registered", node=self.node.name)
+                return
+            except (StatusError, ConnectionError, TimeoutError) as error:
+                log.warning("node not registered, will retry", error=str(error))
+            await self._clock.sleep(backoff.next_seconds())
+
+    async def _create_or_adopt(self) -> Node:
+        """An existing Node keeps what others wrote; labels and the pod CIDR of this kubelet are put in."""
+        status = node_status(NodeStatus(), self.facts, self._clock.now())
+        spec = NodeSpec()
+        if self._options.pod_cidr:
+            spec = NodeSpec(podCIDR=self._options.pod_cidr, podCIDRs=[self._options.pod_cidr])
+        metadata = ObjectMeta(name=self._options.node_name, labels=self._labels())
+        try:
+            created = await self._rest.create(Node(metadata=metadata, spec=spec, status=status))
+        except AlreadyExists:
+            created = await self._rest.get(Node, self._options.node_name)
+        patch: dict[str, Any] = {"metadata": {"labels": self._labels()}}
+        if self._options.pod_cidr and not created.spec.podCIDR:
+            patch["spec"] = {"podCIDR": self._options.pod_cidr, "podCIDRs": [self._options.pod_cidr]}
+        stale = any(created.labels.get(key) != value for key, value in self._labels().items())
+        if stale or "spec" in patch:
+            created = await self._rest.patch(Node, created.name, "", patch, content_type=STRATEGIC_MERGE_PATCH)
+        return await self._send_status(created)
+
+    # status
+
+    async def _report_for_ever(self) -> None:
+        while True:
+            every = self._options.node_status_update_seconds
+            await self._pause(min(every, UNREADY_RECHECK_SECONDS) if self.facts.problems else every)
+            self._poked.clear()
+            await self._refresh_facts()
+            try:
+                self.node = await self._send_status(self.node)
+            except NotFound:
+                log.warning("the node is gone from the API, registering again", node=self.node.name)
+                await self._register()
+            except (StatusError, ConnectionError, TimeoutError) as error:
+                log.warning("node status not sent", error=str(error))
+
+    async def _send_status(self, node: Node) -> Node:
+        """Patches what has changed, if that is worth it; the node as it then is."""
+        now = self._clock.now()
+        status = node_status(node.status, self.facts, now)
+        if significant(status) == significant(node.status) and not heartbeat_due(node.status, now, REPORT_SECONDS):
+            return node
+        before, after = to_dict(node.status), to_dict(status)
+        patch: dict[str, Any] = {
+            name: after.get(name) for name in {*before, *after} if before.get(name) != after.get(name)
+        }
+        if "addresses" in patch:
+            patch["addresses"] = [{"$patch": "replace"}, *(after.get("addresses") or ())]
+        sent = await self._rest.patch(
+            Node, node.name, "", {"status": patch}, content_type=STRATEGIC_MERGE_PATCH, subresource="status"
+        )
+        self._tell_readiness(node, sent)
+        return sent
+
+    def _tell_readiness(self, before: Node, after: Node) -> None:
+        """An event when the node has become ready, or no longer is."""
+        was = is_true(before.status.conditions, "Ready")
+        now = is_true(after.status.conditions, "Ready")
+        if was != now:
+            reason = "NodeReady" if now else "NodeNotReady"
+            self._recorder.event(after, "Normal", reason, f"Node {after.name} status is now: {reason}")
+
+    async def _refresh_facts(self) -> None:
+        problems = self._problems()
+        facts = replace(self.facts, machine=read_machine(self._options.root_dir), problems=problems)
+        try:
+            if facts.runtime is None or problems:
+                facts = replace(facts, runtime=await self._runtime.info())
+            if self._clock.monotonic() - self._images_at >= IMAGE_REFRESH_SECONDS:
+                facts = replace(facts, images=tuple(await self._runtime.images()))
+                self._images_at = self._clock.monotonic()
+        except EngineError as error:
+            if not facts.problems:
+                facts = replace(facts, problems=(f"container runtime is down: {error}",))
+        self.facts = facts
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._poked.wait()
+        except TimeoutError:
+            return
+
+    # lease
+
+    async def _renew_for_ever(self) -> None:
+        failing = False
+        while True:
+            try:
+                self._lease = await self._renew()
+                failing = False
+            except (Conflict, NotFound, AlreadyExists) as error:
+                self._lease = None
+                log.debug("lease changed underneath, reading it again", error=str(error))
+                await self._clock.sleep(FIRST_RETRY_SECONDS)
+                continue
+            except (StatusError, ConnectionError, TimeoutError) as error:
+                if not failing:
+                    log.warning("lease not renewed", error=str(error))
+                failing = True
+                await self._clock.sleep(min(MOST_RETRY_SECONDS, LEASE_RENEW_SECONDS))
+                continue
+            await self._clock.sleep(LEASE_RENEW_SECONDS)
+
+    async def _renew(self) -> Lease:
+        """One PUT of the Lease as last seen; a fresh read or creation when there is none."""
+        name = self._options.node_name
+        now = format_micro_time(self._clock.now())
+        lease = self._lease
+        if lease is None:
+            try:
+                lease = await self._rest.get(Lease, name, LEASE_NAMESPACE)
+            except NotFound:
+                owner = OwnerReference(apiVersion="v1", kind="Node", name=name, uid=self.node.metadata.uid or "")
+                spec = LeaseSpec(holderIdentity=name, leaseDurationSeconds=LEASE_SECONDS, renewTime=now)
+                metadata = ObjectMeta(name=name, namespace=LEASE_NAMESPACE, ownerReferences=[owner])
+                return await self._rest.create(Lease(metadata=metadata, spec=spec))
+        changed = lease.clone()
+        changed.spec.holderIdentity, changed.spec.renewTime = name, now
+        changed.spec.leaseDurationSeconds = LEASE_SECONDS
+        return await self._rest.update(changed)

@@ -1,0 +1,136 @@
+"""hostPort: traffic to a port of the node goes on to a pod's port, by DNAT in the kubelet's own chains.
+
+The engine's own publishing needs its packet rules or its proxy, and worker hosts run without either. Where the engine
+does publish, its rules and these say the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from componentbase import logs
+from componentbase.clock import Clock
+from componentbase.process import CommandError, run
+from kubeapi.core.pod.model import Pod
+from kubeclient.backoff import Backoff
+from kubelet.container.config import sandbox_config
+
+CHAIN = "KUBE-HOSTPORTS"
+MASQUERADE_CHAIN = "KUBE-HOSTPORTS-MASQ"
+JUMPS = (
+    f'PREROUTING -m comment --comment "kubernetes host ports" -m addrtype --dst-type LOCAL -j {CHAIN}',
+    f'OUTPUT -m comment --comment "kubernetes host ports" -m addrtype --dst-type LOCAL -j {CHAIN}',
+    f'POSTROUTING -m comment --comment "kubernetes host ports" -j {MASQUERADE_CHAIN}',
+)
+FIRST_RETRY_SECONDS = 1.0
+MOST_RETRY_SECONDS = 60.0
+SETTLE_SECONDS = 5.0  # after the start: ports of pods that run already must not be closed for being not yet known
+WAIT_SECONDS = "5"  # for the lock that another iptables may hold
+
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HostPort:
+    """`host_ip` "" means every address of the node."""
+
+    protocol: str
+    host_ip: str
+    host_port: int
+    pod_ip: str
+    container_port: int
+    pod: str
+
+
+def host_ports(pod: Pod, pod_ips: tuple[str, ...]) -> tuple[HostPort, ...]:
+    """What the pod publishes; nothing with host networking, where its ports are the node's own."""
+    if not pod_ips:
+        return ()
+    return tuple(
+        HostPort(
+            port.protocol.lower(),
+            "" if port.host_ip == "0.0.0.0" else port.host_ip,
+            port.host_port,
+            pod_ips[0],
+            port.container_port,
+            pod.key,
+        )
+        for port in sandbox_config(pod, attempt=0, dns=None).ports
+    )
+
+
+def restore_text(ports: Iterable[HostPort], saved: str) -> str:
+    """The `iptables-restore --noflush` text that makes exactly these ports work; `saved` is what iptables-save said.
+
+    "" when there is nothing to do. Without any port our chains and the jumps to them go away.
+    """
+    wanted = sorted(ports)
+    jumps = {jump: f"-A {jump}" in saved for jump in JUMPS}
+    exists = f":{CHAIN} " in saved
+    if not wanted and not exists and not any(jumps.values()):
+        return ""
+    lines = ["*nat", f":{CHAIN} - [0:0]", f":{MASQUERADE_CHAIN} - [0:0]"]
+    if not wanted:
+        lines += [f"-D {jump}" for jump, there in jumps.items() if there]
+        lines += [f"-X {CHAIN}", f"-X {MASQUERADE_CHAIN}"]
+        return "\n".join([*lines, "COMMIT", ""])
+    lines += [f"-A {jump}" for jump, there in jumps.items() if not there]
+    for port in wanted:
+        address = f"-d {port.host_ip}/32 " if port.host_ip else ""
+        lines.append(
+            f"-A {CHAIN} {address}-p {port.protocol} -m {port.protocol} --dport {port.host_port} "
+            f'-m comment --comment "{port.pod}" -j DNAT --to-destination {port.pod_ip}:{port.container_port}'
+        )
+    for ip in sorted({port.pod_ip for port in wanted}):
+        # A pod that calls itself by the node's address would get an answer from itself, and drop it.
+        lines.append(f"-A {MASQUERADE_CHAIN} -s {ip}/32 -d {ip}/32 -j MASQUERADE")
+    return "\n".join([*lines, "COMMIT", ""])
+
+
+class HostPorts:
+    """`update` and `forget` only note; `run` writes the rules, all at once, when they have changed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._by_pod: dict[str, tuple[HostPort, ...]] = {}
+        self._changed = asyncio.Event()
+        self._changed.set()
+
+    def update(self, pod: Pod, pod_ips: tuple[str, ...]) -> None:
+        uid = pod.metadata.uid or ""
+        ports = host_ports(pod, pod_ips)
+        if self._by_pod.get(uid, ()) != ports:
+            self._by_pod[uid] = ports
+            self._changed.set()
+
+    def forget(self, uid: str) -> None:
+        if self._by_pod.pop(uid, ()):
+            self._changed.set()
+
+    def wanted(self) -> list[HostPort]:
+        return [port for ports in self._by_pod.values() for port in ports]
+
+    async def run(self) -> None:
+        """For ever. A node without iptables works as well, as long as no pod asks for a host port."""
+        retry = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
+        await self._clock.sleep(SETTLE_SECONDS)
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self.sync()
+                retry.reset()
+            except CommandError as error:
+                if self.wanted():
+                    log.warning("host ports not set, will retry", error=str(error))
+                    await self._clock.sleep(retry.next_seconds())
+                    self._changed.set()
+
+    async def sync(self) -> None:
+        """Raises: CommandError; then nothing has changed."""
+        text = restore_text(self.wanted(), await run("iptables-save", "-t", "nat"))
+        if text:
+            await run("iptables-restore", "--noflush", "--wait", WAIT_SECONDS, stdin=text)
+            log.info("host ports set", count=len(self.wanted()))

@@ -1,0 +1,362 @@
+"""A pod's status from its spec, the runtime's truth and what the kubelet has decided. Pure.
+
+Source: Kubernetes, "Pod Lifecycle"; reasons and messages of conditions and states as upstream's kubelet words them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from apimachinery.conditions import set_condition
+from apimachinery.times import format_time, parse_time
+from kubeapi.core.pod.lifecycle import is_sidecar, is_terminal
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.spec import Container
+from kubeapi.core.pod.status import (
+    ContainerState,
+    ContainerStateRunning,
+    ContainerStateTerminated,
+    ContainerStateWaiting,
+    ContainerStatus,
+    HostIP,
+    PodCondition,
+    PodIP,
+    PodStatus,
+    VolumeMountStatus,
+)
+from kubelet.container.limits import qos_class
+from kubelet.container.spec import ID_PREFIX, api_statuses, is_lost
+from kubelet.pod.actions import EXIT_UNKNOWN, should_restart
+from kubelet.pod.allocation import RESIZE_CONDITIONS, Allocation
+from kubelet.pod.status.phase import compute_phase
+from kubelet.probe.state import Verdict
+from kubelet.runtime.interface import ContainerKind, PodRuntimeStatus
+from kubelet.runtime.interface import ContainerStatus as RuntimeContainer
+
+_GONE = "The container could not be located when the pod was terminated"
+_GONE_BEFORE_DELETE = "The container could not be located when the pod was deleted.  The container used to be Running"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a container is not running: reason (CrashLoopBackOff, ErrImagePull …) and message."""
+
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The kubelet has failed the pod as a whole: DeadlineExceeded, or it was never admitted."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusInputs:
+    """What a status needs beside the pod and the runtime.
+
+    `waiting` is by container name; `readiness` and `startup` are probe results by container id. `terminal`: every
+    container has stopped for good and the phase must be a final one. `now` is unix seconds.
+    """
+
+    now: float
+    node_ips: tuple[str, ...] = ()
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    readiness: Mapping[str, Verdict] = field(default_factory=dict)
+    startup: Mapping[str, Verdict] = field(default_factory=dict)
+    terminal: bool = False
+    failure: Failure | None = None
+    allocation: Allocation = field(default_factory=Allocation)
+
+
+def compute_status(pod: Pod, runtime: PodRuntimeStatus | None, inputs: StatusInputs) -> PodStatus:
+    """The whole status. `pod.status` is the last one reported: transition times and lost containers come from it.
+
+    `pod` has the resources that it was granted.
+    """
+    return _Status(pod, runtime, inputs).compute()
+
+
+def rejected_status(pod: Pod, failure: Failure, now: float) -> PodStatus:
+    """For a pod that the node does not take."""
+    old = pod.status
+    return PodStatus(
+        observedGeneration=pod.metadata.generation,
+        phase="Failed",
+        reason=failure.reason,
+        message=f"Pod was rejected: {failure.message}",
+        qosClass=qos_class(pod),
+        startTime=old.startTime or format_time(now),
+        conditions=old.conditions,
+    )
+
+
+class _Status:
+    def __init__(self, pod: Pod, runtime: PodRuntimeStatus | None, inputs: StatusInputs) -> None:
+        self.pod = pod
+        self.runtime = runtime
+        self.inputs = inputs
+        self.old = api_statuses(pod)
+
+    def compute(self) -> PodStatus:
+        spec, old = self.pod.spec, self.pod.status
+        init = [self._container(container, "init") for container in spec.initContainers or ()]
+        regular = [self._container(container, "regular") for container in spec.containers]
+        ephemeral = [self._container(container, "ephemeral") for container in spec.ephemeralContainers or ()]
+        phase: str = compute_phase(self.pod, init, regular, terminal=self.inputs.terminal)
+        if self.inputs.failure is not None:
+            phase = "Failed"
+        elif is_terminal(old.phase):
+            phase = old.phase
+        pod_ips = self._pod_ips()
+        status = PodStatus(
+            observedGeneration=self.pod.metadata.generation,
+            phase=phase,
+            reason=self.inputs.failure.reason if self.inputs.failure else old.reason,
+            message=self.inputs.failure.message if self.inputs.failure else old.message,
+            nominatedNodeName=old.nominatedNodeName,
+            hostIP=self.inputs.node_ips[0] if self.inputs.node_ips else None,
+            hostIPs=[HostIP(ip=ip) for ip in self.inputs.node_ips] or None,
+            podIP=pod_ips[0] if pod_ips else None,
+            podIPs=[PodIP(ip=ip) for ip in pod_ips] or None,
+            startTime=old.startTime or format_time(self.inputs.now),
+            initContainerStatuses=init or None,
+            containerStatuses=regular,
+            ephemeralContainerStatuses=ephemeral or None,
+            qosClass=qos_class(self.pod),
+        )
+        status.conditions = self._conditions(status)
+        return status
+
+    def _pod_ips(self) -> tuple[str, ...]:
+        """A pod that has ended keeps showing the addresses it had."""
+        if self.pod.spec.hostNetwork:
+            return self.inputs.node_ips
+        sandbox = self.runtime.sandbox if self.runtime else None
+        if sandbox is not None and sandbox.ready:
+            return sandbox.ips
+        return tuple(item.ip for item in self.pod.status.podIPs or ())
+
+    # containers
+
+    def _container(self, container: Container, kind: ContainerKind) -> ContainerStatus:
+        attempts = self.runtime.attempts(container.name) if self.runtime else []
+        if is_lost(self.old.get(container.name), attempts):
+            attempts = []
+        status = self._known(container, attempts) if attempts else self._unknown(container, kind)
+        status.volumeMounts = [
+            VolumeMountStatus(
+                name=mount.name,
+                mountPath=mount.mountPath,
+                readOnly=mount.readOnly,
+                recursiveReadOnly="Disabled" if mount.readOnly else None,
+            )
+            for mount in container.volumeMounts or ()
+        ] or None
+        status.allocatedResources = container.resources.requests
+        status.resources = container.resources
+        if attempts and attempts[0].state == "running":
+            status.resources = self.inputs.allocation.actuated.get(attempts[0].id, container.resources)
+        self._set_ready(container, kind, status, attempts[0].id if attempts else "")
+        return status
+
+    def _known(self, container: Container, attempts: list[RuntimeContainer]) -> ContainerStatus:
+        newest, old = attempts[0], self.old.get(container.name)
+        status = ContainerStatus(
+            name=container.name,
+            image=newest.image or container.image or "",
+            imageID=newest.image_id,
+            containerID=ID_PREFIX + newest.id,
+            restartCount=newest.attempt,
+            state=self._state(container, newest),
+            lastState=ContainerState(),
+        )
+        if len(attempts) > 1 and attempts[1].state == "exited":
+            status.lastState = ContainerState(terminated=_terminated(attempts[1]))
+        elif old is not None and newest.attempt > 0:
+            same = old.containerID == status.containerID
+            status.lastState = old.lastState if same else _ended(old)
+        waiting = self.inputs.waiting.get(container.name)
+        if waiting is not None and not self.inputs.terminal and status.state.running is None:
+            if status.state.terminated is not None:
+                status.lastState = status.state
+            status.state = _waiting(waiting)
+        return status
+
+    def _state(self, container: Container, newest: RuntimeContainer) -> ContainerState:
+        if newest.state == "running":
+            return ContainerState(running=ContainerStateRunning(startedAt=format_time(newest.started_at)))
+        if newest.state == "exited":
+            return ContainerState(terminated=_terminated(newest))
+        if self.inputs.terminal:
+            return ContainerState(terminated=_unknown_end(_GONE))
+        return self._default_waiting()
+
+    def _unknown(self, container: Container, kind: ContainerKind) -> ContainerStatus:
+        """The runtime has no such container: it has not started yet, or somebody removed it."""
+        old = self.old.get(container.name)
+        if old is not None and old.containerID:
+            return self._lost(container, kind, old)
+        waiting = self.inputs.waiting.get(container.name)
+        state = _waiting(waiting) if waiting else self._default_waiting()
+        if self.inputs.terminal:
+            state = ContainerState(terminated=_unknown_end(_GONE))
+        return ContainerStatus(
+            name=container.name, image=container.image or "", state=state, lastState=ContainerState()
+        )
+
+    def _lost(self, container: Container, kind: ContainerKind, old: ContainerStatus) -> ContainerStatus:
+        status = old.model_copy()
+        if old.state.terminated is not None:
+            return status
+        ended = _ended(old)
+        if self.inputs.terminal or not self._starts_again(container, kind):
+            status.state = ended if ended.terminated else ContainerState(terminated=_unknown_end(_GONE))
+        else:
+            waiting = self.inputs.waiting.get(container.name)
+            status.state = _waiting(waiting) if waiting else self._default_waiting()
+            status.lastState = ended
+        return status
+
+    def _starts_again(self, container: Container, kind: ContainerKind) -> bool:
+        if kind == "ephemeral":
+            return False
+        return is_sidecar(container) or should_restart(self.pod, container, EXIT_UNKNOWN)
+
+    def _default_waiting(self) -> ContainerState:
+        return _waiting(Waiting("PodInitializing" if self.pod.spec.initContainers else "ContainerCreating"))
+
+    def _set_ready(self, container: Container, kind: ContainerKind, status: ContainerStatus, runtime_id: str) -> None:
+        running = status.state.running is not None
+        if kind == "init" and not is_sidecar(container):
+            ended = status.state.terminated
+            status.started = False
+            status.ready = ended is not None and ended.exitCode == 0
+            return
+        if kind == "ephemeral":
+            status.ready = False
+            return
+        started = container.startupProbe is None or self.inputs.startup.get(runtime_id) == "success"
+        passes = container.readinessProbe is None or self.inputs.readiness.get(runtime_id) == "success"
+        status.started = running and started
+        status.ready = running and started and passes
+
+    # conditions
+
+    def _conditions(self, status: PodStatus) -> list[PodCondition]:
+        own = [
+            self._sandbox_condition(),
+            self._initialized(status),
+            self._ready(status),
+            self._containers_ready(status),
+            PodCondition(type="PodScheduled", status="True"),
+        ]
+        for condition in own:
+            condition.observedGeneration = self.pod.metadata.generation
+        own += self.inputs.allocation.conditions()
+        types = {condition.type for condition in own}
+        known = self.pod.status.conditions or ()
+        conditions = [item for item in known if item.type in types or item.type not in RESIZE_CONDITIONS]
+        for condition in own:
+            condition.lastTransitionTime = format_time(self.inputs.now)
+            conditions = set_condition(conditions, condition)
+        order = {condition.type: index for index, condition in enumerate(own)}
+        return sorted(conditions, key=lambda condition: order.get(condition.type, len(order)))
+
+    def _sandbox_condition(self) -> PodCondition:
+        sandbox = self.runtime.sandbox if self.runtime else None
+        ready = sandbox is not None and sandbox.ready and (sandbox.host_network or bool(sandbox.ips))
+        return PodCondition(type="PodReadyToStartContainers", status="True" if ready else "False")
+
+    def _initialized(self, status: PodStatus) -> PodCondition:
+        spec, done = self.pod.spec, PodCondition(type="Initialized", status="True")
+        if status.phase == "Succeeded":
+            done.reason = "PodCompleted"
+            return done
+        if any(_has_started(item) for item in status.containerStatuses or ()):
+            return done
+        containers = {container.name: container for container in spec.initContainers or ()}
+        incomplete = [
+            item.name
+            for item in status.initContainerStatuses or ()
+            if not (item.started if is_sidecar(containers[item.name]) else item.ready)
+        ]
+        if not incomplete:
+            return done
+        message = f"containers with incomplete status: {_names(incomplete)}"
+        return PodCondition(type="Initialized", status="False", reason="ContainersNotInitialized", message=message)
+
+    def _containers_ready(self, status: PodStatus, type: str = "ContainersReady") -> PodCondition:
+        if is_terminal(status.phase):
+            reason = "PodCompleted" if status.phase == "Succeeded" else "PodFailed"
+            return PodCondition(type=type, status="False", reason=reason)
+        sidecars = {container.name for container in self.pod.spec.initContainers or () if is_sidecar(container)}
+        counted = [item for item in status.initContainerStatuses or () if item.name in sidecars]
+        unready = [item.name for item in (*counted, *(status.containerStatuses or ())) if not item.ready]
+        if not unready:
+            return PodCondition(type=type, status="True")
+        message = f"containers with unready status: {_names(unready)}"
+        return PodCondition(type=type, status="False", reason="ContainersNotReady", message=message)
+
+    def _ready(self, status: PodStatus) -> PodCondition:
+        condition = self._containers_ready(status, "Ready")
+        if condition.status != "True":
+            return condition
+        present = {item.type: item.status for item in self.pod.status.conditions or ()}
+        messages = []
+        for gate in self.pod.spec.readinessGates or ():
+            name = gate.conditionType
+            if name not in present:
+                messages.append(f'corresponding condition of pod readiness gate "{name}" does not exist.')
+            elif present[name] != "True":
+                messages.append(f'the status of pod readiness gate "{name}" is not "True", but {present[name]}')
+        if not messages:
+            return condition
+        text = ", ".join(messages)
+        return PodCondition(type="Ready", status="False", reason="ReadinessGatesNotReady", message=text)
+
+
+def start_time(pod: Pod) -> float | None:
+    """When the kubelet first saw the pod, unix seconds."""
+    return parse_time(pod.status.startTime) if pod.status.startTime else None
+
+
+def _waiting(waiting: Waiting) -> ContainerState:
+    return ContainerState(waiting=ContainerStateWaiting(reason=waiting.reason, message=waiting.message or None))
+
+
+def _terminated(status: RuntimeContainer) -> ContainerStateTerminated:
+    """A container that never ran shows the epoch, as upstream's does, so that times are always comparable."""
+    return ContainerStateTerminated(
+        exitCode=status.exit_code,
+        signal=status.signal or None,
+        reason=status.reason or ("Completed" if status.exit_code == 0 else "Error"),
+        message=status.message or None,
+        startedAt=format_time(status.started_at),
+        finishedAt=format_time(status.finished_at),
+        containerID=ID_PREFIX + status.id,
+    )
+
+
+def _unknown_end(message: str) -> ContainerStateTerminated:
+    return ContainerStateTerminated(exitCode=EXIT_UNKNOWN, reason="ContainerStatusUnknown", message=message)
+
+
+def _ended(old: ContainerStatus) -> ContainerState:
+    """How a container whose traces are gone has ended, as far as the last report tells."""
+    if old.state.terminated is not None:
+        return old.state
+    if old.state.running is not None:
+        return ContainerState(terminated=_unknown_end(_GONE_BEFORE_DELETE))
+    return old.lastState
+
+
+def _has_started(status: ContainerStatus) -> bool:
+    return status.state.running is not None or status.state.terminated is not None or status.restartCount > 0
+
+
+def _names(names: list[str]) -> str:
+    return f"[{' '.join(names)}]"
