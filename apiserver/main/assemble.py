@@ -17,7 +17,7 @@ from apiserver.auth.authenticator import Authenticator, TokenFileError, read_tok
 from apiserver.auth.authorizer import AlwaysAllow
 from apiserver.auth.tokens import ServiceAccountTokens
 from apiserver.discovery.discovery import Discovery
-from apiserver.http.server import serve
+from apiserver.http.server import http_server
 from apiserver.main.app import all_subresources, make_web, virtual_handlers
 from apiserver.main.bootstrap import create_namespaces, create_priority_classes
 from apiserver.main.context import Context
@@ -69,8 +69,7 @@ async def run(options: Options) -> None:
             group.create_task(context.repair.run())
             group.create_task(_bootstrap(context, endpoints, ready))
             group.create_task(
-                serve(
-                    app,
+                http_server(app).run(
                     options.bind_address,
                     options.secure_port,
                     ssl_context,

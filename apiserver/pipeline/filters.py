@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from itertools import count
 from secrets import token_hex
-from typing import Any
 
 from apimachinery.errors import (
     BadRequest,
@@ -21,7 +20,7 @@ from apimachinery.errors import (
 from apiserver.auth import authorizer as authz
 from apiserver.handlers._shared import RETRY_SECONDS, revision_too_large
 from apiserver.handlers.get import get, get_now
-from apiserver.http.exchange import Exchange
+from apiserver.http.asgi import answer_by_asgi
 from apiserver.http.rendering import rendered
 from apiserver.http.types import AsgiApp, ClientDisconnected
 from apiserver.main.context import Context
@@ -38,6 +37,7 @@ from apiserver.storage.interface import (
     StorageUnavailable,
 )
 from componentbase import logs
+from componentbase.net.http1_exchange import HttpExchange
 
 OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version"})
 OPEN_PREFIXES = ("/healthz/", "/livez/", "/readyz/")
@@ -62,7 +62,7 @@ class Filters:
         self._id_prefix = f"{token_hex(4)}-{token_hex(2)}-4{token_hex(2)[1:]}-a{token_hex(2)[1:]}-".encode()
         self._loop = asyncio.get_running_loop()
 
-    def answer_now(self, exchange: Exchange) -> bool:
+    def answer_now(self, exchange: HttpExchange) -> bool:
         """A plain GET of an object that may come from memory: no waiting, so no task."""
         if exchange.method != "GET" or exchange.query_string != FROM_MEMORY:
             return False
@@ -83,12 +83,12 @@ class Filters:
         self._metrics.observe(_metric_key(info, route), 200, self._loop.time() - begin)
         return True
 
-    async def __call__(self, exchange: Exchange) -> None:
+    async def __call__(self, exchange: HttpExchange) -> None:
         path = exchange.path
         info = parse_request(exchange.method, path, watch=_asks_watch(exchange.query_string))
         request = Request(exchange, info, ANONYMOUS, self._next_id().decode())
         if path in OPEN_PATHS or path.startswith(OPEN_PREFIXES):
-            await self._web(exchange.asgi_scope(), exchange.receive, exchange.send)  # type: ignore[arg-type]
+            await answer_by_asgi(self._web, exchange)
             return
         begin = self._loop.time()
         route: Route | None = None
@@ -111,12 +111,13 @@ class Filters:
     def _next_id(self) -> bytes:
         return b"%b%012x" % (self._id_prefix, next(self._ids))
 
-    def _authenticate(self, exchange: Exchange) -> User:
+    def _authenticate(self, exchange: HttpExchange) -> User:
         """The connection's certificate is read once; its user stays with the connection."""
-        tls = exchange.tls
-        if "user" not in tls:
-            tls["user"] = user_of_subject(tls.get("client_cert_subject", ()), tls.get("client_cert_digest", ""))
-        return self._context.authenticator.authenticate(exchange.headers, tls["user"])
+        connection = exchange.connection
+        user = connection.identity
+        if user is None and (certificate := connection.certificate) is not None:
+            user = connection.identity = user_of_subject(certificate.subject, certificate.digest)
+        return self._context.authenticator.authenticate(exchange.headers, user)
 
     async def _serve_counted(self, request: Request, route: Route | None) -> int:
         write = request.method not in READ_METHODS
@@ -146,25 +147,13 @@ class Filters:
     async def _serve_web(self, request: Request) -> int:
         """Hands the request to the FastAPI app; tells the code it answered with."""
         authz.check(self._context.authorizer, request.user, request.info)
-        code = 200
-        exchange = request.exchange
-
-        async def noting(message: Any) -> None:
-            nonlocal code
-            if message["type"] == "http.response.start":
-                code = message["status"]
-                given = {name for name, _ in message["headers"]}
-                common = ((b"cache-control", b"no-cache, private"), (b"audit-id", request.audit_id.encode()))
-                message["headers"] = [*message["headers"], *(item for item in common if item[0] not in given)]
-            await exchange.send(message)
-
+        common = ((b"cache-control", b"no-cache, private"), (b"audit-id", request.audit_id.encode()))
         try:
-            await self._web(exchange.asgi_scope(), exchange.receive, noting)  # type: ignore[arg-type]
+            return await answer_by_asgi(self._web, request.exchange, common)
         except Exception as error:
-            if exchange.response_started:
+            if request.exchange.response_started:
                 raise
             raise self._translate(error, request) from None
-        return code
 
     async def _answer(self, request: Request, route: Route) -> Answer:
         """The handler's answer, or the Status of whatever it raised."""

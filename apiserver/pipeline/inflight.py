@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from apimachinery.errors import TooManyRequests
-from apiserver.http.exchange import Exchange
+from componentbase.net.http1_exchange import HttpExchange
 
 SWEEP_SECONDS = 1.0
 
@@ -19,11 +19,11 @@ class InFlight:
         self._max_reads = max_reads
         self._max_writes = max_writes
         self._timeout_seconds = timeout_seconds
-        self._since: dict[Exchange, float] = {}
-        self._timed_out: set[Exchange] = set()
+        self._since: dict[HttpExchange, float] = {}
+        self._timed_out: set[HttpExchange] = set()
         self._loop = asyncio.get_running_loop()
 
-    def enter(self, exchange: Exchange, *, write: bool) -> None:
+    def enter(self, exchange: HttpExchange, *, write: bool) -> None:
         """Raises: TooManyRequests: the client may try again after a second."""
         if write:
             if self.writes >= self._max_writes:
@@ -35,18 +35,18 @@ class InFlight:
             self.reads += 1
         self._since[exchange] = self._loop.time()
 
-    def leave(self, exchange: Exchange, *, write: bool) -> None:
+    def leave(self, exchange: HttpExchange, *, write: bool) -> None:
         if write:
             self.writes -= 1
         else:
             self.reads -= 1
         self._since.pop(exchange, None)
 
-    def stop_clock(self, exchange: Exchange) -> None:
+    def stop_clock(self, exchange: HttpExchange) -> None:
         """The request has its answer; how long its client may take to read it is judged by each write's `drain`."""
         self._since.pop(exchange, None)
 
-    def timed_out(self, exchange: Exchange) -> bool:
+    def timed_out(self, exchange: HttpExchange) -> bool:
         """Whether the cancellation that a request has met is ours; tells so once."""
         if exchange not in self._timed_out or exchange.task is None:
             return False

@@ -7,21 +7,22 @@ Source: Kubernetes API reference, "Proxy Operations"; RFC 9110, section 7.6.1.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
-from http import HTTPStatus
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from apimachinery.errors import BadRequest, ServiceUnavailable
 from apiserver.http.types import ClientDisconnected, Header
 from apiserver.main.context import Context
-from apiserver.proxy.backend import BODYLESS, IDLE_SECONDS, BackendAnswer, BrokenOff, Unreachable, connect, read_answer
-from apiserver.proxy.upgrade import join
+from apiserver.proxy.kubelet import unreachable_reason
+from apiserver.proxy.upgrade import IDLE_SECONDS, join
 from apiserver.request.message import TEXT, Answer, Request, Response, TakenOver
+from componentbase.net.http1_client import ClientConnection, ResponseStream, connect, request_head
+from componentbase.net.http1_exchange import BODYLESS, status_line
+from componentbase.tasks import alongside
 
 HOP_HEADERS = frozenset(
     {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te"}
@@ -98,34 +99,34 @@ async def forward(context: Context, request: Request, backend: Backend) -> Answe
     if not backend.path and request.method in ("GET", "HEAD") and not _is_upgrade(request):
         return _redirect(request)
     try:
-        reader, writer = await connect(backend.host, backend.port, backend.tls)
-    except Unreachable as error:
-        raise _unreachable(backend, error) from None
-    writer.write(_head(request, backend))
-    sending = asyncio.ensure_future(_send_body(request, writer))
-    request.exchange.on_gone = writer.close
-    context.closers.add(writer.close)
+        connection = await connect(backend.host, backend.port, tls=backend.tls)
+    except (OSError, UnicodeError) as error:
+        raise _unreachable(backend, unreachable_reason(error)) from None
+    request.exchange.on_gone = connection.close
+    context.closers.add(connection.close)
+    upgrade = _is_upgrade(request)
     try:
-        answer = await read_answer(reader, writer, head_only=request.method == "HEAD")
-        if answer.status == 101:
-            request.exchange.on_gone = None
-            await join(context, request, answer)
-        else:
-            await _relay(request, backend, answer)
-    except Unreachable as error:
-        raise _unreachable(backend, error) from None
-    except BrokenOff:
-        raise ClientDisconnected from None  # the head is out: cutting the client off is all that tells it
+        async with alongside(_send_body(request, connection)):  # which begins behind the head
+            answer = await connection.start_stream(
+                _head(request, backend), None, without_body=request.method == "HEAD", may_switch=upgrade
+            )
+            if answer.status == 101:
+                request.exchange.on_gone = None
+                await join(context, request, answer)
+            else:
+                await _relay(request, backend, answer)
+    except ConnectionError as error:
+        if request.exchange.response_started:
+            raise ClientDisconnected from None  # the head is out: cutting the client off is all that tells it
+        raise _unreachable(backend, str(error)) from None
     finally:
-        context.closers.discard(writer.close)
-        writer.close()
-        sending.cancel()
-        await asyncio.wait([sending])
+        context.closers.discard(connection.close)
+        connection.close()
     return TakenOver()
 
 
-def _unreachable(backend: Backend, error: Unreachable) -> ServiceUnavailable:
-    return ServiceUnavailable(f"error trying to reach service: {backend.netloc}: {error}")
+def _unreachable(backend: Backend, reason: str) -> ServiceUnavailable:
+    return ServiceUnavailable(f"error trying to reach service: {backend.netloc}: {reason}")
 
 
 def _redirect(request: Request) -> Response:
@@ -142,24 +143,26 @@ def _is_upgrade(request: Request) -> bool:
 def _head(request: Request, backend: Backend) -> bytes:
     query = request.query_string
     target = (backend.path or "/").encode() + (b"?" + query if query else b"")
-    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), target)]
-    lines += [b"%b: %b" % header for header in _passed_on(request.headers, OWN_HEADERS)]
+    headers = _passed_on(request.headers, OWN_HEADERS)
     if _is_upgrade(request):
-        lines += [b"connection: Upgrade", b"upgrade: " + request.header(b"upgrade")]
+        headers += [(b"connection", b"Upgrade"), (b"upgrade", request.header(b"upgrade"))]
     else:
-        lines.append(b"connection: close")
+        headers.append((b"connection", b"close"))
     length = request.header(b"content-length")
     if request.header(b"transfer-encoding"):
-        lines.append(b"transfer-encoding: chunked")
+        headers.append((b"transfer-encoding", b"chunked"))
     elif length:
-        lines.append(b"content-length: " + length)
+        headers.append((b"content-length", length))
     client = request.exchange.connection.client
-    uri = request.exchange.target.partition(b"?")[0]
     forwarded = [value for name, value in request.headers if name == b"x-forwarded-for"]
     forwarded.append((client[0] if client else "unknown").encode())
-    lines += [b"x-forwarded-for: " + b", ".join(forwarded), b"x-forwarded-proto: https", b"x-forwarded-uri: " + uri]
-    lines.append(b"x-forwarded-host: " + request.header(b"host"))
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+    headers += [
+        (b"x-forwarded-for", b", ".join(forwarded)),
+        (b"x-forwarded-proto", b"https"),
+        (b"x-forwarded-uri", request.exchange.target.partition(b"?")[0]),
+        (b"x-forwarded-host", request.header(b"host")),
+    ]
+    return request_head(request.method, target, headers)
 
 
 def _passed_on(headers: Iterable[Header], own: frozenset[bytes] = frozenset()) -> list[Header]:
@@ -174,23 +177,20 @@ def _passed_on(headers: Iterable[Header], own: frozenset[bytes] = frozenset()) -
     ]
 
 
-async def _send_body(request: Request, writer: asyncio.StreamWriter) -> None:
-    """As it comes. The other server may answer before it has read it all, or break off: its answer says so."""
+async def _send_body(request: Request, connection: ClientConnection) -> None:
+    """Sends it as it comes. The other server may answer before it has read it all, or break off: its answer says so."""
     if _is_upgrade(request):
         return
     chunked = bool(request.header(b"transfer-encoding"))
     with contextlib.suppress(OSError, ClientDisconnected):
         async for piece in request.exchange.pieces():
-            if writer.is_closing():  # uvloop would take a write for an error of the program's
-                return
-            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-            await writer.drain()
-        if chunked and not writer.is_closing():
-            writer.write(b"0\r\n\r\n")
+            await connection.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        if chunked:
+            await connection.write(b"0\r\n\r\n")
 
 
-async def _relay(request: Request, backend: Backend, answer: BackendAnswer) -> None:
-    """Raises: BrokenOff, ClientDisconnected."""
+async def _relay(request: Request, backend: Backend, answer: ResponseStream) -> None:
+    """Raises: ConnectionError, ClientDisconnected."""
     exchange = request.exchange
     lines = []
     chunked = answer.status not in BODYLESS and request.method != "HEAD"
@@ -203,20 +203,12 @@ async def _relay(request: Request, backend: Backend, answer: BackendAnswer) -> N
             lines.append(b"%b: %b\r\n" % (name, value))
     if exchange.more_body:
         exchange.keep_alive = False  # the rest of the request is of no use to anyone
-    exchange.begin_with(_status_line(answer.status), b"".join(lines), chunked=chunked)
+    exchange.begin_with(status_line(answer.status), b"".join(lines), chunked=chunked)
     async for chunk in answer:
         if exchange.blocked:
             await exchange.drain(IDLE_SECONDS)
         exchange.write(chunk)
     exchange.end()
-
-
-def _status_line(code: int) -> bytes:
-    try:
-        phrase = HTTPStatus(code).phrase
-    except ValueError:
-        phrase = ""
-    return f"HTTP/1.1 {code} {phrase}\r\n".encode()
 
 
 def _location(request: Request, backend: Backend, value: bytes) -> bytes:

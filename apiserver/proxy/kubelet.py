@@ -6,6 +6,7 @@ Source: Kubernetes documentation, "Communication between Nodes and the Control P
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,9 @@ import orjson
 from apimachinery.errors import ServiceUnavailable, StatusError, from_status
 from apimachinery.model import decode
 from apiserver.main.options import Options
-from apiserver.proxy.backend import BackendAnswer, Unreachable, connect, read_answer
 from apiserver.storage import Storage
 from componentbase import tls
+from componentbase.net.http1_client import Header, ResponseStream, connect, request_head
 
 ADDRESS_TYPES = ("InternalIP", "Hostname", "InternalDNS", "ExternalIP", "ExternalDNS")
 DEFAULT_PORT = 10250
@@ -63,28 +64,37 @@ class KubeletClient:
             )
         return self._context
 
-    async def open(self, location: Location, request: bytes) -> BackendAnswer:
-        """Sends a request head and returns once the answer's head is there; close the result.
+    async def open(
+        self, location: Location, path: str, headers: Sequence[Header] = (), *, may_switch: bool = False
+    ) -> ResponseStream:
+        """Asks the kubelet for `path` and returns once the head of its answer is there; close the result.
 
         Raises: ServiceUnavailable when the kubelet can't be reached or does not speak HTTP.
         """
         where = f"{location.host}:{location.port}"
         try:
-            reader, writer = await connect(location.host, location.port, self.tls())
-        except Unreachable as error:
-            raise ServiceUnavailable(f"the kubelet of {location.node} can't be reached at {where}: {error}") from None
-        writer.write(request)
+            connection = await connect(location.host, location.port, tls=self.tls())
+        except OSError as error:
+            why = unreachable_reason(error)
+            raise ServiceUnavailable(f"the kubelet of {location.node} can't be reached at {where}: {why}") from None
+        head = request_head("GET", path.encode(), ((b"host", where.encode()), *headers))
         try:
-            return await read_answer(reader, writer, seconds=HEAD_SECONDS)
+            return await connection.start_stream(head, HEAD_SECONDS, may_switch=may_switch)
         except TimeoutError:
             raise ServiceUnavailable(f"the kubelet of {location.node} did not answer in time") from None
-        except Unreachable as error:
+        except ConnectionError as error:
             raise ServiceUnavailable(f"the kubelet of {location.node} broke off: {error}") from None
 
 
-async def refusal(answer: BackendAnswer) -> StatusError:
+def unreachable_reason(error: Exception) -> str:
+    """Why a connection could not be made: refused, no route, a certificate that does not verify, or no answer."""
+    return "connection timed out" if isinstance(error, TimeoutError) else str(error)
+
+
+async def refusal(answer: ResponseStream) -> StatusError:
     """A kubelet's refusal as a Status: its own, or its text under its code."""
-    body = await answer.text(MAX_ERROR_BYTES)
+    body = await answer.read_start(MAX_ERROR_BYTES)
+    answer.close()
     try:
         status = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -12,12 +12,16 @@ from urllib.parse import quote
 from apimachinery.errors import BadRequest
 from apiserver.handlers._shared import Target
 from apiserver.main.context import Context
-from apiserver.proxy.backend import CHUNK_BYTES, IDLE_SECONDS, BackendAnswer
 from apiserver.proxy.kubelet import refusal
 from apiserver.request.message import Answer, Request, TakenOver
 from apiserver.request.query import Query, parse_bool
 from apiserver.subresources._podtarget import choose_container, find_pod
+from componentbase.net.http1_client import ResponseStream
+from componentbase.net.http1_exchange import response_head
+from componentbase.net.raw import RawConnection
+from componentbase.tasks import first_of
 
+IDLE_SECONDS = 4 * 3600.0  # a stream that nobody reads, or that carries nothing, is ended after this
 STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty"))
 """The query's name of each and the kubelet's."""
 OWN_HEADERS = frozenset({b"host", b"authorization", b"content-length", b"transfer-encoding"})
@@ -39,9 +43,8 @@ async def connect(
         raise BadRequest(f"pod {pod.name} does not have a host assigned")
     location = context.kubelet.locate(pod.spec.nodeName)
     path = "/".join(quote(part) for part in (action, pod.namespace, pod.name, container) if part)
-    head = [f"GET /{path}?{query} HTTP/1.1\r\nhost: {location.host}:{location.port}\r\n".encode()]
-    head += [name + b": " + value + b"\r\n" for name, value in request.headers if name not in OWN_HEADERS]
-    response = await context.kubelet.open(location, b"".join([*head, b"\r\n"]))
+    headers = [header for header in request.headers if header[0] not in OWN_HEADERS]
+    response = await context.kubelet.open(location, f"/{path}?{query}", headers, may_switch=True)
     if response.status != 101:
         raise await refusal(response)
     await join(context, request, response)
@@ -62,37 +65,38 @@ def stream_query(query: Query) -> list[tuple[str, str]]:
     return pairs
 
 
-async def join(context: Context, request: Request, response: BackendAnswer) -> None:
+async def join(context: Context, request: Request, response: ResponseStream) -> None:
     """Passes on the answer, and then every byte, until either side closes or nothing has moved for IDLE_SECONDS."""
-    reader, writer = request.exchange.connection.take_over()
-    up, down = _Pump(reader, response.writer), _Pump(response.reader, writer)
+    client, server = request.exchange.take_over(), response.take_over()
+    up, down = _Pump(client, server), _Pump(server, client)
 
     def close() -> None:
-        response.close()
-        writer.close()
+        server.close()
+        client.close()
 
     context.closers.add(close)
-    both = [asyncio.ensure_future(pump.run()) for pump in (up, down)]
     try:
-        writer.write(response.head)
-        moved = -1
-        while moved != up.moved + down.moved:
-            moved = up.moved + down.moved
-            done, _ = await asyncio.wait(both, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if done:
-                break
+        await client.write(response_head(101, response.headers))
+        await first_of(up.run(), down.run(), _idle(up, down))
+    except OSError:
+        return  # the client has left before it got the answer
     finally:
         context.closers.discard(close)
-        for task in both:
-            task.cancel()
-        await asyncio.wait(both)
         close()
+
+
+async def _idle(*pumps: _Pump) -> None:
+    """Returns when nothing has moved for IDLE_SECONDS."""
+    before = -1
+    while before != (moved := sum(pump.moved for pump in pumps)):
+        before = moved
+        await asyncio.sleep(IDLE_SECONDS)
 
 
 class _Pump:
     """One direction. Reads no faster than the sink takes."""
 
-    def __init__(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    def __init__(self, source: RawConnection, sink: RawConnection) -> None:
         self.moved = 0  # reads so far
         self._source = source
         self._sink = sink
@@ -100,11 +104,8 @@ class _Pump:
     async def run(self) -> None:
         """Until the source ends or either breaks."""
         try:
-            while data := await self._source.read(CHUNK_BYTES):
+            while data := await self._source.read():
                 self.moved += 1
-                if self._sink.is_closing():  # uvloop would take a write for an error of the program's
-                    return
-                self._sink.write(data)
-                await self._sink.drain()
+                await self._sink.write(data)
         except OSError:
             return

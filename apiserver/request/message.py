@@ -8,11 +8,11 @@ from urllib.parse import unquote_plus
 import orjson
 
 from apimachinery.errors import BadRequest, StatusError
-from apiserver.http.exchange import Exchange
 from apiserver.http.negotiation import PLAIN, Wanted, for_reader, wanted
 from apiserver.http.types import MAX_BODY_BYTES, Header, body_too_large
 from apiserver.request.info import RequestInfo
 from apiserver.request.user import User
+from componentbase.net.http1_exchange import BodyTooLarge, HttpExchange
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
@@ -23,7 +23,7 @@ class Request:
 
     __slots__ = ("_query", "_wanted", "audit_id", "exchange", "headers", "info", "method", "query_string", "user")
 
-    def __init__(self, exchange: Exchange, info: RequestInfo, user: User, audit_id: str) -> None:
+    def __init__(self, exchange: HttpExchange, info: RequestInfo, user: User, audit_id: str) -> None:
         self.exchange = exchange
         self.method = exchange.method
         self.query_string = exchange.query_string
@@ -79,7 +79,10 @@ class Request:
         if length and int(length) > MAX_BODY_BYTES:
             self.exchange.keep_alive = False
             raise body_too_large()
-        return await self.exchange.read_body()
+        try:
+            return await self.exchange.read_body()
+        except BodyTooLarge:
+            raise body_too_large() from None
 
 
 def parse_query(raw: bytes) -> dict[str, list[str]]:

@@ -12,12 +12,13 @@ from apimachinery.errors import FieldError, invalid, invalid_object
 from apiserver.handlers._shared import Target
 from apiserver.http.types import ClientDisconnected
 from apiserver.main.context import Context
-from apiserver.proxy.backend import IDLE_SECONDS, BackendAnswer, BrokenOff
 from apiserver.proxy.kubelet import refusal
+from apiserver.proxy.upgrade import IDLE_SECONDS
 from apiserver.request.message import TEXT, Answer, Request, Response, Stream
 from apiserver.request.query import Query, parse_bool, parse_int
 from apiserver.subresources._podtarget import choose_container, find_pod
 from apiserver.subresources._subresource import Subresource
+from componentbase.net.http1_client import ResponseStream
 
 FLAGS = ("follow", "previous", "timestamps")
 NUMBERS = ("sinceSeconds", "tailLines", "limitBytes")
@@ -33,8 +34,7 @@ async def log(context: Context, request: Request, target: Target) -> Answer:
         return Response(b"", content_type=TEXT)
     location = context.kubelet.locate(pod.spec.nodeName)
     path = f"/containerLogs/{quote(pod.namespace)}/{quote(pod.name)}/{quote(container)}?{query}"
-    head = f"GET {path} HTTP/1.1\r\nhost: {location.host}:{location.port}\r\nconnection: close\r\n\r\n"
-    response = await context.kubelet.open(location, head.encode())
+    response = await context.kubelet.open(location, path, [(b"connection", b"close")])
     if response.status != 200:
         raise await refusal(response)
     return Stream(
@@ -42,12 +42,12 @@ async def log(context: Context, request: Request, target: Target) -> Answer:
     )
 
 
-async def _lines(answer: BackendAnswer) -> AsyncIterator[bytes]:
+async def _lines(answer: ResponseStream) -> AsyncIterator[bytes]:
     """A log that breaks off with its kubelet is cut short for the client too, who could not tell otherwise."""
     try:
         async for chunk in answer:
             yield chunk
-    except BrokenOff:
+    except ConnectionError:
         raise ClientDisconnected from None
 
 

@@ -19,7 +19,6 @@ from apiserver.codec import tables
 from apiserver.codec.body import decode_object
 from apiserver.discovery.discovery import Discovery
 from apiserver.handlers._shared import warning_headers
-from apiserver.http.exchange import framed
 from apiserver.http.negotiation import TABLE, Wanted
 from apiserver.main.app import all_subresources
 from apiserver.main.options import parse_options
@@ -251,13 +250,6 @@ def test_warnings_are_quoted_once_and_bounded() -> None:
         (b"warning", rb'299 - "line break\\"'),
     ]
     assert len(warning_headers([str(index) + "x" * 100 for index in range(100)]) or []) < 50
-
-
-def test_a_chunk_is_framed_once_for_all_that_share_it() -> None:
-    piece = b"x" * 300
-    assert framed(piece) == b"12c\r\n" + piece + b"\r\n"
-    assert framed(piece) is framed(piece)
-    assert framed(b"y") == b"1\r\ny\r\n"
 
 
 def test_the_options_of_a_log() -> None:

@@ -1,0 +1,36 @@
+"""Tasks that never outlive the code that started them, where a TaskGroup does not fit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+
+async def first_of(*waits: Coroutine[Any, Any, Any]) -> int:
+    """Runs them at once until one ends, and returns its index; the others are cancelled and awaited.
+
+    Raises: what the first to end has raised.
+    """
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    index = next(index for index, task in enumerate(tasks) if task in done)
+    tasks[index].result()
+    return index
+
+
+@asynccontextmanager
+async def alongside(work: Coroutine[Any, Any, Any]) -> AsyncIterator[asyncio.Task[Any]]:
+    """Runs `work` beside a block; at the block's end it is cancelled and awaited. Its own failure ends it alone."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
