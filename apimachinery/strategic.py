@@ -7,13 +7,12 @@ Source: Kubernetes contributor documentation, "Strategic Merge Patch".
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable
 from functools import cache
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any, NamedTuple
 
 from apimachinery.errors import BadRequest
+from apimachinery.fieldtypes import FieldType, walk_fields
 from apimachinery.model import MergeKey, Model, RetainKeys
 
 Json = Any
@@ -25,54 +24,38 @@ _RETAIN = "$retainKeys"
 _PATCH = "$patch"
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How one field merges: `model` of the object or of a list's items, `merge_key` of a list that merges ("" for a
-    list of primitives, None for one that is replaced); `retain_keys` where a patch says which keys stay, as the fields
-    exclude each other."""
+class _Rule(NamedTuple):
+    """How one field merges.
+
+    `model` is that of the object, or of a list's items; `merge_key` that of a list that merges ("" for a list of
+    primitives, None for one that is replaced); with `retain_keys` a patch says which keys stay, as the fields exclude
+    each other.
+    """
 
     model: type[Model] | None = None
     merge_key: str | None = None
     retain_keys: bool = False
 
 
-_PLAIN = Shape()
+_REPLACE = _Rule()
 
 
 @cache
-def _shapes(model: type[Model]) -> dict[str, Shape]:
-    return {
-        info.alias or name: _shape_of([info.annotation, *info.metadata]) for name, info in model.model_fields.items()
-    }
+def _rules(model: type[Model]) -> dict[str, _Rule]:
+    return {field.name: _rule_of(field.type) for field in walk_fields(model)}
 
 
-def _shape_of(hints: list[Any]) -> Shape:
-    found: type[Model] | None = None
-    key: str | None = None
-    retain_keys = False
-    for hint in _flatten(hints):
-        if isinstance(hint, MergeKey):
-            key = hint.key
-        elif isinstance(hint, RetainKeys):
-            retain_keys = True
-        elif isinstance(hint, type) and issubclass(hint, Model):
-            found = hint
-    return Shape(found, key, retain_keys)
+def _rule_of(kind: FieldType) -> _Rule:
+    merge_key = kind.mark(MergeKey)
+    return _Rule(
+        None if kind.form == "map" else kind.inner_model,
+        None if merge_key is None else merge_key.key,
+        kind.mark(RetainKeys) is not None,
+    )
 
 
-def _flatten(hints: list[Any]) -> Iterator[Any]:
-    for hint in hints:
-        origin = get_origin(hint)
-        if origin is Annotated:
-            yield from _flatten([hint.__origin__, *hint.__metadata__])
-        elif origin in (Union, UnionType, list):
-            yield from _flatten(list(get_args(hint)))
-        else:
-            yield hint
-
-
-def _shape(model: type[Model] | None, field: str) -> Shape:
-    return _shapes(model).get(field, _PLAIN) if model is not None else _PLAIN
+def _rule(model: type[Model] | None, field: str) -> _Rule:
+    return _rules(model).get(field, _REPLACE) if model is not None else _REPLACE
 
 
 def strategic_merge_patch(doc: Dict, patch: Json, model: type[Model]) -> Dict:
@@ -103,7 +86,7 @@ def _merge_object(doc: Dict, patch: Dict, model: type[Model] | None) -> Dict:
         if value is None:
             result.pop(field, None)
         else:
-            result[field] = _merge_value(result.get(field), value, _shape(model, field), field)
+            result[field] = _merge_value(result.get(field), value, _rule(model, field), field)
     for name in patch:
         if name.startswith(_DELETE_LIST):
             field = name[len(_DELETE_LIST) :]
@@ -115,7 +98,7 @@ def _merge_object(doc: Dict, patch: Dict, model: type[Model] | None) -> Dict:
             field = name[len(_ORDER) :]
             order = _directive_list(patch, name)
             if isinstance(result.get(field), list):
-                result[field] = _reorder(result[field], order, _shape(model, field).merge_key)
+                result[field] = _reorder(result[field], order, _rule(model, field).merge_key)
     return result
 
 
@@ -136,20 +119,20 @@ def _identity(value: Json) -> Hashable:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-def _merge_value(old: Json, value: Json, shape: Shape, field: str) -> Json:
+def _merge_value(old: Json, value: Json, rule: _Rule, field: str) -> Json:
     if isinstance(value, dict):
-        return _merge_object(old if isinstance(old, dict) else {}, value, shape.model)
-    if isinstance(value, list) and shape.merge_key is not None:
-        if shape.merge_key == "":
+        return _merge_object(old if isinstance(old, dict) else {}, value, rule.model)
+    if isinstance(value, list) and rule.merge_key is not None:
+        if rule.merge_key == "":
             base = old if isinstance(old, list) else []
             known = set(map(_identity, base))
             return base + [item for item in value if _identity(item) not in known]
-        return _merge_list(old if isinstance(old, list) else [], value, shape, field)
+        return _merge_list(old if isinstance(old, list) else [], value, rule, field)
     return _clean(value)
 
 
-def _merge_list(old: list[Any], patch: list[Any], shape: Shape, field: str) -> list[Any]:
-    key = shape.merge_key or ""
+def _merge_list(old: list[Any], patch: list[Any], rule: _Rule, field: str) -> list[Any]:
+    key = rule.merge_key or ""
     if any(isinstance(item, dict) and item.get(_PATCH) == "replace" for item in patch):
         return [_clean(item) for item in patch if not (isinstance(item, dict) and item.get(_PATCH) == "replace")]
     result: dict[Hashable, Any] = {}  # by the key; items that have none, or one that came before, by their place
@@ -163,7 +146,7 @@ def _merge_list(old: list[Any], patch: list[Any], shape: Shape, field: str) -> l
         if item.get(_PATCH) == "delete":
             result.pop(mark, None)
         else:
-            result[mark] = _merge_object(result.get(mark, {}), item, shape.model)
+            result[mark] = _merge_object(result.get(mark, {}), item, rule.model)
     return list(result.values())
 
 
@@ -207,22 +190,22 @@ def _diff(old: Dict, new: Dict, model: type[Model] | None, *, deletions: bool = 
     if deletions:
         patch |= {key: None for key in old if key not in new}
     for field, value in new.items():
-        before, shape = old.get(field), _shape(model, field)
+        before, rule = old.get(field), _rule(model, field)
         if isinstance(value, dict) and isinstance(before, dict):
-            inner = _diff(before, value, shape.model, deletions=deletions, additions=additions)
-            if inner and shape.retain_keys and additions:
+            inner = _diff(before, value, rule.model, deletions=deletions, additions=additions)
+            if inner and rule.retain_keys and additions:
                 inner = {**inner, _RETAIN: sorted(value)}
             if inner:
                 patch[field] = inner
-        elif isinstance(value, list) and isinstance(before, list) and shape.merge_key is not None:
-            patch |= _diff_list(field, before, value, shape, deletions=deletions, additions=additions)
+        elif isinstance(value, list) and isinstance(before, list) and rule.merge_key is not None:
+            patch |= _diff_list(field, before, value, rule, deletions=deletions, additions=additions)
         elif additions and (field not in old or value != before):
             patch[field] = value
     return patch
 
 
-def _diff_list(field: str, old: list[Any], new: list[Any], shape: Shape, *, deletions: bool, additions: bool) -> Dict:
-    key = shape.merge_key
+def _diff_list(field: str, old: list[Any], new: list[Any], rule: _Rule, *, deletions: bool, additions: bool) -> Dict:
+    key = rule.merge_key
     if not key:
         patch: Dict = {}
         added = [item for item in new if item not in old]
@@ -239,8 +222,8 @@ def _diff_list(field: str, old: list[Any], new: list[Any], shape: Shape, *, dele
         if before is None:
             if additions:
                 items.append(item)
-        elif inner := _diff(before, item, shape.model, deletions=deletions, additions=additions):
-            retain = {_RETAIN: sorted(item)} if shape.retain_keys and additions else {}
+        elif inner := _diff(before, item, rule.model, deletions=deletions, additions=additions):
+            retain = {_RETAIN: sorted(item)} if rule.retain_keys and additions else {}
             items.append({**inner, **retain, key: item.get(key)})
     if deletions:
         kept = {item.get(key) for item in new}
@@ -256,23 +239,23 @@ def _combine(patch: Dict, removals: Dict, model: type[Model] | None) -> Dict:
     """`removals` laid over `patch`; a field both touch keeps what `patch` sets and loses what `removals` delete."""
     result = dict(patch)
     for field, value in removals.items():
-        have, shape = result.get(field), _shape(model, field)
+        have, rule = result.get(field), _rule(model, field)
         if field not in result or value is None:
             result.setdefault(field, value)
         elif isinstance(value, dict) and isinstance(have, dict):
-            result[field] = _combine(have, value, shape.model)
-        elif isinstance(value, list) and isinstance(have, list) and shape.merge_key:
-            result[field] = _combine_lists(have, value, shape)
+            result[field] = _combine(have, value, rule.model)
+        elif isinstance(value, list) and isinstance(have, list) and rule.merge_key:
+            result[field] = _combine_lists(have, value, rule)
     return result
 
 
-def _combine_lists(patch: list[Any], removals: list[Any], shape: Shape) -> list[Any]:
-    key = shape.merge_key or ""
+def _combine_lists(patch: list[Any], removals: list[Any], rule: _Rule) -> list[Any]:
+    key = rule.merge_key or ""
     result = list(patch)
     for item in removals:
         at = next((i for i, have in enumerate(result) if have.get(key) == item.get(key)), None)
         if at is None:
             result.append(item)
         else:
-            result[at] = _combine(result[at], item, shape.model)
+            result[at] = _combine(result[at], item, rule.model)
     return result

@@ -6,12 +6,11 @@ Source: Kubernetes API concepts, "Validation for unrecognized or duplicate field
 from __future__ import annotations
 
 import json
-from functools import cache
-from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 import orjson
 
+from apimachinery.fieldtypes import FieldType, fields_of
 from apimachinery.model import Model
 
 MAX_REPORTED = 100  # further fields are left out of the answer, as they would not fit in headers
@@ -19,51 +18,33 @@ MAX_REPORTED = 100  # further fields are left out of the answer, as they would n
 
 def unknown_fields(model: type[Model], document: Any) -> list[str]:
     """`unknown field "spec.replicaz"`, for each field of the document that the model lacks."""
-    found: list[str] = []
-    _walk(model, document, "", found)
-    return [f'unknown field "{path}"' for path in found[:MAX_REPORTED]]
+    paths: list[str] = []
+    if isinstance(document, dict):
+        _check_object(model, document, "", paths)
+    return [f'unknown field "{path}"' for path in paths[:MAX_REPORTED]]
 
 
-def _walk(model: type[Model], value: Any, path: str, found: list[str]) -> None:
-    if not isinstance(value, dict):
-        return
-    fields = _fields_of(model)
-    for key, item in value.items():
+def _check_object(model: type[Model], document: dict[str, Any], path: str, unknown: list[str]) -> None:
+    fields = fields_of(model)
+    for key, item in document.items():
         where = f"{path}.{key}" if path else str(key)
-        if key not in fields:
-            found.append(where)
-            continue
-        shape, inner = fields[key]
-        if inner is None:
-            continue
-        if shape == "list" and isinstance(item, list):
-            for index, element in enumerate(item):
-                _walk(inner, element, f"{where}[{index}]", found)
-        elif shape == "dict" and isinstance(item, dict):
-            for name, element in item.items():
-                _walk(inner, element, f"{where}.{name}", found)
-        elif shape == "":
-            _walk(inner, item, where, found)
+        if key in fields:
+            _check_value(fields[key].type, item, where, unknown)
+        else:
+            unknown.append(where)
 
 
-@cache
-def _fields_of(model: type[Model]) -> dict[str, tuple[str, type[Model] | None]]:
-    """Wire name -> (how the field holds it: "", "list" or "dict"; the model inside, None for plain values)."""
-    return {field.alias or name: _inner(field.annotation) for name, field in model.model_fields.items()}
-
-
-def _inner(annotation: Any) -> tuple[str, type[Model] | None]:
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _inner(get_args(annotation)[0])
-    if origin in (Union, UnionType):
-        members = [member for member in get_args(annotation) if member is not NoneType]
-        return next((found for found in map(_inner, members) if found[1] is not None), ("", None))
-    if origin in (list, dict):
-        return ("list" if origin is list else "dict"), _inner(get_args(annotation)[-1])[1]
-    if isinstance(annotation, type) and issubclass(annotation, Model):
-        return "", annotation
-    return "", None
+def _check_value(kind: FieldType, value: Any, path: str, unknown: list[str]) -> None:
+    if kind.model is not None:
+        if isinstance(value, dict):
+            _check_object(kind.model, value, path, unknown)
+    elif kind.item is not None and kind.inner_model is not None:
+        if kind.form == "list" and isinstance(value, list):
+            for index, element in enumerate(value):
+                _check_value(kind.item, element, f"{path}[{index}]", unknown)
+        elif kind.form == "map" and isinstance(value, dict):
+            for name, element in value.items():
+                _check_value(kind.item, element, f"{path}.{name}", unknown)
 
 
 def may_repeat_fields(body: bytes) -> bool:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
-from pydantic.fields import FieldInfo
-
+from apimachinery import fieldtypes
+from apimachinery.fieldtypes import Field, FieldType
 from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model
 
 LEAF, STRUCT, MAP, LIST_MAP, LIST_SET, FREE = "leaf", "struct", "map", "list-map", "list-set", "free"
@@ -44,52 +43,38 @@ def shape_of(model: type[Model]) -> Shape:
 @cache
 def fields_of(model: type[Model]) -> dict[str, Shape]:
     """Wire name -> shape."""
-    return {info.alias or name: _field_shape(info) for name, info in model.model_fields.items()}
+    return {field.name: _field_shape(field.type) for field in fieldtypes.walk_fields(model)}
 
 
-def _field_shape(info: FieldInfo) -> Shape:
-    shape = _shape(info.annotation, tuple(info.metadata))
-    always = shape.kind == STRUCT and isinstance(info.annotation, type)
-    return replace(shape, always=True) if always else shape
+def _field_shape(kind: FieldType) -> Shape:
+    shape = _shape(kind)
+    return replace(shape, always=True) if shape.kind == STRUCT and not kind.optional else shape
 
 
-def _shape(hint: Any, marks: tuple[Any, ...] = ()) -> Shape:
-    origin = get_origin(hint)
-    if origin is Annotated:
-        inner, *more = get_args(hint)
-        return _shape(inner, (*marks, *more))
-    if origin in (Union, UnionType):
-        members = [member for member in get_args(hint) if member is not NoneType]
-        return _shape(members[0], marks) if len(members) == 1 else _LEAF
-    if any(isinstance(mark, Atomic) for mark in marks):
+def _shape(kind: FieldType) -> Shape:
+    if kind.mark(Atomic) is not None:
         return _LEAF
-    if origin is list:
-        return _list_shape(get_args(hint)[0], marks)
-    if origin is dict:
-        return Shape(MAP, item=_shape(get_args(hint)[1]))
-    if hint in (Any, object):
-        return _FREE
-    if isinstance(hint, type) and issubclass(hint, Model):
-        return shape_of(hint)
-    return _LEAF
+    if kind.form == "list":
+        return _list_shape(kind)
+    if kind.item is not None:
+        return Shape(MAP, item=_shape(kind.item))
+    if kind.model is not None:
+        return shape_of(kind.model)
+    return _FREE if kind.form == "any" else _LEAF
 
 
-def _list_shape(item: Any, marks: tuple[Any, ...]) -> Shape:
-    keys: tuple[str, ...] | None = None
-    for mark in marks:
-        if isinstance(mark, ListMapKeys):
-            keys = mark.keys
-        elif isinstance(mark, MergeKey) and keys is None:
-            keys = (mark.key,) if mark.key else ()
-    if keys is None:
+def _list_shape(kind: FieldType) -> Shape:
+    map_keys, merge_key = kind.mark(ListMapKeys), kind.mark(MergeKey)
+    if kind.item is None or (map_keys is None and merge_key is None):
         return _LEAF
-    inner = _shape(item)
+    keys = map_keys.keys if map_keys is not None else (merge_key.key,) if merge_key and merge_key.key else ()
+    item = _shape(kind.item)
     if not keys:
-        return Shape(LIST_SET, item=inner)
-    fields = inner.model.model_fields if inner.model is not None else {}
-    return Shape(LIST_MAP, item=inner, keys=tuple((key, _default(fields.get(key))) for key in sorted(keys)))
+        return Shape(LIST_SET, item=item)
+    fields = fieldtypes.fields_of(item.model) if item.model is not None else {}
+    return Shape(LIST_MAP, item=item, keys=tuple((key, _default(fields.get(key))) for key in sorted(keys)))
 
 
-def _default(info: FieldInfo | None) -> Any:
+def _default(field: Field | None) -> Any:
     """The model's own default, where it is a value."""
-    return info.default if info is not None and info.default and isinstance(info.default, str | int) else None
+    return field.default if field is not None and field.default and isinstance(field.default, str | int) else None

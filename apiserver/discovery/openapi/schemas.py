@@ -7,13 +7,11 @@ validators of every kind. Source: OpenAPI 2.0 and 3.0; Kubernetes documentation,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 from annotated_types import Ge
-from pydantic.fields import FieldInfo
 
+from apimachinery.fieldtypes import Field, FieldType, walk_fields
 from apimachinery.meta import DeleteOptions, ListMeta
 from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, OneOf, Required, RetainKeys, Time
 from apimachinery.quantity import Quantity
@@ -37,13 +35,11 @@ KIND = (
 )
 API_VERSION = "The group and version that the object is written in, such as apps/v1, or v1 for the core group."
 
-PRIMITIVES: dict[Any, Dict] = {
+PRIMITIVES: dict[type, Dict] = {
     str: {"type": "string"},
     int: {"type": "integer", "format": "int64"},
     float: {"type": "number", "format": "double"},
     bool: {"type": "boolean"},
-    Any: {},
-    object: {},
 }
 NAMED: dict[str, Dict] = {
     _QUANTITY: {
@@ -152,13 +148,12 @@ class Schemas:
         texts = self._descriptions.of_fields(model)
         properties: Dict = {}
         required = []
-        for field, info in model.model_fields.items():
-            name, hint = info.alias or field, _hint(info)
-            properties[name] = self._field_schema(info, hint)
-            if text := texts.get(field, ""):
-                properties[name]["description"] = text
-            if _is_required(info, hint):
-                required.append(name)
+        for field in walk_fields(model):
+            properties[field.name] = self._field_schema(field)
+            if text := texts.get(field.attribute, ""):
+                properties[field.name]["description"] = text
+            if _is_required(field):
+                required.append(field.name)
         if properties:
             schema["properties"] = properties
         if required:
@@ -169,45 +164,36 @@ class Schemas:
             schema["x-kubernetes-group-version-kind"] = self._gvks[model]
         return schema
 
-    def _field_schema(self, info: FieldInfo, hint: Any) -> Dict:
-        schema = self._type_schema(hint)
-        default = info.default
+    def _field_schema(self, field: Field) -> Dict:
+        schema = self._type_schema(field.type)
+        default = field.default
         if self._v3 and isinstance(default, str | int | bool) and default not in ("", 0):
             schema["default"] = default
-        return schema | _extensions(schema.get("type", ""), {type(mark): mark for mark in _marks(hint)})
+        return schema | _extensions(field.type)
 
     def _nested(self, reference: Dict) -> Dict:
         """A reference that other keywords may stand beside, which OpenAPI 3.0 ignores next to a bare one."""
         return {"allOf": [reference]} if self._v3 else dict(reference)
 
-    def _type_schema(self, hint: Any) -> Dict:
-        origin = get_origin(hint)
-        if origin is Annotated:
-            return self._annotated_schema(hint)
-        if origin in (Union, UnionType):
-            options = [option for option in get_args(hint) if option is not type(None)]
-            return self._type_schema(options[0]) if len(options) == 1 else self._nested(self.named(_INT_OR_STRING))
-        if origin is list:
-            return {"type": "array", "items": self._type_schema(get_args(hint)[0])}
-        if origin is dict:
-            value = get_args(hint)[1]
-            if value in (object, Any):
-                return self._nested(self.named(_RAW))
-            return {"type": "object", "additionalProperties": self._type_schema(value)}
-        if isinstance(hint, type) and issubclass(hint, Model):
-            return self._nested(self.reference(hint))
-        return dict(PRIMITIVES[hint])
-
-    def _annotated_schema(self, hint: Any) -> Dict:
-        marks = hint.__metadata__
-        for mark in marks:
+    def _type_schema(self, kind: FieldType) -> Dict:
+        for mark in kind.marks:
             if isinstance(mark, str):
                 return self._nested(self.named(META + mark))
-        for mark, name in _MARKED:
-            if any(known is mark for known in marks):
+        for known_mark, name in _MARKED:
+            if any(mark is known_mark for mark in kind.marks):
                 return self._nested(self.named(name))
-        schema = self._type_schema(hint.__origin__)
-        for mark in marks:
+        if kind.form == "int-or-string":
+            return self._nested(self.named(_INT_OR_STRING))
+        if kind.model is not None:
+            return self._nested(self.reference(kind.model))
+        if kind.item is not None:
+            if kind.form == "list":
+                return {"type": "array", "items": self._type_schema(kind.item)}
+            if kind.item.form == "any":
+                return self._nested(self.named(_RAW))
+            return {"type": "object", "additionalProperties": self._type_schema(kind.item)}
+        schema = dict(PRIMITIVES[kind.python]) if kind.python is not None else {}
+        for mark in kind.marks:
             if mark is _BASE64:
                 schema["format"] = "byte"
             elif mark is _INT32 or (isinstance(mark, Ge) and mark.ge == _INT32_LEAST):
@@ -215,50 +201,37 @@ class Schemas:
         return schema
 
 
-def _hint(info: FieldInfo) -> Any:
-    """The field's type with its marks, which pydantic keeps apart."""
-    return Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
-
-
-def _is_required(info: FieldInfo, hint: Any) -> bool:
+def _is_required(field: Field) -> bool:
     """A string, number or flag that is always there, unless the field says otherwise."""
-    for mark in _marks(hint):
-        if isinstance(mark, Required):
-            return mark.value
-    return info.annotation in (str, int, bool) and info.default in ("", 0, False)
+    mark = field.type.mark(Required)
+    if mark is not None:
+        return mark.value
+    always = field.type.python in (str, int, bool) and not field.type.optional
+    return always and field.default in ("", 0, False)
 
 
-def _extensions(kind: str, marks: dict[type, Any]) -> Dict:
+def _extensions(kind: FieldType) -> Dict:
     """How patches merge the field, what of it server-side apply owns as one value, and which values there are."""
-    found: Dict = {}
-    merge_key, map_keys = marks.get(MergeKey), marks.get(ListMapKeys)
-    strategies = ["merge"] * (MergeKey in marks) + ["retainKeys"] * (RetainKeys in marks)
+    extensions: Dict = {}
+    merge_key, map_keys = kind.mark(MergeKey), kind.mark(ListMapKeys)
+    atomic, one_of = kind.mark(Atomic) is not None, kind.mark(OneOf)
+    strategies = ["merge"] * (merge_key is not None) + ["retainKeys"] * (kind.mark(RetainKeys) is not None)
     if strategies:
-        found["x-kubernetes-patch-strategy"] = ",".join(strategies)
+        extensions["x-kubernetes-patch-strategy"] = ",".join(strategies)
     if merge_key is not None and merge_key.key:
-        found["x-kubernetes-patch-merge-key"] = merge_key.key
-    if kind == "array":
+        extensions["x-kubernetes-patch-merge-key"] = merge_key.key
+    if kind.form == "list":
         keys = list(map_keys.keys) if map_keys is not None else [merge_key.key] if merge_key is not None else []
-        keyed = Atomic not in marks and any(keys)
-        is_set = Atomic not in marks and not keyed and (map_keys is not None or merge_key is not None)
-        found["x-kubernetes-list-type"] = "map" if keyed else "set" if is_set else "atomic"
+        keyed = not atomic and any(keys)
+        is_set = not atomic and not keyed and (map_keys is not None or merge_key is not None)
+        extensions["x-kubernetes-list-type"] = "map" if keyed else "set" if is_set else "atomic"
         if keyed:
-            found["x-kubernetes-list-map-keys"] = keys
-    elif Atomic in marks:
-        found["x-kubernetes-map-type"] = "atomic"
-    if OneOf in marks:
-        found["enum"] = sorted(marks[OneOf].values)
-    return found
-
-
-def _marks(hint: Any) -> Iterator[Any]:
-    """What a field's type is annotated with, also inside of `| None`."""
-    if get_origin(hint) is Annotated:
-        yield from hint.__metadata__
-        yield from _marks(hint.__origin__)
-    elif get_origin(hint) in (Union, UnionType):
-        for option in get_args(hint):
-            yield from _marks(option)
+            extensions["x-kubernetes-list-map-keys"] = keys
+    elif atomic:
+        extensions["x-kubernetes-map-type"] = "atomic"
+    if one_of is not None:
+        extensions["enum"] = sorted(one_of.values)
+    return extensions
 
 
 def known_kinds(resources: list[Resource[Any]], group_versions: list[GroupVersion]) -> dict[type[Model], list[Dict]]:
