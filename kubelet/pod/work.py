@@ -91,6 +91,8 @@ async def _ended(task: asyncio.Future[Any]) -> None:
     if not task.done():
         task.cancel()
         await asyncio.wait((task,))
+    if not task.cancelled():
+        task.exception()  # asked for, or asyncio would report it as lost: the caller raises another one
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Coroutine
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,10 +18,6 @@ from tests.kits.etcd import EtcdServer
 from tests.kits.storage import direct
 
 SIZES = [0, 1, 16_000, 16_384, 65_535, 70_000, 200_000, 1_100_000, 1_500_000]
-
-
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(scenario, 60))
 
 
 async def write_and_read(client: EtcdClient) -> None:
@@ -38,59 +32,48 @@ async def write_and_read(client: EtcdClient) -> None:
     assert {kv.key: kv.value for kv in page.kvs} == values
 
 
-def test_values_of_any_size_in_plain(etcd: EtcdServer) -> None:
-    async def scenario() -> None:
-        async with direct(etcd.url) as client:
-            await write_and_read(client)
-
-    run(scenario())
+async def test_values_of_any_size_in_plain(etcd: EtcdServer) -> None:
+    async with direct(etcd.url) as client:
+        await write_and_read(client)
 
 
-def test_values_of_any_size_over_tls(tmp_path: Path) -> None:
+async def test_values_of_any_size_over_tls(tmp_path: Path) -> None:
     files = write_certificates(tmp_path)
     with EtcdServer(tmp_path, tls=(files["server"], files["server-key"], files["ca"])) as etcd:
-
-        async def scenario() -> None:
-            config = EtcdConfig([etcd.url], str(files["ca"]), str(files["client"]), str(files["client-key"]))
-            client = EtcdClient(config)
-            await write_and_read(client)
-            await asyncio.gather(*(client.range(b"/large/%08d" % 16_000) for _ in range(500)))  # more than it has slots
-            await client.close()
-
-        run(scenario())
+        config = EtcdConfig([etcd.url], str(files["ca"]), str(files["client"]), str(files["client-key"]))
+        client = EtcdClient(config)
+        await write_and_read(client)
+        await asyncio.gather(*(client.range(b"/large/%08d" % 16_000) for _ in range(500)))  # more than it has slots
+        await client.close()
 
 
 @pytest.mark.parametrize("size", [1_600_000, 3_000_000])
-def test_what_etcd_does_not_take_is_too_large(etcd: EtcdServer, size: int) -> None:
-    async def scenario() -> None:
-        async with direct(etcd.url) as client:
-            for _ in range(3):
-                with pytest.raises(ValueTooLarge):
-                    await client.put(b"a", bytes(size), 0)
-            assert (await client.put(b"a", b"small", 0)).succeeded
-
-    run(scenario())
+async def test_what_etcd_does_not_take_is_too_large(etcd: EtcdServer, size: int) -> None:
+    async with direct(etcd.url) as client:
+        for _ in range(3):
+            with pytest.raises(ValueTooLarge):
+                await client.put(b"a", bytes(size), 0)
+        assert (await client.put(b"a", b"small", 0)).succeeded
 
 
-def test_a_slow_watch_holds_up_no_one_and_misses_nothing(etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_watch_holds_up_no_one_and_misses_nothing(
+    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(http2, "STREAM_WINDOW", 100_000)  # less than one event
 
-    async def scenario() -> None:
-        async with direct(etcd.url) as client, direct(etcd.url) as other:
-            async with aclosing(client.watch(1)) as batches:
-                assert (await anext(batches)).created
-                written = []
-                for number in range(60):
-                    value = random.Random(number).randbytes(300_000)
-                    result = await client.put(b"/large/%d" % number, value, 0)
-                    written.append((result.revision, hashlib.sha256(value).digest()))
-                assert len((await client.range(b"/large/7")).kvs) == 1
-                await other.put(b"/large/last", b"end", 0)
-                found = []
-                async for batch in batches:
-                    found += [(c.kv.mod_revision, hashlib.sha256(c.kv.value).digest()) for c in batch.changes]
-                    if batch.changes and batch.changes[-1].kv.value == b"end":
-                        break
-                assert found[:-1] == written
-
-    run(scenario())
+    async with direct(etcd.url) as client, direct(etcd.url) as other:
+        async with aclosing(client.watch(1)) as batches:
+            assert (await anext(batches)).created
+            written = []
+            for number in range(60):
+                value = random.Random(number).randbytes(300_000)
+                result = await client.put(b"/large/%d" % number, value, 0)
+                written.append((result.revision, hashlib.sha256(value).digest()))
+            assert len((await client.range(b"/large/7")).kvs) == 1
+            await other.put(b"/large/last", b"end", 0)
+            found = []
+            async for batch in batches:
+                found += [(c.kv.mod_revision, hashlib.sha256(c.kv.value).digest()) for c in batch.changes]
+                if batch.changes and batch.changes[-1].kv.value == b"end":
+                    break
+            assert found[:-1] == written

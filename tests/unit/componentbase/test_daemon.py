@@ -141,23 +141,20 @@ async def fetch(port: int, path: str, context: ssl.SSLContext) -> str:
     return answer
 
 
-def test_the_server_makes_its_certificate_and_knows_its_clients(tmp_path: Path) -> None:
+async def test_the_server_makes_its_certificate_and_knows_its_clients(tmp_path: Path) -> None:
     client_cert, client_key = tls.self_signed(str(tmp_path / "client"), "client")
 
-    async def main() -> None:
-        server = HealthServer("test", "127.0.0.1", 24090, cert_dir=str(tmp_path), client_ca_file=client_cert)
-        task = asyncio.ensure_future(server.run())
-        await asyncio.sleep(0)
-        ca = str(tmp_path / "test.crt")
-        anonymous = tls.client_context(ca_file=ca)
-        known = tls.client_context(ca_file=ca, cert_file=client_cert, key_file=client_key)
-        async with asyncio.timeout(20):
-            assert "200 OK" in await fetch(24090, "/healthz", anonymous)
-            assert "401 Unauthorized" in await fetch(24090, "/metrics", anonymous)
-            assert "process_cpu_seconds_total" in await fetch(24090, "/metrics", known)
-        task.cancel()
-        await asyncio.wait([task])
-        assert tls.self_signed(str(tmp_path), "test") == (ca, str(tmp_path / "test.key"))
-
-    asyncio.run(main())
+    server = HealthServer("test", "127.0.0.1", 24090, cert_dir=str(tmp_path), client_ca_file=client_cert)
+    task = asyncio.ensure_future(server.run())
+    await asyncio.sleep(0)
+    ca = str(tmp_path / "test.crt")
+    anonymous = tls.client_context(ca_file=ca)
+    known = tls.client_context(ca_file=ca, cert_file=client_cert, key_file=client_key)
+    async with asyncio.timeout(20):
+        assert "200 OK" in await fetch(24090, "/healthz", anonymous)
+        assert "401 Unauthorized" in await fetch(24090, "/metrics", anonymous)
+        assert "process_cpu_seconds_total" in await fetch(24090, "/metrics", known)
+    task.cancel()
+    await asyncio.wait([task])
+    assert tls.self_signed(str(tmp_path), "test") == (ca, str(tmp_path / "test.key"))
     assert (tmp_path / "test.key").stat().st_mode & 0o777 == 0o600

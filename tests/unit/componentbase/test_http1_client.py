@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -15,87 +16,83 @@ GET = b"GET /x HTTP/1.1\r\nhost: h\r\n\r\n"
 POST = b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nhi"
 
 
-def with_server(handler: Handler, test: Callable[[HttpServer, Http1Client], Awaitable[None]], **options: int) -> None:
-    async def main() -> None:
-        async with http_server(handler) as server:
-            client = Http1Client("127.0.0.1", server.port, **options)  # type: ignore[arg-type]
-            async with asyncio.timeout(20):
-                await test(server, client)
-            await client.aclose()
+Connect = Callable[..., Awaitable[tuple[HttpServer, Http1Client]]]
 
-    asyncio.run(main())
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Starts a server with the given handler, and gives it with a client of it."""
+    async with AsyncExitStack() as stack:
+
+        async def connect(handler: Handler, **options: int) -> tuple[HttpServer, Http1Client]:
+            server = await stack.enter_async_context(http_server(handler))
+            client = Http1Client("127.0.0.1", server.port, **options)  # type: ignore[arg-type]
+            stack.push_async_callback(client.aclose)
+            return server, client
+
+        yield connect
 
 
 async def say_ok(request: Request, writer: asyncio.StreamWriter) -> None:
     writer.write(answer(b"ok"))
 
 
-def test_requests_in_a_row_share_one_connection() -> None:
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        for _ in range(3):
-            response = await client.exchange(b"GET", GET)
-            assert (response.status, response.body) == (200, b"ok")
-        assert server.connections == 1
-
-    with_server(say_ok, test)
+async def test_requests_in_a_row_share_one_connection(connect: Connect) -> None:
+    server, client = await connect(say_ok)
+    for _ in range(3):
+        response = await client.exchange(b"GET", GET)
+        assert (response.status, response.body) == (200, b"ok")
+    assert server.connections == 1
 
 
-def test_no_more_connections_than_allowed_and_everyone_is_served() -> None:
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        responses = await asyncio.gather(*(client.exchange(b"POST", POST) for _ in range(20)))
-        assert [response.body for response in responses] == [b"ok"] * 20
-        assert server.connections <= 2
-
+async def test_no_more_connections_than_allowed_and_everyone_is_served(connect: Connect) -> None:
     async def slow(request: Request, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.002)
         writer.write(answer(b"ok"))
 
-    with_server(slow, test, max_connections=2)
+    server, client = await connect(slow, max_connections=2)
+    responses = await asyncio.gather(*(client.exchange(b"POST", POST) for _ in range(20)))
+    assert [response.body for response in responses] == [b"ok"] * 20
+    assert server.connections <= 2
 
 
-def test_a_waiter_that_gives_up_does_not_take_a_connection_with_it() -> None:
+async def test_a_waiter_that_gives_up_does_not_take_a_connection_with_it(connect: Connect) -> None:
     gate = asyncio.Event()
 
     async def gated(request: Request, writer: asyncio.StreamWriter) -> None:
         await gate.wait()
         writer.write(answer(b"ok"))
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        first = asyncio.ensure_future(client.exchange(b"GET", GET))
-        second = asyncio.ensure_future(client.exchange(b"GET", GET))
-        await asyncio.sleep(0.01)
-        second.cancel()
-        gate.set()
-        assert (await first).body == b"ok"
-        assert (await client.exchange(b"GET", GET)).body == b"ok"
-
-    with_server(gated, test, max_connections=1)
+    _server, client = await connect(gated, max_connections=1)
+    first = asyncio.ensure_future(client.exchange(b"GET", GET))
+    second = asyncio.ensure_future(client.exchange(b"GET", GET))
+    await asyncio.sleep(0.01)
+    second.cancel()
+    gate.set()
+    assert (await first).body == b"ok"
+    assert (await client.exchange(b"GET", GET)).body == b"ok"
 
 
-def test_a_cancelled_request_frees_its_place_and_closes_its_connection() -> None:
+async def test_a_cancelled_request_frees_its_place_and_closes_its_connection(connect: Connect) -> None:
     async def silent_once(request: Request, writer: asyncio.StreamWriter) -> None:
         if request.connection > 1:
             writer.write(answer(b"ok"))
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await client.exchange(b"GET", GET)
-        assert (await client.exchange(b"GET", GET)).body == b"ok"
-        assert server.connections == 2
-
-    with_server(silent_once, test, max_connections=1)
+    server, client = await connect(silent_once, max_connections=1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await client.exchange(b"GET", GET)
+    assert (await client.exchange(b"GET", GET)).body == b"ok"
+    assert server.connections == 2
 
 
-def test_silence_is_a_timeout_error() -> None:
+async def test_silence_is_a_timeout_error(connect: Connect) -> None:
     async def silent(request: Request, writer: asyncio.StreamWriter) -> None:
         pass
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        with pytest.raises(TimeoutError, match="no answer within"):
-            await client.exchange(b"GET", GET, 0.05)
-
-    with_server(silent, test)
+    _server, client = await connect(silent)
+    with pytest.raises(TimeoutError, match="no answer within"):
+        await client.exchange(b"GET", GET, 0.05)
 
 
 async def close_after_first(request: Request, writer: asyncio.StreamWriter) -> bool:
@@ -107,84 +104,69 @@ async def close_after_first(request: Request, writer: asyncio.StreamWriter) -> b
     return False
 
 
-def test_a_get_on_a_stale_connection_is_sent_again() -> None:
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        await client.exchange(b"GET", GET)
-        assert (await client.exchange(b"GET", GET)).body == b"ok"
-        assert [request.connection for request in server.requests] == [1, 1, 2]
-
-    with_server(close_after_first, test)
+async def test_a_get_on_a_stale_connection_is_sent_again(connect: Connect) -> None:
+    server, client = await connect(close_after_first)
+    await client.exchange(b"GET", GET)
+    assert (await client.exchange(b"GET", GET)).body == b"ok"
+    assert [request.connection for request in server.requests] == [1, 1, 2]
 
 
-def test_a_post_on_a_stale_connection_is_not_sent_again() -> None:
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        await client.exchange(b"GET", GET)
-        with pytest.raises(ConnectionError):
-            await client.exchange(b"POST", POST)
-        assert len(server.requests) == 2
-        assert (await client.exchange(b"POST", POST)).body == b"ok"
-
-    with_server(close_after_first, test)
+async def test_a_post_on_a_stale_connection_is_not_sent_again(connect: Connect) -> None:
+    server, client = await connect(close_after_first)
+    await client.exchange(b"GET", GET)
+    with pytest.raises(ConnectionError):
+        await client.exchange(b"POST", POST)
+    assert len(server.requests) == 2
+    assert (await client.exchange(b"POST", POST)).body == b"ok"
 
 
-def test_a_connection_that_the_server_closes_is_not_used_again() -> None:
+async def test_a_connection_that_the_server_closes_is_not_used_again(connect: Connect) -> None:
     async def closing(request: Request, writer: asyncio.StreamWriter) -> bool:
         writer.write(answer(b"ok", headers="connection: close\r\n"))
         return True
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        for _ in range(3):
-            assert (await client.exchange(b"POST", POST)).body == b"ok"
-        assert server.connections == 3
-
-    with_server(closing, test)
+    server, client = await connect(closing)
+    for _ in range(3):
+        assert (await client.exchange(b"POST", POST)).body == b"ok"
+    assert server.connections == 3
 
 
-def test_a_cut_body_is_a_connection_error() -> None:
+async def test_a_cut_body_is_a_connection_error(connect: Connect) -> None:
     async def cut(request: Request, writer: asyncio.StreamWriter) -> bool:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
         return True
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        with pytest.raises(ConnectionError):
-            await client.exchange(b"GET", GET)
-
-    with_server(cut, test)
+    _server, client = await connect(cut)
+    with pytest.raises(ConnectionError):
+        await client.exchange(b"GET", GET)
 
 
-def test_a_body_without_length_ends_with_the_connection() -> None:
+async def test_a_body_without_length_ends_with_the_connection(connect: Connect) -> None:
     async def until_close(request: Request, writer: asyncio.StreamWriter) -> bool:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\nall of it")
         return True
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        assert (await client.exchange(b"GET", GET)).body == b"all of it"
-
-    with_server(until_close, test)
+    _server, client = await connect(until_close)
+    assert (await client.exchange(b"GET", GET)).body == b"all of it"
 
 
-def test_what_is_no_http_is_a_connection_error() -> None:
+async def test_what_is_no_http_is_a_connection_error(connect: Connect) -> None:
     async def garbage(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(b"SSH-2.0-OpenSSH\r\n")
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        with pytest.raises(ConnectionError, match="malformed"):
-            await client.exchange(b"GET", GET)
-
-    with_server(garbage, test)
+    _server, client = await connect(garbage)
+    with pytest.raises(ConnectionError, match="malformed"):
+        await client.exchange(b"GET", GET)
 
 
-def test_nobody_listening_is_a_refused_connection() -> None:
-    async def main() -> None:
-        async with http_server(say_ok) as server:
-            port = server.port
-        with pytest.raises(ConnectionRefusedError, match="refused"):
-            await Http1Client("127.0.0.1", port).exchange(b"GET", GET)
-
-    asyncio.run(main())
+async def test_nobody_listening_is_a_refused_connection() -> None:
+    async with http_server(say_ok) as server:
+        port = server.port
+    with pytest.raises(ConnectionRefusedError, match="refused"):
+        await Http1Client("127.0.0.1", port).exchange(b"GET", GET)
 
 
-def test_a_stream_gives_chunks_as_they_come_and_ends() -> None:
+async def test_a_stream_gives_chunks_as_they_come_and_ends(connect: Connect) -> None:
     gate = asyncio.Event()
 
     async def stream(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -192,44 +174,38 @@ def test_a_stream_gives_chunks_as_they_come_and_ends() -> None:
         await gate.wait()
         writer.write(chunk(b"two") + chunk(b""))
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        raw = await client.open_stream(GET)
-        assert await raw.next_chunk() == b"one"
-        gate.set()
-        assert [part async for part in raw] == [b"two"]
-
-    with_server(stream, test)
+    _server, client = await connect(stream)
+    raw = await client.open_stream(GET)
+    assert await raw.next_chunk() == b"one"
+    gate.set()
+    assert [part async for part in raw] == [b"two"]
 
 
-def test_a_stream_that_breaks_raises_after_what_had_come() -> None:
+async def test_a_stream_that_breaks_raises_after_what_had_come(connect: Connect) -> None:
     async def broken(request: Request, writer: asyncio.StreamWriter) -> bool:
         writer.write(CHUNKED + chunk(b"one"))
         await writer.drain()
         return True
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        raw = await client.open_stream(GET)
-        assert await raw.next_chunk() == b"one"
-        with pytest.raises(ConnectionError):
-            await raw.next_chunk()
-
-    with_server(broken, test)
+    _server, client = await connect(broken)
+    raw = await client.open_stream(GET)
+    assert await raw.next_chunk() == b"one"
+    with pytest.raises(ConnectionError):
+        await raw.next_chunk()
 
 
-def test_streams_do_not_count_against_the_bound() -> None:
+async def test_streams_do_not_count_against_the_bound(connect: Connect) -> None:
     async def stream_or_ok(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(CHUNKED if request.target == "/watch" else answer(b"ok"))
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        streams = [await client.open_stream(b"GET /watch HTTP/1.1\r\nhost: h\r\n\r\n") for _ in range(5)]
-        assert (await client.exchange(b"GET", GET)).body == b"ok"
-        for stream in streams:
-            stream.close()
-
-    with_server(stream_or_ok, test, max_connections=1)
+    _server, client = await connect(stream_or_ok, max_connections=1)
+    streams = [await client.open_stream(b"GET /watch HTTP/1.1\r\nhost: h\r\n\r\n") for _ in range(5)]
+    assert (await client.exchange(b"GET", GET)).body == b"ok"
+    for stream in streams:
+        stream.close()
 
 
-def test_a_slow_reader_stops_the_sender_and_loses_nothing() -> None:
+async def test_a_slow_reader_stops_the_sender_and_loses_nothing(connect: Connect) -> None:
     part = b"x" * 65536
 
     async def big(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -239,19 +215,17 @@ def test_a_slow_reader_stops_the_sender_and_loses_nothing() -> None:
             await writer.drain()
         writer.write(chunk(b""))
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        raw = await client.open_stream(GET)
-        total = 0
-        while data := await raw.next_chunk():
-            assert len(data) < 3 * 1024 * 1024
-            total += len(data)
-            await asyncio.sleep(0.001)
-        assert total == 100 * len(part)
-
-    with_server(big, test)
+    _server, client = await connect(big)
+    raw = await client.open_stream(GET)
+    total = 0
+    while data := await raw.next_chunk():
+        assert len(data) < 3 * 1024 * 1024
+        total += len(data)
+        await asyncio.sleep(0.001)
+    assert total == 100 * len(part)
 
 
-def test_an_endless_head_is_a_connection_error() -> None:
+async def test_an_endless_head_is_a_connection_error(connect: Connect) -> None:
     async def endless(request: Request, writer: asyncio.StreamWriter) -> bool:
         writer.write(b"HTTP/1.1 200 OK\r\n")
         for number in range(3 * MAX_HEAD_BYTES // 1024):
@@ -259,49 +233,40 @@ def test_an_endless_head_is_a_connection_error() -> None:
         await writer.drain()
         return False
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        with pytest.raises(ConnectionError, match="too long"):
-            await client.exchange(b"GET", GET)
-
-    with_server(endless, test)
+    _server, client = await connect(endless)
+    with pytest.raises(ConnectionError, match="too long"):
+        await client.exchange(b"GET", GET)
 
 
-def test_an_upgraded_connection_is_handed_over_with_what_came_behind_the_head() -> None:
+async def test_an_upgraded_connection_is_handed_over_with_what_came_behind_the_head(connect: Connect) -> None:
     async def switch(request: Request, writer: asyncio.StreamWriter) -> None:
         assert request.headers["upgrade"] == "echo"
         writer.write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: echo\r\n\r\nearly")
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        headers = [(b"host", b"h"), (b"connection", b"Upgrade"), (b"upgrade", b"echo")]
-        stream = await client.open_stream(request_head("GET", b"/x", headers), may_switch=True)
-        assert (stream.status, stream.header(b"upgrade")) == (101, b"echo")
-        raw = stream.take_over()
-        assert await raw.read() == b"early"
-        raw.close()
-
-    with_server(switch, test)
+    _server, client = await connect(switch)
+    headers = [(b"host", b"h"), (b"connection", b"Upgrade"), (b"upgrade", b"echo")]
+    stream = await client.open_stream(request_head("GET", b"/x", headers), may_switch=True)
+    assert (stream.status, stream.header(b"upgrade")) == (101, b"echo")
+    raw = stream.take_over()
+    assert await raw.read() == b"early"
+    raw.close()
 
 
-def test_a_server_may_not_switch_unasked() -> None:
+async def test_a_server_may_not_switch_unasked(connect: Connect) -> None:
     async def switch(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: echo\r\n\r\n")
 
-    async def test(server: HttpServer, client: Http1Client) -> None:
-        with pytest.raises(ConnectionError, match="unasked"):
-            await client.open_stream(GET)
-
-    with_server(switch, test)
+    _server, client = await connect(switch)
+    with pytest.raises(ConnectionError, match="unasked"):
+        await client.open_stream(GET)
 
 
-def test_a_unix_socket_is_a_host_with_a_slash(tmp_path: Path) -> None:
-    async def main() -> None:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer(b"ok"))
+async def test_a_unix_socket_is_a_host_with_a_slash(tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(b"ok"))
 
-        async with await asyncio.start_unix_server(serve, tmp_path / "engine.sock"):
-            client = Http1Client(str(tmp_path / "engine.sock"))
-            assert (await client.exchange(b"GET", GET)).body == b"ok"
-            await client.aclose()
-
-    asyncio.run(main())
+    async with await asyncio.start_unix_server(serve, tmp_path / "engine.sock"):
+        client = Http1Client(str(tmp_path / "engine.sock"))
+        assert (await client.exchange(b"GET", GET)).body == b"ok"
+        await client.aclose()

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from apimachinery.model import from_dict
 from componentbase.clock import Clock
 from componentbase.process import CommandError
@@ -115,150 +117,116 @@ class World:
             await asyncio.wait((task,))
 
 
-def run(scenario: Callable[[World], Any]) -> None:
-    async def main() -> None:
-        await scenario(World())
-
-    asyncio.run(main())
+@pytest.fixture
+def world() -> World:
+    return World()
 
 
-def test_the_first_sync_is_immediate_and_has_the_services_known_by_then() -> None:
-    async def scenario(world: World) -> None:
-        world.serve("web", "10.244.1.5")
-        await world.until(lambda: bool(world.rules.texts))
-        assert world.clock.slept in ([], [MIN_SYNC_SECONDS])
-        assert "10.244.1.5" in world.rules.texts[0]
-
-    run(scenario)
+async def test_the_first_sync_is_immediate_and_has_the_services_known_by_then(world: World) -> None:
+    world.serve("web", "10.244.1.5")
+    await world.until(lambda: bool(world.rules.texts))
+    assert world.clock.slept in ([], [MIN_SYNC_SECONDS])
+    assert "10.244.1.5" in world.rules.texts[0]
 
 
-def test_changes_during_the_pause_make_one_sync() -> None:
-    async def scenario(world: World) -> None:
-        def feed() -> bool:
-            if len(world.rules.texts) == 1 and len(world.services) < 10:
-                for number in range(10):
-                    world.serve(f"web-{number}", f"10.244.1.{number}")
-            return len(world.rules.texts) == 2
+async def test_changes_during_the_pause_make_one_sync(world: World) -> None:
+    def feed() -> bool:
+        if len(world.rules.texts) == 1 and len(world.services) < 10:
+            for number in range(10):
+                world.serve(f"web-{number}", f"10.244.1.{number}")
+        return len(world.rules.texts) == 2
 
-        await world.until(feed)
-        assert all(f"10.244.1.{number}:" in world.rules.texts[1] for number in range(10))
-
-    run(scenario)
+    await world.until(feed)
+    assert all(f"10.244.1.{number}:" in world.rules.texts[1] for number in range(10))
 
 
-def test_an_event_that_changes_nothing_syncs_nothing() -> None:
-    async def scenario(world: World) -> None:
-        world.serve("web", "10.244.1.5")
-        assert world.map.update()
-        world.serve("web", "10.244.1.5")
-        assert not world.map.update()
-        world.drop("web")
-        assert world.map.update()
-        assert world.map.ports() == []
-
-    run(scenario)
+async def test_an_event_that_changes_nothing_syncs_nothing(world: World) -> None:
+    world.serve("web", "10.244.1.5")
+    assert world.map.update()
+    world.serve("web", "10.244.1.5")
+    assert not world.map.update()
+    world.drop("web")
+    assert world.map.update()
+    assert world.map.ports() == []
 
 
-def test_a_failed_sync_is_tried_again_with_growing_pauses() -> None:
-    async def scenario(world: World) -> None:
-        world.serve("web", "10.244.1.5")
-        world.rules.failures = 3
-        await world.until(lambda: bool(world.rules.texts))
-        assert world.clock.slept[:3] == [1.0, 2.0, 4.0]
-
-    run(scenario)
+async def test_a_failed_sync_is_tried_again_with_growing_pauses(world: World) -> None:
+    world.serve("web", "10.244.1.5")
+    world.rules.failures = 3
+    await world.until(lambda: bool(world.rules.texts))
+    assert world.clock.slept[:3] == [1.0, 2.0, 4.0]
 
 
-def test_rules_are_checked_every_period_and_repaired_where_others_changed_them() -> None:
-    async def scenario(world: World) -> None:
-        world.serve("web", "10.244.1.5")
-        await world.until(lambda: bool(world.rules.texts))
-        wanted = wanted_chains(world.map.ports(), Settings())
-        counts = {key: len(rules) for key, rules in wanted.items()}
-        world.rules.now = Installed(counts, ALL_JUMPS)
+async def test_rules_are_checked_every_period_and_repaired_where_others_changed_them(world: World) -> None:
+    world.serve("web", "10.244.1.5")
+    await world.until(lambda: bool(world.rules.texts))
+    wanted = wanted_chains(world.map.ports(), Settings())
+    counts = {key: len(rules) for key, rules in wanted.items()}
+    world.rules.now = Installed(counts, ALL_JUMPS)
 
-        def check_again() -> bool:
-            world.clock.seconds += SYNC_SECONDS
-            world.proxier.changed("default/unknown")
-            return world.rules.checks >= 3
+    def check_again() -> bool:
+        world.clock.seconds += SYNC_SECONDS
+        world.proxier.changed("default/unknown")
+        return world.rules.checks >= 3
 
-        await world.until(check_again)
-        assert len(world.rules.texts) == 1
-        world.rules.now = Installed(counts | {("nat", "KUBE-SERVICES"): 0}, ALL_JUMPS)
-        world.rules.checks = 0
-        await world.until(lambda: check_again() and len(world.rules.texts) > 1)
-        assert [line for line in world.rules.texts[1].splitlines() if line.startswith(":")] == [
-            ":KUBE-SERVICES - [0:0]"
-        ]
-
-    run(scenario)
+    await world.until(check_again)
+    assert len(world.rules.texts) == 1
+    world.rules.now = Installed(counts | {("nat", "KUBE-SERVICES"): 0}, ALL_JUMPS)
+    world.rules.checks = 0
+    await world.until(lambda: check_again() and len(world.rules.texts) > 1)
+    assert [line for line in world.rules.texts[1].splitlines() if line.startswith(":")] == [":KUBE-SERVICES - [0:0]"]
 
 
-def test_after_a_failure_everything_is_written_anew() -> None:
-    async def scenario(world: World) -> None:
-        world.serve("web", "10.244.1.5")
-        await world.until(lambda: bool(world.rules.texts))
-        world.serve("other", "10.244.1.6")
-        world.rules.failures = 1
-        await world.until(lambda: len(world.rules.texts) == 2)
-        assert "10.244.1.5" in world.rules.texts[1]
-        assert "10.244.1.6" in world.rules.texts[1]
-
-    run(scenario)
+async def test_after_a_failure_everything_is_written_anew(world: World) -> None:
+    world.serve("web", "10.244.1.5")
+    await world.until(lambda: bool(world.rules.texts))
+    world.serve("other", "10.244.1.6")
+    world.rules.failures = 1
+    await world.until(lambda: len(world.rules.texts) == 2)
+    assert "10.244.1.5" in world.rules.texts[1]
+    assert "10.244.1.6" in world.rules.texts[1]
 
 
-def test_health_fails_after_two_periods_without_a_sync() -> None:
-    async def scenario(world: World) -> None:
-        world.serve("web", "10.244.1.5")
-        assert world.proxier.check() == ""
-        world.clock.seconds += 2 * SYNC_SECONDS + 1
-        assert "out of date" in world.proxier.check()
-        await world.until(lambda: bool(world.rules.texts))
-        assert world.proxier.check() == ""
-        world.clock.seconds += 1000
-        assert world.proxier.check() == ""  # nothing changed, so nothing is out of date
-
-    run(scenario)
+async def test_health_fails_after_two_periods_without_a_sync(world: World) -> None:
+    world.serve("web", "10.244.1.5")
+    assert world.proxier.check() == ""
+    world.clock.seconds += 2 * SYNC_SECONDS + 1
+    assert "out of date" in world.proxier.check()
+    await world.until(lambda: bool(world.rules.texts))
+    assert world.proxier.check() == ""
+    world.clock.seconds += 1000
+    assert world.proxier.check() == ""  # nothing changed, so nothing is out of date
 
 
-def test_udp_flows_to_a_removed_endpoint_are_forgotten_after_the_sync() -> None:
-    async def scenario(world: World) -> None:
-        old = Flow("10.96.0.10", 53, "10.244.1.5", 53)
-        world.tracker.flows = {old}
-        world.serve("dns", "10.244.1.5", protocol="UDP")
-        await world.until(lambda: world.tracker.listed == 1)
-        assert world.tracker.flows == {old}
-        world.serve("dns", "10.244.1.6", protocol="UDP")
-        await world.until(lambda: not world.tracker.flows)
-        assert "10.244.1.5" not in world.rules.texts[-1]
-
-    run(scenario)
+async def test_udp_flows_to_a_removed_endpoint_are_forgotten_after_the_sync(world: World) -> None:
+    old = Flow("10.96.0.10", 53, "10.244.1.5", 53)
+    world.tracker.flows = {old}
+    world.serve("dns", "10.244.1.5", protocol="UDP")
+    await world.until(lambda: world.tracker.listed == 1)
+    assert world.tracker.flows == {old}
+    world.serve("dns", "10.244.1.6", protocol="UDP")
+    await world.until(lambda: not world.tracker.flows)
+    assert "10.244.1.5" not in world.rules.texts[-1]
 
 
-def test_udp_flows_of_a_deleted_service_are_forgotten_even_when_conntrack_fails_first() -> None:
-    async def scenario(world: World) -> None:
-        world.serve("dns", "10.244.1.5", protocol="UDP")
-        await world.until(lambda: world.tracker.listed == 1)
-        world.tracker.flows = {Flow("10.96.0.10", 53, "10.244.1.5", 53)}
-        world.tracker.failures = 1
-        world.drop("dns")
-        await world.until(lambda: world.tracker.listed == 2)
-        assert world.tracker.flows
-        world.serve("web", "10.244.1.9")
-        await world.until(lambda: not world.tracker.flows)
-
-    run(scenario)
+async def test_udp_flows_of_a_deleted_service_are_forgotten_even_when_conntrack_fails_first(world: World) -> None:
+    world.serve("dns", "10.244.1.5", protocol="UDP")
+    await world.until(lambda: world.tracker.listed == 1)
+    world.tracker.flows = {Flow("10.96.0.10", 53, "10.244.1.5", 53)}
+    world.tracker.failures = 1
+    world.drop("dns")
+    await world.until(lambda: world.tracker.listed == 2)
+    assert world.tracker.flows
+    world.serve("web", "10.244.1.9")
+    await world.until(lambda: not world.tracker.flows)
 
 
-def test_without_udp_services_conntrack_is_never_asked() -> None:
-    async def scenario(world: World) -> None:
-        world.serve("web", "10.244.1.5")
-        await world.until(lambda: bool(world.rules.texts) and not world.proxier.check())
-        world.serve("web", "10.244.1.6")
-        await world.until(lambda: len(world.rules.texts) > 1)
-        assert world.tracker.listed == 0
-
-    run(scenario)
+async def test_without_udp_services_conntrack_is_never_asked(world: World) -> None:
+    world.serve("web", "10.244.1.5")
+    await world.until(lambda: bool(world.rules.texts) and not world.proxier.check())
+    world.serve("web", "10.244.1.6")
+    await world.until(lambda: len(world.rules.texts) > 1)
+    assert world.tracker.listed == 0
 
 
 def test_a_slice_without_the_service_label_belongs_to_none() -> None:

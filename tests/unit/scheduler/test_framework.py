@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -71,30 +70,30 @@ def cycle() -> Cycle:
     return Cycle(item, SchedulerCache().shapes.of(item))
 
 
-def run_bind(which: Framework) -> Rejected | None:
-    return asyncio.run(which.run_bind(cycle(), "n1"))
+async def run_bind(which: Framework) -> Rejected | None:
+    return await which.run_bind(cycle(), "n1")
 
 
-def test_the_binding_points_run_in_order_and_one_plugin_binds() -> None:
+async def test_the_binding_points_run_in_order_and_one_plugin_binds() -> None:
     made, calls = framework()
-    assert run_bind(made) is None
+    assert await run_bind(made) is None
     assert calls == ["A.permit", "B.permit", "A.pre_bind", "B.pre_bind", "A.bind", "A.post_bind", "B.post_bind"]
 
 
-def test_a_binder_may_leave_it_to_the_next() -> None:
+async def test_a_binder_may_leave_it_to_the_next() -> None:
     made, calls = framework("A.bind")
-    assert run_bind(made) is None
+    assert await run_bind(made) is None
     assert calls[4:6] == ["A.bind", "B.bind"]
 
 
-def test_somebody_must_bind() -> None:
-    assert run_bind(framework("A.bind", "B.bind")[0]) == Rejected("no plugin bound the pod")
+async def test_somebody_must_bind() -> None:
+    assert await run_bind(framework("A.bind", "B.bind")[0]) == Rejected("no plugin bound the pod")
 
 
 @pytest.mark.parametrize("point", ["permit", "pre_bind"])
-def test_a_refusal_ends_the_binding(point: str) -> None:
+async def test_a_refusal_ends_the_binding(point: str) -> None:
     made, calls = framework(f"A.{point}")
-    assert run_bind(made) == Rejected("A refused")
+    assert await run_bind(made) == Rejected("A refused")
     assert calls[-1] == f"A.{point}"
 
 

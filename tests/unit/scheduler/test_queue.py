@@ -281,32 +281,26 @@ def test_the_own_change_is_told_as_such() -> None:
     assert [(event.resource, event.change) for event in seen] == [(WAITING_POD, Change.LABELS)]
 
 
-def test_pop_waits_for_a_pod() -> None:
-    async def scenario() -> str:
-        bench = Bench()
-        waiting = asyncio.ensure_future(bench.queue.pop())
-        await asyncio.sleep(0)
-        assert not waiting.done()
-        bench.add("late")
-        return (await waiting).pod.name
-
-    assert asyncio.run(scenario()) == "late"
+async def test_pop_waits_for_a_pod() -> None:
+    bench = Bench()
+    waiting = asyncio.ensure_future(bench.queue.pop())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    bench.add("late")
+    assert (await waiting).pod.name == "late"
 
 
-def test_pop_waits_out_a_backoff() -> None:
-    async def scenario() -> str:
-        bench = Bench()
-        bench.add()
-        bench.queue.failed(bench.pop())
-        bench.clock.step(0.995)
-        waiting = asyncio.ensure_future(bench.queue.pop())
-        await asyncio.sleep(0)
-        assert not waiting.done()
-        bench.clock.step(0.01)
-        async with asyncio.timeout(5):
-            return (await waiting).pod.name
-
-    assert asyncio.run(scenario()) == "web"
+async def test_pop_waits_out_a_backoff() -> None:
+    bench = Bench()
+    bench.add()
+    bench.queue.failed(bench.pop())
+    bench.clock.step(0.995)
+    waiting = asyncio.ensure_future(bench.queue.pop())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    bench.clock.step(0.01)
+    async with asyncio.timeout(5):
+        assert (await waiting).pod.name == "web"
 
 
 def test_nothing_but_an_event_is_due_while_only_gated_pods_wait() -> None:

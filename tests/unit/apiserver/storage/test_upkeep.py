@@ -25,45 +25,33 @@ class Leases:
         return len(self.granted)
 
 
-def test_objects_written_close_together_share_a_lease() -> None:
-    async def run() -> None:
-        server = Leases()
-        assert await asyncio.gather(*(server.pool.lease(3600) for _ in range(50))) == [1] * 50
-        server.now += leases.SHARE_SECONDS - 1
-        assert await server.pool.lease(3600) == 1
-        server.now += 1
-        assert await server.pool.lease(3600) == 2
-        assert server.granted == [3660, 3660]  # the last to share it still lives for its hour
-
-    asyncio.run(run())
+async def test_objects_written_close_together_share_a_lease() -> None:
+    server = Leases()
+    assert await asyncio.gather(*(server.pool.lease(3600) for _ in range(50))) == [1] * 50
+    server.now += leases.SHARE_SECONDS - 1
+    assert await server.pool.lease(3600) == 1
+    server.now += 1
+    assert await server.pool.lease(3600) == 2
+    assert server.granted == [3660, 3660]  # the last to share it still lives for its hour
 
 
-def test_short_lives_are_not_stretched_much() -> None:
-    async def run() -> None:
-        server = Leases()
-        await server.pool.lease(10)
-        assert server.granted == [11]
-
-    asyncio.run(run())
+async def test_short_lives_are_not_stretched_much() -> None:
+    server = Leases()
+    await server.pool.lease(10)
+    assert server.granted == [11]
 
 
-def test_a_lease_takes_so_many_objects_only() -> None:
-    async def run() -> None:
-        server = Leases()
-        ids = [await server.pool.lease(3600) for _ in range(leases.LEASE_KEYS + 1)]
-        assert ids[-2:] == [1, 2]
-
-    asyncio.run(run())
+async def test_a_lease_takes_so_many_objects_only() -> None:
+    server = Leases()
+    ids = [await server.pool.lease(3600) for _ in range(leases.LEASE_KEYS + 1)]
+    assert ids[-2:] == [1, 2]
 
 
-def test_a_lease_that_is_gone_is_replaced() -> None:
-    async def run() -> None:
-        server = Leases()
-        await server.pool.lease(3600)
-        server.pool.forget(3600)
-        assert await server.pool.lease(3600) == 2
-
-    asyncio.run(run())
+async def test_a_lease_that_is_gone_is_replaced() -> None:
+    server = Leases()
+    await server.pool.lease(3600)
+    server.pool.forget(3600)
+    assert await server.pool.lease(3600) == 2
 
 
 class Store:
@@ -93,57 +81,45 @@ class Store:
         self.compacted.append(revision)
 
 
-def test_each_turn_compacts_to_where_the_last_one_was() -> None:
-    async def run() -> None:
-        store = Store()
-        compactor = Compactor(store)
-        turns = []
-        for _ in range(3):
-            store.others(100)
-            turns.append(await compactor.turn())
-        assert turns == [0, 101, 202]
-        assert store.compacted == [101, 202]
-        assert store.value == b"202"
-
-    asyncio.run(run())
+async def test_each_turn_compacts_to_where_the_last_one_was() -> None:
+    store = Store()
+    compactor = Compactor(store)
+    turns = []
+    for _ in range(3):
+        store.others(100)
+        turns.append(await compactor.turn())
+    assert turns == [0, 101, 202]
+    assert store.compacted == [101, 202]
+    assert store.value == b"202"
 
 
-def test_of_several_servers_one_compacts_per_interval() -> None:
-    async def run() -> None:
-        store = Store()
-        servers = [Compactor(store) for _ in range(3)]
-        compacted = []
-        for _ in range(4):
-            store.others(100)
-            compacted.append([await server.turn() for server in servers])
-        assert [sum(revision > 0 for revision in turn) for turn in compacted] == [0, 1, 1, 1]
-        assert store.compacted == sorted(store.compacted)
-
-    asyncio.run(run())
+async def test_of_several_servers_one_compacts_per_interval() -> None:
+    store = Store()
+    servers = [Compactor(store) for _ in range(3)]
+    compacted = []
+    for _ in range(4):
+        store.others(100)
+        compacted.append([await server.turn() for server in servers])
+    assert [sum(revision > 0 for revision in turn) for turn in compacted] == [0, 1, 1, 1]
+    assert store.compacted == sorted(store.compacted)
 
 
-def test_another_takes_over_when_one_stops() -> None:
-    async def run() -> None:
-        store = Store()
-        first, second = Compactor(store), Compactor(store)
-        for _ in range(2):
-            store.others(100)
-            await first.turn()
-            await second.turn()
-        for _ in range(3):
-            store.others(100)
-            await second.turn()
-        assert len(store.compacted) >= 3
-
-    asyncio.run(run())
+async def test_another_takes_over_when_one_stops() -> None:
+    store = Store()
+    first, second = Compactor(store), Compactor(store)
+    for _ in range(2):
+        store.others(100)
+        await first.turn()
+        await second.turn()
+    for _ in range(3):
+        store.others(100)
+        await second.turn()
+    assert len(store.compacted) >= 3
 
 
-def test_history_compacted_by_someone_else_is_no_failure() -> None:
-    async def run() -> None:
-        store = Store()
-        compactor = Compactor(store)
-        await compactor.turn()
-        store.compacted.append(10_000)
-        assert await compactor.turn() == 0
-
-    asyncio.run(run())
+async def test_history_compacted_by_someone_else_is_no_failure() -> None:
+    store = Store()
+    compactor = Compactor(store)
+    await compactor.turn()
+    store.compacted.append(10_000)
+    assert await compactor.turn() == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -58,21 +57,11 @@ class Board:
         return CacheWatcher(WIDGETS, self.hub, self.progress, selection, backlog, after=after or 0, **how)
 
 
-def scenario(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    def run() -> None:
-        asyncio.run(asyncio.wait_for(test(), 10))
-
-    run.__name__ = test.__name__
-    run.__doc__ = test.__doc__
-    return run
-
-
 async def rest(watcher: CacheWatcher) -> Seen:
     """Everything until the watch ends."""
     return [event for chunk in [chunk async for chunk in watcher] for event in parsed(chunk)]
 
 
-@scenario
 async def test_what_is_stored_comes_first_then_what_happens() -> None:
     board = Board()
     board.put("b")
@@ -83,7 +72,6 @@ async def test_what_is_stored_comes_first_then_what_happens() -> None:
     assert await seen(watcher, 4) == [("ADDED", "a", 2), ("ADDED", "b", 1), ("MODIFIED", "a", 3), ("DELETED", "b", 4)]
 
 
-@scenario
 async def test_a_resumed_watch_gets_what_it_missed_once() -> None:
     board = Board()
     for name in "abc":
@@ -93,7 +81,6 @@ async def test_a_resumed_watch_gets_what_it_missed_once() -> None:
     assert await seen(watcher, 3) == [("ADDED", "b", 2), ("ADDED", "c", 3), ("ADDED", "d", 4)]
 
 
-@scenario
 async def test_a_client_that_is_ahead_of_the_cache_gets_nothing_twice() -> None:
     board = Board()
     board.put("a")
@@ -107,14 +94,12 @@ async def test_a_client_that_is_ahead_of_the_cache_gets_nothing_twice() -> None:
     assert await rest(watcher) == [("BOOKMARK", "", 4)]
 
 
-@scenario
 async def test_a_watcher_ahead_of_the_cache_gets_no_bookmark_below_its_revision() -> None:
     board = Board()
     board.put("a")
     assert await rest(board.watch(after=3, bookmarks=True, timeout_seconds=0.05)) == []
 
 
-@scenario
 async def test_objects_that_start_and_stop_matching_are_added_and_deleted() -> None:
     board = Board()
     watcher = board.watch(labels="app=x")
@@ -136,7 +121,6 @@ async def test_objects_that_start_and_stop_matching_are_added_and_deleted() -> N
     assert events[2]["object"]["spec"]["size"] == 6  # the last state that matched
 
 
-@scenario
 async def test_a_watch_by_field_sees_objects_come_and_go() -> None:
     board = Board()
     one, two = board.watch(fields="spec.nodeName=n1"), board.watch(fields="spec.nodeName=n2")
@@ -153,7 +137,6 @@ async def test_a_watch_by_field_sees_objects_come_and_go() -> None:
     assert await rest(other) == []
 
 
-@scenario
 async def test_a_watch_of_a_namespace_sees_no_other() -> None:
     board = Board()
     watcher = board.watch(namespace="a")
@@ -162,7 +145,6 @@ async def test_a_watch_of_a_namespace_sees_no_other() -> None:
     assert await seen(watcher, 1) == [("ADDED", "x", 2)]
 
 
-@scenario
 async def test_watchers_with_one_filter_share_one_feed_and_its_bytes() -> None:
     board = Board()
     crowd = [board.watch(labels="app=x") for _ in range(5)]
@@ -179,7 +161,6 @@ async def test_watchers_with_one_filter_share_one_feed_and_its_bytes() -> None:
     assert vars(board.hub) == vars(WatchHub())  # nothing is left of the feeds
 
 
-@scenario
 async def test_events_for_a_watcher_that_is_behind_come_in_one_chunk() -> None:
     board = Board()
     watcher = board.watch()
@@ -188,7 +169,6 @@ async def test_events_for_a_watcher_that_is_behind_come_in_one_chunk() -> None:
     assert len(parsed(await watcher.__anext__())) == 50
 
 
-@scenario
 async def test_a_chunk_never_ends_between_events_of_one_revision() -> None:
     feed = WatchFeed(Selection(""))
     board = Board()
@@ -198,39 +178,32 @@ async def test_a_chunk_never_ends_between_events_of_one_revision() -> None:
     assert [feed.cut(0), feed.cut(4)] == [4, 5]
 
 
-def test_a_watcher_that_lags_too_far_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_watcher_that_lags_too_far_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchers, "WATCHER_BUFFER", 20)
 
-    async def run() -> None:
-        board = Board()
-        slow, quick = board.watch(), board.watch()
-        count = 0
-        for number in range(100):
-            board.put("a", size=number)
-            count += len(parsed(await quick.__anext__()))
-        assert count == 100
-        assert await rest(slow) == []
-        assert board.hub.watchers == 1
-        feed = next(iter(board.hub._feeds.values()))
-        assert len(feed.events) <= 20
-
-    asyncio.run(run())
+    board = Board()
+    slow, quick = board.watch(), board.watch()
+    count = 0
+    for number in range(100):
+        board.put("a", size=number)
+        count += len(parsed(await quick.__anext__()))
+    assert count == 100
+    assert await rest(slow) == []
+    assert board.hub.watchers == 1
+    feed = next(iter(board.hub._feeds.values()))
+    assert len(feed.events) <= 20
 
 
-def test_a_watcher_that_lags_by_too_many_bytes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_watcher_that_lags_by_too_many_bytes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchers, "WATCHER_BUFFER_BYTES", 10_000)
 
-    async def run() -> None:
-        board = Board()
-        slow = board.watch()
-        for number in range(15):
-            board.put("a", size=number, filler="x" * 2_000)
-        assert await rest(slow) == []
-
-    asyncio.run(run())
+    board = Board()
+    slow = board.watch()
+    for number in range(15):
+        board.put("a", size=number, filler="x" * 2_000)
+    assert await rest(slow) == []
 
 
-@scenario
 async def test_what_every_watcher_has_taken_is_dropped() -> None:
     board = Board()
     crowd = [board.watch() for _ in range(3)]
@@ -241,23 +214,19 @@ async def test_what_every_watcher_has_taken_is_dropped() -> None:
     assert len(next(iter(board.hub._feeds.values())).events) <= 32
 
 
-def test_bookmarks_tell_how_far_the_watch_is(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bookmarks_tell_how_far_the_watch_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchers, "BOOKMARK_SECONDS", 0.05)
 
-    async def run() -> None:
-        board = Board()
-        board.put("a")
-        watcher = board.watch(namespace="elsewhere", bookmarks=True)
-        assert await seen(watcher, 1) == [("BOOKMARK", "", 1)]
-        board.put("b")
-        assert await seen(watcher, 1) == [("BOOKMARK", "", 2)]
-        feed = next(iter(board.hub._feeds.values()))
-        assert not feed.waiting  # a watcher woken by time leaves nothing behind
-
-    asyncio.run(asyncio.wait_for(run(), 10))
+    board = Board()
+    board.put("a")
+    watcher = board.watch(namespace="elsewhere", bookmarks=True)
+    assert await seen(watcher, 1) == [("BOOKMARK", "", 1)]
+    board.put("b")
+    assert await seen(watcher, 1) == [("BOOKMARK", "", 2)]
+    feed = next(iter(board.hub._feeds.values()))
+    assert not feed.waiting  # a watcher woken by time leaves nothing behind
 
 
-@scenario
 async def test_the_end_of_its_time_brings_a_last_bookmark() -> None:
     board = Board()
     board.put("a")
@@ -266,7 +235,6 @@ async def test_the_end_of_its_time_brings_a_last_bookmark() -> None:
     assert board.hub.watchers == 0
 
 
-@scenario
 async def test_a_steady_stream_does_not_outlast_the_time() -> None:
     board = Board()
     watcher = board.watch(timeout_seconds=0.1)
@@ -276,7 +244,6 @@ async def test_a_steady_stream_does_not_outlast_the_time() -> None:
         await asyncio.sleep(0)
 
 
-@scenario
 async def test_initial_events_end_with_a_marked_bookmark() -> None:
     board = Board()
     board.put("a")
@@ -290,7 +257,6 @@ async def test_initial_events_end_with_a_marked_bookmark() -> None:
     }
 
 
-@scenario
 async def test_a_large_backlog_comes_in_pieces() -> None:
     board = Board()
     for number in range(30):
@@ -302,7 +268,6 @@ async def test_a_large_backlog_comes_in_pieces() -> None:
     assert [event[1] for chunk in chunks for event in parsed(chunk)] == [f"w{number:02}" for number in range(30)]
 
 
-@scenario
 async def test_a_rebuilt_table_ends_its_watches_after_what_they_still_had() -> None:
     board = Board()
     watcher, idle = board.watch(), board.watch()
@@ -317,7 +282,6 @@ async def test_a_rebuilt_table_ends_its_watches_after_what_they_still_had() -> N
     assert await seen(later, 1) == [("ADDED", "b", 2)]
 
 
-@scenario
 async def test_a_rebuilt_table_ends_a_watch_that_is_ahead_of_it() -> None:
     board = Board()
     waiting = asyncio.ensure_future(rest(board.watch(after=9, bookmarks=True)))
@@ -326,7 +290,6 @@ async def test_a_rebuilt_table_ends_a_watch_that_is_ahead_of_it() -> None:
     assert await waiting == []
 
 
-@scenario
 async def test_closing_ends_a_waiting_watch() -> None:
     watcher = Board().watch()
     waiting = asyncio.ensure_future(rest(watcher))
@@ -336,7 +299,6 @@ async def test_closing_ends_a_waiting_watch() -> None:
     assert await waiting == []
 
 
-@scenario
 async def test_events_give_the_same_stream_before_encoding() -> None:
     board = Board()
     board.put("a")
