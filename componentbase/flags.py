@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import re
 import socket
+from dataclasses import dataclass
 from importlib import metadata
+from typing import Self
 
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -111,6 +113,29 @@ def add_serving(parser: argparse.ArgumentParser, secure_port: int) -> None:
     parser.add_argument(
         "--cert-dir", default="", metavar="DIR", help="where a self-signed certificate is kept when none is given"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Where and how a daemon serves HTTPS: the values of `add_serving`'s flags."""
+
+    bind_address: str
+    port: int
+    cert_file: str
+    key_file: str
+    client_ca_file: str
+    cert_dir: str
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Self:
+        return cls(
+            args.bind_address,
+            args.secure_port,
+            args.tls_cert_file,
+            args.tls_private_key_file,
+            args.client_ca_file,
+            args.cert_dir,
+        )
 
 
 def add_leader_election(parser: argparse.ArgumentParser, name: str) -> None:

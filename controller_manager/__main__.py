@@ -10,9 +10,10 @@ from controller_manager.options import parse
 
 
 def main() -> int:
-    options = parse()
-    logs.setup(manager.NAME, options.log_file, options.v)
-    return daemon.run(lambda: manager.run(options), manager.NAME)
+    specs = manager.collect_controllers()
+    options = parse(specs.values())
+    logs.setup(manager.NAME, options.log_file, options.verbosity)
+    return daemon.run(lambda: manager.run(specs, options), manager.NAME)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from apimachinery.catalogue import CatalogueError, collect
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.daemon import FatalError
 from componentbase.health import HealthServer
-from controller_manager.options import selected
+from controller_manager.options import Options, selected
 from kubeclient.config import ConfigError, load_config
 from kubeclient.controller import ControllerContext, ControllerSpec, run_controller
 from kubeclient.informer import Informers
-from kubeclient.leader import LeaderElector, Timing
+from kubeclient.leader import LeaderElector
 from kubeclient.recorder import EventRecorder
 from kubeclient.rest import RestClient, user_agent
 
@@ -24,61 +25,55 @@ CONTROLLERS = "controller_manager.controllers"
 log = logs.logger(__name__)
 
 
-def collect_controllers() -> dict[str, ControllerSpec]:
-    """Controller name -> its spec, of every file in the folder. Raises: CatalogueError."""
-    found: dict[str, ControllerSpec] = {}
+def collect_controllers() -> dict[str, ControllerSpec[Any]]:
+    """Returns the spec of every file in the folder by the controller's name. Raises: CatalogueError."""
+    specs: dict[str, ControllerSpec[Any]] = {}
     for module, spec in collect(CONTROLLERS, "CONTROLLER", ControllerSpec).items():
-        if spec.name in found:
+        if spec.name in specs:
             raise CatalogueError(f"two files define the controller {spec.name}, one is {module}")
-        found[spec.name] = spec
-    return found
+        specs[spec.name] = spec
+    return specs
 
 
-def choose(options: argparse.Namespace) -> list[ControllerSpec]:
-    """The controllers to run. Raises: FatalError for an unknown name."""
-    known = collect_controllers()
+def choose(specs: Mapping[str, ControllerSpec[Any]], options: Options) -> list[ControllerSpec[Any]]:
+    """Returns the controllers to run. Raises: FatalError for an unknown name."""
     try:
-        names = selected(options.controllers, known)
+        names = selected(options.controllers, specs)
     except ValueError as error:
         raise FatalError(str(error)) from None
-    log.info("controllers collected", running=",".join(names), left_out=",".join(sorted(set(known) - set(names))))
-    return [known[name] for name in names]
+    log.info("controllers collected", running=",".join(names), left_out=",".join(sorted(set(specs) - set(names))))
+    return [specs[name] for name in names]
 
 
-async def run(options: argparse.Namespace) -> None:
-    """The daemon's main. Raises: FatalError for a configuration that can't work."""
-    specs = choose(options)
+async def run(specs: Mapping[str, ControllerSpec[Any]], options: Options) -> None:
+    """Is the daemon's main. Raises: FatalError for a configuration that can't work."""
+    chosen = choose(specs, options)
     try:
         config = load_config(options.kubeconfig or None)
-        timing = Timing(
-            options.leader_elect_lease_duration,
-            options.leader_elect_renew_deadline,
-            options.leader_elect_retry_period,
-        )
-        timing.check()
+        options.election.timing.check()
         rest = RestClient(config, user_agent=user_agent(NAME))
     except (ConfigError, ValueError, OSError) as error:
         raise FatalError(str(error)) from None
+    serving = options.serving
     health = HealthServer(
         NAME,
-        options.bind_address,
-        options.secure_port,
-        cert_file=options.tls_cert_file,
-        key_file=options.tls_private_key_file,
-        cert_dir=options.cert_dir,
-        client_ca_file=options.client_ca_file,
+        serving.bind_address,
+        serving.port,
+        cert_file=serving.cert_file,
+        key_file=serving.key_file,
+        cert_dir=serving.cert_dir,
+        client_ca_file=serving.client_ca_file,
     )
     async with rest, asyncio.TaskGroup() as group:
         group.create_task(health.run())
-        if not options.leader_elect:
-            group.create_task(run_controllers(specs, rest, options))
+        if not options.election.enabled:
+            group.create_task(run_controllers(chosen, rest, options))
             return
-        lease = f"{options.leader_elect_resource_namespace}/{options.leader_elect_resource_name}"
-        elector = LeaderElector(rest, lease, timing=timing)
-        group.create_task(elector.run(lambda: run_controllers(specs, rest, options)))
+        elector = LeaderElector(rest, options.election.lease, timing=options.election.timing)
+        group.create_task(elector.run(lambda: run_controllers(chosen, rest, options)))
 
 
-async def run_controllers(specs: list[ControllerSpec], rest: RestClient, options: argparse.Namespace) -> None:
+async def run_controllers(specs: list[ControllerSpec[Any]], rest: RestClient, options: Options) -> None:
     """Until cancelled; an error in one controller's loop ends all, and with them the process."""
     informers = Informers(rest)
     clock = Clock()
@@ -87,6 +82,6 @@ async def run_controllers(specs: list[ControllerSpec], rest: RestClient, options
             recorder = EventRecorder(rest, spec.name, clock=clock)
             context = ControllerContext(rest, informers, recorder, clock, options)
             group.create_task(recorder.run())
-            group.create_task(run_controller(spec, context))
+            group.create_task(run_controller(spec, context, options.workers[spec.name]))
         # Last: by its first step every controller above has asked for its informers.
         group.create_task(informers.run())

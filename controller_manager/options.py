@@ -1,26 +1,76 @@
-"""The flags of kube-controller-manager, in upstream's names."""
+"""kube-controller-manager's command line, in upstream's flag names."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from componentbase.flags import add_duration, base_parser, parse_list
+from componentbase.flags import Serving, add_duration, base_parser, parse_list
+from kubeclient.controller import ControllerSpec
+from kubeclient.leader import Election
 
 SECURE_PORT = 10257
 
-CONCURRENCY = {
-    "--concurrent-deployment-syncs": (5, "Deployments"),
-    "--concurrent-replicaset-syncs": (5, "ReplicaSets"),
-    "--concurrent-endpoint-syncs": (5, "Services, for their Endpoints"),
-    "--concurrent-service-endpoint-syncs": (5, "Services, for their EndpointSlices"),
-    "--concurrent-namespace-syncs": (10, "Namespaces"),
-    "--concurrent-serviceaccount-token-syncs": (5, "Namespaces, for their default ServiceAccount"),
-    "--concurrent-gc-syncs": (20, "objects looked at by the garbage collector"),
-}
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    kubeconfig: str
+    serving: Serving
+    election: Election
+    controllers: list[str]
+    workers: Mapping[str, int]
+    """Controller -> the number of keys it reconciles at once."""
+    root_ca_file: str
+    node_monitor_period: float
+    node_monitor_grace_period: float
+    node_startup_grace_period: float
+    node_eviction_rate: float
+    secondary_node_eviction_rate: float
+    unhealthy_zone_threshold: float
+    large_cluster_size_threshold: int
+    terminated_pod_gc_threshold: int
+    max_endpoints_per_slice: int
+    log_file: str
+    verbosity: int
 
 
-def parser() -> argparse.ArgumentParser:
+def parse(specs: Iterable[ControllerSpec[Any]], argv: list[str] | None = None) -> Options:
+    """Exits with a message on a bad command line, as argparse does. `specs` bring their flags of concurrency."""
+    specs = list(specs)
+    flags = _parser(specs)
+    args = flags.parse_args(argv)
+    workers = {spec.name: getattr(args, spec.name) if spec.workers_flag else spec.workers for spec in specs}
+    for spec in specs:
+        if workers[spec.name] < 1:
+            flags.error(f"{spec.workers_flag} must be at least 1")
+    if not 1 <= args.max_endpoints_per_slice <= 1000:
+        flags.error("--max-endpoints-per-slice must be between 1 and 1000")
+    if args.node_monitor_period <= 0 or args.node_monitor_grace_period <= args.node_monitor_period:
+        flags.error("--node-monitor-grace-period must be longer than --node-monitor-period")
+    return Options(
+        kubeconfig=args.kubeconfig,
+        serving=Serving.of(args),
+        election=Election.of(args),
+        controllers=args.controllers,
+        workers=workers,
+        root_ca_file=args.root_ca_file,
+        node_monitor_period=args.node_monitor_period,
+        node_monitor_grace_period=args.node_monitor_grace_period,
+        node_startup_grace_period=args.node_startup_grace_period,
+        node_eviction_rate=args.node_eviction_rate,
+        secondary_node_eviction_rate=args.secondary_node_eviction_rate,
+        unhealthy_zone_threshold=args.unhealthy_zone_threshold,
+        large_cluster_size_threshold=args.large_cluster_size_threshold,
+        terminated_pod_gc_threshold=args.terminated_pod_gc_threshold,
+        max_endpoints_per_slice=args.max_endpoints_per_slice,
+        log_file=args.log_file,
+        verbosity=args.v,
+    )
+
+
+def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
     flags = base_parser(
         "kube-controller-manager",
         "Moves the cluster from what it is to what the API says it should be.",
@@ -55,10 +105,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="endpoints of one EndpointSlice, up to 1000 (default 100)",
     )
-    for flag, (default, what) in CONCURRENCY.items():
-        flags.add_argument(
-            flag, type=int, default=default, metavar="N", help=f"{what} worked on at once (default {default})"
-        )
+    for spec in specs:
+        if spec.workers_flag:
+            help = f"{spec.subjects}: how many are worked on at once (default {spec.workers})"
+            flags.add_argument(
+                spec.workers_flag, dest=spec.name, type=int, default=spec.workers, metavar="N", help=help
+            )
     return flags
 
 
@@ -90,20 +142,6 @@ def _add_nodes(flags: argparse.ArgumentParser) -> None:
         metavar="N",
         help="a cluster up to this size counts as small: nothing is evicted then (default 50)",
     )
-
-
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Exits with a message for a wrong flag or value."""
-    flags = parser()
-    options = flags.parse_args(arguments)
-    for flag in CONCURRENCY:
-        if getattr(options, flag.strip("-").replace("-", "_")) < 1:
-            flags.error(f"{flag} must be at least 1")
-    if not 1 <= options.max_endpoints_per_slice <= 1000:
-        flags.error("--max-endpoints-per-slice must be between 1 and 1000")
-    if options.node_monitor_period <= 0 or options.node_monitor_grace_period <= options.node_monitor_period:
-        flags.error("--node-monitor-grace-period must be longer than --node-monitor-period")
-    return options
 
 
 def selected(wanted: Iterable[str], known: Iterable[str]) -> list[str]:

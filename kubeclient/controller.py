@@ -1,4 +1,4 @@
-"""The one shape of a control loop: watches put keys into a queue, workers reconcile them, a Result says what follows.
+"""The one shape of a control loop: triggers put keys into a queue, workers reconcile them, a Result says what follows.
 
 `reconcile` gets a key and nothing else: it looks at what is, not at what happened, so a missed or doubled event costs a
 look and no more.
@@ -6,11 +6,10 @@ look and no more.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar
 
 from apimachinery.errors import Conflict, StatusError
 from apimachinery.meta import Object, controller_of
@@ -21,14 +20,12 @@ from kubeclient.recorder import EventRecorder
 from kubeclient.rest import RestClient
 from kubeclient.workqueue import WorkQueue
 
-T = TypeVar("T", bound=Object)
-
 log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What follows a reconcile that did not fail: nothing, or another look in `after_seconds`."""
+    """Says what follows a reconcile that did not fail: nothing, or another look in `after_seconds`."""
 
     after_seconds: float = 0.0
 
@@ -37,7 +34,7 @@ DONE = Result()
 
 
 def after(seconds: float) -> Result:
-    """Look again in so many seconds, if nothing else wakes the key before."""
+    """Asks for another look in so many seconds, if nothing else wakes the key before."""
     return Result(max(seconds, 0.001))
 
 
@@ -47,118 +44,148 @@ class Reconciler(Protocol):
     async def reconcile(self, key: str) -> Result: ...
 
 
-@runtime_checkable
-class Background(Protocol):
-    """A reconciler with work of its own beside the keys (a periodic check); `run` must not return."""
-
-    async def run(self) -> None: ...
+R = TypeVar("R", bound=Reconciler)
+T = TypeVar("T", bound=Object)
 
 
-@runtime_checkable
-class QueueUser(Protocol):
-    """A reconciler that adds keys by itself gets the queue before any work begins."""
-
-    def use_queue(self, queue: WorkQueue) -> None: ...
+# Triggers
 
 
 @dataclass(frozen=True)
-class Watch(Generic[T]):
-    """Changes of one kind, and the keys they concern: `keys(old, new)`, of which one may be None."""
+class Watch(Generic[R, T]):
+    """Adds the keys that a change of one kind concerns.
+
+    `keys(reconciler, old, new)` gets the object before and after the change, None where there is none. It is called in
+    the order of the changes, may read the reconciler's caches and note what it saw, and must not block. The keys wait
+    `delay_seconds` for others like them. `namespace` and `field_selector` select among the objects.
+    """
 
     model: type[T]
-    keys: Callable[[T | None, T | None], Iterable[str]]
+    keys: Callable[[R, T | None, T | None], Iterable[str]]
+    delay_seconds: float = 0.0
+    namespace: str = ""
+    field_selector: str = ""
 
 
-def own(model: type[T]) -> Watch[T]:
-    """The key of the object itself."""
+@dataclass(frozen=True)
+class Every(Generic[R]):
+    """Adds keys once in a period: for what no event tells."""
 
-    def keys(old: T | None, new: T | None) -> Iterable[str]:
-        obj = new if new is not None else old
-        return () if obj is None else (obj.key,)
-
-    return Watch(model, keys)
+    seconds: Callable[[R], float]
+    keys: Callable[[R], Iterable[str]]
 
 
-def owner(model: type[T], kind: str) -> Watch[T]:
-    """The key of the object's controller, where that is of this kind (before and after the change)."""
+@dataclass(frozen=True)
+class Source(Generic[R]):
+    """Adds keys from elsewhere: `run(reconciler, queue)` works beside the workers and must not return."""
 
-    def owner_key(obj: T) -> str:
-        ref = controller_of(obj)
-        if ref is None or ref.kind != kind:
-            return ""
-        return f"{obj.namespace}/{ref.name}" if obj.namespace else ref.name
-
-    def keys(old: T | None, new: T | None) -> Iterable[str]:
-        return {owner_key(obj) for obj in (old, new) if obj is not None} - {""}
-
-    return Watch(model, keys)
+    run: Callable[[R, WorkQueue], Coroutine[Any, Any, None]]
 
 
-def maps(model: type[T], function: Callable[[T], Iterable[str]]) -> Watch[T]:
-    """The keys that `function` gives for the object as it was and as it is."""
+def own(model: type[T]) -> Watch[Any, T]:
+    """Watches a kind for the key of the object itself."""
+    return maps(model, lambda obj: (obj.key,))
 
-    def keys(old: T | None, new: T | None) -> Iterable[str]:
+
+def owner(model: type[T], kind: str) -> Watch[Any, T]:
+    """Watches a kind for the keys of its objects' controllers, where those are of this kind."""
+
+    def owner_keys(obj: T) -> Iterable[str]:
+        key = owner_key(obj, kind)
+        return (key,) if key else ()
+
+    return maps(model, owner_keys)
+
+
+def maps(model: type[T], function: Callable[[T], Iterable[str]], *, field_selector: str = "") -> Watch[Any, T]:
+    """Watches a kind for the keys that `function` gives for the object as it was and as it is."""
+
+    def keys(_: Any, old: T | None, new: T | None) -> Iterable[str]:
         return {key for obj in (old, new) if obj is not None for key in function(obj)}
 
-    return Watch(model, keys)
+    return Watch(model, keys, field_selector=field_selector)
+
+
+def owner_key(obj: Object, kind: str) -> str:
+    """Returns the key of the object's controller, "" where it has none or one of another kind."""
+    ref = controller_of(obj)
+    if ref is None or ref.kind != kind:
+        return ""
+    return f"{obj.namespace}/{ref.name}" if obj.namespace else ref.name
+
+
+# Controllers
 
 
 @dataclass
 class ControllerContext:
-    """What a controller gets to work with. `options` are the daemon's flags."""
+    """Holds what a controller gets to work with. `options` are the daemon's."""
 
     rest: RestClient
     informers: Informers
     recorder: EventRecorder
     clock: Clock = field(default_factory=Clock)
-    options: argparse.Namespace = field(default_factory=argparse.Namespace)
+    options: Any = None
 
 
 @dataclass(frozen=True)
-class ControllerSpec:
-    """A controller, as its file declares it: `CONTROLLER = ControllerSpec("replicaset-controller", …)`.
+class ControllerSpec(Generic[R]):
+    """Declares a controller in its file: `CONTROLLER = ControllerSpec("replicaset-controller", …)`.
 
-    `workers` keys are reconciled at once; `workers_option` names the flag (an attribute of the options) that overrides
-    it. Keys of `watches` are added by changes of those kinds.
+    `watches` are all that wakes it. `workers` keys are reconciled at once, unless the flag `workers_flag`, which counts
+    `subjects`, says otherwise.
     """
 
     name: str
-    factory: Callable[[ControllerContext], Reconciler]
-    watches: Sequence[Watch[Any]] = ()
+    factory: Callable[[ControllerContext], R]
+    watches: Sequence[Watch[R, Any] | Every[R] | Source[R]]
     workers: int = 5
-    workers_option: str = ""
-
-    def worker_count(self, options: argparse.Namespace) -> int:
-        return int(getattr(options, self.workers_option, self.workers) if self.workers_option else self.workers)
+    workers_flag: str = ""
+    subjects: str = ""
 
 
-async def run_controller(spec: ControllerSpec, context: ControllerContext) -> None:
+async def run_controller(spec: ControllerSpec[R], context: ControllerContext, workers: int = 0) -> None:
     """Runs until cancelled. The informers run elsewhere, shared; work begins when their caches are complete."""
     queue = WorkQueue(spec.name)
     reconciler = spec.factory(context)
-    if isinstance(reconciler, QueueUser):
-        reconciler.use_queue(queue)
-    informers = [context.informers.of(watch.model) for watch in spec.watches]
-    for informer, watch in zip(informers, spec.watches, strict=True):
-        informer.add_handler(_enqueuer(queue, watch))
+    connect(spec, reconciler, context.informers, queue)
     await context.informers.wait_synced()
-    log.info("controller started", controller=spec.name, workers=spec.worker_count(context.options))
+    workers = workers or spec.workers
+    log.info("controller started", controller=spec.name, workers=workers)
     try:
         async with asyncio.TaskGroup() as group:
-            if isinstance(reconciler, Background):
-                group.create_task(reconciler.run())
-            for _ in range(spec.worker_count(context.options)):
+            for trigger in spec.watches:
+                if isinstance(trigger, Every):
+                    group.create_task(_tick(trigger, reconciler, context.clock, queue))
+                elif isinstance(trigger, Source):
+                    group.create_task(trigger.run(reconciler, queue))
+            for _ in range(workers):
                 group.create_task(_work(spec.name, reconciler, queue))
     finally:
         queue.close()
 
 
-def _enqueuer(queue: WorkQueue, watch: Watch[T]) -> Callable[[T | None, T | None], None]:
+def connect(spec: ControllerSpec[R], reconciler: R, informers: Informers, queue: WorkQueue) -> None:
+    """Lets the changes that the spec watches add their keys to the queue, first for all objects there are."""
+    for watch in spec.watches:
+        if isinstance(watch, Watch):
+            informer = informers.of(watch.model, namespace=watch.namespace, field_selector=watch.field_selector)
+            informer.add_handler(_enqueuer(watch, reconciler, queue))
+
+
+def _enqueuer(watch: Watch[R, T], reconciler: R, queue: WorkQueue) -> Callable[[T | None, T | None], None]:
     def enqueue(old: T | None, new: T | None) -> None:
-        for key in watch.keys(old, new):
-            queue.add(key)
+        for key in watch.keys(reconciler, old, new):
+            queue.add_after(key, watch.delay_seconds)
 
     return enqueue
+
+
+async def _tick(trigger: Every[R], reconciler: R, clock: Clock, queue: WorkQueue) -> None:
+    while True:
+        await clock.sleep(trigger.seconds(reconciler))
+        for key in trigger.keys(reconciler):
+            queue.add(key)
 
 
 async def _work(name: str, reconciler: Reconciler, queue: WorkQueue) -> None:

@@ -6,11 +6,13 @@ clock since it last saw the Lease change: clocks of different hosts are never co
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import random
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Self
 
 from prometheus_client import Gauge
 
@@ -52,6 +54,23 @@ class Timing:
                 "leader election needs retry period x 1.2 < renew deadline < lease duration, not "
                 f"{self.retry_period:g}s, {self.renew_deadline:g}s, {self.lease_duration:g}s"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """Whether a daemon stands for election, and for which Lease ("namespace/name"): the --leader-elect… flags."""
+
+    enabled: bool
+    lease: str
+    timing: Timing
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Self:
+        return cls(
+            args.leader_elect,
+            f"{args.leader_elect_resource_namespace}/{args.leader_elect_resource_name}",
+            Timing(args.leader_elect_lease_duration, args.leader_elect_renew_deadline, args.leader_elect_retry_period),
+        )
 
 
 def make_identity() -> str:

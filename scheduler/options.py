@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 
 from componentbase import flags
+from kubeclient.leader import Election
 
 SECURE_PORT = 10259
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
+@dataclass(frozen=True, slots=True)
+class Options:
+    kubeconfig: str
+    serving: flags.Serving
+    election: Election
+    log_file: str
+    verbosity: int
+
+
+def parse(argv: list[str] | None = None) -> Options:
     """Exits with a message on a bad command line, as argparse does."""
     parser = flags.base_parser("kube-scheduler", "Gives each pod its node.", secure_port=SECURE_PORT, leader_elect=True)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    return Options(args.kubeconfig, flags.Serving.of(args), Election.of(args), args.log_file, args.v)

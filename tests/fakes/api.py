@@ -16,7 +16,7 @@ from apimachinery.patch import merge_patch, strategic_merge_patch
 from apimachinery.resource import Resource, resource_of
 from apimachinery.times import format_time
 from componentbase.clock import Clock
-from kubeclient.controller import ControllerContext, ControllerSpec, QueueUser, Reconciler, Result
+from kubeclient.controller import ControllerContext, ControllerSpec, Every, Result, connect
 from kubeclient.informer import Informer
 from kubeclient.wire import MERGE_PATCH, Listing, as_resource
 from kubeclient.workqueue import WorkQueue
@@ -230,7 +230,7 @@ class Told:
 class Running:
     """A controller whose keys a test works off by hand."""
 
-    def __init__(self, api: FakeApi, spec: ControllerSpec, **options: object) -> None:
+    def __init__(self, api: FakeApi, spec: ControllerSpec[Any], **options: object) -> None:
         self.api = api
         self.told = Told()
         self.queue = WorkQueue(spec.name)
@@ -241,19 +241,17 @@ class Running:
             api.clock,
             argparse.Namespace(**options),
         )
-        self.reconciler: Reconciler = spec.factory(context)
+        self.spec = spec
+        self.reconciler = spec.factory(context)
         self.delays: dict[str, float] = {}
-        if isinstance(self.reconciler, QueueUser):
-            self.reconciler.use_queue(self.queue)
-        for watch in spec.watches:
-            api.informer(watch.model).add_handler(self._adder(watch.keys))
+        connect(spec, self.reconciler, context.informers, self.queue)
 
-    def _adder(self, keys: Callable[[Any, Any], Any]) -> Callable[[Any, Any], None]:
-        def add(old: Any, new: Any) -> None:
-            for key in keys(old, new):
-                self.queue.add(key)
-
-        return add
+    def tick(self) -> None:
+        """Adds the keys that are due once in a period."""
+        for trigger in self.spec.watches:
+            if isinstance(trigger, Every):
+                for key in trigger.keys(self.reconciler):
+                    self.queue.add(key)
 
     @property
     def waiting(self) -> int:

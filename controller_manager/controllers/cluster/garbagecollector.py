@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from apimachinery.errors import Conflict, MethodNotAllowed, NotFound, StatusError
@@ -28,7 +28,7 @@ from controller_manager.controllers.cluster._ownergraph import (
     path_of,
 )
 from controller_manager.ownership import in_parallel
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Source
 from kubeclient.discovery import APIResource, discover
 from kubeclient.informer import Informer
 from kubeclient.wire import PARTIAL_METADATA, PARTIAL_METADATA_LIST
@@ -57,16 +57,12 @@ class GarbageCollector:
         self._followed: dict[str, tuple[Resource[Any], Informer[Any]]] = {}
         self._ready = asyncio.Event()
         self._kinds_changed = asyncio.Event()
-        self._queue: WorkQueue
 
-    def use_queue(self, queue: WorkQueue) -> None:
-        self._queue = queue
-
-    async def run(self) -> None:
+    async def follow_kinds(self, queue: WorkQueue) -> None:
         """Finds out what kinds there are and follows all of them; again when that changes."""
         while True:
             self._kinds_changed.clear()
-            wait = await self._follow_all()
+            wait = await self._follow_all(queue)
             try:
                 async with asyncio.timeout(wait):
                     await self._kinds_changed.wait()
@@ -74,7 +70,7 @@ class GarbageCollector:
                 continue
             await self._clock.sleep(DISCOVERY_RETRY_SECONDS)  # a new kind is served a moment after it is defined
 
-    async def _follow_all(self) -> float | None:
+    async def _follow_all(self, queue: WorkQueue) -> float | None:
         """In how many seconds to try again, because not all could be read; None when there is no need to."""
         try:
             found = await discover(self._rest)
@@ -85,7 +81,7 @@ class GarbageCollector:
         for path in self._followed.keys() - wanted.keys():
             if not any(path.startswith(f"{group}/") for group in found.failed):
                 self._unfollow(path)
-        new = [self._follow(resource) for path, resource in wanted.items() if path not in self._followed]
+        new = [self._follow(resource, queue) for path, resource in wanted.items() if path not in self._followed]
         for informer in new:
             await informer.wait_synced()
         if new:
@@ -93,13 +89,13 @@ class GarbageCollector:
         self._ready.set()
         return FAILED_GROUP_SECONDS if found.failed else None
 
-    def _follow(self, resource: Resource[Any]) -> Informer[Any]:
+    def _follow(self, resource: Resource[Any], queue: WorkQueue) -> Informer[Any]:
         """Another controller's informer, where one follows this kind already."""
         informer = self._informers.find(resource) or self._informers.of(
             resource, list_accept=PARTIAL_METADATA_LIST, watch_accept=PARTIAL_METADATA, trim=_trim
         )
         self._followed[path_of(resource)] = (resource, informer)
-        informer.add_handler(self._noter(resource))
+        informer.add_handler(self._noter(resource, queue))
         return informer
 
     def _unfollow(self, path: str) -> None:
@@ -110,20 +106,23 @@ class GarbageCollector:
             self._graph.remove(node.uid)
         log.info("kind is gone", resource=path)
 
-    def _noter(self, resource: Resource[Any]) -> Callable[[Object | None, Object | None], None]:
+    def _noter(self, resource: Resource[Any], queue: WorkQueue) -> Callable[[Object | None, Object | None], None]:
         defines_kinds = (resource.group, resource.plural) in DEFINING_KINDS
 
         def note(old: Object | None, new: Object | None) -> None:
             if defines_kinds:
                 self._kinds_changed.set()
             if new is not None:
-                self._note(node_of(new, resource))
-            elif old is not None:
-                self._note_gone(old.metadata.uid or "")
+                uids = self._note(node_of(new, resource))
+            else:
+                uids = self._note_gone(old.metadata.uid or "") if old is not None else ()
+            for uid in uids:
+                queue.add(uid)
 
         return note
 
-    def _note(self, node: Node) -> None:
+    def _note(self, node: Node) -> Iterable[str]:
+        """Takes an object into the graph; the uids for which that may change something."""
         before = self._graph.get(node.uid)
         if before is not None and (before.owners, before.finalizers, before.deleting) == (
             node.owners,
@@ -133,33 +132,34 @@ class GarbageCollector:
             return
         self._graph.put(node)
         if node.waits_for_dependents or node.orphans_dependents or not self._is_safe(node):
-            self._queue.add(node.uid)
+            yield node.uid
         if node.waits_for_dependents:
             for dependent in self._graph.dependents(node.uid):
-                self._queue.add(dependent.uid)
+                yield dependent.uid
         if before is not None and before.owners != node.owners:
-            self._wake_waiting_owners(before)
+            yield from self._waiting_owners(before)
 
     def _is_safe(self, node: Node) -> bool:
         """Whether all its owners are known to live: nearly always, and then there is nothing to do."""
         owners = (self._graph.owner_of(node, ref) for ref in node.owners)
         return all(owner is not None and not owner.waits_for_dependents for owner in owners)
 
-    def _note_gone(self, uid: str) -> None:
+    def _note_gone(self, uid: str) -> Iterable[str]:
+        """Takes an object out of the graph; the uids for which that may change something."""
         node = self._graph.get(uid)
         self._remember_absent(uid)
         if node is None:
             return
         self._graph.remove(uid)
         for dependent in self._graph.dependents(uid):
-            self._queue.add(dependent.uid)
-        self._wake_waiting_owners(node)
+            yield dependent.uid
+        yield from self._waiting_owners(node)
 
-    def _wake_waiting_owners(self, node: Node) -> None:
+    def _waiting_owners(self, node: Node) -> Iterable[str]:
         for ref in node.owners:
             owner = self._graph.get(ref.uid)
             if owner is not None and owner.waits_for_dependents:
-                self._queue.add(owner.uid)
+                yield owner.uid
 
     def _remember_absent(self, uid: str) -> None:
         self._absent[uid] = None
@@ -320,6 +320,8 @@ def _trim(obj: Object) -> None:
 CONTROLLER = ControllerSpec(
     "garbage-collector-controller",
     GarbageCollector,
+    [Source(GarbageCollector.follow_kinds)],
     workers=20,
-    workers_option="concurrent_gc_syncs",
+    workers_flag="--concurrent-gc-syncs",
+    subjects="objects looked at by the garbage collector",
 )

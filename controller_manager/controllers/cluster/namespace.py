@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from apimachinery.errors import Conflict, MethodNotAllowed, NotFound, StatusError
@@ -14,7 +15,6 @@ from kubeapi.core.pod.model import Pod
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after
 from kubeclient.discovery import APIResource, discover
 from kubeclient.wire import PARTIAL_METADATA_LIST
-from kubeclient.workqueue import WorkQueue
 
 FINALIZER = "kubernetes"
 FIRST_LOOK_SECONDS = 0.1
@@ -28,18 +28,14 @@ class NamespaceReconciler:
     def __init__(self, context: ControllerContext) -> None:
         self._rest, self._clock = context.rest, context.clock
         self._namespaces = context.informers.of(Namespace)
-        self._pods = context.informers.of(Pod)
         self._looks: dict[str, int] = {}
 
-    def use_queue(self, queue: WorkQueue) -> None:
-        def on_pod(old: Pod | None, new: Pod | None) -> None:
-            """The end of its last pod lets the rest of a namespace go."""
-            if new is None and old is not None:
-                namespace = self._namespaces.get(old.namespace)
-                if namespace is not None and namespace.metadata.deletionTimestamp is not None:
-                    queue.add(namespace.name)
-
-        self._pods.add_handler(on_pod)
+    def emptied_by(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
+        """Wakes an ending namespace when a pod is gone: after the last one, the rest may go."""
+        if new is None and old is not None:
+            namespace = self._namespaces.get(old.namespace)
+            if namespace is not None and namespace.metadata.deletionTimestamp is not None:
+                yield namespace.name
 
     async def reconcile(self, key: str) -> Result:
         namespace = self._namespaces.get(key)
@@ -140,7 +136,7 @@ def _resource(resource: APIResource) -> Resource[Any]:
     )
 
 
-def _when_deleted(old: Namespace | None, new: Namespace | None) -> tuple[str, ...]:
+def _when_deleted(_: NamespaceReconciler, old: Namespace | None, new: Namespace | None) -> Iterable[str]:
     """Only a namespace that is being deleted, or is gone, has work for us."""
     if new is None:
         return (old.name,) if old is not None else ()
@@ -150,6 +146,8 @@ def _when_deleted(old: Namespace | None, new: Namespace | None) -> tuple[str, ..
 CONTROLLER = ControllerSpec(
     "namespace-controller",
     NamespaceReconciler,
-    [Watch(Namespace, _when_deleted)],
-    workers_option="concurrent_namespace_syncs",
+    [Watch(Namespace, _when_deleted), Watch(Pod, NamespaceReconciler.emptied_by)],
+    workers=10,
+    workers_flag="--concurrent-namespace-syncs",
+    subjects="Namespaces",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from componentbase.daemon import FatalError
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.namespace import Namespace
 from kubeclient.config import ClientConfig
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, own
-from kubeclient.workqueue import WorkQueue
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, maps, own
 
 NAME = "kube-root-ca.crt"
+PUBLISHED = f"metadata.name={NAME}"
 DESCRIPTION = (
     "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the "
     "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes "
@@ -24,9 +23,9 @@ DESCRIPTION = (
 ANNOTATIONS = {"kubernetes.io/description": DESCRIPTION}
 
 
-def root_ca(options: argparse.Namespace, config: ClientConfig) -> str:
+def root_ca(file: str, config: ClientConfig) -> str:
     """PEM text. Raises: FatalError when the file can't be read."""
-    file = getattr(options, "root_ca_file", "") or ("" if config.ca_data else config.ca_file)
+    file = file or ("" if config.ca_data else config.ca_file)
     if not file:
         return config.ca_data
     try:
@@ -38,17 +37,9 @@ def root_ca(options: argparse.Namespace, config: ClientConfig) -> str:
 class RootCACertReconciler:
     def __init__(self, context: ControllerContext) -> None:
         self._rest = context.rest
-        self._data = {"ca.crt": root_ca(context.options, context.rest.config)}
+        self._data = {"ca.crt": root_ca(context.options.root_ca_file, context.rest.config)}
         self._namespaces = context.informers.of(Namespace)
-        self._published = context.informers.of(ConfigMap, field_selector=f"metadata.name={NAME}")
-
-    def use_queue(self, queue: WorkQueue) -> None:
-        def on_change(old: ConfigMap | None, new: ConfigMap | None) -> None:
-            for config_map in (old, new):
-                if config_map is not None:
-                    queue.add(config_map.namespace)
-
-        self._published.add_handler(on_change)
+        self._published = context.informers.of(ConfigMap, field_selector=PUBLISHED)
 
     async def reconcile(self, key: str) -> Result:
         namespace = self._namespaces.get(key)
@@ -81,5 +72,11 @@ def _has_annotations(config_map: ConfigMap) -> bool:
 
 
 CONTROLLER = ControllerSpec(
-    "root-ca-certificate-publisher-controller", RootCACertReconciler, [own(Namespace)], workers=2
+    "root-ca-certificate-publisher-controller",
+    RootCACertReconciler,
+    [
+        own(Namespace),
+        maps(ConfigMap, lambda config_map: (config_map.namespace,), field_selector=PUBLISHED),
+    ],
+    workers=2,
 )

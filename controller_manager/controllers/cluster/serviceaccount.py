@@ -35,4 +35,6 @@ CONTROLLER = ControllerSpec(
     "serviceaccount-controller",
     ServiceAccountReconciler,
     [own(Namespace), maps(ServiceAccount, lambda account: [account.namespace] if account.name == DEFAULT else [])],
+    workers_flag="--concurrent-serviceaccount-token-syncs",
+    subjects="Namespaces, for their default ServiceAccount",
 )

@@ -66,16 +66,15 @@ def hostname_of(pod: Pod, service: Service) -> str | None:
     return pod.spec.hostname if pod.spec.hostname and pod.spec.subdomain == service.name else None
 
 
-def services_of(pod_change: tuple[Pod | None, Pod | None], services: Informer[Service]) -> Iterator[str]:
+def services_of(old: Pod | None, new: Pod | None, services: Informer[Service]) -> Iterator[str]:
     """The keys of the Services for which a change of a pod matters."""
-    old, new = pod_change
     if old is not None and new is not None and _what_matters(old) == _what_matters(new):
         return
     pod = new if new is not None else old
     if pod is None:
         return
     for service in services.list(pod.namespace):
-        if has_endpoints(service) and any(each is not None and selects(service, each) for each in pod_change):
+        if has_endpoints(service) and any(each is not None and selects(service, each) for each in (old, new)):
             yield service.key
 
 

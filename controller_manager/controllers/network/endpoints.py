@@ -11,8 +11,7 @@ from controller_manager.ownership import delete_surely
 from kubeapi.core.endpoints import Endpoints
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.model import Service
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, maps, own
-from kubeclient.workqueue import WorkQueue
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, maps, own
 
 
 def _managed(endpoints: Endpoints) -> Iterable[str]:
@@ -27,12 +26,9 @@ class EndpointsReconciler:
         self._pods = context.informers.of(Pod)
         self._endpoints = context.informers.of(Endpoints)
 
-    def use_queue(self, queue: WorkQueue) -> None:
-        def on_pod(old: Pod | None, new: Pod | None) -> None:
-            for key in services_of((old, new), self._services):
-                queue.add_after(key, BATCH_SECONDS)
-
-        self._pods.add_handler(on_pod)
+    def services_of(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
+        """Wakes the Services whose endpoints a change of a pod may change."""
+        return services_of(old, new, self._services)
 
     async def reconcile(self, key: str) -> Result:
         service, current = self._services.get(key), self._endpoints.get(key)
@@ -69,6 +65,11 @@ class EndpointsReconciler:
 CONTROLLER = ControllerSpec(
     "endpoints-controller",
     EndpointsReconciler,
-    [own(Service), maps(Endpoints, _managed)],
-    workers_option="concurrent_endpoint_syncs",
+    [
+        own(Service),
+        maps(Endpoints, _managed),
+        Watch(Pod, EndpointsReconciler.services_of, delay_seconds=BATCH_SECONDS),
+    ],
+    workers_flag="--concurrent-endpoint-syncs",
+    subjects="Services, for their Endpoints",
 )

@@ -19,8 +19,7 @@ from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import EndpointSlice
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after, maps, own
-from kubeclient.workqueue import WorkQueue
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, maps, own
 
 SERVICE_INDEX = "service"
 MISSING_NODE_SECONDS = 2.0
@@ -44,12 +43,9 @@ class EndpointSliceReconciler:
         self._slices = context.informers.of(EndpointSlice)
         self._slices.add_index(SERVICE_INDEX, _service_keys)
 
-    def use_queue(self, queue: WorkQueue) -> None:
-        def on_pod(old: Pod | None, new: Pod | None) -> None:
-            for key in services_of((old, new), self._services):
-                queue.add_after(key, BATCH_SECONDS)
-
-        self._pods.add_handler(on_pod)
+    def services_of(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
+        """Wakes the Services whose endpoints a change of a pod may change."""
+        return services_of(old, new, self._services)
 
     async def reconcile(self, key: str) -> Result:
         service = self._services.get(key)
@@ -91,6 +87,11 @@ class EndpointSliceReconciler:
 CONTROLLER = ControllerSpec(
     "endpointslice-controller",
     EndpointSliceReconciler,
-    [own(Service), maps(EndpointSlice, _service_keys)],
-    workers_option="concurrent_service_endpoint_syncs",
+    [
+        own(Service),
+        maps(EndpointSlice, _service_keys),
+        Watch(Pod, EndpointSliceReconciler.services_of, delay_seconds=BATCH_SECONDS),
+    ],
+    workers_flag="--concurrent-service-endpoint-syncs",
+    subjects="Services, for their EndpointSlices",
 )

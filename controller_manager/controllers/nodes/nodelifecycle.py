@@ -6,6 +6,8 @@ own clock, from when it saw them change: clocks of hosts are never compared.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from apimachinery.conditions import get_condition, set_condition
 from apimachinery.errors import Conflict, NotFound
 from apimachinery.times import format_time
@@ -26,8 +28,7 @@ from controller_manager.podstate import is_ready
 from kubeapi.coordination.lease import Lease
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after, own
-from kubeclient.workqueue import WorkQueue
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Every, Result, Watch, after
 
 LEASE_NAMESPACE = "kube-node-lease"
 
@@ -38,7 +39,7 @@ class NodeLifecycle:
     def __init__(self, context: ControllerContext) -> None:
         options = context.options
         self._rest, self._recorder, self._clock = context.rest, context.recorder, context.clock
-        self._period: float = options.node_monitor_period
+        self.period_seconds: float = options.node_monitor_period
         self._grace: float = options.node_monitor_grace_period
         self._startup_grace: float = options.node_startup_grace_period
         self._limits = EvictionLimits(
@@ -49,39 +50,34 @@ class NodeLifecycle:
         )
         self._nodes = context.informers.of(Node)
         self._pods = context.informers.of(Pod)
-        self._leases = context.informers.of(Lease, namespace=LEASE_NAMESPACE)
         self._pods.add_index(NODE_INDEX, node_values)
         self._heard: dict[str, float] = {}
         """Node -> when a sign of life was last seen (monotonic)."""
         self._next_eviction: dict[str, float] = {}
         """Zone -> when its next node may be evicted (monotonic)."""
 
-    def use_queue(self, queue: WorkQueue) -> None:
-        self._queue = queue
-        self._leases.add_handler(self._on_lease)
-        self._nodes.add_handler(self._on_node)
-
-    def _on_lease(self, old: Lease | None, new: Lease | None) -> None:
+    def heard_lease(self, old: Lease | None, new: Lease | None) -> Iterable[str]:
+        """Notes a sign of life; nobody need look at the node for that."""
         if new is not None and (old is None or old.spec.renewTime != new.spec.renewTime):
             self._heard[new.name] = self._clock.monotonic()
+        return ()
 
-    def _on_node(self, old: Node | None, new: Node | None) -> None:
+    def heard_node(self, old: Node | None, new: Node | None) -> Iterable[str]:
+        """Notes a sign of life where the node's status was reported, and wakes the node."""
         if new is None:
             if old is not None:
                 self._heard.pop(old.name, None)
+                yield old.name
             return
         before = get_condition(old.status.conditions, READY) if old is not None else None
         now = get_condition(new.status.conditions, READY)
         if old is None or (now is not None and (before is None or before.lastHeartbeatTime != now.lastHeartbeatTime)):
             self._heard[new.name] = self._clock.monotonic()
+        yield new.name
 
-    async def run(self) -> None:
-        """Looks at every node once in a period: silence is no event."""
-        while True:
-            await self._clock.sleep(self._period)
-            for node in self._nodes.list():
-                if self._is_silent(node) or eviction_key(node):
-                    self._queue.add(node.name)
+    def unhealthy_nodes(self) -> Iterable[str]:
+        """Lists the nodes that need a look: silence is not an event."""
+        return [node.name for node in self._nodes.list() if self._is_silent(node) or eviction_key(node)]
 
     def _is_silent(self, node: Node) -> bool:
         grace = self._grace if ready_status(node) else self._startup_grace
@@ -122,20 +118,24 @@ class NodeLifecycle:
         nodes = [node if each.name == node.name else each for each in self._nodes.list()]
         rates = eviction_rates(nodes, self._limits)
         if not key or not any(rates.values()):
-            return "", self._period if key else 0.0
+            return "", self.period_seconds if key else 0.0
         if has_eviction_taint(node):
             return key, 0.0
         zone, now = zone_of(node), self._clock.monotonic()
         rate, allowed_at = rates[zone], self._next_eviction.get(zone, now)
         if rate <= 0:
-            return "", self._period
+            return "", self.period_seconds
         if allowed_at > now:
             return "", allowed_at - now
         self._next_eviction[zone] = now + 1 / rate
         return key, 0.0
 
     async def _mark_pods_not_ready(self, node: Node) -> None:
-        """Nobody else can: their kubelet is silent. Services then stop sending to them."""
+        """Nobody else can: their kubelet is silent. Services then stop sending to them.
+
+        Raises: Conflict, after all pods, where the cache was behind for one.
+        """
+        behind: Conflict | None = None
         for pod in self._pods.by_index(NODE_INDEX, node.name):
             condition = get_condition(pod.status.conditions, READY)
             if condition is None or not is_ready(pod):
@@ -147,10 +147,21 @@ class NodeLifecycle:
                 await self._rest.update(pod.model_copy(update={"status": status}), "status")
             except NotFound:
                 continue
-            except Conflict:
-                self._queue.add_rate_limited(node.name)
+            except Conflict as error:
+                behind = error
                 continue
             self._recorder.event(pod, "Warning", "NodeNotReady", "Node is not ready")
+        if behind is not None:
+            raise behind
 
 
-CONTROLLER = ControllerSpec("node-lifecycle-controller", NodeLifecycle, [own(Node)], workers=4)
+CONTROLLER = ControllerSpec(
+    "node-lifecycle-controller",
+    NodeLifecycle,
+    [
+        Watch(Node, NodeLifecycle.heard_node),
+        Watch(Lease, NodeLifecycle.heard_lease, namespace=LEASE_NAMESPACE),
+        Every(lambda reconciler: reconciler.period_seconds, NodeLifecycle.unhealthy_nodes),
+    ],
+    workers=4,
+)

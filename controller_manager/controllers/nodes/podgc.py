@@ -16,19 +16,19 @@ from kubeapi.core.node import Node
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodCondition
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after
-from kubeclient.workqueue import WorkQueue
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Every, Result, Watch, after
 
 QUARANTINE_SECONDS = 40.0
 """A node must be missing this long before its pods are taken for lost: it may be registered anew."""
-TERMINATED = "terminated"
-PHASE_INDEX = "terminated"
+CHECK_SECONDS = 20.0
+"""How often the pods that have ended are counted."""
+ENDED_INDEX = "ended"
 
 log = logs.logger(__name__)
 
 
-def _terminated_values(pod: Pod) -> Iterable[str]:
-    return (TERMINATED,) if is_terminal(pod.status.phase) else ()
+def _ended_values(pod: Pod) -> Iterable[str]:
+    return (ENDED_INDEX,) if is_terminal(pod.status.phase) else ()
 
 
 def oldest_beyond(pods: Iterable[Pod], threshold: int) -> list[Pod]:
@@ -40,53 +40,53 @@ def oldest_beyond(pods: Iterable[Pod], threshold: int) -> list[Pod]:
 
 
 class PodGarbageCollector:
-    """Keys are pods; the key TERMINATED (no pod has it: it lacks a namespace) stands for all that have ended."""
+    """Keys are pods."""
 
     def __init__(self, context: ControllerContext) -> None:
         self._rest, self._clock = context.rest, context.clock
         self._pods = context.informers.of(Pod)
         self._nodes = context.informers.of(Node)
         self._pods.add_index(NODE_INDEX, node_values)
-        self._pods.add_index(PHASE_INDEX, _terminated_values)
+        self._pods.add_index(ENDED_INDEX, _ended_values)
         self._threshold: int = context.options.terminated_pod_gc_threshold
         self._missing_since: dict[str, float] = {}
+        self._surplus: set[str | None] = set()
+        """The uids of the ended pods that were too many when they were last counted."""
 
-    def use_queue(self, queue: WorkQueue) -> None:
-        def node_changed(old: Node | None, new: Node | None) -> None:
-            if new is not None:
-                self._missing_since.pop(new.name, None)
-            elif old is not None:
-                for pod in self._pods.by_index(NODE_INDEX, old.name):
-                    queue.add(pod.key)
+    def pods_of_lost_node(self, old: Node | None, new: Node | None) -> Iterable[str]:
+        """Wakes the pods of a node that is gone; one that is there is not missing any more."""
+        if new is not None:
+            self._missing_since.pop(new.name, None)
+        elif old is not None:
+            for pod in self._pods.by_index(NODE_INDEX, old.name):
+                yield pod.key
 
-        def pod_changed(old: Pod | None, new: Pod | None) -> None:
-            if new is None:
-                return
-            if _terminated_values(new) and not (old is not None and _terminated_values(old)):
-                queue.add(TERMINATED)
-            if self._is_nobodys(new):
-                queue.add(new.key)
+    def abandoned_pod(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
+        """Wakes a pod that no kubelet would remove."""
+        return (new.key,) if new is not None and self._is_nobodys(new) else ()
 
-        self._nodes.add_handler(node_changed)
-        self._pods.add_handler(pod_changed)
+    def surplus_pods(self) -> Iterable[str]:
+        """Lists the ended pods that are too many."""
+        pods = oldest_beyond(self._pods.by_index(ENDED_INDEX, ENDED_INDEX), self._threshold)
+        self._surplus = {pod.metadata.uid for pod in pods}
+        return [pod.key for pod in pods]
 
     def _is_nobodys(self, pod: Pod) -> bool:
-        """Whether no kubelet would remove it."""
+        """Tells whether no kubelet would remove it."""
         if not pod.spec.nodeName:
             return pod.metadata.deletionTimestamp is not None
         return self._nodes.get(pod.spec.nodeName) is None
 
     async def reconcile(self, key: str) -> Result:
-        if key == TERMINATED:
-            for ended in oldest_beyond(self._pods.by_index(PHASE_INDEX, TERMINATED), self._threshold):
-                await self._remove(ended, "ended long ago")
-            return DONE
         pod = self._pods.get(key)
-        if pod is None or not self._is_nobodys(pod):
+        if pod is None:
             return DONE
-        if pod.spec.nodeName:
+        if pod.metadata.uid in self._surplus:
+            await self._remove(pod, "ended long ago")
+        elif pod.spec.nodeName and self._is_nobodys(pod):
             return await self._orphaned(pod, pod.spec.nodeName)
-        await self._remove(pod, "deleted before it was scheduled")
+        elif self._is_nobodys(pod):
+            await self._remove(pod, "deleted before it was scheduled")
         return DONE
 
     async def _orphaned(self, pod: Pod, node_name: str) -> Result:
@@ -135,4 +135,12 @@ class PodGarbageCollector:
         log.info("removed pod", pod=pod.key, why=why)
 
 
-CONTROLLER = ControllerSpec("pod-garbage-collector-controller", PodGarbageCollector)
+CONTROLLER = ControllerSpec(
+    "pod-garbage-collector-controller",
+    PodGarbageCollector,
+    [
+        Watch(Node, PodGarbageCollector.pods_of_lost_node),
+        Watch(Pod, PodGarbageCollector.abandoned_pod),
+        Every(lambda _: CHECK_SECONDS, PodGarbageCollector.surplus_pods),
+    ],
+)

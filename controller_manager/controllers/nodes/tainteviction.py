@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from apimachinery.conditions import set_condition
 from apimachinery.errors import Conflict, NotFound
 from apimachinery.times import format_time
@@ -13,8 +15,7 @@ from kubeapi.core.pod.affinity import Taint
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodCondition
 from kubeapi.core.pod.tolerations import NO_EXECUTE
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after
-from kubeclient.workqueue import WorkQueue
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after
 
 log = logs.logger(__name__)
 
@@ -32,26 +33,21 @@ class TaintEviction:
         self._nodes = context.informers.of(Node)
         self._pods.add_index(NODE_INDEX, node_values)
 
-    def use_queue(self, queue: WorkQueue) -> None:
-        def on_node(old: Node | None, new: Node | None) -> None:
-            taints = no_execute_taints(new)
-            if new is not None and taints and taints != no_execute_taints(old):
-                for pod in self._pods.by_index(NODE_INDEX, new.name):
-                    queue.add(pod.key)
+    def pods_on(self, old: Node | None, new: Node | None) -> Iterable[str]:
+        """Wakes a node's pods when it has other NoExecute taints than before."""
+        taints = no_execute_taints(new)
+        if new is not None and taints and taints != no_execute_taints(old):
+            for pod in self._pods.by_index(NODE_INDEX, new.name):
+                yield pod.key
 
-        def on_pod(old: Pod | None, new: Pod | None) -> None:
-            if new is None or not new.spec.nodeName:
-                return
-            if old is not None and (old.spec.nodeName, old.spec.tolerations) == (
-                new.spec.nodeName,
-                new.spec.tolerations,
-            ):
-                return
-            if no_execute_taints(self._nodes.get(new.spec.nodeName)):
-                queue.add(new.key)
-
-        self._nodes.add_handler(on_node)
-        self._pods.add_handler(on_pod)
+    def placed_pod(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
+        """Wakes a pod that comes to a tainted node, or tolerates other taints than before."""
+        if new is None or not new.spec.nodeName:
+            return
+        if old is not None and (old.spec.nodeName, old.spec.tolerations) == (new.spec.nodeName, new.spec.tolerations):
+            return
+        if no_execute_taints(self._nodes.get(new.spec.nodeName)):
+            yield new.key
 
     async def reconcile(self, key: str) -> Result:
         pod = self._pods.get(key)
@@ -93,4 +89,9 @@ class TaintEviction:
         log.info("evicted", pod=pod.key, node=pod.spec.nodeName)
 
 
-CONTROLLER = ControllerSpec("taint-eviction-controller", TaintEviction, workers=8)
+CONTROLLER = ControllerSpec(
+    "taint-eviction-controller",
+    TaintEviction,
+    [Watch(Node, TaintEviction.pods_on), Watch(Pod, TaintEviction.placed_pod)],
+    workers=8,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from apimachinery.conditions import get_condition
@@ -16,8 +17,7 @@ from kubeapi.apps.deployment import Deployment, DeploymentCondition, DeploymentS
 from kubeapi.apps.replicaset import ReplicaSet
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after, own, owner
-from kubeclient.workqueue import WorkQueue
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, own, owner, owner_key
 
 BEHIND_SECONDS = 1.0
 """Until another look, should the cache not catch up; normally its next change brings the key back."""
@@ -57,29 +57,22 @@ class DeploymentReconciler:
         self._written: dict[str, dict[str, int]] = {}
         """Deployment -> uid of a ReplicaSet -> the generation this controller has given it."""
 
-    def use_queue(self, queue: WorkQueue) -> None:
-        self._queue = queue
-        self._replica_sets.add_handler(self._on_replica_set)
-        self._pods.add_handler(self._on_pod)
-
-    def _on_replica_set(self, old: ReplicaSet | None, new: ReplicaSet | None) -> None:
-        """An orphan may be adopted by whoever selects it; owners are woken by the spec's watch."""
+    def adopters_of(self, old: ReplicaSet | None, new: ReplicaSet | None) -> Iterable[str]:
+        """Wakes the Deployments that select an orphan: one of them may adopt it."""
         if new is None or controller_of(new) is not None:
             return
         for deployment in self._deployments.list(new.namespace):
             if selector_of(deployment.spec.selector).matches(new.labels):
-                self._queue.add(deployment.key)
+                yield deployment.key
 
-    def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
-        """Recreate waits for the last old pod to be gone."""
+    def recreated_after(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
+        """Wakes a Deployment that recreates its pods when one has ended: it waits for the last to be gone."""
         if old is None or (new is not None and not is_terminal(new.status.phase)):
             return
-        ref = controller_of(old)
-        replica_set = self._replica_sets.get(f"{old.namespace}/{ref.name}") if ref is not None else None
-        parent = controller_of(replica_set) if replica_set is not None else None
-        deployment = self._deployments.get(f"{old.namespace}/{parent.name}") if parent is not None else None
+        replica_set = self._replica_sets.get(owner_key(old, "ReplicaSet"))
+        deployment = self._deployments.get(owner_key(replica_set, "Deployment")) if replica_set is not None else None
         if deployment is not None and deployment.spec.strategy.type == rollout.RECREATE:
-            self._queue.add(deployment.key)
+            yield deployment.key
 
     async def reconcile(self, key: str) -> Result:
         cached = self._deployments.get(key)
@@ -261,6 +254,12 @@ class DeploymentReconciler:
 CONTROLLER = ControllerSpec(
     "deployment-controller",
     DeploymentReconciler,
-    [own(Deployment), owner(ReplicaSet, "Deployment")],
-    workers_option="concurrent_deployment_syncs",
+    [
+        own(Deployment),
+        owner(ReplicaSet, "Deployment"),
+        Watch(ReplicaSet, DeploymentReconciler.adopters_of),
+        Watch(Pod, DeploymentReconciler.recreated_after),
+    ],
+    workers_flag="--concurrent-deployment-syncs",
+    subjects="Deployments",
 )

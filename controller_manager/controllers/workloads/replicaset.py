@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from apimachinery.errors import Conflict, NotFound, StatusError, namespace_is_terminating
 from apimachinery.meta import ObjectMeta, controller_of
 from apimachinery.names import generate_name
@@ -23,9 +25,9 @@ from controller_manager.ownership import (
 from controller_manager.podstate import counts_changed, is_active
 from kubeapi.apps.replicaset import ReplicaSet
 from kubeapi.core.pod.model import Pod
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after, own
-from kubeclient.workqueue import WorkQueue
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, own, owner_key
 
+KIND = "ReplicaSet"
 BURST_REPLICAS = 500
 """Pods created or deleted in one reconcile; the rest follows when the cache has caught up."""
 UNSETTLED_SECONDS = 1.0
@@ -41,27 +43,22 @@ class ReplicaSetReconciler:
         index_by_owner(self._pods)
         self._expectations = Expectations(context.clock.monotonic)
 
-    def use_queue(self, queue: WorkQueue) -> None:
-        self._queue = queue
-        self._pods.add_handler(self._on_pod)
-
-    def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
-        """Notes what was expected, then wakes whom it may concern."""
+    def concerned_by(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
+        """Notes what was expected, and wakes the pod's ReplicaSet, or those that may adopt it."""
         pod = new if new is not None else old
         assert pod is not None
-        key = _owner_key(pod)
+        key = owner_key(pod, KIND)
         if key and old is None:
             self._expectations.creation_seen(key)
         if key and (new is None or new.metadata.deletionTimestamp is not None):
             self._expectations.deletion_seen(key, pod.metadata.uid or "")
         if not counts_changed(old, new):
             return
-        for concerned in {_owner_key(each) for each in (old, new) if each is not None} - {""}:
-            self._queue.add(concerned)
+        yield from {owner_key(each, KIND) for each in (old, new) if each is not None} - {""}
         if new is not None and controller_of(new) is None:
             for replica_set in self._replica_sets.list(new.namespace):
                 if selector_of(replica_set.spec.selector).matches(new.labels):
-                    self._queue.add(replica_set.key)
+                    yield replica_set.key
 
     async def reconcile(self, key: str) -> Result:
         replica_set = self._replica_sets.get(key)
@@ -172,14 +169,10 @@ def new_pod(replica_set: ReplicaSet) -> Pod:
     return Pod(metadata=metadata, spec=template.spec)
 
 
-def _owner_key(pod: Pod) -> str:
-    ref = controller_of(pod)
-    return f"{pod.namespace}/{ref.name}" if ref is not None and ref.kind == "ReplicaSet" else ""
-
-
 CONTROLLER = ControllerSpec(
     "replicaset-controller",
     ReplicaSetReconciler,
-    [own(ReplicaSet)],
-    workers_option="concurrent_replicaset_syncs",
+    [own(ReplicaSet), Watch(Pod, ReplicaSetReconciler.concerned_by)],
+    workers_flag="--concurrent-replicaset-syncs",
+    subjects="ReplicaSets",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from kubeclient.config import ClientConfig
 from kubeclient.discovery import APIResource
 from tests.fakes.api import FakeApi, Running, settle
 
+SPECS = manager.collect_controllers().values()
 VERBS = ("create", "delete", "deletecollection", "get", "list", "watch")
 
 
@@ -110,10 +110,9 @@ async def test_the_authority_is_published_and_repaired(tmp_path: Path) -> None:
 
 
 def test_the_kubeconfigs_authority_is_the_default() -> None:
-    none = argparse.Namespace(root_ca_file="")
-    assert root_ca(none, ClientConfig(server="https://x", ca_data="INLINE")) == "INLINE"
+    assert root_ca("", ClientConfig(server="https://x", ca_data="INLINE")) == "INLINE"
     with pytest.raises(FatalError, match="--root-ca-file"):
-        root_ca(argparse.Namespace(root_ca_file="/none"), ClientConfig(server="https://x"))
+        root_ca("/none", ClientConfig(server="https://x"))
 
 
 # The manager's own choices
@@ -159,10 +158,10 @@ def test_an_unknown_controller_is_an_error() -> None:
 )
 def test_flags_that_make_no_sense_are_refused(flags: list[str]) -> None:
     with pytest.raises(SystemExit):
-        parse(flags)
+        parse(SPECS, flags)
 
 
 def test_flags_have_upstreams_defaults() -> None:
-    options = parse([])
-    assert (options.secure_port, options.leader_elect, options.node_monitor_grace_period) == (10257, True, 50)
+    options = parse(SPECS, [])
+    assert (options.serving.port, options.election.enabled, options.node_monitor_grace_period) == (10257, True, 50)
     assert options.terminated_pod_gc_threshold == 12500

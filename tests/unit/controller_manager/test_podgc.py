@@ -85,4 +85,6 @@ async def test_the_oldest_ended_pods_go_when_there_are_too_many() -> None:
     for second in range(4):
         world.api.put(pod(f"p{second}", "n1", "Succeeded" if second % 2 else "Failed", second=second))
     world.api.put(pod("running", "n1"))
+    assert await world.rest() == ["p0", "p1", "p2", "p3", "running"]
+    world.gc.tick()
     assert await world.rest() == ["p2", "p3", "running"]

@@ -58,5 +58,5 @@ def test_a_view_is_a_part_of_its_kind(view: Resource[typing.Any], whole: Resourc
 
 def test_the_flags_are_upstreams() -> None:
     options = parse(["--kubeconfig=/k", "--leader-elect=false", "--secure-port=1", "--bind-address=127.0.0.1"])
-    assert (options.kubeconfig, options.leader_elect, options.secure_port) == ("/k", False, 1)
-    assert parse([]).secure_port == 10259
+    assert (options.kubeconfig, options.election.enabled, options.serving.port) == ("/k", False, 1)
+    assert parse([]).serving.port == 10259
