@@ -50,17 +50,22 @@ def _module_names(package: str) -> Iterator[str]:
 
 
 class Catalogue:
-    """All resources of an API, by path and by kind."""
+    """All resources of an API, by path and by kind.
+
+    Kinds without verbs are the bodies of subresources: they have no path of their own, and `by_kind` alone finds them.
+    """
 
     def __init__(self, resources: list[Resource[Any]]) -> None:
         self._by_plural: dict[tuple[str, str, str], Resource[Any]] = {}
         self._by_kind: dict[tuple[str, str], Resource[Any]] = {}
         for resource in resources:
+            self._by_kind[(resource.api_version, resource.kind)] = resource
+            if not resource.verbs:
+                continue
             path = (resource.group, resource.version, resource.plural)
             if path in self._by_plural:
                 raise CatalogueError(f"two files define {resource.plural} in {resource.api_version}")
             self._by_plural[path] = resource
-            self._by_kind[(resource.api_version, resource.kind)] = resource
 
     def __iter__(self) -> Iterator[Resource[Any]]:
         return iter(self._by_plural.values())
@@ -70,6 +75,10 @@ class Catalogue:
 
     def by_kind(self, api_version: str, kind: str) -> Resource[Any] | None:
         return self._by_kind.get((api_version, kind))
+
+    def kinds(self) -> Iterator[Resource[Any]]:
+        """Every kind, those without a path too."""
+        return iter(self._by_kind.values())
 
     def groups(self) -> dict[str, list[str]]:
         """Group -> its versions, in the order of definition; the core group is ""."""

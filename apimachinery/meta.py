@@ -11,7 +11,7 @@ from apimachinery.model import MergeKey, Model, Time
 O = TypeVar("O", bound="Object")  # noqa: E741
 
 
-class OwnerReference(Model):
+class OwnerReference(Model, protobuf="kind - name uid apiVersion controller* blockOwnerDeletion*"):
     """Names an object in the same namespace, or a cluster-scoped one, that this object belongs to."""
 
     map_type = "atomic"
@@ -49,7 +49,11 @@ class ManagedFieldsEntry(Model):
     """The subresource by which they were written, such as status; absent for the object itself."""
 
 
-class ObjectMeta(Model):
+class ObjectMeta(
+    Model,
+    protobuf="name generateName namespace selfLink uid resourceVersion generation creationTimestamp deletionTimestamp "
+    "deletionGracePeriodSeconds* labels annotations ownerReferences finalizers",
+):
     """What every stored object has, whatever its kind: identity, labels, owners and history."""
 
     name: str | None = None
@@ -158,7 +162,7 @@ class ObjectList(Model, Generic[O]):
     """The objects, by namespace and name."""
 
 
-class LabelSelectorRequirement(Model):
+class LabelSelectorRequirement(Model, protobuf="key operator values"):
     """A condition on one label."""
 
     key: str = ""
@@ -169,7 +173,7 @@ class LabelSelectorRequirement(Model):
     """What In and NotIn compare with, at least one. Must be empty for Exists and DoesNotExist."""
 
 
-class LabelSelector(Model):
+class LabelSelector(Model, protobuf="matchLabels matchExpressions"):
     """Selects objects by their labels; all conditions must hold. Empty, it selects everything."""
 
     map_type = "atomic"
@@ -180,7 +184,7 @@ class LabelSelector(Model):
     """Conditions beyond equality."""
 
 
-class Condition(Model):
+class Condition(Model, protobuf="type status observedGeneration lastTransitionTime reason message"):
     """The common status condition of newer kinds (`metav1.Condition`)."""
 
     type: str = ""
@@ -197,7 +201,7 @@ class Condition(Model):
     """A sentence that says why, for people."""
 
 
-class Preconditions(Model):
+class Preconditions(Model, protobuf="uid resourceVersion"):
     """What must be true of an object for a deletion to take place; otherwise it is a conflict."""
 
     uid: str | None = None
@@ -206,7 +210,7 @@ class Preconditions(Model):
     """The revision that the object must be at."""
 
 
-class DeleteOptions(Model):
+class DeleteOptions(Model, protobuf="gracePeriodSeconds* preconditions orphanDependents* propagationPolicy dryRun"):
     """How an object is to be deleted."""
 
     kind: str | None = None

@@ -94,6 +94,18 @@ class Model(BaseModel):
     map_type: ClassVar[str] = "granular"
     """"atomic" where server-side apply owns an object of this type as one value."""
 
+    protobuf: ClassVar[str] = ""
+    """The fields in the order of their protobuf numbers, from 1 on: `class PodIP(Model, protobuf="ip")`.
+
+    "-" stands for a number that is not used. "*" behind a name marks a field whose zero is sent on purpose (a pointer
+    in Go); any other zero means that the field is absent. Names in parentheses are those of a nested message, whose
+    fields stand in the object itself. Fields that are not named are not read from protobuf.
+    """
+
+    def __init_subclass__(cls, protobuf: str = "", **config: Any) -> None:
+        super().__init_subclass__(**config)
+        cls.protobuf = protobuf
+
     def clone(self) -> Self:
         """A deep copy; cached objects are shared and never changed in place, so change a clone."""
         return type(self).model_validate_json(self.__pydantic_serializer__.to_json(self, exclude_none=True))

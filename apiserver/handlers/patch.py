@@ -7,7 +7,9 @@ from typing import Any
 import orjson
 
 from apimachinery.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType, invalid
-from apimachinery.patch import MAX_JSON_PATCH_OPERATIONS, json_patch, merge_patch, strategic_merge_patch
+from apimachinery.patch.json import MAX_JSON_PATCH_OPERATIONS, json_patch
+from apimachinery.patch.merge import merge_patch
+from apimachinery.patch.strategic import strategic_merge_patch
 from apimachinery.resource import Resource
 from apiserver.codec.body import StrictDecoding, read_object
 from apiserver.codec.fieldvalidation import duplicate_fields, may_repeat_fields

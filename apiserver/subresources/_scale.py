@@ -32,11 +32,10 @@ from apiserver.request.message import Request, Response
 from apiserver.request.query import WriteOptions, parse_revision
 from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
-from kubeapi._shared.scale import Scale, ScaleSpec, ScaleStatus
+from kubeapi.autoscaling.scale import RESOURCE as SCALE
+from kubeapi.autoscaling.scale import Scale, ScaleSpec, ScaleStatus
 
 GROUP, VERSION, KIND = "autoscaling", "v1", "Scale"
-SCALE = Resource(kind=KIND, plural="scales", model=Scale, group=GROUP, version=VERSION)
-"""Never served at a path of its own: the vocabulary for decoding and patching bodies."""
 
 
 def scale_of(resource: Resource[Any]) -> Subresource:

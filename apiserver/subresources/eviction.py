@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from apimachinery.errors import BadRequest
-from apimachinery.meta import DeleteOptions, Object
-from apimachinery.resource import Resource
+from apimachinery.meta import DeleteOptions
 from apiserver.codec.body import read_object
 from apiserver.handlers._shared import Target, check_place, json_body, warning_headers, write_options
 from apiserver.main.context import Context
 from apiserver.request.message import Request, Response, json_response
 from apiserver.request.query import check_delete_options
 from apiserver.subresources._subresource import Subresource
+from kubeapi.policy.eviction import RESOURCE as EVICTIONS
 
 SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
-
-
-class Eviction(Object):
-    """Asks that a pod be deleted, unless that would leave too few of its kind."""
-
-    deleteOptions: DeleteOptions | None = None
-    """How the pod is to be deleted."""
-
-
-EVICTIONS = Resource(kind="Eviction", plural="evictions", model=Eviction, group="policy")
-"""Never served at a path of its own: the vocabulary for decoding bodies."""
 
 
 async def evict(context: Context, request: Request, target: Target) -> Response:

@@ -16,11 +16,10 @@ from apiserver.handlers._shared import Target, check_place, json_body, warning_h
 from apiserver.main.context import Context
 from apiserver.request.message import Request, Response
 from apiserver.subresources._subresource import Subresource
-from kubeapi.authentication._tokenrequest import BoundObjectReference, TokenRequest, TokenRequestStatus
+from kubeapi.authentication.tokenrequest import RESOURCE as TOKEN_REQUESTS
+from kubeapi.authentication.tokenrequest import BoundObjectReference, TokenRequestStatus
 
 GROUP, KIND = "authentication.k8s.io", "TokenRequest"
-TOKEN_REQUESTS = Resource(kind=KIND, plural="tokenrequests", model=TokenRequest, group=GROUP)
-"""Never served at a path of its own: the vocabulary for decoding bodies."""
 MIN_SECONDS, MAX_SECONDS = 600, 1 << 32
 DEFAULT_SECONDS = 3600
 BOUND = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}

@@ -14,7 +14,7 @@ Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 IntOrString = Int32 | str
 
 
-class LocalObjectReference(Model):
+class LocalObjectReference(Model, protobuf="name"):
     """Names an object of a known kind in the same namespace."""
 
     map_type = "atomic"
@@ -23,7 +23,7 @@ class LocalObjectReference(Model):
     """The name of the object."""
 
 
-class TypedLocalObjectReference(Model):
+class TypedLocalObjectReference(Model, protobuf="apiGroup kind name"):
     """Names an object of any kind in the same namespace."""
 
     map_type = "atomic"
@@ -36,7 +36,7 @@ class TypedLocalObjectReference(Model):
     """The object's name."""
 
 
-class TypedObjectReference(Model):
+class TypedObjectReference(Model, protobuf="apiGroup kind name namespace"):
     """Names an object of any kind, possibly in another namespace."""
 
     apiGroup: str | None = None
@@ -60,7 +60,7 @@ class SecretReference(Model):
     """The namespace of the Secret."""
 
 
-class ObjectReference(Model):
+class ObjectReference(Model, protobuf="kind namespace name uid apiVersion resourceVersion fieldPath"):
     """Names an object, or by `fieldPath` a part of it."""
 
     map_type = "atomic"

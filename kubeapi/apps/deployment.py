@@ -20,7 +20,7 @@ from kubeapi.core.pod.template import PodTemplateSpec
 from kubeapi.core.pod.warnings import spec_warnings
 
 
-class RollingUpdateDeployment(Model):
+class RollingUpdateDeployment(Model, protobuf="maxUnavailable maxSurge"):
     """How many pods a rolling update may lack or add."""
 
     maxUnavailable: IntOrString | None = None
@@ -29,7 +29,7 @@ class RollingUpdateDeployment(Model):
     """How many pods more than wanted there may be, as a number or percentage, rounded up. Default: 25%."""
 
 
-class DeploymentStrategy(Model):
+class DeploymentStrategy(Model, protobuf="type rollingUpdate"):
     """How old pods are replaced by new ones."""
 
     type: Annotated[str, OneOf("RollingUpdate", "Recreate")] = "RollingUpdate"
@@ -38,7 +38,11 @@ class DeploymentStrategy(Model):
     """The size of the steps."""
 
 
-class DeploymentSpec(Model):
+class DeploymentSpec(
+    Model,
+    protobuf="replicas* selector template strategy minReadySeconds revisionHistoryLimit* paused - "
+    "progressDeadlineSeconds*",
+):
     """What a Deployment keeps running."""
 
     replicas: Int32 = 1
@@ -59,7 +63,7 @@ class DeploymentSpec(Model):
     """Seconds without progress after which a rollout counts as failed, in its conditions. Default: 600."""
 
 
-class DeploymentCondition(Model):
+class DeploymentCondition(Model, protobuf="type status - reason message lastUpdateTime lastTransitionTime"):
     """One thing that is, or is not, true of a Deployment."""
 
     type: str = ""
@@ -76,7 +80,11 @@ class DeploymentCondition(Model):
     """A sentence that says why, for people."""
 
 
-class DeploymentStatus(Model):
+class DeploymentStatus(
+    Model,
+    protobuf="observedGeneration replicas updatedReplicas availableReplicas unavailableReplicas conditions "
+    "readyReplicas collisionCount* terminatingReplicas*",
+):
     """How far a Deployment is."""
 
     observedGeneration: Int64 | None = None
@@ -99,7 +107,7 @@ class DeploymentStatus(Model):
     """How often the name for a new ReplicaSet was taken; part of the next name."""
 
 
-class Deployment(PodSpecHolder):
+class Deployment(PodSpecHolder, protobuf="metadata spec status"):
     """Keeps a number of equal pods running and replaces them step by step when their template changes."""
 
     spec: DeploymentSpec = Field(default_factory=DeploymentSpec)

@@ -20,7 +20,7 @@ from kubeapi.core.pod.template import PodTemplateSpec
 from kubeapi.core.pod.warnings import spec_warnings
 
 
-class ReplicaSetSpec(Model):
+class ReplicaSetSpec(Model, protobuf="replicas* selector template minReadySeconds"):
     """What a ReplicaSet keeps running."""
 
     replicas: Int32 = 1
@@ -33,7 +33,7 @@ class ReplicaSetSpec(Model):
     """What new pods are made from."""
 
 
-class ReplicaSetCondition(Model):
+class ReplicaSetCondition(Model, protobuf="type status lastTransitionTime reason message"):
     """One thing that is, or is not, true of a ReplicaSet."""
 
     type: str = ""
@@ -48,7 +48,11 @@ class ReplicaSetCondition(Model):
     """A sentence that says why, for people."""
 
 
-class ReplicaSetStatus(Model):
+class ReplicaSetStatus(
+    Model,
+    protobuf="replicas fullyLabeledReplicas observedGeneration readyReplicas availableReplicas conditions "
+    "terminatingReplicas*",
+):
     """How many pods a ReplicaSet has."""
 
     replicas: Int32 = 0
@@ -67,7 +71,7 @@ class ReplicaSetStatus(Model):
     """What is, or is not, true of the ReplicaSet."""
 
 
-class ReplicaSet(PodSpecHolder):
+class ReplicaSet(PodSpecHolder, protobuf="metadata spec status"):
     """Keeps a number of equal pods running. Mostly made by a Deployment, one for each template."""
 
     spec: ReplicaSetSpec = Field(default_factory=ReplicaSetSpec)

@@ -17,7 +17,7 @@ class SelfSubjectReviewStatus(Model):
     """The user that the request came from."""
 
 
-class SelfSubjectReview(Object):
+class SelfSubjectReview(Object, protobuf="metadata"):
     """Tells whoever sends it as whom the server sees them."""
 
     status: SelfSubjectReviewStatus = Field(default_factory=SelfSubjectReviewStatus)

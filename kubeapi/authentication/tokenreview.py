@@ -24,7 +24,7 @@ class UserInfo(Model):
     """What else is known, as whoever authenticated the user tells it."""
 
 
-class TokenReviewSpec(Model):
+class TokenReviewSpec(Model, protobuf="token audiences"):
     """The token in question."""
 
     token: str | None = None
@@ -46,7 +46,7 @@ class TokenReviewStatus(Model):
     """Why the token could not be checked or stands for nobody."""
 
 
-class TokenReview(Object):
+class TokenReview(Object, protobuf="metadata spec"):
     """A question about a bearer token; the answer comes with the reply and is not kept."""
 
     spec: Annotated[TokenReviewSpec, Required()] = Field(default_factory=TokenReviewSpec)

@@ -15,7 +15,7 @@ from kubeapi.authorization.subjectaccessreview import (
 )
 
 
-class LocalSubjectAccessReview(SubjectAccessReview):
+class LocalSubjectAccessReview(SubjectAccessReview, protobuf="metadata spec"):
     """A question about what a user may do in the namespace it is sent to: who may ask can be bounded by namespace."""
 
 

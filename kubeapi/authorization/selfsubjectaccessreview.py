@@ -21,7 +21,7 @@ from kubeapi.authorization.subjectaccessreview import (
 )
 
 
-class SelfSubjectAccessReviewSpec(Model):
+class SelfSubjectAccessReviewSpec(Model, protobuf="resourceAttributes nonResourceAttributes"):
     """What. Exactly one of the two is given."""
 
     resourceAttributes: ResourceAttributes | None = None
@@ -30,7 +30,7 @@ class SelfSubjectAccessReviewSpec(Model):
     """The request, for a path that is no resource's."""
 
 
-class SelfSubjectAccessReview(Object):
+class SelfSubjectAccessReview(Object, protobuf="metadata spec"):
     """A question about what whoever sends it may do; the answer comes with the reply and is not kept."""
 
     spec: Annotated[SelfSubjectAccessReviewSpec, Required()] = Field(default_factory=SelfSubjectAccessReviewSpec)

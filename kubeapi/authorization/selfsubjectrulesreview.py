@@ -12,7 +12,7 @@ from apimachinery.resource import Resource
 from kubeapi.authorization.subjectaccessreview import GROUP
 
 
-class SelfSubjectRulesReviewSpec(Model):
+class SelfSubjectRulesReviewSpec(Model, protobuf="namespace"):
     """The namespace whose rules one asks for."""
 
     namespace: str | None = None
@@ -54,7 +54,7 @@ class SubjectRulesReviewStatus(Model):
     """What went wrong on the way to the answer."""
 
 
-class SelfSubjectRulesReview(Object):
+class SelfSubjectRulesReview(Object, protobuf="metadata spec"):
     """Lists what whoever sends it may do in a namespace. For showing to people: who must be sure asks a
     SubjectAccessReview."""
 

@@ -15,7 +15,7 @@ from kubeapi._shared.validation import Errors
 GROUP = "authorization.k8s.io"
 
 
-class FieldSelectorRequirement(Model):
+class FieldSelectorRequirement(Model, protobuf="key operator values"):
     """A condition on a field of the objects."""
 
     key: str = ""
@@ -26,7 +26,7 @@ class FieldSelectorRequirement(Model):
     """What it is compared with."""
 
 
-class FieldSelectorAttributes(Model):
+class FieldSelectorAttributes(Model, protobuf="rawSelector requirements"):
     """The field selector of a list, watch or deletecollection."""
 
     rawSelector: str | None = None
@@ -35,7 +35,7 @@ class FieldSelectorAttributes(Model):
     """The same, parsed. Only one of the two may be given."""
 
 
-class LabelSelectorAttributes(Model):
+class LabelSelectorAttributes(Model, protobuf="rawSelector requirements"):
     """The label selector of a list, watch or deletecollection."""
 
     rawSelector: str | None = None
@@ -44,7 +44,10 @@ class LabelSelectorAttributes(Model):
     """The same, parsed. Only one of the two may be given."""
 
 
-class ResourceAttributes(Model):
+class ResourceAttributes(
+    Model,
+    protobuf="namespace verb group version resource subresource name fieldSelector labelSelector",
+):
     """A request for objects of a kind."""
 
     namespace: str | None = None
@@ -67,7 +70,7 @@ class ResourceAttributes(Model):
     """Which objects, by their labels."""
 
 
-class NonResourceAttributes(Model):
+class NonResourceAttributes(Model, protobuf="path verb"):
     """A request for a path that is no resource's."""
 
     path: str | None = None
@@ -76,7 +79,7 @@ class NonResourceAttributes(Model):
     """The lower-case method, as `get`."""
 
 
-class SubjectAccessReviewSpec(Model):
+class SubjectAccessReviewSpec(Model, protobuf="resourceAttributes nonResourceAttributes user groups extra uid"):
     """Who, and what. Exactly one of `resourceAttributes` and `nonResourceAttributes` is given."""
 
     resourceAttributes: ResourceAttributes | None = None
@@ -106,7 +109,7 @@ class SubjectAccessReviewStatus(Model):
     """What went wrong on the way to the answer, which may still be right."""
 
 
-class SubjectAccessReview(Object):
+class SubjectAccessReview(Object, protobuf="metadata spec"):
     """A question about what a user may do; the answer comes with the reply and is not kept."""
 
     spec: Annotated[SubjectAccessReviewSpec, Required()] = Field(default_factory=SubjectAccessReviewSpec)

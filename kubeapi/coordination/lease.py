@@ -14,7 +14,10 @@ from kubeapi._shared.common import Int32
 from kubeapi._shared.validation import POSITIVE, Errors
 
 
-class LeaseSpec(Model):
+class LeaseSpec(
+    Model,
+    protobuf="holderIdentity leaseDurationSeconds* acquireTime renewTime leaseTransitions* strategy preferredHolder",
+):
     """Who holds the lease, and until when."""
 
     holderIdentity: str | None = None
@@ -33,7 +36,7 @@ class LeaseSpec(Model):
     """Who should get it next."""
 
 
-class Lease(Object):
+class Lease(Object, protobuf="metadata spec"):
     """Says who has a role, such as leading, or who is alive."""
 
     spec: LeaseSpec = Field(default_factory=LeaseSpec)

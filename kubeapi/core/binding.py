@@ -12,7 +12,7 @@ from apimachinery.resource import Resource
 from kubeapi._shared.common import ObjectReference
 
 
-class Binding(Object):
+class Binding(Object, protobuf="metadata target"):
     """Ties the pod of its name to another object; nothing of it is kept but the node's name in the pod."""
 
     target: Annotated[ObjectReference, Required()] = Field(default_factory=ObjectReference)

@@ -10,7 +10,7 @@ from kubeapi._shared.data import MAX_DATA_BYTES, Base64, check_data_update, chec
 from kubeapi._shared.validation import Errors
 
 
-class ConfigMap(Object):
+class ConfigMap(Object, protobuf="metadata data binaryData immutable*"):
     """Settings that pods can have as files or variables. Not for secrets."""
 
     immutable: bool | None = None

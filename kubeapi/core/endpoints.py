@@ -15,7 +15,7 @@ from kubeapi._shared.endpointvalidation import check_endpoint_ip
 from kubeapi._shared.validation import PROTOCOLS, Errors, Path
 
 
-class EndpointAddress(Model):
+class EndpointAddress(Model, protobuf="ip targetRef hostname nodeName"):
     """One address behind a Service."""
 
     ip: str = ""
@@ -28,7 +28,7 @@ class EndpointAddress(Model):
     """The object it belongs to, mostly a Pod."""
 
 
-class EndpointPort(Model):
+class EndpointPort(Model, protobuf="name port protocol appProtocol"):
     """One port of the addresses."""
 
     name: str | None = None
@@ -41,7 +41,7 @@ class EndpointPort(Model):
     """What is spoken there, as the Service says."""
 
 
-class EndpointSubset(Model):
+class EndpointSubset(Model, protobuf="addresses notReadyAddresses ports"):
     """Addresses with the same ports."""
 
     addresses: list[EndpointAddress] | None = None
@@ -52,7 +52,7 @@ class EndpointSubset(Model):
     """The ports that each address has."""
 
 
-class Endpoints(Object):
+class Endpoints(Object, protobuf="metadata subsets"):
     """The addresses behind a Service in one object, under its name. EndpointSlices have taken its place."""
 
     subsets: list[EndpointSubset] | None = None

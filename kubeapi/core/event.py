@@ -22,7 +22,7 @@ _MAX_MESSAGE = 1024
 _OTHER_NAMESPACE = "does not match event.namespace"
 
 
-class EventSource(Model):
+class EventSource(Model, protobuf="component host"):
     """Who told of an event, in the older form."""
 
     component: str | None = None
@@ -31,7 +31,7 @@ class EventSource(Model):
     """The node that the component runs on."""
 
 
-class EventSeries(Model):
+class EventSeries(Model, protobuf="count lastObservedTime"):
     """That an event happens again and again."""
 
     count: Int32 | None = None
@@ -40,7 +40,11 @@ class EventSeries(Model):
     """When it was last seen to happen."""
 
 
-class Event(Object):
+class Event(
+    Object,
+    protobuf="metadata involvedObject reason message source firstTimestamp lastTimestamp count type eventTime series "
+    "action related reportingComponent reportingInstance",
+):
     """A note about something that happened to an object, kept for a while."""
 
     involvedObject: Annotated[ObjectReference, Required()] = Field(default_factory=ObjectReference)

@@ -23,7 +23,7 @@ _NOT_FOR_PODS = "may not be specified when `type` is 'Pod'"
 Quantities = dict[str, Quantity]
 
 
-class LimitRangeItem(Model):
+class LimitRangeItem(Model, protobuf="type max min default defaultRequest maxLimitRequestRatio"):
     """Bounds for one type of thing."""
 
     type: str = ""
@@ -40,14 +40,14 @@ class LimitRangeItem(Model):
     """How many times a limit may exceed its request."""
 
 
-class LimitRangeSpec(Model):
+class LimitRangeSpec(Model, protobuf="limits"):
     """The bounds of a namespace."""
 
     limits: Annotated[list[LimitRangeItem], Required()] = Field(default_factory=list)
     """One item for each type of thing that has bounds."""
 
 
-class LimitRange(Object):
+class LimitRange(Object, protobuf="metadata spec"):
     """Bounds for what is created in its namespace."""
 
     spec: LimitRangeSpec = Field(default_factory=LimitRangeSpec)

@@ -15,14 +15,14 @@ from kubeapi._shared.columns import AGE, NAME
 from kubeapi._shared.validation import Errors
 
 
-class NamespaceSpec(Model):
+class NamespaceSpec(Model, protobuf="finalizers"):
     """What keeps a namespace."""
 
     finalizers: list[str] | None = None
     """Who has to do something before the namespace may go: kubernetes stands for deleting all that is in it."""
 
 
-class NamespaceCondition(Model):
+class NamespaceCondition(Model, protobuf="type status - lastTransitionTime reason message"):
     """One thing that is, or is not, true of a namespace that is being deleted."""
 
     type: str = ""
@@ -37,7 +37,7 @@ class NamespaceCondition(Model):
     """A sentence that says why, for people."""
 
 
-class NamespaceStatus(Model):
+class NamespaceStatus(Model, protobuf="phase conditions"):
     """Where a namespace is in its life."""
 
     phase: str | None = None
@@ -46,7 +46,7 @@ class NamespaceStatus(Model):
     """What holds up its deletion."""
 
 
-class Namespace(Object):
+class Namespace(Object, protobuf="metadata spec status"):
     """A room for names: objects in different namespaces don't get in each other's way."""
 
     spec: NamespaceSpec = Field(default_factory=NamespaceSpec)

@@ -21,7 +21,7 @@ from kubeapi.core.pod.validation.affinity import EFFECTS
 from kubeapi.core.pod.validation.resources import check_resource_list
 
 
-class ConfigMapNodeConfigSource(Model):
+class ConfigMapNodeConfigSource(Model, protobuf="namespace name uid resourceVersion kubeletConfigKey"):
     """A ConfigMap with a kubelet's configuration."""
 
     namespace: str = ""
@@ -36,14 +36,14 @@ class ConfigMapNodeConfigSource(Model):
     """The key that holds the configuration."""
 
 
-class NodeConfigSource(Model):
+class NodeConfigSource(Model, protobuf="- configMap"):
     """Where a kubelet's configuration comes from. No longer used."""
 
     configMap: ConfigMapNodeConfigSource | None = None
     """The ConfigMap with it."""
 
 
-class NodeSpec(Model):
+class NodeSpec(Model, protobuf="podCIDR externalID providerID unschedulable taints configSource podCIDRs"):
     """What is set for a node."""
 
     podCIDR: str | None = None
@@ -62,7 +62,7 @@ class NodeSpec(Model):
     """An id of the node elsewhere. No longer used."""
 
 
-class NodeCondition(Model):
+class NodeCondition(Model, protobuf="type status lastHeartbeatTime lastTransitionTime reason message"):
     """One thing that is, or is not, true of a node."""
 
     type: str = ""
@@ -79,7 +79,7 @@ class NodeCondition(Model):
     """A sentence that says why, for people."""
 
 
-class NodeAddress(Model):
+class NodeAddress(Model, protobuf="type address"):
     """An address or name of a node."""
 
     type: str = ""
@@ -88,28 +88,32 @@ class NodeAddress(Model):
     """The address or name itself."""
 
 
-class DaemonEndpoint(Model):
+class DaemonEndpoint(Model, protobuf="Port"):
     """Where a daemon listens."""
 
     Port: Int32 = 0
     """The port that it listens on."""
 
 
-class NodeDaemonEndpoints(Model):
+class NodeDaemonEndpoints(Model, protobuf="kubeletEndpoint"):
     """Where the node's daemons listen."""
 
     kubeletEndpoint: DaemonEndpoint | None = None
     """The kubelet's own server, for logs and exec."""
 
 
-class NodeSwapStatus(Model):
+class NodeSwapStatus(Model, protobuf="capacity*"):
     """The node's swap."""
 
     capacity: Int64 | None = None
     """The size of the swap in bytes."""
 
 
-class NodeSystemInfo(Model):
+class NodeSystemInfo(
+    Model,
+    protobuf="machineID systemUUID bootID kernelVersion osImage containerRuntimeVersion kubeletVersion "
+    "kubeProxyVersion operatingSystem architecture swap",
+):
     """The node's machine and software."""
 
     machineID: str = ""
@@ -136,7 +140,7 @@ class NodeSystemInfo(Model):
     """The swap of the machine."""
 
 
-class ContainerImage(Model):
+class ContainerImage(Model, protobuf="names sizeBytes"):
     """An image on the node."""
 
     names: list[str] | None = None
@@ -145,7 +149,7 @@ class ContainerImage(Model):
     """Its size in bytes."""
 
 
-class AttachedVolume(Model):
+class AttachedVolume(Model, protobuf="name devicePath"):
     """A volume that is attached to the node."""
 
     name: str = ""
@@ -154,7 +158,7 @@ class AttachedVolume(Model):
     """The path of its device on the node."""
 
 
-class NodeConfigStatus(Model):
+class NodeConfigStatus(Model, protobuf="assigned active lastKnownGood error"):
     """What became of a configuration from a ConfigMap. No longer used."""
 
     assigned: NodeConfigSource | None = None
@@ -167,7 +171,7 @@ class NodeConfigStatus(Model):
     """What was wrong with the assigned one."""
 
 
-class NodeRuntimeHandlerFeatures(Model):
+class NodeRuntimeHandlerFeatures(Model, protobuf="recursiveReadOnlyMounts* userNamespaces*"):
     """What a runtime handler can do."""
 
     recursiveReadOnlyMounts: bool | None = None
@@ -176,7 +180,7 @@ class NodeRuntimeHandlerFeatures(Model):
     """Whether pods can have user ids of their own."""
 
 
-class NodeRuntimeHandler(Model):
+class NodeRuntimeHandler(Model, protobuf="name features"):
     """One way in which the node runs containers."""
 
     name: Annotated[str, Required(False)] = ""
@@ -185,14 +189,18 @@ class NodeRuntimeHandler(Model):
     """What the handler can do."""
 
 
-class NodeFeatures(Model):
+class NodeFeatures(Model, protobuf="supplementalGroupsPolicy*"):
     """What the node's runtime can do whatever the handler."""
 
     supplementalGroupsPolicy: bool | None = None
     """Whether it can leave out groups of the image."""
 
 
-class NodeStatus(Model):
+class NodeStatus(
+    Model,
+    protobuf="capacity allocatable phase conditions addresses daemonEndpoints nodeInfo images volumesInUse "
+    "volumesAttached config runtimeHandlers features",
+):
     """What is known of a node, mostly told by its kubelet."""
 
     capacity: dict[str, Quantity] | None = None
@@ -225,7 +233,7 @@ class NodeStatus(Model):
     """Features of the kubelet that the scheduler looks at."""
 
 
-class Node(Object):
+class Node(Object, protobuf="metadata spec status"):
     """A machine that runs pods."""
 
     spec: NodeSpec = Field(default_factory=NodeSpec)

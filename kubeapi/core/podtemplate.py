@@ -14,7 +14,7 @@ from kubeapi.core.pod.template import PodTemplateSpec
 from kubeapi.core.pod.warnings import spec_warnings
 
 
-class PodTemplate(PodSpecHolder):
+class PodTemplate(PodSpecHolder, protobuf="metadata template"):
     """Keeps what pods are to be made like, for whoever makes them."""
 
     template: PodTemplateSpec = Field(default_factory=PodTemplateSpec)

@@ -20,7 +20,7 @@ from kubeapi.core.pod.template import PodTemplateSpec
 from kubeapi.core.pod.warnings import spec_warnings
 
 
-class ReplicationControllerSpec(Model):
+class ReplicationControllerSpec(Model, protobuf="replicas* selector template minReadySeconds"):
     """How many pods there shall be, and how they are made."""
 
     replicas: Int32 | None = None
@@ -33,7 +33,7 @@ class ReplicationControllerSpec(Model):
     """What missing pods are made from."""
 
 
-class ReplicationControllerCondition(Model):
+class ReplicationControllerCondition(Model, protobuf="type status lastTransitionTime reason message"):
     """One aspect of the controller's state."""
 
     type: str = ""
@@ -48,7 +48,10 @@ class ReplicationControllerCondition(Model):
     """The same for people."""
 
 
-class ReplicationControllerStatus(Model):
+class ReplicationControllerStatus(
+    Model,
+    protobuf="replicas fullyLabeledReplicas observedGeneration readyReplicas availableReplicas conditions",
+):
     """How many pods there are, as last seen by the controller."""
 
     replicas: Int32 = 0
@@ -65,7 +68,7 @@ class ReplicationControllerStatus(Model):
     """Aspects of the state, one of each type."""
 
 
-class ReplicationController(PodSpecHolder):
+class ReplicationController(PodSpecHolder, protobuf="metadata spec status"):
     """Makes and deletes pods so that as many run as its spec says."""
 
     spec: ReplicationControllerSpec = Field(default_factory=ReplicationControllerSpec)

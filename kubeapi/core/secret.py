@@ -13,7 +13,7 @@ from kubeapi._shared.data import MAX_DATA_BYTES, Base64, check_data_update, chec
 from kubeapi._shared.validation import Errors
 
 
-class Secret(Object):
+class Secret(Object, protobuf="metadata data type stringData immutable*"):
     """Passwords, tokens and keys that pods can have as files or variables."""
 
     immutable: bool | None = None

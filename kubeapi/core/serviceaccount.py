@@ -11,7 +11,7 @@ from kubeapi._shared.columns import AGE, NAME
 from kubeapi._shared.common import LocalObjectReference, ObjectReference
 
 
-class ServiceAccount(Object):
+class ServiceAccount(Object, protobuf="metadata secrets imagePullSecrets automountServiceAccountToken*"):
     """An identity for the processes in pods."""
 
     secrets: Annotated[list[ObjectReference], MergeKey("name")] | None = None

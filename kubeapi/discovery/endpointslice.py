@@ -24,7 +24,7 @@ _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 _UNSET = "<unset>"
 
 
-class EndpointConditions(Model):
+class EndpointConditions(Model, protobuf="ready* serving* terminating*"):
     """None means unknown, which readers take for ready and serving, and not terminating."""
 
     ready: bool | None = None
@@ -35,21 +35,21 @@ class EndpointConditions(Model):
     """Whether it is being ended."""
 
 
-class ForZone(Model):
+class ForZone(Model, protobuf="name"):
     """A zone that an endpoint should serve."""
 
     name: str = ""
     """The name of the zone."""
 
 
-class ForNode(Model):
+class ForNode(Model, protobuf="name"):
     """A node that an endpoint should serve."""
 
     name: str = ""
     """The name of the node."""
 
 
-class EndpointHints(Model):
+class EndpointHints(Model, protobuf="forZones forNodes"):
     """Whom an endpoint should serve."""
 
     forZones: list[ForZone] | None = None
@@ -58,7 +58,7 @@ class EndpointHints(Model):
     """The nodes it should serve."""
 
 
-class Endpoint(Model):
+class Endpoint(Model, protobuf="addresses conditions hostname targetRef deprecatedTopology nodeName zone hints"):
     """One backend of a Service."""
 
     addresses: Annotated[list[str], Required()] = Field(default_factory=list)
@@ -79,7 +79,7 @@ class Endpoint(Model):
     """Whom it should serve."""
 
 
-class EndpointPort(Model):
+class EndpointPort(Model, protobuf="name protocol port* appProtocol"):
     """One port of the backends."""
 
     name: str | None = ""
@@ -92,7 +92,7 @@ class EndpointPort(Model):
     """What is spoken there, as the Service says."""
 
 
-class EndpointSlice(Object):
+class EndpointSlice(Object, protobuf="metadata endpoints ports addressType"):
     """Some of the backends of a Service. The label kubernetes.io/service-name says which Service's."""
 
     addressType: Annotated[str, OneOf("IPv4", "IPv6", "FQDN")] = ""

@@ -40,7 +40,7 @@ _FROZEN = (
 )  # fmt: skip
 
 
-class EventSeries(Model):
+class EventSeries(Model, protobuf="count lastObservedTime"):
     """That an event happens again and again."""
 
     count: Int32 = 0
@@ -49,7 +49,11 @@ class EventSeries(Model):
     """When it was last seen to happen."""
 
 
-class Event(Object):
+class Event(
+    Object,
+    protobuf="metadata eventTime series reportingController reportingInstance action reason regarding related note "
+    "type deprecatedSource deprecatedFirstTimestamp deprecatedLastTimestamp deprecatedCount",
+):
     """A note about something that happened to an object, kept for a while."""
 
     eventTime: MicroTime | None = None

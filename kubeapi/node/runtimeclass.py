@@ -15,14 +15,14 @@ from kubeapi._shared.validation import Errors
 from kubeapi.core.pod.affinity import Toleration
 
 
-class Overhead(Model):
+class Overhead(Model, protobuf="podFixed"):
     """What running a pod costs beyond its containers."""
 
     podFixed: dict[str, Quantity] | None = None
     """Resources that every pod of the class needs on top of what its containers ask for."""
 
 
-class Scheduling(Model):
+class Scheduling(Model, protobuf="nodeSelector tolerations"):
     """Which nodes can run pods of the class."""
 
     nodeSelector: Annotated[dict[str, str], Atomic()] | None = None
@@ -31,7 +31,7 @@ class Scheduling(Model):
     """Taints that pods of the class tolerate besides those they tolerate by themselves."""
 
 
-class RuntimeClass(Object):
+class RuntimeClass(Object, protobuf="metadata handler overhead scheduling"):
     """A way to run containers that the nodes offer and that a pod asks for by `runtimeClassName`."""
 
     handler: str = ""

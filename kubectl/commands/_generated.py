@@ -6,7 +6,8 @@ import argparse
 import json
 from typing import Any
 
-from apimachinery.patch import json_patch, merge_patch
+from apimachinery.patch.json import json_patch
+from apimachinery.patch.merge import merge_patch
 from kubectl.cli.command import Context, UsageError
 from kubectl.commands._arguments import add_bool, add_dry_run, add_output
 from kubectl.commands._writing import add_field_manager, model_of, with_last_applied, write_params
@@ -64,7 +65,7 @@ def overridden(obj: Dict, args: argparse.Namespace) -> Dict:
         return _object(merge_patch(obj, patch))
     if args.override_type != "strategic":
         raise UsageError(f"invalid override type: {args.override_type}")
-    from apimachinery.strategic import strategic_merge_patch
+    from apimachinery.patch.strategic import strategic_merge_patch
 
     return strategic_merge_patch(obj, patch, model_of(obj["apiVersion"], obj["kind"]))
 

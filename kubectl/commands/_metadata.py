@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from apimachinery.errors import StatusError
-from apimachinery.patch import merge_patch
+from apimachinery.patch.merge import merge_patch
 from kubectl.api.client import MERGE_PATCH
 from kubectl.cli.command import Context, UsageError
 from kubectl.commands._arguments import (

@@ -80,7 +80,8 @@ def model_of(api_version: str, kind: str) -> Any:
 
 def two_way_patch(old: Dict, new: Dict) -> tuple[Dict, str]:
     """The patch that turns `old` into `new`, and its content type."""
-    from apimachinery.patch import create_merge_patch, three_way_strategic
+    from apimachinery.patch.merge import create_merge_patch
+    from apimachinery.patch.strategic import three_way_strategic
 
     model = model_of(str(old["apiVersion"]), str(old["kind"]))
     if model is None:

@@ -249,7 +249,8 @@ def compute_patch(current: Dict, modified: Dict, *, overwrite: bool = True) -> t
 
     Raises: UsageError where it would change what others have changed, and must not `overwrite`.
     """
-    from apimachinery.patch import create_merge_patch, three_way_merge, three_way_strategic
+    from apimachinery.patch.merge import create_merge_patch, three_way_merge
+    from apimachinery.patch.strategic import three_way_strategic
 
     text = last_applied_of(current)
     original = json.loads(text) if text else {}

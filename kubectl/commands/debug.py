@@ -154,7 +154,7 @@ def _customized(args: argparse.Namespace, containers: list[Dict], name: str | No
     """With what --custom says of the named one; it has the last word. Raises: UsageError."""
     if not args.custom:
         return containers
-    from apimachinery.strategic import strategic_merge_patch
+    from apimachinery.patch.strategic import strategic_merge_patch
     from kubeapi.core.pod.spec import Container
 
     custom = _custom(args.custom)

@@ -99,7 +99,9 @@ def read_patch(args: argparse.Namespace) -> Any:
 
 def apply_patch(obj: Dict, patch: Any, kind: str) -> Dict:
     """What the server would make of it. Raises: StatusError, UsageError."""
-    from apimachinery.patch import json_patch, merge_patch, strategic_merge_patch
+    from apimachinery.patch.json import json_patch
+    from apimachinery.patch.merge import merge_patch
+    from apimachinery.patch.strategic import strategic_merge_patch
 
     if kind == "json":
         return dict(json_patch(obj, patch))

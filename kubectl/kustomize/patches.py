@@ -79,7 +79,7 @@ def _text(entry: Dict, folder: Folder) -> tuple[str, str]:
 
 
 def _json(resource: Resource, operations: list[Any], name: str) -> None:
-    from apimachinery.patch import json_patch
+    from apimachinery.patch.json import json_patch
 
     try:
         resource.obj = json_patch(resource.obj, operations)

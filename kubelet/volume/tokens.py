@@ -15,7 +15,7 @@ from apimachinery.model import decode, encode
 from apimachinery.times import parse_time
 from componentbase import logs
 from componentbase.clock import Clock
-from kubeapi.authentication._tokenrequest import BoundObjectReference, TokenRequest, TokenRequestSpec
+from kubeapi.authentication.tokenrequest import BoundObjectReference, TokenRequest, TokenRequestSpec
 from kubeapi.core.pod.model import Pod
 from kubeclient.rest import RestClient
 

@@ -12,7 +12,8 @@ from apimachinery.errors import AlreadyExists, Conflict, NotFound, object_confli
 from apimachinery.meta import Object
 from apimachinery.model import from_dict, to_dict
 from apimachinery.names import generate_name
-from apimachinery.patch import merge_patch, strategic_merge_patch
+from apimachinery.patch.merge import merge_patch
+from apimachinery.patch.strategic import strategic_merge_patch
 from apimachinery.resource import Resource, resource_of
 from apimachinery.times import format_time
 from componentbase.clock import Clock

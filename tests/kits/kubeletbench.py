@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from apimachinery.errors import NotFound
 from apimachinery.model import from_dict, to_dict
-from apimachinery.patch import strategic_merge_patch
+from apimachinery.patch.strategic import strategic_merge_patch
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubeclient.rest import RestClient

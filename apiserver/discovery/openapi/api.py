@@ -9,7 +9,7 @@ from apimachinery.catalogue import Catalogue
 from apimachinery.model import Model
 from apimachinery.resource import Resource
 from apiserver.discovery.openapi.describe import Descriptions
-from apiserver.discovery.openapi.paths import Path, ResourcePaths, body_model, discovery_paths
+from apiserver.discovery.openapi.paths import Path, ResourcePaths, discovery_paths
 from apiserver.discovery.openapi.schemas import GroupVersion, Schemas, gvk_of, known_kinds
 from apiserver.subresources._subresource import Subresource
 
@@ -31,7 +31,9 @@ class Api:
             self._homes[resource.model.__module__] = (resource.group, resource.version)
         for sub in sorted(subresources, key=lambda sub: sub.name):
             resource = by_path[(sub.resource_group, sub.resource)]
-            model = body_model(resource, sub)
+            version = f"{sub.group}/{sub.version}" if sub.group else sub.version
+            body = catalogue.by_kind(version, sub.kind)
+            model = None if body is None else body.model  # None for streams
             self._subresources.setdefault((resource.group, resource.plural), []).append((sub, model))
             if model is not None and model not in self._gvks:
                 self._homes.setdefault(model.__module__, (sub.group, sub.version))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from apimachinery.meta import DeleteOptions, Object
+from apimachinery.meta import DeleteOptions
 from apimachinery.model import Model
 from apimachinery.resource import Resource
 from apiserver.discovery.openapi import parameters as query
@@ -281,16 +281,3 @@ def discovery_paths(groups: dict[str, list[str]]) -> Iterator[Path]:
 
 def _discovery(document: str, path: str, name: str, tag: str, model: type[Model], text: str) -> Path:
     return Path(document, path, (), (Operation("get", name, text, tag, {200: (model,)}, produces=(JSON,)),))
-
-
-def body_model(resource: Resource[Any], sub: Subresource) -> type[Model] | None:
-    """What a subresource reads and writes: the resource itself, or the model named as its kind; None for streams."""
-    if sub.kind == resource.kind:
-        return resource.model
-    return next((model for model in _subclasses(Object) if model.__name__ == sub.kind), None)
-
-
-def _subclasses(model: type[Model]) -> Iterator[type[Model]]:
-    for inner in model.__subclasses__():
-        yield inner
-        yield from _subclasses(inner)

@@ -11,7 +11,7 @@ from apimachinery.model import Model, OneOf, Required, Time
 from kubeapi._shared.common import Int32, Int64
 
 
-class NodeSelectorRequirement(Model):
+class NodeSelectorRequirement(Model, protobuf="key operator values"):
     """A condition on one label or field of a node."""
 
     key: str = ""
@@ -22,7 +22,7 @@ class NodeSelectorRequirement(Model):
     """What is compared with: one or more for In and NotIn, one whole number for Gt and Lt, none otherwise."""
 
 
-class NodeSelectorTerm(Model):
+class NodeSelectorTerm(Model, protobuf="matchExpressions matchFields"):
     """Conditions on a node that must all hold. Without any, no node is selected."""
 
     map_type = "atomic"
@@ -33,7 +33,7 @@ class NodeSelectorTerm(Model):
     """Conditions on the node's fields; metadata.name is the only one."""
 
 
-class NodeSelector(Model):
+class NodeSelector(Model, protobuf="nodeSelectorTerms"):
     """Selects nodes: one of the terms must hold."""
 
     map_type = "atomic"
@@ -42,7 +42,7 @@ class NodeSelector(Model):
     """The terms, at least one."""
 
 
-class PreferredSchedulingTerm(Model):
+class PreferredSchedulingTerm(Model, protobuf="weight preference"):
     """A wish about the node, with its weight."""
 
     weight: Int32 = 0
@@ -51,7 +51,10 @@ class PreferredSchedulingTerm(Model):
     """The nodes that are preferred."""
 
 
-class NodeAffinity(Model):
+class NodeAffinity(
+    Model,
+    protobuf="requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution",
+):
     """Which nodes a pod may, or had rather, run on, by the nodes' labels."""
 
     requiredDuringSchedulingIgnoredDuringExecution: NodeSelector | None = None
@@ -60,7 +63,10 @@ class NodeAffinity(Model):
     """What a node should be: among the possible nodes the one with the highest sum of weights is liked best."""
 
 
-class PodAffinityTerm(Model):
+class PodAffinityTerm(
+    Model,
+    protobuf="labelSelector namespaces topologyKey namespaceSelector matchLabelKeys mismatchLabelKeys",
+):
     """Pods to be near to or away from, and what counts as near."""
 
     labelSelector: LabelSelector | None = None
@@ -78,7 +84,7 @@ class PodAffinityTerm(Model):
     """Labels of which the other pods must have another value than this pod."""
 
 
-class WeightedPodAffinityTerm(Model):
+class WeightedPodAffinityTerm(Model, protobuf="weight podAffinityTerm"):
     """A wish about other pods, with its weight."""
 
     weight: Int32 = 0
@@ -87,7 +93,10 @@ class WeightedPodAffinityTerm(Model):
     """The pods that the wish is about, and what is near."""
 
 
-class PodAffinity(Model):
+class PodAffinity(
+    Model,
+    protobuf="requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution",
+):
     """Which other pods a pod must, or had rather, run near to."""
 
     requiredDuringSchedulingIgnoredDuringExecution: list[PodAffinityTerm] | None = None
@@ -96,7 +105,10 @@ class PodAffinity(Model):
     """Pods that should run in the same place: places with the highest sum of weights are liked best."""
 
 
-class PodAntiAffinity(Model):
+class PodAntiAffinity(
+    Model,
+    protobuf="requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution",
+):
     """Which other pods a pod must not, or had rather not, run near to."""
 
     requiredDuringSchedulingIgnoredDuringExecution: list[PodAffinityTerm] | None = None
@@ -105,7 +117,7 @@ class PodAntiAffinity(Model):
     """Pods that should not run in the same place: places with the highest sum of weights are liked least."""
 
 
-class Affinity(Model):
+class Affinity(Model, protobuf="nodeAffinity podAffinity podAntiAffinity"):
     """Rules and wishes for the choice of a node."""
 
     nodeAffinity: NodeAffinity | None = None
@@ -116,7 +128,7 @@ class Affinity(Model):
     """By pods to be away from."""
 
 
-class Toleration(Model):
+class Toleration(Model, protobuf="key operator value effect tolerationSeconds*"):
     """Lets a pod run on nodes with a taint that it matches."""
 
     key: str | None = None
@@ -131,7 +143,7 @@ class Toleration(Model):
     """Seconds that the pod stays on a node after a NoExecute taint came. Default: for ever."""
 
 
-class Taint(Model):
+class Taint(Model, protobuf="key value effect timeAdded"):
     """Keeps pods off a node unless they tolerate it."""
 
     key: str = ""
@@ -145,7 +157,11 @@ class Taint(Model):
     """When a NoExecute taint was added to the node."""
 
 
-class TopologySpreadConstraint(Model):
+class TopologySpreadConstraint(
+    Model,
+    protobuf="maxSkew topologyKey whenUnsatisfiable labelSelector minDomains* nodeAffinityPolicy nodeTaintsPolicy "
+    "matchLabelKeys",
+):
     """How evenly pods are spread over places."""
 
     maxSkew: Int32 = 0

@@ -8,7 +8,7 @@ from apimachinery.model import Model, Required
 from apimachinery.quantity import Quantity
 
 
-class ObjectFieldSelector(Model):
+class ObjectFieldSelector(Model, protobuf="apiVersion fieldPath"):
     """Names a field of the pod itself."""
 
     map_type = "atomic"
@@ -19,7 +19,7 @@ class ObjectFieldSelector(Model):
     """The path of the field, such as metadata.name, metadata.labels['app'] or status.podIP."""
 
 
-class ResourceFieldSelector(Model):
+class ResourceFieldSelector(Model, protobuf="containerName resource divisor"):
     """Names a request or limit of a container."""
 
     map_type = "atomic"
@@ -32,7 +32,7 @@ class ResourceFieldSelector(Model):
     """The unit in which the value is told, such as 1m or 1Mi. Default: 1."""
 
 
-class ConfigMapKeySelector(Model):
+class ConfigMapKeySelector(Model, protobuf="(name) key optional*"):
     """One key of a ConfigMap in the pod's namespace."""
 
     map_type = "atomic"
@@ -45,7 +45,7 @@ class ConfigMapKeySelector(Model):
     """Whether the ConfigMap or the key may be missing. Default: false, and the container waits for it."""
 
 
-class SecretKeySelector(Model):
+class SecretKeySelector(Model, protobuf="(name) key optional*"):
     """One key of a Secret in the pod's namespace."""
 
     map_type = "atomic"
@@ -73,7 +73,7 @@ class FileKeySelector(Model):
     """Whether the file or the variable may be missing. Default: false, and the container does not start without."""
 
 
-class EnvVarSource(Model):
+class EnvVarSource(Model, protobuf="fieldRef resourceFieldRef configMapKeyRef secretKeyRef"):
     """Where the value of a variable comes from: exactly one of these."""
 
     fieldRef: ObjectFieldSelector | None = None
@@ -88,7 +88,7 @@ class EnvVarSource(Model):
     """A variable from a file that an init container wrote."""
 
 
-class EnvVar(Model):
+class EnvVar(Model, protobuf="name value valueFrom"):
     """An environment variable of a container."""
 
     name: str = ""
@@ -99,7 +99,7 @@ class EnvVar(Model):
     """Where the value comes from, in place of `value`."""
 
 
-class ConfigMapEnvSource(Model):
+class ConfigMapEnvSource(Model, protobuf="(name) optional*"):
     """All keys of a ConfigMap as variables."""
 
     name: Annotated[str, Required(False)] = ""
@@ -108,7 +108,7 @@ class ConfigMapEnvSource(Model):
     """Whether the ConfigMap may be missing. Default: false."""
 
 
-class SecretEnvSource(Model):
+class SecretEnvSource(Model, protobuf="(name) optional*"):
     """All keys of a Secret as variables."""
 
     name: Annotated[str, Required(False)] = ""
@@ -117,7 +117,7 @@ class SecretEnvSource(Model):
     """Whether the Secret may be missing. Default: false."""
 
 
-class EnvFromSource(Model):
+class EnvFromSource(Model, protobuf="prefix configMapRef secretRef"):
     """A source of many variables at once: exactly one of a ConfigMap and a Secret."""
 
     prefix: str | None = None

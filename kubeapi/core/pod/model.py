@@ -8,7 +8,7 @@ from kubeapi.core.pod.spec import PodSpec, PodSpecHolder
 from kubeapi.core.pod.status import PodStatus
 
 
-class Pod(PodSpecHolder):
+class Pod(PodSpecHolder, protobuf="metadata spec status"):
     """Containers that run together on one node and share an address and volumes."""
 
     built_before = (PodSpec, PodStatus)

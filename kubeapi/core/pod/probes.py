@@ -8,14 +8,14 @@ from apimachinery.model import Model, OneOf, Required
 from kubeapi._shared.common import Int32, Int64, IntOrString
 
 
-class ExecAction(Model):
+class ExecAction(Model, protobuf="command"):
     """A program that is run in the container; exit code 0 is success."""
 
     command: list[str] | None = None
     """The program to run, with its arguments; no shell is involved."""
 
 
-class HTTPHeader(Model):
+class HTTPHeader(Model, protobuf="name value"):
     """A header of a request."""
 
     name: str = ""
@@ -24,7 +24,7 @@ class HTTPHeader(Model):
     """The header's value."""
 
 
-class HTTPGetAction(Model):
+class HTTPGetAction(Model, protobuf="path port host scheme httpHeaders"):
     """An HTTP request; a status from 200 to 399 is success."""
 
     path: str = "/"
@@ -39,7 +39,7 @@ class HTTPGetAction(Model):
     """Headers to send along."""
 
 
-class TCPSocketAction(Model):
+class TCPSocketAction(Model, protobuf="port host"):
     """A connection; that it can be opened is success."""
 
     port: Annotated[IntOrString, Required()] = 0
@@ -48,7 +48,7 @@ class TCPSocketAction(Model):
     """The host to connect to. Default: the pod's address."""
 
 
-class GRPCAction(Model):
+class GRPCAction(Model, protobuf="port service"):
     """A call of the gRPC health checking protocol."""
 
     port: Int32 = 0
@@ -57,14 +57,18 @@ class GRPCAction(Model):
     """The service to ask for. Default: empty, which is the server as a whole."""
 
 
-class SleepAction(Model):
+class SleepAction(Model, protobuf="seconds"):
     """A pause."""
 
     seconds: Int64 = 0
     """How long it lasts."""
 
 
-class Probe(Model):
+class Probe(
+    Model,
+    protobuf="(exec httpGet tcpSocket grpc) initialDelaySeconds timeoutSeconds periodSeconds successThreshold "
+    "failureThreshold terminationGracePeriodSeconds*",
+):
     """A question that is put to a container again and again: exactly one way of asking is given."""
 
     exec: ExecAction | None = None
@@ -89,7 +93,7 @@ class Probe(Model):
     """Seconds to stop a container that failed the probe, in place of the pod's. Not for readiness."""
 
 
-class LifecycleHandler(Model):
+class LifecycleHandler(Model, protobuf="exec httpGet tcpSocket sleep"):
     """Something to do for a container: exactly one of these."""
 
     exec: ExecAction | None = None
@@ -102,7 +106,7 @@ class LifecycleHandler(Model):
     """A time to wait."""
 
 
-class Lifecycle(Model):
+class Lifecycle(Model, protobuf="postStart preStop stopSignal"):
     """What to do at the start and at the end of a container."""
 
     postStart: LifecycleHandler | None = None

@@ -8,7 +8,7 @@ from apimachinery.model import Model, OneOf
 from kubeapi._shared.common import Int64
 
 
-class Capabilities(Model):
+class Capabilities(Model, protobuf="add drop"):
     """Linux capabilities, such as NET_ADMIN."""
 
     add: list[str] | None = None
@@ -17,7 +17,7 @@ class Capabilities(Model):
     """Capabilities that are taken away; ALL for every one."""
 
 
-class SELinuxOptions(Model):
+class SELinuxOptions(Model, protobuf="user role type level"):
     """An SELinux label."""
 
     user: str | None = None
@@ -30,7 +30,10 @@ class SELinuxOptions(Model):
     """The label's level."""
 
 
-class WindowsSecurityContextOptions(Model):
+class WindowsSecurityContextOptions(
+    Model,
+    protobuf="gmsaCredentialSpecName gmsaCredentialSpec runAsUserName hostProcess*",
+):
     """Settings for containers on Windows."""
 
     gmsaCredentialSpecName: str | None = None
@@ -43,7 +46,7 @@ class WindowsSecurityContextOptions(Model):
     """Whether the container runs on the host itself. All containers of a pod must agree."""
 
 
-class SeccompProfile(Model):
+class SeccompProfile(Model, protobuf="type localhostProfile"):
     """Which system calls a container may make."""
 
     type: Annotated[str, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = ""
@@ -52,7 +55,7 @@ class SeccompProfile(Model):
     """The file of a Localhost profile, below the kubelet's seccomp directory."""
 
 
-class AppArmorProfile(Model):
+class AppArmorProfile(Model, protobuf="type localhostProfile"):
     """Which AppArmor profile confines a container."""
 
     type: Annotated[str, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = ""
@@ -61,7 +64,11 @@ class AppArmorProfile(Model):
     """The name of a Localhost profile, as it was loaded on the node."""
 
 
-class SecurityContext(Model):
+class SecurityContext(
+    Model,
+    protobuf="capabilities privileged* seLinuxOptions runAsUser* runAsNonRoot* readOnlyRootFilesystem* "
+    "allowPrivilegeEscalation* runAsGroup* procMount windowsOptions seccompProfile appArmorProfile",
+):
     """Privileges and identity of one container."""
 
     capabilities: Capabilities | None = None
@@ -91,7 +98,7 @@ class SecurityContext(Model):
     """The AppArmor profile of the container. Default: the pod's."""
 
 
-class Sysctl(Model):
+class Sysctl(Model, protobuf="name value"):
     """A kernel parameter of the pod."""
 
     name: str = ""
@@ -100,7 +107,11 @@ class Sysctl(Model):
     """Its value as text."""
 
 
-class PodSecurityContext(Model):
+class PodSecurityContext(
+    Model,
+    protobuf="seLinuxOptions runAsUser* runAsNonRoot* supplementalGroups fsGroup* runAsGroup* sysctls windowsOptions "
+    "fsGroupChangePolicy seccompProfile appArmorProfile supplementalGroupsPolicy seLinuxChangePolicy",
+):
     """Privileges and identity of all containers of a pod, and the ownership of its volumes."""
 
     seLinuxOptions: SELinuxOptions | None = None

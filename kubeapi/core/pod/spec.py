@@ -17,7 +17,7 @@ from kubeapi.core.pod.security import PodSecurityContext, SecurityContext
 from kubeapi.core.pod.volumes import Volume, VolumeDevice, VolumeMount
 
 
-class ContainerPort(Model):
+class ContainerPort(Model, protobuf="name hostPort containerPort protocol hostIP"):
     """A port that the container listens on. Naming it here is information; it opens and closes nothing."""
 
     name: str | None = None
@@ -32,7 +32,7 @@ class ContainerPort(Model):
     """The address of the node that hostPort is bound to. Default: all of them."""
 
 
-class ResourceClaim(Model):
+class ResourceClaim(Model, protobuf="name request"):
     """Lets a container use a device that the pod has claimed."""
 
     name: str = ""
@@ -41,7 +41,7 @@ class ResourceClaim(Model):
     """One request of that claim. Default: all of them."""
 
 
-class ResourceRequirements(Model):
+class ResourceRequirements(Model, protobuf="limits requests claims"):
     """How much of the node's resources is set aside, and how much may be used at most."""
 
     limits: dict[str, Quantity] | None = None
@@ -53,7 +53,7 @@ class ResourceRequirements(Model):
     """Devices that are used, by the names of the pod's claims."""
 
 
-class ContainerResizePolicy(Model):
+class ContainerResizePolicy(Model, protobuf="resourceName restartPolicy"):
     """What a change of one resource in a running pod needs."""
 
     resourceName: str = ""
@@ -80,7 +80,12 @@ class ContainerRestartRule(Model):
     """The exit codes for which the rule holds."""
 
 
-class Container(Model):
+class Container(
+    Model,
+    protobuf="name image command args workingDir ports env resources volumeMounts livenessProbe readinessProbe "
+    "lifecycle terminationMessagePath imagePullPolicy securityContext stdin stdinOnce tty envFrom "
+    "terminationMessagePolicy volumeDevices startupProbe resizePolicy restartPolicy",
+):
     """A container of a pod; `restartPolicy` "Always" on an init container makes it a sidecar."""
 
     name: str = ""
@@ -142,35 +147,40 @@ class Container(Model):
     """Whether the process gets a terminal; needs `stdin`. Default: false."""
 
 
-class EphemeralContainer(Container):
+class EphemeralContainer(
+    Container,
+    protobuf="(name image command args workingDir ports env resources volumeMounts livenessProbe readinessProbe "
+    "lifecycle terminationMessagePath imagePullPolicy securityContext stdin stdinOnce tty envFrom "
+    "terminationMessagePolicy volumeDevices startupProbe resizePolicy restartPolicy) targetContainerName",
+):
     """A container added to a running pod for debugging."""
 
     targetContainerName: str | None = None
     """The container whose processes it can see. Default: none but its own."""
 
 
-class PodReadinessGate(Model):
+class PodReadinessGate(Model, protobuf="conditionType"):
     """A condition that must hold for the pod to be ready."""
 
     conditionType: str = ""
     """The type of the condition, which someone else sets in the pod's status."""
 
 
-class PodSchedulingGate(Model):
+class PodSchedulingGate(Model, protobuf="name"):
     """Keeps a pod from being scheduled while it is there."""
 
     name: str = ""
     """The name of the gate. Gates may be removed, not added."""
 
 
-class PodOS(Model):
+class PodOS(Model, protobuf="name"):
     """The operating system that a pod is made for."""
 
     name: str = ""
     """linux or windows."""
 
 
-class HostAlias(Model):
+class HostAlias(Model, protobuf="ip hostnames"):
     """A line of the pod's /etc/hosts."""
 
     ip: str = ""
@@ -179,7 +189,7 @@ class HostAlias(Model):
     """The names that lead to the address."""
 
 
-class PodDNSConfigOption(Model):
+class PodDNSConfigOption(Model, protobuf="name value"):
     """An option of the resolver."""
 
     name: str | None = None
@@ -188,7 +198,7 @@ class PodDNSConfigOption(Model):
     """Its value, where it has one."""
 
 
-class PodDNSConfig(Model):
+class PodDNSConfig(Model, protobuf="nameservers searches options"):
     """Settings of the resolver, joined with those that dnsPolicy gives."""
 
     nameservers: list[str] | None = None
@@ -199,7 +209,7 @@ class PodDNSConfig(Model):
     """Options of resolv.conf; they win over those of the policy."""
 
 
-class PodResourceClaim(Model):
+class PodResourceClaim(Model, protobuf="name - resourceClaimName resourceClaimTemplateName"):
     """A claim of devices that the pod's containers can use: exactly one source is given."""
 
     name: str = ""
@@ -221,7 +231,15 @@ class WorkloadReference(Model):
     """Which replica of the group the pod is in."""
 
 
-class PodSpec(Model):
+class PodSpec(
+    Model,
+    protobuf="volumes containers restartPolicy terminationGracePeriodSeconds* activeDeadlineSeconds* dnsPolicy "
+    "nodeSelector serviceAccountName serviceAccount nodeName hostNetwork hostPID hostIPC securityContext "
+    "imagePullSecrets hostname subdomain affinity schedulerName initContainers automountServiceAccountToken* "
+    "tolerations hostAliases priorityClassName priority* dnsConfig shareProcessNamespace* readinessGates "
+    "runtimeClassName enableServiceLinks* preemptionPolicy overhead topologySpreadConstraints ephemeralContainers "
+    "setHostnameAsFQDN* os hostUsers* schedulingGates resourceClaims resources",
+):
     """What a pod consists of: its containers, volumes and where it may run."""
 
     volumes: Annotated[list[Volume], MergeKey("name"), RetainKeys()] | None = None

@@ -12,7 +12,7 @@ from kubeapi._shared.common import Int32, Int64
 from kubeapi.core.pod.spec import ResourceRequirements
 
 
-class PodCondition(Model):
+class PodCondition(Model, protobuf="type status lastProbeTime lastTransitionTime reason message observedGeneration"):
     """One thing that is, or is not, true of a pod."""
 
     type: str = ""
@@ -32,21 +32,21 @@ class PodCondition(Model):
     """A sentence that says why, for people."""
 
 
-class HostIP(Model):
+class HostIP(Model, protobuf="ip"):
     """An address of the node."""
 
     ip: str = ""
     """The node's address."""
 
 
-class PodIP(Model):
+class PodIP(Model, protobuf="ip"):
     """An address of the pod."""
 
     ip: str = ""
     """The pod's address."""
 
 
-class ContainerStateWaiting(Model):
+class ContainerStateWaiting(Model, protobuf="reason message"):
     """A container that does not run yet, or not again."""
 
     reason: str | None = None
@@ -55,14 +55,14 @@ class ContainerStateWaiting(Model):
     """What it waits for, for people to read."""
 
 
-class ContainerStateRunning(Model):
+class ContainerStateRunning(Model, protobuf="startedAt"):
     """A container that runs."""
 
     startedAt: Time | None = None
     """When it was started."""
 
 
-class ContainerStateTerminated(Model):
+class ContainerStateTerminated(Model, protobuf="exitCode signal reason message startedAt finishedAt containerID"):
     """A container that has ended."""
 
     exitCode: Int32 = 0
@@ -81,7 +81,7 @@ class ContainerStateTerminated(Model):
     """The id of the container that ended, as in TYPE://ID."""
 
 
-class ContainerState(Model):
+class ContainerState(Model, protobuf="waiting running terminated"):
     """At most one of its members is set; none means waiting."""
 
     waiting: ContainerStateWaiting | None = None
@@ -92,7 +92,7 @@ class ContainerState(Model):
     """Present when it has ended."""
 
 
-class VolumeMountStatus(Model):
+class VolumeMountStatus(Model, protobuf="name mountPath readOnly recursiveReadOnly"):
     """How a volume is mounted in a container."""
 
     name: str = ""
@@ -105,7 +105,7 @@ class VolumeMountStatus(Model):
     """Whether mounts below it are read-only too: Disabled or Enabled."""
 
 
-class LinuxContainerUser(Model):
+class LinuxContainerUser(Model, protobuf="uid gid supplementalGroups"):
     """The ids that a container's first process started with."""
 
     uid: Int64 = 0
@@ -116,14 +116,14 @@ class LinuxContainerUser(Model):
     """Its further groups."""
 
 
-class ContainerUser(Model):
+class ContainerUser(Model, protobuf="linux"):
     """Who a container's first process started as."""
 
     linux: LinuxContainerUser | None = None
     """The ids on Linux."""
 
 
-class ResourceHealth(Model):
+class ResourceHealth(Model, protobuf="resourceID health"):
     """The health of one device."""
 
     resourceID: str = ""
@@ -132,7 +132,7 @@ class ResourceHealth(Model):
     """Healthy, Unhealthy or Unknown."""
 
 
-class ResourceStatus(Model):
+class ResourceStatus(Model, protobuf="name resources"):
     """The health of devices that a container has."""
 
     name: str = ""
@@ -141,7 +141,11 @@ class ResourceStatus(Model):
     """The devices of that resource."""
 
 
-class ContainerStatus(Model):
+class ContainerStatus(
+    Model,
+    protobuf="name state lastState ready restartCount image imageID containerID started* allocatedResources resources "
+    "volumeMounts user allocatedResourcesStatus stopSignal",
+):
     """What is known of one container."""
 
     name: str = ""
@@ -176,7 +180,7 @@ class ContainerStatus(Model):
     """The signal that will ask it to end."""
 
 
-class PodResourceClaimStatus(Model):
+class PodResourceClaimStatus(Model, protobuf="name resourceClaimName"):
     """The claim behind an entry of spec.resourceClaims."""
 
     name: str = ""
@@ -205,7 +209,11 @@ class PodExtendedResourceClaimStatus(Model):
     """The ResourceClaim that was made."""
 
 
-class PodStatus(Model):
+class PodStatus(
+    Model,
+    protobuf="phase conditions message reason hostIP podIP startTime containerStatuses qosClass initContainerStatuses "
+    "nominatedNodeName podIPs ephemeralContainerStatuses resize resourceClaimStatuses hostIPs observedGeneration",
+):
     """What is known of a pod, mostly told by its kubelet."""
 
     observedGeneration: Int64 | None = None

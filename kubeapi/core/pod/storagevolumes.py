@@ -10,7 +10,7 @@ from apimachinery.model import Model, Required
 from kubeapi._shared.common import Int32, LocalObjectReference
 
 
-class GCEPersistentDiskVolumeSource(Model):
+class GCEPersistentDiskVolumeSource(Model, protobuf="pdName fsType partition readOnly"):
     """A disk of Google Compute Engine, in the node's project and zone."""
 
     pdName: str = ""
@@ -23,7 +23,7 @@ class GCEPersistentDiskVolumeSource(Model):
     """Whether the Compute Engine disk is read-only. Default: false."""
 
 
-class AWSElasticBlockStoreVolumeSource(Model):
+class AWSElasticBlockStoreVolumeSource(Model, protobuf="volumeID fsType partition readOnly"):
     """A disk of Amazon's Elastic Block Store, in the node's zone."""
 
     volumeID: str = ""
@@ -36,7 +36,7 @@ class AWSElasticBlockStoreVolumeSource(Model):
     """Whether the Elastic Block Store disk is read-only. Default: false."""
 
 
-class GitRepoVolumeSource(Model):
+class GitRepoVolumeSource(Model, protobuf="repository revision directory"):
     """A clone of a Git repository, made when the pod starts."""
 
     repository: str = ""
@@ -47,7 +47,7 @@ class GitRepoVolumeSource(Model):
     """The directory on the volume that the clone goes to, without ".."."""
 
 
-class NFSVolumeSource(Model):
+class NFSVolumeSource(Model, protobuf="server path readOnly"):
     """A directory of an NFS server."""
 
     server: str = ""
@@ -58,7 +58,11 @@ class NFSVolumeSource(Model):
     """Whether the NFS directory is read-only. Default: false."""
 
 
-class ISCSIVolumeSource(Model):
+class ISCSIVolumeSource(
+    Model,
+    protobuf="targetPortal iqn lun iscsiInterface fsType readOnly portals chapAuthDiscovery - secretRef "
+    "chapAuthSession initiatorName",
+):
     """A disk of an iSCSI target."""
 
     targetPortal: str = ""
@@ -85,7 +89,7 @@ class ISCSIVolumeSource(Model):
     """The initiator's own qualified name. Default: the node's."""
 
 
-class GlusterfsVolumeSource(Model):
+class GlusterfsVolumeSource(Model, protobuf="endpoints path readOnly"):
     """A volume of a GlusterFS cluster."""
 
     endpoints: str = ""
@@ -96,7 +100,7 @@ class GlusterfsVolumeSource(Model):
     """Whether the Gluster volume is read-only. Default: false."""
 
 
-class RBDVolumeSource(Model):
+class RBDVolumeSource(Model, protobuf="monitors image fsType pool user keyring secretRef readOnly"):
     """A block image of a Ceph cluster."""
 
     monitors: Annotated[list[str], Required()] = Field(default_factory=list)
@@ -117,7 +121,7 @@ class RBDVolumeSource(Model):
     """Whether the RADOS image is read-only. Default: false."""
 
 
-class FlexVolumeSource(Model):
+class FlexVolumeSource(Model, protobuf="driver fsType secretRef readOnly options"):
     """A volume from a driver program that is installed on the node."""
 
     driver: str = ""
@@ -132,7 +136,7 @@ class FlexVolumeSource(Model):
     """Further settings, whose meaning is the program's."""
 
 
-class CinderVolumeSource(Model):
+class CinderVolumeSource(Model, protobuf="volumeID fsType readOnly secretRef"):
     """A volume of OpenStack's block storage."""
 
     volumeID: str = ""
@@ -145,7 +149,7 @@ class CinderVolumeSource(Model):
     """The Secret with the settings for reaching OpenStack."""
 
 
-class CephFSVolumeSource(Model):
+class CephFSVolumeSource(Model, protobuf="monitors path user secretFile secretRef readOnly"):
     """A directory of a CephFS file system."""
 
     monitors: Annotated[list[str], Required()] = Field(default_factory=list)
@@ -162,7 +166,7 @@ class CephFSVolumeSource(Model):
     """Whether the CephFS directory is read-only. Default: false."""
 
 
-class FlockerVolumeSource(Model):
+class FlockerVolumeSource(Model, protobuf="datasetName datasetUUID"):
     """A dataset of Flocker."""
 
     datasetName: str | None = None
@@ -171,7 +175,7 @@ class FlockerVolumeSource(Model):
     """The id of the dataset, in place of its name."""
 
 
-class FCVolumeSource(Model):
+class FCVolumeSource(Model, protobuf="targetWWNs lun* fsType readOnly wwids"):
     """A disk on Fibre Channel."""
 
     targetWWNs: list[str] | None = None
@@ -186,7 +190,7 @@ class FCVolumeSource(Model):
     """World wide ids of the disk, in place of targetWWNs and lun."""
 
 
-class AzureFileVolumeSource(Model):
+class AzureFileVolumeSource(Model, protobuf="secretName shareName readOnly"):
     """A file share of Azure."""
 
     secretName: str = ""
@@ -197,7 +201,7 @@ class AzureFileVolumeSource(Model):
     """Whether the share is read-only. Default: false."""
 
 
-class VsphereVirtualDiskVolumeSource(Model):
+class VsphereVirtualDiskVolumeSource(Model, protobuf="volumePath fsType storagePolicyName storagePolicyID"):
     """A virtual disk of vSphere."""
 
     volumePath: str = ""
@@ -210,7 +214,7 @@ class VsphereVirtualDiskVolumeSource(Model):
     """The id of the storage policy."""
 
 
-class QuobyteVolumeSource(Model):
+class QuobyteVolumeSource(Model, protobuf="registry volume readOnly user group tenant"):
     """A volume of a Quobyte cluster."""
 
     registry: str = ""
@@ -227,7 +231,7 @@ class QuobyteVolumeSource(Model):
     """The tenant that owns the volume."""
 
 
-class AzureDiskVolumeSource(Model):
+class AzureDiskVolumeSource(Model, protobuf="diskName diskURI cachingMode fsType readOnly* kind"):
     """A disk of Azure."""
 
     diskName: str = ""
@@ -244,7 +248,7 @@ class AzureDiskVolumeSource(Model):
     """Shared (the default) for several disks in a storage account, Dedicated for one, Managed for a managed disk."""
 
 
-class PhotonPersistentDiskVolumeSource(Model):
+class PhotonPersistentDiskVolumeSource(Model, protobuf="pdID fsType"):
     """A disk of the Photon Controller."""
 
     pdID: str = ""
@@ -253,7 +257,7 @@ class PhotonPersistentDiskVolumeSource(Model):
     """The file system of the Photon disk. Default: ext4."""
 
 
-class PortworxVolumeSource(Model):
+class PortworxVolumeSource(Model, protobuf="volumeID fsType readOnly"):
     """A volume of Portworx."""
 
     volumeID: str = ""
@@ -264,7 +268,10 @@ class PortworxVolumeSource(Model):
     """Whether the Portworx volume is read-only. Default: false."""
 
 
-class ScaleIOVolumeSource(Model):
+class ScaleIOVolumeSource(
+    Model,
+    protobuf="gateway system secretRef sslEnabled protectionDomain storagePool storageMode volumeName fsType readOnly",
+):
     """A volume of ScaleIO."""
 
     gateway: str = ""
@@ -289,7 +296,7 @@ class ScaleIOVolumeSource(Model):
     """Whether the ScaleIO volume is read-only. Default: false."""
 
 
-class StorageOSVolumeSource(Model):
+class StorageOSVolumeSource(Model, protobuf="volumeName volumeNamespace fsType readOnly secretRef"):
     """A volume of StorageOS."""
 
     volumeName: str | None = None

@@ -9,7 +9,7 @@ from apimachinery.model import Model
 from kubeapi.core.pod.spec import PodSpec
 
 
-class PodTemplateSpec(Model):
+class PodTemplateSpec(Model, protobuf="metadata spec"):
     """What pods are made from."""
 
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)

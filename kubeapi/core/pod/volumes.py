@@ -37,7 +37,7 @@ from kubeapi.core.pod.storagevolumes import (
 DEFAULT_FILE_MODE = 0o644
 
 
-class KeyToPath(Model):
+class KeyToPath(Model, protobuf="key path mode*"):
     """Where one key appears on a volume."""
 
     key: str = ""
@@ -48,7 +48,7 @@ class KeyToPath(Model):
     """The file's mode, 0 to 0777. Default: the volume's defaultMode. YAML takes 0644, JSON 420."""
 
 
-class HostPathVolumeSource(Model):
+class HostPathVolumeSource(Model, protobuf="path type"):
     """A file or directory of the node. What it gives away depends on the node's files."""
 
     path: str = ""
@@ -58,7 +58,7 @@ class HostPathVolumeSource(Model):
     it. Default: no check."""
 
 
-class EmptyDirVolumeSource(Model):
+class EmptyDirVolumeSource(Model, protobuf="medium sizeLimit"):
     """An empty directory that lives as long as the pod on its node."""
 
     medium: str | None = None
@@ -67,7 +67,7 @@ class EmptyDirVolumeSource(Model):
     """The most it may hold; a pod that exceeds it is evicted. Default: no limit."""
 
 
-class SecretVolumeSource(Model):
+class SecretVolumeSource(Model, protobuf="secretName items defaultMode* optional*"):
     """The keys of a Secret as files, kept up to date."""
 
     secretName: str | None = None
@@ -80,7 +80,7 @@ class SecretVolumeSource(Model):
     """Whether the Secret and the listed keys may be missing. Default: false, and the pod waits."""
 
 
-class PersistentVolumeClaimVolumeSource(Model):
+class PersistentVolumeClaimVolumeSource(Model, protobuf="claimName readOnly"):
     """Storage that a PersistentVolumeClaim got."""
 
     claimName: str = ""
@@ -89,7 +89,7 @@ class PersistentVolumeClaimVolumeSource(Model):
     """Whether all mounts of the claim are read-only. Default: false."""
 
 
-class DownwardAPIVolumeFile(Model):
+class DownwardAPIVolumeFile(Model, protobuf="path fieldRef resourceFieldRef mode*"):
     """A file with something about the pod."""
 
     path: str = ""
@@ -102,7 +102,7 @@ class DownwardAPIVolumeFile(Model):
     """The mode of this file, 0 to 0777. Default: the volume's defaultMode."""
 
 
-class DownwardAPIVolumeSource(Model):
+class DownwardAPIVolumeSource(Model, protobuf="items defaultMode*"):
     """Files with what is known of the pod, kept up to date."""
 
     items: list[DownwardAPIVolumeFile] | None = None
@@ -111,7 +111,7 @@ class DownwardAPIVolumeSource(Model):
     """The mode of files that have none of their own, 0 to 0777. Default: 0644."""
 
 
-class ConfigMapVolumeSource(Model):
+class ConfigMapVolumeSource(Model, protobuf="(name) items defaultMode* optional*"):
     """The keys of a ConfigMap as files, kept up to date."""
 
     name: Annotated[str, Required(False)] = ""
@@ -124,7 +124,7 @@ class ConfigMapVolumeSource(Model):
     """Whether the ConfigMap and the listed keys may be missing. Default: false, and the pod waits."""
 
 
-class SecretProjection(Model):
+class SecretProjection(Model, protobuf="(name) items - optional*"):
     """The keys of a Secret as files of a projected volume."""
 
     name: Annotated[str, Required(False)] = ""
@@ -135,14 +135,14 @@ class SecretProjection(Model):
     """Whether the Secret and the listed keys may be missing. Default: false."""
 
 
-class DownwardAPIProjection(Model):
+class DownwardAPIProjection(Model, protobuf="items"):
     """What is known of the pod as files of a projected volume."""
 
     items: list[DownwardAPIVolumeFile] | None = None
     """The files of the projection."""
 
 
-class ConfigMapProjection(Model):
+class ConfigMapProjection(Model, protobuf="(name) items - optional*"):
     """The keys of a ConfigMap as files of a projected volume."""
 
     name: Annotated[str, Required(False)] = ""
@@ -153,7 +153,7 @@ class ConfigMapProjection(Model):
     """Whether the ConfigMap and the listed keys may be missing. Default: false."""
 
 
-class ServiceAccountTokenProjection(Model):
+class ServiceAccountTokenProjection(Model, protobuf="audience expirationSeconds* path"):
     """A token of the pod's service account as a file, renewed before it expires."""
 
     audience: str | None = None
@@ -164,7 +164,7 @@ class ServiceAccountTokenProjection(Model):
     """The token's file, relative to the volume."""
 
 
-class ClusterTrustBundleProjection(Model):
+class ClusterTrustBundleProjection(Model, protobuf="name signerName labelSelector path optional*"):
     """Certificates that a cluster trusts, in one file."""
 
     name: str | None = None
@@ -198,7 +198,7 @@ class PodCertificateProjection(Model):
     """Keys and values that are handed to the signer."""
 
 
-class VolumeProjection(Model):
+class VolumeProjection(Model, protobuf="secret downwardAPI configMap serviceAccountToken clusterTrustBundle"):
     """One source of a projected volume: exactly one of these."""
 
     secret: SecretProjection | None = None
@@ -215,7 +215,7 @@ class VolumeProjection(Model):
     """A key and certificate of the pod's own."""
 
 
-class ProjectedVolumeSource(Model):
+class ProjectedVolumeSource(Model, protobuf="sources defaultMode*"):
     """Several sources in one directory."""
 
     sources: list[VolumeProjection] | None = None
@@ -224,7 +224,7 @@ class ProjectedVolumeSource(Model):
     """The mode of files for which their source says nothing, 0 to 0777. Default: 0644."""
 
 
-class CSIVolumeSource(Model):
+class CSIVolumeSource(Model, protobuf="driver readOnly* fsType volumeAttributes nodePublishSecretRef"):
     """A volume that a storage driver makes for this pod alone."""
 
     driver: str = ""
@@ -239,7 +239,7 @@ class CSIVolumeSource(Model):
     """A Secret whose content the driver gets."""
 
 
-class VolumeResourceRequirements(Model):
+class VolumeResourceRequirements(Model, protobuf="limits requests"):
     """How much storage is wanted."""
 
     limits: dict[str, Quantity] | None = None
@@ -248,7 +248,11 @@ class VolumeResourceRequirements(Model):
     """The least storage that must be given, by resource; storage is the one that counts."""
 
 
-class PersistentVolumeClaimSpec(Model):
+class PersistentVolumeClaimSpec(
+    Model,
+    protobuf="accessModes resources volumeName selector storageClassName volumeMode dataSource dataSourceRef "
+    "volumeAttributesClassName",
+):
     """What storage is asked for."""
 
     accessModes: list[str] | None = None
@@ -271,7 +275,7 @@ class PersistentVolumeClaimSpec(Model):
     """The VolumeAttributesClass with settings that can be changed later."""
 
 
-class PersistentVolumeClaimTemplate(Model):
+class PersistentVolumeClaimTemplate(Model, protobuf="metadata spec"):
     """What a claim is made from."""
 
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)
@@ -280,14 +284,14 @@ class PersistentVolumeClaimTemplate(Model):
     """What the claim asks for."""
 
 
-class EphemeralVolumeSource(Model):
+class EphemeralVolumeSource(Model, protobuf="volumeClaimTemplate"):
     """Storage that is claimed for the pod and given back with it."""
 
     volumeClaimTemplate: PersistentVolumeClaimTemplate | None = None
     """The claim that is made for the pod."""
 
 
-class ImageVolumeSource(Model):
+class ImageVolumeSource(Model, protobuf="reference pullPolicy"):
     """The files of an image, read-only."""
 
     reference: str | None = None
@@ -296,7 +300,12 @@ class ImageVolumeSource(Model):
     """When it is fetched: Always, IfNotPresent or Never. Default: as for containers."""
 
 
-class Volume(Model):
+class Volume(
+    Model,
+    protobuf="name (hostPath emptyDir gcePersistentDisk awsElasticBlockStore gitRepo secret nfs iscsi glusterfs "
+    "persistentVolumeClaim rbd flexVolume cinder cephfs flocker downwardAPI fc azureFile configMap vsphereVolume "
+    "quobyte azureDisk photonPersistentDisk portworxVolume scaleIO projected storageos csi ephemeral image)",
+):
     """A name and exactly one source."""
 
     name: str = ""
@@ -363,7 +372,7 @@ class Volume(Model):
     """The files of an image."""
 
 
-class VolumeMount(Model):
+class VolumeMount(Model, protobuf="name readOnly mountPath subPath mountPropagation subPathExpr recursiveReadOnly"):
     """Where a volume appears in a container."""
 
     name: str = ""
@@ -382,7 +391,7 @@ class VolumeMount(Model):
     """Like subPath, with $(NAME) for variables of the environment."""
 
 
-class VolumeDevice(Model):
+class VolumeDevice(Model, protobuf="name devicePath"):
     """Where a block volume appears in a container."""
 
     name: str = ""

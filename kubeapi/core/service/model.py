@@ -11,7 +11,7 @@ from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, OneOf
 from kubeapi._shared.common import Int32, IntOrString
 
 
-class ServicePort(Model):
+class ServicePort(Model, protobuf="name protocol port targetPort nodePort appProtocol"):
     """A port that a Service is reached at."""
 
     name: str | None = None
@@ -28,21 +28,27 @@ class ServicePort(Model):
     """The port of every node that leads here, for the types NodePort and LoadBalancer. Default: a free one."""
 
 
-class ClientIPConfig(Model):
+class ClientIPConfig(Model, protobuf="timeoutSeconds*"):
     """How long a client stays with its pod."""
 
     timeoutSeconds: Int32 | None = None
     """Seconds since the client's last connection, up to 86400. Default: 10800."""
 
 
-class SessionAffinityConfig(Model):
+class SessionAffinityConfig(Model, protobuf="clientIP"):
     """Settings of sessionAffinity."""
 
     clientIP: ClientIPConfig | None = None
     """Settings of the affinity ClientIP."""
 
 
-class ServiceSpec(Model):
+class ServiceSpec(
+    Model,
+    protobuf="ports selector clusterIP type externalIPs - sessionAffinity loadBalancerIP loadBalancerSourceRanges "
+    "externalName externalTrafficPolicy healthCheckNodePort publishNotReadyAddresses sessionAffinityConfig - - "
+    "ipFamilyPolicy clusterIPs ipFamilies allocateLoadBalancerNodePorts* loadBalancerClass internalTrafficPolicy "
+    "trafficDistribution",
+):
     """How a set of pods is reached."""
 
     ports: Annotated[list[ServicePort], MergeKey("port"), ListMapKeys("port", "protocol")] | None = None
@@ -90,7 +96,7 @@ class ServiceSpec(Model):
     """Which pods are liked better: PreferSameZone, PreferSameNode, or PreferClose, an older name of the first."""
 
 
-class PortStatus(Model):
+class PortStatus(Model, protobuf="port protocol error"):
     """What became of one port at a balancer."""
 
     port: Int32 = 0
@@ -101,7 +107,7 @@ class PortStatus(Model):
     """What went wrong with it, as one CamelCase word."""
 
 
-class LoadBalancerIngress(Model):
+class LoadBalancerIngress(Model, protobuf="ip hostname ipMode ports"):
     """Where a balancer takes traffic."""
 
     ip: str | None = None
@@ -114,14 +120,14 @@ class LoadBalancerIngress(Model):
     """What became of each port."""
 
 
-class LoadBalancerStatus(Model):
+class LoadBalancerStatus(Model, protobuf="ingress"):
     """What a balancer has told."""
 
     ingress: list[LoadBalancerIngress] | None = None
     """Where it takes traffic."""
 
 
-class ServiceStatus(Model):
+class ServiceStatus(Model, protobuf="loadBalancer conditions"):
     """What is known of a Service."""
 
     loadBalancer: LoadBalancerStatus = Field(default_factory=LoadBalancerStatus)
@@ -130,7 +136,7 @@ class ServiceStatus(Model):
     """What is, or is not, true of the Service."""
 
 
-class Service(Object):
+class Service(Object, protobuf="metadata spec status"):
     """One lasting address for a changing set of pods."""
 
     spec: ServiceSpec = Field(default_factory=ServiceSpec)

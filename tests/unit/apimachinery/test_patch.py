@@ -5,14 +5,9 @@ import pytest
 
 from apimachinery.errors import BadRequest, Invalid
 from apimachinery.model import MergeKey, Model, RetainKeys
-from apimachinery.patch import (
-    create_merge_patch,
-    json_patch,
-    merge_patch,
-    strategic_merge_patch,
-    three_way_merge,
-    three_way_strategic,
-)
+from apimachinery.patch.json import json_patch
+from apimachinery.patch.merge import create_merge_patch, merge_patch, three_way_merge
+from apimachinery.patch.strategic import strategic_merge_patch, three_way_strategic
 
 
 class Port(Model):

@@ -5,7 +5,7 @@ import pytest
 from apimachinery.catalogue import load_catalogue
 from apimachinery.errors import BadRequest
 from apimachinery.model import decode, encode, from_dict
-from apimachinery.patch import strategic_merge_patch, three_way_strategic
+from apimachinery.patch.strategic import strategic_merge_patch, three_way_strategic
 from apimachinery.resource import resource_of
 from kubeapi.apps.deployment import RESOURCE as DEPLOYMENTS
 from kubeapi.apps.deployment import Deployment

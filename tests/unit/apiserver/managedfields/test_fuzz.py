@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apimachinery.errors import BadRequest, Invalid
-from apimachinery.patch import json_patch, merge_patch, strategic_merge_patch
+from apimachinery.patch.json import json_patch
+from apimachinery.patch.merge import merge_patch
+from apimachinery.patch.strategic import strategic_merge_patch
 from apiserver.managedfields import manager
 from apiserver.managedfields.manager import Writer
 from apiserver.managedfields.shapes import shape_of

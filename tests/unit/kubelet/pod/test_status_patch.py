@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apimachinery.model import from_dict, to_dict
-from apimachinery.patch import strategic_merge_patch
+from apimachinery.patch.strategic import strategic_merge_patch
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodStatus
 from kubelet.pod.status.patch import status_patch

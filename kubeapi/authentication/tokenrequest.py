@@ -8,10 +8,11 @@ from pydantic import Field
 
 from apimachinery.meta import Object
 from apimachinery.model import Model, Required, Time
+from apimachinery.resource import Resource
 from kubeapi._shared.common import Int64
 
 
-class BoundObjectReference(Model):
+class BoundObjectReference(Model, protobuf="kind apiVersion name uid"):
     """The object that a token ends with."""
 
     kind: str | None = None
@@ -24,7 +25,7 @@ class BoundObjectReference(Model):
     """The object's uid; any when absent."""
 
 
-class TokenRequestSpec(Model):
+class TokenRequestSpec(Model, protobuf="audiences - boundObjectRef expirationSeconds*"):
     """What the token shall be like."""
 
     audiences: list[str] | None = None
@@ -44,10 +45,15 @@ class TokenRequestStatus(Model):
     """Until when it is valid."""
 
 
-class TokenRequest(Object):
+class TokenRequest(Object, protobuf="metadata spec"):
     """Asks for a token of a service account."""
 
     spec: Annotated[TokenRequestSpec, Required()] = Field(default_factory=TokenRequestSpec)
     """What the token shall be like."""
     status: TokenRequestStatus = Field(default_factory=TokenRequestStatus)
     """The token, filled in by the server."""
+
+
+RESOURCE = Resource(
+    kind="TokenRequest", plural="tokenrequests", model=TokenRequest, group="authentication.k8s.io", verbs=()
+)

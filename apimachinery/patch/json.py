@@ -1,75 +1,20 @@
-"""JSON patch and JSON merge patch, on plain JSON types. Strategic merge patch is in `strategic.py`.
+"""JSON patch, on plain JSON types.
 
-Source: RFC 6902, RFC 7386.
+Source: RFC 6902.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from apimachinery.errors import BadRequest, Invalid
-from apimachinery.strategic import strategic_merge_patch, three_way_strategic
 
 Json = Any
 
 MAX_JSON_PATCH_OPERATIONS = 10_000  # as upstream; more is a 413
 MAX_COPIED_BYTES = 3 * 1024 * 1024  # by all `copy` operations of a patch together
-
-
-def merge_patch(doc: Json, patch: Json) -> Json:
-    """RFC 7386; neither argument is changed, untouched parts are shared."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(doc) if isinstance(doc, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge_patch(result.get(key), value)
-    return result
-
-
-def create_merge_patch(old: Json, new: Json) -> dict[str, Any]:
-    """The merge patch that turns object `old` into `new`."""
-    patch: dict[str, Any] = {key: None for key in old if key not in new}
-    for key, value in new.items():
-        if key not in old:
-            patch[key] = value
-        elif isinstance(value, dict) and isinstance(old[key], dict):
-            if inner := create_merge_patch(old[key], value):
-                patch[key] = inner
-        elif value != old[key]:
-            patch[key] = value
-    return patch
-
-
-def three_way_merge(original: Json, modified: Json, current: Json) -> dict[str, Any]:
-    """The merge patch of `kubectl apply` for kinds without a model: what `modified` sets on top of `current`, and
-    what `original` (the last applied) had and `modified` lacks goes."""
-    patch = _additions(current, modified)
-    return _with_deletions(patch, original or {}, modified)
-
-
-def _additions(current: dict[str, Any], modified: dict[str, Any]) -> dict[str, Any]:
-    patch: dict[str, Any] = {}
-    for key, value in modified.items():
-        if isinstance(value, dict) and isinstance(current.get(key), dict):
-            if inner := _additions(current[key], value):
-                patch[key] = inner
-        elif key not in current or value != current[key]:
-            patch[key] = value
-    return patch
-
-
-def _with_deletions(patch: dict[str, Any], original: dict[str, Any], modified: dict[str, Any]) -> dict[str, Any]:
-    for key, value in original.items():
-        if key not in modified:
-            patch[key] = None
-        elif isinstance(value, dict) and isinstance(modified[key], dict):
-            inner = patch.get(key, {})
-            if isinstance(inner, dict) and (deeper := _with_deletions(dict(inner), value, modified[key])):
-                patch[key] = deeper
-    return patch
 
 
 def json_patch(doc: Json, operations: Json) -> Json:
@@ -207,8 +152,6 @@ def _canonical(value: Json) -> bytes:
 
 def _encode(value: Json, *, sort: bool = False) -> bytes:
     """Raises: Invalid for what is nested too deeply."""
-    import orjson
-
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS if sort else None)
     except TypeError as error:
@@ -216,12 +159,4 @@ def _encode(value: Json, *, sort: bool = False) -> bytes:
 
 
 def _decode(text: bytes) -> Json:
-    import orjson
-
     return orjson.loads(text)
-
-
-__all__ = [
-    "MAX_JSON_PATCH_OPERATIONS", "create_merge_patch", "json_patch", "merge_patch", "strategic_merge_patch",
-    "three_way_merge", "three_way_strategic",
-]  # fmt: skip
