@@ -20,6 +20,7 @@ from typing import Any
 
 from mini_cluster.api import AdminApi, ApiError
 from mini_cluster.cluster.components import API_SERVER
+from mini_cluster.cluster.etcd_members import etcd_members
 from mini_cluster.cluster.layout import COMPONENT_MARKER, MARKER, Layout
 from mini_cluster.cluster.state import (
     DEFAULT_API_PORT,
@@ -37,11 +38,18 @@ from mini_cluster.cluster.state import (
 )
 from mini_cluster.console import Console
 from mini_cluster.errors import LauncherError
+from mini_cluster.etcd.operator import EtcdOperationError, EtcdOperator
+from mini_cluster.etcd.restore import REVISION_MARGIN, commit, prepare
 from mini_cluster.hosts import network as hosts
 from mini_cluster.hosts.engine import HOST_SOCKET, Engine
 from mini_cluster.hosts.sweep import sweep_cluster, what_is_left
 from mini_cluster.machine.processes import send, snapshot, started_at, wait_gone
-from mini_cluster.machine.programs import ensure_requirements
+from mini_cluster.machine.programs import (
+    ETCDCTL_REQUIREMENT,
+    ensure_cluster_requirements,
+    ensure_requirements,
+    find_program,
+)
 from mini_cluster.supervision import control
 from mini_cluster.supervision.control import ControlError, NoSupervisor
 from mini_cluster.supervision.keeper import READY, STOPPED, Status
@@ -51,6 +59,15 @@ SILENCE_SECONDS = 60.0  # the longest that the supervisor may leave a request wi
 SUPERVISOR_START_SECONDS = 10.0
 POLL_SECONDS = 0.05
 SHUTDOWN_SECONDS = 30.0
+
+
+_FIXED_MEMBERS = """\
+this cluster's etcd has {have} member(s), and the number is chosen when a cluster is made. To get {want}, move
+the objects:
+  mini-cluster etcd snapshot save objects.db
+  mini-cluster down --purge
+  mini-cluster up --etcd-members {want}
+  mini-cluster etcd snapshot restore objects.db"""
 
 
 class ClusterError(LauncherError):
@@ -152,24 +169,32 @@ class Cluster:
 
     # --- what changes it ---
 
-    def up(self, nodes: int | None = None, *, api_port: int | None = DEFAULT_API_PORT) -> None:
+    def up(
+        self,
+        nodes: int | None = None,
+        *,
+        api_port: int | None = DEFAULT_API_PORT,
+        etcd_members: int | None = None,
+    ) -> None:
         """Brings everything up and repairs what is broken; returns when all of it, nodes included, is ready.
 
         `nodes` is by default what the cluster has, or `DEFAULT_NODES`. `api_port` counts for a new cluster only.
-        Raises: ClusterError, MissingRequirement, StateError, ControlError, CommandError.
+        `etcd_members` is by default what the cluster has, or 1.
+        Raises: ClusterError (also for another number of etcd members than the cluster has), MissingRequirement,
+        StateError, ControlError, CommandError.
         """
         existing = load_state(self.layout.state)
+        if existing and etcd_members not in (None, len(existing.ports.etcd)):
+            raise ClusterError(_FIXED_MEMBERS.format(have=len(existing.ports.etcd), want=etcd_members))
         count = nodes if nodes is not None else len(existing.nodes) if existing else DEFAULT_NODES
-        ensure_requirements(count, self.console.step)
+        ensure_cluster_requirements(count, self.console.step)
         deadline = time.monotonic() + UP_SECONDS
         with self._locked():
-            state = (self._free_ports(existing) if existing else self._choose(api_port)).with_node_count(count)
+            state = self._free_ports(existing) if existing else self._choose(api_port, etcd_members or 1)
+            state = state.with_node_count(count)
             if count and hosts.enable_forwarding():
                 state = state.with_forwarding_enabled()
-            save_state(self.layout.state, state)
-            self._ensure_supervisor()
-            self._write_identities(state)
-            self._await_supervisor()
+            self._begin(state)
             self._apply({"op": "apply"})
             self._forget_nodes(existing, state)
             self._await_nodes({node.name for node in state.nodes}, deadline)
@@ -243,6 +268,33 @@ class Cluster:
             file.flush()
             return self.load_archive(Path(file.name))
 
+    def etcd(self) -> EtcdOperator:
+        """The operations on the cluster's etcd. Raises: ClusterError when the cluster was never brought up."""
+        return EtcdOperator(self.layout, self.state())
+
+    def restore_snapshot(self, snapshot: Path) -> None:
+        """Replaces all objects by those of a snapshot, and brings the cluster up.
+
+        Everything that has seen the old objects is restarted; containers run on, and go if no restored object has them.
+        Raises: ClusterError, RestoreError (the cluster is as before), MissingRequirement, and as `up`.
+        """
+        with self._locked():
+            state = self._free_ports(self.state())
+            if not find_program("etcdutl"):
+                ensure_requirements([ETCDCTL_REQUIREMENT], self.console.step)
+            operator, members = EtcdOperator(self.layout, state), etcd_members(self.layout, state)
+            prepared = prepare(self.layout, members, snapshot)
+            newest_revision = 0
+            with suppress(EtcdOperationError):
+                newest_revision = operator.revision()
+            self._begin(state)
+            self._apply({"op": "stop"})
+            commit(self.layout, prepared)
+            self._apply({"op": "start", "names": [member.component for member in members]})
+            newest_revision = max(newest_revision, operator.revision())
+            operator.advance(newest_revision + REVISION_MARGIN)
+        self.up()
+
     # --- how ---
 
     @contextmanager
@@ -278,13 +330,20 @@ class Cluster:
             self.console.warning(f"port {state.ports.api} was taken meanwhile; the API server now has {ports.api}")
         return replace(state, ports=ports)
 
-    def _choose(self, api_port: int | None) -> ClusterState:
+    def _choose(self, api_port: int | None, etcd_members: int) -> ClusterState:
         used = hosts.networks_of_machine() if shutil.which("ip") else []
         return ClusterState(
             subnet=str(choose_network(HOST_SUBNETS, used)),
             pod_network=str(choose_network(POD_NETWORKS, used)),
-            ports=choose_ports(self.layout.key, api_port, port_is_free),
+            ports=choose_ports(self.layout.key, api_port, port_is_free, etcd_members),
         )
+
+    def _begin(self, state: ClusterState) -> None:
+        """Writes down what the cluster is to be, and sees to a supervisor that can be asked for it."""
+        save_state(self.layout.state, state)
+        self._ensure_supervisor()
+        self._write_identities(state)
+        self._await_supervisor()
 
     def _write_identities(self, state: ClusterState) -> None:
         """Certificates and kubeconfigs. They are imported here because the library costs other commands 0.1 s."""

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mini_cluster.cli.etcd import add_etcd_commands
 from mini_cluster.cluster.layout import DEFAULT_FOLDER
-from mini_cluster.cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, MAX_NODES
+from mini_cluster.cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, ETCD_MEMBER_COUNTS, MAX_NODES
 from mini_cluster.console import DIM, GREEN, RED, YELLOW, Console
 from mini_cluster.errors import LauncherError
 from mini_cluster.launcher import Cluster, ClusterView
@@ -35,6 +36,7 @@ examples:
   mini-cluster load image web:1.0          from this machine's engine onto every node
   mini-cluster logs -f kubelet-worker-1
   mini-cluster node stop worker-2          as if its power was cut
+  mini-cluster etcd snapshot save all.db   every object, in one file; `snapshot restore` brings them back
   mini-cluster down                        ends everything; data stays in the folder for the next up
   mini-cluster down --purge                the folder goes, too
 
@@ -75,6 +77,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="PORT",
         help="the API server's port in a new cluster (%(default)s, or another when that is in use; 0 for any)",
     )
+    up.add_argument(
+        "--etcd-members",
+        type=int,
+        choices=ETCD_MEMBER_COUNTS,
+        metavar="N",
+        help="processes that keep a new cluster's data: 1 (the default), or 3 or 5, of which a minority may be lost",
+    )
     down = add("down", _down, "end everything and leave nothing on the machine but the cluster's folder")
     down.add_argument(
         "--purge", action="store_true", help="delete the folder, too: objects, images, certificates, logs"
@@ -89,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     restart.add_argument("components", nargs="*", metavar="COMPONENT", help="by default all but container engines")
     _add_node_commands(commands, shared)
     _add_load_commands(commands, shared)
+    add_etcd_commands(commands, shared)
     return top
 
 
@@ -124,14 +134,14 @@ def _add_load_commands(
 
 def _node_count(text: str) -> int:
     if not text.isdigit() or int(text) > MAX_NODES:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {MAX_NODES}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {MAX_NODES}")
     return int(text)
 
 
 def _up(options: argparse.Namespace, console: Console) -> int:
     cluster = Cluster(options.dir, console)
     console.title(f"Bringing up the cluster in {cluster.layout.root}")
-    cluster.up(options.nodes, api_port=options.api_port or None)
+    cluster.up(options.nodes, api_port=options.api_port or None, etcd_members=options.etcd_members)
     console.title(f"The cluster is up ({console.seconds():.1f} s). Use it with:")
     console.step(f"  export KUBECONFIG={cluster.layout.kubeconfig}")
     return 0

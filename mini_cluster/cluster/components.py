@@ -1,15 +1,15 @@
-"""The processes of a cluster: command line, what each waits for, and how one sees that it is ready. Pure."""
+"""The processes of a cluster: their command lines, what each waits for, and how to see that it is ready. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mini_cluster.cluster.etcd_members import ETCD, EtcdMember, etcd_members, initial_cluster
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY, Layout
 from mini_cluster.cluster.state import SERVICE_CIDR, ClusterState, NodeState
 
-ETCD = "etcd"
 API_SERVER = "kube-apiserver"
 CONTROLLER_MANAGER = "kube-controller-manager"
 SCHEDULER = "kube-scheduler"
@@ -32,9 +32,10 @@ LEADER_ELECTION = (
 
 NODE_STATUS_UPDATE_FREQUENCY = "10s"
 
-ETCD_HEARTBEAT_MILLISECONDS = 50
-ETCD_ELECTION_MILLISECONDS = 500
-"""One member elects itself after this long, so it is a part of every start."""
+ETCD_CLIENT_CERTIFICATE = "apiserver-etcd-client"
+
+ETCD_ALONE = ("--heartbeat-interval=50", "--election-timeout=500")
+"""Milliseconds. A member without others elects itself after this long, so it is a part of every start."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ class Component:
     wrapper: tuple[str, ...] = ()
     """What goes before the program and replaces itself with it (nsenter)."""
     needs: tuple[str, ...] = ()
-    """Components that must be ready before this one is started."""
+    """Components, or groups of them by majority, that must be ready before this one is started."""
+    group: str = ""
+    """The group that it is a member of."""
     node: str = ""
     """The worker host that it belongs to; "" for the control plane."""
     logs_itself: bool = True
@@ -106,7 +109,9 @@ class Programs:
 
 def cluster_components(layout: Layout, state: ClusterState, programs: Programs) -> list[Component]:
     """Everything that should run now, in the order in which it is best started."""
-    plane = [_etcd(layout, state, programs), _api_server(layout, state, programs)]
+    members = etcd_members(layout, state)
+    plane = [_etcd(layout, members, member, programs) for member in members]
+    plane.append(_api_server(layout, state, members, programs))
     hosts = [
         component for node in state.nodes if not node.stopped for component in _host(layout, state, node, programs)
     ]
@@ -124,20 +129,19 @@ def node_component_names(node: str) -> tuple[str, str, str]:
     return f"dockerd-{node}", f"kubelet-{node}", f"kube-proxy-{node}"
 
 
-def _etcd(layout: Layout, state: ClusterState, programs: Programs) -> Component:
-    client = f"https://127.0.0.1:{state.ports.etcd_client}"
-    peer = f"https://127.0.0.1:{state.ports.etcd_peer}"
+def _etcd(layout: Layout, members: Sequence[EtcdMember], member: EtcdMember, programs: Programs) -> Component:
     certificate, key = layout.certificate("etcd/server"), layout.private_key("etcd/server")
     authority = layout.certificate("etcd/ca")
     program = (
         programs.etcd,
-        "--name=mini-kubernetes",
-        f"--data-dir={layout.etcd}",
-        f"--listen-client-urls={client}",
-        f"--advertise-client-urls={client}",
-        f"--listen-peer-urls={peer}",
-        f"--initial-advertise-peer-urls={peer}",
-        f"--initial-cluster=mini-kubernetes={peer}",
+        f"--name={member.name}",
+        f"--data-dir={member.data}",
+        f"--listen-client-urls={member.client_url}",
+        f"--advertise-client-urls={member.client_url}",
+        f"--listen-peer-urls={member.peer_url}",
+        f"--initial-advertise-peer-urls={member.peer_url}",
+        f"--initial-cluster={initial_cluster(members)}",
+        f"--initial-cluster-token={layout.key}",
         f"--cert-file={certificate}",
         f"--key-file={key}",
         f"--trusted-ca-file={authority}",
@@ -146,8 +150,7 @@ def _etcd(layout: Layout, state: ClusterState, programs: Programs) -> Component:
         f"--peer-key-file={key}",
         f"--peer-trusted-ca-file={authority}",
         "--peer-client-cert-auth=true",
-        f"--heartbeat-interval={ETCD_HEARTBEAT_MILLISECONDS}",
-        f"--election-timeout={ETCD_ELECTION_MILLISECONDS}",
+        *(ETCD_ALONE if len(members) == 1 else ()),
         "--auto-compaction-mode=periodic",
         "--auto-compaction-retention=10m",
         "--quota-backend-bytes=8589934592",
@@ -155,17 +158,18 @@ def _etcd(layout: Layout, state: ClusterState, programs: Programs) -> Component:
         "--log-level=warn",
         "--log-outputs=stderr",
     )
-    probe = HttpsProbe("127.0.0.1", state.ports.etcd_client, "/health", "etcd/ca", "apiserver-etcd-client")
-    return Component(ETCD, program, probe, logs_itself=False)
+    port = int(member.client_url.rpartition(":")[2])
+    probe = HttpsProbe("127.0.0.1", port, "/health", "etcd/ca", ETCD_CLIENT_CERTIFICATE)
+    return Component(member.component, program, probe, group=ETCD, logs_itself=False)
 
 
-def _api_server(layout: Layout, state: ClusterState, programs: Programs) -> Component:
+def _api_server(layout: Layout, state: ClusterState, members: Sequence[EtcdMember], programs: Programs) -> Component:
     program = (
         programs.script(API_SERVER),
-        f"--etcd-servers=https://127.0.0.1:{state.ports.etcd_client}",
+        f"--etcd-servers={','.join(member.client_url for member in members)}",
         f"--etcd-cafile={layout.certificate('etcd/ca')}",
-        f"--etcd-certfile={layout.certificate('apiserver-etcd-client')}",
-        f"--etcd-keyfile={layout.private_key('apiserver-etcd-client')}",
+        f"--etcd-certfile={layout.certificate(ETCD_CLIENT_CERTIFICATE)}",
+        f"--etcd-keyfile={layout.private_key(ETCD_CLIENT_CERTIFICATE)}",
         f"--bind-address={state.api_bind_address}",
         f"--secure-port={state.ports.api}",
         f"--advertise-address={state.api_advertise_address}",
@@ -269,7 +273,7 @@ def _kubelet(
         f"--log-file={layout.log(name)}",
     )
     probe = HttpsProbe(address, KUBELET_PORT, "/readyz")  # it has reported its node by then
-    return Component(name, program, probe, wrapper, (API_SERVER, f"dockerd-{node.name}"), node.name)
+    return Component(name, program, probe, wrapper, needs=(API_SERVER, f"dockerd-{node.name}"), node=node.name)
 
 
 def _kube_proxy(
@@ -286,4 +290,4 @@ def _kube_proxy(
         f"--log-file={layout.log(name)}",
     )
     probe = HttpProbe(address, KUBE_PROXY_HEALTH_PORT, "/healthz")
-    return Component(name, program, probe, wrapper, (API_SERVER, f"dockerd-{node.name}"), node.name)
+    return Component(name, program, probe, wrapper, needs=(API_SERVER, f"dockerd-{node.name}"), node=node.name)

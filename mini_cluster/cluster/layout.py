@@ -87,10 +87,6 @@ class Layout:
         return self.root / "logs"
 
     @property
-    def etcd(self) -> Path:
-        return self.root / "etcd"
-
-    @property
     def state(self) -> Path:
         return self.root / "state.json"
 

@@ -1,4 +1,5 @@
-"""What was chosen for a cluster (subnets, ports, nodes), kept in `state.json`: every later `up` is the same cluster."""
+"""The choices made for a cluster (subnets, ports, nodes), kept in `state.json`, so that every later `up` is the same
+cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ PORT_RANGE = range(20000, 30000)  # below the kernel's ephemeral ports and the N
 SERVICE_CIDR = "10.96.0.0/16"
 HOST_SUBNETS = [IPv4Network(f"172.30.{third}.0/24") for third in range(256)]
 POD_NETWORKS = [IPv4Network(f"10.{second}.0.0/16") for second in chain(range(244, 256), range(200, 244))]
-STATE_VERSION = 1
+ETCD_MEMBER_COUNTS = (1, 3, 5)
+STATE_VERSION = 2
 
 
 class StateError(LauncherError):
@@ -29,6 +31,8 @@ class StateError(LauncherError):
 
 @dataclass(frozen=True)
 class NodeState:
+    """One worker host."""
+
     index: int
     """From 1; chooses the node's addresses."""
     stopped: bool = False
@@ -40,20 +44,33 @@ class NodeState:
 
 
 @dataclass(frozen=True)
+class EtcdPorts:
+    """One member's."""
+
+    client: int
+    peer: int
+
+
+@dataclass(frozen=True)
 class Ports:
-    """On the machine itself, all distinct."""
+    """Ports on the machine itself, all distinct."""
 
     api: int
-    etcd_client: int
-    etcd_peer: int
     controller_manager: int
     scheduler: int
+    etcd: tuple[EtcdPorts, ...]
+
+    def all(self) -> set[int]:
+        members = (port for member in self.etcd for port in (member.client, member.peer))
+        return {self.api, self.controller_manager, self.scheduler, *members}
 
 
 @dataclass(frozen=True)
 class ClusterState:
+    """The choices."""
+
     subnet: str
-    """Of the worker hosts, a /24; the machine itself has the first address."""
+    """The /24 of the worker hosts; the machine itself has its first address."""
     pod_network: str
     """A /16; node N has the N-th /24 of it."""
     ports: Ports
@@ -86,12 +103,12 @@ class ClusterState:
         return self.gateway if self.nodes else "127.0.0.1"
 
     def node(self, name: str) -> NodeState:
-        """Raises: StateError for a name that is no node of this cluster."""
+        """Raises: StateError for a name that is not a node of this cluster."""
         for node in self.nodes:
             if node.name == name:
                 return node
-        known = ", ".join(node.name for node in self.nodes) or "none"
-        raise StateError(f"there is no node {name!r} in this cluster (nodes: {known})")
+        names = ", ".join(node.name for node in self.nodes) or "none"
+        raise StateError(f"there is no node {name!r} in this cluster (nodes: {names})")
 
     def with_node_count(self, count: int) -> ClusterState:
         """Nodes 1..count, all switched on."""
@@ -101,7 +118,7 @@ class ClusterState:
         return replace(self, forwarding_enabled=enabled)
 
     def with_stopped(self, name: str, stopped: bool) -> ClusterState:
-        """Raises: StateError for a name that is no node of this cluster."""
+        """Raises: StateError for a name that is not a node of this cluster."""
         self.node(name)
         nodes = tuple(replace(node, stopped=stopped) if node.name == name else node for node in self.nodes)
         return replace(self, nodes=nodes)
@@ -119,28 +136,53 @@ def choose_network(candidates: Iterable[IPv4Network], used: Iterable[IPv4Network
     raise StateError("every private subnet that the launcher could use is in use on this machine")
 
 
-def choose_ports(key: str, api_port: int | None, is_free: Callable[[int], bool]) -> Ports:
-    """Distinct free ports. The search starts at a place that depends on the key, so that clusters don't meet.
+class _FreePorts:
+    """Hands out free ports. The search starts at a place that depends on the key, so that clusters don't meet."""
+
+    def __init__(self, key: str, is_free: Callable[[int], bool], excluded: set[int]) -> None:
+        start = int(key, 16) % len(PORT_RANGE)
+        candidates = (PORT_RANGE[(start + offset) % len(PORT_RANGE)] for offset in range(len(PORT_RANGE)))
+        self._ports = (port for port in candidates if port not in excluded and is_free(port))
+
+    def take(self) -> int:
+        """Raises: StateError when none is left."""
+        port = next(self._ports, None)
+        if port is None:
+            raise StateError(f"no free port left in {PORT_RANGE.start}-{PORT_RANGE.stop - 1}")
+        return port
+
+
+def choose_ports(key: str, api_port: int | None, is_free: Callable[[int], bool], etcd_members: int = 1) -> Ports:
+    """Distinct free ports for a new cluster.
 
     `api_port` is the preferred one of the API server: it yields when in use; None asks for any.
     Raises: StateError when too few are free.
     """
-    start = int(key, 16) % len(PORT_RANGE)
-    candidates = (PORT_RANGE[(start + offset) % len(PORT_RANGE)] for offset in range(len(PORT_RANGE)))
-    free = (port for port in candidates if is_free(port))
-    try:
-        api = api_port if api_port is not None and is_free(api_port) else next(free)
-        others = (next(port for port in free if port != api) for _ in range(4))
-        return Ports(api, *others)
-    except (StopIteration, RuntimeError):
-        raise StateError(f"no free port left in {PORT_RANGE.start}-{PORT_RANGE.stop - 1}") from None
+    preferred = api_port if api_port is not None and is_free(api_port) else 0
+    free = _FreePorts(key, is_free, {preferred})
+    api = preferred or free.take()
+    return Ports(api, free.take(), free.take(), tuple(EtcdPorts(free.take(), free.take()) for _ in range(etcd_members)))
 
 
 def replace_taken_ports(ports: Ports, key: str, is_free: Callable[[int], bool]) -> Ports:
-    """The same ports, but for those that something else took while the cluster was down. Raises: StateError."""
-    kept = {name: port for name, port in asdict(ports).items() if is_free(port)}
-    fresh = asdict(choose_ports(key, None, lambda port: is_free(port) and port not in kept.values()))
-    return Ports(**(fresh | kept))
+    """The same ports, except for those that something else took while the cluster was down.
+
+    Raises: StateError, also when several members of etcd have written a port down that is now taken.
+    """
+    staying = {port for port in ports.all() if is_free(port)}
+    free = _FreePorts(key, is_free, staying)
+
+    def keep(port: int) -> int:
+        return port if port in staying else free.take()
+
+    taken_peers = [member.peer for member in ports.etcd if member.peer not in staying]
+    if taken_peers and len(ports.etcd) > 1:
+        raise StateError(
+            f"etcd's members reach each other on port {taken_peers[0]}, which another program uses now: end that "
+            "program and run `mini-cluster up` again"
+        )
+    members = tuple(EtcdPorts(keep(member.client), keep(member.peer)) for member in ports.etcd)
+    return Ports(keep(ports.api), keep(ports.controller_manager), keep(ports.scheduler), members)
 
 
 def load_state(path: Path) -> ClusterState | None:
@@ -154,11 +196,15 @@ def load_state(path: Path) -> ClusterState | None:
         return None
     except ValueError as error:
         raise StateError(f"{path} is damaged ({error}): run `mini-cluster down --purge` and start anew") from None
-    if not isinstance(data, dict) or data.get("version") != STATE_VERSION:
+    if not isinstance(data, dict) or data.get("version") not in (1, STATE_VERSION):
         raise StateError(f"{path} was written by another version: run `mini-cluster down --purge` and start anew")
     try:
+        ports = data.pop("ports")
+        if data.pop("version") == 1:  # etcd had one member
+            ports["etcd"] = [{"client": ports.pop("etcd_client"), "peer": ports.pop("etcd_peer")}]
+        ports["etcd"] = tuple(EtcdPorts(**member) for member in ports["etcd"])
         nodes = tuple(NodeState(**node) for node in data.pop("nodes"))
-        return ClusterState(**{**data, "ports": Ports(**data["ports"]), "nodes": nodes})
+        return ClusterState(**data, ports=Ports(**ports), nodes=nodes)
     except (KeyError, TypeError) as error:
         raise StateError(f"{path} is damaged ({error}): run `mini-cluster down --purge` and start anew") from None
 
@@ -183,16 +229,14 @@ def port_is_free(port: int) -> bool:
 
 
 def networks_in_use(route_text: str, address_text: str) -> list[IPv4Network]:
-    """IPv4 networks of `ip -json route show table all` and `ip -json address`; the default route is none."""
-    found = []
-    for route in json.loads(route_text or "[]"):
-        if route.get("dst") not in (None, "default"):
-            found.append(route["dst"])
+    """The IPv4 networks in the output of `ip -json route show table all` and `ip -json address`; no default routes."""
+    routes = (route.get("dst") for route in json.loads(route_text or "[]"))
+    networks = [network for network in routes if network not in (None, "default")]
     for link in json.loads(address_text or "[]"):
-        found += [
+        networks += [
             f"{item['local']}/{item['prefixlen']}" for item in link.get("addr_info", []) if item["family"] == "inet"
         ]
-    return [IPv4Network(text, strict=False) for text in found if is_ipv4(text.split("/")[0])]
+    return [IPv4Network(text, strict=False) for text in networks if is_ipv4(text.split("/")[0])]
 
 
 def is_ipv4(text: str) -> bool:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class Requirement:
 
 
 ETCD_REQUIREMENT = Requirement("etcd", "etcd-server", "the store behind the API server")
+ETCDCTL_REQUIREMENT = Requirement("etcdctl", "etcd-client", "restoring a snapshot of etcd")
 HOST_REQUIREMENTS = (
     Requirement("dockerd", "docker.io", "the container engine of each worker host"),
     Requirement("iptables", "iptables", "the packet rules of Services"),
@@ -41,13 +42,13 @@ class MissingRequirement(LauncherError):
 
 
 def requirements(nodes: int) -> list[Requirement]:
-    """What a cluster with this many worker hosts needs."""
+    """Returns what a cluster with this many worker hosts needs."""
     return [ETCD_REQUIREMENT, *(HOST_REQUIREMENTS if nodes else ())]
 
 
-def missing_requirements(nodes: int, find: Callable[[str], str | None]) -> list[Requirement]:
-    """Those that `find` (a `which`) doesn't find."""
-    return [item for item in requirements(nodes) if not find(item.program)]
+def missing_requirements(needed: Sequence[Requirement], find: Callable[[str], str | None]) -> list[Requirement]:
+    """Returns those that `find` (a `which`) doesn't find."""
+    return [item for item in needed if not find(item.program)]
 
 
 def explain_missing(missing: list[Requirement]) -> str:
@@ -79,8 +80,8 @@ def find_programs() -> Programs:
     )
 
 
-def ensure_requirements(nodes: int, say: Callable[[str], None]) -> None:
-    """Installs what is missing where that is possible.
+def ensure_cluster_requirements(nodes: int, say: Callable[[str], None]) -> None:
+    """Installs what a cluster with this many worker hosts lacks, where that is possible.
 
     Raises: MissingRequirement.
     """
@@ -89,14 +90,19 @@ def ensure_requirements(nodes: int, say: Callable[[str], None]) -> None:
             "worker hosts need root (network namespaces, container engines): run the command with sudo, "
             "or `mini-cluster up --nodes 0` for an API without worker hosts"
         )
-    missing = missing_requirements(nodes, find_program)
+    ensure_requirements(requirements(nodes), say)
+
+
+def ensure_requirements(needed: Sequence[Requirement], say: Callable[[str], None]) -> None:
+    """Installs those that are missing, where that is possible. Raises: MissingRequirement."""
+    missing = missing_requirements(needed, find_program)
     if not missing:
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
         packages = list(dict.fromkeys(item.package for item in missing))
         say(f"installing {', '.join(packages)}")
         install_packages(packages)
-        missing = missing_requirements(nodes, find_program)
+        missing = missing_requirements(needed, find_program)
     if missing:
         raise MissingRequirement(explain_missing(missing))
 

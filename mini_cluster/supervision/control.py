@@ -2,6 +2,7 @@
 
 Requests: {"op": "apply"} makes what runs agree with the state file and, unless "wait" is false, streams changes until
 everything is ready; {"op": "restart", "names": [...]} ends and starts components, and streams likewise;
+{"op": "stop"} ends everything but container engines; {"op": "start", "names": [...]} starts components, and streams;
 {"op": "status"}; {"op": "version"}; {"op": "shutdown"}. The last line has "done" or "error".
 """
 

@@ -19,10 +19,12 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Any
 
-from mini_cluster.cluster.components import API_SERVER, ETCD, Component, Programs, cluster_components, is_engine
+from mini_cluster.cluster.components import API_SERVER, Component, Programs, cluster_components, is_engine
+from mini_cluster.cluster.etcd_members import ETCD, etcd_members
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState, NodeState, StateError, load_state
 from mini_cluster.errors import LauncherError
+from mini_cluster.etcd.restore import install
 from mini_cluster.hosts import network as hosts
 from mini_cluster.hosts.sweep import clear_engine, power_off, sweep_cluster
 from mini_cluster.machine.commands import CommandError
@@ -38,6 +40,7 @@ from mini_cluster.supervision.keeper import (
     StartError,
     Status,
     component_processes,
+    end_process,
     inputs_hash,
     process_end,
 )
@@ -77,15 +80,12 @@ class Supervisor:
     async def apply(self) -> None:
         """Makes what runs agree with the state file. Raises: StateError, SweepError, CommandError."""
         async with self._applying:
-            state = load_state(self._layout.state)
-            if state is None:
-                raise StateError(f"{self._layout.state} is missing")
-            before, self._state = self._state, state
+            before, state = self._state, self._load_state()
             self._prober.forget_certificates()
             wanted = {item.name: item for item in cluster_components(self._layout, state, self._programs)}
             self._order = list(wanted)
-            for name in [name for name in self._keepers if name not in wanted]:
-                await self._drop(name, 0 if self._keepers[name].component.node else TERMINATE_SECONDS)
+            for keeper in [keeper for name, keeper in self._keepers.items() if name not in wanted]:
+                await self._drop(keeper.component, 0 if keeper.component.node else TERMINATE_SECONDS)
             for node in self._hosts_to_switch_off(before, state, wanted.values()):
                 await self._switch_off(node)
             await self._repair_networks(state, wanted.values())
@@ -95,28 +95,43 @@ class Supervisor:
                 await self._want(component)
 
     async def restart(self, names: list[str]) -> None:
-        """Ends and starts these components. Raises: StateError for a name that is none."""
-        for name in names:
-            if name not in self._keepers:
-                raise StateError(f"there is no component {name!r} (components: {', '.join(self._keepers)})")
+        """Ends and starts these components. Raises: StateError for a name that is not a component."""
+        self._check_names(names)
         async with self._applying:
             for name in names:
                 component = self._keepers[name].component
-                await self._drop(name, TERMINATE_SECONDS)
+                await self._drop(component, TERMINATE_SECONDS)
                 await self._want(component)
 
     async def shutdown(self) -> None:
         """Ends every component, etcd last, so that nobody misses it; worker hosts lose their power."""
         async with self._applying:
-            hosts_part = [name for name, keeper in self._keepers.items() if keeper.component.node]
-            plane = [name for name in self._keepers if name not in (*hosts_part, API_SERVER, ETCD)]
-            await asyncio.gather(
-                *(self._drop(name, 0) for name in hosts_part), *(self._drop(name, TERMINATE_SECONDS) for name in plane)
-            )
-            for name in (API_SERVER, ETCD):
-                if name in self._keepers:
-                    await self._drop(name, TERMINATE_SECONDS)
+            await self._drop_in_order([keeper.component for keeper in self._keepers.values()], host_seconds=0)
         self.ended.set()
+
+    async def stop(self) -> None:
+        """Ends every component but the container engines, until the next `apply` or `start`. Raises: StateError."""
+        async with self._applying:
+            components = cluster_components(self._layout, self._load_state(), self._programs)
+            await self._drop_in_order([item for item in components if not is_engine(item)], TERMINATE_SECONDS)
+
+    async def start(self, names: list[str]) -> None:
+        """Starts components of the state file, nothing else. Raises: StateError."""
+        async with self._applying:
+            state = self._load_state()
+            for component in cluster_components(self._layout, state, self._programs):
+                if component.name in names:
+                    await self._want(component)
+
+    async def _drop_in_order(self, components: list[Component], host_seconds: float) -> None:
+        """Ends the API server's clients, then the API server, then etcd, so that nobody misses what it needs."""
+        server = [item for item in components if item.name == API_SERVER]
+        etcd = [item for item in components if item.group == ETCD]
+        clients = [item for item in components if item not in (*server, *etcd)]
+        for group in (clients, server, etcd):
+            await asyncio.gather(
+                *(self._drop(item, host_seconds if item.node else TERMINATE_SECONDS) for item in group)
+            )
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Statuses as they change, until everything is ready. Raises: StateError when a component keeps dying."""
@@ -143,6 +158,18 @@ class Supervisor:
             except TimeoutError:
                 yield {"waiting": [status.name for status in statuses if status.state != READY]}
 
+    def _load_state(self) -> ClusterState:
+        state = load_state(self._layout.state)
+        if state is None:
+            raise StateError(f"{self._layout.state} is missing")
+        self._state = state
+        return state
+
+    def _check_names(self, names: list[str]) -> None:
+        for name in names:
+            if name not in self._keepers:
+                raise StateError(f"there is no component {name!r} (components: {', '.join(self._keepers)})")
+
     async def _want(self, component: Component) -> None:
         keeper = self._keepers.get(component.name)
         inputs = inputs_hash(component, self._layout)
@@ -150,7 +177,7 @@ class Supervisor:
             if keeper.component == component and self._inputs[component.name] == inputs:
                 keeper.retry_now()
                 return
-            await self._drop(component.name, TERMINATE_SECONDS)
+            await self._drop(component, TERMINATE_SECONDS)
         keeper = Keeper(
             component,
             self._layout,
@@ -163,13 +190,17 @@ class Supervisor:
         self._inputs[component.name] = inputs
         self._running[component.name] = self._tasks.create_task(keeper.run(), name=component.name)
 
-    async def _drop(self, name: str, seconds: float) -> None:
-        """Ends a component for good; SIGTERM and, after `seconds`, SIGKILL."""
-        keeper, task = self._keepers[name], self._running.pop(name)
+    async def _drop(self, component: Component, seconds: float) -> None:
+        """Ends a component for good, whoever started it: SIGTERM and, after `seconds`, SIGKILL."""
+        if (keeper := self._keepers.get(component.name)) is None:
+            for process in component_processes(snapshot(), self._layout.key, component):
+                await end_process(process, seconds)
+            return
+        task = self._running.pop(component.name)
         task.cancel()
         await asyncio.wait((task,))
         await keeper.terminate(seconds)
-        del self._keepers[name]
+        del self._keepers[component.name]
 
     def _hosts_to_switch_off(
         self, before: ClusterState | None, state: ClusterState, wanted: Iterable[Component]
@@ -206,15 +237,19 @@ class Supervisor:
         await asyncio.to_thread(hosts.ensure_host, self._layout, state, node)
 
     async def _switch_off(self, node: NodeState) -> None:
-        for name in [name for name, keeper in self._keepers.items() if keeper.component.node == node.name]:
-            await self._drop(name, 0)
+        for keeper in [keeper for keeper in self._keepers.values() if keeper.component.node == node.name]:
+            await self._drop(keeper.component, 0)
         await asyncio.to_thread(power_off, self._layout, node)
 
     async def _prepare(self, component: Component) -> None:
-        """The network that a host's engine starts in. Raises: StartError."""
+        """Makes the network that a host's engine starts in, and puts restored data in place. Raises: StartError."""
+        assert self._state is not None
+        if component.group == ETCD:
+            for member in etcd_members(self._layout, self._state):
+                if member.component == component.name and install(self._layout, member):
+                    log.info("%s starts with restored data", component.name)
         if not is_engine(component):
             return
-        assert self._state is not None
         node = self._state.node(component.node)
         try:
             await asyncio.to_thread(clear_engine, self._layout, node)
@@ -223,10 +258,14 @@ class Supervisor:
             raise StartError(str(error)) from None
 
     async def _wait_ready(self, name: str) -> None:
+        """Returns when the component, or a majority of the group, of this name is ready."""
         while True:
             changes = self._changes
-            keeper = self._keepers.get(name)
-            if keeper is not None and keeper.status.state == READY:
+            keepers = [
+                keeper for keeper in self._keepers.values() if name in (keeper.component.name, keeper.component.group)
+            ]
+            ready = [keeper for keeper in keepers if keeper.status.state == READY]
+            if keepers and 2 * len(ready) > len(keepers):
                 return
             await changes.wait()
 
@@ -272,6 +311,12 @@ class ControlServer:
                     yield line
         elif operation == "restart":
             await self._supervisor.restart(list(request.get("names", ())))
+            async for line in self._supervisor.progress():
+                yield line
+        elif operation == "stop":
+            await self._supervisor.stop()
+        elif operation == "start":
+            await self._supervisor.start(list(request.get("names", ())))
             async for line in self._supervisor.progress():
                 yield line
         elif operation == "shutdown":

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
+from mini_cluster.cluster.etcd_members import etcd_members, initial_cluster
 from mini_cluster.cluster.layout import SOCKET_PATH_LIMIT, Layout
 from mini_cluster.cluster.state import (
     HOST_SUBNETS,
     MAX_NODES,
     POD_NETWORKS,
     ClusterState,
+    EtcdPorts,
     Ports,
     StateError,
     choose_network,
@@ -24,7 +27,7 @@ from mini_cluster.cluster.state import (
     save_state,
 )
 
-STATE = ClusterState("172.30.7.0/24", "10.244.0.0/16", Ports(6443, 20001, 20002, 20003, 20004))
+STATE = ClusterState("172.30.7.0/24", "10.244.0.0/16", Ports(6443, 20003, 20004, (EtcdPorts(20001, 20002),)))
 
 
 def test_names_on_the_machine_are_short_enough_however_deep_the_folder_is() -> None:
@@ -68,22 +71,49 @@ def test_the_default_route_is_no_network_in_use() -> None:
 def test_ports_are_distinct_and_skip_those_in_use() -> None:
     taken = {6443, *range(20000, 29996, 2)}
     ports = choose_ports("00000a", 6443, lambda port: port not in taken)
-    chosen = (ports.api, ports.etcd_client, ports.etcd_peer, ports.controller_manager, ports.scheduler)
-    assert len(set(chosen)) == 5
-    assert not taken & set(chosen)
+    assert len(ports.all()) == 5
+    assert not taken & ports.all()
 
 
 def test_the_wanted_api_port_is_taken_when_it_is_free() -> None:
     assert choose_ports("00000a", 6443, lambda port: True).api == 6443
-    assert choose_ports("00000a", 20010, lambda port: True).etcd_client != 20010
+    assert len(choose_ports("00000a", 20010, lambda port: True).all()) == 5
 
 
 def test_ports_stay_unless_something_took_them() -> None:
-    ports = Ports(6443, 20001, 20002, 20003, 20004)
+    ports = Ports(6443, 20003, 20004, (EtcdPorts(20001, 20002),))
     assert replace_taken_ports(ports, "000000", lambda port: True) == ports
     changed = replace_taken_ports(ports, "000000", lambda port: port not in (6443, 20002))
-    assert (changed.etcd_client, changed.controller_manager, changed.scheduler) == (20001, 20003, 20004)
-    assert len({changed.api, changed.etcd_peer, 6443, 20001, 20002, 20003, 20004}) == 7
+    assert (changed.etcd[0].client, changed.controller_manager, changed.scheduler) == (20001, 20003, 20004)
+    assert len({changed.api, changed.etcd[0].peer, 6443, 20001, 20002, 20003, 20004}) == 7
+
+
+def test_each_member_of_etcd_has_ports_and_several_keep_those_of_their_peers() -> None:
+    ports = choose_ports("00000a", None, lambda port: True, etcd_members=3)
+    assert len(ports.all()) == 9
+    clients = {member.client for member in ports.etcd}
+    changed = replace_taken_ports(ports, "00000a", lambda port: port not in clients)
+    assert [member.peer for member in changed.etcd] == [member.peer for member in ports.etcd]
+    assert not clients & changed.all()
+    with pytest.raises(StateError, match=f"port {ports.etcd[1].peer}, which another program uses"):
+        replace_taken_ports(ports, "00000a", lambda port: port != ports.etcd[1].peer)
+
+
+def test_members_of_etcd_know_each_other_and_keep_the_name_of_an_only_one() -> None:
+    layout = Layout.of("/srv/one", uid=0)
+    (only,) = etcd_members(layout, STATE)
+    assert (only.component, only.data, only.client_url) == ("etcd", layout.root / "etcd", "https://127.0.0.1:20001")
+    three = etcd_members(layout, replace(STATE, ports=choose_ports("00000a", None, lambda port: True, 3)))
+    assert [member.component for member in three] == ["etcd-1", "etcd-2", "etcd-3"]
+    assert len({member.data for member in three}) == 3
+    assert initial_cluster(three).count("=https://127.0.0.1:") == 3
+
+
+def test_a_state_file_from_before_etcd_had_several_members_is_read(tmp_path: Path) -> None:
+    ports = {"api": 6443, "etcd_client": 20001, "etcd_peer": 20002, "controller_manager": 20003, "scheduler": 20004}
+    document = {"subnet": STATE.subnet, "pod_network": STATE.pod_network, "ports": ports, "nodes": [], "version": 1}
+    (tmp_path / "state.json").write_text(json.dumps(document))
+    assert load_state(tmp_path / "state.json") == STATE
 
 
 def test_no_free_port_is_said_so() -> None:

@@ -13,13 +13,13 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mini_cluster.cluster.state import ClusterState, Ports
+from mini_cluster.cluster.state import ClusterState, EtcdPorts, Ports
 from mini_cluster.pki.certificates import LEAF_LIFETIME, RENEW_BEFORE, Certificate, ensure
 from mini_cluster.pki.identities import cluster_certificates
 from mini_cluster.pki.kubeconfig import write_kubeconfig
 
 NOW = datetime(2026, 1, 31, 10, tzinfo=UTC)
-STATE = ClusterState("172.30.7.0/24", "10.244.0.0/16", Ports(6443, 1, 2, 3, 4)).with_node_count(2)
+STATE = ClusterState("172.30.7.0/24", "10.244.0.0/16", Ports(6443, 3, 4, (EtcdPorts(1, 2),))).with_node_count(2)
 WANTED = cluster_certificates(STATE, "laptop")
 
 

@@ -8,15 +8,15 @@ import pytest
 
 from mini_cluster.cluster.components import Component, HttpsProbe, Programs, cluster_components
 from mini_cluster.cluster.layout import Layout
-from mini_cluster.cluster.state import ClusterState, NodeState, Ports
+from mini_cluster.cluster.state import ClusterState, EtcdPorts, NodeState, Ports
 from mini_cluster.hosts.network import link_commands, machine_rules
 from mini_cluster.hosts.sweep import cluster_processes, host_processes
 from mini_cluster.machine.processes import Process, ancestors, with_descendants
-from mini_cluster.machine.programs import explain_missing, missing_requirements
+from mini_cluster.machine.programs import explain_missing, missing_requirements, requirements
 from mini_cluster.supervision.keeper import Backoff, component_processes, is_current
 
 LAYOUT = Layout(Path("/srv/demo"), Path("/run/mini-kubernetes-abc"))
-STATE = ClusterState("172.30.7.0/24", "10.244.0.0/16", Ports(6443, 1, 2, 3, 4))
+STATE = ClusterState("172.30.7.0/24", "10.244.0.0/16", Ports(6443, 3, 4, (EtcdPorts(1, 2),)))
 PROGRAMS = Programs(Path("/venv/bin"), "/usr/bin/etcd", "/usr/sbin/dockerd", "/usr/bin/nsenter")
 
 
@@ -185,7 +185,9 @@ def test_descent_goes_all_the_way_down_and_up() -> None:
 
 
 def test_what_is_missing_is_said_with_the_command_that_brings_it() -> None:
-    missing = missing_requirements(2, lambda program: None if program in ("dockerd", "etcd") else f"/bin/{program}")
+    missing = missing_requirements(
+        requirements(2), lambda program: None if program in ("dockerd", "etcd") else f"/bin/{program}"
+    )
     text = explain_missing(missing)
     assert "apt-get install -y --no-install-recommends etcd-server docker.io" in text
-    assert missing_requirements(0, lambda program: None) == missing[:1]
+    assert missing_requirements(requirements(0), lambda program: None) == missing[:1]

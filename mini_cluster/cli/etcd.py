@@ -1,0 +1,145 @@
+"""`mini-cluster etcd`: looks after the store of a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mini_cluster.console import GREEN, RED, Console
+from mini_cluster.launcher import Cluster
+
+DESCRIPTION = """\
+Looks after etcd, which holds every object of the cluster.
+
+A snapshot is one file with all objects, Secrets included: keep it as safe as the cluster itself. The identities in the
+cluster's folder (pki/) are not in it.
+"""
+
+EPILOG = """\
+examples:
+  mini-cluster etcd status
+  mini-cluster etcd snapshot save backup.db
+  mini-cluster etcd snapshot restore backup.db      the cluster then has the objects of the snapshot, and no others
+  mini-cluster etcd defrag                          after many deletions: gives room on disk back
+
+To move all objects to a cluster with three members:
+  mini-cluster etcd snapshot save backup.db && mini-cluster down --purge
+  mini-cluster up --etcd-members 3 && mini-cluster etcd snapshot restore backup.db
+"""
+
+RESTORE_DESCRIPTION = """\
+Replaces all objects of the cluster by those of a snapshot, which may come from another cluster, then brings it up.
+
+The new data is made ready before anything is stopped: a file that is damaged changes nothing. Then every daemon is
+restarted; containers whose Pods are in the snapshot go on running. Revisions go on above those seen before, so that
+clients that watch are told to list again. The old data stays in etcd-before-restore/ until the next restore.
+"""
+
+
+def add_etcd_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+) -> None:
+    """Each command stores its function as `run`."""
+    etcd = commands.add_parser(
+        "etcd",
+        help="look after the store: status, snapshots, defragmentation",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = etcd.add_subparsers(title="actions", metavar="ACTION", required=True)
+    for name, run, summary in (
+        ("status", _status, "show each member's role, size and revision; exit code 1 unless all is well"),
+        ("members", _members, "list the members and their addresses"),
+    ):
+        action = actions.add_parser(name, parents=[shared], help=summary, description=summary)
+        action.add_argument("-o", "--output", choices=("table", "json"), default="table")
+        action.set_defaults(run=run)
+    summary = "give the room of deleted data back, on one member after the other"
+    defrag = actions.add_parser("defrag", parents=[shared], help=summary, description=summary)
+    defrag.set_defaults(run=_defrag)
+    snapshot = actions.add_parser("snapshot", help="save all objects to a file, or restore them from one")
+    kinds = snapshot.add_subparsers(title="actions", metavar="ACTION", required=True)
+    summary = "save all objects to a file"
+    save = kinds.add_parser("save", parents=[shared], help=summary, description=summary)
+    save.add_argument("file", type=Path, metavar="FILE", help="replaced in one step if it exists")
+    save.set_defaults(run=_save)
+    restore = kinds.add_parser(
+        "restore",
+        parents=[shared],
+        help="replace all objects by those of a file",
+        description=RESTORE_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    restore.add_argument("file", type=Path, metavar="FILE", help="written by `snapshot save` or by `etcdctl`")
+    restore.set_defaults(run=_restore)
+
+
+def _status(options: argparse.Namespace, console: Console) -> int:
+    statuses = Cluster(options.dir, console).etcd().status()
+    if options.output == "json":
+        print(json.dumps(statuses, indent=2))
+    else:
+        rows = [
+            (
+                status["name"],
+                "unreachable" if "error" in status else "leader" if status["leader"] == status["name"] else "follower",
+                status.get("version", "-"),
+                _size(status["size"]) if "size" in status else "-",
+                str(status.get("revision", "-")),
+                str(status.get("term", "-")),
+                status.get("error") or ", ".join(status["alarms"]) or "none",
+            )
+            for status in statuses
+        ]
+        _print_table(("MEMBER", "ROLE", "VERSION", "SIZE", "REVISION", "TERM", "PROBLEMS"), rows)
+    return 1 if any("error" in status or status["alarms"] for status in statuses) else 0
+
+
+def _members(options: argparse.Namespace, console: Console) -> int:
+    members = Cluster(options.dir, console).etcd().members()
+    if options.output == "json":
+        print(json.dumps(members, indent=2))
+    else:
+        rows = [
+            (member["name"], member["id"], ",".join(member["client_urls"]), ",".join(member["peer_urls"]))
+            for member in sorted(members, key=lambda member: str(member["name"]))
+        ]
+        _print_table(("MEMBER", "ID", "CLIENTS", "PEERS"), rows)
+    return 0
+
+
+def _defrag(options: argparse.Namespace, console: Console) -> int:
+    for sizes in Cluster(options.dir, console).etcd().defragment():
+        console.good(f"{sizes['name']}: {_size(sizes['before'])} -> {_size(sizes['after'])}")
+    return 0
+
+
+def _save(options: argparse.Namespace, console: Console) -> int:
+    snapshot = Cluster(options.dir, console).etcd().save_snapshot(options.file)
+    console.title(f"Saved {_size(snapshot['size'])} at revision {snapshot['revision']} to {options.file}")
+    return 0
+
+
+def _restore(options: argparse.Namespace, console: Console) -> int:
+    console.title(f"Restoring {options.file}")
+    Cluster(options.dir, console).restore_snapshot(options.file)
+    console.title(f"Restored; the cluster is up ({console.seconds():.1f} s)")
+    return 0
+
+
+def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    out = Console(sys.stdout)
+    widths = [max(len(row[column]) for row in (head, *rows)) + 2 for column in range(len(head))]
+    for row in (head, *rows):
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        if "unreachable" in row or "leader" in row:
+            cells[1] = out.paint(cells[1], RED if "unreachable" in row else GREEN)
+        out.step("".join(cells).rstrip())
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
