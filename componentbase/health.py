@@ -1,29 +1,24 @@
 """The HTTPS endpoints of every daemon: /healthz, /livez, /readyz for anyone, /metrics for a verified client.
 
-A bare ASGI app on uvicorn's protocol class: daemons are many and small, a web framework in each would double them.
+Source: Kubernetes documentation, "Kubernetes API health endpoints".
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ssl
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
-
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
+from collections.abc import Callable, Collection, Iterable, Mapping
+from urllib.parse import parse_qs
 
 from componentbase import logs, metrics, tls
+from componentbase.net.http1_exchange import HttpExchange
+from componentbase.net.http1_server import HttpServer, ServerLimits
 
-KEEP_ALIVE_SECONDS = 30
-MAX_CONNECTIONS = 100  # further requests get a 503: probes and scrapes are few
+LIMITS = ServerLimits(max_connections=100)  # probes and scrapes are few
+HEADERS = b"content-type: %b\r\ncache-control: no-cache\r\nx-content-type-options: nosniff\r\n"
+TEXT = "text/plain; charset=utf-8"
 
-Scope = MutableMapping[str, Any]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Check = Callable[[], str]
 """Returns "" when well, else why not. Called on every probe: cheap and without I/O."""
 
@@ -32,8 +27,31 @@ PROBES = ("/healthz", "/livez", "/readyz")
 log = logs.logger(__name__)
 
 
-class HealthApp:
-    """The ASGI app alone, for daemons that put it on a server of their own."""
+def run_checks(
+    probe: str, checks: Mapping[str, Check], excluded: Collection[str] = (), *, verbose: bool
+) -> tuple[int, str]:
+    """(HTTP status, "ok" or a line for each check where that is asked for or one has failed). `probe`: "readyz"."""
+    lines, failed = [], []
+    for name, check in checks.items():
+        why = "" if name in excluded else check()
+        if why:
+            failed.append(f"{name}: {why}")
+            lines.append(f"[-]{name} failed: {why}")
+        else:
+            lines.append(f"[+]{name} excluded: ok" if name in excluded else f"[+]{name} ok")
+    if failed and not verbose:
+        log.info("probe failed", probe=probe, failed="; ".join(failed))
+    if not failed and not verbose:
+        return 200, "ok"
+    if unknown := [name for name in excluded if name not in checks]:
+        names = ", ".join(f'"{name}"' for name in unknown)
+        lines.append(f"warn: some health checks cannot be excluded: no matches for {names}")
+    lines.append(f"{probe} check {'failed' if failed else 'passed'}")
+    return (500 if failed else 200), "\n".join(lines) + "\n"
+
+
+class HealthHandler:
+    """Answers probes and scrapes, on a server of its own or behind other paths of a daemon's."""
 
     def __init__(self, *, open_metrics: bool = False) -> None:
         self._checks: dict[str, dict[str, Check]] = {probe: {} for probe in PROBES}
@@ -48,99 +66,45 @@ class HealthApp:
         """A check of readiness alone: its failure asks for patience, not for a restart."""
         self.add_check(name, check, ("/readyz",))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        status, content_type, body = self.respond(scope["path"], scope.get("query_string", b""), _peer_verified(scope))
-        headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
-        headers += [(b"cache-control", b"no-cache"), (b"x-content-type-options", b"nosniff")]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+    def answer_now(self, exchange: HttpExchange) -> bool:
+        verified = exchange.connection.certificate is not None
+        status, content_type, body = self.respond(exchange.path, exchange.query_string, verified)
+        exchange.respond(status, HEADERS % content_type.encode(), body)
+        return True
+
+    async def __call__(self, exchange: HttpExchange) -> None:
+        self.answer_now(exchange)
 
     def respond(self, path: str, query: bytes, verified: bool) -> tuple[int, str, bytes]:
-        """Status, content type and body of a request."""
-        probe = "/" + path.strip("/").partition("/")[0]
-        text = "text/plain; charset=utf-8"
-        if probe in self._checks:
-            status, message = self._probe(probe, path.strip("/").partition("/")[2], b"verbose" in query)
-            return status, text, message.encode()
+        """Status, content type and body of the answer to a request."""
+        probe, _, name = path.strip("/").partition("/")
+        if f"/{probe}" in self._checks:
+            checks = {"ping": _well} | self._checks[f"/{probe}"]
+            if name and name not in checks:
+                return 404, TEXT, b"404 page not found\n"
+            parameters = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+            excluded, verbose = parameters.get("exclude", ()), "verbose" in parameters
+            status, message = run_checks(
+                probe, {name: checks[name]} if name else checks, () if name else excluded, verbose=verbose
+            )
+            return status, TEXT, message.encode()
         if path == "/metrics":
             if not (verified or self._open_metrics):
-                return 401, text, b"Unauthorized\n"
+                return 401, TEXT, b"Unauthorized\n"
             return 200, metrics.CONTENT_TYPE, metrics.render()
-        return 404, text, b"404 page not found\n"
+        return 404, TEXT, b"404 page not found\n"
 
-    def _probe(self, probe: str, only: str, verbose: bool) -> tuple[int, str]:
-        checks = {"ping": _well} | self._checks[probe]
-        if only:
-            if only not in checks:
-                return 404, "404 page not found\n"
-            checks = {only: checks[only]}
-        results = {name: check() for name, check in checks.items()}
-        failed = [f"{name}: {why}" for name, why in results.items() if why]
-        if failed and not verbose:
-            log.info("probe failed", probe=probe, failed="; ".join(failed))
-        if not failed and not verbose:
-            return 200, "ok"
-        lines = [f"[-]{name} failed: {why}" if why else f"[+]{name} ok" for name, why in results.items()]
-        lines.append(f"{probe[1:]} check {'failed' if failed else 'passed'}")
-        return (500 if failed else 200), "\n".join(lines) + "\n"
+    async def serve(self, host: str, port: int, context: ssl.SSLContext | None = None) -> None:
+        """Serves until cancelled. Raises: OSError when the address is taken."""
+        await HttpServer(self, LIMITS).run(host, port, context)
 
 
 def _well() -> str:
     return ""
 
 
-def _peer_verified(scope: Scope) -> bool:
-    return bool((scope.get("extensions") or {}).get("tls", {}).get("client_cert_verified"))
-
-
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which also tells the app whether the client showed a certificate that verified."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        # With CERT_OPTIONAL a handshake fails on a bad certificate: one that is there has been verified.
-        verified = bool(self.transport.get_extra_info("peercert"))
-        extensions = self.scope.setdefault("extensions", {})
-        assert extensions is not None
-        extensions["tls"] = {"client_cert_verified": verified}
-
-
-async def serve_app(app: Any, host: str, port: int, context: ssl.SSLContext | None) -> None:
-    """Serves an ASGI app until cancelled, without uvicorn's ticking main loop, signal handlers and lifespan.
-
-    Raises: OSError when the address is taken.
-    """
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        http=_Protocol,
-        interface="asgi3",
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        limit_concurrency=MAX_CONNECTIONS,
-    )
-    config.load()
-    state = ServerState()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: _Protocol(config=config, server_state=state, app_state={}), host, port, ssl=context, start_serving=True
-    )
-    try:
-        await asyncio.Future()
-    finally:
-        server.close()
-        for connection in list(state.connections):
-            connection.shutdown()
-
-
-class HealthServer(HealthApp):
-    """The app on HTTPS: `await server.run()` in the daemon's TaskGroup.
+class HealthServer(HealthHandler):
+    """The handler on HTTPS: `await server.run()` in the daemon's TaskGroup.
 
     Without a certificate it makes its own in `cert_dir` (or a temporary folder). Without `client_ca_file` nobody can be
     verified, and /metrics stays closed.
@@ -168,7 +132,7 @@ class HealthServer(HealthApp):
         host, port = self._address
         context = self._context(host)
         log.info("serving", address=host, port=port)
-        await serve_app(self, host, port, context)
+        await self.serve(host, port, context)
 
     def _context(self, host: str) -> ssl.SSLContext:
         cert, key, client_ca = self._files

@@ -8,7 +8,6 @@ import sys
 
 from componentbase import daemon, logs
 from componentbase.clock import Clock
-from componentbase.health import serve_app
 from componentbase.process import CommandError
 from kubeapi.core.service.headless import HEADLESS_LABEL
 from kubeapi.core.service.model import Service
@@ -18,7 +17,7 @@ from kubeclient.informer import Informer
 from kubeclient.rest import RestClient
 from kubeproxy import sysctls
 from kubeproxy.conntrack import Conntrack
-from kubeproxy.health import HealthzApp, MetricsApp
+from kubeproxy.health import HealthzHandler, MetricsHandler
 from kubeproxy.iptables import Iptables
 from kubeproxy.options import Options, parse
 from kubeproxy.proxier import Proxier, ServiceMap, service_key
@@ -99,8 +98,8 @@ async def _proxy(options: Options, settings: Settings, rest: RestClient) -> None
     services.add_handler(on_service)
     slices.add_handler(on_slice)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve_app(HealthzApp(proxier, clock), *options.healthz_address, None))
-        tasks.create_task(serve_app(MetricsApp(proxier), *options.metrics_address, None))
+        tasks.create_task(HealthzHandler(proxier, clock).serve(*options.healthz_address))
+        tasks.create_task(MetricsHandler(proxier).serve(*options.metrics_address))
         tasks.create_task(services.run())
         tasks.create_task(slices.run())
         # Rules from half a list would cut off services that work.

@@ -6,11 +6,11 @@ import orjson
 
 from apimachinery.times import format_time
 from componentbase.clock import Clock
-from componentbase.health import HealthApp
+from componentbase.health import HealthHandler
 from kubeproxy.proxier import Proxier
 
 
-class HealthzApp(HealthApp):
+class HealthzHandler(HealthHandler):
     """`/healthz` and `/livez` as upstream words them: when the rules were last synced, as JSON."""
 
     def __init__(self, proxier: Proxier, clock: Clock) -> None:
@@ -27,7 +27,7 @@ class HealthzApp(HealthApp):
         return (503 if self._proxier.check() else 200), "application/json", orjson.dumps(body)
 
 
-class MetricsApp(HealthApp):
+class MetricsHandler(HealthHandler):
     def __init__(self, proxier: Proxier) -> None:
         super().__init__(open_metrics=True)
         self.add_check("sync", proxier.check)

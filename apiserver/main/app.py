@@ -27,7 +27,6 @@ from apiserver.http import negotiation
 from apiserver.http.rendering import rendered
 from apiserver.main import health
 from apiserver.main.context import Context
-from apiserver.main.health import Check
 from apiserver.pipeline.routes import not_allowed, not_served
 from apiserver.subresources._scale import scale_of
 from apiserver.subresources._status import status_of
@@ -35,6 +34,7 @@ from apiserver.subresources._subresource import Handler, Subresource
 from apiserver.virtual._virtual import Virtual
 from componentbase import metrics
 from componentbase.flags import version
+from componentbase.health import Check
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 """Go's name of a machine where it is not the kernel's."""

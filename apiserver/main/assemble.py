@@ -22,7 +22,6 @@ from apiserver.main.app import all_subresources, make_web, virtual_handlers
 from apiserver.main.bootstrap import create_namespaces, create_priority_classes
 from apiserver.main.context import Context
 from apiserver.main.endpoints import EndpointReconciler
-from apiserver.main.health import Check
 from apiserver.main.options import Options
 from apiserver.pipeline.filters import Filters
 from apiserver.pipeline.inflight import InFlight
@@ -39,6 +38,7 @@ from apiserver.storage.view import ViewStorage
 from componentbase import logs, tls
 from componentbase.clock import Clock
 from componentbase.daemon import FatalError
+from componentbase.health import Check
 
 BOOTSTRAP_RETRY_SECONDS = 1.0
 WITHDRAW_SECONDS = 2.0

@@ -393,7 +393,7 @@ async def connect(
     *,
     tls: ssl.SSLContext | None = None,
     server_name: str = "",
-    timeout_seconds: float = CONNECT_TIMEOUT_SECONDS,
+    timeout_seconds: float | None = CONNECT_TIMEOUT_SECONDS,
 ) -> ClientConnection:
     """Opens one connection; a host that begins with "/" is the path of a Unix socket.
 

@@ -39,6 +39,11 @@ class RawConnection:
         self._writer.write(data)
         await self._writer.drain()
 
+    def write_now(self, data: bytes) -> None:
+        """Waits for nothing; drops the data when the connection is closing."""
+        if not self._writer.is_closing():
+            self._writer.write(data)
+
     def write_eof(self) -> None:
         """Ends our direction; the peer's stays open."""
         if self._writer.can_write_eof() and not self._writer.is_closing():

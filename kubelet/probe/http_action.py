@@ -1,4 +1,4 @@
-"""The few lines of HTTP that probes and lifecycle hooks need: one GET, its status, the start of its body."""
+"""A GET of a probe or a lifecycle hook: its status and the start of its body, and errors in Go's words."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urljoin, urlsplit
 
+from componentbase.net.http1_client import MalformedResponse, ServerClosed, StaleConnection, connect, request_head
+
 BODY_LIMIT = 10 * 1024  # bytes kept of a response
-HEAD_LIMIT = 64 * 1024  # bytes of headers; a longer head is an error
 MAX_REDIRECTS = 10
 USER_AGENT = "kube-probe/1.35"
 
@@ -64,63 +65,38 @@ async def _get_once(url: str, headers: list[tuple[str, str]]) -> tuple[int, str,
     except ValueError as error:
         raise HttpError(f'parse "{url}": {error}') from None
     try:
-        reader, writer = await asyncio.open_connection(
-            host, port, ssl=_unverified() if secure else None, limit=HEAD_LIMIT
-        )
+        connection = await connect(host, port, tls=_unverified() if secure else None, timeout_seconds=None)
     except OSError as error:
         raise HttpError(f'Get "{url}": {dial_error(host, port, error)}') from None
     except UnicodeError:
         raise HttpError(f'Get "{url}": dial tcp: lookup {host}: no such host') from None
     try:
-        writer.write(_request(url, headers))
-        head = await reader.readuntil(b"\r\n\r\n")
-        status, location = _parse_head(head)
-        return status, location, await _body(reader)
-    except asyncio.IncompleteReadError:
-        raise HttpError(f'Get "{url}": EOF') from None
-    except (asyncio.LimitOverrunError, ValueError):
+        answer = await connection.start_stream(_request(url, headers), None)
+        body = await answer.read_start(BODY_LIMIT)  # a peer that stops in the middle has still answered
+        return answer.status, answer.header(b"location").decode("latin-1"), body.decode("utf-8", "replace")
+    except MalformedResponse:
         raise HttpError(f'Get "{url}": malformed HTTP response') from None
+    except (ServerClosed, StaleConnection):
+        raise HttpError(f'Get "{url}": EOF') from None
     except OSError as error:
         raise HttpError(f'Get "{url}": {error.strerror or error}') from None
     finally:
-        writer.transport.abort()
+        connection.close()
 
 
 def _request(url: str, headers: list[tuple[str, str]]) -> bytes:
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    given = {name.lower() for name, _ in headers}
-    lines = [f"GET {target} HTTP/1.1"]
+    names = {name.lower() for name, _ in headers}
     defaults = (("Host", parts.netloc), ("User-Agent", USER_AGENT), ("Accept", "*/*"))
-    lines += [f"{name}: {value}" for name, value in defaults if name.lower() not in given]
-    lines += [f"{name}: {value}" for name, value in headers if value or name.lower() != "accept"]
-    lines.append("Connection: close")
-    return ("\r\n".join(line.replace("\r", "").replace("\n", "") for line in lines) + "\r\n\r\n").encode("utf-8")
+    lines = [header for header in defaults if header[0].lower() not in names]
+    lines += [(name, value) for name, value in headers if value or name.lower() != "accept"]
+    lines.append(("Connection", "close"))
+    return request_head("GET", _one_line(target), [(_one_line(name), _one_line(value)) for name, value in lines])
 
 
-def _parse_head(head: bytes) -> tuple[int, str]:
-    """Raises: ValueError."""
-    first, *rest = head.decode("latin-1").split("\r\n")
-    version, _, tail = first.partition(" ")
-    if not version.startswith("HTTP/"):
-        raise ValueError(first)
-    location = next((line.partition(":")[2].strip() for line in rest if line.lower().startswith("location:")), "")
-    return int(tail[:3]), location
-
-
-async def _body(reader: asyncio.StreamReader) -> str:
-    """The start of it; a peer that stops in the middle has still answered."""
-    chunks, size = [], 0
-    while size < BODY_LIMIT:
-        try:
-            chunk = await reader.read(BODY_LIMIT - size)
-        except OSError:
-            break
-        if not chunk:
-            break
-        chunks.append(chunk)
-        size += len(chunk)
-    return b"".join(chunks).decode("utf-8", "replace")
+def _one_line(text: str) -> bytes:
+    return text.replace("\r", "").replace("\n", "").encode()
 
 
 async def dial(host: str, port: int, timeout_seconds: float) -> None:

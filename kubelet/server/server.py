@@ -1,6 +1,6 @@
 """The kubelet's HTTPS server: logs, exec, attach and port-forward for the API server, health and metrics beside them.
 
-A bare ASGI app. Everything but the health probes needs a client certificate; errors are plain text, which the API
+Everything but the health probes needs a client certificate; errors are plain text, which the API
 server turns into a `Status`.
 """
 
@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Mapping
-from typing import Any
 from urllib.parse import unquote
 
 from apimachinery.model import encode
 from componentbase import logs, tls
 from componentbase.clock import Clock
-from componentbase.health import HealthApp, Receive, Scope, Send
+from componentbase.health import HealthHandler
+from componentbase.net.http1_exchange import HttpExchange
+from componentbase.net.http1_server import HttpServer, ServerLimits
+from componentbase.tasks import first_of
 from kubelet.container.log_requests import BadLogRequest, log_container, parse_log_request
 from kubelet.runtime.interface import EngineError, Runtime
-from kubelet.server.serving import serve
 from kubelet.server.sessions import ACTIONS, PodLookup, Refusal, Sessions, find_pod, parse_query
 from kubelet.server.stats import stats_summary
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
+PROTECTED = ("pods", "containerLogs", "stats", *ACTIONS)
+"""First parts of the paths that need a client certificate; what else there is, health answers."""
+LIMITS = ServerLimits(max_connections=512)  # followed logs, execs and probes
+STALL_SECONDS = 4 * 3600.0  # a client that takes nothing of a log for so long is cut off
 
 log = logs.logger(__name__)
 
@@ -37,7 +41,7 @@ class KubeletServer:
         self._runtime = runtime
         self._clock = clock
         self._sessions = Sessions(pods, runtime)
-        self.health = HealthApp()
+        self.health = HealthHandler()
 
     async def run(
         self, host: str, port: int, *, cert_file: str, key_file: str, client_ca_file: str, cert_dir: str
@@ -47,40 +51,43 @@ class KubeletServer:
             addresses = (host,) if host not in ("0.0.0.0", "::") else ()
             cert_file, key_file = await asyncio.to_thread(tls.self_signed, cert_dir, "kubelet", addresses)
         log.info("serving", address=host, port=port)
-        await serve(self, host, port, tls.server_context(cert_file, key_file, client_ca_file))
+        await HttpServer(self, LIMITS).run(host, port, tls.server_context(cert_file, key_file, client_ca_file))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def answer_now(self, exchange: HttpExchange) -> bool:
+        """Answers probes and scrapes, and refuses whoever has no certificate."""
+        first = exchange.path.strip("/").partition("/")[0]
+        verified = exchange.connection.certificate is not None
+        if unquote(first) not in PROTECTED:
+            status, content_type, body = self.health.respond(exchange.path, exchange.query_string, verified)
+            _respond(exchange, status, content_type, body)
+        elif not verified:
+            _respond(exchange, 401, TEXT, b"Unauthorized")
+        return exchange.response_started
+
+    async def __call__(self, exchange: HttpExchange) -> None:
+        if self.answer_now(exchange):  # it was not asked yet where the client had not read its last answer
+            return
         try:
-            if scope["type"] == "websocket":
-                await self._sessions.serve(scope, receive, send)
-            elif scope["type"] == "http":
-                await self._answer(scope, receive, send)
+            await self._answer(exchange)
         except Refusal as refusal:
-            await _refuse(scope, send, refusal)
+            _respond(exchange, refusal.status, TEXT, refusal.message.encode())
+        except OSError:
+            log.debug("connection of a client broke", path=exchange.path)
 
-    # --- plain requests
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = [unquote(part) for part in scope["path"].strip("/").split("/")]
-        verified = bool((scope.get("extensions") or {}).get("tls", {}).get("client_cert_verified"))
-        if path[0] not in ("pods", "containerLogs", "stats", *ACTIONS):
-            status, content_type, body = self.health.respond(scope["path"], scope.get("query_string", b""), verified)
-            await _respond(send, status, content_type, body)
-            return
-        if not verified:
-            raise Refusal(401, "Unauthorized")
+    async def _answer(self, exchange: HttpExchange) -> None:
+        path = [unquote(part) for part in exchange.path.strip("/").split("/")]
         if path[0] in ACTIONS:
-            await self._sessions.serve(scope, receive, send)
+            await self._sessions.serve(exchange)
             return
-        if scope["method"] != "GET":
+        if exchange.method != "GET":
             raise Refusal(405, "Method Not Allowed")
         if path[0] == "containerLogs" and len(path) == 4:
-            await self._logs(path[1], path[2], path[3], parse_query(scope), receive, send)
+            await self._logs(path[1], path[2], path[3], exchange)
         elif path == ["pods"]:
             items = b",".join(encode(pod) for pod in self._pods.all())
-            await _respond(send, 200, JSON, b'{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[%s]}' % items)
+            _respond(exchange, 200, JSON, b'{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[%s]}' % items)
         elif path == ["stats", "summary"]:
-            await _respond(send, 200, JSON, await self._summary())
+            _respond(exchange, 200, JSON, await self._summary())
         else:
             raise Refusal(404, "404 page not found")
 
@@ -93,63 +100,38 @@ class KubeletServer:
             raise Refusal(500, str(error)) from None
         return stats_summary(self._node_name, stats, self._clock.now())
 
-    async def _logs(
-        self, namespace: str, name: str, container: str, query: Mapping[str, list[str]], receive: Receive, send: Send
-    ) -> None:
-        pod = find_pod(self._pods, namespace, name)
+    async def _logs(self, namespace: str, name: str, container: str, exchange: HttpExchange) -> None:
+        pod, query = find_pod(self._pods, namespace, name), parse_query(exchange)
         try:
             request = parse_log_request({key: values[-1] for key, values in query.items()}, self._clock.now())
             status = await self._runtime.pod(pod.metadata.uid or "")
-            found = log_container(pod, status, container, previous=request.previous)
+            source = log_container(pod, status, container, previous=request.previous)
         except BadLogRequest as error:
             raise Refusal(400, str(error)) from None
         except EngineError as error:
             raise Refusal(500, str(error)) from None
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", TEXT.encode())]})
+        exchange.begin(200, b"content-type: %b\r\n" % TEXT.encode(), None)
         left = request.limit_bytes
 
         async def copy() -> None:
             nonlocal left
             try:
-                async with contextlib.aclosing(self._runtime.logs(found.id, request.options)) as chunks:
+                async with contextlib.aclosing(self._runtime.logs(source.id, request.options)) as chunks:
                     async for data in chunks:
                         if left is not None:
                             data, left = data[:left], left - len(data)
-                        await send({"type": "http.response.body", "body": data, "more_body": True})
+                        if exchange.blocked:
+                            await exchange.drain(STALL_SECONDS)
+                        exchange.write(data)
                         if left is not None and left <= 0:
                             return
             except EngineError as error:
                 # The head is out: all that is left is to end. A container may be removed while it is read.
                 log.info("log ended early", pod=f"{namespace}/{name}", container=container, error=str(error))
 
-        await _until_client_leaves(copy(), receive)
-        await send({"type": "http.response.body", "body": b""})
+        await first_of(copy(), exchange.wait_closed())
+        exchange.end()
 
 
-async def _until_client_leaves(work: Coroutine[Any, Any, None], receive: Receive) -> None:
-    """Runs `work`; cancels it when the client closes the connection."""
-
-    async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    async with asyncio.TaskGroup() as tasks:
-        both = [tasks.create_task(work), tasks.create_task(watch())]
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        for task in both:
-            task.cancel()
-
-
-async def _respond(send: Send, status: int, content_type: str, body: bytes) -> None:
-    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
-    """On a WebSocket too: as the plain HTTP answer to its handshake."""
-    kind = "websocket.http" if scope["type"] == "websocket" else "http"
-    body = refusal.message.encode()
-    headers = [(b"content-type", TEXT.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": f"{kind}.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": f"{kind}.response.body", "body": body})
+def _respond(exchange: HttpExchange, status: int, content_type: str, body: bytes) -> None:
+    exchange.respond(status, b"content-type: %b\r\n" % content_type.encode(), body)

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from typing import Protocol
 from urllib.parse import parse_qs, unquote
 
-from componentbase.health import Receive, Scope, Send
+from componentbase.net.http1_exchange import HttpExchange, response_head
+from componentbase.net.websocket import BadHandshake, Handshake, asks_upgrade
+from componentbase.net.websocket_channels import (
+    PORT_PROTOCOLS,
+    PROTOCOLS,
+    SPDY_TUNNEL,
+    ChannelSocket,
+    choose_protocol,
+    refusal_text,
+)
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container
 from kubelet.container.spec import find_container
@@ -31,18 +39,7 @@ from kubelet.server.stream.portforward import BadPorts, ChannelForward, Forwarde
 from kubelet.server.stream.spdy import command as spdy_command
 from kubelet.server.stream.spdy.connection import ByteStream
 from kubelet.server.stream.streaming import RemoteCommand, StreamOptions
-from kubelet.server.stream.websocket import (
-    PORT_PROTOCOLS,
-    PROTOCOLS,
-    SPDY_TUNNEL,
-    UNNAMED,
-    CommandChannels,
-    WebSocket,
-    WebSocketBytes,
-    accept,
-    choose_protocol,
-    refusal_text,
-)
+from kubelet.server.stream.websocket import WebSocketBytes, WebSocketChannels
 
 ACTIONS = ("exec", "attach", "portForward")
 SPDY = b"spdy/3.1"
@@ -66,42 +63,34 @@ class Refusal(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
 class Client:
-    """A request that asks for an upgrade."""
+    """A request that asks for an upgrade to a WebSocket or to SPDY."""
 
-    scope: Scope
-    receive: Receive
-    send: Send
-
-    @property
-    def is_websocket(self) -> bool:
-        return bool(self.scope["type"] == "websocket")
-
-    @property
-    def subprotocols(self) -> Sequence[str]:
-        """Those of a WebSocket."""
-        return self.scope.get("subprotocols") or ()
+    def __init__(self, exchange: HttpExchange) -> None:
+        """Raises: Refusal for a WebSocket's handshake that is not valid."""
+        self._exchange = exchange
+        try:
+            self.websocket = Handshake(exchange) if asks_upgrade(exchange, b"websocket") else None
+        except BadHandshake as error:
+            raise Refusal(error.status, str(error)) from None
 
     def spdy_protocols(self) -> list[str]:
-        """Those of a SPDY request. Raises: Refusal for a request that wants no SPDY."""
-        headers = self.scope["headers"]
-        upgrades = [value.lower() for name, value in headers if name == b"upgrade"]
-        connection = b",".join(value.lower() for name, value in headers if name == b"connection")
-        if SPDY not in upgrades or b"upgrade" not in connection:
+        """The protocols that a SPDY request offers. Raises: Refusal for a request that does not ask for SPDY."""
+        if not asks_upgrade(self._exchange, SPDY):
             raise Refusal(400, "unable to upgrade: want a WebSocket or SPDY/3.1")
-        offers = [value for name, value in headers if name == b"x-stream-protocol-version"]
+        offers = [value for name, value in self._exchange.headers if name == b"x-stream-protocol-version"]
         return [offer.strip() for value in offers for offer in value.decode("latin-1").split(",") if offer.strip()]
 
     @contextlib.asynccontextmanager
     async def spdy(self, protocol: str) -> AsyncIterator[ByteStream]:
-        transport: ByteStream = self.scope["extensions"]["upgrade"]["take_over"]()
+        """Answers, and closes the connection at the end of the block. Raises: OSError."""
+        raw = self._exchange.take_over()
+        headers = ((b"Connection", b"Upgrade"), (b"Upgrade", b"SPDY/3.1"))
         try:
-            head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
-            await transport.write(f"{head}X-Stream-Protocol-Version: {protocol}\r\n\r\n".encode())
-            yield transport
+            await raw.write(response_head(101, (*headers, (b"X-Stream-Protocol-Version", protocol.encode()))))
+            yield raw
         finally:
-            await transport.close()
+            raw.close()
 
 
 class Sessions:
@@ -111,10 +100,10 @@ class Sessions:
         self._pods = pods
         self._runtime = runtime
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Until the session is over. Raises: Refusal."""
-        path = [unquote(part) for part in scope["path"].strip("/").split("/")]
-        client, query = Client(scope, receive, send), parse_query(scope)
+    async def serve(self, exchange: HttpExchange) -> None:
+        """Returns when the session is over. Raises: Refusal, ClientDisconnected, OSError."""
+        path = [unquote(part) for part in exchange.path.strip("/").split("/")]
+        client, query = Client(exchange), parse_query(exchange)
         if path[0] in ("exec", "attach") and len(path) == 4:
             await self._command(client, path, query)
         elif path[0] == "portForward" and len(path) == 3:
@@ -126,7 +115,7 @@ class Sessions:
 
     async def _command(self, client: Client, path: list[str], query: Mapping[str, list[str]]) -> None:
         asked = stream_options(query)
-        join = _websocket_command(client, asked) if client.is_websocket else _spdy_command(client, asked)
+        join = _websocket_command(client.websocket) if client.websocket else _spdy_command(client, asked)
         if why := asked.error():
             raise Refusal(400, why)
         pod = find_pod(self._pods, path[1], path[2])
@@ -189,30 +178,30 @@ class Sessions:
             return await self._runtime.connect(sandbox, port)
 
         forwarder = Forwarder(f"{pod.key}, uid {pod.metadata.uid}", dial)
-        if not client.is_websocket:
+        if client.websocket is None:
             offered = client.spdy_protocols()
             if offered and PORT_FORWARD not in offered:
                 raise Refusal(403, f"unable to upgrade: {refusal_text(offered, [PORT_FORWARD])}")
             async with client.spdy(PORT_FORWARD) as transport:
                 await SpdyForward(transport, forwarder).run()
-        elif SPDY_TUNNEL in client.subprotocols:
-            await accept(client.receive, client.send, SPDY_TUNNEL)
-            await SpdyForward(WebSocketBytes(client.receive, client.send), forwarder).run()
+        elif SPDY_TUNNEL in client.websocket.subprotocols:
+            async with client.websocket.accept(SPDY_TUNNEL) as socket:
+                await SpdyForward(WebSocketBytes(socket), forwarder).run()
         else:
-            await _channel_forward(client, forwarder, query)
+            await _channel_forward(client.websocket, forwarder, query)
 
 
-async def _channel_forward(client: Client, forwarder: Forwarder, query: Mapping[str, list[str]]) -> None:
-    protocol = choose_protocol(client.subprotocols, PORT_PROTOCOLS, UNNAMED)
+async def _channel_forward(handshake: Handshake, forwarder: Forwarder, query: Mapping[str, list[str]]) -> None:
+    protocol = choose_protocol(handshake.subprotocols, PORT_PROTOCOLS)
     if protocol is None:
-        known = [SPDY_TUNNEL, *(known.name for known in PORT_PROTOCOLS)]
-        raise Refusal(400, refusal_text(client.subprotocols, known))
+        supported = [SPDY_TUNNEL, *(protocol.name for protocol in PORT_PROTOCOLS)]
+        raise Refusal(400, refusal_text(handshake.subprotocols, supported))
     try:
         ports = parse_ports(query)
     except BadPorts as error:
         raise Refusal(400, str(error)) from None
-    await accept(client.receive, client.send, protocol.name)
-    await ChannelForward(WebSocket(client.receive, client.send, protocol), forwarder, ports).run()
+    async with handshake.accept(protocol.name) as socket:
+        await ChannelForward(ChannelSocket(socket, protocol), forwarder, ports).run()
 
 
 class Join(Protocol):
@@ -221,17 +210,17 @@ class Join(Protocol):
     def __call__(self, session: Session, options: StreamOptions) -> Awaitable[None]: ...
 
 
-def _websocket_command(client: Client, asked: StreamOptions) -> Join:
+def _websocket_command(handshake: Handshake) -> Join:
     """Raises: Refusal when there is no protocol in common."""
-    protocol = choose_protocol(client.subprotocols)
+    protocol = choose_protocol(handshake.subprotocols)
     if protocol is None:
-        raise Refusal(400, refusal_text(client.subprotocols, [known.name for known in PROTOCOLS]))
+        raise Refusal(400, refusal_text(handshake.subprotocols, [protocol.name for protocol in PROTOCOLS]))
 
     async def join(session: Session, options: StreamOptions) -> None:
-        await accept(client.receive, client.send, protocol.name)
-        channels = CommandChannels(client.receive, client.send, protocol)
-        await channels.started(options)
-        await RemoteCommand(channels, session, options).run()
+        async with handshake.accept(protocol.name) as socket:
+            channels = WebSocketChannels(socket, protocol)
+            await channels.started(options)
+            await RemoteCommand(channels, session, options).run()
 
     return join
 
@@ -268,5 +257,5 @@ def stream_options(query: Mapping[str, list[str]]) -> StreamOptions:
     return StreamOptions(asked("input", "stdin"), asked("output", "stdout"), asked("error", "stderr") and not tty, tty)
 
 
-def parse_query(scope: Scope) -> dict[str, list[str]]:
-    return parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+def parse_query(exchange: HttpExchange) -> dict[str, list[str]]:
+    return parse_qs(exchange.query_string.decode("latin-1"), keep_blank_values=True)

@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from componentbase import logs
+from componentbase.net.http1_exchange import ClientDisconnected
+from componentbase.net.websocket_channels import ChannelSocket
 from kubelet.runtime.interface import EngineError
 from kubelet.server.stream.spdy.connection import ByteStream, SpdyConnection, SpdyStream, StreamReset
 from kubelet.server.stream.spdy.frames import SpdyError
-from kubelet.server.stream.streaming import ClientGone
-from kubelet.server.stream.websocket import WebSocket
 
 PROTOCOL = "portforward.k8s.io"
 PAIR_SECONDS = 30.0  # for the second stream of a pair
@@ -100,8 +100,8 @@ class SpdyForward:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._connection.run()
-                raise ClientGone
-        except* ClientGone:
+                raise ClientDisconnected
+        except* ClientDisconnected:
             log.debug("client of a port-forward left")
         except* SpdyError as errors:
             log.info("a client of a port-forward spoke no SPDY", error=str(errors.exceptions[0]))
@@ -195,7 +195,7 @@ async def _join(stream: SpdyStream, reader: asyncio.StreamReader, writer: asynci
 class ChannelForward:
     """One connection for each port. Raises nothing; ends when the client leaves or every port is over."""
 
-    def __init__(self, socket: WebSocket, forwarder: Forwarder, ports: Sequence[int]) -> None:
+    def __init__(self, socket: ChannelSocket, forwarder: Forwarder, ports: Sequence[int]) -> None:
         self._socket = socket
         self._forwarder = forwarder
         self._ports = ports
@@ -212,7 +212,7 @@ class ChannelForward:
                 await asyncio.wait(forwards)
                 reading.cancel()
             await self._socket.close()
-        except* ClientGone:
+        except* ClientDisconnected:
             log.debug("client of a port-forward left")
         except* OSError:
             log.debug("connection of a port-forward broke")

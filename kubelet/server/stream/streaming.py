@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from componentbase import logs
+from componentbase.net.http1_exchange import ClientDisconnected
+from componentbase.net.websocket_channels import RESIZE, STDERR, STDIN, STDOUT
 from kubelet.runtime.interface import EngineError, Session, StreamName
 
-STDIN, STDOUT, STDERR, ERROR, RESIZE = range(5)
 MAX_TERMINAL_SIDE = 0xFFFF  # characters; what the kernel's terminal size can hold
 
 _CHANNELS: dict[StreamName, int] = {"stdout": STDOUT, "stderr": STDERR}
@@ -44,12 +45,8 @@ class StreamOptions:
         return ""
 
 
-class ClientGone(Exception):
-    """The client closed its connection."""
-
-
 class Channels(Protocol):
-    """The client's side. Everything raises ClientGone or OSError once the client has left."""
+    """The client's side. Everything raises ClientDisconnected or OSError once the client has left."""
 
     async def pump(self, take: Take) -> None:
         """Hands on what the client sends, for as long as it is there."""
@@ -108,7 +105,7 @@ class RemoteCommand:
                 status = await self._give_output()
                 reader.cancel()
             await self._channels.finish(status)
-        except* ClientGone:
+        except* ClientDisconnected:
             log.debug("client of an exec or attach left")
         except* OSError:
             log.debug("connection of an exec or attach broke")

@@ -16,7 +16,7 @@ import pytest
 
 from componentbase import tls
 from componentbase.flags import base_parser, parse_bool, parse_duration, parse_map
-from componentbase.health import HealthApp, HealthServer
+from componentbase.health import HealthHandler, HealthServer
 from componentbase.logs import LineFormatter
 
 
@@ -106,7 +106,7 @@ def test_one_that_hangs_at_shutdown_is_ended() -> None:
 
 
 def test_probes_and_their_checks() -> None:
-    app = HealthApp()
+    app = HealthHandler()
     problem = ""
     app.add_ready_check("caches", lambda: problem)
     assert app.respond("/healthz", b"", False) == (200, "text/plain; charset=utf-8", b"ok")
@@ -121,7 +121,7 @@ def test_probes_and_their_checks() -> None:
 
 
 def test_metrics_are_for_verified_clients() -> None:
-    app = HealthApp()
+    app = HealthHandler()
     assert app.respond("/metrics", b"", False)[0] == 401
     status, _, body = app.respond("/metrics", b"", True)
     assert status == 200

@@ -8,20 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from componentbase import logs
+from componentbase.net.http1_exchange import ClientDisconnected
+from componentbase.net.websocket_channels import ERROR, RESIZE, STDERR, STDIN, STDOUT
 from kubelet.runtime.interface import Session
 from kubelet.server.stream.spdy.connection import ByteStream, SpdyConnection, SpdyStream, StreamReset
 from kubelet.server.stream.spdy.frames import SpdyError
-from kubelet.server.stream.streaming import (
-    ERROR,
-    RESIZE,
-    STDERR,
-    STDIN,
-    STDOUT,
-    ClientGone,
-    RemoteCommand,
-    StreamOptions,
-    Take,
-)
+from kubelet.server.stream.streaming import RemoteCommand, StreamOptions, Take
 from kubelet.server.stream.websocket import last_words
 
 PROTOCOLS = {"v4.channel.k8s.io": 4, "v3.channel.k8s.io": 3, "v2.channel.k8s.io": 2, "channel.k8s.io": 1}
@@ -63,7 +55,7 @@ class SpdyChannels:
             if RESIZE in self._streams:
                 tasks.create_task(self._pump_sizes(self._streams[RESIZE], take))
             await asyncio.wait([self._gone])
-            raise ClientGone
+            raise ClientDisconnected
 
     async def _pump_stdin(self, stream: SpdyStream, take: Take) -> None:
         try:
@@ -91,7 +83,7 @@ class SpdyChannels:
                 await self._streams[channel].write(data)
             except StreamReset:
                 if self._gone.done():
-                    raise ClientGone from None
+                    raise ClientDisconnected from None
                 # This stream alone: the client wants no more of it, and the command goes on.
 
     async def finish(self, status: dict[str, Any]) -> None:
@@ -106,7 +98,7 @@ class SpdyChannels:
             for stream in self._streams.values():
                 await stream.close()
         except StreamReset:
-            raise ClientGone from None
+            raise ClientDisconnected from None
         await asyncio.wait([self._gone], timeout=LINGER_SECONDS)
 
 

@@ -27,9 +27,7 @@ class ByteStream(Protocol):
         """b"" at the end. Raises: OSError."""
 
     async def write(self, data: bytes) -> None:
-        """Waits while the client does not read. Raises: OSError."""
-
-    async def close(self) -> None: ...
+        """Waits while the client does not read. Raises: OSError, ClientDisconnected."""
 
 
 class StreamReset(Exception):

@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 
 from apimachinery.model import from_dict
+from componentbase.net.http2 import PREFACE, frame
 from kubeapi.core.pod.probes import Probe
 from kubeapi.core.pod.spec import Container
 from kubeapi.core.pod.status import ContainerStatus, PodStatus
-from kubelet.probe import grpc_health
 from kubelet.probe.actions.http import action_url
 from kubelet.probe.interface import PortNotFound, ProbedContainer
 from kubelet.probe.prober import Prober
@@ -240,18 +240,18 @@ class TestGrpc:
         seen = bytearray()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            assert await reader.readexactly(len(grpc_health.PREFACE)) == grpc_health.PREFACE
+            assert await reader.readexactly(len(PREFACE)) == PREFACE
             while True:
                 head = await reader.readexactly(9)
                 payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
                 if head[3] == 0:
                     seen.extend(payload)
                     break
-            frames = grpc_health._frame(4, 0, 0, b"") + grpc_health._frame(6, 0, 0, b"12345678")
+            frames = frame(4, 0, 0, b"") + frame(6, 0, 0, b"12345678")
             if message is not None:
                 body = b"\0" + len(message).to_bytes(4, "big") + message
-                frames += grpc_health._frame(1, 4, 1, b"\x88") + grpc_health._frame(0, 0, 1, body)
-            writer.write(frames + grpc_health._frame(1, 5, 1, b"\x88"))
+                frames += frame(1, 4, 1, b"\x88") + frame(0, 0, 1, body)
+            writer.write(frames + frame(1, 5, 1, b"\x88"))
             await reader.read()
             writer.close()
 
