@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
+from typing import Protocol
 
 from apimachinery.quantity import parse_quantity
+from kubeapi.core.node import Node
 from kubeapi.core.pod.env import ResourceFieldSelector
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container
 from kubelet.container.spec import find_container
+from kubelet.runtime.interface import SandboxStatus
 
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]\Z")
 
@@ -28,6 +31,26 @@ class NodeFacts:
     name: str
     ips: tuple[str, ...]
     allocatable: Mapping[str, Fraction]
+
+
+class NodeView(Protocol):
+    """This node, as its pods meet it."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """The machine's memory."""
+
+    def current(self) -> Node:
+        """The Node as the API has it now."""
+
+    def facts(self) -> NodeFacts: ...
+
+
+def pod_addresses(sandbox: SandboxStatus | None, node: NodeFacts) -> tuple[str, ...]:
+    """The pod's addresses: those of its sandbox, or the node's with host networking; none while it is not ready."""
+    if sandbox is None or not sandbox.ready:
+        return ()
+    return node.ips if sandbox.host_network else sandbox.ips
 
 
 def field_value(pod: Pod, path: str, node: NodeFacts, pod_ips: tuple[str, ...]) -> str:

@@ -33,6 +33,12 @@ class ObjectLookup(Protocol):
     def secret(self, namespace: str, name: str) -> Secret | None: ...
 
 
+class ServiceLookup(Protocol):
+    """The Services of the cluster."""
+
+    def list(self) -> Iterable[Service]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class EnvContext:
     """Everything outside a container's own spec that its environment may show."""

@@ -15,6 +15,7 @@ from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubelet.container.events import Events
 from kubelet.pod.status.compute import Failure
+from kubelet.pod.table import PodTable
 from kubelet.pod.workers import PodWorkers
 from kubelet.volume.manager import VolumeManager
 
@@ -25,8 +26,11 @@ log = logs.logger(__name__)
 
 
 class Eviction:
-    def __init__(self, workers: PodWorkers, volumes: VolumeManager, events: Events, clock: Clock) -> None:
+    def __init__(
+        self, workers: PodWorkers, table: PodTable, volumes: VolumeManager, events: Events, clock: Clock
+    ) -> None:
         self._workers = workers
+        self._table = table
         self._volumes = volumes
         self._events = events
         self._clock = clock
@@ -39,7 +43,7 @@ class Eviction:
 
     async def check(self) -> None:
         """Looks once at every folder that has a limit."""
-        for pod in list(self._workers.admitted()):
+        for pod in list(self._table.admitted()):
             for name, limit in limited_volumes(pod):
                 path = os.path.join(self._volumes.pod_dir(pod.metadata.uid or ""), "volumes", EMPTY_DIR, name)
                 if await asyncio.to_thread(used_bytes, path) > byte_count(limit):

@@ -15,6 +15,7 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec
 from kubelet.container.spec import DEFAULT_GRACE_SECONDS
 from kubelet.pod.source import PodSource
+from kubelet.pod.table import PodTable
 from kubelet.pod.workers import PodWorkers
 from kubelet.runtime.interface import EngineError, PodRuntimeStatus, Runtime
 from kubelet.volume.manager import VolumeManager, remove_memory_volumes
@@ -27,11 +28,18 @@ log = logs.logger(__name__)
 
 class Housekeeping:
     def __init__(
-        self, runtime: Runtime, source: PodSource, workers: PodWorkers, volumes: VolumeManager, clock: Clock
+        self,
+        runtime: Runtime,
+        source: PodSource,
+        workers: PodWorkers,
+        table: PodTable,
+        volumes: VolumeManager,
+        clock: Clock,
     ) -> None:
         self._runtime = runtime
         self._source = source
         self._workers = workers
+        self._table = table
         self._volumes = volumes
         self._clock = clock
 
@@ -50,10 +58,10 @@ class Housekeeping:
         """Raises: EngineError; OSError."""
         pods = await self._runtime.pods()
         for uid, status in pods.items():
-            if uid not in self._workers.uids():
+            if uid not in self._table.uids():
                 log.info("ending a pod that is gone from the API", pod=f"{status.pod.namespace}/{status.pod.name}")
                 self._workers.adopt_orphan(orphan_pod(status), _grace(status))
-        known = self._workers.uids()
+        known = self._table.uids()
         for uid in self._volumes.pod_uids():
             if uid not in known and uid not in pods:
                 log.info("removing the folder of a pod that is gone", path=os.path.basename(self._volumes.pod_dir(uid)))

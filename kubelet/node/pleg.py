@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from componentbase import logs
 from componentbase.clock import Clock
+from componentbase.tasks import first_of
 from kubelet.runtime.interface import EngineError, PodRuntimeStatus, Runtime
 
 RELIST_SECONDS = 30.0  # while events flow
@@ -93,18 +94,8 @@ class Pleg:
                 if not self._error:
                     log.error("cannot list containers", error=str(error))
                 self._error = str(error)
-            await self._pause(RELIST_SECONDS if self._streaming and not self._error else BROKEN_RELIST_SECONDS)
-
-    async def _pause(self, seconds: float) -> None:
-        """Until the stream comes or goes, at most `seconds`."""
-        async with asyncio.TaskGroup() as tasks:
-            waits = [tasks.create_task(self._clock.sleep(seconds)), tasks.create_task(self._wait_stream_changed())]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
-
-    async def _wait_stream_changed(self) -> None:
-        await self._stream_changed.wait()
+            pause = RELIST_SECONDS if self._streaming and not self._error else BROKEN_RELIST_SECONDS
+            await first_of(self._clock.sleep(pause), self._stream_changed.wait())
 
 
 def _fingerprint(pod: PodRuntimeStatus) -> Fingerprint:

@@ -11,15 +11,19 @@ from apimachinery.conditions import is_true
 from apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
 from apimachinery.meta import ObjectMeta, OwnerReference
 from apimachinery.model import to_dict
+from apimachinery.quantity import parse_quantity
 from apimachinery.times import format_micro_time
 from componentbase import logs
 from componentbase.clock import Clock
+from componentbase.tasks import first_of
 from kubeapi.coordination.lease import Lease, LeaseSpec
 from kubeapi.core.node import Node, NodeSpec, NodeStatus
 from kubeclient.backoff import Backoff
+from kubeclient.informer import Informer
 from kubeclient.recorder import EventRecorder
 from kubeclient.rest import STRATEGIC_MERGE_PATCH, RestClient
-from kubelet.node.status import NodeFactsInput, heartbeat_due, node_status, read_machine, significant
+from kubelet.container.downward import NodeFacts
+from kubelet.node.status import NodeInputs, heartbeat_due, node_status, read_machine, significant
 from kubelet.options import Options
 from kubelet.runtime.interface import EngineError, Runtime
 
@@ -35,8 +39,8 @@ UNREADY_RECHECK_SECONDS = 1.0  # a node that is not ready looks often whether it
 log = logs.logger(__name__)
 
 
-class NodeAgent:
-    """`problems()` gives the texts that make the node not ready; call `poke` when they may have changed."""
+class NodeReporter:
+    """Implements `NodeView`. `problems()` gives the texts that make the node not ready; `poke` has it look again."""
 
     def __init__(
         self,
@@ -57,7 +61,7 @@ class NodeAgent:
         self._images_at = -IMAGE_REFRESH_SECONDS
         self._lease: Lease | None = None
         machine = read_machine(options.root_dir)
-        self.facts = NodeFactsInput(
+        self._inputs = NodeInputs(
             options.node_name,
             options.node_ips,
             options.port,
@@ -66,8 +70,22 @@ class NodeAgent:
             reserved=options.system_reserved,
         )
         self.node = Node(metadata=ObjectMeta(name=options.node_name, labels=self._labels()))
-        self.node.status = node_status(NodeStatus(), self.facts, clock.now())
+        self.node.status = node_status(NodeStatus(), self._inputs, clock.now())
         self.registered = asyncio.Event()
+        self._nodes = Informer(rest, Node, field_selector=f"metadata.name={options.node_name}")
+        self._nodes.add_handler(self.observe)
+
+    @property
+    def memory_bytes(self) -> int:
+        return self._inputs.machine.memory_bytes
+
+    def current(self) -> Node:
+        """The Node with the labels it has now."""
+        return self._nodes.get(self._options.node_name) or self.node
+
+    def facts(self) -> NodeFacts:
+        allocatable = {name: parse_quantity(value) for name, value in (self.node.status.allocatable or {}).items()}
+        return NodeFacts(self._options.node_name, self._options.node_ips, allocatable)
 
     def poke(self) -> None:
         self._poked.set()
@@ -78,9 +96,13 @@ class NodeAgent:
         if stored is None:
             self.node.status = NodeStatus()
             self.poke()
-        elif significant(node_status(stored.status, self.facts, self._clock.now())) != significant(stored.status):
+        elif significant(node_status(stored.status, self._inputs, self._clock.now())) != significant(stored.status):
             self.node = stored
             self.poke()
+
+    async def watch(self) -> None:
+        """Follows what others write into the Node, until cancelled."""
+        await self._nodes.run()
 
     async def run(self) -> None:
         """Registers, then keeps status and Lease fresh until cancelled."""
@@ -108,7 +130,7 @@ class NodeAgent:
         backoff = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
         while True:
             try:
-                await self._refresh_facts()
+                await self._refresh_inputs()
                 self.node = await self._create_or_adopt()
                 log.info("node registered", node=self.node.name)
                 return
@@ -118,7 +140,7 @@ class NodeAgent:
 
     async def _create_or_adopt(self) -> Node:
         """An existing Node keeps what others wrote; labels and the pod CIDR of this kubelet are put in."""
-        status = node_status(NodeStatus(), self.facts, self._clock.now())
+        status = node_status(NodeStatus(), self._inputs, self._clock.now())
         spec = NodeSpec()
         if self._options.pod_cidr:
             spec = NodeSpec(podCIDR=self._options.pod_cidr, podCIDRs=[self._options.pod_cidr])
@@ -140,9 +162,10 @@ class NodeAgent:
     async def _report_for_ever(self) -> None:
         while True:
             every = self._options.node_status_update_seconds
-            await self._pause(min(every, UNREADY_RECHECK_SECONDS) if self.facts.problems else every)
+            pause = min(every, UNREADY_RECHECK_SECONDS) if self._inputs.problems else every
+            await first_of(self._clock.sleep(pause), self._poked.wait())
             self._poked.clear()
-            await self._refresh_facts()
+            await self._refresh_inputs()
             try:
                 self.node = await self._send_status(self.node)
             except NotFound:
@@ -154,7 +177,7 @@ class NodeAgent:
     async def _send_status(self, node: Node) -> Node:
         """Patches what has changed, if that is worth it; the node as it then is."""
         now = self._clock.now()
-        status = node_status(node.status, self.facts, now)
+        status = node_status(node.status, self._inputs, now)
         if significant(status) == significant(node.status) and not heartbeat_due(node.status, now, REPORT_SECONDS):
             return node
         before, after = to_dict(node.status), to_dict(status)
@@ -177,26 +200,19 @@ class NodeAgent:
             reason = "NodeReady" if now else "NodeNotReady"
             self._recorder.event(after, "Normal", reason, f"Node {after.name} status is now: {reason}")
 
-    async def _refresh_facts(self) -> None:
+    async def _refresh_inputs(self) -> None:
         problems = self._problems()
-        facts = replace(self.facts, machine=read_machine(self._options.root_dir), problems=problems)
+        inputs = replace(self._inputs, machine=read_machine(self._options.root_dir), problems=problems)
         try:
-            if facts.runtime is None or problems:
-                facts = replace(facts, runtime=await self._runtime.info())
+            if inputs.runtime is None or problems:
+                inputs = replace(inputs, runtime=await self._runtime.info())
             if self._clock.monotonic() - self._images_at >= IMAGE_REFRESH_SECONDS:
-                facts = replace(facts, images=tuple(await self._runtime.images()))
+                inputs = replace(inputs, images=tuple(await self._runtime.images()))
                 self._images_at = self._clock.monotonic()
         except EngineError as error:
-            if not facts.problems:
-                facts = replace(facts, problems=(f"container runtime is down: {error}",))
-        self.facts = facts
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._poked.wait()
-        except TimeoutError:
-            return
+            if not inputs.problems:
+                inputs = replace(inputs, problems=(f"container runtime is down: {error}",))
+        self._inputs = inputs
 
     # lease
 

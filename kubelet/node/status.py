@@ -54,7 +54,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeFactsInput:
+class NodeInputs:
     """What the kubelet was started with and has seen. `problems`: texts that make the node not ready."""
 
     name: str
@@ -118,13 +118,13 @@ def capacity(machine: Machine, max_pods: int) -> dict[str, Fraction]:
     }
 
 
-def allocatable(facts: NodeFactsInput) -> dict[str, Fraction]:
+def allocatable(facts: NodeInputs) -> dict[str, Fraction]:
     """Capacity without what is reserved for the system."""
     total = capacity(facts.machine, facts.max_pods)
     return {name: max(value - facts.reserved.get(name, Fraction(0)), Fraction(0)) for name, value in total.items()}
 
 
-def node_status(old: NodeStatus, facts: NodeFactsInput, now: float) -> NodeStatus:
+def node_status(old: NodeStatus, facts: NodeInputs, now: float) -> NodeStatus:
     """The status to report; fields and conditions that are not the kubelet's stay as `old` has them."""
     machine = facts.machine
     status = old.model_copy()
@@ -169,7 +169,7 @@ def _images(images: Iterable[ImageInfo]) -> list[ContainerImage] | None:
     ] or None
 
 
-def _conditions(old: Iterable[NodeCondition], facts: NodeFactsInput, now: float) -> list[NodeCondition]:
+def _conditions(old: Iterable[NodeCondition], facts: NodeInputs, now: float) -> list[NodeCondition]:
     known = list(old)
     machine = facts.machine
     low_memory = machine.memory_bytes > 0 and machine.memory_available_bytes < MEMORY_PRESSURE_BYTES

@@ -71,8 +71,8 @@ def _condition(type: str, generation: int | None, reason: str, message: str) -> 
     )
 
 
-def recalled(pod: Pod) -> Allocation:
-    """What was granted before, as the pod's status tells; for a pod that never ran, what its spec asks for."""
+def recalled_allocation(pod: Pod) -> Allocation:
+    """Reads from the pod's status what was granted before; a pod that never ran is granted what its spec asks for."""
     allocation, reported = Allocation(), api_statuses(pod)
     for container in resizable(pod):
         status = reported.get(container.name)
@@ -108,20 +108,20 @@ def is_granted(pod: Pod, granted: Mapping[str, ResourceRequirements]) -> bool:
     return all(not _changed(wanted, granted.get(name)) for name, wanted in desired(pod).items())
 
 
-def allocated_pod(pod: Pod, granted: Mapping[str, ResourceRequirements]) -> Pod:
+def granted_pod(pod: Pod, granted: Mapping[str, ResourceRequirements]) -> Pod:
     """The pod with what it was granted in place of what it asks for; the pod itself where that is the same."""
     if is_granted(pod, granted):
         return pod
-    changes = {"containers": [_allocated(container, granted) for container in pod.spec.containers]}
+    changes = {"containers": [_granted(container, granted) for container in pod.spec.containers]}
     if pod.spec.initContainers:
         changes["initContainers"] = [
-            _allocated(container, granted) if is_sidecar(container) else container
+            _granted(container, granted) if is_sidecar(container) else container
             for container in pod.spec.initContainers
         ]
     return pod.model_copy(update={"spec": pod.spec.model_copy(update=changes)})
 
 
-def _allocated(container: Container, granted: Mapping[str, ResourceRequirements]) -> Container:
+def _granted(container: Container, granted: Mapping[str, ResourceRequirements]) -> Container:
     return container.model_copy(update={"resources": granted.get(container.name, container.resources)})
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from kubeapi.core.pod.model import Pod
 from kubeclient.informer import Informer
 from kubeclient.rest import RestClient
+from kubelet.pod.table import PodTable
 from kubelet.pod.workers import PodWorkers
 
 
@@ -42,3 +43,22 @@ class PodSource:
 
     def list(self) -> Iterable[Pod]:
         return self._informer.list()
+
+
+class NodePods:
+    """Implements `server.PodLookup`: the API's pods of this node, each with the newest status decided here."""
+
+    def __init__(self, source: PodSource, table: PodTable) -> None:
+        self._source = source
+        self._table = table
+
+    def find(self, namespace: str, name: str) -> Pod | None:
+        pod = self._source.get(namespace, name)
+        return self._newest(pod) if pod is not None else None
+
+    def all(self) -> Iterable[Pod]:
+        return [self._newest(pod) for pod in self._source.list()]
+
+    def _newest(self, pod: Pod) -> Pod:
+        work = self._table.get(pod.metadata.uid or "")
+        return pod if work is None else pod.model_copy(update={"status": work.asked.status})

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from componentbase import logs
 from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, EphemeralContainer
-from kubeapi.core.service.model import Service
 from kubelet.container.backoff import Backoff, describe
 from kubelet.container.config import HOSTS_PATH, ContainerInputs, container_config, non_root_error
-from kubelet.container.downward import NodeFacts
-from kubelet.container.env import ConfigError, EnvContext, ObjectLookup, expand, make_environment
+from kubelet.container.downward import NodeView
+from kubelet.container.env import ConfigError, EnvContext, ObjectLookup, ServiceLookup, expand, make_environment
 from kubelet.container.events import ContainerEvents, Events, field_path
 from kubelet.container.images.credentials import secret_credentials
 from kubelet.container.images.manager import ImageManager, ImageRequest, ImageUnavailable
 from kubelet.container.spec import find_container, full_name, grace_seconds, spec_hash
 from kubelet.pod.actions import Start
-from kubelet.pod.hooks import run_hook
 from kubelet.pod.status.compute import Waiting
 from kubelet.pod.work import ContainerSetup, PodWork
 from kubelet.probe.interface import HookError, ProbedContainer
+from kubelet.probe.probes import run_hook
 from kubelet.runtime.interface import (
     ContainerConfig,
     ContainerStartError,
@@ -54,47 +53,41 @@ class StartFailure(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class StarterParts:
-    """What starting needs of the kubelet."""
+class ContainerStarter:
+    """`backoff` delays containers that crash or cannot be started."""
 
     runtime: Runtime
     images: ImageManager
-    events: Events
-    objects: ObjectLookup
     volumes: VolumeManager
-    backoff: Backoff
+    objects: ObjectLookup
+    services: ServiceLookup
+    node: NodeView
+    events: Events
     clock: Clock
-    node: Callable[[], NodeFacts]
-    services: Callable[[], tuple[Service, ...]]
-    memory_bytes: int
-
-
-class ContainerStarter:
-    def __init__(self, parts: StarterParts) -> None:
-        self._parts = parts
+    backoff: Backoff
 
     async def start(self, work: PodWork, start: Start, setup: ContainerSetup) -> None:
         """Raises: StartFailure; Stopping; RuntimeUnavailable."""
-        pod, parts = work.allocated(), self._parts
+        pod = work.pod
         container = find_container(pod, start.name)
         if container is None:
             return
         if start.wait_seconds > 0:
             self._back_off(work, start)
         if start.failed_at:
-            parts.backoff.advance(start.backoff_key, start.failed_at)
+            self.backoff.advance(start.backoff_key, start.failed_at)
         image = await self._image(work, container)
         config = self._config(pod, container, start, setup, image)
         try:
-            container_id = await parts.runtime.create_container(setup.sandbox_id, config)
+            container_id = await self.runtime.create_container(setup.sandbox_id, config)
         except RuntimeUnavailable:
             raise
         except EngineError as error:
             raise self._failed(pod, start.name, "CreateContainerError", str(error)) from None
-        events = ContainerEvents(parts.events, pod, start.name)
+        events = ContainerEvents(self.events, pod, start.name)
         events.event("Normal", "Created", f"Created container: {start.name}")
         try:
-            await parts.runtime.start_container(container_id)
+            await self.runtime.start_container(container_id)
         except RuntimeUnavailable:
             raise
         except (ContainerStartError, EngineError) as error:
@@ -105,16 +98,29 @@ class ContainerStarter:
         work.waiting.pop(start.name, None)
         await self._post_start(work, container, container_id, setup)
 
+    def note_failure(self, work: PodWork, name: str, failure: StartFailure) -> float:
+        """Shows why the container waits; returns when to try again. A failure without a time backs off like a crash."""
+        if work.waiting.get(name) != failure.waiting:
+            log.info("container not started", pod=work.pod.key, container=name, why=failure.waiting.reason)
+        work.waiting[name] = failure.waiting
+        if failure.retry_seconds is not None:
+            return failure.retry_seconds
+        return self.backoff.advance(f"{work.uid}/{name}/start", self.clock.now())
+
+    def forget(self, work: PodWork) -> None:
+        """Forgets the pod's delays."""
+        self.backoff.forget_prefix(f"{work.uid}/")
+
     def _back_off(self, work: PodWork, start: Start) -> None:
         """The event comes once per wait, though the pod may be looked at more often."""
         pod = work.pod
-        delay = describe(self._parts.backoff.delay(start.backoff_key))
+        delay = describe(self.backoff.delay(start.backoff_key))
         name = full_name(pod)
         message = f"back-off {delay} restarting failed container={start.name} pod={name}"
         waiting = Waiting("CrashLoopBackOff", message)
         if work.waiting.get(start.name) != waiting:
             text = f"Back-off restarting failed container {start.name} in pod {name}"
-            ContainerEvents(self._parts.events, pod, start.name).event("Warning", "BackOff", text)
+            ContainerEvents(self.events, pod, start.name).event("Warning", "BackOff", text)
         raise StartFailure(waiting, start.wait_seconds)
 
     async def _image(self, work: PodWork, container: Container) -> ImageInfo:
@@ -129,7 +135,7 @@ class ContainerStarter:
             field_path=field_path(pod, container.name),
         )
         try:
-            return await work.unless_stopping(self._parts.images.ensure(request))
+            return await work.unless_stopping(self.images.ensure(request))
         except ImageUnavailable as error:
             retry = IMAGE_RECHECK_SECONDS if error.reason == "ErrImagePull" else error.retry_seconds
             raise StartFailure(Waiting(error.reason, error.message), retry) from None
@@ -137,12 +143,10 @@ class ContainerStarter:
     def _credentials(self, pod: Pod) -> list[Mapping[str, RegistryAuth]]:
         found: list[Mapping[str, RegistryAuth]] = []
         for reference in pod.spec.imagePullSecrets or ():
-            secret = self._parts.objects.secret(pod.namespace, reference.name)
+            secret = self.objects.secret(pod.namespace, reference.name)
             if secret is None:
                 message = f"Unable to retrieve some image pull secrets ({reference.name}); attempting to pull the image"
-                self._parts.events.event(
-                    pod, "Warning", "FailedToRetrieveImagePullSecret", message + " may not succeed."
-                )
+                self.events.event(pod, "Warning", "FailedToRetrieveImagePullSecret", message + " may not succeed.")
                 continue
             try:
                 found.append(secret_credentials(secret.type, secret.data))
@@ -154,7 +158,6 @@ class ContainerStarter:
         self, pod: Pod, container: Container, start: Start, setup: ContainerSetup, image: ImageInfo
     ) -> ContainerConfig:
         """Raises: StartFailure with CreateContainerConfigError."""
-        parts = self._parts
         refused = non_root_error(pod, container, image)
         if refused:
             raise self._failed(pod, start.name, "CreateContainerConfigError", refused)
@@ -167,7 +170,7 @@ class ContainerStarter:
             mounts = container_mounts(container, setup.volumes, env)
         except (ConfigError, VolumeError) as error:
             raise self._failed(pod, start.name, "CreateContainerConfigError", str(error)) from None
-        message_dir = os.path.join(parts.volumes.pod_dir(pod.metadata.uid or ""), "containers", container.name)
+        message_dir = os.path.join(self.volumes.pod_dir(pod.metadata.uid or ""), "containers", container.name)
         os.makedirs(message_dir, exist_ok=True)
         inputs = ContainerInputs(
             attempt=start.attempt,
@@ -179,7 +182,7 @@ class ContainerStarter:
             mounts=[*mounts, *_hosts_mount(setup.hosts, mounts)],
             termination_message_host_path=os.path.join(message_dir, str(start.attempt)),
             grace_seconds=pod.spec.terminationGracePeriodSeconds,
-            node_memory_bytes=parts.memory_bytes,
+            node_memory_bytes=self.node.memory_bytes,
             pid_target=setup.running[target] if target else "",
         )
         config = container_config(pod, container, start.kind, inputs)
@@ -188,16 +191,15 @@ class ContainerStarter:
 
     def _environment(self, pod: Pod, container: Container, setup: ContainerSetup) -> dict[str, str]:
         """Raises: ConfigError."""
-        parts = self._parts
         environment = make_environment(
-            container, EnvContext(pod, parts.node(), parts.objects, parts.services(), setup.pod_ips)
+            container, EnvContext(pod, self.node.facts(), self.objects, tuple(self.services.list()), setup.pod_ips)
         )
         for origin, keys in environment.skipped.items():
             message = (
                 f"Keys [{', '.join(keys)}] from the EnvFrom {origin} were skipped since they are considered invalid "
                 "environment variable names."
             )
-            parts.events.event(pod, "Warning", "InvalidEnvironmentVariableNames", message)
+            self.events.event(pod, "Warning", "InvalidEnvironmentVariableNames", message)
         return environment.variables
 
     async def _post_start(self, work: PodWork, container: Container, container_id: str, setup: ContainerSetup) -> None:
@@ -206,19 +208,19 @@ class ContainerStarter:
         if hook is None:
             return
         pod_ip = setup.pod_ips[0] if setup.pod_ips else ""
-        running = ProbedContainer(self._parts.runtime, container, container_id, pod_ip)
+        running = ProbedContainer(self.runtime, container, container_id, pod_ip)
         try:
-            await work.unless_stopping(run_hook(running, hook, self._parts.clock))
+            await work.unless_stopping(run_hook(running, hook, self.clock))
         except HookError as error:
             log.warning("postStart hook failed", pod=work.pod.key, container=container.name, error=str(error))
-            events = ContainerEvents(self._parts.events, work.pod, container.name)
+            events = ContainerEvents(self.events, work.pod, container.name)
             events.event("Warning", "FailedPostStartHook", "PostStartHook failed")
             grace = float(grace_seconds(work.pod))
-            await self._parts.runtime.stop_container(container_id, max(grace, HOOK_KILL_SECONDS))
+            await self.runtime.stop_container(container_id, max(grace, HOOK_KILL_SECONDS))
             raise StartFailure(Waiting("PostStartHookError", str(error))) from None
 
     def _failed(self, pod: Pod, name: str, reason: str, message: str) -> StartFailure:
-        ContainerEvents(self._parts.events, pod, name).event("Warning", "Failed", f"Error: {message}")
+        ContainerEvents(self.events, pod, name).event("Warning", "Failed", f"Error: {message}")
         return StartFailure(Waiting(reason, message))
 
 

@@ -12,15 +12,19 @@ from kubelet.container.backoff import describe
 from kubelet.container.events import Events, field_path
 from kubelet.container.spec import find_container, grace_seconds
 from kubelet.pod.actions import Kill
-from kubelet.pod.hooks import run_hook
-from kubelet.pod.work import PodWork, gather_all
+from kubelet.pod.work import PodWork, unless
 from kubelet.probe.interface import HookError, ProbedContainer
+from kubelet.probe.probes import run_hook
 from kubelet.runtime.interface import ContainerStatus, EngineError, PodRuntimeStatus, Runtime
 
 MIN_STOP_SECONDS = 2.0
 """What a container gets after its hook has used the grace period up."""
 
 log = logs.logger(__name__)
+
+
+class GraceChanged(Exception):
+    """The pod has to stop sooner than it was given."""
 
 
 class Terminator:
@@ -36,18 +40,12 @@ class Terminator:
         """
         while True:
             work.grace_changed.clear()
-            stop = asyncio.ensure_future(self._stop_containers(work, status, float(work.grace_seconds()), message))
-            changed = asyncio.ensure_future(work.grace_changed.wait())
+            stop = self._stop_containers(work, status, float(work.grace_seconds()), message)
             try:
-                await asyncio.wait((stop, changed), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                changed.cancel()
-                if not stop.done():
-                    stop.cancel()
-                    await asyncio.wait((stop,))
-            if not stop.cancelled():
-                stop.result()
+                await unless(work.grace_changed, stop, GraceChanged())
                 break
+            except GraceChanged:
+                continue
         for sandbox in status.sandboxes:
             if sandbox.ready:
                 await self._runtime.stop_sandbox(sandbox.id)
@@ -68,13 +66,15 @@ class Terminator:
         began = self._clock.monotonic()
         sidecars = [container.name for container in work.pod.spec.initContainers or () if is_sidecar(container)]
         running = [container for container in status.containers if container.state == "running"]
-        await gather_all(
-            *(
-                self._stop(work, find_container(work.pod, container.name), container, grace, message)
-                for container in running
-                if container.name not in sidecars
-            )
+        stops = (
+            self._stop(work, find_container(work.pod, container.name), container, grace, message)
+            for container in running
+            if container.name not in sidecars
         )
+        errors = await asyncio.gather(*stops, return_exceptions=True)  # each is stopped, whatever becomes of others
+        for error in errors:
+            if error is not None:
+                raise error
         for name in reversed(sidecars):
             left = max(grace - (self._clock.monotonic() - began), 0.0)
             for container in running:

@@ -1,15 +1,17 @@
-"""What a pod's worker and the code that acts for it share."""
+"""The state of one pod's work, shared by its worker and by the code that acts for it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from componentbase.tasks import first_of
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.status import PodStatus
 from kubelet.container.spec import grace_seconds
-from kubelet.pod.allocation import Allocation, allocated_pod, recalled
+from kubelet.pod.allocation import Allocation, granted_pod, recalled_allocation
 from kubelet.pod.status.compute import Failure, Waiting
 from kubelet.runtime.interface import Mount
 from kubelet.volume.interface import Mounted
@@ -26,18 +28,24 @@ class Stopping(Exception):
     """The pod has to stop: what was being waited for no longer matters."""
 
 
+class SyncFailed(Exception):
+    """Something outside the pod's spec went wrong; an event has said so, and it is tried again with backoff."""
+
+
 @dataclass(slots=True)
 class PodWork:
-    """One pod on this node. Only its worker's task changes it; others set `pod`, `gone` and the events.
+    """One pod on this node. Only its worker's task changes it; others set `asked`, `gone` and the events.
 
+    `asked` is the pod as the API has it, but with the status that this kubelet decided (once it has, `reported`).
     `waiting`: by container name, why it is not running. `failure`: why the kubelet ended the pod.
     """
 
-    pod: Pod
+    asked: Pod
     state: WorkState = "sync"
     gone: bool = False
     admitted: bool = False
     cleaned: bool = False
+    reported: bool = False
     waiting: dict[str, Waiting] = field(default_factory=dict)
     failure: Failure | None = None
     grace_override: int | None = None
@@ -49,66 +57,55 @@ class PodWork:
     allocation: Allocation = field(init=False)
 
     def __post_init__(self) -> None:
-        self.allocation = recalled(self.pod)
+        self.allocation = recalled_allocation(self.asked)
 
-    def allocated(self) -> Pod:
-        """The pod with the resources that it was granted."""
-        return allocated_pod(self.pod, self.allocation.granted)
+    @property
+    def pod(self) -> Pod:
+        """The pod as it is to run: with the resources that it was granted in place of those it asks for."""
+        return granted_pod(self.asked, self.allocation.granted)
 
     @property
     def uid(self) -> str:
-        return self.pod.metadata.uid or ""
+        return self.asked.metadata.uid or ""
+
+    def decide_status(self, status: PodStatus) -> None:
+        """Takes the status that this kubelet has decided. From now on the API's copy of it is only an echo."""
+        self.asked, self.reported = self.asked.model_copy(update={"status": status}), True
 
     def grace_seconds(self) -> int:
-        """What is allowed to the whole pod from the start of its termination."""
-        grace = grace_seconds(self.pod) if self.grace_override is None else self.grace_override
+        """Seconds allowed to the whole pod from the start of its termination."""
+        grace = grace_seconds(self.asked) if self.grace_override is None else self.grace_override
         return max(grace, MIN_GRACE_SECONDS)
 
     async def unless_stopping(self, work: Coroutine[Any, Any, R]) -> R:
-        """Its result, unless the pod has to stop before. Raises: Stopping."""
-        return await first(work, self.stopping, Stopping())
+        """Returns the result of `work`, unless the pod has to stop before. Raises: Stopping."""
+        return await unless(self.stopping, work, Stopping())
 
 
-async def first(work: Coroutine[Any, Any, R], event: asyncio.Event, otherwise: Exception) -> R:
-    """The result of `work`, or, when `event` is set before, `work` is cancelled and `otherwise` raised."""
+async def unless(event: asyncio.Event, work: Coroutine[Any, Any, R], otherwise: Exception) -> R:
+    """Returns the result of `work`; when `event` is set before, ends `work` and raises `otherwise`."""
     if event.is_set():
         work.close()
         raise otherwise
-    running = asyncio.ensure_future(work)
-    waiting = asyncio.ensure_future(event.wait())
+    running = asyncio.create_task(work)
     try:
-        await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+        await first_of(asyncio.wait((running,)), event.wait())
         if running.done():
             return running.result()
         raise otherwise
     finally:
-        waiting.cancel()
-        await _ended(running)
-
-
-async def _ended(task: asyncio.Future[Any]) -> None:
-    """Cancels and waits until the task is really over, so that nothing of it acts later."""
-    if not task.done():
-        task.cancel()
-        await asyncio.wait((task,))
-    if not task.cancelled():
-        task.exception()  # asked for, or asyncio would report it as lost: the caller raises another one
+        running.cancel()
+        await asyncio.wait((running,))  # really over, so that nothing of it acts later
+        if not running.cancelled():
+            running.exception()  # asked for, or asyncio would report it as lost: the caller raises another one
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerSetup:
-    """What all containers of one pass have in common; `running` is the id of each that runs, by name."""
+    """Everything that all containers of one pass have in common; `running` is the id of each that runs, by name."""
 
     sandbox_id: str
     pod_ips: tuple[str, ...]
     volumes: dict[str, Mounted]
     hosts: Mount | None = None
     running: Mapping[str, str] = field(default_factory=dict)
-
-
-async def gather_all(*work: Awaitable[None]) -> None:
-    """All at once; the first error when all are over."""
-    results = await asyncio.gather(*work, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result

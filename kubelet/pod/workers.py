@@ -7,11 +7,11 @@ never back. A worker lives until its pod is gone from the API and from the node,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Protocol
 
 from componentbase import logs
 from componentbase.clock import Clock
+from componentbase.tasks import first_of
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodStatus
@@ -19,8 +19,9 @@ from kubeclient.backoff import Backoff
 from kubelet.pod.status.compute import Failure
 from kubelet.pod.status.manager import StatusManager
 from kubelet.pod.status.patch import OWN_CONDITIONS
-from kubelet.pod.sync import SyncFailed, SyncResult
-from kubelet.pod.work import MIN_GRACE_SECONDS, PodWork, Stopping
+from kubelet.pod.sync import SyncResult
+from kubelet.pod.table import PodTable
+from kubelet.pod.work import MIN_GRACE_SECONDS, PodWork, Stopping, SyncFailed
 from kubelet.runtime.interface import EngineError, RuntimeUnavailable
 
 FIRST_RETRY_SECONDS = 1.0
@@ -41,20 +42,23 @@ class Syncer(Protocol):
 
 
 class PodWorkers:
-    def __init__(self, syncer: Syncer, statuses: StatusManager, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, table: PodTable, syncer: Syncer, statuses: StatusManager, clock: Clock, tasks: asyncio.TaskGroup
+    ) -> None:
+        self._table = table
         self._syncer = syncer
         self._statuses = statuses
         self._clock = clock
         self._tasks = tasks
-        self._works: dict[str, PodWork] = {}
 
     def update(self, pod: Pod) -> None:
         """The API has a new or changed pod for this node."""
         uid = pod.metadata.uid or ""
         self._statuses.observe(pod)
-        work = self._works.get(uid)
+        work = self._table.get(uid)
         if work is None:
-            work = self._works[uid] = PodWork(pod)
+            work = PodWork(pod)
+            self._table.add(work)
             self._set_pod(work, pod)
             self._tasks.create_task(self._run(work), name=f"pod {pod.key}")
         elif self._set_pod(work, pod):
@@ -64,7 +68,7 @@ class PodWorkers:
         """The pod is gone from the API."""
         uid = pod.metadata.uid or ""
         self._statuses.forget(uid)
-        work = self._works.get(uid)
+        work = self._table.get(uid)
         if work is not None:
             self._set_pod(work, pod)
             work.gone = True
@@ -74,58 +78,34 @@ class PodWorkers:
     def adopt_orphan(self, pod: Pod, grace_seconds: int) -> None:
         """Ends what runs of a pod that the API no longer has; `pod` is made from what the runtime remembers."""
         uid = pod.metadata.uid or ""
-        if uid not in self._works:
-            work = self._works[uid] = PodWork(pod, gone=True, grace_override=grace_seconds)
+        if self._table.get(uid) is None:
+            work = PodWork(pod, gone=True, grace_override=grace_seconds)
+            self._table.add(work)
             work.stopping.set()
             self._tasks.create_task(self._run(work), name=f"orphan {pod.key}")
 
     def fail(self, uid: str, failure: Failure) -> None:
         """Ends the pod at once: the node can no longer bear it."""
-        work = self._works.get(uid)
+        work = self._table.get(uid)
         if work is not None and not work.stopping.is_set():
             work.failure = failure
             work.grace_override = MIN_GRACE_SECONDS
             work.stopping.set()
             work.wake.set()
 
-    def wake(self, uid: str) -> bool:
-        """Something about the pod may have changed; False when there is no such worker."""
-        work = self._works.get(uid)
-        if work is not None:
-            work.wake.set()
-        return work is not None
-
-    def admitted(self) -> Iterable[Pod]:
-        """Pods that hold resources of the node: not those that the API has forgotten, which the scheduler no longer
-        counts either while they end."""
-        works = (work for work in self._works.values() if work.admitted and not work.gone)
-        return [work.allocated() for work in works if work.state != "terminated"]
-
-    def is_syncing(self, uid: str) -> bool:
-        """Whether the pod is neither ending nor unknown: what it leaves behind may be collected."""
-        work = self._works.get(uid)
-        return work is not None and work.state == "sync"
-
-    def uids(self) -> set[str]:
-        return set(self._works)
-
-    def __len__(self) -> int:
-        return len(self._works)
-
     def _set_pod(self, work: PodWork, pod: Pod) -> bool:
         """Takes the API's pod, but keeps the status this kubelet has decided: the API's may be older.
 
         False when nothing has changed but that status: the echo of the kubelet's own report.
         """
-        grace, before = work.grace_seconds(), work.pod
-        latest = self._statuses.get(work.uid)
-        status = latest if latest is not None else work.pod.status
-        work.pod = pod.model_copy(update={"status": _with_foreign_conditions(status, pod)})
-        if pod.metadata.deletionTimestamp or is_terminal(work.pod.status.phase):
+        grace, before = work.grace_seconds(), work.asked
+        status = work.asked.status if work.reported else pod.status
+        work.asked = pod.model_copy(update={"status": _with_foreign_conditions(status, pod)})
+        if pod.metadata.deletionTimestamp or is_terminal(status.phase):
             work.stopping.set()
         if work.stopping.is_set() and work.grace_seconds() < grace:
             work.grace_changed.set()
-        return _material(before) != _material(work.pod)
+        return _material(before) != _material(work.asked)
 
     async def _run(self, work: PodWork) -> None:
         retry = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
@@ -135,7 +115,7 @@ class PodWorkers:
             try:
                 wait = await self._step(work)
                 if work.state == "terminated" and work.gone:
-                    del self._works[work.uid]
+                    self._table.remove(work.uid)
                     return
                 retry.reset()
             except Stopping:
@@ -170,12 +150,7 @@ class PodWorkers:
         if seconds is None:
             await work.wake.wait()
             return
-        waits = [asyncio.ensure_future(work.wake.wait()), asyncio.ensure_future(self._clock.sleep(seconds))]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await first_of(work.wake.wait(), self._clock.sleep(seconds))
 
 
 def _material(pod: Pod) -> tuple[object, ...]:

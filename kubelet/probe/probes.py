@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from apimachinery.catalogue import collect
+from componentbase.clock import Clock
 from kubeapi.core.pod.probes import LifecycleHandler, Probe
 from kubelet.probe.interface import HookError, PortNotFound, ProbedContainer, ProbeType
 from kubelet.probe.state import ProbeResult
@@ -36,8 +37,11 @@ async def run_probe(container: ProbedContainer, probe: Probe) -> ProbeResult:
         return ProbeResult("error", str(error))
 
 
-async def run_hook_action(container: ProbedContainer, handler: LifecycleHandler) -> None:
-    """Runs the handler's action once; returns when it is over. Raises: HookError."""
+async def run_hook(container: ProbedContainer, handler: LifecycleHandler, clock: Clock) -> None:
+    """Runs a lifecycle hook once and returns when it is over. Raises: HookError."""
+    if handler.sleep is not None:
+        await clock.sleep(handler.sleep.seconds)
+        return
     kind, action = _action_of(handler)
     if kind is None or kind.hook is None:
         return

@@ -15,19 +15,14 @@ from apimachinery.model import from_dict, to_dict
 from apimachinery.patch.strategic import strategic_merge_patch
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.service.model import Service
 from kubeclient.rest import RestClient
-from kubelet.container.backoff import Backoff
 from kubelet.container.downward import NodeFacts
-from kubelet.container.images.manager import ImageManager
+from kubelet.main.assembly import Edges, PodMachinery, assemble
 from kubelet.node.pleg import Pleg
+from kubelet.pod.dns import ClusterDns
 from kubelet.pod.host_ports import HostPorts
-from kubelet.pod.resizer import Resizer
-from kubelet.pod.starter import ContainerStarter, StarterParts
-from kubelet.pod.status.manager import StatusManager
-from kubelet.pod.sync import PodSyncer, SyncParts
-from kubelet.pod.termination import Terminator
-from kubelet.pod.workers import PodWorkers
-from kubelet.probe.prober import Prober
+from kubelet.pod.table import PodTable
 from kubelet.runtime.interface import DnsConfig
 from kubelet.volume.manager import VolumeManager
 from kubelet.volume.objects import ObjectStore
@@ -110,6 +105,26 @@ class BenchObjects(Objects):
         return
 
 
+class NoServices:
+    def list(self) -> list[Service]:
+        return []
+
+
+class BenchNode:
+    """A machine with 8 GiB, whose Node is what the bench says."""
+
+    memory_bytes = 8 << 30
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    def current(self) -> Node:
+        return self._bench.node
+
+    def facts(self) -> NodeFacts:
+        return FACTS
+
+
 @dataclass
 class Bench:
     """One kubelet. `clock` moves only when a test moves it."""
@@ -122,10 +137,16 @@ class Bench:
     events: list[tuple[str, str]] = field(default_factory=list)
     node: Node = field(default_factory=lambda: from_dict(Node, {"metadata": {"name": "worker-1"}}))
     tasks: Tasks = field(default_factory=Tasks)
-    workers: PodWorkers = field(init=False)
-    statuses: StatusManager = field(init=False)
-    volumes: VolumeManager = field(init=False)
-    host_ports: HostPorts = field(init=False)
+    table: PodTable = field(init=False)
+    pods: PodMachinery = field(init=False)
+
+    @property
+    def volumes(self) -> VolumeManager:
+        return self.pods.volumes
+
+    @property
+    def host_ports(self) -> HostPorts:
+        return self.pods.host_ports
 
     def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
         self.events.append((reason, message))
@@ -135,61 +156,32 @@ class Bench:
 
     def start(self) -> None:
         """Starts the kubelet; call it again after `kill` for the next life."""
-        store, backoff = cast(ObjectStore, self.objects), Backoff()
-        self.statuses = StatusManager(cast(RestClient, self.api), self.clock)
-        self.volumes = VolumeManager(str(self.root), self.objects, self.runtime)
-        scope = cast(asyncio.TaskGroup, self.tasks)
-        prober = Prober(self.runtime, self, self._wake, self.clock, scope)
-        self.host_ports = HostPorts(self.clock)
-        starter = ContainerStarter(
-            StarterParts(
-                runtime=self.runtime,
-                images=ImageManager(self.runtime, self, self.clock),
-                events=self,
-                objects=self.objects,
-                volumes=self.volumes,
-                backoff=backoff,
-                clock=self.clock,
-                node=lambda: FACTS,
-                services=lambda: (),
-                memory_bytes=8 << 30,
-            )
+        self.table = PodTable()
+        edges = Edges(
+            runtime=self.runtime,
+            rest=cast(RestClient, self.api),
+            events=self,
+            objects=cast(ObjectStore, self.objects),
+            tokens=None,
+            services=NoServices(),
+            node=BenchNode(self),
+            cluster_dns=ClusterDns(),
+            node_dns=DnsConfig(),
+            root_dir=str(self.root),
+            clock=self.clock,
+            tasks=cast(asyncio.TaskGroup, self.tasks),
         )
-        syncer = PodSyncer(
-            SyncParts(
-                runtime=self.runtime,
-                starter=starter,
-                terminator=Terminator(self.runtime, self, self.clock),
-                resizer=Resizer(self.runtime, self, lambda: self.node, lambda: self.workers.admitted(), 8 << 30),
-                prober=prober,
-                host_ports=self.host_ports,
-                statuses=self.statuses,
-                volumes=self.volumes,
-                objects=store,
-                events=self,
-                backoff=backoff,
-                clock=self.clock,
-                node=lambda: self.node,
-                facts=lambda: FACTS,
-                dns=lambda pod: DnsConfig(),
-                pods=lambda: self.workers.admitted(),
-            )
-        )
-        self.workers = PodWorkers(syncer, self.statuses, self.clock, scope)
-        pleg = Pleg(self.runtime, self._wake, self.clock)
-        self.tasks.create_task(self.statuses.run())
-        self.tasks.create_task(pleg.run())
-        self.api.on_change, self.api.on_delete = self.workers.update, self.workers.remove
+        self.pods = assemble(edges, self.table)
+        self.tasks.create_task(self.pods.statuses.run())
+        self.tasks.create_task(Pleg(self.runtime, self.table.wake, self.clock).run())
+        self.api.on_change, self.api.on_delete = self.pods.workers.update, self.pods.workers.remove
         for document in list(self.api.pods.values()):
-            self.workers.update(from_dict(Pod, document))
+            self.pods.workers.update(from_dict(Pod, document))
 
     async def kill(self) -> None:
         """As `kill -9`: nothing of this kubelet runs any more."""
         self.api.on_change = self.api.on_delete = lambda pod: None
         await self.tasks.end()
-
-    def _wake(self, uid: str) -> None:
-        self.workers.wake(uid)
 
     def add(self, spec: dict[str, Any] | None = None, **metadata: Any) -> Pod:
         return self.api.put(make_pod(spec, **metadata))

@@ -50,11 +50,6 @@ class StatusManager:
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._tasks: asyncio.TaskGroup | None = None
 
-    def get(self, uid: str) -> PodStatus | None:
-        """The latest status set here, or what the API had when the pod was first seen."""
-        entry = self._entries.get(uid)
-        return (entry.latest or entry.known) if entry else None
-
     def observe(self, pod: Pod) -> None:
         """Takes in what the API has; a status that somebody else changed is put right."""
         uid, revision = pod.metadata.uid or "", _revision(pod)

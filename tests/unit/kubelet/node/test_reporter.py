@@ -12,7 +12,7 @@ from apimachinery.conditions import get_condition
 from apimachinery.model import from_dict
 from apimachinery.times import format_time
 from kubeapi.core.node import Node, NodeStatus
-from kubelet.node.status import Machine, NodeFactsInput, heartbeat_due, node_status, significant
+from kubelet.node.status import Machine, NodeInputs, heartbeat_due, node_status, significant
 from kubelet.options import parse_options
 from kubelet.pod.admission import admit, pod_requests
 from kubelet.pod.status.compute import Failure
@@ -33,7 +33,7 @@ MACHINE = Machine(
     kernel="6.1",
 )
 RUNTIME = RuntimeInfo("docker", "20.10")
-FACTS = NodeFactsInput("worker-1", ("192.168.0.5",), 10250, 110, MACHINE, RUNTIME)
+FACTS = NodeInputs("worker-1", ("192.168.0.5",), 10250, 110, MACHINE, RUNTIME)
 
 
 def pod(requests: dict[str, str] | None = None, **more: Any) -> Any:

@@ -89,7 +89,7 @@ async def test_a_restarted_kubelet_knows_it_and_leaves_it_alone(bench: Bench) ->
     before = debug_status(bench).containerID
     await bench.kill()
     bench.start()
-    await until(lambda: len(list(bench.workers.admitted())) == 1)
+    await until(lambda: len(list(bench.table.admitted())) == 1)
     assert (debug_status(bench).containerID, bench.running("debug")) == (before, True)
     bench.api.ask_deletion()
     await until(lambda: bench.api.deleted == ["web"])

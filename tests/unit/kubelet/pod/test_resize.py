@@ -16,7 +16,15 @@ from kubeapi.core.pod.status import ContainerStatus, PodCondition
 from kubelet.container.backoff import Backoff
 from kubelet.pod.actions import PodActions, Update, compute_actions
 from kubelet.pod.admission import resize_refusal
-from kubelet.pod.allocation import IN_PROGRESS, PENDING, Refusal, allocated_pod, change_of, event_message, recalled
+from kubelet.pod.allocation import (
+    IN_PROGRESS,
+    PENDING,
+    Refusal,
+    change_of,
+    event_message,
+    granted_pod,
+    recalled_allocation,
+)
 from kubelet.probe.state import Verdicts
 from kubelet.runtime.docker.bodies import update_body
 from kubelet.runtime.interface import Resources
@@ -138,11 +146,11 @@ def test_a_restarted_kubelet_recalls_what_was_granted_and_what_was_not() -> None
         PodCondition(type=PENDING, status="True", reason="Deferred", message="full", observedGeneration=3),
         PodCondition(type=IN_PROGRESS, status="True", reason="Error", message="used", observedGeneration=2),
     ]
-    found = recalled(pod)
+    found = recalled_allocation(pod)
     assert found.actuated == {"app-0": actual}
     assert found.refusal == Refusal("Deferred", "full", 3)
     assert (found.in_progress, found.generation, found.error) == (True, 2, "used")
-    assert to_dict(allocated_pod(pod, found.granted).spec.containers[0].resources) == SMALL | {"requests": requests}
+    assert to_dict(granted_pod(pod, found.granted).spec.containers[0].resources) == SMALL | {"requests": requests}
     assert to_dict(pod.spec.containers[0].resources) == LARGE
 
 

@@ -99,7 +99,7 @@ async def test_deletion_stops_the_pod_and_takes_it_out_of_the_api(bench: Bench) 
     assert bench.volumes.pod_uids() == ["uid-1"]
     bench.api.ask_deletion()
     await until(lambda: bench.api.deleted == ["web"])
-    await until(lambda: len(bench.workers) == 0)
+    await until(lambda: len(bench.table) == 0)
     assert (bench.runtime.containers, bench.runtime.sandboxes) == ({}, {})
     assert bench.volumes.pod_uids() == []
     assert "Killing" in bench.reasons()
@@ -149,7 +149,7 @@ async def test_a_shorter_grace_period_applies_at_once(bench: Bench) -> None:
 async def test_a_forced_deletion_ends_the_containers_too(bench: Bench) -> None:
     await started(bench)
     bench.api.remove()
-    await until(lambda: len(bench.workers) == 0)
+    await until(lambda: len(bench.table) == 0)
     assert bench.runtime.containers == {}
     assert bench.api.deleted == []
 
@@ -161,10 +161,10 @@ async def test_an_ended_pod_that_disappears_while_the_runtime_is_down_is_cleaned
     bench.runtime.available = False
     bench.api.remove()
     await settle()
-    assert len(bench.workers) == 1
+    assert len(bench.table) == 1
     bench.runtime.available = True
     await bench.clock.advance(3)
-    await until(lambda: len(bench.workers) == 0)
+    await until(lambda: len(bench.table) == 0)
     assert bench.runtime.containers == {}
 
 
@@ -203,7 +203,7 @@ class TestConfiguration:
         assert waiting is not None
         assert waiting.message == 'configmap "cm" not found'
         bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "v"}})
-        bench.workers.wake("uid-1")
+        bench.table.wake("uid-1")
         await until(lambda: phase(bench) == "Running")
         assert ("X", "v") in bench.runtime.find("uid-1", "app").config.env
 
@@ -222,7 +222,7 @@ class TestConfiguration:
         file = Path(bench.volumes.pod_dir("uid-1")) / "volumes/kubernetes.io~configmap/v/k"
         assert file.read_text() == "old"
         bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "new"}})
-        bench.workers.wake("uid-1")
+        bench.table.wake("uid-1")
         await until(lambda: file.read_text() == "new")
 
     async def test_command_and_environment_reach_the_container(self, bench: Bench) -> None:
@@ -289,7 +289,7 @@ class TestAdmission:
         bench.runtime.available = False  # the first pod cannot end yet
         bench.api.remove()
         await settle()
-        assert (len(bench.workers), list(bench.workers.admitted())) == (1, [])
+        assert (len(bench.table), list(bench.table.admitted())) == (1, [])
         bench.runtime.available = True
 
     async def test_a_rejected_pod_can_be_deleted(self, bench: Bench) -> None:
@@ -320,7 +320,7 @@ async def test_a_deadline_ends_the_pod(bench: Bench) -> None:
 
 async def test_a_pod_that_fills_its_empty_dir_is_evicted(bench: Bench) -> None:
     await started(bench, {"volumes": [{"name": "v", "emptyDir": {"sizeLimit": "8Ki"}}], "containers": [APP]})
-    eviction = Eviction(bench.workers, bench.volumes, bench, bench.clock)
+    eviction = Eviction(bench.pods.workers, bench.table, bench.volumes, bench, bench.clock)
     folder = Path(bench.volumes.pod_dir("uid-1")) / "volumes/kubernetes.io~empty-dir/v"
     (folder / "small").write_bytes(b"x" * 4096)
     await eviction.check()

@@ -1,19 +1,21 @@
-"""Grants pods what they ask for while they run, and carries it out on their containers."""
+"""Admits pods to this node, grants them its resources while they run, and carries that out on their containers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from apimachinery.quantity import byte_count
 from componentbase import logs
-from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, ResourceRequirements
+from kubelet.container.downward import NodeView
 from kubelet.container.events import Events
 from kubelet.container.limits import container_resources
 from kubelet.container.spec import find_container
 from kubelet.pod import allocation as resize
-from kubelet.pod.admission import resize_refusal
+from kubelet.pod.admission import admit, resize_refusal
+from kubelet.pod.status.compute import Failure
+from kubelet.pod.table import PodTable
 from kubelet.pod.work import PodWork
 from kubelet.runtime.interface import EngineError, PodRuntimeStatus, Runtime, RuntimeUnavailable
 
@@ -23,29 +25,32 @@ RETRY_SECONDS = 5.0
 log = logs.logger(__name__)
 
 
-class Resizer:
-    def __init__(
-        self,
-        runtime: Runtime,
-        events: Events,
-        node: Callable[[], Node],
-        pods: Callable[[], Iterable[Pod]],
-        memory_bytes: int,
-    ) -> None:
-        """`pods` are those this node has admitted, `memory_bytes` is what the machine has."""
-        self._runtime = runtime
-        self._events = events
-        self._node = node
-        self._pods = pods
-        self._memory_bytes = memory_bytes
+@dataclass(frozen=True, slots=True)
+class NodeResources:
+    """Divides the node among the pods of `table`."""
 
-    def allocate(self, work: PodWork) -> float | None:
+    runtime: Runtime
+    events: Events
+    node: NodeView
+    table: PodTable
+
+    def admit(self, work: PodWork, *, runs_already: bool) -> Failure | None:
+        """Takes the pod in, or says why the node does not. A pod that runs here already was admitted before."""
+        if work.admitted or runs_already:
+            work.admitted = True
+            return None
+        work.allocation = resize.recalled_allocation(work.asked)
+        failure = admit(work.pod, self.table.admitted(), self.node.current())
+        work.admitted = failure is None
+        return failure
+
+    def grant(self, work: PodWork) -> float | None:
         """Grants the pod what it asks for, where the node has it; else the seconds after which to ask again."""
-        pod, allocation = work.pod, work.allocation
+        pod, allocation = work.asked, work.allocation
         if resize.is_granted(pod, allocation.granted):
             allocation.refusal = None
             return None
-        refusal = resize_refusal(pod, self._pods(), self._node())
+        refusal = resize_refusal(pod, self.table.admitted(), self.node.current())
         if refusal is None:
             allocation.granted, allocation.generation = resize.desired(pod), pod.metadata.generation
             allocation.refusal, allocation.error, allocation.in_progress = None, "", True
@@ -62,15 +67,15 @@ class Resizer:
 
         Raises: RuntimeUnavailable.
         """
-        pod, allocation = work.allocated(), work.allocation
+        pod, allocation = work.pod, work.allocation
         container = find_container(pod, name)
         if container is None:
             return None
-        wanted = container_resources(pod, container, self._memory_bytes)
+        wanted = container_resources(pod, container, self.node.memory_bytes)
         before = allocation.actuated.get(container_id)
         try:
             await self._check_usage(container, container_id, before, wanted.memory_limit_bytes)
-            await self._runtime.update_container(container_id, wanted)
+            await self.runtime.update_container(container_id, wanted)
         except RuntimeUnavailable:
             raise
         except EngineError as error:
@@ -89,7 +94,7 @@ class Resizer:
         old = byte_count((before.limits or {}).get("memory", "0")) if before is not None else 0
         if not limit or (old and limit >= old):
             return
-        for stats in await self._runtime.stats([container_id]):
+        for stats in await self.runtime.stats([container_id]):
             used = stats.memory_working_set_bytes
             if used > limit:
                 what = f'attempting to set container "{container.name}" memory limit ({limit})'
@@ -98,9 +103,9 @@ class Resizer:
     def settle(self, work: PodWork, status: PodRuntimeStatus | None) -> None:
         """Ends the resize once nothing runs with anything else than was granted."""
         allocation = work.allocation
-        if allocation.in_progress and resize.is_carried_out(work.pod, status, allocation):
+        if allocation.in_progress and resize.is_carried_out(work.asked, status, allocation):
             allocation.in_progress, allocation.error = False, ""
-            self._tell(work.allocated(), "Normal", "ResizeCompleted", "completed", allocation.generation)
+            self._tell(work.pod, "Normal", "ResizeCompleted", "completed", allocation.generation)
 
     def _tell(self, pod: Pod, type: str, reason: str, what: str, generation: int | None, error: str = "") -> None:
-        self._events.event(pod, type, reason, resize.event_message(what, pod, generation, error))
+        self.events.event(pod, type, reason, resize.event_message(what, pod, generation, error))

@@ -10,8 +10,8 @@ import pytest
 from apimachinery.model import from_dict
 from kubeapi.core.pod.probes import LifecycleHandler
 from kubeapi.core.pod.spec import Container
-from kubelet.pod.hooks import run_hook
 from kubelet.probe.interface import HookError, ProbedContainer
+from kubelet.probe.probes import run_hook
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.runtime import FakeRuntime
 

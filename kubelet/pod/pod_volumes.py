@@ -1,0 +1,76 @@
+"""Prepares the files that a pod's containers share: its volumes and its hosts file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from kubeapi.core.pod.model import Pod
+from kubelet.container.config import HOSTS_PATH, managed_hosts
+from kubelet.container.downward import NodeView, pod_addresses
+from kubelet.container.events import Events
+from kubelet.pod.work import ContainerSetup, PodWork, SyncFailed
+from kubelet.runtime.interface import Mount, PodRuntimeStatus
+from kubelet.volume.manager import VolumeFailure, VolumeManager
+from kubelet.volume.objects import ObjectsNotSynced, ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class PodVolumes:
+    """`cluster_domain` is the domain of Services, which a subdomain of the pod is in."""
+
+    volumes: VolumeManager
+    objects: ObjectStore
+    node: NodeView
+    events: Events
+    cluster_domain: str
+
+    def has_live(self, work: PodWork) -> bool:
+        """Tells whether any volume of the pod follows the API."""
+        return self.volumes.has_live(work.pod)
+
+    async def prepare(self, work: PodWork, status: PodRuntimeStatus | None) -> ContainerSetup:
+        """Sets up the volumes, or brings them up to date. Raises: SyncFailed; Stopping."""
+        pod, sandbox = work.pod, status.sandbox if status else None
+        pod_ips = pod_addresses(sandbox, self.node.facts())
+        try:
+            self.objects.use(work.uid, self.volumes.references(pod))
+            await work.unless_stopping(self.objects.wait_synced(work.uid))
+            mounted = await self.volumes.set_up(pod, self.node.facts(), pod_ips)
+            hosts = self._hosts_file(pod, pod_ips) if sandbox is not None else None
+        except (VolumeFailure, ObjectsNotSynced, OSError) as error:
+            self.events.event(pod, "Warning", "FailedMount", str(error))
+            raise SyncFailed(str(error)) from None
+        running = {item.name: item.id for item in status.containers if item.state == "running"} if status else {}
+        return ContainerSetup(sandbox.id if sandbox else "", pod_ips, mounted, hosts, running)
+
+    def release(self, work: PodWork) -> None:
+        """Ends the watches of the pod's objects and the renewal of its tokens: nothing of it runs any more."""
+        self.objects.use(work.uid, ())
+        self.volumes.forget(work.uid)
+
+    async def remove(self, work: PodWork) -> None:
+        """Removes the pod's files; no container of it may be left. Raises: RuntimeUnavailable; OSError."""
+        await self.volumes.tear_down(work.uid)
+
+    def _hosts_file(self, pod: Pod, pod_ips: tuple[str, ...]) -> Mount:
+        """Writes in place, because a file that is mounted keeps its inode."""
+        spec = pod.spec
+        domain = f"{spec.subdomain}.{pod.namespace}.svc.{self.cluster_domain}" if spec.subdomain else ""
+        node_hosts = _read_text(HOSTS_PATH) if spec.hostNetwork else ""
+        text = managed_hosts(pod, pod_ips, domain=domain, node_hosts=node_hosts)
+        path = os.path.join(self.volumes.pod_dir(pod.metadata.uid or ""), "etc-hosts")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if _read_text(path) != text:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        os.chmod(path, 0o644)
+        return Mount(HOSTS_PATH, source=path)
+
+
+def _read_text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,56 @@
+"""Makes and removes the sandboxes of pods: the pause container that holds a pod's network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from componentbase import logs
+from kubelet.container.config import sandbox_config
+from kubelet.container.events import Events
+from kubelet.pod.dns import ClusterDns, pod_dns
+from kubelet.pod.termination import Terminator
+from kubelet.pod.work import PodWork, SyncFailed
+from kubelet.runtime.interface import DnsConfig, EngineError, PodRuntimeStatus, Runtime, RuntimeUnavailable
+
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sandboxes:
+    """`node_dns` is the node's own resolver configuration."""
+
+    runtime: Runtime
+    terminator: Terminator
+    events: Events
+    cluster_dns: ClusterDns
+    node_dns: DnsConfig
+
+    async def create(self, work: PodWork, attempt: int) -> None:
+        """Raises: SyncFailed; RuntimeUnavailable."""
+        pod = work.pod
+        dns = pod_dns(pod, self.cluster_dns, self.node_dns)
+        try:
+            sandbox = await self.runtime.create_sandbox(sandbox_config(pod, attempt=attempt, dns=dns))
+        except RuntimeUnavailable:
+            raise
+        except EngineError as error:
+            message = f"Failed to create pod sandbox: {error}"
+            self.events.event(pod, "Warning", "FailedCreatePodSandBox", message)
+            raise SyncFailed(message) from None
+        log.info("sandbox created", pod=pod.key, attempt=attempt, ips=",".join(sandbox.ips))
+
+    async def stop(self, work: PodWork, status: PodRuntimeStatus) -> None:
+        """Stops the pod's containers and old sandboxes, because its network is gone. Raises: EngineError."""
+        message = "Pod sandbox changed, it will be killed and re-created."
+        self.events.event(work.pod, "Normal", "SandboxChanged", message)
+        await self.terminator.stop_pod(work, status)
+
+    async def remove(self, uid: str) -> None:
+        """Removes the pod's containers with their logs, then its sandboxes. Raises: EngineError."""
+        status = await self.runtime.pod(uid)
+        if status is None:
+            return
+        for container in status.containers:
+            await self.runtime.remove_container(container.id)
+        for sandbox in status.sandboxes:
+            await self.runtime.remove_sandbox(sandbox.id)

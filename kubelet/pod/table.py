@@ -1,0 +1,49 @@
+"""The pods of this node by uid, with the state of the work on each: one table for all parts of the kubelet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kubeapi.core.pod.model import Pod
+from kubelet.pod.work import PodWork
+
+
+class PodTable:
+    """Only `PodWorkers` adds and removes entries."""
+
+    def __init__(self) -> None:
+        self._works: dict[str, PodWork] = {}
+
+    def get(self, uid: str) -> PodWork | None:
+        return self._works.get(uid)
+
+    def add(self, work: PodWork) -> None:
+        self._works[work.uid] = work
+
+    def remove(self, uid: str) -> None:
+        self._works.pop(uid, None)
+
+    def wake(self, uid: str) -> None:
+        """Makes the pod's worker look again, because something about the pod may have changed."""
+        work = self._works.get(uid)
+        if work is not None:
+            work.wake.set()
+
+    def admitted(self) -> Iterable[Pod]:
+        """Lists the pods that hold resources of the node.
+
+        A pod that the API has forgotten is left out while it ends: the scheduler no longer counts it either.
+        """
+        works = (work for work in self._works.values() if work.admitted and not work.gone)
+        return [work.pod for work in works if work.state != "terminated"]
+
+    def is_syncing(self, uid: str) -> bool:
+        """Tells whether the pod is neither ending nor unknown, so that its leftovers may be collected."""
+        work = self._works.get(uid)
+        return work is not None and work.state == "sync"
+
+    def uids(self) -> set[str]:
+        return set(self._works)
+
+    def __len__(self) -> int:
+        return len(self._works)
