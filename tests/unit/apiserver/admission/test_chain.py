@@ -1,0 +1,80 @@
+"""Admission: the order of the plugins, and how they are switched."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from apiserver.admission._plugin import Attributes, Chain, Lookup, Plugin, UnknownPlugin, enabled_plugins
+from apiserver.codec.body import decode_object
+from apiserver.request.user import ANONYMOUS
+from kubeapi.core.configmap import RESOURCE as CONFIGMAPS
+from kubeapi.core.node import RESOURCE as NODES
+from kubeapi.core.pod.resource import RESOURCE as PODS
+
+
+def attributes(resource: Any, obj: Any, operation: str = "CREATE", subresource: str = "") -> Attributes:
+    return Attributes(operation, resource, subresource, "n", "x", obj, None, ANONYMOUS)
+
+
+async def test_steps_run_in_order_and_only_for_what_they_concern() -> None:
+    seen: list[str] = []
+
+    def step(name: str, **more: Any) -> Plugin:
+        def note(attributes: Attributes, lookup: Lookup) -> None:
+            seen.append(name)
+
+        return Plugin(name, frozenset({"CREATE"}), mutate=note, **more)
+
+    async def waiting(attributes: Attributes, lookup: Lookup) -> None:
+        await asyncio.sleep(0)
+        seen.append("checked")
+
+    chain = Chain(
+        [
+            step("late", order=200),
+            step("pods-only", resources=frozenset({"pods"})),
+            step("first", order=0),
+            Plugin("status", frozenset({"UPDATE"}), frozenset({"pods/status"}), validate=waiting),
+        ],
+        Lookup(None, {}),  # type: ignore[arg-type]
+    )
+    await chain.mutate(attributes(PODS, None))
+    assert seen == ["first", "pods-only", "late"]
+    seen.clear()
+    await chain.mutate(attributes(CONFIGMAPS, None))
+    assert seen == ["first", "late"]
+    seen.clear()
+    await chain.validate(attributes(PODS, None, "UPDATE"))
+    await chain.validate(attributes(PODS, None, "UPDATE", "status"))
+    assert seen == ["checked"]
+
+
+def test_plugins_are_switched_by_name() -> None:
+    names = {plugin.name for plugin in enabled_plugins([], [])}
+    assert names >= {"NamespaceLifecycle", "ServiceAccount", "Priority", "TaintNodesByCondition"}
+    assert names - {plugin.name for plugin in enabled_plugins(["Priority"], [])} == {"Priority"}
+    assert {plugin.name for plugin in enabled_plugins(["Priority"], ["Priority"])} == names
+    with pytest.raises(UnknownPlugin, match="Nothing"):
+        enabled_plugins(["Nothing"], [])
+
+
+async def test_what_a_client_set_stays() -> None:
+    spec = {
+        "containers": [{"name": "c", "image": "i"}], "serviceAccountName": "mine",
+        "imagePullSecrets": [{"name": "own"}], "automountServiceAccountToken": False,
+        "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}],
+    }  # fmt: skip
+    pod = decode_object(PODS, orjson.dumps({"metadata": {"name": "p"}, "spec": spec}))
+    chain = Chain(enabled_plugins(["NamespaceLifecycle", "Priority"], []), Lookup(None, {}))  # type: ignore[arg-type]
+    await chain.mutate(attributes(PODS, pod))
+    assert pod.spec.serviceAccountName == "mine"
+    assert [secret.name for secret in pod.spec.imagePullSecrets or ()] == ["own"]
+    keys = [toleration.key for toleration in pod.spec.tolerations or ()]
+    assert keys == ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]
+    node = decode_object(NODES, b'{"metadata":{"name":"n"},"spec":{"taints":[{"key":"a","effect":"NoExecute"}]}}')
+    await chain.mutate(attributes(NODES, node))
+    assert [taint.key for taint in node.spec.taints or ()] == ["a", "node.kubernetes.io/not-ready"]

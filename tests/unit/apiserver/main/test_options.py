@@ -1,0 +1,32 @@
+"""The flags of the API server."""
+
+from __future__ import annotations
+
+import pytest
+
+from apiserver.main.options import parse_options
+
+
+def test_flags_have_upstreams_defaults() -> None:
+    options = parse_options([])
+    assert (options.secure_port, options.service_node_ports, options.event_ttl_seconds) == (
+        6443, range(30000, 32768), 3600,
+    )  # fmt: skip
+    assert str(options.service_cluster_ip_range) == "10.96.0.0/16"
+    options = parse_options(["--etcd-servers=http://a:1,http://b:2", "--service-node-port-range=100-200"])
+    assert (options.etcd_servers, options.service_node_ports) == (["http://a:1", "http://b:2"], range(100, 201))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--authorization-mode=RBAC"], ["--authorization-mode=Node,RBAC"], ["--service-cluster-ip-range=10.0.0.0/30"],
+        ["--service-cluster-ip-range=fd00::/64"], ["--service-node-port-range=5"], ["--tls-cert-file=x"],
+        ["--kubelet-client-key=x"], ["--unknown"], ["--event-ttl=5"],
+    ],
+)  # fmt: skip
+def test_flags_that_can_not_be_used_end_the_process(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse_options(flags)
+    assert caught.value.code == 2
+    assert "error:" in capsys.readouterr().err
