@@ -1,4 +1,5 @@
-"""Who asks: a client certificate (CN is the name, O the groups), a bearer token from a file, or a service account's.
+"""Finds the user of a request: by client certificate (CN is the name, O the groups), or by bearer token, from a file or
+of a service account.
 
 Source: Kubernetes documentation, "Authenticating": X.509 client certificates, static token file, service account
 tokens.
@@ -9,20 +10,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from apimachinery.errors import Unauthorized
+from apiserver.auth.tokens import InvalidToken, ServiceAccountTokens
 from apiserver.http.types import Header
 from apiserver.request.user import AUTHENTICATED, User
 
-if TYPE_CHECKING:
-    from apiserver.auth.tokens import ServiceAccountTokens
-
 MAX_KNOWN_TOKENS = 100_000  # a longer token file is refused at start: it is held in memory
-
-
-class InvalidToken(Exception):
-    """A bearer token that stands for nobody; the message is for who asks about it."""
 
 
 class TokenFileError(Exception):
@@ -52,7 +46,7 @@ def read_token_file(path: str) -> dict[bytes, User]:
 
 
 class Authenticator:
-    """Bearer token first: a request with a bad one is refused even on a connection with a certificate."""
+    """Looks at the bearer token first: a bad one is refused even on a connection with a certificate."""
 
     def __init__(self, tokens: Mapping[bytes, User], accounts: ServiceAccountTokens | None = None) -> None:
         self._tokens = tokens
@@ -71,7 +65,7 @@ class Authenticator:
         return certificate_user
 
     def _bearer(self, value: bytes) -> User | None:
-        """The scheme in any case and with any spacing, as RFC 9110 allows."""
+        """Takes the scheme in any case and with any spacing, as RFC 9110 allows."""
         if self._accounts is not None and (known := self._accounts.known(value)) is not None:
             return known
         scheme, _, token = value.strip().partition(b" ")
@@ -82,18 +76,18 @@ class Authenticator:
         return user if user is not None or self._accounts is None else self._accounts.user(value, token)
 
     def review(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]]:
-        """Whom a token stands for, and for which audiences; no audience asked for means this server's own.
+        """The user that a token speaks for, and its audiences among those asked about (by default this server's own).
 
         Raises: InvalidToken.
         """
         own = self._accounts.audiences if self._accounts is not None else []
-        wanted = list(audiences) or own
+        audiences = list(audiences) or own
         user = self._tokens.get(b"Bearer " + token.encode())
         if user is not None:
-            shared = [name for name in wanted if name in own]
-            if wanted and not shared:
+            shared = [name for name in audiences if name in own]
+            if audiences and not shared:
                 raise InvalidToken("invalid bearer token")
             return user, shared
         if self._accounts is None:
             raise InvalidToken("invalid bearer token")
-        return self._accounts.review(token, wanted)
+        return self._accounts.review(token, audiences)

@@ -1,6 +1,7 @@
-"""Tokens of service accounts: who gets one may speak as the account until it expires, or its account or the object it
-is bound to is gone.
+"""Makes and verifies the tokens of service accounts.
 
+A token speaks for its account until it expires, or until the account or the object that it is bound to is deleted.
+`apiserver.auth.keys` is imported by the first token: PyJWT and cryptography take 70 ms.
 Source: Kubernetes documentation, "Managing Service Accounts", "Bound service account tokens".
 """
 
@@ -19,15 +20,13 @@ from apimachinery.errors import ServiceUnavailable
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from apimachinery.times import parse_time
-from apiserver.auth.authenticator import InvalidToken
-from apiserver.main.options import Options
 from apiserver.request.user import AUTHENTICATED, CREDENTIAL_ID, User
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import Entry
 from componentbase.clock import Clock
 
 if TYPE_CHECKING:
-    from apiserver.auth.jwt import Key, PrivateKey
+    from apiserver.auth.keys import Key, PrivateKey
 
 USER_PREFIX = "system:serviceaccount:"
 ACCOUNTS_GROUP = "system:serviceaccounts"
@@ -41,9 +40,27 @@ VERIFIED_TOKENS = 4096  # kept with what they stand for, by header value; when f
 Json = dict[str, Any]
 
 
+class InvalidToken(Exception):
+    """A bearer token that speaks for nobody; the message is for who asks about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """What the server's options say about tokens."""
+
+    issuers: Sequence[str]
+    """The first one issues; tokens of the others are believed too."""
+    audiences: Sequence[str]
+    """What a token for this server may name; the first issuer where there is none."""
+    jwks_uri: str
+    max_seconds: int
+    signing_key_file: str
+    key_files: Sequence[str]
+
+
 @dataclass(slots=True)
 class _Verified:
-    """A token whose signature and claims are good, and the objects that must be there for it to count."""
+    """A token whose signature and claims are good, with the objects that have to exist for it."""
 
     user: User
     audiences: frozenset[str]
@@ -51,22 +68,22 @@ class _Verified:
     """Unix seconds; sooner than the token says where an object is being deleted."""
     objects: list[tuple[Resource[Any], str, str, str]]
     """(resource, namespace, name, uid) of each."""
-    seen: list[Entry]
-    """Their entries when last looked at: while they are the same, there is nothing to look at."""
+    entries: list[Entry]
+    """The entries of the objects when they were last checked: while they are the same, the token is good."""
 
 
 class ServiceAccountTokens:
-    """Makes tokens, and tells whom a token stands for. Keys are read when the first token comes."""
+    """Makes tokens, and finds the user that a token speaks for. The first token has the keys read."""
 
     def __init__(
-        self, options: Options, storage: CachedStorage, core: Mapping[str, Resource[Any]], clock: Clock, address: str
+        self, settings: TokenSettings, storage: CachedStorage, core: Mapping[str, Resource[Any]], clock: Clock
     ) -> None:
-        """`core` has the core group's resources by plural; `address` is where others reach this server."""
-        self.issuers = options.service_account_issuers
-        self.audiences = options.api_audiences or self.issuers[:1]
-        self.jwks_uri = options.service_account_jwks_uri or f"https://{address}:{options.secure_port}{JWKS_PATH}"
-        self.max_seconds = options.service_account_max_token_seconds
-        self._options = options
+        """`core` has the core group's resources by plural."""
+        self.issuers = settings.issuers
+        self.audiences = settings.audiences or settings.issuers[:1]
+        self.jwks_uri = settings.jwks_uri
+        self.max_seconds = settings.max_seconds
+        self._settings = settings
         self._storage = storage
         self._core = core
         self._clock = clock
@@ -76,7 +93,7 @@ class ServiceAccountTokens:
 
     def issue(self, account: Object, bound: Mapping[str, Object], audiences: Sequence[str], seconds: int) -> str:
         """`bound` names what the token is bound to: "pod", "secret" or "node" and its object."""
-        from apiserver.auth.jwt import sign
+        from apiserver.auth.keys import sign
 
         now = int(self._clock.now())
         own: Json = {"namespace": account.namespace, "serviceaccount": _reference(account)}
@@ -95,77 +112,76 @@ class ServiceAccountTokens:
 
     @cached_property
     def _private(self) -> PrivateKey:
-        from apiserver.auth.jwt import read_private_key
+        from apiserver.auth.keys import read_private_key
 
-        return read_private_key(Path(self._options.service_account_signing_key_file).read_bytes())
+        return read_private_key(Path(self._settings.signing_key_file).read_bytes())
 
     @cached_property
     def keys(self) -> list[Key]:
-        """All that may have signed a token, the one that signs new ones first."""
-        from apiserver.auth.jwt import make_key, read_public_key
+        """All keys that may have signed a token; the one that signs new tokens stands first."""
+        from apiserver.auth.keys import make_key, read_public_key
 
-        files = self._options.service_account_key_files
+        files = self._settings.key_files
         keys = [make_key(self._private.public_key()), *(read_public_key(Path(file).read_bytes()) for file in files)]
         return list({key.id: key for key in keys}.values())
 
-    # -- believing
+    # -- verifying
 
     def known(self, header: bytes) -> User | None:
-        """Whom a header's token stands for, if that is known and nothing has changed since."""
-        found = self._verified.get(header)
-        return found.user if found is not None and self._same(found) else None
+        """The user of a header whose token is verified already, if nothing has changed since."""
+        verified = self._verified.get(header)
+        return verified.user if verified is not None and self._unchanged(verified) else None
 
     def user(self, header: bytes, token: bytes) -> User | None:
-        """Whom the token lets speak to this server; `header` is the whole header's value.
+        """The user that the token speaks for at this server; `header` is the whole value of the header.
 
-        Raises: ServiceUnavailable before the objects have been read that would tell.
+        Raises: ServiceUnavailable while the objects that decide have not been read yet.
         """
-        known = self._verified.get(header)
+        verified = self._verified.get(header)
         try:
-            if known is None:
-                known = self._verify(token.decode("ascii", "replace"), self.audiences)
+            if verified is None:
+                verified = self._verify(token.decode("ascii", "replace"), self.audiences)
                 if len(self._verified) >= VERIFIED_TOKENS:
                     self._verified.clear()
-                self._verified[header] = known
+                self._verified[header] = verified
             else:
-                self._check_objects(known)
+                self._check_objects(verified)
         except InvalidToken:
             self._verified.pop(header, None)
             return None
-        return known.user
+        return verified.user
 
     def review(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]]:
-        """Whom the token stands for, and for which of the audiences. Raises: InvalidToken."""
-        found = self._verify(token, audiences)
-        return found.user, [name for name in audiences if name in found.audiences]
+        """The user that the token speaks for, and which of the audiences it is meant for. Raises: InvalidToken."""
+        verified = self._verify(token, audiences)
+        return verified.user, [name for name in audiences if name in verified.audiences]
 
-    def _same(self, known: _Verified) -> bool:
-        """Whether nothing has happened that could make the token a bad one."""
-        if known.expires < self._clock.now():
+    def _unchanged(self, verified: _Verified) -> bool:
+        if verified.expires < self._clock.now():
             return False
-        for (resource, namespace, name, _), entry in zip(known.objects, known.seen, strict=True):
+        for (resource, namespace, name, _), entry in zip(verified.objects, verified.entries, strict=True):
             if self._storage.peek(resource, namespace, name) is not entry:
                 return False
         return True
 
     def _verify(self, token: str, audiences: Sequence[str]) -> _Verified:
         """Raises: InvalidToken."""
-        from apiserver.auth.jwt import BadToken, claims_of, verify
+        from apiserver.auth.keys import BadToken, claims_of, verify
 
         try:
             if claims_of(token).get("iss") not in self.issuers:
                 raise InvalidToken("invalid bearer token")
-            found = self._read(verify(token, self.keys))
+            verified = self._read(verify(token, self.keys))
         except BadToken:
             raise InvalidToken("invalid bearer token") from None
-        if not found.audiences.intersection(audiences):
-            given = " ".join(sorted(found.audiences))
-            raise InvalidToken(f'token audiences ["{given}"] is invalid for the target audiences {list(audiences)}')
-        self._check_objects(found)
-        return found
+        if not verified.audiences.intersection(audiences):
+            names = " ".join(sorted(verified.audiences))
+            raise InvalidToken(f'token audiences ["{names}"] is invalid for the target audiences {list(audiences)}')
+        self._check_objects(verified)
+        return verified
 
     def _read(self, claims: Json) -> _Verified:
-        """The claims of a signed token. Raises: InvalidToken."""
+        """Reads the claims of a token whose signature is good. Raises: InvalidToken."""
         own, now = claims.get(OWN_CLAIM), self._clock.now()
         try:
             namespace, account = own["namespace"], own["serviceaccount"]  # type: ignore[index]
@@ -192,24 +208,24 @@ class ServiceAccountTokens:
             user, frozenset([audiences] if isinstance(audiences, str) else audiences), expires, objects, []
         )
 
-    def _check_objects(self, found: _Verified) -> None:
-        """Looks at the clock and at each object anew. Raises: InvalidToken, ServiceUnavailable."""
+    def _check_objects(self, verified: _Verified) -> None:
+        """Checks the time and each object again. Raises: InvalidToken, ServiceUnavailable."""
         now = self._clock.now()
-        if found.expires < now:
+        if verified.expires < now:
             raise InvalidToken("service account token has expired")
         if not self._storage.loaded:
             raise ServiceUnavailable("the storage is not available: the watch cache is not loaded yet", {}, [], 1)
-        seen = []
-        for resource, namespace, name, uid in found.objects:
+        entries = []
+        for resource, namespace, name, uid in verified.objects:
             entry = self._storage.latest(resource, namespace, name)
             meta = orjson.loads(entry.value)["metadata"] if entry is not None else {}
             if entry is None or meta.get("uid") != uid:
                 raise InvalidToken("service account token has been invalidated")
             if deleted := meta.get("deletionTimestamp"):
-                found.expires = min(found.expires, parse_time(deleted) + DELETED_LEEWAY_SECONDS)
-            seen.append(entry)
-        found.seen = seen
-        if found.expires < now:
+                verified.expires = min(verified.expires, parse_time(deleted) + DELETED_LEEWAY_SECONDS)
+            entries.append(entry)
+        verified.entries = entries
+        if verified.expires < now:
             raise InvalidToken("service account token has been invalidated")
 
 

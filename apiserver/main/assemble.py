@@ -15,7 +15,7 @@ from apimachinery.errors import StatusError
 from apiserver.admission._plugin import Chain, Lookup, UnknownPlugin, enabled_plugins
 from apiserver.auth.authenticator import Authenticator, TokenFileError, read_token_file
 from apiserver.auth.authorizer import AlwaysAllow
-from apiserver.auth.tokens import ServiceAccountTokens
+from apiserver.auth.tokens import JWKS_PATH, ServiceAccountTokens, TokenSettings
 from apiserver.discovery.discovery import Discovery
 from apiserver.http.server import http_server
 from apiserver.main.app import all_subresources, make_web, virtual_handlers
@@ -155,7 +155,7 @@ def make_context(options: Options, catalogue: Catalogue) -> Context:
         own = hooks.get(resource.plural, NO_HOOKS) if not resource.group else NO_HOOKS
         stores[(resource.group, resource.plural)] = Store(resource, own_storage, chain, clock, own, ttl)
     options = replace(options, service_account_signing_key_file=_signing_key(options))
-    tokens = ServiceAccountTokens(options, storage, core, clock, _advertised(options))
+    tokens = ServiceAccountTokens(_token_settings(options), storage, core, clock)
     return Context(
         options=options,
         catalogue=catalogue,
@@ -180,6 +180,18 @@ def _tokens(options: Options) -> dict[bytes, User]:
         return read_token_file(options.token_auth_file)
     except (TokenFileError, OSError) as error:
         raise FatalError(f"--token-auth-file: {error}") from None
+
+
+def _token_settings(options: Options) -> TokenSettings:
+    address = f"https://{_advertised(options)}:{options.secure_port}{JWKS_PATH}"
+    return TokenSettings(
+        issuers=options.service_account_issuers,
+        audiences=options.api_audiences,
+        jwks_uri=options.service_account_jwks_uri or address,
+        max_seconds=options.service_account_max_token_seconds,
+        signing_key_file=options.service_account_signing_key_file,
+        key_files=options.service_account_key_files,
+    )
 
 
 def _signing_key(options: Options) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apimachinery.errors import BadRequest
-from apiserver.auth.authenticator import InvalidToken
+from apiserver.auth.tokens import InvalidToken
 from apiserver.main.context import Context
 from apiserver.request.message import Request
 from apiserver.request.user import User

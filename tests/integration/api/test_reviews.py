@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from apiserver.auth.jwt import read_public_key, sign, verify
+from apiserver.auth.keys import read_public_key, sign, verify
 from tests.kits.apiserver import HAS_KUBECTL, TOKEN, ApiServer
 from tests.kits.commandline import eventually
 from tests.kits.etcd import EtcdServer
