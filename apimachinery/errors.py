@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -23,8 +24,6 @@ class FieldError:
 
 def shown(value: object) -> str:
     """How upstream prints a bad value: strings quoted, the rest as JSON."""
-    import json
-
     return json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))
 
 

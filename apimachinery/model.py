@@ -6,9 +6,12 @@ encoded; unknown fields are pruned; types are strict (`"80"` is no integer), as 
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticUndefined
 
 from apimachinery.errors import BadRequest
@@ -26,7 +29,22 @@ Time = Annotated[str, StringConstraints(pattern=_TIME)]
 MicroTime = Annotated[Time, "MicroTime"]
 """The same with six decimals; a string in a type's annotation is its name in OpenAPI."""
 
-IntOrString = int | str
+Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""Integers as wide as the wire's: a wider one is refused on decode, as clients could not read it back."""
+IntOrString = Int32 | str
+
+
+def _check_base64(text: str) -> str:
+    try:
+        b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"illegal base64 data: {error}") from None
+    return text
+
+
+Base64 = Annotated[str, AfterValidator(_check_base64)]
+"""Bytes on the wire: standard base64 with padding."""
 
 
 class MergeKey:
@@ -144,8 +162,6 @@ def _decode_with_nulls(cls: type[M], data: bytes | str, error: ValidationError) 
     """Kubernetes reads `null` as absent; pydantic only where the field is optional. Taken only after a failure."""
     if not any(item["input"] is None for item in error.errors(include_url=False)):
         raise _bad_request(cls, error) from None
-    import orjson
-
     try:
         return cls.model_validate(_without_nulls(orjson.loads(data)))
     except ValidationError as second:

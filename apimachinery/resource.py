@@ -6,12 +6,11 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from apimachinery.errors import FieldError
-
-if TYPE_CHECKING:
-    from apimachinery.meta import DeleteOptions, Object
+from apimachinery.meta import DeleteOptions, Object
+from apimachinery.names import dns_subdomain_errors
 
 T = TypeVar("T", bound="Object")
 
@@ -80,8 +79,6 @@ class Strategy(Generic[T]):
 
     def validate_name(self, name: str) -> list[str]:
         """Messages for a bad name; DNS subdomain unless a kind says otherwise."""
-        from apimachinery.names import dns_subdomain_errors
-
         return dns_subdomain_errors(name)
 
     def grace_period_seconds(self, obj: T, options: DeleteOptions) -> int | None:

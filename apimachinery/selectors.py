@@ -9,13 +9,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from apimachinery.errors import BadRequest
+from apimachinery.meta import LabelSelector
 from apimachinery.names import label_value_errors, qualified_name_errors
-
-if TYPE_CHECKING:
-    from apimachinery.meta import LabelSelector
 
 Labels = Mapping[str, str]
 

@@ -20,7 +20,7 @@ from apimachinery.resource import resource_of
 from apimachinery.times import format_time
 from componentbase import logs
 from componentbase.clock import Clock
-from kubeapi._shared.common import ObjectReference
+from kubeapi.core._references import ObjectReference
 from kubeapi.core.event import Event, EventSource
 from kubeclient.rest import RestClient
 

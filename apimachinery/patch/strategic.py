@@ -11,6 +11,8 @@ from collections.abc import Hashable
 from functools import cache
 from typing import Any, NamedTuple
 
+import orjson
+
 from apimachinery.errors import BadRequest
 from apimachinery.fieldtypes import FieldType, walk_fields
 from apimachinery.model import MergeKey, Model, RetainKeys
@@ -114,8 +116,6 @@ def _identity(value: Json) -> Hashable:
     if not isinstance(value, dict | list):
         known: Hashable = value
         return known
-    import orjson
-
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 

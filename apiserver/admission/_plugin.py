@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from apimachinery.catalogue import collect
 from apimachinery.errors import Forbidden, resource_name
@@ -15,9 +15,7 @@ from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
 from apiserver.request.user import User
-
-if TYPE_CHECKING:
-    from apiserver.storage import CachedStorage
+from apiserver.storage import CachedStorage
 
 D = TypeVar("D")
 

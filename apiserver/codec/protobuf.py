@@ -22,10 +22,9 @@ from apimachinery.catalogue import load_catalogue
 from apimachinery.errors import BadRequest, UnsupportedMediaType
 from apimachinery.fieldtypes import Field, FieldType, fields_of
 from apimachinery.meta import DeleteOptions
-from apimachinery.model import Model, Time
+from apimachinery.model import Base64, Model, Time
 from apimachinery.quantity import Quantity
 from apimachinery.times import format_micro_time, format_time
-from kubeapi._shared.data import Base64
 
 MAGIC = b"k8s\x00"
 MAX_TIME_SECONDS = 253_402_300_799  # the end of the year 9999

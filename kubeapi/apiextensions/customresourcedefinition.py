@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from apimachinery.columns import NAME
 from apimachinery.meta import Object
 from apimachinery.resource import Column, Resource
-from kubeapi._shared.columns import NAME
 
 
 class CustomResourceDefinition(Object):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from apimachinery.columns import AGE, NAME, NONE
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object, controller_of
+from apimachinery.model import Int64
 from apimachinery.resource import Column, Resource, Strategy
-from kubeapi._shared.columns import AGE, NAME, NONE
-from kubeapi._shared.common import Int64
-from kubeapi._shared.validation import Errors
+from apimachinery.validation import Errors
 
 
 class ControllerRevision(Object):

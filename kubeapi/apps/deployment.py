@@ -6,17 +6,17 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector
-from apimachinery.model import MergeKey, Model, OneOf, Required, RetainKeys, Time, to_dict
+from apimachinery.model import Int32, Int64, IntOrString, MergeKey, Model, OneOf, Required, RetainKeys, Time, to_dict
 from apimachinery.resource import Column, Resource, Scale, Strategy
-from kubeapi._shared.columns import AGE, NAME
-from kubeapi._shared.common import Int32, Int64, IntOrString
-from kubeapi._shared.validation import IMMUTABLE, Errors
-from kubeapi._shared.workloadcolumns import WORKLOAD_WIDE
+from apimachinery.validation import IMMUTABLE, Errors
+from kubeapi.core._workload import WORKLOAD_WIDE, check_counts, check_rolling_update, check_selector
 from kubeapi.core.pod.defaults import default_pod_spec
 from kubeapi.core.pod.spec import PodSpecHolder
 from kubeapi.core.pod.template import PodTemplateSpec
+from kubeapi.core.pod.validation.pod import check_always_template
 from kubeapi.core.pod.warnings import spec_warnings
 
 
@@ -138,9 +138,6 @@ class DeploymentKindStrategy(Strategy[Deployment]):
             spec.progressDeadlineSeconds = 600
 
     def validate(self, obj: Deployment) -> list[FieldError]:
-        from kubeapi._shared.workloadvalidation import check_rolling_update, check_selector
-        from kubeapi.core.pod.validation.pod import check_always_template
-
         errors, spec = Errors(), obj.spec
         errors.check_not_negative(("spec", "replicas"), spec.replicas)
         check_selector(errors, spec.selector, spec.template, "deployment")
@@ -172,8 +169,6 @@ class DeploymentKindStrategy(Strategy[Deployment]):
         return errors
 
     def validate_status_update(self, obj: Deployment, old: Deployment) -> list[FieldError]:
-        from kubeapi._shared.workloadvalidation import check_counts
-
         errors, status = Errors(), obj.status
         check_counts(errors, status, ("updatedReplicas", "readyReplicas", "availableReplicas"))
         errors.check_not_negative(("status", "unavailableReplicas"), status.unavailableReplicas)

@@ -6,17 +6,17 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector
-from apimachinery.model import MergeKey, Model, Required, Time, to_dict
+from apimachinery.model import Int32, Int64, MergeKey, Model, Required, Time, to_dict
 from apimachinery.resource import Column, Resource, Scale, Strategy
-from kubeapi._shared.columns import AGE, NAME
-from kubeapi._shared.common import Int32, Int64
-from kubeapi._shared.validation import IMMUTABLE, Errors
-from kubeapi._shared.workloadcolumns import WORKLOAD_WIDE
+from apimachinery.validation import IMMUTABLE, Errors
+from kubeapi.core._workload import WORKLOAD_WIDE, check_counts, check_selector
 from kubeapi.core.pod.defaults import default_pod_spec
 from kubeapi.core.pod.spec import PodSpecHolder
 from kubeapi.core.pod.template import PodTemplateSpec
+from kubeapi.core.pod.validation.pod import check_always_template
 from kubeapi.core.pod.warnings import spec_warnings
 
 
@@ -87,9 +87,6 @@ class ReplicaSetStrategy(Strategy[ReplicaSet]):
         default_pod_spec(obj.spec.template.spec)
 
     def validate(self, obj: ReplicaSet) -> list[FieldError]:
-        from kubeapi._shared.workloadvalidation import check_selector
-        from kubeapi.core.pod.validation.pod import check_always_template
-
         errors, spec = Errors(), obj.spec
         errors.check_not_negative(("spec", "replicas"), spec.replicas)
         errors.check_not_negative(("spec", "minReadySeconds"), spec.minReadySeconds)
@@ -104,8 +101,6 @@ class ReplicaSetStrategy(Strategy[ReplicaSet]):
         return errors
 
     def validate_status_update(self, obj: ReplicaSet, old: ReplicaSet) -> list[FieldError]:
-        from kubeapi._shared.workloadvalidation import check_counts
-
         errors = Errors()
         check_counts(errors, obj.status, ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"))
         return errors

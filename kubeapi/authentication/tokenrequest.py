@@ -7,9 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from apimachinery.meta import Object
-from apimachinery.model import Model, Required, Time
+from apimachinery.model import Int64, Model, Required, Time
 from apimachinery.resource import Resource
-from kubeapi._shared.common import Int64
 
 
 class BoundObjectReference(Model, protobuf="kind apiVersion name uid"):

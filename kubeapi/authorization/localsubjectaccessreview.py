@@ -5,7 +5,7 @@ from __future__ import annotations
 from apimachinery.errors import FieldError
 from apimachinery.model import to_dict
 from apimachinery.resource import Resource, Strategy
-from kubeapi._shared.validation import Errors
+from apimachinery.validation import Errors
 from kubeapi.authorization.subjectaccessreview import (
     GROUP,
     SubjectAccessReview,

@@ -10,7 +10,7 @@ from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Model, Required
 from apimachinery.resource import Resource, Strategy
-from kubeapi._shared.validation import Errors
+from apimachinery.validation import Errors
 from kubeapi.authorization.subjectaccessreview import (
     GROUP,
     NonResourceAttributes,

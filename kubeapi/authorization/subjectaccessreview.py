@@ -10,7 +10,7 @@ from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelectorRequirement, Object, ObjectMeta
 from apimachinery.model import Model, Required, to_dict
 from apimachinery.resource import Resource, Strategy
-from kubeapi._shared.validation import Errors
+from apimachinery.validation import Errors
 
 GROUP = "authorization.k8s.io"
 

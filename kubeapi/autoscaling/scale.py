@@ -7,9 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from apimachinery.meta import Object
-from apimachinery.model import Model, Required
+from apimachinery.model import Int32, Model, Required
 from apimachinery.resource import Resource
-from kubeapi._shared.common import Int32
 
 
 class ScaleSpec(Model, protobuf="replicas"):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import MicroTime, Model
+from apimachinery.model import Int32, MicroTime, Model
 from apimachinery.names import qualified_name_errors
 from apimachinery.resource import Column, Resource, Strategy
-from kubeapi._shared.columns import AGE, NAME
-from kubeapi._shared.common import Int32
-from kubeapi._shared.validation import POSITIVE, Errors
+from apimachinery.validation import POSITIVE, Errors
 
 
 class LeaseSpec(

@@ -9,7 +9,7 @@ from pydantic import Field
 from apimachinery.meta import Object
 from apimachinery.model import Required
 from apimachinery.resource import Resource
-from kubeapi._shared.common import ObjectReference
+from kubeapi.core._references import ObjectReference
 
 
 class Binding(Object, protobuf="metadata target"):

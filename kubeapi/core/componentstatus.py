@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from apimachinery.columns import NAME
 from apimachinery.meta import Object
 from apimachinery.model import MergeKey, Model
 from apimachinery.resource import Column, Resource
-from kubeapi._shared.columns import NAME
 
 HEALTHY = "Healthy"
 

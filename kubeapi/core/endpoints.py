@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from apimachinery.columns import AGE, NAME, NONE, first_few
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import Model, OneOf
+from apimachinery.model import Int32, Model, OneOf
 from apimachinery.names import dns_label_errors
 from apimachinery.resource import Column, Resource, Strategy
-from kubeapi._shared.columns import AGE, NAME, NONE, first_few
-from kubeapi._shared.common import Int32, ObjectReference
-from kubeapi._shared.endpointvalidation import check_endpoint_ip
-from kubeapi._shared.validation import PROTOCOLS, Errors, Path
+from apimachinery.validation import PROTOCOLS, Errors, Path, check_endpoint_ip
+from kubeapi.core._references import ObjectReference
 
 
 class EndpointAddress(Model, protobuf="ip targetRef hostname nodeName"):

@@ -8,14 +8,14 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.columns import NAME, since
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import MicroTime, Model, Required, Time
+from apimachinery.model import Int32, MicroTime, Model, Required, Time
 from apimachinery.names import qualified_name_errors
 from apimachinery.resource import Column, Resource, Strategy
-from kubeapi._shared.columns import NAME, since
-from kubeapi._shared.common import Int32, ObjectReference
-from kubeapi._shared.validation import Errors
+from apimachinery.validation import Errors
+from kubeapi.core._references import ObjectReference
 
 _MAX_WORD = 128  # characters of action, reason and reportingInstance
 _MAX_MESSAGE = 1024

@@ -7,14 +7,15 @@ from typing import Annotated, cast
 
 from pydantic import Field
 
+from apimachinery.columns import NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Model, Required
 from apimachinery.names import qualified_name_errors
 from apimachinery.quantity import Quantity, parse_quantity
 from apimachinery.resource import Column, Resource, Strategy
-from kubeapi._shared.columns import NAME
-from kubeapi._shared.validation import Errors, Path
+from apimachinery.validation import Errors, Path
+from kubeapi.core.pod.validation.resources import check_resource_name, may_overcommit
 
 POD, CONTAINER, CLAIM = "Pod", "Container", "PersistentVolumeClaim"
 _LISTS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
@@ -88,8 +89,6 @@ def _check_type(errors: Errors, path: Path, value: str) -> None:
 
 
 def _check_item(errors: Errors, path: Path, item: LimitRangeItem) -> None:
-    from kubeapi.core.pod.validation.resources import check_resource_name
-
     names: dict[str, None] = {}
     for field in _LISTS:
         quantities = cast("Quantities | None", getattr(item, field))
@@ -119,8 +118,6 @@ class _Bounds:
             self._texts["default"] = self._texts["defaultRequest"] = None
 
     def check(self) -> None:
-        from kubeapi.core.pod.validation.resources import may_overcommit
-
         self._order("min", "max", "min", "min value {} is greater than max value {}")
         self._order("min", "defaultRequest", "defaultRequest", "min value {} is greater than default request value {}")
         self._order("defaultRequest", "max", "defaultRequest", "default request value {} is greater than max value {}")

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import MergeKey, Model, Time
 from apimachinery.names import dns_label_errors, qualified_name_errors
 from apimachinery.resource import ALL_VERBS, Column, Resource, Strategy
-from kubeapi._shared.columns import AGE, NAME
-from kubeapi._shared.validation import Errors
+from apimachinery.validation import Errors
 
 
 class NamespaceSpec(Model, protobuf="finalizers"):

@@ -6,16 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.columns import AGE, NAME, NONE, UNKNOWN
 from apimachinery.conditions import get_condition
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import MergeKey, Model, Required, Time
+from apimachinery.model import Int32, Int64, MergeKey, Model, Required, Time
 from apimachinery.names import label_value_errors, qualified_name_errors
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Column, Resource, Strategy
-from kubeapi._shared.columns import AGE, NAME, NONE, UNKNOWN
-from kubeapi._shared.common import Int32, Int64
-from kubeapi._shared.validation import Errors, is_cidr
+from apimachinery.validation import Errors, is_cidr
 from kubeapi.core.pod.affinity import Taint
 from kubeapi.core.pod.validation.affinity import EFFECTS
 from kubeapi.core.pod.validation.resources import check_resource_list

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from apimachinery.columns import NAME, label_text
 from apimachinery.errors import FieldError
 from apimachinery.resource import Column, Resource, Strategy
-from kubeapi._shared.columns import NAME, label_text
-from kubeapi._shared.validation import Errors
+from apimachinery.validation import Errors
 from kubeapi.core.pod.defaults import default_pod_spec
 from kubeapi.core.pod.spec import PodSpecHolder
 from kubeapi.core.pod.template import PodTemplateSpec
+from kubeapi.core.pod.validation.pod import check_template
 from kubeapi.core.pod.warnings import spec_warnings
 
 
@@ -35,8 +36,6 @@ class PodTemplateStrategy(Strategy[PodTemplate]):
             obj.metadata.generation = (old.metadata.generation or 0) + 1
 
     def validate(self, obj: PodTemplate) -> list[FieldError]:
-        from kubeapi.core.pod.validation.pod import check_template
-
         errors = Errors()
         check_template(errors, ("template",), obj.template)
         return errors

@@ -6,17 +6,18 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.columns import AGE, NAME, label_text
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector
-from apimachinery.model import Atomic, MergeKey, Model, Time
+from apimachinery.model import Atomic, Int32, Int64, MergeKey, Model, Time
 from apimachinery.resource import Column, Resource, Scale, Strategy
 from apimachinery.selectors import selector_of
-from kubeapi._shared.columns import AGE, NAME, label_text
-from kubeapi._shared.common import Int32, Int64
-from kubeapi._shared.validation import Errors
+from apimachinery.validation import Errors
+from kubeapi.core._workload import check_counts
 from kubeapi.core.pod.defaults import default_pod_spec
 from kubeapi.core.pod.spec import PodSpecHolder
 from kubeapi.core.pod.template import PodTemplateSpec
+from kubeapi.core.pod.validation.pod import check_always_template
 from kubeapi.core.pod.warnings import spec_warnings
 
 
@@ -92,8 +93,6 @@ class ReplicationControllerStrategy(Strategy[ReplicationController]):
             obj.metadata.labels = obj.metadata.labels or dict(labels)
 
     def validate(self, obj: ReplicationController) -> list[FieldError]:
-        from kubeapi.core.pod.validation.pod import check_always_template
-
         errors, spec = Errors(), obj.spec
         errors.check_not_negative(("spec", "minReadySeconds"), spec.minReadySeconds)
         if not spec.selector:
@@ -110,8 +109,6 @@ class ReplicationControllerStrategy(Strategy[ReplicationController]):
         return errors
 
     def validate_status_update(self, obj: ReplicationController, old: ReplicationController) -> list[FieldError]:
-        from kubeapi._shared.workloadvalidation import check_counts
-
         errors = Errors()
         check_counts(errors, obj.status, ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"))
         return errors

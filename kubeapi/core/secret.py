@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 
+from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
+from apimachinery.model import Base64
 from apimachinery.resource import Column, Resource, Strategy
-from kubeapi._shared.columns import AGE, NAME
-from kubeapi._shared.data import MAX_DATA_BYTES, Base64, check_data_update, check_keys
-from kubeapi._shared.validation import Errors
+from apimachinery.validation import Errors
+from kubeapi.core._data import MAX_DATA_BYTES, check_data_update, check_keys
 
 
 class Secret(Object, protobuf="metadata data type stringData immutable*"):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from apimachinery.columns import AGE, NAME
 from apimachinery.meta import Object
 from apimachinery.model import MergeKey
 from apimachinery.resource import Column, Resource
-from kubeapi._shared.columns import AGE, NAME
-from kubeapi._shared.common import LocalObjectReference, ObjectReference
+from kubeapi.core._references import LocalObjectReference, ObjectReference
 
 
 class ServiceAccount(Object, protobuf="metadata secrets imagePullSecrets automountServiceAccountToken*"):

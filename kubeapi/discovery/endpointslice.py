@@ -6,15 +6,14 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.columns import AGE, NAME, first_few
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import Model, OneOf, Required
+from apimachinery.model import Int32, Model, OneOf, Required
 from apimachinery.names import dns_label_errors, dns_subdomain_errors, label_value_errors, qualified_name_errors
 from apimachinery.resource import Column, Resource, Strategy
-from kubeapi._shared.columns import AGE, NAME, first_few
-from kubeapi._shared.common import Int32, ObjectReference
-from kubeapi._shared.endpointvalidation import check_endpoint_ip
-from kubeapi._shared.validation import IMMUTABLE, PROTOCOLS, Errors, Path, ip_family
+from apimachinery.validation import IMMUTABLE, PROTOCOLS, Errors, Path, check_endpoint_ip, ip_family
+from kubeapi.core._references import ObjectReference
 
 MAX_ENDPOINTS = 1000
 _MAX_PORTS = 20_000

@@ -10,10 +10,10 @@ from pydantic import Field
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import MicroTime, Model, Required, Time, from_dict, to_dict
+from apimachinery.model import Int32, MicroTime, Model, Required, Time, from_dict, to_dict
 from apimachinery.resource import Column, Resource, Strategy, View
-from kubeapi._shared.common import Int32, ObjectReference
-from kubeapi._shared.validation import IMMUTABLE, Errors
+from apimachinery.validation import IMMUTABLE, Errors
+from kubeapi.core._references import ObjectReference
 from kubeapi.core.event import COLUMNS, EventSource
 from kubeapi.core.event import RESOURCE as CORE
 from kubeapi.core.event import Event as CoreEvent

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Atomic, Model
 from apimachinery.names import dns_label_errors
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Column, Resource, Strategy
-from kubeapi._shared.columns import AGE, NAME
-from kubeapi._shared.validation import Errors
+from apimachinery.validation import Errors
 from kubeapi.core.pod.affinity import Toleration
+from kubeapi.core.pod.validation.affinity import check_tolerations
+from kubeapi.core.pod.validation.resources import check_overhead
 
 
 class Overhead(Model, protobuf="podFixed"):
@@ -48,9 +50,6 @@ class RuntimeClassStrategy(Strategy[RuntimeClass]):
     allow_unconditional_update = False
 
     def validate(self, obj: RuntimeClass) -> list[FieldError]:
-        from kubeapi.core.pod.validation.affinity import check_tolerations
-        from kubeapi.core.pod.validation.resources import check_overhead
-
         errors = Errors()
         errors.check_messages(("handler",), obj.handler, dns_label_errors(obj.handler))
         if obj.overhead is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
+from apimachinery.model import Int32
 from apimachinery.resource import Column, Resource, Strategy
-from kubeapi._shared.columns import AGE, NAME
-from kubeapi._shared.common import Int32
-from kubeapi._shared.validation import Errors
+from apimachinery.validation import Errors
 
 PREEMPT_LOWER = "PreemptLowerPriority"
 POLICIES = ("Never", PREEMPT_LOWER)

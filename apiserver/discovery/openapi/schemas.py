@@ -13,13 +13,11 @@ from annotated_types import Ge
 
 from apimachinery.fieldtypes import Field, FieldType, walk_fields
 from apimachinery.meta import DeleteOptions, ListMeta
-from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, OneOf, Required, RetainKeys, Time
+from apimachinery.model import Atomic, Base64, Int32, ListMapKeys, MergeKey, Model, OneOf, Required, RetainKeys, Time
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
 from apiserver.discovery.openapi.describe import Descriptions
 from apiserver.discovery.openapi.metamodels import Info, Status, WatchEvent
-from kubeapi._shared.common import Int32
-from kubeapi._shared.data import Base64
 
 Dict = dict[str, Any]
 GroupVersion = tuple[str, str]

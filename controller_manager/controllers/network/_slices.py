@@ -20,7 +20,7 @@ from controller_manager.controllers.network._endpointpods import (
 )
 from controller_manager.ownership import owner_reference
 from controller_manager.podstate import is_ready
-from kubeapi._shared.common import ObjectReference
+from kubeapi.core._references import ObjectReference
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.headless import HEADLESS_LABEL

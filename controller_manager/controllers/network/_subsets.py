@@ -13,7 +13,7 @@ from controller_manager.controllers.network._endpointpods import (
     target_port,
 )
 from controller_manager.podstate import is_ready
-from kubeapi._shared.common import ObjectReference
+from kubeapi.core._references import ObjectReference
 from kubeapi.core.endpoints import EndpointAddress, EndpointPort, Endpoints, EndpointSubset
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.headless import HEADLESS_LABEL

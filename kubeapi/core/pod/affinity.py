@@ -7,8 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from apimachinery.meta import LabelSelector
-from apimachinery.model import Model, OneOf, Required, Time
-from kubeapi._shared.common import Int32, Int64
+from apimachinery.model import Int32, Int64, Model, OneOf, Required, Time
 
 
 class NodeSelectorRequirement(Model, protobuf="key operator values"):

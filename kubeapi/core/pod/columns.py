@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from apimachinery.columns import AGE, NAME, NONE, since
 from apimachinery.conditions import get_condition, is_true
 from apimachinery.resource import Column
-from kubeapi._shared.columns import AGE, NAME, NONE, since
 from kubeapi.core.pod.lifecycle import is_sidecar, is_terminal
+from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import ContainerState, ContainerStatus
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.model import Pod
 
 _NODE_LOST = "NodeLost"  # the reason the node controller gives pods of an unreachable node
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from apimachinery.model import Model, OneOf, Required
-from kubeapi._shared.common import Int32, Int64, IntOrString
+from apimachinery.model import Int32, Int64, IntOrString, Model, OneOf, Required
 
 
 class ExecAction(Model, protobuf="command"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apimachinery.errors import FieldError, forbidden, invalid_object
 from apimachinery.meta import DeleteOptions, LabelSelector, LabelSelectorRequirement
 from apimachinery.resource import Resource, Strategy
-from kubeapi._shared.validation import Errors, Path
+from apimachinery.validation import Errors, Path
 from kubeapi.core.pod.affinity import PodAffinityTerm
 from kubeapi.core.pod.columns import COLUMNS
 from kubeapi.core.pod.defaults import default_pod

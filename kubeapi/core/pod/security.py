@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from apimachinery.model import Model, OneOf
-from kubeapi._shared.common import Int64
+from apimachinery.model import Int64, Model, OneOf
 
 
 class Capabilities(Model, protobuf="add drop"):

@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from apimachinery.meta import Object
-from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, OneOf, Required, RetainKeys
+from apimachinery.model import Atomic, Int32, Int64, ListMapKeys, MergeKey, Model, OneOf, Required, RetainKeys
 from apimachinery.quantity import Quantity
-from kubeapi._shared.common import Int32, Int64, LocalObjectReference
+from kubeapi.core._references import LocalObjectReference
 from kubeapi.core.pod.affinity import Affinity, Toleration, TopologySpreadConstraint
 from kubeapi.core.pod.env import EnvFromSource, EnvVar
 from kubeapi.core.pod.probes import Lifecycle, Probe

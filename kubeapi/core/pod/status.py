@@ -6,9 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apimachinery.model import Atomic, MergeKey, Model, Required, Time
+from apimachinery.model import Atomic, Int32, Int64, MergeKey, Model, Required, Time
 from apimachinery.quantity import Quantity
-from kubeapi._shared.common import Int32, Int64
 from kubeapi.core.pod.spec import ResourceRequirements
 
 

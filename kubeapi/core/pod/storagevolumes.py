@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apimachinery.model import Model, Required
-from kubeapi._shared.common import Int32, LocalObjectReference
+from apimachinery.model import Int32, Model, Required
+from kubeapi.core._references import LocalObjectReference
 
 
 class GCEPersistentDiskVolumeSource(Model, protobuf="pdName fsType partition readOnly"):

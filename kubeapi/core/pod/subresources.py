@@ -6,16 +6,14 @@ Source: Kubernetes documentation, "Ephemeral Containers" and "Resize CPU and Mem
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apimachinery.errors import forbidden, invalid_object
 from apimachinery.model import to_dict
-from kubeapi._shared.validation import Errors, Path
+from apimachinery.validation import Errors, Path
+from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.qos import qos_class
 from kubeapi.core.pod.spec import Container, PodSpec, ResourceRequirements
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.model import Pod
 
 EPHEMERAL_CONTAINERS = "ephemeralcontainers"
 RESIZE = "resize"

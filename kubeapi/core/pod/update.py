@@ -6,18 +6,16 @@ Source: Kubernetes documentation, "Pods: Pod update and replacement", "Pod Sched
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from apimachinery.model import to_dict
 from apimachinery.names import dns_subdomain_errors
-from kubeapi._shared.validation import Errors, Path
+from apimachinery.validation import Errors, Path
 from kubeapi.core.pod.affinity import Toleration
+from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.nodeselection import required_terms
 from kubeapi.core.pod.spec import PodSpec
 from kubeapi.core.pod.status import ContainerStatus
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.model import Pod
 
 _SPEC: Path = ("spec",)
 _STATUS: Path = ("status",)

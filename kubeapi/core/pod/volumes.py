@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from apimachinery.meta import LabelSelector, ObjectMeta
-from apimachinery.model import Model, OneOf, Required
+from apimachinery.model import Int32, Int64, Model, OneOf, Required
 from apimachinery.quantity import Quantity
-from kubeapi._shared.common import Int32, Int64, LocalObjectReference, TypedLocalObjectReference, TypedObjectReference
+from kubeapi.core._references import LocalObjectReference, TypedLocalObjectReference, TypedObjectReference
 from kubeapi.core.pod.env import ObjectFieldSelector, ResourceFieldSelector
 from kubeapi.core.pod.storagevolumes import (
     AWSElasticBlockStoreVolumeSource,

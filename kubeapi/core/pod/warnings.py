@@ -5,7 +5,7 @@ Source: the warnings `kubectl apply` shows.
 
 from __future__ import annotations
 
-from kubeapi._shared.validation import Path, render
+from apimachinery.validation import Path, render
 from kubeapi.core.pod.spec import Container, PodSpec
 
 _NO_LONGER_SUPPORTED = (

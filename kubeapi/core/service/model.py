@@ -7,8 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from apimachinery.meta import Condition, Object
-from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model, OneOf
-from kubeapi._shared.common import Int32, IntOrString
+from apimachinery.model import Atomic, Int32, IntOrString, ListMapKeys, MergeKey, Model, OneOf
 
 
 class ServicePort(Model, protobuf="name protocol port targetPort nodePort appProtocol"):

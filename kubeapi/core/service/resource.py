@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from apimachinery.columns import AGE, NAME, NONE, label_text, listed
 from apimachinery.errors import FieldError
 from apimachinery.names import dns_1035_label_errors
 from apimachinery.resource import Column, Resource, Strategy
-from kubeapi._shared.columns import AGE, NAME, NONE, label_text, listed
-from kubeapi._shared.validation import Errors
+from apimachinery.validation import Errors
 from kubeapi.core.service.headless import HEADLESS
 from kubeapi.core.service.model import (
     ClientIPConfig,

@@ -5,15 +5,10 @@ Source: Kubernetes documentation, "Service", "Virtual IPs and Service Proxies".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from apimachinery.names import dns_label_errors, dns_subdomain_errors, qualified_name_errors
-from kubeapi._shared.endpointvalidation import check_endpoint_ip
-from kubeapi._shared.validation import PROTOCOLS, Errors, Path, ip_family, is_cidr, is_ip
+from apimachinery.validation import PROTOCOLS, Errors, Path, check_endpoint_ip, ip_family, is_cidr, is_ip
 from kubeapi.core.service.headless import HEADLESS
-
-if TYPE_CHECKING:
-    from kubeapi.core.service.model import Service, ServicePort, ServiceSpec
+from kubeapi.core.service.model import Service, ServicePort, ServiceSpec, is_external
 
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _FAMILIES = ("IPv4", "IPv6")
@@ -183,8 +178,6 @@ def _check_families(errors: Errors, spec: ServiceSpec) -> None:
 
 
 def _check_traffic(errors: Errors, spec: ServiceSpec) -> None:
-    from kubeapi.core.service.model import is_external
-
     external = spec.externalTrafficPolicy
     if external and not is_external(spec):
         text = "may only be set for externally-accessible services"

@@ -7,7 +7,7 @@ Constraints".
 from __future__ import annotations
 
 from apimachinery.names import dns_subdomain_errors, label_value_errors, qualified_name_errors
-from kubeapi._shared.validation import GREATER_THAN_ZERO, Errors, Path
+from apimachinery.validation import GREATER_THAN_ZERO, Errors, Path
 from kubeapi.core.pod.affinity import (
     Affinity,
     NodeSelector,

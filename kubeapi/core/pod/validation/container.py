@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from apimachinery.model import to_dict
-from kubeapi._shared.validation import PROTOCOLS, Errors, Path, check_relative_path, port_name_errors
+from apimachinery.validation import PROTOCOLS, Errors, Path, check_relative_path, port_name_errors
 from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.spec import Container, ContainerPort, EphemeralContainer, PodSpec, ResourceRequirements
 from kubeapi.core.pod.validation.env import check_env, check_env_from

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 
 from apimachinery.names import dns_subdomain_errors, qualified_name_errors
-from kubeapi._shared.validation import Errors, Path, env_name_errors
+from apimachinery.validation import Errors, Path, env_name_errors
 from kubeapi.core.pod.env import EnvFromSource, EnvVar, EnvVarSource, ObjectFieldSelector, ResourceFieldSelector
 
 _ENV_FIELDS = (

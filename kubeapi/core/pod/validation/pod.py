@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from apimachinery.names import dns_subdomain_errors, qualified_name_errors
-from kubeapi._shared.validation import Errors, Path
+from apimachinery.validation import Errors, Path
 from kubeapi.core.pod.spec import PodDNSConfig, PodSpec
 from kubeapi.core.pod.template import PodTemplateSpec
 from kubeapi.core.pod.validation.affinity import check_affinity, check_tolerations, check_topology_spread

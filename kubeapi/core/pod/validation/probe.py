@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from kubeapi._shared.validation import POSITIVE, Errors, Path
+from apimachinery.validation import POSITIVE, Errors, Path
 from kubeapi.core.pod.probes import HTTPGetAction, LifecycleHandler, Probe
 from kubeapi.core.pod.spec import Container
 

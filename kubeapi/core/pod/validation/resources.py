@@ -6,15 +6,12 @@ Source: Kubernetes documentation, "Resource Management for Pods and Containers".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from apimachinery.names import qualified_name_errors
 from apimachinery.quantity import QuantityError, parse_quantity
-from kubeapi._shared.validation import NOT_NEGATIVE, Errors, Path
+from apimachinery.validation import NOT_NEGATIVE, Errors, Path
 from kubeapi.core.pod.requests import containers_request
-
-if TYPE_CHECKING:
-    from kubeapi.core.pod.spec import ContainerResizePolicy, PodSpec, ResourceRequirements
+from kubeapi.core.pod.spec import ContainerResizePolicy, PodSpec, ResourceRequirements
 
 _CONTAINER_RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
 _HUGE_PAGES = "hugepages-"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from kubeapi._shared.validation import Errors, Path, check_relative_path
+from apimachinery.validation import Errors, Path, check_relative_path
 from kubeapi.core.pod.security import (
     AppArmorProfile,
     PodSecurityContext,

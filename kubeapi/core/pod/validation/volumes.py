@@ -10,7 +10,7 @@ from typing import Any
 
 from apimachinery.names import dns_label_errors, dns_subdomain_errors
 from apimachinery.quantity import parse_quantity
-from kubeapi._shared.validation import GREATER_THAN_ZERO, Errors, Path, check_relative_path
+from apimachinery.validation import GREATER_THAN_ZERO, Errors, Path, check_relative_path
 from kubeapi.core.pod.validation.env import check_field_ref, check_resource_ref
 from kubeapi.core.pod.volumes import DownwardAPIVolumeFile, KeyToPath, Volume, VolumeProjection
 

@@ -1,4 +1,4 @@
-"""Checks that controllers of pods share: the selector, rolling updates, counts in `status`.
+"""Checks and columns that controllers of pods share: the selector, rolling updates, counts in `status`.
 
 Source: Kubernetes documentation, "Deployments", "ReplicaSet".
 """
@@ -6,11 +6,15 @@ Source: Kubernetes documentation, "Deployments", "ReplicaSet".
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from apimachinery.columns import selector_text
 from apimachinery.meta import LabelSelector
 from apimachinery.model import Model
+from apimachinery.resource import Column
 from apimachinery.selectors import selector_of
-from kubeapi._shared.validation import Errors, Path, percent_of
+from apimachinery.validation import Errors, Path, percent_of
+from kubeapi.core.pod.spec import Container
 from kubeapi.core.pod.template import PodTemplateSpec
 
 
@@ -52,3 +56,30 @@ def check_counts(errors: Errors, status: Model, parts: Iterable[str]) -> None:
     available, ready = getattr(status, "availableReplicas", None) or 0, getattr(status, "readyReplicas", None) or 0
     if available > ready:
         errors.invalid(("status", "availableReplicas"), available, "cannot be greater than readyReplicas")
+
+
+def _containers(obj: Any) -> Iterable[Container]:
+    containers: list[Container] = obj.spec.template.spec.containers
+    return containers
+
+
+WORKLOAD_WIDE = (
+    Column(
+        "Containers",
+        lambda obj, now: ",".join(container.name for container in _containers(obj)),
+        description="Names of each container in the template.",
+        priority=1,
+    ),
+    Column(
+        "Images",
+        lambda obj, now: ",".join(container.image or "" for container in _containers(obj)),
+        description="Images of each container in the template.",
+        priority=1,
+    ),
+    Column(
+        "Selector",
+        lambda obj, now: selector_text(obj.spec.selector),
+        description="Which pods belong to the object.",
+        priority=1,
+    ),
+)

@@ -200,6 +200,23 @@ def check_relative_path(errors: Errors, path: Path, value: str) -> None:
         errors.invalid(path, value, "must not contain '..'")
 
 
+def check_endpoint_ip(errors: Errors, path: Path, value: str) -> None:
+    """Refuses an address that traffic may not be sent to. Source: Kubernetes API reference, "EndpointAddress"."""
+    try:
+        address = ip_address(value)
+    except ValueError:
+        errors.invalid(path, value, IP_RULE)
+        return
+    if address.is_unspecified:
+        errors.invalid(path, value, "may not be unspecified (0.0.0.0 or ::)")
+    if address.is_loopback:
+        errors.invalid(path, value, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    if address.is_link_local:
+        errors.invalid(path, value, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    if address.is_multicast and (address.version == 6 or value.startswith("224.0.0.")):
+        errors.invalid(path, value, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+
+
 def config_key_errors(key: str) -> list[str]:
     """For the keys of ConfigMaps and Secrets, which become names of files."""
     found = []

@@ -1,17 +1,10 @@
-"""Small types and helpers that several kinds share."""
+"""References from one object to another, which several kinds share."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
 from apimachinery.model import Model, Required
-
-Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
-Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-"""Integers as wide as the wire's: a wider one is refused on decode, as clients could not read it back."""
-IntOrString = Int32 | str
 
 
 class LocalObjectReference(Model, protobuf="name"):
@@ -47,17 +40,6 @@ class TypedObjectReference(Model, protobuf="apiGroup kind name namespace"):
     """The name that is meant."""
     namespace: str | None = None
     """The namespace it is in; absent for the same one."""
-
-
-class SecretReference(Model):
-    """Names a Secret in any namespace."""
-
-    map_type = "atomic"
-
-    name: str | None = None
-    """The name of the Secret."""
-    namespace: str | None = None
-    """The namespace of the Secret."""
 
 
 class ObjectReference(Model, protobuf="kind namespace name uid apiVersion resourceVersion fieldPath"):

@@ -5,29 +5,12 @@ Source: Kubernetes documentation, "ConfigMaps", "Secrets".
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from collections.abc import Iterable, Mapping
-from typing import Annotated
 
-from pydantic import AfterValidator
-
-from kubeapi._shared.validation import Errors
+from apimachinery.validation import Errors
 
 MAX_DATA_BYTES = 1024 * 1024
 _FROZEN = "field is immutable when `immutable` is set"
-
-
-def _checked(text: str) -> str:
-    try:
-        b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"illegal base64 data: {error}") from None
-    return text
-
-
-Base64 = Annotated[str, AfterValidator(_checked)]
-"""Bytes on the wire: standard base64 with padding."""
 
 
 def check_keys(errors: Errors, field: str, data: Mapping[str, str] | None, *, encoded: bool = False) -> int:
