@@ -42,32 +42,34 @@ def run(
 
 async def _supervise(main: Callable[[], Awaitable[None]], name: str, shutdown_seconds: float) -> int:
     loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
+    stopping = False
+
+    async def work() -> None:
+        await main()
 
     def on_signal(number: signal.Signals) -> None:
-        if stopping.is_set():
+        nonlocal stopping
+        if stopping:
             os._exit(128 + number)
+        stopping = True
         log.info("stopping", signal=number.name)
-        stopping.set()
+        task.cancel()
+        loop.call_later(shutdown_seconds, give_up)
+
+    def give_up() -> None:
+        log.error("did not stop in time", seconds=shutdown_seconds)
+        sys.stderr.flush()
+        os._exit(1)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     log.info("starting", daemon=name, pid=os.getpid())
-    work = asyncio.ensure_future(main())
-    stop = asyncio.ensure_future(stopping.wait())
-    await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
-    stop.cancel()
-    if not work.done():
-        work.cancel()
-        await asyncio.wait((work,), timeout=shutdown_seconds)
-        if not work.done():
-            log.error("did not stop in time", seconds=shutdown_seconds)
-            sys.stderr.flush()
-            os._exit(1)
-    return _exit_code(work, name)
+    task = asyncio.create_task(work())
+    await asyncio.wait((task,))
+    return _exit_code(task, name)
 
 
-def _exit_code(work: asyncio.Future[None], name: str) -> int:
+def _exit_code(work: asyncio.Task[None], name: str) -> int:
     if work.cancelled():
         log.info("stopped", daemon=name)
         return 0

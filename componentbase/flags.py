@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import metadata
-from typing import Self
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
 
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -52,13 +54,13 @@ def parse_list(text: str) -> list[str]:
 
 def parse_map(text: str) -> dict[str, str]:
     """ "a=1,b=2" -> {"a": "1", "b": "2"}. Raises: argparse.ArgumentTypeError for an item without "="."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for item in parse_list(text):
         key, equals, value = item.partition("=")
         if not equals:
             raise argparse.ArgumentTypeError(f"invalid item {item!r}: write key=value")
-        found[key] = value
-    return found
+        values[key] = value
+    return values
 
 
 def add_bool(parser: argparse.ArgumentParser, flag: str, default: bool, help: str) -> None:
@@ -70,6 +72,15 @@ def add_duration(parser: argparse.ArgumentParser, flag: str, default_seconds: fl
     """A flag whose value is kept as seconds (float)."""
     help = f"{help} (default {default_seconds:g}s)"
     parser.add_argument(flag, type=parse_duration, default=default_seconds, metavar="DURATION", help=help)
+
+
+def fill(options: type[T], args: argparse.Namespace, **values: Any) -> T:
+    """Makes `options`, a daemon's frozen dataclass, from the flags that its fields are named after.
+
+    `values` are the fields that no flag has the name of, or whose value is worked out from the flags.
+    """
+    names = {field.name for field in fields(options)} - values.keys()  # type: ignore[arg-type]
+    return options(**{name: getattr(args, name) for name in names}, **values)
 
 
 def base_parser(
@@ -89,7 +100,9 @@ def base_parser(
     parser.add_argument("--version", action="version", version=f"Kubernetes {version()}")
     logs = parser.add_argument_group("logs")
     logs.add_argument("--log-file", default="", metavar="FILE", help="write logs to FILE instead of standard error")
-    logs.add_argument("-v", "--v", type=int, default=0, metavar="LEVEL", help="log verbosity; 4 and above is debug")
+    logs.add_argument(
+        "-v", "--v", dest="verbosity", type=int, default=0, metavar="LEVEL", help="log verbosity; 4 and above is debug"
+    )
     if kubeconfig:
         parser.add_argument("--kubeconfig", default="", metavar="FILE", help="how to reach the API server")
     if secure_port:
@@ -121,10 +134,11 @@ class Serving:
 
     bind_address: str
     port: int
-    cert_file: str
-    key_file: str
-    client_ca_file: str
-    cert_dir: str
+    cert_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
+    cert_dir: str = ""
+    """Where a certificate is made when none is given; "" for a temporary folder."""
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Self:

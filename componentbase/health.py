@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from urllib.parse import parse_qs
 
 from componentbase import logs, metrics, tls
+from componentbase.flags import Serving
 from componentbase.net.http1_exchange import HttpExchange
 from componentbase.net.http1_server import HttpServer, ServerLimits
 
@@ -106,39 +107,27 @@ def _well() -> str:
 class HealthServer(HealthHandler):
     """The handler on HTTPS: `await server.run()` in the daemon's TaskGroup.
 
-    Without a certificate it makes its own in `cert_dir` (or a temporary folder). Without `client_ca_file` nobody can be
-    verified, and /metrics stays closed.
+    Without a certificate it makes its own. Without a client CA nobody can be verified, and /metrics stays closed.
     """
 
-    def __init__(
-        self,
-        name: str,
-        bind_address: str,
-        port: int,
-        *,
-        cert_file: str = "",
-        key_file: str = "",
-        cert_dir: str = "",
-        client_ca_file: str = "",
-    ) -> None:
+    def __init__(self, name: str, serving: Serving) -> None:
         super().__init__()
         self._name = name
-        self._address = (bind_address, port)
-        self._files = (cert_file, key_file, client_ca_file)
-        self._cert_dir = cert_dir
+        self._serving = serving
 
     async def run(self) -> None:
         """Serves until cancelled. Raises: OSError for an unreadable certificate or a taken address."""
-        host, port = self._address
-        context = self._context(host)
-        log.info("serving", address=host, port=port)
-        await self.serve(host, port, context)
+        serving = self._serving
+        context = self._context()
+        log.info("serving", address=serving.bind_address, port=serving.port)
+        await self.serve(serving.bind_address, serving.port, context)
 
-    def _context(self, host: str) -> ssl.SSLContext:
-        cert, key, client_ca = self._files
-        if cert:
-            return tls.server_context(cert, key, client_ca)
+    def _context(self) -> ssl.SSLContext:
+        serving = self._serving
+        if serving.cert_file:
+            return tls.server_context(serving.cert_file, serving.key_file, serving.client_ca_file)
+        host = serving.bind_address
         with contextlib.ExitStack() as stack:
-            folder = self._cert_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix=self._name))
+            folder = serving.cert_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix=self._name))
             cert, key = tls.self_signed(folder, self._name, (host,) if host not in ("0.0.0.0", "::") else ())
-            return tls.server_context(cert, key, client_ca)
+            return tls.server_context(cert, key, serving.client_ca_file)

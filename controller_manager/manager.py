@@ -54,16 +54,7 @@ async def run(specs: Mapping[str, ControllerSpec[Any]], options: Options) -> Non
         rest = RestClient(config, user_agent=user_agent(NAME))
     except (ConfigError, ValueError, OSError) as error:
         raise FatalError(str(error)) from None
-    serving = options.serving
-    health = HealthServer(
-        NAME,
-        serving.bind_address,
-        serving.port,
-        cert_file=serving.cert_file,
-        key_file=serving.key_file,
-        cert_dir=serving.cert_dir,
-        client_ca_file=serving.client_ca_file,
-    )
+    health = HealthServer(NAME, options.serving)
     async with rest, asyncio.TaskGroup() as group:
         group.create_task(health.run())
         if not options.election.enabled:

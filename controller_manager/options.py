@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from componentbase.flags import Serving, add_duration, base_parser, parse_list
+from componentbase.flags import Serving, add_duration, base_parser, fill, parse_list
 from kubeclient.controller import ControllerSpec
 from kubeclient.leader import Election
 
@@ -49,25 +49,7 @@ def parse(specs: Iterable[ControllerSpec[Any]], argv: list[str] | None = None) -
         flags.error("--max-endpoints-per-slice must be between 1 and 1000")
     if args.node_monitor_period <= 0 or args.node_monitor_grace_period <= args.node_monitor_period:
         flags.error("--node-monitor-grace-period must be longer than --node-monitor-period")
-    return Options(
-        kubeconfig=args.kubeconfig,
-        serving=Serving.of(args),
-        election=Election.of(args),
-        controllers=args.controllers,
-        workers=workers,
-        root_ca_file=args.root_ca_file,
-        node_monitor_period=args.node_monitor_period,
-        node_monitor_grace_period=args.node_monitor_grace_period,
-        node_startup_grace_period=args.node_startup_grace_period,
-        node_eviction_rate=args.node_eviction_rate,
-        secondary_node_eviction_rate=args.secondary_node_eviction_rate,
-        unhealthy_zone_threshold=args.unhealthy_zone_threshold,
-        large_cluster_size_threshold=args.large_cluster_size_threshold,
-        terminated_pod_gc_threshold=args.terminated_pod_gc_threshold,
-        max_endpoints_per_slice=args.max_endpoints_per_slice,
-        log_file=args.log_file,
-        verbosity=args.v,
-    )
+    return fill(Options, args, serving=Serving.of(args), election=Election.of(args), workers=workers)
 
 
 def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Where the API server is and who we are: kubectl's rules for kubeconfig files, and a pod's own credentials.
+"""Reads how to reach the API server and as whom: kubectl's rules for kubeconfig files, and a pod's own credentials.
 
 Source: Kubernetes documentation, "Organizing Cluster Access Using kubeconfig Files".
 """
@@ -60,12 +60,12 @@ class ClientConfig:
 
     @property
     def path_prefix(self) -> str:
-        """What stands before "/api" in every path, without a trailing slash; usually ""."""
+        """The path in front of "/api", without a trailing slash; usually ""."""
         return urlsplit(self.server).path.rstrip("/")
 
 
 def load_config(path: str | None = None, context: str | None = None) -> ClientConfig:
-    """The configuration of `context`, or of the current context.
+    """Reads the configuration of `context`, or of the current context.
 
     `path` (a flag) is read alone and must exist; else every file in KUBECONFIG, merged; else ~/.kube/config; else,
     where none of those exists, the credentials mounted into a pod.
@@ -85,7 +85,7 @@ def load_config(path: str | None = None, context: str | None = None) -> ClientCo
 
 
 def kubeconfig_files(path: str | None = None) -> list[Path]:
-    """The files that count, in order; they need not exist."""
+    """Lists the files to read, in order; they need not exist."""
     if path:
         return [Path(path)]
     listed = [item for item in os.environ.get("KUBECONFIG", "").split(os.pathsep) if item]
@@ -93,7 +93,7 @@ def kubeconfig_files(path: str | None = None) -> list[Path]:
 
 
 def merge_kubeconfigs(files: list[Path]) -> dict[str, Any]:
-    """One kubeconfig of several: the first file that sets a value or names an entry wins.
+    """Merges files into one kubeconfig: the first file that sets a value or names an entry wins.
 
     Paths inside an entry come out absolute, by the folder of the file they are in. A missing file is skipped, unless it
     is the only one. Raises: ConfigError.
@@ -105,10 +105,10 @@ def merge_kubeconfigs(files: list[Path]) -> dict[str, Any]:
             continue
         document = _read(file)
         merged["current-context"] = merged["current-context"] or document.get("current-context") or ""
-        for section, found in entries.items():
+        for section, by_name in entries.items():
             for entry in _named_entries(document, section, file):
-                found.setdefault(entry["name"], _with_absolute_paths(entry, file.absolute().parent))
-    return merged | {section: list(found.values()) for section, found in entries.items()}
+                by_name.setdefault(entry["name"], _with_absolute_paths(entry, file.absolute().parent))
+    return merged | {section: list(by_name.values()) for section, by_name in entries.items()}
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def _with_absolute_paths(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def select_context(kubeconfig: Mapping[str, Any], context: str | None = None) -> ClientConfig:
-    """The ClientConfig of one context of a merged kubeconfig. Raises: ConfigError."""
+    """Makes the ClientConfig of one context of a merged kubeconfig. Raises: ConfigError."""
     name = context or kubeconfig.get("current-context") or ""
     if not name:
         raise ConfigError("the kubeconfig names no current-context; choose one with --context")
@@ -198,8 +198,8 @@ def select_context(kubeconfig: Mapping[str, Any], context: str | None = None) ->
 def _entry(kubeconfig: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:
     for entry in kubeconfig.get(kind + "s") or ():
         if entry["name"] == name:
-            found: dict[str, Any] = entry.get(kind) or {}
-            return found
+            fields: dict[str, Any] = entry.get(kind) or {}
+            return fields
     raise ConfigError(f'{kind} "{name}" does not exist in the kubeconfig')
 
 
@@ -214,7 +214,7 @@ def _pem(entry: Mapping[str, Any], field: str, name: str) -> str:
 
 
 def in_cluster_config(folder: str = IN_CLUSTER_FOLDER) -> ClientConfig | None:
-    """A pod's own credentials, or None outside of a pod."""
+    """Returns a pod's own credentials, or None outside of a pod."""
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
     token_file = Path(folder, "token")
     if not host or not port or not token_file.exists():

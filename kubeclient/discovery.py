@@ -1,4 +1,4 @@
-"""What an API server serves: every resource with its path, verbs and names."""
+"""Asks an API server for every resource that it serves, with its path, verbs and names."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ async def discover(rest: RestClient, *, preferred: bool = True) -> Discovery:
     for group in orjson.loads(groups).get("groups") or ():
         versions = [group["preferredVersion"]] if preferred and group.get("preferredVersion") else group["versions"]
         group_versions += [(group["name"], item["version"]) for item in versions]
-    found = await asyncio.gather(*(_resources(rest, group, version) for group, version in group_versions))
-    resources = tuple(resource for part in found if part is not None for resource in part)
-    pairs = zip(group_versions, found, strict=True)
+    parts = await asyncio.gather(*(_resources(rest, group, version) for group, version in group_versions))
+    resources = tuple(resource for part in parts if part is not None for resource in part)
+    pairs = zip(group_versions, parts, strict=True)
     failed = tuple(f"{group}/{version}".lstrip("/") for (group, version), part in pairs if part is None)
     return Discovery(resources, failed)
 

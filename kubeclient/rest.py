@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
+import math
 import random
 import re
 import ssl
@@ -21,9 +21,11 @@ from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource, resource_of
 from componentbase import tls
+from componentbase.clock import Clock
 from componentbase.flags import version
 from componentbase.metrics import LATENCY_BUCKETS
-from componentbase.net.http1_client import RESPONSE_TIMEOUT_SECONDS, Http1Client, HttpResponse
+from componentbase.net.http1_client import RESPONSE_TIMEOUT_SECONDS, HttpResponse
+from componentbase.net.http1_pool import Http1Client
 from kubeclient import wire
 from kubeclient.config import ClientConfig
 from kubeclient.wire import JSON, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Listing, WatchEvent, as_resource
@@ -63,8 +65,10 @@ class RestClient:
         user_agent: str,
         max_connections: int = 64,
         on_warning: Callable[[str], None] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.config = config
+        self._clock = clock or Clock()
         self._user_agent = user_agent
         self._on_warning = on_warning
         self.ssl_context = _ssl_context(config)
@@ -77,7 +81,7 @@ class RestClient:
         )
         self._heads: dict[tuple[str, str], bytes] = {}
         self._token = config.token
-        self._token_read_at = 0.0
+        self._token_read_at = -math.inf
         self._metrics: dict[tuple[str, int], tuple[Any, Any]] = {}
 
     async def __aenter__(self) -> Self:
@@ -221,7 +225,7 @@ class RestClient:
             except Conflict:
                 if attempt == CONFLICT_RETRIES - 1:
                     raise
-                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
+                await self._clock.sleep(random.uniform(0, 0.01 * 2**attempt))
         raise AssertionError("unreachable")
 
     async def delete(
@@ -289,7 +293,7 @@ class RestClient:
             again = response.status == 429 or (response.status >= 500 and method != "POST")
             if not again or not retry_after.isdigit() or attempt == RETRIES_ON_REQUEST:
                 raise wire.error(response.status, response.body, retry_after)
-            await asyncio.sleep(int(retry_after) * random.uniform(1.0, 1.2))
+            await self._clock.sleep(int(retry_after) * random.uniform(1.0, 1.2))
         raise AssertionError("unreachable")
 
     @asynccontextmanager
@@ -350,20 +354,20 @@ class RestClient:
         return "".join(line + "\r\n" for line in lines).encode("latin-1")
 
     def _bearer_token(self) -> str:
-        if self.config.token_file and time.monotonic() - self._token_read_at > TOKEN_REREAD_SECONDS:
+        if self.config.token_file and self._clock.monotonic() - self._token_read_at > TOKEN_REREAD_SECONDS:
             with open(self.config.token_file, encoding="ascii") as file:
                 self._token = file.read().strip()
-            self._token_read_at = time.monotonic()
+            self._token_read_at = self._clock.monotonic()
         return self._token
 
     def _observe(self, method: str, status: int, seconds: float) -> None:
-        found = self._metrics.get((method, status))
-        if found is None:
+        metrics = self._metrics.get((method, status))
+        if metrics is None:
             host = f"{self.config.host}:{self.config.port}"
-            found = (REQUEST_SECONDS.labels(method, host), REQUESTS.labels(str(status), method, host))
-            self._metrics[(method, status)] = found
-        found[0].observe(seconds)
-        found[1].inc()
+            metrics = (REQUEST_SECONDS.labels(method, host), REQUESTS.labels(str(status), method, host))
+            self._metrics[(method, status)] = metrics
+        metrics[0].observe(seconds)
+        metrics[1].inc()
 
     def _show_warnings(self, response: HttpResponse) -> None:
         assert self._on_warning is not None

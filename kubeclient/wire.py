@@ -1,4 +1,4 @@
-"""How requests and answers look on the wire: paths, bodies, options, lists, events and errors. Without I/O.
+"""Encodes requests and decodes answers: paths, bodies, options, lists, events and errors. Without I/O.
 
 Bytes become models in one pass of pydantic's own JSON parser, lists and watch events included; nothing goes through
 dicts on the way.
@@ -51,17 +51,17 @@ _event_models: dict[type, type[WatchEvent[Any]]] = {}
 
 
 def list_model(model: type[T]) -> type[ObjectList[T]]:
-    found = _list_models.get(model)
-    if found is None:
-        found = _list_models[model] = ObjectList[model]  # type: ignore[valid-type]
-    return found
+    envelope = _list_models.get(model)
+    if envelope is None:
+        envelope = _list_models[model] = ObjectList[model]  # type: ignore[valid-type]
+    return envelope
 
 
 def event_model(model: type[T]) -> type[WatchEvent[T]]:
-    found = _event_models.get(model)
-    if found is None:
-        found = _event_models[model] = WatchEvent[model]  # type: ignore[valid-type]
-    return found
+    envelope = _event_models.get(model)
+    if envelope is None:
+        envelope = _event_models[model] = WatchEvent[model]  # type: ignore[valid-type]
+    return envelope
 
 
 def as_resource(model: type[T] | Resource[T]) -> Resource[T]:
@@ -69,7 +69,7 @@ def as_resource(model: type[T] | Resource[T]) -> Resource[T]:
 
 
 def quoted(name: str) -> str:
-    """A path segment. Names are mostly plain; what a user typed may be anything."""
+    """The name as a path segment, percent-encoded where it is not plain. Raises: BadRequest for "", "." and ".."."""
     if _PLAIN_NAME.match(name) and name not in (".", ".."):
         return name
     if name in ("", ".", ".."):
@@ -93,7 +93,7 @@ def selection(label_selector: str, field_selector: str) -> dict[str, str]:
 
 
 def body(obj: Object, resource: Resource[Any]) -> bytes:
-    """The encoded object; kind and apiVersion are put in where the object lacks them."""
+    """Encodes the object, and puts kind and apiVersion in where it lacks them."""
     data = encode(obj)
     if obj.kind is None:
         rest = data[1:] if data == b"{}" else b"," + data[1:]
@@ -102,7 +102,7 @@ def body(obj: Object, resource: Resource[Any]) -> bytes:
 
 
 def identify(obj: Object, resource: Resource[Any]) -> None:
-    """Items of a list may come without their type."""
+    """Sets kind and apiVersion, which the items of a list may lack."""
     obj.kind = resource.kind
     obj.apiVersion = resource.api_version
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from apimachinery.quantity import QuantityError, parse_quantity
-from componentbase.flags import add_duration, base_parser, host_name, parse_list, parse_map
+from componentbase.flags import add_duration, base_parser, fill, host_name, parse_list, parse_map
 
 DEFAULT_PORT = 10250
 DEFAULT_ROOT_DIR = "/var/lib/kubelet"
@@ -48,38 +48,27 @@ class Options:
 def parse_options(argv: list[str] | None = None) -> Options:
     """Ends the process with a message and exit code 2 when the command line is wrong."""
     parser = _parser()
-    given = parser.parse_args(argv)
-    name = given.hostname_override.lower() or host_name()
+    args = parser.parse_args(argv)
     try:
-        ips = tuple(str(ipaddress.ip_address(ip)) for ip in parse_list(given.node_ip)) or (_own_address(),)
-        cidr = str(ipaddress.ip_network(given.pod_cidr)) if given.pod_cidr else ""
-        reserved = {key: parse_quantity(value) for key, value in given.system_reserved.items()}
+        ips = tuple(str(ipaddress.ip_address(ip)) for ip in parse_list(args.node_ip)) or (_own_address(),)
+        cidr = str(ipaddress.ip_network(args.pod_cidr)) if args.pod_cidr else ""
+        reserved = {key: parse_quantity(value) for key, value in args.system_reserved.items()}
     except (ValueError, QuantityError) as error:
         parser.error(str(error))
-    if not given.container_runtime_endpoint.startswith("unix://"):
+    if not args.container_runtime_endpoint.startswith("unix://"):
         parser.error("--container-runtime-endpoint: want unix:///path/to/docker.sock")
-    return Options(
-        kubeconfig=given.kubeconfig,
-        node_name=name,
+    return fill(
+        Options,
+        args,
+        node_name=args.hostname_override.lower() or host_name(),
         node_ips=ips,
         pod_cidr=cidr,
-        endpoint=given.container_runtime_endpoint,
-        root_dir=given.root_dir.rstrip("/") or "/",
-        address=given.address,
-        port=given.port,
-        tls_cert_file=given.tls_cert_file,
-        tls_private_key_file=given.tls_private_key_file,
-        client_ca_file=given.client_ca_file,
-        cert_dir=given.cert_dir or f"{given.root_dir}/pki",
-        pause_image=given.pod_infra_container_image,
-        node_labels=given.node_labels,
-        max_pods=given.max_pods,
-        node_status_update_seconds=given.node_status_update_frequency,
-        cluster_dns=tuple(parse_list(given.cluster_dns)),
-        cluster_domain=given.cluster_domain,
-        resolv_conf=given.resolv_conf,
-        log_file=given.log_file,
-        verbosity=given.v,
+        endpoint=args.container_runtime_endpoint,
+        root_dir=args.root_dir.rstrip("/") or "/",
+        cert_dir=args.cert_dir or f"{args.root_dir}/pki",
+        pause_image=args.pod_infra_container_image,
+        node_status_update_seconds=args.node_status_update_frequency,
+        cluster_dns=tuple(parse_list(args.cluster_dns)),
         system_reserved=reserved,
     )
 

@@ -30,20 +30,16 @@ class Options:
 def parse(argv: list[str] | None = None) -> Options:
     """Exits with a message on a bad command line, as argparse does."""
     args = _parser().parse_args(argv)
-    return Options(
-        kubeconfig=args.kubeconfig,
+    return flags.fill(
+        Options,
+        args,
         node_name=args.hostname_override or flags.host_name(),
-        cluster_cidr=args.cluster_cidr,
-        masquerade_all=args.masquerade_all,
         masquerade_bit=args.iptables_masquerade_bit,
         localhost_node_ports=args.iptables_localhost_nodeports,
         min_sync_seconds=args.iptables_min_sync_period,
         sync_seconds=args.iptables_sync_period,
         metrics_address=args.metrics_bind_address,
         healthz_address=args.healthz_bind_address,
-        cleanup=args.cleanup,
-        log_file=args.log_file,
-        verbosity=args.v,
     )
 
 

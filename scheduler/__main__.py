@@ -37,16 +37,8 @@ async def _serve(options: Options, rest: RestClient) -> None:
     informers = Informers(rest)
     recorder = EventRecorder(rest, SCHEDULER_NAME)
     scheduler = Scheduler(informers, recorder, Clock())
-    serving, election = options.serving, options.election
-    health = HealthServer(
-        "kube-scheduler",
-        serving.bind_address,
-        serving.port,
-        cert_file=serving.cert_file,
-        key_file=serving.key_file,
-        cert_dir=serving.cert_dir,
-        client_ca_file=serving.client_ca_file,
-    )
+    election = options.election
+    health = HealthServer("kube-scheduler", options.serving)
     health.add_ready_check("informer-sync", scheduler.check)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(health.run())

@@ -23,4 +23,4 @@ def parse(argv: list[str] | None = None) -> Options:
     """Exits with a message on a bad command line, as argparse does."""
     parser = flags.base_parser("kube-scheduler", "Gives each pod its node.", secure_port=SECURE_PORT, leader_elect=True)
     args = parser.parse_args(argv)
-    return Options(args.kubeconfig, flags.Serving.of(args), Election.of(args), args.log_file, args.v)
+    return flags.fill(Options, args, serving=flags.Serving.of(args), election=Election.of(args))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, ip_network
 
 from apiserver.auth.authorizer import ALWAYS_ALLOW, MODES
-from componentbase.flags import add_duration, base_parser, parse_list
+from componentbase.flags import add_duration, base_parser, fill, parse_list
 
 DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"
 MIN_TOKEN_SECONDS = 3600  # the least that --service-account-max-token-expiration may be
@@ -83,38 +83,16 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         parser.error("--kubelet-client-certificate and --kubelet-client-key belong together: give both or neither")
     if 0 < args.service_account_max_token_expiration < MIN_TOKEN_SECONDS:
         parser.error("--service-account-max-token-expiration must be at least an hour")
-    return Options(
-        etcd_servers=args.etcd_servers,
-        etcd_cafile=args.etcd_cafile,
-        etcd_certfile=args.etcd_certfile,
-        etcd_keyfile=args.etcd_keyfile,
-        bind_address=args.bind_address,
-        secure_port=args.secure_port,
-        advertise_address=args.advertise_address,
-        tls_cert_file=args.tls_cert_file,
-        tls_private_key_file=args.tls_private_key_file,
-        client_ca_file=args.client_ca_file,
+    return fill(
+        Options,
+        args,
         cert_dir=args.cert_dir or "/var/run/kubernetes",
-        token_auth_file=args.token_auth_file,
-        service_cluster_ip_range=args.service_cluster_ip_range,
         service_node_ports=args.service_node_port_range,
-        kubelet_certificate_authority=args.kubelet_certificate_authority,
-        kubelet_client_certificate=args.kubelet_client_certificate,
-        kubelet_client_key=args.kubelet_client_key,
         service_account_issuers=args.service_account_issuer or [DEFAULT_ISSUER],
-        service_account_signing_key_file=args.service_account_signing_key_file,
         service_account_key_files=args.service_account_key_file,
         service_account_max_token_seconds=int(args.service_account_max_token_expiration),
-        service_account_jwks_uri=args.service_account_jwks_uri,
-        api_audiences=args.api_audiences,
         event_ttl_seconds=int(args.event_ttl),
-        enable_admission_plugins=args.enable_admission_plugins,
-        disable_admission_plugins=args.disable_admission_plugins,
-        max_requests_inflight=args.max_requests_inflight,
-        max_mutating_requests_inflight=args.max_mutating_requests_inflight,
         request_timeout_seconds=args.request_timeout,
-        log_file=args.log_file,
-        verbosity=args.v,
     )
 
 

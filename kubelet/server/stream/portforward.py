@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from componentbase import logs
 from componentbase.net.http1_exchange import ClientDisconnected
 from componentbase.net.websocket_channels import ChannelSocket
+from componentbase.tasks import alongside
 from kubelet.runtime.interface import EngineError
 from kubelet.server.stream.spdy.connection import ByteStream, SpdyConnection, SpdyStream, StreamReset
 from kubelet.server.stream.spdy.frames import SpdyError
@@ -165,28 +166,28 @@ async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
 async def _join(stream: SpdyStream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Until the pod's side has ended, or either breaks. A client that only ends its half still gets the answer."""
 
-    async def upload() -> None:
-        while data := await stream.read():
-            await _write(writer, data)
-        if not writer.is_closing():
-            writer.write_eof()
+    async def upload() -> bool:
+        """True where the client ended its half in order."""
+        with contextlib.suppress(StreamReset, OSError):
+            while data := await stream.read():
+                await _write(writer, data)
+            if not writer.is_closing():
+                writer.write_eof()
+            return True
+        return False
 
     async def download() -> None:
-        while data := await reader.read(READ_BYTES):
-            await stream.write(data)
-        await stream.close()
+        with contextlib.suppress(StreamReset, OSError):
+            while data := await reader.read(READ_BYTES):
+                await stream.write(data)
+            await stream.close()
 
-    up, down = asyncio.ensure_future(upload()), asyncio.ensure_future(download())
-    try:
+    async with alongside(upload()) as up, alongside(download()) as down:
         await asyncio.wait([up, down], return_when=asyncio.FIRST_COMPLETED)
         if down.done():
             await asyncio.wait([up], timeout=CLOSING_SECONDS)
-        elif not up.exception():
+        elif up.result():
             await asyncio.wait([down])
-    finally:
-        for task in (up, down):
-            task.cancel()
-        await asyncio.gather(up, down, return_exceptions=True)
 
 
 # --- WebSocket channels
@@ -235,15 +236,13 @@ class ChannelForward:
             while data := await self._input[index].get():
                 await _write(writer, data)
 
-        uploading = asyncio.ensure_future(_quietly(upload()))
         try:
-            with contextlib.suppress(ConnectionError):
-                while data := await reader.read(READ_BYTES):
-                    await self._socket.send(2 * index, data)
+            async with alongside(_quietly(upload())):
+                with contextlib.suppress(ConnectionError):
+                    while data := await reader.read(READ_BYTES):
+                        await self._socket.send(2 * index, data)
         finally:
             self._input[index].close()
-            uploading.cancel()
-            await asyncio.wait([uploading])
             writer.close()
 
 

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from componentbase import tls
-from componentbase.flags import base_parser, parse_bool, parse_duration, parse_map
+from componentbase.flags import Serving, base_parser, parse_bool, parse_duration, parse_map
 from componentbase.health import HealthHandler, HealthServer
 from componentbase.logs import LineFormatter
+from componentbase.tasks import alongside
+from tests.kits.etcd import free_port
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_booleans_and_maps() -> None:
 def test_shared_flags() -> None:
     parser = base_parser("kube-x", "x", secure_port=10257, leader_elect=True)
     options = parser.parse_args(["--leader-elect=false", "-v", "4", "--kubeconfig=f"])
-    assert (options.leader_elect, options.v, options.secure_port) == (False, 4, 10257)
+    assert (options.leader_elect, options.verbosity, options.secure_port) == (False, 4, 10257)
     assert parser.parse_args(["--leader-elect"]).leader_elect is True
     assert parser.parse_args([]).leader_elect_lease_duration == 15
     with pytest.raises(SystemExit):
@@ -144,17 +146,15 @@ async def fetch(port: int, path: str, context: ssl.SSLContext) -> str:
 async def test_the_server_makes_its_certificate_and_knows_its_clients(tmp_path: Path) -> None:
     client_cert, client_key = tls.self_signed(str(tmp_path / "client"), "client")
 
-    server = HealthServer("test", "127.0.0.1", 24090, cert_dir=str(tmp_path), client_ca_file=client_cert)
-    task = asyncio.ensure_future(server.run())
-    await asyncio.sleep(0)
+    port = free_port()
+    serving = Serving("127.0.0.1", port, client_ca_file=client_cert, cert_dir=str(tmp_path))
     ca = str(tmp_path / "test.crt")
-    anonymous = tls.client_context(ca_file=ca)
-    known = tls.client_context(ca_file=ca, cert_file=client_cert, key_file=client_key)
-    async with asyncio.timeout(20):
-        assert "200 OK" in await fetch(24090, "/healthz", anonymous)
-        assert "401 Unauthorized" in await fetch(24090, "/metrics", anonymous)
-        assert "process_cpu_seconds_total" in await fetch(24090, "/metrics", known)
-    task.cancel()
-    await asyncio.wait([task])
+    async with alongside(HealthServer("test", serving).run()), asyncio.timeout(20):
+        await asyncio.sleep(0)
+        anonymous = tls.client_context(ca_file=ca)
+        verified = tls.client_context(ca_file=ca, cert_file=client_cert, key_file=client_key)
+        assert "200 OK" in await fetch(port, "/healthz", anonymous)
+        assert "401 Unauthorized" in await fetch(port, "/metrics", anonymous)
+        assert "process_cpu_seconds_total" in await fetch(port, "/metrics", verified)
     assert tls.self_signed(str(tmp_path), "test") == (ca, str(tmp_path / "test.key"))
     assert (tmp_path / "test.key").stat().st_mode & 0o777 == 0o600

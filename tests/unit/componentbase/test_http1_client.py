@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from componentbase.net.http1_client import MAX_HEAD_BYTES, Http1Client, request_head
+from componentbase.net.http1_client import MAX_HEAD_BYTES, request_head
+from componentbase.net.http1_pool import Http1Client
 from tests.fakes.http import CHUNKED, Handler, HttpServer, Request, answer, chunk, http_server
 
 GET = b"GET /x HTTP/1.1\r\nhost: h\r\n\r\n"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from pathlib import Path
 
 import orjson
 import pytest
@@ -12,10 +14,19 @@ import pytest
 from apimachinery.errors import BadRequest, Conflict, Expired, NotFound, StatusError, TooManyRequests
 from apimachinery.meta import ObjectMeta
 from apimachinery.model import decode
+from componentbase import tls
+from componentbase.clock import Clock
+from componentbase.net.http1_exchange import HttpExchange
+from componentbase.net.http1_server import HttpServer as OurServer
+from componentbase.net.http1_server import ServerLimits
+from componentbase.tasks import alongside
 from kubeapi.core.configmap import ConfigMap
 from kubeclient.config import ClientConfig
 from kubeclient.rest import RestClient
+from tests.fakes.clock import FakeClock
 from tests.fakes.http import CHUNKED, Handler, HttpServer, Request, answer, chunk, http_server
+from tests.kits.etcd import free_port
+from tests.kits.eventually import eventually_async
 
 Connect = Callable[..., Awaitable[tuple[HttpServer, RestClient]]]
 
@@ -25,10 +36,12 @@ async def connect() -> AsyncIterator[Connect]:
     """Starts a server with the given handler, and gives it with a client of it."""
     async with AsyncExitStack() as stack, asyncio.timeout(20):
 
-        async def connect(handler: Handler, token: str = "") -> tuple[HttpServer, RestClient]:
+        async def connect(
+            handler: Handler, token: str = "", clock: Clock | None = None
+        ) -> tuple[HttpServer, RestClient]:
             server = await stack.enter_async_context(http_server(handler))
             config = ClientConfig(server=server.url, token=token)
-            return server, await stack.enter_async_context(RestClient(config, user_agent="test/1"))
+            return server, await stack.enter_async_context(RestClient(config, user_agent="test/1", clock=clock))
 
         yield connect
 
@@ -212,3 +225,41 @@ async def test_warnings_reach_whoever_asked_for_them() -> None:
 def test_what_was_read_can_be_sent_back() -> None:
     found = decode(ConfigMap, config_map("a", x="y"))
     assert found.clone() == found
+
+
+async def test_the_server_must_have_the_name_that_the_configuration_gives(tmp_path: Path) -> None:
+    class Greeting:
+        def answer_now(self, exchange: HttpExchange) -> bool:
+            exchange.respond(200, b"", b"{}")
+            return True
+
+        async def __call__(self, exchange: HttpExchange) -> None: ...
+
+    cert, key = tls.self_signed(str(tmp_path), "server")
+    port, started = free_port(), asyncio.Event()
+    async with alongside(
+        OurServer(Greeting(), ServerLimits()).run("127.0.0.1", port, tls.server_context(cert, key), started=started.set)
+    ):
+        await started.wait()
+        config = ClientConfig(server=f"https://127.0.0.1:{port}", ca_file=cert, tls_server_name="localhost")
+        async with RestClient(config, user_agent="test/1") as rest:
+            assert await rest.request("GET", "/") == b"{}"
+        async with RestClient(replace(config, tls_server_name="elsewhere"), user_agent="test/1") as rest:
+            with pytest.raises(ConnectionError, match="not trusted"):
+                await rest.request("GET", "/")
+
+
+async def test_a_server_that_asks_for_patience_gets_it_by_the_clients_clock(connect: Connect) -> None:
+    async def busy_once(request: Request, writer: asyncio.StreamWriter) -> None:
+        busy = answer(status(429, "TooManyRequests"), "429 X", "Retry-After: 30\r\n")
+        writer.write(busy if len(server.requests) == 1 else answer(b"{}"))
+
+    clock = FakeClock()
+    server, rest = await connect(busy_once, clock=clock)
+    async with alongside(rest.request("GET", "/")) as request:
+        await eventually_async(lambda: clock._sleepers)
+        await clock.advance(29)
+        assert len(server.requests) == 1
+        await clock.advance(8)
+        assert await request == b"{}"
+        assert len(server.requests) == 2

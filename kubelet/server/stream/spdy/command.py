@@ -10,6 +10,7 @@ from typing import Any
 from componentbase import logs
 from componentbase.net.http1_exchange import ClientDisconnected
 from componentbase.net.websocket_channels import ERROR, RESIZE, STDERR, STDIN, STDOUT
+from componentbase.tasks import alongside, first_of
 from kubelet.runtime.interface import Session
 from kubelet.server.stream.spdy.connection import ByteStream, SpdyConnection, SpdyStream, StreamReset
 from kubelet.server.stream.spdy.frames import SpdyError
@@ -105,22 +106,12 @@ class SpdyChannels:
 async def serve(
     transport: ByteStream, version: int, session: Session, asked: StreamOptions, options: StreamOptions
 ) -> None:
-    """Until the command has ended or the client has left; closes the session. `asked` says which streams come."""
+    """Returns when the command has ended or the client has left. `asked` says which streams come."""
     opened: asyncio.Queue[SpdyStream] = asyncio.Queue()
-    connection = SpdyConnection(transport, opened.put_nowait)
-    running = asyncio.ensure_future(_run(connection))
-    try:
+    async with alongside(_run(SpdyConnection(transport, opened.put_nowait))) as running:
         streams = await _collect(opened, expected_types(asked, version), running)
-        if streams is None:
-            await session.close()
-            return
-        await RemoteCommand(SpdyChannels(streams, version, running), session, options).run()
-    except BaseException:
-        await session.close()
-        raise
-    finally:
-        running.cancel()
-        await asyncio.wait([running])
+        if streams is not None:
+            await RemoteCommand(SpdyChannels(streams, version, running), session, options).run()
 
 
 async def _run(connection: SpdyConnection) -> None:
@@ -135,35 +126,33 @@ async def _run(connection: SpdyConnection) -> None:
 async def _collect(
     opened: asyncio.Queue[SpdyStream], expected: set[str], gone: asyncio.Future[None]
 ) -> dict[int, SpdyStream] | None:
-    """All expected streams by channel; None when the client has left or does not open them."""
-    found: dict[int, SpdyStream] = {}
+    """All expected streams by channel; None when the client has left or does not open them. Raises: OSError."""
+    streams: dict[int, SpdyStream] = {}
 
     async def collect() -> None:
-        while set(TYPES) & expected - {name for name, channel in TYPES.items() if channel in found}:
+        while not {TYPES[name] for name in expected} <= streams.keys():
             stream = await opened.get()
             channel = TYPES.get(stream.headers.get("streamtype", ""))
-            if channel is None or channel in found:
+            if channel is None or channel in streams:
                 await stream.reset()
             else:
-                found[channel] = stream
+                streams[channel] = stream
 
-    collecting = asyncio.ensure_future(collect())
-    await asyncio.wait([collecting, gone], timeout=STREAMS_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    if collecting.done() and not collecting.exception():
-        return found
-    collecting.cancel()
-    await asyncio.wait([collecting])
-    return None
+    try:
+        async with asyncio.timeout(STREAMS_SECONDS):
+            return streams if await first_of(collect(), asyncio.wait([gone])) == 0 else None
+    except TimeoutError:
+        return None
 
 
 def _split_documents(text: str) -> list[str]:
-    """The complete JSON documents of a text, and last the rest of it."""
-    decoder, found = json.JSONDecoder(), []
+    """Returns the complete JSON documents of a text, and last the rest of it."""
+    decoder, documents = json.JSONDecoder(), []
     while text := text.lstrip():
         try:
             _, end = decoder.raw_decode(text)
         except ValueError:
             break
-        found.append(text[:end])
+        documents.append(text[:end])
         text = text[end:]
-    return [*found, text]
+    return [*documents, text]
