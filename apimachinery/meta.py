@@ -23,7 +23,7 @@ class OwnerReference(Model, protobuf="kind - name uid apiVersion controller* blo
     name: str = ""
     """The name of the owner."""
     uid: str = ""
-    """The uid of the owner: one of the same name that was made later is not meant."""
+    """The uid of the owner. A later object of the same name has another uid, and is not the owner."""
     controller: bool | None = None
     """Whether the owner is the one controller that manages this object. At most one reference may say so."""
     blockOwnerDeletion: bool | None = None
@@ -34,9 +34,9 @@ class ManagedFieldsEntry(Model):
     """The fields that one manager set by one way of writing, and when."""
 
     manager: str | None = None
-    """The name of whoever wrote the fields: a program, or the field manager it named."""
+    """The name of the writer: a program, or the field manager that it named."""
     operation: str | None = None
-    """How the fields were written: Apply by server-side apply, Update by any other write."""
+    """The way in which the fields were written: Apply for server-side apply, Update for any other write."""
     apiVersion: str | None = None
     """The group and version that the fields are named in."""
     time: Time | None = None
@@ -46,7 +46,7 @@ class ManagedFieldsEntry(Model):
     fieldsV1: Annotated[dict[str, object], "FieldsV1"] | None = None
     """The fields themselves, as a tree of their names."""
     subresource: str | None = None
-    """The subresource by which they were written, such as status; absent for the object itself."""
+    """The subresource through which the fields were written, such as status; absent for the object itself."""
 
 
 class ObjectMeta(
@@ -54,54 +54,54 @@ class ObjectMeta(
     protobuf="name generateName namespace selfLink uid resourceVersion generation creationTimestamp deletionTimestamp "
     "deletionGracePeriodSeconds* labels annotations ownerReferences finalizers",
 ):
-    """What every stored object has, whatever its kind: identity, labels, owners and history."""
+    """The metadata of every stored object, whatever its kind: identity, labels, owners and history."""
 
     name: str | None = None
     """The name, unique for the kind within its namespace. It can't be changed."""
     generateName: str | None = None
-    """A prefix from which the server makes a name with five random characters, where `name` is not given."""
+    """A prefix. Where `name` is not given, the server appends five random characters to it to make the name."""
     namespace: str | None = None
-    """The namespace the object lives in, "default" for most clients that don't say. It can't be changed. Absent for
-    cluster-scoped kinds."""
+    """The namespace that the object lives in. Most clients use "default" unless told otherwise. It can't be changed.
+    Absent for cluster-scoped kinds."""
     uid: str | None = None
-    """The server's own id of this object: another one of the same name, made later, has another uid."""
+    """The id that the server gives the object. A later object of the same name has another one."""
     resourceVersion: str | None = None
-    """The revision at which the object was last written. To be compared for equality only; a write that carries an old
-    one is refused as a conflict."""
+    """The revision at which the object was last written. Compare it for equality only. A write that carries an old
+    revision is refused as a conflict."""
     generation: int | None = None
-    """A number that grows with each change of what is wanted, which is `spec` for most kinds. Starts at 1."""
+    """A number that grows with each change of the desired state, which is `spec` for most kinds. It starts at 1."""
     creationTimestamp: Time | None = None
-    """When the server stored the object first."""
+    """The time at which the server first stored the object."""
     deletionTimestamp: Time | None = None
-    """When the object is to be gone, or its grace period is over. Set by the server on a deletion that has to wait; it
-    can't be taken back."""
+    """The time at which the grace period of a deletion ends. The server sets it when a deletion has to wait. It can't
+    be unset."""
     deletionGracePeriodSeconds: int | None = None
-    """Seconds between the request to delete the object and its deletionTimestamp. May only be shortened."""
+    """Seconds between the request to delete the object and its deletionTimestamp. They can only be shortened."""
     labels: dict[str, str] | None = None
     """Short keys and values by which objects are selected. Keys may have a DNS prefix; values have at most 63
     characters."""
     annotations: dict[str, str] | None = None
-    """Keys and values of any length, up to 256 KiB together, that tools keep with the object. They are not selected
-    by."""
+    """Keys and values that tools keep with the object, up to 256 KiB together. Selectors do not see them."""
     ownerReferences: Annotated[list[OwnerReference], MergeKey("uid")] | None = None
-    """The objects that this one belongs to. When all of them are gone the garbage collector deletes it."""
+    """The objects that this one belongs to. When all of them are gone, the garbage collector deletes this one."""
     finalizers: Annotated[list[str], MergeKey("")] | None = None
-    """Who has to do something before the object may go. A deletion waits until the list is empty."""
+    """The names of those who have work to do before the object is removed. A deletion waits until the list is empty."""
     managedFields: list[ManagedFieldsEntry] | None = None
-    """Which manager set which fields. Kept by the server for server-side apply; an empty list clears it."""
+    """The managers and the fields that each of them set. The server keeps this for server-side apply; an empty list
+    clears it."""
     selfLink: str | None = None
-    """No longer set. It was the path of the object."""
+    """No longer set. Formerly the path of the object."""
 
 
 class Object(Model):
     """A stored object. A kind's model subclasses it and adds `spec`, `status`, `data` …"""
 
     kind: str | None = None
-    """The kind of the object in CamelCase, such as Pod. May be left out in a request: the path says it already."""
+    """The kind of the object in CamelCase, such as Pod. A request may leave it out, as the path implies it."""
     apiVersion: str | None = None
     """The group and version that the object is written in, such as apps/v1, or v1 for the core group."""
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)
-    """The object's name, labels, owners and what else all objects have."""
+    """The name, labels, owners and other metadata of the object."""
 
     @property
     def name(self) -> str:
@@ -139,92 +139,93 @@ def controller_of(obj: Object) -> OwnerReference | None:
 
 
 class ListMeta(Model):
-    """What every list has."""
+    """The metadata of every list."""
 
     resourceVersion: str | None = None
-    """The revision that the list shows: a watch from here on misses nothing."""
+    """The revision that the list shows. A watch that starts from it misses no change."""
     continue_: str | None = Field(default=None, alias="continue")
-    """A token for the next page, where the list has more items than were asked for."""
+    """A token for the next page, where the list has more items than the request asked for."""
     remainingItemCount: int | None = None
-    """How many items follow this page; absent when unknown or when selectors are used."""
+    """The number of items after this page; absent when it is unknown or when selectors are used."""
 
 
 class ObjectList(Model, Generic[O]):
     """A list of objects of one kind."""
 
     kind: str | None = None
-    """The kind of the objects with List after it, such as PodList."""
+    """The kind of the objects followed by List, such as PodList."""
     apiVersion: str | None = None
     """The group and version that the items are written in."""
     metadata: ListMeta = Field(default_factory=ListMeta)
-    """The revision of the list, and the way to its next page."""
+    """The revision of the list, and the token for its next page."""
     items: list[O] = Field(default_factory=list)
-    """The objects, by namespace and name."""
+    """The objects, sorted by namespace and name."""
 
 
 class LabelSelectorRequirement(Model, protobuf="key operator values"):
     """A condition on one label."""
 
     key: str = ""
-    """The label that the condition is about."""
+    """The key of the label."""
     operator: str = ""
-    """How the label is compared: In, NotIn, Exists or DoesNotExist."""
+    """The comparison: In, NotIn, Exists or DoesNotExist."""
     values: list[str] | None = None
-    """What In and NotIn compare with, at least one. Must be empty for Exists and DoesNotExist."""
+    """The values that In and NotIn compare with, at least one. Must be empty for Exists and DoesNotExist."""
 
 
 class LabelSelector(Model, protobuf="matchLabels matchExpressions"):
-    """Selects objects by their labels; all conditions must hold. Empty, it selects everything."""
+    """Selects objects by their labels; all conditions must hold. An empty selector selects everything."""
 
     map_type = "atomic"
 
     matchLabels: dict[str, str] | None = None
-    """Labels that must be there with exactly these values."""
+    """Labels that the object must have with exactly these values."""
     matchExpressions: list[LabelSelectorRequirement] | None = None
-    """Conditions beyond equality."""
+    """Conditions other than equality."""
 
 
 class Condition(Model, protobuf="type status observedGeneration lastTransitionTime reason message"):
     """The common status condition of newer kinds (`metav1.Condition`)."""
 
     type: str = ""
-    """What is observed, in CamelCase, such as Ready."""
+    """The aspect that is observed, in CamelCase, such as Ready."""
     status: str = ""
-    """Whether it is so: True, False or Unknown."""
+    """The result of the observation: True, False or Unknown."""
     observedGeneration: int | None = None
     """The metadata.generation that the observation was made for."""
     lastTransitionTime: Time | None = None
-    """When `status` last changed from one value to another."""
+    """The time at which `status` last changed."""
     reason: str = ""
-    """One CamelCase word that says why, for machines."""
+    """The reason in one CamelCase word, for programs."""
     message: str = ""
-    """A sentence that says why, for people."""
+    """The reason in a sentence, for people."""
 
 
 class Preconditions(Model, protobuf="uid resourceVersion"):
-    """What must be true of an object for a deletion to take place; otherwise it is a conflict."""
+    """Conditions that an object must meet to be deleted; otherwise the request fails with a conflict."""
 
     uid: str | None = None
     """The uid that the object must have."""
     resourceVersion: str | None = None
-    """The revision that the object must be at."""
+    """The revision that the object must have."""
 
 
 class DeleteOptions(Model, protobuf="gracePeriodSeconds* preconditions orphanDependents* propagationPolicy dryRun"):
-    """How an object is to be deleted."""
+    """Options of a deletion."""
 
     kind: str | None = None
-    """DeleteOptions, or nothing."""
+    """DeleteOptions, or absent."""
     apiVersion: str | None = None
     """The group and version of the options, such as v1."""
     gracePeriodSeconds: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    """Seconds that the object has to end by itself; 0 deletes at once. Default: what the kind says, 30 for pods."""
+    """Seconds that the object has to end by itself; 0 deletes it at once. The default depends on the kind; for pods it
+    is 30."""
     preconditions: Preconditions | None = None
-    """What must be true of the object, or nothing is deleted."""
+    """Conditions that the object must meet; otherwise nothing is deleted."""
     orphanDependents: bool | None = None
-    """Replaced by propagationPolicy: true is the same as Orphan."""
+    """Deprecated in favour of propagationPolicy: true is the same as Orphan."""
     propagationPolicy: str | None = None
-    """What becomes of the objects that this one owns: Background deletes them afterwards, Foreground before it, Orphan
-    leaves them."""
+    """The treatment of the objects that this one owns: Background deletes them afterwards, Foreground deletes them
+    first, Orphan keeps them."""
     dryRun: list[str] | None = None
     """["All"] checks the request and deletes nothing."""

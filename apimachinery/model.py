@@ -27,7 +27,7 @@ Time = Annotated[str, StringConstraints(pattern=_TIME)]
 """RFC 3339, UTC on the wire: "2026-01-31T10:00:00Z"."""
 
 MicroTime = Annotated[Time, "MicroTime"]
-"""The same with six decimals; a string in a type's annotation is its name in OpenAPI."""
+"""A time with six decimals. A string among the marks of a type is its name in OpenAPI."""
 
 Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -110,7 +110,7 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, defer_build=True, validate_default=False)
 
     map_type: ClassVar[str] = "granular"
-    """"atomic" where server-side apply owns an object of this type as one value."""
+    """ "atomic" if server-side apply owns an object of this type as one value."""
 
     protobuf: ClassVar[str] = ""
     """The fields in the order of their protobuf numbers, from 1 on: `class PodIP(Model, protobuf="ip")`.

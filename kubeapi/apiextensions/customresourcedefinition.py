@@ -13,10 +13,10 @@ from apimachinery.resource import Column, Resource
 
 
 class CustomResourceDefinition(Object):
-    """A kind that a cluster was taught at run time."""
+    """A kind that is added to a cluster at run time."""
 
     spec: dict[str, object] = Field(default_factory=dict)
-    """What the kind is: its group, names, scope, and the schema of each version."""
+    """The definition of the kind: its group, names, scope, and the schema of each version."""
 
 
 RESOURCE = Resource(

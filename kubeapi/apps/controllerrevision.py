@@ -11,12 +11,12 @@ from apimachinery.validation import Errors
 
 
 class ControllerRevision(Object):
-    """A snapshot of the state of a StatefulSet or DaemonSet, made by its controller."""
+    """A snapshot of a StatefulSet or DaemonSet, made by its controller."""
 
     data: dict[str, object] | None = None
-    """The state, in whatever form the controller keeps it. It can't be changed."""
+    """The state, in a form that the controller chooses. It can't be changed."""
     revision: Int64 = 0
-    """Which of the revisions it is: the newest has the highest number."""
+    """The number of the revision; the newest one has the highest number."""
 
 
 class ControllerRevisionStrategy(Strategy[ControllerRevision]):

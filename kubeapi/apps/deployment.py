@@ -21,19 +21,20 @@ from kubeapi.core.pod.warnings import spec_warnings
 
 
 class RollingUpdateDeployment(Model, protobuf="maxUnavailable maxSurge"):
-    """How many pods a rolling update may lack or add."""
+    """The number of pods that may be missing or surplus during a rolling update."""
 
     maxUnavailable: IntOrString | None = None
-    """How many pods fewer than wanted may be available, as a number or percentage, rounded down. Default: 25%."""
+    """The number of pods that may be unavailable during the update, absolute or as a percentage, rounded down. Default:
+    25%."""
     maxSurge: IntOrString | None = None
-    """How many pods more than wanted there may be, as a number or percentage, rounded up. Default: 25%."""
+    """The number of pods that may exist beyond `replicas`, absolute or as a percentage, rounded up. Default: 25%."""
 
 
 class DeploymentStrategy(Model, protobuf="type rollingUpdate"):
-    """How old pods are replaced by new ones."""
+    """The way in which new pods replace old ones."""
 
     type: Annotated[str, OneOf("RollingUpdate", "Recreate")] = "RollingUpdate"
-    """RollingUpdate (the default) replaces them step by step, Recreate ends all of them first."""
+    """RollingUpdate (the default) replaces the pods step by step, Recreate deletes all of them first."""
     rollingUpdate: RollingUpdateDeployment | None = None
     """The size of the steps."""
 
@@ -43,41 +44,41 @@ class DeploymentSpec(
     protobuf="replicas* selector template strategy minReadySeconds revisionHistoryLimit* paused - "
     "progressDeadlineSeconds*",
 ):
-    """What a Deployment keeps running."""
+    """The desired state of a Deployment."""
 
     replicas: Int32 = 1
-    """The wanted number of pods. Default: 1."""
+    """The desired number of pods. Default: 1."""
     selector: Annotated[LabelSelector, Required()] | None = None
-    """The pods that belong to it, by their labels, which the template must have. It can't be changed."""
+    """Selects the pods by labels, which the template must have. It can't be changed."""
     template: Annotated[PodTemplateSpec, Required()] = Field(default_factory=PodTemplateSpec)
-    """What the pods are made from. A change starts a rollout."""
+    """The template of the pods. A change starts a rollout."""
     strategy: Annotated[DeploymentStrategy, RetainKeys()] = Field(default_factory=DeploymentStrategy)
-    """How pods of an older template are replaced."""
+    """The way in which pods of an older template are replaced."""
     minReadySeconds: Int32 | None = None
     """Seconds that a new pod must be ready before it counts as available. Default: 0."""
     revisionHistoryLimit: Int32 | None = 10
-    """How many old ReplicaSets are kept for going back. Default: 10."""
+    """The number of old ReplicaSets that are kept for a rollback. Default: 10."""
     paused: bool | None = None
-    """Whether changes of the template wait. Default: false."""
+    """Whether changes of the template wait until this is false again. Default: false."""
     progressDeadlineSeconds: Int32 | None = 600
-    """Seconds without progress after which a rollout counts as failed, in its conditions. Default: 600."""
+    """Seconds without progress after which the conditions report a rollout as failed. Default: 600."""
 
 
 class DeploymentCondition(Model, protobuf="type status - reason message lastUpdateTime lastTransitionTime"):
-    """One thing that is, or is not, true of a Deployment."""
+    """A condition of a Deployment."""
 
     type: str = ""
-    """What is observed: Available, Progressing or ReplicaFailure."""
+    """The aspect of the Deployment: Available, Progressing or ReplicaFailure."""
     status: str = ""
-    """Whether it is so: True, False or Unknown."""
+    """The result of the observation: True, False or Unknown."""
     lastUpdateTime: Time | None = None
-    """When it was last looked at anew."""
+    """The time of the last observation."""
     lastTransitionTime: Time | None = None
-    """When `status` last changed from one value to another."""
+    """The time at which `status` last changed."""
     reason: str | None = None
-    """One CamelCase word that says why, for machines."""
+    """The reason in one CamelCase word, for programs."""
     message: str | None = None
-    """A sentence that says why, for people."""
+    """The reason in a sentence, for people."""
 
 
 class DeploymentStatus(
@@ -85,35 +86,35 @@ class DeploymentStatus(
     protobuf="observedGeneration replicas updatedReplicas availableReplicas unavailableReplicas conditions "
     "readyReplicas collisionCount* terminatingReplicas*",
 ):
-    """How far a Deployment is."""
+    """The observed state of a Deployment."""
 
     observedGeneration: Int64 | None = None
-    """The metadata.generation that the controller last acted on."""
+    """The metadata.generation that the controller acted on last."""
     replicas: Int32 | None = None
-    """How many pods it has, of whatever template."""
+    """The number of pods, of the newest and of older templates."""
     updatedReplicas: Int32 | None = None
-    """How many pods have the newest template."""
+    """The number of pods of the newest template."""
     readyReplicas: Int32 | None = None
-    """How many pods are ready."""
+    """The number of ready pods."""
     availableReplicas: Int32 | None = None
-    """How many pods have been ready for minReadySeconds."""
+    """The number of pods that have been ready for minReadySeconds."""
     unavailableReplicas: Int32 | None = None
-    """How many available pods are missing."""
+    """The number of available pods that are missing."""
     terminatingReplicas: Int32 | None = None
-    """How many pods are being ended."""
+    """The number of pods that are terminating."""
     conditions: Annotated[list[DeploymentCondition], MergeKey("type")] | None = None
-    """What is, or is not, true of the Deployment."""
+    """The conditions of the Deployment, one of each type."""
     collisionCount: Int32 | None = None
-    """How often the name for a new ReplicaSet was taken; part of the next name."""
+    """The number of times that the name of a new ReplicaSet was taken. It is part of the next name."""
 
 
 class Deployment(PodSpecHolder, protobuf="metadata spec status"):
     """Keeps a number of equal pods running and replaces them step by step when their template changes."""
 
     spec: DeploymentSpec = Field(default_factory=DeploymentSpec)
-    """The wanted number of pods and what they are made from."""
+    """The desired number of pods and their template."""
     status: DeploymentStatus = Field(default_factory=DeploymentStatus)
-    """How many of them there are, and how far a rollout is."""
+    """The number of existing pods, and the progress of a rollout."""
 
 
 _DEFAULT_ROLL = "25%"

@@ -21,31 +21,31 @@ from kubeapi.core.pod.warnings import spec_warnings
 
 
 class ReplicaSetSpec(Model, protobuf="replicas* selector template minReadySeconds"):
-    """What a ReplicaSet keeps running."""
+    """The desired state of a ReplicaSet."""
 
     replicas: Int32 = 1
-    """The wanted number of pods. Default: 1."""
+    """The desired number of pods. Default: 1."""
     minReadySeconds: Int32 | None = None
     """Seconds that a new pod must be ready before it counts as available. Default: 0."""
     selector: Annotated[LabelSelector, Required()] | None = None
-    """The pods that belong to it, by their labels, which the template must have. It can't be changed."""
+    """Selects the pods by labels, which the template must have. It can't be changed."""
     template: PodTemplateSpec = Field(default_factory=PodTemplateSpec)
-    """What new pods are made from."""
+    """The template of new pods."""
 
 
 class ReplicaSetCondition(Model, protobuf="type status lastTransitionTime reason message"):
-    """One thing that is, or is not, true of a ReplicaSet."""
+    """A condition of a ReplicaSet."""
 
     type: str = ""
-    """What is observed: ReplicaFailure."""
+    """The aspect of the ReplicaSet: ReplicaFailure."""
     status: str = ""
-    """Whether it is so: True, False or Unknown."""
+    """The result of the observation: True, False or Unknown."""
     lastTransitionTime: Time | None = None
-    """When `status` last changed from one value to another."""
+    """The time at which `status` last changed."""
     reason: str | None = None
-    """One CamelCase word that says why, for machines."""
+    """The reason in one CamelCase word, for programs."""
     message: str | None = None
-    """A sentence that says why, for people."""
+    """The reason in a sentence, for people."""
 
 
 class ReplicaSetStatus(
@@ -53,31 +53,31 @@ class ReplicaSetStatus(
     protobuf="replicas fullyLabeledReplicas observedGeneration readyReplicas availableReplicas conditions "
     "terminatingReplicas*",
 ):
-    """How many pods a ReplicaSet has."""
+    """The observed state of a ReplicaSet."""
 
     replicas: Int32 = 0
-    """How many pods it has."""
+    """The number of its pods."""
     fullyLabeledReplicas: Int32 | None = None
-    """How many pods have all labels of the template."""
+    """The number of pods that have all labels of the template."""
     readyReplicas: Int32 | None = None
-    """How many pods are ready."""
+    """The number of ready pods."""
     availableReplicas: Int32 | None = None
-    """How many pods have been ready for minReadySeconds."""
+    """The number of pods that have been ready for minReadySeconds."""
     terminatingReplicas: Int32 | None = None
-    """How many pods are being ended."""
+    """The number of pods that are terminating."""
     observedGeneration: Int64 | None = None
-    """The metadata.generation that the controller last acted on."""
+    """The metadata.generation that the controller acted on last."""
     conditions: Annotated[list[ReplicaSetCondition], MergeKey("type")] | None = None
-    """What is, or is not, true of the ReplicaSet."""
+    """The conditions of the ReplicaSet, one of each type."""
 
 
 class ReplicaSet(PodSpecHolder, protobuf="metadata spec status"):
-    """Keeps a number of equal pods running. Mostly made by a Deployment, one for each template."""
+    """Keeps a number of equal pods running. Usually a Deployment creates one for each version of its template."""
 
     spec: ReplicaSetSpec = Field(default_factory=ReplicaSetSpec)
-    """The wanted number of pods and what they are made from."""
+    """The desired number of pods and their template."""
     status: ReplicaSetStatus = Field(default_factory=ReplicaSetStatus)
-    """How many of them there are."""
+    """The number of existing pods."""
 
 
 class ReplicaSetStrategy(Strategy[ReplicaSet]):

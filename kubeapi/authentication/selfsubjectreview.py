@@ -18,7 +18,7 @@ class SelfSubjectReviewStatus(Model):
 
 
 class SelfSubjectReview(Object, protobuf="metadata"):
-    """Tells whoever sends it as whom the server sees them."""
+    """Answers with the user that the server sees behind the request."""
 
     status: SelfSubjectReviewStatus = Field(default_factory=SelfSubjectReviewStatus)
     """The answer, filled in by the server."""

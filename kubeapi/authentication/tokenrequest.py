@@ -12,7 +12,7 @@ from apimachinery.resource import Resource
 
 
 class BoundObjectReference(Model, protobuf="kind apiVersion name uid"):
-    """The object that a token ends with."""
+    """The object that a token is bound to: the token is invalid once it is deleted."""
 
     kind: str | None = None
     """`Pod`, `Secret` or `Node`."""
@@ -21,36 +21,36 @@ class BoundObjectReference(Model, protobuf="kind apiVersion name uid"):
     name: str | None = None
     """The object's name; a Pod or a Secret is in the service account's namespace."""
     uid: str | None = None
-    """The object's uid; any when absent."""
+    """The object's uid; any uid matches when absent."""
 
 
 class TokenRequestSpec(Model, protobuf="audiences - boundObjectRef expirationSeconds*"):
-    """What the token shall be like."""
+    """The requested token."""
 
     audiences: list[str] | None = None
-    """For whom the token is meant; for this API server when empty."""
+    """The audiences of the token; this API server when empty."""
     expirationSeconds: Int64 | None = 3600
-    """How long it shall be valid; the server may give less."""
+    """Seconds for which the token is requested to be valid; the server may give fewer."""
     boundObjectRef: BoundObjectReference | None = None
-    """An object without which the token is not valid any more."""
+    """An object to bind the token to: the token is invalid once it is deleted."""
 
 
 class TokenRequestStatus(Model):
-    """The token."""
+    """The issued token."""
 
     token: str = ""
-    """The token itself, secret."""
+    """The token. Keep it secret."""
     expirationTimestamp: Time | None = None
-    """Until when it is valid."""
+    """The time at which the token expires."""
 
 
 class TokenRequest(Object, protobuf="metadata spec"):
-    """Asks for a token of a service account."""
+    """Requests a token for a service account."""
 
     spec: Annotated[TokenRequestSpec, Required()] = Field(default_factory=TokenRequestSpec)
-    """What the token shall be like."""
+    """The requested token."""
     status: TokenRequestStatus = Field(default_factory=TokenRequestStatus)
-    """The token, filled in by the server."""
+    """The issued token, filled in by the server."""
 
 
 RESOURCE = Resource(

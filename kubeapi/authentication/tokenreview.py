@@ -15,42 +15,42 @@ class UserInfo(Model):
     """A user as the server knows it."""
 
     username: str | None = None
-    """The name, unique among all users that are there."""
+    """The name of the user, unique among all existing users."""
     uid: str | None = None
-    """What sets the user apart from others that had or will have the same name."""
+    """An id that differs from those of earlier and later users of the same name."""
     groups: list[str] | None = None
-    """The groups the user is in."""
+    """The groups that the user is in."""
     extra: dict[str, list[str]] | None = None
-    """What else is known, as whoever authenticated the user tells it."""
+    """Further information from the authenticator."""
 
 
 class TokenReviewSpec(Model, protobuf="token audiences"):
-    """The token in question."""
+    """The token to check."""
 
     token: str | None = None
     """The bearer token."""
     audiences: list[str] | None = None
-    """For whom the token should be meant, any of them; for this API server when empty."""
+    """The audiences of which the token must name at least one; this API server when empty."""
 
 
 class TokenReviewStatus(Model):
     """The answer."""
 
     authenticated: bool | None = None
-    """Whether the token stands for somebody."""
+    """Whether the token is valid for a user."""
     user: UserInfo = Field(default_factory=UserInfo)
-    """The user it stands for."""
+    """The user that the token belongs to."""
     audiences: list[str] | None = None
-    """Those of the asked audiences that the token is meant for."""
+    """The requested audiences that the token names."""
     error: str | None = None
-    """Why the token could not be checked or stands for nobody."""
+    """The reason why the token could not be checked or is not valid."""
 
 
 class TokenReview(Object, protobuf="metadata spec"):
-    """A question about a bearer token; the answer comes with the reply and is not kept."""
+    """Checks a bearer token. The answer comes in `status` and is not stored."""
 
     spec: Annotated[TokenReviewSpec, Required()] = Field(default_factory=TokenReviewSpec)
-    """The token in question."""
+    """The token to check."""
     status: TokenReviewStatus = Field(default_factory=TokenReviewStatus)
     """The answer, filled in by the server."""
 

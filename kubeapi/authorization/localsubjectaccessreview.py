@@ -16,7 +16,8 @@ from kubeapi.authorization.subjectaccessreview import (
 
 
 class LocalSubjectAccessReview(SubjectAccessReview, protobuf="metadata spec"):
-    """A question about what a user may do in the namespace it is sent to: who may ask can be bounded by namespace."""
+    """Checks what a user may do in the namespace of the request, so that the right to ask can be granted by
+    namespace."""
 
 
 class LocalSubjectAccessReviewStrategy(Strategy[LocalSubjectAccessReview]):

@@ -22,19 +22,19 @@ from kubeapi.authorization.subjectaccessreview import (
 
 
 class SelfSubjectAccessReviewSpec(Model, protobuf="resourceAttributes nonResourceAttributes"):
-    """What. Exactly one of the two is given."""
+    """The request to check. Exactly one of the two fields must be set."""
 
     resourceAttributes: ResourceAttributes | None = None
-    """The request, for objects of a kind."""
+    """The request, if it is for a resource."""
     nonResourceAttributes: NonResourceAttributes | None = None
-    """The request, for a path that is no resource's."""
+    """The request, if it is for a path that does not belong to a resource."""
 
 
 class SelfSubjectAccessReview(Object, protobuf="metadata spec"):
-    """A question about what whoever sends it may do; the answer comes with the reply and is not kept."""
+    """Checks what the sender may do. The answer comes in `status` and is not stored."""
 
     spec: Annotated[SelfSubjectAccessReviewSpec, Required()] = Field(default_factory=SelfSubjectAccessReviewSpec)
-    """What one would do."""
+    """The request to check for the sender."""
     status: SubjectAccessReviewStatus = Field(default_factory=SubjectAccessReviewStatus)
     """The answer, filled in by the server."""
 

@@ -13,53 +13,52 @@ from kubeapi.authorization.subjectaccessreview import GROUP
 
 
 class SelfSubjectRulesReviewSpec(Model, protobuf="namespace"):
-    """The namespace whose rules one asks for."""
+    """The namespace to list the rules of."""
 
     namespace: str | None = None
-    """The namespace in question. Required."""
+    """The namespace. Required."""
 
 
 class ResourceRule(Model):
-    """Verbs that are allowed on objects of some kinds."""
+    """Verbs that are allowed on some resources."""
 
     verbs: Annotated[list[str], Required()] = Field(default_factory=list)
-    """The verbs; `*` is all."""
+    """The verbs; `*` stands for all."""
     apiGroups: list[str] | None = None
-    """The groups of the kinds; `*` is all."""
+    """The API groups; `*` stands for all."""
     resources: list[str] | None = None
-    """The resources, as `pods` or `pods/log`; `*` is all."""
+    """The resources, such as `pods` or `pods/log`; `*` stands for all."""
     resourceNames: list[str] | None = None
-    """Names of the only objects that it is about; all when empty."""
+    """The names of the objects; all when empty."""
 
 
 class NonResourceRule(Model):
-    """Verbs that are allowed on paths that are no resource's."""
+    """Verbs that are allowed on paths that do not belong to a resource."""
 
     verbs: Annotated[list[str], Required()] = Field(default_factory=list)
-    """The verbs; `*` is all."""
+    """The verbs; `*` stands for all."""
     nonResourceURLs: list[str] | None = None
-    """The paths; `*` as the last step stands for all that follows."""
+    """The paths; `*` as the last step stands for everything below."""
 
 
 class SubjectRulesReviewStatus(Model):
     """The answer."""
 
     resourceRules: Annotated[list[ResourceRule], Required()] = Field(default_factory=list)
-    """What is allowed on objects, in no order."""
+    """The rules for resources, in no particular order."""
     nonResourceRules: Annotated[list[NonResourceRule], Required()] = Field(default_factory=list)
-    """What is allowed on other paths, in no order."""
+    """The rules for other paths, in no particular order."""
     incomplete: bool = False
-    """Whether more may be allowed than the rules tell."""
+    """Whether the list of rules is incomplete."""
     evaluationError: str | None = None
-    """What went wrong on the way to the answer."""
+    """An error that occurred while the rules were listed."""
 
 
 class SelfSubjectRulesReview(Object, protobuf="metadata spec"):
-    """Lists what whoever sends it may do in a namespace. For showing to people: who must be sure asks a
-    SubjectAccessReview."""
+    """Lists what the sender may do in a namespace. Meant for display; use a SubjectAccessReview to decide."""
 
     spec: Annotated[SelfSubjectRulesReviewSpec, Required()] = Field(default_factory=SelfSubjectRulesReviewSpec)
-    """Where one would do it."""
+    """The namespace to list the rules of, as a spec."""
     status: SubjectRulesReviewStatus = Field(default_factory=SubjectRulesReviewStatus)
     """The answer, filled in by the server."""
 

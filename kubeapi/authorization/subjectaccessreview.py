@@ -16,82 +16,83 @@ GROUP = "authorization.k8s.io"
 
 
 class FieldSelectorRequirement(Model, protobuf="key operator values"):
-    """A condition on a field of the objects."""
+    """A condition on one field of the objects."""
 
     key: str = ""
-    """The field."""
+    """The name of the field."""
     operator: str = ""
-    """How the field is compared: `In`, `NotIn`, `Exists` or `DoesNotExist`."""
+    """The comparison of the field: In, NotIn, Exists or DoesNotExist."""
     values: list[str] | None = None
-    """What it is compared with."""
+    """The values to compare with."""
 
 
 class FieldSelectorAttributes(Model, protobuf="rawSelector requirements"):
     """The field selector of a list, watch or deletecollection."""
 
     rawSelector: str | None = None
-    """As it would stand in the query."""
+    """The selector as it stands in the query."""
     requirements: list[FieldSelectorRequirement] | None = None
-    """The same, parsed. Only one of the two may be given."""
+    """The selector as a list of conditions. Only one of the two forms may be given."""
 
 
 class LabelSelectorAttributes(Model, protobuf="rawSelector requirements"):
     """The label selector of a list, watch or deletecollection."""
 
     rawSelector: str | None = None
-    """As it would stand in the query."""
+    """The selector as it stands in the query."""
     requirements: list[LabelSelectorRequirement] | None = None
-    """The same, parsed. Only one of the two may be given."""
+    """The selector as a list of conditions. Only one of the two forms may be given."""
 
 
 class ResourceAttributes(
     Model,
     protobuf="namespace verb group version resource subresource name fieldSelector labelSelector",
 ):
-    """A request for objects of a kind."""
+    """A request for a resource."""
 
     namespace: str | None = None
-    """The namespace; for namespaced kinds, empty means all of them."""
+    """The namespace. For namespaced kinds, empty means all namespaces."""
     verb: str | None = None
-    """The verb, as `get`, `list`, `create` or `deletecollection`; `*` is all of them."""
+    """The verb, such as `get`, `list`, `create` or `deletecollection`; `*` stands for all."""
     group: str | None = None
-    """The API group; `*` is all of them."""
+    """The API group; `*` stands for all."""
     version: str | None = None
-    """The API version; `*` is all of them."""
+    """The API version; `*` stands for all."""
     resource: str | None = None
-    """The resource, as `pods`; `*` is all of them."""
+    """The resource, such as `pods`; `*` stands for all."""
     subresource: str | None = None
-    """The subresource, as `log`."""
+    """The subresource, such as `log`."""
     name: str | None = None
-    """The object's name; empty means all."""
+    """The name of the object; empty means all objects."""
     fieldSelector: FieldSelectorAttributes | None = None
-    """Which objects, by their fields."""
+    """Limits the request to objects by their fields."""
     labelSelector: LabelSelectorAttributes | None = None
-    """Which objects, by their labels."""
+    """Limits the request to objects by their labels."""
 
 
 class NonResourceAttributes(Model, protobuf="path verb"):
-    """A request for a path that is no resource's."""
+    """A request for a path that does not belong to a resource."""
 
     path: str | None = None
-    """The path, as `/healthz`."""
+    """The path, such as `/healthz`."""
     verb: str | None = None
-    """The lower-case method, as `get`."""
+    """The HTTP method in lower case, such as `get`."""
 
 
 class SubjectAccessReviewSpec(Model, protobuf="resourceAttributes nonResourceAttributes user groups extra uid"):
-    """Who, and what. Exactly one of `resourceAttributes` and `nonResourceAttributes` is given."""
+    """The user and the request to check. Exactly one of `resourceAttributes` and `nonResourceAttributes` must be
+    set."""
 
     resourceAttributes: ResourceAttributes | None = None
-    """The request, for objects of a kind."""
+    """The request, if it is for a resource."""
     nonResourceAttributes: NonResourceAttributes | None = None
-    """The request, for a path that is no resource's."""
+    """The request, if it is for a path that does not belong to a resource."""
     user: str | None = None
     """The user's name. A user or a group must be given."""
     groups: list[str] | None = None
-    """The groups the user is in."""
+    """The groups that the user is in."""
     extra: dict[str, list[str]] | None = None
-    """What else is known of the user."""
+    """Further information about the user."""
     uid: str | None = None
     """The user's uid."""
 
@@ -102,18 +103,18 @@ class SubjectAccessReviewStatus(Model):
     allowed: bool = False
     """Whether the request is allowed."""
     denied: bool | None = None
-    """Whether it is refused for good, so that no other authorizer needs to be asked."""
+    """Whether the request is denied outright, so that no other authorizer is asked."""
     reason: str | None = None
-    """Why, for people."""
+    """The reason for the decision, for people."""
     evaluationError: str | None = None
-    """What went wrong on the way to the answer, which may still be right."""
+    """An error that occurred during the check. The answer may still be right."""
 
 
 class SubjectAccessReview(Object, protobuf="metadata spec"):
-    """A question about what a user may do; the answer comes with the reply and is not kept."""
+    """Checks what a user may do. The answer comes in `status` and is not stored."""
 
     spec: Annotated[SubjectAccessReviewSpec, Required()] = Field(default_factory=SubjectAccessReviewSpec)
-    """Who, and what."""
+    """The user and the request to check."""
     status: SubjectAccessReviewStatus = Field(default_factory=SubjectAccessReviewStatus)
     """The answer, filled in by the server."""
 

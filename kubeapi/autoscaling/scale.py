@@ -12,28 +12,28 @@ from apimachinery.resource import Resource
 
 
 class ScaleSpec(Model, protobuf="replicas"):
-    """How many replicas are wanted."""
+    """The desired number of replicas."""
 
     replicas: Annotated[Int32, Required(False)] = 0
-    """The wanted number of replicas, 0 or more."""
+    """The desired number of replicas, 0 or more."""
 
 
 class ScaleStatus(Model, protobuf="replicas selector"):
-    """How many replicas there are."""
+    """The observed number of replicas."""
 
     replicas: Int32 = 0
-    """The number of replicas that were last seen."""
+    """The number of replicas that were last observed."""
     selector: str | None = None
-    """The pods that are counted, as text in the form of a label selector."""
+    """The selector of the counted pods, as text."""
 
 
 class Scale(Object, protobuf="metadata spec status"):
-    """The number of replicas of any kind that has them, read and written without knowing the kind."""
+    """The size of any scalable object, whatever its kind."""
 
     spec: ScaleSpec = Field(default_factory=ScaleSpec)
-    """The wanted size."""
+    """The desired size."""
     status: ScaleStatus = Field(default_factory=ScaleStatus)
-    """The size that was last seen."""
+    """The size that was last observed."""
 
 
 RESOURCE = Resource(kind="Scale", plural="scales", model=Scale, group="autoscaling", verbs=())

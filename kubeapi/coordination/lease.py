@@ -17,26 +17,26 @@ class LeaseSpec(
     Model,
     protobuf="holderIdentity leaseDurationSeconds* acquireTime renewTime leaseTransitions* strategy preferredHolder",
 ):
-    """Who holds the lease, and until when."""
+    """The holder of the lease and its times."""
 
     holderIdentity: str | None = None
-    """The name of the holder; absent when nobody holds it."""
+    """The name of the holder; absent when the lease is free."""
     leaseDurationSeconds: Int32 | None = None
-    """Seconds after renewTime at which others may take it."""
+    """Seconds after renewTime until others may take the lease."""
     acquireTime: MicroTime | None = None
-    """When the holder got it."""
+    """The time at which the holder acquired the lease."""
     renewTime: MicroTime | None = None
-    """When the holder last showed that it is alive."""
+    """The time at which the holder last renewed the lease."""
     leaseTransitions: Int32 | None = None
-    """How often it went from one holder to another."""
+    """The number of times that the lease changed hands."""
     strategy: str | None = None
-    """How the next holder is chosen, where that is coordinated: OldestEmulationVersion."""
+    """The rule for choosing the next holder in coordinated leader election: OldestEmulationVersion."""
     preferredHolder: str | None = None
-    """Who should get it next."""
+    """The candidate that should get the lease next."""
 
 
 class Lease(Object, protobuf="metadata spec"):
-    """Says who has a role, such as leading, or who is alive."""
+    """Records the holder of a role, such as a leader, or a sign of life."""
 
     spec: LeaseSpec = Field(default_factory=LeaseSpec)
     """The holder and its times."""

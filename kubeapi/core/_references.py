@@ -35,29 +35,29 @@ class TypedObjectReference(Model, protobuf="apiGroup kind name namespace"):
     apiGroup: str | None = None
     """The API group that the kind belongs to; absent for the core group."""
     kind: str = ""
-    """The kind that is meant."""
+    """The kind of the referenced object."""
     name: str = ""
-    """The name that is meant."""
+    """The name of the referenced object."""
     namespace: str | None = None
-    """The namespace it is in; absent for the same one."""
+    """The namespace of the referenced object; absent for the same one."""
 
 
 class ObjectReference(Model, protobuf="kind namespace name uid apiVersion resourceVersion fieldPath"):
-    """Names an object, or by `fieldPath` a part of it."""
+    """Names an object or, by `fieldPath`, a part of it."""
 
     map_type = "atomic"
 
     kind: str | None = None
-    """The kind of the object that is referred to."""
+    """The kind of the object that the reference names."""
     namespace: str | None = None
     """The namespace of that object; absent for cluster-scoped kinds."""
     name: str | None = None
     """The name of that object."""
     uid: str | None = None
-    """The uid of that object, where exactly this one is meant."""
+    """The uid of that object."""
     apiVersion: str | None = None
     """The group and version of that object's kind."""
     resourceVersion: str | None = None
-    """The revision of the object that was looked at."""
+    """The revision of that object."""
     fieldPath: str | None = None
     """A part of that object, such as spec.containers{web}."""

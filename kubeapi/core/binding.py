@@ -13,7 +13,7 @@ from kubeapi.core._references import ObjectReference
 
 
 class Binding(Object, protobuf="metadata target"):
-    """Ties the pod of its name to another object; nothing of it is kept but the node's name in the pod."""
+    """Binds the pod of the same name to a node. Only the node's name is stored, in the pod."""
 
     target: Annotated[ObjectReference, Required()] = Field(default_factory=ObjectReference)
     """The node."""

@@ -13,23 +13,23 @@ HEALTHY = "Healthy"
 
 
 class ComponentCondition(Model):
-    """How a part is."""
+    """A condition of a component."""
 
     type: str = ""
-    """What the condition is about: always `Healthy`."""
+    """The aspect of the component: always `Healthy`."""
     status: str = ""
     """`True`, `False` or `Unknown`."""
     message: str | None = None
-    """What the part says."""
+    """The message of the component."""
     error: str | None = None
-    """Why the part is not well."""
+    """The reason why the component is not healthy."""
 
 
 class ComponentStatus(Object):
-    """A part of the control plane, and whether it is well."""
+    """A component of the control plane and its health."""
 
     conditions: Annotated[list[ComponentCondition], MergeKey("type")] | None = None
-    """What has been observed."""
+    """The observed conditions of the component."""
 
 
 def _healthy(obj: ComponentStatus) -> ComponentCondition:

@@ -12,14 +12,14 @@ from kubeapi.core._data import MAX_DATA_BYTES, check_data_update, check_keys
 
 
 class ConfigMap(Object, protobuf="metadata data binaryData immutable*"):
-    """Settings that pods can have as files or variables. Not for secrets."""
+    """Settings that pods can use as files or variables. Do not put secrets here."""
 
     immutable: bool | None = None
-    """Whether data and binaryData can't be changed any more. Default: false."""
+    """Whether data and binaryData are frozen for good. Default: false."""
     data: dict[str, str] | None = None
-    """Texts by key. Keys have letters, digits, "-", "_" and "."; all together at most 1 MiB."""
+    """Texts by key, at most 1 MiB together. Keys consist of letters, digits, "-", "_" and "."."""
     binaryData: dict[str, Base64] | None = None
-    """Bytes by key, in base64; no key may be in `data` too."""
+    """Bytes by key, in base64. A key must not be in `data` too."""
 
 
 class ConfigMapStrategy(Strategy[ConfigMap]):

@@ -18,41 +18,41 @@ class EndpointAddress(Model, protobuf="ip targetRef hostname nodeName"):
     """One address behind a Service."""
 
     ip: str = ""
-    """The address, not of loopback or link-local."""
+    """The IP address; not a loopback or link-local one."""
     hostname: str | None = None
-    """The name that DNS gives the address, for headless Services."""
+    """The DNS name of the address, for headless Services."""
     nodeName: str | None = None
-    """The node it is on."""
+    """The node of the address."""
     targetRef: ObjectReference | None = None
-    """The object it belongs to, mostly a Pod."""
+    """The object behind the address, usually a Pod."""
 
 
 class EndpointPort(Model, protobuf="name port protocol appProtocol"):
     """One port of the addresses."""
 
     name: str | None = None
-    """The name that the port has in the Service."""
+    """The name of the port in the Service."""
     port: Int32 = 0
     """The number of the port at the addresses."""
     protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = "TCP"
     """TCP (the default), UDP or SCTP."""
     appProtocol: str | None = None
-    """What is spoken there, as the Service says."""
+    """The application protocol of the port, as the Service names it."""
 
 
 class EndpointSubset(Model, protobuf="addresses notReadyAddresses ports"):
     """Addresses with the same ports."""
 
     addresses: list[EndpointAddress] | None = None
-    """Addresses that are ready."""
+    """The addresses that are ready."""
     notReadyAddresses: list[EndpointAddress] | None = None
-    """Addresses that are not ready yet, or not any more."""
+    """The addresses that are not ready."""
     ports: list[EndpointPort] | None = None
     """The ports that each address has."""
 
 
 class Endpoints(Object, protobuf="metadata subsets"):
-    """The addresses behind a Service in one object, under its name. EndpointSlices have taken its place."""
+    """The addresses behind a Service of the same name. Deprecated in favour of EndpointSlices."""
 
     subsets: list[EndpointSubset] | None = None
     """The addresses, in groups with the same ports."""

@@ -23,21 +23,21 @@ _OTHER_NAMESPACE = "does not match event.namespace"
 
 
 class EventSource(Model, protobuf="component host"):
-    """Who told of an event, in the older form."""
+    """The source of an event, in the older form."""
 
     component: str | None = None
-    """The component, as `kubelet`."""
+    """The component, such as `kubelet`."""
     host: str | None = None
     """The node that the component runs on."""
 
 
 class EventSeries(Model, protobuf="count lastObservedTime"):
-    """That an event happens again and again."""
+    """The later occurrences of an event."""
 
     count: Int32 | None = None
-    """How often it has happened."""
+    """The number of occurrences."""
     lastObservedTime: MicroTime | None = None
-    """When it was last seen to happen."""
+    """The time of the last occurrence, as observed."""
 
 
 class Event(
@@ -45,40 +45,40 @@ class Event(
     protobuf="metadata involvedObject reason message source firstTimestamp lastTimestamp count type eventTime series "
     "action related reportingComponent reportingInstance",
 ):
-    """A note about something that happened to an object, kept for a while."""
+    """Reports something that happened to an object. Events are deleted after a while."""
 
     involvedObject: Annotated[ObjectReference, Required()] = Field(default_factory=ObjectReference)
-    """The object it is about."""
+    """The object of the event."""
     reason: str | None = None
-    """Why it happened, in a word that programs can read."""
+    """The reason for the event, in one word for programs."""
     message: str | None = None
-    """What happened, for people."""
+    """A description of the event, for people."""
     source: EventSource = Field(default_factory=EventSource)
-    """Who tells; `reportingComponent` and `reportingInstance` in newer events."""
+    """The source of the event; newer events use `reportingComponent` and `reportingInstance`."""
     firstTimestamp: Time | None = None
-    """When it happened the first time."""
+    """The time of the first occurrence."""
     lastTimestamp: Time | None = None
-    """When it happened the last time."""
+    """The time of the last occurrence."""
     count: Int32 | None = None
-    """How often it has happened."""
+    """The number of occurrences."""
     type: str | None = None
-    """`Normal` or `Warning`; more may come."""
+    """The severity: `Normal` or `Warning`. More may be added."""
     eventTime: MicroTime | None = None
-    """When it happened the first time, in newer events."""
+    """The time of the first occurrence, in newer events."""
     series: EventSeries | None = None
-    """How it went on, when a newer event happened more than once."""
+    """The later occurrences, if a newer event happened more than once."""
     action: str | None = None
-    """What was done about the object, or failed, in a word that programs can read."""
+    """The action that was taken or failed, in one word for programs."""
     related: ObjectReference | None = None
-    """Another object that has to do with it."""
+    """Another object that took part."""
     reportingComponent: Annotated[str, Required(False)] = ""
-    """Which controller tells, with its domain, as `kubernetes.io/kubelet`."""
+    """The reporting controller with its domain, such as `kubernetes.io/kubelet`."""
     reportingInstance: Annotated[str, Required(False)] = ""
-    """Which instance of the controller, as `kubelet-xyz`."""
+    """The instance of the controller, such as `kubelet-xyz`."""
 
 
 class EventStrategy(Strategy[Event]):
-    """Events of the older form have no eventTime; of them only the namespace is checked.
+    """Only the namespace is checked of events in the older form, which have no eventTime.
 
     Source: Kubernetes API reference, "Event".
     """

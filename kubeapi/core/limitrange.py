@@ -25,34 +25,34 @@ Quantities = dict[str, Quantity]
 
 
 class LimitRangeItem(Model, protobuf="type max min default defaultRequest maxLimitRequestRatio"):
-    """Bounds for one type of thing."""
+    """Limits for one type of object."""
 
     type: str = ""
-    """What the bounds are for: `Pod`, `Container` or `PersistentVolumeClaim`."""
+    """The type that the limits apply to: `Pod`, `Container` or `PersistentVolumeClaim`."""
     max: Quantities | None = None
-    """The most of each resource that may be asked for."""
+    """The maximum of each resource."""
     min: Quantities | None = None
-    """The least of each resource that must be asked for."""
+    """The minimum of each resource."""
     default: Quantities | None = None
-    """The limit of a container that has none of its own."""
+    """The limit of containers that do not set one."""
     defaultRequest: Quantities | None = None
-    """The request of a container that has none of its own."""
+    """The request of containers that do not set one."""
     maxLimitRequestRatio: Quantities | None = None
-    """How many times a limit may exceed its request."""
+    """The maximum ratio of a limit to its request."""
 
 
 class LimitRangeSpec(Model, protobuf="limits"):
-    """The bounds of a namespace."""
+    """The limits of a namespace."""
 
     limits: Annotated[list[LimitRangeItem], Required()] = Field(default_factory=list)
-    """One item for each type of thing that has bounds."""
+    """The limits, one item for each type."""
 
 
 class LimitRange(Object, protobuf="metadata spec"):
-    """Bounds for what is created in its namespace."""
+    """Limits for objects that are created in the namespace."""
 
     spec: LimitRangeSpec = Field(default_factory=LimitRangeSpec)
-    """The bounds."""
+    """The limits for pods, containers and claims."""
 
 
 class LimitRangeStrategy(Strategy[LimitRange]):

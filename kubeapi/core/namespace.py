@@ -16,41 +16,42 @@ from apimachinery.validation import Errors
 
 
 class NamespaceSpec(Model, protobuf="finalizers"):
-    """What keeps a namespace."""
+    """The desired state of a namespace."""
 
     finalizers: list[str] | None = None
-    """Who has to do something before the namespace may go: kubernetes stands for deleting all that is in it."""
+    """Names of the work to be done before the namespace is removed; kubernetes stands for the deletion of its
+    content."""
 
 
 class NamespaceCondition(Model, protobuf="type status - lastTransitionTime reason message"):
-    """One thing that is, or is not, true of a namespace that is being deleted."""
+    """A condition of a namespace that is being deleted."""
 
     type: str = ""
-    """What is observed, such as NamespaceContentRemaining."""
+    """The aspect of the deletion, such as NamespaceContentRemaining."""
     status: str = ""
-    """Whether it is so: True, False or Unknown."""
+    """The result of the observation: True, False or Unknown."""
     lastTransitionTime: Time | None = None
-    """When `status` last changed from one value to another."""
+    """The time at which `status` last changed."""
     reason: str | None = None
-    """One CamelCase word that says why, for machines."""
+    """The reason in one CamelCase word, for programs."""
     message: str | None = None
-    """A sentence that says why, for people."""
+    """The reason in a sentence, for people."""
 
 
 class NamespaceStatus(Model, protobuf="phase conditions"):
-    """Where a namespace is in its life."""
+    """The observed state of a namespace."""
 
     phase: str | None = None
-    """Active, or Terminating while all that is in it is being deleted."""
+    """Active, or Terminating while its content is being deleted."""
     conditions: Annotated[list[NamespaceCondition], MergeKey("type")] | None = None
-    """What holds up its deletion."""
+    """The conditions that hold up the deletion."""
 
 
 class Namespace(Object, protobuf="metadata spec status"):
-    """A room for names: objects in different namespaces don't get in each other's way."""
+    """A scope for names: objects in different namespaces may have the same name."""
 
     spec: NamespaceSpec = Field(default_factory=NamespaceSpec)
-    """What keeps the namespace."""
+    """The finalizers of the namespace."""
     status: NamespaceStatus = Field(default_factory=NamespaceStatus)
     """Whether the namespace is in use or being deleted."""
 

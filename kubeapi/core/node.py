@@ -36,69 +36,69 @@ class ConfigMapNodeConfigSource(Model, protobuf="namespace name uid resourceVers
 
 
 class NodeConfigSource(Model, protobuf="- configMap"):
-    """Where a kubelet's configuration comes from. No longer used."""
+    """The source of a kubelet's configuration. No longer used."""
 
     configMap: ConfigMapNodeConfigSource | None = None
-    """The ConfigMap with it."""
+    """The ConfigMap with the configuration."""
 
 
 class NodeSpec(Model, protobuf="podCIDR externalID providerID unschedulable taints configSource podCIDRs"):
-    """What is set for a node."""
+    """The desired state of a node."""
 
     podCIDR: str | None = None
     """The range that the addresses of the node's pods come from."""
     podCIDRs: Annotated[list[str], MergeKey("")] | None = None
     """The ranges of pod addresses, at most one of each family; the first is podCIDR."""
     providerID: str | None = None
-    """The node's id at its cloud, as in PROVIDER://ID."""
+    """The id of the node at its cloud provider, as in PROVIDER://ID."""
     unschedulable: bool | None = None
-    """Whether new pods are kept off the node; `kubectl cordon` sets it. Default: false."""
+    """Whether the node refuses new pods; `kubectl cordon` sets it. Default: false."""
     taints: list[Taint] | None = None
-    """What keeps pods off the node that do not tolerate it."""
+    """The taints of the node. Pods that do not tolerate them stay off the node."""
     configSource: NodeConfigSource | None = None
-    """Where the kubelet's configuration comes from. No longer used."""
+    """The source of the kubelet's configuration. No longer used."""
     externalID: str | None = None
     """An id of the node elsewhere. No longer used."""
 
 
 class NodeCondition(Model, protobuf="type status lastHeartbeatTime lastTransitionTime reason message"):
-    """One thing that is, or is not, true of a node."""
+    """A condition of a node."""
 
     type: str = ""
-    """What is observed: Ready, MemoryPressure, DiskPressure, PIDPressure or NetworkUnavailable."""
+    """The aspect of the node: Ready, MemoryPressure, DiskPressure, PIDPressure or NetworkUnavailable."""
     status: str = ""
-    """Whether it is so: True, False or Unknown."""
+    """The result of the observation: True, False or Unknown."""
     lastHeartbeatTime: Time | None = None
-    """When the kubelet last told."""
+    """The time of the kubelet's last report."""
     lastTransitionTime: Time | None = None
-    """When `status` last changed from one value to another."""
+    """The time at which `status` last changed."""
     reason: str | None = None
-    """One CamelCase word that says why, for machines."""
+    """The reason in one CamelCase word, for programs."""
     message: str | None = None
-    """A sentence that says why, for people."""
+    """The reason in a sentence, for people."""
 
 
 class NodeAddress(Model, protobuf="type address"):
     """An address or name of a node."""
 
     type: str = ""
-    """What it is: Hostname, InternalIP, ExternalIP, InternalDNS or ExternalDNS."""
+    """The type of the address: Hostname, InternalIP, ExternalIP, InternalDNS or ExternalDNS."""
     address: str = ""
     """The address or name itself."""
 
 
 class DaemonEndpoint(Model, protobuf="Port"):
-    """Where a daemon listens."""
+    """The port of a daemon."""
 
     Port: Int32 = 0
-    """The port that it listens on."""
+    """The port that the daemon listens on."""
 
 
 class NodeDaemonEndpoints(Model, protobuf="kubeletEndpoint"):
-    """Where the node's daemons listen."""
+    """The ports of the node's daemons."""
 
     kubeletEndpoint: DaemonEndpoint | None = None
-    """The kubelet's own server, for logs and exec."""
+    """The kubelet's server, for logs and exec."""
 
 
 class NodeSwapStatus(Model, protobuf="capacity*"):
@@ -118,7 +118,7 @@ class NodeSystemInfo(
     machineID: str = ""
     """The id in /etc/machine-id."""
     systemUUID: str = ""
-    """The id that the machine's firmware tells."""
+    """The id from the firmware of the machine."""
     bootID: str = ""
     """An id that is new with each boot."""
     kernelVersion: str = ""
@@ -145,7 +145,7 @@ class ContainerImage(Model, protobuf="names sizeBytes"):
     names: list[str] | None = None
     """All names of the image, with tags and digests."""
     sizeBytes: Int64 | None = None
-    """Its size in bytes."""
+    """The size of the image in bytes."""
 
 
 class AttachedVolume(Model, protobuf="name devicePath"):
@@ -158,41 +158,41 @@ class AttachedVolume(Model, protobuf="name devicePath"):
 
 
 class NodeConfigStatus(Model, protobuf="assigned active lastKnownGood error"):
-    """What became of a configuration from a ConfigMap. No longer used."""
+    """The state of a configuration from a ConfigMap. No longer used."""
 
     assigned: NodeConfigSource | None = None
-    """The configuration that was to be used."""
+    """The assigned configuration."""
     active: NodeConfigSource | None = None
     """The configuration in use."""
     lastKnownGood: NodeConfigSource | None = None
-    """The configuration that is gone back to."""
+    """The last configuration that worked."""
     error: str | None = None
-    """What was wrong with the assigned one."""
+    """The error in the assigned configuration."""
 
 
 class NodeRuntimeHandlerFeatures(Model, protobuf="recursiveReadOnlyMounts* userNamespaces*"):
-    """What a runtime handler can do."""
+    """The features of a runtime handler."""
 
     recursiveReadOnlyMounts: bool | None = None
-    """Whether mounts below a read-only one can be made read-only too."""
+    """Whether the handler can make mounts below a read-only mount read-only too."""
     userNamespaces: bool | None = None
-    """Whether pods can have user ids of their own."""
+    """Whether the handler supports user namespaces."""
 
 
 class NodeRuntimeHandler(Model, protobuf="name features"):
-    """One way in which the node runs containers."""
+    """A runtime handler of the node."""
 
     name: Annotated[str, Required(False)] = ""
     """The handler's name, as a RuntimeClass gives it; empty for the default one."""
     features: NodeRuntimeHandlerFeatures | None = None
-    """What the handler can do."""
+    """The features of the handler."""
 
 
 class NodeFeatures(Model, protobuf="supplementalGroupsPolicy*"):
-    """What the node's runtime can do whatever the handler."""
+    """The features of the node's runtime that all handlers share."""
 
     supplementalGroupsPolicy: bool | None = None
-    """Whether it can leave out groups of the image."""
+    """Whether the runtime supports supplementalGroupsPolicy."""
 
 
 class NodeStatus(
@@ -200,34 +200,34 @@ class NodeStatus(
     protobuf="capacity allocatable phase conditions addresses daemonEndpoints nodeInfo images volumesInUse "
     "volumesAttached config runtimeHandlers features",
 ):
-    """What is known of a node, mostly told by its kubelet."""
+    """The observed state of a node, mostly reported by its kubelet."""
 
     capacity: dict[str, Quantity] | None = None
-    """All that the machine has, by resource."""
+    """The total resources of the machine."""
     allocatable: dict[str, Quantity] | None = None
-    """What of it pods may request, by resource. Default: the capacity."""
+    """The resources that pods may request. Default: the capacity."""
     phase: str | None = None
     """No longer set."""
     conditions: Annotated[list[NodeCondition], MergeKey("type")] | None = None
-    """What is, or is not, true of the node."""
+    """The conditions of the node, one of each type."""
     addresses: Annotated[list[NodeAddress], MergeKey("type")] | None = None
-    """How the node can be reached."""
+    """The addresses of the node."""
     daemonEndpoints: NodeDaemonEndpoints = Field(default_factory=NodeDaemonEndpoints)
-    """The ports of its daemons."""
+    """The ports of the daemons on the node."""
     nodeInfo: NodeSystemInfo = Field(default_factory=NodeSystemInfo)
-    """Its machine and software."""
+    """The machine and software of the node."""
     images: list[ContainerImage] | None = None
-    """The images it has, the largest first."""
+    """The images on the node, the largest first."""
     volumesInUse: list[str] | None = None
     """The attachable volumes that are mounted."""
     volumesAttached: list[AttachedVolume] | None = None
     """The volumes that are attached."""
     config: NodeConfigStatus | None = None
-    """What became of its configuration. No longer used."""
+    """The state of the kubelet's configuration. No longer used."""
     runtimeHandlers: list[NodeRuntimeHandler] | None = None
-    """The ways in which it runs containers."""
+    """The runtime handlers of the node."""
     features: NodeFeatures | None = None
-    """What its runtime can do."""
+    """The features of the node's runtime."""
     declaredFeatures: list[str] | None = None
     """Features of the kubelet that the scheduler looks at."""
 
@@ -236,9 +236,9 @@ class Node(Object, protobuf="metadata spec status"):
     """A machine that runs pods."""
 
     spec: NodeSpec = Field(default_factory=NodeSpec)
-    """What is set for the machine: its pod addresses, its taints, whether it takes new pods."""
+    """The settings of the machine: its pod addresses, its taints, and whether it accepts new pods."""
     status: NodeStatus = Field(default_factory=NodeStatus)
-    """What is known of the machine: its size, addresses, software and health."""
+    """The observed state of the machine: its size, addresses, software and health."""
 
 
 _ROLE_LABEL = "node-role.kubernetes.io/"
@@ -246,7 +246,7 @@ _ROLE_LABEL_OLD = "kubernetes.io/role"
 
 
 class NodeStrategy(Strategy[Node]):
-    """A node registers itself with its status, so create takes it.
+    """Create keeps `status`, as a node registers itself with it.
 
     Source: Kubernetes documentation, "Nodes", "Taints and Tolerations".
     """

@@ -16,10 +16,10 @@ from kubeapi.core.pod.warnings import spec_warnings
 
 
 class PodTemplate(PodSpecHolder, protobuf="metadata template"):
-    """Keeps what pods are to be made like, for whoever makes them."""
+    """A stored template of pods for controllers to use."""
 
     template: PodTemplateSpec = Field(default_factory=PodTemplateSpec)
-    """The metadata and spec of the pods."""
+    """The template: the metadata and spec of the pods."""
 
 
 class PodTemplateStrategy(Strategy[PodTemplate]):

@@ -22,60 +22,60 @@ from kubeapi.core.pod.warnings import spec_warnings
 
 
 class ReplicationControllerSpec(Model, protobuf="replicas* selector template minReadySeconds"):
-    """How many pods there shall be, and how they are made."""
+    """The desired state of a ReplicationController."""
 
     replicas: Int32 | None = None
-    """How many pods there shall be; 1 when absent."""
+    """The desired number of pods; 1 when absent."""
     minReadySeconds: Int32 | None = None
-    """How many seconds a new pod must be ready without a container failing to count as available."""
+    """Seconds that a new pod must be ready, without a failing container, to count as available."""
     selector: Annotated[dict[str, str], Atomic()] | None = None
-    """Labels that all pods to be counted have; the template's labels when absent."""
+    """The labels of the pods; those of the template when absent."""
     template: PodTemplateSpec | None = None
-    """What missing pods are made from."""
+    """The template of missing pods."""
 
 
 class ReplicationControllerCondition(Model, protobuf="type status lastTransitionTime reason message"):
-    """One aspect of the controller's state."""
+    """A condition of a ReplicationController."""
 
     type: str = ""
-    """Which aspect: `ReplicaFailure` says that pods could not be made or deleted."""
+    """The aspect of the controller: `ReplicaFailure` means that pods could not be created or deleted."""
     status: str = ""
     """`True`, `False` or `Unknown`."""
     lastTransitionTime: Time | None = None
-    """When `status` changed the last time."""
+    """The time of the last change of `status`."""
     reason: str | None = None
-    """The cause of the last change, in one word."""
+    """The reason for the last change, in one word."""
     message: str | None = None
-    """The same for people."""
+    """The reason for the last change, for people."""
 
 
 class ReplicationControllerStatus(
     Model,
     protobuf="replicas fullyLabeledReplicas observedGeneration readyReplicas availableReplicas conditions",
 ):
-    """How many pods there are, as last seen by the controller."""
+    """The observed state of a ReplicationController."""
 
     replicas: Int32 = 0
-    """How many pods there are."""
+    """The number of pods."""
     fullyLabeledReplicas: Int32 | None = None
-    """How many of them have all labels of the template."""
+    """The number of its pods that have all labels of the template."""
     readyReplicas: Int32 | None = None
-    """How many of them are ready."""
+    """The number of its ready pods."""
     availableReplicas: Int32 | None = None
-    """How many of them have been ready for `minReadySeconds`."""
+    """The number of its pods that have been ready for `minReadySeconds`."""
     observedGeneration: Int64 | None = None
-    """The generation of the spec that this status tells about."""
+    """The metadata.generation that this status reflects."""
     conditions: Annotated[list[ReplicationControllerCondition], MergeKey("type")] | None = None
-    """Aspects of the state, one of each type."""
+    """The conditions of the controller, one of each type."""
 
 
 class ReplicationController(PodSpecHolder, protobuf="metadata spec status"):
-    """Makes and deletes pods so that as many run as its spec says."""
+    """Creates and deletes pods until as many run as its spec says."""
 
     spec: ReplicationControllerSpec = Field(default_factory=ReplicationControllerSpec)
-    """What is wanted."""
+    """The desired number of pods and the template."""
     status: ReplicationControllerStatus = Field(default_factory=ReplicationControllerStatus)
-    """What there is; written by the controller."""
+    """The observed number of pods, written by the controller."""
 
 
 class ReplicationControllerStrategy(Strategy[ReplicationController]):

@@ -15,17 +15,17 @@ from kubeapi.core._data import MAX_DATA_BYTES, check_data_update, check_keys
 
 
 class Secret(Object, protobuf="metadata data type stringData immutable*"):
-    """Passwords, tokens and keys that pods can have as files or variables."""
+    """Passwords, tokens and keys that pods can use as files or variables."""
 
     immutable: bool | None = None
-    """Whether data and stringData can't be changed any more. Default: false."""
+    """Whether data and stringData are frozen for good. Default: false."""
     data: dict[str, Base64] | None = None
-    """Bytes by key, in base64. All together at most 1 MiB."""
+    """Bytes by key, in base64, at most 1 MiB together."""
     stringData: dict[str, str] | None = None
-    """Texts by key, for writing alone: they go to `data` and win over what is there."""
+    """Texts by key, for writes only. They are merged into `data` and override its values."""
     type: str = "Opaque"
-    """What the keys are, such as kubernetes.io/tls or kubernetes.io/dockerconfigjson, which is checked. Default:
-    Opaque. It can't be changed."""
+    """The type of the content, such as kubernetes.io/tls or kubernetes.io/dockerconfigjson, against which it is
+    checked. Default: Opaque. It can't be changed."""
 
 
 _SERVICE_ACCOUNT_NAME = "kubernetes.io/service-account.name"

@@ -17,9 +17,9 @@ class ServiceAccount(Object, protobuf="metadata secrets imagePullSecrets automou
     secrets: Annotated[list[ObjectReference], MergeKey("name")] | None = None
     """Secrets that pods of the account may mount."""
     imagePullSecrets: list[LocalObjectReference] | None = None
-    """Secrets with credentials for fetching images, given to pods that name none."""
+    """Secrets with credentials for pulling images, for pods that do not name any."""
     automountServiceAccountToken: bool | None = None
-    """Whether its pods get a token. A pod may say otherwise. Default: true."""
+    """Whether pods of the account get a token. A pod may override it. Default: true."""
 
 
 RESOURCE = Resource(

@@ -24,14 +24,14 @@ _UNSET = "<unset>"
 
 
 class EndpointConditions(Model, protobuf="ready* serving* terminating*"):
-    """None means unknown, which readers take for ready and serving, and not terminating."""
+    """The conditions of an endpoint. An absent value is unknown, which counts as ready, serving and not terminating."""
 
     ready: bool | None = None
-    """Whether it gets traffic: it serves and is not being ended. Unknown counts as true."""
+    """Whether the endpoint gets traffic: it is serving and not terminating. Unknown counts as true."""
     serving: bool | None = None
-    """Whether it passes its readiness probe, even while it is being ended."""
+    """Whether the endpoint passes its readiness probe, even while it is terminating."""
     terminating: bool | None = None
-    """Whether it is being ended."""
+    """Whether the endpoint is terminating."""
 
 
 class ForZone(Model, protobuf="name"):
@@ -49,53 +49,53 @@ class ForNode(Model, protobuf="name"):
 
 
 class EndpointHints(Model, protobuf="forZones forNodes"):
-    """Whom an endpoint should serve."""
+    """The clients that an endpoint should serve."""
 
     forZones: list[ForZone] | None = None
-    """The zones it should serve."""
+    """The zones that the endpoint should serve."""
     forNodes: list[ForNode] | None = None
-    """The nodes it should serve."""
+    """The nodes that the endpoint should serve."""
 
 
 class Endpoint(Model, protobuf="addresses conditions hostname targetRef deprecatedTopology nodeName zone hints"):
     """One backend of a Service."""
 
     addresses: Annotated[list[str], Required()] = Field(default_factory=list)
-    """Its addresses, of the slice's family; all mean the same backend, and readers use the first."""
+    """The addresses of the backend, of the slice's family. They are equivalent; clients use the first."""
     conditions: EndpointConditions = Field(default_factory=EndpointConditions)
-    """Whether it is ready, serves, or is being ended."""
+    """Whether the endpoint is ready, serving or terminating."""
     hostname: str | None = None
-    """The name that DNS gives it, for headless Services."""
+    """The DNS name of the endpoint, for headless Services."""
     targetRef: ObjectReference | None = None
-    """The object that it stands for, mostly a Pod."""
+    """The object behind the endpoint, usually a Pod."""
     deprecatedTopology: dict[str, str] | None = None
-    """Labels about its place, left over from the beta version."""
+    """Topology labels, left over from the beta version."""
     nodeName: str | None = None
-    """The node it runs on."""
+    """The node that the endpoint is on."""
     zone: str | None = None
-    """The zone it is in."""
+    """The zone that the endpoint is in."""
     hints: EndpointHints | None = None
-    """Whom it should serve."""
+    """Hints about the clients that the endpoint should serve."""
 
 
 class EndpointPort(Model, protobuf="name protocol port* appProtocol"):
     """One port of the backends."""
 
     name: str | None = ""
-    """The name of the port in the Service; empty where it has none."""
+    """The name of the port in the Service; empty if it has no name."""
     protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] | None = "TCP"
     """TCP (the default), UDP or SCTP."""
     port: Int32 | None = None
     """The number of the port at the backends."""
     appProtocol: str | None = None
-    """What is spoken there, as the Service says."""
+    """The application protocol of the port, as the Service names it."""
 
 
 class EndpointSlice(Object, protobuf="metadata endpoints ports addressType"):
-    """Some of the backends of a Service. The label kubernetes.io/service-name says which Service's."""
+    """Some of the backends of a Service, which the label kubernetes.io/service-name names."""
 
     addressType: Annotated[str, OneOf("IPv4", "IPv6", "FQDN")] = ""
-    """What the addresses are: IPv4, IPv6 or FQDN. It can't be changed."""
+    """The type of the addresses: IPv4, IPv6 or FQDN. It can't be changed."""
     endpoints: list[Endpoint] = Field(default_factory=list)
     """The backends, at most 1000."""
     ports: list[EndpointPort] | None = None
@@ -103,7 +103,7 @@ class EndpointSlice(Object, protobuf="metadata endpoints ports addressType"):
 
 
 class EndpointSliceStrategy(Strategy[EndpointSlice]):
-    """`metadata.generation` counts changes of the endpoints, as there is no `spec`.
+    """`metadata.generation` counts changes of the endpoints, as the kind does not have a `spec`.
 
     Source: Kubernetes API reference, "EndpointSlice".
     """

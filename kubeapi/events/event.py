@@ -41,12 +41,12 @@ _FROZEN = (
 
 
 class EventSeries(Model, protobuf="count lastObservedTime"):
-    """That an event happens again and again."""
+    """The later occurrences of an event."""
 
     count: Int32 = 0
-    """How often it has happened."""
+    """The number of occurrences."""
     lastObservedTime: MicroTime | None = None
-    """When it was last seen to happen."""
+    """The time of the last occurrence, as observed."""
 
 
 class Event(
@@ -54,36 +54,36 @@ class Event(
     protobuf="metadata eventTime series reportingController reportingInstance action reason regarding related note "
     "type deprecatedSource deprecatedFirstTimestamp deprecatedLastTimestamp deprecatedCount",
 ):
-    """A note about something that happened to an object, kept for a while."""
+    """Reports something that happened to an object. Events are deleted after a while."""
 
     eventTime: MicroTime | None = None
-    """When it was first seen to happen."""
+    """The time of the first occurrence, as observed."""
     series: EventSeries | None = None
-    """How it went on, when it happened more than once."""
+    """The later occurrences, if the event happened more than once."""
     reportingController: Annotated[str, Required(False)] = ""
-    """Who tells: a controller's name with its domain, as `kubernetes.io/kubelet`."""
+    """The reporting controller and its domain, such as `kubernetes.io/kubelet`."""
     reportingInstance: Annotated[str, Required(False)] = ""
-    """Which one of them, as `kubelet-xyz`."""
+    """The reporting instance, such as `kubelet-xyz`."""
     action: str | None = None
-    """What was done about the object, or failed, in a word that programs can read."""
+    """The action that was taken or failed, in one word for programs."""
     reason: str | None = None
-    """Why it was done, in a word that programs can read."""
+    """The reason for the action, in one word for programs."""
     regarding: ObjectReference = Field(default_factory=ObjectReference)
-    """The object it is about, mostly the one that the controller works on."""
+    """The object of the event, usually the one that the controller works on."""
     related: ObjectReference | None = None
-    """Another object that has to do with it."""
+    """Another object that took part."""
     note: str | None = None
-    """What happened, told in a sentence or two."""
+    """A description of the event in a sentence or two."""
     type: str | None = None
     """`Normal` or `Warning`."""
     deprecatedSource: EventSource = Field(default_factory=EventSource)
-    """Who told, of an event that was made through the core group."""
+    """The source of an event that was created through the core group."""
     deprecatedFirstTimestamp: Time | None = None
-    """When such an event happened the first time."""
+    """The first occurrence of an event of the core group."""
     deprecatedLastTimestamp: Time | None = None
-    """When such an event happened the last time."""
+    """The last occurrence of an event of the core group."""
     deprecatedCount: Int32 | None = None
-    """How often such an event has happened."""
+    """The number of occurrences of an event of the core group."""
 
 
 def from_core(core: Dict) -> Dict:
@@ -99,7 +99,7 @@ def _as_core(event: Event) -> CoreEvent:
 
 
 class EventStrategy(Strategy[Event]):
-    """Stricter than the core group's about what is made through it; the errors name the core group's fields.
+    """Stricter than the core group about new events; errors name the fields of the core group.
 
     Source: Kubernetes API reference, "Event" of events.k8s.io/v1.
     """

@@ -18,30 +18,30 @@ from kubeapi.core.pod.validation.resources import check_overhead
 
 
 class Overhead(Model, protobuf="podFixed"):
-    """What running a pod costs beyond its containers."""
+    """The resources that a pod costs beyond its containers."""
 
     podFixed: dict[str, Quantity] | None = None
-    """Resources that every pod of the class needs on top of what its containers ask for."""
+    """The resources that every pod of the class needs in addition to those of its containers."""
 
 
 class Scheduling(Model, protobuf="nodeSelector tolerations"):
-    """Which nodes can run pods of the class."""
+    """The nodes that can run pods of the class."""
 
     nodeSelector: Annotated[dict[str, str], Atomic()] | None = None
-    """Labels a node must have; they are added to the pod's own node selector, and may not contradict it."""
+    """Labels that a node must have. They are added to the pod's own node selector and must not contradict it."""
     tolerations: list[Toleration] | None = None
-    """Taints that pods of the class tolerate besides those they tolerate by themselves."""
+    """Taints that pods of the class tolerate, in addition to their own tolerations."""
 
 
 class RuntimeClass(Object, protobuf="metadata handler overhead scheduling"):
-    """A way to run containers that the nodes offer and that a pod asks for by `runtimeClassName`."""
+    """A container runtime that nodes offer and pods select by `runtimeClassName`."""
 
     handler: str = ""
     """The configuration of the node's container runtime that runs the pod. It can't be changed."""
     overhead: Overhead | None = None
-    """What running a pod of the class costs beyond its containers; the scheduler and quotas count it."""
+    """The resources that a pod of the class costs beyond its containers; the scheduler and quotas count them."""
     scheduling: Scheduling | None = None
-    """Which nodes can run pods of the class; all of them when absent."""
+    """The nodes that can run pods of the class; all nodes when absent."""
 
 
 class RuntimeClassStrategy(Strategy[RuntimeClass]):

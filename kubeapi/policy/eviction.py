@@ -7,10 +7,10 @@ from apimachinery.resource import Resource
 
 
 class Eviction(Object, protobuf="metadata deleteOptions"):
-    """Asks that a pod be deleted, unless that would leave too few of its kind."""
+    """Requests the deletion of a pod, unless a PodDisruptionBudget forbids it."""
 
     deleteOptions: DeleteOptions | None = None
-    """How the pod is to be deleted."""
+    """The options of the deletion."""
 
 
 RESOURCE = Resource(kind="Eviction", plural="evictions", model=Eviction, group="policy", verbs=())

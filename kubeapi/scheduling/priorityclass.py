@@ -20,14 +20,15 @@ class PriorityClass(Object, protobuf="metadata value globalDefault description p
     """Maps a name to the priority of the pods that carry it as `priorityClassName`."""
 
     value: Int32 = 0
-    """The priority; pods with more of it are placed first, and others may have to go for them. It can't be changed."""
+    """The priority as a number. Pods of higher priority are scheduled first and may preempt others. It can't be
+    changed."""
     globalDefault: bool | None = None
-    """Whether pods that name no class belong to this one. Only one class may be the default."""
+    """Whether this is the class of pods that do not name one. Only one class may be the default."""
     description: str | None = None
     """When to use the class, for people."""
     preemptionPolicy: str | None = None
-    """`PreemptLowerPriority`, the default, lets pods of the class push away less important ones; `Never` makes them
-    wait for room. It can't be changed."""
+    """`PreemptLowerPriority` (the default) lets pods of the class preempt pods of lower priority; `Never` makes them
+    wait. It can't be changed."""
 
 
 class PriorityClassStrategy(Strategy[PriorityClass]):

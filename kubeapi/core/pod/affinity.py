@@ -14,26 +14,26 @@ class NodeSelectorRequirement(Model, protobuf="key operator values"):
     """A condition on one label or field of a node."""
 
     key: str = ""
-    """The label, or in matchFields the field, that the condition is about."""
+    """The key of the label or, in matchFields, the name of the field."""
     operator: Annotated[str, OneOf("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")] = ""
-    """How it is compared: In, NotIn, Exists, DoesNotExist, Gt or Lt."""
+    """The comparison: In, NotIn, Exists, DoesNotExist, Gt or Lt."""
     values: list[str] | None = None
-    """What is compared with: one or more for In and NotIn, one whole number for Gt and Lt, none otherwise."""
+    """The values to compare with: one or more for In and NotIn, one whole number for Gt and Lt, else none."""
 
 
 class NodeSelectorTerm(Model, protobuf="matchExpressions matchFields"):
-    """Conditions on a node that must all hold. Without any, no node is selected."""
+    """Conditions on a node that must all hold. A term without conditions selects no node."""
 
     map_type = "atomic"
 
     matchExpressions: list[NodeSelectorRequirement] | None = None
     """Conditions on the node's labels."""
     matchFields: list[NodeSelectorRequirement] | None = None
-    """Conditions on the node's fields; metadata.name is the only one."""
+    """Conditions on the node's fields. Only metadata.name is supported."""
 
 
 class NodeSelector(Model, protobuf="nodeSelectorTerms"):
-    """Selects nodes: one of the terms must hold."""
+    """Selects nodes that match at least one of the terms."""
 
     map_type = "atomic"
 
@@ -42,10 +42,10 @@ class NodeSelector(Model, protobuf="nodeSelectorTerms"):
 
 
 class PreferredSchedulingTerm(Model, protobuf="weight preference"):
-    """A wish about the node, with its weight."""
+    """A weighted preference for some nodes."""
 
     weight: Int32 = 0
-    """How much the wish counts among others, 1 to 100."""
+    """The weight of the preference among others, 1 to 100."""
     preference: Annotated[NodeSelectorTerm, Required()] = Field(default_factory=NodeSelectorTerm)
     """The nodes that are preferred."""
 
@@ -54,92 +54,91 @@ class NodeAffinity(
     Model,
     protobuf="requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution",
 ):
-    """Which nodes a pod may, or had rather, run on, by the nodes' labels."""
+    """The nodes that a pod may run on or prefers, by their labels."""
 
     requiredDuringSchedulingIgnoredDuringExecution: NodeSelector | None = None
-    """What a node must be for the pod to be put there. A change of the node later does not move the pod."""
+    """The nodes that the pod may be scheduled to. A later change of a node does not move the pod."""
     preferredDuringSchedulingIgnoredDuringExecution: list[PreferredSchedulingTerm] | None = None
-    """What a node should be: among the possible nodes the one with the highest sum of weights is liked best."""
+    """The nodes that the scheduler prefers: those with the highest sum of weights."""
 
 
 class PodAffinityTerm(
     Model,
     protobuf="labelSelector namespaces topologyKey namespaceSelector matchLabelKeys mismatchLabelKeys",
 ):
-    """Pods to be near to or away from, and what counts as near."""
+    """The other pods that a rule refers to, and the topology that counts as one place."""
 
     labelSelector: LabelSelector | None = None
-    """The pods that are meant, by their labels. Absent, no pods."""
+    """Selects the other pods by their labels. If absent, it selects none."""
     namespaces: list[str] | None = None
-    """The namespaces of the pods that are meant. Default, unless namespaceSelector is given: the pod's own."""
+    """The namespaces of the other pods. Default, unless namespaceSelector is given: the pod's own namespace."""
     topologyKey: str = ""
-    """The node label that says what is near: nodes with an equal value are one place, such as
-    kubernetes.io/hostname."""
+    """The node label that defines a place, such as kubernetes.io/hostname: nodes with the same value are one place."""
     namespaceSelector: LabelSelector | None = None
-    """Further namespaces of the pods that are meant, by the namespaces' labels; empty means all."""
+    """Selects further namespaces of the other pods, by the labels of the namespaces; empty means all."""
     matchLabelKeys: list[str] | None = None
-    """Labels of which the other pods must have the same value as this pod."""
+    """Labels that must have the same value on the other pods as on this pod."""
     mismatchLabelKeys: list[str] | None = None
-    """Labels of which the other pods must have another value than this pod."""
+    """Labels that must have another value on the other pods than on this pod."""
 
 
 class WeightedPodAffinityTerm(Model, protobuf="weight podAffinityTerm"):
-    """A wish about other pods, with its weight."""
+    """A weighted preference about other pods."""
 
     weight: Int32 = 0
-    """How much it counts among the other wishes, 1 to 100."""
+    """The weight of this preference about other pods, 1 to 100."""
     podAffinityTerm: Annotated[PodAffinityTerm, Required()] = Field(default_factory=PodAffinityTerm)
-    """The pods that the wish is about, and what is near."""
+    """The other pods and the topology."""
 
 
 class PodAffinity(
     Model,
     protobuf="requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution",
 ):
-    """Which other pods a pod must, or had rather, run near to."""
+    """The other pods that a pod must or should run in one place with."""
 
     requiredDuringSchedulingIgnoredDuringExecution: list[PodAffinityTerm] | None = None
-    """Pods that must run in the same place already. All terms must hold."""
+    """Pods that must already run in the same place. All terms must hold."""
     preferredDuringSchedulingIgnoredDuringExecution: list[WeightedPodAffinityTerm] | None = None
-    """Pods that should run in the same place: places with the highest sum of weights are liked best."""
+    """Pods that should run in the same place: the scheduler prefers the highest sum of weights."""
 
 
 class PodAntiAffinity(
     Model,
     protobuf="requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution",
 ):
-    """Which other pods a pod must not, or had rather not, run near to."""
+    """The other pods that a pod must not or should not run in one place with."""
 
     requiredDuringSchedulingIgnoredDuringExecution: list[PodAffinityTerm] | None = None
     """Pods that must not run in the same place. All terms must hold."""
     preferredDuringSchedulingIgnoredDuringExecution: list[WeightedPodAffinityTerm] | None = None
-    """Pods that should not run in the same place: places with the highest sum of weights are liked least."""
+    """Pods that should not run in the same place: the scheduler prefers the lowest sum of weights."""
 
 
 class Affinity(Model, protobuf="nodeAffinity podAffinity podAntiAffinity"):
-    """Rules and wishes for the choice of a node."""
+    """Rules and preferences for the choice of a node."""
 
     nodeAffinity: NodeAffinity | None = None
-    """By what the nodes are."""
+    """Rules about the nodes themselves."""
     podAffinity: PodAffinity | None = None
-    """By pods to be near to."""
+    """Rules about pods to run in one place with."""
     podAntiAffinity: PodAntiAffinity | None = None
-    """By pods to be away from."""
+    """Rules about pods to keep away from."""
 
 
 class Toleration(Model, protobuf="key operator value effect tolerationSeconds*"):
-    """Lets a pod run on nodes with a taint that it matches."""
+    """Lets a pod run on nodes with a matching taint."""
 
     key: str | None = None
-    """The key of the taints that are tolerated; empty with Exists, all taints."""
+    """The key of the tolerated taints; empty together with Exists means all taints."""
     operator: str | None = None
-    """How the taint's value is compared: Equal (the default), Exists for any value, Lt or Gt for numbers."""
+    """The comparison of the taint's value: Equal (the default), Exists for any value, Lt or Gt for numbers."""
     value: str | None = None
     """The value that Equal, Lt and Gt compare with."""
     effect: str | None = None
-    """The effect of the taints that are tolerated: NoSchedule, PreferNoSchedule or NoExecute; empty for all."""
+    """The effect of the tolerated taints: NoSchedule, PreferNoSchedule or NoExecute; empty for all."""
     tolerationSeconds: Int64 | None = None
-    """Seconds that the pod stays on a node after a NoExecute taint came. Default: for ever."""
+    """Seconds that the pod stays on a node after a NoExecute taint was added. Default: for ever."""
 
 
 class Taint(Model, protobuf="key value effect timeAdded"):
@@ -150,10 +149,10 @@ class Taint(Model, protobuf="key value effect timeAdded"):
     value: str | None = None
     """The taint's value, in the form of a label value."""
     effect: Annotated[str, OneOf("NoSchedule", "PreferNoSchedule", "NoExecute")] = ""
-    """What becomes of pods that don't tolerate it: NoSchedule keeps new ones off, PreferNoSchedule does so where
-    possible, NoExecute also evicts those that run."""
+    """The effect on pods that don't tolerate the taint: NoSchedule keeps new pods off, PreferNoSchedule does so where
+    possible, NoExecute also evicts running pods."""
     timeAdded: Time | None = None
-    """When a NoExecute taint was added to the node."""
+    """The time at which a NoExecute taint was added to the node."""
 
 
 class TopologySpreadConstraint(
@@ -161,22 +160,22 @@ class TopologySpreadConstraint(
     protobuf="maxSkew topologyKey whenUnsatisfiable labelSelector minDomains* nodeAffinityPolicy nodeTaintsPolicy "
     "matchLabelKeys",
 ):
-    """How evenly pods are spread over places."""
+    """A rule for spreading pods evenly over places."""
 
     maxSkew: Int32 = 0
-    """By how many pods the fullest place may exceed the emptiest one; 1 or more."""
+    """The number of pods by which the fullest place may exceed the emptiest one; 1 or more."""
     topologyKey: str = ""
     """The node label whose values are the places, such as topology.kubernetes.io/zone."""
     whenUnsatisfiable: Annotated[str, OneOf("DoNotSchedule", "ScheduleAnyway")] = ""
-    """What to do when no place would do: DoNotSchedule leaves the pod pending, ScheduleAnyway takes the least bad
-    place."""
+    """The behaviour when no place satisfies the rule: DoNotSchedule leaves the pod pending, ScheduleAnyway chooses the
+    best of the rest."""
     labelSelector: LabelSelector | None = None
-    """The pods that are counted, by their labels."""
+    """Selects the pods to count, by their labels."""
     minDomains: Int32 | None = None
-    """How many places there must be; while there are fewer, the emptiest counts as having no pod. Default: 1."""
+    """The minimum number of places; while there are fewer, the emptiest one counts as having no pods. Default: 1."""
     nodeAffinityPolicy: Annotated[str, OneOf("Honor", "Ignore")] | None = None
-    """Whether only nodes count that the pod's node affinity and selector allow: Honor (the default) or Ignore."""
+    """Whether nodes that the pod's node affinity and selector exclude are left out: Honor (the default) or Ignore."""
     nodeTaintsPolicy: Annotated[str, OneOf("Honor", "Ignore")] | None = None
-    """Whether nodes with taints that the pod does not tolerate are left out: Honor, or Ignore (the default)."""
+    """Whether nodes with taints that the pod does not tolerate are left out: Honor or Ignore (the default)."""
     matchLabelKeys: list[str] | None = None
-    """Labels of which counted pods must have the same value as this pod, such as pod-template-hash."""
+    """Labels that must have the same value on counted pods as on this pod, such as pod-template-hash."""

@@ -14,7 +14,7 @@ class ObjectFieldSelector(Model, protobuf="apiVersion fieldPath"):
     map_type = "atomic"
 
     apiVersion: str = "v1"
-    """The version that the path is written in. Default: v1."""
+    """The API version of the path. Default: v1."""
     fieldPath: str = ""
     """The path of the field, such as metadata.name, metadata.labels['app'] or status.podIP."""
 
@@ -25,11 +25,12 @@ class ResourceFieldSelector(Model, protobuf="containerName resource divisor"):
     map_type = "atomic"
 
     containerName: str | None = None
-    """The container that is meant. Required in volumes; a container's own environment means itself by default."""
+    """The name of the container. Required in volumes; in the environment of a container it defaults to that
+    container."""
     resource: str = ""
-    """Which one, such as limits.cpu or requests.memory."""
+    """The resource, such as limits.cpu or requests.memory."""
     divisor: Quantity = "0"
-    """The unit in which the value is told, such as 1m or 1Mi. Default: 1."""
+    """The unit of the value, such as 1m or 1Mi. Default: 1."""
 
 
 class ConfigMapKeySelector(Model, protobuf="(name) key optional*"):
@@ -40,9 +41,9 @@ class ConfigMapKeySelector(Model, protobuf="(name) key optional*"):
     name: Annotated[str, Required(False)] = ""
     """The ConfigMap that has the key."""
     key: str = ""
-    """The key whose value is taken."""
+    """The key whose value is used."""
     optional: bool | None = None
-    """Whether the ConfigMap or the key may be missing. Default: false, and the container waits for it."""
+    """Whether the ConfigMap or the key may be missing. Default: false; the container then waits for it."""
 
 
 class SecretKeySelector(Model, protobuf="(name) key optional*"):
@@ -53,9 +54,9 @@ class SecretKeySelector(Model, protobuf="(name) key optional*"):
     name: Annotated[str, Required(False)] = ""
     """The Secret that has the key."""
     key: str = ""
-    """The key whose decoded value is taken."""
+    """The key whose decoded value is used."""
     optional: bool | None = None
-    """Whether the Secret or the key may be missing. Default: false, and the container waits for it."""
+    """Whether the Secret or the key may be missing. Default: false; the container then waits for it."""
 
 
 class FileKeySelector(Model):
@@ -68,13 +69,13 @@ class FileKeySelector(Model):
     path: str = ""
     """The file's path on the volume, relative and without ".."."""
     key: str = ""
-    """The variable whose value is taken."""
+    """The variable whose value is used."""
     optional: bool | None = False
-    """Whether the file or the variable may be missing. Default: false, and the container does not start without."""
+    """Whether the file or the variable may be missing. Default: false; the container then does not start without it."""
 
 
 class EnvVarSource(Model, protobuf="fieldRef resourceFieldRef configMapKeyRef secretKeyRef"):
-    """Where the value of a variable comes from: exactly one of these."""
+    """The source of the value of a variable: exactly one of these."""
 
     fieldRef: ObjectFieldSelector | None = None
     """A field of the pod, such as its name or address."""
@@ -96,7 +97,7 @@ class EnvVar(Model, protobuf="name value valueFrom"):
     value: str | None = None
     """The text of the variable. $(NAME) stands for a variable defined before it, $$ for a dollar. Default: empty."""
     valueFrom: EnvVarSource | None = None
-    """Where the value comes from, in place of `value`."""
+    """The source of the value, in place of `value`."""
 
 
 class ConfigMapEnvSource(Model, protobuf="(name) optional*"):
@@ -121,7 +122,7 @@ class EnvFromSource(Model, protobuf="prefix configMapRef secretRef"):
     """A source of many variables at once: exactly one of a ConfigMap and a Secret."""
 
     prefix: str | None = None
-    """What is put in front of each key to make the variable's name."""
+    """A prefix that each key gets to form the name of the variable."""
     configMapRef: ConfigMapEnvSource | None = None
     """The ConfigMap that the variables are taken from."""
     secretRef: SecretEnvSource | None = None

@@ -14,6 +14,6 @@ class Pod(PodSpecHolder, protobuf="metadata spec status"):
     built_before = (PodSpec, PodStatus)
 
     spec: PodSpec = Field(default_factory=PodSpec)
-    """The containers, and where they may run."""
+    """The desired containers, and the nodes they may run on."""
     status: PodStatus = Field(default_factory=PodStatus)
-    """How the containers are, told by the node."""
+    """The state of the containers, reported by the node."""

@@ -27,11 +27,11 @@ class HTTPGetAction(Model, protobuf="path port host scheme httpHeaders"):
     """An HTTP request; a status from 200 to 399 is success."""
 
     path: str = "/"
-    """What to ask for. Default: /."""
+    """The path to request. Default: /."""
     port: Annotated[IntOrString, Required()] = 0
-    """The port to ask, by number or by the name it has in the container."""
+    """The port to request from, by number or by its name in the container."""
     host: str | None = None
-    """The host to ask. Default: the pod's address."""
+    """The host to request from. Default: the pod's address."""
     scheme: Annotated[str, OneOf("HTTP", "HTTPS")] = "HTTP"
     """HTTP (the default) or HTTPS, where the certificate is not checked."""
     httpHeaders: list[HTTPHeader] | None = None
@@ -39,10 +39,10 @@ class HTTPGetAction(Model, protobuf="path port host scheme httpHeaders"):
 
 
 class TCPSocketAction(Model, protobuf="port host"):
-    """A connection; that it can be opened is success."""
+    """A TCP connection; opening it is success."""
 
     port: Annotated[IntOrString, Required()] = 0
-    """The port to connect to, by number or by the name it has in the container."""
+    """The port to connect to, by number or by its name in the container."""
     host: str | None = None
     """The host to connect to. Default: the pod's address."""
 
@@ -53,14 +53,14 @@ class GRPCAction(Model, protobuf="port service"):
     port: Int32 = 0
     """The number of the port to call."""
     service: str | None = ""
-    """The service to ask for. Default: empty, which is the server as a whole."""
+    """The service to check. Default: empty, for the server as a whole."""
 
 
 class SleepAction(Model, protobuf="seconds"):
     """A pause."""
 
     seconds: Int64 = 0
-    """How long it lasts."""
+    """The length of the pause in seconds."""
 
 
 class Probe(
@@ -68,7 +68,7 @@ class Probe(
     protobuf="(exec httpGet tcpSocket grpc) initialDelaySeconds timeoutSeconds periodSeconds successThreshold "
     "failureThreshold terminationGracePeriodSeconds*",
 ):
-    """A question that is put to a container again and again: exactly one way of asking is given."""
+    """A check that is repeated on a container, with exactly one handler."""
 
     exec: ExecAction | None = None
     """Runs a program in the container."""
@@ -79,21 +79,21 @@ class Probe(
     grpc: GRPCAction | None = None
     """Calls the pod's gRPC health service."""
     initialDelaySeconds: Int32 | None = None
-    """Seconds from the container's start to the first question. Default: 0."""
+    """Seconds from the container's start to the first check. Default: 0."""
     timeoutSeconds: Int32 = 1
-    """Seconds after which a question has failed. Default: 1."""
+    """Seconds after which a check has failed. Default: 1."""
     periodSeconds: Int32 = 10
-    """Seconds from one question to the next. Default: 10."""
+    """Seconds between two checks. Default: 10."""
     successThreshold: Int32 = 1
-    """Successes in a row that end a failure. Must be 1 for liveness and startup. Default: 1."""
+    """The number of successes in a row that end a failure. Must be 1 for liveness and startup. Default: 1."""
     failureThreshold: Int32 = 3
-    """Failures in a row that count. Default: 3."""
+    """The number of failures in a row after which the probe has failed. Default: 3."""
     terminationGracePeriodSeconds: Int64 | None = None
-    """Seconds to stop a container that failed the probe, in place of the pod's. Not for readiness."""
+    """Seconds for the container to stop after the probe failed, in place of the pod's. Not allowed for readiness."""
 
 
 class LifecycleHandler(Model, protobuf="exec httpGet tcpSocket sleep"):
-    """Something to do for a container: exactly one of these."""
+    """An action for a container: exactly one of these."""
 
     exec: ExecAction | None = None
     """A program to run in the container."""
@@ -102,16 +102,16 @@ class LifecycleHandler(Model, protobuf="exec httpGet tcpSocket sleep"):
     tcpSocket: TCPSocketAction | None = None
     """No longer does anything."""
     sleep: SleepAction | None = None
-    """A time to wait."""
+    """A pause to make."""
 
 
 class Lifecycle(Model, protobuf="postStart preStop stopSignal"):
-    """What to do at the start and at the end of a container."""
+    """Actions at the start and at the end of a container."""
 
     postStart: LifecycleHandler | None = None
-    """Done right after the start; when it fails, the container is killed and restarted as its policy says."""
+    """Runs right after the start. If it fails, the container is killed and restarted according to its policy."""
     preStop: LifecycleHandler | None = None
-    """Done before the container is stopped, within its grace period."""
+    """Runs before the container is stopped, within its grace period."""
     stopSignal: str | None = None
     """The signal that asks the container to end, such as SIGUSR1. Needs spec.os.name. Default: the image's, else
     SIGTERM."""

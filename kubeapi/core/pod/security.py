@@ -11,9 +11,9 @@ class Capabilities(Model, protobuf="add drop"):
     """Linux capabilities, such as NET_ADMIN."""
 
     add: list[str] | None = None
-    """Capabilities beyond those that the runtime gives; ALL for every one."""
+    """Capabilities to add to those that the runtime gives; ALL stands for every one."""
     drop: list[str] | None = None
-    """Capabilities that are taken away; ALL for every one."""
+    """Capabilities to remove; ALL stands for every one."""
 
 
 class SELinuxOptions(Model, protobuf="user role type level"):
@@ -42,11 +42,11 @@ class WindowsSecurityContextOptions(
     runAsUserName: str | None = None
     """The user that the process runs as."""
     hostProcess: bool | None = None
-    """Whether the container runs on the host itself. All containers of a pod must agree."""
+    """Whether the container runs on the host itself. It must be the same for all containers of a pod."""
 
 
 class SeccompProfile(Model, protobuf="type localhostProfile"):
-    """Which system calls a container may make."""
+    """The seccomp profile that limits the system calls of a container."""
 
     type: Annotated[str, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = ""
     """RuntimeDefault for the runtime's own profile, Unconfined for none, Localhost for a file on the node."""
@@ -55,7 +55,7 @@ class SeccompProfile(Model, protobuf="type localhostProfile"):
 
 
 class AppArmorProfile(Model, protobuf="type localhostProfile"):
-    """Which AppArmor profile confines a container."""
+    """The AppArmor profile that confines a container."""
 
     type: Annotated[str, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = ""
     """RuntimeDefault for the runtime's own profile, Unconfined for none, Localhost for one loaded on the node."""
@@ -71,26 +71,26 @@ class SecurityContext(
     """Privileges and identity of one container."""
 
     capabilities: Capabilities | None = None
-    """Capabilities that are added and taken away."""
+    """Capabilities to add and to remove."""
     privileged: bool | None = None
     """Whether the container has nearly all rights of root on the node. Default: false."""
     seLinuxOptions: SELinuxOptions | None = None
     """The SELinux label of the container. Default: the pod's, else one that the runtime chooses."""
     windowsOptions: WindowsSecurityContextOptions | None = None
-    """Settings for Windows, which win over the pod's."""
+    """Settings for Windows, which override the pod's."""
     runAsUser: Int64 | None = None
     """The user id that the process runs as. Default: the pod's, else the image's."""
     runAsGroup: Int64 | None = None
     """The group id that the process runs as. Default: the pod's, else the runtime's."""
     runAsNonRoot: bool | None = None
-    """Whether the container may not start as user 0. Default: the pod's."""
+    """Whether the container must not start as user 0. Default: the pod's."""
     readOnlyRootFilesystem: bool | None = None
-    """Whether the container's own files can't be written. Default: false."""
+    """Whether the root file system of the container is read-only. Default: false."""
     allowPrivilegeEscalation: bool | None = None
     """Whether a process may gain more rights than its parent has, as by setuid. Always true when privileged. Default:
     true."""
     procMount: Annotated[str, OneOf("Default", "Unmasked")] | None = None
-    """Which parts of /proc are hidden: Default hides some, Unmasked none and needs hostUsers false."""
+    """Default hides some parts of /proc; Unmasked hides none and requires hostUsers to be false."""
     seccompProfile: SeccompProfile | None = None
     """The system calls the container may make. Default: the pod's."""
     appArmorProfile: AppArmorProfile | None = None
@@ -101,9 +101,9 @@ class Sysctl(Model, protobuf="name value"):
     """A kernel parameter of the pod."""
 
     name: str = ""
-    """Its name, such as net.core.somaxconn."""
+    """The name of the parameter, such as net.core.somaxconn."""
     value: str = ""
-    """Its value as text."""
+    """The value of the parameter as text."""
 
 
 class PodSecurityContext(
@@ -114,29 +114,29 @@ class PodSecurityContext(
     """Privileges and identity of all containers of a pod, and the ownership of its volumes."""
 
     seLinuxOptions: SELinuxOptions | None = None
-    """The SELinux label of all containers that have none of their own."""
+    """The SELinux label of containers that do not have their own."""
     windowsOptions: WindowsSecurityContextOptions | None = None
     """Settings for Windows for all containers."""
     runAsUser: Int64 | None = None
-    """The user id of all containers that say nothing else. Default: the image's."""
+    """The user id of containers that do not set one. Default: the image's."""
     runAsGroup: Int64 | None = None
-    """The group id of all containers that say nothing else. Default: the runtime's."""
+    """The group id of containers that do not set one. Default: the runtime's."""
     runAsNonRoot: bool | None = None
-    """Whether no container may start as user 0."""
+    """Whether containers must not start as user 0."""
     supplementalGroups: list[Int64] | None = None
     """Further groups of the first process of each container."""
     supplementalGroupsPolicy: Annotated[str, OneOf("Merge", "Strict")] | None = None
-    """Whether groups from the image's /etc/group count too: Merge (the default) or Strict."""
+    """Merge (the default) adds the groups from the image's /etc/group, Strict does not."""
     fsGroup: Int64 | None = None
-    """A group that owns the pod's volumes and that all processes are in."""
+    """A group that owns the pod's volumes and includes all processes."""
     sysctls: list[Sysctl] | None = None
     """Kernel parameters that are set for the pod alone."""
     fsGroupChangePolicy: Annotated[str, OneOf("Always", "OnRootMismatch")] | None = None
-    """When the ownership of a volume's files is set: Always (the default), or OnRootMismatch if its root is not right
-    yet."""
+    """Always (the default) sets the ownership of a volume's files at each mount; OnRootMismatch only if that of the
+    root differs."""
     seccompProfile: SeccompProfile | None = None
-    """The system calls that containers may make which have no profile of their own."""
+    """The seccomp profile of containers that do not have their own."""
     appArmorProfile: AppArmorProfile | None = None
-    """The AppArmor profile of containers that have none of their own."""
+    """The AppArmor profile of containers that do not have their own."""
     seLinuxChangePolicy: str | None = None
-    """How volumes get the SELinux label: MountOption (the default) or Recursive."""
+    """The way in which volumes get the SELinux label: MountOption (the default) or Recursive."""

@@ -18,12 +18,12 @@ from kubeapi.core.pod.volumes import Volume, VolumeDevice, VolumeMount
 
 
 class ContainerPort(Model, protobuf="name hostPort containerPort protocol hostIP"):
-    """A port that the container listens on. Naming it here is information; it opens and closes nothing."""
+    """A port that the container listens on. The entry is informative: it does not open or close the port."""
 
     name: str | None = None
     """A name by which Services and probes can refer to the port; unique in the pod, at most 15 characters."""
     hostPort: Int32 | None = None
-    """A port of the node that is led to this one. Most pods need none."""
+    """A port of the node that is forwarded to this one. Most pods do not need it."""
     containerPort: Int32 = 0
     """The number of the port in the pod, 1 to 65535."""
     protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = "TCP"
@@ -42,19 +42,19 @@ class ResourceClaim(Model, protobuf="name request"):
 
 
 class ResourceRequirements(Model, protobuf="limits requests claims"):
-    """How much of the node's resources is set aside, and how much may be used at most."""
+    """The resources that are reserved on the node, and the limits of their use."""
 
     limits: dict[str, Quantity] | None = None
-    """The most that may be used, by resource, such as cpu and memory. Beyond it CPU is throttled; for memory, the
-    container is killed."""
+    """The limits by resource, such as cpu and memory. CPU use beyond the limit is throttled; memory use beyond it ends
+    the container."""
     requests: dict[str, Quantity] | None = None
-    """What is set aside on the node, by resource: the scheduler counts with it. Default: the limits."""
+    """The resources that the scheduler reserves on the node. Default: the limits."""
     claims: Annotated[list[ResourceClaim], ListMapKeys("name")] | None = None
-    """Devices that are used, by the names of the pod's claims."""
+    """The devices to use, by the names of the pod's claims."""
 
 
 class ContainerResizePolicy(Model, protobuf="resourceName restartPolicy"):
-    """What a change of one resource in a running pod needs."""
+    """The way in which one resource of a running container is changed."""
 
     resourceName: str = ""
     """The resource: cpu or memory."""
@@ -72,12 +72,12 @@ class ContainerRestartRuleOnExitCodes(Model):
 
 
 class ContainerRestartRule(Model):
-    """What to do when the container ends in a certain way."""
+    """A rule for a container that ends with certain exit codes."""
 
     action: str = ""
-    """Restart, or RestartAllContainers for the whole pod."""
+    """Restart for this container, RestartAllContainers for the whole pod."""
     exitCodes: ContainerRestartRuleOnExitCodes | None = None
-    """The exit codes for which the rule holds."""
+    """The exit codes that the rule applies to."""
 
 
 class Container(
@@ -102,32 +102,32 @@ class Container(
     ports: (
         Annotated[list[ContainerPort], MergeKey("containerPort"), ListMapKeys("containerPort", "protocol")] | None
     ) = None
-    """The ports that the container listens on, for other objects to refer to."""
+    """The ports that the container listens on, so that other objects can refer to them."""
     envFrom: list[EnvFromSource] | None = None
-    """Sources of many variables at once. A later one wins over an earlier one, and `env` over all."""
+    """Sources of many variables at once. Later ones override earlier ones, and `env` overrides all."""
     env: Annotated[list[EnvVar], MergeKey("name")] | None = None
     """Variables of the environment, one by one."""
     resources: ResourceRequirements = Field(default_factory=ResourceRequirements)
     """The CPU, memory and other resources the container needs and may use."""
     resizePolicy: list[ContainerResizePolicy] | None = None
-    """Which resources can be changed without a restart. Default: all of them."""
+    """The resources that can be changed without a restart. Default: all of them."""
     restartPolicy: str | None = None
     """Always makes an init container a sidecar: it starts in order and runs beside the others until they have ended.
     With restartPolicyRules, also Never and OnFailure."""
     restartPolicyRules: list[ContainerRestartRule] | None = None
-    """Exceptions from the restart policy by exit code; the first that holds counts."""
+    """Exceptions from the restart policy by exit code; the first matching rule applies."""
     volumeMounts: Annotated[list[VolumeMount], MergeKey("mountPath")] | None = None
-    """Where the pod's volumes appear in the container's files."""
+    """The volumes of the pod to mount, and their paths in the container."""
     volumeDevices: Annotated[list[VolumeDevice], MergeKey("devicePath")] | None = None
-    """Where block volumes appear as devices."""
+    """The block volumes to use as devices, and their paths in the container."""
     livenessProbe: Probe | None = None
-    """Asked while the container runs: a container that fails it is restarted."""
+    """Checks the running container: if it fails, the container is restarted."""
     readinessProbe: Probe | None = None
-    """Asked while the container runs: a container that fails it gets no traffic from Services."""
+    """Checks the running container: while it fails, the container gets no traffic from Services."""
     startupProbe: Probe | None = None
-    """Asked first: the other probes wait for its success, and its failure restarts the container."""
+    """Runs first: the other probes wait for its success, and its failure restarts the container."""
     lifecycle: Lifecycle | None = None
-    """What to do right after the start and before the end of the container."""
+    """Actions right after the start and before the end of the container."""
     terminationMessagePath: str = "/dev/termination-log"
     """The file whose content becomes the message of the container's status when it ends. Default:
     /dev/termination-log."""
@@ -135,12 +135,12 @@ class Container(
     """File takes the message from that file alone (the default); FallbackToLogsOnError takes the end of the log when
     the file is empty and the container failed."""
     imagePullPolicy: Annotated[str, OneOf("Always", "IfNotPresent", "Never")] | None = None
-    """When the image is fetched: Always, IfNotPresent or Never. Default: Always for the tag latest or no tag, else
+    """When to pull the image: Always, IfNotPresent or Never. Default: Always for the tag latest or no tag, else
     IfNotPresent."""
     securityContext: SecurityContext | None = None
-    """The privileges and identity of the container, which win over those of the pod."""
+    """The privileges and identity of the container, which override those of the pod."""
     stdin: bool | None = None
-    """Whether the container gets an input that stays open for `kubectl attach -i`. Default: false."""
+    """Whether the container has a standard input, which stays open for `kubectl attach -i`. Default: false."""
     stdinOnce: bool | None = None
     """Whether the input closes for good after the first client that attached has left. Default: false."""
     tty: bool | None = None
@@ -156,25 +156,25 @@ class EphemeralContainer(
     """A container added to a running pod for debugging."""
 
     targetContainerName: str | None = None
-    """The container whose processes it can see. Default: none but its own."""
+    """The container whose processes the debug container can see. Default: only its own."""
 
 
 class PodReadinessGate(Model, protobuf="conditionType"):
-    """A condition that must hold for the pod to be ready."""
+    """A condition that must be true for the pod to be ready."""
 
     conditionType: str = ""
-    """The type of the condition, which someone else sets in the pod's status."""
+    """The type of the condition, which another program sets in the pod's status."""
 
 
 class PodSchedulingGate(Model, protobuf="name"):
-    """Keeps a pod from being scheduled while it is there."""
+    """Keeps a pod from being scheduled until it is removed."""
 
     name: str = ""
-    """The name of the gate. Gates may be removed, not added."""
+    """The name of the gate. Gates can be removed but not added."""
 
 
 class PodOS(Model, protobuf="name"):
-    """The operating system that a pod is made for."""
+    """The operating system that a pod requires."""
 
     name: str = ""
     """linux or windows."""
@@ -186,7 +186,7 @@ class HostAlias(Model, protobuf="ip hostnames"):
     ip: str = ""
     """The address."""
     hostnames: list[str] | None = None
-    """The names that lead to the address."""
+    """The host names of the address."""
 
 
 class PodDNSConfigOption(Model, protobuf="name value"):
@@ -195,18 +195,18 @@ class PodDNSConfigOption(Model, protobuf="name value"):
     name: str | None = None
     """The option, such as ndots."""
     value: str | None = None
-    """Its value, where it has one."""
+    """The value of the option, if it has one."""
 
 
 class PodDNSConfig(Model, protobuf="nameservers searches options"):
-    """Settings of the resolver, joined with those that dnsPolicy gives."""
+    """Settings of the resolver, merged with those of dnsPolicy."""
 
     nameservers: list[str] | None = None
-    """Addresses of name servers, at most 3; more are added to what the policy gives."""
+    """Addresses of name servers, at most 3, added to those of the policy."""
     searches: list[str] | None = None
     """Domains that short names are looked up in, at most 32."""
     options: list[PodDNSConfigOption] | None = None
-    """Options of resolv.conf; they win over those of the policy."""
+    """Options of resolv.conf, which override those of the policy."""
 
 
 class PodResourceClaim(Model, protobuf="name - resourceClaimName resourceClaimTemplateName"):
@@ -228,7 +228,7 @@ class WorkloadReference(Model):
     podGroup: str = ""
     """The group within the workload that the pod is in."""
     podGroupReplicaKey: str | None = None
-    """Which replica of the group the pod is in."""
+    """The replica of the group that the pod is in."""
 
 
 class PodSpec(
@@ -240,27 +240,27 @@ class PodSpec(
     "runtimeClassName enableServiceLinks* preemptionPolicy overhead topologySpreadConstraints ephemeralContainers "
     "setHostnameAsFQDN* os hostUsers* schedulingGates resourceClaims resources",
 ):
-    """What a pod consists of: its containers, volumes and where it may run."""
+    """The desired state of a pod: its containers, its volumes, and the nodes it may run on."""
 
     volumes: Annotated[list[Volume], MergeKey("name"), RetainKeys()] | None = None
     """Storage that containers of the pod can mount."""
     initContainers: Annotated[list[Container], MergeKey("name")] | None = None
-    """Containers that run one after the other, each to its end, before the others start. With restartPolicy Always they
+    """Containers that run to completion, one after the other, before the others start. With restartPolicy Always they
     are sidecars."""
     containers: Annotated[list[Container], MergeKey("name"), Required()] = Field(default_factory=list)
-    """The containers of the pod, at least one. None can be added or removed later."""
+    """The containers of the pod, at least one. They can't be added or removed later."""
     ephemeralContainers: Annotated[list[EphemeralContainer], MergeKey("name")] | None = None
     """Containers added to the running pod for debugging, through the subresource of this name."""
     restartPolicy: Annotated[str, OneOf("Always", "OnFailure", "Never")] = "Always"
-    """What becomes of containers that end: Always restarts them (the default), OnFailure those that failed, Never
+    """The containers to restart when they end: Always restarts all (the default), OnFailure those that failed, Never
     none."""
     terminationGracePeriodSeconds: Int64 | None = 30
     """Seconds between the request to stop and the kill. 0 kills at once. Default: 30."""
     activeDeadlineSeconds: Int64 | None = None
-    """Seconds after its start at which the pod is made to fail."""
+    """Seconds after the start of the pod at which it is marked as failed and stopped."""
     dnsPolicy: Annotated[str, OneOf("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")] = "ClusterFirst"
-    """Where names are looked up: ClusterFirst (the default), ClusterFirstWithHostNet, Default for what the node uses,
-    or None for dnsConfig alone."""
+    """The name resolution: ClusterFirst (the default), ClusterFirstWithHostNet, Default for the node's settings, or
+    None for dnsConfig alone."""
     nodeSelector: Annotated[dict[str, str], Atomic()] | None = None
     """Labels that a node must have for the pod to be put there."""
     serviceAccountName: str | None = None
@@ -268,9 +268,9 @@ class PodSpec(
     serviceAccount: str | None = None
     """The old name of serviceAccountName, with the same value."""
     automountServiceAccountToken: bool | None = None
-    """Whether a token of the service account is mounted in each container. Default: what the account says."""
+    """Whether a token of the service account is mounted in each container. Default: the setting of the account."""
     nodeName: str | None = None
-    """The node that the pod runs on, set by the scheduler. A pod created with it passes the scheduler by."""
+    """The node that the pod runs on, set by the scheduler. A pod that is created with it bypasses the scheduler."""
     hostNetwork: bool | None = None
     """Whether the pod uses the node's own network. Default: false."""
     hostPID: bool | None = None
@@ -282,37 +282,37 @@ class PodSpec(
     securityContext: PodSecurityContext | None = Field(default_factory=PodSecurityContext)
     """Privileges and identity of all containers, and the owner of volumes."""
     imagePullSecrets: Annotated[list[LocalObjectReference], MergeKey("name")] | None = None
-    """Secrets with credentials for fetching the pod's images."""
+    """Secrets with credentials for pulling the pod's images."""
     hostname: str | None = None
     """The host name that the pod sees. Default: the pod's name."""
     subdomain: str | None = None
-    """Makes the pod's full name HOSTNAME.SUBDOMAIN.NAMESPACE.svc.DOMAIN, which a headless Service of this name
-    serves."""
+    """The subdomain. The full name of the pod is then HOSTNAME.SUBDOMAIN.NAMESPACE.svc.DOMAIN, served by a headless
+    Service of this name."""
     affinity: Affinity | None = None
-    """Rules for the choice of a node, by its labels and by what runs there."""
+    """Rules for the choice of a node, by its labels and by the pods on it."""
     schedulerName: str = "default-scheduler"
-    """The scheduler that is to choose the node. Default: default-scheduler."""
+    """The scheduler that chooses the node. Default: default-scheduler."""
     tolerations: list[Toleration] | None = None
-    """The taints that do not keep the pod off a node."""
+    """The taints that the pod tolerates."""
     hostAliases: Annotated[list[HostAlias], MergeKey("ip")] | None = None
     """Further lines for /etc/hosts of the containers."""
     priorityClassName: str | None = None
-    """The PriorityClass that says how important the pod is; system-node-critical and system-cluster-critical are the
-    highest."""
+    """The PriorityClass of the pod; system-node-critical and system-cluster-critical are the highest."""
     priority: Int32 | None = None
-    """The importance as a number, filled in from the class: a higher pod may push out lower ones."""
+    """The priority as a number, filled in from the class. A pod of higher priority may preempt others."""
     dnsConfig: PodDNSConfig | None = None
     """Settings of the resolver beyond dnsPolicy."""
     readinessGates: list[PodReadinessGate] | None = None
-    """Conditions that must hold, beside its containers' own, for the pod to be ready."""
+    """Conditions that must be true for the pod to be ready, in addition to those of its containers."""
     runtimeClassName: str | None = None
-    """The RuntimeClass that says which runtime runs the pod. Default: the node's usual one."""
+    """The RuntimeClass that selects the container runtime. Default: the usual runtime of the node."""
     enableServiceLinks: bool | None = True
     """Whether each container gets variables with the addresses of the namespace's Services. Default: true."""
     preemptionPolicy: Annotated[str, OneOf("PreemptLowerPriority", "Never")] | None = None
-    """Whether the pod may push out others of lower priority: PreemptLowerPriority (the default) or Never."""
+    """Whether the pod may preempt pods of lower priority: PreemptLowerPriority (the default) or Never."""
     overhead: dict[str, Quantity] | None = None
-    """What the runtime itself needs for the pod, filled in from the RuntimeClass and counted by the scheduler."""
+    """The resources that the runtime itself needs for the pod, filled in from the RuntimeClass and counted by the
+    scheduler."""
     topologySpreadConstraints: (
         Annotated[
             list[TopologySpreadConstraint],
@@ -321,23 +321,24 @@ class PodSpec(
         ]
         | None
     ) = None
-    """How the pods of a group are spread over zones, nodes or other places. All must hold."""
+    """Rules for spreading a group of pods over zones, nodes or other places. All must hold."""
     setHostnameAsFQDN: bool | None = None
     """Whether the host name within the pod is the full name. Default: false."""
     os: PodOS | None = None
-    """The operating system that the containers need."""
+    """The operating system that the containers require."""
     hostUsers: bool | None = None
-    """Whether user ids in the pod are those of the node; false maps them to ids without rights there. Default: true."""
+    """Whether user ids in the pod are those of the node; false maps them to unprivileged ids of the node. Default:
+    true."""
     schedulingGates: Annotated[list[PodSchedulingGate], MergeKey("name")] | None = None
-    """What the pod waits for before the scheduler looks at it. Can only be set on creation."""
+    """Gates that keep the pod from being scheduled. They can only be set on creation."""
     resourceClaims: Annotated[list[PodResourceClaim], MergeKey("name"), RetainKeys()] | None = None
     """Claims of devices that containers may use."""
     resources: ResourceRequirements | None = None
     """Requests and limits of the pod as a whole, for cpu, memory and huge pages."""
     hostnameOverride: str | None = None
-    """The host name that the pod sees, in place of the one made from hostname and subdomain."""
+    """The host name that the pod sees, in place of the one from hostname and subdomain."""
     workloadRef: WorkloadReference | None = None
-    """The workload that the pod is part of, for being scheduled together."""
+    """The workload that the pod is scheduled together with."""
 
 
 class PodSpecHolder(Object):

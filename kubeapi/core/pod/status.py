@@ -12,23 +12,23 @@ from kubeapi.core.pod.spec import ResourceRequirements
 
 
 class PodCondition(Model, protobuf="type status lastProbeTime lastTransitionTime reason message observedGeneration"):
-    """One thing that is, or is not, true of a pod."""
+    """A condition of a pod."""
 
     type: str = ""
-    """What is observed: PodScheduled, Initialized, ContainersReady, Ready, DisruptionTarget, or a readiness gate's
-    own."""
+    """The aspect of the pod: PodScheduled, Initialized, ContainersReady, Ready, DisruptionTarget, or that of a
+    readiness gate."""
     observedGeneration: Int64 | None = None
     """The metadata.generation of the pod that the observation was made for."""
     status: str = ""
-    """Whether it is so: True, False or Unknown."""
+    """The result of the observation: True, False or Unknown."""
     lastProbeTime: Time | None = None
-    """When it was last looked at."""
+    """The time of the last check."""
     lastTransitionTime: Time | None = None
-    """When `status` last changed from one value to another."""
+    """The time at which `status` last changed."""
     reason: str | None = None
-    """One CamelCase word that says why, for machines."""
+    """The reason in one CamelCase word, for programs."""
     message: str | None = None
-    """A sentence that says why, for people."""
+    """The reason in a sentence, for people."""
 
 
 class HostIP(Model, protobuf="ip"):
@@ -46,77 +46,77 @@ class PodIP(Model, protobuf="ip"):
 
 
 class ContainerStateWaiting(Model, protobuf="reason message"):
-    """A container that does not run yet, or not again."""
+    """The state of a container that waits to run."""
 
     reason: str | None = None
-    """What it waits for in one word, such as ContainerCreating, ImagePullBackOff or CrashLoopBackOff."""
+    """The reason for waiting in one word, such as ContainerCreating, ImagePullBackOff or CrashLoopBackOff."""
     message: str | None = None
-    """What it waits for, for people to read."""
+    """The reason for waiting in a sentence."""
 
 
 class ContainerStateRunning(Model, protobuf="startedAt"):
-    """A container that runs."""
+    """The state of a running container."""
 
     startedAt: Time | None = None
-    """When it was started."""
+    """The time at which the container was started."""
 
 
 class ContainerStateTerminated(Model, protobuf="exitCode signal reason message startedAt finishedAt containerID"):
-    """A container that has ended."""
+    """The state of a container that has ended."""
 
     exitCode: Int32 = 0
-    """The exit code of its process."""
+    """The exit code of the container's process."""
     signal: Int32 | None = None
     """The signal that ended it, as a number."""
     reason: str | None = None
-    """How it ended in one word, such as Completed, Error or OOMKilled."""
+    """The reason for the end in one word, such as Completed, Error or OOMKilled."""
     message: str | None = None
-    """What it left in its termination message, or why it could not be started."""
+    """The termination message of the container, or the reason why it could not be started."""
     startedAt: Time | None = None
-    """When that run began."""
+    """The time at which that run began."""
     finishedAt: Time | None = None
-    """When that run ended."""
+    """The time at which that run ended."""
     containerID: str | None = None
     """The id of the container that ended, as in TYPE://ID."""
 
 
 class ContainerState(Model, protobuf="waiting running terminated"):
-    """At most one of its members is set; none means waiting."""
+    """The state of a container. At most one member is set; if none is, the container is waiting."""
 
     waiting: ContainerStateWaiting | None = None
-    """Present while it waits to run."""
+    """Present while the container waits to run."""
     running: ContainerStateRunning | None = None
-    """Present while it runs."""
+    """Present while the container runs."""
     terminated: ContainerStateTerminated | None = None
-    """Present when it has ended."""
+    """Present when the container has ended."""
 
 
 class VolumeMountStatus(Model, protobuf="name mountPath readOnly recursiveReadOnly"):
-    """How a volume is mounted in a container."""
+    """The state of a volume mount in a container."""
 
     name: str = ""
     """The volume that is mounted."""
     mountPath: str = ""
-    """The path where it is."""
+    """The path of the mount in the container."""
     readOnly: bool | None = None
-    """Whether it is read-only."""
+    """Whether the mount is read-only."""
     recursiveReadOnly: str | None = None
-    """Whether mounts below it are read-only too: Disabled or Enabled."""
+    """Whether mounts below this mount are read-only too: Disabled or Enabled."""
 
 
 class LinuxContainerUser(Model, protobuf="uid gid supplementalGroups"):
     """The ids that a container's first process started with."""
 
     uid: Int64 = 0
-    """Its user id."""
+    """The user id of the process."""
     gid: Int64 = 0
-    """Its group id."""
+    """The group id of the process."""
     supplementalGroups: list[Int64] | None = None
-    """Its further groups."""
+    """The supplementary groups of the process."""
 
 
 class ContainerUser(Model, protobuf="linux"):
-    """Who a container's first process started as."""
+    """The user that a container's first process started as."""
 
     linux: LinuxContainerUser | None = None
     """The ids on Linux."""
@@ -132,10 +132,10 @@ class ResourceHealth(Model, protobuf="resourceID health"):
 
 
 class ResourceStatus(Model, protobuf="name resources"):
-    """The health of devices that a container has."""
+    """The health of a container's devices."""
 
     name: str = ""
-    """The resource, such as claim:NAME/REQUEST or that of a device plugin."""
+    """The name of the resource, such as claim:NAME/REQUEST or that of a device plugin."""
     resources: list[ResourceHealth] | None = None
     """The devices of that resource."""
 
@@ -145,38 +145,38 @@ class ContainerStatus(
     protobuf="name state lastState ready restartCount image imageID containerID started* allocatedResources resources "
     "volumeMounts user allocatedResourcesStatus stopSignal",
 ):
-    """What is known of one container."""
+    """The observed state of one container."""
 
     name: str = ""
     """The container's name in the pod's spec."""
     state: ContainerState = Field(default_factory=ContainerState)
-    """What it does now."""
+    """The present state of the container."""
     lastState: ContainerState = Field(default_factory=ContainerState)
-    """How its run before this one ended."""
+    """The end of the container's previous run."""
     ready: bool = False
-    """Whether it runs and passes its readiness probe."""
+    """Whether the container runs and passes its readiness probe."""
     restartCount: Int32 = 0
-    """How often it was restarted. The kubelet counts from what is left of earlier runs."""
+    """The number of restarts. The kubelet counts from the remains of earlier runs."""
     image: str = ""
-    """The image that it runs, as the runtime names it."""
+    """The image of the container, as the runtime names it."""
     imageID: str = ""
     """The id of that image."""
     containerID: str | None = None
     """The id of the container, as in TYPE://ID."""
     started: bool | None = None
-    """Whether it has passed its startup probe and its postStart hook."""
+    """Whether the container has passed its startup probe and its postStart hook."""
     allocatedResources: dict[str, Quantity] | None = None
-    """The requests that the node has granted it."""
+    """The requests that the node has granted the container."""
     resources: ResourceRequirements | None = None
     """The requests and limits that are in force."""
     volumeMounts: Annotated[list[VolumeMountStatus], MergeKey("mountPath")] | None = None
-    """The volumes that are mounted in it."""
+    """The volumes that are mounted in the container."""
     user: ContainerUser | None = None
-    """Who its first process started as."""
+    """The user that the container's first process started as."""
     allocatedResourcesStatus: Annotated[list[ResourceStatus], MergeKey("name")] | None = None
-    """The health of the devices that it has."""
+    """The health of the container's devices."""
     stopSignal: str | None = None
-    """The signal that will ask it to end."""
+    """The signal that stops the container."""
 
 
 class PodResourceClaimStatus(Model, protobuf="name resourceClaimName"):
@@ -185,14 +185,14 @@ class PodResourceClaimStatus(Model, protobuf="name resourceClaimName"):
     name: str = ""
     """The entry's name in the spec."""
     resourceClaimName: str | None = None
-    """The ResourceClaim that stands for it. Absent when none was needed."""
+    """The ResourceClaim of the entry; absent if it does not need one."""
 
 
 class ContainerExtendedResourceRequest(Model):
-    """Which request of a claim stands for an extended resource of a container."""
+    """The request of a claim that provides an extended resource of a container."""
 
     containerName: str = ""
-    """The container with the resource."""
+    """The container that has the resource."""
     resourceName: str = ""
     """The extended resource."""
     requestName: str = ""
@@ -200,12 +200,12 @@ class ContainerExtendedResourceRequest(Model):
 
 
 class PodExtendedResourceClaimStatus(Model):
-    """The claim that was made for the extended resources of a pod."""
+    """The claim for the extended resources of a pod."""
 
     requestMappings: Annotated[list[ContainerExtendedResourceRequest], Required()] | None = None
-    """Which request stands for which resource."""
+    """The requests of the claim, by extended resource."""
     resourceClaimName: str = ""
-    """The ResourceClaim that was made."""
+    """The ResourceClaim for the extended resources."""
 
 
 class PodStatus(
@@ -213,45 +213,44 @@ class PodStatus(
     protobuf="phase conditions message reason hostIP podIP startTime containerStatuses qosClass initContainerStatuses "
     "nominatedNodeName podIPs ephemeralContainerStatuses resize resourceClaimStatuses hostIPs observedGeneration",
 ):
-    """What is known of a pod, mostly told by its kubelet."""
+    """The observed state of a pod, mostly reported by its kubelet."""
 
     observedGeneration: Int64 | None = None
-    """The metadata.generation that the kubelet last acted on."""
+    """The metadata.generation that the kubelet acted on last."""
     phase: str | None = None
-    """Where the pod is in its life: Pending, Running, Succeeded, Failed or Unknown."""
+    """The phase of the pod's life: Pending, Running, Succeeded, Failed or Unknown."""
     conditions: Annotated[list[PodCondition], MergeKey("type")] | None = None
-    """What is, or is not, true of the pod."""
+    """The conditions of the pod, one of each type."""
     message: str | None = None
-    """Why the pod is in this state, for people to read."""
+    """The reason for the pod's state in a sentence."""
     reason: str | None = None
-    """Why the pod is in this state in one word, such as Evicted."""
+    """The reason for the pod's state in one word, such as Evicted."""
     nominatedNodeName: str | None = None
-    """The node on which room is being made for the pod by ending others."""
+    """The node on which other pods are preempted to make room for this pod."""
     hostIP: str | None = None
     """The address of the node. Absent until the pod has one."""
     hostIPs: Annotated[list[HostIP], MergeKey("ip"), Atomic()] | None = None
     """All addresses of the node; the first is hostIP."""
     podIP: str | None = None
-    """The address of the pod. Absent until it has one."""
+    """The address of the pod; absent until it has one."""
     podIPs: Annotated[list[PodIP], MergeKey("ip")] | None = None
     """All addresses of the pod, at most one of each family; the first is podIP."""
     startTime: Time | None = None
-    """When the kubelet took the pod over, before any image was fetched."""
+    """The time at which the kubelet accepted the pod, before it pulled any image."""
     initContainerStatuses: list[ContainerStatus] | None = None
-    """What is known of each init container."""
+    """The observed state of each init container."""
     containerStatuses: list[ContainerStatus] | None = None
-    """What is known of each container."""
+    """The observed state of each container."""
     qosClass: str | None = None
-    """How the pod is treated when resources get short: Guaranteed, Burstable or BestEffort."""
+    """The quality of service when resources run short: Guaranteed, Burstable or BestEffort."""
     ephemeralContainerStatuses: list[ContainerStatus] | None = None
-    """What is known of each ephemeral container."""
+    """The observed state of each ephemeral container."""
     resize: str | None = None
-    """What became of a change of resources: Proposed, Deferred, InProgress or Infeasible. Conditions have taken its
-    place."""
+    """The state of a resize: Proposed, Deferred, InProgress or Infeasible. Deprecated in favour of conditions."""
     resourceClaimStatuses: Annotated[list[PodResourceClaimStatus], MergeKey("name")] | None = None
     """The claims behind the entries of spec.resourceClaims."""
     extendedResourceClaimStatus: PodExtendedResourceClaimStatus | None = None
-    """The claim that was made for extended resources."""
+    """The claim for the pod's extended resources."""
     allocatedResources: dict[str, Quantity] | None = None
     """The requests that the node has granted the pod as a whole."""
     resources: ResourceRequirements | None = None

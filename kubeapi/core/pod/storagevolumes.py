@@ -37,7 +37,7 @@ class AWSElasticBlockStoreVolumeSource(Model, protobuf="volumeID fsType partitio
 
 
 class GitRepoVolumeSource(Model, protobuf="repository revision directory"):
-    """A clone of a Git repository, made when the pod starts."""
+    """A Git repository that is cloned when the pod starts."""
 
     repository: str = ""
     """The URL of the repository."""
@@ -127,13 +127,13 @@ class FlexVolumeSource(Model, protobuf="driver fsType secretRef readOnly options
     driver: str = ""
     """The name of the driver program."""
     fsType: str | None = None
-    """The file system that the program is told to use. Default: what the program chooses."""
+    """The file system for the program to use. Default: the choice of the program."""
     secretRef: LocalObjectReference | None = None
-    """A Secret whose content the program gets."""
+    """A Secret that is passed to the program."""
     readOnly: bool | None = None
-    """Whether the program is told to mount read-only. Default: false."""
+    """Whether the program mounts the volume read-only. Default: false."""
     options: dict[str, str] | None = None
-    """Further settings, whose meaning is the program's."""
+    """Further settings for the program."""
 
 
 class CinderVolumeSource(Model, protobuf="volumeID fsType readOnly secretRef"):

@@ -10,9 +10,9 @@ from kubeapi.core.pod.spec import PodSpec
 
 
 class PodTemplateSpec(Model, protobuf="metadata spec"):
-    """What pods are made from."""
+    """The template of pods."""
 
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     """Labels and annotations of the pods."""
     spec: PodSpec = Field(default_factory=PodSpec)
-    """What the pods consist of and where they may run."""
+    """The desired state of the pods."""

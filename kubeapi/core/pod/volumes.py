@@ -38,7 +38,7 @@ DEFAULT_FILE_MODE = 0o644
 
 
 class KeyToPath(Model, protobuf="key path mode*"):
-    """Where one key appears on a volume."""
+    """The path of one key on a volume."""
 
     key: str = ""
     """The key whose value becomes the file."""
@@ -49,12 +49,12 @@ class KeyToPath(Model, protobuf="key path mode*"):
 
 
 class HostPathVolumeSource(Model, protobuf="path type"):
-    """A file or directory of the node. What it gives away depends on the node's files."""
+    """A file or directory of the node. It may expose sensitive files of the node."""
 
     path: str = ""
     """The path on the node; a symbolic link is followed."""
     type: Annotated[str, Required(False)] = ""
-    """What must be there: Directory, File, Socket, CharDevice or BlockDevice; DirectoryOrCreate and FileOrCreate make
+    """The required type: Directory, File, Socket, CharDevice or BlockDevice; DirectoryOrCreate and FileOrCreate create
     it. Default: no check."""
 
 
@@ -62,9 +62,9 @@ class EmptyDirVolumeSource(Model, protobuf="medium sizeLimit"):
     """An empty directory that lives as long as the pod on its node."""
 
     medium: str | None = None
-    """Where it is kept: the node's disk (the default), Memory, or HugePages."""
+    """The storage medium: the node's disk (the default), Memory, or HugePages."""
     sizeLimit: Quantity | None = None
-    """The most it may hold; a pod that exceeds it is evicted. Default: no limit."""
+    """The maximum size; a pod that exceeds it is evicted. Default: no limit."""
 
 
 class SecretVolumeSource(Model, protobuf="secretName items defaultMode* optional*"):
@@ -73,15 +73,15 @@ class SecretVolumeSource(Model, protobuf="secretName items defaultMode* optional
     secretName: str | None = None
     """The Secret in the pod's namespace whose keys become files."""
     items: list[KeyToPath] | None = None
-    """The keys that appear, and where. Default: each one, under its own name."""
+    """The keys to show and their paths. Default: every key, under its own name."""
     defaultMode: Int32 | None = DEFAULT_FILE_MODE
     """The mode of the files, 0 to 0777. Default: 0644."""
     optional: bool | None = None
-    """Whether the Secret and the listed keys may be missing. Default: false, and the pod waits."""
+    """Whether the Secret and the listed keys may be missing. Default: false; the pod then waits."""
 
 
 class PersistentVolumeClaimVolumeSource(Model, protobuf="claimName readOnly"):
-    """Storage that a PersistentVolumeClaim got."""
+    """The storage of a PersistentVolumeClaim."""
 
     claimName: str = ""
     """The claim in the pod's namespace."""
@@ -90,7 +90,7 @@ class PersistentVolumeClaimVolumeSource(Model, protobuf="claimName readOnly"):
 
 
 class DownwardAPIVolumeFile(Model, protobuf="path fieldRef resourceFieldRef mode*"):
-    """A file with something about the pod."""
+    """A file with information about the pod."""
 
     path: str = ""
     """The file's path within the volume, relative and without ".."."""
@@ -103,12 +103,12 @@ class DownwardAPIVolumeFile(Model, protobuf="path fieldRef resourceFieldRef mode
 
 
 class DownwardAPIVolumeSource(Model, protobuf="items defaultMode*"):
-    """Files with what is known of the pod, kept up to date."""
+    """Files with information about the pod, kept up to date."""
 
     items: list[DownwardAPIVolumeFile] | None = None
     """The files."""
     defaultMode: Int32 | None = DEFAULT_FILE_MODE
-    """The mode of files that have none of their own, 0 to 0777. Default: 0644."""
+    """The mode of files that do not set one, 0 to 0777. Default: 0644."""
 
 
 class ConfigMapVolumeSource(Model, protobuf="(name) items defaultMode* optional*"):
@@ -117,11 +117,11 @@ class ConfigMapVolumeSource(Model, protobuf="(name) items defaultMode* optional*
     name: Annotated[str, Required(False)] = ""
     """The ConfigMap in the pod's namespace whose keys become files."""
     items: list[KeyToPath] | None = None
-    """The keys that appear, and where. Default: each one, under its own name."""
+    """The keys to show and their paths. Default: every key, under its own name."""
     defaultMode: Int32 | None = DEFAULT_FILE_MODE
     """The mode of the files, 0 to 0777. Default: 0644."""
     optional: bool | None = None
-    """Whether the ConfigMap and the listed keys may be missing. Default: false, and the pod waits."""
+    """Whether the ConfigMap and the listed keys may be missing. Default: false; the pod then waits."""
 
 
 class SecretProjection(Model, protobuf="(name) items - optional*"):
@@ -130,13 +130,13 @@ class SecretProjection(Model, protobuf="(name) items - optional*"):
     name: Annotated[str, Required(False)] = ""
     """The Secret whose keys are shown."""
     items: list[KeyToPath] | None = None
-    """The keys that appear, and where. Default: each one, under its own name."""
+    """The keys to show and their paths. Default: every key, under its own name."""
     optional: bool | None = None
     """Whether the Secret and the listed keys may be missing. Default: false."""
 
 
 class DownwardAPIProjection(Model, protobuf="items"):
-    """What is known of the pod as files of a projected volume."""
+    """Information about the pod as files of a projected volume."""
 
     items: list[DownwardAPIVolumeFile] | None = None
     """The files of the projection."""
@@ -148,7 +148,7 @@ class ConfigMapProjection(Model, protobuf="(name) items - optional*"):
     name: Annotated[str, Required(False)] = ""
     """The ConfigMap whose keys are shown."""
     items: list[KeyToPath] | None = None
-    """The keys that appear, and where. Default: each one, under its own name."""
+    """The keys to show and their paths. Default: every key, under its own name."""
     optional: bool | None = None
     """Whether the ConfigMap and the listed keys may be missing. Default: false."""
 
@@ -157,9 +157,9 @@ class ServiceAccountTokenProjection(Model, protobuf="audience expirationSeconds*
     """A token of the pod's service account as a file, renewed before it expires."""
 
     audience: str | None = None
-    """Whom the token is for. Default: the API server."""
+    """The audience of the token. Default: the API server."""
     expirationSeconds: Int64 | None = 3600
-    """Seconds that a token is good for, at least 600. Default: 3600."""
+    """Seconds for which a token is valid, at least 600. Default: 3600."""
     path: str = ""
     """The token's file, relative to the volume."""
 
@@ -168,13 +168,13 @@ class ClusterTrustBundleProjection(Model, protobuf="name signerName labelSelecto
     """Certificates that a cluster trusts, in one file."""
 
     name: str | None = None
-    """The one ClusterTrustBundle that is shown, in place of signerName."""
+    """The name of a single ClusterTrustBundle, in place of signerName."""
     signerName: str | None = None
-    """The signer whose bundles are shown, all that labelSelector selects."""
+    """The signer of the bundles, which labelSelector narrows down."""
     labelSelector: LabelSelector | None = None
-    """The bundles of the signer that are shown, by their labels. Empty selects all, absent none."""
+    """Selects bundles of the signer by their labels. Empty selects all, absent selects none."""
     optional: bool | None = None
-    """Whether there may be no such bundle. Default: false."""
+    """Whether the bundle may be missing. Default: false."""
     path: str = ""
     """The file with the certificates, relative to the volume."""
 
@@ -183,19 +183,19 @@ class PodCertificateProjection(Model):
     """A key and a certificate for the pod, renewed before it expires."""
 
     signerName: Annotated[str, Required()] | None = None
-    """The signer that is asked for the certificate."""
+    """The signer that issues the certificate."""
     keyType: Annotated[str, Required()] | None = None
     """The kind of key: ED25519, ECDSAP256, ECDSAP384, ECDSAP521, RSA3072 or RSA4096."""
     maxExpirationSeconds: Int32 | None = 86400
-    """The longest time in seconds that the certificate may be good for, at least 3600. Default: 86400."""
+    """The maximum number of seconds for which the certificate is valid, at least 3600. Default: 86400."""
     credentialBundlePath: str | None = None
-    """The file that gets the key followed by the certificate chain, in PEM."""
+    """The file for the key followed by the certificate chain, in PEM."""
     keyPath: str | None = None
-    """The file that gets the key alone."""
+    """The file for the key alone."""
     certificateChainPath: str | None = None
-    """The file that gets the certificate chain alone."""
+    """The file for the certificate chain alone."""
     userAnnotations: dict[str, str] | None = None
-    """Keys and values that are handed to the signer."""
+    """Keys and values that are passed to the signer."""
 
 
 class VolumeProjection(Model, protobuf="secret downwardAPI configMap serviceAccountToken clusterTrustBundle"):
@@ -219,33 +219,33 @@ class ProjectedVolumeSource(Model, protobuf="sources defaultMode*"):
     """Several sources in one directory."""
 
     sources: list[VolumeProjection] | None = None
-    """The sources; their files must not be in each other's way."""
+    """The sources. Their files must not collide."""
     defaultMode: Int32 | None = DEFAULT_FILE_MODE
-    """The mode of files for which their source says nothing, 0 to 0777. Default: 0644."""
+    """The mode of files whose source does not set one, 0 to 0777. Default: 0644."""
 
 
 class CSIVolumeSource(Model, protobuf="driver readOnly* fsType volumeAttributes nodePublishSecretRef"):
-    """A volume that a storage driver makes for this pod alone."""
+    """A volume that a storage driver creates for this pod alone."""
 
     driver: str = ""
-    """The name of the driver, as it is registered in the cluster."""
+    """The name under which the driver is registered in the cluster."""
     readOnly: bool | None = None
-    """Whether the driver makes the volume read-only. Default: false."""
+    """Whether the driver mounts the volume read-only. Default: false."""
     fsType: str | None = None
-    """The file system, for the driver. Default: what the driver chooses."""
+    """The file system for the driver to use. Default: the choice of the driver."""
     volumeAttributes: dict[str, str] | None = None
-    """Further settings, whose meaning is the driver's."""
+    """Further settings for the driver."""
     nodePublishSecretRef: LocalObjectReference | None = None
-    """A Secret whose content the driver gets."""
+    """A Secret that is passed to the driver."""
 
 
 class VolumeResourceRequirements(Model, protobuf="limits requests"):
-    """How much storage is wanted."""
+    """The requested amount of storage."""
 
     limits: dict[str, Quantity] | None = None
-    """The most storage that may be given, by resource."""
+    """The maximum of storage, by resource."""
     requests: dict[str, Quantity] | None = None
-    """The least storage that must be given, by resource; storage is the one that counts."""
+    """The minimum of storage, by resource; only `storage` is used."""
 
 
 class PersistentVolumeClaimSpec(
@@ -253,51 +253,51 @@ class PersistentVolumeClaimSpec(
     protobuf="accessModes resources volumeName selector storageClassName volumeMode dataSource dataSourceRef "
     "volumeAttributesClassName",
 ):
-    """What storage is asked for."""
+    """The requested storage."""
 
     accessModes: list[str] | None = None
-    """How it will be mounted: ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOncePod."""
+    """The required access modes: ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOncePod."""
     selector: LabelSelector | None = None
-    """The volumes that will do, by their labels."""
+    """Selects the volumes that are suitable, by their labels."""
     resources: VolumeResourceRequirements = Field(default_factory=VolumeResourceRequirements)
-    """The size that is asked for."""
+    """The requested size."""
     volumeName: str | None = None
-    """The one volume that is meant."""
+    """The name of one certain volume."""
     storageClassName: str | None = None
-    """The kind of storage. Absent means the cluster's default, empty means none."""
+    """The name of the StorageClass. Absent means the cluster's default, empty means no class."""
     volumeMode: Annotated[str, OneOf("Filesystem", "Block")] | None = "Filesystem"
     """Filesystem (the default) or Block."""
     dataSource: TypedLocalObjectReference | None = None
-    """What the volume is filled from: a snapshot or another claim."""
+    """The source of the initial content: a snapshot or another claim."""
     dataSourceRef: TypedObjectReference | None = None
-    """What the volume is filled from; any kind that someone in the cluster knows how to read."""
+    """The source of the initial content, of any kind that a controller in the cluster supports."""
     volumeAttributesClassName: str | None = None
     """The VolumeAttributesClass with settings that can be changed later."""
 
 
 class PersistentVolumeClaimTemplate(Model, protobuf="metadata spec"):
-    """What a claim is made from."""
+    """The template of a claim."""
 
     metadata: ObjectMeta = Field(default_factory=ObjectMeta)
     """Labels and annotations of the claim."""
     spec: Annotated[PersistentVolumeClaimSpec, Required()] = Field(default_factory=PersistentVolumeClaimSpec)
-    """What the claim asks for."""
+    """The storage that the claim requests."""
 
 
 class EphemeralVolumeSource(Model, protobuf="volumeClaimTemplate"):
-    """Storage that is claimed for the pod and given back with it."""
+    """A claim that is created for the pod and deleted with it."""
 
     volumeClaimTemplate: PersistentVolumeClaimTemplate | None = None
-    """The claim that is made for the pod."""
+    """The template of the pod's claim."""
 
 
 class ImageVolumeSource(Model, protobuf="reference pullPolicy"):
     """The files of an image, read-only."""
 
     reference: str | None = None
-    """The image whose files are shown."""
+    """The image whose files the volume has."""
     pullPolicy: Annotated[str, OneOf("Always", "IfNotPresent", "Never")] | None = None
-    """When it is fetched: Always, IfNotPresent or Never. Default: as for containers."""
+    """When to pull the image: Always, IfNotPresent or Never. Default: as for containers."""
 
 
 class Volume(
@@ -329,7 +329,7 @@ class Volume(
     glusterfs: GlusterfsVolumeSource | None = None
     """A volume of a GlusterFS cluster."""
     persistentVolumeClaim: PersistentVolumeClaimVolumeSource | None = None
-    """Storage that a claim got."""
+    """The storage of a claim."""
     rbd: RBDVolumeSource | None = None
     """An image of a Ceph cluster."""
     flexVolume: FlexVolumeSource | None = None
@@ -341,7 +341,7 @@ class Volume(
     flocker: FlockerVolumeSource | None = None
     """A dataset of Flocker."""
     downwardAPI: DownwardAPIVolumeSource | None = None
-    """What is known of the pod, as files."""
+    """Information about the pod, as files."""
     fc: FCVolumeSource | None = None
     """A disk on Fibre Channel."""
     azureFile: AzureFileVolumeSource | None = None
@@ -365,36 +365,36 @@ class Volume(
     storageos: StorageOSVolumeSource | None = None
     """A volume of StorageOS."""
     csi: CSIVolumeSource | None = None
-    """A volume that a storage driver makes for this pod."""
+    """A volume that a storage driver creates for this pod."""
     ephemeral: EphemeralVolumeSource | None = None
-    """Storage that is claimed for this pod and given back with it."""
+    """A claim that is created for this pod and deleted with it."""
     image: ImageVolumeSource | None = None
     """The files of an image."""
 
 
 class VolumeMount(Model, protobuf="name readOnly mountPath subPath mountPropagation subPathExpr recursiveReadOnly"):
-    """Where a volume appears in a container."""
+    """A mount of a volume in a container."""
 
     name: str = ""
     """The volume of the pod that is mounted."""
     readOnly: bool | None = None
-    """Whether the container can't write to it. Default: false."""
+    """Whether the volume is read-only for the container. Default: false."""
     recursiveReadOnly: str | None = None
-    """Whether mounts below it are read-only too: Disabled (the default), IfPossible or Enabled."""
+    """Whether mounts below this one are read-only too: Disabled (the default), IfPossible or Enabled."""
     mountPath: str = ""
-    """The absolute path where it appears, without ":"."""
+    """The absolute path of the mount in the container, without ":"."""
     subPath: str | None = None
-    """A path within the volume that appears in place of its root."""
+    """A path within the volume to mount in place of its root."""
     mountPropagation: Annotated[str, OneOf("None", "HostToContainer", "Bidirectional")] | None = None
-    """Whether mounts made later are seen: None (the default), HostToContainer or Bidirectional."""
+    """The propagation of later mounts: None (the default), HostToContainer or Bidirectional."""
     subPathExpr: str | None = None
-    """Like subPath, with $(NAME) for variables of the environment."""
+    """A subPath in which $(NAME) stands for a variable of the environment."""
 
 
 class VolumeDevice(Model, protobuf="name devicePath"):
-    """Where a block volume appears in a container."""
+    """A block volume as a device of a container."""
 
     name: str = ""
-    """The volume of the pod, which must be of a claim in Block mode."""
+    """The volume of the pod; its claim must be in Block mode."""
     devicePath: str = ""
     """The absolute path of the device in the container."""

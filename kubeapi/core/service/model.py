@@ -11,27 +11,28 @@ from apimachinery.model import Atomic, Int32, IntOrString, ListMapKeys, MergeKey
 
 
 class ServicePort(Model, protobuf="name protocol port targetPort nodePort appProtocol"):
-    """A port that a Service is reached at."""
+    """A port of a Service."""
 
     name: str | None = None
-    """The port's name, unique in the Service; required where there are several."""
+    """The port's name, unique in the Service; required if there are several ports."""
     protocol: Annotated[str, OneOf("TCP", "UDP", "SCTP")] = "TCP"
     """TCP (the default), UDP or SCTP."""
     appProtocol: str | None = None
-    """What is spoken on the port, such as http or kubernetes.io/h2c. A hint for who routes it."""
+    """The application protocol, such as http or kubernetes.io/h2c. A hint for load balancers."""
     port: Int32 = 0
     """The number of the port at the Service's addresses."""
     targetPort: IntOrString | None = None
-    """The port of the pods, by number or by its name there. Default: the same number."""
+    """The port of the pods, by number or by its name in the pods. Default: the same number."""
     nodePort: Int32 | None = None
-    """The port of every node that leads here, for the types NodePort and LoadBalancer. Default: a free one."""
+    """The port of every node that is forwarded to the Service, for the types NodePort and LoadBalancer. Default: a free
+    port."""
 
 
 class ClientIPConfig(Model, protobuf="timeoutSeconds*"):
-    """How long a client stays with its pod."""
+    """Settings of the session affinity by client address."""
 
     timeoutSeconds: Int32 | None = None
-    """Seconds since the client's last connection, up to 86400. Default: 10800."""
+    """Seconds since the client's last connection after which its session ends, up to 86400. Default: 10800."""
 
 
 class SessionAffinityConfig(Model, protobuf="clientIP"):
@@ -48,39 +49,39 @@ class ServiceSpec(
     "ipFamilyPolicy clusterIPs ipFamilies allocateLoadBalancerNodePorts* loadBalancerClass internalTrafficPolicy "
     "trafficDistribution",
 ):
-    """How a set of pods is reached."""
+    """The desired state of a Service."""
 
     ports: Annotated[list[ServicePort], MergeKey("port"), ListMapKeys("port", "protocol")] | None = None
     """The ports of the Service."""
     selector: Annotated[dict[str, str], Atomic()] | None = None
-    """The labels of the pods that traffic goes to. Without any, someone else writes the Service's endpoints."""
+    """The labels of the pods that traffic goes to. Without a selector, another program manages the endpoints."""
     clusterIP: str | None = None
-    """The address of the Service within the cluster, chosen by the server unless given; None for no address of its
-    own."""
+    """The address of the Service within the cluster, chosen by the server unless given; None for a headless Service."""
     clusterIPs: list[str] | None = None
     """The addresses of the Service, at most one of each family; the first is clusterIP."""
     type: Annotated[str, OneOf("ClusterIP", "NodePort", "LoadBalancer", "ExternalName")] = "ClusterIP"
-    """Who reaches it: ClusterIP (the default) within the cluster, NodePort at every node, LoadBalancer by a balancer
-    outside, ExternalName as an alias for a DNS name."""
+    """The kind of access: ClusterIP (the default) within the cluster, NodePort at every node, LoadBalancer through an
+    external balancer, ExternalName as an alias of a DNS name."""
     externalIPs: list[str] | None = None
-    """Further addresses at which the nodes take traffic for the Service. They must be led to a node by other means."""
+    """Further addresses at which the nodes accept traffic for the Service. They must be routed to a node by other
+    means."""
     sessionAffinity: Annotated[str, OneOf("ClientIP", "None")] = "None"
     """Whether a client stays with the same pod: ClientIP, or None (the default)."""
     loadBalancerIP: str | None = None
-    """The address that the balancer should have, where it can choose."""
+    """The requested address of the balancer, if it supports that."""
     loadBalancerSourceRanges: list[str] | None = None
-    """The networks from which the balancer takes traffic. Default: all."""
+    """The networks from which the balancer accepts traffic. Default: all."""
     externalName: str | None = None
-    """The DNS name that an ExternalName stands for."""
+    """The DNS name that an ExternalName Service is an alias of."""
     externalTrafficPolicy: Annotated[str, OneOf("Cluster", "Local")] | None = None
-    """Where traffic from outside may go: Cluster (the default) to any pod, Local to pods of the same node, which keeps
+    """The targets of external traffic: Cluster (the default) for any pod, Local for pods of the same node, which keeps
     the client's address."""
     healthCheckNodePort: Int32 | None = None
-    """The port of the nodes where a balancer learns whether pods of the Service run there, with the policy Local."""
+    """The port at which a balancer can ask a node whether it has pods of the Service, with the policy Local."""
     publishNotReadyAddresses: bool | None = None
-    """Whether DNS names pods that are not ready, too. Default: false."""
+    """Whether pods that are not ready are published too. Default: false."""
     sessionAffinityConfig: SessionAffinityConfig | None = None
-    """How long a session lasts."""
+    """Settings of the session affinity."""
     ipFamilies: list[str] | None = None
     """The address families of the Service: IPv4, IPv6 or both."""
     ipFamilyPolicy: Annotated[str, OneOf("SingleStack", "PreferDualStack", "RequireDualStack")] | None = None
@@ -88,60 +89,62 @@ class ServiceSpec(
     allocateLoadBalancerNodePorts: bool | None = None
     """Whether a LoadBalancer has node ports as well. Default: true."""
     loadBalancerClass: str | None = None
-    """The kind of balancer, as in example.com/internal. Default: the cluster's own."""
+    """The class of the balancer, such as example.com/internal. Default: the cluster's own."""
     internalTrafficPolicy: Annotated[str, OneOf("Cluster", "Local")] | None = None
-    """Where traffic from within may go: Cluster (the default) to any pod, Local to pods of the same node."""
+    """The targets of traffic from within the cluster: Cluster (the default) for any pod, Local for pods of the same
+    node."""
     trafficDistribution: str | None = None
-    """Which pods are liked better: PreferSameZone, PreferSameNode, or PreferClose, an older name of the first."""
+    """The preferred pods: PreferSameZone, PreferSameNode, or PreferClose, an older name of the first."""
 
 
 class PortStatus(Model, protobuf="port protocol error"):
-    """What became of one port at a balancer."""
+    """The state of one port at a balancer."""
 
     port: Int32 = 0
     """The number of that port."""
     protocol: str = ""
     """The protocol of that port: TCP, UDP or SCTP."""
     error: str | None = None
-    """What went wrong with it, as one CamelCase word."""
+    """The error of the port, as one CamelCase word."""
 
 
 class LoadBalancerIngress(Model, protobuf="ip hostname ipMode ports"):
-    """Where a balancer takes traffic."""
+    """An address at which a balancer accepts traffic."""
 
     ip: str | None = None
     """The balancer's address."""
     hostname: str | None = None
     """The balancer's DNS name."""
     ipMode: str | None = None
-    """How the address is used: VIP when packets arrive with it, Proxy when they arrive with a node's."""
+    """The use of the address: VIP if packets arrive with it as destination, Proxy if they arrive with that of a
+    node."""
     ports: list[PortStatus] | None = None
-    """What became of each port."""
+    """The state of each port."""
 
 
 class LoadBalancerStatus(Model, protobuf="ingress"):
-    """What a balancer has told."""
+    """The state of a load balancer."""
 
     ingress: list[LoadBalancerIngress] | None = None
-    """Where it takes traffic."""
+    """The addresses at which the balancer accepts traffic."""
 
 
 class ServiceStatus(Model, protobuf="loadBalancer conditions"):
-    """What is known of a Service."""
+    """The observed state of a Service."""
 
     loadBalancer: LoadBalancerStatus = Field(default_factory=LoadBalancerStatus)
-    """The balancer, for the type LoadBalancer."""
+    """The state of the balancer, for the type LoadBalancer."""
     conditions: Annotated[list[Condition], MergeKey("type")] | None = None
-    """What is, or is not, true of the Service."""
+    """The conditions of the Service, one of each type."""
 
 
 class Service(Object, protobuf="metadata spec status"):
     """One lasting address for a changing set of pods."""
 
     spec: ServiceSpec = Field(default_factory=ServiceSpec)
-    """How the pods are found and reached."""
+    """The pods of the Service, and the ways to reach them."""
     status: ServiceStatus = Field(default_factory=ServiceStatus)
-    """What the balancer outside has told, if there is one."""
+    """The state of the external balancer, if there is one."""
 
 
 def is_external(spec: ServiceSpec) -> bool:

@@ -22,7 +22,7 @@ _INTERNAL_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 
 
 class ServiceStrategy(Strategy[Service]):
-    """Addresses and node ports are the API server's to choose: what is here is what the object alone decides.
+    """The rules that depend on the object alone; the API server assigns addresses and node ports.
 
     Source: Kubernetes documentation, "Service".
     """
