@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import CommandLine, eventually
+from tests.kits.commandline import CommandLine
+from tests.kits.eventually import eventually
 from tests.kits.manifests import configmap, container, deployment, pod, service, web_container
 
 pytestmark = pytest.mark.cluster

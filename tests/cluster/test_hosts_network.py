@@ -16,7 +16,7 @@ import pytest
 
 from kubeapi.core.namespace import Namespace
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import eventually
+from tests.kits.eventually import eventually
 
 pytestmark = pytest.mark.cluster
 

@@ -19,7 +19,7 @@ from mini_cluster.hosts.engine import EngineError
 from mini_cluster.hosts.sweep import what_is_left
 from mini_cluster.launcher import Cluster, ClusterError
 from mini_cluster.machine.processes import snapshot
-from tests.kits.commandline import eventually
+from tests.kits.eventually import eventually
 
 pytestmark = pytest.mark.cluster
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.kits.commandline import CommandLine, eventually
+from tests.kits.commandline import CommandLine
+from tests.kits.eventually import eventually
 
 Dict = dict[str, Any]
 

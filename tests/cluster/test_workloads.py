@@ -11,7 +11,8 @@ import urllib.request
 import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import CommandLine, eventually
+from tests.kits.commandline import CommandLine
+from tests.kits.eventually import eventually
 from tests.kits.manifests import configmap, container, deployment, pod, service, web_container
 
 pytestmark = pytest.mark.cluster

@@ -6,15 +6,11 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 MINI_KUBECTL = str(Path(sys.executable).parent / "mini-kubectl")
-DEADLINE_SECONDS = 60.0
-POLL_SECONDS = 0.05
 
 T = TypeVar("T")
 
@@ -59,14 +55,3 @@ class CommandLine:
 
     def apply(self, *objects: dict[str, Any]) -> str:
         return self.run("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, objects)))
-
-
-def eventually(look: Callable[[], T | None], what: str, seconds: float = DEADLINE_SECONDS) -> T:
-    """The first true thing that `look` gives; the test fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(POLL_SECONDS)

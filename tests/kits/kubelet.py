@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -93,10 +92,3 @@ class Objects:
 
     def secret(self, namespace: str, name: str) -> Secret | None:
         return self.secrets.get(name) if namespace == "default" else None
-
-
-async def until(check: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Waits for a condition; fails the test when it does not come true in time."""
-    async with asyncio.timeout(seconds):
-        while not check():  # noqa: ASYNC110
-            await asyncio.sleep(0.002)

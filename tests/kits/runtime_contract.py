@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -26,11 +26,11 @@ from kubelet.runtime.interface import (
     RuntimeEvent,
     SandboxConfig,
 )
+from tests.kits.eventually import eventually_async
 
 IMAGE = "docker.io/library/rt-test:1"
 OBEYS_TERM = ("sh", "-c", "trap 'exit 143' TERM; sleep 1000 & wait")
 IGNORES_TERM = ("sh", "-c", "trap '' TERM; sleep 1000")
-DEADLINE_SECONDS = 20.0
 ALL_LOGS = LogOptions()
 
 _numbers = itertools.count(1)
@@ -39,13 +39,6 @@ _numbers = itertools.count(1)
 def new_pod() -> PodRef:
     number = next(_numbers)
     return PodRef(f"uid-{number}-{time.time_ns():x}", "default", f"web-{number}")
-
-
-async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not await check():
-        assert time.monotonic() < deadline, "did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 class PodInHand:
@@ -83,7 +76,7 @@ class PodInHand:
         async def exited() -> bool:
             return (await self.container(name)).state == "exited"
 
-        await eventually(exited)
+        await eventually_async(exited)
         return await self.container(name)
 
     async def output(self, container_id: str, options: LogOptions = ALL_LOGS) -> bytes:

@@ -6,9 +6,8 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ import httpx
 
 from tests.kits.apiserver import TOKEN, ApiServer
 from tests.kits.etcd import free_port
+from tests.kits.eventually import eventually
 
-DEADLINE_SECONDS = 30.0
 QUICK_ELECTION = (
     "--leader-elect-lease-duration=2s", "--leader-elect-renew-deadline=1s", "--leader-elect-retry-period=200ms",
 )  # fmt: skip
@@ -70,15 +69,6 @@ def _kubeconfig(url: str) -> dict[str, Any]:
         "users": [{"name": "c", "user": {"token": TOKEN}}],
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
     }
-
-
-def eventually(check: Callable[[], Any], what: str = "") -> Any:
-    """The first truthy answer. Raises: AssertionError after the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := check()):
-        assert time.monotonic() < deadline, what or "it did not happen in time"
-        time.sleep(0.02)
-    return found
 
 
 class Cluster:

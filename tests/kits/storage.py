@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -96,12 +96,6 @@ async def direct(*urls: str) -> AsyncIterator[EtcdClient]:
         yield client
     finally:
         await client.close()
-
-
-async def eventually(check: Callable[[], Any]) -> None:
-    """Polls until `check()` is true; the caller bounds the time."""
-    while not check():  # noqa: ASYNC110 - what is polled may be another process
-        await asyncio.sleep(0.01)
 
 
 async def create(store: Storage, name: str, namespace: str = "default", **spec: Any) -> Entry:

@@ -13,7 +13,7 @@ from kubernetes.informer import SharedInformer
 from kubernetes.stream import portforward, stream
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import eventually
+from tests.kits.eventually import eventually
 from tests.kits.manifests import configmap, container, deployment, pod, service, web_container
 
 READY_SECONDS = 60.0

@@ -13,7 +13,7 @@ from lightkube.resources.core_v1 import ConfigMap, Pod, Secret
 from lightkube.types import CascadeType, PatchType
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import eventually
+from tests.kits.eventually import eventually
 from tests.kits.manifests import container, deployment, pod, web_container
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import CommandLine, eventually
+from tests.kits.commandline import CommandLine
+from tests.kits.eventually import eventually
 from tests.kits.kubectlversions import KUBECTLS
 from tests.kits.manifests import IMAGE, container, pod
 

@@ -9,7 +9,8 @@ import pytest
 
 from apimachinery.quantity import cpu_millis
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import CommandLine, eventually
+from tests.kits.commandline import CommandLine
+from tests.kits.eventually import eventually
 from tests.kits.kubectlversions import KUBECTLS
 from tests.kits.manifests import container, pod
 

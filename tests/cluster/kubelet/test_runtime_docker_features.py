@@ -24,7 +24,8 @@ from kubelet.runtime.interface import (
     Security,
 )
 from tests.kits.docker import USER_IMAGE, WorkerHost, open_runtime, worker_host
-from tests.kits.runtime_contract import OBEYS_TERM, PodInHand, eventually, new_pod
+from tests.kits.eventually import eventually_async
+from tests.kits.runtime_contract import OBEYS_TERM, PodInHand, new_pod
 
 pytestmark = pytest.mark.cluster
 
@@ -291,7 +292,7 @@ async def test_a_timed_out_command_does_not_stay_in_the_container(runtime: Docke
     async def gone() -> bool:
         return b"sleep 777" not in (await runtime.exec_sync(container_id, ["ps", "-e", "-o", "args"]))[1]
 
-    await eventually(gone)
+    await eventually_async(gone)
 
 
 async def test_what_the_host_grants_is_the_same_seen_or_tried(runtime: DockerRuntime) -> None:

@@ -28,7 +28,8 @@ from urllib.request import urlopen
 import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import CommandLine, eventually
+from tests.kits.commandline import CommandLine
+from tests.kits.eventually import eventually
 from tests.kits.kubectlversions import KUBECTLS
 
 pytestmark = pytest.mark.skipif(not KUBECTLS, reason="no kubectl on this machine")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kits.commandline import CommandLine, eventually
+from tests.kits.commandline import CommandLine
+from tests.kits.eventually import eventually
 from tests.kits.manifests import deployment, service, web_container
 
 pytestmark = pytest.mark.cluster

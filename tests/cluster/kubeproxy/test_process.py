@@ -6,9 +6,8 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,12 @@ import pytest
 
 from tests.kits.apiserver import TOKEN, ApiServer
 from tests.kits.etcd import EtcdServer
+from tests.kits.eventually import eventually
 from tests.kits.netns import Namespace, connect, unique
 
 pytestmark = pytest.mark.cluster
 
 POD_IPS = ("10.244.1.2", "10.244.1.3")
-DEADLINE_SECONDS = 30.0
-
-
-def eventually(check: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := check()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-    return found
 
 
 class Proxy:

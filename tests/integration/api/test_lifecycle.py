@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,11 @@ import pytest
 
 from tests.kits.apiserver import ApiServer
 from tests.kits.etcd import EtcdServer
+from tests.kits.eventually import eventually
 
 MERGE = {"content-type": "application/merge-patch+json"}
 LABEL = re.compile(r'\w+="[^"]*"')
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
-DEADLINE_SECONDS = 30
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -146,9 +139,9 @@ def test_every_running_server_is_an_endpoint(etcd_server: EtcdServer, tmp_path: 
         return [address["ip"] for subset in subsets for address in subset["addresses"]]
 
     with ApiServer(tmp_path / "one", etcd_server.url, "--advertise-address=192.0.2.1") as one:
-        wait_until(lambda: addresses(one) == ["192.0.2.1"])
+        eventually(lambda: addresses(one) == ["192.0.2.1"])
         with ApiServer(tmp_path / "two", etcd_server.url, "--advertise-address=192.0.2.2"):
-            wait_until(lambda: addresses(one) == ["192.0.2.1", "192.0.2.2"])
+            eventually(lambda: addresses(one) == ["192.0.2.1", "192.0.2.2"])
         assert addresses(one) == ["192.0.2.1"]
         slices = one.http.get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes").json()
         assert [endpoint["addresses"] for endpoint in slices["endpoints"]] == [["192.0.2.1"]]
@@ -189,7 +182,7 @@ def test_nothing_acknowledged_is_lost_when_a_server_is_killed(one: ApiServer) ->
     threads = [threading.Thread(target=write, args=(prefix,)) for prefix in range(4)]
     for thread in threads:
         thread.start()
-    wait_until(lambda: len(acknowledged) > 100)
+    eventually(lambda: len(acknowledged) > 100)
     one.kill()
     stop.set()
     for thread in threads:
@@ -204,14 +197,14 @@ def test_while_etcd_is_away_reads_from_memory_work_and_the_rest_says_so(
 ) -> None:
     made = make(one, "a")
     etcd_server.kill()
-    wait_until(lambda: one.http.get("/readyz").status_code == 500)
+    eventually(lambda: one.http.get("/readyz").status_code == 500)
     assert one.http.get("/livez").status_code == 200
     assert one.http.get(f"{CONFIGMAPS}/a", params={"resourceVersion": "0"}).json() == made
     answer = one.http.post(CONFIGMAPS, json={"metadata": {"name": "b"}})
     assert (answer.status_code, answer.json()["reason"]) == (503, "ServiceUnavailable")
     assert answer.headers["retry-after"] == "1"
     etcd_server.start()
-    wait_until(lambda: one.http.get("/readyz").status_code == 200)
+    eventually(lambda: one.http.get("/readyz").status_code == 200)
     assert one.http.get(f"{CONFIGMAPS}/a").json() == made
     make(one, "c")
 
@@ -223,7 +216,7 @@ def test_a_server_waits_for_its_etcd(etcd_server: EtcdServer, tmp_path: Path) ->
     started.start()
     try:
         probe = httpx.Client(base_url=server.url, verify=False)
-        wait_until(lambda: _code(probe, "/livez") == 200)
+        eventually(lambda: _code(probe, "/livez") == 200)
         assert _code(probe, "/readyz") == 500
         answer = probe.get(CONFIGMAPS, params={"resourceVersion": "0"}, headers={"authorization": "Bearer test-token"})
         assert answer.status_code == 503
@@ -263,7 +256,7 @@ def test_more_writes_than_allowed_at_once_are_asked_to_come_back(etcd_server: Et
         labels = 'code="504",group="",resource="configmaps",subresource="",verb="create",version="v1"'
         counts = [line for line in server.http.get("/metrics").text.splitlines() if 'code="504"' in line]
         assert [set(LABEL.findall(line)) for line in counts] == [set(LABEL.findall(labels))]
-        wait_until(lambda: server.http.get("/readyz").status_code == 200)
+        eventually(lambda: server.http.get("/readyz").status_code == 200)
         assert server.http.get(CONFIGMAPS).status_code == 200
 
 
@@ -272,4 +265,4 @@ def test_events_expire(etcd_server: EtcdServer, tmp_path: Path) -> None:
     with ApiServer(tmp_path / "one", etcd_server.url, "--event-ttl=2s") as server:
         body = {"metadata": {"name": "e"}, "involvedObject": {"namespace": "default", "kind": "Pod", "name": "p"}}
         assert server.http.post(events, json=body).status_code == 201
-        wait_until(lambda: server.http.get(f"{events}/e").status_code == 404)
+        eventually(lambda: server.http.get(f"{events}/e").status_code == 404)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.kits.apiserver import HAS_KUBECTL, ApiServer
-from tests.kits.commandline import CommandLine, eventually
+from tests.kits.commandline import CommandLine
+from tests.kits.eventually import eventually
 from tests.kits.kubectlpair import Pair, write_kubeconfig
 
 Dict = dict[str, Any]

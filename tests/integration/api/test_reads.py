@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.kits.apiserver import ApiServer, Watch
+from tests.kits.eventually import eventually
 
 TABLE = {"accept": "application/json;as=Table;g=meta.k8s.io;v=v1,application/json"}
 MERGE = {"content-type": "application/merge-patch+json"}
@@ -246,17 +247,8 @@ def test_a_client_that_leaves_frees_its_watch(api: ApiServer, configmaps: str) -
 
     before = open_watches()
     with api.watch(configmaps, timeoutSeconds="600"):
-        wait_until(lambda: open_watches() == before + 1)
-    wait_until(lambda: open_watches() == before)
-
-
-def wait_until(condition: Any) -> None:
-    import time
-
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+        eventually(lambda: open_watches() == before + 1)
+    eventually(lambda: open_watches() == before)
 
 
 # Tables, metadata

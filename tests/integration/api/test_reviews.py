@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from apiserver.auth.keys import read_public_key, sign, verify
 from tests.kits.apiserver import HAS_KUBECTL, TOKEN, ApiServer
-from tests.kits.commandline import eventually
 from tests.kits.etcd import EtcdServer
+from tests.kits.eventually import eventually
 from tests.kits.kubectlversions import KUBECTLS
 
 Dict = dict[str, Any]

@@ -13,8 +13,8 @@ import pytest
 
 from tests.kits.apiserver import HAS_KUBECTL, ApiServer
 from tests.kits.controllermanager import QUICK_ELECTION, ControllerManager, HollowNode
+from tests.kits.eventually import eventually
 from tests.kits.manifests import configmap, deployment, service
-from tests.kits.schedulerprocess import eventually
 
 Dict = dict[str, Any]
 

@@ -17,9 +17,9 @@ from kubelet.runtime.interface import PodRef, SandboxConfig
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.apiserver import TOKEN, ApiServer
 from tests.kits.etcd import free_port
+from tests.kits.eventually import eventually
 
 NODE = "worker-1"
-WAIT_SECONDS = 15.0
 
 R = TypeVar("R")
 
@@ -116,14 +116,6 @@ def kubelet(api: ApiServer, tmp_path: Path) -> Iterator[Kubelet]:
             path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
             api.http.request("DELETE", path, json={"gracePeriodSeconds": 0})
         api.http.delete(f"/api/v1/nodes/{NODE}")
-
-
-def eventually(check: Callable[[], R], what: str) -> R:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := check()):
-        assert time.monotonic() < deadline, f"never came true: {what}"
-        time.sleep(0.02)
-    return found
 
 
 def get(api: ApiServer, path: str) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from tests.kits.commandline import MINI_KUBECTL, eventually
+from tests.kits.commandline import MINI_KUBECTL
+from tests.kits.eventually import eventually
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 V5, V4 = Subprotocol("v5.channel.k8s.io"), Subprotocol("v4.channel.k8s.io")

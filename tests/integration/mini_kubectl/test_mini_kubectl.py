@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from tests.kits.apiserver import ApiServer
-from tests.kits.commandline import MINI_KUBECTL, CommandLine, eventually
+from tests.kits.commandline import MINI_KUBECTL, CommandLine
+from tests.kits.eventually import eventually
 from tests.kits.kubectlpair import write_kubeconfig
 
 Json = dict[str, Any]

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import MINI_KUBECTL, CommandLine, eventually
+from tests.kits.commandline import MINI_KUBECTL, CommandLine
+from tests.kits.eventually import eventually
 
 Json = dict[str, Any]
 

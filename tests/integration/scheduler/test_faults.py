@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.kits.apiserver import ApiServer
-from tests.kits.schedulerprocess import Cluster, SchedulerProcess, cluster_in, eventually
+from tests.kits.eventually import eventually
+from tests.kits.schedulerprocess import Cluster, SchedulerProcess, cluster_in
 
 
 @pytest.fixture

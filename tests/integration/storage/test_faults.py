@@ -16,7 +16,8 @@ from apiserver.storage.interface import Compacted, Entry, KeyExists, RevisionCon
 from etcdclient import client
 from tests.kits.etcd import EtcdServer, free_port
 from tests.kits.etcd_messages import etcdrpc
-from tests.kits.storage import WIDGETS, change, create, direct, eventually, loaded, parsed, running, seen
+from tests.kits.eventually import eventually_async
+from tests.kits.storage import WIDGETS, change, create, direct, loaded, parsed, running, seen
 
 
 class Writer:
@@ -61,7 +62,7 @@ async def test_nothing_acknowledged_is_lost_when_etcd_is_killed(etcd: EtcdServer
         tasks.append(asyncio.ensure_future(collect(await one.watch(WIDGETS, revision=1), events)))
         for _ in range(3):
             marks = [len(writer.acknowledged) for writer in writers]
-            await eventually(
+            await eventually_async(
                 lambda marks=marks: all(len(w.acknowledged) > mark + 20 for w, mark in zip(writers, marks, strict=True))
             )
             etcd.pause()  # so that writes are under way when it dies
@@ -72,7 +73,7 @@ async def test_nothing_acknowledged_is_lost_when_etcd_is_killed(etcd: EtcdServer
             task.cancel()
         await asyncio.wait(tasks[:-1])
         final = await one.list(WIDGETS)
-        await eventually(lambda: events and events[-1][2] >= final.revision)
+        await eventually_async(lambda: events and events[-1][2] >= final.revision)
         tasks[-1].cancel()
         revisions = [revision for _, _, revision in events]
         assert revisions == list(range(2, final.revision + 1))  # every revision once, in order
@@ -94,7 +95,7 @@ async def test_history_compacted_while_the_watch_was_broken(etcd: EtcdServer, mo
         watcher = await store.watch(WIDGETS, revision=doomed.revision)
         waiting = asyncio.ensure_future(collect(watcher, events := []))
         etcd.kill()
-        await eventually(lambda: not store.ready)
+        await eventually_async(lambda: not store.ready)
         await asyncio.to_thread(etcd.start)
         await client.delete(b"/registry/widgets/default/b", doomed.revision)
         kept = await client.range(b"/registry/widgets/default/a")
@@ -181,9 +182,9 @@ async def test_an_endpoint_that_is_down_is_passed_over(etcd: EtcdServer) -> None
         entry = await change(store, entry, size=2)
         assert await seen(watcher, 1) == [("MODIFIED", "a", entry.revision)]
         etcd.kill()
-        await eventually(lambda: not store.ready)
+        await eventually_async(lambda: not store.ready)
         await asyncio.to_thread(etcd.start)
-        await eventually(lambda: store.ready)
+        await eventually_async(lambda: store.ready)
         entry = await change(store, entry, size=3)
         assert await seen(watcher, 1) == [("MODIFIED", "a", entry.revision)]
 
@@ -192,7 +193,7 @@ async def test_stopping_ends_watches_and_refuses_what_needs_etcd(etcd: EtcdServe
     async with running(etcd.url) as store:
         await create(store, "a")
         waiting = asyncio.ensure_future(collect(await store.watch(WIDGETS), events := []))
-        await eventually(lambda: events)
+        await eventually_async(lambda: events)
     await waiting
     assert not store.ready
     with pytest.raises(StorageUnavailable):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from componentbase.net import http2
 from componentbase.net.http2 import Http2Error, frame
+from tests.kits.eventually import eventually_async
 from tests.kits.http2 import HEAD, OK, Notes, Recorder, answer, block, connected, number, split_frames, turn
-from tests.kits.storage import eventually
 
 BLOCK = block((":path", "/x"))
 WHOLE = http2.END_HEADERS | http2.END_STREAM
@@ -251,10 +251,10 @@ async def test_a_silent_peer_is_asked_and_then_given_up(monkeypatch: pytest.Monk
     stream = Recorder()
     connection.open(stream, BLOCK, b"x", ends=False)
     for _ in range(3):
-        await eventually(lambda: any(f.kind == http2.PING for f in notes.frames()))
+        await eventually_async(lambda: any(f.kind == http2.PING for f in notes.frames()))
         connection.data_received(frame(http2.PING, http2.ACK, 0, bytes(8)))
     assert not notes.closed
-    await eventually(lambda: notes.closed)
+    await eventually_async(lambda: notes.closed)
     assert "does not answer" in str(stream.error)
 
 

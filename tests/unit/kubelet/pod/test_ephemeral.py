@@ -14,7 +14,8 @@ from kubelet.pod.status.compute import StatusInputs, compute_status
 from kubelet.probe.state import Verdicts
 from kubelet.runtime.docker.bodies import Host, container_body
 from kubelet.runtime.interface import ContainerConfig, PodRef
-from tests.kits.kubelet import NOW, container, make_pod, runtime_status, until
+from tests.kits.eventually import eventually_async
+from tests.kits.kubelet import NOW, container, make_pod, runtime_status
 from tests.kits.kubeletbench import Bench
 
 DEBUG = {"name": "debug", "image": "app:1", "targetContainerName": "app", "stdin": True, "tty": True}
@@ -63,15 +64,15 @@ def add_debugger(bench: Bench, **fields: Any) -> None:
 
 async def test_its_end_changes_nothing_about_the_pod(bench: Bench) -> None:
     bench.add({"restartPolicy": "Always"})
-    await until(lambda: is_true(bench.api.get().status.conditions, "Ready"))
+    await eventually_async(lambda: is_true(bench.api.get().status.conditions, "Ready"))
     add_debugger(bench)
-    await until(lambda: debug_status(bench).state.running is not None)
+    await eventually_async(lambda: debug_status(bench).state.running is not None)
     made = bench.runtime.find("uid-1", "debug")
     assert made.config.kind == "ephemeral"
     assert made.config.pid_target == bench.runtime.find("uid-1", "app").status.id
     assert (made.config.stdin, made.config.tty) == (True, True)
     bench.runtime.exit(made.status.id, 3)
-    await until(lambda: debug_status(bench).state.terminated is not None)
+    await eventually_async(lambda: debug_status(bench).state.terminated is not None)
     status = bench.api.get().status
     ended = debug_status(bench).state.terminated
     assert (status.phase, ended is not None and ended.exitCode) == ("Running", 3)
@@ -83,31 +84,31 @@ async def test_its_end_changes_nothing_about_the_pod(bench: Bench) -> None:
 
 async def test_a_restarted_kubelet_knows_it_and_leaves_it_alone(bench: Bench) -> None:
     bench.add()
-    await until(bench.running)
+    await eventually_async(bench.running)
     add_debugger(bench)
-    await until(lambda: debug_status(bench).state.running is not None)
+    await eventually_async(lambda: debug_status(bench).state.running is not None)
     before = debug_status(bench).containerID
     await bench.kill()
     bench.start()
-    await until(lambda: len(list(bench.table.admitted())) == 1)
+    await eventually_async(lambda: len(list(bench.table.admitted())) == 1)
     assert (debug_status(bench).containerID, bench.running("debug")) == (before, True)
     bench.api.ask_deletion()
-    await until(lambda: bench.api.deleted == ["web"])
+    await eventually_async(lambda: bench.api.deleted == ["web"])
     assert bench.runtime.containers == {}
 
 
 async def test_it_waits_for_its_target(bench: Bench) -> None:
     bench.add({"containers": [{"name": "app", "image": "nowhere:1", "imagePullPolicy": "Never"}]})
-    await until(lambda: bench.api.get().status.containerStatuses is not None)
+    await eventually_async(lambda: bench.api.get().status.containerStatuses is not None)
     add_debugger(bench)
 
     def reason() -> str | None:
         waiting = debug_status(bench).state.waiting
         return waiting.reason if waiting else None
 
-    await until(lambda: reason() == "CreateContainerConfigError")
+    await eventually_async(lambda: reason() == "CreateContainerConfigError")
     assert ("Failed", "Error: unable to find target container app") in bench.events
     bench.runtime.add_image("docker.io/library/nowhere:1")
     for _ in range(30):
         await bench.clock.advance(1)
-    await until(lambda: debug_status(bench).state.running is not None)
+    await eventually_async(lambda: debug_status(bench).state.running is not None)

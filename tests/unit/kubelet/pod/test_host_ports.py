@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from kubelet.pod.host_ports import CHAIN, JUMPS, HostPort, host_ports, restore_text
-from tests.kits.kubelet import make_pod, until
+from tests.kits.eventually import eventually_async
+from tests.kits.kubelet import make_pod
 from tests.kits.kubeletbench import Bench
 
 EMPTY = "*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n"
@@ -75,10 +76,10 @@ def test_a_clean_node_is_left_alone() -> None:
 async def test_ports_follow_the_life_of_the_pod(bench: Bench) -> None:
     app = {"name": "app", "image": "app:1", "ports": [{"containerPort": 80, "hostPort": 9090}]}
     bench.add({"containers": [app]})
-    await until(lambda: len(bench.host_ports.wanted()) == 1)
+    await eventually_async(lambda: len(bench.host_ports.wanted()) == 1)
     first = bench.host_ports.wanted()[0].pod_ip
     bench.runtime.kill_sandbox("uid-1")
-    await until(lambda: [port.pod_ip for port in bench.host_ports.wanted()] not in ([], [first]))
+    await eventually_async(lambda: [port.pod_ip for port in bench.host_ports.wanted()] not in ([], [first]))
     bench.api.ask_deletion()
-    await until(lambda: bench.api.deleted == ["web"])
+    await eventually_async(lambda: bench.api.deleted == ["web"])
     assert bench.host_ports.wanted() == []

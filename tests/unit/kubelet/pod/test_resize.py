@@ -28,7 +28,8 @@ from kubelet.pod.allocation import (
 from kubelet.probe.state import Verdicts
 from kubelet.runtime.docker.bodies import update_body
 from kubelet.runtime.interface import Resources
-from tests.kits.kubelet import NOW, container, make_pod, runtime_status, until
+from tests.kits.eventually import eventually_async
+from tests.kits.kubelet import NOW, container, make_pod, runtime_status
 from tests.kits.kubeletbench import Bench
 
 MEBI = 1024 * 1024
@@ -208,17 +209,17 @@ def limits(bench: Bench) -> tuple[int, int, int]:
 async def started(bench: Bench, value: dict[str, Any], **fields: Any) -> None:
     bench.node = node(cpu="1", memory="1Gi")
     bench.add(app(value, **fields), generation=1)
-    await until(lambda: bench.running() and status_of(bench).state.running is not None)
+    await eventually_async(lambda: bench.running() and status_of(bench).state.running is not None)
 
 
 async def test_more_is_given_to_a_container_as_it_runs(bench: Bench) -> None:
     await started(bench, SMALL)
     assert (reported(bench), limits(bench)) == (SMALL, (102, 20_000, 128))
     resize(bench, LARGE)
-    await until(lambda: reported(bench) == LARGE)
+    await eventually_async(lambda: reported(bench) == LARGE)
     assert (limits(bench), status_of(bench).restartCount) == ((307, 40_000, 256), 0)
     assert status_of(bench).allocatedResources == LARGE["requests"]
-    await until(lambda: condition(bench, IN_PROGRESS) is None)
+    await eventually_async(lambda: condition(bench, IN_PROGRESS) is None)
     assert bench.reasons()[-2:] == ["ResizeStarted", "ResizeCompleted"]
     assert json.loads(bench.events[-1][1].partition(": ")[2])["generation"] == 2
     assert bench.api.get().status.observedGeneration == 2
@@ -227,7 +228,7 @@ async def test_more_is_given_to_a_container_as_it_runs(bench: Bench) -> None:
 async def test_a_container_that_must_is_restarted_with_more(bench: Bench) -> None:
     await started(bench, SMALL, resizePolicy=RESTART)
     resize(bench, LARGE, resizePolicy=RESTART)
-    await until(lambda: status_of(bench).restartCount == 1 and reported(bench) == LARGE)
+    await eventually_async(lambda: status_of(bench).restartCount == 1 and reported(bench) == LARGE)
     assert limits(bench) == (307, 40_000, 256)
     assert ("Killing", "Container app resize requires restart") in bench.events
     assert not any(call.startswith("update_container") for call in bench.runtime.calls)
@@ -236,9 +237,9 @@ async def test_a_container_that_must_is_restarted_with_more(bench: Bench) -> Non
 async def test_what_does_not_fit_waits_for_room(bench: Bench) -> None:
     await started(bench, SMALL)
     bench.add(app({"requests": {"cpu": "800m"}}), name="big", uid="uid-2")
-    await until(lambda: bench.running(uid="uid-2"))
+    await eventually_async(lambda: bench.running(uid="uid-2"))
     resize(bench, LARGE)
-    await until(lambda: condition(bench, PENDING) is not None)
+    await eventually_async(lambda: condition(bench, PENDING) is not None)
     found = condition(bench, PENDING)
     assert found is not None
     assert (found.reason, found.observedGeneration) == ("Deferred", 2)
@@ -249,20 +250,20 @@ async def test_what_does_not_fit_waits_for_room(bench: Bench) -> None:
     bench.api.remove("big")
     for _ in range(40):
         await bench.clock.advance(1)
-    await until(lambda: reported(bench) == LARGE and condition(bench, PENDING) is None)
+    await eventually_async(lambda: reported(bench) == LARGE and condition(bench, PENDING) is None)
 
 
 async def test_what_can_never_be_is_said_once_and_may_be_taken_back(bench: Bench) -> None:
     await started(bench, SMALL)
     resize(bench, LARGE | {"requests": {"cpu": "2", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "128Mi"}})
-    await until(lambda: condition(bench, PENDING) is not None)
+    await eventually_async(lambda: condition(bench, PENDING) is not None)
     found = condition(bench, PENDING)
     assert found is not None
     assert found.reason == "Infeasible"
     assert "ResizeInfeasible" in bench.reasons()
     assert reported(bench) == SMALL
     resize(bench, SMALL)
-    await until(lambda: condition(bench, PENDING) is None)
+    await eventually_async(lambda: condition(bench, PENDING) is None)
     assert "ResizeStarted" not in bench.reasons()
 
 
@@ -270,7 +271,7 @@ async def test_a_limit_below_what_is_used_is_tried_again_until_it_fits(bench: Be
     await started(bench, LARGE)
     bench.runtime.used_memory = 200 * MEBI
     resize(bench, SMALL)
-    await until(lambda: (condition(bench, IN_PROGRESS) or PodCondition()).reason == "Error")
+    await eventually_async(lambda: (condition(bench, IN_PROGRESS) or PodCondition()).reason == "Error")
     found = condition(bench, IN_PROGRESS)
     assert found is not None
     assert found.message == (
@@ -281,8 +282,8 @@ async def test_a_limit_below_what_is_used_is_tried_again_until_it_fits(bench: Be
     await bench.kill()
     bench.runtime.used_memory = 10 * MEBI
     bench.start()
-    await until(lambda: reported(bench) == SMALL)
-    await until(lambda: condition(bench, IN_PROGRESS) is None)
+    await eventually_async(lambda: reported(bench) == SMALL)
+    await eventually_async(lambda: condition(bench, IN_PROGRESS) is None)
     assert limits(bench) == (102, 20_000, 128)
     assert bench.reasons().count("ResizeError") == 1
 
@@ -291,9 +292,9 @@ async def test_a_crashed_container_starts_with_what_was_granted(bench: Bench) ->
     await started(bench, SMALL)
     bench.node = node(cpu="150m", memory="1Gi")
     resize(bench, LARGE)
-    await until(lambda: condition(bench, PENDING) is not None)
+    await eventually_async(lambda: condition(bench, PENDING) is not None)
     bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 1)
-    await until(lambda: status_of(bench).restartCount == 1 and bench.running())
+    await eventually_async(lambda: status_of(bench).restartCount == 1 and bench.running())
     assert limits(bench) == (102, 20_000, 128)
 
 
@@ -302,12 +303,12 @@ async def test_a_node_that_lost_its_containers_takes_the_pod_with_what_was_grant
 
     await started(bench, SMALL)
     resize(bench, {"requests": {"cpu": "2", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "128Mi"}})
-    await until(lambda: condition(bench, PENDING) is not None)
+    await eventually_async(lambda: condition(bench, PENDING) is not None)
     await bench.kill()
     bench.runtime.containers.clear()
     bench.runtime.sandboxes.clear()
     bench.start()
-    await until(bench.running)
+    await eventually_async(bench.running)
     assert limits(bench) == (102, 20_000, 128)
     assert bench.api.get().status.phase in ("Pending", "Running")
     assert (condition(bench, PENDING) or PodCondition()).reason == "Infeasible"

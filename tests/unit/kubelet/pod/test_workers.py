@@ -17,7 +17,7 @@ from kubelet.node.eviction import Eviction
 from kubelet.runtime.interface import EngineError, RuntimeUnavailable
 from tests.fakes.clock import settle
 from tests.fakes.programs import Script
-from tests.kits.kubelet import until
+from tests.kits.eventually import eventually_async
 from tests.kits.kubeletbench import Bench
 
 APP = {"name": "app", "image": "app:1"}
@@ -43,12 +43,12 @@ def ready(bench: Bench) -> bool:
 
 async def started(bench: Bench, spec: dict[str, Any] | None = None) -> None:
     bench.add(spec)
-    await until(lambda: phase(bench) == "Running")
+    await eventually_async(lambda: phase(bench) == "Running")
 
 
 async def test_a_pod_is_started_and_reported(bench: Bench) -> None:
     await started(bench)
-    await until(lambda: ready(bench))
+    await eventually_async(lambda: ready(bench))
     status = bench.api.get().status
     assert status.podIP
     assert status.hostIP == "192.168.0.5"
@@ -58,7 +58,7 @@ async def test_a_pod_is_started_and_reported(bench: Bench) -> None:
 
 async def test_nothing_is_written_or_asked_when_nothing_happens(bench: Bench) -> None:
     await started(bench)
-    await until(lambda: ready(bench))
+    await eventually_async(lambda: ready(bench))
     await settle()
     patches, calls = len(bench.api.patches), len(bench.runtime.calls)
     await bench.clock.advance(600)
@@ -68,17 +68,17 @@ async def test_nothing_is_written_or_asked_when_nothing_happens(bench: Bench) ->
 async def test_a_crashed_container_restarts_at_once_and_then_backs_off(bench: Bench) -> None:
     await started(bench)
     bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 3)
-    await until(lambda: app_status(bench).restartCount == 1 and bench.running())
+    await eventually_async(lambda: app_status(bench).restartCount == 1 and bench.running())
     bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 3)
-    await until(lambda: waiting_reason(bench) == "CrashLoopBackOff")
+    await eventually_async(lambda: waiting_reason(bench) == "CrashLoopBackOff")
     last = app_status(bench).lastState.terminated
     assert last is not None
     assert last.exitCode == 3
     await bench.clock.advance(9)
     assert not bench.running()
     await bench.clock.advance(1.5)
-    await until(bench.running)
-    await until(lambda: app_status(bench).restartCount == 2)
+    await eventually_async(bench.running)
+    await eventually_async(lambda: app_status(bench).restartCount == 2)
     assert bench.reasons().count("BackOff") == 1
 
 
@@ -88,7 +88,7 @@ async def test_a_crashed_container_restarts_at_once_and_then_backs_off(bench: Be
 async def test_a_pod_that_runs_to_its_end(bench: Bench, policy: str, code: int, end: str) -> None:
     bench.runtime.programs["app"] = Script(exit_code=code)
     bench.add({"restartPolicy": policy})
-    await until(lambda: phase(bench) == end)
+    await eventually_async(lambda: phase(bench) == end)
     assert app_status(bench).state.terminated is not None
     assert not any(sandbox.ready for sandbox, _ in bench.runtime.sandboxes.values())
     assert [c.status.name for c in bench.runtime.containers.values()] == ["app"]  # kept for its logs
@@ -98,8 +98,8 @@ async def test_deletion_stops_the_pod_and_takes_it_out_of_the_api(bench: Bench) 
     await started(bench, {"volumes": [{"name": "v", "emptyDir": {}}], "containers": [APP]})
     assert bench.volumes.pod_uids() == ["uid-1"]
     bench.api.ask_deletion()
-    await until(lambda: bench.api.deleted == ["web"])
-    await until(lambda: len(bench.table) == 0)
+    await eventually_async(lambda: bench.api.deleted == ["web"])
+    await eventually_async(lambda: len(bench.table) == 0)
     assert (bench.runtime.containers, bench.runtime.sandboxes) == ({}, {})
     assert bench.volumes.pod_uids() == []
     assert "Killing" in bench.reasons()
@@ -110,7 +110,7 @@ async def test_a_memory_volume_that_cannot_be_removed_does_not_keep_the_pod(benc
     await started(bench, {"volumes": [{"name": "v", "emptyDir": {"medium": "Memory"}}], "containers": [APP]})
     bench.runtime.fail_next("remove_memory_volume", EngineError("volume has active mounts"))
     bench.api.ask_deletion()
-    await until(lambda: bench.api.deleted == ["web"])
+    await eventually_async(lambda: bench.api.deleted == ["web"])
 
 
 async def test_a_pod_leaves_the_api_only_when_its_end_was_reported(bench: Bench) -> None:
@@ -121,7 +121,7 @@ async def test_a_pod_leaves_the_api_only_when_its_end_was_reported(bench: Bench)
     assert bench.api.deleted == []
     for _ in range(6):
         await bench.clock.advance(5)
-    await until(lambda: bench.api.deleted == ["web"])
+    await eventually_async(lambda: bench.api.deleted == ["web"])
     assert any(patch.get("phase") in ("Succeeded", "Failed") for patch in bench.api.patches)
 
 
@@ -132,7 +132,7 @@ async def test_a_deaf_container_is_killed_after_the_grace_period(bench: Bench) -
     await bench.clock.advance(19)
     assert bench.running()
     await bench.clock.advance(1)
-    await until(lambda: bench.api.deleted == ["web"])
+    await eventually_async(lambda: bench.api.deleted == ["web"])
 
 
 async def test_a_shorter_grace_period_applies_at_once(bench: Bench) -> None:
@@ -142,14 +142,14 @@ async def test_a_shorter_grace_period_applies_at_once(bench: Bench) -> None:
     await bench.clock.advance(5)
     bench.api.ask_deletion(grace_seconds=2)
     await bench.clock.advance(2)
-    await until(lambda: bench.api.deleted == ["web"])
+    await eventually_async(lambda: bench.api.deleted == ["web"])
     assert bench.reasons().count("Killing") == 1
 
 
 async def test_a_forced_deletion_ends_the_containers_too(bench: Bench) -> None:
     await started(bench)
     bench.api.remove()
-    await until(lambda: len(bench.table) == 0)
+    await eventually_async(lambda: len(bench.table) == 0)
     assert bench.runtime.containers == {}
     assert bench.api.deleted == []
 
@@ -157,14 +157,14 @@ async def test_a_forced_deletion_ends_the_containers_too(bench: Bench) -> None:
 async def test_an_ended_pod_that_disappears_while_the_runtime_is_down_is_cleaned_up_later(bench: Bench) -> None:
     bench.runtime.programs["app"] = Script(exit_code=0)
     bench.add({"restartPolicy": "Never"})
-    await until(lambda: phase(bench) == "Succeeded")
+    await eventually_async(lambda: phase(bench) == "Succeeded")
     bench.runtime.available = False
     bench.api.remove()
     await settle()
     assert len(bench.table) == 1
     bench.runtime.available = True
     await bench.clock.advance(3)
-    await until(lambda: len(bench.table) == 0)
+    await eventually_async(lambda: len(bench.table) == 0)
     assert bench.runtime.containers == {}
 
 
@@ -174,47 +174,47 @@ async def test_deletion_does_not_wait_for_a_pull(bench: Bench) -> None:
 
     bench.runtime.pull_image = hanging_pull  # type: ignore[method-assign, assignment]
     bench.add({"containers": [{"name": "app", "image": "slow:1"}]})
-    await until(lambda: "Pulling" in bench.reasons())
+    await eventually_async(lambda: "Pulling" in bench.reasons())
     bench.api.ask_deletion()
-    await until(lambda: bench.api.deleted == ["web"])
+    await eventually_async(lambda: bench.api.deleted == ["web"])
 
 
 class TestImages:
     async def test_a_failing_pull_backs_off_and_recovers(self, bench: Bench) -> None:
         bench.add({"containers": [{"name": "app", "image": "late:1"}]})
-        await until(lambda: ("Failed", "Error: ErrImagePull") in bench.events)
+        await eventually_async(lambda: ("Failed", "Error: ErrImagePull") in bench.events)
         await bench.clock.advance(1)
-        await until(lambda: waiting_reason(bench) == "ImagePullBackOff")
+        await eventually_async(lambda: waiting_reason(bench) == "ImagePullBackOff")
         bench.runtime.pullable["docker.io/library/late:1"] = bench.runtime.add_image("docker.io/library/late:1")
         await bench.clock.advance(10)
-        await until(lambda: phase(bench) == "Running")
+        await eventually_async(lambda: phase(bench) == "Running")
 
     async def test_policy_never(self, bench: Bench) -> None:
         bench.add({"containers": [{"name": "app", "image": "none:1", "imagePullPolicy": "Never"}]})
-        await until(lambda: waiting_reason(bench) == "ErrImageNeverPull")
+        await eventually_async(lambda: waiting_reason(bench) == "ErrImageNeverPull")
 
 
 class TestConfiguration:
     async def test_a_missing_config_map_is_waited_for(self, bench: Bench) -> None:
         reference = {"configMapKeyRef": {"name": "cm", "key": "k"}}
         bench.add({"containers": [APP | {"env": [{"name": "X", "valueFrom": reference}]}]})
-        await until(lambda: waiting_reason(bench) == "CreateContainerConfigError")
+        await eventually_async(lambda: waiting_reason(bench) == "CreateContainerConfigError")
         waiting = app_status(bench).state.waiting
         assert waiting is not None
         assert waiting.message == 'configmap "cm" not found'
         bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "v"}})
         bench.table.wake("uid-1")
-        await until(lambda: phase(bench) == "Running")
+        await eventually_async(lambda: phase(bench) == "Running")
         assert ("X", "v") in bench.runtime.find("uid-1", "app").config.env
 
     async def test_a_volume_that_cannot_be_mounted_is_told_and_retried(self, bench: Bench) -> None:
         bench.add({"volumes": [{"name": "v", "configMap": {"name": "cm"}}]})
-        await until(lambda: waiting_reason(bench) == "ContainerCreating")
+        await eventually_async(lambda: waiting_reason(bench) == "ContainerCreating")
         failure = ("FailedMount", 'MountVolume.SetUp failed for volume "v" : configmap "cm" not found')
-        await until(lambda: failure in bench.events)
+        await eventually_async(lambda: failure in bench.events)
         bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "v"}})
         await bench.clock.advance(3)
-        await until(lambda: phase(bench) == "Running")
+        await eventually_async(lambda: phase(bench) == "Running")
 
     async def test_a_changed_config_map_shows_in_the_running_pod(self, bench: Bench) -> None:
         bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "old"}})
@@ -223,7 +223,7 @@ class TestConfiguration:
         assert file.read_text() == "old"
         bench.objects.config_maps["cm"] = from_dict(ConfigMap, {"data": {"k": "new"}})
         bench.table.wake("uid-1")
-        await until(lambda: file.read_text() == "new")
+        await eventually_async(lambda: file.read_text() == "new")
 
     async def test_command_and_environment_reach_the_container(self, bench: Bench) -> None:
         env = [{"name": "N", "value": "7"}]
@@ -238,8 +238,8 @@ class TestStartFailures:
     async def test_a_command_that_does_not_exist(self, bench: Bench) -> None:
         bench.runtime.programs["app"] = Script(startable=False)
         bench.add({"containers": [APP | {"command": ["/none"]}]})
-        await until(lambda: waiting_reason(bench) in ("RunContainerError", "CrashLoopBackOff"))
-        await until(lambda: waiting_reason(bench) == "CrashLoopBackOff")
+        await eventually_async(lambda: waiting_reason(bench) in ("RunContainerError", "CrashLoopBackOff"))
+        await eventually_async(lambda: waiting_reason(bench) == "CrashLoopBackOff")
         last = app_status(bench).lastState.terminated
         assert last is not None
         assert (last.reason, last.exitCode) == ("StartError", 128)
@@ -247,32 +247,34 @@ class TestStartFailures:
     async def test_a_container_that_cannot_be_created(self, bench: Bench) -> None:
         bench.runtime.fail_next("create_container", EngineError("no space left"), times=3)
         bench.add()
-        await until(lambda: waiting_reason(bench) == "CreateContainerError")
+        await eventually_async(lambda: waiting_reason(bench) == "CreateContainerError")
         assert ("Failed", "Error: no space left") in bench.events
         for _ in range(3):
             await bench.clock.advance(20)
         await bench.clock.advance(10)
-        await until(lambda: phase(bench) == "Running")
+        await eventually_async(lambda: phase(bench) == "Running")
 
     async def test_a_sandbox_that_cannot_be_created(self, bench: Bench) -> None:
         bench.runtime.fail_next("create_sandbox", EngineError("no address left"))
         bench.add()
-        await until(lambda: ("FailedCreatePodSandBox", "Failed to create pod sandbox: no address left") in bench.events)
+        await eventually_async(
+            lambda: ("FailedCreatePodSandBox", "Failed to create pod sandbox: no address left") in bench.events
+        )
         await bench.clock.advance(2)
-        await until(lambda: phase(bench) == "Running")
+        await eventually_async(lambda: phase(bench) == "Running")
 
     async def test_a_failed_post_start_hook_kills_the_container(self, bench: Bench) -> None:
         hook = {"postStart": {"exec": {"command": ["sh", "-c", "exit 1"]}}}
         bench.add({"containers": [APP | {"lifecycle": hook}]})
-        await until(lambda: ("FailedPostStartHook", "PostStartHook failed") in bench.events)
-        await until(lambda: app_status(bench).lastState.terminated is not None)
+        await eventually_async(lambda: ("FailedPostStartHook", "PostStartHook failed") in bench.events)
+        await eventually_async(lambda: app_status(bench).lastState.terminated is not None)
 
 
 class TestAdmission:
     async def test_too_much_cpu(self, bench: Bench) -> None:
         bench.node = from_dict(Node, {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "4", "pods": "10"}}})
         bench.add({"containers": [APP | {"resources": {"requests": {"cpu": "5"}}}]})
-        await until(lambda: phase(bench) == "Failed")
+        await eventually_async(lambda: phase(bench) == "Failed")
         status = bench.api.get().status
         assert status.reason == "OutOfcpu"
         assert status.message == (
@@ -285,7 +287,7 @@ class TestAdmission:
         bench.node = from_dict(Node, {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "4", "pods": "10"}}})
         large = {"containers": [APP | {"resources": {"requests": {"cpu": "3"}}}]}
         bench.add(large)
-        await until(lambda: phase(bench) == "Running")
+        await eventually_async(lambda: phase(bench) == "Running")
         bench.runtime.available = False  # the first pod cannot end yet
         bench.api.remove()
         await settle()
@@ -294,17 +296,17 @@ class TestAdmission:
 
     async def test_a_rejected_pod_can_be_deleted(self, bench: Bench) -> None:
         bench.add({"nodeSelector": {"disk": "ssd"}})
-        await until(lambda: phase(bench) == "Failed")
+        await eventually_async(lambda: phase(bench) == "Failed")
         bench.api.ask_deletion()
-        await until(lambda: bench.api.deleted == ["web"])
+        await eventually_async(lambda: bench.api.deleted == ["web"])
 
     async def test_ended_pods_hold_nothing(self, bench: Bench) -> None:
         bench.node = from_dict(Node, {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "4", "pods": "1"}}})
         bench.runtime.programs["app"] = Script(exit_code=0)
         bench.add({"restartPolicy": "Never"})
-        await until(lambda: phase(bench) == "Succeeded")
+        await eventually_async(lambda: phase(bench) == "Succeeded")
         bench.add(name="next", uid="uid-2")
-        await until(lambda: bench.api.get("next").status.phase != "Pending")
+        await eventually_async(lambda: bench.api.get("next").status.phase != "Pending")
         assert bench.api.get("next").status.reason is None
 
 
@@ -313,7 +315,7 @@ async def test_a_deadline_ends_the_pod(bench: Bench) -> None:
     await bench.clock.advance(29)
     assert phase(bench) == "Running"
     await bench.clock.advance(1)
-    await until(lambda: phase(bench) == "Failed")
+    await eventually_async(lambda: phase(bench) == "Failed")
     assert bench.api.get().status.reason == "DeadlineExceeded"
     assert not bench.running()
 
@@ -327,7 +329,7 @@ async def test_a_pod_that_fills_its_empty_dir_is_evicted(bench: Bench) -> None:
     assert phase(bench) == "Running"
     (folder / "big").write_bytes(b"x" * 8192)
     await eviction.check()
-    await until(lambda: phase(bench) == "Failed")
+    await eventually_async(lambda: phase(bench) == "Failed")
     status = bench.api.get().status
     assert (status.reason, status.message) == ("Evicted", 'Usage of EmptyDir volume "v" exceeds the limit "8Ki". ')
     assert not bench.running()
@@ -336,7 +338,7 @@ async def test_a_pod_that_fills_its_empty_dir_is_evicted(bench: Bench) -> None:
 async def test_a_dead_sandbox_is_replaced_with_all_its_containers(bench: Bench) -> None:
     await started(bench)
     bench.runtime.kill_sandbox("uid-1")
-    await until(lambda: app_status(bench).restartCount == 1 and bench.running())
+    await eventually_async(lambda: app_status(bench).restartCount == 1 and bench.running())
     ready = [status for status, _ in bench.runtime.sandboxes.values() if status.ready]
     assert [sandbox.attempt for sandbox in ready] == [1]
     assert bench.runtime.find("uid-1", "app").status.sandbox_id == ready[0].id
@@ -356,7 +358,7 @@ async def test_init_containers_and_sidecars(bench: Bench) -> None:
     created = [call for call in bench.runtime.calls if call.startswith("create_container")]
     assert created == ["create_container side/0", "create_container init/0", "create_container app/0"]
     bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 0)
-    await until(lambda: phase(bench) == "Succeeded")
+    await eventually_async(lambda: phase(bench) == "Succeeded")
     assert not bench.running("side")
 
 
@@ -365,7 +367,7 @@ class TestRestarts:
 
     async def test_running_containers_are_adopted(self, bench: Bench) -> None:
         await started(bench)
-        await until(lambda: ready(bench))
+        await eventually_async(lambda: ready(bench))
         before, calls = bench.api.pods["web"], list(bench.runtime.calls)
         await bench.kill()
         bench.start()
@@ -391,7 +393,7 @@ class TestRestarts:
         await bench.kill()
         setattr(bench.runtime, call, original)
         bench.start()
-        await until(lambda: ready(bench))
+        await eventually_async(lambda: ready(bench))
         assert len(bench.runtime.sandboxes) == 1
         assert [c.status.attempt for c in bench.runtime.containers.values()] == [0]
 
@@ -403,19 +405,19 @@ class TestRestarts:
         await bench.kill()
         bench.start()
         await bench.clock.advance(31)
-        await until(lambda: bench.api.deleted == ["web"])
+        await eventually_async(lambda: bench.api.deleted == ["web"])
 
     async def test_what_ended_meanwhile_is_restarted(self, bench: Bench) -> None:
         await started(bench)
         await bench.kill()
         bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 1)
         bench.start()
-        await until(lambda: app_status(bench).restartCount == 1 and bench.running())
+        await eventually_async(lambda: app_status(bench).restartCount == 1 and bench.running())
 
     async def test_ended_pods_stay_ended(self, bench: Bench) -> None:
         bench.runtime.programs["app"] = Script(exit_code=0)
         bench.add({"restartPolicy": "Never"})
-        await until(lambda: phase(bench) == "Succeeded")
+        await eventually_async(lambda: phase(bench) == "Succeeded")
         before = bench.api.pods["web"]
         await bench.kill()
         bench.runtime.containers.clear()
@@ -428,8 +430,8 @@ class TestRestarts:
 async def test_a_container_removed_behind_the_kubelets_back_comes_back(bench: Bench) -> None:
     await started(bench)
     await bench.runtime.remove_container(bench.runtime.find("uid-1", "app").status.id)
-    await until(lambda: bench.running())
-    await until(lambda: app_status(bench).restartCount == 1)
+    await eventually_async(lambda: bench.running())
+    await eventually_async(lambda: app_status(bench).restartCount == 1)
 
 
 async def test_a_runtime_that_is_down_is_waited_for(bench: Bench) -> None:
@@ -437,17 +439,17 @@ async def test_a_runtime_that_is_down_is_waited_for(bench: Bench) -> None:
     bench.add()
     for _ in range(4):
         await bench.clock.advance(2)
-    await until(lambda: phase(bench) == "Running")
+    await eventually_async(lambda: phase(bench) == "Running")
 
 
 async def test_pods_keep_running_while_the_api_is_away(bench: Bench) -> None:
     await started(bench)
     bench.api.failures = [ConnectionError("down")] * 4
     bench.runtime.exit(bench.runtime.find("uid-1", "app").status.id, 1)
-    await until(bench.running)
+    await eventually_async(bench.running)
     for _ in range(10):
         await bench.clock.advance(5)
-    await until(lambda: app_status(bench).restartCount == 1)
+    await eventually_async(lambda: app_status(bench).restartCount == 1)
 
 
 async def test_conditions_of_others_are_kept(bench: Bench) -> None:
@@ -457,13 +459,13 @@ async def test_conditions_of_others_are_kept(bench: Bench) -> None:
     gate = {"type": "example.com/lb", "status": "True"}
     status = document["status"] | {"conditions": [*document["status"]["conditions"], gate]}
     bench.api._store(document | {"status": status})
-    await until(lambda: ready(bench))
+    await eventually_async(lambda: ready(bench))
     assert get_condition(bench.api.get().status.conditions, "example.com/lb") is not None
 
 
 async def test_a_status_that_somebody_else_wrote_is_put_right(bench: Bench) -> None:
     await started(bench)
-    await until(lambda: ready(bench))
+    await eventually_async(lambda: ready(bench))
     document = bench.api.pods["web"]
     bench.api._store(document | {"status": document["status"] | {"podIP": "1.2.3.4"}})
-    await until(lambda: bench.api.get().status.podIP != "1.2.3.4")
+    await eventually_async(lambda: bench.api.get().status.podIP != "1.2.3.4")

@@ -22,7 +22,8 @@ from kubelet.probe.state import Outcome, ProbeResult, ProbeState
 from kubelet.runtime.interface import PodRuntimeStatus
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import FakeRuntime
-from tests.kits.kubelet import container, make_pod, runtime_status, until
+from tests.kits.eventually import eventually_async
+from tests.kits.kubelet import container, make_pod, runtime_status
 from tests.kits.tasks import background
 
 APP = from_dict(Container, {"name": "app", "ports": [{"containerPort": 8080, "name": "web"}]})
@@ -317,7 +318,7 @@ def running(clock: FakeClock, attempt: int = 0) -> PodRuntimeStatus:
 class TestProber:
     async def test_probes_at_once_and_then_every_period(self, bench: Bench) -> None:
         bench.prober.update(probed(readiness={"periodSeconds": 5}), running(bench.clock), "10.0.0.1")
-        await until(lambda: bench.made == ["readiness"])
+        await eventually_async(lambda: bench.made == ["readiness"])
         assert bench.prober.results("uid-1", "readiness") == {"app-0": "success"}
         assert bench.changed == ["uid-1"]
         await bench.clock.advance(4)
@@ -341,7 +342,7 @@ class TestProber:
         assert set(bench.made) == {"startup"}
         bench.answers["startup"] = ProbeResult("success")
         await bench.clock.advance(2)
-        await until(lambda: {"liveness", "readiness"} <= set(bench.made))
+        await eventually_async(lambda: {"liveness", "readiness"} <= set(bench.made))
         assert bench.prober.verdicts("uid-1").startup == {"app-0": "success"}
         assert ("Unhealthy", "Startup probe failed: not yet") in bench.events
 
@@ -358,7 +359,7 @@ class TestProber:
     async def test_a_restarted_container_starts_afresh(self, bench: Bench) -> None:
         pod = probed(readiness={"periodSeconds": 5})
         bench.prober.update(pod, running(bench.clock), "10.0.0.1")
-        await until(lambda: bench.made == ["readiness"])
+        await eventually_async(lambda: bench.made == ["readiness"])
         bench.answers["readiness"] = ProbeResult("failure")
         bench.prober.update(pod, running(bench.clock, attempt=1), "10.0.0.1")
         assert bench.prober.results("uid-1", "readiness") == {"app-1": "failure"}
