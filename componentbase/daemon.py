@@ -1,4 +1,4 @@
-"""The life of a daemon: one event loop, one main coroutine, signals that end it, and an exit code."""
+"""Runs a daemon: one event loop, one main coroutine, signals that end it, and an exit code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(
     *,
     shutdown_seconds: float = SHUTDOWN_SECONDS,
 ) -> int:
-    """Runs `main` until it ends, raises, or SIGTERM or SIGINT cancels it; the process' exit code.
+    """Runs `main` until it ends, raises, or SIGTERM or SIGINT cancels it, and returns the process' exit code.
 
     0 after a signal or a return, 1 after an error, which is logged here. `main` puts all its loops in one TaskGroup, so
     that a loop that dies ends the daemon. Logging is set up by the caller.
@@ -86,7 +86,7 @@ def _exit_code(work: asyncio.Task[None], name: str) -> int:
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
-    """The single errors inside nested exception groups."""
+    """Unpacks nested exception groups."""
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
     return [error]

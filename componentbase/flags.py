@@ -18,7 +18,7 @@ _FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 
 
 def version() -> str:
-    """The version every component reports, e.g. "v1.35.0"."""
+    """Returns the version that every component reports, e.g. "v1.35.0"."""
     return "v" + metadata.version("mini-kubernetes")
 
 
@@ -64,12 +64,12 @@ def parse_map(text: str) -> dict[str, str]:
 
 
 def add_bool(parser: argparse.ArgumentParser, flag: str, default: bool, help: str) -> None:
-    """`--flag`, `--flag=true` or `--flag=false`."""
+    """Adds a flag that is written `--flag`, `--flag=true` or `--flag=false`."""
     parser.add_argument(flag, nargs="?", const=True, default=default, type=parse_bool, metavar="true|false", help=help)
 
 
 def add_duration(parser: argparse.ArgumentParser, flag: str, default_seconds: float, help: str) -> None:
-    """A flag whose value is kept as seconds (float)."""
+    """Adds a flag whose value is a number of seconds (float)."""
     help = f"{help} (default {default_seconds:g}s)"
     parser.add_argument(flag, type=parse_duration, default=default_seconds, metavar="DURATION", help=help)
 
@@ -77,7 +77,7 @@ def add_duration(parser: argparse.ArgumentParser, flag: str, default_seconds: fl
 def fill(options: type[T], args: argparse.Namespace, **values: Any) -> T:
     """Makes `options`, a daemon's frozen dataclass, from the flags that its fields are named after.
 
-    `values` are the fields that no flag has the name of, or whose value is worked out from the flags.
+    `values` are the other fields, and those whose value is worked out from several flags.
     """
     names = {field.name for field in fields(options)} - values.keys()  # type: ignore[arg-type]
     return options(**{name: getattr(args, name) for name in names}, **values)
@@ -91,7 +91,7 @@ def base_parser(
     kubeconfig: bool = True,
     leader_elect: bool = False,
 ) -> argparse.ArgumentParser:
-    """The flags that daemons share.
+    """Makes a parser with the flags that daemons share.
 
     `secure_port` is the default of --secure-port; 0 leaves the serving flags out, for a daemon that names them
     otherwise. `leader_elect` adds the --leader-elect… family.
@@ -113,7 +113,7 @@ def base_parser(
 
 
 def add_serving(parser: argparse.ArgumentParser, secure_port: int) -> None:
-    """Where and how the daemon serves HTTPS."""
+    """Adds the flags of serving HTTPS."""
     parser.add_argument("--bind-address", default="0.0.0.0", metavar="IP", help="address to serve HTTPS on")
     parser.add_argument(
         "--secure-port", type=int, default=secure_port, metavar="PORT", help=f"HTTPS port (default {secure_port})"
@@ -164,5 +164,5 @@ def add_leader_election(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def host_name() -> str:
-    """This host's name as Kubernetes uses it: lower case."""
+    """Returns this host's name as Kubernetes uses it: in lower case."""
     return socket.gethostname().lower()

@@ -21,7 +21,7 @@ HEADERS = b"content-type: %b\r\ncache-control: no-cache\r\nx-content-type-option
 TEXT = "text/plain; charset=utf-8"
 
 Check = Callable[[], str]
-"""Returns "" when well, else why not. Called on every probe: cheap and without I/O."""
+"""Returns "" when well, else the problem. Called on every probe: cheap and without I/O."""
 
 PROBES = ("/healthz", "/livez", "/readyz")
 
@@ -31,7 +31,10 @@ log = logs.logger(__name__)
 def run_checks(
     probe: str, checks: Mapping[str, Check], excluded: Collection[str] = (), *, verbose: bool
 ) -> tuple[int, str]:
-    """(HTTP status, "ok" or a line for each check where that is asked for or one has failed). `probe`: "readyz"."""
+    """Runs the checks of a probe ("readyz"), and returns the HTTP status and text of the answer.
+
+    The text is "ok", or a line for each check when `verbose` or when one has failed.
+    """
     lines, failed = [], []
     for name, check in checks.items():
         why = "" if name in excluded else check()
@@ -52,7 +55,7 @@ def run_checks(
 
 
 class HealthHandler:
-    """Answers probes and scrapes, on a server of its own or behind other paths of a daemon's."""
+    """Answers probes and scrapes, on a server of its own or beside a daemon's other paths."""
 
     def __init__(self, *, open_metrics: bool = False) -> None:
         self._checks: dict[str, dict[str, Check]] = {probe: {} for probe in PROBES}

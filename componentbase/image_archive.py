@@ -1,4 +1,4 @@
-"""Container images made without an engine: the archive that `docker load` reads, the same bytes each time. Pure."""
+"""Builds container images without an engine: the archive that `docker load` reads, the same bytes each time. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def directory(mode: int = 0o755) -> Entry:
 
 
 def layer(entries: Mapping[str, Entry | bytes]) -> bytes:
-    """An uncompressed layer from absolute path -> entry (bytes: a plain file); parent directories are added."""
+    """Packs an uncompressed layer from absolute path -> entry (bytes: a plain file); parent directories are added."""
     all_entries = {path.strip("/"): Entry(item) if isinstance(item, bytes) else item for path, item in entries.items()}
     for path in list(all_entries):
         parts = path.split("/")
@@ -60,7 +60,7 @@ def _tar_info(path: str, entry: Entry) -> tarfile.TarInfo:
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """What a container of the image runs, unless it is told otherwise. `architecture` is Go's word: amd64, arm64."""
+    """The command that a container of the image runs by default. `architecture` is Go's word: amd64, arm64."""
 
     entrypoint: Sequence[str] = ()
     cmd: Sequence[str] = ()
@@ -94,7 +94,7 @@ class ImageConfig:
 
 
 def image_archive(tags: Sequence[str], layers: Sequence[bytes], config: ImageConfig) -> bytes:
-    """The archive of one image under `tags` ("name:tag"), the lowest layer first."""
+    """Packs the archive of one image under `tags` ("name:tag"), the lowest layer first."""
     digests = [hashlib.sha256(data).hexdigest() for data in layers]
     document = config.document([f"sha256:{digest}" for digest in digests])
     config_name = f"{hashlib.sha256(document).hexdigest()}.json"
@@ -108,6 +108,6 @@ def image_archive(tags: Sequence[str], layers: Sequence[bytes], config: ImageCon
 
 
 def image_id(layers: Sequence[bytes], config: ImageConfig) -> str:
-    """The id ("sha256:…") an engine gives the image."""
+    """Computes the id ("sha256:…") that an engine gives the image."""
     diff_ids = [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in layers]
     return f"sha256:{hashlib.sha256(config.document(diff_ids)).hexdigest()}"

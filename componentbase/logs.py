@@ -43,7 +43,7 @@ class FieldLogger:
         self._log(logging.ERROR, message, fields)
 
     def exception(self, message: str, error: BaseException, /, **fields: object) -> None:
-        """An error with its traceback: for what should not happen."""
+        """Logs an error that should not happen, with its traceback."""
         self._log(logging.ERROR, message, fields, error)
 
     def _log(self, level: int, message: str, fields: dict[str, object], error: BaseException | None = None) -> None:
@@ -66,7 +66,7 @@ class LineFormatter(logging.Formatter):
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         level = _LEVELS.get(record.levelname, record.levelname)
         parts = [f"{seconds}.{int(record.msecs):03}Z", level, self._component, record.getMessage()]
-        parts += [f"{key}={_shown(value)}" for key, value in _fields(record).items()]
+        parts += [f"{key}={_quoted(value)}" for key, value in _fields(record).items()]
         line = " ".join(parts)
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
@@ -79,8 +79,8 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return extra | fields
 
 
-def _shown(value: object) -> str:
-    """Bare where that reads well, else quoted, so that a line stays one line and can be split at spaces."""
+def _quoted(value: object) -> str:
+    """Quotes a value unless it reads well bare: a line stays one line and can be split at spaces."""
     text = value if isinstance(value, str) else str(value)
     if text and text.isprintable() and not any(char in text for char in ' "='):
         return text

@@ -1,4 +1,4 @@
-"""What daemons measure about themselves, in the names that upstream's dashboards use.
+"""Metrics of the daemons, in the names that upstream's dashboards use.
 
 A metric is a module constant beside the code it measures; this module renders them and offers upstream's buckets.
 """
@@ -17,7 +17,7 @@ BUILD_INFO = Gauge("kubernetes_build_info", "Always 1; the version is a label.",
 
 
 def render() -> bytes:
-    """All metrics of this process, its CPU time, memory and open files included, as Prometheus text."""
+    """Renders all metrics of this process, its CPU time, memory and open files included, as Prometheus text."""
     from componentbase.flags import version
 
     BUILD_INFO.labels(version()).set(1)

@@ -16,11 +16,11 @@ class CommandError(Exception):
     def __init__(self, argv: Sequence[str], code: int | None, message: str) -> None:
         super().__init__(f"{' '.join(argv)}: {message.strip() or f'exit code {code}'}")
         self.code = code
-        """The exit code; None where it never ran or was killed for its time."""
+        """The exit code; None where it never ran or was killed at its time limit."""
 
 
 async def run(*argv: str, stdin: str = "", timeout_seconds: float = COMMAND_TIMEOUT_SECONDS) -> str:
-    """Its standard output.
+    """Runs the program and returns its standard output.
 
     Raises: CommandError.
     """
@@ -49,9 +49,9 @@ async def run(*argv: str, stdin: str = "", timeout_seconds: float = COMMAND_TIME
 
 
 def _file_of(text: str) -> int:
-    """A file in memory with this text, at its beginning.
+    """Makes a file in memory with this text, positioned at its beginning.
 
-    Not a pipe: a program may end before it was written to, and to write to it then is an error that ends a daemon.
+    Not a pipe: writing to a program that has ended already is an error that would end a daemon.
     """
     file = os.memfd_create("stdin")
     try:

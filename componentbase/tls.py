@@ -1,4 +1,4 @@
-"""TLS contexts for servers and clients, and the self-signed certificate of a server that was given none."""
+"""Makes TLS contexts for servers and clients, and self-signed certificates for servers without one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RENEW_BEFORE_SECONDS = 24 * 3600
 
 
 def server_context(cert_file: str, key_file: str, client_ca_file: str = "") -> ssl.SSLContext:
-    """For a server; with `client_ca_file` a client may show a certificate, which then must verify.
+    """Makes the context of a server; with `client_ca_file` a client may show a certificate, which then must verify.
 
     Raises: OSError (with the file's name) or ssl.SSLError.
     """
@@ -39,7 +39,7 @@ def client_context(
     key_data: str = "",
     insecure: bool = False,
 ) -> ssl.SSLContext:
-    """For a client. Authority, certificate and key come as PEM files or PEM text; text wins.
+    """Makes the context of a client. Authority, certificate and key come as PEM files or PEM text; text wins.
 
     Without an authority the system's own are trusted. Raises: OSError or ssl.SSLError.
     """
@@ -63,7 +63,7 @@ def client_context(
 
 @contextlib.contextmanager
 def _as_file(data: str, file: str) -> Iterator[str]:
-    """`file`, or a private temporary file with `data`: the ssl module reads key pairs from files alone."""
+    """Yields `file`, or a private temporary file with `data`: the ssl module reads key pairs from files alone."""
     if not data:
         yield _readable(file) if file else ""
         return
@@ -74,13 +74,13 @@ def _as_file(data: str, file: str) -> Iterator[str]:
 
 
 def _readable(file: str) -> str:
-    """The same path; raises the OSError that names the file, which the ssl module's own errors don't."""
+    """Returns the path, or raises the OSError that names the file: the ssl module's own errors don't."""
     with open(file, "rb"):
         return file
 
 
 def self_signed(cert_dir: str, name: str, addresses: tuple[str, ...] = ()) -> tuple[str, str]:
-    """Paths of certificate and key `NAME.crt`, `NAME.key` in `cert_dir`, made anew when missing or almost expired."""
+    """Returns the paths of `NAME.crt` and `NAME.key` in `cert_dir`; makes both when missing or almost expired."""
     folder = Path(cert_dir)
     cert, key = folder / f"{name}.crt", folder / f"{name}.key"
     if not (key.exists() and cert.exists() and _still_valid(cert)):
@@ -92,16 +92,16 @@ def self_signed(cert_dir: str, name: str, addresses: tuple[str, ...] = ()) -> tu
 
 
 def private_key(cert_dir: str, name: str) -> str:
-    """Path of a private key `NAME.key` in `cert_dir`, EC P-256, made when missing."""
+    """Returns the path of the private key `NAME.key` in `cert_dir`; makes it, on EC P-256, when it is missing."""
     key = Path(cert_dir) / f"{name}.key"
     if not key.exists():
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ec
 
-        made = ec.generate_private_key(ec.SECP256R1())
+        new_key = ec.generate_private_key(ec.SECP256R1())
         form = serialization.PrivateFormat.PKCS8
         key.parent.mkdir(parents=True, exist_ok=True)
-        _write(key, made.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()), 0o600)
+        _write(key, new_key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()), 0o600)
     return str(key)
 
 
@@ -118,7 +118,7 @@ def _still_valid(cert: Path) -> bool:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    """Atomically, and never readable by more than `mode` says."""
+    """Writes the file at once or not at all, and never readable by more than `mode` allows."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as file:

@@ -35,7 +35,7 @@ __all__ = [
 ]  # fmt: skip
 
 RETRIES_ON_REQUEST = 10
-"""How often a request is sent again because the server asked for it (429, or 5xx where it is no POST)."""
+"""How often a request is sent again because the server asked for it (429, or 5xx except after a POST)."""
 CONFLICT_RETRIES = 10
 TOKEN_REREAD_SECONDS = 60.0
 """A token file is read again after this: mounted tokens are rotated."""
@@ -278,7 +278,7 @@ class RestClient:
         accept: str = JSON,
         timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
     ) -> bytes:
-        """One request, the response's body. Sent again when the server says so by Retry-After."""
+        """Sends a request and returns the response's body; sends it again when the server asks so by Retry-After."""
         data = self._encode(method, path, params, body, content_type, accept)
         for attempt in range(RETRIES_ON_REQUEST + 1):
             started = time.monotonic()
@@ -305,7 +305,7 @@ class RestClient:
         params: Mapping[str, str] | None = None,
         accept: str = JSON,
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """A response whose body is read as it comes: watches and logs. Yields an iterator of chunks."""
+        """Opens a response whose body is read as it comes: watches and logs. Yields an iterator of chunks."""
         data = self._encode(method, path, params, None, JSON, accept)
         started = time.monotonic()
         stream = await self._client.open_stream(data)
@@ -319,7 +319,7 @@ class RestClient:
             stream.close()
 
     def auth_headers(self) -> dict[str, str]:
-        """For a client of another protocol (WebSockets) that uses `ssl_context`."""
+        """Headers for a client of another protocol (WebSockets) that uses `ssl_context`."""
         token = self._bearer_token()
         return {"User-Agent": self._user_agent} | ({"Authorization": f"Bearer {token}"} if token else {})
 

@@ -1,4 +1,4 @@
-"""Compressed answers: worth it for large lists, made outside the event loop.
+"""Compresses large answers, outside the event loop.
 
 Source: Kubernetes API concepts: bodies above 128 KiB are compressed where the client accepts it.
 """
@@ -18,7 +18,7 @@ def worth_compressing(size: int) -> bool:
 
 
 async def gzip_pieces(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
-    """The pieces as one gzip stream; igzip lets other threads run meanwhile."""
+    """Compresses the pieces into one gzip stream; igzip lets other threads run meanwhile."""
     from isal import isal_zlib
 
     compressor = isal_zlib.compressobj(LEVEL, wbits=GZIP_FORMAT)

@@ -1,4 +1,4 @@
-"""What a client sends and what it wants back, read from Content-Type and Accept.
+"""Reads from Content-Type and Accept the format of a body and that of its answer.
 
 The API answers in JSON, or YAML where that is preferred: a client that prefers protobuf but takes JSON too (all of
 client-go does) gets JSON. It reads protobuf as well.
@@ -40,7 +40,7 @@ _FORMATS: dict[str, AnswerFormat] = {
     "application/*": "json",
     "*/*": "json",
 }
-KNOWN_BYTES = 1024  # longer headers are read anew each time: what is remembered must stay small
+CACHED_BYTES = 1024  # longer headers are parsed each time: the cache must stay small
 _HUMANS = (b"curl", b"Wget", b"Mozilla/5.0")  # user agents that get readable JSON without asking
 _FALSE = frozenset({"0", "f", "F", "false", "False", "FALSE"})
 
@@ -59,35 +59,35 @@ PLAIN = Wanted()
 
 
 def wanted(accept: bytes) -> Wanted:
-    """The best representation the server can give; b"" means anything.
+    """Chooses the best representation that the server can give; b"" accepts anything.
 
     Raises: NotAcceptable when nothing in the header can be served.
     """
     if not accept:
         return PLAIN
-    return _known(accept) if len(accept) <= KNOWN_BYTES else _negotiate(accept)
+    return _negotiate_cached(accept) if len(accept) <= CACHED_BYTES else _negotiate(accept)
 
 
 def _negotiate(accept: bytes) -> Wanted:
     for media_type, parameters in by_preference(accept):
-        found = _FORMATS.get(media_type)
-        if found is None or parameters.get("stream", "watch") != "watch" or parameters.get("sv", "v1") != "v1":
+        answer_format = _FORMATS.get(media_type)
+        if answer_format is None or parameters.get("stream", "watch") != "watch" or parameters.get("sv", "v1") != "v1":
             continue
         shape, group, version = (parameters.get(key, "") for key in ("as", "g", "v"))
-        pretty = found == "json" and parameters.get("pretty") == "1"
+        pretty = answer_format == "json" and parameters.get("pretty") == "1"
         if not (shape or group or version):
-            return Wanted(OBJECT, "v1", found, pretty)
+            return Wanted(OBJECT, "v1", answer_format, pretty)
         if shape in _SHAPES and group == "meta.k8s.io" and version in ("v1", "v1beta1"):
-            return Wanted(shape, version, found, pretty)
+            return Wanted(shape, version, answer_format, pretty)
     raise NotAcceptable(f"only the following media types are accepted: {ACCEPTED}")
 
 
-_known = lru_cache(maxsize=256)(_negotiate)
+_negotiate_cached = lru_cache(maxsize=256)(_negotiate)
 
 
-def for_reader(wanted: Wanted, user_agent: bytes, asked: str) -> Wanted:
-    """Indented JSON for who asks for it (`asked` is the query's `pretty`), or seems to be a human."""
-    pretty = asked not in _FALSE if asked else seems_human(user_agent) or wanted.pretty
+def for_reader(wanted: Wanted, user_agent: bytes, pretty_parameter: str) -> Wanted:
+    """Chooses indented JSON for whoever asks for it by the query's `pretty`, or seems to be a human."""
+    pretty = pretty_parameter not in _FALSE if pretty_parameter else seems_human(user_agent) or wanted.pretty
     return wanted if pretty is wanted.pretty or wanted.format != "json" else replace(wanted, pretty=pretty)
 
 
@@ -96,13 +96,13 @@ def seems_human(user_agent: bytes) -> bool:
 
 
 def check_stream(wanted: Wanted) -> None:
-    """Raises: NotAcceptable for a watch in a format that has no stream."""
+    """Raises: NotAcceptable for a watch in a format that cannot be streamed."""
     if wanted.format != "json":
         raise NotAcceptable(f"only the following media types are accepted: {ACCEPTED_STREAMS}")
 
 
 def discovery_version(accept: bytes) -> str:
-    """The version of aggregated discovery a client prefers to the plain lists, or "" for the plain ones.
+    """Returns the version of aggregated discovery that a client prefers to the plain lists, or "".
 
     Raises: NotAcceptable.
     """
@@ -117,7 +117,7 @@ def discovery_version(accept: bytes) -> str:
 
 
 def by_preference(accept: bytes) -> list[tuple[str, dict[str, str]]]:
-    """Media ranges with their parameters, the best quality first, in the order given among equals."""
+    """Sorts media ranges by quality, the best first; equals stay in order. Each comes with its parameters."""
     ranges = []
     for clause in accept.decode("latin-1").split(","):
         media_type, *pairs = (part.strip() for part in clause.split(";"))
@@ -133,14 +133,14 @@ def by_preference(accept: bytes) -> list[tuple[str, dict[str, str]]]:
 
 
 def body_format(content_type: bytes) -> BodyFormat:
-    """JSON when the header is absent. Raises: UnsupportedMediaType."""
+    """Names the format of a body; JSON when the header is absent. Raises: UnsupportedMediaType."""
     media_type = content_type.partition(b";")[0].strip().lower()
-    found = _BODY_FORMATS.get(media_type)
-    if found is None:
+    format = _BODY_FORMATS.get(media_type)
+    if format is None:
         raise UnsupportedMediaType(
             f"the body of the request was in an unknown format - accepted media types include: {ACCEPTED_BODIES}"
         )
-    return found
+    return format
 
 
 def accepts_gzip(accept_encoding: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Answers in another form than compact JSON: indented for human readers, or YAML."""
+"""Converts answers from compact JSON to indented JSON, for human readers, or to YAML."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import orjson
 
 from apiserver.http.negotiation import Wanted
 
-INLINE_BYTES = 16 * 1024  # a longer text is made in a thread, so that other requests get their turn meanwhile
+INLINE_BYTES = 16 * 1024  # a longer text is converted in a thread, so that other requests get their turn meanwhile
 
 
 async def rendered(body: bytes, wanted: Wanted) -> tuple[bytes, bytes]:
-    """(the JSON `body` as the client wants it, its content type)."""
+    """Returns the JSON `body` in the form that the client asks for, and its content type."""
     if wanted.format == "yaml":
         text = to_yaml(body) if len(body) < INLINE_BYTES else await asyncio.to_thread(to_yaml, body)
         return text, b"application/yaml"

@@ -1,4 +1,4 @@
-"""The words that the HTTP server and those who use it share."""
+"""Types and bounds that the HTTP server and its users share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-MAX_BODY_BYTES = 3 * 1024 * 1024  # a longer request body gets a 413; nothing of it is kept
+MAX_BODY_BYTES = 3 * 1024 * 1024  # a longer request body gets a 413
 
 
 def body_too_large() -> RequestEntityTooLarge:

@@ -1,7 +1,7 @@
-"""What the proxies of nodes, pods and services share: a request passed on to another server, and its answer back.
+"""Passes a request on to a node, pod or service, and the answer back.
 
-Bodies stream both ways, a WebSocket or other upgrade becomes a pipe. Headers of one hop alone, and those that say who
-the client is to us, are not passed on.
+Bodies stream both ways, and a WebSocket or other upgrade becomes a pipe. Headers that concern a single hop, or that
+identify the client to us, are not passed on.
 Source: Kubernetes API reference, "Proxy Operations"; RFC 9110, section 7.6.1.
 """
 
@@ -48,7 +48,7 @@ class Backend:
 
 
 def split_name(text: str) -> tuple[str, str, str] | None:
-    """ "https:web:8443" -> ("https", "web", "8443"); scheme and port may be missing. None for what is no such name."""
+    """ "https:web:8443" -> ("https", "web", "8443"); scheme and port may be missing. None for anything else."""
     parts = text.split(":")
     if len(parts) < 3:
         parts = ["", *parts, ""][:3]
@@ -69,7 +69,7 @@ def default_port(scheme: str) -> int:
 
 
 def check_address(address: str) -> None:
-    """Raises: BadRequest for one that only this machine itself should reach."""
+    """Raises: BadRequest for an address that only this machine itself should reach."""
     try:
         ip = ip_address(address)
     except ValueError:
@@ -79,7 +79,7 @@ def check_address(address: str) -> None:
 
 
 def rest_of_path(request: Request) -> str:
-    """What follows `…/proxy` in the path, as the client has encoded it: "" for nothing at all."""
+    """Returns the part of the path behind `…/proxy`, as the client has encoded it; "" when there is none."""
     path = request.exchange.target.partition(b"?")[0].decode("latin-1")
     before = 8 if request.info.namespace else 6
     parts = path.split("/", before)
@@ -87,7 +87,7 @@ def rest_of_path(request: Request) -> str:
 
 
 def pod_context() -> ssl.SSLContext:
-    """For https in pods: their certificates are not ours to verify."""
+    """Makes the context for https in pods, whose certificates are not verified."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -130,7 +130,7 @@ def _unreachable(backend: Backend, reason: str) -> ServiceUnavailable:
 
 
 def _redirect(request: Request) -> Response:
-    """So that relative links of the page work."""
+    """Redirects to the path with a slash, so that relative links of the page work."""
     path, _, query = request.exchange.target.partition(b"?")
     location = path + b"/" + (b"?" + query if query else b"")
     return Response(b"", 301, TEXT, headers=[(b"location", location)])
@@ -178,7 +178,7 @@ def _passed_on(headers: Iterable[Header], own: frozenset[bytes] = frozenset()) -
 
 
 async def _send_body(request: Request, connection: ClientConnection) -> None:
-    """Sends it as it comes. The other server may answer before it has read it all, or break off: its answer says so."""
+    """Sends the body as it comes. The other server may answer before its end, or break off: its answer tells."""
     if _is_upgrade(request):
         return
     chunked = bool(request.header(b"transfer-encoding"))
@@ -202,7 +202,7 @@ async def _relay(request: Request, backend: Backend, answer: ResponseStream) -> 
         if name != b"date":
             lines.append(b"%b: %b\r\n" % (name, value))
     if exchange.more_body:
-        exchange.keep_alive = False  # the rest of the request is of no use to anyone
+        exchange.keep_alive = False  # the rest of the request will not be read
     exchange.begin_with(status_line(answer.status), b"".join(lines), chunked=chunked)
     async for chunk in answer:
         if exchange.blocked:
@@ -212,7 +212,7 @@ async def _relay(request: Request, backend: Backend, answer: ResponseStream) -> 
 
 
 def _location(request: Request, backend: Backend, value: bytes) -> bytes:
-    """A redirect to another path of the same server, as the client has to ask for it."""
+    """Translates a redirect to a path of the same server into the path that the client has to ask for."""
     url = urlsplit(value.decode("latin-1"))
     host = request.header(b"host").decode("latin-1")
     if url.netloc not in ("", backend.netloc, backend.host, host) or not url.path.startswith("/"):

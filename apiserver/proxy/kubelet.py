@@ -1,4 +1,4 @@
-"""The way to a pod's kubelet, for what only the node can tell or do. Mutual TLS, addresses from the Node.
+"""Connects to a pod's kubelet: mutual TLS, at the address that the Node tells.
 
 Source: Kubernetes documentation, "Communication between Nodes and the Control Plane".
 """
@@ -41,7 +41,7 @@ class KubeletClient:
         self._context: ssl.SSLContext | None = None
 
     def locate(self, node_name: str) -> Location:
-        """Raises: ServiceUnavailable for a node that is unknown or has no address."""
+        """Raises: ServiceUnavailable for an unknown node or one without an address."""
         entry = self._storage.peek(self._nodes, "", node_name)
         if entry is None:
             raise ServiceUnavailable(f'the node "{node_name}" of the pod is not known')
@@ -87,12 +87,12 @@ class KubeletClient:
 
 
 def unreachable_reason(error: Exception) -> str:
-    """Why a connection could not be made: refused, no route, a certificate that does not verify, or no answer."""
+    """Says why a connection failed: refused, without a route, not verified, or not answered."""
     return "connection timed out" if isinstance(error, TimeoutError) else str(error)
 
 
 async def refusal(answer: ResponseStream) -> StatusError:
-    """A kubelet's refusal as a Status: its own, or its text under its code."""
+    """Turns a kubelet's refusal into a Status: its own, or its text under its code."""
     body = await answer.read_start(MAX_ERROR_BYTES)
     answer.close()
     try:

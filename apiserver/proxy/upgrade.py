@@ -1,6 +1,6 @@
-"""What exec, attach and port-forward share: an upgraded connection is passed on to the kubelet byte by byte, both ways.
+"""Joins the client of an exec, attach or port-forward to the kubelet: bytes are passed on in both directions.
 
-Whether it carries WebSocket or SPDY, and which protocol inside, client and kubelet negotiate themselves.
+Client and kubelet negotiate themselves whether these are WebSocket or SPDY, and which protocol is inside.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def connect_container(context: Context, request: Request, target: Target, 
 async def connect(
     context: Context, request: Request, pod: Any, action: str, container: str = "", query: str = ""
 ) -> Answer:
-    """The same, for a pod that has been found; "" for what has no container."""
+    """Does the same for a pod at hand; "" stands for no container."""
     if not pod.spec.nodeName:
         raise BadRequest(f"pod {pod.name} does not have a host assigned")
     location = context.kubelet.locate(pod.spec.nodeName)
@@ -58,7 +58,7 @@ def check_upgrade(request: Request) -> None:
 
 
 def stream_query(query: Query) -> list[tuple[str, str]]:
-    """Which streams the client wants, for the kubelet's query. Raises: BadRequest for none."""
+    """Translates the streams that the client asks for into the kubelet's query. Raises: BadRequest for none."""
     pairs = [(theirs, "1") for ours, theirs in STREAMS if parse_bool(query, ours)]
     if not any(name in ("input", "output", "error") for name, _ in pairs):
         raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
@@ -94,7 +94,7 @@ async def _idle(*pumps: _Pump) -> None:
 
 
 class _Pump:
-    """One direction. Reads no faster than the sink takes."""
+    """Copies one direction, no faster than the sink takes it."""
 
     def __init__(self, source: RawConnection, sink: RawConnection) -> None:
         self.moved = 0  # reads so far
@@ -102,7 +102,7 @@ class _Pump:
         self._sink = sink
 
     async def run(self) -> None:
-        """Until the source ends or either breaks."""
+        """Returns when the source ends or either side breaks."""
         try:
             while data := await self._source.read():
                 self.moved += 1

@@ -44,7 +44,7 @@ class MalformedResponse(ConnectionError):
 
 
 class HttpResponse:
-    """A complete response. `headers` keep their order; names are in lower case."""
+    """A complete response. `headers` keep their order and have lower-case names."""
 
     __slots__ = ("body", "headers", "status")
 
@@ -59,12 +59,12 @@ class HttpResponse:
 
 
 def first_header(headers: Iterable[Header], name: bytes) -> bytes:
-    """The first value of a lower-case header name, or b""."""
+    """Returns the first value of a lower-case header name, or b""."""
     return next((value for key, value in headers if key == name), b"")
 
 
 def request_head(method: str, target: bytes, headers: Iterable[Header]) -> bytes:
-    """The head of a request. Raises: ValueError for a header that is not a single line."""
+    """Encodes the head of a request. Raises: ValueError for a header that is not a single line."""
     lines = [b"%b %b HTTP/1.1" % (method.encode("ascii"), target)]
     lines += [b"%b: %b" % header for header in headers]
     if any(b"\r" in line or b"\n" in line for line in lines):
@@ -79,10 +79,10 @@ class ClientConnection(asyncio.Protocol):
         "_body",
         "_done",
         "_early",
+        "_has_length",
         "_head_bytes",
         "_headers",
         "_headers_complete",
-        "_length_known",
         "_may_switch",
         "_parser",
         "_switched",
@@ -114,7 +114,7 @@ class ClientConnection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._head_bytes = 0
         self._headers_complete = False
-        self._length_known = False
+        self._has_length = False
         self._without_body = False
         self._may_switch = False
         self._switched = False
@@ -155,7 +155,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self.resume_writing()
-        if self._headers_complete and not self._length_known and exc is None:
+        if self._headers_complete and not self._has_length and exc is None:
             self.on_message_complete()  # without a length, the end of the connection is the end of the body
         elif exc is not None:
             self._fail(ConnectionError(f"connection lost: {exc}"))
@@ -180,7 +180,7 @@ class ClientConnection(asyncio.Protocol):
                 self.transport.pause_reading()  # until the connection is taken over
         self._headers_complete = True
         # A body whose length is known ends by itself; `connection_lost` must not take a cut one for whole.
-        self._length_known = any(name in (b"transfer-encoding", b"content-length") for name, _ in self._headers)
+        self._has_length = any(name in (b"transfer-encoding", b"content-length") for name, _ in self._headers)
         if self.stream is not None:
             self._finish()
             if self._without_body:
@@ -259,7 +259,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             return await self._done
         except BaseException:
-            self.close()  # what comes next on this connection would belong to a request nobody waits for
+            self.close()  # the next answer on this connection would belong to a request nobody waits for
             raise
         finally:
             if self._timer is not None:

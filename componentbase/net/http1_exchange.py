@@ -27,12 +27,12 @@ STATUS_LINES = {code: f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n".encode() 
 
 
 def status_line(code: int) -> bytes:
-    """The first line of an answer, for codes without a name too."""
+    """Returns the first line of an answer, for codes without a name too."""
     return STATUS_LINES.get(code) or b"HTTP/1.1 %d \r\n" % code
 
 
 def response_head(code: int, headers: Iterable[Header]) -> bytes:
-    """The head of an answer that is written by hand: to an upgrade."""
+    """Encodes the head of an answer to an upgrade."""
     return status_line(code) + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n"
 
 
@@ -49,14 +49,14 @@ class BodyTooLarge(Exception):
 
 
 class Handler(Protocol):
-    """What a server serves."""
+    """Answers the requests of a server."""
 
     def __call__(self, exchange: HttpExchange) -> Awaitable[None]:
         """Answers the request, in a task of its own. Raises nothing but ClientDisconnected."""
         ...
 
     def answer_now(self, exchange: HttpExchange) -> bool:
-        """Answers at once what needs no waiting, without a task; False leaves it to the call."""
+        """Answers a request that need not wait, without a task; False leaves it to the call."""
         ...
 
 
@@ -70,14 +70,14 @@ class PeerCertificate:
 
 
 class Connection(Protocol):
-    """What an exchange uses of the connection that carries it."""
+    """The part of a connection that its exchanges use."""
 
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     client: tuple[str, int] | None
     """Address and port of the other end."""
     identity: Any
-    """What the handler remembers about this connection's client; None at first."""
+    """The user whom the handler has found behind this connection; None at first."""
     writable: asyncio.Event | None
     """Set when the client has read enough; None while it reads as fast as we write."""
     max_body_bytes: int
@@ -193,7 +193,7 @@ class HttpExchange:
                 raise ClientDisconnected
 
     def take(self) -> bytes:
-        """What has come of the body and was not taken yet; b"" when it is all taken or more must be waited for."""
+        """Returns the part of the body that has come and was not taken yet; b"" when there is none now."""
         piece = bytes(self._body)
         self._body.clear()
         return piece
@@ -313,7 +313,7 @@ class HttpExchange:
             raise ClientDisconnected from None
 
     def abort(self) -> None:
-        """Cuts the connection: nothing that could still be sent would make sense to the client."""
+        """Cuts the connection: nothing more would make sense to the client."""
         self.disconnected = True
         self.connection.transport.abort()
 
@@ -345,7 +345,7 @@ class HttpExchange:
     async def run(self, handler: Handler) -> None:
         """The task of a request."""
         try:
-            if self.blocked:  # the client has not read the answers to what it asked before
+            if self.blocked:  # the client has not read the answers to its earlier requests
                 await self.drain()
             await handler(self)
         except ClientDisconnected:

@@ -99,7 +99,7 @@ class Http1Client:
         return None
 
     async def _acquire(self, fresh: bool = False) -> ClientConnection:
-        """An idle connection, a new one, or, at the bound, the next that is given back."""
+        """Returns an idle connection, a new one, or, at the bound, the next that is given back."""
         while True:
             if fresh:
                 while self._idle and self._open >= self._max:

@@ -1,7 +1,7 @@
 """An HTTP/1.1 server on httptools, for handlers that take an exchange: one request and its answer on a connection.
 
 The answer of a request is one write of one joined buffer, a chunk that a thousand watchers get is framed once, and a
-handler that needs no waiting answers without a task. Connections know their client's certificate, may be taken over
+handler that need not wait answers without a task. Connections know their client's certificate, may be taken over
 for another protocol, and finish what they began when the server stops.
 """
 
@@ -35,7 +35,7 @@ EARLY_BYTES = 256 * 1024  # sent by a client before its upgrade was answered; a 
 
 
 def error_as_text(status: int, message: str) -> tuple[bytes, bytes]:
-    """(content type, body) of the server's own refusals."""
+    """Returns (content type, body) for a refusal of the server itself."""
     return b"text/plain; charset=utf-8", message.encode()
 
 
@@ -44,7 +44,7 @@ class ServerLimits:
     keep_alive_seconds: float = 30.0
     """An idle connection is closed after this, or a little later."""
     max_connections: int = 0
-    """Open connections or requests under way, beyond which requests get a 503; 0 for no limit."""
+    """Open connections or requests under way, beyond which requests get a 503; 0 for any number."""
     max_body_bytes: int = 64 * 1024
     drain_seconds: float = 0.0
     """For requests under way when the server stops; then they are cancelled."""
@@ -277,7 +277,7 @@ class HttpConnection(asyncio.Protocol):
 
 
 class HttpServer:
-    """What the connections of one server share: its handler and limits, and who is connected."""
+    """Serves a handler, and holds what its connections share."""
 
     def __init__(
         self,
@@ -348,7 +348,7 @@ class HttpServer:
         return bool(most) and (len(self.connections) >= most or len(self.tasks) >= most)
 
     def refuse(self, exchange: HttpExchange, status: int, message: str) -> None:
-        """Answers for a handler that is not asked."""
+        """Answers in the place of the handler."""
         content_type, body = self.error_body(status, message)
         exchange.respond(status, b"content-type: %b\r\n" % content_type, body)
 

@@ -80,7 +80,7 @@ def settings(values: Mapping[int, int]) -> bytes:
 
 
 class Stream:
-    """One request and its answer; a subclass says what becomes of what arrives. Those methods must not raise."""
+    """One request and its answer; a subclass handles what arrives. Its methods must not raise."""
 
     __slots__ = ("block", "done", "ends", "held", "id", "uncredited", "unsent", "window")
 
@@ -154,7 +154,7 @@ class Connection(asyncio.BufferedProtocol):
             self._waiting.append(stream)
 
     def cancel(self, stream: Stream) -> None:
-        """Nobody waits for the answer any more."""
+        """Resets a stream whose answer nobody waits for any more."""
         if stream.done:
             return
         if stream.id:
@@ -162,12 +162,12 @@ class Connection(asyncio.BufferedProtocol):
         self._forget(stream, reset=True)
 
     def release(self, stream: Stream, size: int) -> None:
-        """`size` bytes of what the stream holds have been read."""
+        """Tells that `size` bytes of what the stream holds have been read."""
         stream.held -= size
         self._credit(stream)
 
     async def close(self, limit_seconds: float) -> None:
-        """Says goodbye and waits for the transport to end, not for calls: they fail."""
+        """Says goodbye and waits for the transport to end; open calls fail."""
         if self._transport is None:
             return
         self._give_up(NO_ERROR, "the connection was closed", abort=False)
@@ -199,7 +199,7 @@ class Connection(asyncio.BufferedProtocol):
         self._send(stream)
 
     def _send(self, stream: Stream) -> None:
-        """As much as there is room for."""
+        """Sends as much as the windows have room for."""
         unsent = stream.unsent
         while unsent:
             room = min(self._window, stream.window, self._frame_bytes)
@@ -242,7 +242,7 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(b"".join(out))
 
     def _forget(self, stream: Stream, *, reset: bool = False) -> None:
-        """`reset`: both sides know already that nothing more comes from us."""
+        """Ends our side of the stream. `reset`: both sides know already that nothing more comes from us."""
         stream.done = True
         if not stream.id:
             self._waiting.remove(stream)
@@ -261,7 +261,9 @@ class Connection(asyncio.BufferedProtocol):
     # The transport's events
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's own class is none of asyncio's
+        self._transport = transport = cast(
+            asyncio.Transport, transport
+        )  # uvloop's own class does not derive from asyncio's
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._heard = self._loop.time()
         self._watchdog = self._loop.call_later(KEEPALIVE_SECONDS, self._watch_silence)
@@ -406,7 +408,7 @@ class Connection(asyncio.BufferedProtocol):
         self._credit(stream)
 
     def _credit(self, stream: Stream) -> None:
-        """Gives room back to the peer, once there is much of it."""
+        """Gives room back to the peer once enough of it is free."""
         free = stream.uncredited - stream.held
         if free >= STREAM_WINDOW // 4 and not stream.done:
             stream.uncredited -= free
@@ -431,7 +433,7 @@ class Connection(asyncio.BufferedProtocol):
             stream.on_headers(headers, last)
 
     def _decode(self, block: bytes) -> Mapping[str, str]:
-        """What leaves the peer's dynamic table empty means the same whenever it comes again."""
+        """Decodes a header block, and caches it when the dynamic table stays empty: it always means the same then."""
         table = self._decoder.header_table
         empty = not table.dynamic_entries
         headers = {str(name): str(value) for name, value in self._decoder.decode(block)}
@@ -478,7 +480,7 @@ class Connection(asyncio.BufferedProtocol):
         self._start_waiting()
 
     def _on_goaway(self, last_id: int, reason: bytes) -> None:
-        """What the peer has begun it still finishes; the rest it never looked at."""
+        """Fails the streams that the peer has not begun; it still finishes the others."""
         self._draining = True
         message = f"the peer is going away: {reason.decode(errors='replace')}"
         dropped = [stream for stream in self._streams.values() if stream.id > last_id]

@@ -1,10 +1,10 @@
-"""Protobuf's variable-length integers, which what is sent to etcd and one of the OpenAPI documents are written with."""
+"""Protobuf's variable-length integers."""
 
 from __future__ import annotations
 
 
 def varint(number: int) -> bytes:
-    """Of a number that is not negative."""
+    """Encodes a non-negative integer."""
     if number < 0x80:
         return bytes((number,))
     out = bytearray()

@@ -25,7 +25,7 @@ from kubelet.server.stats import stats_summary
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 PROTECTED = ("pods", "containerLogs", "stats", *ACTIONS)
-"""First parts of the paths that need a client certificate; what else there is, health answers."""
+"""First parts of the paths that need a client certificate; health answers all others."""
 LIMITS = ServerLimits(max_connections=512)  # followed logs, execs and probes
 STALL_SECONDS = 4 * 3600.0  # a client that takes nothing of a log for so long is cut off
 
@@ -54,7 +54,7 @@ class KubeletServer:
         await HttpServer(self, LIMITS).run(host, port, tls.server_context(cert_file, key_file, client_ca_file))
 
     def answer_now(self, exchange: HttpExchange) -> bool:
-        """Answers probes and scrapes, and refuses whoever has no certificate."""
+        """Answers probes and scrapes, and refuses clients without a certificate."""
         first = exchange.path.strip("/").partition("/")[0]
         verified = exchange.connection.certificate is not None
         if unquote(first) not in PROTECTED:
@@ -65,7 +65,7 @@ class KubeletServer:
         return exchange.response_started
 
     async def __call__(self, exchange: HttpExchange) -> None:
-        if self.answer_now(exchange):  # it was not asked yet where the client had not read its last answer
+        if self.answer_now(exchange):  # not tried yet where the client has not read its last answer
             return
         try:
             await self._answer(exchange)

@@ -1,6 +1,6 @@
-"""Exec, attach and port-forward requests: from the request, by WebSocket or SPDY, to the process or port it means.
+"""Serves exec, attach and port-forward: joins a client, by WebSocket or SPDY, to a process or port of a pod.
 
-What cannot be started is refused before the handshake is answered, as a plain HTTP error.
+A session that cannot be started is refused before the handshake is answered, as a plain HTTP error.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ SPDY = b"spdy/3.1"
 
 
 class PodLookup(Protocol):
-    """What the server asks of the rest of the kubelet."""
+    """The pods of this kubelet, as its server looks them up."""
 
     def find(self, namespace: str, name: str) -> Pod | None:
-        """The pod with the newest status that this kubelet knows."""
+        """Returns the pod with its newest status."""
 
     def all(self) -> Iterable[Pod]: ...
 
@@ -114,9 +114,9 @@ class Sessions:
     # --- exec and attach
 
     async def _command(self, client: Client, path: list[str], query: Mapping[str, list[str]]) -> None:
-        asked = stream_options(query)
-        join = _websocket_command(client.websocket) if client.websocket else _spdy_command(client, asked)
-        if why := asked.error():
+        requested = stream_options(query)
+        join = _websocket_command(client.websocket) if client.websocket else _spdy_command(client, requested)
+        if why := requested.error():
             raise Refusal(400, why)
         pod = find_pod(self._pods, path[1], path[2])
         container = find_container(pod, path[3])
@@ -126,7 +126,7 @@ class Sessions:
         command = query.get("command", [])
         if path[0] == "exec" and not command:
             raise Refusal(400, "you must specify at least one command for the container")
-        session, options = await self._open(status, container, command if path[0] == "exec" else None, asked)
+        session, options = await self._open(status, container, command if path[0] == "exec" else None, requested)
         try:
             await join(session, options)
         finally:
@@ -134,10 +134,10 @@ class Sessions:
 
     async def _running(self, pod: Pod, container: Container) -> ContainerStatus:
         status = await self._status(pod)
-        found = status.container(container.name) if status else None
-        if found is None or found.state != "running":
+        running = status.container(container.name) if status else None
+        if running is None or running.state != "running":
             raise Refusal(404, f'container not found ("{container.name}")')
-        return found
+        return running
 
     async def _status(self, pod: Pod) -> PodRuntimeStatus | None:
         try:
@@ -146,18 +146,25 @@ class Sessions:
             raise Refusal(500, str(error)) from None
 
     async def _open(
-        self, status: ContainerStatus, container: Container, command: list[str] | None, asked: StreamOptions
+        self, status: ContainerStatus, container: Container, command: list[str] | None, requested: StreamOptions
     ) -> tuple[Session, StreamOptions]:
-        """Starts the command, or attaches: then stdin and tty are what the container was made with."""
+        """Starts the command, or attaches: then the container decides on stdin and tty."""
         try:
             if command is None:
-                stdin, tty = asked.stdin and bool(container.stdin), bool(container.tty)
-                session = await self._runtime.attach(status.id, stdin=stdin, stdout=asked.stdout, stderr=asked.stderr)
-                return session, StreamOptions(stdin, asked.stdout, asked.stderr and not tty, tty)
+                stdin, tty = requested.stdin and bool(container.stdin), bool(container.tty)
+                session = await self._runtime.attach(
+                    status.id, stdin=stdin, stdout=requested.stdout, stderr=requested.stderr
+                )
+                return session, StreamOptions(stdin, requested.stdout, requested.stderr and not tty, tty)
             session = await self._runtime.exec_stream(
-                status.id, command, tty=asked.tty, stdin=asked.stdin, stdout=asked.stdout, stderr=asked.stderr
+                status.id,
+                command,
+                tty=requested.tty,
+                stdin=requested.stdin,
+                stdout=requested.stdout,
+                stderr=requested.stderr,
             )
-            return session, asked
+            return session, requested
         except NotFound as error:
             raise Refusal(404, str(error)) from None
         except RuntimeUnavailable as error:
@@ -225,7 +232,7 @@ def _websocket_command(handshake: Handshake) -> Join:
     return join
 
 
-def _spdy_command(client: Client, asked: StreamOptions) -> Join:
+def _spdy_command(client: Client, requested: StreamOptions) -> Join:
     """Raises: Refusal when there is no protocol in common."""
     offered = client.spdy_protocols()
     name = spdy_command.choose_protocol(offered)
@@ -234,7 +241,7 @@ def _spdy_command(client: Client, asked: StreamOptions) -> Join:
 
     async def join(session: Session, options: StreamOptions) -> None:
         async with client.spdy(name) as transport:
-            await spdy_command.serve(transport, spdy_command.PROTOCOLS[name], session, asked, options)
+            await spdy_command.serve(transport, spdy_command.PROTOCOLS[name], session, requested, options)
 
     return join
 
@@ -250,11 +257,13 @@ def find_pod(pods: PodLookup, namespace: str, name: str) -> Pod:
 def stream_options(query: Mapping[str, list[str]]) -> StreamOptions:
     """The kubelet's own names (input, output, error) and the API's (stdin, stdout, stderr) both count."""
 
-    def asked(*names: str) -> bool:
+    def is_set(*names: str) -> bool:
         return any(query.get(name, [""])[-1].lower() in ("1", "true") for name in names)
 
-    tty = asked("tty")
-    return StreamOptions(asked("input", "stdin"), asked("output", "stdout"), asked("error", "stderr") and not tty, tty)
+    tty = is_set("tty")
+    return StreamOptions(
+        is_set("input", "stdin"), is_set("output", "stdout"), is_set("error", "stderr") and not tty, tty
+    )
 
 
 def parse_query(exchange: HttpExchange) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""The document at /stats/summary: CPU and memory of the node and of each running container. Reads only /proc."""
+"""Makes the document at /stats/summary: CPU and memory of the node and of each running container."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Port-forward: connections of a client joined to ports inside a pod's network namespace.
+"""Joins a client's connections to ports inside a pod's network namespace.
 
 Over SPDY (directly or tunnelled in a WebSocket) the client opens a pair of streams for each connection, with the same
-`requestid`: "error", on which a failure is told, and "data". Over a WebSocket with channels there is one connection for
-each port of the query: channel 2i carries its data and 2i+1 its errors, and each begins with the port's number.
+`requestid`: "error", which carries the message of a failure, and "data". Over a WebSocket with channels there is one
+connection for each port of the query: channel 2i carries its data and 2i+1 its errors, and each begins with the port's
+number.
 """
 
 from __future__ import annotations
@@ -53,11 +54,11 @@ class Failed(Exception):
 
 
 class BadPorts(Exception):
-    """HTTP 400."""
+    """The query does not name ports that can be forwarded; an HTTP 400."""
 
 
 def parse_ports(query: Mapping[str, Sequence[str]]) -> list[int]:
-    """The ports that a WebSocket with channels asks for: `port=80,443` and `port=80&port=443`. Raises: BadPorts."""
+    """Reads the ports of a WebSocket with channels: `port=80,443` or `port=80&port=443`. Raises: BadPorts."""
     values = [*query.get("port", ()), *query.get("ports", ())]
     if not values:
         raise BadPorts('query parameter "port" is required')
@@ -74,7 +75,7 @@ def parse_ports(query: Mapping[str, Sequence[str]]) -> list[int]:
 
 
 def _parse_port(text: str) -> int:
-    """0 for what is no port."""
+    """Returns 0 for anything but a port number."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 and int(text) < 65536 else 0
 
 
@@ -97,7 +98,7 @@ class SpdyForward:
         self._tasks: asyncio.TaskGroup
 
     async def run(self) -> None:
-        """Until the client leaves; then its connections into the pod are closed."""
+        """Returns when the client has left, and its connections into the pod are closed."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._connection.run()
@@ -105,7 +106,7 @@ class SpdyForward:
         except* ClientDisconnected:
             log.debug("client of a port-forward left")
         except* SpdyError as errors:
-            log.info("a client of a port-forward spoke no SPDY", error=str(errors.exceptions[0]))
+            log.info("a client of a port-forward did not speak SPDY", error=str(errors.exceptions[0]))
         except* OSError:
             log.debug("connection of a port-forward broke")
         finally:
@@ -150,7 +151,7 @@ class SpdyForward:
 
 
 async def _quietly(work: Awaitable[None]) -> None:
-    """A connection that breaks is the end of itself alone."""
+    """Lets a broken connection end itself alone."""
     with contextlib.suppress(StreamReset, OSError):
         await work
 
@@ -164,7 +165,7 @@ async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
 
 
 async def _join(stream: SpdyStream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Until the pod's side has ended, or either breaks. A client that only ends its half still gets the answer."""
+    """Returns when the pod has ended its side, or either breaks. A client that ends its half still gets the answer."""
 
     async def upload() -> bool:
         """True where the client ended its half in order."""
@@ -263,7 +264,7 @@ class _Inbox:
             self._changed.set()
 
     async def get(self) -> bytes:
-        """Waits for some."""
+        """Waits for data and returns all of it."""
         while not self._data:
             self._changed.clear()
             await self._changed.wait()
@@ -273,7 +274,7 @@ class _Inbox:
         return data
 
     def close(self) -> None:
-        """What comes from now on is dropped."""
+        """Drops what comes from now on."""
         self._closed = True
         self._data.clear()
         self._changed.set()

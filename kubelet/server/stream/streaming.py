@@ -1,4 +1,4 @@
-"""Exec and attach: a process' streams joined to the channels of a client, whatever carries those.
+"""Joins the streams of an exec's or attach's process to the channels of a client.
 
 Both directions wait for their reader: a client that does not read stops the process' output at the engine, a process
 that does not read stops the client.
@@ -22,14 +22,14 @@ MAX_TERMINAL_SIDE = 0xFFFF  # characters; what the kernel's terminal size can ho
 _CHANNELS: dict[StreamName, int] = {"stdout": STDOUT, "stderr": STDERR}
 
 Take = Callable[[int, bytes | None], Awaitable[None]]
-"""What is done with a client's message: (channel, data), or None for data where the client has closed the channel."""
+"""Handles a client's message: (channel, data); None for data means that the client has closed the channel."""
 
 log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """Which streams the client wants, from the request's query."""
+    """The streams that the client asks for in the query."""
 
     stdin: bool = False
     stdout: bool = False
@@ -37,7 +37,7 @@ class StreamOptions:
     tty: bool = False
 
     def error(self) -> str:
-        """Why they cannot be served; "" when they can."""
+        """Says why they cannot be served; "" when they can."""
         if not (self.stdin or self.stdout or self.stderr):
             return "you must specify at least 1 of stdin, stdout, stderr"
         if self.tty and self.stderr:
@@ -49,13 +49,13 @@ class Channels(Protocol):
     """The client's side. Everything raises ClientDisconnected or OSError once the client has left."""
 
     async def pump(self, take: Take) -> None:
-        """Hands on what the client sends, for as long as it is there."""
+        """Hands on the client's messages until the client leaves."""
 
     async def send(self, channel: int, data: bytes) -> None:
         """Waits while the client does not read."""
 
     async def finish(self, status: dict[str, Any]) -> None:
-        """The last word about the process."""
+        """Tells the client how the process has ended."""
 
 
 def success_status() -> dict[str, Any]:
@@ -63,7 +63,7 @@ def success_status() -> dict[str, Any]:
 
 
 def exit_status(code: int) -> dict[str, Any]:
-    """The last message about a command: clients take the exit code from its cause."""
+    """Makes the last message about a command; clients take the exit code from its cause."""
     if code == 0:
         return success_status()
     return {
@@ -80,7 +80,7 @@ def failure_status(message: str) -> dict[str, Any]:
 
 
 def parse_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) of a resize message; None for one that makes no sense."""
+    """Reads (width, height) from a resize message; None for a malformed one."""
     try:
         document = json.loads(data)
         width, height = int(document["Width"]), int(document["Height"])
@@ -90,7 +90,7 @@ def parse_size(data: bytes) -> tuple[int, int] | None:
 
 
 class RemoteCommand:
-    """One exec or attach under way. `run` ends when the process' streams do, or when the client is gone."""
+    """One exec or attach. `run` ends with the process' streams, or when the client has left."""
 
     def __init__(self, channels: Channels, session: Session, options: StreamOptions) -> None:
         self._channels = channels
@@ -113,11 +113,11 @@ class RemoteCommand:
             await self._session.close()
 
     async def _give_output(self) -> dict[str, Any]:
-        """Passes on output until its end; what to say last."""
-        wanted = {"stdout": self._options.stdout, "stderr": self._options.stderr}
+        """Passes on output until its end, and returns the status to end with."""
+        passed_on = {"stdout": self._options.stdout, "stderr": self._options.stderr}
         try:
             async for stream, data in self._session.output():
-                if wanted[stream]:
+                if passed_on[stream]:
                     await self._channels.send(_CHANNELS[stream], data)
             code = await self._session.exit_code()
         except EngineError as error:

@@ -18,7 +18,7 @@ from kubelet.server.stream.streaming import RemoteCommand, StreamOptions, Take
 from kubelet.server.stream.websocket import last_words
 
 PROTOCOLS = {"v4.channel.k8s.io": 4, "v3.channel.k8s.io": 3, "v2.channel.k8s.io": 2, "channel.k8s.io": 1}
-"""Of the X-Stream-Protocol-Version header, the best first -> version."""
+"""Value of the X-Stream-Protocol-Version header, the best first -> version."""
 TYPES = {"stdin": STDIN, "stdout": STDOUT, "stderr": STDERR, "error": ERROR, "resize": RESIZE}
 STREAMS_SECONDS = 30.0  # for the client to open all its streams
 LINGER_SECONDS = 10.0  # for the client to read the last words and close: closing first could lose them
@@ -34,10 +34,15 @@ def choose_protocol(offered: Sequence[str]) -> str | None:
     return next((name for name in PROTOCOLS if name in offered), None)
 
 
-def expected_types(asked: StreamOptions, version: int) -> set[str]:
-    """The streams that a client opens."""
-    flags = {"stdin": asked.stdin, "stdout": asked.stdout, "stderr": asked.stderr, "resize": asked.tty and version >= 3}
-    return {"error"} | {name for name, wanted in flags.items() if wanted}
+def expected_types(requested: StreamOptions, version: int) -> set[str]:
+    """Names the streams that a client opens."""
+    flags = {
+        "stdin": requested.stdin,
+        "stdout": requested.stdout,
+        "stderr": requested.stderr,
+        "resize": requested.tty and version >= 3,
+    }
+    return {"error"} | {name for name, is_set in flags.items() if is_set}
 
 
 class SpdyChannels:
@@ -104,12 +109,12 @@ class SpdyChannels:
 
 
 async def serve(
-    transport: ByteStream, version: int, session: Session, asked: StreamOptions, options: StreamOptions
+    transport: ByteStream, version: int, session: Session, requested: StreamOptions, options: StreamOptions
 ) -> None:
-    """Returns when the command has ended or the client has left. `asked` says which streams come."""
+    """Returns when the command has ended or the client has left. `requested` tells which streams to wait for."""
     opened: asyncio.Queue[SpdyStream] = asyncio.Queue()
     async with alongside(_run(SpdyConnection(transport, opened.put_nowait))) as running:
-        streams = await _collect(opened, expected_types(asked, version), running)
+        streams = await _collect(opened, expected_types(requested, version), running)
         if streams is not None:
             await RemoteCommand(SpdyChannels(streams, version, running), session, options).run()
 
@@ -118,7 +123,7 @@ async def _run(connection: SpdyConnection) -> None:
     try:
         await connection.run()
     except SpdyError as error:
-        log.info("a client of an exec or attach spoke no SPDY", error=str(error))
+        log.info("a client of an exec or attach did not speak SPDY", error=str(error))
     except OSError:
         log.debug("connection of an exec or attach broke")
 

@@ -1,7 +1,7 @@
 """One SPDY connection of a client: the streams it opens, over a raw TLS connection or tunnelled through a WebSocket.
 
-A stream whose reader is slow holds up to STREAM_BYTES; then nothing more is read, of no stream: without windows there
-is no way to stop one alone.
+A stream whose reader is slow holds up to STREAM_BYTES; then nothing more is read from the connection:
+without windows a single stream cannot be stopped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ByteStream(Protocol):
 
 
 class StreamReset(Exception):
-    """The stream, or its whole connection, is no more."""
+    """The stream, or its whole connection, has ended."""
 
 
 class SpdyStream:
@@ -47,7 +47,7 @@ class SpdyStream:
         self._ended = False  # the client sends no more
         self._closed = False  # nor do we
         self._reset = False
-        self._unwanted = False  # drop what still comes
+        self._discarding = False  # drop what still comes
 
     async def read(self) -> bytes:
         """The next bytes; b"" once the client has closed its half. Raises: StreamReset."""
@@ -73,22 +73,22 @@ class SpdyStream:
             await self._connection.send(spdy.data_frame(self.number, data[at : at + PIECE_BYTES]))
 
     async def close(self) -> None:
-        """Our half. Raises: OSError."""
+        """Ends our half. Raises: OSError."""
         if not (self._closed or self._reset):
             self._closed = True
             await self._connection.send(spdy.data_frame(self.number, b"", fin=True))
             self._connection.forget_if_over(self)
 
     async def reset(self) -> None:
-        """Both halves, at once. Raises: OSError."""
+        """Ends both halves at once. Raises: OSError."""
         if not self._reset and not self.over:
             self.break_off()
             self._connection.forget_if_over(self)
             await self._connection.send(spdy.reset_frame(self.number, spdy.CANCEL))
 
     def discard(self) -> None:
-        """Nobody will read any more: what the client still sends is dropped, and holds nothing up."""
-        self._unwanted = True
+        """Drops what the client still sends, so that it does not hold up other streams."""
+        self._discarding = True
         self._chunks.clear()
         self._size = 0
         self._connection.notice_room()
@@ -102,8 +102,8 @@ class SpdyStream:
         return self._size >= STREAM_BYTES
 
     def take(self, data: bytes, *, fin: bool) -> None:
-        """What has arrived."""
-        if data and not (self._ended or self._reset or self._unwanted):
+        """Takes data that has arrived."""
+        if data and not (self._ended or self._reset or self._discarding):
             self._chunks.append(data)
             self._size += len(data)
         self._ended = self._ended or fin

@@ -1,8 +1,8 @@
-"""SPDY/3.1 as Kubernetes' clients speak it: bytes to frames and back, without I/O.
+"""Encodes and decodes frames of SPDY/3.1 as Kubernetes' clients speak it, without I/O.
 
-Header blocks share one zlib stream per direction, so frames must be written in the order in which they were made.
-Windows are not kept: the library behind kubectl neither sends WINDOW_UPDATE nor waits for one, so that TCP alone slows
-a sender down.
+Header blocks share one zlib stream per direction, so frames must be written in the order of their encoding.
+Windows are not implemented: the library behind kubectl neither sends WINDOW_UPDATE nor waits for one, so that TCP
+alone slows a sender down.
 Source: "SPDY Protocol - Draft 3.1", with the dictionary of its section 2.6.10.1.
 """
 
@@ -43,7 +43,7 @@ DICTIONARY = b"".join(struct.pack("!I", len(name)) + name.encode() for name in _
 
 
 class SpdyError(Exception):
-    """What the other side sent is no SPDY/3.1: the connection is of no more use."""
+    """The other side has sent bytes that are not SPDY/3.1; the connection cannot be used any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Framer:
         return Frame(0, self._data_stream, self._data_fin and not self._data_left, data)
 
     def _control(self, kind: int, flags: int, body: bytes) -> Frame | None:
-        """None for what may be ignored."""
+        """Decodes a control frame; None for one that may be ignored."""
         if kind == SYN_STREAM:
             return Frame(kind, _word(body, 0) & 0x7FFFFFFF, bool(flags & FIN), headers=self._unpack(body[10:]))
         if kind in (SYN_REPLY, HEADERS):
@@ -174,11 +174,11 @@ def _word(body: bytes, at: int) -> int:
 
 
 def _parse_headers(text: bytes) -> dict[str, str]:
-    """Name -> value, of several the first. Raises: SpdyError."""
+    """Decodes name -> value; of several values the first counts. Raises: SpdyError."""
     count, at = _word(text, 0), 4
     if count > MAX_HEADERS:
         raise SpdyError(f"{count} headers")
-    found: dict[str, str] = {}
+    headers: dict[str, str] = {}
     for _ in range(count):
         pair = []
         for _ in range(2):
@@ -187,5 +187,5 @@ def _parse_headers(text: bytes) -> dict[str, str]:
                 raise SpdyError("a header that is longer than its block")
             pair.append(text[at + 4 : at + 4 + size].decode("utf-8", "replace"))
             at += 4 + size
-        found.setdefault(pair[0].lower(), pair[1].split("\0")[0])
-    return found
+        headers.setdefault(pair[0].lower(), pair[1].split("\0")[0])
+    return headers
