@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol, cast
 
+from componentbase import logs
 from componentbase.net.raw import RawConnection
 
 JOINED_BYTES = 256 * 1024  # a larger body is written by itself: copying it to its head would cost more than a write
@@ -22,6 +23,8 @@ Header = tuple[bytes, bytes]
 
 BODYLESS = frozenset({204, 304})
 """Statuses of answers without a body."""
+
+log = logs.logger(__name__)
 
 STATUS_LINES = {code: f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n".encode() for code in map(int, HTTPStatus)}
 
@@ -52,7 +55,7 @@ class Handler(Protocol):
     """Answers the requests of a server."""
 
     def __call__(self, exchange: HttpExchange) -> Awaitable[None]:
-        """Answers the request, in a task of its own. Raises nothing but ClientDisconnected."""
+        """Answers the request, in a task of its own. May raise ClientDisconnected; anything else is a bug: a 500."""
         ...
 
     def answer_now(self, exchange: HttpExchange) -> bool:
@@ -350,6 +353,11 @@ class HttpExchange:
             await handler(self)
         except ClientDisconnected:
             return
+        except Exception as error:
+            log.exception("request failed", error, method=self.method, path=self.path)
+            if not self.response_started:
+                self.keep_alive = False
+                self.respond(500, b"content-type: text/plain; charset=utf-8\r\n", b"Internal Server Error")
         finally:
             self.connection.tasks.discard(cast(Any, self.task))
             if not self._complete and not self.disconnected:

@@ -104,7 +104,7 @@ class HttpConnection(asyncio.Protocol):
         self.server.connections.discard(self)
         self.resume_writing()
         self._drop_exchanges()
-        self._parser = None  # it refers to this connection
+        self.exchange = self._answering = self._parser = None  # they refer to this connection
 
     def _drop_exchanges(self) -> None:
         """Tells those that are not answered that nobody waits any more."""
@@ -273,6 +273,7 @@ class HttpConnection(asyncio.Protocol):
         self.server.connections.discard(self)
         self._early.clear()
         self.resume_reading()
+        self._parser = None
         return raw
 
 

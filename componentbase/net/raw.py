@@ -28,10 +28,6 @@ class RawConnection:
         """Returns what has come, at most READ_BYTES; b"" at the end. Raises: OSError."""
         return await self._reader.read(READ_BYTES)
 
-    async def read_exactly(self, size: int) -> bytes:
-        """Raises: asyncio.IncompleteReadError at the end, OSError."""
-        return await self._reader.readexactly(size)
-
     async def write(self, data: bytes) -> None:
         """Waits while the peer does not read. Raises: OSError."""
         if self._writer.is_closing():  # uvloop would take a write for an error of the program's
@@ -43,11 +39,6 @@ class RawConnection:
         """Waits for nothing; drops the data when the connection is closing."""
         if not self._writer.is_closing():
             self._writer.write(data)
-
-    def write_eof(self) -> None:
-        """Ends our direction; the peer's stays open."""
-        if self._writer.can_write_eof() and not self._writer.is_closing():
-            self._writer.write_eof()
 
     def close(self) -> None:
         """Closes once what was written is sent, and does not wait for that."""

@@ -186,3 +186,16 @@ async def test_bytes_behind_an_upgrade_go_to_whoever_takes_the_connection_over()
     raw = handler.exchanges[0].take_over()
     assert await raw.read() == b"early bytes"
     assert transport.sent == b""
+
+
+async def test_a_bug_in_a_handler_is_logged_and_answered(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Waiting):
+        async def __call__(self, exchange: HttpExchange) -> None:
+            raise KeyError("bug")
+
+    connection, transport = connected(Broken())
+    connection.data_received(GET % 1)
+    await turns()
+    assert transport.sent.startswith(b"HTTP/1.1 500 ")
+    assert transport.ended == "closed"
+    assert "request failed" in caplog.text
