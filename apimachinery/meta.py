@@ -201,6 +201,21 @@ class Condition(Model, protobuf="type status observedGeneration lastTransitionTi
     """The reason in a sentence, for people."""
 
 
+class StatusCondition(Model):
+    """The fields that the conditions of the older kinds share; each kind names its types, and may add times."""
+
+    type: str = ""
+    """The aspect of the object."""
+    status: str = ""
+    """The result of the observation: True, False or Unknown."""
+    lastTransitionTime: Time | None = None
+    """The time at which `status` last changed."""
+    reason: str | None = None
+    """The reason in one CamelCase word, for programs."""
+    message: str | None = None
+    """The reason in a sentence, for people."""
+
+
 class Preconditions(Model, protobuf="uid resourceVersion"):
     """Conditions that an object must meet to be deleted; otherwise the request fails with a conflict."""
 

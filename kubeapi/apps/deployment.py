@@ -8,7 +8,7 @@ from pydantic import Field
 
 from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
-from apimachinery.meta import LabelSelector
+from apimachinery.meta import LabelSelector, StatusCondition
 from apimachinery.model import Int32, Int64, IntOrString, MergeKey, Model, OneOf, Required, RetainKeys, Time, to_dict
 from apimachinery.resource import Column, Resource, Scale, Strategy
 from apimachinery.validation import IMMUTABLE, Errors
@@ -64,21 +64,13 @@ class DeploymentSpec(
     """Seconds without progress after which the conditions report a rollout as failed. Default: 600."""
 
 
-class DeploymentCondition(Model, protobuf="type status - reason message lastUpdateTime lastTransitionTime"):
+class DeploymentCondition(StatusCondition, protobuf="type status - reason message lastUpdateTime lastTransitionTime"):
     """A condition of a Deployment."""
 
     type: str = ""
     """The aspect of the Deployment: Available, Progressing or ReplicaFailure."""
-    status: str = ""
-    """The result of the observation: True, False or Unknown."""
     lastUpdateTime: Time | None = None
     """The time of the last observation."""
-    lastTransitionTime: Time | None = None
-    """The time at which `status` last changed."""
-    reason: str | None = None
-    """The reason in one CamelCase word, for programs."""
-    message: str | None = None
-    """The reason in a sentence, for people."""
 
 
 class DeploymentStatus(

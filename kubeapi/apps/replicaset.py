@@ -8,8 +8,8 @@ from pydantic import Field
 
 from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
-from apimachinery.meta import LabelSelector
-from apimachinery.model import Int32, Int64, MergeKey, Model, Required, Time, to_dict
+from apimachinery.meta import LabelSelector, StatusCondition
+from apimachinery.model import Int32, Int64, MergeKey, Model, Required, to_dict
 from apimachinery.resource import Column, Resource, Scale, Strategy
 from apimachinery.validation import IMMUTABLE, Errors
 from kubeapi.core._workload import WORKLOAD_WIDE, check_counts, check_selector
@@ -33,19 +33,11 @@ class ReplicaSetSpec(Model, protobuf="replicas* selector template minReadySecond
     """The template of new pods."""
 
 
-class ReplicaSetCondition(Model, protobuf="type status lastTransitionTime reason message"):
+class ReplicaSetCondition(StatusCondition, protobuf="type status lastTransitionTime reason message"):
     """A condition of a ReplicaSet."""
 
     type: str = ""
     """The aspect of the ReplicaSet: ReplicaFailure."""
-    status: str = ""
-    """The result of the observation: True, False or Unknown."""
-    lastTransitionTime: Time | None = None
-    """The time at which `status` last changed."""
-    reason: str | None = None
-    """The reason in one CamelCase word, for programs."""
-    message: str | None = None
-    """The reason in a sentence, for people."""
 
 
 class ReplicaSetStatus(

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
-from apimachinery.meta import Object
-from apimachinery.model import MergeKey, Model, Time
+from apimachinery.meta import Object, StatusCondition
+from apimachinery.model import MergeKey, Model
 from apimachinery.names import dns_label_errors, qualified_name_errors
 from apimachinery.resource import ALL_VERBS, Column, Resource, Strategy
 from apimachinery.validation import Errors
@@ -23,19 +23,11 @@ class NamespaceSpec(Model, protobuf="finalizers"):
     content."""
 
 
-class NamespaceCondition(Model, protobuf="type status - lastTransitionTime reason message"):
+class NamespaceCondition(StatusCondition, protobuf="type status - lastTransitionTime reason message"):
     """A condition of a namespace that is being deleted."""
 
     type: str = ""
     """The aspect of the deletion, such as NamespaceContentRemaining."""
-    status: str = ""
-    """The result of the observation: True, False or Unknown."""
-    lastTransitionTime: Time | None = None
-    """The time at which `status` last changed."""
-    reason: str | None = None
-    """The reason in one CamelCase word, for programs."""
-    message: str | None = None
-    """The reason in a sentence, for people."""
 
 
 class NamespaceStatus(Model, protobuf="phase conditions"):

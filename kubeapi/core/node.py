@@ -9,7 +9,7 @@ from pydantic import Field
 from apimachinery.columns import AGE, NAME, NONE, UNKNOWN
 from apimachinery.conditions import get_condition
 from apimachinery.errors import FieldError
-from apimachinery.meta import Object
+from apimachinery.meta import Object, StatusCondition
 from apimachinery.model import Int32, Int64, MergeKey, Model, Required, Time
 from apimachinery.names import label_value_errors, qualified_name_errors
 from apimachinery.quantity import Quantity
@@ -61,21 +61,13 @@ class NodeSpec(Model, protobuf="podCIDR externalID providerID unschedulable tain
     """An id of the node elsewhere. No longer used."""
 
 
-class NodeCondition(Model, protobuf="type status lastHeartbeatTime lastTransitionTime reason message"):
+class NodeCondition(StatusCondition, protobuf="type status lastHeartbeatTime lastTransitionTime reason message"):
     """A condition of a node."""
 
     type: str = ""
     """The aspect of the node: Ready, MemoryPressure, DiskPressure, PIDPressure or NetworkUnavailable."""
-    status: str = ""
-    """The result of the observation: True, False or Unknown."""
     lastHeartbeatTime: Time | None = None
     """The time of the kubelet's last report."""
-    lastTransitionTime: Time | None = None
-    """The time at which `status` last changed."""
-    reason: str | None = None
-    """The reason in one CamelCase word, for programs."""
-    message: str | None = None
-    """The reason in a sentence, for people."""
 
 
 class NodeAddress(Model, protobuf="type address"):

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from apimachinery.columns import AGE, NAME, label_text
 from apimachinery.errors import FieldError
-from apimachinery.meta import LabelSelector
-from apimachinery.model import Atomic, Int32, Int64, MergeKey, Model, Time
+from apimachinery.meta import LabelSelector, StatusCondition
+from apimachinery.model import Atomic, Int32, Int64, MergeKey, Model
 from apimachinery.resource import Column, Resource, Scale, Strategy
 from apimachinery.selectors import selector_of
 from apimachinery.validation import Errors
@@ -34,19 +34,11 @@ class ReplicationControllerSpec(Model, protobuf="replicas* selector template min
     """The template of missing pods."""
 
 
-class ReplicationControllerCondition(Model, protobuf="type status lastTransitionTime reason message"):
+class ReplicationControllerCondition(StatusCondition, protobuf="type status lastTransitionTime reason message"):
     """A condition of a ReplicationController."""
 
     type: str = ""
     """The aspect of the controller: `ReplicaFailure` means that pods could not be created or deleted."""
-    status: str = ""
-    """`True`, `False` or `Unknown`."""
-    lastTransitionTime: Time | None = None
-    """The time of the last change of `status`."""
-    reason: str | None = None
-    """The reason for the last change, in one word."""
-    message: str | None = None
-    """The reason for the last change, for people."""
 
 
 class ReplicationControllerStatus(

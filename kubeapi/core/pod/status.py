@@ -6,12 +6,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.meta import StatusCondition
 from apimachinery.model import Atomic, Int32, Int64, MergeKey, Model, Required, Time
 from apimachinery.quantity import Quantity
 from kubeapi.core.pod.spec import ResourceRequirements
 
 
-class PodCondition(Model, protobuf="type status lastProbeTime lastTransitionTime reason message observedGeneration"):
+class PodCondition(
+    StatusCondition, protobuf="type status lastProbeTime lastTransitionTime reason message observedGeneration"
+):
     """A condition of a pod."""
 
     type: str = ""
@@ -19,16 +22,8 @@ class PodCondition(Model, protobuf="type status lastProbeTime lastTransitionTime
     readiness gate."""
     observedGeneration: Int64 | None = None
     """The metadata.generation of the pod that the observation was made for."""
-    status: str = ""
-    """The result of the observation: True, False or Unknown."""
     lastProbeTime: Time | None = None
     """The time of the last check."""
-    lastTransitionTime: Time | None = None
-    """The time at which `status` last changed."""
-    reason: str | None = None
-    """The reason in one CamelCase word, for programs."""
-    message: str | None = None
-    """The reason in a sentence, for people."""
 
 
 class HostIP(Model, protobuf="ip"):

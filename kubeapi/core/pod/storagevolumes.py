@@ -10,30 +10,40 @@ from apimachinery.model import Int32, Model, Required
 from kubeapi.core._references import LocalObjectReference
 
 
-class GCEPersistentDiskVolumeSource(Model, protobuf="pdName fsType partition readOnly"):
+class _ReadOnlyOption(Model):
+    """A volume that may be read-only."""
+
+    readOnly: bool | None = None
+    """Whether the volume is read-only. Default: false."""
+
+
+class _FileSystem(Model):
+    """A volume with a file system."""
+
+    fsType: str | None = None
+    """The file system of the volume. Default: ext4."""
+
+
+class _Disk(_FileSystem, _ReadOnlyOption):
+    """A volume with both options."""
+
+
+class GCEPersistentDiskVolumeSource(_Disk, protobuf="pdName fsType partition readOnly"):
     """A disk of Google Compute Engine, in the node's project and zone."""
 
     pdName: str = ""
     """The name of the Compute Engine disk."""
-    fsType: str | None = None
-    """The file system of the Compute Engine disk. Default: ext4."""
     partition: Int32 | None = None
     """The partition to mount. Default: 0, the whole disk."""
-    readOnly: bool | None = None
-    """Whether the Compute Engine disk is read-only. Default: false."""
 
 
-class AWSElasticBlockStoreVolumeSource(Model, protobuf="volumeID fsType partition readOnly"):
+class AWSElasticBlockStoreVolumeSource(_Disk, protobuf="volumeID fsType partition readOnly"):
     """A disk of Amazon's Elastic Block Store, in the node's zone."""
 
     volumeID: str = ""
     """The id of the Elastic Block Store disk."""
-    fsType: str | None = None
-    """The file system of the Elastic Block Store disk. Default: ext4."""
     partition: Int32 | None = None
     """The partition to mount. Default: 0, the whole disk."""
-    readOnly: bool | None = None
-    """Whether the Elastic Block Store disk is read-only. Default: false."""
 
 
 class GitRepoVolumeSource(Model, protobuf="repository revision directory"):
@@ -47,19 +57,18 @@ class GitRepoVolumeSource(Model, protobuf="repository revision directory"):
     """The directory on the volume that the clone goes to, without ".."."""
 
 
-class NFSVolumeSource(Model, protobuf="server path readOnly"):
+class NFSVolumeSource(_ReadOnlyOption, protobuf="server path readOnly"):
     """A directory of an NFS server."""
 
     server: str = ""
     """The host name or address of the NFS server."""
     path: str = ""
     """The exported directory, as an absolute path."""
-    readOnly: bool | None = None
-    """Whether the NFS directory is read-only. Default: false."""
 
 
 class ISCSIVolumeSource(
-    Model,
+    _FileSystem,
+    _ReadOnlyOption,
     protobuf="targetPortal iqn lun iscsiInterface fsType readOnly portals chapAuthDiscovery - secretRef "
     "chapAuthSession initiatorName",
 ):
@@ -73,10 +82,6 @@ class ISCSIVolumeSource(
     """The number of the logical unit."""
     iscsiInterface: str = "default"
     """The interface of the initiator. Default: default, which is TCP."""
-    fsType: str | None = None
-    """The file system of the iSCSI disk. Default: ext4."""
-    readOnly: bool | None = None
-    """Whether the iSCSI disk is read-only. Default: false."""
     portals: list[str] | None = None
     """Further portals of the target, for more than one path to it."""
     chapAuthDiscovery: bool | None = None
@@ -89,26 +94,22 @@ class ISCSIVolumeSource(
     """The initiator's own qualified name. Default: the node's."""
 
 
-class GlusterfsVolumeSource(Model, protobuf="endpoints path readOnly"):
+class GlusterfsVolumeSource(_ReadOnlyOption, protobuf="endpoints path readOnly"):
     """A volume of a GlusterFS cluster."""
 
     endpoints: str = ""
     """The Endpoints object with the cluster's addresses."""
     path: str = ""
     """The name of the Gluster volume."""
-    readOnly: bool | None = None
-    """Whether the Gluster volume is read-only. Default: false."""
 
 
-class RBDVolumeSource(Model, protobuf="monitors image fsType pool user keyring secretRef readOnly"):
+class RBDVolumeSource(_Disk, protobuf="monitors image fsType pool user keyring secretRef readOnly"):
     """A block image of a Ceph cluster."""
 
     monitors: Annotated[list[str], Required()] = Field(default_factory=list)
     """The addresses of the Ceph monitors for the image."""
     image: str = ""
     """The name of the RADOS image."""
-    fsType: str | None = None
-    """The file system of the RADOS image. Default: ext4."""
     pool: str = "rbd"
     """The pool that the image is in. Default: rbd."""
     user: str = "admin"
@@ -117,11 +118,9 @@ class RBDVolumeSource(Model, protobuf="monitors image fsType pool user keyring s
     """The file on the node with the user's key. Default: /etc/ceph/keyring."""
     secretRef: LocalObjectReference | None = None
     """A Secret with the key, in place of `keyring`."""
-    readOnly: bool | None = None
-    """Whether the RADOS image is read-only. Default: false."""
 
 
-class FlexVolumeSource(Model, protobuf="driver fsType secretRef readOnly options"):
+class FlexVolumeSource(_ReadOnlyOption, protobuf="driver fsType secretRef readOnly options"):
     """A volume from a driver program that is installed on the node."""
 
     driver: str = ""
@@ -130,26 +129,20 @@ class FlexVolumeSource(Model, protobuf="driver fsType secretRef readOnly options
     """The file system for the program to use. Default: the choice of the program."""
     secretRef: LocalObjectReference | None = None
     """A Secret that is passed to the program."""
-    readOnly: bool | None = None
-    """Whether the program mounts the volume read-only. Default: false."""
     options: dict[str, str] | None = None
     """Further settings for the program."""
 
 
-class CinderVolumeSource(Model, protobuf="volumeID fsType readOnly secretRef"):
+class CinderVolumeSource(_Disk, protobuf="volumeID fsType readOnly secretRef"):
     """A volume of OpenStack's block storage."""
 
     volumeID: str = ""
     """The id of the Cinder volume."""
-    fsType: str | None = None
-    """The file system of the Cinder volume. Default: ext4."""
-    readOnly: bool | None = None
-    """Whether the Cinder volume is read-only. Default: false."""
     secretRef: LocalObjectReference | None = None
     """The Secret with the settings for reaching OpenStack."""
 
 
-class CephFSVolumeSource(Model, protobuf="monitors path user secretFile secretRef readOnly"):
+class CephFSVolumeSource(_ReadOnlyOption, protobuf="monitors path user secretFile secretRef readOnly"):
     """A directory of a CephFS file system."""
 
     monitors: Annotated[list[str], Required()] = Field(default_factory=list)
@@ -162,8 +155,6 @@ class CephFSVolumeSource(Model, protobuf="monitors path user secretFile secretRe
     """The file on the node with the key of that user. Default: /etc/ceph/user.secret."""
     secretRef: LocalObjectReference | None = None
     """A Secret with the key, in place of `secretFile`."""
-    readOnly: bool | None = None
-    """Whether the CephFS directory is read-only. Default: false."""
 
 
 class FlockerVolumeSource(Model, protobuf="datasetName datasetUUID"):
@@ -175,54 +166,44 @@ class FlockerVolumeSource(Model, protobuf="datasetName datasetUUID"):
     """The id of the dataset, in place of its name."""
 
 
-class FCVolumeSource(Model, protobuf="targetWWNs lun* fsType readOnly wwids"):
+class FCVolumeSource(_Disk, protobuf="targetWWNs lun* fsType readOnly wwids"):
     """A disk on Fibre Channel."""
 
     targetWWNs: list[str] | None = None
     """The world wide names of the targets."""
     lun: Int32 | None = None
     """The number of the logical unit at the targets."""
-    fsType: str | None = None
-    """The file system of the Fibre Channel disk. Default: ext4."""
-    readOnly: bool | None = None
-    """Whether the Fibre Channel disk is read-only. Default: false."""
     wwids: list[str] | None = None
     """World wide ids of the disk, in place of targetWWNs and lun."""
 
 
-class AzureFileVolumeSource(Model, protobuf="secretName shareName readOnly"):
+class AzureFileVolumeSource(_ReadOnlyOption, protobuf="secretName shareName readOnly"):
     """A file share of Azure."""
 
     secretName: str = ""
     """The Secret with the name and key of the storage account."""
     shareName: str = ""
     """The name of the share."""
-    readOnly: bool | None = None
-    """Whether the share is read-only. Default: false."""
 
 
-class VsphereVirtualDiskVolumeSource(Model, protobuf="volumePath fsType storagePolicyName storagePolicyID"):
+class VsphereVirtualDiskVolumeSource(_FileSystem, protobuf="volumePath fsType storagePolicyName storagePolicyID"):
     """A virtual disk of vSphere."""
 
     volumePath: str = ""
     """The path of the virtual disk."""
-    fsType: str | None = None
-    """The file system of the virtual disk. Default: ext4."""
     storagePolicyName: str | None = None
     """The name of the storage policy."""
     storagePolicyID: str | None = None
     """The id of the storage policy."""
 
 
-class QuobyteVolumeSource(Model, protobuf="registry volume readOnly user group tenant"):
+class QuobyteVolumeSource(_ReadOnlyOption, protobuf="registry volume readOnly user group tenant"):
     """A volume of a Quobyte cluster."""
 
     registry: str = ""
     """The registries of the cluster, as HOST:PORT with commas between."""
     volume: str = ""
     """The name of the Quobyte volume."""
-    readOnly: bool | None = None
-    """Whether the Quobyte volume is read-only. Default: false."""
     user: str | None = None
     """The user that files belong to. Default: the service's."""
     group: str | None = None
@@ -248,28 +229,22 @@ class AzureDiskVolumeSource(Model, protobuf="diskName diskURI cachingMode fsType
     """Shared (the default) for several disks in a storage account, Dedicated for one, Managed for a managed disk."""
 
 
-class PhotonPersistentDiskVolumeSource(Model, protobuf="pdID fsType"):
+class PhotonPersistentDiskVolumeSource(_FileSystem, protobuf="pdID fsType"):
     """A disk of the Photon Controller."""
 
     pdID: str = ""
     """The id of the Photon disk."""
-    fsType: str | None = None
-    """The file system of the Photon disk. Default: ext4."""
 
 
-class PortworxVolumeSource(Model, protobuf="volumeID fsType readOnly"):
+class PortworxVolumeSource(_Disk, protobuf="volumeID fsType readOnly"):
     """A volume of Portworx."""
 
     volumeID: str = ""
     """The id of the Portworx volume."""
-    fsType: str | None = None
-    """The file system of the Portworx volume. Default: ext4."""
-    readOnly: bool | None = None
-    """Whether the Portworx volume is read-only. Default: false."""
 
 
 class ScaleIOVolumeSource(
-    Model,
+    _ReadOnlyOption,
     protobuf="gateway system secretRef sslEnabled protectionDomain storagePool storageMode volumeName fsType readOnly",
 ):
     """A volume of ScaleIO."""
@@ -292,20 +267,14 @@ class ScaleIOVolumeSource(
     """The name of a ScaleIO volume that exists."""
     fsType: str = "xfs"
     """The file system of the ScaleIO volume. Default: xfs."""
-    readOnly: bool | None = None
-    """Whether the ScaleIO volume is read-only. Default: false."""
 
 
-class StorageOSVolumeSource(Model, protobuf="volumeName volumeNamespace fsType readOnly secretRef"):
+class StorageOSVolumeSource(_Disk, protobuf="volumeName volumeNamespace fsType readOnly secretRef"):
     """A volume of StorageOS."""
 
     volumeName: str | None = None
     """The name of the StorageOS volume."""
     volumeNamespace: str | None = None
     """The namespace within StorageOS. Default: the pod's."""
-    fsType: str | None = None
-    """The file system of the StorageOS volume. Default: ext4."""
-    readOnly: bool | None = None
-    """Whether the StorageOS volume is read-only. Default: false."""
     secretRef: LocalObjectReference | None = None
     """The Secret with the credentials for StorageOS."""
