@@ -114,7 +114,7 @@ def _check_value_from(errors: Errors, path: Path, source: EnvVarSource, value: s
         for field in ("volumeName", "path", "key"):
             if not getattr(source.fileKeyRef, field):
                 errors.required((*path, "fileKeyRef", field))
-    given = sum(item is not None for _, item in source)
+    given = len(source.present())
     if given == 0:
         errors.invalid(path, "", f"must specify one of: {_SOURCES}")
     elif value:

@@ -65,19 +65,20 @@ def _check_once(errors: Errors, path: Path, probe: Probe) -> None:
 def _check_handler(
     errors: Errors, path: Path, handler: Probe | LifecycleHandler, grace_period_seconds: int | None
 ) -> None:
-    given = [name for name in _HANDLERS if getattr(handler, name, None) is not None]
-    if not given:
+    kinds = [name for name in handler.present() if name in _HANDLERS]
+    if not kinds:
         errors.required(path, "must specify a handler type")
         return
-    for name in given[1:]:
+    for name in kinds[1:]:
         errors.forbidden((*path, name), "may not specify more than 1 handler type")
-    at = (*path, given[0])
-    if given[0] == "exec" and handler.exec is not None:
+    kind = kinds[0]
+    at = (*path, kind)
+    if kind == "exec" and handler.exec is not None:
         if not handler.exec.command:
             errors.required((*at, "command"))
-    elif given[0] == "httpGet" and handler.httpGet is not None:
+    elif kind == "httpGet" and handler.httpGet is not None:
         _check_http(errors, at, handler.httpGet)
-    elif given[0] == "tcpSocket" and handler.tcpSocket is not None:
+    elif kind == "tcpSocket" and handler.tcpSocket is not None:
         errors.check_port_or_name((*at, "port"), handler.tcpSocket.port)
     elif isinstance(handler, Probe):
         if handler.grpc is not None:

@@ -69,13 +69,13 @@ def check_volumes(errors: Errors, path: Path, volumes: list[Volume] | None) -> d
 
 
 def _check_source(errors: Errors, path: Path, volume: Volume) -> None:
-    given = [name for name, value in volume if value is not None and name != "name"]
-    if not given:
+    sources = [name for name in volume.present() if name != "name"]
+    if not sources:
         errors.required(path, "must specify a volume type")
         return
-    for name in given[1:]:
+    for name in sources[1:]:
         errors.forbidden((*path, name), "may not specify more than 1 volume type")
-    name = given[0]
+    name = sources[0]
     source = getattr(volume, name)
     for field in _REQUIRED_FIELDS.get(name, ()):
         if not getattr(source, field):
@@ -171,7 +171,7 @@ def _projected_paths(projection: VolumeProjection) -> Iterable[str]:
 
 
 def _check_projection(errors: Errors, path: Path, projection: VolumeProjection) -> None:
-    if sum(value is not None for _, value in projection) > 1:
+    if len(projection.present()) > 1:
         errors.forbidden(path, "may not specify more than 1 volume type per source")
     if projection.secret is not None:
         _check_named_projection(errors, (*path, "secret"), projection.secret)
