@@ -23,7 +23,8 @@ from typing import Any
 from rich.console import Console as Screen
 from rich.table import Table
 
-from mini_cluster.api import AdminApi, ApiError
+from mini_cluster.api import AdminApi
+from mini_cluster.errors import ApiError
 from mini_cluster.launcher import Cluster
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "guestbook"

@@ -16,6 +16,15 @@ fi
 for route in ${PEER_ROUTES:-}; do
     ip route replace "${route%%=*}" via "${route#*=}"
 done
+# Addresses that nobody has must not leave by the uplink of the machine. What a host sends to a Service's address passes
+# kube-proxy's rules after it has found a route, so for Services it is a packet rule behind these.
+ip route replace unreachable "$pod_network"
+for chain in OUTPUT FORWARD; do
+    reject() {
+        iptables -w "$1" "$chain" -d "${SERVICE_NETWORK:-10.96.0.0/16}" -j REJECT --reject-with icmp-host-unreachable
+    }
+    reject -C 2>/dev/null || reject -A
+done
 masquerade() {
     iptables -w -t nat "$1" POSTROUTING -s "$POD_GATEWAY" ! -d "$pod_network" -j MASQUERADE
 }

@@ -1,7 +1,11 @@
-"""What goes wrong in a way that the user is told without a traceback."""
+"""The errors that the user is told without a traceback."""
 
 from __future__ import annotations
 
 
 class LauncherError(Exception):
     """The base of the launcher's errors; the message says what happened and, where it can, what to do."""
+
+
+class ApiError(LauncherError):
+    """The API server can't be reached or refused; the message says how."""

@@ -16,9 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mini_cluster.api import AdminApi, ApiError
 from mini_cluster.cluster.components import API_SERVER
 from mini_cluster.cluster.etcd_members import etcd_members
 from mini_cluster.cluster.layout import COMPONENT_MARKER, MARKER, Layout
@@ -37,11 +36,10 @@ from mini_cluster.cluster.state import (
     save_state,
 )
 from mini_cluster.console import Console
-from mini_cluster.errors import LauncherError
+from mini_cluster.errors import ApiError, LauncherError
 from mini_cluster.etcd.operator import EtcdOperationError, EtcdOperator
 from mini_cluster.etcd.restore import REVISION_MARGIN, commit, prepare
 from mini_cluster.hosts import network as hosts
-from mini_cluster.hosts.engine import HOST_SOCKET, Engine
 from mini_cluster.hosts.sweep import sweep_cluster, what_is_left
 from mini_cluster.machine.processes import send, snapshot, started_at, wait_gone
 from mini_cluster.machine.programs import (
@@ -53,6 +51,10 @@ from mini_cluster.machine.programs import (
 from mini_cluster.supervision import control
 from mini_cluster.supervision.control import ControlError, NoSupervisor
 from mini_cluster.supervision.keeper import READY, STOPPED, Status
+
+if TYPE_CHECKING:  # they bring httpx, which costs a command 0.1 s: imported by those that need it
+    from mini_cluster.api import AdminApi
+    from mini_cluster.hosts.engine import Engine
 
 UP_SECONDS = 120.0
 SILENCE_SECONDS = 60.0  # the longest that the supervisor may leave a request without a word
@@ -164,6 +166,8 @@ class Cluster:
 
     def engine(self, node: str) -> Engine:
         """The container engine of a worker host. Raises: StateError for an unknown node."""
+        from mini_cluster.hosts.engine import Engine
+
         self.state().node(node)
         return Engine(self.layout.node(node).docker_socket)
 
@@ -181,7 +185,7 @@ class Cluster:
         `nodes` is by default what the cluster has, or `DEFAULT_NODES`. `api_port` counts for a new cluster only.
         `etcd_members` is by default what the cluster has, or 1.
         Raises: ClusterError (also for another number of etcd members than the cluster has), MissingRequirement,
-        StateError, ControlError, CommandError.
+        StateError, ControlError, MachineCommandError.
         """
         existing = load_state(self.layout.state)
         if existing and etcd_members not in (None, len(existing.ports.etcd)):
@@ -202,7 +206,7 @@ class Cluster:
     def down(self, *, purge: bool = False) -> None:
         """Ends everything and leaves nothing on the machine but the cluster's folder, and with `purge` not even that.
 
-        Raises: ClusterError when something could not be removed, SweepError, CommandError.
+        Raises: ClusterError when something could not be removed, SweepError, MachineCommandError.
         """
         if not self.layout.root.exists():
             sweep_cluster(self.layout)
@@ -249,7 +253,7 @@ class Cluster:
     def load_archive(self, archive: Path) -> dict[str, list[str]]:
         """Loads a `docker save` archive onto every node that is on; node name -> what its engine loaded.
 
-        Raises: ClusterError, EngineError, OSError.
+        Raises: ClusterError, HostEngineError, OSError.
         """
         state = self.state()
         running = [node for node in state.nodes if not node.stopped]
@@ -263,6 +267,8 @@ class Cluster:
 
     def load_image(self, image: str) -> dict[str, list[str]]:
         """Copies an image from the machine's own engine onto every node that is on. Raises: as `load_archive`."""
+        from mini_cluster.hosts.engine import Engine, host_engine_socket
+
         with tempfile.NamedTemporaryFile(prefix="mini-cluster-image-") as file:
             Engine(host_engine_socket()).save(image, file)
             file.flush()
@@ -433,6 +439,8 @@ class Cluster:
 
     @contextmanager
     def _api(self, state: ClusterState) -> Iterator[AdminApi]:
+        from mini_cluster.api import AdminApi
+
         api = AdminApi(self.layout, state.ports.api)
         try:
             yield api
@@ -461,9 +469,3 @@ class Cluster:
             if state is not None and state.forwarding_enabled:
                 hosts.disable_forwarding()
                 save_state(self.layout.state, state.with_forwarding_enabled(False))
-
-
-def host_engine_socket() -> Path:
-    """Where the machine's own engine listens: DOCKER_HOST when that is a unix socket."""
-    address = os.environ.get("DOCKER_HOST", "")
-    return Path(address.removeprefix("unix://")) if address.startswith("unix://") else HOST_SOCKET

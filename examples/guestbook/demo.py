@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 
 from build_image import BUSYBOX, guestbook_archive
 
-from mini_cluster.api import AdminApi, ApiError
+from mini_cluster.api import AdminApi
 from mini_cluster.cluster.layout import DEFAULT_FOLDER
 from mini_cluster.console import DIM, Console
-from mini_cluster.errors import LauncherError
+from mini_cluster.errors import ApiError, LauncherError
 from mini_cluster.launcher import Cluster
 from mini_cluster.machine.programs import install_packages
 

@@ -117,6 +117,11 @@ class Layout:
         return f"/mini-kubernetes-{self.key}"
 
     @property
+    def route_metric(self) -> int:
+        """Tells this cluster's unreachable routes on the machine from others; high, so that any real route wins."""
+        return 0x10000000 + int(self.key, 16)
+
+    @property
     def rule_comment(self) -> str:
         """Comment on each packet rule that the launcher adds on the machine itself."""
         return f"mini-kubernetes-{self.key}"

@@ -1,14 +1,16 @@
-"""A container engine's HTTP API on its unix socket, as far as the launcher needs it: images in and out, containers."""
+"""A container engine's HTTP API on its Unix socket, as far as the launcher needs it: images in and out, containers."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import socket
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import quote
+
+import httpx
 
 from mini_cluster.errors import LauncherError
 
@@ -23,19 +25,8 @@ class SupportsWrite(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
 
-class EngineError(LauncherError):
+class HostEngineError(LauncherError):
     """The engine can't be reached or refused; the message says how."""
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=ENGINE_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(ENGINE_SECONDS)
-        self.sock.connect(str(self._path))
 
 
 class Engine:
@@ -45,54 +36,54 @@ class Engine:
         self._path = path
 
     def load(self, archive: IO[bytes]) -> list[str]:
-        """Loads a `docker save` archive; the loaded names and ids as the engine words them. Raises: EngineError."""
+        """Loads a `docker save` archive; returns names and ids as the engine words them. Raises: HostEngineError."""
         chunks = iter(lambda: archive.read(CHUNK_BYTES), b"")
-        body = self._request("POST", "/images/load?quiet=1", chunks)
-        messages = [json.loads(line) for line in body.splitlines() if line.strip()]
+        headers = {"Content-Type": "application/x-tar"}
+        with self._request("POST", "/images/load", params={"quiet": "1"}, content=chunks, headers=headers) as response:
+            messages = [json.loads(line) for line in response.read().splitlines() if line.strip()]
         for message in messages:
             if "error" in message:
-                raise EngineError(str(message["error"]))
+                raise HostEngineError(str(message["error"]))
         return [str(message["stream"]).strip() for message in messages if "stream" in message]
 
     def save(self, image: str, target: SupportsWrite) -> None:
-        """Writes the image's archive to `target`. Raises: EngineError, also when there is no such image."""
-        connection = _UnixConnection(self._path)
-        try:
-            connection.request("GET", f"/images/{quote(image, safe='/:@')}/get")
-            response = connection.getresponse()
-            if response.status >= 400:
-                raise EngineError(f"{image}: {_message(response.read())}")
-            while chunk := response.read(CHUNK_BYTES):
+        """Writes the image's archive to `target`. Raises: HostEngineError, also when there is no such image."""
+        with self._request("GET", f"/images/{quote(image, safe='/:@')}/get") as response:
+            for chunk in response.iter_bytes(CHUNK_BYTES):
                 target.write(chunk)
-        except (OSError, http.client.HTTPException) as error:
-            raise EngineError(f"cannot talk to the engine at {self._path}: {error}") from None
-        finally:
-            connection.close()
 
     def containers(self, label: str = "") -> list[dict[str, Any]]:
-        """Running containers, those with `label` ("key=value") when given. Raises: EngineError."""
-        filters = quote(json.dumps({"label": [label]} if label else {}))
-        found: list[dict[str, Any]] = json.loads(self._request("GET", f"/containers/json?filters={filters}"))
-        return found
+        """Returns the running containers, those with `label` ("key=value") when given. Raises: HostEngineError."""
+        filters = json.dumps({"label": [label]} if label else {})
+        with self._request("GET", "/containers/json", params={"filters": filters}) as response:
+            containers: list[dict[str, Any]] = json.loads(response.read())
+        return containers
 
     def kill(self, container: str) -> None:
-        """Sends SIGKILL to the container. Raises: EngineError."""
-        self._request("POST", f"/containers/{container}/kill")
+        """Sends SIGKILL to the container. Raises: HostEngineError."""
+        with self._request("POST", f"/containers/{container}/kill"):
+            pass
 
-    def _request(self, method: str, path: str, body: Iterator[bytes] | None = None) -> bytes:
-        connection = _UnixConnection(self._path)
+    @contextmanager
+    def _request(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
+        """The answer, its body not read yet. Raises: HostEngineError, also for every status from 400 on."""
+        transport = httpx.HTTPTransport(uds=str(self._path))
         try:
-            headers = {"Content-Type": "application/x-tar"} if body is not None else {}
-            connection.request(method, path, body=body, headers=headers, encode_chunked=body is not None)
-            response = connection.getresponse()
-            answer = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise EngineError(f"cannot talk to the engine at {self._path}: {error}") from None
-        finally:
-            connection.close()
-        if response.status >= 400:
-            raise EngineError(_message(answer))
-        return answer
+            with (
+                httpx.Client(transport=transport, base_url="http://engine", timeout=ENGINE_SECONDS) as client,
+                client.stream(method, path, **options) as response,
+            ):
+                if response.status_code >= 400:
+                    raise HostEngineError(_message(response.read()))
+                yield response
+        except httpx.HTTPError as error:
+            raise HostEngineError(f"cannot talk to the engine at {self._path}: {error}") from None
+
+
+def host_engine_socket() -> Path:
+    """Where the machine's own engine listens: DOCKER_HOST when that is a Unix socket."""
+    address = os.environ.get("DOCKER_HOST", "")
+    return Path(address.removeprefix("unix://")) if address.startswith("unix://") else HOST_SOCKET
 
 
 def _message(body: bytes) -> str:

@@ -1,11 +1,13 @@
 """The network of worker hosts: a bridge on the machine, and per host a network namespace with a cable to it.
 
 Every function can be repeated and repairs what is missing. Inside a host the cable's end is `eth0`; each host has a
-route to the pods of every other one, and pods that leave the cluster do so with their host's address.
+route to the pods of every other one, and pods that leave the cluster do so with their host's address. Addresses of the
+cluster that nobody has are unreachable: without that, packets to them would leave by the machine's uplink.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -13,8 +15,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from mini_cluster.cluster.layout import Layout
-from mini_cluster.cluster.state import MAX_NODES, ClusterState, NodeState, networks_in_use
-from mini_cluster.machine.commands import CommandError, run, succeeds
+from mini_cluster.cluster.state import MAX_NODES, SERVICE_CIDR, ClusterState, NodeState, networks_in_use
+from mini_cluster.machine.commands import MachineCommandError, run, succeeds
 
 NETNS_FOLDER = Path("/run/netns")
 BRIDGE_FILTER = Path("/proc/sys/net/bridge")  # there once the kernel's module br_netfilter is loaded
@@ -68,6 +70,7 @@ def link_commands(layout: Layout, state: ClusterState, node: NodeState) -> tuple
         f"address replace {state.node_ip(node.index)}/{prefix} dev eth0",
         "link set dev eth0 up",
         f"route replace default via {state.gateway}",
+        f"route replace unreachable {state.pod_network}",
     ]
     for peer in range(1, MAX_NODES + 1):
         if peer != node.index:
@@ -82,7 +85,11 @@ def networks_of_machine() -> list[IPv4Network]:
 
 
 def ensure_machine(layout: Layout, state: ClusterState) -> None:
-    """The bridge, the packet rules and the routes to pods. Raises: CommandError."""
+    """Makes the bridge, the packet rules and the routes to pods. Raises: MachineCommandError.
+
+    Only the machine has the unreachable route for Services: a host's packet to a Service must find some route before
+    kube-proxy's rules see it.
+    """
     bridge = layout.bridge
     if not BRIDGE_FILTER.exists() and shutil.which("modprobe"):
         run(["modprobe", "br_netfilter"], check=False)
@@ -90,6 +97,8 @@ def ensure_machine(layout: Layout, state: ClusterState) -> None:
         # With an address of its own: else it takes that of a port, and another one when that host goes.
         run(["ip", "link", "add", "name", bridge, "address", layout.bridge_address, "type", "bridge"])
     commands = [f"address replace {state.gateway}/24 dev {bridge}", f"link set dev {bridge} up"]
+    for network in (SERVICE_CIDR, state.pod_network):
+        commands.append(f"route replace unreachable {network} metric {layout.route_metric}")
     for node in state.nodes:
         commands.append(f"route replace {state.pod_cidr(node.index)} via {state.node_ip(node.index)} dev {bridge}")
     run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
@@ -99,7 +108,7 @@ def ensure_machine(layout: Layout, state: ClusterState) -> None:
 
 
 def ensure_host(layout: Layout, state: ClusterState, node: NodeState) -> None:
-    """The host's namespace, cable, addresses, routes and sysctls. Raises: CommandError."""
+    """Makes the host's namespace, cable, addresses, routes and sysctls. Raises: MachineCommandError."""
     netns = layout.netns(node.name)
     if not netns_inode(netns):
         (NETNS_FOLDER / netns).unlink(missing_ok=True)
@@ -111,8 +120,8 @@ def ensure_host(layout: Layout, state: ClusterState, node: NodeState) -> None:
     else:
         run(["ip", "link", "set", "dev", layout.veth(node.index), "master", layout.bridge, "up"])
     run(["ip", "-n", netns, "-batch", "-"], stdin=inside)
-    known = {name: value for name, value in HOST_SYSCTLS.items() if Path("/proc/sys", name).exists()}
-    settings = "; ".join(f"echo {value} > /proc/sys/{name}" for name, value in known.items())
+    sysctls = {name: value for name, value in HOST_SYSCTLS.items() if Path("/proc/sys", name).exists()}
+    settings = "; ".join(f"echo {value} > /proc/sys/{name}" for name, value in sysctls.items())
     masquerade = ["POSTROUTING", "-s", state.pod_cidr(node.index), "!", "-d", state.pod_network, "-j", "MASQUERADE"]
     text = " ".join(masquerade)
     nat = f"iptables -w -t nat -C {text} 2>/dev/null || iptables -w -t nat -A {text}"
@@ -129,7 +138,7 @@ def enable_forwarding() -> bool:
 
 
 def remove_host(layout: Layout, node: NodeState) -> None:
-    """Takes the host's cable and namespace away; its processes are gone already. Raises: CommandError."""
+    """Takes the host's cable and namespace away, once its processes are gone. Raises: MachineCommandError."""
     remove_link(layout.veth(node.index))
     netns = layout.netns(node.name)
     if (NETNS_FOLDER / netns).exists():
@@ -137,7 +146,7 @@ def remove_host(layout: Layout, node: NodeState) -> None:
 
 
 def remove_machine(layout: Layout) -> None:
-    """Takes the bridge and the packet rules away, whatever the state file says. Raises: CommandError."""
+    """Takes the bridge, packet rules and routes away, whatever the state file says. Raises: MachineCommandError."""
     for name in os.listdir("/sys/class/net"):
         if name.startswith(f"{layout.bridge}-"):
             remove_link(name)
@@ -146,6 +155,8 @@ def remove_machine(layout: Layout) -> None:
     remove_link(layout.bridge)
     for table, rule in list_rules(layout):
         run(["iptables", "-w", "-t", table, "-D", *rule])
+    for route in list_unreachable_routes(layout):
+        run(["ip", "route", "delete", "unreachable", route, "metric", str(layout.route_metric)])
     release_netns_folder()
 
 
@@ -153,13 +164,21 @@ def list_rules(layout: Layout) -> list[tuple[str, list[str]]]:
     """This cluster's packet rules on the machine: the table, and the words of the rule after its action."""
     if not shutil.which("iptables"):
         return []
-    found = []
+    rules = []
     for table in ("filter", "nat"):
         for line in run(["iptables", "-w", "-t", table, "-S"]).splitlines():
             action, *words = line.split()
             if action == "-A" and layout.rule_comment in words:
-                found.append((table, words))
-    return found
+                rules.append((table, words))
+    return rules
+
+
+def list_unreachable_routes(layout: Layout) -> list[str]:
+    """Destinations of this cluster's unreachable routes on the machine."""
+    if not shutil.which("ip"):
+        return []
+    routes = json.loads(run(["ip", "-json", "-4", "route", "show", "type", "unreachable"]) or "[]")
+    return [route["dst"] for route in routes if route.get("metric") == layout.route_metric]
 
 
 def list_netns(layout: Layout) -> list[str]:
@@ -169,7 +188,7 @@ def list_netns(layout: Layout) -> list[str]:
 
 
 def release_netns_folder() -> None:
-    """`ip netns` mounts its folder on itself at first use and leaves that behind; of no use without namespaces."""
+    """Undoes the mount of its folder on itself that `ip netns` makes at its first use, once no namespace is left."""
     if NETNS_FOLDER.is_dir() and not any(NETNS_FOLDER.iterdir()):
         while NETNS_FOLDER.is_mount():
             run(["umount", str(NETNS_FOLDER)])
@@ -183,12 +202,15 @@ def disable_forwarding() -> None:
 
 
 def remove_link(name: str) -> None:
-    """Raises: CommandError when it is there and stays. It may also go by itself meanwhile, with its namespace."""
+    """Removes a link, which may also go by itself meanwhile with its namespace.
+
+    Raises: MachineCommandError when it stays.
+    """
     if not link_exists(name):
         return
     try:
         run(["ip", "link", "delete", "dev", name])
-    except CommandError:
+    except MachineCommandError:
         if link_exists(name):
             raise
 
@@ -198,7 +220,7 @@ def link_exists(name: str) -> bool:
 
 
 def netns_inode(name: str) -> int:
-    """What tells the namespace from others; 0 when there is none (a plain file without its mount is none)."""
+    """The inode that tells the namespace from others; 0 when there is none (a plain file without its mount)."""
     path = NETNS_FOLDER / name
     try:
         status = path.stat()

@@ -1,4 +1,4 @@
-"""Removes what a cluster, or one of its worker hosts, has on the machine, without asking anyone to cooperate.
+"""Removes everything that a cluster, or one of its worker hosts, has on the machine, without asking for cooperation.
 
 A host loses its power here: its daemons, its engine and all containers are killed at once, then mounts, sockets and
 cgroups go. The same code runs after an orderly stop, after a crash, and after a start that came half-way.
@@ -33,8 +33,10 @@ def host_processes(
     processes: Mapping[int, Process], cluster: str, node: str, *, netns: int, exec_root: str, cgroup: str,
     containers: set[str],
 ) -> set[int]:  # fmt: skip
-    """Everything that runs on a worker host: what is marked as its components, what lives in its network namespace,
-    its engine's helpers (they name the engine's folder on their command line), its containers, and all descendants.
+    """Returns everything that runs on a worker host.
+
+    That is: its components by their mark, the processes in its network namespace, its engine's helpers (they name the
+    engine's folder on their command line), its containers, and all descendants of these.
     """
     names = node_component_names(node)
     roots = {
@@ -50,7 +52,7 @@ def host_processes(
 
 
 def cluster_processes(processes: Mapping[int, Process], cluster: str) -> set[int]:
-    """Every process marked as the cluster's, and what descends from them."""
+    """Returns every process marked as the cluster's, and their descendants."""
     roots = {process.pid for process in processes.values() if process.cluster == cluster}
     return with_descendants(processes, roots)
 
@@ -58,7 +60,7 @@ def cluster_processes(processes: Mapping[int, Process], cluster: str) -> set[int
 def power_off(layout: Layout, node: NodeState) -> None:
     """Ends a worker host as if its power was cut, and takes its network away. Its disk stays.
 
-    Raises: SweepError, CommandError.
+    Raises: SweepError, MachineCommandError.
     """
     paths = layout.node(node.name)
     netns = hosts.netns_inode(layout.netns(node.name))
@@ -82,7 +84,7 @@ def power_off(layout: Layout, node: NodeState) -> None:
 
 
 def release_host(layout: Layout, node: NodeState) -> None:
-    """What a host without processes still holds: mounts, sockets, cgroups, its network."""
+    """Removes what a host without processes still holds: mounts, sockets, cgroups, its network."""
     paths = layout.node(node.name)
     unmount_below([paths.run, paths.root])
     _remove_shim_sockets(paths)
@@ -93,7 +95,7 @@ def release_host(layout: Layout, node: NodeState) -> None:
 
 
 def clear_engine(layout: Layout, node: NodeState) -> None:
-    """What a killed engine leaves that would keep the next one waiting; its containers and their shims stay.
+    """Removes what a killed engine leaves that would keep the next one waiting; containers and their shims stay.
 
     Its containerd dies with it, but may be a zombie for a while, and the next engine would take that for a live one.
     """
@@ -108,7 +110,7 @@ def sweep_cluster(layout: Layout) -> None:
     """Ends every process of the cluster and removes everything of it but its folder.
 
     It asks the machine, not the state file, what is there. Without root a cluster never had worker hosts.
-    Raises: SweepError, CommandError.
+    Raises: SweepError, MachineCommandError.
     """
     left = kill_all(lambda processes: cluster_processes(processes, layout.key))
     if left:
@@ -124,40 +126,37 @@ def sweep_cluster(layout: Layout) -> None:
 
 
 def what_is_left(layout: Layout) -> list[str]:
-    """Everything of the cluster that can still be found on the machine: for tests, and for `down` to tell the truth."""
+    """Lists everything of the cluster that is still on the machine: for tests, and for `down` to tell the truth."""
     processes = snapshot()
-    found = [f"process {pid} {' '.join(processes[pid].argv)}" for pid in cluster_processes(processes, layout.key)]
-    found += [f"link {name}" for name in os.listdir("/sys/class/net") if name.startswith(layout.bridge)]
-    found += [f"netns {name}" for name in hosts.list_netns(layout)]
-    found += [f"mount {target}" for target in mounts_below([layout.run, layout.root])]
-    found += [f"cgroup {path}" for path in _cgroup_folders(layout.cgroup)]
+    remains = [f"process {pid} {' '.join(processes[pid].argv)}" for pid in cluster_processes(processes, layout.key)]
+    remains += [f"link {name}" for name in os.listdir("/sys/class/net") if name.startswith(layout.bridge)]
+    remains += [f"netns {name}" for name in hosts.list_netns(layout)]
+    remains += [f"mount {target}" for target in mounts_below([layout.run, layout.root])]
+    remains += [f"cgroup {path}" for path in _cgroup_folders(layout.cgroup)]
+    remains += [f"route {destination}" for destination in hosts.list_unreachable_routes(layout)]
     if layout.run.exists():
-        found.append(f"folder {layout.run}")
+        remains.append(f"folder {layout.run}")
     if os.geteuid() == 0:
-        found += [f"rule {table} {' '.join(rule)}" for table, rule in hosts.list_rules(layout)]
-    return found
+        remains += [f"rule {table} {' '.join(rule)}" for table, rule in hosts.list_rules(layout)]
+    return remains
 
 
 def mounts_below(folders: Iterable[Path]) -> list[str]:
     """Mount points at or below the folders, innermost first."""
     prefixes = [f"{folder}/" for folder in folders]
-    found = []
     with open("/proc/self/mountinfo") as file:
-        for line in file:
-            target = _unescape(line.split(" ")[4])
-            if any(f"{target}/".startswith(prefix) for prefix in prefixes):
-                found.append(target)
-    return found[::-1]
+        targets = [_unescape(line.split(" ")[4]) for line in file]
+    return [target for target in reversed(targets) if f"{target}/".startswith(tuple(prefixes))]
 
 
 def unmount_below(folders: Iterable[Path]) -> None:
-    """Raises: CommandError."""
+    """Unmounts everything at or below the folders. Raises: MachineCommandError."""
     for target in mounts_below(folders):
         run(["umount", "--lazy", target])
 
 
 def _unescape(text: str) -> str:
-    """The kernel writes blanks and backslashes in paths as octal."""
+    """Undoes the kernel's octal writing of blanks and backslashes in paths."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
@@ -167,7 +166,7 @@ def _container_ids(paths: NodeLayout) -> set[str]:
 
 
 def _remove_shim_sockets(paths: NodeLayout) -> None:
-    """containerd's shims keep their sockets outside the engine's folder; each task's `address` file names its own."""
+    """Removes the sockets of containerd's shims, which are outside the engine's folder; `address` files name them."""
     for address in paths.docker_exec_root.glob("containerd/daemon/io.containerd.runtime.v2.task/*/*/address"):
         socket = Path(address.read_text().removeprefix("unix://"))
         socket.unlink(missing_ok=True)

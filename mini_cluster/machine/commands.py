@@ -10,7 +10,7 @@ from mini_cluster.errors import LauncherError
 COMMAND_SECONDS = 30.0  # for one command; they all take milliseconds unless the machine is in trouble
 
 
-class CommandError(LauncherError):
+class MachineCommandError(LauncherError):
     """A command failed; the message has the command and what it printed."""
 
 
@@ -18,26 +18,26 @@ def run(argv: Sequence[str], *, stdin: str = "", check: bool = True) -> str:
     """Runs a command to its end and returns its standard output.
 
     With `check=False` a failure returns "" instead, for commands that ask whether something is there.
-    Raises: CommandError.
+    Raises: MachineCommandError.
     """
     try:
         done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
     except OSError as error:
-        raise CommandError(f"cannot run {argv[0]}: {error.strerror}") from None
+        raise MachineCommandError(f"cannot run {argv[0]}: {error.strerror}") from None
     except subprocess.TimeoutExpired:
-        raise CommandError(f"{' '.join(argv)}: no end within {COMMAND_SECONDS:g} s") from None
+        raise MachineCommandError(f"{' '.join(argv)}: no end within {COMMAND_SECONDS:g} s") from None
     if done.returncode == 0:
         return done.stdout
     if check:
-        raise CommandError(f"{' '.join(argv)}: {(done.stderr or done.stdout).strip()}")
+        raise MachineCommandError(f"{' '.join(argv)}: {(done.stderr or done.stdout).strip()}")
     return ""
 
 
 def succeeds(argv: Sequence[str]) -> bool:
-    """Whether the command ends with 0. Raises: CommandError when it cannot be run."""
+    """Whether the command ends with 0. Raises: MachineCommandError when it cannot be run."""
     try:
         return subprocess.run(argv, capture_output=True, timeout=COMMAND_SECONDS, check=False).returncode == 0
     except OSError as error:
-        raise CommandError(f"cannot run {argv[0]}: {error.strerror}") from None
+        raise MachineCommandError(f"cannot run {argv[0]}: {error.strerror}") from None
     except subprocess.TimeoutExpired:
-        raise CommandError(f"{' '.join(argv)}: no end within {COMMAND_SECONDS:g} s") from None
+        raise MachineCommandError(f"{' '.join(argv)}: no end within {COMMAND_SECONDS:g} s") from None

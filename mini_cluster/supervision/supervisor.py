@@ -27,7 +27,7 @@ from mini_cluster.errors import LauncherError
 from mini_cluster.etcd.restore import install
 from mini_cluster.hosts import network as hosts
 from mini_cluster.hosts.sweep import clear_engine, power_off, sweep_cluster
-from mini_cluster.machine.commands import CommandError
+from mini_cluster.machine.commands import MachineCommandError
 from mini_cluster.machine.logview import last_lines
 from mini_cluster.machine.processes import snapshot
 from mini_cluster.machine.programs import find_programs
@@ -78,7 +78,7 @@ class Supervisor:
         return [keeper.status for keeper in keepers]
 
     async def apply(self) -> None:
-        """Makes what runs agree with the state file. Raises: StateError, SweepError, CommandError."""
+        """Makes what runs agree with the state file. Raises: StateError, SweepError, MachineCommandError."""
         async with self._applying:
             before, state = self._state, self._load_state()
             self._prober.forget_certificates()
@@ -225,7 +225,10 @@ class Supervisor:
         }
 
     async def _repair_networks(self, state: ClusterState, wanted: Iterable[Component]) -> None:
-        """Of hosts whose engine runs; the others' are made before their engine is started. Raises: CommandError."""
+        """Repairs the networks of hosts whose engine runs; the others get theirs before their engine is started.
+
+        Raises: MachineCommandError.
+        """
         processes = snapshot()
         for component in wanted:
             if is_engine(component) and component_processes(processes, self._layout.key, component):
@@ -254,7 +257,7 @@ class Supervisor:
         try:
             await asyncio.to_thread(clear_engine, self._layout, node)
             await self._ensure_network(self._state, node)
-        except CommandError as error:
+        except MachineCommandError as error:
             raise StartError(str(error)) from None
 
     async def _wait_ready(self, name: str) -> None:

@@ -79,6 +79,21 @@ def ask_from(cluster: ClusterHandle, name: str, address: str, port: int) -> str:
     return kubectl(cluster, "exec", name, "--", "sh", "-c", HEALTH.format(address=address, port=port), check=False)
 
 
+def test_addresses_that_nobody_has_are_unreachable_and_do_not_leave_by_the_uplink(
+    cluster: ClusterHandle, pods: dict[str, str]
+) -> None:
+    state, layout = cluster.cluster.state(), cluster.cluster.layout
+    nowhere = {"service": "10.96.200.200", "pod": state.pod_network.replace(".0.0/16", ".200.200")}
+    for kind, address in nowhere.items():
+        answer = subprocess.run(["ip", "route", "get", address], capture_output=True, text=True, check=False)
+        assert "No route to host" in answer.stderr, kind
+    in_host = ["ip", "-n", layout.netns("worker-1"), "route", "get", nowhere["pod"]]
+    assert "No route to host" in subprocess.run(in_host, capture_output=True, text=True, check=False).stderr
+    for address in nowhere.values():
+        assert ask_from(cluster, "one", address, 80) == ""
+    assert "HTTP" in ask_from(cluster, "one", pods["two"], 8080)
+
+
 def test_pods_reach_pods_on_every_host(cluster: ClusterHandle, pods: dict[str, str]) -> None:
     for name in pods:
         for address in pods.values():

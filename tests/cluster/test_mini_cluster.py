@@ -15,7 +15,7 @@ import pytest
 
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.hosts import network as hosts
-from mini_cluster.hosts.engine import EngineError
+from mini_cluster.hosts.engine import HostEngineError
 from mini_cluster.hosts.sweep import what_is_left
 from mini_cluster.launcher import Cluster, ClusterError
 from mini_cluster.machine.processes import snapshot
@@ -222,7 +222,7 @@ def test_clusters_live_side_by_side(
     subprocess.run(copy, check=True)
     monkeypatch.setenv("DOCKER_HOST", engine)
     assert one.load_image("mini-kubernetes/copy:1") == {"worker-1": ["Loaded image: mini-kubernetes/copy:1"]}
-    with pytest.raises(EngineError, match="mini-kubernetes/none:1"):
+    with pytest.raises(HostEngineError, match="mini-kubernetes/none:1"):
         one.load_image("mini-kubernetes/none:1")
     other.down(purge=True)
     assert one.view().healthy

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from mini_cluster.api import AdminApi, ApiError
+from mini_cluster.api import AdminApi
 from mini_cluster.cluster.state import load_state
+from mini_cluster.errors import ApiError
 from mini_cluster.etcd.operator import EtcdOperationError
 from mini_cluster.etcd.restore import REVISION_MARGIN, RestoreError
 from mini_cluster.launcher import Cluster, ClusterError
