@@ -6,7 +6,6 @@ import builtins
 import math
 import random
 import re
-import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -20,7 +19,6 @@ from apimachinery.errors import Conflict
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource, resource_of
-from componentbase import tls
 from componentbase.clock import Clock
 from componentbase.flags import version
 from componentbase.metrics import LATENCY_BUCKETS
@@ -28,6 +26,7 @@ from componentbase.net.http1_client import RESPONSE_TIMEOUT_SECONDS, HttpRespons
 from componentbase.net.http1_pool import Http1Client
 from kubeclient import wire
 from kubeclient.config import ClientConfig
+from kubeclient.tls import tls_context
 from kubeclient.wire import JSON, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Listing, WatchEvent, as_resource
 
 __all__ = [
@@ -71,7 +70,7 @@ class RestClient:
         self._clock = clock or Clock()
         self._user_agent = user_agent
         self._on_warning = on_warning
-        self.ssl_context = _ssl_context(config)
+        self.ssl_context = tls_context(config)
         self._client = Http1Client(
             config.host,
             config.port,
@@ -381,17 +380,3 @@ class RestClient:
 def user_agent(component: str) -> str:
     """ "kubelet" -> "kubelet/v1.35.0"."""
     return f"{component}/{version()}"
-
-
-def _ssl_context(config: ClientConfig) -> ssl.SSLContext | None:
-    if not config.secure:
-        return None
-    return tls.client_context(
-        ca_file=config.ca_file,
-        ca_data=config.ca_data,
-        cert_file=config.cert_file,
-        key_file=config.key_file,
-        cert_data=config.cert_data,
-        key_data=config.key_data,
-        insecure=config.insecure,
-    )

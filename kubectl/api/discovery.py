@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from apimachinery.errors import StatusError
-from kubectl.api.client import Api
+from kubectl.api.client import ApiClient
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
@@ -53,10 +53,10 @@ class UnknownType(Exception):
     """The server has no such resource type."""
 
 
-class Discovery:
+class TypeDiscovery:
     """Asks once per invocation, and only for what is needed: most verbs concern core types, which come first."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: ApiClient) -> None:
         self._api = api
 
     @property

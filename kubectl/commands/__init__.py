@@ -1,1 +1,1 @@
-"""One verb a file; each defines `COMMAND`."""
+"""The verbs, one a file, in folders that are the groups of the overview."""

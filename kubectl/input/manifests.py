@@ -7,16 +7,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from glob import glob, has_magic
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from urllib.error import HTTPError, URLError
 
 from apimachinery.errors import BadRequest, NotFound, StatusError
 from apimachinery.yaml import YamlError, read_documents
-from kubectl.api.client import unreachable
+from kubectl.api.client import Dict, unreachable
 from kubectl.api.discovery import ResourceType, UnknownType
-from kubectl.cli.command import Context, UsageError
-
-Dict = dict[str, Any]
+from kubectl.input.kustomize import build as build_kustomization
+from kubectl.invocation.context import CommandContext, UsageError
 
 NOTHING_GIVEN = """\
 You must provide one or more resources by argument or filename.
@@ -25,6 +25,7 @@ Example resource specifications include:
    '--filename=rsrc.json'
    '<resource> <name>'
    '<resource>'"""
+FETCH_SECONDS = 30.0
 _ENDINGS = (".json", ".yaml", ".yml")
 
 
@@ -83,9 +84,7 @@ def read_manifests(sources: list[str], verb: str = "", *, recursive: bool = Fals
 
 def _texts(source: str, recursive: bool) -> Iterator[tuple[str, str]]:
     if isinstance(source, Kustomization):
-        from kubectl.kustomize.build import build
-
-        yield source, build(source)
+        yield source, build_kustomization(source)
         return
     if source == "-":
         yield "STDIN", sys.stdin.read()
@@ -120,19 +119,18 @@ def raw_text(sources: list[str]) -> str:
 
 
 def _fetch(url: str) -> str:
-    import httpx  # the command line is already left out: kubectl.client is imported before any verb
+    from urllib.request import urlopen  # here: few manifests come from a URL
 
     try:
-        response = httpx.get(url, follow_redirects=True, timeout=30)
-    except httpx.ConnectError as error:
-        raise unreachable(url, error) from error
-    except httpx.HTTPError as error:
+        with urlopen(url, timeout=FETCH_SECONDS) as answer:
+            return str(answer.read().decode())
+    except HTTPError as error:
+        reason = f"{error.code} {error.reason}, status code={error.code}"
+        raise UsageError(f'unable to read URL "{url}", server reported {reason}') from error
+    except URLError as error:
+        raise unreachable(url, error.reason if isinstance(error.reason, OSError) else error) from error
+    except (OSError, HTTPException, ValueError) as error:
         raise UsageError(f"unable to read URL {url!r}: {error}") from error
-    if response.status_code != 200:
-        code = response.status_code
-        reason = f"{code} {response.reason_phrase}, status code={code}"
-        raise UsageError(f'unable to read URL "{url}", server reported {reason}')
-    return response.text
 
 
 def parse_manifests(text: str, source: str) -> list[Manifest]:
@@ -171,7 +169,7 @@ def _not_valid(source: str, why: str) -> UsageError:
     return UsageError(f'error validating "{source}": error validating data: {why}')
 
 
-def resolve(context: Context, manifest: Manifest) -> tuple[ResourceType, str]:
+def resolve(context: CommandContext, manifest: Manifest) -> tuple[ResourceType, str]:
     """The object's type and the namespace it goes to.
 
     Raises: UsageError for a kind the server lacks, or a namespace that contradicts --namespace.
@@ -212,7 +210,7 @@ class Target:
 
 
 def parse_targets(
-    context: Context,
+    context: CommandContext,
     words: list[str],
     *,
     all_namespaces: bool = False,
@@ -245,7 +243,7 @@ def parse_targets(
     return [_target(context, kind, name) for kind in kinds for name in names]
 
 
-def _kinds(context: Context, word: str) -> list[ResourceType]:
+def _kinds(context: CommandContext, word: str) -> list[ResourceType]:
     try:
         return [context.discovery.find(word)]
     except UnknownType:
@@ -254,14 +252,19 @@ def _kinds(context: Context, word: str) -> list[ResourceType]:
         raise
 
 
-def _target(context: Context, kind: ResourceType, name: str) -> Target:
+def _target(context: CommandContext, kind: ResourceType, name: str) -> Target:
     if not name:
         raise UsageError("arguments in resource/name form must have a single resource and name")
     return Target(kind, name, context.namespace if kind.namespaced else "")
 
 
 def list_objects(
-    context: Context, target: Target, selector: str = "", field_selector: str = "", accept: str = "", **params: str
+    context: CommandContext,
+    target: Target,
+    selector: str = "",
+    field_selector: str = "",
+    accept: str = "",
+    **params: str,
 ) -> Dict:
     """The List, or Table, of a collection. Raises: StatusError that says what was looked for."""
     query = {"labelSelector": selector, "fieldSelector": field_selector, **params}
@@ -279,7 +282,7 @@ def list_objects(
 
 
 def select(
-    context: Context,
+    context: CommandContext,
     words: list[str],
     files: list[str],
     *,
@@ -315,7 +318,7 @@ def select(
             raise UsageError("resource(s) were provided, but no name was specified")
 
 
-def _read(context: Context, target: Target, failed: list[Exception] | None) -> Iterator[tuple[Target, Dict]]:
+def _read(context: CommandContext, target: Target, failed: list[Exception] | None) -> Iterator[tuple[Target, Dict]]:
     try:
         found: Dict = context.api.request("GET", target.path)
     except StatusError as error:

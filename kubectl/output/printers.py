@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.yaml import to_yaml
-from kubectl.cli.command import UsageError
+from kubectl.api.client import Dict
+from kubectl.invocation.context import UsageError
+from kubectl.invocation.flags import FORMATS
 from kubectl.output.jsonpath import JSONPathError, Template, relaxed, text_of
 
-Dict = dict[str, Any]
 Printer = Callable[[Dict], str]
-
-FORMATS = "custom-columns,custom-columns-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,wide,yaml"
-
 
 MIN_WIDTH = 6  # of a column
 COLUMN_GAP = 3

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType
-from kubectl.cli.command import UsageError
+from kubectl.invocation.context import UsageError
+from kubectl.output.ages import age
 from kubectl.output.jsonpath import JSONPathError, Template, relaxed
 from kubectl.output.printers import cell_text, table
-
-Dict = dict[str, Any]
 
 
 class TableText:
@@ -59,8 +59,6 @@ class TableText:
 
 def own_table(items: list[Dict]) -> Dict:
     """Of objects, without the server's help: their names and ages."""
-    from kubectl.output.describe.writer import age
-
     rows = []
     for item in items:
         meta = item["metadata"]

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from apimachinery.errors import StatusError
 from kubeapi.core.pod.lifecycle import is_terminal
-from kubectl.cli.command import Context, UsageError
+from kubectl.api.client import Dict
+from kubectl.changes.waiting import TimedOut, wait_until
 from kubectl.input.manifests import Target
-from kubectl.output.waiting import TimedOut, wait_until
-from kubectl.remote.podtarget import containers
-
-Dict = dict[str, Any]
+from kubectl.input.pods import containers
+from kubectl.invocation.context import CommandContext, UsageError
 
 PROMPT = "If you don't see a command prompt, try pressing enter."
 
 
-def attach(context: Context, pod: Dict, name: str, *, stdin: bool, tty: bool, quiet: bool) -> None:
+def attach(context: CommandContext, pod: Dict, name: str, *, stdin: bool, tty: bool, quiet: bool) -> None:
     """Until the container ends or standard input does. Raises: StatusError, Unreachable, UsageError."""
     from kubectl.remote.remotecommand import run_remote
 
@@ -43,7 +41,7 @@ def attach(context: Context, pod: Dict, name: str, *, stdin: bool, tty: bool, qu
         _say_how_to_return(context, pod, name)
 
 
-def _say_how_to_return(context: Context, pod: Dict, name: str) -> None:
+def _say_how_to_return(context: CommandContext, pod: Dict, name: str) -> None:
     command = f"mini-kubectl attach {pod['metadata']['name']} -c {name} -i -t"
     if any(c["name"] == name for c in containers(pod, "ephemeralContainers")):
         context.print(
@@ -55,7 +53,7 @@ def _say_how_to_return(context: Context, pod: Dict, name: str) -> None:
 
 
 def attach_when_running(
-    context: Context,
+    context: CommandContext,
     target: Target,
     name: str,
     *,
@@ -114,7 +112,7 @@ def started(pod: Dict, name: str) -> bool:
     return ended(pod, name) or "running" in _state(pod, name)
 
 
-def wait_for_end(context: Context, target: Target) -> Dict:
+def wait_for_end(context: CommandContext, target: Target) -> Dict:
     """The pod once it has ended. Raises: UsageError where it is deleted first."""
     pod = wait_until(context, target, lambda pod: pod is None or is_terminal(pod.get("status", {}).get("phase")), None)
     if pod is None:
@@ -122,7 +120,7 @@ def wait_for_end(context: Context, target: Target) -> Dict:
     return pod
 
 
-def copy_log(context: Context, target: Target, name: str) -> None:
+def copy_log(context: CommandContext, target: Target, name: str) -> None:
     path = target.kind.path(target.namespace, target.name, "log")
     out = sys.stdout.buffer
     for chunk in context.api.stream(path, {"container": name, "follow": "true"}):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-Dict = dict[str, Any]
+from kubectl.api.client import Dict
 
 PROBES = {"liveness": "livenessProbe", "readiness": "readinessProbe", "startup": "startupProbe"}
 HOST_ROOT = "host-root"  # the volume of a node's files

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 
 from apimachinery.errors import StatusError
 from kubectl.api.client import Unreachable
-from kubectl.cli.command import Context
+from kubectl.invocation.context import CommandContext
 from kubectl.remote.remotecommand import open_socket
 
 PROTOCOLS = [Subprotocol("v4.channel.k8s.io"), Subprotocol("portforward.k8s.io")]
@@ -58,7 +58,7 @@ def listen(address: str, port: int) -> socket.socket:
 class Forwarder:
     """Serves the listeners of one pod, each connection in threads of its own; `failed` hears what goes wrong."""
 
-    def __init__(self, context: Context, path: str, failed: Callable[[str], None]) -> None:
+    def __init__(self, context: CommandContext, path: str, failed: Callable[[str], None]) -> None:
         self._context, self._path, self._failed = context, path, failed
 
     def serve(self, listener: socket.socket, forward: Forward) -> None:

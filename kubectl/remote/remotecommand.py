@@ -25,15 +25,18 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from apimachinery.errors import from_status
-from kubectl.api.client import Unreachable, authorization, tls_context
-from kubectl.cli.command import Context, ExitCode, UsageError
+from kubeclient.tls import tls_context
+from kubectl.api.client import Unreachable, authorization
+from kubectl.invocation.context import CommandContext, ExitCode, UsageError
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 PROTOCOLS = [Subprotocol("v5.channel.k8s.io"), Subprotocol("v4.channel.k8s.io")]
 CHUNK_BYTES = 32 * 1024
 
 
-def run_remote(context: Context, path: str, params: list[tuple[str, str]], *, stdin: bool, terminal: bool) -> None:
+def run_remote(
+    context: CommandContext, path: str, params: list[tuple[str, str]], *, stdin: bool, terminal: bool
+) -> None:
     """Runs until the remote command ends.
 
     Raises: ExitCode with its exit code if that is not 0, StatusError where the server refuses, Unreachable.
@@ -49,7 +52,7 @@ def run_remote(context: Context, path: str, params: list[tuple[str, str]], *, st
 
 
 def pipe_remote(
-    context: Context,
+    context: CommandContext,
     path: str,
     params: list[tuple[str, str]],
     *,
@@ -91,15 +94,14 @@ def pipe_remote(
 
 
 def open_socket(
-    context: Context, path: str, params: list[tuple[str, str]], protocols: list[Subprotocol]
+    context: CommandContext, path: str, params: list[tuple[str, str]], protocols: list[Subprotocol]
 ) -> ClientConnection:
     """Raises: StatusError where the server refuses, Unreachable."""
     config = context.config
     where = urlsplit(config.server)
     url = f"{'wss' if config.secure else 'ws'}://{where.netloc}{where.path.rstrip('/')}{path}?{urlencode(params)}"
-    tls: ssl.SSLContext | None = None
-    if config.secure:
-        tls = tls_context(config)
+    tls = tls_context(config)
+    if tls is not None:
         # Another thread reads while this one sends the request. Since TLS 1.3 the server's tickets come just then, and
         # OpenSSL bears no two threads in one connection's handshake messages: now and then the request was lost.
         tls.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -108,6 +110,7 @@ def open_socket(
             url,
             subprotocols=protocols,
             ssl=tls,
+            server_hostname=(config.tls_server_name or None) if tls is not None else None,
             additional_headers=authorization(config),
             user_agent_header="mini-kubectl",
             max_size=None,

@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
-def write_certificates(folder: Path) -> dict[str, Path]:
-    """PEM files: "ca", "server", "server-key", "client", "client-key"."""
+def write_certificates(folder: Path, server_name: str = "") -> dict[str, Path]:
+    """PEM files: "ca", "server", "server-key", "client", "client-key"; for `server_name` instead of 127.0.0.1."""
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _certificate("test CA", ca_key, None, ca_key)
+    ca = _certificate("test CA", ca_key, None, ca_key, server_name)
     files = {"ca": _write(folder / "ca.crt", ca.public_bytes(serialization.Encoding.PEM))}
     for name in ("server", "client"):
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _certificate(name, key, ca, ca_key)
+        certificate = _certificate(name, key, ca, ca_key, server_name)
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -34,7 +34,11 @@ def _write(path: Path, content: bytes) -> Path:
 
 
 def _certificate(
-    name: str, key: ec.EllipticCurvePrivateKey, ca: x509.Certificate | None, ca_key: ec.EllipticCurvePrivateKey
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    ca: x509.Certificate | None,
+    ca_key: ec.EllipticCurvePrivateKey,
+    server_name: str,
 ) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -50,7 +54,8 @@ def _certificate(
     )
     if ca is not None:
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        address = x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))
+        loopback = x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))
+        address = x509.DNSName(server_name) if server_name else loopback
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
     return builder.sign(ca_key, hashes.SHA256())

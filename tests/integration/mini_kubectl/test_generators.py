@@ -1,4 +1,4 @@
-"""`run`, `expose`, `autoscale` and `taint` of mini-kubectl beside those of the real kubectl."""
+"""`run`, `expose` and `taint` of mini-kubectl beside those of the real kubectl."""
 
 from __future__ import annotations
 
@@ -82,14 +82,7 @@ EXPOSE = [
     'expose deploy dep --port=80 --overrides={"spec":{"type":"NodePort"}} ' + YAML,
     "expose",
 ]
-AUTOSCALE = [
-    f"autoscale deploy dep --max=3 {YAML}",
-    f"autoscale deploy/dep --min=2 --max=3 --cpu-percent=80 --name=h {YAML}",
-    "autoscale deploy dep --min=4 --max=3",
-    "autoscale deploy dep --max=0",
-    "autoscale pod web --max=3 --dry-run=client",
-    "autoscale deploy nope --max=3",
-]
+AUTOSCALE = []
 BAD_TAINTS = [
     "taint", "taint node n1", "taint pod web a=b:NoSchedule", "taint node n1 b=c", "taint node n1 b=c:Bad",
     "taint node n1 b=c=d:NoSchedule", "taint node n1 b=c!:NoSchedule", "taint node n1 x=y:NoSchedule x=z:NoSchedule",
@@ -133,11 +126,6 @@ def test_taints_are_set_and_removed(pair: Pair) -> None:
     pair.mini.run("taint", "node", "n2", "x-", "--dry-run=server")
     pair.mini.run("taint", "node", "n2", "x-", "y-")
     assert taints() == []
-
-
-def test_an_autoscaler_needs_a_server_that_knows_it(pair: Pair) -> None:
-    message = pair.mini.fails("autoscale", "deploy", "dep", "--max=3")
-    assert message == "Error from server (NotFound): the server could not find the requested resource\n"
 
 
 def test_a_pod_and_its_service_are_one_yaml_stream(pair: Pair) -> None:

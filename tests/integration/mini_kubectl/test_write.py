@@ -154,14 +154,10 @@ def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
         "set env deploy/web X=2 -c n*",
         "set env deploy/web --from=configmap/one --prefix=P_ --dry-run=client -o yaml",
         "set resources deploy/web --limits=cpu=x",
-        "set selector deploy/web a=b",
-        "set selector svc s1 a=b,c=d",
         "apply view-last-applied cm/one deploy/web -o json",
         "apply set-last-applied -f cm2.yaml --dry-run=client",
         "apply set-last-applied -f plain.yaml",
         "apply -f cm.yaml --force-conflicts",
-        "apply -f cm.yaml --prune",
-        "apply -f cm.yaml --prune --all --prune-allowlist=core/v1/ConfigMap --dry-run=server",
         "apply -f selector.yaml",
         "apply -f cm?.yaml --dry-run=server",
         "apply -f list.yaml --dry-run=server",
@@ -183,10 +179,8 @@ def test_without_changes(pair: Pair, line: str) -> None:
         (RESET, "set image deploy/web web=web:2"),
         (RESET, "set env deploy/web X=1 A-"),
         (RESET, "set resources deploy/web --limits=cpu=1,memory=1Gi --requests=cpu=100m"),
-        (RESET, "set serviceaccount deploy web robot"),
         (RESET, "apply -f selector.yaml --force"),
         (RESET, "apply set-last-applied -f cm2.yaml"),
-        ("apply -f cm.yaml -f more.yaml", "apply -f cm.yaml --prune -l app=x --prune-allowlist=core/v1/ConfigMap"),
         ("delete -f cm.yaml --ignore-not-found", "apply --server-side -f cm.yaml"),
         (OTHERS, "apply --server-side -f cm2.yaml -f web2.yaml"),
         (OTHERS, "apply --server-side --force-conflicts -f cm2.yaml"),
@@ -204,15 +198,6 @@ def test_changes(pair: Pair, reset: str, line: str) -> None:
 )  # fmt: skip
 def test_diff(pair: Pair, line: str) -> None:
     pair.same_after("apply -f cm.yaml -f more.yaml", line)
-
-
-def test_diff_shows_what_apply_would_prune(pair: Pair) -> None:
-    pair.mini.run("apply", "-f", "cm.yaml", "-f", "more.yaml")
-    done = pair.mini.try_run(
-        *["diff", "-f", "cm.yaml", "--prune", "-l", "app=x", "--prune-allowlist=core/v1/ConfigMap"]
-    )
-    assert done.returncode == 1
-    assert "-  name: more\n" in done.stdout
 
 
 def test_another_program_compares(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

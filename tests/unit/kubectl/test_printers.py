@@ -1,8 +1,8 @@
 import pytest
 
-from kubectl.cli.command import UsageError
-from kubectl.output.describe.generic import spaced
-from kubectl.output.describe.writer import Writer
+from kubectl.describe.section import spaced
+from kubectl.describe.writer import Writer
+from kubectl.invocation.context import UsageError
 from kubectl.output.printers import object_printer, table
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "managedFields": []}, "spec": {"text": "a\nb\n"}}

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from kubectl.cli.command import UsageError
-from kubectl.commands.cp import Spec, parse_spec
-from kubectl.commands.explain import Schemas, page, wrapped
-from kubectl.commands.port_forward import named_port, parse_addresses, parse_port, service_port
-from kubectl.commands.run import IMAGE
-from kubectl.commands.taint import Taint, changed, parse
+from kubectl.commands.basic.explain import Schemas, page, wrapped
+from kubectl.commands.basic.run import IMAGE
+from kubectl.commands.cluster.taint import Taint, changed, parse
+from kubectl.commands.troubleshooting.cp import Spec, parse_spec
+from kubectl.commands.troubleshooting.port_forward import named_port, parse_addresses, parse_port, service_port
+from kubectl.invocation.context import UsageError
 from kubectl.remote.portforward import Forward
 
 POD = {

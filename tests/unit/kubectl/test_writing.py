@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from apimachinery.yaml import to_yaml
-from kubectl.api.serverside import KEEPER, migrated
-from kubectl.cli.command import UsageError
-from kubectl.commands._editor import INTRO, content, header
-from kubectl.commands._podtemplate import containers, pod_spec
-from kubectl.commands._writing import LAST_APPLIED
-from kubectl.commands.apply import compute_patch
-from kubectl.commands.diff import masked
+from kubectl.changes.editing import INTRO, content, header
+from kubectl.changes.podtemplate import containers, pod_spec
+from kubectl.changes.serverside import KEEPER, migrated
+from kubectl.changes.writing import LAST_APPLIED
+from kubectl.commands.advanced.apply import compute_patch
+from kubectl.commands.advanced.diff import masked
 from kubectl.input.manifests import parse_manifests
+from kubectl.invocation.context import UsageError
 
 ANNOTATED: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{LAST_APPLIED}": {}}}}
 

@@ -1,0 +1,1 @@
+"""Writing to the cluster: patches, deletions, waiting, and reports of the outcome."""

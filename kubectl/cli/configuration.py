@@ -1,0 +1,42 @@
+"""The context of an invocation, from its flags and the kubeconfig."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kubeclient.config import ClientConfig, ConfigError, NoConfig, load_config
+from kubectl.invocation.context import CommandContext
+
+
+def make_context(args: argparse.Namespace) -> CommandContext:
+    """Nothing is read before a verb asks for it: some verbs need no cluster."""
+    options = vars(args)
+    return CommandContext(
+        load=lambda: _configuration(options),
+        given_namespace=options.get("namespace") or "",
+        request_timeout_seconds=options.get("request_timeout") or None,
+    )
+
+
+def _configuration(options: Mapping[str, Any]) -> ClientConfig:
+    """Raises: ConfigError."""
+    path = options.get("kubeconfig")
+    if path and not Path(path).exists():
+        raise ConfigError(f"stat {path}: no such file or directory")
+    try:
+        config = load_config(path, options.get("context"))
+    except NoConfig:
+        if not options.get("server"):
+            raise
+        config = ClientConfig(server="")
+    if server := options.get("server"):
+        config = replace(config, server=server if "://" in server else f"http://{server}")
+    if token := options.get("token"):
+        config = replace(config, token=token, cert_file="", cert_data="", key_file="", key_data="")
+    if options.get("insecure_skip_tls_verify"):
+        config = replace(config, insecure=True, ca_file="", ca_data="")
+    return config

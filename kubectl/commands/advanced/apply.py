@@ -1,0 +1,277 @@
+"""`apply`: makes the cluster's objects what the manifests say, leaving alone what others set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+
+from apimachinery.errors import AlreadyExists, Conflict, Invalid, NotFound, StatusError
+from kubectl.api.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Dict, Unreachable
+from kubectl.api.discovery import ResourceType
+from kubectl.changes import serverside
+from kubectl.changes.deletion import CASCADE, cascade_of, delete_and_wait
+from kubectl.changes.writing import (
+    LAST_APPLIED,
+    Report,
+    add_field_manager,
+    add_validate,
+    compact,
+    last_applied_of,
+    model_of,
+    need_files,
+    validation,
+    with_last_applied,
+)
+from kubectl.commands.advanced import _lastapplied
+from kubectl.input.manifests import Manifest, Target, add_file_arguments, raise_all, read_manifests, resolve
+from kubectl.invocation.command import Command
+from kubectl.invocation.context import CommandContext, UsageError, blaming
+from kubectl.invocation.flags import add_bool, add_dry_run, add_output, add_selector, dry_run_params, duration
+from kubectl.output.printers import object_printer
+
+ATTEMPTS = 5  # at a patch that loses a race, as kubectl's
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_file_arguments(parser, "apply")
+    add_dry_run(parser)
+    add_output(parser)
+    add_selector(parser)
+    add_validate(parser)
+    add_field_manager(parser, "")
+    add_bool(parser, "--server-side", default=False, help="let the server merge, and keep account of who set what")
+    add_bool(parser, "--force-conflicts", default=False, help="with --server-side: take fields over from others")
+    add_bool(parser, "--overwrite", default=True, help="overwrite what others have changed since the last apply")
+    add_bool(parser, "--force", default=False, help="delete and create anew what cannot be patched")
+    add_bool(parser, "--wait", default=False, help="wait until what is deleted is gone")
+    add_bool(parser, "--openapi-patch", default=True, help=argparse.SUPPRESS)
+    add_bool(parser, "--show-managed-fields", default=False, help="metadata.managedFields too, in YAML and JSON")
+    parser.add_argument("--grace-period", type=int, default=-1, metavar="SECONDS", help="of what is deleted")
+    parser.add_argument("--timeout", type=duration, default=0, metavar="TIME", help="of waiting for deletions")
+    parser.add_argument(
+        "--cascade", nargs="?", const="background", default="background",
+        metavar="background|foreground|orphan", type=CASCADE, help="what becomes of what deleted objects own",
+    )  # fmt: skip
+    _lastapplied.add_verbs(parser)
+
+
+def run(context: CommandContext, args: argparse.Namespace) -> None:
+    if action := getattr(args, "action", None):
+        action(context, args)
+        return
+    need_files(args)
+    _check(args)
+    args.cascade = cascade_of(context, args.cascade)
+    apply = Apply(context, args)
+    report = Report(context, args)
+    failed: list[Exception] = []
+    results: list[Dict] = []
+    for manifest, kind, namespace in _resolved(context, args, failed):
+        try:
+            result, done = apply(manifest, kind, namespace)
+        except (UsageError, StatusError, Unreachable) as error:
+            failed.append(error)
+            continue
+        if not args.output:
+            report(f"{kind.display}/{result['metadata']['name']}", result, done)
+        results.append(result)
+    if args.output and results:
+        whole = (
+            results[0] if len(results) == 1 else {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": results}
+        )
+        context.out.write(object_printer(args.output, managed_fields=args.show_managed_fields)(whole))
+    raise_all(failed)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raises: UsageError for flags that contradict each other."""
+    if args.force and args.server_side:
+        raise UsageError("--force cannot be used with --server-side")
+    if args.force_conflicts and not args.server_side:
+        raise UsageError("--force-conflicts only works with --server-side")
+    if args.dry_run == "client" and args.server_side:
+        raise UsageError("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)")
+    if args.dry_run == "server" and args.force:
+        raise UsageError("--dry-run=server cannot be used with --force")
+
+
+def _resolved(
+    context: CommandContext, args: argparse.Namespace, failed: list[Exception]
+) -> list[tuple[Manifest, ResourceType, str]]:
+    """All manifests are resolved before the first is applied."""
+    from apimachinery.selectors import parse_label_selector
+
+    wanted = parse_label_selector(args.selector)
+    manifests = read_manifests(args.filename, "apply", recursive=args.recursive)
+    manifests = [m for m in manifests if wanted.matches(m.obj.get("metadata", {}).get("labels") or {})]
+    if not manifests:
+        raise UsageError("no objects passed to apply")
+    found = []
+    for manifest in manifests:
+        try:
+            found.append((manifest, *resolve(context, manifest)))
+        except UsageError as error:
+            failed.append(error)
+    return found
+
+
+@dataclass
+class Apply:
+    """One object at a time: called, it gives the object as stored and what happened: created, configured, unchanged.
+
+    Raises: StatusError, UsageError.
+    """
+
+    context: CommandContext
+    args: argparse.Namespace
+
+    def __call__(self, manifest: Manifest, kind: ResourceType, namespace: str) -> tuple[Dict, str]:
+        if not manifest.name:
+            raise _nameless(manifest, kind, namespace, server_side=self.args.server_side)
+        target = Target(kind, manifest.name, namespace)
+        params = {**validation(self.args.validate), **dry_run_params(self.args.dry_run)}
+        if self.args.server_side:
+            manager = self.args.field_manager or serverside.MANAGER
+            writer = serverside.ServerSide(self.context, manager, params, force=self.args.force_conflicts)
+            return writer.apply(manifest, target), "serverside-applied"
+        params["fieldManager"] = self.args.field_manager or "kubectl-client-side-apply"
+        modified = with_last_applied(manifest.obj, namespace)
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._once(manifest, target, modified, params)
+            except (AlreadyExists, Conflict):
+                if attempt + 1 == ATTEMPTS:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, manifest: Manifest, target: Target, modified: Dict, params: Dict) -> tuple[Dict, str]:
+        dry = self.args.dry_run == "client"
+        try:
+            current: Dict = self.context.api.request("GET", target.path)
+        except NotFound:
+            return (modified if dry else self._create(manifest, target, modified, params)), "created"
+        if last_applied_of(current) is None:
+            self._warn_not_applied(target)
+        if dry:
+            return current, "configured"
+        patch, content_type = compute_patch(current, modified, overwrite=self.args.overwrite)
+        if not patch:
+            return current, "unchanged"
+        try:
+            result = self.context.api.request(
+                "PATCH", target.path, params=params, body=patch, content_type=content_type
+            )
+        except (Conflict, Invalid) as error:
+            if self.args.force:
+                return self._create_anew(manifest, target, modified, params), "configured"
+            if isinstance(error, Invalid):
+                raise _patch_refused(error, patch, manifest, target) from error
+            raise
+        except StatusError as error:
+            raise _patch_refused(error, patch, manifest, target) from error
+        same = result["metadata"].get("resourceVersion") == current["metadata"].get("resourceVersion")
+        return result, "unchanged" if same and self.args.dry_run == "none" else "configured"
+
+    def _create(self, manifest: Manifest, target: Target, modified: Dict, params: Dict) -> Dict:
+        with blaming("creating", manifest.source):
+            path = target.kind.path(target.namespace)
+            created: Dict = self.context.api.request("POST", path, params=params, body=modified)
+        return created
+
+    def _create_anew(self, manifest: Manifest, target: Target, modified: Dict, params: Dict) -> Dict:
+        args = self.args
+        delete_and_wait(
+            self.context, [target],
+            cascade=args.cascade, grace_period=args.grace_period, timeout_seconds=args.timeout or None,
+        )  # fmt: skip
+        return self._create(manifest, target, modified, params)
+
+    def _warn_not_applied(self, target: Target) -> None:
+        self.context.warn(
+            f"resource {target.kind.plural}/{target.name} is missing the {LAST_APPLIED} annotation which is "
+            "required by mini-kubectl apply. mini-kubectl apply should only be used on resources created declaratively "
+            "by either mini-kubectl create --save-config or mini-kubectl apply. The missing annotation will be patched "
+            "automatically."
+        )
+
+
+def _nameless(manifest: Manifest, kind: ResourceType, namespace: str, *, server_side: bool) -> UsageError:
+    if generated := manifest.obj.get("metadata", {}).get("generateName"):
+        return UsageError(f"from {generated}: cannot use generate name with apply")
+    if server_side:
+        return UsageError("resource name may not be empty")
+    return UsageError(
+        f"error when retrieving current configuration of:\n{_subject(kind, '', namespace)}\n"
+        f'from server for: "{manifest.source}": resource name may not be empty'
+    )
+
+
+def _patch_refused(error: StatusError, patch: Dict, manifest: Manifest, target: Target) -> StatusError:
+    """The same error, with all that was tried in its message."""
+    error.message = (
+        f"error when applying patch:\n{compact(patch)}\nto:\n"
+        f"{_subject(target.kind, target.name, target.namespace)}\n"
+        f'for: "{manifest.source}": error when patching "{manifest.source}": {error.message}'
+    )
+    return error
+
+
+def _subject(kind: ResourceType, name: str, namespace: str) -> str:
+    version = f"{kind.group}/{kind.version}"
+    return (
+        f'Resource: "{version}, Resource={kind.plural}", GroupVersionKind: "{version}, Kind={kind.kind}"\n'
+        f'Name: "{name}", Namespace: "{namespace}"'
+    )
+
+
+def compute_patch(current: Dict, modified: Dict, *, overwrite: bool = True) -> tuple[Dict, str]:
+    """The three-way patch of what was last applied, what shall be and what is, and its content type.
+
+    Raises: UsageError where it would change what others have changed, and must not `overwrite`.
+    """
+    from apimachinery.patch.merge import create_merge_patch, three_way_merge
+    from apimachinery.patch.strategic import three_way_strategic
+
+    text = last_applied_of(current)
+    original = json.loads(text) if text else {}
+    original = with_last_applied(original, "", annotate=False) if original else {}
+    model = model_of(str(modified["apiVersion"]), str(modified["kind"]))
+    if model is None:
+        patch, content_type = three_way_merge(original, modified, current), MERGE_PATCH
+    else:
+        patch = three_way_strategic(original, modified, current, model)
+        content_type = STRATEGIC_MERGE_PATCH
+    if not overwrite and (at := _conflict(patch, create_merge_patch(original, current))):
+        raise UsageError(f"the patch changes {at}, which has been changed since it was last applied")
+    return patch, content_type
+
+
+def _conflict(patch: Dict, changed: Dict) -> str:
+    """The path of the first field that both change, each to something else; "" where there is none."""
+    for key, value in patch.items():
+        if key not in changed or key == LAST_APPLIED:
+            continue
+        if isinstance(value, dict) and isinstance(changed[key], dict):
+            if inner := _conflict(value, changed[key]):
+                return f"{key}.{inner}"
+        elif value != changed[key]:
+            return key
+    return ""
+
+
+COMMAND = Command(
+    "apply",
+    "Create or change objects so that they are as manifests say",
+    configure,
+    run,
+    examples="""\
+  # A file, a folder, standard input
+  mini-kubectl apply -f deployment.yaml
+  mini-kubectl apply -f manifests/ -R
+  generate | mini-kubectl apply -f -
+  # Let the server merge, and take over fields that others set
+  mini-kubectl apply --server-side --force-conflicts -f deployment.yaml
+  # Let the server check it without storing anything
+  mini-kubectl apply -f deployment.yaml --dry-run=server""",
+)

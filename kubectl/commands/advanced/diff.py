@@ -1,0 +1,172 @@
+"""`diff`: what `apply` would change, by the server's own reckoning."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from apimachinery.errors import NotFound, StatusError
+from apimachinery.yaml import to_yaml
+from kubectl.api.client import Dict
+from kubectl.changes import serverside
+from kubectl.changes.writing import LAST_APPLIED, add_field_manager, need_files, with_last_applied
+from kubectl.commands.advanced.apply import ATTEMPTS, compute_patch
+from kubectl.input.manifests import Manifest, Target, add_file_arguments, read_manifests, resolve
+from kubectl.invocation.command import Command
+from kubectl.invocation.context import CommandContext, ExitCode, UsageError
+from kubectl.invocation.flags import add_bool, add_selector
+from kubectl.output.printers import without_managed_fields
+
+DIFFERENCES = 1  # the exit code where there are some
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_file_arguments(parser, "compare")
+    add_selector(parser)
+    add_field_manager(parser, "")
+    add_bool(parser, "--server-side", default=False, help="as `apply --server-side` would")
+    add_bool(parser, "--force-conflicts", default=False, help="with --server-side: take fields over from others")
+    add_bool(parser, "--show-managed-fields", default=False, help="compare metadata.managedFields too")
+    parser.add_argument("--concurrency", type=int, default=1, help=argparse.SUPPRESS)  # objects come one by one
+
+
+def run(context: CommandContext, args: argparse.Namespace) -> None:
+    from apimachinery.selectors import parse_label_selector
+
+    need_files(args)
+    if args.force_conflicts and not args.server_side:
+        raise UsageError("--force-conflicts only works with --server-side")
+    wanted = parse_label_selector(args.selector)
+    with tempfile.TemporaryDirectory(prefix="LIVE-") as live, tempfile.TemporaryDirectory(prefix="MERGED-") as merged:
+        for manifest in read_manifests(args.filename, recursive=args.recursive):
+            if not wanted.matches(manifest.obj.get("metadata", {}).get("labels") or {}):
+                continue
+            kind, namespace = resolve(context, manifest)
+            target = Target(kind, manifest.name, namespace)
+            old, new = _versions(context, args, manifest, target)
+            _write(args, target, new, old, Path(live), Path(merged))
+        code = _compare(context, live, merged)
+    if code:
+        raise ExitCode(code)
+
+
+def _versions(
+    context: CommandContext, args: argparse.Namespace, manifest: Manifest, target: Target
+) -> tuple[Dict | None, Dict]:
+    """The object as it is, None where it is not, and as it would be. Raises: StatusError, UsageError."""
+    for attempt in range(ATTEMPTS):
+        try:
+            old: Dict | None = context.api.request("GET", target.path)
+        except NotFound:
+            old = None
+        try:
+            return old, _merged(context, args, manifest, target, old, guard=attempt + 1 < ATTEMPTS)
+        except StatusError as error:
+            if error.code != 409 or args.server_side or attempt + 1 == ATTEMPTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _merged(
+    context: CommandContext,
+    args: argparse.Namespace,
+    manifest: Manifest,
+    target: Target,
+    old: Dict | None,
+    *,
+    guard: bool,
+) -> Dict:
+    params = {"dryRun": "All"}
+    if args.server_side:
+        manager = args.field_manager or serverside.MANAGER
+        return serverside.ServerSide(context, manager, params, force=args.force_conflicts).apply(manifest, target)
+    params["fieldManager"] = args.field_manager or "kubectl-client-side-apply"
+    if old is None:
+        obj = with_last_applied(manifest.obj, target.namespace, annotate=False)
+        if not obj["metadata"]["annotations"]:
+            del obj["metadata"]["annotations"]
+        created: Dict = context.api.request("POST", target.kind.path(target.namespace), params=params, body=obj)
+        return created
+    modified = with_last_applied(manifest.obj, target.namespace, annotate=False)
+    patch, content_type = compute_patch(old, modified)
+    _keep_annotation(patch)
+    if not patch:
+        return old
+    if guard:
+        version = old["metadata"]["resourceVersion"]
+        patch["metadata"] = {**patch.get("metadata", {}), "resourceVersion": version}
+    result: Dict = context.api.request("PATCH", target.path, params=params, body=patch, content_type=content_type)
+    return result
+
+
+def _keep_annotation(patch: Dict) -> None:
+    """The annotation is no part of what is compared: a patch must not take it away."""
+    meta = patch.get("metadata") or {}
+    annotations = {key: value for key, value in (meta.get("annotations") or {}).items() if key != LAST_APPLIED}
+    if "annotations" in meta and not annotations:
+        meta.pop("annotations")
+    elif annotations:
+        meta["annotations"] = annotations
+    if "metadata" in patch and not meta:
+        patch.pop("metadata")
+
+
+def _write(
+    args: argparse.Namespace, target: Target, new: Dict | None, old: Dict | None, live: Path, merged: Path
+) -> None:
+    kind = target.kind
+    parts = (kind.group, kind.version, kind.kind, target.namespace, target.name)
+    name = ".".join(part for part in parts if part).replace(":", "_")
+    if kind.kind == "Secret" and not kind.group:
+        old, new = masked(old, new)
+    for folder, obj in ((live, old), (merged, new)):
+        if obj is not None:
+            shown = obj if args.show_managed_fields else without_managed_fields(obj)
+            (folder / name).write_text(to_yaml(shown))
+
+
+def masked(old: Dict | None, new: Dict | None) -> tuple[Dict | None, Dict | None]:
+    """Two versions of a Secret with stars for their data, which say what differs."""
+    old, new = copy.deepcopy(old), copy.deepcopy(new)
+    before, after = ((obj or {}).get("data") or {} for obj in (old, new))
+    for key in {**before, **after}:
+        same = key not in before or key not in after or before[key] == after[key]
+        for data, mark in ((before, "*** (before)"), (after, "*** (after)")):
+            if key in data:
+                data[key] = "***" if same else mark
+    return old, new
+
+
+def _compare(context: CommandContext, live: str, merged: str) -> int:
+    """The exit code of the program that compares the folders. Raises: UsageError where it cannot run."""
+    words = ["diff", "-u", "-N"]
+    if own := os.environ.get("KUBECTL_EXTERNAL_DIFF"):
+        program, *rest = own.split()
+        # Anything that could be more than a flag's letters is not passed on.
+        words = [program, *(word for word in rest if re.fullmatch(r"[a-zA-Z0-9/=-]+", word))]
+    if shutil.which(words[0]) is None:
+        raise UsageError(f'failed to run "{words[0]}": executable file not found in $PATH')
+    done = subprocess.run([*words, live, merged], stdout=subprocess.PIPE, check=False)
+    context.out.write(done.stdout.decode(errors="replace"))
+    context.out.flush()
+    if done.returncode > DIFFERENCES:
+        context.say(f'error: failed to run "{words[0]}": exit status {done.returncode}')
+    return done.returncode
+
+
+COMMAND = Command(
+    "diff",
+    "Show what apply would change",
+    configure,
+    run,
+    failure_code=2,
+    examples="""\
+  mini-kubectl diff -f deployment.yaml
+  KUBECTL_EXTERNAL_DIFF='colordiff -N -u' mini-kubectl diff -f manifests/ -R""",
+)

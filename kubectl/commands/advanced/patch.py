@@ -1,0 +1,127 @@
+"""`patch`: changes fields of objects by a strategic merge, merge or JSON patch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from apimachinery.errors import StatusError
+from apimachinery.yaml import YamlError, read_document
+from kubectl.api.client import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Dict
+from kubectl.changes.writing import Report, add_field_manager, model_of, write_params
+from kubectl.input import candidates
+from kubectl.input.manifests import Target, add_file_arguments, raise_all, read_manifests, select
+from kubectl.invocation.command import Command
+from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.flags import add_bool, add_dry_run, add_output
+from kubectl.invocation.parser import choice
+from kubectl.output.printers import name_of
+
+TYPES = {"json": JSON_PATCH, "merge": MERGE_PATCH, "strategic": STRATEGIC_MERGE_PATCH}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", nargs="*", metavar="TYPE", help="TYPE NAME ... or TYPE/NAME ...")
+    add_file_arguments(parser, "patch")
+    parser.add_argument("-p", "--patch", default="", help="the patch, as JSON or YAML")
+    parser.add_argument("--patch-file", default="", metavar="FILE", help="a file with the patch")
+    parser.add_argument(
+        "--type", default="strategic", metavar="strategic|merge|json",
+        type=choice(*TYPES, refusal=f'--type must be one of [{" ".join(TYPES)}], not "%s"'), help="how it is merged",
+    )  # fmt: skip
+    parser.add_argument("--subresource", default="", metavar="NAME", help="patch this subresource, e.g. status")
+    add_bool(parser, "--local", default=False, help="patch what the file says, without asking the server")
+    add_field_manager(parser, "kubectl-patch")
+    add_dry_run(parser)
+    add_output(parser)
+
+
+def run(context: CommandContext, args: argparse.Namespace) -> None:
+    patch = read_patch(args)
+    report = Report(context, args)
+    if args.local:
+        if not args.filename:
+            raise UsageError("--local requires -f or -k: there is no server to ask for objects")
+        for manifest in read_manifests(args.filename, "patch", recursive=args.recursive):
+            report(name_of(manifest.obj), apply_patch(manifest.obj, patch, args.type), "patched", suffix=False)
+        return
+    failed: list[Exception] = []
+    found = list(select(context, args.targets, args.filename, recursive=args.recursive, failed=failed))
+    if not (found or failed):
+        raise UsageError("no objects passed to patch")
+    for target, obj in found:
+        try:
+            if args.subresource:
+                obj = context.api.request("GET", target.kind.path(target.namespace, target.name, args.subresource))
+            result = _patched(context, args, target, obj, patch)
+        except StatusError as error:
+            failed.append(error)
+            continue
+        done = "patched (no change)" if result == obj else "patched"
+        report(name_of(result), result, done, suffix=False)
+    raise_all(failed)
+
+
+def _patched(context: CommandContext, args: argparse.Namespace, target: Target, obj: Dict, patch: Any) -> Dict:
+    if args.dry_run == "client":
+        return apply_patch(obj, patch, args.type)
+    path = target.kind.path(target.namespace, target.name, args.subresource)
+    result: Dict = context.api.request(
+        "PATCH", path, params=write_params(args), body=patch, content_type=TYPES[args.type]
+    )
+    return result
+
+
+def read_patch(args: argparse.Namespace) -> Any:
+    """Raises: UsageError where there is not exactly one, or it cannot be read."""
+    if args.patch and args.patch_file:
+        raise UsageError("cannot specify --patch and --patch-file together")
+    if not (args.patch or args.patch_file):
+        raise UsageError("must specify --patch or --patch-file containing the contents of the patch")
+    text = args.patch
+    if args.patch_file:
+        try:
+            text = Path(args.patch_file).read_text()
+        except OSError as error:
+            reason = str(error.strerror).lower()
+            raise UsageError(f"unable to read patch file: open {args.patch_file}: {reason}") from error
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return read_document(text).value
+    except YamlError as error:
+        raise UsageError(f'unable to parse "{text}": {error}') from error
+
+
+def apply_patch(obj: Dict, patch: Any, kind: str) -> Dict:
+    """What the server would make of it. Raises: StatusError, UsageError."""
+    from apimachinery.patch.json import json_patch
+    from apimachinery.patch.merge import merge_patch
+    from apimachinery.patch.strategic import strategic_merge_patch
+
+    if kind == "json":
+        return dict(json_patch(obj, patch))
+    if kind == "merge":
+        return dict(merge_patch(obj, patch))
+    model = model_of(str(obj["apiVersion"]), str(obj["kind"]))
+    if model is None:
+        raise UsageError("strategic merge patch is not supported for this kind: try --type merge")
+    return strategic_merge_patch(obj, patch, model)
+
+
+COMMAND = Command(
+    "patch",
+    "Change fields of objects",
+    configure,
+    run,
+    completes=candidates.types_and_names,
+    examples="""\
+  mini-kubectl patch node worker-1 -p '{"spec":{"unschedulable":true}}'
+  mini-kubectl patch deployment web --type=merge -p '{"spec":{"paused":true}}'
+  mini-kubectl patch pod web --type=json -p '[{"op":"replace","path":"/spec/containers/0/image","value":"web:2"}]'
+  mini-kubectl patch deployment web --subresource=scale --type=merge -p '{"spec":{"replicas":2}}'""",
+)

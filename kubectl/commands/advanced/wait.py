@@ -1,0 +1,153 @@
+"""`wait`: blocks until a condition, a JSONPath value, creation or deletion."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+from kubectl.api.client import Dict
+from kubectl.changes.waiting import TimedOut, read, wait_until
+from kubectl.input import candidates
+from kubectl.input.manifests import Target, add_file_arguments, parse_targets, raise_all, select
+from kubectl.invocation.command import Command
+from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.flags import add_all_namespaces, add_output, add_selector, duration
+from kubectl.output.jsonpath import JSONPathError, Template, relaxed, text_of
+from kubectl.output.printers import object_printer
+
+Test = Callable[[Dict | None], bool]
+
+POLL_SECONDS = 0.3  # between looks for objects that a selector does not find yet
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", nargs="*", metavar="TYPE", help="TYPE, TYPE NAME ..., or TYPE/NAME ...")
+    add_file_arguments(parser, "wait for")
+    add_selector(parser, fields=True)
+    add_all_namespaces(parser)
+    parser.add_argument("--all", action="store_true", help="all objects of the type in the namespace")
+    parser.add_argument(
+        "--for", dest="condition", default="",
+        metavar="WHAT", help="condition=TYPE[=STATUS], delete, create, or jsonpath='{PATH}'[=VALUE]",
+    )  # fmt: skip
+    add_output(parser)
+    parser.add_argument("--timeout", type=duration, default=30.0, metavar="TIME", help="default 30s; negative: a week")
+
+
+def run(context: CommandContext, args: argparse.Namespace) -> None:
+    test = parse_condition(args.condition)
+    timeout = args.timeout if args.timeout >= 0 else 7 * 24 * 3600.0
+    deadline = time.monotonic() + timeout
+    show = object_printer(args.output) if args.output else None
+    targets = _targets(context, args, deadline)
+    if not targets and args.condition.lower() != "delete":
+        raise UsageError("no matching resources found")
+    failed: list[Exception] = []
+    deleting = args.condition.lower() == "delete"
+    for target in targets:
+        try:
+            if deleting and read(context, target) is None:
+                continue
+            found = wait_until(context, target, test, max(deadline - time.monotonic(), 0.0))
+            if show is None:
+                context.print(f"{target.display} condition met")
+            elif found is not None:
+                context.out.write(show(found))
+        except TimedOut as error:
+            missing = args.condition.lower() == "create"
+            failed.append(UsageError("timed out waiting for the condition" if missing else str(error)))
+    raise_all(failed)
+
+
+def _targets(context: CommandContext, args: argparse.Namespace, deadline: float) -> list[Target]:
+    found = _selected(context, args)
+    while not found and args.condition.lower() == "create":
+        if time.monotonic() > deadline:
+            raise UsageError("timed out waiting for the condition")
+        time.sleep(POLL_SECONDS)
+        found = _selected(context, args)
+    return found
+
+
+def _selected(context: CommandContext, args: argparse.Namespace) -> list[Target]:
+    what = args.condition.lower()
+    if what in ("delete", "create") and not args.filename:
+        named = parse_targets(context, args.targets, all_namespaces=args.all_namespaces)
+        if all(target.name for target in named):
+            return named
+    found = select(
+        context, args.targets, args.filename, selector=args.selector, field_selector=args.field_selector,
+        all_namespaces=args.all_namespaces, recursive=args.recursive, all_objects=args.all,
+    )  # fmt: skip
+    return [target for target, _ in found]
+
+
+def parse_condition(text: str) -> Test:
+    """What must hold of an object (None: it does not exist). Raises: UsageError."""
+    kind, _, rest = text.partition("=")
+    if text.lower() == "delete":
+        return lambda obj: obj is None
+    if text.lower() == "create":
+        return lambda obj: obj is not None
+    if kind.lower() == "condition" and rest:
+        name, _, status = rest.partition("=")
+        return _condition(name, status or "true")
+    if kind.lower() == "jsonpath" and rest:
+        return _jsonpath(rest)
+    raise UsageError(f'unrecognized condition: "{text}"')
+
+
+def _condition(name: str, status: str) -> Test:
+    def test(obj: Dict | None) -> bool:
+        for condition in ((obj or {}).get("status") or {}).get("conditions") or ():
+            if condition["type"].lower() == name.lower():
+                generation = obj["metadata"].get("generation") if obj else None
+                seen = condition.get("observedGeneration")
+                if generation is not None and seen is not None and seen < generation:
+                    return False
+                return bool(condition["status"].lower() == status.lower())
+        return False
+
+    return test
+
+
+def _jsonpath(text: str) -> Test:
+    path, value = text, None
+    if text.startswith("{"):
+        path, equals, value = text.partition("}=")
+        path, value = (path + "}", value) if equals else (text, None)
+    elif "=" in text:
+        path, _, value = text.partition("=")
+    if value == "":
+        raise UsageError(
+            "jsonpath wait has to have a value after equal sign, like --for=jsonpath='{.status.readyReplicas}'=3"
+        )
+    try:
+        template = Template(relaxed(path))
+    except JSONPathError as error:
+        raise UsageError(f"error parsing jsonpath {path}: {error}") from error
+
+    def test(obj: Dict | None) -> bool:
+        found = template.find(obj) if obj is not None else []
+        if value is None:
+            return bool(found)
+        if len(found) > 1:
+            raise UsageError("given jsonpath expression matches more than one value")
+        return bool(found) and text_of(found[0]).lower() == value.strip("'\"").lower()
+
+    return test
+
+
+COMMAND = Command(
+    "wait",
+    "Wait until objects are in a state",
+    configure,
+    run,
+    completes=candidates.types_and_names,
+    examples="""\
+  mini-kubectl wait --for=condition=Ready pod/web --timeout=60s
+  mini-kubectl wait --for=condition=Available deployment --all
+  mini-kubectl wait --for=jsonpath='{.status.phase}'=Running pod/web
+  mini-kubectl wait --for=delete pod/web""",
+)

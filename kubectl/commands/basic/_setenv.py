@@ -1,0 +1,178 @@
+"""`set env`: environment variables of containers, from words, from standard input, from ConfigMaps and Secrets."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import re
+import sys
+from collections.abc import Callable
+
+from kubectl.api.client import Dict
+from kubectl.changes.podtemplate import containers, pod_spec, spec_of
+from kubectl.input.manifests import parse_targets
+from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.flags import add_bool
+
+_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+_BAD_NAME = (
+    '"%s" is not a valid key name: a valid environment variable name must consist of alphabetic characters, digits, '
+    "'_', '-', or '.', and must not start with a digit (e.g. 'my.env-name',  or 'MY_ENV.NAME',  or 'MyEnvName1', regex "
+    "used for validation is '[-._a-zA-Z][-._a-zA-Z0-9]*')"
+)
+_REFERENCES = {"ConfigMap": "configMapKeyRef", "Secret": "secretKeyRef"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-c", "--containers", default="*", help="a pattern of container names")
+    parser.add_argument("-e", "--env", action="append", default=[], metavar="KEY=VALUE", help="set this variable")
+    parser.add_argument("--from", dest="source", default="", metavar="TYPE/NAME", help="of a ConfigMap or Secret")
+    parser.add_argument("--prefix", default="", help="what names from --from begin with")
+    parser.add_argument("--keys", action="append", default=[], help="with --from: these keys only")
+    add_bool(parser, "--list", default=False, help="show the environment")
+    add_bool(parser, "--resolve", default=False, help="with --list: show what references mean")
+    add_bool(parser, "--overwrite", default=True, help="change variables that are set already")
+
+
+def plan(context: CommandContext, args: argparse.Namespace) -> tuple[list[str], Callable[[Dict], None]]:
+    """The words that name objects, and what to do with each object. Raises: UsageError, StatusError."""
+    words, wanted, removed = _split([*args.words, *args.env])
+    if not words and not args.filename:
+        raise UsageError("one or more resources must be specified as <resource> <name> or <resource>/<name>")
+    keys = {key for item in args.keys for key in item.split(",")}
+    variables = [{"name": name, "value": value} for name, value in wanted.items()]
+    if args.source:
+        variables += _referred(context, args, keys)
+    values = _Values(context)
+
+    def change(obj: Dict) -> None:
+        if args.list and pod_spec(obj) is None:
+            return
+        spec = spec_of(obj, args)
+        found = list(containers(spec, args.containers))
+        name = obj["metadata"].get("name", "")
+        if not found:
+            context.warn(f'{obj["kind"]}/{name} does not have any containers matching "{args.containers}"')
+            return
+        for container in found:
+            if not args.overwrite:
+                _check_overwrite(obj, container, variables)
+            _update(container, variables, removed)
+            if args.list:
+                context.print(f"# {obj['kind']} {name}, container {container['name']}")
+                for variable in container.get("env") or ():
+                    context.print(_line(variable, values if args.resolve else None))
+
+    return words, change
+
+
+def _split(words: list[str]) -> tuple[list[str], dict[str, str], set[str]]:
+    """Objects, variables to set, and those to remove. Raises: UsageError."""
+    targets: list[str] = []
+    wanted: dict[str, str] = {}
+    removed: set[str] = set()
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals:
+            wanted[_checked(name)] = value
+        elif word == "-":
+            lines = (line.strip() for line in sys.stdin)
+            for line in lines:
+                if "=" in line and not line.startswith("#"):
+                    name, _, value = line.partition("=")
+                    wanted[_checked(name)] = value
+        elif word.endswith("-"):
+            removed.add(word[:-1])
+        elif wanted or removed:
+            raise UsageError(f"all resources must be specified before environment changes: {word}")
+        else:
+            targets.append(word)
+    if removed & wanted.keys():
+        raise UsageError("can not both modify and remove the same environment variable in the same command")
+    return targets, wanted, removed
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise UsageError(_BAD_NAME % name)
+    return name
+
+
+def _referred(context: CommandContext, args: argparse.Namespace, keys: set[str]) -> list[Dict]:
+    """Variables that refer to each key of the source. Raises: UsageError for a source that holds no data."""
+    found = []
+    for target in parse_targets(context, [args.source]):
+        if not target.name:
+            raise UsageError("resource(s) were provided, but no name was specified")
+        obj = context.api.request("GET", target.path)
+        reference = _REFERENCES.get(obj["kind"])
+        if reference is None:
+            raise UsageError(f"unsupported resource specified in --from: {obj['kind'].lower()}s")
+        for key in sorted(obj.get("data") or {}):
+            if keys and key not in keys:
+                continue
+            name = re.sub(r"[-.]", "_", key).upper()
+            if name != key:
+                context.warn(f"key {key} transferred to {name}")
+            reference_to = {reference: {"name": target.name, "key": key}}
+            found.append({"name": args.prefix + name, "valueFrom": reference_to})
+    return found
+
+
+def _check_overwrite(obj: Dict, container: Dict, variables: list[Dict]) -> None:
+    have = {variable["name"]: variable.get("value", "") for variable in container.get("env") or ()}
+    for variable in variables:
+        name = variable["name"]
+        if name in have and have[name] != variable.get("value"):
+            where = f"{obj['kind'].lower()}s/{obj['metadata']['name']}"
+            raise UsageError(f"{where} '{name}' already has a value ({have[name]}), and --overwrite is false")
+
+
+def _update(container: Dict, variables: list[Dict], removed: set[str]) -> None:
+    env = [variable for variable in container.get("env") or () if variable["name"] not in removed]
+    at = {variable["name"]: index for index, variable in enumerate(env)}
+    for variable in variables:
+        if variable["name"] in at:
+            env[at[variable["name"]]] = dict(variable)
+        else:
+            at[variable["name"]] = len(env)
+            env.append(dict(variable))
+    if env or "env" in container:
+        container["env"] = env
+    if not env:
+        container.pop("env", None)
+
+
+class _Values:
+    """What references mean; each object is read once."""
+
+    def __init__(self, context: CommandContext) -> None:
+        self._context = context
+        self._read: dict[str, Dict] = {}
+
+    def of(self, kind: str, name: str, key: str) -> str:
+        """Raises: UsageError for a key that is not there, StatusError."""
+        path = f"/api/v1/namespaces/{self._context.namespace}/{kind.lower()}s/{name}"
+        if path not in self._read:
+            self._read[path] = self._context.api.request("GET", path).get("data") or {}
+        data = self._read[path]
+        if key not in data:
+            raise UsageError(f"key {key} not found in {kind.lower()} {name}")
+        return base64.b64decode(data[key]).decode(errors="replace") if kind == "Secret" else str(data[key])
+
+
+def _line(variable: Dict, values: _Values | None) -> str:
+    """A variable as `--list` shows it; references as comments, unless `values` say what they mean."""
+    name, source = variable["name"], variable.get("valueFrom")
+    if not source:
+        return f"{name}={variable.get('value', '')}"
+    for kind, field in _REFERENCES.items():
+        if ref := source.get(field):
+            if values is not None:
+                return f"{name}={values.of(kind, ref['name'], ref['key'])}"
+            return f"# {name} from {kind.lower()} {ref['name']}, key {ref['key']}"
+    if ref := source.get("fieldRef"):
+        return f"# {name} from field path {ref['fieldPath']}"
+    if ref := source.get("resourceFieldRef"):
+        return f"# {name} from resource field {ref['resource']}"
+    return f"# {name} from an unknown source"

@@ -1,0 +1,178 @@
+"""`delete`: removes objects, by default waiting until they are gone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import nullcontext
+
+from apimachinery.errors import NotFound, StatusError
+from apimachinery.selectors import parse_label_selector
+from kubectl.changes.deletion import CASCADE, cascade_of, delete_object, wait_gone
+from kubectl.changes.writing import send_raw
+from kubectl.input import candidates
+from kubectl.input.manifests import (
+    Target,
+    add_file_arguments,
+    list_objects,
+    parse_targets,
+    raise_all,
+    read_manifests,
+    resolve,
+)
+from kubectl.invocation.command import Command
+from kubectl.invocation.context import CommandContext, UsageError, blaming
+from kubectl.invocation.flags import (
+    add_all_namespaces,
+    add_bool,
+    add_dry_run,
+    add_selector,
+    dry_run_suffix,
+    duration,
+)
+from kubectl.invocation.parser import choice
+
+OUTPUT = choice("", "name", refusal="unexpected -o output mode: %s. We only support '-o name'")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", nargs="*", metavar="TYPE", help="TYPE, TYPE NAME ..., or TYPE/NAME ...")
+    add_file_arguments(parser, "delete")
+    add_selector(parser, fields=True)
+    add_all_namespaces(parser)
+    add_dry_run(parser)
+    parser.add_argument("--all", action="store_true", help="all objects of the type in the namespace")
+    parser.add_argument("--grace-period", type=int, default=-1, metavar="SECONDS", help="instead of the object's own")
+    parser.add_argument("--now", action="store_true", help="the same as --grace-period=1")
+    parser.add_argument(
+        "--force", action="store_true", help="with --grace-period=0: do not wait for the node to confirm"
+    )
+    parser.add_argument(
+        "--cascade", nargs="?", const="background", default="background",
+        metavar="background|foreground|orphan", type=CASCADE, help="what becomes of the objects it owns",
+    )  # fmt: skip
+    parser.add_argument(
+        "--timeout", type=duration, default=None, metavar="TIME", help="give up waiting after this time"
+    )
+    parser.add_argument("-o", "--output", default="", type=OUTPUT, metavar="name", help="print names only")
+    parser.add_argument("-i", "--interactive", action="store_true", help="ask first")
+    parser.add_argument("--raw", default="", metavar="PATH", help="a path to DELETE as it is")
+    add_bool(parser, "--wait", default=True, help="wait until the objects are gone")
+    add_bool(parser, "--ignore-not-found", default=False, help="a missing object is no failure")
+
+
+def run(context: CommandContext, args: argparse.Namespace) -> None:
+    if args.raw:
+        context.out.write(send_raw(context, "DELETE", args.raw))
+        return
+    _settle(context, args)
+    targets = _targets(context, args)
+    if args.interactive and targets and not _agreed(context, [target for target, _ in targets]):
+        context.print("deletion is cancelled")
+        return
+    failed: list[Exception] = []
+    deleted = []
+    for target, source in targets:
+        try:
+            with blaming("deleting", source) if source else nullcontext():
+                deleted.append((target, _delete(context, args, target)))
+        except NotFound as error:
+            if not (args.ignore_not_found or args.selector or args.field_selector or args.all):
+                failed.append(error)
+        except StatusError as error:
+            failed.append(error)
+    if args.wait and args.dry_run == "none":
+        wait_gone(context, deleted, args.timeout or None)
+    raise_all(failed)
+
+
+def _settle(context: CommandContext, args: argparse.Namespace) -> None:
+    """What the flags mean together. Raises: UsageError where they contradict each other."""
+    args.cascade = cascade_of(context, args.cascade)
+    if args.now:
+        if args.grace_period != -1:
+            raise UsageError("--now and --grace-period cannot be specified together")
+        args.grace_period = 1
+    if args.force and args.grace_period > 0:
+        raise UsageError("--force and --grace-period greater than 0 cannot be specified together")
+    if args.grace_period == 0 and not args.force:
+        args.grace_period = 1  # only --force may leave a running pod behind, as kubectl has it
+    if args.force and args.grace_period < 0:
+        args.grace_period = 0
+    if args.force and args.grace_period == 0:
+        context.warn(
+            "Immediate deletion does not wait for confirmation that the running resource has been terminated. "
+            "The resource may continue to run on the cluster indefinitely."
+        )
+
+
+def _agreed(context: CommandContext, targets: list[Target]) -> bool:
+    context.print(f"You are about to delete the following {len(targets)} resource(s):")
+    for target in targets:
+        context.print(target.display)
+    context.out.write("Do you want to continue? (y/n): ")
+    context.out.flush()
+    return sys.stdin.readline().strip().lower() == "y"
+
+
+def _targets(context: CommandContext, args: argparse.Namespace) -> list[tuple[Target, str]]:
+    """What to delete, and which file says so."""
+    if args.filename:
+        if args.targets:
+            raise UsageError(
+                "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well"
+            )
+        found = []
+        wanted = parse_label_selector(args.selector)
+        for manifest in read_manifests(args.filename, recursive=args.recursive):
+            if not wanted.matches(manifest.obj.get("metadata", {}).get("labels") or {}):
+                continue
+            kind, namespace = resolve(context, manifest)
+            found.append((Target(kind, manifest.name, namespace), manifest.source))
+        if not found:
+            context.print("No resources found")
+        return found
+    if args.all and args.selector:
+        raise UsageError("setting 'all' parameter but found a non empty selector.")
+    expanded: list[Target] = []
+    for target in parse_targets(context, args.targets, all_namespaces=args.all_namespaces):
+        if target.name:
+            if args.all or args.selector:
+                raise UsageError("name cannot be provided when a selector is specified")
+            expanded.append(target)
+            continue
+        if not (args.all or args.selector or args.field_selector):
+            raise UsageError("resource(s) were provided, but no name was specified")
+        for item in list_objects(context, target, args.selector, args.field_selector)["items"]:
+            meta = item["metadata"]
+            expanded.append(Target(target.kind, meta["name"], meta.get("namespace", "")))
+    if not expanded:
+        context.print("No resources found")
+    return [(target, "") for target in expanded]
+
+
+def _delete(context: CommandContext, args: argparse.Namespace, target: Target) -> str:
+    """The uid of what is going away."""
+    uid = delete_object(context, target, cascade=args.cascade, grace_period=args.grace_period, dry_run=args.dry_run)
+    if args.output == "name":
+        context.print(target.display)
+    else:
+        where = f" from {target.namespace} namespace" if target.namespace else ""
+        verb = "force deleted" if args.force and args.grace_period == 0 else "deleted"
+        context.print(f'{target.kind.display} "{target.name}" {verb}{where}{dry_run_suffix(args.dry_run)}')
+    return uid
+
+
+COMMAND = Command(
+    "delete",
+    "Delete objects by name, selector or manifest",
+    configure,
+    run,
+    completes=candidates.types_names_and_all,
+    examples="""\
+  mini-kubectl delete pod web-1 web-2
+  mini-kubectl delete -f deployment.yaml
+  mini-kubectl delete pods,services -l app=web
+  mini-kubectl delete pod stuck --grace-period=0 --force
+  mini-kubectl delete deployment web --cascade=orphan""",
+)

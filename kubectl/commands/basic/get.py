@@ -1,0 +1,260 @@
+"""`get`: shows objects, as the server's own tables or whole."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+
+from apimachinery.errors import Expired, NotFound, StatusError
+from kubectl.api.client import PAGE_SIZE, TABLE, Dict
+from kubectl.input import candidates
+from kubectl.input.manifests import (
+    Target,
+    add_file_arguments,
+    list_objects,
+    parse_targets,
+    raise_all,
+    read_manifests,
+    resolve,
+)
+from kubectl.invocation.command import Command
+from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.flags import add_all_namespaces, add_bool, add_output, add_selector
+from kubectl.invocation.parser import choice
+from kubectl.output.printers import Printer, object_printer
+from kubectl.output.tables import TableText, own_table, sorted_by
+
+EVENT_WIDTH = 11  # "MODIFIED" and a gap
+SUBRESOURCE = choice("", "status", "scale", refusal='invalid subresource value: "%s". Must be one of [status scale]')
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", nargs="*", metavar="TYPE", help="TYPE, TYPE NAME ..., or TYPE/NAME ...")
+    add_file_arguments(parser, "get")
+    add_output(parser)
+    add_selector(parser, fields=True)
+    add_all_namespaces(parser)
+    parser.add_argument("-w", "--watch", action="store_true", help="after listing, show changes as they come")
+    add_bool(parser, "--output-watch-events", default=False, help="with -w: what happened, ADDED, MODIFIED or DELETED")
+    parser.add_argument("--watch-only", action="store_true", help="only show changes")
+    parser.add_argument("-L", "--label-columns", action="append", default=[], help="labels to show as columns")
+    parser.add_argument("--sort-by", default="", help="JSONPath of the field to sort by, e.g. .metadata.name")
+    parser.add_argument(
+        "--subresource", default="", type=SUBRESOURCE, metavar="status|scale", help="read this subresource"
+    )
+    parser.add_argument("--raw", default="", help="a path to read from the server as it is")
+    add_bool(parser, "--no-headers", default=False, help="tables without their header line")
+    add_bool(parser, "--show-labels", default=False, help="labels as the last column")
+    add_bool(parser, "--show-managed-fields", default=False, help="metadata.managedFields too, in YAML and JSON")
+    parser.add_argument("--chunk-size", type=int, default=PAGE_SIZE, help="objects that one list request asks for")
+    add_bool(parser, "--server-print", default=True, help="let the server make the tables; else names and ages")
+    add_bool(parser, "--show-kind", default=False, help="names as kind/name")
+    add_bool(parser, "--ignore-not-found", default=False, help="exit 0 where a named object does not exist")
+
+
+def run(context: CommandContext, args: argparse.Namespace) -> None:
+    if args.raw:
+        context.out.write(context.api.text(args.raw))
+        return
+    targets = _targets(context, args)
+    if any(target.name for target in targets):
+        if args.selector:
+            raise UsageError("name cannot be provided when a selector is specified")
+        if args.field_selector:
+            raise UsageError("field selectors cannot be used when a name is specified")
+    if args.watch or args.watch_only:
+        _watch(context, args, targets)
+    elif args.output in ("", "wide"):
+        _tables(context, args, targets)
+    else:
+        _objects(context, args, targets)
+
+
+def _targets(context: CommandContext, args: argparse.Namespace) -> list[Target]:
+    if not args.filename:
+        if not args.targets:
+            raise UsageError(
+                "Required resource not specified.\n"
+                'Use "mini-kubectl api-resources" for a complete list of supported resources.\n'
+                "See 'mini-kubectl get -h' for help and examples"
+            )
+        return parse_targets(context, args.targets, all_namespaces=args.all_namespaces)
+    found = []
+    for manifest in read_manifests(args.filename, recursive=args.recursive):
+        kind, namespace = resolve(context, manifest)
+        found.append(Target(kind, manifest.name, namespace))
+    return found
+
+
+def _fetch(context: CommandContext, args: argparse.Namespace, target: Target, accept: str = "", **params: str) -> Dict:
+    """The object, List or Table. Raises: StatusError."""
+    if target.name:
+        path = target.kind.path(target.namespace, target.name, args.subresource)
+        found: Dict = context.api.request("GET", path, accept=accept, params=params)
+        return found
+    params["limit"] = str(args.chunk_size)
+    return list_objects(context, target, args.selector, args.field_selector, accept, **params)
+
+
+def _fetch_all(
+    context: CommandContext, args: argparse.Namespace, targets: list[Target], accept: str = "", **params: str
+) -> tuple[list[tuple[Target, Dict]], list[Exception]]:
+    """What there is, and what went wrong with the rest: the one is shown even where there is the other."""
+    found: list[tuple[Target, Dict]] = []
+    failed: list[Exception] = []
+    for target in targets:
+        try:
+            found.append((target, _fetch(context, args, target, accept, **params)))
+        except NotFound as error:
+            if not (args.ignore_not_found and target.name):
+                failed.append(error)
+        except StatusError as error:
+            failed.append(error)
+    return found, failed
+
+
+def _printer(args: argparse.Namespace) -> Printer:
+    return object_printer(args.output, headers=not args.no_headers, managed_fields=args.show_managed_fields)
+
+
+def _objects(context: CommandContext, args: argparse.Namespace, targets: list[Target]) -> None:
+    show = _printer(args)
+    items: list[Dict] = []
+    fetched, failed = _fetch_all(context, args, targets)
+    for target, found in fetched:
+        items += [found] if target.name else _items(target, found)
+    if args.sort_by:
+        items = sorted_by(items, items, args.sort_by)
+    single = len(targets) == 1 and bool(targets[0].name)
+    if items or not (failed or single):
+        whole = {"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}}
+        context.out.write(show(items[0] if single else whole))
+        context.out.flush()
+    raise_all(failed)
+
+
+def _items(target: Target, found: Dict) -> list[Dict]:
+    """Of a List, each with its type: lists leave it out."""
+    defaults = {"apiVersion": target.kind.api_version, "kind": target.kind.kind}
+    return [defaults | item for item in found.get("items") or ()]
+
+
+def _tables(context: CommandContext, args: argparse.Namespace, targets: list[Target]) -> None:
+    params = {"includeObject": "Object"} if args.sort_by else {}
+    accept = TABLE if args.server_print else ""
+    fetched, failed = _fetch_all(context, args, targets, accept, **({} if not args.server_print else params))
+    if not args.server_print:
+        fetched = [(target, own_table([found] if target.name else _items(target, found))) for target, found in fetched]
+    grouped: dict[str, tuple[Target, Dict]] = {}
+    for target, found in fetched:
+        _, whole = grouped.setdefault(target.kind.full_name, (target, {**found, "rows": []}))
+        whole["rows"] += found.get("rows") or []
+    shown = [(target, found) for target, found in grouped.values() if found["rows"]]
+    if not shown and not failed and not args.ignore_not_found:
+        where = f" in {context.namespace} namespace." if _in_namespace(args, targets) else ""
+        context.say(f"No resources found{where}")
+    with_kind = args.show_kind or len({target.kind for target in targets}) > 1
+    context.out.write("\n".join(TableText(args, t.kind, with_kind=with_kind).text(found) for t, found in shown))
+    context.out.flush()
+    raise_all(failed)
+
+
+def _in_namespace(args: argparse.Namespace, targets: list[Target]) -> bool:
+    return not args.all_namespaces and (not targets or any(target.kind.namespaced for target in targets))
+
+
+def _watch(context: CommandContext, args: argparse.Namespace, targets: list[Target]) -> None:
+    if len(targets) != 1:
+        raise UsageError("you may only specify a single resource type")
+    target = targets[0]
+    as_table = args.output in ("", "wide")
+    accept = TABLE if as_table else ""
+    show = _eventful(args, TableText(args, target.kind, with_kind=args.show_kind).text if as_table else None)
+    try:
+        first = _fetch(context, args, target, accept)
+    except NotFound:
+        if args.ignore_not_found:
+            return
+        raise
+    version = _version(first)
+    if not args.watch_only:
+        for part in [first] if as_table or target.name else _items(target, first):
+            context.out.write(show(part, "ADDED"))
+        context.out.flush()
+    fields = f"metadata.name={target.name}" if target.name else args.field_selector
+    params: Dict = {"labelSelector": args.selector, "fieldSelector": fields, "allowWatchBookmarks": "true"}
+    path = target.kind.path(target.namespace)
+    while True:
+        try:
+            for kind, obj in context.api.watch(path, {**params, "resourceVersion": version}, accept):
+                version = _version(obj) or version
+                if kind != "BOOKMARK":
+                    context.out.write(show(obj, kind))
+                    context.out.flush()
+        except Expired:
+            version = _version(context.api.request("GET", path, params={"limit": 1}))
+
+
+def _eventful(args: argparse.Namespace, table: Printer | None) -> Callable[[Dict, str], str]:
+    """How one change is shown: an object, and with --output-watch-events what happened to it."""
+    if table is not None:
+        return _with_events(table) if args.output_watch_events else lambda obj, event: table(obj)
+    show = _one_by_one(_printer(args), args)
+    if not args.output_watch_events or args.output not in ("json", "yaml"):
+        return lambda obj, event: show(obj)
+    if args.output == "yaml":
+        return lambda obj, event: show({"type": event, "object": obj})
+    return lambda obj, event: json.dumps({"type": event, "object": obj}, separators=(",", ":")) + "\n"
+
+
+def _with_events(table: Printer) -> Callable[[Dict, str], str]:
+    """With a column in front, as wide as the longest event."""
+
+    def show(obj: Dict, event: str) -> str:
+        lines = table(obj).splitlines(keepends=True)
+        heads = len(lines) - len(obj.get("rows") or [])
+        return "".join(f"{'EVENT' if i < heads else event:<{EVENT_WIDTH}}{line}" for i, line in enumerate(lines))
+
+    return show
+
+
+def _one_by_one(show: Printer, args: argparse.Namespace) -> Printer:
+    """YAML documents need a line between them."""
+    separator = ""
+
+    def show_next(obj: Dict) -> str:
+        nonlocal separator
+        text = separator + show(obj)
+        separator = "---\n" if args.output == "yaml" else ""
+        return text
+
+    return show_next
+
+
+def _version(obj: Dict) -> str:
+    rows = obj.get("rows") or []
+    own: str = obj.get("metadata", {}).get("resourceVersion", "")
+    if own or not rows:
+        return own
+    return str(rows[-1].get("object", {}).get("metadata", {}).get("resourceVersion", ""))
+
+
+COMMAND = Command(
+    "get",
+    "Show objects",
+    configure,
+    run,
+    completes=candidates.types_names_and_all,
+    examples="""\
+  # All pods of the namespace, with node and IP
+  mini-kubectl get pods -o wide
+  # One Deployment as YAML
+  mini-kubectl get deployment web -o yaml
+  # The names of all running pods, in every namespace
+  mini-kubectl get pods -A --field-selector status.phase=Running -o custom-columns=NAME:.metadata.name
+  # The phase of one pod
+  mini-kubectl get pod/web -o jsonpath='{.status.phase}'
+  # Follow changes
+  mini-kubectl get pods -w""",
+)

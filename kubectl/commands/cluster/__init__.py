@@ -1,0 +1,5 @@
+"""Verbs for whoever keeps the nodes."""
+
+from kubectl.invocation.command import CommandGroup
+
+GROUP = CommandGroup("Cluster Management Commands", 3)

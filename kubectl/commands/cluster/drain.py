@@ -1,0 +1,167 @@
+"""`drain`: cordons a node and moves its pods away, for maintenance."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import NamedTuple
+
+from apimachinery.errors import NotFound, TooManyRequests
+from kubeapi.core.pod.lifecycle import is_terminal
+from kubectl.api.client import Dict
+from kubectl.changes.waiting import TimedOut, wait_until
+from kubectl.commands.cluster import _nodes
+from kubectl.input import candidates
+from kubectl.input.manifests import Target, list_objects
+from kubectl.invocation.command import Command
+from kubectl.invocation.context import CommandContext, ExitCode, UsageError
+from kubectl.invocation.flags import add_bool, dry_run_suffix, duration
+
+RETRY_SECONDS = 5.0  # between tries at an eviction that a disruption budget forbids for now, as kubectl's
+MIRROR = "kubernetes.io/config.mirror"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    _nodes.configure(parser)
+    add_bool(parser, "--ignore-daemonsets", default=False, help="leave pods of DaemonSets where they are")
+    add_bool(parser, "--delete-emptydir-data", default=False, help="also pods whose emptyDir data will be lost")
+    add_bool(parser, "--force", default=False, help="also pods that no controller will replace")
+    add_bool(parser, "--disable-eviction", default=False, help="delete, past any disruption budget")
+    parser.add_argument("--grace-period", type=int, default=-1, metavar="SECONDS", help="instead of the pods' own")
+    parser.add_argument("--pod-selector", default="", help="only pods with these labels")
+    parser.add_argument("--timeout", type=duration, default=0, metavar="TIME", help="give up after this time")
+
+
+def run(context: CommandContext, args: argparse.Namespace) -> None:
+    deadline = time.monotonic() + args.timeout if args.timeout else None
+    found = _nodes.nodes(context, args, "drain")
+    for node, obj in found:
+        _nodes.set_unschedulable(context, args, node, obj, True)
+    failed: dict[str, UsageError] = {}
+    for node, _ in found:
+        try:
+            _drain(context, args, node, deadline)
+        except UsageError as error:
+            context.say(f'error: unable to drain node "{node.name}" due to error: {error}, continuing command...')
+            failed[node.name] = error
+    if failed:
+        context.say("There are pending nodes to be drained:\n" + "\n".join(f" {name}" for name in failed))
+        for refusal in failed.values():
+            context.say(str(refusal))
+        raise ExitCode(1)
+
+
+def _drain(context: CommandContext, args: argparse.Namespace, node: Target, deadline: float | None) -> None:
+    """Raises: UsageError for a pod that must stay, or that does not go in time."""
+    pods = _pods(context, args, node)
+    for pod in pods:
+        context.print(f"evicting pod {pod.namespace}/{pod.name}{dry_run_suffix(args.dry_run)}")
+        if args.dry_run == "none":
+            _evict(context, args, pod, deadline)
+    if args.dry_run == "none":
+        for pod in pods:
+            _wait_gone(context, pod, deadline)
+            context.print(f"{pod.display} {'deleted' if args.disable_eviction else 'evicted'}")
+    context.print(f"{node.display} drained{dry_run_suffix(args.dry_run)}")
+
+
+def _pods(context: CommandContext, args: argparse.Namespace, node: Target) -> list[Target]:
+    kind = context.discovery.find("pods")
+    going: list[Target] = []
+    blocked: dict[str, list[str]] = {}
+    warnings: dict[str, list[str]] = {}
+    fields = f"spec.nodeName={node.name}"
+    for pod in list_objects(context, Target(kind), args.pod_selector, fields)["items"]:
+        meta = pod["metadata"]
+        verdict = judge(pod, args)
+        name = f"{meta['namespace']}/{meta['name']}"
+        if verdict.goes:
+            going.append(Target(kind, meta["name"], meta["namespace"]))
+        if verdict.blocked:
+            blocked.setdefault(verdict.blocked, []).append(name)
+        elif verdict.warning:
+            warnings.setdefault(verdict.warning, []).append(name)
+    if blocked:
+        raise UsageError("; ".join(f"cannot delete {why}: {', '.join(names)}" for why, names in blocked.items()))
+    if warnings:
+        context.warn("; ".join(f"{what}: {', '.join(names)}" for what, names in warnings.items()))
+    return going
+
+
+class Verdict(NamedTuple):
+    """Whether a pod is evicted, what is said about it, and why it holds up the whole drain."""
+
+    goes: bool
+    warning: str = ""
+    blocked: str = ""
+
+
+def judge(pod: Dict, args: argparse.Namespace) -> Verdict:
+    meta = pod["metadata"]
+    if MIRROR in (meta.get("annotations") or {}):
+        return Verdict(False)  # the API's copy of a pod that the node starts from a file: not ours to delete
+    owner = next((ref for ref in meta.get("ownerReferences") or () if ref.get("controller")), None)
+    if is_terminal(pod.get("status", {}).get("phase")):
+        return Verdict(True)
+    if owner is not None and owner["kind"] == "DaemonSet":
+        if args.ignore_daemonsets:
+            return Verdict(False, warning="ignoring DaemonSet-managed Pods")
+        return Verdict(False, blocked="DaemonSet-managed Pods (use --ignore-daemonsets to ignore)")
+    local = any("emptyDir" in volume for volume in pod["spec"].get("volumes") or ())
+    if local and not args.delete_emptydir_data:
+        return Verdict(False, blocked="Pods with local storage (use --delete-emptydir-data to override)")
+    if owner is None and not args.force:
+        return Verdict(False, blocked="cannot delete Pods that declare no controller (use --force to override)")
+    if owner is None:
+        return Verdict(True, warning="deleting Pods that declare no controller")
+    return Verdict(True, warning="deleting Pods with local storage" if local else "")
+
+
+def _evict(context: CommandContext, args: argparse.Namespace, pod: Target, deadline: float | None) -> None:
+    options: Dict = {} if args.grace_period < 0 else {"gracePeriodSeconds": args.grace_period}
+    while True:
+        try:
+            if args.disable_eviction or not _has_eviction(context):
+                context.api.request("DELETE", pod.path, body={"kind": "DeleteOptions", "apiVersion": "v1", **options})
+            else:
+                body = {
+                    "apiVersion": "policy/v1",
+                    "kind": "Eviction",
+                    "metadata": {"name": pod.name, "namespace": pod.namespace},
+                    "deleteOptions": options,
+                }
+                context.api.request("POST", pod.kind.path(pod.namespace, pod.name, "eviction"), body=body)
+            return
+        except NotFound:
+            return
+        except TooManyRequests as error:
+            if deadline is not None and time.monotonic() + RETRY_SECONDS > deadline:
+                raise UsageError(f"error when evicting pods/{pod.name}: {error}") from error
+            context.say(
+                f'error when evicting pods/"{pod.name}" -n "{pod.namespace}" (will retry after 5s): {error.message}'
+            )
+            time.sleep(RETRY_SECONDS)
+
+
+def _has_eviction(context: CommandContext) -> bool:
+    return "eviction" in context.discovery.find("pods").subresources
+
+
+def _wait_gone(context: CommandContext, pod: Target, deadline: float | None) -> None:
+    left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+    try:
+        wait_until(context, pod, lambda obj: obj is None, left)
+    except TimedOut as error:
+        raise UsageError(f"drain did not complete within the timeout: {error}") from error
+
+
+COMMAND = Command(
+    "drain",
+    "Cordon a node and move its pods away",
+    configure,
+    run,
+    completes=candidates.nodes,
+    examples="""\
+  mini-kubectl drain worker-1 --ignore-daemonsets --delete-emptydir-data
+  mini-kubectl uncordon worker-1""",
+)

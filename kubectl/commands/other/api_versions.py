@@ -1,0 +1,25 @@
+"""`api-versions`: the groups and versions that the server has."""
+
+from __future__ import annotations
+
+import argparse
+
+from kubectl.invocation.command import Command
+from kubectl.invocation.context import CommandContext
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """No flags of its own."""
+
+
+def run(context: CommandContext, args: argparse.Namespace) -> None:
+    found = {
+        f"{v['groupVersion']}" for group in context.api.request("GET", "/apis")["groups"] for v in group["versions"]
+    }
+    for version in sorted(found | set(context.api.request("GET", "/api")["versions"])):
+        context.print(version)
+
+
+COMMAND = Command(
+    "api-versions", "List the API versions the server has", configure, run, examples="  mini-kubectl api-versions"
+)

@@ -1,0 +1,195 @@
+"""`auth`: who one is to the server, and what one may do."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+
+from kubectl.api.client import Dict
+from kubectl.api.discovery import ResourceType, UnknownType
+from kubectl.input.manifests import add_file_arguments
+from kubectl.invocation.command import Command
+from kubectl.invocation.context import CommandContext, ExitCode, UsageError
+from kubectl.invocation.flags import add_all_namespaces, add_bool
+from kubectl.output.printers import object_printer, table
+
+ACCESS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+RULES = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+IDENTITY = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+_SEE = "\nSee 'mini-kubectl auth can-i -h' for help and examples"
+_VERBS = {
+    "get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "use", "bind", "impersonate",
+    "*", "approve", "sign", "escalate", "attest",
+}  # fmt: skip
+_URL_VERBS = {"get", "put", "post", "head", "options", "delete", "patch", "*"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    can_i = verbs.add_parser("can-i", help="Say whether an action is allowed")
+    can_i.add_argument("words", nargs="*", metavar="WORD", help="VERB and TYPE, TYPE/NAME or a path such as /healthz")
+    add_all_namespaces(can_i)
+    add_bool(can_i, "-q", "--quiet", default=False, help="only the exit code")
+    add_bool(can_i, "--list", default=False, help="all that is allowed in the namespace")
+    add_bool(can_i, "--no-headers", default=False, help="the list without its header line")
+    can_i.add_argument("--subresource", default="", metavar="NAME", help="e.g. log, scale")
+    can_i.set_defaults(action=_can_i)
+    whoami = verbs.add_parser("whoami", help="Show who the server takes one for")
+    whoami.add_argument("-o", "--output", default="", help="json, yaml, name, jsonpath=…")
+    whoami.set_defaults(action=_whoami)
+    reconcile = verbs.add_parser("reconcile", help="Bring roles and bindings up to date")
+    add_file_arguments(reconcile, "reconcile")
+    reconcile.set_defaults(action=_reconcile)
+
+
+def run(context: CommandContext, args: argparse.Namespace) -> None:
+    args.action(context, args)
+
+
+def _can_i(context: CommandContext, args: argparse.Namespace) -> None:
+    if args.list:
+        if args.words:
+            raise UsageError("list option must be specified with no arguments")
+        if args.quiet or args.all_namespaces or args.subresource:
+            raise UsageError(
+                "list option can't be specified with neither quiet, all-namespaces nor subresource options"
+            )
+        _list(context, args)
+        return
+    if len(args.words) != 2:
+        raise UsageError(f"you must specify two arguments: verb resource or verb resource/resourceName.{_SEE}.")
+    verb, what = args.words
+    spec = _url_question(context, args, verb, what) if what.startswith("/") else _question(context, args, verb, what)
+    body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec}
+    status = context.api.request("POST", ACCESS, body=body)["status"]
+    if not args.quiet:
+        context.print(answer_text(status))
+    if not status.get("allowed"):
+        raise ExitCode(1)
+
+
+def answer_text(status: Dict) -> str:
+    """ "yes", or "no" and why."""
+    if status.get("allowed"):
+        return "yes"
+    return " - ".join(["no", *filter(None, (status.get("reason"), status.get("evaluationError")))])
+
+
+def _url_question(context: CommandContext, args: argparse.Namespace, verb: str, path: str) -> Dict:
+    if args.subresource:
+        raise UsageError("--subresource can not be used with NonResourceURL")
+    if verb not in _URL_VERBS:
+        context.say(f"Warning: verb '{verb}' is not a known verb\n")
+    return {"nonResourceAttributes": {"verb": verb, "path": path}}
+
+
+def _question(context: CommandContext, args: argparse.Namespace, verb: str, what: str) -> Dict:
+    word, _, name = what.partition("/")
+    resource, _, group = word.partition(".")
+    kind = _kind(context, word)
+    if kind is not None:
+        resource, group = kind.plural, kind.group
+    elif word != "*":
+        where = f" in group '{group}'" if group else ""
+        context.say(f"Warning: the server doesn't have a resource type '{resource}'{where}\n")
+    if verb not in _VERBS:
+        context.say(f"Warning: verb '{verb}' is not a known verb\n")
+    if kind is not None and not kind.namespaced and not args.all_namespaces:
+        where = f" in group '{group}'" if group else ""
+        context.say(f"Warning: resource '{resource}' is not namespace scoped{where}\n")
+    asked = {
+        "namespace": "" if args.all_namespaces else context.namespace,
+        "verb": verb,
+        "group": group if resource != "*" else "*",
+        "resource": resource,
+        "subresource": args.subresource,
+        "name": name,
+    }
+    return {"resourceAttributes": {key: value for key, value in asked.items() if value}}
+
+
+def _kind(context: CommandContext, word: str) -> ResourceType | None:
+    try:
+        return context.discovery.find(word)
+    except UnknownType:
+        return None
+
+
+def _list(context: CommandContext, args: argparse.Namespace) -> None:
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": context.namespace},
+    }
+    status = context.api.request("POST", RULES, body=body)["status"]
+    if status.get("incomplete"):
+        why = status.get("evaluationError")
+        context.say("warning: the list may be incomplete" + (f": {why}" if why else ""))
+    headers = ["Resources", "Non-Resource URLs", "Resource Names", "Verbs"]
+    context.out.write(table(headers, list(rule_rows(status)), show_headers=not args.no_headers))
+
+
+def rule_rows(status: Dict) -> Iterator[list[str]]:
+    """A row for each resource or path, with all that is allowed on it."""
+    verbs: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for rule in status.get("resourceRules") or ():
+        for group in rule.get("apiGroups") or ("",):
+            for resource in rule.get("resources") or ():
+                key = (resource, group, tuple(rule.get("resourceNames") or ()))
+                verbs[key] = [*dict.fromkeys([*verbs.get(key, ()), *rule["verbs"]])]
+    for (resource, group, names), allowed in sorted(verbs.items()):
+        yield [f"{resource}.{group}" if group else resource, "[]", _bracketed(names), _bracketed(allowed)]
+    for rule in sorted(status.get("nonResourceRules") or (), key=lambda rule: rule.get("nonResourceURLs") or []):
+        for url in rule.get("nonResourceURLs") or ():
+            yield ["", _bracketed([url]), "[]", _bracketed(rule["verbs"])]
+
+
+def _bracketed(words: Iterable[str]) -> str:
+    return f"[{' '.join(words)}]"
+
+
+def _whoami(context: CommandContext, args: argparse.Namespace) -> None:
+    show = object_printer(args.output) if args.output else None
+    kind = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    found = context.api.request("POST", IDENTITY, body={**kind, "metadata": {}})
+    if show is not None:
+        context.out.write(show({**kind, **found}))
+        return
+    context.out.write(table(["ATTRIBUTE", "VALUE"], list(identity_rows(found["status"].get("userInfo") or {}))))
+
+
+def identity_rows(user: Dict) -> Iterator[list[str]]:
+    if user.get("username"):
+        yield ["Username", user["username"]]
+    if user.get("uid"):
+        yield ["UID", user["uid"]]
+    if user.get("groups"):
+        yield ["Groups", _bracketed(user["groups"])]
+    for key, values in sorted((user.get("extra") or {}).items()):
+        yield [f"Extra: {key}", _bracketed(values)]
+
+
+def _reconcile(context: CommandContext, args: argparse.Namespace) -> None:
+    if not any(kind.group == "rbac.authorization.k8s.io" for kind in context.discovery.types):
+        raise UsageError("roles and bindings cannot be reconciled: the server has no rbac.authorization.k8s.io")
+    raise UsageError("auth reconcile is not supported; use 'mini-kubectl apply' for roles and bindings")
+
+
+COMMAND = Command(
+    "auth",
+    "Show who one is and what one may do",
+    configure,
+    run,
+    examples="""\
+  # May I create pods here? The exit code says so too
+  mini-kubectl auth can-i create pods
+  # In every namespace, on a subresource, on one object, on a path
+  mini-kubectl auth can-i list secrets -A
+  mini-kubectl auth can-i get pods --subresource=log
+  mini-kubectl auth can-i delete deployment/web
+  mini-kubectl auth can-i get /healthz
+  # All I may do in a namespace
+  mini-kubectl auth can-i --list -n shop
+  # Who the server takes me for
+  mini-kubectl auth whoami""",
+)

@@ -1,0 +1,210 @@
+"""`cp`: files and folders into and out of containers, by a `tar` in the container."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import posixpath
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+from kubeapi.core.pod.lifecycle import is_terminal
+from kubectl.input import candidates
+from kubectl.input.pods import choose_container, find_pods
+from kubectl.invocation.command import NO_SPACE, Candidates, Command, Cursor
+from kubectl.invocation.context import CommandContext, ExitCode, UsageError
+from kubectl.invocation.flags import add_bool
+
+
+class Spec(NamedTuple):
+    """A place: in a pod, or on this machine where `pod` is ""."""
+
+    namespace: str
+    pod: str
+    path: str
+
+
+class Shell(NamedTuple):
+    """Where commands run."""
+
+    context: CommandContext
+    namespace: str
+    pod: str
+    container: str
+
+    def path(self) -> str:
+        return self.context.discovery.find("pods").path(self.namespace, self.pod, "exec")
+
+    def params(self, *command: str, stdin: bool = False) -> list[tuple[str, str]]:
+        words = [("command", word) for word in command]
+        streams = [("stdout", "true"), ("stderr", "true")] + ([("stdin", "true")] if stdin else [])
+        return [*words, ("container", self.container), *streams]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("places", nargs="*", metavar="PLACE", help="from and to: PATH, POD:PATH or NAMESPACE/POD:PATH")
+    parser.add_argument("-c", "--container", default="", help="this container")
+    add_bool(parser, "--no-preserve", default=False, help="owner and permissions are the container's own")
+    parser.add_argument("--retries", type=int, default=0, metavar="N", help="tries again; negative: for ever")
+
+
+def run(context: CommandContext, args: argparse.Namespace) -> None:
+    if len(args.places) != 2:
+        raise UsageError("source and destination are required")
+    source, target = map(parse_spec, args.places)
+    if source.pod and target.pod:
+        raise UsageError("one of src or dest must be a local file specification")
+    if not source.path or not target.path:
+        raise UsageError("filepath can not be empty")
+    if not source.pod and not target.pod:
+        raise UsageError("one of src or dest must be a remote file specification")
+    if target.pod and not os.path.lexists(source.path):
+        raise UsageError(f"{source.path} doesn't exist in local filesystem")
+    shell = _shell(context, source if source.pod else target, args.container)
+    if target.pod:
+        copy_in(shell, Path(source.path), target.path, preserve=not args.no_preserve)
+        return
+    tries = args.retries
+    while True:
+        try:
+            copy_out(shell, source.path, Path(target.path))
+            return
+        except LostConnection as error:
+            if not tries:
+                raise UsageError(str(error)) from error
+            tries -= 1
+            context.say(f"Resuming copy from the start: {error}")
+
+
+def parse_spec(text: str) -> Spec:
+    """Raises: UsageError."""
+    before, colon, path = text.partition(":")
+    if not colon:
+        return Spec("", "", text)
+    if before.startswith((".", "/")) or not before:
+        raise UsageError("filespec must match the canonical format: [[namespace/]pod:]file/path")
+    parts = before.split("/")
+    if len(parts) > 2 or not all(parts):
+        raise UsageError("filespec must match the canonical format: [[namespace/]pod:]file/path")
+    return Spec(parts[0] if len(parts) == 2 else "", parts[-1], path)
+
+
+def _shell(context: CommandContext, spec: Spec, container: str) -> Shell:
+    if spec.namespace:
+        context.given_namespace = spec.namespace
+    pod = find_pods(context, [spec.pod])[0]
+    phase = pod.get("status", {}).get("phase")
+    if is_terminal(phase):
+        raise UsageError(f"cannot exec into a container in a completed pod; current phase is {phase}")
+    return Shell(context, context.namespace, spec.pod, choose_container(context, pod, container))
+
+
+def copy_in(shell: Shell, source: Path, target: str, *, preserve: bool) -> None:
+    """Raises: UsageError, ExitCode where `tar` fails, OSError."""
+    from kubectl.remote.archiving import pack
+    from kubectl.remote.remotecommand import pipe_remote
+
+    if not target.endswith("/"):
+        target = posixpath.normpath(target)
+    if _is_folder(shell, target):
+        target = posixpath.join(target, Path(os.path.abspath(source)).name)
+    target = target.rstrip("/") or "/"
+    folder, name = posixpath.split(target)
+    command = ["tar", "-xmf", "-"] if preserve else ["tar", "--no-same-permissions", "--no-same-owner", "-xmf", "-"]
+    command += ["-C", folder] if folder else []
+    pipe_remote(
+        shell.context, shell.path(), shell.params(*command, stdin=True),
+        feed=lambda send: pack(source, name, send, shell.context.say),
+    )  # fmt: skip
+
+
+def _is_folder(shell: Shell, path: str) -> bool:
+    from apimachinery.errors import StatusError
+    from kubectl.remote.remotecommand import pipe_remote
+
+    try:
+        pipe_remote(shell.context, shell.path(), shell.params("test", "-d", path), quiet=True)
+    except (ExitCode, StatusError):
+        return False  # none, or a container without `test`: then the path is taken as it stands
+    return True
+
+
+class LostConnection(Exception):
+    """The archive ended before its end."""
+
+
+def copy_out(shell: Shell, source: str, target: Path) -> None:
+    """Raises: UsageError, LostConnection, ExitCode where `tar` fails, OSError."""
+    import tarfile
+
+    from kubectl.remote.archiving import unpack
+    from kubectl.remote.remotecommand import pipe_remote
+
+    source = posixpath.normpath(source)
+    reading, writing = os.pipe()
+    result: list[int | Exception] = []
+
+    def extract() -> None:
+        with os.fdopen(reading, "rb") as stream:
+            try:
+                result.append(unpack(stream, source, target, shell.context.say, skipped))
+            except (tarfile.TarError, OSError) as error:
+                result.append(error)
+            while stream.read(1 << 16):
+                pass  # the rest of an archive that cannot be used, so that its sender comes to an end
+
+    def skipped(name: str, aim: str) -> None:
+        shell.context.say(
+            f'warning: skipping symlink: "{name}" -> "{aim}" (consider using "mini-kubectl exec -n "{shell.namespace}" '
+            f'"{shell.pod}" -- tar cf - "{source}" | tar xf -")'
+        )
+
+    reader = threading.Thread(target=extract, daemon=True)
+    reader.start()
+    failure: Exception | None = None
+    try:
+        command = shell.params("tar", "cf", "-", source)
+        pipe_remote(shell.context, shell.path(), command, take=lambda data: _write_all(writing, data))
+    except (UsageError, ExitCode) as error:
+        failure = error
+    finally:
+        os.close(writing)
+        reader.join()
+    outcome = result[0]
+    if isinstance(failure, UsageError):
+        raise LostConnection(str(failure)) from failure
+    if isinstance(outcome, OSError):
+        raise outcome
+    if outcome == 0 or isinstance(outcome, Exception):
+        raise UsageError(f"{source} no such file or directory" if failure else f"unreadable archive: {outcome}")
+    if failure is not None:
+        raise failure
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _complete(cursor: Cursor) -> Candidates:
+    """POD: and then a path, which nobody knows from here."""
+    return Candidates((f"{name}:" for name in candidates.names(cursor.context, "pods")), NO_SPACE)
+
+
+COMMAND = Command(
+    "cp",
+    "Copy files and folders to and from containers",
+    configure,
+    run,
+    completes=_complete,
+    examples="""\
+  # A folder into a pod, and a file out of one
+  mini-kubectl cp ./site web:/srv/site
+  mini-kubectl cp web:/var/log/app.log ./app.log
+  # A container, and a namespace
+  mini-kubectl cp ./settings.ini shop/web:/etc/settings.ini -c app
+  # The container needs `tar`; without it a file goes through `cat`
+  mini-kubectl exec -i web -- sh -c 'cat > /tmp/file' < file""",
+)

@@ -1,0 +1,67 @@
+"""`exec`: runs a command in a container."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from kubeapi.core.pod.lifecycle import is_terminal
+from kubectl.input import candidates
+from kubectl.input.pods import add_running_timeout, choose_container, find_pods
+from kubectl.invocation.command import Command
+from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.flags import add_bool
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", nargs="?", default="", metavar="POD", help="POD or TYPE/NAME")
+    parser.add_argument("command_words", nargs="*", metavar="COMMAND", help="what to run, behind --")
+    parser.add_argument("-c", "--container", default="", help="this container")
+    parser.add_argument("-i", "--stdin", action="store_true", help="pass standard input to the command")
+    parser.add_argument("-t", "--tty", action="store_true", help="give the command a terminal")
+    add_bool(parser, "-q", "--quiet", default=False, help="only print what the command prints")
+    add_running_timeout(parser)
+    parser.set_defaults(words=[])
+
+
+def run(context: CommandContext, args: argparse.Namespace) -> None:
+    from kubectl.remote.remotecommand import run_remote
+
+    if not args.target:
+        raise UsageError("pod, type/name or --filename must be specified")
+    if args.command_words and not args.words:
+        raise UsageError(
+            "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead\n"
+            "See 'mini-kubectl exec -h' for help and examples"
+        )
+    if not args.words:
+        raise UsageError("you must specify at least one command for the container")
+    pod = find_pods(context, [args.target], timeout_seconds=args.pod_running_timeout)[0]
+    phase = pod.get("status", {}).get("phase")
+    if is_terminal(phase):
+        raise UsageError(f"cannot exec into a container in a completed pod; current phase is {phase}")
+    container = choose_container(context, pod, args.container, quiet=args.quiet)
+    terminal = args.tty and args.stdin and sys.stdin.isatty()
+    if args.tty and not terminal and not args.quiet:
+        context.say("Unable to use a TTY - input is not a terminal or the right kind of file")
+    params = [("command", word) for word in args.words]
+    params += [("container", container), ("stdout", "true")]
+    params += [("stdin", "true")] if args.stdin else []
+    params += [("tty", "true")] if terminal else [("stderr", "true")]
+    meta = pod["metadata"]
+    path = context.discovery.find("pods").path(meta["namespace"], meta["name"], "exec")
+    run_remote(context, path, params, stdin=args.stdin, terminal=terminal)
+
+
+COMMAND = Command(
+    "exec",
+    "Run a command in a container",
+    configure,
+    run,
+    completes=candidates.one_pod,
+    examples="""\
+  mini-kubectl exec web -- date
+  mini-kubectl exec -it web -c app -- sh
+  echo hello | mini-kubectl exec -i web -- cat
+  mini-kubectl exec deployment/web -- env""",
+)

@@ -1,0 +1,24 @@
+"""PriorityClasses."""
+
+from __future__ import annotations
+
+from kubectl.api.client import Dict
+from kubectl.describe.section import DescribeSection
+from kubectl.describe.writer import Writer
+from kubectl.invocation.context import CommandContext
+
+
+def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:
+    writer.field("Name", obj["metadata"]["name"])
+    writer.field("Value", obj.get("value", 0))
+    writer.field("GlobalDefault", bool(obj.get("globalDefault")))
+    writer.field("PreemptionPolicy", obj.get("preemptionPolicy", ""))
+    writer.field("Description", obj.get("description", ""))
+    annotations = sorted((obj["metadata"].get("annotations") or {}).items())
+    first, *rest = (",".join(f"{key}={value}" for key, value in annotations) or "<none>").split("\n")
+    writer.field("Annotations", first)
+    for line in rest:
+        writer.line(line)
+
+
+DESCRIBE = DescribeSection(_write, "scheduling.k8s.io")

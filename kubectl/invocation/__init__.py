@@ -1,0 +1,1 @@
+"""One invocation of a verb: its command line, its flags and its connection to the cluster."""

@@ -1,0 +1,109 @@
+"""Flags that several verbs share, and small parsers of their values."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from functools import partial
+
+from apimachinery.names import label_value_errors
+from kubectl.invocation.context import UsageError
+from kubectl.invocation.parser import CONNECTION, Parser, boolean, choice
+
+FORMATS = "custom-columns,custom-columns-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,wide,yaml"
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def add_connection_flags(parser: Parser) -> None:
+    """Adds the flags that every verb has. One that is not given leaves no attribute."""
+    add = partial(parser.add_argument, section=CONNECTION, default=argparse.SUPPRESS)
+    add("--kubeconfig", metavar="FILE", help="instead of $KUBECONFIG or ~/.kube/config")
+    add("--context", metavar="NAME", help="a context of the kubeconfig instead of its current one")
+    add("-n", "--namespace", metavar="NAME", help="instead of the context's namespace")
+    add("-s", "--server", metavar="URL", help="address of the API server")
+    add("--token", help="bearer token")
+    add("--insecure-skip-tls-verify", action="store_true", help="accept any server certificate")
+    add("--request-timeout", type=duration, metavar="TIME", help="give up on one request, e.g. 10s")
+
+
+def add_selector(parser: argparse.ArgumentParser, *, fields: bool = False) -> None:
+    parser.add_argument("-l", "--selector", default="", help="label query, e.g. app=web,tier!=cache")
+    if fields:
+        parser.add_argument("--field-selector", default="", help="field query, e.g. status.phase=Running")
+
+
+def add_all_namespaces(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-A", "--all-namespaces", action="store_true", help="objects of all namespaces")
+
+
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dry-run", nargs="?", const="client", default="none", metavar="none|client|server",
+        type=choice(
+            "none", "client", "server",
+            refusal='Invalid dry-run value (%s). Must be "none", "server", or "client".',
+        ),
+        help="client: only print what would be sent; server: let the server check it without storing",
+    )  # fmt: skip
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", default="", help=f"one of {FORMATS}".replace("%", "%%"))
+
+
+def add_bool(parser: argparse.ArgumentParser, *names: str, default: bool | None, help: str) -> None:
+    """Adds a switch as kubectl's are: `--wait`, `--wait=false`. `default` None tells that it was not given."""
+    parser.add_argument(*names, nargs="?", const=True, default=default, type=boolean, metavar="BOOL", help=help)
+
+
+def duration(text: str) -> float:
+    """Seconds: "30", "30s", "1m30s", "500ms"; argparse reports a bad one."""
+    if re.fullmatch(r"-?\d+(\.\d+)?", text):
+        return float(text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text.lstrip("-"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 30s or 1m30s")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return -seconds if text.startswith("-") else seconds
+
+
+def dry_run_params(dry_run: str) -> dict[str, str]:
+    return {"dryRun": "All"} if dry_run == "server" else {}
+
+
+def dry_run_suffix(dry_run: str) -> str:
+    return {"client": " (dry run)", "server": " (server dry run)"}.get(dry_run, "")
+
+
+def changes(words: list[str], what: str) -> tuple[list[str], dict[str, str | None]]:
+    """Splits `TYPE NAME … key=value key-` into targets and changes (None removes).
+
+    Raises: UsageError where there is no change, one key is both set and removed, or a label cannot have the value.
+    """
+    article = "an" if what[0] in "aeiou" else "a"
+    targets: list[str] = []
+    found: dict[str, str | None] = {}
+    for word in words:
+        removal = (
+            word.endswith("-") and "=" not in word and bool(found or len(targets) > 1 or "/" in (targets or [""])[0])
+        )
+        if "=" in word:
+            key, _, value = word.partition("=")
+            if not key:
+                raise UsageError(f"invalid {what} spec: {word}")
+            if found.get(key, "") is None:
+                raise UsageError(f"can not both modify and remove {article} {what} in the same command")
+            if what == "label" and (problems := label_value_errors(value)):
+                raise UsageError(f'invalid label value: "{word}": {"; ".join(problems)}')
+            found[key] = value
+        elif removal or (word.endswith("-") and targets):
+            if found.get(word[:-1]) is not None:
+                raise UsageError(f"can not both modify and remove {article} {what} in the same command")
+            found[word[:-1]] = None
+        elif found:
+            raise UsageError(f"all resources must be specified before {what} changes: {word}")
+        else:
+            targets.append(word)
+    if not found:
+        raise UsageError(f"at least one {what} update is required")
+    return targets, found
