@@ -6,7 +6,7 @@ NODES ?=
 LOADTEST ?=
 COMPOSE_FILES ?=
 
-.PHONY: help setup up down status demo test check format bench load compose-up compose-down compose-test offline-base clean
+.PHONY: help setup up down status demo test test-clients check format bench load compose-up compose-down compose-test offline-base clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ demo: setup ## the guestbook on two worker hosts, with a killed container and a 
 
 test: ## everything: checks, unit, integration and cluster tests, the demonstration, compose
 	@.ci/run
+
+test-clients: setup ## what kubectl sees, with every kubectl on the machine (CI: the oldest and the newest)
+	@ALL_KUBECTLS=1 $(BIN)/pytest -q tests/integration/kubectl tests/integration/api tests/cluster/kubelet
 
 check: setup ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""A blocking HTTP client of the API, on plain dicts: a command line handles kinds it has no model of.
+"""Sends requests to the API, blocking and on plain dicts: a command line handles kinds it has no model of.
 
 It uses Python's own `http.client`: to import it takes a fifth of the time that httpx takes, and a command's start is
 most of what its user waits for.
@@ -60,7 +60,7 @@ def unreachable(url: str, error: Exception) -> Unreachable:
 
 
 class Connection(http.client.HTTPConnection):
-    """One connection, with TLS where there is a context for it; `server_name` is whom the certificate must name."""
+    """One connection; with TLS, the server's certificate must have the name that the configuration gives."""
 
     def __init__(self, config: ClientConfig, tls: ssl.SSLContext | None, timeout_seconds: float) -> None:
         super().__init__(config.host, config.port, timeout=timeout_seconds)
@@ -186,7 +186,7 @@ class ApiClient:
         return target + (("&" if "?" in target else "?") + urlencode(words) if words else "")
 
     def stream(self, path: str, params: Dict | None = None, accept: str = "*/*") -> Iterator[bytes]:
-        """The body as it arrives (logs). Raises: StatusError, Unreachable."""
+        """Yields the body as it arrives (logs). Raises: StatusError, Unreachable."""
         try:
             with self._open(path, params, accept) as response:
                 while chunk := response.read1(CHUNK_BYTES):
@@ -195,7 +195,7 @@ class ApiClient:
             raise unreachable(self.config.server, error) from error
 
     def watch(self, path: str, params: Dict, accept: str = "") -> Iterator[tuple[str, Dict]]:
-        """(type, object) until the server ends the watch.
+        """Yields (type, object) until the server ends the watch.
 
         Raises: StatusError for an ERROR event.
         """
@@ -215,7 +215,7 @@ class ApiClient:
 
     @contextmanager
     def _open(self, path: str, params: Dict | None, accept: str) -> Iterator[http.client.HTTPResponse]:
-        """An answer without an end, on a connection of its own. Raises: StatusError where the server refuses."""
+        """Opens an answer without an end, on a connection of its own. Raises: StatusError where the server refuses."""
         connection = self._connect(None)
         try:
             connection.request("GET", self._target(path, params), headers={**self._headers, "Accept": accept})

@@ -1,4 +1,4 @@
-"""Which kinds the server has, and what a user may call them: pods, pod, po, deployments.apps, deploy.v1.apps."""
+"""The kinds that the server has, by all names that users give them: pods, pod, po, deployments.apps, deploy.v1.apps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from apimachinery.errors import StatusError
 from kubectl.api.client import ApiClient
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
@@ -54,7 +53,7 @@ class UnknownType(Exception):
 
 
 class TypeDiscovery:
-    """Asks once per invocation, and only for what is needed: most verbs concern core types, which come first."""
+    """Asks the server once, and only for what is needed: most verbs concern core types, which come first."""
 
     def __init__(self, api: ApiClient) -> None:
         self._api = api
@@ -74,23 +73,14 @@ class TypeDiscovery:
 
     def _read(self, root: str) -> list[ResourceType]:
         answer = self._api.request("GET", root, accept=AGGREGATED)
-        if answer.get("kind") == "APIGroupDiscoveryList":
-            return [kind for group in answer["items"] for kind in _aggregated(group)]
-        found: list[ResourceType] = []
-        for group_version in _group_versions(answer):
-            try:
-                listing = self._api.request("GET", f"{root}/{group_version}")
-            except StatusError:
-                continue  # one broken group must not hide the others
-            found += _listed(group_version, listing["resources"])
-        return found
+        return [kind for group in answer["items"] for kind in _types_of(group)]
 
     def _each(self) -> Iterator[ResourceType]:
         yield from self._core
         yield from self._grouped
 
     def find(self, name: str) -> ResourceType:
-        """By plural, singular, short name or kind, with an optional ".group" or ".version.group".
+        """Finds a type by plural, singular, short name or kind, with an optional ".group" or ".version.group".
 
         Raises: UnknownType.
         """
@@ -106,27 +96,22 @@ class TypeDiscovery:
 
     def by_kind(self, api_version: str, kind: str) -> ResourceType:
         """Raises: UnknownType."""
-        found = next((t for t in self._each() if t.api_version == api_version and t.kind == kind), None)
-        if found is None:
-            raise UnknownType(f'no matches for kind "{kind}" in version "{api_version}"')
-        return found
+        for candidate in self._each():
+            if (candidate.api_version, candidate.kind) == (api_version, kind):
+                return candidate
+        raise UnknownType(f'no matches for kind "{kind}" in version "{api_version}"')
 
-    def category(self, name: str) -> list[ResourceType]:
-        """The types of a category such as "all"; empty where it is none."""
-        return [kind for kind in self.types if name in kind.categories]
-
-
-def _group_versions(answer: dict[str, Any]) -> list[str]:
-    """Of a server that does not aggregate: preferred versions first."""
-    found = list(answer.get("versions") or ())
-    for group in answer.get("groups") or ():
-        preferred = group["preferredVersion"]["groupVersion"]
-        found.append(preferred)
-        found += [v["groupVersion"] for v in group["versions"] if v["groupVersion"] != preferred]
-    return found
+    def find_all(self, name: str) -> list[ResourceType]:
+        """The type of this name, or all types of a category such as "all". Raises: UnknownType."""
+        try:
+            return [self.find(name)]
+        except UnknownType:
+            if kinds := [kind for kind in self.types if name in kind.categories]:
+                return kinds
+            raise
 
 
-def _aggregated(group: dict[str, Any]) -> Iterator[ResourceType]:
+def _types_of(group: dict[str, Any]) -> Iterator[ResourceType]:
     for version in group.get("versions") or ():
         for item in version.get("resources") or ():
             yield ResourceType(
@@ -141,25 +126,3 @@ def _aggregated(group: dict[str, Any]) -> Iterator[ResourceType]:
                 categories=tuple(item.get("categories") or ()),
                 subresources=tuple(sub["subresource"] for sub in item.get("subresources") or ()),
             )
-
-
-def _listed(group_version: str, items: list[dict[str, Any]]) -> list[ResourceType]:
-    group, _, version = group_version.rpartition("/")
-    return [
-        ResourceType(
-            group=item.get("group", group),
-            version=item.get("version", version),
-            plural=item["name"],
-            singular=item.get("singularName") or item["kind"].lower(),
-            kind=item["kind"],
-            namespaced=item["namespaced"],
-            verbs=tuple(item.get("verbs", ())),
-            short_names=tuple(item.get("shortNames") or ()),
-            categories=tuple(item.get("categories") or ()),
-            subresources=tuple(
-                sub["name"].partition("/")[2] for sub in items if sub["name"].startswith(f"{item['name']}/")
-            ),
-        )
-        for item in items
-        if "/" not in item["name"]
-    ]

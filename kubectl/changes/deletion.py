@@ -1,16 +1,18 @@
-"""Deleting objects and waiting until they are gone: for `delete`, and for verbs that delete on their way."""
+"""Deletes objects and waits until they are gone: for `delete`, and for verbs that delete on their way."""
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Iterable
+from functools import partial
 
 from apimachinery.errors import NotFound
 from kubectl.api.client import Dict
 from kubectl.changes.waiting import TimedOut, wait_until
-from kubectl.input.manifests import Target
-from kubectl.invocation.context import CommandContext, UsageError
-from kubectl.invocation.flags import dry_run_params
+from kubectl.input.targets import Target
+from kubectl.invocation.command import CommandContext, UsageError
+from kubectl.invocation.flags import dry_run_params, duration
 from kubectl.invocation.parser import choice
 
 CASCADE = choice(
@@ -21,12 +23,26 @@ _OLD_CASCADES = {"true": "background", "false": "orphan"}
 _UNKNOWN = "?"
 
 
-def cascade_of(context: CommandContext, given: str) -> str:
-    """What --cascade means; its old booleans are said to be old."""
-    new = _OLD_CASCADES.get(given)
+def add_deletion_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds --grace-period, --timeout and --cascade."""
+    parser.add_argument(
+        "--grace-period", type=int, default=-1, metavar="SECONDS", help="of deleted objects, instead of their own"
+    )
+    parser.add_argument(
+        "--timeout", type=duration, default=0, metavar="TIME", help="give up waiting for deletions after this time"
+    )
+    parser.add_argument(
+        "--cascade", nargs="?", const="background", default="background",
+        metavar="background|foreground|orphan", type=CASCADE, help="how dependents of deleted objects are treated",
+    )  # fmt: skip
+
+
+def cascade_of(context: CommandContext, value: str) -> str:
+    """The meaning of --cascade; warns of its old booleans."""
+    new = _OLD_CASCADES.get(value)
     if new is None:
-        return given
-    context.say(f"warning: --cascade={given} is deprecated (boolean value) and can be replaced with --cascade={new}.")
+        return value
+    context.say(f"warning: --cascade={value} is deprecated (boolean value) and can be replaced with --cascade={new}.")
     return new
 
 
@@ -38,7 +54,7 @@ def delete_object(
     grace_period: int = -1,
     dry_run: str = "none",
 ) -> str:
-    """The uid of what is going away, as far as the server says it. Raises: StatusError."""
+    """The uid of what is going away, as far as the server gives it. Raises: StatusError."""
     if dry_run == "client":
         return _UNKNOWN
     options: Dict = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": cascade.capitalize()}
@@ -49,35 +65,28 @@ def delete_object(
 
 
 def wait_gone(context: CommandContext, deleted: Iterable[tuple[Target, str]], timeout_seconds: float | None) -> None:
-    """Until none of these uids is left. Raises: UsageError once the time is over."""
+    """Waits until no object with these uids is left. Raises: UsageError once the time is over."""
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     for target, uid in deleted:
         left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
         try:
-            wait_until(context, target, lambda obj, uid=uid: _gone(obj, uid), left)  # type: ignore[misc]
+            wait_until(context, target, partial(_gone, uid), left)
         except TimedOut as error:
             raise UsageError(str(error)) from error
 
 
-def _gone(obj: Dict | None, uid: str) -> bool:
+def _gone(uid: str, obj: Dict | None) -> bool:
     return obj is None or (uid != _UNKNOWN and obj["metadata"].get("uid") != uid)
 
 
-def delete_and_wait(
-    context: CommandContext,
-    targets: Iterable[Target],
-    *,
-    cascade: str,
-    grace_period: int,
-    timeout_seconds: float | None,
-) -> list[Target]:
-    """Those that were there. Raises: StatusError, UsageError."""
+def delete_and_wait(context: CommandContext, targets: Iterable[Target], args: argparse.Namespace) -> list[Target]:
+    """Deletes as the deletion flags say, and returns those that were there. Raises: StatusError, UsageError."""
     deleted = []
     for target in targets:
         try:
-            uid = delete_object(context, target, cascade=cascade, grace_period=grace_period)
+            uid = delete_object(context, target, cascade=args.cascade, grace_period=args.grace_period)
         except NotFound:
             continue
         deleted.append((target, uid))
-    wait_gone(context, deleted, timeout_seconds)
+    wait_gone(context, deleted, args.timeout or None)
     return [target for target, _ in deleted]

@@ -14,8 +14,9 @@ from pathlib import Path
 from apimachinery.errors import Invalid, StatusError
 from apimachinery.yaml import to_yaml
 from kubectl.api.client import Dict
-from kubectl.input.manifests import Target, parse_manifests, resolve
-from kubectl.invocation.context import CommandContext, ExitCode, UsageError
+from kubectl.input.manifests import parse_manifests
+from kubectl.input.targets import Target, resolve
+from kubectl.invocation.command import CommandContext, ExitCode, UsageError
 from kubectl.output.printers import to_json, without_managed_fields
 
 Send = Callable[[Target, Dict, Dict], None]  # the target, the object as it was, and as it is edited
@@ -31,7 +32,7 @@ INTRO = """\
 
 
 def edit_text(text: str, ending: str) -> tuple[str, Path]:
-    """What the user made of it, and the file, which is the caller's to remove.
+    """The text as the user left it, and the file, which the caller removes.
 
     Raises: UsageError where the editor fails.
     """
@@ -50,8 +51,8 @@ def edit_text(text: str, ending: str) -> tuple[str, Path]:
         sys.stdout.flush()
 
 
-def written(objects: Sequence[Dict], form: str) -> str:
-    """Objects as they are edited: alone, or as a List."""
+def text_of_objects(objects: Sequence[Dict], form: str) -> str:
+    """The text of the objects that are edited: of one alone, or of a List."""
     whole = objects[0]
     if len(objects) > 1:
         whole = {"apiVersion": "v1", "items": [*objects], "kind": "List", "metadata": {}}
@@ -59,7 +60,7 @@ def written(objects: Sequence[Dict], form: str) -> str:
 
 
 def header(intro: str, reasons: Sequence[str], form: str) -> str:
-    """The comment above the objects, with the lines that say why the file is open again; JSON has none."""
+    """The comment above the objects, with the reasons why the file is open again; JSON has no comments."""
     if form == "json":
         return ""
     lines = (line for reason in reasons for line in reason.splitlines() or [""])
@@ -67,12 +68,12 @@ def header(intro: str, reasons: Sequence[str], form: str) -> str:
 
 
 def content(text: str) -> str:
-    """Without comment lines."""
+    """The text without comment lines."""
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
 
 
 class _Refused(Exception):
-    """The file is opened again; `reasons` are the lines above it that say why."""
+    """Opens the file again, with `reasons` as lines above the objects."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("refused")
@@ -81,18 +82,18 @@ class _Refused(Exception):
 
 @dataclass
 class EditSession:
-    """One file, opened until it holds what the server takes, or is left as it is."""
+    """Opens one file again and again, until the server takes its objects or the user leaves them as they are."""
 
     context: CommandContext
     form: str  # yaml or json
-    found: list[tuple[Target, Dict]]
+    objects: list[tuple[Target, Dict]]
     send: Send
     intro: str = INTRO
-    same_kind: bool = True  # whether what is edited is of the kind that its target is of
+    same_kind: bool = True  # False of a subresource, whose kind is not that of its target
 
     def run(self) -> None:
-        """Raises: UsageError where the last version is not valid; it is kept then, and its name said."""
-        body = written([obj for _, obj in self.found], self.form)
+        """Raises: UsageError where the last version is not valid; the file is kept then, and its name printed."""
+        body = text_of_objects([obj for _, obj in self.objects], self.form)
         reasons: list[str] = []
         while True:
             before = body
@@ -118,13 +119,13 @@ class EditSession:
         self.context.say(f'A copy of your changes has been stored to "{file}"')
 
     def _read(self, body: str) -> list[Dict]:
-        """Raises: _Refused where that are no objects."""
+        """The edited objects. Raises: _Refused where the text holds none."""
         try:
             edited = parse_manifests(body, "edited-file")
             if not edited:
                 raise UsageError("invalid object to validate")
         except UsageError as error:
-            name = _name(self.found[0][0])
+            name = _name(self.objects[0][0])
             why = str(error).rpartition("error validating data: ")[2].rpartition("error converting YAML to JSON: ")[2]
             self.context.say(f"error: {name} is invalid")
             cause = f'* <nil>: Invalid value: "The edited file failed validation": {why}'
@@ -137,19 +138,19 @@ class EditSession:
         return [manifest.obj for manifest in edited]
 
     def _take(self, body: str, file: Path) -> None:
-        """Sends what was changed. Raises: _Refused, UsageError, ExitCode where all has been said."""
+        """Sends what was changed. Raises: _Refused, UsageError, or ExitCode after printing each failure."""
         edited = self._read(body)
-        pairs = [(target, old, _matching(old, edited)) for target, old in self.found]
+        pairs = [(target, old, _matching(old, edited)) for target, old in self.objects]
         if any(new is None for _, _, new in pairs):
             self._keep(file)
             raise UsageError("At least one of apiVersion, kind and name was changed")
         failed: list[str] = []
         reasons: list[str] = []
-        left: list[tuple[Target, Dict]] = []
+        remaining: list[tuple[Target, Dict]] = []
         for target, old, new in pairs:
             if new is None or new == old:
                 self.context.print(f"{target.display} skipped")
-                left.append((target, old))
+                remaining.append((target, old))
                 continue
             try:
                 self.send(target, old, new)
@@ -157,7 +158,7 @@ class EditSession:
                 self.context.say(f"error: {_name(target)} is invalid")
                 causes = [str(cause) for cause in error.causes] or [error.message]
                 reasons += [f"{_name(target)} was not valid:", *(f"* {cause}" for cause in causes), ""]
-                left.append((target, old))
+                remaining.append((target, old))
             except StatusError as error:
                 failed.append(f"{_name(target)} could not be patched: {error.message}")
         if failed:
@@ -166,7 +167,7 @@ class EditSession:
             self.context.say(f"You can run `mini-kubectl replace -f {file}` to try this update again.")
             raise ExitCode(1)
         if reasons:
-            self.found = left
+            self.objects = remaining
             raise _Refused(reasons)
 
 

@@ -1,4 +1,4 @@
-"""What the verbs share that make an object out of flags: `run`, `expose`, `autoscale`."""
+"""Makes an object out of flags, for `run` and `expose`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 from apimachinery.patch.json import json_patch
 from apimachinery.patch.merge import merge_patch
 from kubectl.api.client import Dict
-from kubectl.changes.writing import add_field_manager, model_of, with_last_applied, write_params
-from kubectl.invocation.context import CommandContext, UsageError
-from kubectl.invocation.flags import add_bool, add_dry_run, add_output
-from kubectl.output.printers import Printer, object_printer
+from kubectl.changes.writing import add_write_flags, model_of, with_last_applied, with_namespace, write_params
+from kubectl.invocation.command import CommandContext, UsageError
+from kubectl.invocation.flags import add_bool
 
 PULL_POLICIES = ("", "Always", "IfNotPresent", "Never")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -23,39 +22,29 @@ IMAGE = re.compile(
 )
 
 
-def add_generated(parser: argparse.ArgumentParser, manager: str, *, overrides: bool = True) -> None:
-    add_dry_run(parser)
-    add_output(parser)
-    add_field_manager(parser, manager)
+def add_generator_flags(parser: argparse.ArgumentParser, manager: str) -> None:
+    add_write_flags(parser, manager)
     add_bool(parser, "--save-config", default=False, help="keep the object's text for later applies")
     add_bool(parser, "--show-managed-fields", default=False, help="metadata.managedFields too, in YAML and JSON")
-    if overrides:
-        parser.add_argument("--overrides", default="", metavar="JSON", help="changes to the object before it is sent")
-        parser.add_argument(
-            "--override-type", default="merge", metavar="merge|strategic|json", help="what --overrides is: a patch"
-        )
-
-
-def printer(args: argparse.Namespace) -> Printer | None:
-    """None where a message is printed instead. Raises: UsageError."""
-    if not args.output:
-        return None
-    return object_printer(args.output, managed_fields=args.show_managed_fields)
+    parser.add_argument("--overrides", default="", metavar="JSON", help="changes to the object before it is sent")
+    parser.add_argument(
+        "--override-type", default="merge", metavar="merge|strategic|json", help="the type of patch that --overrides is"
+    )
 
 
 def pairs(text: str) -> dict[str, str]:
-    """ "a=b,c=d". Raises: UsageError."""
-    found = {}
+    """Reads "a=b,c=d". Raises: UsageError."""
+    labels = {}
     for item in text.split(",") if text else ():
         key, equals, value = item.partition("=")
         if not key or not equals or "=" in value:
             raise UsageError(f"unexpected label spec: {item}")
-        found[key] = value
-    return found
+        labels[key] = value
+    return labels
 
 
 def overridden(obj: Dict, args: argparse.Namespace) -> Dict:
-    """Raises: UsageError for overrides that cannot be read."""
+    """The object with the changes of --overrides. Raises: UsageError for overrides that cannot be read."""
     if not args.overrides:
         return obj
     try:
@@ -83,14 +72,12 @@ def _object(value: Any) -> Dict:
     return value
 
 
-def submit(context: CommandContext, args: argparse.Namespace, obj: Dict, *, with_namespace: bool = True) -> Dict:
-    """Creates the object, as --dry-run has it; what came of it. Raises: StatusError, UnknownType."""
-    if context.given_namespace and with_namespace:
-        obj = {**obj, "metadata": {**obj["metadata"], "namespace": context.given_namespace}}
+def submit(context: CommandContext, args: argparse.Namespace, obj: Dict) -> Dict:
+    """Creates the object, as --dry-run has it, and returns it as it is then. Raises: StatusError, UnknownType."""
+    obj = with_namespace(obj, context.given_namespace)
     if args.dry_run == "client":
         return obj
     if args.save_config:
         obj = with_last_applied(obj, context.given_namespace)
     kind = context.discovery.by_kind(obj["apiVersion"], obj["kind"])
-    created: Dict = context.api.request("POST", kind.path(context.namespace), params=write_params(args), body=obj)
-    return created
+    return context.api.request("POST", kind.path(context.namespace), params=write_params(args), body=obj)

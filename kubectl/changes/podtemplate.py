@@ -1,4 +1,4 @@
-"""The pods that an object makes, as `set` changes them: where their spec is, and which containers are meant."""
+"""Finds the pod spec and the containers inside an object, for `set` to change them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from kubectl.api.client import Dict
-from kubectl.invocation.context import UsageError
+from kubectl.invocation.command import UsageError
 
 _TEMPLATE = ("spec", "template", "spec")
 _PLACES = {
@@ -20,16 +20,16 @@ _PLACES = {
 
 
 def pod_spec(obj: Dict) -> Dict | None:
-    """The part of `obj` itself; None where it makes no pods."""
+    """The spec inside `obj` itself, not a copy; None where the object makes no pods."""
     place = _PLACES.get(str(obj.get("kind")))
-    found = obj if place else None
+    part = obj if place else None
     for field in place or ():
-        found = found.get(field) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else None
+        part = part.get(field) if isinstance(part, dict) else None
+    return part if isinstance(part, dict) else None
 
 
 def spec_of(obj: Dict, args: argparse.Namespace) -> Dict:
-    """Its pods'. Raises: UsageError where it makes none."""
+    """The spec of the pods that an object makes. Raises: UsageError where it makes none."""
     spec = pod_spec(obj)
     if spec is None:
         kind = str(obj["kind"])
@@ -40,7 +40,7 @@ def spec_of(obj: Dict, args: argparse.Namespace) -> Dict:
 
 
 def containers(spec: Dict, pattern: str = "*") -> Iterator[Dict]:
-    """Those whose names match, init containers first."""
+    """The containers whose names match, init containers first."""
     for field in ("initContainers", "containers"):
         for container in spec.get(field) or ():
             if fnmatchcase(container["name"], pattern):
@@ -48,7 +48,7 @@ def containers(spec: Dict, pattern: str = "*") -> Iterator[Dict]:
 
 
 def with_defaults(obj: Dict) -> Dict:
-    """`obj` with the empty parts that kubectl writes of kinds it knows."""
+    """Adds to `obj` the empty parts that kubectl writes of kinds it knows."""
     spec = pod_spec(obj)
     if spec is None:
         return obj

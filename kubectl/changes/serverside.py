@@ -1,4 +1,4 @@
-"""Server-side apply from the client's end: the request, the advice at conflicts, and objects once applied otherwise."""
+"""Applies on the server: the request, the advice at conflicts, and the hand-over from client-side apply."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from apimachinery.errors import Conflict, StatusError, UnsupportedMediaType
 from kubectl.api.client import JSON_PATCH, Dict, Unreachable
 from kubectl.changes.writing import LAST_APPLIED
-from kubectl.input.manifests import Manifest, Target
-from kubectl.invocation.context import CommandContext, UsageError, blaming
+from kubectl.input.manifests import Manifest
+from kubectl.input.targets import Target
+from kubectl.invocation.command import CommandContext, UsageError, blaming
 
 APPLY_PATCH = "application/apply-patch+yaml"
 MANAGER = "kubectl"
@@ -31,8 +32,8 @@ See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts"
 
 
 @dataclass(frozen=True)
-class ServerSide:
-    """Applies in the name of `manager`; `params` are the query parameters of every request."""
+class ServerSideApply:
+    """Applies objects in the name of `manager`; `params` are the query parameters of every request."""
 
     context: CommandContext
     manager: str
@@ -74,7 +75,7 @@ class ServerSide:
         return result
 
     def _keep_annotation(self, target: Target, applied: Dict) -> Dict:
-        """Client-side apply, should it come back, must find its annotation: a manager of its own holds it."""
+        """Gives the annotation a manager of its own, so that client-side apply finds it, should it come back."""
         meta = applied["metadata"]
         text = (meta.get("annotations") or {}).get(LAST_APPLIED)
         owners = {entry["manager"] for entry in owners_of_annotation(meta.get("managedFields") or ())}
@@ -89,7 +90,7 @@ class ServerSide:
         return self._patch(target, only, KEEPER)
 
     def _take_over(self, target: Target, applied: Dict) -> bool:
-        """Whether fields of client-side apply were handed to server-side apply."""
+        """Hands the fields of client-side apply to server-side apply; True where there were any."""
         for attempt in range(ATTEMPTS):
             meta = applied["metadata"]
             fields = migrated(meta.get("managedFields") or [], self.manager)
@@ -111,18 +112,18 @@ class ServerSide:
 
 def owners_of_annotation(entries: Iterable[Dict]) -> list[Dict]:
     """The managers whose fields include the annotation of client-side apply."""
-    found = []
+    owners = []
     for entry in entries:
         annotations = ((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:annotations") or {}
         if f"f:{LAST_APPLIED}" in annotations:
-            found.append(entry)
-    return found
+            owners.append(entry)
+    return owners
 
 
 def migrated(entries: list[Dict], manager: str) -> list[Dict] | None:
-    """managedFields in which `manager` applies what client-side apply had set; None where there is no such thing.
+    """managedFields in which `manager` applies what client-side apply had set; None where that set nothing.
 
-    Client-side apply is known by the annotation that it alone updates.
+    Client-side apply is recognised by the annotation that it alone updates.
     """
     old = {entry["manager"] for entry in owners_of_annotation(entries) if entry.get("operation") == "Update"}
     if not old:
@@ -147,7 +148,7 @@ def migrated(entries: list[Dict], manager: str) -> list[Dict] | None:
 
 
 def _union(one: Dict, other: Dict) -> Dict:
-    """Of two field sets."""
+    """The union of two field sets."""
     result = dict(one)
     for key, value in other.items():
         result[key] = _union(result[key], value) if key in result else value

@@ -1,4 +1,4 @@
-"""Waiting for an object to reach a state, by watch, within a deadline."""
+"""Waits for an object to reach a state, by watch, within a deadline."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from apimachinery.errors import Expired, NotFound
 from kubectl.api.client import Dict
-from kubectl.input.manifests import Target
-from kubectl.invocation.context import CommandContext
+from kubectl.input.targets import Target
+from kubectl.invocation.command import CommandContext
 
 POLL_SECONDS = 30  # a watch is renewed this often; changes arrive at once
 
@@ -25,7 +25,7 @@ def wait_until(
     *,
     now: Callable[[], float] = time.monotonic,
 ) -> Dict | None:
-    """Returns the object (None once deleted) as soon as `done(object)`; `done(None)` is asked when it is gone.
+    """Returns the object (None once deleted) as soon as `done(object)`; it is `done(None)` when the object is gone.
 
     `timeout_seconds` None waits for ever. Raises: TimedOut, StatusError.
     """
@@ -55,8 +55,8 @@ def wait_until(
 
 
 def read(context: CommandContext, target: Target) -> Dict | None:
+    """The object; None where it does not exist."""
     try:
-        found: Dict = context.api.request("GET", target.path)
+        return context.api.request("GET", target.path)
     except NotFound:
         return None
-    return found

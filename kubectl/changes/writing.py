@@ -1,15 +1,18 @@
-"""What verbs that write share: in whose name, how it is checked, as what patch, and how the outcome is told."""
+"""Flags of verbs that write, the parameters of their requests, and the report of the outcome."""
 
 from __future__ import annotations
 
 import argparse
 import copy
 import json
+from collections.abc import Callable
 from typing import Any
 
+from apimachinery.errors import StatusError
 from kubectl.api.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Dict
-from kubectl.invocation.context import CommandContext, UsageError
-from kubectl.invocation.flags import dry_run_params, dry_run_suffix
+from kubectl.input.targets import Target, select
+from kubectl.invocation.command import CommandContext, UsageError, raise_all
+from kubectl.invocation.flags import add_dry_run, add_output, dry_run_params, dry_run_suffix
 from kubectl.invocation.parser import choice
 from kubectl.output.printers import object_printer
 
@@ -19,6 +22,15 @@ VALIDATE = choice(
     "strict", "warn", "ignore", "true", "false",
     refusal='invalid - validate option "%s"; must be one of: strict (or true), warn, ignore (or false)',
 )  # fmt: skip
+
+
+def add_write_flags(parser: argparse.ArgumentParser, manager: str, *, validate: bool = False) -> None:
+    """Adds --dry-run, -o, --field-manager and, where asked for, --validate."""
+    add_dry_run(parser)
+    add_output(parser)
+    add_field_manager(parser, manager)
+    if validate:
+        add_validate(parser)
 
 
 def add_field_manager(parser: argparse.ArgumentParser, default: str) -> None:
@@ -34,43 +46,59 @@ def add_validate(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def validation(mode: str) -> dict[str, str]:
-    """The query parameter for --validate."""
-    return {"fieldValidation": {"true": "Strict", "false": "Ignore"}.get(mode, mode.capitalize())}
-
-
 def write_params(args: argparse.Namespace) -> dict[str, str]:
     """The query parameters of a write, from the flags that the verb has."""
-    params = {"fieldManager": args.field_manager} if args.field_manager else {}
-    if hasattr(args, "validate"):
-        params |= validation(args.validate)
-    return params | dry_run_params(getattr(args, "dry_run", "none"))
+    options = vars(args)
+    params = {"fieldManager": args.field_manager} if options.get("field_manager") else {}
+    if mode := options.get("validate"):
+        params["fieldValidation"] = {"true": "Strict", "false": "Ignore"}.get(mode, mode.capitalize())
+    return params | dry_run_params(options.get("dry_run", "none"))
 
 
 class Report:
-    """Tells what became of each object: a line, or the object in the format of `-o`."""
+    """Reports the outcome for each object: in a line, or by the object in the format of `-o`."""
 
-    def __init__(self, context: CommandContext, args: argparse.Namespace, *, documents: bool = False) -> None:
-        """`documents`: YAML has a line between objects."""
-        self._context, self._args = context, args
-        self._show = object_printer(args.output) if args.output else None
+    def __init__(
+        self, context: CommandContext, args: argparse.Namespace, *, documents: bool = False, suffix: bool = True
+    ) -> None:
+        """`documents`: YAML has a line between objects. `suffix`: lines say that they are about a dry run."""
+        options = vars(args)
+        self._context = context
+        self._print = None
+        if args.output:
+            self._print = object_printer(args.output, managed_fields=bool(options.get("show_managed_fields")))
+        self._suffix = dry_run_suffix(options.get("dry_run", "none")) if suffix else ""
         self._separator, self._before = "---\n" if documents and args.output == "yaml" else "", ""
 
-    def __call__(self, display: str, obj: Dict, done: str, *, suffix: bool = True) -> None:
-        if self._show is not None:
-            self._context.out.write(self._before + self._show(obj))
+    def __call__(self, display: str, obj: Dict, done: str) -> None:
+        if self._print is not None:
+            self._context.out.write(self._before + self._print(obj))
             self._before = self._separator
         else:
-            end = dry_run_suffix(getattr(self._args, "dry_run", "none")) if suffix else ""
-            self._context.print(f"{display} {done}{end}")
+            self._context.print(f"{display} {done}{self._suffix}")
+
+
+def for_each_selected(
+    context: CommandContext,
+    args: argparse.Namespace,
+    action: Callable[[Target, Dict], None],
+    *,
+    words: list[str] | None = None,
+    everything: bool | None = None,
+) -> None:
+    """Does `action` with every object that the arguments mean; what fails is raised at the end, after all others."""
+    failed: list[Exception] = []
+    for target, obj in select(context, args, failed, words=words, everything=everything):
+        try:
+            action(target, obj)
+        except (StatusError, UsageError) as error:
+            failed.append(error)
+    raise_all(failed)
 
 
 def model_of(api_version: str, kind: str) -> Any:
-    """The model of a kind, None where there is none (a CRD's).
-
-    The models take longer to import than most verbs take to run, so they are imported once one is asked for.
-    """
-    from apimachinery.catalogue import load_catalogue
+    """The model of a kind; None where there is none (a CRD's)."""
+    from apimachinery.catalogue import load_catalogue  # here: the models of all kinds take 300 ms
 
     resource = load_catalogue().by_kind(api_version, kind)
     return resource.model if resource is not None else None
@@ -79,7 +107,7 @@ def model_of(api_version: str, kind: str) -> Any:
 def two_way_patch(old: Dict, new: Dict) -> tuple[Dict, str]:
     """The patch that turns `old` into `new`, and its content type."""
     from apimachinery.patch.merge import create_merge_patch
-    from apimachinery.patch.strategic import three_way_strategic
+    from apimachinery.patch.strategic import three_way_strategic  # here: pydantic takes 80 ms
 
     model = model_of(str(old["apiVersion"]), str(old["kind"]))
     if model is None:
@@ -108,16 +136,20 @@ def with_last_applied(obj: Dict, namespace: str, *, annotate: bool = True) -> Di
     return modified
 
 
+def with_namespace(obj: Dict, namespace: str) -> Dict:
+    return {**obj, "metadata": {**obj.get("metadata", {}), "namespace": namespace}} if namespace else obj
+
+
 def compact(value: object) -> str:
     """JSON as it stands in annotations and messages."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def send_raw(context: CommandContext, method: str, path: str, body: str = "") -> str:
-    """For --raw: the answer as it is. Raises: UsageError for what is no path, StatusError."""
+def send_raw(context: CommandContext, method: str, path: str, body: str = "") -> None:
+    """Prints the answer to a request of --raw. Raises: UsageError for what is not a path, StatusError."""
     if not path.startswith("/"):
         raise UsageError(f'--raw must be a valid URL path: parse "{path}": invalid URI for request')
-    return context.api.send_raw(method, path, body.encode() or None)
+    context.out.write(context.api.send_raw(method, path, body.encode() or None))
 
 
 def need_files(args: argparse.Namespace) -> None:

@@ -16,8 +16,7 @@ from kubectl.api.discovery import UnknownType
 from kubectl.cli.commandline import build_parser, load_commands, verb_names
 from kubectl.cli.configuration import make_context
 from kubectl.input import candidates
-from kubectl.invocation.command import Candidates, Cursor
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.command import Candidates, CommandContext, Cursor, UsageError
 from kubectl.invocation.parser import Parser, is_switch
 
 REQUEST_SECONDS = 2.0  # a user waits for the Tab key

@@ -1,4 +1,4 @@
-"""The context of an invocation, from its flags and the kubeconfig."""
+"""Makes the context of an invocation from its flags and the kubeconfig."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from kubeclient.config import ClientConfig, ConfigError, NoConfig, load_config
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import CommandContext
 
 
 def make_context(args: argparse.Namespace) -> CommandContext:
-    """Nothing is read before a verb asks for it: some verbs need no cluster."""
+    """Makes a context that reads nothing before a verb asks for it: some verbs need no cluster."""
     options = vars(args)
     return CommandContext(
         load=lambda: _configuration(options),
@@ -23,7 +23,7 @@ def make_context(args: argparse.Namespace) -> CommandContext:
 
 
 def _configuration(options: Mapping[str, Any]) -> ClientConfig:
-    """Raises: ConfigError."""
+    """The kubeconfig, with what the flags change. Raises: ConfigError."""
     path = options.get("kubeconfig")
     if path and not Path(path).exists():
         raise ConfigError(f"stat {path}: no such file or directory")

@@ -12,7 +12,8 @@ from kubectl.api.client import Unreachable
 from kubectl.api.discovery import UnknownType
 from kubectl.cli.commandline import build_parser, load_commands
 from kubectl.cli.configuration import make_context
-from kubectl.invocation.context import ExitCode, UsageError, colour
+from kubectl.invocation.command import ExitCode, UsageError
+from kubectl.invocation.parser import colour
 from kubectl.output.jsonpath import JSONPathError
 
 

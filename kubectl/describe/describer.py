@@ -11,7 +11,7 @@ from kubectl.api.discovery import ResourceType
 from kubectl.describe import kinds
 from kubectl.describe.section import DescribeSection, spaced
 from kubectl.describe.writer import Writer
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import CommandContext
 from kubectl.output.ages import event_age, last_seen
 
 _HEAD = ("name", "namespace", "labels", "annotations", "managedFields")

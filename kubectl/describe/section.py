@@ -1,4 +1,4 @@
-"""How a kind brings its description, and what descriptions share."""
+"""The constant by which a kind brings its description, and parts that descriptions share."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from kubectl.api.client import Dict
 from kubectl.describe.writer import Writer
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import CommandContext
 
 _ACRONYMS = {"Api": "API", "Uid": "UID", "Ip": "IP", "Url": "URL", "Osb": "OSB"}
 
 
 @dataclass(frozen=True)
 class DescribeSection:
-    """`DESCRIBE = DescribeSection(...)` in `kinds/<kind in lower case>.py` is how a kind brings its description.
+    """`DESCRIBE = DescribeSection(...)` in `kinds/<kind in lower case>.py` brings the description of a kind.
 
     `group` is the API group of the kind; a kind of the same name in another group is described field by field.
     """

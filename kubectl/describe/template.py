@@ -1,4 +1,4 @@
-"""Containers and volumes, as pods and the templates of workloads have them."""
+"""Writes containers and scheduling constraints, of pods and of the templates of workloads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def template_lines(writer: Writer, template: Dict) -> None:
 
 
 def scheduling_lines(writer: Writer, spec: Dict, level: int = 0) -> None:
-    """Where the pods may go."""
+    """Writes the constraints on where the pods may run."""
     writer.labels("Node-Selectors", spec.get("nodeSelector"), level)
     tolerations = sorted(spec.get("tolerations") or (), key=lambda toleration: str(toleration.get("key", "")))
     writer.items("Tolerations", [_toleration(toleration) for toleration in tolerations], level)
@@ -42,7 +42,7 @@ def scheduling_lines(writer: Writer, spec: Dict, level: int = 0) -> None:
 
 
 def container_lines(writer: Writer, spec: Dict, status: Dict, pod: Dict | None, *, nested: bool = False) -> None:
-    """`pod` is whose fields environment variables may take; a template has none."""
+    """Writes containers; environment variables may take fields of `pod`, which a template does not have."""
     for label, field, states in (
         ("Init Containers", "initContainers", "initContainerStatuses"),
         ("Containers", "containers", "containerStatuses"),
@@ -65,8 +65,8 @@ def _container(writer: Writer, container: Dict, status: Dict | None, pod: Dict |
         writer.field("Image ID", status.get("imageID", ""), 2)
     ports = container.get("ports") or ()
     for label, key in (("Port", "containerPort"), ("Host Port", "hostPort")):
-        shown = [f"{port.get(key, 0)}/{port.get('protocol', 'TCP')}" for port in ports]
-        writer.field(label + ("s" if len(shown) > 1 else ""), ", ".join(shown) or None, 2)
+        texts = [f"{port.get(key, 0)}/{port.get('protocol', 'TCP')}" for port in ports]
+        writer.field(label + ("s" if len(texts) > 1 else ""), ", ".join(texts) or None, 2)
     for label, key in (("Command", "command"), ("Args", "args")):
         if container.get(key):
             writer.heading(label, 2)
@@ -179,9 +179,9 @@ def _field_of(pod: Dict | None, path: str) -> str:
 
 def _amount(ref: Dict, container: Dict) -> str:
     kind, _, name = ref["resource"].partition(".")
-    given = ((container.get("resources") or {}).get(kind) or {}).get(name)
+    amount = ((container.get("resources") or {}).get(kind) or {}).get(name)
     divisor = parse_quantity(str(ref.get("divisor") or "1")) or 1
-    return str(math.ceil(parse_quantity(given) / divisor)) if given else "node allocatable"
+    return str(math.ceil(parse_quantity(amount) / divisor)) if amount else "node allocatable"
 
 
 def _lower(value: object) -> str:

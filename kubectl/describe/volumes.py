@@ -1,4 +1,4 @@
-"""Volumes, each by its source."""
+"""Writes volumes, each by its source."""
 
 from __future__ import annotations
 

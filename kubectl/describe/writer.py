@@ -1,4 +1,4 @@
-"""Text of `describe`: lines of cells, aligned where lines below each other have the same columns."""
+"""Aligns the text of `describe`: cells of lines below each other that have the same columns."""
 
 from __future__ import annotations
 

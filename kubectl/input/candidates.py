@@ -1,20 +1,19 @@
-"""Candidates for the words of verbs, from the cluster: types, names of objects, containers."""
+"""Asks the cluster for candidates of words: types, names of objects, containers."""
 
 from __future__ import annotations
 
 from kubeclient.config import kubeconfig_files, merge_kubeconfigs
 from kubectl.api.client import Dict
-from kubectl.input.manifests import parse_targets
 from kubectl.input.pods import container_names, find_pods
-from kubectl.invocation.command import Candidates, Cursor
-from kubectl.invocation.context import CommandContext
+from kubectl.input.targets import parse_targets
+from kubectl.invocation.command import Candidates, CommandContext, Cursor
 
 MOST_NAMES = 500
 METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
 
 
 def types_and_names(cursor: Cursor) -> Candidates:
-    """TYPE, then names; or TYPE/NAME."""
+    """Completes TYPE, then names; or TYPE/NAME."""
     context, words = cursor.context, cursor.words
     if "/" in cursor.current:
         return Candidates(_slashed(cursor))
@@ -26,13 +25,13 @@ def types_and_names(cursor: Cursor) -> Candidates:
 
 
 def types_names_and_all(cursor: Cursor) -> Candidates:
-    """As `types_and_names`, and the category "all"."""
+    """Completes as `types_and_names`, and the category "all"."""
     answer = types_and_names(cursor)
     return answer if cursor.words or "/" in cursor.current else Candidates([*answer, "all"])
 
 
 def one_pod(cursor: Cursor) -> Candidates:
-    """A pod, or TYPE/NAME, as the first word."""
+    """Completes a pod, or TYPE/NAME, as the first word."""
     if "/" in cursor.current:
         return Candidates(_slashed(cursor))
     return Candidates(() if cursor.words else names(cursor.context, "pods"))

@@ -1,4 +1,4 @@
-"""Kustomizations, built by a `kustomize` or a real `kubectl` on PATH: their rules fill a program of their own."""
+"""Builds kustomizations with a `kustomize` or a real `kubectl` on PATH: their rules fill a program of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kubectl.invocation.context import UsageError
+from kubectl.invocation.command import UsageError
 
 PROGRAMS = (("kustomize", "build"), ("kubectl", "kustomize"))
 HOW_TO_GET_ONE = (

@@ -1,4 +1,4 @@
-"""Which pod and container `logs`, `exec` and their like mean: a pod, or one of those a workload selects."""
+"""Finds the pod and container that `logs`, `exec` and their like mean: a pod, or one that a workload selects."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 import time
 
 from kubectl.api.client import Dict
-from kubectl.input.manifests import parse_targets
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.input.targets import parse_targets
+from kubectl.invocation.command import CommandContext, UsageError
+from kubectl.invocation.flags import duration
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 POLL_SECONDS = 0.3  # between looks for a pod that its workload has yet to create
@@ -18,8 +19,6 @@ _SELECTING = {
 
 
 def add_running_timeout(parser: argparse.ArgumentParser, default: float = 60.0) -> None:
-    from kubectl.invocation.flags import duration
-
     parser.add_argument(
         "--pod-running-timeout", type=duration, default=default, metavar="TIME",
         help="how long to wait for a pod of a workload that has none yet",
@@ -46,16 +45,16 @@ def find_pods(
         what = f"*{target.kind.version}.{target.kind.kind}"
         raise UsageError(f"{purpose} {what}: selector for {what} not implemented")
     deadline = time.monotonic() + timeout_seconds
-    while not (found := pods_by_selector(context, selector_text(selector), target.namespace)):
+    while not (pods := pods_by_selector(context, selector_text(selector), target.namespace)):
         if time.monotonic() > deadline:
             raise UsageError("timed out waiting for the condition")
         time.sleep(POLL_SECONDS)
-    return found
+    return pods
 
 
 def selector_text(selector: Dict) -> str:
     """A LabelSelector, or a Service's plain map, as a label query."""
-    from apimachinery.meta import LabelSelector
+    from apimachinery.meta import LabelSelector  # here: pydantic takes 80 ms
     from apimachinery.model import from_dict
     from apimachinery.selectors import selector_from_map, selector_of
 
@@ -71,7 +70,7 @@ def pods_by_selector(context: CommandContext, labels: str, namespace: str) -> li
 
 
 def containers(pod: Dict, *fields: str) -> list[Dict]:
-    """Of all kinds: regular containers first, then ephemeral and init ones; or those of some fields."""
+    """The containers of some fields; by default regular ones first, then ephemeral and init ones."""
     spec = pod["spec"]
     return [container for field in fields or _FIELDS for container in spec.get(field) or ()]
 
@@ -88,9 +87,9 @@ def choose_container(
     quiet: bool = False,
     unknown: str = "container {name} not found in {pod}",
 ) -> str:
-    """The asked container, the annotated default, or the first one, which is said.
+    """The named container, the annotated default, or the first one, whose name is printed.
 
-    `unknown` is the refusal of a container the pod has not got. Raises: UsageError.
+    `unknown` is the refusal of a container that the pod does not have. Raises: UsageError.
     """
     names = container_names(pod)
     pod_name = pod["metadata"]["name"]

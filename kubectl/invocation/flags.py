@@ -6,8 +6,6 @@ import argparse
 import re
 from functools import partial
 
-from apimachinery.names import label_value_errors
-from kubectl.invocation.context import UsageError
 from kubectl.invocation.parser import CONNECTION, Parser, boolean, choice
 
 FORMATS = "custom-columns,custom-columns-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,wide,yaml"
@@ -57,12 +55,12 @@ def add_bool(parser: argparse.ArgumentParser, *names: str, default: bool | None,
 
 
 def duration(text: str) -> float:
-    """Seconds: "30", "30s", "1m30s", "500ms"; argparse reports a bad one."""
+    """Reads seconds: "30", "30s", "1m30s", "500ms"; argparse reports a bad one."""
     if re.fullmatch(r"-?\d+(\.\d+)?", text):
         return float(text)
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
     if not parts or "".join(number + unit for number, unit in parts) != text.lstrip("-"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 30s or 1m30s")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration such as 30s or 1m30s")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     return -seconds if text.startswith("-") else seconds
 
@@ -73,37 +71,3 @@ def dry_run_params(dry_run: str) -> dict[str, str]:
 
 def dry_run_suffix(dry_run: str) -> str:
     return {"client": " (dry run)", "server": " (server dry run)"}.get(dry_run, "")
-
-
-def changes(words: list[str], what: str) -> tuple[list[str], dict[str, str | None]]:
-    """Splits `TYPE NAME … key=value key-` into targets and changes (None removes).
-
-    Raises: UsageError where there is no change, one key is both set and removed, or a label cannot have the value.
-    """
-    article = "an" if what[0] in "aeiou" else "a"
-    targets: list[str] = []
-    found: dict[str, str | None] = {}
-    for word in words:
-        removal = (
-            word.endswith("-") and "=" not in word and bool(found or len(targets) > 1 or "/" in (targets or [""])[0])
-        )
-        if "=" in word:
-            key, _, value = word.partition("=")
-            if not key:
-                raise UsageError(f"invalid {what} spec: {word}")
-            if found.get(key, "") is None:
-                raise UsageError(f"can not both modify and remove {article} {what} in the same command")
-            if what == "label" and (problems := label_value_errors(value)):
-                raise UsageError(f'invalid label value: "{word}": {"; ".join(problems)}')
-            found[key] = value
-        elif removal or (word.endswith("-") and targets):
-            if found.get(word[:-1]) is not None:
-                raise UsageError(f"can not both modify and remove {article} {what} in the same command")
-            found[word[:-1]] = None
-        elif found:
-            raise UsageError(f"all resources must be specified before {what} changes: {word}")
-        else:
-            targets.append(word)
-    if not found:
-        raise UsageError(f"at least one {what} update is required")
-    return targets, found

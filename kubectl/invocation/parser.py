@@ -1,4 +1,4 @@
-"""Reads a command line as kubectl does, and words what is wrong with one as kubectl does.
+"""Reads a command line as kubectl does, and words its mistakes as kubectl does.
 
 argparse differs in what users notice: flags may stand between words (`get pod -n shop web`), switches take a value
 behind "=" (`--watch=false`), and short flags run together with their values (`-owide`, `-it`).
@@ -10,16 +10,22 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
-
-from kubectl.invocation.context import colour
+from typing import Any, NoReturn, TextIO
 
 WORDS, FLAGS = "Words", "Flags"  # sections of a verb's help
 CONNECTION = "Connection"  # the section of the flags that every verb has; only `options` shows it
 
 
+_COLOURS = {"red": "31", "green": "32", "yellow": "33"}
+
+
+def colour(text: str, name: str, stream: TextIO) -> str:
+    """Colours `text` where `stream` is a terminal."""
+    return f"\x1b[{_COLOURS[name]}m{text}\x1b[0m" if stream.isatty() else text
+
+
 def boolean(text: str) -> bool:
-    """Raises: argparse.ArgumentTypeError."""
+    """Reads true or false. Raises: argparse.ArgumentTypeError."""
     if text.lower() in ("true", "1", "t"):
         return True
     if text.lower() in ("false", "0", "f"):
@@ -60,7 +66,7 @@ class Parser(argparse.ArgumentParser):
         return [action for action in self.sections[WORDS] if self.verbs is None or action.choices is not self.verbs]
 
     def add_argument(self, *names: Any, section: str = "", **options: Any) -> argparse.Action:
-        """`section` is the heading in the help, if not that of all flags."""
+        """Adds an argument; `section` is the heading in the help, if not that of all flags."""
         action = super().add_argument(*names, **options)
         default = FLAGS if action.option_strings else WORDS
         self.sections.setdefault(section or default, []).append(action)
@@ -132,7 +138,7 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args([*flags, *words], namespace)
 
     def _split(self, rest: list[str], *, only_first: bool) -> tuple[list[str], list[str]]:
-        """Flags, each with its value behind "=", and words; with `only_first` all behind the first word stays."""
+        """Flags, each with its value behind "=", and words; `only_first` keeps all behind the first word as it is."""
         flags: list[str] = []
         words: list[str] = []
         while rest:
@@ -195,7 +201,7 @@ def is_switch(action: argparse.Action) -> bool:
 
 
 def _flag(action: argparse.Action, value: str | None, rest: list[str]) -> list[str]:
-    """A flag as argparse cannot misread it; takes its value from `rest` where it must have one."""
+    """Writes a flag so that argparse cannot misread it; takes its value from `rest` where it must have one."""
     name = action.option_strings[-1]
     if is_switch(action):
         return [name] if value is None or action.const is not True or _true(action, value) else []

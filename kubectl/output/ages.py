@@ -1,4 +1,4 @@
-"""How long ago things happened, as kubectl writes it."""
+"""Ages of objects and Events, as kubectl writes them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def age(text: str | None) -> str:
 
 
 def last_seen(event: Dict) -> float:
-    """Unix seconds."""
+    """The time of the event's last occurrence, in Unix seconds."""
     series = (event.get("series") or {}).get("lastObservedTime")
     text = series or event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
     return parse_time(text) if text else 0.0
 
 
 def event_age(event: Dict, now: float) -> str:
-    """ "5m", or "10s (x4 over 5m)" for one that recurs."""
+    """The age of an event: "5m", or "10s (x4 over 5m)" for one that recurs."""
     last = human_duration(now - last_seen(event))
     count = (event.get("series") or {}).get("count") or event.get("count") or 1
     first = event.get("firstTimestamp") or event.get("eventTime")

@@ -1,4 +1,4 @@
-"""JSONPath templates as kubectl understands them: `{.items[*].metadata.name}`, `{range …}{end}`, filters, quotes.
+"""Reads JSONPath templates as kubectl does: `{.items[*].metadata.name}`, `{range …}{end}`, filters, quotes.
 
 Source: Kubernetes documentation, "JSONPath Support".
 """
@@ -20,47 +20,47 @@ class JSONPathError(ValueError):
 
 
 @dataclass(frozen=True)
-class Text:
+class TextNode:
     text: str
 
 
 @dataclass(frozen=True)
-class Path:
+class PathNode:
     steps: tuple[Step, ...]
     source: str
     from_root: bool = False
 
     def find(self, value: Json, root: Json) -> list[Json]:
-        found = [root if self.from_root else value]
+        values = [root if self.from_root else value]
         for step in self.steps:
-            found = step(found)
-        return found
+            values = step(values)
+        return values
 
 
 @dataclass(frozen=True)
-class Range:
-    path: Path
-    body: tuple[Text | Path | Range, ...]
+class RangeNode:
+    path: PathNode
+    body: tuple[TextNode | PathNode | RangeNode, ...]
 
 
-Node = Text | Path | Range
+Node = TextNode | PathNode | RangeNode
 
 
 class Template:
     """A parsed template; `render(object)` gives its text.
 
-    Raises: JSONPathError from both, the latter for a missing key unless `allow_missing`.
+    Raises: JSONPathError from both.
     """
 
-    def __init__(self, source: str, *, allow_missing: bool = True) -> None:
-        self._nodes = _parse_template(source, allow_missing)
+    def __init__(self, source: str) -> None:
+        self._nodes = _parse_template(source)
 
     def render(self, value: Json) -> str:
         return "".join(_render(self._nodes, value, value))
 
     def find(self, value: Json) -> list[Json]:
-        """What the first path of the template finds."""
-        path = next((node for node in self._nodes if isinstance(node, Path)), None)
+        """The values that the first path of the template finds."""
+        path = next((node for node in self._nodes if isinstance(node, PathNode)), None)
         return path.find(value, value) if path else []
 
 
@@ -74,32 +74,32 @@ def relaxed(source: str) -> str:
 
 def _render(nodes: tuple[Node, ...], value: Json, root: Json) -> Iterator[str]:
     for node in nodes:
-        if isinstance(node, Text):
+        if isinstance(node, TextNode):
             yield node.text
-        elif isinstance(node, Path):
-            yield " ".join(text_of(found) for found in node.find(value, root))
+        elif isinstance(node, PathNode):
+            yield " ".join(text_of(item) for item in node.find(value, root))
         else:
             for item in node.path.find(value, root):
                 yield from _render(node.body, item, root)
 
 
 def text_of(value: Json) -> str:
-    """How kubectl prints a value: strings bare, the rest as JSON."""
+    """A value as kubectl prints it: strings bare, the rest as JSON."""
     if isinstance(value, str):
         return value
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
 
 
-def _parse_template(source: str, allow_missing: bool) -> tuple[Node, ...]:
-    stack: list[tuple[Path | None, list[Node]]] = [(None, [])]
+def _parse_template(source: str) -> tuple[Node, ...]:
+    stack: list[tuple[PathNode | None, list[Node]]] = [(None, [])]
     position = 0
     while position < len(source):
         start = source.find("{", position)
         if start < 0:
-            stack[-1][1].append(Text(source[position:]))
+            stack[-1][1].append(TextNode(source[position:]))
             break
         if start > position:
-            stack[-1][1].append(Text(source[position:start]))
+            stack[-1][1].append(TextNode(source[position:start]))
         end = _closing(source, start)
         action = source[start + 1 : end].strip()
         position = end + 1
@@ -107,13 +107,13 @@ def _parse_template(source: str, allow_missing: bool) -> tuple[Node, ...]:
             path, body = stack.pop()
             if path is None:
                 raise JSONPathError("not in range, nothing to end")
-            stack[-1][1].append(Range(path, tuple(body)))
+            stack[-1][1].append(RangeNode(path, tuple(body)))
         elif action.startswith("range ") or action == "range":
-            stack.append((_parse_path(action[5:].strip(), allow_missing), []))
+            stack.append((_parse_path(action[5:].strip()), []))
         elif action[:1] in "\"'" and action:
-            stack[-1][1].append(Text(_unquote(action)))
+            stack[-1][1].append(TextNode(_unquote(action)))
         else:
-            stack[-1][1].append(_parse_path(action, allow_missing))
+            stack[-1][1].append(_parse_path(action))
     if len(stack) > 1:
         raise JSONPathError("unclosed range: {end} is missing")
     return tuple(stack[0][1])
@@ -143,7 +143,7 @@ def _unquote(text: str) -> str:
 _FIELD = re.compile(r"(?:\\.|[^\s.\[\]\\{}()'\"=<>!,|&])+")
 
 
-def _parse_path(source: str, allow_missing: bool) -> Path:
+def _parse_path(source: str) -> PathNode:
     steps: list[Step] = []
     text, from_root = source, False
     if text.startswith("$"):
@@ -164,17 +164,17 @@ def _parse_path(source: str, allow_missing: bool) -> Path:
                 steps.append(_every)
                 text = text[1:]
             elif match := _FIELD.match(text):
-                steps.append(_field(re.sub(r"\\(.)", r"\1", match[0]), allow_missing))
+                steps.append(_field(re.sub(r"\\(.)", r"\1", match[0])))
                 text = text[match.end() :]
             elif text and text[0] != "[":
                 raise JSONPathError(f"cannot parse {source!r} at {text!r}")
         elif text.startswith("["):
             end = _bracket(text)
-            steps.append(_subscript(text[1:end].strip(), allow_missing))
+            steps.append(_subscript(text[1:end].strip()))
             text = text[end + 1 :]
         else:
             raise JSONPathError(f"cannot parse {source!r} at {text!r}")
-    return Path(tuple(steps), source, from_root)
+    return PathNode(tuple(steps), source, from_root)
 
 
 def _bracket(text: str) -> int:
@@ -193,44 +193,38 @@ def _bracket(text: str) -> int:
     raise JSONPathError("unterminated array")
 
 
-def _field(name: str, allow_missing: bool) -> Step:
-    def step(values: list[Json]) -> list[Json]:
-        found = [value[name] for value in values if isinstance(value, dict) and name in value]
-        if not found and values and not allow_missing:
-            raise JSONPathError(f"{name} is not found")
-        return found
-
-    return step
+def _field(name: str) -> Step:
+    return lambda values: [value[name] for value in values if isinstance(value, dict) and name in value]
 
 
 def _every(values: list[Json]) -> list[Json]:
-    found: list[Json] = []
+    items: list[Json] = []
     for value in values:
         if isinstance(value, list):
-            found += value
+            items += value
         elif isinstance(value, dict):
-            found += value.values()
-    return found
+            items += value.values()
+    return items
 
 
 def _descend(values: list[Json]) -> list[Json]:
-    found: list[Json] = []
+    below: list[Json] = []
     for value in values:
-        found.append(value)
-        found += _descend(_every([value]))
-    return found
+        below.append(value)
+        below += _descend(_every([value]))
+    return below
 
 
-def _subscript(inside: str, allow_missing: bool) -> Step:
+def _subscript(inside: str) -> Step:
     if inside == "*":
         return _every
     if inside.startswith("?(") and inside.endswith(")"):
-        return _filter(inside[2:-1].strip(), allow_missing)
+        return _filter(inside[2:-1].strip())
     names = re.fullmatch(r"""\s*(['"]).*\1\s*""", inside)
     if names:
         keys = [_unquote(part.strip()) for part in re.split(r",(?=\s*['\"])", inside)]
-        steps = [_field(key, allow_missing) for key in keys]
-        return lambda values: [found for step in steps for found in step(values)]
+        steps = [_field(key) for key in keys]
+        return lambda values: [value for step in steps for value in step(values)]
     if re.fullmatch(r"-?\d+(\s*,\s*-?\d+)*", inside):
         indexes = [int(part) for part in inside.split(",")]
         return _at(indexes)
@@ -242,15 +236,15 @@ def _subscript(inside: str, allow_missing: bool) -> Step:
 
 def _at(indexes: list[int]) -> Step:
     def step(values: list[Json]) -> list[Json]:
-        found = []
+        items = []
         for value in values:
             if not isinstance(value, list):
                 continue
             for index in indexes:
                 if not -len(value) <= index < len(value):
                     raise JSONPathError(f"array index out of bounds: index {index}, length {len(value)}")
-                found.append(value[index])
-        return found
+                items.append(value[index])
+        return items
 
     return step
 
@@ -258,10 +252,10 @@ def _at(indexes: list[int]) -> Step:
 _OPERATOR = re.compile(r"""((?:[^'"=<>!]|'[^']*'|"[^"]*")+?)\s*(==|!=|<=|>=|<|>)\s*(.+)\Z""")
 
 
-def _filter(expression: str, allow_missing: bool) -> Step:
+def _filter(expression: str) -> Step:
     match = _OPERATOR.match(expression)
     if not match:
-        exists = _parse_path(expression, True)
+        exists = _parse_path(expression)
         return lambda values: [item for item in _every(values) if exists.find(item, item)]
     left, operator, right = _operand(match[1].strip()), match[2], _operand(match[3].strip())
     return lambda values: [item for item in _every(values) if _holds(left(item), operator, right(item))]
@@ -272,7 +266,7 @@ def _operand(text: str) -> Callable[[Json], list[Json]]:
         constant: Json = _unquote(text)
         return lambda item: [constant]
     if text[0] in "@$.":
-        path = _parse_path(text, True)
+        path = _parse_path(text)
         return lambda item: path.find(item, item)
     try:
         value = json.loads(text)

@@ -1,4 +1,4 @@
-"""From what the server answered to what the user sees: tables, YAML, JSON, names, JSONPath, custom columns."""
+"""Prints objects in the formats of `-o`: YAML, JSON, names, JSONPath, custom columns; and aligns tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from apimachinery.yaml import to_yaml
 from kubectl.api.client import Dict
-from kubectl.invocation.context import UsageError
+from kubectl.invocation.command import UsageError
 from kubectl.invocation.flags import FORMATS
 from kubectl.output.jsonpath import JSONPathError, Template, relaxed, text_of
 
@@ -20,13 +20,13 @@ COLUMN_GAP = 3
 
 
 def to_json(value: object) -> str:
-    """Sorted, and with what HTML would take for a tag escaped, as kubectl has it."""
+    """Writes JSON as kubectl does: sorted, and with what HTML would take for a tag escaped."""
     text = json.dumps(value, indent=4, ensure_ascii=False, sort_keys=True)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e") + "\n"
 
 
 def without_managed_fields(obj: Dict) -> Dict:
-    """`managedFields` is noise to people; kubectl hides it too."""
+    """Removes `managedFields`, which is noise to people; kubectl hides it too."""
     for item in obj.get("items", [obj]):
         item.get("metadata", {}).pop("managedFields", None)
     return obj
@@ -37,14 +37,14 @@ def object_printer(output: str, *, headers: bool = True, managed_fields: bool = 
 
     `headers` concerns custom columns, `managed_fields` (to show them) YAML and JSON.
 
-    Raises: UsageError for a format there is none of.
+    Raises: UsageError for a format that does not exist.
     """
     form, _, argument = output.partition("=")
-    shown = (lambda obj: obj) if managed_fields else without_managed_fields
+    prepare = (lambda obj: obj) if managed_fields else without_managed_fields
     if form == "yaml":
-        return lambda obj: to_yaml(shown(obj))
+        return lambda obj: to_yaml(prepare(obj))
     if form == "json":
-        return lambda obj: to_json(shown(obj))
+        return lambda obj: to_json(prepare(obj))
     if form == "name":
         return lambda obj: "".join(f"{name_of(item)}\n" for item in obj.get("items", [obj]))
     if form in ("jsonpath", "jsonpath-file", "jsonpath-as-json"):
@@ -141,9 +141,9 @@ def go_text(value: Any) -> str:
 def table(
     headers: list[str], rows: list[list[str]], *, show_headers: bool = True, widths: list[int] | None = None
 ) -> str:
-    """Left-aligned columns three spaces apart, at least six wide; the last is not padded, as kubectl's.
+    """Aligns columns as kubectl does: to the left, three spaces apart, at least six wide, the last one not padded.
 
-    `widths` is kept between the parts of a table that grows: its columns only ever widen.
+    `widths` carries over between the parts of a table that grows: its columns only ever widen.
     """
     lines = [headers, *rows] if show_headers else rows
     if not lines:
@@ -161,7 +161,7 @@ def _line(cells: list[str], widths: list[int]) -> str:
 
 
 def cell_text(value: object) -> str:
-    """A Table cell; line breaks end it, as kubectl cuts them."""
+    """The text of a Table cell, which ends at its first line break, as kubectl's."""
     if value is None:
         return "<none>"
     text = str(value).lower() if isinstance(value, bool) else str(value)

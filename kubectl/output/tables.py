@@ -1,4 +1,4 @@
-"""The server's Tables as text: which columns, in which order, and how a table grows while it is watched."""
+"""Writes the server's Tables as text, also tables that grow while they are watched."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType
-from kubectl.invocation.context import UsageError
+from kubectl.invocation.command import UsageError
 from kubectl.output.ages import age
 from kubectl.output.jsonpath import JSONPathError, Template, relaxed
 from kubectl.output.printers import cell_text, table
 
 
 class TableText:
-    """One kind's table; `text` may be asked for part after part, and columns stay aligned."""
+    """Writes one kind's table; `text` may be called for part after part, and columns stay aligned."""
 
     def __init__(self, args: argparse.Namespace, kind: ResourceType, *, with_kind: bool) -> None:
         self._args, self._kind = args, kind
@@ -25,29 +25,29 @@ class TableText:
         self._widths: list[int] = []
         self._headed = args.no_headers
 
-    def text(self, found: Dict) -> str:
-        """The header line stands above the first rows only."""
-        self._columns = found.get("columnDefinitions") or self._columns
-        rows = found.get("rows") or []
+    def text(self, part: Dict) -> str:
+        """The text of one part; the header line stands above the first rows only."""
+        self._columns = part.get("columnDefinitions") or self._columns
+        rows = part.get("rows") or []
         if not rows:
             return ""
         if self._args.sort_by:
             rows = sorted_by(rows, [row["object"] for row in rows], self._args.sort_by)
         wide = self._args.output == "wide"
-        kept = [i for i, column in enumerate(self._columns) if wide or not column.get("priority")]
-        lines = [self._line(row, kept) for row in rows]
+        columns = [i for i, column in enumerate(self._columns) if wide or not column.get("priority")]
+        lines = [self._line(row, columns) for row in rows]
         headers, self._headed = not self._headed, True
-        return table(self._head(kept), lines, show_headers=headers, widths=self._widths)
+        return table(self._head(columns), lines, show_headers=headers, widths=self._widths)
 
-    def _head(self, kept: list[int]) -> list[str]:
-        head = (["NAMESPACE"] if self._namespaced else []) + [self._columns[i]["name"].upper() for i in kept]
+    def _head(self, columns: list[int]) -> list[str]:
+        head = (["NAMESPACE"] if self._namespaced else []) + [self._columns[i]["name"].upper() for i in columns]
         head += [name.rpartition("/")[2].upper() for name in self._labels]
         return head + (["LABELS"] if self._args.show_labels else [])
 
-    def _line(self, row: Dict, kept: list[int]) -> list[str]:
+    def _line(self, row: Dict, columns: list[int]) -> list[str]:
         meta = row.get("object", {}).get("metadata", {})
-        cells = [cell_text(row["cells"][i]) for i in kept]
-        name = next((at for at, i in enumerate(kept) if self._columns[i].get("format") == "name"), 0)
+        cells = [cell_text(row["cells"][i]) for i in columns]
+        name = next((at for at, i in enumerate(columns) if self._columns[i].get("format") == "name"), 0)
         cells[name] = self._prefix + cells[name]
         own = meta.get("labels") or {}
         line = ([meta.get("namespace", "")] if self._namespaced else []) + cells
@@ -58,7 +58,7 @@ class TableText:
 
 
 def own_table(items: list[Dict]) -> Dict:
-    """Of objects, without the server's help: their names and ages."""
+    """A table of names and ages, made without the server's help."""
     rows = []
     for item in items:
         meta = item["metadata"]
@@ -67,16 +67,16 @@ def own_table(items: list[Dict]) -> Dict:
 
 
 def sorted_by(rows: list[Dict], objects: list[Dict], path: str) -> list[Dict]:
-    """`rows` in the order of what a JSONPath finds in `objects`: numbers by value, the rest as text.
+    """Sorts `rows` by what a JSONPath finds in `objects`: numbers by value, the rest as text.
 
     Raises: UsageError for a malformed path, or one that no object has.
     """
     try:
         template = Template(relaxed(path))
-        found = [template.find(obj) for obj in objects]
+        part = [template.find(obj) for obj in objects]
     except JSONPathError as error:
         raise UsageError(f"error parsing --sort-by: {error}") from error
-    if rows and not any(found):
+    if rows and not any(part):
         raise UsageError(f'couldn\'t find any field with path "{relaxed(path)}" in the list of objects')
 
     def rank(values: list[Any]) -> tuple[int, float, str]:
@@ -85,5 +85,5 @@ def sorted_by(rows: list[Dict], objects: list[Dict], path: str) -> list[Dict]:
         value = values[0]
         return (1, float(value), "") if isinstance(value, int | float) else (2, 0, str(value))
 
-    order = sorted(range(len(rows)), key=lambda i: rank(found[i]))
+    order = sorted(range(len(rows)), key=lambda i: rank(part[i]))
     return [rows[i] for i in order]

@@ -1,4 +1,4 @@
-"""Trees of files as tar streams, for `cp`: nothing is written outside of where it shall go, nor through a link."""
+"""Packs and unpacks tar streams for `cp`: writes nothing outside of the destination, nor through a link."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Warn = Callable[[str], None]
 
 
 class _Writer:
-    """What tarfile takes for a file to write to."""
+    """Lets tarfile write to a function."""
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self._send = send
@@ -27,7 +27,7 @@ class _Writer:
 
 
 def pack(source: Path, name: str, send: Callable[[bytes], None], warn: Warn) -> None:
-    """The file or the tree under `name`; links as links. Raises: OSError."""
+    """Sends the file or the tree under `name`; links stay links. Raises: OSError."""
     with tarfile.open(fileobj=cast(BinaryIO, _Writer(send)), mode="w|", bufsize=CHUNK_BYTES) as archive:
         for path, member in _walk(source, name):
             mode = path.lstat().st_mode
@@ -45,7 +45,7 @@ def _walk(source: Path, name: str) -> Iterator[tuple[Path, str]]:
 
 
 def unpack(stream: BinaryIO, prefix: str, target: Path, warn: Warn, skipped_link: Callable[[str, str], None]) -> int:
-    """What lies at or below `prefix` in the archive goes to or below `target`; how many entries did.
+    """Writes what lies at or below `prefix` in the archive to or below `target`, and returns the number of entries.
 
     A single file goes into a `target` that is a folder. Links are not made: one to a place outside could be written
     through by a later entry.
@@ -79,12 +79,12 @@ def unpack(stream: BinaryIO, prefix: str, target: Path, warn: Warn, skipped_link
 
 
 def _clean(name: str) -> str:
-    """Without a slash in front; ".." stays, and is refused where it leads out."""
+    """Removes the slash in front; ".." stays, and is refused where it leads out."""
     return posixpath.normpath(name.lstrip("/") or ".")
 
 
 def _inside(base: Path, place: Path) -> bool:
-    """Also where folders on the way are links, of before or by somebody else."""
+    """True of a place below `base`, also where folders on the way are links that were there before."""
     if place == base:
         return True
     if ".." in place.parts or place.is_symlink():

@@ -1,4 +1,4 @@
-"""Sessions with a container's main process, for `attach`, `run` and `debug`."""
+"""Holds sessions with a container's main process, for `attach`, `run` and `debug`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from apimachinery.errors import StatusError
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.api.client import Dict
 from kubectl.changes.waiting import TimedOut, wait_until
-from kubectl.input.manifests import Target
 from kubectl.input.pods import containers
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.input.targets import Target
+from kubectl.invocation.command import CommandContext, UsageError
 
 PROMPT = "If you don't see a command prompt, try pressing enter."
 
 
 def attach(context: CommandContext, pod: Dict, name: str, *, stdin: bool, tty: bool, quiet: bool) -> None:
-    """Until the container ends or standard input does. Raises: StatusError, Unreachable, UsageError."""
-    from kubectl.remote.remotecommand import run_remote
+    """Attaches until the container ends or standard input does. Raises: StatusError, Unreachable, UsageError."""
+    from kubectl.remote.remotecommand import run_remote  # here: websockets takes 60 ms
 
     container = next(c for c in containers(pod) if c["name"] == name)
     if tty and not container.get("tty"):
@@ -63,18 +63,18 @@ def attach_when_running(
     timeout_seconds: float | None,
     warn: bool = False,
 ) -> None:
-    """Waits for the container, then a session; its log where it has ended before one could begin.
+    """Waits for the container and attaches; copies its log where it has ended before a session could begin.
 
-    `warn`: what it waits for is told.
+    `warn`: prints what the container waits for.
     """
-    said: set[str] = set()
+    printed: set[str] = set()
 
     def ready(pod: Dict | None) -> bool:
         if pod is None or started(pod, name):
             return True
         message = (_state(pod, name).get("waiting") or {}).get("message")
-        if warn and message and message not in said:
-            said.add(message)
+        if warn and message and message not in printed:
+            printed.add(message)
             context.warn(f"container {name}: {message}")
         return False
 
@@ -113,7 +113,7 @@ def started(pod: Dict, name: str) -> bool:
 
 
 def wait_for_end(context: CommandContext, target: Target) -> Dict:
-    """The pod once it has ended. Raises: UsageError where it is deleted first."""
+    """Returns the pod once it has ended. Raises: UsageError where it is deleted first."""
     pod = wait_until(context, target, lambda pod: pod is None or is_terminal(pod.get("status", {}).get("phase")), None)
     if pod is None:
         raise UsageError(f"{target.display} was deleted before it ended")

@@ -1,4 +1,4 @@
-"""Pods and containers to look into others with, and what the profiles of `debug` give them."""
+"""Builds the pods and containers with which `debug` looks into others, by its profiles."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ HOST_ROOT = "host-root"  # the volume of a node's files
 
 
 @dataclass(frozen=True)
-class Profile:
-    """What a debugging container may do.
+class DebugProfile:
+    """The rights of a debugging container.
 
-    `cleans`: a copy of a pod loses what would have it found by Services and controllers, or ended by its probes.
+    `cleans`: a copy of a pod loses the labels by which Services and controllers find it, and its probes.
     """
 
     security: Dict | None = None
     shares_host: bool = False  # on a node: its network, processes and IPC
     mounts_host: bool = False
     cleans: bool = True
-    node_security: bool = True  # whether `security` is for nodes as well
+    node_security: bool = True  # False: `security` is not for pods on nodes
 
 
 PROFILES = {
-    "legacy": Profile(shares_host=True, mounts_host=True, cleans=False),
-    "general": Profile({"capabilities": {"add": ["SYS_PTRACE"]}}, True, True, node_security=False),
-    "baseline": Profile(),
-    "restricted": Profile({
+    "legacy": DebugProfile(shares_host=True, mounts_host=True, cleans=False),
+    "general": DebugProfile({"capabilities": {"add": ["SYS_PTRACE"]}}, True, True, node_security=False),
+    "baseline": DebugProfile(),
+    "restricted": DebugProfile({
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
         "runAsNonRoot": True,
         "seccompProfile": {"type": "RuntimeDefault"},
     }),
-    "netadmin": Profile({"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}}, True),
-    "sysadmin": Profile({"privileged": True}, True, True),
+    "netadmin": DebugProfile({"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}}, True),
+    "sysadmin": DebugProfile({"privileged": True}, True, True),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Keep:
-    """What a copy keeps of its pod."""
+class KeptParts:
+    """The parts of a pod that its copy keeps."""
 
     labels: bool = False
     annotations: bool = False
@@ -52,15 +52,15 @@ class Keep:
     node: bool = False
 
 
-def with_security(container: Dict, profile: Profile, *, node: bool = False) -> Dict:
+def with_security(container: Dict, profile: DebugProfile, *, node: bool = False) -> Dict:
     if profile.security is None or (node and not profile.node_security):
         return container
     security = {**container.get("securityContext", {}), **copy.deepcopy(profile.security)}
     return {**container, "securityContext": security}
 
 
-def node_pod(name: str, node: str, container: Dict, profile: Profile) -> Dict:
-    """A pod that runs on the node whatever its taints say, with the node's files at /host where the profile has it."""
+def node_pod(name: str, node: str, container: Dict, profile: DebugProfile) -> Dict:
+    """A pod that runs on the node whatever its taints, with the node's files at /host where the profile mounts them."""
     container = with_security(container, profile, node=True)
     spec: Dict = {"nodeName": node, "restartPolicy": "Never", "tolerations": [{"operator": "Exists"}]}
     if profile.shares_host:
@@ -76,13 +76,13 @@ def pod_copy(
     pod: Dict,
     name: str,
     change: Callable[[list[Dict]], str | None],
-    profile: Profile,
-    keep: Keep,
+    profile: DebugProfile,
+    keep: KeptParts,
     *,
     share_processes: bool | None,
     images: dict[str, str],
 ) -> tuple[Dict, str | None]:
-    """The copy, and its debugging container: the one that `change` adds to or changes in the list, if any."""
+    """The copy, and the name of the container that `change` adds to the list or changes in it, if any."""
     spec = copy.deepcopy(pod["spec"])
     spec.pop("ephemeralContainers", None)
     if not keep.node:
@@ -109,8 +109,8 @@ def pod_copy(
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}, chosen
 
 
-def _drop_probes(spec: Dict, kept: frozenset[str]) -> None:
+def _drop_probes(spec: Dict, keep: frozenset[str]) -> None:
     for container in spec["containers"]:
         for name, field in PROBES.items():
-            if name not in kept:
+            if name not in keep:
                 container.pop(field, None)

@@ -1,4 +1,4 @@
-"""The client's half of port-forward over WebSocket: one connection to the server for each local connection.
+"""Forwards ports over WebSocket: one connection to the server for each local connection.
 
 Frames are binary; the first byte names the channel: 0 carries data and 1 what went wrong. Each channel begins with
 the port as two bytes, least significant first. Neither side can say that only its half has ended.
@@ -10,7 +10,6 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
@@ -18,53 +17,26 @@ from websockets.typing import Subprotocol
 
 from apimachinery.errors import StatusError
 from kubectl.api.client import Unreachable
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import CommandContext
+from kubectl.remote.listening import PortPair
 from kubectl.remote.remotecommand import open_socket
 
 PROTOCOLS = [Subprotocol("v4.channel.k8s.io"), Subprotocol("portforward.k8s.io")]
 DATA, ERROR = 0, 1
 CHUNK_BYTES = 32 * 1024
-BACKLOG = 64  # local connections that wait to be accepted
 LINGER_SECONDS = 10.0  # an answer may take after the local side has ended; more, and it has no reader
 
 
-@dataclass(frozen=True)
-class Forward:
-    """A local port, 0 for any free one, and the port of the pod."""
-
-    local: int
-    remote: int
-
-    def __str__(self) -> str:
-        return f"{{{self.local} {self.remote}}}"
-
-
-def listen(address: str, port: int) -> socket.socket:
-    """Raises: OSError."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind((address, port))
-        listener.listen(BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
 class Forwarder:
-    """Serves the listeners of one pod, each connection in threads of its own; `failed` hears what goes wrong."""
+    """Serves the listeners of one pod, each connection in threads of its own; `failed` is called with each failure."""
 
     def __init__(self, context: CommandContext, path: str, failed: Callable[[str], None]) -> None:
         self._context, self._path, self._failed = context, path, failed
 
-    def serve(self, listener: socket.socket, forward: Forward) -> None:
+    def serve(self, listener: socket.socket, forward: PortPair) -> None:
         threading.Thread(target=self._accept, args=(listener, forward), daemon=True).start()
 
-    def _accept(self, listener: socket.socket, forward: Forward) -> None:
+    def _accept(self, listener: socket.socket, forward: PortPair) -> None:
         while True:
             try:
                 connection, _ = listener.accept()
@@ -73,7 +45,7 @@ class Forwarder:
             self._context.print(f"Handling connection for {forward.local}")
             threading.Thread(target=self._carry, args=(connection, forward), daemon=True).start()
 
-    def _carry(self, connection: socket.socket, forward: Forward) -> None:
+    def _carry(self, connection: socket.socket, forward: PortPair) -> None:
         with connection:
             try:
                 problem = self._exchange(connection, forward)
@@ -82,8 +54,8 @@ class Forwarder:
             if problem:
                 self._failed(f"an error occurred forwarding {forward.local} -> {forward.remote}: {problem}")
 
-    def _exchange(self, connection: socket.socket, forward: Forward) -> str:
-        """Until one side has ended; what the server says went wrong."""
+    def _exchange(self, connection: socket.socket, forward: PortPair) -> str:
+        """Carries data until one side has ended, and returns the server's message where it failed."""
         params = [("ports", str(forward.remote))]
         with open_socket(self._context, self._path, params, PROTOCOLS) as remote:
             threading.Thread(target=_send, args=(connection, remote), daemon=True).start()
@@ -105,15 +77,15 @@ def _send(connection: socket.socket, remote: ClientConnection) -> None:
 
 
 def _receive(connection: socket.socket, remote: ClientConnection) -> str:
-    seen: set[int] = set()
+    named_ports: set[int] = set()  # channels whose first frame, the port, has come
     problem = b""
     with contextlib.suppress(ConnectionClosed):
         for frame in remote:
             if isinstance(frame, str) or not frame:
                 continue
             channel, data = frame[0], frame[1:]
-            if channel not in seen:
-                seen.add(channel)  # the port, once
+            if channel not in named_ports:
+                named_ports.add(channel)
             elif channel == ERROR:
                 problem += data
             elif not _deliver(connection, data):
@@ -124,7 +96,7 @@ def _receive(connection: socket.socket, remote: ClientConnection) -> str:
 
 
 def _deliver(connection: socket.socket, data: bytes) -> bool:
-    """False where nobody reads any more."""
+    """Returns False where nobody reads any more."""
     try:
         connection.sendall(data)
     except OSError:

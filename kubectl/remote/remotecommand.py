@@ -1,4 +1,4 @@
-"""The client's half of exec and attach over WebSocket.
+"""Runs commands and attaches to containers over WebSocket.
 
 Frames are binary; the first byte names the channel. Source: Kubernetes API, `v5.channel.k8s.io`.
 """
@@ -27,7 +27,7 @@ from websockets.typing import Subprotocol
 from apimachinery.errors import from_status
 from kubeclient.tls import tls_context
 from kubectl.api.client import Unreachable, authorization
-from kubectl.invocation.context import CommandContext, ExitCode, UsageError
+from kubectl.invocation.command import CommandContext, ExitCode, UsageError
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 PROTOCOLS = [Subprotocol("v5.channel.k8s.io"), Subprotocol("v4.channel.k8s.io")]
@@ -37,7 +37,7 @@ CHUNK_BYTES = 32 * 1024
 def run_remote(
     context: CommandContext, path: str, params: list[tuple[str, str]], *, stdin: bool, terminal: bool
 ) -> None:
-    """Runs until the remote command ends.
+    """Runs a remote command until it ends.
 
     Raises: ExitCode with its exit code if that is not 0, StatusError where the server refuses, Unreachable.
     """
@@ -60,9 +60,9 @@ def pipe_remote(
     take: Callable[[bytes], None] | None = None,
     quiet: bool = False,
 ) -> None:
-    """Runs a command whose standard input `feed` writes, by what it is given, and whose output `take` gets.
+    """Runs a command whose standard input `feed` writes with the function it gets, and whose output `take` gets.
 
-    `quiet`: nothing is shown of what it says, nor of its exit code.
+    `quiet`: neither its output nor its exit code is printed.
     Raises: what `run_remote` raises, or `feed`.
     """
     failed: list[Exception] = []
@@ -82,8 +82,8 @@ def pipe_remote(
         sender = threading.Thread(target=send_all, daemon=True)
         sender.start()
         try:
-            shown = (_ignore, _ignore) if quiet else (_write_out, _write_error)
-            status = _receive(socket, take or shown[0], shown[1])
+            out, err = (_ignore, _ignore) if quiet else (_write_out, _write_error)
+            status = _receive(socket, take or out, err)
         except UsageError:
             if failed:
                 raise failed[0] from None
@@ -96,7 +96,7 @@ def pipe_remote(
 def open_socket(
     context: CommandContext, path: str, params: list[tuple[str, str]], protocols: list[Subprotocol]
 ) -> ClientConnection:
-    """Raises: StatusError where the server refuses, Unreachable."""
+    """A WebSocket to a path of the API server. Raises: StatusError where the server refuses, Unreachable."""
     config = context.config
     where = urlsplit(config.server)
     url = f"{'wss' if config.secure else 'ws'}://{where.netloc}{where.path.rstrip('/')}{path}?{urlencode(params)}"
@@ -137,7 +137,7 @@ def _write_out(data: bytes) -> None:
 
 
 def _ignore(data: bytes) -> None:
-    """Nobody reads it."""
+    """Drops the output."""
 
 
 def _write_error(data: bytes) -> None:
@@ -150,7 +150,7 @@ def _receive(
     take: Callable[[bytes], None] = _write_out,
     take_error: Callable[[bytes], None] = _write_error,
 ) -> dict[str, Any] | None:
-    """Copies output until the server closes; the final Status, if there was one."""
+    """Copies output until the server closes, and returns the final Status, if there was one."""
     status: dict[str, Any] | None = None
     try:
         for frame in socket:
@@ -194,7 +194,7 @@ def _send_stdin(socket: ClientConnection) -> None:
 
 
 def _end_stdin(socket: ClientConnection) -> None:
-    """Only the newest protocol can say so."""
+    """Ends standard input, which only the newest protocol can."""
     if socket.subprotocol == PROTOCOLS[0]:
         socket.send(bytes([CLOSE, STDIN]))
 
@@ -213,7 +213,7 @@ def _raw_terminal() -> Iterator[None]:
 
 
 def _follow_size(socket: ClientConnection) -> None:
-    """Tells the size now and after each change. A signal handler may only queue: the socket's lock may be held."""
+    """Sends the size now and after each change. A signal handler may only queue: the socket's lock may be held."""
     changes: queue.SimpleQueue[None] = queue.SimpleQueue()
     changes.put(None)
     signal.signal(signal.SIGWINCH, lambda *_: changes.put(None))

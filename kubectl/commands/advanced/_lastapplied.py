@@ -8,26 +8,13 @@ import json
 from apimachinery.errors import StatusError
 from apimachinery.yaml import to_yaml
 from kubectl.api.client import MERGE_PATCH, Dict
+from kubectl.changes import writing
 from kubectl.changes.editing import EditSession
-from kubectl.changes.writing import (
-    LAST_APPLIED,
-    Report,
-    add_field_manager,
-    compact,
-    last_applied_of,
-    with_last_applied,
-)
-from kubectl.input.manifests import (
-    NOTHING_GIVEN,
-    Target,
-    add_file_arguments,
-    raise_all,
-    read_manifests,
-    resolve,
-    select,
-)
-from kubectl.invocation.context import CommandContext, UsageError
-from kubectl.invocation.flags import add_bool, add_dry_run, add_output, add_selector, dry_run_params
+from kubectl.changes.writing import Report
+from kubectl.input.manifests import add_file_arguments, read_manifests
+from kubectl.input.targets import NOTHING_GIVEN, Target, add_targets, resolve, select
+from kubectl.invocation.command import CommandContext, UsageError
+from kubectl.invocation.flags import add_bool, add_dry_run, add_output, dry_run_params
 from kubectl.invocation.parser import choice
 
 _FORMAT = choice(
@@ -47,48 +34,29 @@ _INTRO = """\
 def add_verbs(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     view = verbs.add_parser("view-last-applied", help="Show what was applied last")
-    _add_targets(view, "show")
-    view.add_argument("-o", "--output", default="yaml", type=_FORMAT, metavar="yaml|json")
     view.set_defaults(action=_view)
-    put = verbs.add_parser("set-last-applied", help="Say that the manifests are what was applied last")
-    add_file_arguments(put, "say it of")
+    edit = verbs.add_parser("edit-last-applied", help="Edit what was applied last")
+    edit.set_defaults(action=_edit)
+    writing.add_field_manager(edit, "kubectl-edit")
+    for sub, verb in ((view, "show"), (edit, "edit")):
+        add_targets(sub, verb, everything=True)
+        sub.add_argument("-o", "--output", default="yaml", type=_FORMAT, metavar="yaml|json")
+    put = verbs.add_parser("set-last-applied", help="Record the manifests as what was applied last")
+    add_file_arguments(put, "record")
     add_bool(put, "--create-annotation", default=False, help="also for objects that were never applied")
     add_dry_run(put)
     add_output(put)
     put.set_defaults(action=_set)
-    edit = verbs.add_parser("edit-last-applied", help="Edit what was applied last")
-    _add_targets(edit, "edit")
-    edit.add_argument("-o", "--output", default="yaml", type=_FORMAT, metavar="yaml|json")
-    add_field_manager(edit, "kubectl-edit")
-    edit.set_defaults(action=_edit)
-
-
-def _add_targets(parser: argparse.ArgumentParser, verb: str) -> None:
-    parser.add_argument("targets", nargs="*", metavar="TYPE", help="TYPE NAME ... or TYPE/NAME ...")
-    add_file_arguments(parser, verb)
-    add_selector(parser)
-    parser.add_argument("--all", action="store_true", help="all objects of the type in the namespace")
-
-
-def _found(
-    context: CommandContext, args: argparse.Namespace, failed: list[Exception] | None
-) -> list[tuple[Target, Dict]]:
-    return list(select(
-        context, args.targets, args.filename, selector=args.selector, recursive=args.recursive, all_objects=args.all,
-        failed=failed,
-    ))  # fmt: skip
 
 
 def _view(context: CommandContext, args: argparse.Namespace) -> None:
-    failed: list[Exception] = []
-    for _, obj in _found(context, args, failed):
-        text = last_applied_of(obj)
-        if text is None:
-            continue
-        value = json.loads(text)
-        as_json = args.output == "json"
-        context.out.write(json.dumps(value, indent=2, sort_keys=True) + "\n" if as_json else to_yaml(value))
-    raise_all(failed)
+    def view(target: Target, obj: Dict) -> None:
+        if text := writing.last_applied_of(obj):
+            value = json.loads(text)
+            as_json = args.output == "json"
+            context.out.write(json.dumps(value, indent=2, sort_keys=True) + "\n" if as_json else to_yaml(value))
+
+    writing.for_each_selected(context, args, view)
 
 
 def _set(context: CommandContext, args: argparse.Namespace) -> None:
@@ -96,55 +64,51 @@ def _set(context: CommandContext, args: argparse.Namespace) -> None:
         raise UsageError(NOTHING_GIVEN)
     report = Report(context, args)
     changes = []
-    for manifest in read_manifests(args.filename, "set-last-applied", recursive=args.recursive):
-        kind, namespace = resolve(context, manifest)
-        target = Target(kind, manifest.name, namespace)
+    for manifest in read_manifests(args, "set-last-applied"):
+        target = resolve(context, manifest)
         current = context.api.request("GET", target.path)
-        have = last_applied_of(current)
-        if have is None and not args.create_annotation:
+        present = writing.last_applied_of(current)
+        if present is None and not args.create_annotation:
             raise UsageError(
                 f"no last-applied-configuration annotation found on resource: {target.name}, to create the annotation, "
                 "run the command with --create-annotation"
             )
-        text = compact(manifest.obj if not namespace else _in(manifest.obj, namespace)) + "\n"
-        if text.strip() == (have or "").strip():
+        text = writing.compact(writing.with_namespace(manifest.obj, target.namespace)) + "\n"
+        if text.strip() == (present or "").strip():
             context.say(f"set-last-applied {target.name}: no changes required.")
         else:
             changes.append((target, current, text))
     for target, current, text in changes:
-        patch = {"metadata": {"annotations": {LAST_APPLIED: text}}}
         if args.dry_run == "client":
-            annotations = {**(current["metadata"].get("annotations") or {}), LAST_APPLIED: text}
+            annotations = {**(current["metadata"].get("annotations") or {}), writing.LAST_APPLIED: text}
             current["metadata"]["annotations"] = annotations
         else:
-            params = dry_run_params(args.dry_run)
-            current = context.api.request("PATCH", target.path, params=params, body=patch, content_type=MERGE_PATCH)
+            current = _annotate(context, target, text, dry_run_params(args.dry_run))
         report(target.display, current, "configured")
 
 
-def _in(obj: Dict, namespace: str) -> Dict:
-    return {**obj, "metadata": {**obj.get("metadata", {}), "namespace": namespace}}
+def _annotate(context: CommandContext, target: Target, text: str, params: Dict) -> Dict:
+    patch = {"metadata": {"annotations": {writing.LAST_APPLIED: text}}}
+    return context.api.patch(target.path, patch, MERGE_PATCH, params)
 
 
 def _edit(context: CommandContext, args: argparse.Namespace) -> None:
-    found = []
-    for target, obj in _found(context, args, None):
-        text = last_applied_of(obj)
+    objects = []
+    for target, obj in select(context, args):
+        text = writing.last_applied_of(obj)
         if text is None:
             raise UsageError(
                 "no last-applied-configuration annotation found on resources, to create the annotation, use command "
                 "`mini-kubectl apply set-last-applied --create-annotation`"
             )
-        found.append((target, json.loads(text)))
+        objects.append((target, json.loads(text)))
 
     def send(target: Target, old: Dict, new: Dict) -> None:
-        text = with_last_applied(new, target.namespace)["metadata"]["annotations"][LAST_APPLIED]
-        patch = {"metadata": {"annotations": {LAST_APPLIED: text}}}
-        params = {"fieldManager": args.field_manager}
-        context.api.request("PATCH", target.path, params=params, body=patch, content_type=MERGE_PATCH)
+        text = writing.with_last_applied(new, target.namespace)["metadata"]["annotations"][writing.LAST_APPLIED]
+        _annotate(context, target, text, {"fieldManager": args.field_manager})
         context.print(f"{target.display} edited")
 
     try:
-        EditSession(context, args.output, found, send, _INTRO).run()
+        EditSession(context, args.output, objects, send, _INTRO).run()
     except StatusError as error:
         raise UsageError(str(error)) from error

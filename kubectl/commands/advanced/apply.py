@@ -9,25 +9,14 @@ from dataclasses import dataclass
 from apimachinery.errors import AlreadyExists, Conflict, Invalid, NotFound, StatusError
 from kubectl.api.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Dict, Unreachable
 from kubectl.api.discovery import ResourceType
-from kubectl.changes import serverside
-from kubectl.changes.deletion import CASCADE, cascade_of, delete_and_wait
-from kubectl.changes.writing import (
-    LAST_APPLIED,
-    Report,
-    add_field_manager,
-    add_validate,
-    compact,
-    last_applied_of,
-    model_of,
-    need_files,
-    validation,
-    with_last_applied,
-)
+from kubectl.changes import serverside, writing
+from kubectl.changes.deletion import add_deletion_flags, cascade_of, delete_and_wait
+from kubectl.changes.writing import Report
 from kubectl.commands.advanced import _lastapplied
-from kubectl.input.manifests import Manifest, Target, add_file_arguments, raise_all, read_manifests, resolve
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, UsageError, blaming
-from kubectl.invocation.flags import add_bool, add_dry_run, add_output, add_selector, dry_run_params, duration
+from kubectl.input.manifests import Manifest, add_file_arguments, read_manifests
+from kubectl.input.targets import Target, resolve
+from kubectl.invocation.command import Command, CommandContext, UsageError, blaming, raise_all, refuse
+from kubectl.invocation.flags import add_bool, add_selector
 from kubectl.output.printers import object_printer
 
 ATTEMPTS = 5  # at a patch that loses a race, as kubectl's
@@ -35,24 +24,16 @@ ATTEMPTS = 5  # at a patch that loses a race, as kubectl's
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_file_arguments(parser, "apply")
-    add_dry_run(parser)
-    add_output(parser)
     add_selector(parser)
-    add_validate(parser)
-    add_field_manager(parser, "")
+    writing.add_write_flags(parser, "", validate=True)
     add_bool(parser, "--server-side", default=False, help="let the server merge, and keep account of who set what")
     add_bool(parser, "--force-conflicts", default=False, help="with --server-side: take fields over from others")
     add_bool(parser, "--overwrite", default=True, help="overwrite what others have changed since the last apply")
     add_bool(parser, "--force", default=False, help="delete and create anew what cannot be patched")
-    add_bool(parser, "--wait", default=False, help="wait until what is deleted is gone")
+    add_bool(parser, "--wait", default=False, help=argparse.SUPPRESS)  # a deletion by --force is always waited for
     add_bool(parser, "--openapi-patch", default=True, help=argparse.SUPPRESS)
     add_bool(parser, "--show-managed-fields", default=False, help="metadata.managedFields too, in YAML and JSON")
-    parser.add_argument("--grace-period", type=int, default=-1, metavar="SECONDS", help="of what is deleted")
-    parser.add_argument("--timeout", type=duration, default=0, metavar="TIME", help="of waiting for deletions")
-    parser.add_argument(
-        "--cascade", nargs="?", const="background", default="background",
-        metavar="background|foreground|orphan", type=CASCADE, help="what becomes of what deleted objects own",
-    )  # fmt: skip
+    add_deletion_flags(parser)
     _lastapplied.add_verbs(parser)
 
 
@@ -60,65 +41,68 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
     if action := getattr(args, "action", None):
         action(context, args)
         return
-    need_files(args)
+    writing.need_files(args)
     _check(args)
     args.cascade = cascade_of(context, args.cascade)
-    apply = Apply(context, args)
+    apply = ClientSideApply(context, args) if not args.server_side else None
     report = Report(context, args)
     failed: list[Exception] = []
     results: list[Dict] = []
-    for manifest, kind, namespace in _resolved(context, args, failed):
+    for manifest, target in _resolved(context, args, failed):
         try:
-            result, done = apply(manifest, kind, namespace)
+            if not manifest.name:
+                raise _nameless(manifest, target, server_side=args.server_side)
+            result, done = apply(manifest, target) if apply else _apply_on_server(context, args, manifest, target)
         except (UsageError, StatusError, Unreachable) as error:
             failed.append(error)
             continue
-        if not args.output:
-            report(f"{kind.display}/{result['metadata']['name']}", result, done)
         results.append(result)
+        if not args.output:
+            report(f"{target.kind.display}/{result['metadata']['name']}", result, done)
     if args.output and results:
-        whole = (
-            results[0] if len(results) == 1 else {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": results}
-        )
+        whole = {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": results}
+        whole = results[0] if len(results) == 1 else whole
         context.out.write(object_printer(args.output, managed_fields=args.show_managed_fields)(whole))
     raise_all(failed)
 
 
 def _check(args: argparse.Namespace) -> None:
     """Raises: UsageError for flags that contradict each other."""
-    if args.force and args.server_side:
-        raise UsageError("--force cannot be used with --server-side")
-    if args.force_conflicts and not args.server_side:
-        raise UsageError("--force-conflicts only works with --server-side")
-    if args.dry_run == "client" and args.server_side:
-        raise UsageError("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)")
-    if args.dry_run == "server" and args.force:
-        raise UsageError("--dry-run=server cannot be used with --force")
+    refuse(
+        (args.force and args.server_side, "--force cannot be used with --server-side"),
+        (args.force_conflicts and not args.server_side, "--force-conflicts only works with --server-side"),
+        (
+            args.dry_run == "client" and args.server_side,
+            "--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)",
+        ),
+        (args.dry_run == "server" and args.force, "--dry-run=server cannot be used with --force"),
+    )
 
 
 def _resolved(
     context: CommandContext, args: argparse.Namespace, failed: list[Exception]
-) -> list[tuple[Manifest, ResourceType, str]]:
-    """All manifests are resolved before the first is applied."""
-    from apimachinery.selectors import parse_label_selector
-
-    wanted = parse_label_selector(args.selector)
-    manifests = read_manifests(args.filename, "apply", recursive=args.recursive)
-    manifests = [m for m in manifests if wanted.matches(m.obj.get("metadata", {}).get("labels") or {})]
-    if not manifests:
-        raise UsageError("no objects passed to apply")
-    found = []
-    for manifest in manifests:
+) -> list[tuple[Manifest, Target]]:
+    """Resolves all manifests before the first is applied."""
+    pairs = []
+    for manifest in read_manifests(args, "apply", selector=args.selector):
         try:
-            found.append((manifest, *resolve(context, manifest)))
+            pairs.append((manifest, resolve(context, manifest)))
         except UsageError as error:
             failed.append(error)
-    return found
+    return pairs
+
+
+def _apply_on_server(
+    context: CommandContext, args: argparse.Namespace, manifest: Manifest, target: Target
+) -> tuple[Dict, str]:
+    manager = args.field_manager or serverside.MANAGER
+    writer = serverside.ServerSideApply(context, manager, writing.write_params(args), force=args.force_conflicts)
+    return writer.apply(manifest, target), "serverside-applied"
 
 
 @dataclass
-class Apply:
-    """One object at a time: called, it gives the object as stored and what happened: created, configured, unchanged.
+class ClientSideApply:
+    """Applies one object: called, it gives the object as stored and what happened: created, configured, unchanged.
 
     Raises: StatusError, UsageError.
     """
@@ -126,17 +110,12 @@ class Apply:
     context: CommandContext
     args: argparse.Namespace
 
-    def __call__(self, manifest: Manifest, kind: ResourceType, namespace: str) -> tuple[Dict, str]:
-        if not manifest.name:
-            raise _nameless(manifest, kind, namespace, server_side=self.args.server_side)
-        target = Target(kind, manifest.name, namespace)
-        params = {**validation(self.args.validate), **dry_run_params(self.args.dry_run)}
-        if self.args.server_side:
-            manager = self.args.field_manager or serverside.MANAGER
-            writer = serverside.ServerSide(self.context, manager, params, force=self.args.force_conflicts)
-            return writer.apply(manifest, target), "serverside-applied"
-        params["fieldManager"] = self.args.field_manager or "kubectl-client-side-apply"
-        modified = with_last_applied(manifest.obj, namespace)
+    def __call__(self, manifest: Manifest, target: Target) -> tuple[Dict, str]:
+        params = {
+            **writing.write_params(self.args),
+            "fieldManager": self.args.field_manager or "kubectl-client-side-apply",
+        }
+        modified = writing.with_last_applied(manifest.obj, target.namespace)
         for attempt in range(ATTEMPTS):
             try:
                 return self._once(manifest, target, modified, params)
@@ -148,10 +127,10 @@ class Apply:
     def _once(self, manifest: Manifest, target: Target, modified: Dict, params: Dict) -> tuple[Dict, str]:
         dry = self.args.dry_run == "client"
         try:
-            current: Dict = self.context.api.request("GET", target.path)
+            current = self.context.api.request("GET", target.path)
         except NotFound:
             return (modified if dry else self._create(manifest, target, modified, params)), "created"
-        if last_applied_of(current) is None:
+        if writing.last_applied_of(current) is None:
             self._warn_not_applied(target)
         if dry:
             return current, "configured"
@@ -159,50 +138,40 @@ class Apply:
         if not patch:
             return current, "unchanged"
         try:
-            result = self.context.api.request(
-                "PATCH", target.path, params=params, body=patch, content_type=content_type
-            )
-        except (Conflict, Invalid) as error:
-            if self.args.force:
-                return self._create_anew(manifest, target, modified, params), "configured"
-            if isinstance(error, Invalid):
-                raise _patch_refused(error, patch, manifest, target) from error
-            raise
+            result = self.context.api.patch(target.path, patch, content_type, params)
         except StatusError as error:
+            if self.args.force and isinstance(error, Conflict | Invalid):
+                return self._create_anew(manifest, target, modified, params), "configured"
+            if isinstance(error, Conflict):
+                raise
             raise _patch_refused(error, patch, manifest, target) from error
         same = result["metadata"].get("resourceVersion") == current["metadata"].get("resourceVersion")
         return result, "unchanged" if same and self.args.dry_run == "none" else "configured"
 
     def _create(self, manifest: Manifest, target: Target, modified: Dict, params: Dict) -> Dict:
         with blaming("creating", manifest.source):
-            path = target.kind.path(target.namespace)
-            created: Dict = self.context.api.request("POST", path, params=params, body=modified)
-        return created
+            return self.context.api.request("POST", target.collection, params=params, body=modified)
 
     def _create_anew(self, manifest: Manifest, target: Target, modified: Dict, params: Dict) -> Dict:
-        args = self.args
-        delete_and_wait(
-            self.context, [target],
-            cascade=args.cascade, grace_period=args.grace_period, timeout_seconds=args.timeout or None,
-        )  # fmt: skip
+        delete_and_wait(self.context, [target], self.args)
         return self._create(manifest, target, modified, params)
 
     def _warn_not_applied(self, target: Target) -> None:
         self.context.warn(
-            f"resource {target.kind.plural}/{target.name} is missing the {LAST_APPLIED} annotation which is "
+            f"resource {target.kind.plural}/{target.name} is missing the {writing.LAST_APPLIED} annotation which is "
             "required by mini-kubectl apply. mini-kubectl apply should only be used on resources created declaratively "
             "by either mini-kubectl create --save-config or mini-kubectl apply. The missing annotation will be patched "
             "automatically."
         )
 
 
-def _nameless(manifest: Manifest, kind: ResourceType, namespace: str, *, server_side: bool) -> UsageError:
+def _nameless(manifest: Manifest, target: Target, *, server_side: bool) -> UsageError:
     if generated := manifest.obj.get("metadata", {}).get("generateName"):
         return UsageError(f"from {generated}: cannot use generate name with apply")
     if server_side:
         return UsageError("resource name may not be empty")
     return UsageError(
-        f"error when retrieving current configuration of:\n{_subject(kind, '', namespace)}\n"
+        f"error when retrieving current configuration of:\n{_subject(target.kind, '', target.namespace)}\n"
         f'from server for: "{manifest.source}": resource name may not be empty'
     )
 
@@ -210,7 +179,7 @@ def _nameless(manifest: Manifest, kind: ResourceType, namespace: str, *, server_
 def _patch_refused(error: StatusError, patch: Dict, manifest: Manifest, target: Target) -> StatusError:
     """The same error, with all that was tried in its message."""
     error.message = (
-        f"error when applying patch:\n{compact(patch)}\nto:\n"
+        f"error when applying patch:\n{writing.compact(patch)}\nto:\n"
         f"{_subject(target.kind, target.name, target.namespace)}\n"
         f'for: "{manifest.source}": error when patching "{manifest.source}": {error.message}'
     )
@@ -231,12 +200,11 @@ def compute_patch(current: Dict, modified: Dict, *, overwrite: bool = True) -> t
     Raises: UsageError where it would change what others have changed, and must not `overwrite`.
     """
     from apimachinery.patch.merge import create_merge_patch, three_way_merge
-    from apimachinery.patch.strategic import three_way_strategic
+    from apimachinery.patch.strategic import three_way_strategic  # here: pydantic takes 80 ms
 
-    text = last_applied_of(current)
-    original = json.loads(text) if text else {}
-    original = with_last_applied(original, "", annotate=False) if original else {}
-    model = model_of(str(modified["apiVersion"]), str(modified["kind"]))
+    text = writing.last_applied_of(current)
+    original = writing.with_last_applied(json.loads(text), "", annotate=False) if text else {}
+    model = writing.model_of(str(modified["apiVersion"]), str(modified["kind"]))
     if model is None:
         patch, content_type = three_way_merge(original, modified, current), MERGE_PATCH
     else:
@@ -250,7 +218,7 @@ def compute_patch(current: Dict, modified: Dict, *, overwrite: bool = True) -> t
 def _conflict(patch: Dict, changed: Dict) -> str:
     """The path of the first field that both change, each to something else; "" where there is none."""
     for key, value in patch.items():
-        if key not in changed or key == LAST_APPLIED:
+        if key not in changed or key == writing.LAST_APPLIED:
             continue
         if isinstance(value, dict) and isinstance(changed[key], dict):
             if inner := _conflict(value, changed[key]):

@@ -1,4 +1,4 @@
-"""`diff`: what `apply` would change, by the server's own reckoning."""
+"""`diff`: shows what `apply` would change, by the server's own reckoning."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from apimachinery.errors import NotFound, StatusError
+from apimachinery.errors import Conflict, NotFound
 from apimachinery.yaml import to_yaml
 from kubectl.api.client import Dict
 from kubectl.changes import serverside
 from kubectl.changes.writing import LAST_APPLIED, add_field_manager, need_files, with_last_applied
 from kubectl.commands.advanced.apply import ATTEMPTS, compute_patch
-from kubectl.input.manifests import Manifest, Target, add_file_arguments, read_manifests, resolve
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, ExitCode, UsageError
+from kubectl.input.manifests import Manifest, add_file_arguments, read_manifests
+from kubectl.input.targets import Target, resolve
+from kubectl.invocation.command import Command, CommandContext, ExitCode, UsageError
 from kubectl.invocation.flags import add_bool, add_selector
 from kubectl.output.printers import without_managed_fields
 
@@ -37,20 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    from apimachinery.selectors import parse_label_selector
-
     need_files(args)
     if args.force_conflicts and not args.server_side:
         raise UsageError("--force-conflicts only works with --server-side")
-    wanted = parse_label_selector(args.selector)
     with tempfile.TemporaryDirectory(prefix="LIVE-") as live, tempfile.TemporaryDirectory(prefix="MERGED-") as merged:
-        for manifest in read_manifests(args.filename, recursive=args.recursive):
-            if not wanted.matches(manifest.obj.get("metadata", {}).get("labels") or {}):
-                continue
-            kind, namespace = resolve(context, manifest)
-            target = Target(kind, manifest.name, namespace)
+        for manifest in read_manifests(args, selector=args.selector):
+            target = resolve(context, manifest)
             old, new = _versions(context, args, manifest, target)
-            _write(args, target, new, old, Path(live), Path(merged))
+            _write(args, target, old, new, Path(live), Path(merged))
         code = _compare(context, live, merged)
     if code:
         raise ExitCode(code)
@@ -59,16 +53,16 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 def _versions(
     context: CommandContext, args: argparse.Namespace, manifest: Manifest, target: Target
 ) -> tuple[Dict | None, Dict]:
-    """The object as it is, None where it is not, and as it would be. Raises: StatusError, UsageError."""
+    """The object as it is, None where it does not exist, and as it would be. Raises: StatusError, UsageError."""
     for attempt in range(ATTEMPTS):
         try:
-            old: Dict | None = context.api.request("GET", target.path)
+            old = context.api.request("GET", target.path)
         except NotFound:
             old = None
         try:
             return old, _merged(context, args, manifest, target, old, guard=attempt + 1 < ATTEMPTS)
-        except StatusError as error:
-            if error.code != 409 or args.server_side or attempt + 1 == ATTEMPTS:
+        except Conflict:
+            if args.server_side or attempt + 1 == ATTEMPTS:
                 raise
     raise AssertionError("the last attempt returns or raises")
 
@@ -82,18 +76,18 @@ def _merged(
     *,
     guard: bool,
 ) -> Dict:
+    """The object as `apply` would leave it; `guard`: only if `old` is still what is stored."""
     params = {"dryRun": "All"}
     if args.server_side:
         manager = args.field_manager or serverside.MANAGER
-        return serverside.ServerSide(context, manager, params, force=args.force_conflicts).apply(manifest, target)
+        writer = serverside.ServerSideApply(context, manager, params, force=args.force_conflicts)
+        return writer.apply(manifest, target)
     params["fieldManager"] = args.field_manager or "kubectl-client-side-apply"
-    if old is None:
-        obj = with_last_applied(manifest.obj, target.namespace, annotate=False)
-        if not obj["metadata"]["annotations"]:
-            del obj["metadata"]["annotations"]
-        created: Dict = context.api.request("POST", target.kind.path(target.namespace), params=params, body=obj)
-        return created
     modified = with_last_applied(manifest.obj, target.namespace, annotate=False)
+    if old is None:
+        if not modified["metadata"]["annotations"]:
+            del modified["metadata"]["annotations"]
+        return context.api.request("POST", target.collection, params=params, body=modified)
     patch, content_type = compute_patch(old, modified)
     _keep_annotation(patch)
     if not patch:
@@ -101,12 +95,11 @@ def _merged(
     if guard:
         version = old["metadata"]["resourceVersion"]
         patch["metadata"] = {**patch.get("metadata", {}), "resourceVersion": version}
-    result: Dict = context.api.request("PATCH", target.path, params=params, body=patch, content_type=content_type)
-    return result
+    return context.api.patch(target.path, patch, content_type, params)
 
 
 def _keep_annotation(patch: Dict) -> None:
-    """The annotation is no part of what is compared: a patch must not take it away."""
+    """Keeps a patch from taking the annotation away, which is not part of what is compared."""
     meta = patch.get("metadata") or {}
     annotations = {key: value for key, value in (meta.get("annotations") or {}).items() if key != LAST_APPLIED}
     if "annotations" in meta and not annotations:
@@ -117,22 +110,21 @@ def _keep_annotation(patch: Dict) -> None:
         patch.pop("metadata")
 
 
-def _write(
-    args: argparse.Namespace, target: Target, new: Dict | None, old: Dict | None, live: Path, merged: Path
-) -> None:
+def _write(args: argparse.Namespace, target: Target, old: Dict | None, new: Dict, live: Path, merged: Path) -> None:
+    """Writes the versions to files of one name, in the folders that are compared."""
     kind = target.kind
     parts = (kind.group, kind.version, kind.kind, target.namespace, target.name)
     name = ".".join(part for part in parts if part).replace(":", "_")
+    versions: tuple[Dict | None, Dict | None] = (old, new)
     if kind.kind == "Secret" and not kind.group:
-        old, new = masked(old, new)
-    for folder, obj in ((live, old), (merged, new)):
+        versions = masked(old, new)
+    for folder, obj in zip((live, merged), versions, strict=True):
         if obj is not None:
-            shown = obj if args.show_managed_fields else without_managed_fields(obj)
-            (folder / name).write_text(to_yaml(shown))
+            (folder / name).write_text(to_yaml(obj if args.show_managed_fields else without_managed_fields(obj)))
 
 
 def masked(old: Dict | None, new: Dict | None) -> tuple[Dict | None, Dict | None]:
-    """Two versions of a Secret with stars for their data, which say what differs."""
+    """Two versions of a Secret with stars for their data, which mark the differences."""
     old, new = copy.deepcopy(old), copy.deepcopy(new)
     before, after = ((obj or {}).get("data") or {} for obj in (old, new))
     for key in {**before, **after}:

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 
 from kubectl.input.kustomize import build
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.command import Command, CommandContext, UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from kubectl.api.client import Dict
 from kubectl.changes.waiting import TimedOut, read, wait_until
 from kubectl.input import candidates
-from kubectl.input.manifests import Target, add_file_arguments, parse_targets, raise_all, select
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, UsageError
-from kubectl.invocation.flags import add_all_namespaces, add_output, add_selector, duration
+from kubectl.input.targets import Target, add_targets, parse_targets, select
+from kubectl.invocation.command import Command, CommandContext, UsageError, raise_all
+from kubectl.invocation.flags import add_output, duration
 from kubectl.output.jsonpath import JSONPathError, Template, relaxed, text_of
 from kubectl.output.printers import object_printer
 
@@ -22,11 +21,8 @@ POLL_SECONDS = 0.3  # between looks for objects that a selector does not find ye
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("targets", nargs="*", metavar="TYPE", help="TYPE, TYPE NAME ..., or TYPE/NAME ...")
-    add_file_arguments(parser, "wait for")
-    add_selector(parser, fields=True)
-    add_all_namespaces(parser)
-    parser.add_argument("--all", action="store_true", help="all objects of the type in the namespace")
+    words = "TYPE, TYPE NAME ..., or TYPE/NAME ..."
+    add_targets(parser, "wait for", words=words, fields=True, namespaces=True, everything=True)
     parser.add_argument(
         "--for", dest="condition", default="",
         metavar="WHAT", help="condition=TYPE[=STATUS], delete, create, or jsonpath='{PATH}'[=VALUE]",
@@ -39,7 +35,7 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
     test = parse_condition(args.condition)
     timeout = args.timeout if args.timeout >= 0 else 7 * 24 * 3600.0
     deadline = time.monotonic() + timeout
-    show = object_printer(args.output) if args.output else None
+    printer = object_printer(args.output) if args.output else None
     targets = _targets(context, args, deadline)
     if not targets and args.condition.lower() != "delete":
         raise UsageError("no matching resources found")
@@ -49,11 +45,11 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
         try:
             if deleting and read(context, target) is None:
                 continue
-            found = wait_until(context, target, test, max(deadline - time.monotonic(), 0.0))
-            if show is None:
+            obj = wait_until(context, target, test, max(deadline - time.monotonic(), 0.0))
+            if printer is None:
                 context.print(f"{target.display} condition met")
-            elif found is not None:
-                context.out.write(show(found))
+            elif obj is not None:
+                context.out.write(printer(obj))
         except TimedOut as error:
             missing = args.condition.lower() == "create"
             failed.append(UsageError("timed out waiting for the condition" if missing else str(error)))
@@ -61,30 +57,25 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 
 
 def _targets(context: CommandContext, args: argparse.Namespace, deadline: float) -> list[Target]:
-    found = _selected(context, args)
-    while not found and args.condition.lower() == "create":
+    targets = _selected(context, args)
+    while not targets and args.condition.lower() == "create":
         if time.monotonic() > deadline:
             raise UsageError("timed out waiting for the condition")
         time.sleep(POLL_SECONDS)
-        found = _selected(context, args)
-    return found
+        targets = _selected(context, args)
+    return targets
 
 
 def _selected(context: CommandContext, args: argparse.Namespace) -> list[Target]:
-    what = args.condition.lower()
-    if what in ("delete", "create") and not args.filename:
-        named = parse_targets(context, args.targets, all_namespaces=args.all_namespaces)
-        if all(target.name for target in named):
-            return named
-    found = select(
-        context, args.targets, args.filename, selector=args.selector, field_selector=args.field_selector,
-        all_namespaces=args.all_namespaces, recursive=args.recursive, all_objects=args.all,
-    )  # fmt: skip
-    return [target for target, _ in found]
+    if args.condition.lower() in ("delete", "create") and not args.filename:
+        targets = parse_targets(context, args.targets, all_namespaces=args.all_namespaces)
+        if all(target.name for target in targets):
+            return targets  # which need not exist
+    return [target for target, _ in select(context, args)]
 
 
 def parse_condition(text: str) -> Test:
-    """What must hold of an object (None: it does not exist). Raises: UsageError."""
+    """Reads the condition of --for: a test of the object, or of None where it does not exist. Raises: UsageError."""
     kind, _, rest = text.partition("=")
     if text.lower() == "delete":
         return lambda obj: obj is None
@@ -103,8 +94,8 @@ def _condition(name: str, status: str) -> Test:
         for condition in ((obj or {}).get("status") or {}).get("conditions") or ():
             if condition["type"].lower() == name.lower():
                 generation = obj["metadata"].get("generation") if obj else None
-                seen = condition.get("observedGeneration")
-                if generation is not None and seen is not None and seen < generation:
+                observed = condition.get("observedGeneration")
+                if generation is not None and observed is not None and observed < generation:
                     return False
                 return bool(condition["status"].lower() == status.lower())
         return False
@@ -129,12 +120,12 @@ def _jsonpath(text: str) -> Test:
         raise UsageError(f"error parsing jsonpath {path}: {error}") from error
 
     def test(obj: Dict | None) -> bool:
-        found = template.find(obj) if obj is not None else []
+        values = template.find(obj) if obj is not None else []
         if value is None:
-            return bool(found)
-        if len(found) > 1:
+            return bool(values)
+        if len(values) > 1:
             raise UsageError("given jsonpath expression matches more than one value")
-        return bool(found) and text_of(found[0]).lower() == value.strip("'\"").lower()
+        return bool(values) and text_of(values[0]).lower() == value.strip("'\"").lower()
 
     return test
 

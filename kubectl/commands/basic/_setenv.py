@@ -1,4 +1,4 @@
-"""`set env`: environment variables of containers, from words, from standard input, from ConfigMaps and Secrets."""
+"""`set env`: sets environment variables from words, standard input, ConfigMaps and Secrets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from kubectl.api.client import Dict
 from kubectl.changes.podtemplate import containers, pod_spec, spec_of
-from kubectl.input.manifests import parse_targets
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.input.targets import parse_targets
+from kubectl.invocation.command import CommandContext, UsageError
 from kubectl.invocation.flags import add_bool
 
 _NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
@@ -35,61 +35,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def plan(context: CommandContext, args: argparse.Namespace) -> tuple[list[str], Callable[[Dict], None]]:
-    """The words that name objects, and what to do with each object. Raises: UsageError, StatusError."""
-    words, wanted, removed = _split([*args.words, *args.env])
+    """The words that name objects, and the change of each object. Raises: UsageError, StatusError."""
+    words, values, removed = _split([*args.targets, *args.env])
     if not words and not args.filename:
         raise UsageError("one or more resources must be specified as <resource> <name> or <resource>/<name>")
     keys = {key for item in args.keys for key in item.split(",")}
-    variables = [{"name": name, "value": value} for name, value in wanted.items()]
+    variables = [{"name": name, "value": value} for name, value in values.items()]
     if args.source:
         variables += _referred(context, args, keys)
-    values = _Values(context)
+    references = _References(context)
 
     def change(obj: Dict) -> None:
         if args.list and pod_spec(obj) is None:
             return
         spec = spec_of(obj, args)
-        found = list(containers(spec, args.containers))
+        chosen = list(containers(spec, args.containers))
         name = obj["metadata"].get("name", "")
-        if not found:
+        if not chosen:
             context.warn(f'{obj["kind"]}/{name} does not have any containers matching "{args.containers}"')
             return
-        for container in found:
+        for container in chosen:
             if not args.overwrite:
                 _check_overwrite(obj, container, variables)
             _update(container, variables, removed)
             if args.list:
                 context.print(f"# {obj['kind']} {name}, container {container['name']}")
                 for variable in container.get("env") or ():
-                    context.print(_line(variable, values if args.resolve else None))
+                    context.print(_line(variable, references if args.resolve else None))
 
     return words, change
 
 
 def _split(words: list[str]) -> tuple[list[str], dict[str, str], set[str]]:
-    """Objects, variables to set, and those to remove. Raises: UsageError."""
+    """Splits words into objects, variables to set, and those to remove. Raises: UsageError."""
     targets: list[str] = []
-    wanted: dict[str, str] = {}
+    values: dict[str, str] = {}
     removed: set[str] = set()
     for word in words:
         name, equals, value = word.partition("=")
         if equals:
-            wanted[_checked(name)] = value
+            values[_checked(name)] = value
         elif word == "-":
             lines = (line.strip() for line in sys.stdin)
             for line in lines:
                 if "=" in line and not line.startswith("#"):
                     name, _, value = line.partition("=")
-                    wanted[_checked(name)] = value
+                    values[_checked(name)] = value
         elif word.endswith("-"):
             removed.add(word[:-1])
-        elif wanted or removed:
+        elif values or removed:
             raise UsageError(f"all resources must be specified before environment changes: {word}")
         else:
             targets.append(word)
-    if removed & wanted.keys():
+    if removed & values.keys():
         raise UsageError("can not both modify and remove the same environment variable in the same command")
-    return targets, wanted, removed
+    return targets, values, removed
 
 
 def _checked(name: str) -> str:
@@ -100,7 +100,7 @@ def _checked(name: str) -> str:
 
 def _referred(context: CommandContext, args: argparse.Namespace, keys: set[str]) -> list[Dict]:
     """Variables that refer to each key of the source. Raises: UsageError for a source that holds no data."""
-    found = []
+    variables = []
     for target in parse_targets(context, [args.source]):
         if not target.name:
             raise UsageError("resource(s) were provided, but no name was specified")
@@ -114,18 +114,18 @@ def _referred(context: CommandContext, args: argparse.Namespace, keys: set[str])
             name = re.sub(r"[-.]", "_", key).upper()
             if name != key:
                 context.warn(f"key {key} transferred to {name}")
-            reference_to = {reference: {"name": target.name, "key": key}}
-            found.append({"name": args.prefix + name, "valueFrom": reference_to})
-    return found
+            source = {reference: {"name": target.name, "key": key}}
+            variables.append({"name": args.prefix + name, "valueFrom": source})
+    return variables
 
 
 def _check_overwrite(obj: Dict, container: Dict, variables: list[Dict]) -> None:
-    have = {variable["name"]: variable.get("value", "") for variable in container.get("env") or ()}
+    present = {variable["name"]: variable.get("value", "") for variable in container.get("env") or ()}
     for variable in variables:
         name = variable["name"]
-        if name in have and have[name] != variable.get("value"):
+        if name in present and present[name] != variable.get("value"):
             where = f"{obj['kind'].lower()}s/{obj['metadata']['name']}"
-            raise UsageError(f"{where} '{name}' already has a value ({have[name]}), and --overwrite is false")
+            raise UsageError(f"{where} '{name}' already has a value ({present[name]}), and --overwrite is false")
 
 
 def _update(container: Dict, variables: list[Dict], removed: set[str]) -> None:
@@ -137,21 +137,20 @@ def _update(container: Dict, variables: list[Dict], removed: set[str]) -> None:
         else:
             at[variable["name"]] = len(env)
             env.append(dict(variable))
-    if env or "env" in container:
-        container["env"] = env
+    container["env"] = env
     if not env:
-        container.pop("env", None)
+        del container["env"]
 
 
-class _Values:
-    """What references mean; each object is read once."""
+class _References:
+    """Reads the values that variables refer to; each object is read once."""
 
     def __init__(self, context: CommandContext) -> None:
         self._context = context
         self._read: dict[str, Dict] = {}
 
-    def of(self, kind: str, name: str, key: str) -> str:
-        """Raises: UsageError for a key that is not there, StatusError."""
+    def value(self, kind: str, name: str, key: str) -> str:
+        """The value of one key. Raises: UsageError for a key that is not there, StatusError."""
         path = f"/api/v1/namespaces/{self._context.namespace}/{kind.lower()}s/{name}"
         if path not in self._read:
             self._read[path] = self._context.api.request("GET", path).get("data") or {}
@@ -161,15 +160,15 @@ class _Values:
         return base64.b64decode(data[key]).decode(errors="replace") if kind == "Secret" else str(data[key])
 
 
-def _line(variable: Dict, values: _Values | None) -> str:
-    """A variable as `--list` shows it; references as comments, unless `values` say what they mean."""
+def _line(variable: Dict, references: _References | None) -> str:
+    """A variable as `--list` shows it; a reference is a comment, unless `references` resolves it."""
     name, source = variable["name"], variable.get("valueFrom")
     if not source:
         return f"{name}={variable.get('value', '')}"
     for kind, field in _REFERENCES.items():
         if ref := source.get(field):
-            if values is not None:
-                return f"{name}={values.of(kind, ref['name'], ref['key'])}"
+            if references is not None:
+                return f"{name}={references.value(kind, ref['name'], ref['key'])}"
             return f"# {name} from {kind.lower()} {ref['name']}, key {ref['key']}"
     if ref := source.get("fieldRef"):
         return f"# {name} from field path {ref['fieldPath']}"

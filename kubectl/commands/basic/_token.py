@@ -1,4 +1,4 @@
-"""`create token`: a token for a ServiceAccount, from its token subresource."""
+"""`create token`: requests a token for a ServiceAccount, from its token subresource."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from apimachinery.errors import StatusError
 from kubectl.api.client import Dict
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.command import CommandContext, UsageError
 from kubectl.invocation.flags import duration
 from kubectl.output.printers import object_printer
 
@@ -39,8 +39,8 @@ def request_token(context: CommandContext, args: argparse.Namespace) -> None:
         ref = {"kind": kind, "apiVersion": _BOUND[kind], "name": args.bound_object_name, "uid": args.bound_object_uid}
         spec["boundObjectRef"] = {key: value for key, value in ref.items() if value}
     elif args.bound_object_name or args.bound_object_uid:
-        given = "name" if args.bound_object_name else "uid"
-        raise UsageError(f"--bound-object-{given} can only be set if --bound-object-kind is provided")
+        field = "name" if args.bound_object_name else "uid"
+        raise UsageError(f"--bound-object-{field} can only be set if --bound-object-kind is provided")
     body = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": {}, "spec": spec}
     path = f"/api/v1/namespaces/{context.namespace}/serviceaccounts/{args.name}/token"
     try:

@@ -4,66 +4,41 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 from apimachinery.errors import NotFound, StatusError
-from apimachinery.selectors import parse_label_selector
-from kubectl.changes.deletion import CASCADE, cascade_of, delete_object, wait_gone
+from kubectl.changes.deletion import add_deletion_flags, cascade_of, delete_object, wait_gone
 from kubectl.changes.writing import send_raw
 from kubectl.input import candidates
-from kubectl.input.manifests import (
-    Target,
-    add_file_arguments,
-    list_objects,
-    parse_targets,
-    raise_all,
-    read_manifests,
-    resolve,
-)
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, UsageError, blaming
-from kubectl.invocation.flags import (
-    add_all_namespaces,
-    add_bool,
-    add_dry_run,
-    add_selector,
-    dry_run_suffix,
-    duration,
-)
+from kubectl.input.manifests import read_manifests
+from kubectl.input.targets import Target, add_targets, items_of, list_objects, parse_targets, resolve
+from kubectl.invocation.command import Command, CommandContext, UsageError, blaming, raise_all
+from kubectl.invocation.flags import add_bool, add_dry_run, dry_run_suffix
 from kubectl.invocation.parser import choice
 
 OUTPUT = choice("", "name", refusal="unexpected -o output mode: %s. We only support '-o name'")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("targets", nargs="*", metavar="TYPE", help="TYPE, TYPE NAME ..., or TYPE/NAME ...")
-    add_file_arguments(parser, "delete")
-    add_selector(parser, fields=True)
-    add_all_namespaces(parser)
+    words = "TYPE, TYPE NAME ..., or TYPE/NAME ..."
+    add_targets(parser, "delete", words=words, fields=True, namespaces=True, everything=True)
     add_dry_run(parser)
-    parser.add_argument("--all", action="store_true", help="all objects of the type in the namespace")
-    parser.add_argument("--grace-period", type=int, default=-1, metavar="SECONDS", help="instead of the object's own")
+    add_deletion_flags(parser)
     parser.add_argument("--now", action="store_true", help="the same as --grace-period=1")
     parser.add_argument(
         "--force", action="store_true", help="with --grace-period=0: do not wait for the node to confirm"
-    )
-    parser.add_argument(
-        "--cascade", nargs="?", const="background", default="background",
-        metavar="background|foreground|orphan", type=CASCADE, help="what becomes of the objects it owns",
-    )  # fmt: skip
-    parser.add_argument(
-        "--timeout", type=duration, default=None, metavar="TIME", help="give up waiting after this time"
     )
     parser.add_argument("-o", "--output", default="", type=OUTPUT, metavar="name", help="print names only")
     parser.add_argument("-i", "--interactive", action="store_true", help="ask first")
     parser.add_argument("--raw", default="", metavar="PATH", help="a path to DELETE as it is")
     add_bool(parser, "--wait", default=True, help="wait until the objects are gone")
-    add_bool(parser, "--ignore-not-found", default=False, help="a missing object is no failure")
+    add_bool(parser, "--ignore-not-found", default=False, help="a missing object is not a failure")
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
     if args.raw:
-        context.out.write(send_raw(context, "DELETE", args.raw))
+        send_raw(context, "DELETE", args.raw)
         return
     _settle(context, args)
     targets = _targets(context, args)
@@ -87,7 +62,7 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 
 
 def _settle(context: CommandContext, args: argparse.Namespace) -> None:
-    """What the flags mean together. Raises: UsageError where they contradict each other."""
+    """Brings the flags into agreement. Raises: UsageError where they contradict each other."""
     args.cascade = cascade_of(context, args.cascade)
     if args.now:
         if args.grace_period != -1:
@@ -116,43 +91,40 @@ def _agreed(context: CommandContext, targets: list[Target]) -> bool:
 
 
 def _targets(context: CommandContext, args: argparse.Namespace) -> list[tuple[Target, str]]:
-    """What to delete, and which file says so."""
+    """The objects to delete, each with the file that names it."""
+    targets: list[tuple[Target, str]] = []
     if args.filename:
         if args.targets:
             raise UsageError(
                 "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well"
             )
-        found = []
-        wanted = parse_label_selector(args.selector)
-        for manifest in read_manifests(args.filename, recursive=args.recursive):
-            if not wanted.matches(manifest.obj.get("metadata", {}).get("labels") or {}):
-                continue
-            kind, namespace = resolve(context, manifest)
-            found.append((Target(kind, manifest.name, namespace), manifest.source))
-        if not found:
-            context.print("No resources found")
-        return found
+        for manifest in read_manifests(args, selector=args.selector):
+            targets.append((resolve(context, manifest), manifest.source))
+    else:
+        targets = [(target, "") for target in _selected(context, args)]
+    if not targets:
+        context.print("No resources found")
+    return targets
+
+
+def _selected(context: CommandContext, args: argparse.Namespace) -> Iterator[Target]:
+    """Yields the objects named on the command line, which need not exist."""
     if args.all and args.selector:
         raise UsageError("setting 'all' parameter but found a non empty selector.")
-    expanded: list[Target] = []
     for target in parse_targets(context, args.targets, all_namespaces=args.all_namespaces):
         if target.name:
             if args.all or args.selector:
                 raise UsageError("name cannot be provided when a selector is specified")
-            expanded.append(target)
-            continue
-        if not (args.all or args.selector or args.field_selector):
+            yield target
+        elif args.all or args.selector or args.field_selector:
+            collection = list_objects(context, target, args.selector, args.field_selector)
+            yield from (item for item, _ in items_of(target, collection))
+        else:
             raise UsageError("resource(s) were provided, but no name was specified")
-        for item in list_objects(context, target, args.selector, args.field_selector)["items"]:
-            meta = item["metadata"]
-            expanded.append(Target(target.kind, meta["name"], meta.get("namespace", "")))
-    if not expanded:
-        context.print("No resources found")
-    return [(target, "") for target in expanded]
 
 
 def _delete(context: CommandContext, args: argparse.Namespace, target: Target) -> str:
-    """The uid of what is going away."""
+    """Deletes an object and returns its uid."""
     uid = delete_object(context, target, cascade=args.cascade, grace_period=args.grace_period, dry_run=args.dry_run)
     if args.output == "name":
         context.print(target.display)

@@ -1,4 +1,4 @@
-"""`explain`: what the fields of a kind mean, from the OpenAPI that the server publishes."""
+"""`explain`: shows the meaning of fields, from the OpenAPI that the server publishes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from collections.abc import Iterator
 from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType, UnknownType
 from kubectl.input import candidates
-from kubectl.invocation.command import NO_FILES, NO_SPACE, Candidates, Command, Cursor
-from kubectl.invocation.context import CommandContext, ExitCode, UsageError
+from kubectl.invocation.command import (
+    NO_FILES,
+    NO_SPACE,
+    Candidates,
+    Command,
+    CommandContext,
+    Cursor,
+    ExitCode,
+    UsageError,
+)
 from kubectl.invocation.flags import add_bool
 
 WIDTH = 76  # of a description, beside its indentation
@@ -43,7 +51,7 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 
 
 def _subject(context: CommandContext, word: str, api_version: str) -> tuple[ResourceType, list[str]]:
-    """ "deployments.apps.spec.replicas" is of the kind "deployments.apps".
+    """Splits "deployments.apps.spec.replicas" into the kind "deployments.apps" and fields.
 
     Raises: UsageError, ExitCode.
     """
@@ -56,20 +64,20 @@ def _subject(context: CommandContext, word: str, api_version: str) -> tuple[Reso
         context.say(str(error))
         raise ExitCode(1) from error
     if api_version:
-        versions = [found for found in context.discovery.types if found.api_version == api_version]
+        versions = [candidate for candidate in context.discovery.types if candidate.api_version == api_version]
         if not versions:
             raise UsageError(f'couldn\'t find resource for "/{api_version}, Resource={kind.plural}"')
-        same = next((found for found in versions if found.plural == kind.plural), None)
+        same = next((candidate for candidate in versions if candidate.plural == kind.plural), None)
         if same is None:
             raise UsageError(f"GVR (/{api_version}, Resource={kind.plural}) not found in OpenAPI schema")
         kind = same
     for count in range(len(rest), 0, -1):
         try:
-            found = context.discovery.find(".".join([name, *rest[:count]]))
+            candidate = context.discovery.find(".".join([name, *rest[:count]]))
         except UnknownType:
             continue
-        if found.group == ".".join(rest[:count]):
-            kind, rest = found, rest[count:]
+        if candidate.group == ".".join(rest[:count]):
+            kind, rest = candidate, rest[count:]
             break
     fields = rest[:-1] if rest and not rest[-1] else rest
     if not all(map(_FIELD.fullmatch, fields)):
@@ -87,22 +95,21 @@ def _document(context: CommandContext, kind: ResourceType) -> Dict:
 
 
 class Schemas:
-    """The schemas of one document, and what they say of a type."""
+    """The schemas of one document."""
 
     def __init__(self, document: Dict) -> None:
         self._all: Dict = document["components"]["schemas"]
 
     def of_kind(self, kind: ResourceType) -> Dict:
-        """Raises: UsageError."""
-        wanted = {"group": kind.group, "version": kind.version, "kind": kind.kind}
+        """The schema of a kind. Raises: UsageError."""
+        identity = {"group": kind.group, "version": kind.version, "kind": kind.kind}
         for schema in self._all.values():
-            if wanted in schema.get("x-kubernetes-group-version-kind", ()):
-                found: Dict = schema
-                return found
+            if identity in schema.get("x-kubernetes-group-version-kind", ()):
+                return dict(schema)
         raise UsageError(f"GVR ({kind.api_version}, Resource={kind.plural}) not found in OpenAPI schema")
 
     def inner(self, schema: Dict) -> tuple[Dict | None, str]:
-        """What a reference, a list or a map is made of, one step in, and the name of the reference."""
+        """The schema inside a reference, a list or a map, and the name that a reference has."""
         if "items" in schema:
             return schema["items"], ""
         if isinstance(schema.get("additionalProperties"), dict):
@@ -123,12 +130,12 @@ class Schemas:
             step, name = self.inner(step)
 
     def properties(self, schema: Dict) -> tuple[Dict, list[str]]:
-        """By name, and the names of those that are required."""
+        """The fields by name, and the names of those that are required."""
         last = [step for step, _ in self.chain(schema)][-1]
         return last.get("properties") or {}, last.get("required") or []
 
     def type_of(self, schema: Dict) -> str:
-        """ "[]Container", "map[string]string", "Object"."""
+        """The name of a type: "[]Container", "map[string]string", "Object"."""
         step, name = self.inner(schema)
         if step is None:
             kind = schema.get("type", "object")
@@ -146,7 +153,7 @@ def _head(kind: ResourceType) -> str:
 
 
 def page(schemas: Schemas, schema: Dict, fields: list[str], *, recursive: bool) -> str:
-    """Raises: UsageError for a field there is not."""
+    """The description of a field. Raises: UsageError for a field that does not exist."""
     for name in fields:
         properties, _ = schemas.properties(schema)
         if name not in properties:
@@ -156,13 +163,15 @@ def page(schemas: Schemas, schema: Dict, fields: list[str], *, recursive: bool) 
     if fields:
         values = "ENUM:\n" + "".join(f"{_INDENT}{value}\n" for value in schema["enum"]) if "enum" in schema else "\n"
         text = f"FIELD: {fields[-1]} <{schemas.type_of(schema)}>\n{values}\n"
-    said = [step["description"] for step, _ in schemas.chain(schema) if step.get("description")]
-    told = indented("".join(wrapped(one, WIDTH) + "\n" for one in said)) if said else _INDENT + "<empty>"
-    text += f"DESCRIPTION:\n{told}\n"
+    descriptions = [step["description"] for step, _ in schemas.chain(schema) if step.get("description")]
+    description = (
+        indented("".join(wrapped(one, WIDTH) + "\n" for one in descriptions)) if descriptions else _INDENT + "<empty>"
+    )
+    text += f"DESCRIPTION:\n{description}\n"
     properties, _ = schemas.properties(schema)
     if properties:
-        seen = tuple(name for _, name in schemas.chain(schema) if name)
-        lines = _names(schemas, schema, "  ", seen) if recursive else _details(schemas, schema)
+        parents = tuple(name for _, name in schemas.chain(schema) if name)
+        lines = _names(schemas, schema, "  ", parents) if recursive else _details(schemas, schema)
         text += "FIELDS:\n" + "".join(lines)
     return text + "\n"
 
@@ -174,14 +183,14 @@ def _details(schemas: Schemas, schema: Dict) -> Iterator[str]:
         yield indented(wrapped(field.get("description") or "<no description>", WIDTH)) + "\n\n"
 
 
-def _names(schemas: Schemas, schema: Dict, indent: str, seen: tuple[str, ...]) -> Iterator[str]:
-    """`seen` are the types on the way here: a type within itself is not shown again."""
+def _names(schemas: Schemas, schema: Dict, indent: str, parents: tuple[str, ...]) -> Iterator[str]:
+    """Yields a tree of names. A type that is among its `parents` is not followed again."""
     properties, required = schemas.properties(schema)
     for name, field in sorted(properties.items()):
         yield _name(schemas, name, field, indent, required=name in required)
         types = tuple(type_name for _, type_name in schemas.chain(field) if type_name)
-        if not set(types) & set(seen):
-            yield from _names(schemas, field, indent + "  ", seen + types)
+        if not set(types) & set(parents):
+            yield from _names(schemas, field, indent + "  ", parents + types)
 
 
 def _name(schemas: Schemas, name: str, field: Dict, indent: str, *, required: bool) -> str:
@@ -198,7 +207,7 @@ def indented(text: str) -> str:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Lines of at most `width` characters where words allow it; what is broken already stays so."""
+    """Breaks lines behind at most `width` characters where words allow it, and keeps present breaks."""
     return "\n".join(_wrapped_line(line, width) for line in text.split("\n"))
 
 
@@ -218,7 +227,7 @@ def _wrapped_line(line: str, width: int) -> str:
 
 
 def _complete(cursor: Cursor) -> Candidates:
-    """A type, behind which fields may follow."""
+    """Completes a type, behind which fields may follow."""
     return Candidates(candidates.types(cursor.context), NO_FILES | NO_SPACE)
 
 

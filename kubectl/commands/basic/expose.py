@@ -1,62 +1,55 @@
-"""`expose`: a Service for the pods of a workload, of a pod, or of another Service."""
+"""`expose`: makes a Service for the pods of a workload, of a pod, or of another Service."""
 
 from __future__ import annotations
 
 import argparse
 
-from apimachinery.errors import StatusError
 from kubectl.api.client import Dict
-from kubectl.changes.generated import add_generated, overridden, pairs, printer, submit
+from kubectl.changes.generated import add_generator_flags, overridden, pairs, submit
+from kubectl.changes.writing import Report, for_each_selected
 from kubectl.input import candidates
-from kubectl.input.manifests import add_file_arguments, raise_all, select
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, UsageError
-from kubectl.invocation.flags import dry_run_suffix
+from kubectl.input.targets import Target, add_targets
+from kubectl.invocation.command import Command, CommandContext, UsageError
 
 NAME_LENGTH = 63  # a longer name of what is exposed is cut, for the Service's own must be a DNS label
 _NO_SELECTOR = "couldn't retrieve selectors via --selector flag or introspection: "
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("targets", nargs="*", metavar="TYPE NAME", help="pod, svc, deploy, rs or rc")
-    add_file_arguments(parser, "expose")
+    add_targets(parser, "expose", words="TYPE NAME, of a pod, svc, deploy, rs or rc", selector=False)
     parser.add_argument("--name", default="", help="the Service's name, if not that of what is exposed")
     parser.add_argument("--port", default="", help="the Service's port; several with commas; default: those found")
     parser.add_argument("--target-port", default="", help="number or name of the pods' port, if not the same")
     parser.add_argument("--protocol", default="", metavar="TCP|UDP|SCTP", help="default: that of the port found")
     parser.add_argument("--type", default="", metavar="ClusterIP|NodePort|LoadBalancer|ExternalName")
-    parser.add_argument("--selector", default="", help="labels of the pods, e.g. app=web; default: those found")
+    parser.add_argument(
+        "--selector", dest="service_selector", default="", help="labels of the pods, e.g. app=web; default: those found"
+    )
     parser.add_argument("-l", "--labels", default="", help="labels of the Service; default: those of what is exposed")
     parser.add_argument("--session-affinity", default="", metavar="None|ClientIP")
     parser.add_argument("--external-ip", default="", help="an address outside the cluster that leads to it as well")
     parser.add_argument("--load-balancer-ip", default="", help="the address a load balancer shall have")
     parser.add_argument("--cluster-ip", default="", help='its address, or "None" for a headless Service')
-    add_generated(parser, "kubectl-expose")
+    add_generator_flags(parser, "kubectl-expose")
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    show = printer(args)
-    failed: list[Exception] = []
-    for target, obj in select(context, args.targets, args.filename, recursive=args.recursive, failed=failed):
-        try:
-            if target.kind.kind not in _SOURCES:
-                raise UsageError(f"cannot expose a {target.kind.kind}")
-            made = submit(context, args, overridden(service_for(obj, target.kind.kind, args), args))
-        except (StatusError, UsageError) as error:
-            failed.append(error)
-            continue
-        if show is not None:
-            context.out.write(show(made))
-        else:
-            context.print(f"service/{made['metadata']['name']} exposed{dry_run_suffix(args.dry_run)}")
-    raise_all(failed)
+    report = Report(context, args)
+
+    def expose(target: Target, obj: Dict) -> None:
+        if target.kind.kind not in _SOURCES:
+            raise UsageError(f"cannot expose a {target.kind.kind}")
+        service = submit(context, args, overridden(service_for(obj, target.kind.kind, args), args))
+        report(f"service/{service['metadata']['name']}", service, "exposed")
+
+    for_each_selected(context, args, expose)
 
 
 def service_for(obj: Dict, kind: str, args: argparse.Namespace) -> Dict:
-    """Raises: UsageError where neither flags nor the object say what is needed."""
-    selector = pairs(args.selector) if args.selector else _selector(obj, kind)
-    found = _ports(obj, kind)
-    numbers = args.port.split(",") if args.port else [str(number) for number in found]
+    """The Service for an object. Raises: UsageError where neither flags nor the object give what it needs."""
+    selector = pairs(args.service_selector) if args.service_selector else _selector(obj, kind)
+    protocols = _ports(obj, kind)
+    numbers = args.port.split(",") if args.port else [str(number) for number in protocols]
     if not numbers:
         raise UsageError("couldn't find port via --port flag or introspection")
     ports = []
@@ -66,7 +59,7 @@ def service_for(obj: Dict, kind: str, args: argparse.Namespace) -> Dict:
         number = int(text)
         aim = args.target_port or number
         ports.append({
-            "protocol": args.protocol or found.get(number, "TCP"),
+            "protocol": args.protocol or protocols.get(number, "TCP"),
             "port": number,
             "targetPort": int(aim) if str(aim).isdigit() else aim,
         })  # fmt: skip

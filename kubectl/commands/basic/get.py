@@ -9,18 +9,10 @@ from collections.abc import Callable
 from apimachinery.errors import Expired, NotFound, StatusError
 from kubectl.api.client import PAGE_SIZE, TABLE, Dict
 from kubectl.input import candidates
-from kubectl.input.manifests import (
-    Target,
-    add_file_arguments,
-    list_objects,
-    parse_targets,
-    raise_all,
-    read_manifests,
-    resolve,
-)
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, UsageError
-from kubectl.invocation.flags import add_all_namespaces, add_bool, add_output, add_selector
+from kubectl.input.manifests import read_manifests
+from kubectl.input.targets import Target, add_targets, items_of, list_objects, parse_targets, resolve
+from kubectl.invocation.command import Command, CommandContext, UsageError, raise_all
+from kubectl.invocation.flags import add_bool, add_output
 from kubectl.invocation.parser import choice
 from kubectl.output.printers import Printer, object_printer
 from kubectl.output.tables import TableText, own_table, sorted_by
@@ -30,11 +22,8 @@ SUBRESOURCE = choice("", "status", "scale", refusal='invalid subresource value: 
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("targets", nargs="*", metavar="TYPE", help="TYPE, TYPE NAME ..., or TYPE/NAME ...")
-    add_file_arguments(parser, "get")
+    add_targets(parser, "get", words="TYPE, TYPE NAME ..., or TYPE/NAME ...", fields=True, namespaces=True)
     add_output(parser)
-    add_selector(parser, fields=True)
-    add_all_namespaces(parser)
     parser.add_argument("-w", "--watch", action="store_true", help="after listing, show changes as they come")
     add_bool(parser, "--output-watch-events", default=False, help="with -w: what happened, ADDED, MODIFIED or DELETED")
     parser.add_argument("--watch-only", action="store_true", help="only show changes")
@@ -80,19 +69,13 @@ def _targets(context: CommandContext, args: argparse.Namespace) -> list[Target]:
                 "See 'mini-kubectl get -h' for help and examples"
             )
         return parse_targets(context, args.targets, all_namespaces=args.all_namespaces)
-    found = []
-    for manifest in read_manifests(args.filename, recursive=args.recursive):
-        kind, namespace = resolve(context, manifest)
-        found.append(Target(kind, manifest.name, namespace))
-    return found
+    return [resolve(context, manifest) for manifest in read_manifests(args)]
 
 
 def _fetch(context: CommandContext, args: argparse.Namespace, target: Target, accept: str = "", **params: str) -> Dict:
     """The object, List or Table. Raises: StatusError."""
     if target.name:
-        path = target.kind.path(target.namespace, target.name, args.subresource)
-        found: Dict = context.api.request("GET", path, accept=accept, params=params)
-        return found
+        return context.api.request("GET", target.subresource(args.subresource), accept=accept, params=params)
     params["limit"] = str(args.chunk_size)
     return list_objects(context, target, args.selector, args.field_selector, accept, **params)
 
@@ -100,18 +83,18 @@ def _fetch(context: CommandContext, args: argparse.Namespace, target: Target, ac
 def _fetch_all(
     context: CommandContext, args: argparse.Namespace, targets: list[Target], accept: str = "", **params: str
 ) -> tuple[list[tuple[Target, Dict]], list[Exception]]:
-    """What there is, and what went wrong with the rest: the one is shown even where there is the other."""
-    found: list[tuple[Target, Dict]] = []
+    """The answers for all targets, and the errors: objects are shown even where there are errors too."""
+    answers: list[tuple[Target, Dict]] = []
     failed: list[Exception] = []
     for target in targets:
         try:
-            found.append((target, _fetch(context, args, target, accept, **params)))
+            answers.append((target, _fetch(context, args, target, accept, **params)))
         except NotFound as error:
             if not (args.ignore_not_found and target.name):
                 failed.append(error)
         except StatusError as error:
             failed.append(error)
-    return found, failed
+    return answers, failed
 
 
 def _printer(args: argparse.Namespace) -> Printer:
@@ -122,8 +105,8 @@ def _objects(context: CommandContext, args: argparse.Namespace, targets: list[Ta
     show = _printer(args)
     items: list[Dict] = []
     fetched, failed = _fetch_all(context, args, targets)
-    for target, found in fetched:
-        items += [found] if target.name else _items(target, found)
+    for target, answer in fetched:
+        items += _items(target, answer)
     if args.sort_by:
         items = sorted_by(items, items, args.sort_by)
     single = len(targets) == 1 and bool(targets[0].name)
@@ -134,10 +117,9 @@ def _objects(context: CommandContext, args: argparse.Namespace, targets: list[Ta
     raise_all(failed)
 
 
-def _items(target: Target, found: Dict) -> list[Dict]:
-    """Of a List, each with its type: lists leave it out."""
-    defaults = {"apiVersion": target.kind.api_version, "kind": target.kind.kind}
-    return [defaults | item for item in found.get("items") or ()]
+def _items(target: Target, answer: Dict) -> list[Dict]:
+    """The object, or all objects of a List."""
+    return [answer] if target.name else [obj for _, obj in items_of(target, answer)]
 
 
 def _tables(context: CommandContext, args: argparse.Namespace, targets: list[Target]) -> None:
@@ -145,23 +127,20 @@ def _tables(context: CommandContext, args: argparse.Namespace, targets: list[Tar
     accept = TABLE if args.server_print else ""
     fetched, failed = _fetch_all(context, args, targets, accept, **({} if not args.server_print else params))
     if not args.server_print:
-        fetched = [(target, own_table([found] if target.name else _items(target, found))) for target, found in fetched]
+        fetched = [(target, own_table(_items(target, answer))) for target, answer in fetched]
     grouped: dict[str, tuple[Target, Dict]] = {}
-    for target, found in fetched:
-        _, whole = grouped.setdefault(target.kind.full_name, (target, {**found, "rows": []}))
-        whole["rows"] += found.get("rows") or []
-    shown = [(target, found) for target, found in grouped.values() if found["rows"]]
-    if not shown and not failed and not args.ignore_not_found:
-        where = f" in {context.namespace} namespace." if _in_namespace(args, targets) else ""
-        context.say(f"No resources found{where}")
+    for target, part in fetched:
+        _, whole = grouped.setdefault(target.kind.full_name, (target, {**part, "rows": []}))
+        whole["rows"] += part.get("rows") or []
+    tables = [(target, whole) for target, whole in grouped.values() if whole["rows"]]
+    if not tables and not failed and not args.ignore_not_found:
+        one_namespace = not args.all_namespaces and any(target.kind.namespaced for target in targets or [])
+        one_namespace = one_namespace or not (targets or args.all_namespaces)
+        context.say("No resources found" + (f" in {context.namespace} namespace." if one_namespace else ""))
     with_kind = args.show_kind or len({target.kind for target in targets}) > 1
-    context.out.write("\n".join(TableText(args, t.kind, with_kind=with_kind).text(found) for t, found in shown))
+    context.out.write("\n".join(TableText(args, t.kind, with_kind=with_kind).text(whole) for t, whole in tables))
     context.out.flush()
     raise_all(failed)
-
-
-def _in_namespace(args: argparse.Namespace, targets: list[Target]) -> bool:
-    return not args.all_namespaces and (not targets or any(target.kind.namespaced for target in targets))
 
 
 def _watch(context: CommandContext, args: argparse.Namespace, targets: list[Target]) -> None:
@@ -179,7 +158,7 @@ def _watch(context: CommandContext, args: argparse.Namespace, targets: list[Targ
         raise
     version = _version(first)
     if not args.watch_only:
-        for part in [first] if as_table or target.name else _items(target, first):
+        for part in [first] if as_table else _items(target, first):
             context.out.write(show(part, "ADDED"))
         context.out.flush()
     fields = f"metadata.name={target.name}" if target.name else args.field_selector
@@ -197,7 +176,7 @@ def _watch(context: CommandContext, args: argparse.Namespace, targets: list[Targ
 
 
 def _eventful(args: argparse.Namespace, table: Printer | None) -> Callable[[Dict, str], str]:
-    """How one change is shown: an object, and with --output-watch-events what happened to it."""
+    """Prints one change: an object, and with --output-watch-events what happened to it."""
     if table is not None:
         return _with_events(table) if args.output_watch_events else lambda obj, event: table(obj)
     show = _one_by_one(_printer(args), args)
@@ -209,7 +188,7 @@ def _eventful(args: argparse.Namespace, table: Printer | None) -> Callable[[Dict
 
 
 def _with_events(table: Printer) -> Callable[[Dict, str], str]:
-    """With a column in front, as wide as the longest event."""
+    """Puts a column in front, as wide as the longest event."""
 
     def show(obj: Dict, event: str) -> str:
         lines = table(obj).splitlines(keepends=True)
@@ -220,7 +199,7 @@ def _with_events(table: Printer) -> Callable[[Dict, str], str]:
 
 
 def _one_by_one(show: Printer, args: argparse.Namespace) -> Printer:
-    """YAML documents need a line between them."""
+    """Prints YAML documents with a line between them."""
     separator = ""
 
     def show_next(obj: Dict) -> str:

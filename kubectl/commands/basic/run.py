@@ -1,4 +1,4 @@
-"""`run`: one pod of an image, and with -it a session in it."""
+"""`run`: starts one pod of an image, and with -it a session in it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import argparse
 import re
 
 from kubectl.api.client import Dict
-from kubectl.changes.generated import IMAGE, PULL_POLICIES, add_generated, overridden, pairs, printer, submit
-from kubectl.input.manifests import Target
+from kubectl.changes.deletion import delete_object
+from kubectl.changes.generated import IMAGE, PULL_POLICIES, add_generator_flags, overridden, pairs, submit
+from kubectl.changes.writing import Report
 from kubectl.input.pods import add_running_timeout
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, ExitCode, UsageError
-from kubectl.invocation.flags import add_bool, dry_run_suffix, duration
+from kubectl.input.targets import Target
+from kubectl.invocation.command import Command, CommandContext, ExitCode, UsageError, refuse
+from kubectl.invocation.flags import add_bool, duration
+from kubectl.remote.attaching import attach_when_running, wait_for_end
 
 _SEE = "\nSee 'mini-kubectl run -h' for help and examples"
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
@@ -39,26 +41,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grace-period", type=int, default=-1, metavar="SECONDS", help="for --rm")
     parser.add_argument("--timeout", type=duration, default=0, metavar="TIME", help="for --rm: how long to wait")
     add_running_timeout(parser)
-    add_generated(parser, "kubectl-run")
+    add_generator_flags(parser, "kubectl-run")
     parser.set_defaults(words=[])
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
     attach = args.stdin if args.attach is None else args.attach
     _check(args, attach)
-    show = printer(args)
+    report = Report(context, args, documents=True)
     obj = overridden(pod_for(args), args)
     service = _service(obj, args) if args.expose else None
-    made = submit(context, args, obj)
-    for result in ([submit(context, args, service)] if service else []) + [made]:
-        if show is not None and not attach:
-            context.out.write(("---\n" if service and result is made and args.output == "yaml" else "") + show(result))
-        elif not attach:
-            kind = result["kind"].lower()
-            context.print(f"{kind}/{result['metadata']['name']} created{dry_run_suffix(args.dry_run)}")
+    pod = submit(context, args, obj)
+    for result in ([submit(context, args, service)] if service else []) + [pod]:
+        if not attach:
+            report(f"{result['kind'].lower()}/{result['metadata']['name']}", result, "created")
     if not attach:
         return
-    target = Target(context.discovery.by_kind(made["apiVersion"], made["kind"]), args.name, context.namespace)
+    target = Target(context.discovery.by_kind(pod["apiVersion"], pod["kind"]), args.name, context.namespace)
     try:
         _session(context, args, target)
     finally:
@@ -67,34 +66,27 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace, attach: bool) -> None:
-    """Raises: UsageError for flags that do not fit together."""
-    if not args.name:
-        raise UsageError("NAME is required for run" + _SEE)
-    if not args.image:
-        raise UsageError("--image is required")
-    if not IMAGE.fullmatch(args.image):
-        raise UsageError(f'Invalid image name "{args.image}": invalid reference format')
-    if args.tty and not args.stdin:
-        raise UsageError("-i/--stdin is required for containers with -t/--tty=true" + _SEE)
-    if args.expose and not args.port:
-        raise UsageError("--port must be set when exposing a service" + _SEE)
-    if args.pod_running_timeout <= 0 and attach:
-        raise UsageError("--pod-running-timeout must be higher than zero" + _SEE)
-    if args.restart not in ("Always", "OnFailure", "Never"):
-        raise UsageError(f"invalid restart policy: {args.restart}{_SEE}")
-    if args.image_pull_policy not in PULL_POLICIES:
-        raise UsageError(f"invalid image pull policy: {args.image_pull_policy}{_SEE}")
-    if args.rm and not attach:
-        raise UsageError("--rm should only be used for attached containers" + _SEE)
-    if attach and args.dry_run != "none":
-        raise UsageError(
+    """Checks the flags. Raises: UsageError for flags that do not fit together."""
+    refuse(
+        (not args.name, "NAME is required for run" + _SEE),
+        (not args.image, "--image is required"),
+        (not IMAGE.fullmatch(args.image), f'Invalid image name "{args.image}": invalid reference format'),
+        (args.tty and not args.stdin, "-i/--stdin is required for containers with -t/--tty=true" + _SEE),
+        (args.expose and not args.port, "--port must be set when exposing a service" + _SEE),
+        (args.pod_running_timeout <= 0 and attach, "--pod-running-timeout must be higher than zero" + _SEE),
+        (args.restart not in ("Always", "OnFailure", "Never"), f"invalid restart policy: {args.restart}{_SEE}"),
+        (args.image_pull_policy not in PULL_POLICIES, f"invalid image pull policy: {args.image_pull_policy}{_SEE}"),
+        (args.rm and not attach, "--rm should only be used for attached containers" + _SEE),
+        (
+            attach and args.dry_run != "none",
             "--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)"
-            + _SEE
-        )
+            + _SEE,
+        ),
+    )
 
 
 def pod_for(args: argparse.Namespace) -> Dict:
-    """Raises: UsageError for values that cannot be read."""
+    """The pod that the flags describe. Raises: UsageError for values that cannot be read."""
     container: Dict = {"name": args.name, "image": args.image, "resources": {}}
     words = [*args.command_words, *args.words]
     if words:
@@ -126,14 +118,14 @@ def pod_for(args: argparse.Namespace) -> Dict:
 
 
 def environment(items: list[str]) -> list[Dict]:
-    """Raises: UsageError."""
-    found = []
+    """Environment variables from "NAME=VALUE". Raises: UsageError."""
+    variables = []
     for item in items:
         name, equals, value = item.partition("=")
         if not equals or not _ENV_NAME.fullmatch(name):
             raise UsageError(f"invalid env: {item}")
-        found.append({"name": name, "value": value} if value else {"name": name})
-    return found
+        variables.append({"name": name, "value": value} if value else {"name": name})
+    return variables
 
 
 def _waits_for_exit(args: argparse.Namespace) -> bool:
@@ -155,9 +147,7 @@ def _service(pod: Dict, args: argparse.Namespace) -> Dict:
 
 
 def _session(context: CommandContext, args: argparse.Namespace, target: Target) -> None:
-    """Raises: ExitCode with the container's exit code where the pod is not started again."""
-    from kubectl.remote.attaching import attach_when_running, wait_for_end
-
+    """Attaches until the end. Raises: ExitCode with the container's exit code where the pod does not start again."""
     attach_when_running(
         context, target, args.name, stdin=args.stdin, tty=args.tty, quiet=args.quiet,
         timeout_seconds=args.pod_running_timeout,
@@ -179,10 +169,7 @@ def _session(context: CommandContext, args: argparse.Namespace, target: Target) 
 
 
 def _remove(context: CommandContext, args: argparse.Namespace, target: Target) -> None:
-    options: Dict = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
-    if args.grace_period >= 0:
-        options["gracePeriodSeconds"] = args.grace_period
-    context.api.request("DELETE", target.path, body=options)
+    delete_object(context, target, grace_period=args.grace_period)
     if not args.quiet:
         context.print(f'{target.kind.display} "{target.name}" deleted from {target.namespace} namespace')
 

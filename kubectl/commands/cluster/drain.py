@@ -12,9 +12,8 @@ from kubectl.api.client import Dict
 from kubectl.changes.waiting import TimedOut, wait_until
 from kubectl.commands.cluster import _nodes
 from kubectl.input import candidates
-from kubectl.input.manifests import Target, list_objects
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, ExitCode, UsageError
+from kubectl.input.targets import Target, items_of, list_objects
+from kubectl.invocation.command import Command, CommandContext, ExitCode, UsageError
 from kubectl.invocation.flags import add_bool, dry_run_suffix, duration
 
 RETRY_SECONDS = 5.0  # between tries at an eviction that a disruption budget forbids for now, as kubectl's
@@ -34,11 +33,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
     deadline = time.monotonic() + args.timeout if args.timeout else None
-    found = _nodes.nodes(context, args, "drain")
-    for node, obj in found:
+    nodes = _nodes.nodes(context, args, "drain")
+    for node, obj in nodes:
         _nodes.set_unschedulable(context, args, node, obj, True)
     failed: dict[str, UsageError] = {}
-    for node, _ in found:
+    for node, _ in nodes:
         try:
             _drain(context, args, node, deadline)
         except UsageError as error:
@@ -52,7 +51,7 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 
 
 def _drain(context: CommandContext, args: argparse.Namespace, node: Target, deadline: float | None) -> None:
-    """Raises: UsageError for a pod that must stay, or that does not go in time."""
+    """Moves the node's pods away. Raises: UsageError for a pod that must stay, or that does not go in time."""
     pods = _pods(context, args, node)
     for pod in pods:
         context.print(f"evicting pod {pod.namespace}/{pod.name}{dry_run_suffix(args.dry_run)}")
@@ -71,12 +70,11 @@ def _pods(context: CommandContext, args: argparse.Namespace, node: Target) -> li
     blocked: dict[str, list[str]] = {}
     warnings: dict[str, list[str]] = {}
     fields = f"spec.nodeName={node.name}"
-    for pod in list_objects(context, Target(kind), args.pod_selector, fields)["items"]:
-        meta = pod["metadata"]
+    for target, pod in items_of(Target(kind), list_objects(context, Target(kind), args.pod_selector, fields)):
         verdict = judge(pod, args)
-        name = f"{meta['namespace']}/{meta['name']}"
+        name = f"{target.namespace}/{target.name}"
         if verdict.goes:
-            going.append(Target(kind, meta["name"], meta["namespace"]))
+            going.append(target)
         if verdict.blocked:
             blocked.setdefault(verdict.blocked, []).append(name)
         elif verdict.warning:
@@ -88,40 +86,40 @@ def _pods(context: CommandContext, args: argparse.Namespace, node: Target) -> li
     return going
 
 
-class Verdict(NamedTuple):
-    """Whether a pod is evicted, what is said about it, and why it holds up the whole drain."""
+class DrainVerdict(NamedTuple):
+    """The decision about a pod: if it is evicted, a warning about it, and why it holds up the whole drain."""
 
     goes: bool
     warning: str = ""
     blocked: str = ""
 
 
-def judge(pod: Dict, args: argparse.Namespace) -> Verdict:
+def judge(pod: Dict, args: argparse.Namespace) -> DrainVerdict:
     meta = pod["metadata"]
     if MIRROR in (meta.get("annotations") or {}):
-        return Verdict(False)  # the API's copy of a pod that the node starts from a file: not ours to delete
+        return DrainVerdict(False)  # the API's copy of a pod that the node starts from a file: not ours to delete
     owner = next((ref for ref in meta.get("ownerReferences") or () if ref.get("controller")), None)
     if is_terminal(pod.get("status", {}).get("phase")):
-        return Verdict(True)
+        return DrainVerdict(True)
     if owner is not None and owner["kind"] == "DaemonSet":
         if args.ignore_daemonsets:
-            return Verdict(False, warning="ignoring DaemonSet-managed Pods")
-        return Verdict(False, blocked="DaemonSet-managed Pods (use --ignore-daemonsets to ignore)")
+            return DrainVerdict(False, warning="ignoring DaemonSet-managed Pods")
+        return DrainVerdict(False, blocked="DaemonSet-managed Pods (use --ignore-daemonsets to ignore)")
     local = any("emptyDir" in volume for volume in pod["spec"].get("volumes") or ())
     if local and not args.delete_emptydir_data:
-        return Verdict(False, blocked="Pods with local storage (use --delete-emptydir-data to override)")
+        return DrainVerdict(False, blocked="Pods with local storage (use --delete-emptydir-data to override)")
     if owner is None and not args.force:
-        return Verdict(False, blocked="cannot delete Pods that declare no controller (use --force to override)")
+        return DrainVerdict(False, blocked="cannot delete Pods that declare no controller (use --force to override)")
     if owner is None:
-        return Verdict(True, warning="deleting Pods that declare no controller")
-    return Verdict(True, warning="deleting Pods with local storage" if local else "")
+        return DrainVerdict(True, warning="deleting Pods that declare no controller")
+    return DrainVerdict(True, warning="deleting Pods with local storage" if local else "")
 
 
 def _evict(context: CommandContext, args: argparse.Namespace, pod: Target, deadline: float | None) -> None:
     options: Dict = {} if args.grace_period < 0 else {"gracePeriodSeconds": args.grace_period}
     while True:
         try:
-            if args.disable_eviction or not _has_eviction(context):
+            if args.disable_eviction or "eviction" not in pod.kind.subresources:
                 context.api.request("DELETE", pod.path, body={"kind": "DeleteOptions", "apiVersion": "v1", **options})
             else:
                 body = {
@@ -130,7 +128,7 @@ def _evict(context: CommandContext, args: argparse.Namespace, pod: Target, deadl
                     "metadata": {"name": pod.name, "namespace": pod.namespace},
                     "deleteOptions": options,
                 }
-                context.api.request("POST", pod.kind.path(pod.namespace, pod.name, "eviction"), body=body)
+                context.api.request("POST", pod.subresource("eviction"), body=body)
             return
         except NotFound:
             return
@@ -141,10 +139,6 @@ def _evict(context: CommandContext, args: argparse.Namespace, pod: Target, deadl
                 f'error when evicting pods/"{pod.name}" -n "{pod.namespace}" (will retry after 5s): {error.message}'
             )
             time.sleep(RETRY_SECONDS)
-
-
-def _has_eviction(context: CommandContext) -> bool:
-    return "eviction" in context.discovery.find("pods").subresources
 
 
 def _wait_gone(context: CommandContext, pod: Target, deadline: float | None) -> None:

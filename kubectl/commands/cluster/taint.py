@@ -1,28 +1,25 @@
-"""`taint`: marks that keep pods away from nodes."""
+"""`taint`: marks nodes so that pods keep away from them."""
 
 from __future__ import annotations
 
 import argparse
 from typing import NamedTuple
 
-from apimachinery.errors import StatusError
 from apimachinery.names import label_value_errors, qualified_name_errors
 from kubectl.api.client import MERGE_PATCH, Dict
 from kubectl.api.discovery import UnknownType
-from kubectl.changes.writing import add_field_manager, add_validate, write_params
+from kubectl.changes.writing import Report, add_write_flags, for_each_selected, write_params
 from kubectl.input import candidates
-from kubectl.input.manifests import Target, raise_all, select
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, UsageError
-from kubectl.invocation.flags import add_bool, add_dry_run, add_output, add_selector
-from kubectl.output.printers import object_printer
+from kubectl.input.targets import Target
+from kubectl.invocation.command import Command, CommandContext, UsageError
+from kubectl.invocation.flags import add_bool, add_selector
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _SEE = "\nSee 'mini-kubectl taint -h' for help and examples"
 
 
-class Taint(NamedTuple):
-    """`effect` may be "" in a removal: all of the key."""
+class TaintSpec(NamedTuple):
+    """One taint as the command line gives it; in a removal an `effect` "" means all of the key."""
 
     key: str
     value: str
@@ -34,20 +31,13 @@ class Taint(NamedTuple):
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="WORD",
-        help="node NAME ..., then KEY[=VALUE]:EFFECT to add, KEY[:EFFECT]- to remove",
-    )
+    words = "node NAME ..., then KEY[=VALUE]:EFFECT to add, KEY[:EFFECT]- to remove"
+    parser.add_argument("words", nargs="*", metavar="WORD", help=words)
     add_selector(parser)
-    add_dry_run(parser)
-    add_output(parser)
+    add_write_flags(parser, "kubectl-taint", validate=True)
     add_bool(parser, "--all", default=False, help="all nodes")
     add_bool(parser, "--overwrite", default=False, help="allow changing a taint's value")
     add_bool(parser, "--show-managed-fields", default=False, help="metadata.managedFields too, in YAML and JSON")
-    add_field_manager(parser, "kubectl-taint")
-    add_validate(parser)
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
@@ -58,20 +48,14 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
     if not (args.all or args.selector or targets[1:]):
         raise UsageError("at least one resource name must be specified since 'all' parameter is not set")
     names = targets[:1] if args.all or args.selector else targets
-    show = object_printer(args.output, managed_fields=args.show_managed_fields) if args.output else None
-    failed: list[Exception] = []
-    for target, node in select(context, names, [], selector=args.selector, all_objects=args.all, failed=failed):
-        try:
-            verb = _check(node, adding, removing, overwrite=args.overwrite)
-            node = _patch(context, args, target, changed(node["spec"].get("taints") or [], adding, removing))
-        except (StatusError, UsageError) as error:
-            failed.append(error)
-            continue
-        if show is not None:
-            context.out.write(show(node))
-        else:
-            context.print(f"{target.display} {verb}")
-    raise_all(failed)
+    report = Report(context, args, suffix=False)
+
+    def change(target: Target, node: Dict) -> None:
+        done = _check(node, adding, removing, overwrite=args.overwrite)
+        taints = changed(node["spec"].get("taints") or [], adding, removing)
+        report(target.display, _patch(context, args, target, taints), done)
+
+    for_each_selected(context, args, change, words=names)
 
 
 def _check_type(context: CommandContext, word: str) -> None:
@@ -85,8 +69,8 @@ def _check_type(context: CommandContext, word: str) -> None:
         raise UsageError(f"invalid resource type {word}, only node types are supported")
 
 
-def parse(words: list[str]) -> tuple[list[str], list[Taint], list[Taint]]:
-    """Type and names, what to add and what to remove. Raises: UsageError."""
+def parse(words: list[str]) -> tuple[list[str], list[TaintSpec], list[TaintSpec]]:
+    """Splits words into type and names, taints to add and taints to remove. Raises: UsageError."""
     targets = [word for word in words if not _is_change(word)]
     changes = words[next((i for i, word in enumerate(words) if _is_change(word)), len(words)) :]
     if not targets:
@@ -96,16 +80,16 @@ def parse(words: list[str]) -> tuple[list[str], list[Taint], list[Taint]]:
         raise UsageError(f"all resources must be specified before taint changes: {stray}")
     if not changes:
         raise UsageError("at least one taint update is required")
-    adding: list[Taint] = []
-    removing: list[Taint] = []
+    adding: list[TaintSpec] = []
+    removing: list[TaintSpec] = []
     for word in changes:
         taint = _taint(word)
         if word.endswith("-"):
             removing.append(taint)
             continue
         if any((taint.key, taint.effect) == (other.key, other.effect) for other in adding):
-            shown = "{" + f"{taint.key} {taint.value} {taint.effect} <nil>" + "}"
-            raise UsageError(f"duplicated taints with the same key and effect: {shown}{_SEE}")
+            text = "{" + f"{taint.key} {taint.value} {taint.effect} <nil>" + "}"
+            raise UsageError(f"duplicated taints with the same key and effect: {text}{_SEE}")
         adding.append(taint)
     both = [t for t in adding if any(t.key == r.key and r.effect in ("", t.effect) for r in removing)]
     if both:
@@ -118,8 +102,8 @@ def _is_change(word: str) -> bool:
     return "=" in word or ":" in word or word.endswith("-")
 
 
-def _taint(word: str) -> Taint:
-    """ "key=value:effect", "key:effect", and for removals also "key". Raises: UsageError."""
+def _taint(word: str) -> TaintSpec:
+    """Reads "key=value:effect", "key:effect", and for removals also "key". Raises: UsageError."""
     spec = word.removesuffix("-")
     parts = spec.split(":")
     head, effect = parts[0], parts[1] if len(parts) > 1 else ""
@@ -133,21 +117,21 @@ def _taint(word: str) -> Taint:
     problems = qualified_name_errors(key) or (label_value_errors(value) if equals else [])
     if problems:
         raise UsageError(f"invalid taint spec: {spec}, {'; '.join(problems)}{_SEE}")
-    return Taint(key, value, effect)
+    return TaintSpec(key, value, effect)
 
 
-def _meant(taint: Dict, removal: Taint) -> bool:
+def _meant(taint: Dict, removal: TaintSpec) -> bool:
     return bool(taint["key"] == removal.key and removal.effect in ("", taint["effect"]))
 
 
-def _check(node: Dict, adding: list[Taint], removing: list[Taint], *, overwrite: bool) -> str:
-    """What is being done to the node. Raises: UsageError where it must not be."""
-    have = node["spec"].get("taints") or []
-    taken = [t for t in adding if any((t.key, t.effect) == (other["key"], other["effect"]) for other in have)]
+def _check(node: Dict, adding: list[TaintSpec], removing: list[TaintSpec], *, overwrite: bool) -> str:
+    """What is being done to the node, in a word. Raises: UsageError where it must not be done."""
+    present = node["spec"].get("taints") or []
+    taken = [t for t in adding if any((t.key, t.effect) == (other["key"], other["effect"]) for other in present)]
     if taken and not overwrite:
         name, keys = node["metadata"]["name"], ",".join(taint.key for taint in taken)
         raise UsageError(f"node {name} already has {keys} taint(s) with same effect(s) and --overwrite is false")
-    missing = [r for r in removing if not any(_meant(taint, r) for taint in have)]
+    missing = [r for r in removing if not any(_meant(taint, r) for taint in present)]
     if missing:
         lines = [f'taint "{r.key}:{r.effect}" not found' if r.effect else f'taint "{r.key}" not found' for r in missing]
         raise UsageError(lines[0] if len(lines) == 1 else "[" + ", ".join(lines) + "]")
@@ -156,24 +140,19 @@ def _check(node: Dict, adding: list[Taint], removing: list[Taint], *, overwrite:
     return "modified" if removing or taken else "tainted"
 
 
-def changed(have: list[Dict], adding: list[Taint], removing: list[Taint]) -> list[Dict]:
-    """New ones first, as kubectl writes them."""
+def changed(present: list[Dict], adding: list[TaintSpec], removing: list[TaintSpec]) -> list[Dict]:
+    """The taints of a node after the change, new ones first, as kubectl writes them."""
     new = [taint.on_the_wire for taint in adding]
     replaced = {(taint.key, taint.effect) for taint in adding}
-    kept = [taint for taint in have if (taint["key"], taint["effect"]) not in replaced]
-    return new + [taint for taint in kept if not any(_meant(taint, removal) for removal in removing)]
+    others = [taint for taint in present if (taint["key"], taint["effect"]) not in replaced]
+    return new + [taint for taint in others if not any(_meant(taint, removal) for removal in removing)]
 
 
 def _patch(context: CommandContext, args: argparse.Namespace, target: Target, taints: list[Dict]) -> Dict:
     if args.dry_run == "client":
-        node: Dict = context.api.request("GET", target.path)
-        node["spec"] = {**node["spec"], "taints": taints}
-        return node
-    body = {"spec": {"taints": taints or None}}
-    answer: Dict = context.api.request(
-        "PATCH", target.path, params=write_params(args), body=body, content_type=MERGE_PATCH
-    )
-    return answer
+        node = context.api.request("GET", target.path)
+        return {**node, "spec": {**node["spec"], "taints": taints}}
+    return context.api.patch(target.path, {"spec": {"taints": taints or None}}, MERGE_PATCH, write_params(args))
 
 
 COMMAND = Command(

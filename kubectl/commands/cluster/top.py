@@ -1,4 +1,4 @@
-"""`top`: the CPU and memory that nodes and pods use, from metrics.k8s.io."""
+"""`top`: shows the CPU and memory that nodes and pods use, from metrics.k8s.io."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from apimachinery.times import human_duration, parse_time
 from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType
 from kubectl.input import candidates
-from kubectl.invocation.command import Candidates, Command, Cursor
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.command import Candidates, Command, CommandContext, Cursor, UsageError
 from kubectl.invocation.flags import add_all_namespaces, add_bool, add_selector
 from kubectl.invocation.parser import choice
 from kubectl.output.printers import table
 
 GROUP, VERSION = "metrics.k8s.io", "v1beta1"
 MEBIBYTE = 2**20
-DELAY_SECONDS = 120.0  # a pod younger than this has no metrics yet, and that is no error of the metrics
+DELAY_SECONDS = 120.0  # a pod younger than this has no metrics yet, which is not an error of the metrics
 UNKNOWN = "<unknown>"
 SORT_BY = choice("", "cpu", "memory", refusal="--sort-by accepts only cpu or memory")
 
@@ -68,7 +67,7 @@ def total(usages: list[Usage]) -> Usage:
 
 
 def _metrics(context: CommandContext, args: argparse.Namespace, plural: str, label: str) -> list[Dict]:
-    """Raises: UsageError where nobody measures, StatusError."""
+    """The measurements of nodes or pods. Raises: UsageError where nobody measures, StatusError."""
     if len(args.names) > 1:
         verb = plural.removesuffix("s")
         raise UsageError(f"{verb} [NAME | -l label]\nSee 'mini-kubectl top {verb} -h' for help and examples")
@@ -90,7 +89,7 @@ def _metrics(context: CommandContext, args: argparse.Namespace, plural: str, lab
 
 
 def _order(args: argparse.Namespace) -> Callable[[tuple[list[str], Usage]], Any]:
-    """By name, or by use: the most first."""
+    """The order of rows: by name, or the highest use first."""
     if args.sort_by == "cpu":
         return lambda row: (-row[1].cpu_millis, row[0])
     if args.sort_by == "memory":
@@ -105,15 +104,18 @@ def _write(context: CommandContext, args: argparse.Namespace, headers: list[str]
 
 
 def _nodes(context: CommandContext, args: argparse.Namespace) -> None:
-    found = _metrics(context, args, "nodes", "--selector")
+    metrics = _metrics(context, args, "nodes", "--selector")
     nodes = _existing_nodes(context, args)
     field = "capacity" if args.show_capacity else "allocatable"
     rows = []
-    measured = [([item["metadata"]["name"]], usage_of(item.get("usage") or {})) for item in found]
+    measured = [([item["metadata"]["name"]], usage_of(item.get("usage") or {})) for item in metrics]
     for (name,), usage in sorted(measured, key=_order(args)):
-        have = usage_of(nodes.pop(name, {}).get("status", {}).get(field) or {})
+        available = usage_of(nodes.pop(name, {}).get("status", {}).get(field) or {})
         cpu, memory = usage.cells
-        shares = [_percent(usage.cpu_millis, have.cpu_millis), _percent(usage.memory_bytes, have.memory_bytes)]
+        shares = [
+            _percent(usage.cpu_millis, available.cpu_millis),
+            _percent(usage.memory_bytes, available.memory_bytes),
+        ]
         rows.append([name, cpu, shares[0], memory, shares[1]])
     rows += [[name, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN] for name in sorted(nodes)]
     _write(context, args, ["NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"], rows)
@@ -136,12 +138,12 @@ def _percent(used: int, of: int) -> str:
 
 
 def _pods(context: CommandContext, args: argparse.Namespace) -> None:
-    found = _metrics(context, args, "pods", "selector")
-    if not found:
+    metrics = _metrics(context, args, "pods", "selector")
+    if not metrics:
         _explain_absence(context, args)
         return
     measured = []
-    for pod in found:
+    for pod in metrics:
         where = [pod["metadata"]["namespace"]] if args.all_namespaces else []
         each = [(c["name"], usage_of(c.get("usage") or {})) for c in pod["containers"]]
         measured.append(([*where, pod["metadata"]["name"]], total([usage for _, usage in each]), each))
@@ -160,7 +162,7 @@ def _pods(context: CommandContext, args: argparse.Namespace) -> None:
 
 
 def _explain_absence(context: CommandContext, args: argparse.Namespace) -> None:
-    """Raises: UsageError where there are pods that nobody has measured."""
+    """Says that there are no pods. Raises: UsageError where there are some that nobody has measured."""
     path = _core(context, "pods").path("" if args.all_namespaces else context.namespace)
     params = {"labelSelector": args.selector, "fieldSelector": args.field_selector}
     pods = context.api.list(path, params)["items"]

@@ -6,8 +6,7 @@ import argparse
 
 from kubectl.commands.cluster import _nodes
 from kubectl.input import candidates
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import Command, CommandContext
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`rollout`: how a Deployment's rollout goes, and steering it."""
+"""`rollout`: follows and steers the rollout of a Deployment."""
 
 from __future__ import annotations
 
@@ -7,22 +7,19 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from apimachinery.errors import StatusError
 from apimachinery.times import format_time
 from kubectl.api.client import JSON_PATCH, MERGE_PATCH, Dict
 from kubectl.changes.waiting import TimedOut, wait_until
-from kubectl.changes.writing import Report, add_field_manager, write_params
+from kubectl.changes.writing import Report, add_field_manager, for_each_selected, write_params
 from kubectl.describe.template import describe_template
 from kubectl.input import candidates
-from kubectl.input.manifests import Target, add_file_arguments, raise_all, select
 from kubectl.input.revisions import REVISION, revisions
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.input.targets import Target, add_targets
+from kubectl.invocation.command import Command, CommandContext, UsageError
 from kubectl.invocation.flags import (
     add_bool,
     add_dry_run,
     add_output,
-    add_selector,
     dry_run_params,
     duration,
 )
@@ -37,9 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="ACTION", required=True)
     for name, (help_text, action, _) in _ACTIONS.items():
         sub = verbs.add_parser(name, help=help_text, description=help_text + ".")
-        sub.add_argument("targets", nargs="*", metavar="deployment/NAME")
-        add_file_arguments(sub, name)
-        add_selector(sub)
+        add_targets(sub, name, words="deployment/NAME")
         if name == "status":
             add_bool(sub, "-w", "--watch", default=True, help="wait until the rollout is over")
             sub.add_argument("--timeout", type=duration, default=0, metavar="TIME", help="give up after this time")
@@ -60,35 +55,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(context: CommandContext, args: argparse.Namespace) -> None:
     if not args.targets and not args.filename:
         raise UsageError("required resource not specified")
-    failed: list[Exception] = []
-    found = select(
-        context, args.targets, args.filename, selector=args.selector, recursive=args.recursive, all_objects=True,
-        failed=failed,
-    )  # fmt: skip
-    for target, obj in found:
-        try:
-            if target.kind.kind != "Deployment":
-                refusal = _ACTIONS[args.verb].refusal
-                raise UsageError(refusal.format(kind=target.kind.kind, plural=target.kind.full_name, name=target.name))
-            args.action(context, args, target, obj)
-        except (StatusError, UsageError) as error:
-            failed.append(error)
-    raise_all(failed)
+
+    def act(target: Target, obj: Dict) -> None:
+        if target.kind.kind != "Deployment":
+            refusal = _ACTIONS[args.verb].refusal
+            raise UsageError(refusal.format(kind=target.kind.kind, plural=target.kind.full_name, name=target.name))
+        args.action(context, args, target, obj)
+
+    for_each_selected(context, args, act, everything=True)
 
 
 def rollout_status(deployment: Dict) -> tuple[str, bool]:
-    """(message, whether it is over). Raises: UsageError once progressDeadlineSeconds has passed."""
+    """(message, True once it is over). Raises: UsageError once progressDeadlineSeconds has passed."""
     name, spec, status = deployment["metadata"]["name"], deployment["spec"], deployment.get("status", {})
     if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
         return "Waiting for deployment spec update to be observed...", False
     for condition in status.get("conditions") or ():
         if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
             raise UsageError(f'deployment "{name}" exceeded its progress deadline')
-    wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
+    desired, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
     total, available = status.get("replicas", 0), status.get("availableReplicas", 0)
     waiting = f'Waiting for deployment "{name}" rollout to finish: '
-    if updated < wanted:
-        return f"{waiting}{updated} out of {wanted} new replicas have been updated...", False
+    if updated < desired:
+        return f"{waiting}{updated} out of {desired} new replicas have been updated...", False
     if total > updated:
         return f"{waiting}{total - updated} old replicas are pending termination...", False
     if available < updated:
@@ -103,7 +92,9 @@ def _status(context: CommandContext, args: argparse.Namespace, target: Target, o
         nonlocal last
         if deployment is None:
             raise UsageError("object has been deleted")
-        _check_revision(args, deployment)
+        current = int((deployment["metadata"].get("annotations") or {}).get(REVISION, 0))
+        if args.revision and current != args.revision:
+            raise UsageError(f"desired revision ({args.revision}) is different from the running revision ({current})")
         message, over = rollout_status(deployment)
         if message != last:
             context.print(message)
@@ -116,16 +107,10 @@ def _status(context: CommandContext, args: argparse.Namespace, target: Target, o
         raise UsageError("timed out waiting for the condition") from error
 
 
-def _check_revision(args: argparse.Namespace, deployment: Dict) -> None:
-    current = int((deployment["metadata"].get("annotations") or {}).get(REVISION, 0))
-    if args.revision and current != args.revision:
-        raise UsageError(f"desired revision ({args.revision}) is different from the running revision ({current})")
-
-
 def _history(context: CommandContext, args: argparse.Namespace, target: Target, obj: Dict) -> None:
-    found = revisions(context, target, obj)
+    replicasets = revisions(context, target, obj)
     if args.revision:
-        chosen = _revision(found, args.revision, "unable to find the specified revision")
+        chosen = _revision(replicasets, args.revision, "unable to find the specified revision")
         if args.output:
             context.out.write(object_printer(args.output)(chosen))
             return
@@ -133,31 +118,31 @@ def _history(context: CommandContext, args: argparse.Namespace, target: Target, 
         context.out.write("Pod Template:\n" + describe_template(chosen["spec"]["template"]))
         return
     context.print(f"{target.display} ")
-    if not found:
+    if not replicasets:
         context.print("No rollout history found.")
         return
     context.print("REVISION  CHANGE-CAUSE")
-    for number, item in found.items():
+    for number, item in replicasets.items():
         cause = (item["metadata"].get("annotations") or {}).get(CHANGE_CAUSE, "<none>")
         context.print(f"{number:<10}{cause}")
     context.print()
 
 
-def _revision(found: dict[int, Dict], number: int, refusal: str) -> Dict:
-    if number not in found:
+def _revision(replicasets: dict[int, Dict], number: int, refusal: str) -> Dict:
+    if number not in replicasets:
         raise UsageError(refusal)
-    return found[number]
+    return replicasets[number]
 
 
 def _undo(context: CommandContext, args: argparse.Namespace, target: Target, obj: Dict) -> None:
-    found = revisions(context, target, obj)
+    replicasets = revisions(context, target, obj)
     if args.to_revision:
         number = args.to_revision
-    elif len(found) > 1:
-        number = list(found)[-2]
+    elif len(replicasets) > 1:
+        number = list(replicasets)[-2]
     else:
         raise UsageError(f'no rollout history found for deployment "{target.name}"')
-    chosen = _revision(found, number, f"unable to find specified revision {number} in history")
+    chosen = _revision(replicasets, number, f"unable to find specified revision {number} in history")
     if obj["spec"].get("paused"):
         raise UsageError(
             f"you cannot rollback a paused deployment; resume it first with "
@@ -166,17 +151,16 @@ def _undo(context: CommandContext, args: argparse.Namespace, target: Target, obj
     template = dict(chosen["spec"]["template"])
     labels = {key: value for key, value in template["metadata"].get("labels", {}).items() if key != HASH_LABEL}
     template["metadata"] = {**template["metadata"], "labels": labels}
+    report = Report(context, args)
     if template == obj["spec"]["template"]:
         done = f"skipped rollback (current template already matches revision {number})"
-        Report(context, args)(target.display, obj, done)
+        report(target.display, obj, done)
         return
-    report = Report(context, args)
     if args.dry_run == "client":
         report(target.display, obj, "Pod Template:\n" + describe_template(template).rstrip("\n") + "\n")
         return
     patch = [{"op": "replace", "path": "/spec/template", "value": template}]
-    params = dry_run_params(args.dry_run)
-    result = context.api.request("PATCH", target.path, params=params, body=patch, content_type=JSON_PATCH)
+    result = context.api.patch(target.path, patch, JSON_PATCH, dry_run_params(args.dry_run))
     report(target.display, result, "rolled back")
 
 
@@ -202,27 +186,26 @@ def _resume(context: CommandContext, args: argparse.Namespace, target: Target, o
 
 
 def _patch(context: CommandContext, args: argparse.Namespace, target: Target, patch: Dict, done: str) -> None:
-    params = write_params(args)
-    result = context.api.request("PATCH", target.path, params=params, body=patch, content_type=MERGE_PATCH)
+    result = context.api.patch(target.path, patch, MERGE_PATCH, write_params(args))
     Report(context, args)(target.display, result, done)
 
 
-Action = Callable[[CommandContext, argparse.Namespace, Target, Dict], None]
+Act = Callable[[CommandContext, argparse.Namespace, Target, Dict], None]
 
 
-class _Action(NamedTuple):
+class Action(NamedTuple):
     help: str
-    run: Action
+    run: Act
     refusal: str  # for a kind that has no rollouts
 
 
-_ACTIONS: dict[str, _Action] = {
-    "status": _Action("Follow a rollout until it is over", _status, "no status viewer has been implemented for {kind}"),
-    "history": _Action("Show the revisions", _history, 'no history viewer has been implemented for "{kind}"'),
-    "undo": _Action("Go back to an earlier revision", _undo, 'no rollbacker has been implemented for "{kind}"'),
-    "restart": _Action("Replace all pods, one by one", _restart, '{plural} "{name}" restarting is not supported'),
-    "pause": _Action("Keep changes from rolling out", _pause, '{plural} "{name}" pausing is not supported'),
-    "resume": _Action("Let changes roll out again", _resume, '{plural} "{name}" resuming is not supported'),
+_ACTIONS: dict[str, Action] = {
+    "status": Action("Follow a rollout until it is over", _status, "no status viewer has been implemented for {kind}"),
+    "history": Action("Show the revisions", _history, 'no history viewer has been implemented for "{kind}"'),
+    "undo": Action("Go back to an earlier revision", _undo, 'no rollbacker has been implemented for "{kind}"'),
+    "restart": Action("Replace all pods, one by one", _restart, '{plural} "{name}" restarting is not supported'),
+    "pause": Action("Keep changes from rolling out", _pause, '{plural} "{name}" pausing is not supported'),
+    "resume": Action("Let changes roll out again", _resume, '{plural} "{name}" resuming is not supported'),
 }
 
 COMMAND = Command(

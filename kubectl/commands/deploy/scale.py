@@ -1,4 +1,4 @@
-"""`scale`: sets the replicas of whatever has a scale subresource."""
+"""`scale`: sets the replicas of objects that have a scale subresource."""
 
 from __future__ import annotations
 
@@ -7,26 +7,15 @@ import argparse
 from apimachinery.errors import StatusError
 from kubectl.api.client import MERGE_PATCH, Dict
 from kubectl.changes.waiting import TimedOut, wait_until
+from kubectl.changes.writing import Report
 from kubectl.input import candidates
-from kubectl.input.manifests import Target, add_file_arguments, raise_all, select
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, UsageError
-from kubectl.invocation.flags import (
-    add_dry_run,
-    add_output,
-    add_selector,
-    dry_run_params,
-    dry_run_suffix,
-    duration,
-)
-from kubectl.output.printers import object_printer
+from kubectl.input.targets import Target, add_targets, select
+from kubectl.invocation.command import Command, CommandContext, UsageError, raise_all
+from kubectl.invocation.flags import add_dry_run, add_output, dry_run_params, duration
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("targets", nargs="*", metavar="TYPE/NAME")
-    add_file_arguments(parser, "scale")
-    add_selector(parser)
-    parser.add_argument("--all", action="store_true", help="all objects of the type in the namespace")
+    add_targets(parser, "scale", everything=True)
     parser.add_argument("--replicas", type=int, required=True, help="how many there shall be")
     parser.add_argument("--current-replicas", type=int, default=-1, help="only where there are this many now")
     parser.add_argument("--resource-version", default="", help="only at this resourceVersion")
@@ -41,22 +30,16 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
     if args.replicas < 0:
         raise UsageError("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0")
     failed: list[Exception] = []
-    found = list(
-        select(context, args.targets, args.filename, selector=args.selector, all_objects=args.all, failed=failed)
-    )
-    if not found:
+    objects = list(select(context, args, failed))
+    if not objects:
         raise UsageError(" ".join(["no objects passed to scale", *map(str, failed)]))
-    show = object_printer(args.output) if args.output else None
-    for target, obj in found:
+    report = Report(context, args)
+    for target, obj in objects:
         try:
-            result = _scale(context, args, target, obj)
+            report(target.display, _scale(context, args, target, obj), "scaled")
         except (StatusError, UsageError) as error:
             failed.append(error)
             continue
-        if show is not None:
-            context.out.write(show(result))
-        else:
-            context.print(f"{target.display} scaled{dry_run_suffix(args.dry_run)}")
         if args.timeout and args.dry_run == "none":
             try:
                 wait_until(context, target, lambda o: o is None or _scaled(o, args.replicas), args.timeout)
@@ -74,9 +57,7 @@ def _scale(context: CommandContext, args: argparse.Namespace, target: Target, ob
         patch: Dict = {"spec": {"replicas": args.replicas}}
         if args.resource_version:
             patch["metadata"] = {"resourceVersion": args.resource_version}
-        path = target.kind.path(target.namespace, target.name, "scale")
-        params = dry_run_params(args.dry_run)
-        context.api.request("PATCH", path, params=params, body=patch, content_type=MERGE_PATCH)
+        context.api.patch(target.subresource("scale"), patch, MERGE_PATCH, dry_run_params(args.dry_run))
     return {**obj, "spec": {**obj.get("spec", {}), "replicas": args.replicas}}
 
 

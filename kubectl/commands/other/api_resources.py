@@ -1,12 +1,11 @@
-"""`api-resources`: the types the server has."""
+"""`api-resources`: lists the types that the server has."""
 
 from __future__ import annotations
 
 import argparse
 
 from kubectl.api.discovery import ResourceType
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import Command, CommandContext
 from kubectl.invocation.flags import add_bool
 from kubectl.invocation.parser import boolean, choice
 from kubectl.output.printers import table
@@ -35,27 +34,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    found = [kind for kind in context.discovery.types if _wanted(kind, args)]
+    types = [kind for kind in context.discovery.types if _matches(kind, args)]
     if args.sort_by:
-        found.sort(key=lambda kind: kind.plural if args.sort_by == "name" else kind.kind)
+        types.sort(key=lambda kind: kind.plural if args.sort_by == "name" else kind.kind)
     else:
-        found.sort(key=lambda kind: (kind.group, kind.plural))
+        types.sort(key=lambda kind: (kind.group, kind.plural))
     if args.output == "name":
-        for kind in found:
+        for kind in types:
             context.print(kind.full_name)
         return
     headers = ["NAME", "SHORTNAMES", "APIVERSION", "NAMESPACED", "KIND"]
     rows = [
         [kind.plural, ",".join(kind.short_names), kind.api_version, str(kind.namespaced).lower(), kind.kind]
-        for kind in found
+        for kind in types
     ]
     if args.output == "wide":
         headers += ["VERBS", "CATEGORIES"]
-        rows = [[*row, ",".join(k.verbs), ",".join(k.categories)] for row, k in zip(rows, found, strict=True)]
+        rows = [[*row, ",".join(k.verbs), ",".join(k.categories)] for row, k in zip(rows, types, strict=True)]
     context.out.write(table(headers, rows, show_headers=not args.no_headers))
 
 
-def _wanted(kind: ResourceType, args: argparse.Namespace) -> bool:
+def _matches(kind: ResourceType, args: argparse.Namespace) -> bool:
     if args.namespaced is not None and kind.namespaced != args.namespaced:
         return False
     if args.api_group is not None and kind.group != args.api_group:

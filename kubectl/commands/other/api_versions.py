@@ -1,22 +1,21 @@
-"""`api-versions`: the groups and versions that the server has."""
+"""`api-versions`: lists the groups and versions that the server has."""
 
 from __future__ import annotations
 
 import argparse
 
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import Command, CommandContext
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """No flags of its own."""
+    """Adds no flags of its own."""
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    found = {
+    versions = {
         f"{v['groupVersion']}" for group in context.api.request("GET", "/apis")["groups"] for v in group["versions"]
     }
-    for version in sorted(found | set(context.api.request("GET", "/api")["versions"])):
+    for version in sorted(versions | set(context.api.request("GET", "/api")["versions"])):
         context.print(version)
 
 

@@ -1,4 +1,4 @@
-"""`config`: what the kubeconfig says."""
+"""`config`: shows the kubeconfig."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import argparse
 from kubeclient.config import kubeconfig_files, merge_kubeconfigs
 from kubectl.api.client import Dict
 from kubectl.input import candidates
-from kubectl.invocation.command import Candidates, Command, Cursor
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.command import Candidates, Command, CommandContext, Cursor, UsageError
 from kubectl.invocation.flags import add_bool
 from kubectl.invocation.parser import choice
 from kubectl.output.printers import object_printer, table
@@ -43,9 +42,9 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 
 
 def _merged(args: argparse.Namespace) -> Dict:
-    """Without a file, as empty as one that says nothing."""
-    given = getattr(args, "kubeconfig", None)
-    return merge_kubeconfigs([file for file in kubeconfig_files(given) if given or file.exists()])
+    """The merged kubeconfig; an empty one where there is no file."""
+    path = getattr(args, "kubeconfig", None)
+    return merge_kubeconfigs([file for file in kubeconfig_files(path) if path or file.exists()])
 
 
 def _current(context: CommandContext, args: argparse.Namespace) -> None:
@@ -104,7 +103,7 @@ def _contexts(context: CommandContext, args: argparse.Namespace) -> None:
 
 
 def _complete(cursor: Cursor) -> Candidates:
-    """A context, for the sub-verbs that are about contexts."""
+    """Completes a context, for the sub-verbs that are about contexts."""
     return Candidates(candidates.contexts(cursor.options) if "context" in cursor.path[-1] and not cursor.words else ())
 
 

@@ -1,17 +1,16 @@
-"""`options`: the flags that every verb has."""
+"""`options`: lists the flags that every verb has."""
 
 from __future__ import annotations
 
 import argparse
 
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import Command, CommandContext
 from kubectl.invocation.flags import add_connection_flags
 from kubectl.invocation.parser import CONNECTION, Parser
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """No flags of its own."""
+    """Adds no flags of its own."""
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:

@@ -1,12 +1,11 @@
-"""`version`: of this client and of the server."""
+"""`version`: shows the versions of this client and of the server."""
 
 from __future__ import annotations
 
 import argparse
 from importlib.metadata import version as installed_version
 
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import Command, CommandContext
 from kubectl.invocation.parser import choice
 from kubectl.output.printers import object_printer
 

@@ -1,66 +1,78 @@
-"""What `label` and `annotate` share: one map in metadata, changed by a merge patch."""
+"""Changes labels and annotations, both of which are a map in metadata, by a merge patch."""
 
 from __future__ import annotations
 
 import argparse
 
 from apimachinery.errors import StatusError
+from apimachinery.names import label_value_errors
 from apimachinery.patch.merge import merge_patch
 from kubectl.api.client import MERGE_PATCH, Dict
-from kubectl.changes.writing import add_field_manager, write_params
-from kubectl.input.manifests import Target, add_file_arguments, raise_all, select
-from kubectl.invocation.context import CommandContext, UsageError
-from kubectl.invocation.flags import (
-    add_all_namespaces,
-    add_dry_run,
-    add_output,
-    add_selector,
-    changes,
-    dry_run_suffix,
-)
-from kubectl.output.printers import object_printer
+from kubectl.changes.writing import Report, add_write_flags, write_params
+from kubectl.input.targets import Target, add_targets, select
+from kubectl.invocation.command import CommandContext, UsageError, raise_all
+
+Changes = dict[str, str | None]  # None removes
 
 
-def configure(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="WORD",
-        help=f"TYPE NAME ... or TYPE/NAME ..., then {what}s: KEY=VALUE sets, KEY- removes",
-    )
-    add_file_arguments(parser, what)
-    add_selector(parser, fields=True)
-    add_all_namespaces(parser)
-    add_dry_run(parser)
-    add_output(parser)
-    add_field_manager(parser, "kubectl-label" if what == "label" else "kubectl-annotate")
+def configure(parser: argparse.ArgumentParser, noun: str) -> None:
+    words = f"TYPE NAME ... or TYPE/NAME ..., then {noun}s: KEY=VALUE sets, KEY- removes"
+    add_targets(parser, noun, words=words, fields=True, namespaces=True, everything=True)
+    add_write_flags(parser, "kubectl-label" if noun == "label" else "kubectl-annotate")
     parser.add_argument("--resource-version", default="", metavar="VERSION", help="only at this resourceVersion")
-    parser.add_argument("--all", action="store_true", help="all objects of the type in the namespace")
-    parser.add_argument("--overwrite", action="store_true", help=f"allow changing an existing {what}")
-    parser.add_argument("--list", action="store_true", help=f"show the {what}s")
+    parser.add_argument("--overwrite", action="store_true", help=f"allow changing an existing {noun}")
+    parser.add_argument("--list", action="store_true", help=f"show the {noun}s")
 
 
-def run(context: CommandContext, args: argparse.Namespace, what: str, done: str) -> None:
-    targets, wanted = ([*args.words], {}) if args.list and not _has_changes(args.words) else changes(args.words, what)
+def run(context: CommandContext, args: argparse.Namespace, noun: str, done: str) -> None:
+    words, changes = args.targets, Changes()
+    if not args.list or any("=" in word for word in words):
+        words, changes = parse_changes(words, noun)
     failed: list[Exception] = []
-    found = list(select(
-        context, targets, args.filename, selector=args.selector, field_selector=args.field_selector,
-        all_namespaces=args.all_namespaces, recursive=args.recursive, all_objects=args.all, failed=failed,
-    ))  # fmt: skip
-    show = object_printer(args.output) if args.output else None
-    for target, obj in found:
+    objects = list(select(context, args, failed, words=words))
+    report = Report(context, args)
+    for target, obj in objects:
         try:
-            result, verb = _change(context, args, target, obj, wanted, what, done)
+            result, outcome = _change(context, args, target, obj, changes, noun, done)
         except (StatusError, UsageError) as error:
             failed.append(error)
             continue
         if args.list:
-            _list(context, target, result, what, several=len(found) > 1 and not args.filename)
-        elif show is not None:
-            context.out.write(show(result))
+            _list(context, target, result, noun, several=len(objects) > 1 and not args.filename)
         else:
-            context.print(f"{target.display} {verb}{dry_run_suffix(args.dry_run)}")
+            report(target.display, result, outcome)
     raise_all(failed)
+
+
+def parse_changes(words: list[str], noun: str) -> tuple[list[str], Changes]:
+    """Splits `TYPE NAME … key=value key-` into targets and changes.
+
+    Raises: UsageError where there is no change, one key is both set and removed, or a label cannot have the value.
+    """
+    article = "an" if noun[0] in "aeiou" else "a"
+    targets: list[str] = []
+    changes: Changes = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals:
+            if not key:
+                raise UsageError(f"invalid {noun} spec: {word}")
+            if changes.get(key, "") is None:
+                raise UsageError(f"can not both modify and remove {article} {noun} in the same command")
+            if noun == "label" and (problems := label_value_errors(value)):
+                raise UsageError(f'invalid label value: "{word}": {"; ".join(problems)}')
+            changes[key] = value
+        elif word.endswith("-") and (targets or changes):
+            if changes.get(word[:-1]) is not None:
+                raise UsageError(f"can not both modify and remove {article} {noun} in the same command")
+            changes[word[:-1]] = None
+        elif changes:
+            raise UsageError(f"all resources must be specified before {noun} changes: {word}")
+        else:
+            targets.append(word)
+    if not changes:
+        raise UsageError(f"at least one {noun} update is required")
+    return targets, changes
 
 
 def _change(
@@ -68,50 +80,44 @@ def _change(
     args: argparse.Namespace,
     target: Target,
     obj: Dict,
-    wanted: dict[str, str | None],
-    what: str,
+    changes: Changes,
+    noun: str,
     done: str,
 ) -> tuple[Dict, str]:
     """The object as it is then, and what has been done."""
-    have = obj["metadata"].get(what + "s") or {}
+    present = obj["metadata"].get(noun + "s") or {}
     if not args.overwrite:
-        _check_overwrite(have, wanted, what)
-    if what == "label":
-        for key, value in wanted.items():
-            if value is None and key not in have:
+        _check_overwrite(present, changes, noun)
+    if noun == "label":
+        for key, value in changes.items():
+            if value is None and key not in present:
                 context.print(f'label "{key}" not found.')
-        if all(have.get(key) == value for key, value in wanted.items()):
+        if all(present.get(key) == value for key, value in changes.items()):
             return obj, "not labeled"
-        if set(wanted.values()) == {None}:
+        if set(changes.values()) == {None}:
             done = "unlabeled"
-    meta: Dict = {what + "s": wanted}
+    meta: Dict = {noun + "s": changes}
     if args.resource_version:
         meta["resourceVersion"] = args.resource_version
-    patch = {"metadata": meta}
     if args.dry_run == "client":
-        return merge_patch(obj, patch), done
-    obj = context.api.request("PATCH", target.path, params=write_params(args), body=patch, content_type=MERGE_PATCH)
-    return obj, done
+        return dict(merge_patch(obj, {"metadata": meta})), done
+    return context.api.patch(target.path, {"metadata": meta}, MERGE_PATCH, write_params(args)), done
 
 
-def _list(context: CommandContext, target: Target, obj: Dict, what: str, *, several: bool) -> None:
+def _list(context: CommandContext, target: Target, obj: Dict, noun: str, *, several: bool) -> None:
     if several:
         kind = target.kind
         version = f"{kind.version}.{kind.group}" if kind.group else ""
-        context.print(f"Listing {what}s for {kind.kind}.{version}/{target.name}:")
-    for key, value in sorted((obj["metadata"].get(what + "s") or {}).items()):
+        context.print(f"Listing {noun}s for {kind.kind}.{version}/{target.name}:")
+    for key, value in sorted((obj["metadata"].get(noun + "s") or {}).items()):
         context.print(f"{' ' if several else ''}{key}={value}")
 
 
-def _has_changes(words: list[str]) -> bool:
-    return any("=" in word for word in words)
-
-
-def _check_overwrite(have: Dict, wanted: dict[str, str | None], what: str) -> None:
-    kept = [key for key, value in wanted.items() if value is not None and have.get(key, value) != value]
-    if not kept:
+def _check_overwrite(present: Dict, changes: Changes, noun: str) -> None:
+    keys = [key for key, value in changes.items() if value is not None and present.get(key, value) != value]
+    if not keys:
         return
-    taken = "; ".join(f"'{key}' already has a value ({have[key]})" for key in kept)
-    if what == "label":
-        raise UsageError(f"{taken}, and --overwrite is false")
-    raise UsageError(f"--overwrite is false but found the following declared annotation(s): {taken}")
+    conflicts = "; ".join(f"'{key}' already has a value ({present[key]})" for key in keys)
+    if noun == "label":
+        raise UsageError(f"{conflicts}, and --overwrite is false")
+    raise UsageError(f"--overwrite is false but found the following declared annotation(s): {conflicts}")

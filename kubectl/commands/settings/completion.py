@@ -1,11 +1,10 @@
-"""`completion`: a script that makes a shell complete command lines, by asking `mini-kubectl __complete`."""
+"""`completion`: prints a script that makes a shell complete command lines, by asking `mini-kubectl __complete`."""
 
 from __future__ import annotations
 
 import argparse
 
-from kubectl.invocation.command import Candidates, Command, Cursor
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.command import Candidates, Command, CommandContext, Cursor, UsageError
 
 _SEE = "\nSee 'mini-kubectl completion -h' for help and examples"
 

@@ -1,4 +1,4 @@
-"""`attach`: a session with the main process of a container."""
+"""`attach`: joins the main process of a container."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import argparse
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.input import candidates
 from kubectl.input.pods import add_running_timeout, choose_container, find_pods
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.command import Command, CommandContext, UsageError
 from kubectl.invocation.flags import add_bool
+from kubectl.remote.attaching import attach
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +22,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    from kubectl.remote.attaching import attach
-
     if not args.words:
         raise UsageError("at least 1 argument is required for attach")
     if len(args.words) > 2:

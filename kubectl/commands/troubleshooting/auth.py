@@ -1,15 +1,14 @@
-"""`auth`: who one is to the server, and what one may do."""
+"""`auth`: shows who one is to the server, and what one may do."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType, UnknownType
-from kubectl.input.manifests import add_file_arguments
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, ExitCode, UsageError
+from kubectl.invocation.command import Command, CommandContext, ExitCode, UsageError
 from kubectl.invocation.flags import add_all_namespaces, add_bool
 from kubectl.output.printers import object_printer, table
 
@@ -37,9 +36,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     whoami = verbs.add_parser("whoami", help="Show who the server takes one for")
     whoami.add_argument("-o", "--output", default="", help="json, yaml, name, jsonpath=…")
     whoami.set_defaults(action=_whoami)
-    reconcile = verbs.add_parser("reconcile", help="Bring roles and bindings up to date")
-    add_file_arguments(reconcile, "reconcile")
-    reconcile.set_defaults(action=_reconcile)
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
@@ -69,7 +65,7 @@ def _can_i(context: CommandContext, args: argparse.Namespace) -> None:
 
 
 def answer_text(status: Dict) -> str:
-    """ "yes", or "no" and why."""
+    """The answer: "yes", or "no" and why."""
     if status.get("allowed"):
         return "yes"
     return " - ".join(["no", *filter(None, (status.get("reason"), status.get("evaluationError")))])
@@ -86,7 +82,9 @@ def _url_question(context: CommandContext, args: argparse.Namespace, verb: str, 
 def _question(context: CommandContext, args: argparse.Namespace, verb: str, what: str) -> Dict:
     word, _, name = what.partition("/")
     resource, _, group = word.partition(".")
-    kind = _kind(context, word)
+    kind: ResourceType | None = None
+    with suppress(UnknownType):
+        kind = context.discovery.find(word)
     if kind is not None:
         resource, group = kind.plural, kind.group
     elif word != "*":
@@ -97,7 +95,7 @@ def _question(context: CommandContext, args: argparse.Namespace, verb: str, what
     if kind is not None and not kind.namespaced and not args.all_namespaces:
         where = f" in group '{group}'" if group else ""
         context.say(f"Warning: resource '{resource}' is not namespace scoped{where}\n")
-    asked = {
+    attributes = {
         "namespace": "" if args.all_namespaces else context.namespace,
         "verb": verb,
         "group": group if resource != "*" else "*",
@@ -105,14 +103,7 @@ def _question(context: CommandContext, args: argparse.Namespace, verb: str, what
         "subresource": args.subresource,
         "name": name,
     }
-    return {"resourceAttributes": {key: value for key, value in asked.items() if value}}
-
-
-def _kind(context: CommandContext, word: str) -> ResourceType | None:
-    try:
-        return context.discovery.find(word)
-    except UnknownType:
-        return None
+    return {"resourceAttributes": {key: value for key, value in attributes.items() if value}}
 
 
 def _list(context: CommandContext, args: argparse.Namespace) -> None:
@@ -149,13 +140,13 @@ def _bracketed(words: Iterable[str]) -> str:
 
 
 def _whoami(context: CommandContext, args: argparse.Namespace) -> None:
-    show = object_printer(args.output) if args.output else None
+    printer = object_printer(args.output) if args.output else None
     kind = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-    found = context.api.request("POST", IDENTITY, body={**kind, "metadata": {}})
-    if show is not None:
-        context.out.write(show({**kind, **found}))
+    review = context.api.request("POST", IDENTITY, body={**kind, "metadata": {}})
+    if printer is not None:
+        context.out.write(printer({**kind, **review}))
         return
-    context.out.write(table(["ATTRIBUTE", "VALUE"], list(identity_rows(found["status"].get("userInfo") or {}))))
+    context.out.write(table(["ATTRIBUTE", "VALUE"], list(identity_rows(review["status"].get("userInfo") or {}))))
 
 
 def identity_rows(user: Dict) -> Iterator[list[str]]:
@@ -167,12 +158,6 @@ def identity_rows(user: Dict) -> Iterator[list[str]]:
         yield ["Groups", _bracketed(user["groups"])]
     for key, values in sorted((user.get("extra") or {}).items()):
         yield [f"Extra: {key}", _bracketed(values)]
-
-
-def _reconcile(context: CommandContext, args: argparse.Namespace) -> None:
-    if not any(kind.group == "rbac.authorization.k8s.io" for kind in context.discovery.types):
-        raise UsageError("roles and bindings cannot be reconciled: the server has no rbac.authorization.k8s.io")
-    raise UsageError("auth reconcile is not supported; use 'mini-kubectl apply' for roles and bindings")
 
 
 COMMAND = Command(

@@ -1,45 +1,51 @@
-"""`cp`: files and folders into and out of containers, by a `tar` in the container."""
+"""`cp`: copies files and folders into and out of containers, by a `tar` in the container."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import posixpath
+import tarfile
 import threading
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from apimachinery.errors import StatusError
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.input import candidates
 from kubectl.input.pods import choose_container, find_pods
-from kubectl.invocation.command import NO_SPACE, Candidates, Command, Cursor
-from kubectl.invocation.context import CommandContext, ExitCode, UsageError
+from kubectl.invocation.command import NO_SPACE, Candidates, Command, CommandContext, Cursor, ExitCode, UsageError
 from kubectl.invocation.flags import add_bool
+from kubectl.remote.archiving import pack, unpack
 
 
-class Spec(NamedTuple):
-    """A place: in a pod, or on this machine where `pod` is ""."""
+class CopyPlace(NamedTuple):
+    """A place of files: in a pod, or on this machine where `pod` is ""."""
 
     namespace: str
     pod: str
     path: str
 
 
-class Shell(NamedTuple):
-    """Where commands run."""
+class ContainerShell(NamedTuple):
+    """A container in which commands run."""
 
     context: CommandContext
     namespace: str
     pod: str
     container: str
 
-    def path(self) -> str:
-        return self.context.discovery.find("pods").path(self.namespace, self.pod, "exec")
-
     def params(self, *command: str, stdin: bool = False) -> list[tuple[str, str]]:
         words = [("command", word) for word in command]
         streams = [("stdout", "true"), ("stderr", "true")] + ([("stdin", "true")] if stdin else [])
         return [*words, ("container", self.container), *streams]
+
+    def pipe(self, *command: str, stdin: bool = False, **pipes: Any) -> None:
+        """Runs a command; `pipes` are those of `pipe_remote`. Raises: what that raises."""
+        from kubectl.remote.remotecommand import pipe_remote  # here: websockets takes 60 ms
+
+        path = self.context.discovery.find("pods").path(self.namespace, self.pod, "exec")
+        pipe_remote(self.context, path, self.params(*command, stdin=stdin), **pipes)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(context: CommandContext, args: argparse.Namespace) -> None:
     if len(args.places) != 2:
         raise UsageError("source and destination are required")
-    source, target = map(parse_spec, args.places)
+    source, target = map(parse_place, args.places)
     if source.pod and target.pod:
         raise UsageError("one of src or dest must be a local file specification")
     if not source.path or not target.path:
@@ -77,34 +83,31 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
             context.say(f"Resuming copy from the start: {error}")
 
 
-def parse_spec(text: str) -> Spec:
-    """Raises: UsageError."""
+def parse_place(text: str) -> CopyPlace:
+    """Reads PATH, POD:PATH or NAMESPACE/POD:PATH. Raises: UsageError."""
     before, colon, path = text.partition(":")
     if not colon:
-        return Spec("", "", text)
+        return CopyPlace("", "", text)
     if before.startswith((".", "/")) or not before:
         raise UsageError("filespec must match the canonical format: [[namespace/]pod:]file/path")
     parts = before.split("/")
     if len(parts) > 2 or not all(parts):
         raise UsageError("filespec must match the canonical format: [[namespace/]pod:]file/path")
-    return Spec(parts[0] if len(parts) == 2 else "", parts[-1], path)
+    return CopyPlace(parts[0] if len(parts) == 2 else "", parts[-1], path)
 
 
-def _shell(context: CommandContext, spec: Spec, container: str) -> Shell:
+def _shell(context: CommandContext, spec: CopyPlace, container: str) -> ContainerShell:
     if spec.namespace:
         context.given_namespace = spec.namespace
     pod = find_pods(context, [spec.pod])[0]
     phase = pod.get("status", {}).get("phase")
     if is_terminal(phase):
         raise UsageError(f"cannot exec into a container in a completed pod; current phase is {phase}")
-    return Shell(context, context.namespace, spec.pod, choose_container(context, pod, container))
+    return ContainerShell(context, context.namespace, spec.pod, choose_container(context, pod, container))
 
 
-def copy_in(shell: Shell, source: Path, target: str, *, preserve: bool) -> None:
-    """Raises: UsageError, ExitCode where `tar` fails, OSError."""
-    from kubectl.remote.archiving import pack
-    from kubectl.remote.remotecommand import pipe_remote
-
+def copy_in(shell: ContainerShell, source: Path, target: str, *, preserve: bool) -> None:
+    """Copies into a container. Raises: UsageError, ExitCode where `tar` fails, OSError."""
     if not target.endswith("/"):
         target = posixpath.normpath(target)
     if _is_folder(shell, target):
@@ -113,18 +116,12 @@ def copy_in(shell: Shell, source: Path, target: str, *, preserve: bool) -> None:
     folder, name = posixpath.split(target)
     command = ["tar", "-xmf", "-"] if preserve else ["tar", "--no-same-permissions", "--no-same-owner", "-xmf", "-"]
     command += ["-C", folder] if folder else []
-    pipe_remote(
-        shell.context, shell.path(), shell.params(*command, stdin=True),
-        feed=lambda send: pack(source, name, send, shell.context.say),
-    )  # fmt: skip
+    shell.pipe(*command, stdin=True, feed=lambda send: pack(source, name, send, shell.context.say))
 
 
-def _is_folder(shell: Shell, path: str) -> bool:
-    from apimachinery.errors import StatusError
-    from kubectl.remote.remotecommand import pipe_remote
-
+def _is_folder(shell: ContainerShell, path: str) -> bool:
     try:
-        pipe_remote(shell.context, shell.path(), shell.params("test", "-d", path), quiet=True)
+        shell.pipe("test", "-d", path, quiet=True)
     except (ExitCode, StatusError):
         return False  # none, or a container without `test`: then the path is taken as it stands
     return True
@@ -134,13 +131,8 @@ class LostConnection(Exception):
     """The archive ended before its end."""
 
 
-def copy_out(shell: Shell, source: str, target: Path) -> None:
-    """Raises: UsageError, LostConnection, ExitCode where `tar` fails, OSError."""
-    import tarfile
-
-    from kubectl.remote.archiving import unpack
-    from kubectl.remote.remotecommand import pipe_remote
-
+def copy_out(shell: ContainerShell, source: str, target: Path) -> None:
+    """Copies out of a container. Raises: UsageError, LostConnection, ExitCode where `tar` fails, OSError."""
     source = posixpath.normpath(source)
     reading, writing = os.pipe()
     result: list[int | Exception] = []
@@ -164,8 +156,7 @@ def copy_out(shell: Shell, source: str, target: Path) -> None:
     reader.start()
     failure: Exception | None = None
     try:
-        command = shell.params("tar", "cf", "-", source)
-        pipe_remote(shell.context, shell.path(), command, take=lambda data: _write_all(writing, data))
+        shell.pipe("tar", "cf", "-", source, take=lambda data: _write_all(writing, data))
     except (UsageError, ExitCode) as error:
         failure = error
     finally:
@@ -189,7 +180,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _complete(cursor: Cursor) -> Candidates:
-    """POD: and then a path, which nobody knows from here."""
+    """Completes POD: behind which a path follows that nobody knows from here."""
     return Candidates((f"{name}:" for name in candidates.names(cursor.context, "pods")), NO_SPACE)
 
 

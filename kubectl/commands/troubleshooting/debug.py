@@ -1,22 +1,25 @@
-"""`debug`: a container beside those of a pod, a copy of a pod, or a pod on a node, to look into things with."""
+"""`debug`: looks into things with a container beside those of a pod, a copy of a pod, or a pod on a node."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from apimachinery.names import random_suffix
+from apimachinery.yaml import YamlError, read_document
 from kubectl.api.client import STRATEGIC_MERGE_PATCH, Dict
 from kubectl.changes.generated import IMAGE, PULL_POLICIES
 from kubectl.input import candidates
-from kubectl.input.manifests import Target, add_file_arguments, select
-from kubectl.invocation.command import Candidates, Command, Cursor
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.input.pods import container_names
+from kubectl.input.targets import Target, add_targets, select
+from kubectl.invocation.command import Candidates, Command, CommandContext, Cursor, UsageError
 from kubectl.invocation.flags import add_bool
 from kubectl.invocation.parser import Parser, boolean
-from kubectl.remote.debugging import PROFILES, Keep, node_pod, pod_copy, with_security
+from kubectl.remote.attaching import attach_when_running
+from kubectl.remote.debugging import PROFILES, KeptParts, node_pod, pod_copy, with_security
 
 LEGACY = (
     "--profile=legacy is deprecated and will be removed in the future. "
@@ -25,8 +28,7 @@ LEGACY = (
 
 
 def configure(parser: Parser) -> None:
-    parser.add_argument("targets", nargs="*", metavar="POD", help="POD, pod/NAME or node/NAME")
-    add_file_arguments(parser, "debug")
+    add_targets(parser, "debug", words="POD, pod/NAME or node/NAME", selector=False)
     parser.add_argument("--image", default="", help="of the debugging container")
     parser.add_argument("-c", "--container", default="", help="its name; of a copy also one to change")
     parser.add_argument("--target", default="", metavar="CONTAINER", help="share the processes of this container")
@@ -60,7 +62,8 @@ def configure(parser: Parser) -> None:
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    images = parse_images(args.set_image)
+    images = parse_pairs("--set-image", filter(None, args.set_image.split(",")))
+    parse_pairs("--env", args.env)
     _check(args)
     if args.target and not args.quiet:
         context.print(
@@ -70,7 +73,7 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
     if args.profile == "legacy":
         context.say(LEGACY)
     words = args.targets if not args.targets or "/" in args.targets[0] else ["pods", *args.targets]
-    for target, obj in select(context, words, args.filename, recursive=args.recursive):
+    for target, obj in select(context, args, words=words):
         if target.kind.kind == "Node":
             target, name = _on_node(context, args, target)
         elif target.kind.kind != "Pod":
@@ -81,31 +84,27 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
         else:
             name = _beside(context, args, target, obj)
         if args.stdin if args.attach is None else args.attach:
-            _attach(context, args, target, name)
+            attach_when_running(
+                context, target, name, stdin=args.stdin, tty=args.tty, quiet=args.quiet, timeout_seconds=None, warn=True
+            )
 
 
-def parse_images(text: str) -> dict[str, str]:
-    """ "app=web:2,*=base". Raises: UsageError."""
-    found = {}
-    for item in text.split(",") if text else ():
-        name, equals, image = item.partition("=")
+def parse_pairs(flag: str, items: Iterable[str]) -> dict[str, str]:
+    """Reads ["app=web:2", "*=base"]. Raises: UsageError."""
+    pairs = {}
+    for item in items:
+        name, equals, value = item.partition("=")
         if not equals:
             raise UsageError(
-                f'invalid argument "{text}" for "--set-image" flag: {item} must be formatted as key=value\n'
+                f'invalid argument "{item}" for "{flag}" flag: {item} must be formatted as key=value\n'
                 "See 'mini-kubectl debug --help' for usage."
             )
-        found[name] = image
-    return found
+        pairs[name] = value
+    return pairs
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raises: UsageError for flags that do not fit together."""
-    for item in args.env:
-        if "=" not in item:
-            raise UsageError(
-                f'invalid argument "{item}" for "--env" flag: {item} must be formatted as key=value\n'
-                "See 'mini-kubectl debug --help' for usage."
-            )
+    """Checks the flags. Raises: UsageError for flags that do not fit together."""
     if not args.copy_to:
         for flag in ("replace", "same_node", "set_image"):
             if getattr(args, flag):
@@ -128,16 +127,13 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(f"unknown profile: {args.profile}")
 
 
-def _container(args: argparse.Namespace, name: str) -> Dict:
-    return _completed(args, {"name": name})
-
-
 def _completed(args: argparse.Namespace, container: Dict) -> Dict:
-    """With all that flags say."""
+    """The container with all that the flags set."""
     container = {**container, "image": args.image or container["image"]}
     container |= {"imagePullPolicy": args.image_pull_policy} if args.image_pull_policy else {}
     if args.env:
-        container["env"] = [dict(zip(("name", "value"), item.split("=", 1), strict=True)) for item in args.env]
+        pairs = (item.split("=", 1) for item in args.env)
+        container["env"] = [{"name": name, "value": value} for name, value in pairs]
     if args.words:
         container["args" if args.arguments_only else "command"] = args.words
     container |= {"stdin": True} if args.stdin else {}
@@ -145,7 +141,7 @@ def _completed(args: argparse.Namespace, container: Dict) -> Dict:
 
 
 def _customized(args: argparse.Namespace, containers: list[Dict], name: str | None) -> list[Dict]:
-    """With what --custom says of the named one; it has the last word. Raises: UsageError."""
+    """Merges the file of --custom into the named container, last of all. Raises: UsageError."""
     if not args.custom:
         return containers
     from apimachinery.patch.strategic import strategic_merge_patch
@@ -156,18 +152,16 @@ def _customized(args: argparse.Namespace, containers: list[Dict], name: str | No
 
 
 def _custom(file: str) -> Dict:
-    from apimachinery.yaml import YamlError, read_document
-
     try:
-        found = read_document(Path(file).read_bytes()).value
+        custom = read_document(Path(file).read_bytes()).value
     except OSError as error:
         why = f"open {file}: {(error.strerror or '').lower()}"
         raise UsageError(f"must pass a container spec json file for custom profile: {why}") from error
     except YamlError as error:
         raise UsageError(f"{file} does not contain a valid container spec: {error}") from error
-    if not isinstance(found, dict) or "name" in found or "image" in found:
+    if not isinstance(custom, dict) or "name" in custom or "image" in custom:
         raise UsageError(f"{file} must be part of a container, without name and image")
-    return found
+    return custom
 
 
 def _new_name(context: CommandContext, args: argparse.Namespace, taken: set[str]) -> str:
@@ -182,17 +176,14 @@ def _new_name(context: CommandContext, args: argparse.Namespace, taken: set[str]
 
 
 def _beside(context: CommandContext, args: argparse.Namespace, target: Target, pod: Dict) -> str:
-    """An ephemeral container; its name."""
-    from kubectl.input.pods import container_names
-
-    container = _container(args, _new_name(context, args, set(container_names(pod))))
+    """Adds an ephemeral container to the pod and returns its name."""
+    container = _completed(args, {"name": _new_name(context, args, set(container_names(pod)))})
     container = with_security(container, PROFILES[args.profile])
     container |= {"targetContainerName": args.target} if args.target else {}
     [container] = _customized(args, [container], container["name"])
-    have = pod["spec"].get("ephemeralContainers") or []
-    patch = {"spec": {"ephemeralContainers": [*have, container]}}
-    path = target.kind.path(target.namespace, target.name, "ephemeralcontainers")
-    context.api.request("PATCH", path, body=patch, content_type=STRATEGIC_MERGE_PATCH)
+    present = pod["spec"].get("ephemeralContainers") or []
+    patch = {"spec": {"ephemeralContainers": [*present, container]}}
+    context.api.patch(target.subresource("ephemeralcontainers"), patch, STRATEGIC_MERGE_PATCH)
     return str(container["name"])
 
 
@@ -200,7 +191,7 @@ def _by_copy(
     context: CommandContext, args: argparse.Namespace, target: Target, pod: Dict, images: dict[str, str]
 ) -> tuple[Target, str]:
     def change(containers: list[Dict]) -> str | None:
-        """Raises: UsageError where it is not said what to run."""
+        """Adds or changes the debugging container. Raises: UsageError where it has no image."""
         at = next((i for i, c in enumerate(containers) if c["name"] == args.container), None)
         if at is not None and (args.image or args.words):
             containers[at] = _completed(args, containers[at])
@@ -211,20 +202,21 @@ def _by_copy(
             if args.words:
                 raise UsageError("you must specify an existing container or a new image when specifying args.")
             return None
-        containers.append(_container(args, _new_name(context, args, {c["name"] for c in containers})))
-        return str(containers[-1]["name"])
+        name = _new_name(context, args, {c["name"] for c in containers})
+        containers.append(_completed(args, {"name": name}))
+        return name
 
-    kept = frozenset(name for name in ("liveness", "readiness", "startup") if getattr(args, f"keep_{name}"))
-    keep = Keep(args.keep_labels, args.keep_annotations, kept, args.keep_init_containers, args.same_node)
-    made, chosen = pod_copy(
+    probes = frozenset(name for name in ("liveness", "readiness", "startup") if getattr(args, f"keep_{name}"))
+    keep = KeptParts(args.keep_labels, args.keep_annotations, probes, args.keep_init_containers, args.same_node)
+    copied, chosen = pod_copy(
         pod, args.copy_to, change, PROFILES[args.profile], keep, share_processes=args.share_processes, images=images
     )
-    made["spec"]["containers"] = _customized(args, made["spec"]["containers"], chosen)
-    context.api.request("POST", target.kind.path(target.namespace), body=made)
+    copied["spec"]["containers"] = _customized(args, copied["spec"]["containers"], chosen)
+    context.api.request("POST", target.kind.path(target.namespace), body=copied)
     if args.replace:
         options = {"kind": "DeleteOptions", "apiVersion": "v1"}
         context.api.request("DELETE", target.path, body=options)
-    return Target(target.kind, args.copy_to, target.namespace), chosen or made["spec"]["containers"][0]["name"]
+    return Target(target.kind, args.copy_to, target.namespace), chosen or copied["spec"]["containers"][0]["name"]
 
 
 def _on_node(context: CommandContext, args: argparse.Namespace, node: Target) -> tuple[Target, str]:
@@ -232,22 +224,14 @@ def _on_node(context: CommandContext, args: argparse.Namespace, node: Target) ->
     if not args.quiet:
         context.print(f"Creating debugging pod {name} with container {container} on node {node.name}.")
     kind = context.discovery.find("pods")
-    pod = node_pod(name, node.name, _container(args, container), PROFILES[args.profile])
+    pod = node_pod(name, node.name, _completed(args, {"name": container}), PROFILES[args.profile])
     pod["spec"]["containers"] = _customized(args, pod["spec"]["containers"], container)
     context.api.request("POST", kind.path(context.namespace), body=pod)
     return Target(kind, name, context.namespace), container
 
 
-def _attach(context: CommandContext, args: argparse.Namespace, target: Target, name: str) -> None:
-    from kubectl.remote.attaching import attach_when_running
-
-    attach_when_running(
-        context, target, name, stdin=args.stdin, tty=args.tty, quiet=args.quiet, timeout_seconds=None, warn=True
-    )
-
-
 def _complete(cursor: Cursor) -> Candidates:
-    """Any number of pods."""
+    """Completes any number of pods."""
     return candidates.one_pod(replace(cursor, words=()))
 
 

@@ -1,4 +1,4 @@
-"""`events`: what happened, oldest first."""
+"""`events`: shows what happened, oldest first."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import argparse
 import time
 
 from kubectl.api.client import PAGE_SIZE, Dict
-from kubectl.input.manifests import parse_targets
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.input.targets import parse_targets
+from kubectl.invocation.command import Command, CommandContext, UsageError
 from kubectl.invocation.flags import add_all_namespaces, add_bool
 from kubectl.output.ages import event_age, last_seen
 from kubectl.output.printers import object_printer, table

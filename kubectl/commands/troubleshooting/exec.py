@@ -8,8 +8,7 @@ import sys
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.input import candidates
 from kubectl.input.pods import add_running_timeout, choose_container, find_pods
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.command import Command, CommandContext, UsageError
 from kubectl.invocation.flags import add_bool
 
 
@@ -25,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    from kubectl.remote.remotecommand import run_remote
+    from kubectl.remote.remotecommand import run_remote  # here: websockets takes 60 ms
 
     if not args.target:
         raise UsageError("pod, type/name or --filename must be specified")

@@ -1,4 +1,4 @@
-"""`logs`: what containers wrote."""
+"""`logs`: shows what containers wrote."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from apimachinery.errors import NotFound, StatusError
 from kubectl.api.client import Dict
 from kubectl.input import candidates
 from kubectl.input.pods import add_running_timeout, choose_container, container_names, find_pods, pods_by_selector
-from kubectl.invocation.command import Candidates, Command, Cursor
-from kubectl.invocation.context import CommandContext, UsageError
+from kubectl.invocation.command import Candidates, Command, CommandContext, Cursor, UsageError, refuse
 from kubectl.invocation.flags import add_bool, add_selector, duration
 
 FIND_SECONDS = 20.0  # for a workload's first pod
@@ -62,32 +61,32 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raises: UsageError for flags that mean nothing, or not together."""
+    """Checks the flags. Raises: UsageError for flags that mean nothing, or not together."""
     if args.since and args.since_time:
         raise UsageError("at most one of `sinceTime` or `sinceSeconds` may be specified")
     if args.since_time and not re.fullmatch(_RFC3339, args.since_time):
         text = args.since_time
         raise UsageError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{text}" as "2006"')
-    if args.tail is not None and args.tail < -1:
-        raise UsageError("--tail must be greater than or equal to -1")
-    if args.since < 0:
-        raise UsageError("--since must be greater than 0")
-    if args.limit_bytes < 0:
-        raise UsageError("--limit-bytes must be greater than 0")
-    if args.all_containers and args.container:
-        raise UsageError(f"--all-containers=true should not be specified with container name {args.container}")
-    if args.selector and args.words:
-        raise UsageError(
-            "only a selector (-l) or a POD name is allowed\nSee 'mini-kubectl logs -h' for help and examples"
-        )
-    if not args.selector and not 1 <= len(args.words) <= 2:
-        raise UsageError(
+    refuse(
+        (args.tail is not None and args.tail < -1, "--tail must be greater than or equal to -1"),
+        (args.since < 0, "--since must be greater than 0"),
+        (args.limit_bytes < 0, "--limit-bytes must be greater than 0"),
+        (
+            args.all_containers and args.container,
+            f"--all-containers=true should not be specified with container name {args.container}",
+        ),
+        (
+            args.selector and args.words,
+            "only a selector (-l) or a POD name is allowed\nSee 'mini-kubectl logs -h' for help and examples",
+        ),
+        (
+            not args.selector and not 1 <= len(args.words) <= 2,
             "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\n"
             "POD or TYPE/NAME is a required argument for the logs command\n"
-            "See 'mini-kubectl logs -h' for help and examples"
-        )
-    if len(args.words) == 2 and args.container:
-        raise UsageError("only one of -c or an inline [CONTAINER] arg is allowed")
+            "See 'mini-kubectl logs -h' for help and examples",
+        ),
+        (len(args.words) == 2 and args.container, "only one of -c or an inline [CONTAINER] arg is allowed"),
+    )
 
 
 def _sources(context: CommandContext, args: argparse.Namespace) -> Iterator[tuple[Dict, str]]:
@@ -159,7 +158,7 @@ def _write(chunks: Iterator[bytes], prefix: bytes) -> None:
 
 
 def _complete(cursor: Cursor) -> Candidates:
-    """A pod, and then one of its containers."""
+    """Completes a pod, and then one of its containers."""
     if cursor.words:
         return Candidates(candidates.containers(cursor.context, cursor.words[0]))
     return candidates.one_pod(cursor)

@@ -1,4 +1,4 @@
-"""`port-forward`: ports of this machine that lead into a pod."""
+"""`port-forward`: makes ports of this machine lead into a pod."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ import ipaddress
 import queue
 import socket
 import threading
-from typing import TYPE_CHECKING
 
 from kubeapi.core.service.headless import HEADLESS
-from kubectl.api.client import Dict
+from kubectl.api.client import Dict, Unreachable
+from kubectl.changes.waiting import wait_until
 from kubectl.input import candidates
-from kubectl.input.manifests import Target, parse_targets
 from kubectl.input.pods import add_running_timeout, containers, find_pods
-from kubectl.invocation.command import Command
-from kubectl.invocation.context import CommandContext, UsageError
-
-if TYPE_CHECKING:
-    from kubectl.remote.portforward import Forward
+from kubectl.input.targets import Target, parse_targets
+from kubectl.invocation.command import Command, CommandContext, UsageError
+from kubectl.remote.listening import PortPair, listen
 
 LOST = "lost connection to pod"
+HIGHEST_PORT = 65535
 LOCALHOST = ("127.0.0.1", "::1")
 
 
@@ -60,8 +58,8 @@ def _service(context: CommandContext, name: str) -> Dict | None:
     target = parse_targets(context, [name])[0]
     if target.kind.kind != "Service":
         return None
-    found: Dict = context.api.request("GET", target.path)
-    return None if found["spec"].get("clusterIP") == HEADLESS else found
+    service = context.api.request("GET", target.path)
+    return None if service["spec"].get("clusterIP") == HEADLESS else service
 
 
 def _halves(word: str) -> tuple[str, str]:
@@ -70,7 +68,7 @@ def _halves(word: str) -> tuple[str, str]:
 
 
 def named_port(pod: Dict, word: str) -> str:
-    """ "8080:http" -> "8080:80". Raises: UsageError."""
+    """Replaces a port's name by its number: "8080:http" -> "8080:80". Raises: UsageError."""
     local, remote = _halves(word)
     if not remote or remote.isdigit() or ":" in remote:
         return word
@@ -86,66 +84,65 @@ def _container_port(pod: Dict, name: str) -> int | None:
 
 
 def service_port(service: Dict, pod: Dict, word: str) -> str:
-    """The Service's port, by number or name, as the pod's. Raises: UsageError."""
+    """Replaces a Service's port, a number or name, by the pod's. Raises: UsageError."""
     local, remote = _halves(word)
     name = service["metadata"]["name"]
     ports = service["spec"].get("ports") or ()
     if remote.isdigit():
-        found = next((port for port in ports if port["port"] == int(remote)), None)
-        if found is None:
+        port = next((port for port in ports if port["port"] == int(remote)), None)
+        if port is None:
             raise UsageError(f"Service {name} does not have a service port {remote}")
     else:
-        found = next((port for port in ports if port.get("name") == remote), None)
-        if found is None:
+        port = next((port for port in ports if port.get("name") == remote), None)
+        if port is None:
             raise UsageError(f"Service '{name}' does not have a named port '{remote}'")
-    aim: int | str | None = found.get("targetPort") or found["port"]
+    aim: int | str | None = port.get("targetPort") or port["port"]
     if isinstance(aim, str):
         aim = int(aim) if aim.isdigit() else _container_port(pod, aim)
     if aim is None:
-        raise UsageError(f"Pod '{pod['metadata']['name']}' does not have a named port '{found['targetPort']}'")
-    return f"{found['port'] if local == remote else local}:{aim}"
+        raise UsageError(f"Pod '{pod['metadata']['name']}' does not have a named port '{port['targetPort']}'")
+    return f"{port['port'] if local == remote else local}:{aim}"
 
 
-def parse_port(word: str) -> Forward:
-    """ "80", "8080:80", ":80". Raises: UsageError."""
-    from kubectl.remote.portforward import Forward
-
+def parse_port(word: str) -> PortPair:
+    """Reads "80", "8080:80" and ":80". Raises: UsageError."""
     local, remote = _halves(word)
     if ":" in remote:
         raise UsageError(f"invalid port format '{word}'")
     numbers = []
     for side, text in (("local", local or "0"), ("remote", remote)):
-        if not text.isdigit():
-            raise UsageError(
-                f"error parsing {side} port '{text}': strconv.ParseUint: parsing \"{text}\": invalid syntax"
-            )
-        if int(text) > 65535:
-            raise UsageError(
-                f"error parsing {side} port '{text}': strconv.ParseUint: parsing \"{text}\": value out of range"
-            )
+        problem = (
+            ""
+            if text.isdigit() and int(text) <= 65535
+            else "value out of range"
+            if text.isdigit()
+            else "invalid syntax"
+        )
+        if problem:
+            raise UsageError(f"error parsing {side} port '{text}': strconv.ParseUint: parsing \"{text}\": {problem}")
         numbers.append(int(text))
     if not numbers[1]:
         raise UsageError("remote port must be > 0")
-    return Forward(*numbers)
+    return PortPair(*numbers)
 
 
-def parse_addresses(given: list[str]) -> list[tuple[str, bool]]:
-    """Each address, and whether it may fail: of localhost's two one is enough. Raises: UsageError."""
-    found: dict[str, bool] = {}
-    for word in [word for item in given for word in item.split(",")] or ["localhost"]:
+def parse_addresses(words: list[str]) -> list[tuple[str, bool]]:
+    """Each address, and True where it may fail: of localhost's two one is enough. Raises: UsageError."""
+    addresses: dict[str, bool] = {}
+    for word in [word for item in words for word in item.split(",")] or ["localhost"]:
         if word == "localhost":
-            found.update(dict.fromkeys(LOCALHOST, True))
+            addresses.update(dict.fromkeys(LOCALHOST, True))
             continue
         try:
-            found[str(ipaddress.ip_address(word))] = False
+            addresses[str(ipaddress.ip_address(word))] = False
         except ValueError as error:
             raise UsageError(f"{word} is not a valid IP") from error
-    return list(found.items())
+    return list(addresses.items())
 
 
-def _forward(context: CommandContext, pod: Dict, forwards: list[Forward], addresses: list[tuple[str, bool]]) -> None:
-    """Until the pod goes, a connection fails or the user ends it. Raises: UsageError."""
-    from kubectl.remote.portforward import Forwarder
+def _forward(context: CommandContext, pod: Dict, forwards: list[PortPair], addresses: list[tuple[str, bool]]) -> None:
+    """Forwards until the pod goes, a connection fails or the user ends it. Raises: UsageError."""
+    from kubectl.remote.portforward import Forwarder  # here: websockets takes 60 ms
 
     meta = pod["metadata"]
     kind = context.discovery.find("pods")
@@ -159,8 +156,8 @@ def _forward(context: CommandContext, pod: Dict, forwards: list[Forward], addres
             for listener, actual in bound:
                 forwarder.serve(listener, actual)
         if not listeners:
-            wanted = " ".join(map(str, forwards))
-            raise UsageError(f"unable to listen on any of the requested ports: [{wanted}]")
+            ports = " ".join(map(str, forwards))
+            raise UsageError(f"unable to listen on any of the requested ports: [{ports}]")
         target = Target(kind, meta["name"], meta["namespace"])
         threading.Thread(target=_watch, args=(context, target, meta["uid"], problems), daemon=True).start()
         if problem := problems.get():
@@ -174,40 +171,36 @@ def _forward(context: CommandContext, pod: Dict, forwards: list[Forward], addres
 
 
 def _listen(
-    context: CommandContext, forward: Forward, addresses: list[tuple[str, bool]]
-) -> list[tuple[socket.socket, Forward]]:
-    """On all addresses with one local port. Raises: UsageError."""
-    from kubectl.remote.portforward import Forward, listen
-
-    found: list[tuple[socket.socket, Forward]] = []
+    context: CommandContext, forward: PortPair, addresses: list[tuple[str, bool]]
+) -> list[tuple[socket.socket, PortPair]]:
+    """Listens on all addresses with one local port."""
+    listeners: list[tuple[socket.socket, PortPair]] = []
     refused: list[str] = []
     local = forward.local
     for address, optional in addresses:
-        shown = f"[{address}]" if ":" in address else address
+        host = f"[{address}]" if ":" in address else address
         try:
             listener = listen(address, local)
         except OSError as error:
             family = "tcp6" if ":" in address else "tcp4"
             why = (error.strerror or str(error)).lower()
-            refused.append(f"unable to create listener: Error listen {family} {shown}:{local}: bind: {why}")
+            refused.append(f"unable to create listener: Error listen {family} {host}:{local}: bind: {why}")
             if not optional:
                 break
             continue
         local = listener.getsockname()[1]
-        found.append((listener, Forward(local, forward.remote)))
-        context.print(f"Forwarding from {shown}:{local} -> {forward.remote}")
-    if refused and (not found or not optional):
+        listeners.append((listener, PortPair(local, forward.remote)))
+        context.print(f"Forwarding from {host}:{local} -> {forward.remote}")
+    if refused and (not listeners or not optional):
         context.say(
             f"Unable to listen on port {forward.local}: Listeners failed to create with the following errors: "
             f"[{' '.join(refused)}]"
         )
-    return found
+    return listeners
 
 
 def _watch(context: CommandContext, target: Target, uid: str, problems: queue.SimpleQueue[str]) -> None:
-    """Tells when the pod has gone or ended: a connection each says nothing of the time between them."""
-    from kubectl.api.client import Unreachable
-    from kubectl.changes.waiting import wait_until
+    """Ends the command when the pod has gone or ended, which no connection would tell between two others."""
 
     def gone(pod: Dict | None) -> bool:
         return pod is None or pod["metadata"]["uid"] != uid or pod["status"].get("phase") != "Running"

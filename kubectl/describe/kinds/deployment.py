@@ -6,16 +6,15 @@ from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection, conditions
 from kubectl.describe.template import template_lines
 from kubectl.describe.writer import Writer, when
-from kubectl.input.manifests import Target
 from kubectl.input.pods import selector_text
 from kubectl.input.revisions import REVISION, revisions
-from kubectl.invocation.context import CommandContext
+from kubectl.input.targets import Target
+from kubectl.invocation.command import CommandContext
 
 
 def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
-    writer.field("Name", meta["name"])
-    writer.field("Namespace", meta["namespace"])
+    writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
     writer.field("CreationTimestamp", when(meta.get("creationTimestamp")))
     writer.labels("Labels", meta.get("labels"))
     writer.annotations(meta.get("annotations"))

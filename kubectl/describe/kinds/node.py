@@ -10,7 +10,7 @@ from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection
 from kubectl.describe.writer import Writer, when
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import CommandContext
 from kubectl.output.ages import age
 
 ROLE = "node-role.kubernetes.io/"

@@ -7,7 +7,7 @@ from kubectl.describe.section import DescribeSection, controlled_by
 from kubectl.describe.template import container_lines, scheduling_lines
 from kubectl.describe.volumes import volume_lines
 from kubectl.describe.writer import Writer, when
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import CommandContext
 from kubectl.output.ages import age
 
 
@@ -39,8 +39,7 @@ def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:
 
 def _head(writer: Writer, obj: Dict) -> None:
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
-    writer.field("Name", meta["name"])
-    writer.field("Namespace", meta["namespace"])
+    writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
     if spec.get("priority") is not None:
         writer.field("Priority", spec["priority"])
     writer.present(spec, [("Priority Class Name", "priorityClassName"), ("Service Account", "serviceAccountName")])

@@ -7,7 +7,7 @@ from kubectl.describe.section import DescribeSection, conditions, controlled_by
 from kubectl.describe.template import template_lines
 from kubectl.describe.writer import Writer
 from kubectl.input.pods import pods_by_selector, selector_text
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import CommandContext
 
 _PHASES = {"Running": "Running", "Pending": "Waiting", "Succeeded": "Succeeded", "Failed": "Failed"}
 
@@ -16,8 +16,7 @@ def write_replicaset(context: CommandContext, writer: Writer, obj: Dict) -> None
     """Writes a ReplicaSet or a ReplicationController."""
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
     selector = selector_text(spec["selector"])
-    writer.field("Name", meta["name"])
-    writer.field("Namespace", meta["namespace"])
+    writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
     writer.field("Selector", selector)
     writer.labels("Labels", meta.get("labels"))
     writer.annotations(meta.get("annotations"))

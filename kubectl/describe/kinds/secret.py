@@ -7,7 +7,7 @@ import base64
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection
 from kubectl.describe.writer import Writer
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import CommandContext
 
 
 def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:

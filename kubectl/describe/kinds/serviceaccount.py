@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection
 from kubectl.describe.writer import Writer
-from kubectl.invocation.context import CommandContext
+from kubectl.invocation.command import CommandContext
 
 
 def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:

@@ -223,7 +223,3 @@ def test_who_am_i(guarded: tuple[FakeApi, CommandLine]) -> None:
     assert mini.run("auth", "whoami") == JANE_TEXT
     assert mini.run("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}") == "jane"
     assert json.loads(mini.run("auth", "whoami", "-o", "json"))["kind"] == "SelfSubjectReview"
-
-
-def test_roles_are_not_reconciled(guarded: tuple[FakeApi, CommandLine]) -> None:
-    assert "the server has no rbac.authorization.k8s.io" in guarded[1].fails("auth", "reconcile", "-f", "x.yaml")

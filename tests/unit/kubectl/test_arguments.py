@@ -6,15 +6,18 @@ from apimachinery.errors import FieldError, NotFound, invalid_object
 from kubectl.cli.commandline import build_parser, load_commands
 from kubectl.cli.main import describe_failure
 from kubectl.commands.advanced.wait import parse_condition
-from kubectl.commands.cluster.drain import Verdict, judge
+from kubectl.commands.cluster.drain import DrainVerdict, judge
 from kubectl.commands.deploy.rollout import rollout_status
+from kubectl.commands.settings._metadata import parse_changes
 from kubectl.input.manifests import parse_manifests
-from kubectl.invocation.context import UsageError
-from kubectl.invocation.flags import changes, duration
+from kubectl.invocation.command import UsageError
+from kubectl.invocation.flags import duration
+
+PARSER = build_parser(load_commands([]))
 
 
 def parse(*words):
-    return build_parser(load_commands([])).parse_args(list(words))
+    return PARSER.parse_args(list(words))
 
 
 def test_every_verb_of_the_command_line_has_help_and_runs_something():
@@ -61,9 +64,9 @@ def test_bad_durations(text):
         duration(text)
 
 
-def test_label_changes():
-    assert changes(["pod", "web", "a=1", "b-"], "label") == (["pod", "web"], {"a": "1", "b": None})
-    assert changes(["pod/web", "b-"], "label") == (["pod/web"], {"b": None})
+def test_label_parse_changes():
+    assert parse_changes(["pod", "web", "a=1", "b-"], "label") == (["pod", "web"], {"a": "1", "b": None})
+    assert parse_changes(["pod/web", "b-"], "label") == (["pod/web"], {"b": None})
     for bad in (
         ["pod", "web"],
         ["pod", "a=1", "a-"],
@@ -72,7 +75,7 @@ def test_label_changes():
         ["pod", "web", "=x"],
     ):
         with pytest.raises(UsageError):
-            changes(bad, "label")
+            parse_changes(bad, "label")
 
 
 def test_manifests_are_checked():
@@ -151,14 +154,14 @@ def test_drain_decides_pod_by_pod():
     owned = {"ownerReferences": [{"kind": "ReplicaSet", "controller": True}]}
     daemon = {"ownerReferences": [{"kind": "DaemonSet", "controller": True}]}
     local = {"volumes": [{"name": "v", "emptyDir": {}}]}
-    assert judge({"metadata": owned, "spec": {}}, args) == Verdict(goes=True)
+    assert judge({"metadata": owned, "spec": {}}, args) == DrainVerdict(goes=True)
     assert "no controller" in judge({"metadata": {}, "spec": {}}, args).blocked
     assert "local storage" in judge({"metadata": owned, "spec": local}, args).blocked
     assert "DaemonSet" in judge({"metadata": daemon, "spec": {}}, args).blocked
-    assert judge({"metadata": {}, "spec": {}, "status": {"phase": "Succeeded"}}, args) == Verdict(goes=True)
+    assert judge({"metadata": {}, "spec": {}, "status": {"phase": "Succeeded"}}, args) == DrainVerdict(goes=True)
     assert not judge({"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}, "spec": {}}, args).goes
     forced = parse("drain", "n", "--force", "--ignore-daemonsets", "--delete-emptydir-data")
-    assert judge({"metadata": daemon, "spec": {}}, forced) == Verdict(False, "ignoring DaemonSet-managed Pods")
+    assert judge({"metadata": daemon, "spec": {}}, forced) == DrainVerdict(False, "ignoring DaemonSet-managed Pods")
     assert judge({"metadata": {}, "spec": local}, forced).goes
     assert "no controller" in judge({"metadata": {}, "spec": local}, forced).warning
 
@@ -174,7 +177,7 @@ def test_drain_decides_pod_by_pod():
         ("exec -it web -c app", {"stdin": True, "tty": True, "target": "web", "container": "app"}),
         ("apply -f -", {"filename": ["-"]}),
         ("apply -f a --dry-run -f b", {"filename": ["a", "b"], "dry_run": "client"}),
-        ("label pod web key-", {"words": ["pod", "web", "key-"]}),
+        ("label pod web key-", {"targets": ["pod", "web", "key-"]}),
         ("delete pod web --wait=false --now", {"wait": False, "now": True}),
     ],
 )

@@ -1,6 +1,6 @@
 import pytest
 
-from kubectl.output.jsonpath import JSONPathError, Template, relaxed
+from kubectl.output.jsonpath import JSONPathError, Template
 
 PODS = {
     "items": [
@@ -43,12 +43,3 @@ def test_templates(template, expected):
 def test_malformed_templates_are_errors(template):
     with pytest.raises(JSONPathError):
         Template(template).render({"a": []})
-
-
-def test_missing_keys_are_errors_where_asked():
-    with pytest.raises(JSONPathError, match="b is not found"):
-        Template("{.a.b}", allow_missing=False).render({"a": {}})
-
-
-def test_relaxed_spelling():
-    assert relaxed(".a.b") == relaxed("a.b") == relaxed("{.a.b}") == "{.a.b}"

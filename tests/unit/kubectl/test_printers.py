@@ -2,7 +2,7 @@ import pytest
 
 from kubectl.describe.section import spaced
 from kubectl.describe.writer import Writer
-from kubectl.invocation.context import UsageError
+from kubectl.invocation.command import UsageError
 from kubectl.output.printers import object_printer, table
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "managedFields": []}, "spec": {"text": "a\nb\n"}}

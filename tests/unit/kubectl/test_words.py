@@ -8,11 +8,11 @@ import pytest
 
 from kubectl.commands.basic.explain import Schemas, page, wrapped
 from kubectl.commands.basic.run import IMAGE
-from kubectl.commands.cluster.taint import Taint, changed, parse
-from kubectl.commands.troubleshooting.cp import Spec, parse_spec
+from kubectl.commands.cluster.taint import TaintSpec, changed, parse
+from kubectl.commands.troubleshooting.cp import CopyPlace, parse_place
 from kubectl.commands.troubleshooting.port_forward import named_port, parse_addresses, parse_port, service_port
-from kubectl.invocation.context import UsageError
-from kubectl.remote.portforward import Forward
+from kubectl.invocation.command import UsageError
+from kubectl.remote.listening import PortPair
 
 POD = {
     "metadata": {"name": "web"},
@@ -28,7 +28,7 @@ SERVICE = {
     ("word", "expected"), [("80", (80, 80)), ("8080:80", (8080, 80)), (":80", (0, 80)), ("0:80", (0, 80))]
 )
 def test_ports(word: str, expected: tuple[int, int]) -> None:
-    assert parse_port(word) == Forward(*expected)
+    assert parse_port(word) == PortPair(*expected)
 
 
 @pytest.mark.parametrize(
@@ -74,20 +74,20 @@ def test_addresses() -> None:
     ],
 )
 def test_places_of_files(text: str, expected: tuple[str, str, str]) -> None:
-    assert parse_spec(text) == Spec(*expected)
+    assert parse_place(text) == CopyPlace(*expected)
 
 
 @pytest.mark.parametrize("text", [":x", "a/b/c:x", "./a:x", "/web:x"])
 def test_what_is_no_place(text: str) -> None:
     with pytest.raises(UsageError, match="canonical format"):
-        parse_spec(text)
+        parse_place(text)
 
 
 def test_taints() -> None:
     targets, adding, removing = parse(["node", "n1", "a=b:NoSchedule", "c:NoExecute", "d-", "e:NoExecute-"])
     assert targets == ["node", "n1"]
-    assert adding == [Taint("a", "b", "NoSchedule"), Taint("c", "", "NoExecute")]
-    assert removing == [Taint("d", "", ""), Taint("e", "", "NoExecute")]
+    assert adding == [TaintSpec("a", "b", "NoSchedule"), TaintSpec("c", "", "NoExecute")]
+    assert removing == [TaintSpec("d", "", ""), TaintSpec("e", "", "NoExecute")]
     have = [
         {"key": "a", "value": "old", "effect": "NoSchedule"}, {"key": "d", "effect": "NoSchedule"},
         {"key": "d", "effect": "NoExecute"}, {"key": "e", "effect": "NoSchedule"},

@@ -14,7 +14,7 @@ from kubectl.changes.writing import LAST_APPLIED
 from kubectl.commands.advanced.apply import compute_patch
 from kubectl.commands.advanced.diff import masked
 from kubectl.input.manifests import parse_manifests
-from kubectl.invocation.context import UsageError
+from kubectl.invocation.command import UsageError
 
 ANNOTATED: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{LAST_APPLIED}": {}}}}
 
