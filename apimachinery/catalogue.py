@@ -18,7 +18,7 @@ class CatalogueError(Exception):
 
 
 def collect(package: str, constant: str, cls: type[C]) -> dict[str, C]:
-    """Module name -> its constant, for each module of a collected folder and of the folders in it.
+    """Returns module name -> constant, for each module of a collected folder and of the folders in it.
 
     Names that start with "_" are helpers. A folder that has a `resource.py` is one module, whose constant is there.
 
@@ -35,7 +35,8 @@ def collect(package: str, constant: str, cls: type[C]) -> dict[str, C]:
 
 
 def _module_names(package: str) -> Iterator[str]:
-    """Names relative to `package`, in the order of their last part; a folder with a `resource.py` counts as one."""
+    """Yields names relative to `package`, in the order of their last part. A folder with a `resource.py` counts as
+    one."""
     names: list[str] = []
     for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if info.name.startswith("_"):
@@ -77,11 +78,11 @@ class Catalogue:
         return self._by_kind.get((api_version, kind))
 
     def kinds(self) -> Iterator[Resource[Any]]:
-        """Every kind, those without a path too."""
+        """Every kind, including those without a path."""
         return iter(self._by_kind.values())
 
     def groups(self) -> dict[str, list[str]]:
-        """Group -> its versions, in the order of definition; the core group is ""."""
+        """Returns group -> versions, in the order of definition; the core group is ""."""
         found: dict[str, list[str]] = {}
         for group, version, _ in self._by_plural:
             versions = found.setdefault(group, [])
@@ -91,5 +92,5 @@ class Catalogue:
 
 
 def load_catalogue(package: str = "kubeapi") -> Catalogue:
-    """Every kind that has a file in `package`."""
+    """Collects every kind that has a file in `package`."""
     return Catalogue(list(collect(package, "RESOURCE", Resource).values()))

@@ -14,7 +14,7 @@ NONE = "<none>"
 
 
 def since(time: str | None, now: float) -> str:
-    """How long ago: "5m"; "<unknown>" without a time."""
+    """The time since then, such as "5m"; "<unknown>" without a time."""
     return human_duration(now - parse_time(time)) if time else UNKNOWN
 
 

@@ -1,4 +1,4 @@
-"""One error tree that mirrors `Status`: the API server raises it, the client raises it again."""
+"""One tree of errors that mirrors `Status`: the API server raises them, and the client raises them again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FieldError:
 
 
 def shown(value: object) -> str:
-    """How upstream prints a bad value: strings quoted, the rest as JSON."""
+    """Prints a bad value as upstream does: strings quoted, the rest as JSON."""
     return json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))
 
 
@@ -58,7 +58,7 @@ def too_long(path: str, limit: int) -> FieldError:
 
 @dataclass(eq=False)
 class StatusError(Exception):
-    """A failed request: everything a `Status` body says. Raise one of its subclasses."""
+    """A failed request, with everything that a `Status` body says. Raise one of the subclasses."""
 
     message: str
     details: dict[str, Any] | None = None
@@ -96,7 +96,7 @@ class StatusError(Exception):
 
 
 NAMESPACE_TERMINATING = "NamespaceTerminating"
-"""The cause of refusing a new object in a namespace that is being deleted."""
+"""The cause of the error when an object is created in a namespace that is being deleted."""
 
 
 def namespace_is_terminating(error: StatusError) -> bool:
@@ -137,7 +137,7 @@ class Conflict(StatusError):
 
 
 class Expired(StatusError):
-    """410: the asked resourceVersion or continue token is older than what the server keeps. List again."""
+    """410: the requested resourceVersion or continue token is older than the server's history. List again."""
 
     default_code, default_reason = 410, "Expired"
 
@@ -191,7 +191,7 @@ def object_conflict(plural: str, group: str, name: str, why: str = "") -> Confli
 
 
 def invalid_object(kind: str, group: str, name: str, errors: list[FieldError]) -> Invalid:
-    """The 422 of a failed validation; `errors` must not be empty."""
+    """Makes the 422 of a failed validation; `errors` must not be empty."""
     told = errors[:MAX_TOLD_ERRORS]
     texts = [str(error) for error in told]
     if len(told) < len(errors):
@@ -213,7 +213,7 @@ for _cls in StatusError.__subclasses__():
 
 
 def from_status(status: dict[str, Any], code: int = 0) -> StatusError:
-    """The error a `Status` body stands for; `code` is the HTTP status, for bodies that carry none."""
+    """Makes the error of a `Status` body; `code` is the HTTP status, for bodies that lack it."""
     code = int(status.get("code") or code)
     reason = str(status.get("reason") or "")
     cls = _BY_REASON.get(reason) or _BY_CODE.get(code) or StatusError

@@ -1,4 +1,4 @@
-"""Walks the annotations of models, once for all that ask: field validation, patches, ownership, OpenAPI, protobuf.
+"""Walks the annotations of models, for field validation, patches, ownership, OpenAPI and protobuf alike.
 
 `Annotated[list[Container], MergeKey("name")] | None` becomes a LIST of OBJECTs with one mark.
 """
@@ -33,7 +33,7 @@ class FieldType:
     optional: bool = False
 
     def mark(self, cls: type[K]) -> K | None:
-        """The mark of this class that stands nearest to the field."""
+        """Returns the mark of this class that stands nearest to the field."""
         return next((mark for mark in reversed(self.marks) if isinstance(mark, cls)), None)
 
     @property
@@ -58,7 +58,7 @@ def fields_of(model: type[Model]) -> dict[str, Field]:
 
 
 def walk_fields(model: type[Model]) -> Iterator[Field]:
-    """The fields, not kept: for those that ask once."""
+    """Yields the fields without caching them, for callers that ask once."""
     for attribute, info in model.model_fields.items():
         hint = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
         yield Field(info.alias or attribute, attribute, type_of(hint), info.default)

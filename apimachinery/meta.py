@@ -1,4 +1,4 @@
-"""What every object and every list carries."""
+"""Metadata of objects and lists, and the types that they share."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The base of every API type, and how a type becomes bytes and back.
+"""The base of every API type, with its encoding and decoding.
 
 Attributes are spelled as on the wire, so YAML, JSON, docs and code read alike. An absent field is `None` and is not
-encoded; unknown fields are pruned; types are strict (`"80"` is no integer), as in Kubernetes' own decoder.
+encoded; unknown fields are pruned; types are strict (`"80"` is not an integer), as in Kubernetes' own decoder.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ class MergeKey:
 
 
 class ListMapKeys:
-    """The fields that tell a list's items apart for server-side apply, where that is not the merge key alone:
+    """Names the fields that identify a list's items for server-side apply, where the merge key alone does not:
     `Annotated[list[ContainerPort], MergeKey("containerPort"), ListMapKeys("containerPort", "protocol")]`.
 
-    Without any, the list is a set. A list with neither mark is owned as one value.
+    Without fields, the list is a set. A list with neither mark is owned as one value.
     """
 
     __slots__ = ("keys",)
@@ -73,15 +73,15 @@ class ListMapKeys:
 
 
 class Atomic:
-    """Marks a map, or a list in spite of its MergeKey, that server-side apply owns as one value. A model whose objects
-    are says `map_type = "atomic"`."""
+    """Marks a map, or a list in spite of its MergeKey, that server-side apply owns as one value. For a model, set
+    `map_type = "atomic"` instead."""
 
     __slots__ = ()
 
 
 class Required:
-    """Says that a field must be given, or with False that it need not, where OpenAPI could not know: it takes a string,
-    number or flag that is always encoded as one that must be given."""
+    """Says whether OpenAPI lists a field as required. By default it lists strings, numbers and flags that are always
+    encoded."""
 
     __slots__ = ("value",)
 
@@ -90,7 +90,7 @@ class Required:
 
 
 class OneOf:
-    """Names the values that a string may have, for OpenAPI; to refuse others is the validation's part."""
+    """Names the values that a string may have, for OpenAPI. Validation refuses others."""
 
     __slots__ = ("values",)
 
@@ -99,13 +99,13 @@ class OneOf:
 
 
 class RetainKeys:
-    """Marks a field whose members exclude each other: an apply says in its patch which keys stay (`$retainKeys`)."""
+    """Marks a field whose members exclude each other: a patch says which keys stay (`$retainKeys`)."""
 
     __slots__ = ()
 
 
 class Model(BaseModel):
-    """An API type. Building its validator is deferred to first use, so a daemon pays only for the kinds it handles."""
+    """An API type. Its validator is built at the first use, so a daemon pays only for the kinds that it handles."""
 
     model_config = ConfigDict(extra="ignore", strict=True, defer_build=True, validate_default=False)
 
@@ -129,17 +129,17 @@ class Model(BaseModel):
         return [name for name, value in self.__dict__.items() if value is not None]
 
     def clone(self) -> Self:
-        """A deep copy; cached objects are shared and never changed in place, so change a clone."""
+        """Returns a deep copy. Cached objects are shared and never changed in place, so change a clone."""
         return type(self).model_validate_json(self.__pydantic_serializer__.to_json(self, exclude_none=True))
 
 
 def encode(obj: Model) -> bytes:
-    """Compact JSON without absent fields."""
+    """Returns compact JSON without absent fields."""
     return obj.__pydantic_serializer__.to_json(obj, exclude_none=True)
 
 
 def to_dict(obj: Model) -> dict[str, Any]:
-    """The object as plain JSON types, without absent fields."""
+    """Returns the object as plain JSON types, without absent fields."""
     return obj.model_dump(mode="json", exclude_none=True)
 
 
@@ -163,7 +163,8 @@ def from_dict(cls: type[M], value: Any) -> M:
 
 
 def _decode_with_nulls(cls: type[M], data: bytes | str, error: ValidationError) -> M:
-    """Kubernetes reads `null` as absent; pydantic only where the field is optional. Taken only after a failure."""
+    """Decodes with `null` as absent, as Kubernetes does; pydantic does so only for optional fields. Used only after a
+    failure."""
     if not any(item["input"] is None for item in error.errors(include_url=False)):
         raise _bad_request(cls, error) from None
     try:

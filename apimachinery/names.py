@@ -1,4 +1,4 @@
-"""What a name, a label and an annotation may look like (RFC 1123 and Kubernetes' own "qualified names")."""
+"""Rules for names, labels and annotations (RFC 1123 and Kubernetes' own "qualified names")."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def dns_1035_label_errors(value: str) -> list[str]:
 
 
 def qualified_name_errors(value: str) -> list[str]:
-    """For label and annotation keys: "app" or "example.com/app"."""
+    """Checks the key of a label or annotation: "app" or "example.com/app"."""
     prefix, slash, name = value.rpartition("/")
     if "/" in prefix:
         hint = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
@@ -81,7 +81,7 @@ def label_value_errors(value: str) -> list[str]:
 
 
 def path_segment_errors(value: str) -> list[str]:
-    """For names that only must fit a URL path (e.g. RBAC's)."""
+    """Checks a name that only has to fit a URL path, such as those of RBAC."""
     if value in (".", ".."):
         return [f"may not be '{value}'"]
     return [f"may not contain '{char}'" for char in "/%" if char in value]

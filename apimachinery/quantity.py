@@ -23,7 +23,7 @@ RULE = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKM
 
 
 class QuantityError(ValueError):
-    """The text is no quantity."""
+    """The text is not a quantity."""
 
 
 def _parse(text: str) -> tuple[Fraction, str]:
@@ -47,7 +47,7 @@ def _parse(text: str) -> tuple[Fraction, str]:
 
 @lru_cache(maxsize=4096)
 def parse_quantity(text: str) -> Fraction:
-    """The exact value: "250m" -> 1/4, "1Ki" -> 1024.
+    """Returns the exact value: "250m" -> 1/4, "1Ki" -> 1024.
 
     Raises: QuantityError.
     """

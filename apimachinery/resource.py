@@ -1,4 +1,4 @@
-"""What makes a kind a resource: its path, model, strategy, columns and subresources; one `RESOURCE` per kind's file."""
+"""The definition of a kind: path, model, strategy, columns and subresources. Each kind's file has one `RESOURCE`."""
 
 from __future__ import annotations
 
@@ -33,66 +33,69 @@ class Column:
 
 
 class Strategy(Generic[T]):
-    """The kind's own rules, pure: no I/O and no clock. Objects are the request's own copies and changed in place."""
+    """The kind's own rules. They are pure: without I/O and clock. Objects are copies of the request's own, changed in
+    place."""
 
     generation_tracks_spec = True
     """Whether a changed `spec` raises `metadata.generation` (it starts at 1)."""
     resets_status = True
-    """Whether create drops and update keeps `status`, which is then written through the status subresource alone."""
+    """Whether create drops `status` and update keeps it, so that only the status subresource writes it."""
     allow_unconditional_update = True
     """Whether a PUT without resourceVersion is taken as "whatever is stored"."""
     allow_create_on_update = False
-    """Whether a PUT on a missing name creates it (upstream: Lease, Node's heartbeats' kinds, Event …)."""
+    """Whether a PUT to a missing name creates the object (upstream: Lease, Event …)."""
 
     def default(self, obj: T) -> None:
-        """Sets defaults that are no constant of one field (those are the model's own); runs on every decode."""
+        """Sets defaults that depend on other fields; constants are the model's own. Runs at every decoding."""
 
     def prepare_create(self, obj: T) -> None:
-        """Clears or sets what a client may not decide."""
+        """Sets or clears the fields that a client must not decide."""
 
     def prepare_update(self, obj: T, old: T) -> None:
-        """Carries over what a client may not change."""
+        """Carries over the fields that a client must not change."""
 
     def prepare_status_update(self, obj: T, old: T) -> None:
-        """Runs for writes to `status`; the generic store has put `old`'s spec and most of metadata back already."""
+        """Runs for writes to `status`, after the generic store has restored the spec and most of the metadata of
+        `old`."""
 
     def validate(self, obj: T) -> list[FieldError]:
-        """All that is wrong with the object on its own; names and metadata are checked generically."""
+        """Lists the errors in the object on its own. Names and metadata are checked generically."""
         return []
 
     def validate_create(self, obj: T) -> list[FieldError]:
-        """`validate`, and what is asked of new objects alone."""
+        """Lists the errors of `validate`, and those that concern new objects only."""
         return self.validate(obj)
 
     def validate_update(self, obj: T, old: T) -> list[FieldError]:
-        """What may not change between `old` and `obj`; `validate(obj)` has run already."""
+        """Lists forbidden changes between `old` and `obj`, after `validate(obj)`."""
         return []
 
     def validate_status_update(self, obj: T, old: T) -> list[FieldError]:
         return []
 
     def prepare_subresource_update(self, obj: T, old: T, subresource: str) -> None:
-        """Runs for writes to other subresources that are the whole object: puts back what they may not change."""
+        """Restores the fields that a write to another subresource of the whole object must not change."""
 
     def validate_subresource_update(self, obj: T, old: T, subresource: str) -> list[FieldError]:
         return []
 
     def validate_name(self, name: str) -> list[str]:
-        """Messages for a bad name; DNS subdomain unless a kind says otherwise."""
+        """Returns messages for a bad name. The default rule is a DNS subdomain."""
         return dns_subdomain_errors(name)
 
     def grace_period_seconds(self, obj: T, options: DeleteOptions) -> int | None:
-        """For graceful deletion (Pod): seconds the object stays with a deletionTimestamp; None deletes at once."""
+        """Returns the seconds for which a deleted object stays with a deletionTimestamp (Pod); None deletes it at
+        once."""
         return None
 
     def create_warnings(self, obj: T) -> list[str]:
-        """Texts for `Warning: 299` headers."""
+        """Returns texts for `Warning: 299` headers."""
         return []
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Where a kind with a `scale` subresource keeps its numbers, as attribute paths."""
+    """The attribute paths of the numbers that the `scale` subresource of a kind reads and writes."""
 
     spec_replicas: str = "spec.replicas"
     status_replicas: str = "status.replicas"
@@ -101,14 +104,14 @@ class Scale:
 
 @dataclass(frozen=True)
 class View:
-    """A kind without storage of its own: another kind's objects in another shape. Both functions are pure.
+    """A kind that shows the stored objects of another kind in another form. Both functions are pure.
 
-    Objects go to and fro as plain JSON types; either function may change and return what it is given.
+    Objects are passed as plain JSON types; either function may change and return its argument.
     """
 
     of: Resource[Any]
     to_view: Callable[[dict[str, Any]], dict[str, Any]]
-    """What is stored -> what this kind's clients see."""
+    """Turns a stored object into the form of this kind."""
     from_view: Callable[[dict[str, Any]], dict[str, Any]]
     fields: Mapping[str, str]
     """Field selectors of this kind -> those of the stored one."""
@@ -116,7 +119,7 @@ class View:
 
 @dataclass(frozen=True)
 class Resource(Generic[T]):
-    """A kind as the API serves it. `RESOURCE = Resource(...)` in the kind's file is all it takes."""
+    """A kind as the API serves it. `RESOURCE = Resource(...)` in the kind's file registers it."""
 
     kind: str
     plural: str
@@ -139,10 +142,10 @@ class Resource(Generic[T]):
     """Key below /registry/, where it is not `plural` (upstream: services/specs, services/endpoints, minions …)."""
 
     stored: bool = True
-    """False: every request is answered by computation (see `apiserver/virtual/`), and nothing is kept."""
+    """False if requests are answered by computation (see `apiserver/virtual/`) and objects are not stored."""
     view: View | None = None
     deprecated: str = ""
-    """What clients are told with every answer, where the kind should not be used any more."""
+    """The warning that clients get with every answer, if the kind is deprecated."""
 
     @property
     def api_version(self) -> str:
@@ -178,7 +181,7 @@ class Resource(Generic[T]):
 
 
 def resource_of(model: type[T]) -> Resource[T]:
-    """The `RESOURCE` of the file a kind's model is defined in, or of the `resource.py` beside it.
+    """Returns the `RESOURCE` of the file that defines a kind's model, or of the `resource.py` beside it.
 
     Raises: LookupError when neither has one for this model.
     """

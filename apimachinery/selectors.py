@@ -104,7 +104,7 @@ def _label_selector(text: str) -> Selector:
 
 
 class _Parser:
-    """Reads tokens one by one; "" is the end."""
+    """Reads the tokens one by one; "" marks the end."""
 
     def __init__(self, text: str) -> None:
         self._tokens = [found[1] for found in _TOKEN.finditer(text) if found[1]]
@@ -166,7 +166,7 @@ class _Parser:
         return "" if self._peek() in ("", ",") else self._identifier(self._next())
 
     def _values(self) -> tuple[str, ...]:
-        """What stands in parentheses; nothing between two commas is the empty value."""
+        """Reads the values in parentheses; nothing between two commas is the empty value."""
         if (token := self._next()) != "(":
             raise _Unparsable(f"found '{token}' expected: '('")
         values: set[str] = set()
@@ -185,7 +185,7 @@ class _Parser:
 
 
 class _Unparsable(Exception):
-    """What is wrong with a requirement."""
+    """A requirement is malformed; the message says how."""
 
 
 def _is_integer(text: str) -> bool:
@@ -196,7 +196,7 @@ _OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": 
 
 
 def selector_of(selector: LabelSelector | None) -> Selector:
-    """An object's LabelSelector; None matches nothing, an empty one everything.
+    """Converts an object's LabelSelector; None matches nothing, an empty one everything.
 
     Raises: BadRequest for an unknown operator.
     """
@@ -212,7 +212,7 @@ def selector_of(selector: LabelSelector | None) -> Selector:
 
 
 def selector_from_map(labels: Mapping[str, str] | None) -> Selector:
-    """A Service's or ReplicationController's plain map; None or empty matches nothing, as there."""
+    """Converts the plain map of a Service or ReplicationController; None or an empty one matches nothing."""
     if not labels:
         return NOTHING
     return Selector(tuple(Requirement(key, "in", (value,)) for key, value in labels.items()))
@@ -232,7 +232,7 @@ class FieldSelector:
         return all((fields.get(path, "") == value) == (op == "=") for path, op, value in self.requirements)
 
     def exact(self, path: str) -> str | None:
-        """The value `path` must equal, if the selector says so."""
+        """Returns the value that `path` must equal, if the selector says so."""
         return next((value for name, op, value in self.requirements if name == path and op == "="), None)
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ FIRST_SECONDS, LAST_SECONDS = -62_135_596_800, 253_402_300_799  # years 1 to 999
 
 
 def format_time(unix_seconds: float) -> str:
-    """1700000000.9 -> "2023-11-14T22:13:20Z"; what lies further off is the first or the last time there is."""
+    """1700000000.9 -> "2023-11-14T22:13:20Z". Times beyond the years 1 to 9999 become the first or the last one."""
     seconds = min(max(int(unix_seconds), FIRST_SECONDS), LAST_SECONDS)
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -1,4 +1,4 @@
-"""What validations share: a list of errors with lazily rendered paths, and checks of common field shapes.
+"""The base of validations: a list of errors with lazily rendered paths, and checks of common fields.
 
 Paths are tuples of names and indices (`("spec", "ports", 0, "name")`): cheap to pass along, rendered only when there is
 something to report. A part that starts with "[" is a map key and is rendered as it is.
@@ -61,7 +61,7 @@ def render(path: Path) -> str:
 
 
 class Errors(list[FieldError]):
-    """The errors found so far; each method adds one."""
+    """A list of errors; each method adds what it finds."""
 
     def required(self, path: Path, detail: str = "") -> None:
         self.append(errors.required(render(path), detail))
@@ -94,7 +94,7 @@ class Errors(list[FieldError]):
     # -- whole checks
 
     def check_name(self, path: Path, value: str | None, rule: NameRule) -> None:
-        """Required, and as `rule` says."""
+        """Requires a value that obeys `rule`."""
         if not value:
             self.required(path)
         else:
@@ -109,7 +109,7 @@ class Errors(list[FieldError]):
             self.check_messages(path, value, dns_label_errors(value))
 
     def check_subdomain(self, path: Path, value: str | None) -> None:
-        """Only where there is a value."""
+        """Requires a DNS subdomain if there is a value."""
         if value and not _DNS_LABEL.match(value):
             self.check_messages(path, value, dns_subdomain_errors(value))
 
@@ -132,7 +132,7 @@ class Errors(list[FieldError]):
             self.check_messages(path, value, port_name_errors(value))
 
     def check_one_of(self, path: Path, value: str | None, supported: Collection[str]) -> None:
-        """Required, and one of `supported`."""
+        """Requires one of `supported`."""
         if value in supported:
             return
         if not value:
@@ -193,7 +193,7 @@ class Errors(list[FieldError]):
 
 
 def check_relative_path(errors: Errors, path: Path, value: str) -> None:
-    """A path inside a folder: relative, and never upwards."""
+    """Requires a relative path that stays inside its folder."""
     if value.startswith("/"):
         errors.invalid(path, value, "must be a relative path")
     if ".." in value.split("/"):
@@ -218,7 +218,7 @@ def check_endpoint_ip(errors: Errors, path: Path, value: str) -> None:
 
 
 def config_key_errors(key: str) -> list[str]:
-    """For the keys of ConfigMaps and Secrets, which become names of files."""
+    """Checks a key of a ConfigMap or Secret, which becomes the name of a file."""
     found = []
     if len(key) > _CONFIG_KEY_LIMIT:
         found.append(f"must be no more than {_CONFIG_KEY_LIMIT} bytes")
@@ -236,7 +236,7 @@ def env_name_errors(name: str) -> list[str]:
 
 
 def port_name_errors(name: str) -> list[str]:
-    """IANA service names: "http", "my-port-1"."""
+    """Checks an IANA service name: "http", "my-port-1"."""
     found = []
     if len(name) > 15:
         found.append("must be no more than 15 bytes")
@@ -268,7 +268,7 @@ def is_cidr(value: str) -> bool:
 
 
 def ip_family(value: str) -> str:
-    """ "IPv4", "IPv6", or "" for what is no address."""
+    """Returns "IPv4", "IPv6", or "" if the text is not an address."""
     try:
         return f"IPv{ip_address(value).version}"
     except ValueError:
@@ -276,7 +276,7 @@ def ip_family(value: str) -> str:
 
 
 def percent_of(value: int | str | None) -> Fraction:
-    """An int-or-percent as a share of one hundred or as a count, to compare with zero and with 100 %."""
+    """Returns the number of an int-or-percent: a count, or a percentage."""
     if isinstance(value, str):
         return Fraction(int(value[:-1])) if _PERCENT.match(value) else Fraction(1)
     return Fraction(value or 0)

@@ -1,8 +1,8 @@
 """Reads and writes YAML as Kubernetes does: YAML 1.1 with the types of JSON alone (a date stays text).
 
-Every reader of the house goes through here, so that a manifest means the same to the command line, to the API server
-and to a kubeconfig. Go's reader, which kubectl and the real API server share, differs from PyYAML in three ways that
-matter: `y` and `n` are booleans, `1e3` is a number, and `12:30` is not one.
+All programs read through it, so that a text means the same in a manifest, a request and a kubeconfig. Go's reader,
+which kubectl and the real API server share, differs from PyYAML in three ways that matter: `y` and `n` are booleans,
+`1e3` is a number, and `12:30` is not a number.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Document(NamedTuple):
 
 
 def read_documents(text: str | bytes) -> Iterator[Document]:
-    """Every document of the text, an empty one with the value None.
+    """Yields every document of the text; the value of an empty one is None.
 
     Raises: YamlError.
     """
@@ -56,7 +56,7 @@ def read_documents(text: str | bytes) -> Iterator[Document]:
 
 
 def read_document(text: str | bytes) -> Document:
-    """The only document of the text; None is the value of an empty text.
+    """Returns the only document of the text; the value of an empty text is None.
 
     Raises: YamlError, also for a second document.
     """
@@ -68,7 +68,8 @@ def read_document(text: str | bytes) -> Document:
 
 
 def to_yaml(value: object, width: int = 2**30) -> str:
-    """Block style, keys sorted, several lines of text as a block; lines break at spaces behind `width` characters."""
+    """Writes block style with sorted keys, and text of several lines as a block; lines break at spaces behind `width`
+    characters."""
     text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=width)
     return text[:-4] if text.endswith("\n...\n") else text  # the mark of an end that trailing line breaks leave open
 
@@ -126,7 +127,7 @@ class _Builder:
         self._open.append(_Collection(event.anchor, [] if is_list else None))
 
     def _end(self, event: Any) -> tuple[Any, int]:
-        """(the value that the event completes, the number of its nodes)."""
+        """Returns (the value that the event completes, the number of its nodes)."""
         if isinstance(event, yaml.AliasEvent):
             value, nodes = self._alias(event)
             self.count(nodes, event)
@@ -179,7 +180,7 @@ class _Collection:
             self.value[key] = "<<" if value is _MERGE else value
 
     def _merge(self, value: Any, event: Any, builder: _Builder) -> None:
-        """`<<: *a` or a list of such: keys of the map's own, and of earlier ones, go first."""
+        """Merges `<<: *a`, or a list of such. Keys of the map itself, and of earlier sources, take precedence."""
         for source in value if isinstance(value, list) else [value]:
             if not isinstance(source, dict):
                 raise _error(event, "map merge requires map or sequence of maps as the value")
@@ -228,7 +229,7 @@ def _scalar(event: Any) -> Any:
 
 
 def _plain(text: str, event: Any) -> Any:
-    """What Go's reader makes of a text without quotes."""
+    """Returns the value that Go's reader gives to a text without quotes."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in _NUMBER_STARTS:
@@ -250,7 +251,8 @@ def _integer(text: str) -> int:
 
 
 def _number(text: str) -> int | float | str:
-    """A whole number is an integer, one that is too large is text. Raises: ValueError where JSON has none."""
+    """Returns an integer for a whole number, and the text for one that is too large. Raises: ValueError for numbers
+    that JSON lacks."""
     if text[-1].isalpha():
         raise ValueError("infinite, or not a number")
     value = float(text)
@@ -264,7 +266,7 @@ def _error(event: Any, problem: str) -> YamlError:
 
 
 def _wording(error: Exception) -> str:
-    """As Go's reader words it: where structure is wrong it counts lines from zero, and leaves zero out."""
+    """Words an error as Go's reader does: for errors of structure it counts lines from zero, and leaves zero out."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
     line = 0 if mark is None else mark.line if isinstance(error, yaml.parser.ParserError) else mark.line + 1
@@ -284,7 +286,7 @@ _AMBIGUOUS = re.compile(r"[yYnN]|[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?|0o?[
 
 
 def _represent_text(dumper: Any, text: str) -> Any:
-    """Literal where it has lines, in double quotes where it would read as another type."""
+    """Writes text of several lines literally, and text that would read as another type in double quotes."""
     tag = dumper.resolve(yaml.ScalarNode, text, (True, False))
     plain = tag == f"{_TAG}str" and not _AMBIGUOUS.fullmatch(text)
     style = "|" if "\n" in text else None if plain else '"'

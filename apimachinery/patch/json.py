@@ -18,9 +18,9 @@ MAX_COPIED_BYTES = 3 * 1024 * 1024  # by all `copy` operations of a patch togeth
 
 
 def json_patch(doc: Json, operations: Json) -> Json:
-    """RFC 6902; `doc` is not changed.
+    """Applies the operations of RFC 6902; `doc` is not changed.
 
-    Raises: BadRequest for what is no list of operations, Invalid for one that does not apply to this document.
+    Raises: BadRequest if `operations` is not a list of operations, Invalid if one does not apply to this document.
     """
     if not isinstance(operations, list):
         raise BadRequest("a JSON patch must be an array of operations")
@@ -30,7 +30,7 @@ def json_patch(doc: Json, operations: Json) -> Json:
 
 
 class _Patching:
-    """A document of its own, on which one operation after the other is done in place."""
+    """A copy of the document, on which the operations are performed in place."""
 
     def __init__(self, doc: Json) -> None:
         self._root = {"": _copy(doc)}
@@ -68,7 +68,8 @@ class _Patching:
             raise Invalid(f'unknown JSON patch operation "{op}"')
 
     def _duplicate(self, value: Json) -> Json:
-        """A few operations could otherwise double a value until it fills the memory. Raises: Invalid."""
+        """Copies a value, up to a limit: a few operations could double a value until it fills the memory. Raises:
+        Invalid."""
         text = _encode(value)
         self._copied_bytes += len(text)
         if self._copied_bytes > MAX_COPIED_BYTES:
@@ -89,7 +90,7 @@ class _Patching:
         return value
 
     def _box(self, path: str) -> tuple[Json, str]:
-        """What holds the value at a path, and its key there."""
+        """Returns the container of the value at a path, and its key there."""
         parent, _, _ = path.rpartition("/")
         box = self._find(parent) if path else self._root
         if not isinstance(box, dict | list):
@@ -119,7 +120,7 @@ class _Patching:
 
 
 def _pointer(path: str) -> list[str]:
-    """The keys from the document's holder on: "/a/b" -> ["", "a", "b"]."""
+    """Returns the keys from the root's holder on: "/a/b" -> ["", "a", "b"]."""
     if path and not path.startswith("/"):
         raise Invalid(f'JSON pointer "{path}" must start with "/"')
     return [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")]
@@ -146,7 +147,7 @@ def _copy(value: Json) -> Json:
 
 
 def _canonical(value: Json) -> bytes:
-    """The same for equal JSON, of which `1` and `true` are not, as they are in Python."""
+    """Encodes equal JSON equally. Python would take `1` and `true` for equal."""
     return _encode(value, sort=True)
 
 

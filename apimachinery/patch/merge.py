@@ -11,7 +11,7 @@ Json = Any
 
 
 def merge_patch(doc: Json, patch: Json) -> Json:
-    """RFC 7386; neither argument is changed, untouched parts are shared."""
+    """Applies a patch of RFC 7386. Neither argument is changed; untouched parts are shared."""
     if not isinstance(patch, dict):
         return patch
     result = dict(doc) if isinstance(doc, dict) else {}
@@ -24,7 +24,7 @@ def merge_patch(doc: Json, patch: Json) -> Json:
 
 
 def create_merge_patch(old: Json, new: Json) -> dict[str, Any]:
-    """The merge patch that turns object `old` into `new`."""
+    """Returns the merge patch that turns object `old` into `new`."""
     patch: dict[str, Any] = {key: None for key in old if key not in new}
     for key, value in new.items():
         if key not in old:
@@ -38,8 +38,8 @@ def create_merge_patch(old: Json, new: Json) -> dict[str, Any]:
 
 
 def three_way_merge(original: Json, modified: Json, current: Json) -> dict[str, Any]:
-    """The merge patch of `kubectl apply` for kinds without a model: what `modified` sets on top of `current`, and
-    what `original` (the last applied) had and `modified` lacks goes."""
+    """Returns the merge patch of `kubectl apply` for kinds without a model. It sets what differs between `modified` and
+    `current`, and removes what `original` (the last applied) has and `modified` lacks."""
     patch = _additions(current, modified)
     return _with_deletions(patch, original or {}, modified)
 

@@ -27,7 +27,7 @@ _PATCH = "$patch"
 
 
 class _Rule(NamedTuple):
-    """How one field merges.
+    """The way in which one field merges.
 
     `model` is that of the object, or of a list's items; `merge_key` that of a list that merges ("" for a list of
     primitives, None for one that is replaced); with `retain_keys` a patch says which keys stay, as the fields exclude
@@ -61,7 +61,7 @@ def _rule(model: type[Model] | None, field: str) -> _Rule:
 
 
 def strategic_merge_patch(doc: Dict, patch: Json, model: type[Model]) -> Dict:
-    """The patched document; neither argument is changed.
+    """Returns the patched document; neither argument is changed.
 
     Raises: BadRequest for a patch that misuses a directive or lacks a merge key.
     """
@@ -112,7 +112,7 @@ def _directive_list(patch: Dict, name: str) -> list[Any]:
 
 
 def _identity(value: Json) -> Hashable:
-    """Equal for equal JSON, so that long lists are compared in one pass."""
+    """Returns equal values for equal JSON, so that long lists are compared in one pass."""
     if not isinstance(value, dict | list):
         known: Hashable = value
         return known
@@ -151,7 +151,7 @@ def _merge_list(old: list[Any], patch: list[Any], rule: _Rule, field: str) -> li
 
 
 def _reorder(items: list[Any], order: list[Any], key: str | None) -> list[Any]:
-    """Listed items in the asked order; the others stay behind the item they followed."""
+    """Puts the listed items into the requested order. The others stay behind the item that they followed."""
 
     def identity(item: Any) -> Hashable:
         return _identity(item.get(key) if key and isinstance(item, dict) else item)
@@ -169,7 +169,7 @@ def _clean_object(value: Dict) -> Dict:
 
 
 def _clean(value: Json) -> Json:
-    """New content without directives and nulls."""
+    """Removes directives and nulls from new content."""
     if isinstance(value, dict):
         return _clean_object(value)
     if isinstance(value, list):
@@ -178,8 +178,8 @@ def _clean(value: Json) -> Json:
 
 
 def three_way_strategic(original: Dict | None, modified: Dict, current: Dict, model: type[Model]) -> Dict:
-    """The patch of `kubectl apply`: additions and changes are `modified` against `current`; deletions are what
-    `original` (the last applied) had and `modified` lacks."""
+    """Returns the patch of `kubectl apply`: it adds and changes what differs between `modified` and `current`, and
+    deletes what `original` (the last applied) has and `modified` lacks."""
     patch = _diff(current, modified, model, deletions=False)
     removals = _diff(original or {}, modified, model, additions=False)
     return _combine(patch, removals, model)
@@ -236,7 +236,7 @@ def _diff_list(field: str, old: list[Any], new: list[Any], rule: _Rule, *, delet
 
 
 def _combine(patch: Dict, removals: Dict, model: type[Model] | None) -> Dict:
-    """`removals` laid over `patch`; a field both touch keeps what `patch` sets and loses what `removals` delete."""
+    """Lays `removals` over `patch`. A field in both keeps what `patch` sets and loses what `removals` delete."""
     result = dict(patch)
     for field, value in removals.items():
         have, rule = result.get(field), _rule(model, field)

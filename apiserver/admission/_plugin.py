@@ -1,4 +1,4 @@
-"""What an admission step is, and the chain of those that concern a request.
+"""The admission plugin, and the chain of plugins that concern a request.
 
 Source: Kubernetes documentation, "Admission Controllers".
 """
@@ -26,7 +26,8 @@ DELETE = "DELETE"
 
 @dataclass(slots=True)
 class Attributes:
-    """The request as admission sees it. `obj` is None for DELETE, `old` for CREATE; steps change `obj` in place."""
+    """The request as admission sees it. `obj` is None for DELETE, `old` is None for CREATE; plugins change `obj` in
+    place."""
 
     operation: str
     resource: Resource[Any]
@@ -43,7 +44,7 @@ Step = Callable[[Attributes, "Lookup"], Awaitable[None] | None]
 
 
 class Lookup:
-    """What a step may look up; reads come from the watch cache first."""
+    """Access to other objects for plugins; reads come from the watch cache first."""
 
     def __init__(self, storage: CachedStorage, resources: Mapping[tuple[str, str], Resource[Any]]) -> None:
         """`resources` by (group, plural)."""
@@ -55,7 +56,7 @@ class Lookup:
         return self._resources[(group, plural)]
 
     def derived(self, resource: Resource[Any], make: Callable[[list[Any]], D]) -> D:
-        """`make` of all objects that the cache has of a resource; made anew once one of them has changed."""
+        """Returns `make` of all cached objects of a resource, computed again once one of them has changed."""
         changed = self.storage.changed(resource)
         known = self._derived.get(make)
         if known is None or known[0] != changed:
@@ -67,10 +68,11 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Plugin:
-    """One step. `mutate` runs before validation and may change the object, `validate` after it; both raise StatusError.
+    """One plugin. `mutate` runs before validation and may change the object, `validate` runs after it; both raise
+    StatusError.
 
-    `resources` are "pods" or "pods/status" of the core group or "deployments.apps"; empty means all. `order` sorts
-    steps where one must see what another did; equal ones go by name.
+    `resources` are "pods" or "pods/status" of the core group, or "deployments.apps"; empty means all. `order` sorts
+    plugins that depend on each other; equal ones go by name.
     """
 
     name: str
@@ -88,7 +90,7 @@ class Plugin:
 
 
 class Chain:
-    """The steps that are switched on, and which of them a kind of request meets (worked out once for each kind)."""
+    """The enabled plugins, with those that concern each kind of request (computed once for each kind)."""
 
     def __init__(self, plugins: Iterable[Plugin], lookup: Lookup) -> None:
         self.plugins = sorted(plugins, key=lambda plugin: (plugin.order, plugin.name))
@@ -123,7 +125,7 @@ class UnknownPlugin(Exception):
 
 
 def enabled_plugins(disable: Iterable[str], enable: Iterable[str]) -> list[Plugin]:
-    """All plugins of this folder but the disabled ones; `enable` wins over `disable`.
+    """Returns all plugins of this folder except the disabled ones; `enable` takes precedence over `disable`.
 
     Raises: UnknownPlugin.
     """
@@ -136,7 +138,7 @@ def enabled_plugins(disable: Iterable[str], enable: Iterable[str]) -> list[Plugi
 
 
 def refused(attributes: Attributes, why: str) -> Forbidden:
-    """The 403 of a step that does not let the request pass."""
+    """Makes the 403 of a plugin that refuses the request."""
     resource, name = attributes.resource, attributes.name
     details = {"name": name, "group": resource.group, "kind": resource.plural}
     text = f'{resource_name(resource.plural, resource.group)} "{name}" is forbidden: {why}'
@@ -144,5 +146,5 @@ def refused(attributes: Attributes, why: str) -> Forbidden:
 
 
 def spec_of(obj: Object) -> Any:
-    """`obj.spec`, for steps that know their kinds by name alone."""
+    """Returns `obj.spec`, for plugins that know their kinds by name alone."""
     return obj.spec  # type: ignore[attr-defined]

@@ -1,4 +1,5 @@
-"""NamespaceLifecycle: objects are created only in a namespace that exists and stays; the basic ones stay for ever."""
+"""NamespaceLifecycle: objects are created only in a namespace that exists and is not being deleted; the basic
+namespaces can't be deleted."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def admit(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
 
 
 async def _look_again(attributes: Attributes, lookup: Lookup) -> None:
-    """The cache may be behind another API server that has just created the namespace: etcd knows."""
+    """Asks etcd: the cache may be behind another API server that has just created the namespace."""
     namespace = await lookup.storage.get_from_etcd(lookup.resource("namespaces"), "", attributes.namespace)
     if namespace is None:
         raise object_not_found("namespaces", "", attributes.namespace)

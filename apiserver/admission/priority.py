@@ -1,4 +1,4 @@
-"""Priority: a pod's priority is that of its class; without one it is 0 and may preempt what is lower.
+"""Priority: a pod's priority is that of its class; without a class it is 0, and the pod may preempt lower ones.
 
 Source: Kubernetes documentation, "Pod Priority and Preemption".
 """
@@ -35,14 +35,14 @@ def admit(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
 
 
 def _by_name(classes: list[PriorityClass]) -> dict[str, PriorityClass]:
-    """The classes, and under "" the default for all; of several the least."""
+    """Returns the classes by name, and under "" the default class; of several the one with the lowest value."""
     found = {item.name: item for item in classes}
     defaults = [item for item in classes if item.globalDefault]
     return {**found, "": min(defaults, key=lambda item: item.value)} if defaults else found
 
 
 async def _look_again(attributes: Attributes, lookup: Lookup, spec: Any) -> None:
-    """The cache may be behind whoever has just created the class: etcd knows."""
+    """Asks etcd: the cache may be behind another API server that has just created the class."""
     resource = lookup.resource("priorityclasses", GROUP)
     entry = await lookup.storage.get_from_etcd(resource, "", spec.priorityClassName)
     if entry is None:
@@ -51,7 +51,7 @@ async def _look_again(attributes: Attributes, lookup: Lookup, spec: Any) -> None
 
 
 def _give(attributes: Attributes, spec: Any, chosen: PriorityClass) -> None:
-    """Raises: Forbidden where the client says otherwise."""
+    """Gives the pod the priority of its class. Raises: Forbidden if the client set another one."""
     if chosen.name:
         spec.priorityClassName = chosen.name
     if spec.priority is not None and spec.priority != chosen.value:
@@ -72,7 +72,7 @@ def _give(attributes: Attributes, spec: Any, chosen: PriorityClass) -> None:
 
 
 def _keep(spec: Any, old: Any) -> None:
-    """A client that writes the pod it once made, without what was chosen for it, changes nothing."""
+    """Keeps the priority when a client writes its original pod, which lacks it."""
     if spec.priority is None:
         spec.priority = old.priority
     if spec.preemptionPolicy is None:
@@ -80,7 +80,7 @@ def _keep(spec: Any, old: Any) -> None:
 
 
 def check(attributes: Attributes, lookup: Lookup) -> None:
-    """Of classes: the system's stay, and one alone is the default."""
+    """Refuses to delete the system's classes, and to have two default classes."""
     if attributes.resource.kind != "PriorityClass":
         return
     if attributes.operation == DELETE:

@@ -1,4 +1,4 @@
-"""RuntimeClass: a pod of a class gets the class's overhead, and goes where the class's nodes are.
+"""RuntimeClass: a pod gets the overhead of its class, and is scheduled to the nodes of the class.
 
 Source: Kubernetes documentation, "Runtime Class", "Pod Overhead".
 """

@@ -1,7 +1,8 @@
-"""ServiceAccount: a pod that names no account runs as its namespace's `default`, and pulls images as its account may.
+"""ServiceAccount: a pod without an account runs as `default` of its namespace, and uses the image pull secrets of its
+account.
 
-An account that does not exist keeps no pod out: a server without controllers makes none. A token is mounted where the
-pod or its account says `automountServiceAccountToken: true`; where neither says anything, none is.
+A missing account does not keep a pod out, as a server without controllers does not create accounts. A token is mounted
+if the pod or its account says `automountServiceAccountToken: true`; by default it is not.
 
 Source: Kubernetes documentation, "Configure Service Accounts for Pods".
 """
@@ -29,7 +30,7 @@ SOURCES = [
     },
 ]
 _TELLING = (b'"imagePullSecrets"', b'"automountServiceAccountToken"')
-"""What an account must have for it to matter here: most have neither, and are not decoded."""
+"""Accounts with neither field are skipped without decoding."""
 
 
 def admit(attributes: Attributes, lookup: Lookup) -> None:
@@ -58,7 +59,7 @@ def admit(attributes: Attributes, lookup: Lookup) -> None:
 
 
 def mount_token(spec: Any) -> None:
-    """Into each container that has nothing of its own at that path."""
+    """Mounts the token into each container that does not mount another volume at that path."""
     containers = [*(spec.initContainers or ()), *spec.containers]
     without = [c for c in containers if all(mount.mountPath != MOUNT_PATH for mount in c.volumeMounts or ())]
     if not without:

@@ -1,4 +1,4 @@
-"""Whether a user may: every request passes here with its identity. The one mode so far is AlwaysAllow."""
+"""Decides whether a user may make a request. The only mode so far is AlwaysAllow."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Verdict = Literal["allow", "deny", "no opinion"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an authorizer says to a request. "no opinion" refuses too, unless another authorizer allows."""
+    """The verdict of an authorizer on a request. "no opinion" refuses too, unless another authorizer allows."""
 
     verdict: Verdict
     reason: str = ""
     error: str = ""
-    """What went wrong on the way to the verdict."""
+    """An error that occurred during the decision."""
 
     @property
     def allowed(self) -> bool:
@@ -48,7 +48,7 @@ class PathRule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a user may do in a namespace, as far as it can be listed."""
+    """The rules for a user in a namespace, as far as they can be listed."""
 
     resources: tuple[ResourceRule, ...] = ()
     paths: tuple[PathRule, ...] = ()

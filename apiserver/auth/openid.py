@@ -1,4 +1,4 @@
-"""What others need for verifying service account tokens: the issuer's discovery document and its keys.
+"""Publishes what others need to verify service account tokens: the issuer's discovery document and its keys.
 
 Source: OpenID Connect Discovery 1.0; Kubernetes documentation, "Service account issuer discovery".
 """

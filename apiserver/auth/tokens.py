@@ -46,12 +46,12 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TokenSettings:
-    """What the server's options say about tokens."""
+    """The server's options about tokens."""
 
     issuers: Sequence[str]
     """The first one issues; tokens of the others are believed too."""
     audiences: Sequence[str]
-    """What a token for this server may name; the first issuer where there is none."""
+    """The audiences that a token for this server may name; by default the first issuer."""
     jwks_uri: str
     max_seconds: int
     signing_key_file: str

@@ -1,4 +1,4 @@
-"""Fields of a body that the kind does not have, and fields given twice: for `fieldValidation=Strict` and `Warn`.
+"""Finds fields of a body that the kind lacks, and repeated fields: for `fieldValidation=Strict` and `Warn`.
 
 Source: Kubernetes API concepts, "Validation for unrecognized or duplicate fields".
 """
@@ -48,9 +48,9 @@ def _check_value(kind: FieldType, value: Any, path: str, unknown: list[str]) -> 
 
 
 def may_repeat_fields(body: bytes) -> bool:
-    """False only where no object in the JSON has a key twice: as many keys are written as are left after parsing.
+    """Returns False only if no object in the JSON has a key twice: then parsing keeps the number of keys.
 
-    Keys are counted by the quote and colon behind them. Other spellings of those are looked at in earnest.
+    Keys are counted by the quote and colon behind them. Other spellings count as a possible repetition.
     """
     try:
         once = orjson.dumps(orjson.loads(body))
@@ -63,7 +63,7 @@ def may_repeat_fields(body: bytes) -> bool:
 
 
 def duplicate_fields(body: bytes) -> list[str]:
-    """`duplicate field "spec.replicas"`; the last of them is the one that counts, as in every JSON decoder."""
+    """`duplicate field "spec.replicas"`, for each repeated field. The last value counts, as in every JSON decoder."""
     found: list[str] = []
 
     def build(pairs: list[tuple[str, Any]]) -> Any:

@@ -1,4 +1,4 @@
-"""Who owns which field of an object: `metadata.managedFields`, and server-side apply, which is decided by it. Pure.
+"""Ownership of fields: `metadata.managedFields`, and server-side apply, which depends on it. Pure.
 
 fieldset.py   sets of field paths, as `fieldsV1` spells them, and their algebra
 shapes.py     from a model: which lists are maps, sets or one value

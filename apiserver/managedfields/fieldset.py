@@ -24,7 +24,7 @@ MAX_DEPTH = 200  # of a set a client sends; no model is half as deep
 
 
 class MalformedSet(ValueError):
-    """The `fieldsV1` of a client is none."""
+    """The `fieldsV1` of a client is not a set of fields."""
 
 
 def field(name: str) -> str:
@@ -36,7 +36,7 @@ def is_member(node: FieldSet) -> bool:
 
 
 def node_of(member: bool, children: FieldSet) -> FieldSet | None:
-    """The node of these children; None where nothing is left."""
+    """Makes the node of these children; None if nothing is left."""
     if not children:
         return MEMBER if member else None
     return {SELF: MEMBER, **children} if member else children
@@ -65,14 +65,14 @@ def _union(a: FieldSet, b: FieldSet) -> FieldSet:
 
 
 def difference(a: FieldSet, b: FieldSet) -> FieldSet:
-    """The members of `a` that are none of `b`."""
+    """Returns the members of `a` that are not members of `b`."""
     if not a or not b:
         return a
     return _without(a, b, _difference) or {}
 
 
 def recursive_difference(a: FieldSet, b: FieldSet) -> FieldSet:
-    """The members of `a` that are neither a member of `b` nor below one."""
+    """Returns the members of `a` that are neither members of `b` nor below one."""
     if not a or not b:
         return a
     return _without(a, b, _recursive_difference) or {}
@@ -94,7 +94,7 @@ def _recursive_difference(a: FieldSet, b: FieldSet) -> FieldSet | None:
 
 
 def _without(a: FieldSet, b: FieldSet, less: Any) -> FieldSet | None:
-    """`a`, which has content, with each child less `b`'s; None where none is left."""
+    """Subtracts the children of `b` from those of `a`, which has content; None if nothing is left."""
     changed: dict[str, FieldSet | None] = {}
     for key, node in a.items():
         other = b.get(key) if key != SELF else None
@@ -107,7 +107,7 @@ def _without(a: FieldSet, b: FieldSet, less: Any) -> FieldSet | None:
 
 
 def intersection(a: FieldSet, b: FieldSet) -> FieldSet:
-    """The members of both."""
+    """Returns the members of both."""
     return _common(a, b) if a and b else {}
 
 
@@ -124,7 +124,7 @@ def _common(a: FieldSet, b: FieldSet) -> FieldSet:
 
 
 def paths(fields: FieldSet, prefix: Path = ()) -> Iterator[Path]:
-    """Every member, those of a level before what is below them."""
+    """Yields every member, those of a level before those below them."""
     names = sorted(key for key in fields if key != SELF)
     for name in names:
         if is_member(fields[name]):
@@ -134,7 +134,7 @@ def paths(fields: FieldSet, prefix: Path = ()) -> Iterator[Path]:
 
 
 def path_text(path: Path) -> str:
-    """As messages show it: `.spec.containers[name="app"].image`."""
+    """Spells a path as messages show it: `.spec.containers[name="app"].image`."""
     return "".join(map(_element_text, path))
 
 
@@ -151,7 +151,7 @@ def _element_text(element: str) -> str:
 
 
 def normal(value: Any, depth: int = 0) -> FieldSet:
-    """A set that a client sent, its keys spelled as ours are. Raises: MalformedSet."""
+    """Normalizes the spelling of a set that a client sent. Raises: MalformedSet."""
     if not isinstance(value, dict) or depth > MAX_DEPTH:
         raise MalformedSet("not a set of fields")
     found: FieldSet = {}

@@ -1,6 +1,6 @@
-"""Who owns what, over writes: an update takes the fields it changes, an apply those it names, if they are free.
+"""Tracks ownership over writes: an update takes over the fields that it changes, an apply those that it names.
 
-Documents are objects as plain JSON types, without what nobody owns (`owned_part`).
+Documents are objects as plain JSON types, without the fields that belong to nobody (`owned_part`).
 Source: Kubernetes documentation, "Server-Side Apply".
 """
 
@@ -55,7 +55,7 @@ _UNOWNED: FieldSet = {
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who writes, through which subresource, and when (RFC 3339)."""
+    """The manager of a write, its subresource, and its time (RFC 3339)."""
 
     manager: str
     api_version: str
@@ -66,13 +66,13 @@ class Writer:
 @dataclass(frozen=True, slots=True)
 class Applied:
     document: Dict
-    """The object as the apply makes it, defaults included."""
+    """The resulting object, with defaults."""
     entries: Entries
     changed: bool
 
 
 def owned_part(document: Dict) -> Dict:
-    """The document without the fields that belong to nobody; the rest is shared, not copied."""
+    """Returns the document without the fields that belong to nobody; the rest is shared, not copied."""
     part = {key: value for key, value in document.items() if key not in _UNOWNED_TOP}
     meta = part.get("metadata")
     if meta:
@@ -86,7 +86,7 @@ def _root(resource: Resource[Any]) -> Shape:
 
 
 def ignored_fields(resource: Resource[Any], subresource: str) -> FieldSet:
-    """What a write to the object or its status does not change, whatever it says: nobody comes to own it thereby."""
+    """Returns the fields that a write to the object or its status ignores, so that it does not become their owner."""
     names = set(resource.model.model_fields)
     if subresource == "status":
         others = {field(name): MEMBER for name in names - {"metadata", "status"}}
@@ -107,7 +107,7 @@ def entry_of(writer: Writer, operation: str, fields: FieldSet) -> ManagedFieldsE
 
 
 def identity(entry: ManagedFieldsEntry) -> Identity:
-    """An applier is one whatever version it applies."""
+    """Identifies the manager of an entry. The version does not matter for appliers."""
     version = "" if entry.operation == APPLY else entry.apiVersion or ""
     return entry.manager or "", entry.operation or "", version, entry.subresource or ""
 
@@ -120,9 +120,9 @@ def _fields(entry: ManagedFieldsEntry) -> FieldSet:
 
 
 def from_client(sent: Entries | None, stored: Entries | None) -> Entries:
-    """The entries to go on from: the client's if they can be read, else the stored ones.
+    """Returns the entries to continue from: the client's if they can be read, else the stored ones.
 
-    A client that knows nothing of managed fields does not lose them, and `[{}]` resets them.
+    A client that does not know managed fields keeps them; `[{}]` resets them.
     """
     if not sent or sent == stored:
         return stored or []
@@ -145,20 +145,20 @@ def is_reset(sent: Entries | None) -> bool:
 
 
 def created(entries: Entries, document: Dict, resource: Resource[Any], writer: Writer) -> Entries:
-    """The entries of a new object."""
+    """Returns the entries of a new object."""
     shape = _root(resource)
     changed, _ = compare(skeleton(shape), owned_part(document), shape)
     return _take(entries, recursive_difference(changed, ignored_fields(resource, "")), {}, writer)
 
 
 def updated(entries: Entries, old: Dict, new: Dict, resource: Resource[Any], writer: Writer) -> Entries:
-    """The entries after an update; `entries` itself where it changed nothing that is owned."""
+    """Returns the entries after an update; `entries` itself if it did not change owned fields."""
     changed, removed = compare(owned_part(old), owned_part(new), _root(resource))
     return _take(entries, changed, removed, writer) if changed or removed else entries
 
 
 def before_first_apply(document: Dict, resource: Resource[Any], time: str) -> Entries:
-    """The owner of all that an object had before anybody's fields were tracked."""
+    """Returns the entry for all fields that an object had before its owners were tracked."""
     return created([], document, resource, Writer(BEFORE_FIRST_APPLY, resource.api_version, "", time))
 
 
@@ -181,7 +181,7 @@ def _take(entries: Entries, changed: FieldSet, removed: FieldSet, writer: Writer
 
 
 def _capped(entries: dict[Identity, ManagedFieldsEntry]) -> dict[Identity, ManagedFieldsEntry]:
-    """With at most MAX_UPDATERS updates: the oldest of a version become one."""
+    """Limits the updates to MAX_UPDATERS: the oldest of one version are merged."""
     updates = [(key, entry) for key, entry in entries.items() if entry.operation != APPLY]
     surplus = len(updates) - MAX_UPDATERS
     if surplus <= 0:
@@ -209,12 +209,12 @@ def _capped(entries: dict[Identity, ManagedFieldsEntry]) -> dict[Identity, Manag
 
 
 def _time(entry: ManagedFieldsEntry) -> str:
-    """Whole seconds, in a form that sorts by time. A client may have written anything that looks like one."""
+    """Returns whole seconds, in a form that sorts by time. A client may have written any RFC 3339 time."""
     return (entry.time or "")[: len("2026-01-31T10:00:00")]
 
 
 def _ordered(entries: dict[Identity, ManagedFieldsEntry]) -> Entries:
-    """Applies before updates, older before newer."""
+    """Sorts applies before updates, and older before newer entries."""
 
     def rank(entry: ManagedFieldsEntry) -> tuple[str, str, str, str, str]:
         manager, operation, _, subresource = identity(entry)
@@ -236,9 +236,9 @@ def apply(
     *,
     force: bool,
 ) -> Applied:
-    """`live` ({} where there is none yet) after `config` is applied.
+    """Applies `config` to `live` ({} for a new object).
 
-    `complete` gives a merged document the form stored ones have: defaults, canonical values.
+    `complete` gives a merged document the stored form: defaults, canonical values.
     Raises: NotTyped, Conflict, and what `complete` raises.
     """
     shape, ignored = _root(resource), ignored_fields(resource, writer.subresource)
@@ -274,7 +274,7 @@ def _less(entry: ManagedFieldsEntry, gone: FieldSet) -> ManagedFieldsEntry:
 
 
 def _given_up(last: FieldSet, wanted: FieldSet, others: Entries, shape: Shape) -> FieldSet:
-    """What this applier owned, names no longer, and nobody else owns."""
+    """Returns the fields that this applier owned, no longer names, and nobody else owns."""
     held = union(wanted, {"f:metadata": {"f:name": MEMBER}})
     for entry in others:
         held = union(held, _fields(entry))
@@ -284,7 +284,7 @@ def _given_up(last: FieldSet, wanted: FieldSet, others: Entries, shape: Shape) -
 def _check_conflicts(
     conflicts: list[tuple[ManagedFieldsEntry, FieldSet]], live: Dict, writer: Writer, shape: Shape
 ) -> None:
-    """Fields that kubectl applied from the client's side are kubectl's own, whoever is written down for them.
+    """Refuses conflicts. Fields that kubectl applied on the client side are kubectl's own, whatever the entries say.
 
     Raises: Conflict.
     """
@@ -305,7 +305,7 @@ def _last_applied_set(live: Dict, shape: Shape) -> FieldSet:
 
 
 def conflict_error(conflicts: Iterable[tuple[ManagedFieldsEntry, FieldSet]]) -> Conflict:
-    """409 with a cause for each field and its owner."""
+    """Makes the 409, with a cause for each field and its owner."""
     by_owner: dict[str, list[str]] = {}
     for entry, lost in conflicts:
         by_owner.setdefault(_owner_text(entry), []).extend(map(path_text, paths(lost)))

@@ -1,4 +1,4 @@
-"""How a model's fields are owned: field by field, item by item, or as one value. Read from the models, once each.
+"""The ownership of a model's fields: field by field, item by item, or as one value. Read once from each model.
 
 Source: Kubernetes documentation, "Server-Side Apply", "Merge strategy".
 """
@@ -18,10 +18,11 @@ LEAF, STRUCT, MAP, LIST_MAP, LIST_SET, FREE = "leaf", "struct", "map", "list-map
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """`kind` LEAF is a scalar or anything owned as one; FREE has no schema: maps by key, all else as one.
+    """The form of a field. LEAF is owned as one value; FREE does not have a schema: its maps are owned by key, all else
+    as one.
 
-    `model` is a STRUCT's, `item` the shape of what a map or list holds, `keys` name those of a LIST_MAP with their
-    defaults (None without). `always` marks a struct that is there even when it is empty.
+    `model` is that of a STRUCT, `item` the shape of the content of a map or list, `keys` the keys of a LIST_MAP with
+    their defaults or None. `always` marks a struct that is present even when it is empty.
     """
 
     kind: str

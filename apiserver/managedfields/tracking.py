@@ -1,6 +1,5 @@
-"""When an object's writers are written down. Not to ask costs nothing: an object is tracked from the first write that
-names a `fieldManager`, or that is an apply, and then every write to it is.
-"""
+"""Decides when field ownership is tracked: for an object from the first write that names a `fieldManager` or is an
+apply. Other objects cost nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ MAX_SUBRESOURCE_BYTES = 256
 
 
 def created(obj: Object, resource: Resource[Any], options: WriteOptions, time: str) -> Entries | None:
-    """The entries of a new object, as the client sent it, with defaults."""
+    """Returns the entries of a new object with its defaults; None if it is not tracked."""
     sent = obj.metadata.managedFields
     if options.applies:
         return sent
@@ -40,7 +39,7 @@ def updated(
     subresource: str,
     time: str,
 ) -> Entries | None:
-    """The entries after an update; `sent` are those in the request, which a subresource does not listen to."""
+    """Returns the entries after an update; `sent` are those of the request, which writes to a subresource ignore."""
     kept = old.metadata.managedFields
     if options.applies:
         return sent
@@ -62,20 +61,20 @@ def updated(
 
 
 def _document(obj: Object, subresource: str) -> dict[str, Any]:
-    """The object as plain JSON types; where a write changes the status and metadata alone, only these."""
+    """Returns the object as plain JSON types; for writes to the status only the status and metadata."""
     if subresource != "status":
         return _json(obj, {"metadata": {"managedFields"}})
     return {"metadata": _json(obj.metadata, {"managedFields"}), "status": _json(obj.status, None)}  # type: ignore[attr-defined]
 
 
 def _json(part: Model, without: Any) -> dict[str, Any]:
-    """`encode`, but for some fields, and decoded to plain types."""
+    """Returns a part of the object as plain JSON types, without some fields."""
     found: dict[str, Any] = orjson.loads(part.__pydantic_serializer__.to_json(part, exclude_none=True, exclude=without))
     return found
 
 
 def entry_errors(entries: Entries | None) -> list[FieldError]:
-    """What is wrong with entries that a client wrote."""
+    """Lists errors in the entries of a client."""
     errors = []
     for index, entry in enumerate(entries or ()):
         path = f"metadata.managedFields[{index}]"

@@ -1,4 +1,4 @@
-"""Objects as plain JSON types, walked along the shapes of their model: as sets of fields, compared, merged, pruned."""
+"""Operations on plain JSON types along the shapes of their model: to sets of fields, compare, merge, remove."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _LEAF = Shape(LEAF)
 
 
 class NotTyped(Exception):
-    """What is wrong with an applied configuration: unknown fields, items without their keys, items given twice."""
+    """An applied configuration has unknown fields, items without their keys, or repeated items."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__(problems[0] if len(problems) == 1 else "errors:\n" + "\n".join(f"  {p}" for p in problems))
 
 
 def element_of(item: Json, shape: Shape) -> str:
-    """The path element of a list's item. Raises: KeyError for an item that lacks a key."""
+    """Returns the path element of a list's item. Raises: KeyError for an item that lacks a key."""
     if shape.kind == LIST_SET:
         return "v:" + orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()
     found = {}
@@ -35,7 +35,8 @@ def element_of(item: Json, shape: Shape) -> str:
 
 
 def by_element(items: list[Json], shape: Shape) -> dict[str, Json]:
-    """Element -> item, of a stored list: of two with the same keys the second is known by its place alone."""
+    """Returns path element -> item of a stored list. The second of two items with the same keys is named by its
+    index."""
     found: dict[str, Json] = {}
     for index, item in enumerate(items):
         try:
@@ -47,7 +48,7 @@ def by_element(items: list[Json], shape: Shape) -> dict[str, Json]:
 
 
 def child_shape(shape: Shape, key: str) -> Shape:
-    """The shape of what a map or struct holds under a key."""
+    """Returns the shape of the value under a key of a map or struct."""
     if shape.kind == STRUCT:
         return struct_fields(shape).get(key, _LEAF)
     return shape if shape.kind == FREE else shape.item or _LEAF
@@ -61,7 +62,7 @@ def struct_fields(shape: Shape) -> dict[str, Shape]:
 
 
 def applied_set(document: Json, shape: Shape) -> FieldSet:
-    """The fields an applied configuration names. Raises: NotTyped."""
+    """Returns the fields that an applied configuration names. Raises: NotTyped."""
     problems: list[str] = []
     found = _applied(document, shape, (), problems)
     if problems:
@@ -70,7 +71,7 @@ def applied_set(document: Json, shape: Shape) -> FieldSet:
 
 
 def _applied(value: Json, shape: Shape, path: Path, problems: list[str]) -> FieldSet | None:
-    """The node's children; None for what is owned as one."""
+    """Returns the children of the node; None for a value that is owned as one."""
     if value is None or shape.kind == LEAF:
         return None
     if shape.kind in (LIST_MAP, LIST_SET):
@@ -127,7 +128,7 @@ def _type_name(value: Json) -> str:
 
 
 def whole_set(value: Json, shape: Shape) -> FieldSet:
-    """A node with everything in it, for a value that has come or gone."""
+    """Returns a node with everything in it, for a value that was added or removed."""
     children: FieldSet = {}
     if shape.kind == LEAF:
         return MEMBER
@@ -140,7 +141,8 @@ def whole_set(value: Json, shape: Shape) -> FieldSet:
 
 
 def skeleton(shape: Shape) -> dict[str, Json]:
-    """The structs that are there before anything is set: an object's first owner does not own these themselves."""
+    """Returns the structs that exist before anything is set. The first owner of an object does not own these
+    themselves."""
     return {name: skeleton(inner) for name, inner in struct_fields(shape).items() if inner.always}
 
 
@@ -148,7 +150,7 @@ def skeleton(shape: Shape) -> dict[str, Json]:
 
 
 def compare(old: Json, new: Json, shape: Shape) -> tuple[FieldSet, FieldSet]:
-    """(what was added or changed, what was removed) between two objects."""
+    """Returns (added and changed fields, removed fields) between two objects."""
     changed: FieldSet = {}
     removed: FieldSet = {}
     _compare(old, new, shape, changed, removed)
@@ -156,7 +158,7 @@ def compare(old: Json, new: Json, shape: Shape) -> tuple[FieldSet, FieldSet]:
 
 
 def _compare(old: Json, new: Json, shape: Shape, changed: FieldSet, removed: FieldSet) -> bool:
-    """Fills in the children. True for a value that is owned as one and differs."""
+    """Fills in the children. Returns True for a value that is owned as one and differs."""
     if shape.kind in (STRUCT, MAP, FREE) and isinstance(old, dict) and isinstance(new, dict):
         pairs = ((field(key), old.get(key), new.get(key), key) for key in (old | new))
         for name, before, after, key in pairs:
@@ -195,7 +197,7 @@ def _compare_child(name: str, before: Json, after: Json, shape: Shape, changed: 
 
 
 def merge(live: Json, config: Json, shape: Shape) -> Json:
-    """`live` with what `config` says laid over it; neither is changed."""
+    """Lays `config` over `live`; neither is changed."""
     if shape.kind == LEAF or live is None:
         return config
     if shape.kind in (LIST_MAP, LIST_SET):
@@ -209,14 +211,14 @@ def merge(live: Json, config: Json, shape: Shape) -> Json:
 
 
 def _merge_lists(live: list[Json], config: list[Json], shape: Shape) -> list[Json]:
-    """Items of both stand in the order of the configuration, the others where they stood among those."""
+    """Puts items of both into the order of the configuration; the others keep their place among them."""
     have, wanted = by_element(live, shape), by_element(config, shape)
     coming = list(wanted)
     shared = [element for element in coming if element in have]
     result: list[Json] = []
 
     def take(last: str) -> None:
-        """The configuration's items up to `last`; all of them for ""."""
+        """Takes the configuration's items up to `last`, or all of them for ""."""
         while coming:
             element = coming.pop(0)
             result.append(merge(have.get(element), wanted[element], shape.item or _LEAF))
@@ -234,7 +236,7 @@ def _merge_lists(live: list[Json], config: list[Json], shape: Shape) -> list[Jso
 
 
 def remove(value: Json, fields: FieldSet, shape: Shape) -> Json:
-    """`value` without the members of `fields` and all that is below them; None where nothing is left."""
+    """Removes the members of `fields` and everything below them; None if nothing is left."""
     if not fields:
         return value
     if isinstance(value, dict) and shape.kind in (STRUCT, MAP, FREE):
@@ -258,7 +260,7 @@ def _removed(item: Json, node: FieldSet | None, shape: Shape) -> Json:
 
 
 def with_structs(fields: FieldSet, shape: Shape) -> FieldSet:
-    """The set with each struct's field a member that leads to one: so a struct goes with the last field in it."""
+    """Adds each struct's field that leads to a member, so that a struct is removed with its last field."""
     found: FieldSet = {}
     for key, node in fields.items():
         if key == SELF:

@@ -1,6 +1,6 @@
-"""CustomResourceDefinition: can be read, and there are none: this server takes no kinds at run time.
+"""CustomResourceDefinition: served as an empty list, as this server does not take kinds at run time.
 
-kubectl lists them before it says that a kind is unknown; without a list it says that the server is at fault.
+kubectl lists them before it reports an unknown kind. Without the list it would report a failure of the server.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ControllerRevision: what a controller's object looked like at some time, for going back to it."""
+"""ControllerRevision: a snapshot of a controller's object, for rollbacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SelfSubjectReview: asks who one is."""
+"""SelfSubjectReview: answers with the user of the request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TokenReview: asks whom a bearer token stands for."""
+"""TokenReview: checks a bearer token and answers with its user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LocalSubjectAccessReview: asks whether somebody may do something in one namespace."""
+"""LocalSubjectAccessReview: checks what a user may do in one namespace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SelfSubjectAccessReview: asks whether one may do something."""
+"""SelfSubjectAccessReview: checks what the sender may do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SelfSubjectRulesReview: asks what one may do in a namespace."""
+"""SelfSubjectRulesReview: lists what the sender may do in a namespace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SubjectAccessReview: asks whether somebody may do something."""
+"""SubjectAccessReview: checks what a user may do."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def check_attributes(errors: Errors, resource: ResourceAttributes | None, path: 
 
 
 def check_no_metadata(errors: Errors, meta: ObjectMeta, text: str) -> None:
-    """It would be lost: nothing is kept."""
+    """Refuses metadata, which would be lost: reviews are not stored."""
     given = to_dict(meta.model_copy(update={"managedFields": None, "namespace": None}))
     if given:
         errors.invalid(("metadata",), given, text)

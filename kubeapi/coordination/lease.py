@@ -1,4 +1,4 @@
-"""Lease: who holds a role (leader election) or is alive (a node's heartbeat), and until when."""
+"""Lease: the holder of a role (leader election) or a sign of life (the heartbeat of a node), with its times."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class LeaseStrategy(Strategy[Lease]):
 
 
 def _strategy_errors(strategy: str) -> list[str]:
-    """A strategy of Kubernetes' own, or one with a vendor's domain."""
+    """Accepts the strategies of Kubernetes, and those with the domain of a vendor."""
     if "/" not in strategy and strategy != "OldestEmulationVersion":
         return ["must be OldestEmulationVersion or a qualified name with a domain"]
     return qualified_name_errors(strategy)

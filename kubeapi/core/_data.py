@@ -1,4 +1,4 @@
-"""What ConfigMaps and Secrets share: keyed data with a size limit, and immutability.
+"""Checks that ConfigMaps and Secrets share: keyed data with a size limit, and immutability.
 
 Source: Kubernetes documentation, "ConfigMaps", "Secrets".
 """
@@ -14,7 +14,7 @@ _FROZEN = "field is immutable when `immutable` is set"
 
 
 def check_keys(errors: Errors, field: str, data: Mapping[str, str] | None, *, encoded: bool = False) -> int:
-    """The size of the values in bytes, decoded where they are `encoded`."""
+    """Checks the keys, and returns the size of the values in bytes, decoded where they are `encoded`."""
     size = 0
     for key, value in (data or {}).items():
         errors.check_config_key((field, f"[{key}]"), key)
@@ -30,7 +30,7 @@ def check_data_update(
     immutable: bool | None,
     fields: Iterable[tuple[str, Mapping[str, str] | None, Mapping[str, str] | None]],
 ) -> None:
-    """For an object that was immutable; `fields` are (name, new, old)."""
+    """Refuses every change of an immutable object; `fields` are (name, new, old)."""
     if not immutable:
         errors.forbidden(("immutable",), _FROZEN)
     for name, new, old in fields:

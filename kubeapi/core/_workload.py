@@ -19,7 +19,7 @@ from kubeapi.core.pod.template import PodTemplateSpec
 
 
 def check_selector(errors: Errors, selector: LabelSelector | None, template: PodTemplateSpec, kind: str) -> None:
-    """A selector that says something and that the template's labels satisfy."""
+    """Requires a selector that is not empty and that matches the labels of the template."""
     if selector is None:
         errors.required(("spec", "selector"))
         return
@@ -44,7 +44,7 @@ def check_rolling_update(
 
 
 def check_counts(errors: Errors, status: Model, parts: Iterable[str]) -> None:
-    """`parts` are counts of pods of which `status.replicas` counts all."""
+    """Checks counts of pods; each of `parts` must not exceed `status.replicas`."""
     total = getattr(status, "replicas", None) or 0
     errors.check_not_negative(("status", "replicas"), total)
     errors.check_not_negative(("status", "observedGeneration"), getattr(status, "observedGeneration", None))

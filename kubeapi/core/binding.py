@@ -1,4 +1,4 @@
-"""Binding: gives a pod its node. The body of `POST …/pods/NAME/binding`, by which schedulers do it, or of its own."""
+"""Binding: assigns a pod to a node. Schedulers send it to `pods/NAME/binding`, or to its own path."""
 
 from __future__ import annotations
 

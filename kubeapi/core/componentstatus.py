@@ -1,4 +1,4 @@
-"""ComponentStatus: whether the parts of the control plane are well. Deprecated; nothing of it is kept."""
+"""ComponentStatus: the health of the control plane's components. Deprecated; it is not stored."""
 
 from __future__ import annotations
 

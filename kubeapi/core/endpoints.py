@@ -97,7 +97,7 @@ def _check_subset(errors: Errors, path: Path, subset: EndpointSubset) -> None:
 
 
 def _addresses(obj: Endpoints, now: float) -> str:
-    """Ready addresses with their ports; bare where a headless service has no ports."""
+    """Lists the ready addresses with their ports, or alone where a headless Service does not have ports."""
     found: list[str] = []
     for subset in obj.subsets or ():
         if not subset.ports:

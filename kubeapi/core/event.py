@@ -1,4 +1,4 @@
-"""Event: what happened to an object, kept for an hour."""
+"""Event: a report about an object, kept for an hour."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class EventStrategy(Strategy[Event]):
         return errors
 
     def _check_namespace(self, errors: Errors, obj: Event) -> None:
-        """Events about what has no namespace live in "default", newer ones in "kube-system" too."""
+        """Events about cluster-scoped objects live in "default", newer ones in "kube-system" too."""
         about = obj.involvedObject.namespace or ""
         homes = {about} if about else {"default", "kube-system"} if obj.eventTime else {"default", ""}
         if obj.namespace not in homes:

@@ -1,4 +1,4 @@
-"""LimitRange: how much the pods, containers and claims of a namespace may ask for, and what they get by default."""
+"""LimitRange: bounds and defaults for the requests and limits of pods, containers and claims in a namespace."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ class LimitRangeStrategy(Strategy[LimitRange]):
     generation_tracks_spec = False
 
     def default(self, obj: LimitRange) -> None:
-        """A container without limits gets the most there may be; one without requests its limits, or the least."""
+        """Completes the items: the default limit is the maximum, the default request is the default limit or the
+        minimum."""
         for item in obj.spec.limits:
             if item.type != CONTAINER:
                 continue
@@ -137,7 +138,8 @@ class _Bounds:
             self._invalid("defaultRequest", request, text)
 
     def _order(self, low: str, high: str, at: str, text: str, shown: str = "") -> None:
-        """The one must not be above the other; `at` is the field to blame, `shown` the one whose value is told."""
+        """Refuses values of one field that exceed those of the other; `at` is the field to blame, `shown` the value to
+        report."""
         least, most = self._texts[low], self._texts[high]
         if least and most and parse_quantity(least) > parse_quantity(most):
             self._invalid(at, self._texts[shown or at], text.format(least, most))

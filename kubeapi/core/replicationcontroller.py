@@ -1,4 +1,4 @@
-"""ReplicationController: keeps a number of identical pods running; what ReplicaSets were before they were."""
+"""ReplicationController: keeps a number of identical pods running. The predecessor of ReplicaSet."""
 
 from __future__ import annotations
 

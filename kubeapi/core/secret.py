@@ -1,4 +1,4 @@
-"""Secret: bytes (base64 on the wire) for pods to read, of a type that says which keys it has."""
+"""Secret: bytes (base64 on the wire) for pods to read. Its type says which keys it has."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SecretStrategy(Strategy[Secret]):
     """Source: Kubernetes documentation, "Secrets: Types of Secret"."""
 
     def default(self, obj: Secret) -> None:
-        """`stringData` is for writing alone: it goes into `data`."""
+        """Merges `stringData`, which is for writes only, into `data`."""
         obj.type = obj.type or "Opaque"
         if obj.stringData is not None:
             written = {key: b64encode(value.encode()).decode() for key, value in obj.stringData.items()}
@@ -76,7 +76,7 @@ class SecretStrategy(Strategy[Secret]):
 
 
 def _is_json(encoded: str) -> bool:
-    """Whether it is a JSON object."""
+    """Tells whether the base64 text holds a JSON object."""
     try:
         return isinstance(json.loads(b64decode(encoded)), dict)
     except ValueError:

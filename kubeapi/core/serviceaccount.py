@@ -1,4 +1,4 @@
-"""ServiceAccount: who a pod is to the API."""
+"""ServiceAccount: the identity of pods towards the API."""
 
 from __future__ import annotations
 

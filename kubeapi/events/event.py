@@ -1,4 +1,4 @@
-"""Event (events.k8s.io/v1): the core group's Events in the shape newer clients speak. They are the same objects."""
+"""Event (events.k8s.io/v1): the Events of the core group in a newer form. They are the same objects."""
 
 from __future__ import annotations
 

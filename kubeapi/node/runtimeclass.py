@@ -1,4 +1,4 @@
-"""RuntimeClass: by what kind of container runtime a pod is run."""
+"""RuntimeClass: the choice of a container runtime."""
 
 from __future__ import annotations
 

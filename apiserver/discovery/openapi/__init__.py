@@ -1,1 +1,1 @@
-"""OpenAPI: what `kubectl explain` and `apply` read, made from the models. See `serving` for the routes."""
+"""OpenAPI documents, made from the models, for `kubectl explain` and `apply`. See `serving` for the routes."""

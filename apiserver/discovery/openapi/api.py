@@ -1,4 +1,4 @@
-"""What there is to describe: every path that is served, and where the models of bodies belong."""
+"""The content of the documents: every path that is served, and the groups of the models."""
 
 from __future__ import annotations
 

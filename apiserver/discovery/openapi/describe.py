@@ -1,4 +1,4 @@
-"""Descriptions of kinds and fields, read from the docstrings in the models' own source.
+"""Reads descriptions of kinds and fields from the docstrings in the source of the models.
 
 A field's description is the string below it in its class. Python throws such strings away when it compiles a module, so
 they cost a daemon nothing; they are read only when a client asks for OpenAPI.
@@ -46,13 +46,13 @@ class Descriptions:
 
 
 def _source(module: str) -> str:
-    """Its source text, wherever it was imported from."""
+    """Returns the source text of a module, wherever it was imported from."""
     loader = getattr(sys.modules[module].__spec__, "loader", None)
     return (loader.get_source(module) if loader is not None else None) or ""
 
 
 def class_docs(source: str) -> dict[str, ClassDoc]:
-    """The docstrings of all classes of a module and of their fields."""
+    """Returns the docstrings of all classes of a module and of their fields."""
     found: dict[str, ClassDoc] = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.ClassDef):

@@ -1,4 +1,4 @@
-"""The parameters of paths and queries: names, types and what they mean."""
+"""The parameters of paths and queries: names, types and descriptions."""
 
 from __future__ import annotations
 
@@ -137,4 +137,4 @@ OF_SUBRESOURCE = {
     "portforward": ("ports",),
     "proxy": ("path",),
 }  # fmt: skip
-"""The queries of those that speak no object."""
+"""The query parameters of streaming subresources."""

@@ -1,4 +1,4 @@
-"""Every path that is served and what may be done there, as neither version of OpenAPI spells it: both are made from it.
+"""Every path that is served with its operations, independent of the version of OpenAPI.
 
 Source: Kubernetes API concepts, "Resource URIs"; operation ids as in upstream's documents, which clients are made from.
 """
@@ -46,7 +46,7 @@ WORDS = {"get": "read", "create": "create", "update": "replace", "patch": "patch
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """The list of a kind, as an answer."""
+    """An answer that is a list of a kind."""
 
     resource: Resource[Any]
 
@@ -85,7 +85,7 @@ class Path:
 
 
 def group_name(group: str) -> str:
-    """As in operation ids: "" -> "Core", "rbac.authorization.k8s.io" -> "RbacAuthorization"."""
+    """Spells a group as in operation ids: "" -> "Core", "rbac.authorization.k8s.io" -> "RbacAuthorization"."""
     return "".join(word.title() for word in (group or "core").removesuffix(".k8s.io").split("."))
 
 
@@ -108,7 +108,7 @@ class ResourcePaths:
         self._place: tuple[str, ...] = ("namespace",) if resource.namespaced else ()
 
     def all(self) -> Iterator[Path]:
-        """Those where anything can be done."""
+        """Yields the paths that have operations."""
         return (path for path in self._candidates() if path.operations)
 
     def _candidates(self) -> Iterator[Path]:
@@ -264,7 +264,7 @@ _DELETE_BODY: Any = {"body": DeleteOptions, "body_types": BODY_TYPES, "body_requ
 
 
 def discovery_paths(groups: dict[str, list[str]]) -> Iterator[Path]:
-    """Where the server tells of itself; `groups` has the versions of each group."""
+    """Yields the paths of discovery; `groups` has the versions of each group."""
     yield _discovery("api", "/api/", "getCoreAPIVersions", "core", APIVersions, "The versions of the core group.")
     yield _discovery("apis", "/apis/", "getAPIVersions", "apis", APIGroupList, "All groups beside the core group.")
     for group, versions in groups.items():

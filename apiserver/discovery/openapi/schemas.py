@@ -170,7 +170,7 @@ class Schemas:
         return schema | _extensions(field.type)
 
     def _nested(self, reference: Dict) -> Dict:
-        """A reference that other keywords may stand beside, which OpenAPI 3.0 ignores next to a bare one."""
+        """Wraps a reference so that other keywords can stand beside it, which OpenAPI 3.0 would ignore otherwise."""
         return {"allOf": [reference]} if self._v3 else dict(reference)
 
     def _type_schema(self, kind: FieldType) -> Dict:
@@ -200,7 +200,8 @@ class Schemas:
 
 
 def _is_required(field: Field) -> bool:
-    """A string, number or flag that is always there, unless the field says otherwise."""
+    """Tells whether a field is required: a string, number or flag that is always encoded, unless the field says
+    otherwise."""
     mark = field.type.mark(Required)
     if mark is not None:
         return mark.value
@@ -209,7 +210,7 @@ def _is_required(field: Field) -> bool:
 
 
 def _extensions(kind: FieldType) -> Dict:
-    """How patches merge the field, what of it server-side apply owns as one value, and which values there are."""
+    """Returns the extensions about patches, server-side apply and allowed values."""
     extensions: Dict = {}
     merge_key, map_keys = kind.mark(MergeKey), kind.mark(ListMapKeys)
     atomic, one_of = kind.mark(Atomic) is not None, kind.mark(OneOf)
@@ -233,7 +234,7 @@ def _extensions(kind: FieldType) -> Dict:
 
 
 def known_kinds(resources: list[Resource[Any]], group_versions: list[GroupVersion]) -> dict[type[Model], list[Dict]]:
-    """The kinds that each model stands for; options and events are read and sent in every group."""
+    """Returns the kinds of each model; options and events belong to every group."""
     found: dict[type[Model], list[Dict]] = {}
     for resource in resources:
         found[resource.model] = [gvk_of(resource.group, resource.version, resource.kind)]

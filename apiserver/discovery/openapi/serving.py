@@ -1,4 +1,4 @@
-"""The routes of OpenAPI. Documents are made when the first client asks, in a thread, and kept compressed."""
+"""The routes of OpenAPI. Documents are made in a thread when the first client asks, and kept compressed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GZIP_FORMAT = 31  # zlib's wbits for a gzip header
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`gzipped` is all that stays in memory; few clients want it otherwise."""
+    """A document, kept in memory only as `gzipped`; few clients want it otherwise."""
 
     gzipped: bytes
     digest: str
@@ -45,7 +45,7 @@ def packed(body: bytes) -> Document:
 
 
 class Documents:
-    """Each form is made once, by whoever asks for it first; the modules that make it are only then imported."""
+    """The documents. Each form is made at the first request for it, which also imports the modules that make it."""
 
     def __init__(self, catalogue: Catalogue, subresources: Iterable[Subresource], version: str) -> None:
         self._catalogue = catalogue
@@ -77,7 +77,8 @@ class Documents:
 
 
 def index(documents: dict[str, Document]) -> bytes:
-    """The answer of /openapi/v3: each document's URL carries its hash, so that clients may keep it for ever."""
+    """Makes the answer of /openapi/v3: each URL carries the hash of its document, so that clients can cache it for
+    ever."""
     urls = {name: f"/openapi/v3/{name}?hash={document.digest}" for name, document in documents.items()}
     return orjson.dumps({"paths": {name: {"serverRelativeURL": url} for name, url in urls.items()}})
 

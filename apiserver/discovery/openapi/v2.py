@@ -50,7 +50,7 @@ def _head(api: Api) -> Dict:
 
 
 def _definitions(schemas: Schemas) -> Items:
-    """Only to be asked for once all paths have been made: they say what is needed."""
+    """Yields the definitions. All paths must be made before, as they decide which ones are needed."""
     yield from sorted(schemas.found.items())
 
 
@@ -97,7 +97,8 @@ def _operation(operation: Operation, schemas: Schemas) -> Dict:
 
 
 def _only(shapes: tuple[Any, ...]) -> Any:
-    """Version 2 knows no alternatives. Deleting a collection is said to answer a Status, as upstream says it."""
+    """Returns the only shape that version 2 can name. The deletion of a collection answers a Status, as upstream
+    says."""
     first = shapes[0]
     return shapes[-1] if isinstance(first, ListOf) else first
 

@@ -1,7 +1,7 @@
 """The OpenAPI v2 document as gnostic's protobuf message `openapi.v2.Document`, the form in which kubectl asks for it.
 
-Values come spelled as in JSON; tables say which field of a message each key becomes. Source: gnostic,
-OpenAPIv2.proto; Protocol Buffers documentation, "Encoding".
+Values are spelled as in JSON; tables map each key to the field of a message.
+Source: gnostic, OpenAPIv2.proto; Protocol Buffers documentation, "Encoding".
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Fields = dict[str, tuple[int, Encode]]
 
 
 def document_bytes(head: Dict, paths: Iterable[tuple[str, Dict]], definitions: Iterable[tuple[str, Dict]]) -> bytes:
-    """`definitions` are asked for after all of `paths`."""
+    """Encodes the document. It reads `definitions` after all of `paths`."""
     path_items = b"".join(_block(2, _named(name, _path_item(item))) for name, item in paths)
     schemas = b"".join(_block(1, _named(name, _schema(schema))) for name, schema in definitions)
     return _message(_DOCUMENT, head) + _block(8, path_items) + _block(9, schemas)
@@ -52,7 +52,7 @@ def _text(value: str) -> bytes:
 
 
 def _any(value: Any) -> bytes:
-    """gnostic keeps values of any type as YAML, of which JSON is a part."""
+    """Encodes a value of any type as gnostic does: as YAML, of which JSON is a part."""
     return _block(2, orjson.dumps(value))
 
 
@@ -61,7 +61,7 @@ def _flag(value: Any) -> bytes:
 
 
 def _named(name: str, value: bytes) -> bytes:
-    """An entry of what is a map in JSON."""
+    """Encodes an entry of a map."""
     return _block(1, name.encode()) + _block(2, value)
 
 
@@ -70,7 +70,7 @@ def _map_of(encode: Encode) -> Encode:
 
 
 def _wrapped(encode: Encode, number: int = 1) -> Encode:
-    """A message around it, of which it is one of several choices."""
+    """Wraps an encoding in a message of several choices."""
     return lambda value: _block(number, encode(value))
 
 

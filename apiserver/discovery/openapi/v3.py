@@ -36,7 +36,7 @@ _REASONS = {200: "OK", 201: "Created", 202: "Accepted"}
 
 
 def documents(api: Api) -> Iterator[tuple[str, bytes]]:
-    """ "api/v1" and its document as JSON, one after the other."""
+    """Yields "api/v1" and its document as JSON, one after the other."""
     found: dict[str, list[Path]] = {}
     for path in api.paths():
         found.setdefault(path.document, []).append(path)

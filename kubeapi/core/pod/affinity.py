@@ -1,4 +1,4 @@
-"""Where a pod may run: affinity, tolerations, topology spread."""
+"""Models of scheduling rules: affinity, tolerations, topology spread."""
 
 from __future__ import annotations
 

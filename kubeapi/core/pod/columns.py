@@ -1,4 +1,4 @@
-"""How a pod shows in a table: its status in one word, and the containers behind it.
+"""Columns of a pod: its status in one word, and the containers behind it.
 
 Source: what `kubectl get pods` shows.
 """
@@ -79,7 +79,7 @@ def _counted(statuses: Iterable[ContainerStatus]) -> _Count:
 def _initialization(
     statuses: list[ContainerStatus], sidecars: set[str], expected: int, reason: str
 ) -> tuple[bool, int, str]:
-    """(whether an init container holds the pod up, sidecars that are ready, the reason)."""
+    """Returns (whether the pod is still initializing, the number of ready sidecars, the reason)."""
     ready = 0
     for index, container in enumerate(statuses):
         state = container.state
@@ -97,7 +97,7 @@ def _initialization(
 
 
 def _running(statuses: list[ContainerStatus], reason: str) -> tuple[int, str]:
-    """(containers that run and are ready, the reason: that of the first container which has one)."""
+    """Returns (the number of containers that run and are ready, the reason of the first container that has one)."""
     running = 0
     for container in reversed(statuses):
         state = container.state

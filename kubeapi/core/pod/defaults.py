@@ -31,7 +31,7 @@ def _fill(obj: Model, defaults: Mapping[str, object]) -> None:
 
 
 def default_pod_spec(spec: PodSpec) -> None:
-    """What a pod and a template have in common; constants of one field are the models' own defaults."""
+    """Sets the defaults that pods and templates share. Constants of one field are the models' own defaults."""
     _fill(spec, _SPEC)
     if spec.terminationGracePeriodSeconds is None:
         spec.terminationGracePeriodSeconds = 30
@@ -52,7 +52,7 @@ def default_pod_spec(spec: PodSpec) -> None:
 
 
 def default_pod(spec: PodSpec) -> None:
-    """`default_pod_spec` and what templates leave open: requests, and host ports of the host's network."""
+    """Sets the defaults of a pod: those of templates, requests, and the host ports of pods on the host's network."""
     default_pod_spec(spec)
     host_network = spec.hostNetwork
     for container in (*spec.containers, *(spec.initContainers or ())):
@@ -65,7 +65,7 @@ def default_pod(spec: PodSpec) -> None:
 
 
 def pull_policy(image: str | None) -> str:
-    """ "Always" for the tag `latest`, also when it is implied; "IfNotPresent" for other tags and for digests."""
+    """Returns "Always" for the tag `latest`, given or implied, and "IfNotPresent" for other tags and digests."""
     name = (image or "").rpartition("/")[2]
     if "@" in name:
         return "IfNotPresent"
@@ -111,7 +111,7 @@ def _default_probe(probe: Probe) -> None:
 
 
 def _default_volume(volume: Volume) -> None:
-    """A volume without a source is an emptyDir."""
+    """Makes a volume without a source an emptyDir."""
     if volume.image is not None and not volume.image.pullPolicy:
         volume.image.pullPolicy = pull_policy(volume.image.reference)
     if volume.present() in ([], ["name"]):
@@ -119,7 +119,7 @@ def _default_volume(volume: Volume) -> None:
 
 
 def _default_requests(resources: ResourceRequirements) -> None:
-    """A limit without a request requests as much."""
+    """Requests as much as the limit where only a limit is given."""
     if resources.limits:
         requests = resources.requests or {}
         if not resources.limits.keys() <= requests.keys():
@@ -127,7 +127,7 @@ def _default_requests(resources: ResourceRequirements) -> None:
 
 
 def _default_pod_requests(spec: PodSpec) -> None:
-    """A pod-level limit without a request requests what the containers request, or else the limit."""
+    """Requests for the pod, where only a limit is given, the sum of its containers' requests, or else the limit."""
     resources = spec.resources
     if resources is None or not resources.limits:
         return

@@ -1,4 +1,4 @@
-"""A pod's quality-of-service class, from the CPU and memory its containers ask for.
+"""Decides a pod's quality-of-service class from the CPU and memory of its containers.
 
 Source: Kubernetes documentation, "Pod Quality of Service Classes".
 """
@@ -18,7 +18,8 @@ _RESOURCES = ("cpu", "memory")
 
 
 def qos_class(spec: PodSpec) -> str:
-    """Guaranteed: every container has CPU and memory limits equal to its requests. BestEffort: none has any."""
+    """Returns Guaranteed if every container has CPU and memory limits equal to its requests, BestEffort if none has
+    any."""
     if spec.resources is not None and (spec.resources.limits or spec.resources.requests):
         return _class_of([spec.resources])
     return _class_of(container.resources for container in (*spec.containers, *(spec.initContainers or ())))
@@ -37,7 +38,7 @@ def _class_of(all_resources: Iterable[ResourceRequirements]) -> str:
 
 
 def _amounts(quantities: Mapping[str, str] | None) -> dict[str, object]:
-    """CPU and memory, without zeros."""
+    """Returns the amounts of CPU and memory, without zeros."""
     if not quantities:
         return {}
     found = {name: parse_quantity(quantities[name]) for name in _RESOURCES if name in quantities}

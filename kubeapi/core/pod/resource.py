@@ -1,4 +1,4 @@
-"""The Pod kind: what happens to a pod on its way into the store, and how it is shown."""
+"""The Pod kind: the strategy of writes, and the columns and fields to select by."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class PodStrategy(Strategy[Pod]):
         return errors
 
     def grace_period_seconds(self, obj: Pod, options: DeleteOptions) -> int | None:
-        """0 for a pod that no kubelet has to stop."""
+        """Returns 0 for a pod that a kubelet does not have to stop."""
         if not obj.spec.nodeName or is_terminal(obj.status.phase):
             return 0
         seconds = options.gracePeriodSeconds
@@ -90,7 +90,7 @@ class PodStrategy(Strategy[Pod]):
 
 
 def _default_addresses(status: PodStatus) -> None:
-    """`podIP` and `podIPs` say the same; where they differ, the single one wins."""
+    """Keeps `podIP` and `podIPs` in step; where they differ, the single address wins."""
     if not status.podIPs or (status.podIP and status.podIPs[0].ip != status.podIP):
         status.podIPs = [PodIP(ip=status.podIP or "")]
     status.podIP = status.podIPs[0].ip

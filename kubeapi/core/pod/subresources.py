@@ -1,4 +1,4 @@
-"""What a write to `pods/ephemeralcontainers` and to `pods/resize` may change.
+"""Rules for writes to `pods/ephemeralcontainers` and to `pods/resize`.
 
 Source: Kubernetes documentation, "Ephemeral Containers" and "Resize CPU and Memory Resources assigned to Containers".
 """
@@ -25,7 +25,7 @@ _MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 
 def keep_all_but(pod: Pod, old: Pod, subresource: str) -> None:
-    """Puts back whatever the subresource is not about. Raises: Invalid for a pod that cannot have it at all."""
+    """Restores every field that the subresource must not change. Raises: Invalid for a pod that does not support it."""
     meta, kept = pod.metadata, old.metadata
     meta.labels, meta.annotations = kept.labels, kept.annotations
     meta.finalizers, meta.ownerReferences = kept.finalizers, kept.ownerReferences
@@ -55,7 +55,8 @@ def _refuse(pod: Pod, reasons: Sequence[tuple[str, bool]]) -> None:
 
 
 def _resized(new: list[Container], old: list[Container]) -> list[Container]:
-    """The old containers with the new ones' resources; where names differ, what was sent, for validation to refuse."""
+    """Returns the old containers with the new resources. Where names differ it returns the new ones, for validation to
+    refuse."""
     if [item.name for item in new] != [item.name for item in old]:
         return new
     return [
@@ -65,7 +66,7 @@ def _resized(new: list[Container], old: list[Container]) -> list[Container]:
 
 
 def check_ephemeral_containers(errors: Errors, pod: Pod, old: Pod) -> None:
-    """Containers are added, and what was added once stays as it is."""
+    """Allows containers to be added, and not to be changed or removed."""
     wanted = {item.name: item for item in pod.spec.ephemeralContainers or ()}
     for before in old.spec.ephemeralContainers or ():
         after = wanted.get(before.name)
@@ -78,7 +79,7 @@ def check_ephemeral_containers(errors: Errors, pod: Pod, old: Pod) -> None:
 
 
 def check_resize(errors: Errors, pod: Pod, old: Pod) -> None:
-    """CPU and memory of containers and sidecars change, within the pod's class; none is taken away altogether."""
+    """Allows the CPU and memory of containers and sidecars to change within the pod's class, and not to be removed."""
     if (old.status.qosClass or qos_class(old.spec)) != qos_class(pod.spec):
         text = "Pod QOS Class may not change as a result of resizing"
         errors.invalid(_SPEC, pod.status.qosClass or "", text)
@@ -92,7 +93,7 @@ def check_resize(errors: Errors, pod: Pod, old: Pod) -> None:
 
 
 def _is_supported(pod: Pod) -> bool:
-    """A kubelet that can resize reports the resources of what it runs; before anything runs, it is taken for one."""
+    """Tells whether the kubelet supports resizing: it then reports the resources of running containers."""
     running = (item for item in pod.status.containerStatuses or () if item.state.running is not None)
     first = next(running, None)
     return first is None or first.resources is not None
@@ -129,7 +130,7 @@ def _check_removals(errors: Errors, at: Path, new: ResourceRequirements, old: Re
 
 
 def _differs_elsewhere(new: Container, old: Container) -> bool:
-    """Whether anything but CPU and memory has changed."""
+    """Tells whether anything but CPU and memory has changed."""
     return _without_resizable(new) != _without_resizable(old)
 
 

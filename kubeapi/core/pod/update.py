@@ -1,4 +1,4 @@
-"""What may change in a stored pod, and what its kubelet may report.
+"""Rules for updates of a stored pod, and for the status that its kubelet reports.
 
 Source: Kubernetes documentation, "Pods: Pod update and replacement", "Pod Scheduling Readiness".
 """
@@ -77,7 +77,7 @@ def _check_transitions(
     new: list[ContainerStatus] | None,
     old: list[ContainerStatus] | None,
 ) -> None:
-    """A container that ended and is not to be restarted stays ended."""
+    """Refuses to restart a container that has ended and must not be restarted."""
     containers = (*pod.spec.containers, *(pod.spec.initContainers or ()))
     own_policy = {item.name for item in containers if item.restartPolicy or item.restartPolicyRules}
     states = {item.name: item.state for item in new or ()}
@@ -113,7 +113,7 @@ def _check_gates(errors: Errors, new: PodSpec, old: PodSpec) -> None:
 
 
 def _check_gated(errors: Errors, new: PodSpec, old: PodSpec) -> None:
-    """Until it may be scheduled, a pod may be told more about which nodes it needs, never less."""
+    """Allows the node selection of a gated pod to become narrower, and not wider."""
     before, after = old.nodeSelector or {}, new.nodeSelector or {}
     if any(after.get(key) != value for key, value in before.items()):
         errors.invalid((*_SPEC, "nodeSelector"), after, _ONLY_MORE)
@@ -146,7 +146,7 @@ def _identity(toleration: Toleration) -> tuple[str | None, ...]:
 
 
 def _changed_fields(new: PodSpec, old: PodSpec) -> list[str]:
-    """Paths of what changed and must not."""
+    """Lists the paths of immutable fields that have changed."""
     before, after = to_dict(old), to_dict(new)
     for fields in (before, after):
         for name in ("activeDeadlineSeconds", "tolerations", "schedulingGates"):
@@ -162,5 +162,5 @@ def _changed_fields(new: PodSpec, old: PodSpec) -> list[str]:
 
 
 def _value(fields: dict[str, Any], name: str) -> Any:
-    """Absent and empty are the same."""
+    """Treats absent and empty values alike."""
     return fields.get(name) or None

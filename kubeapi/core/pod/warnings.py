@@ -1,4 +1,4 @@
-"""What is allowed in a pod's spec, but seldom meant.
+"""Warnings about a pod's spec: settings that are allowed but seldom meant.
 
 Source: the warnings `kubectl apply` shows.
 """

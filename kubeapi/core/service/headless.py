@@ -1,4 +1,4 @@
-"""Names how a Service says that it has no address of its own, and how its endpoints say so."""
+"""The marks of headless Services and their endpoints."""
 
 HEADLESS = "None"
 """The clusterIP of a headless Service."""

@@ -1,4 +1,4 @@
-"""Service: a stable address in front of the pods its selector matches."""
+"""Service: a stable address in front of the pods that its selector matches."""
 
 from __future__ import annotations
 
@@ -148,5 +148,5 @@ class Service(Object, protobuf="metadata spec status"):
 
 
 def is_external(spec: ServiceSpec) -> bool:
-    """Whether traffic from outside the cluster can reach it."""
+    """Tells whether traffic from outside the cluster can reach the Service."""
     return spec.type in ("NodePort", "LoadBalancer") or (spec.type == "ClusterIP" and bool(spec.externalIPs))

@@ -1,4 +1,4 @@
-"""The Service kind: what happens to a Service on its way into the store, and how it is shown."""
+"""The Service kind: the strategy of writes, and the columns."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _default_affinity(spec: ServiceSpec) -> None:
 
 
 def _default_families(spec: ServiceSpec) -> None:
-    """Endpoints that others write for a headless Service may be of any family."""
+    """Sets the address families. A headless Service without a selector may have endpoints of any family."""
     if spec.ipFamilyPolicy is None:
         spec.ipFamilyPolicy = "RequireDualStack"
     if spec.ipFamilyPolicy != "SingleStack":
@@ -106,7 +106,7 @@ def _default_families(spec: ServiceSpec) -> None:
 
 
 def _drop_what_the_type_lost(new: ServiceSpec, old: ServiceSpec) -> None:
-    """A client that changes only `type` sends the old type's fields along: unchanged, they go by themselves."""
+    """Drops fields of the old type that a client left unchanged when it changed `type`."""
     if not is_external(new) and is_external(old) and new.externalTrafficPolicy == old.externalTrafficPolicy:
         new.externalTrafficPolicy = None
     if new.type == "ExternalName" != old.type and new.internalTrafficPolicy == old.internalTrafficPolicy:

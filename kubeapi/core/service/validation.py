@@ -47,7 +47,7 @@ def check_service(errors: Errors, service: Service) -> None:
 
 
 def check_service_update(errors: Errors, service: Service, old: Service) -> None:
-    """An address stays what it is as long as the Service has one."""
+    """Refuses changes of addresses while the type of the Service has them."""
     new, before = service.spec, old.spec
     if "ExternalName" in (new.type, before.type):
         return

@@ -1,4 +1,4 @@
-"""Checks of what says where a pod may run: affinity, tolerations, topology spread.
+"""Checks of scheduling rules: affinity, tolerations, topology spread.
 
 Source: Kubernetes documentation, "Assigning Pods to Nodes", "Taints and Tolerations", "Pod Topology Spread
 Constraints".

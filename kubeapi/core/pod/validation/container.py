@@ -154,7 +154,7 @@ class ContainerChecks:
                 errors.check_one_of((*at, "protocol"), port.protocol, PROTOCOLS)
 
     def _check_host_ports(self, path: Path, ports: list[ContainerPort], taken: set[str]) -> None:
-        """One host port serves one container of the pod; init containers run one by one."""
+        """Refuses a host port that two containers use at one time; init containers run one by one."""
         for index, port in enumerate(ports):
             if port.hostPort:
                 text = f"{port.protocol}/{port.hostIP or ''}/{port.hostPort}"

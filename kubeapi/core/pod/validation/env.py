@@ -77,7 +77,7 @@ def check_field_ref(errors: Errors, path: Path, ref: ObjectFieldSelector, suppor
 
 
 def check_resource_ref(errors: Errors, path: Path, ref: ResourceFieldSelector, *, container_required: bool) -> None:
-    """Volumes must say which container they mean; a variable means its own."""
+    """Checks a reference to a resource. Volumes must name the container; a variable means its own."""
     if container_required and not ref.containerName:
         errors.required((*path, "containerName"))
     elif not ref.resource:

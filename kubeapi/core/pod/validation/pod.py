@@ -27,7 +27,7 @@ _NO_NAMES: frozenset[str] = frozenset()
 
 
 def check_pod_spec(errors: Errors, path: Path, spec: PodSpec) -> None:
-    """Everything that is wrong with the spec on its own."""
+    """Checks the spec on its own, for pods and templates."""
     volumes = check_volumes(errors, (*path, "volumes"), spec.volumes) if spec.volumes else {}
     claims = _NO_NAMES
     if spec.resourceClaims:
@@ -63,7 +63,7 @@ def check_pod_spec(errors: Errors, path: Path, spec: PodSpec) -> None:
 
 
 def check_pod(errors: Errors, path: Path, spec: PodSpec) -> None:
-    """`check_pod_spec` and what templates are spared."""
+    """Checks the spec of a pod, with rules that do not apply to templates."""
     check_pod_spec(errors, path, spec)
     lists = (
         ("containers", spec.containers),
@@ -79,7 +79,7 @@ def check_pod(errors: Errors, path: Path, spec: PodSpec) -> None:
 
 
 def check_template(errors: Errors, path: Path, template: PodTemplateSpec) -> None:
-    """A controller's template; its metadata is named as if it were the template's own, as upstream does."""
+    """Checks the template of a controller. Errors in its metadata are named as upstream names them."""
     errors.check_labels((*path, "labels"), template.metadata.labels)
     errors.check_annotations((*path, "annotations"), template.metadata.annotations)
     check_pod_spec(errors, (*path, "spec"), template.spec)
@@ -89,7 +89,7 @@ def check_template(errors: Errors, path: Path, template: PodTemplateSpec) -> Non
 
 
 def check_always_template(errors: Errors, path: Path, template: PodTemplateSpec, kind: str) -> None:
-    """A template of pods that are to run for ever."""
+    """Checks a template whose pods must restart always."""
     check_template(errors, path, template)
     if template.spec.restartPolicy != "Always":
         errors.not_supported((*path, "spec", "restartPolicy"), template.spec.restartPolicy, ("Always",))

@@ -22,7 +22,7 @@ _TIMINGS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successTh
 
 
 def check_probes(errors: Errors, path: Path, container: Container) -> None:
-    """A regular container's or a sidecar's three probes."""
+    """Checks the three probes of a regular container or a sidecar."""
     liveness, readiness, startup = container.livenessProbe, container.readinessProbe, container.startupProbe
     if liveness is not None:
         _check_probe(errors, (*path, "livenessProbe"), liveness)
@@ -57,7 +57,7 @@ def _check_probe(errors: Errors, path: Path, probe: Probe) -> None:
 
 
 def _check_once(errors: Errors, path: Path, probe: Probe) -> None:
-    """One success tells that a container is alive or has started."""
+    """Requires a success threshold of 1, as liveness and startup probes need."""
     if probe.successThreshold != 1:
         errors.invalid((*path, "successThreshold"), probe.successThreshold, "must be 1")
 

@@ -27,7 +27,7 @@ _STANDARD = _COUNTED | {
 
 
 def check_resources(errors: Errors, path: Path, resources: ResourceRequirements, claims: frozenset[str]) -> None:
-    """A container's or a pod's requirements; `claims` are the names of the pod's `resourceClaims`."""
+    """Checks the resources of a container; `claims` are the names of the pod's `resourceClaims`."""
     limits, requests = resources.limits, resources.requests
     if limits:
         _check_list(errors, (*path, "limits"), limits)
@@ -42,7 +42,7 @@ def check_resources(errors: Errors, path: Path, resources: ResourceRequirements,
 
 
 def check_quantity(errors: Errors, path: Path, name: str, value: str) -> None:
-    """Not negative, and whole where the resource is counted."""
+    """Refuses negative amounts, and fractions of resources that are counted."""
     if value.startswith("-"):  # quantities are canonical: zero has no sign
         errors.invalid(path, value, NOT_NEGATIVE)
     elif name not in _CONTAINER_RESOURCES:
@@ -53,13 +53,13 @@ def check_quantity(errors: Errors, path: Path, name: str, value: str) -> None:
 
 
 def check_resource_list(errors: Errors, path: Path, quantities: Mapping[str, str] | None) -> None:
-    """A list where any resource may stand, as a node's capacity."""
+    """Checks a list of arbitrary resources, such as the capacity of a node."""
     for name, value in (quantities or {}).items():
         check_quantity(errors, (*path, name), name, value)
 
 
 def check_pod_resources(errors: Errors, path: Path, spec: PodSpec) -> None:
-    """Resources of the pod as a whole: enough for what its containers ask for together."""
+    """Checks the resources of the pod as a whole, which must suffice for its containers together."""
     resources = spec.resources
     if resources is None:
         return
@@ -127,7 +127,7 @@ def _check_container_resource_name(errors: Errors, at: Path, name: str) -> None:
 
 
 def check_resource_name(errors: Errors, at: Path, name: str, *, of_container: bool) -> None:
-    """Of a LimitRange: what containers can have, or whatever can be counted."""
+    """Checks the name of a resource in a LimitRange."""
     if of_container and name not in _CONTAINER_RESOURCES:
         _check_container_resource_name(errors, at, name)
     elif not of_container:
@@ -137,7 +137,7 @@ def check_resource_name(errors: Errors, at: Path, name: str, *, of_container: bo
 
 
 def may_overcommit(name: str) -> bool:
-    """Whether limits may be higher than requests: not where a resource can't be shared."""
+    """Tells whether the limit of a resource may exceed the request, which requires that it can be shared."""
     return _is_native(name) and not _is_huge(name)
 
 
@@ -184,7 +184,7 @@ def _is_huge(name: str) -> bool:
 
 
 def _is_multiple(name: str, value: str) -> bool:
-    """Whether an amount of huge pages is a whole number of pages; a size that is no quantity is found elsewhere."""
+    """Tells whether an amount of huge pages is a whole number of pages. Malformed sizes are reported elsewhere."""
     try:
         page = parse_quantity(name.removeprefix(_HUGE_PAGES))
     except QuantityError:
@@ -197,5 +197,5 @@ def _is_native(name: str) -> bool:
 
 
 def _is_extended(name: str) -> bool:
-    """Device and other resources that a vendor names under its own domain: counted, and never overcommitted."""
+    """Tells whether the resource has the domain of a vendor: it is then counted, and can't be overcommitted."""
     return not _is_native(name) and not name.startswith("requests.")

@@ -36,7 +36,7 @@ _LINUX_ONLY = (
 
 
 def check_pod_security(errors: Errors, path: Path, spec: PodSpec) -> None:
-    """`spec.securityContext` and the flags of the pod that share the host's namespaces."""
+    """Checks `spec.securityContext` and the fields that share the host's namespaces."""
     context = spec.securityContext
     if spec.shareProcessNamespace and spec.hostPID:
         text = "ShareProcessNamespace and HostPID cannot both be enabled"
@@ -82,7 +82,7 @@ def check_container_security(errors: Errors, path: Path, context: SecurityContex
 def _check_system(
     errors: Errors, path: Path, context: SecurityContext | PodSecurityContext, system: str, linux_only: tuple[str, ...]
 ) -> None:
-    """What the other operating system alone knows."""
+    """Refuses fields that only the other operating system supports."""
     if system == "linux" and context.windowsOptions is not None:
         errors.forbidden((*path, "windowsOptions"), "windows options cannot be set for a linux pod")
     for name in linux_only if system == "windows" else ():

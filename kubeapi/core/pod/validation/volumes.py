@@ -49,11 +49,11 @@ _REQUIRED_FIELDS = {
     "storageos": ("volumeName",),
     "vsphereVolume": ("volumePath",),
 }
-"""Source -> its fields that must not be empty."""
+"""Source -> its required fields."""
 
 
 def check_volumes(errors: Errors, path: Path, volumes: list[Volume] | None) -> dict[str, Volume]:
-    """The volumes by name, for checks of what mounts them."""
+    """Checks the volumes and returns them by name, for the checks of mounts."""
     found: dict[str, Volume] = {}
     for index, volume in enumerate(volumes or ()):
         at = (*path, index)
@@ -98,7 +98,7 @@ def _check_host_path(errors: Errors, path: Path, source: Any) -> None:
 
 
 def _check_keyed(errors: Errors, path: Path, source: Any) -> None:
-    """ConfigMap and Secret volumes."""
+    """Checks a ConfigMap or Secret volume."""
     _check_mode(errors, (*path, "defaultMode"), source.defaultMode)
     _check_items(errors, path, source.items)
 
@@ -113,7 +113,8 @@ def _check_items(errors: Errors, path: Path, items: list[KeyToPath] | None) -> N
 
 
 def _check_file_path(errors: Errors, path: Path, value: str) -> None:
-    """A file of a volume that the kubelet writes itself, which keeps names that begin with two dots for its own use."""
+    """Checks the path of a file that the kubelet writes. Names that begin with two dots are reserved for its own
+    use."""
     if not value:
         errors.required(path)
         return
@@ -161,7 +162,7 @@ def _check_projected(errors: Errors, path: Path, source: Any) -> None:
 
 
 def _projected_paths(projection: VolumeProjection) -> Iterable[str]:
-    """The files a projection names; those of whole ConfigMaps and Secrets show only when they are mounted."""
+    """Lists the files that a projection names; those of whole ConfigMaps and Secrets are known only at the mount."""
     for listed in (projection.secret, projection.configMap, projection.downwardAPI):
         if listed is not None:
             yield from (item.path for item in listed.items or () if item.path)
@@ -277,7 +278,7 @@ def _check_ephemeral(errors: Errors, path: Path, source: Any) -> None:
 
 
 def check_resource_claims(errors: Errors, path: Path, claims: Iterable[Any]) -> frozenset[str]:
-    """The pod's `resourceClaims`; their names."""
+    """Checks the pod's `resourceClaims` and returns their names."""
     names: set[str] = set()
     for index, claim in enumerate(claims):
         at = (*path, index)
