@@ -83,12 +83,12 @@ class Catalogue:
 
     def groups(self) -> dict[str, list[str]]:
         """Returns group -> versions, in the order of definition; the core group is ""."""
-        found: dict[str, list[str]] = {}
+        groups: dict[str, list[str]] = {}
         for group, version, _ in self._by_plural:
-            versions = found.setdefault(group, [])
+            versions = groups.setdefault(group, [])
             if version not in versions:
                 versions.append(version)
-        return found
+        return groups
 
 
 def load_catalogue(package: str = "kubeapi") -> Catalogue:

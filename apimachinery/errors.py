@@ -192,13 +192,13 @@ def object_conflict(plural: str, group: str, name: str, why: str = "") -> Confli
 
 def invalid_object(kind: str, group: str, name: str, errors: list[FieldError]) -> Invalid:
     """Makes the 422 of a failed validation; `errors` must not be empty."""
-    told = errors[:MAX_TOLD_ERRORS]
-    texts = [str(error) for error in told]
-    if len(told) < len(errors):
-        texts.append(f"and {len(errors) - len(told)} more")
+    reported = errors[:MAX_TOLD_ERRORS]
+    texts = [str(error) for error in reported]
+    if len(reported) < len(errors):
+        texts.append(f"and {len(errors) - len(reported)} more")
     text = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     kind_name = f"{kind}.{group}" if group else kind
-    return Invalid(f'{kind_name} "{name}" is invalid: {text}', _details(kind, group, name), told)
+    return Invalid(f'{kind_name} "{name}" is invalid: {text}', _details(kind, group, name), reported)
 
 
 def _details(kind: str, group: str, name: str) -> dict[str, Any]:

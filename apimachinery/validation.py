@@ -219,16 +219,16 @@ def check_endpoint_ip(errors: Errors, path: Path, value: str) -> None:
 
 def config_key_errors(key: str) -> list[str]:
     """Checks a key of a ConfigMap or Secret, which becomes the name of a file."""
-    found = []
+    messages = []
     if len(key) > _CONFIG_KEY_LIMIT:
-        found.append(f"must be no more than {_CONFIG_KEY_LIMIT} bytes")
+        messages.append(f"must be no more than {_CONFIG_KEY_LIMIT} bytes")
     if not _CONFIG_KEY.match(key):
-        found.append(_CONFIG_KEY_RULE)
+        messages.append(_CONFIG_KEY_RULE)
     elif key in (".", ".."):
-        found.append(f"must not be '{key}'")
+        messages.append(f"must not be '{key}'")
     elif key.startswith(".."):
-        found.append("must not start with '..'")
-    return found
+        messages.append("must not start with '..'")
+    return messages
 
 
 def env_name_errors(name: str) -> list[str]:
@@ -237,18 +237,18 @@ def env_name_errors(name: str) -> list[str]:
 
 def port_name_errors(name: str) -> list[str]:
     """Checks an IANA service name: "http", "my-port-1"."""
-    found = []
+    messages = []
     if len(name) > 15:
-        found.append("must be no more than 15 bytes")
+        messages.append("must be no more than 15 bytes")
     if not _PORT_NAME.match(name):
-        found.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+        messages.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not any("a" <= char <= "z" for char in name):
-        found.append("must contain at least one letter (a-z)")
+        messages.append("must contain at least one letter (a-z)")
     if "--" in name:
-        found.append("must not contain consecutive hyphens")
+        messages.append("must not contain consecutive hyphens")
     if name and (name[0] == "-" or name[-1] == "-"):
-        found.append("must not begin or end with a hyphen")
-    return found
+        messages.append("must not begin or end with a hyphen")
+    return messages
 
 
 def is_ip(value: str) -> bool:

@@ -80,8 +80,8 @@ def _merge_object(doc: Dict, patch: Dict, model: type[Model] | None) -> Dict:
         raise BadRequest(f"unknown strategic merge patch directive {directive!r}")
     result = dict(doc)
     if retain := _directive_list(patch, _RETAIN):
-        kept = set(map(_identity, retain))
-        result = {key: value for key, value in result.items() if key in kept}
+        retained = set(map(_identity, retain))
+        result = {key: value for key, value in result.items() if key in retained}
     for field, value in patch.items():
         if field.startswith("$"):
             continue
@@ -114,8 +114,8 @@ def _directive_list(patch: Dict, name: str) -> list[Any]:
 def _identity(value: Json) -> Hashable:
     """Returns equal values for equal JSON, so that long lists are compared in one pass."""
     if not isinstance(value, dict | list):
-        known: Hashable = value
-        return known
+        scalar: Hashable = value
+        return scalar
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
@@ -125,8 +125,8 @@ def _merge_value(old: Json, value: Json, rule: _Rule, field: str) -> Json:
     if isinstance(value, list) and rule.merge_key is not None:
         if rule.merge_key == "":
             base = old if isinstance(old, list) else []
-            known = set(map(_identity, base))
-            return base + [item for item in value if _identity(item) not in known]
+            identities = set(map(_identity, base))
+            return base + [item for item in value if _identity(item) not in identities]
         return _merge_list(old if isinstance(old, list) else [], value, rule, field)
     return _clean(value)
 
@@ -226,8 +226,8 @@ def _diff_list(field: str, old: list[Any], new: list[Any], rule: _Rule, *, delet
             retain = {_RETAIN: sorted(item)} if rule.retain_keys and additions else {}
             items.append({**inner, **retain, key: item.get(key)})
     if deletions:
-        kept = {item.get(key) for item in new}
-        items += [{_PATCH: "delete", key: name} for name in by_key if name not in kept]
+        new_keys = {item.get(key) for item in new}
+        items += [{_PATCH: "delete", key: name} for name in by_key if name not in new_keys]
     patch = {field: items} if items else {}
     order = [item.get(key) for item in new]
     if additions and (items or order != [name for name in by_key if name in order]):

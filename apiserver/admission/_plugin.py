@@ -58,12 +58,12 @@ class Lookup:
     def derived(self, resource: Resource[Any], make: Callable[[list[Any]], D]) -> D:
         """Returns `make` of all cached objects of a resource, computed again once one of them has changed."""
         changed = self.storage.changed(resource)
-        known = self._derived.get(make)
-        if known is None or known[0] != changed:
+        cached = self._derived.get(make)
+        if cached is None or cached[0] != changed:
             objects = [decode(resource.model, entry.value) for entry in self.storage.snapshot(resource)]
-            known = self._derived[make] = (changed, make(objects))
-        made: D = known[1]
-        return made
+            cached = self._derived[make] = (changed, make(objects))
+        value: D = cached[1]
+        return value
 
 
 @dataclass(frozen=True)

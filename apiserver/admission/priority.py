@@ -36,9 +36,9 @@ def admit(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
 
 def _by_name(classes: list[PriorityClass]) -> dict[str, PriorityClass]:
     """Returns the classes by name, and under "" the default class; of several the one with the lowest value."""
-    found = {item.name: item for item in classes}
+    by_name = {item.name: item for item in classes}
     defaults = [item for item in classes if item.globalDefault]
-    return {**found, "": min(defaults, key=lambda item: item.value)} if defaults else found
+    return {**by_name, "": min(defaults, key=lambda item: item.value)} if defaults else by_name
 
 
 async def _look_again(attributes: Attributes, lookup: Lookup, spec: Any) -> None:

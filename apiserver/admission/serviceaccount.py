@@ -43,9 +43,9 @@ def admit(attributes: Attributes, lookup: Lookup) -> None:
         return
     accounts = lookup.resource("serviceaccounts")
     entry = lookup.storage.latest(accounts, attributes.namespace, spec.serviceAccountName)
-    wanted = spec.automountServiceAccountToken
+    mounts_token = spec.automountServiceAccountToken
     if entry is None:
-        if wanted:
+        if mounts_token:
             name = spec.serviceAccountName
             why = f'error looking up service account {attributes.namespace}/{name}: serviceaccount "{name}" not found'
             raise refused(attributes, why)
@@ -53,8 +53,8 @@ def admit(attributes: Attributes, lookup: Lookup) -> None:
     if any(word in entry.value for word in _TELLING):
         account = decode(ServiceAccount, entry.value)
         spec.imagePullSecrets = spec.imagePullSecrets or account.imagePullSecrets
-        wanted = account.automountServiceAccountToken if wanted is None else wanted
-    if wanted:
+        mounts_token = account.automountServiceAccountToken if mounts_token is None else mounts_token
+    if mounts_token:
         mount_token(spec)
 
 

@@ -64,19 +64,19 @@ def may_repeat_fields(body: bytes) -> bool:
 
 def duplicate_fields(body: bytes) -> list[str]:
     """`duplicate field "spec.replicas"`, for each repeated field. The last value counts, as in every JSON decoder."""
-    found: list[str] = []
+    paths: list[str] = []
 
     def build(pairs: list[tuple[str, Any]]) -> Any:
         result = dict(pairs)
         if len(result) != len(pairs):
-            seen: set[str] = set()
-            twice = {key for key, _ in pairs if key in seen or seen.add(key)}  # type: ignore[func-returns-value]
-            return _WithDuplicates(result, twice)
+            keys: set[str] = set()
+            repeated = {key for key, _ in pairs if key in keys or keys.add(key)}  # type: ignore[func-returns-value]
+            return _WithDuplicates(result, repeated)
         return result
 
     document = json.loads(body, object_pairs_hook=build)
-    _collect(document, "", found)
-    return [f'duplicate field "{path}"' for path in found[:MAX_REPORTED]]
+    _collect(document, "", paths)
+    return [f'duplicate field "{path}"' for path in paths[:MAX_REPORTED]]
 
 
 class _WithDuplicates(dict[str, Any]):
@@ -85,12 +85,12 @@ class _WithDuplicates(dict[str, Any]):
         self.twice = twice
 
 
-def _collect(value: Any, path: str, found: list[str]) -> None:
+def _collect(value: Any, path: str, paths: list[str]) -> None:
     if isinstance(value, dict):
         if isinstance(value, _WithDuplicates):
-            found.extend(sorted(f"{path}.{key}" if path else key for key in value.twice))
+            paths.extend(sorted(f"{path}.{key}" if path else key for key in value.twice))
         for key, item in value.items():
-            _collect(item, f"{path}.{key}" if path else key, found)
+            _collect(item, f"{path}.{key}" if path else key, paths)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _collect(item, f"{path}[{index}]", found)
+            _collect(item, f"{path}[{index}]", paths)

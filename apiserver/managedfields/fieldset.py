@@ -102,8 +102,8 @@ def _without(a: FieldSet, b: FieldSet, less: Any) -> FieldSet | None:
             changed[key] = left
     if not changed:
         return a
-    kept = {key: left for key, node in a.items() if (left := changed.get(key, node)) is not None}
-    return MEMBER if list(kept) == [SELF] else kept or None
+    rest = {key: left for key, node in a.items() if (left := changed.get(key, node)) is not None}
+    return MEMBER if list(rest) == [SELF] else rest or None
 
 
 def intersection(a: FieldSet, b: FieldSet) -> FieldSet:
@@ -112,15 +112,15 @@ def intersection(a: FieldSet, b: FieldSet) -> FieldSet:
 
 
 def _common(a: FieldSet, b: FieldSet) -> FieldSet:
-    found: FieldSet = {}
+    common: FieldSet = {}
     for key, node in a.items():
         other = b.get(key) if key != SELF else None
         if other is None:
             continue
         both = node_of(is_member(node) and is_member(other), _common(node, other))
         if both is not None:
-            found[key] = both
-    return found
+            common[key] = both
+    return common
 
 
 def paths(fields: FieldSet, prefix: Path = ()) -> Iterator[Path]:
@@ -154,14 +154,14 @@ def normal(value: Any, depth: int = 0) -> FieldSet:
     """Normalizes the spelling of a set that a client sent. Raises: MalformedSet."""
     if not isinstance(value, dict) or depth > MAX_DEPTH:
         raise MalformedSet("not a set of fields")
-    found: FieldSet = {}
+    fields: FieldSet = {}
     for key, node in value.items():
         if key == SELF:
             if depth:
-                found[SELF] = MEMBER
+                fields[SELF] = MEMBER
         else:
-            found[_normal_element(key)] = normal(node, depth + 1)
-    return MEMBER if list(found) == [SELF] else found
+            fields[_normal_element(key)] = normal(node, depth + 1)
+    return MEMBER if list(fields) == [SELF] else fields
 
 
 def _normal_element(key: str) -> str:

@@ -129,12 +129,12 @@ def from_client(sent: Entries | None, stored: Entries | None) -> Entries:
     if is_reset(sent):
         return []
     try:
-        found = [entry.model_copy(update={"fieldsV1": normal(entry.fieldsV1 or {})}) for entry in sent]
+        entries = [entry.model_copy(update={"fieldsV1": normal(entry.fieldsV1 or {})}) for entry in sent]
     except MalformedSet:
         return stored or []
-    if any(entry.fieldsType != "FieldsV1" for entry in found):
+    if any(entry.fieldsType != "FieldsV1" for entry in entries):
         return stored or []
-    return _ordered({identity(entry): entry for entry in found if entry.fieldsV1})
+    return _ordered({identity(entry): entry for entry in entries if entry.fieldsV1})
 
 
 def is_reset(sent: Entries | None) -> bool:
@@ -164,20 +164,20 @@ def before_first_apply(document: Dict, resource: Resource[Any], time: str) -> En
 
 def _take(entries: Entries, changed: FieldSet, removed: FieldSet, writer: Writer) -> Entries:
     gone = union(changed, removed)
-    found: dict[Identity, ManagedFieldsEntry] = {}
+    taken: dict[Identity, ManagedFieldsEntry] = {}
     for entry in entries:
         left = difference(_fields(entry), gone)
         if left is entry.fieldsV1:
-            found[identity(entry)] = entry
+            taken[identity(entry)] = entry
         elif left:
-            found[identity(entry)] = entry.model_copy(update={"fieldsV1": left})
+            taken[identity(entry)] = entry.model_copy(update={"fieldsV1": left})
     if changed:
         own = entry_of(writer, UPDATE, changed)
         key = identity(own)
-        if key in found:
-            own.fieldsV1 = union(_fields(found[key]), changed)
-        found[key] = own
-    return _ordered(_capped(found))
+        if key in taken:
+            own.fieldsV1 = union(_fields(taken[key]), changed)
+        taken[key] = own
+    return _ordered(_capped(taken))
 
 
 def _capped(entries: dict[Identity, ManagedFieldsEntry]) -> dict[Identity, ManagedFieldsEntry]:
@@ -244,13 +244,13 @@ def apply(
     shape, ignored = _root(resource), ignored_fields(resource, writer.subresource)
     if not entries and live:
         entries = before_first_apply(live, resource, writer.time)
-    wanted = recursive_difference(applied_set(config, shape), ignored)
-    own = entry_of(writer, APPLY, difference(wanted, _UNOWNED))
+    applied = recursive_difference(applied_set(config, shape), ignored)
+    own = entry_of(writer, APPLY, difference(applied, _UNOWNED))
     key = identity(own)
     last = next((entry for entry in entries if identity(entry) == key), None)
     others = [entry for entry in entries if entry is not last]
     document = merge(live, config, shape)
-    if last is not None and (given_up := _given_up(_fields(last), wanted, others, shape)):
+    if last is not None and (given_up := _given_up(_fields(last), applied, others, shape)):
         document = merge(remove(document, given_up, shape) or {}, config, shape)  # what is applied empty stays so
     document = complete(document)
     changed, removed = (
@@ -262,10 +262,10 @@ def apply(
     if last is not None and last.fieldsV1 == own.fieldsV1 and not changed and not removed:
         return Applied(document, entries, False)
     gone = union(changed, removed)
-    found = {identity(entry): entry for entry in (_less(entry, gone) for entry in others) if entry.fieldsV1}
+    by_identity = {identity(entry): entry for entry in (_less(entry, gone) for entry in others) if entry.fieldsV1}
     if own.fieldsV1:
-        found[key] = own
-    return Applied(document, _ordered(_capped(found)), True)
+        by_identity[key] = own
+    return Applied(document, _ordered(_capped(by_identity)), True)
 
 
 def _less(entry: ManagedFieldsEntry, gone: FieldSet) -> ManagedFieldsEntry:
@@ -273,9 +273,9 @@ def _less(entry: ManagedFieldsEntry, gone: FieldSet) -> ManagedFieldsEntry:
     return entry if left is entry.fieldsV1 else entry.model_copy(update={"fieldsV1": left})
 
 
-def _given_up(last: FieldSet, wanted: FieldSet, others: Entries, shape: Shape) -> FieldSet:
+def _given_up(last: FieldSet, applied: FieldSet, others: Entries, shape: Shape) -> FieldSet:
     """Returns the fields that this applier owned, no longer names, and nobody else owns."""
-    held = union(wanted, {"f:metadata": {"f:name": MEMBER}})
+    held = union(applied, {"f:metadata": {"f:name": MEMBER}})
     for entry in others:
         held = union(held, _fields(entry))
     return difference(with_structs(last, shape), with_structs(held, shape)) if difference(last, held) else {}

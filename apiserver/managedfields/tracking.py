@@ -40,14 +40,14 @@ def updated(
     time: str,
 ) -> Entries | None:
     """Returns the entries after an update; `sent` are those of the request, which writes to a subresource ignore."""
-    kept = old.metadata.managedFields
+    stored = old.metadata.managedFields
     if options.applies:
         return sent
     if subresource in UNTRACKED:
-        return kept
+        return stored
     if manager.is_reset(sent) and not subresource:
         return None
-    entries = (kept or []) if subresource else manager.from_client(sent, kept)
+    entries = (stored or []) if subresource else manager.from_client(sent, stored)
     if not (entries or options.field_manager):
         return None
     before, after = _document(old, subresource), _document(new, subresource)
@@ -69,8 +69,10 @@ def _document(obj: Object, subresource: str) -> dict[str, Any]:
 
 def _json(part: Model, without: Any) -> dict[str, Any]:
     """Returns a part of the object as plain JSON types, without some fields."""
-    found: dict[str, Any] = orjson.loads(part.__pydantic_serializer__.to_json(part, exclude_none=True, exclude=without))
-    return found
+    document: dict[str, Any] = orjson.loads(
+        part.__pydantic_serializer__.to_json(part, exclude_none=True, exclude=without)
+    )
+    return document
 
 
 def entry_errors(entries: Entries | None) -> list[FieldError]:

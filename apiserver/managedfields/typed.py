@@ -25,26 +25,26 @@ def element_of(item: Json, shape: Shape) -> str:
     """Returns the path element of a list's item. Raises: KeyError for an item that lacks a key."""
     if shape.kind == LIST_SET:
         return "v:" + orjson.dumps(item, option=orjson.OPT_SORT_KEYS).decode()
-    found = {}
+    keys = {}
     for name, default in shape.keys:
         value = item.get(name, default) if isinstance(item, dict) else None
         if value is None:
             raise KeyError(name)
-        found[name] = value
-    return "k:" + orjson.dumps(found).decode()
+        keys[name] = value
+    return "k:" + orjson.dumps(keys).decode()
 
 
 def by_element(items: list[Json], shape: Shape) -> dict[str, Json]:
     """Returns path element -> item of a stored list. The second of two items with the same keys is named by its
     index."""
-    found: dict[str, Json] = {}
+    items_by_element: dict[str, Json] = {}
     for index, item in enumerate(items):
         try:
             element = element_of(item, shape)
         except KeyError:
             element = f"i:{index}"
-        found[f"i:{index}" if element in found else element] = item
-    return found
+        items_by_element[f"i:{index}" if element in items_by_element else element] = item
+    return items_by_element
 
 
 def child_shape(shape: Shape, key: str) -> Shape:
@@ -64,10 +64,10 @@ def struct_fields(shape: Shape) -> dict[str, Shape]:
 def applied_set(document: Json, shape: Shape) -> FieldSet:
     """Returns the fields that an applied configuration names. Raises: NotTyped."""
     problems: list[str] = []
-    found = _applied(document, shape, (), problems)
+    fields = _applied(document, shape, (), problems)
     if problems:
         raise NotTyped(problems)
-    return found or {}
+    return fields or {}
 
 
 def _applied(value: Json, shape: Shape, path: Path, problems: list[str]) -> FieldSet | None:
@@ -83,7 +83,7 @@ def _applied(value: Json, shape: Shape, path: Path, problems: list[str]) -> Fiel
     if not value:
         return None
     declared = struct_fields(shape) if shape.kind == STRUCT else None
-    found: FieldSet = {}
+    fields: FieldSet = {}
     for key, item in value.items():
         name = field(key)
         if declared is not None and key not in declared:
@@ -91,19 +91,19 @@ def _applied(value: Json, shape: Shape, path: Path, problems: list[str]) -> Fiel
             continue
         children = _applied(item, child_shape(shape, key), (*path, name), problems)
         if children is None:
-            found[name] = MEMBER
+            fields[name] = MEMBER
         elif declared is None:
-            found[name] = {SELF: MEMBER, **children} if children else MEMBER
+            fields[name] = {SELF: MEMBER, **children} if children else MEMBER
         elif children:
-            found[name] = children
-    return found
+            fields[name] = children
+    return fields
 
 
 def _applied_items(value: Json, shape: Shape, path: Path, problems: list[str]) -> FieldSet | None:
     if not isinstance(value, list):
         problems.append(f"{path_text(path)}: expected list, got {_type_name(value)}")
         return None
-    found: FieldSet = {}
+    fields: FieldSet = {}
     for index, item in enumerate(value):
         try:
             element = element_of(item, shape)
@@ -111,12 +111,12 @@ def _applied_items(value: Json, shape: Shape, path: Path, problems: list[str]) -
             why = f"associative list with keys has an element that omits key field {_quoted(key.args[0])}"
             problems.append(f"{path_text((*path, f'i:{index}'))}: {why} (and doesn't have default value)")
             continue
-        if element in found:
+        if element in fields:
             problems.append(f"{path_text(path)}: duplicate entries for key {path_text((element,))}")
             continue
         children = _applied(item, shape.item or _LEAF, (*path, element), problems)
-        found[element] = {SELF: MEMBER, **children} if children else MEMBER
-    return found
+        fields[element] = {SELF: MEMBER, **children} if children else MEMBER
+    return fields
 
 
 def _quoted(text: str) -> str:
@@ -212,21 +212,21 @@ def merge(live: Json, config: Json, shape: Shape) -> Json:
 
 def _merge_lists(live: list[Json], config: list[Json], shape: Shape) -> list[Json]:
     """Puts items of both into the order of the configuration; the others keep their place among them."""
-    have, wanted = by_element(live, shape), by_element(config, shape)
-    coming = list(wanted)
-    shared = [element for element in coming if element in have]
+    live_items, config_items = by_element(live, shape), by_element(config, shape)
+    coming = list(config_items)
+    shared = [element for element in coming if element in live_items]
     result: list[Json] = []
 
     def take(last: str) -> None:
         """Takes the configuration's items up to `last`, or all of them for ""."""
         while coming:
             element = coming.pop(0)
-            result.append(merge(have.get(element), wanted[element], shape.item or _LEAF))
+            result.append(merge(live_items.get(element), config_items[element], shape.item or _LEAF))
             if element == last:
                 return
 
-    for element, item in have.items():
-        if element not in wanted:
+    for element, item in live_items.items():
+        if element not in config_items:
             result.append(item)
         elif shared and shared[0] == element:
             shared.pop(0)
@@ -240,12 +240,12 @@ def remove(value: Json, fields: FieldSet, shape: Shape) -> Json:
     if not fields:
         return value
     if isinstance(value, dict) and shape.kind in (STRUCT, MAP, FREE):
-        kept = {}
+        rest = {}
         for key, item in value.items():
             left = _removed(item, fields.get(field(key)), child_shape(shape, key))
             if left is not None:
-                kept[key] = left
-        return kept or None
+                rest[key] = left
+        return rest or None
     if isinstance(value, list) and shape.kind in (LIST_MAP, LIST_SET):
         inner = shape.item or _LEAF
         lefts = (_removed(item, fields.get(name), inner) for name, item in by_element(value, shape).items())
@@ -261,10 +261,10 @@ def _removed(item: Json, node: FieldSet | None, shape: Shape) -> Json:
 
 def with_structs(fields: FieldSet, shape: Shape) -> FieldSet:
     """Adds each struct's field that leads to a member, so that a struct is removed with its last field."""
-    found: FieldSet = {}
+    result: FieldSet = {}
     for key, node in fields.items():
         if key == SELF:
-            found[SELF] = MEMBER
+            result[SELF] = MEMBER
             continue
         name, named = key[2:], False
         if key.startswith("f:"):
@@ -273,5 +273,5 @@ def with_structs(fields: FieldSet, shape: Shape) -> FieldSet:
         else:
             inner = shape.item or _LEAF
         children = with_structs(node, inner)
-        found[key] = {SELF: MEMBER, **children} if named and children else children
-    return found
+        result[key] = {SELF: MEMBER, **children} if named and children else children
+    return result

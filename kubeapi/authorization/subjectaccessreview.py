@@ -155,9 +155,9 @@ def check_attributes(errors: Errors, resource: ResourceAttributes | None, path: 
 
 def check_no_metadata(errors: Errors, meta: ObjectMeta, text: str) -> None:
     """Refuses metadata, which would be lost: reviews are not stored."""
-    given = to_dict(meta.model_copy(update={"managedFields": None, "namespace": None}))
-    if given:
-        errors.invalid(("metadata",), given, text)
+    metadata = to_dict(meta.model_copy(update={"managedFields": None, "namespace": None}))
+    if metadata:
+        errors.invalid(("metadata",), metadata, text)
 
 
 RESOURCE = Resource(

@@ -33,8 +33,8 @@ class ComponentStatus(Object):
 
 
 def _healthy(obj: ComponentStatus) -> ComponentCondition:
-    found = (condition for condition in obj.conditions or () if condition.type == HEALTHY)
-    return next(found, ComponentCondition(status="Unknown"))
+    conditions = (condition for condition in obj.conditions or () if condition.type == HEALTHY)
+    return next(conditions, ComponentCondition(status="Unknown"))
 
 
 def _status(obj: ComponentStatus, now: float) -> str:

@@ -98,13 +98,13 @@ def _check_subset(errors: Errors, path: Path, subset: EndpointSubset) -> None:
 
 def _addresses(obj: Endpoints, now: float) -> str:
     """Lists the ready addresses with their ports, or alone where a headless Service does not have ports."""
-    found: list[str] = []
+    addresses: list[str] = []
     for subset in obj.subsets or ():
         if not subset.ports:
-            found += [address.ip for address in subset.addresses or ()]
+            addresses += [address.ip for address in subset.addresses or ()]
         for port in subset.ports or ():
-            found += [f"{_bracketed(address.ip)}:{port.port}" for address in subset.addresses or ()]
-    return first_few(found, NONE)
+            addresses += [f"{_bracketed(address.ip)}:{port.port}" for address in subset.addresses or ()]
+    return first_few(addresses, NONE)
 
 
 def _bracketed(ip: str) -> str:

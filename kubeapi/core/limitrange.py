@@ -72,13 +72,13 @@ class LimitRangeStrategy(Strategy[LimitRange]):
 
     def validate(self, obj: LimitRange) -> list[FieldError]:
         errors = Errors()
-        seen: set[str] = set()
+        types: set[str] = set()
         for index, item in enumerate(obj.spec.limits):
             path = ("spec", "limits", index)
             _check_type(errors, (*path, "type"), item.type)
-            if item.type in seen:
+            if item.type in types:
                 errors.duplicate((*path, "type"), item.type)
-            seen.add(item.type)
+            types.add(item.type)
             _check_item(errors, path, item)
         return errors
 
@@ -124,8 +124,8 @@ class _Bounds:
         self._order("defaultRequest", "max", "defaultRequest", "default request value {} is greater than max value {}")
         text = "default request value {} is greater than default limit value {}"
         self._order("defaultRequest", "default", "defaultRequest", text)
-        self._order("min", "default", "default", "min value {} is greater than default value {}", shown="min")
-        self._order("default", "max", "default", "default value {} is greater than max value {}", shown="max")
+        self._order("min", "default", "default", "min value {} is greater than default value {}", reported="min")
+        self._order("default", "max", "default", "default value {} is greater than max value {}", reported="max")
         self._check_ratio()
         limit, request = self._texts["default"], self._texts["defaultRequest"]
         if (
@@ -137,12 +137,14 @@ class _Bounds:
             text = f"default value {limit} must equal to defaultRequest value {request} in {self._name}"
             self._invalid("defaultRequest", request, text)
 
-    def _order(self, low: str, high: str, at: str, text: str, shown: str = "") -> None:
-        """Refuses values of one field that exceed those of the other; `at` is the field to blame, `shown` the value to
-        report."""
+    def _order(self, low: str, high: str, at: str, text: str, reported: str = "") -> None:
+        """Refuses values of one field that exceed those of the other.
+
+        `at` is the field to blame, `reported` the field whose value the message has.
+        """
         least, most = self._texts[low], self._texts[high]
         if least and most and parse_quantity(least) > parse_quantity(most):
-            self._invalid(at, self._texts[shown or at], text.format(least, most))
+            self._invalid(at, self._texts[reported or at], text.format(least, most))
 
     def _check_ratio(self) -> None:
         ratio = self._texts["maxLimitRequestRatio"]

@@ -60,8 +60,8 @@ class RuntimeClassStrategy(Strategy[RuntimeClass]):
             check_tolerations(errors, ("scheduling", "tolerations"), tolerations)
             for index, toleration in enumerate(tolerations):
                 if toleration in tolerations[:index]:
-                    shown = toleration.model_dump(mode="json", exclude_none=True)
-                    errors.duplicate(("scheduling", "tolerations", index), shown)
+                    document = toleration.model_dump(mode="json", exclude_none=True)
+                    errors.duplicate(("scheduling", "tolerations", index), document)
         return errors
 
     def validate_update(self, obj: RuntimeClass, old: RuntimeClass) -> list[FieldError]:

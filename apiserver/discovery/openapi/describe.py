@@ -32,11 +32,11 @@ class Descriptions:
 
     def of_fields(self, model: type[Model]) -> dict[str, str]:
         """Attribute -> description, those of base classes too; fields without one are left out."""
-        found: dict[str, str] = {}
+        texts: dict[str, str] = {}
         for base in reversed(model.__mro__):
             if isinstance(base, type) and issubclass(base, Model):
-                found |= self._class_doc(base).fields
-        return found
+                texts |= self._class_doc(base).fields
+        return texts
 
     def _class_doc(self, model: type[Model]) -> ClassDoc:
         name = model.__module__
@@ -53,11 +53,11 @@ def _source(module: str) -> str:
 
 def class_docs(source: str) -> dict[str, ClassDoc]:
     """Returns the docstrings of all classes of a module and of their fields."""
-    found: dict[str, ClassDoc] = {}
+    docs: dict[str, ClassDoc] = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.ClassDef):
-            found[node.name] = ClassDoc(_one_line(ast.get_docstring(node) or ""), dict(_fields(node)))
-    return found
+            docs[node.name] = ClassDoc(_one_line(ast.get_docstring(node) or ""), dict(_fields(node)))
+    return docs
 
 
 def _fields(node: ast.ClassDef) -> Iterator[tuple[str, str]]:

@@ -235,13 +235,13 @@ def _extensions(kind: FieldType) -> Dict:
 
 def known_kinds(resources: list[Resource[Any]], group_versions: list[GroupVersion]) -> dict[type[Model], list[Dict]]:
     """Returns the kinds of each model; options and events belong to every group."""
-    found: dict[type[Model], list[Dict]] = {}
+    kinds: dict[type[Model], list[Dict]] = {}
     for resource in resources:
-        found[resource.model] = [gvk_of(resource.group, resource.version, resource.kind)]
-    found[Status] = [gvk_of("", "v1", "Status")]
+        kinds[resource.model] = [gvk_of(resource.group, resource.version, resource.kind)]
+    kinds[Status] = [gvk_of("", "v1", "Status")]
     for model in (DeleteOptions, WatchEvent):
-        found[model] = [gvk_of(group, version, model.__name__) for group, version in group_versions]
-    return found
+        kinds[model] = [gvk_of(group, version, model.__name__) for group, version in group_versions]
+    return kinds
 
 
 def gvk_of(group: str, version: str, kind: str) -> Dict:

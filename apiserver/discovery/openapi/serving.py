@@ -87,8 +87,8 @@ def add_routes(web: FastAPI, documents: Documents) -> None:
     @web.get("/openapi/v2")
     async def v2(request: Request) -> Response:
         kind = v2_type(request.headers.get("accept", ""))
-        found = await documents.get("v2" if kind == JSON else "v2-protobuf")
-        return _answer(request, found[""], kind, {"vary": "Accept"})
+        by_name = await documents.get("v2" if kind == JSON else "v2-protobuf")
+        return _answer(request, by_name[""], kind, {"vary": "Accept"})
 
     @web.get("/openapi/v3")
     async def v3_index() -> Response:
@@ -125,5 +125,5 @@ def _answer(request: Request, document: Document, media_type: str, headers: dict
 
 
 def _matches(if_none_match: str, etag: str) -> bool:
-    known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return etag in known or "*" in known
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return etag in tags or "*" in tags

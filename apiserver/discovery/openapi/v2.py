@@ -68,7 +68,7 @@ def _path_item(path: Path, schemas: Schemas) -> Dict:
 
 def _operation(operation: Operation, schemas: Schemas) -> Dict:
     parameters = [_parameter(PARAMETERS[name]) for name in operation.parameters]
-    found: Dict = {
+    result: Dict = {
         "tags": [operation.tag],
         "description": operation.description,
         "operationId": operation.id,
@@ -81,19 +81,19 @@ def _operation(operation: Operation, schemas: Schemas) -> Dict:
         body: Dict = {"name": "body", "in": "body", "schema": schema}
         parameters.insert(0, body | ({"required": True} if operation.body_required else {}))
     if parameters:
-        found["parameters"] = parameters
-    found["responses"] = {
+        result["parameters"] = parameters
+    result["responses"] = {
         str(code): {"description": _REASONS[code], "schema": shape_schema(_only(shapes), schemas)}
         for code, shapes in sorted(operation.answers.items())
     }
-    found["responses"]["401"] = {"description": "Unauthorized"}
+    result["responses"]["401"] = {"description": "Unauthorized"}
     if operation.deprecated:
-        found["deprecated"] = True
+        result["deprecated"] = True
     if operation.action:
-        found["x-kubernetes-action"] = operation.action
+        result["x-kubernetes-action"] = operation.action
     if operation.gvk:
-        found["x-kubernetes-group-version-kind"] = dict(zip(("group", "version", "kind"), operation.gvk, strict=True))
-    return found
+        result["x-kubernetes-group-version-kind"] = dict(zip(("group", "version", "kind"), operation.gvk, strict=True))
+    return result
 
 
 def _only(shapes: tuple[Any, ...]) -> Any:
@@ -104,7 +104,7 @@ def _only(shapes: tuple[Any, ...]) -> Any:
 
 
 def _parameter(parameter: Parameter) -> Dict:
-    found: Dict = {
+    result: Dict = {
         "name": parameter.name,
         "in": parameter.place,
         "description": parameter.description,
@@ -112,10 +112,10 @@ def _parameter(parameter: Parameter) -> Dict:
         "uniqueItems": True,
     }
     if parameter.type == "array":
-        found |= {"items": {"type": "string"}, "collectionFormat": "multi"}
-        del found["uniqueItems"]
+        result |= {"items": {"type": "string"}, "collectionFormat": "multi"}
+        del result["uniqueItems"]
     if parameter.values:
-        found["enum"] = list(parameter.values)
+        result["enum"] = list(parameter.values)
     if parameter.place == "path":
-        found["required"] = True
-    return found
+        result["required"] = True
+    return result

@@ -37,10 +37,10 @@ _REASONS = {200: "OK", 201: "Created", 202: "Accepted"}
 
 def documents(api: Api) -> Iterator[tuple[str, bytes]]:
     """Yields "api/v1" and its document as JSON, one after the other."""
-    found: dict[str, list[Path]] = {}
+    paths_by_document: dict[str, list[Path]] = {}
     for path in api.paths():
-        found.setdefault(path.document, []).append(path)
-    for name, paths in sorted(found.items()):
+        paths_by_document.setdefault(path.document, []).append(path)
+    for name, paths in sorted(paths_by_document.items()):
         yield name, _document(api, paths)
 
 
@@ -75,15 +75,15 @@ def path_parameter(name: str) -> Parameter:
 
 
 def _operation(operation: Operation, schemas: Schemas) -> Dict:
-    found: Dict = {"tags": [operation.tag], "description": operation.description, "operationId": operation.id}
+    result: Dict = {"tags": [operation.tag], "description": operation.description, "operationId": operation.id}
     if operation.deprecated:
-        found["deprecated"] = True
+        result["deprecated"] = True
     if operation.parameters:
-        found["parameters"] = [_parameter(PARAMETERS[name]) for name in operation.parameters]
+        result["parameters"] = [_parameter(PARAMETERS[name]) for name in operation.parameters]
     if operation.body is not None:
         body: Dict = {"content": {kind: {"schema": _body(operation, kind, schemas)} for kind in operation.body_types}}
-        found["requestBody"] = body | ({"required": True} if operation.body_required else {})
-    found["responses"] = {
+        result["requestBody"] = body | ({"required": True} if operation.body_required else {})
+    result["responses"] = {
         str(code): {
             "description": _REASONS[code],
             "content": {kind: {"schema": _answer(shapes, kind, schemas)} for kind in operation.produces},
@@ -91,13 +91,13 @@ def _operation(operation: Operation, schemas: Schemas) -> Dict:
         for code, shapes in sorted(operation.answers.items())
     }
     failure = {"application/json": {"schema": schemas.reference(Status)}}
-    found["responses"]["401"] = {"description": "Unauthorized", "content": failure}
-    found["responses"]["default"] = {"description": "What went wrong.", "content": failure}
+    result["responses"]["401"] = {"description": "Unauthorized", "content": failure}
+    result["responses"]["default"] = {"description": "What went wrong.", "content": failure}
     if operation.action:
-        found["x-kubernetes-action"] = operation.action
+        result["x-kubernetes-action"] = operation.action
     if operation.gvk:
-        found["x-kubernetes-group-version-kind"] = dict(zip(("group", "version", "kind"), operation.gvk, strict=True))
-    return found
+        result["x-kubernetes-group-version-kind"] = dict(zip(("group", "version", "kind"), operation.gvk, strict=True))
+    return result
 
 
 def _body(operation: Operation, kind: str, schemas: Schemas) -> Dict:
@@ -131,7 +131,7 @@ def _parameter(parameter: Parameter) -> Any:
         schema["items"] = {"type": "string"}
     if parameter.values:
         schema["enum"] = list(parameter.values)
-    found: Dict = {"name": parameter.name, "in": parameter.place, "description": parameter.description}
+    result: Dict = {"name": parameter.name, "in": parameter.place, "description": parameter.description}
     if parameter.place == "path":
-        found["required"] = True
-    return orjson.Fragment(orjson.dumps(found | {"schema": schema}))
+        result["required"] = True
+    return orjson.Fragment(orjson.dumps(result | {"schema": schema}))

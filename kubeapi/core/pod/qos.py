@@ -41,5 +41,5 @@ def _amounts(quantities: Mapping[str, str] | None) -> dict[str, object]:
     """Returns the amounts of CPU and memory, without zeros."""
     if not quantities:
         return {}
-    found = {name: parse_quantity(quantities[name]) for name in _RESOURCES if name in quantities}
-    return {name: value for name, value in found.items() if value > 0}
+    amounts = {name: parse_quantity(quantities[name]) for name in _RESOURCES if name in quantities}
+    return {name: value for name, value in amounts.items() if value > 0}

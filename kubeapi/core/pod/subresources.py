@@ -26,10 +26,13 @@ _MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 def keep_all_but(pod: Pod, old: Pod, subresource: str) -> None:
     """Restores every field that the subresource must not change. Raises: Invalid for a pod that does not support it."""
-    meta, kept = pod.metadata, old.metadata
-    meta.labels, meta.annotations = kept.labels, kept.annotations
-    meta.finalizers, meta.ownerReferences = kept.finalizers, kept.ownerReferences
-    meta.deletionTimestamp, meta.deletionGracePeriodSeconds = kept.deletionTimestamp, kept.deletionGracePeriodSeconds
+    meta, old_meta = pod.metadata, old.metadata
+    meta.labels, meta.annotations = old_meta.labels, old_meta.annotations
+    meta.finalizers, meta.ownerReferences = old_meta.finalizers, old_meta.ownerReferences
+    meta.deletionTimestamp, meta.deletionGracePeriodSeconds = (
+        old_meta.deletionTimestamp,
+        old_meta.deletionGracePeriodSeconds,
+    )
     pod.status = old.status
     if subresource == EPHEMERAL_CONTAINERS:
         _refuse(pod, [("static pods do not support ephemeral containers", _MIRROR_ANNOTATION in old.annotations)])
@@ -67,9 +70,9 @@ def _resized(new: list[Container], old: list[Container]) -> list[Container]:
 
 def check_ephemeral_containers(errors: Errors, pod: Pod, old: Pod) -> None:
     """Allows containers to be added, and not to be changed or removed."""
-    wanted = {item.name: item for item in pod.spec.ephemeralContainers or ()}
+    by_name = {item.name: item for item in pod.spec.ephemeralContainers or ()}
     for before in old.spec.ephemeralContainers or ():
-        after = wanted.get(before.name)
+        after = by_name.get(before.name)
         if after is None:
             errors.forbidden(_EPHEMERAL, f'existing ephemeral containers "{before.name}" may not be removed\n')
         elif after != before:
@@ -85,10 +88,10 @@ def check_resize(errors: Errors, pod: Pod, old: Pod) -> None:
         errors.invalid(_SPEC, pod.status.qosClass or "", text)
     if not _is_supported(old):
         errors.forbidden(_SPEC, "Pod running on node without support for resize")
-    found = len(errors)
+    count = len(errors)
     _check_order(errors, "containers", pod.spec.containers, old.spec.containers)
     _check_order(errors, "initContainers", pod.spec.initContainers or [], old.spec.initContainers or [])
-    if len(errors) == found:
+    if len(errors) == count:
         _check_containers(errors, pod.spec, old.spec)
 
 

@@ -124,8 +124,8 @@ def _external_ip(obj: Service, now: float) -> str:
         return spec.externalName or NONE
     if spec.type != "LoadBalancer":
         return listed(spec.externalIPs or ())
-    given = [item.ip or item.hostname or "" for item in obj.status.loadBalancer.ingress or ()]
-    return ",".join([*filter(None, given), *(spec.externalIPs or ())]) or "<pending>"
+    addresses = [item.ip or item.hostname or "" for item in obj.status.loadBalancer.ingress or ()]
+    return ",".join([*filter(None, addresses), *(spec.externalIPs or ())]) or "<pending>"
 
 
 def _ports(obj: Service, now: float) -> str:

@@ -109,14 +109,14 @@ def _check_cluster_ips(errors: Errors, spec: ServiceSpec) -> None:
 def _check_ports(errors: Errors, spec: ServiceSpec) -> None:
     ports = spec.ports or []
     names: set[str] = set()
-    seen: set[tuple[str, int]] = set()
+    pairs: set[tuple[str, int]] = set()
     node_ports: set[tuple[str, int]] = set()
     for index, port in enumerate(ports):
         at = (*_SPEC, "ports", index)
         _check_port(errors, at, port, names, several=len(ports) > 1)
-        if (port.protocol, port.port) in seen:
+        if (port.protocol, port.port) in pairs:
             errors.duplicate(at, {"protocol": port.protocol, "port": port.port})
-        seen.add((port.protocol, port.port))
+        pairs.add((port.protocol, port.port))
         if not port.nodePort:
             continue
         if spec.type == "ClusterIP":

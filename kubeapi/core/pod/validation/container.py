@@ -191,7 +191,7 @@ class ContainerChecks:
     def _check_mounts(self, path: Path, container: Container, devices: set[str]) -> None:
         errors = self.errors
         device_names = {device.name for device in container.volumeDevices or ()}
-        seen: set[str] = set()
+        paths: set[str] = set()
         for index, mount in enumerate(container.volumeMounts or ()):
             at = (*path, index)
             if not mount.name:
@@ -202,11 +202,11 @@ class ContainerChecks:
                 errors.invalid((*at, "name"), mount.name, "must not already exist in volumeDevices")
             if not mount.mountPath:
                 errors.required((*at, "mountPath"))
-            elif mount.mountPath in seen:
+            elif mount.mountPath in paths:
                 errors.invalid((*at, "mountPath"), mount.mountPath, "must be unique")
             elif mount.mountPath in devices:
                 errors.invalid((*at, "mountPath"), mount.mountPath, "must not already exist as a path in volumeDevices")
-            seen.add(mount.mountPath)
+            paths.add(mount.mountPath)
             self._check_mount_options(at, mount, container)
 
     def _check_mount_options(self, path: Path, mount: VolumeMount, container: Container) -> None:

@@ -114,12 +114,12 @@ def _check_value_from(errors: Errors, path: Path, source: EnvVarSource, value: s
         for field in ("volumeName", "path", "key"):
             if not getattr(source.fileKeyRef, field):
                 errors.required((*path, "fileKeyRef", field))
-    given = len(source.present())
-    if given == 0:
+    sources = len(source.present())
+    if sources == 0:
         errors.invalid(path, "", f"must specify one of: {_SOURCES}")
     elif value:
         errors.invalid(path, "", "may not be specified when `value` is not empty")
-    elif given > 1:
+    elif sources > 1:
         errors.invalid(path, "", _ONE_ONLY)
 
 

@@ -130,13 +130,13 @@ def _check_gates(errors: Errors, path: Path, spec: PodSpec) -> None:
     for index, condition in enumerate(spec.readinessGates or ()):
         at = (*path, "readinessGates", index, "conditionType")
         errors.check_messages(at, condition.conditionType, qualified_name_errors(condition.conditionType))
-    seen: set[str] = set()
+    names: set[str] = set()
     for index, gate in enumerate(spec.schedulingGates or ()):
         at = (*path, "schedulingGates", index)
         errors.check_messages(at, gate.name, qualified_name_errors(gate.name))
-        if gate.name in seen:
+        if gate.name in names:
             errors.duplicate(at, gate.name)
-        seen.add(gate.name)
+        names.add(gate.name)
     if spec.schedulingGates and spec.nodeName:
         errors.forbidden((*path, "nodeName"), "cannot be set until all schedulingGates have been cleared")
 

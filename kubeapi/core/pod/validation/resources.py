@@ -74,9 +74,9 @@ def check_pod_resources(errors: Errors, path: Path, spec: PodSpec) -> None:
     limits, requests = resources.limits or {}, resources.requests or {}
     _check_against_limits(errors, path, requests, limits)
     for name in {name: None for item in spec.containers for name in item.resources.requests or ()}:
-        asked = containers_request(spec, name)
-        if asked is not None and parse_quantity(asked) > parse_quantity(requests.get(name, "0")):
-            text = f"must be greater than or equal to aggregate container requests of {asked}"
+        total = containers_request(spec, name)
+        if total is not None and parse_quantity(total) > parse_quantity(requests.get(name, "0")):
+            text = f"must be greater than or equal to aggregate container requests of {total}"
             errors.invalid((*path, "requests", f"[{name}]"), requests.get(name, "0"), text)
     for index, container in enumerate(spec.containers):
         for name, value in (container.resources.limits or {}).items():
@@ -93,12 +93,12 @@ def check_overhead(errors: Errors, path: Path, overhead: Mapping[str, str] | Non
 def check_resize_policy(
     errors: Errors, path: Path, policies: list[ContainerResizePolicy] | None, restart_policy: str
 ) -> None:
-    seen: set[str] = set()
+    names: set[str] = set()
     for index, policy in enumerate(policies or ()):
         at = (*path, index)
-        if policy.resourceName in seen:
+        if policy.resourceName in names:
             errors.duplicate(at, policy.resourceName)
-        seen.add(policy.resourceName)
+        names.add(policy.resourceName)
         errors.check_one_of((*at, "resourceName"), policy.resourceName, ("cpu", "memory"))
         errors.check_one_of((*at, "restartPolicy"), policy.restartPolicy, ("NotRequired", "RestartContainer"))
         if restart_policy == "Never" and policy.restartPolicy == "RestartContainer":
@@ -149,10 +149,10 @@ def _check_against_limits(errors: Errors, path: Path, requests: Mapping[str, str
             if strict:
                 errors.required((*path, "limits"), "Limit must be set for non overcommitable resources")
         elif request != limit:
-            asked, allowed = parse_quantity(request), parse_quantity(limit)
-            if strict and asked != allowed:
+            requested, allowed = parse_quantity(request), parse_quantity(limit)
+            if strict and requested != allowed:
                 errors.invalid((*path, "requests"), request, f"must be equal to {name} limit of {limit}")
-            elif asked > allowed:
+            elif requested > allowed:
                 errors.invalid((*path, "requests"), request, f"must be less than or equal to {name} limit of {limit}")
 
 

@@ -91,8 +91,8 @@ def _check_system(
 
 
 def _contradiction(errors: Errors, path: Path, context: SecurityContext, what: str) -> None:
-    shown = context.model_dump(exclude_none=True)
-    errors.invalid(path, shown, f"cannot set `allowPrivilegeEscalation` to false and {what}")
+    fields = context.model_dump(exclude_none=True)
+    errors.invalid(path, fields, f"cannot set `allowPrivilegeEscalation` to false and {what}")
 
 
 def _check_choice(errors: Errors, path: Path, value: str | None, supported: tuple[str, ...]) -> None:

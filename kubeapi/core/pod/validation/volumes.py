@@ -54,18 +54,18 @@ _REQUIRED_FIELDS = {
 
 def check_volumes(errors: Errors, path: Path, volumes: list[Volume] | None) -> dict[str, Volume]:
     """Checks the volumes and returns them by name, for the checks of mounts."""
-    found: dict[str, Volume] = {}
+    by_name: dict[str, Volume] = {}
     for index, volume in enumerate(volumes or ()):
         at = (*path, index)
         if not volume.name:
             errors.required((*at, "name"))
         else:
             errors.check_dns_label((*at, "name"), volume.name)
-            if volume.name in found:
+            if volume.name in by_name:
                 errors.duplicate((*at, "name"), volume.name)
-        found[volume.name] = volume
+        by_name[volume.name] = volume
         _check_source(errors, at, volume)
-    return found
+    return by_name
 
 
 def _check_source(errors: Errors, path: Path, volume: Volume) -> None:
@@ -151,14 +151,14 @@ def _check_downward_files(errors: Errors, path: Path, items: list[DownwardAPIVol
 
 def _check_projected(errors: Errors, path: Path, source: Any) -> None:
     _check_mode(errors, (*path, "defaultMode"), source.defaultMode)
-    seen: set[str] = set()
+    files: set[str] = set()
     for index, projection in enumerate(source.sources or ()):
         _check_projection(errors, (*path, "sources", index), projection)
         named = projection.secret or projection.configMap
         for file in _projected_paths(projection):
-            if file in seen:
+            if file in files:
                 errors.invalid(path, named.name if named is not None else file, "conflicting duplicate paths")
-            seen.add(file)
+            files.add(file)
 
 
 def _projected_paths(projection: VolumeProjection) -> Iterable[str]:
