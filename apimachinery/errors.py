@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-MAX_TOLD_ERRORS = 500  # of one object: a small request may not make a huge answer
+MAX_REPORTED_ERRORS = 500  # of one object: a small request may not make a huge answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def object_conflict(plural: str, group: str, name: str, why: str = "") -> Confli
 
 def invalid_object(kind: str, group: str, name: str, errors: list[FieldError]) -> Invalid:
     """Makes the 422 of a failed validation; `errors` must not be empty."""
-    reported = errors[:MAX_TOLD_ERRORS]
+    reported = errors[:MAX_REPORTED_ERRORS]
     texts = [str(error) for error in reported]
     if len(reported) < len(errors):
         texts.append(f"and {len(errors) - len(reported)} more")

@@ -29,7 +29,7 @@ RESOURCE = Resource(
     categories=("api-extensions",),
     columns=(
         NAME,
-        Column("Created At", lambda obj, now: obj.metadata.creationTimestamp, "date", description="When it was made."),
+        Column("Created At", lambda obj, now: obj.metadata.creationTimestamp, "date", description="The creation time."),
     ),
     verbs=("get", "list", "watch"),
 )

@@ -52,8 +52,8 @@ RESOURCE = Resource(
     strategy=ControllerRevisionStrategy(),
     columns=(
         NAME,
-        Column("Controller", _controller, description="Whose state it is."),
-        Column("Revision", lambda obj, now: obj.revision, "integer", description="Which revision it is."),
+        Column("Controller", _controller, description="The controller that made the revision."),
+        Column("Revision", lambda obj, now: obj.revision, "integer", description="The number of the revision."),
         AGE,
     ),
 )

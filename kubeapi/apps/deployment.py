@@ -187,7 +187,7 @@ RESOURCE = Resource(
         Column(
             "Ready",
             lambda obj, now: f"{obj.status.readyReplicas or 0}/{obj.spec.replicas}",
-            description="The pods that are ready, of all that are wanted.",
+            description="The ready pods, of the desired ones.",
         ),
         Column(
             "Up-to-date",

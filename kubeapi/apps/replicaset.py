@@ -111,9 +111,11 @@ RESOURCE = Resource(
     strategy=ReplicaSetStrategy(),
     columns=(
         NAME,
-        Column("Desired", lambda obj, now: obj.spec.replicas, "integer", description="How many pods there shall be."),
-        Column("Current", lambda obj, now: obj.status.replicas, "integer", description="How many pods there are."),
-        Column("Ready", lambda obj, now: obj.status.readyReplicas or 0, "integer", description="How many are ready."),
+        Column("Desired", lambda obj, now: obj.spec.replicas, "integer", description="The desired number of pods."),
+        Column("Current", lambda obj, now: obj.status.replicas, "integer", description="The number of pods."),
+        Column(
+            "Ready", lambda obj, now: obj.status.readyReplicas or 0, "integer", description="The number of ready pods."
+        ),
         AGE,
         *WORKLOAD_WIDE,
     ),

@@ -76,7 +76,7 @@ RESOURCE = Resource(
     strategy=LeaseStrategy(),
     columns=(
         NAME,
-        Column("Holder", lambda obj, now: obj.spec.holderIdentity or "", description="Who holds the lease."),
+        Column("Holder", lambda obj, now: obj.spec.holderIdentity or "", description="The holder of the lease."),
         AGE,
     ),
 )

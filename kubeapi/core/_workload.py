@@ -79,7 +79,7 @@ WORKLOAD_WIDE = (
     Column(
         "Selector",
         lambda obj, now: selector_text(obj.spec.selector),
-        description="Which pods belong to the object.",
+        description="The selector of the pods.",
         priority=1,
     ),
 )

@@ -49,9 +49,13 @@ RESOURCE = Resource(
     short_names=("cs",),
     columns=(
         NAME,
-        Column("Status", _status, description="Whether it is well."),
-        Column("Message", lambda obj, now: _healthy(obj).message or "", description="What it says."),
-        Column("Error", lambda obj, now: _healthy(obj).error or "", description="Why it is not well."),
+        Column("Status", _status, description="Whether the component is healthy."),
+        Column("Message", lambda obj, now: _healthy(obj).message or "", description="The message of the component."),
+        Column(
+            "Error",
+            lambda obj, now: _healthy(obj).error or "",
+            description="The reason why the component is not healthy.",
+        ),
     ),
     verbs=("get", "list"),
     stored=False,

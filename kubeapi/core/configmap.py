@@ -55,7 +55,7 @@ RESOURCE = Resource(
         Column(
             "Data",
             lambda obj, now: len(obj.data or ()) + len(obj.binaryData or ()),
-            description="How many entries there are.",
+            description="The number of entries.",
         ),
         AGE,
     ),

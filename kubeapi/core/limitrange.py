@@ -177,7 +177,7 @@ RESOURCE = Resource(
             "Created At",
             lambda obj, now: obj.metadata.creationTimestamp,
             "date",
-            description="When the object was created.",
+            description="The creation time.",
         ),
     ),
 )

@@ -329,20 +329,20 @@ def _address(node: Node, kind: str) -> str:
 
 _COLUMNS = (
     NAME,
-    Column("Status", _status_text, description="Whether the node is ready, and takes new pods."),
-    Column("Roles", _roles, description="The roles that its labels give the node."),
+    Column("Status", _status_text, description="Whether the node is ready and accepts new pods."),
+    Column("Roles", _roles, description="The roles that the node's labels name."),
     AGE,
     Column("Version", lambda node, now: node.status.nodeInfo.kubeletVersion, description="The kubelet's version."),
     Column(
         "Internal-IP",
         lambda node, now: _address(node, "InternalIP"),
-        description="The address by which other nodes reach it.",
+        description="The address for other nodes.",
         priority=1,
     ),
     Column(
         "External-IP",
         lambda node, now: _address(node, "ExternalIP"),
-        description="The address by which the outside reaches it.",
+        description="The address for external clients.",
         priority=1,
     ),
     Column(
@@ -360,7 +360,7 @@ _COLUMNS = (
     Column(
         "Container-Runtime",
         lambda node, now: node.status.nodeInfo.containerRuntimeVersion or UNKNOWN,
-        description="What runs the containers.",
+        description="The container runtime.",
         priority=1,
     ),
 )

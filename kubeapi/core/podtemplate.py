@@ -64,7 +64,7 @@ RESOURCE = Resource(
         Column(
             "Pod Labels",
             lambda obj, now: label_text(obj.template.metadata.labels),
-            description="Labels the pods get.",
+            description="The labels of the pods.",
         ),
     ),
 )

@@ -125,10 +125,12 @@ RESOURCE = Resource(
     columns=(
         NAME,
         Column(
-            "Desired", lambda obj, now: obj.spec.replicas or 0, "integer", description="How many pods there shall be."
+            "Desired", lambda obj, now: obj.spec.replicas or 0, "integer", description="The desired number of pods."
         ),
-        Column("Current", lambda obj, now: obj.status.replicas, "integer", description="How many pods there are."),
-        Column("Ready", lambda obj, now: obj.status.readyReplicas or 0, "integer", description="How many are ready."),
+        Column("Current", lambda obj, now: obj.status.replicas, "integer", description="The number of pods."),
+        Column(
+            "Ready", lambda obj, now: obj.status.readyReplicas or 0, "integer", description="The number of ready pods."
+        ),
         AGE,
         Column(
             "Containers",
@@ -145,7 +147,7 @@ RESOURCE = Resource(
         Column(
             "Selector",
             lambda obj, now: label_text(obj.spec.selector),
-            description="Which pods belong to the object.",
+            description="The selector of the pods.",
             priority=1,
         ),
     ),

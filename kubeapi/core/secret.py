@@ -90,8 +90,8 @@ RESOURCE = Resource(
     strategy=SecretStrategy(),
     columns=(
         NAME,
-        Column("Type", lambda obj, now: obj.type, description="What the secret is for."),
-        Column("Data", lambda obj, now: len(obj.data or ()), description="How many entries there are."),
+        Column("Type", lambda obj, now: obj.type, description="The type of the content."),
+        Column("Data", lambda obj, now: len(obj.data or ()), description="The number of entries."),
         AGE,
     ),
     fields={"type": lambda obj: obj.type},

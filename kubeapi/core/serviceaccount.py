@@ -29,7 +29,7 @@ RESOURCE = Resource(
     short_names=("sa",),
     columns=(
         NAME,
-        Column("Secrets", lambda obj, now: len(obj.secrets or ()), description="How many secrets it may use."),
+        Column("Secrets", lambda obj, now: len(obj.secrets or ()), description="The number of secrets."),
         AGE,
     ),
 )

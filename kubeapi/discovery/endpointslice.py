@@ -211,7 +211,7 @@ RESOURCE = Resource(
     strategy=EndpointSliceStrategy(),
     columns=(
         NAME,
-        Column("AddressType", lambda obj, now: obj.addressType, description="The family of all its addresses."),
+        Column("AddressType", lambda obj, now: obj.addressType, description="The type of its addresses."),
         Column(
             "Ports",
             lambda obj, now: first_few([_port_text(port) for port in obj.ports or ()], _UNSET),

@@ -82,18 +82,18 @@ RESOURCE = Resource(
     strategy=PriorityClassStrategy(),
     columns=(
         NAME,
-        Column("Value", lambda obj, now: obj.value, "integer", description="The priority its pods get."),
+        Column("Value", lambda obj, now: obj.value, "integer", description="The priority of its pods."),
         Column(
             "Global-Default",
             lambda obj, now: bool(obj.globalDefault),
             "boolean",
-            description="Whether it is for pods that name none.",
+            description="Whether this is the class of pods that do not name one.",
         ),
         AGE,
         Column(
             "PreemptionPolicy",
             lambda obj, now: obj.preemptionPolicy or "",
-            description="Whether its pods may push others away.",
+            description="Whether its pods may preempt others.",
         ),
     ),
 )

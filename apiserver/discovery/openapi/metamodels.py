@@ -113,7 +113,7 @@ class APIGroup(_Answer):
 
 
 class APIGroupList(_Answer):
-    """All groups beside the core group."""
+    """All groups except the core group."""
 
     groups: Annotated[list[APIGroup], Required()] = Field(default_factory=list)
     """The groups in the order in which clients prefer them."""

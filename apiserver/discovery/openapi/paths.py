@@ -184,7 +184,7 @@ class ResourcePaths:
         )
 
     def _watch(self, name: str, action: str) -> Operation:
-        text = f"Watch {self._resource.plural} change. The same as a list with `watch`, which is the way to go."
+        text = f"Watch {self._resource.plural} change. Deprecated in favour of a list with `watch`."
         return replace(
             self._operation("get", f"watch{self._stem}{name}", text),
             action=action,
@@ -266,7 +266,7 @@ _DELETE_BODY: Any = {"body": DeleteOptions, "body_types": BODY_TYPES, "body_requ
 def discovery_paths(groups: dict[str, list[str]]) -> Iterator[Path]:
     """Yields the paths of discovery; `groups` has the versions of each group."""
     yield _discovery("api", "/api/", "getCoreAPIVersions", "core", APIVersions, "The versions of the core group.")
-    yield _discovery("apis", "/apis/", "getAPIVersions", "apis", APIGroupList, "All groups beside the core group.")
+    yield _discovery("apis", "/apis/", "getAPIVersions", "apis", APIGroupList, "All groups except the core group.")
     for group, versions in groups.items():
         if group:
             name = f"get{group_name(group)}APIGroup"
@@ -276,7 +276,7 @@ def discovery_paths(groups: dict[str, list[str]]) -> Iterator[Path]:
             name = f"get{group_name(group)}{version.title()}APIResources"
             text = f"The resources of {f'{group}/{version}' if group else version}."
             yield _discovery(root, f"/{root}/", name, tag_of(group, version), APIResourceList, text)
-    yield _discovery("version", "/version/", "getCodeVersion", "version", Info, "Which version the server is.")
+    yield _discovery("version", "/version/", "getCodeVersion", "version", Info, "The version of the server.")
 
 
 def _discovery(document: str, path: str, name: str, tag: str, model: type[Model], text: str) -> Path:

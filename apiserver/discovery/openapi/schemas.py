@@ -28,9 +28,7 @@ _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _RAW = "io.k8s.apimachinery.pkg.runtime.RawExtension"
 _INFO = "io.k8s.apimachinery.pkg.version.Info"
 
-KIND = (
-    "Which kind of object this is, in CamelCase, such as Pod. May be left out in a request: the path says it already."
-)
+KIND = "The kind of the object in CamelCase, such as Pod. A request may leave it out, as the path implies it."
 API_VERSION = "The group and version that the object is written in, such as apps/v1, or v1 for the core group."
 
 PRIMITIVES: dict[type, Dict] = {
@@ -42,7 +40,7 @@ PRIMITIVES: dict[type, Dict] = {
 NAMED: dict[str, Dict] = {
     _QUANTITY: {
         "description": "An exact number with a suffix: 250m (a quarter), 2, 1.5, 64Mi (2^20 each), 1G (10^9 each). "
-        "Whole numbers may be given without quotes. It is answered in its shortest form.",
+        "Whole numbers may be given without quotes. The server answers with the shortest form.",
         "oneOf": [{"type": "string"}, {"type": "number"}],
     },
     _INT_OR_STRING: {
@@ -87,7 +85,7 @@ class Schemas:
         gvks: dict[type[Model], list[Dict]],
         descriptions: Descriptions,
     ) -> None:
-        self.found: dict[str, Dict] = {}
+        self.definitions: dict[str, Dict] = {}
         self._v3 = v3
         self._prefix = "#/components/schemas/" if v3 else "#/definitions/"
         self._homes = homes
@@ -96,26 +94,26 @@ class Schemas:
 
     def reference(self, model: type[Model]) -> Dict:
         name = self.name(model)
-        if name not in self.found:
-            self.found[name] = {}  # before its fields: a type may hold itself
-            self.found[name] |= self._model_schema(model)
+        if name not in self.definitions:
+            self.definitions[name] = {}  # before its fields: a type may hold itself
+            self.definitions[name] |= self._model_schema(model)
         return {"$ref": self._prefix + name}
 
     def named(self, name: str) -> Dict:
         """A reference to one of NAMED."""
-        if name not in self.found:
+        if name not in self.definitions:
             schema = dict(NAMED[name])
             if not self._v3 and schema.pop("oneOf", None):
                 schema["type"] = "string"
-            self.found[name] = schema
+            self.definitions[name] = schema
         return {"$ref": self._prefix + name}
 
     def list_reference(self, resource: Resource[Any]) -> Dict:
         item = self.reference(resource.model)
         name = self.name(resource.model) + "List"
-        if name not in self.found:
+        if name not in self.definitions:
             gvk = {"group": resource.group, "version": resource.version, "kind": resource.list_kind}
-            self.found[name] = {
+            self.definitions[name] = {
                 "description": f"A list of objects of the kind {resource.kind}.",
                 "type": "object",
                 "required": ["items"],
@@ -124,7 +122,7 @@ class Schemas:
                     "items": {"type": "array", "items": self._nested(item), "description": "The objects."},
                     "kind": {"type": "string", "description": KIND},
                     "metadata": self._nested(self.reference(ListMeta))
-                    | {"description": "The revision of the list, and where it goes on if this is one page of it."},
+                    | {"description": "The revision of the list, and the token for its next page."},
                 },
                 "x-kubernetes-group-version-kind": [gvk],
             }

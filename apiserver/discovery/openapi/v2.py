@@ -51,7 +51,7 @@ def _head(api: Api) -> Dict:
 
 def _definitions(schemas: Schemas) -> Items:
     """Yields the definitions. All paths must be made before, as they decide which ones are needed."""
-    yield from sorted(schemas.found.items())
+    yield from sorted(schemas.definitions.items())
 
 
 def _paths(api: Api, schemas: Schemas) -> Items:

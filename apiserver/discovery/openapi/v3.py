@@ -51,7 +51,7 @@ def _document(api: Api, paths: list[Path]) -> bytes:
         "info": {"title": "Kubernetes", "version": api.version},
         "paths": {path.path: orjson.Fragment(orjson.dumps(_path_item(path, schemas))) for path in sorted_paths(paths)},
         "components": {
-            "schemas": dict(sorted(schemas.found.items())),
+            "schemas": dict(sorted(schemas.definitions.items())),
             "securitySchemes": {"BearerToken": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"BearerToken": []}, {}],
@@ -92,7 +92,7 @@ def _operation(operation: Operation, schemas: Schemas) -> Dict:
     }
     failure = {"application/json": {"schema": schemas.reference(Status)}}
     result["responses"]["401"] = {"description": "Unauthorized", "content": failure}
-    result["responses"]["default"] = {"description": "What went wrong.", "content": failure}
+    result["responses"]["default"] = {"description": "The error.", "content": failure}
     if operation.action:
         result["x-kubernetes-action"] = operation.action
     if operation.gvk:

@@ -144,17 +144,17 @@ def _gates(pod: Pod, now: float) -> str:
 
 COLUMNS = (
     NAME,
-    Column("Ready", _ready, description="The containers that are ready, of all that are to run."),
-    Column("Status", lambda pod, now: summarize(pod).reason, description="What the pod's containers are doing."),
-    Column("Restarts", _restarts, description="How often containers were restarted, and when the last time."),
+    Column("Ready", _ready, description="The ready containers, of all containers."),
+    Column("Status", lambda pod, now: summarize(pod).reason, description="The state of the pod in one word."),
+    Column("Restarts", _restarts, description="The number of restarts, and the time since the last one."),
     AGE,
     Column("IP", _ip, description="The pod's first address.", priority=1),
-    Column("Node", lambda pod, now: pod.spec.nodeName or NONE, description="The node the pod runs on.", priority=1),
+    Column("Node", lambda pod, now: pod.spec.nodeName or NONE, description="The node of the pod.", priority=1),
     Column(
         "Nominated Node",
         lambda pod, now: pod.status.nominatedNodeName or NONE,
-        description="The node on which other pods make room for this one.",
+        description="The node on which other pods are preempted for this one.",
         priority=1,
     ),
-    Column("Readiness Gates", _gates, description="Conditions beyond the containers' own.", priority=1),
+    Column("Readiness Gates", _gates, description="The readiness gates that are true, of all.", priority=1),
 )
