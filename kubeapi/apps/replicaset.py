@@ -9,10 +9,10 @@ from pydantic import Field
 from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector, StatusCondition
-from apimachinery.model import Int32, Int64, MergeKey, Model, Required, to_dict
-from apimachinery.resource import Column, Resource, Scale, Strategy
+from apimachinery.model import Int32, MergeKey, Model, Required, to_dict
+from apimachinery.resource import Resource, Scale, Strategy
 from apimachinery.validation import IMMUTABLE, Errors
-from kubeapi.core._workload import WORKLOAD_WIDE, check_counts, check_selector
+from kubeapi.core._workload import REPLICA_COUNTS, WORKLOAD_WIDE, ReplicaCounts, check_counts, check_selector
 from kubeapi.core.pod.defaults import default_pod_spec
 from kubeapi.core.pod.spec import PodSpecHolder
 from kubeapi.core.pod.template import PodTemplateSpec
@@ -41,24 +41,14 @@ class ReplicaSetCondition(StatusCondition, protobuf="type status lastTransitionT
 
 
 class ReplicaSetStatus(
-    Model,
+    ReplicaCounts,
     protobuf="replicas fullyLabeledReplicas observedGeneration readyReplicas availableReplicas conditions "
     "terminatingReplicas*",
 ):
     """The observed state of a ReplicaSet."""
 
-    replicas: Int32 = 0
-    """The number of its pods."""
-    fullyLabeledReplicas: Int32 | None = None
-    """The number of pods that have all labels of the template."""
-    readyReplicas: Int32 | None = None
-    """The number of ready pods."""
-    availableReplicas: Int32 | None = None
-    """The number of pods that have been ready for minReadySeconds."""
     terminatingReplicas: Int32 | None = None
     """The number of pods that are terminating."""
-    observedGeneration: Int64 | None = None
-    """The metadata.generation that the controller acted on last."""
     conditions: Annotated[list[ReplicaSetCondition], MergeKey("type")] | None = None
     """The conditions of the ReplicaSet, one of each type."""
 
@@ -111,11 +101,7 @@ RESOURCE = Resource(
     strategy=ReplicaSetStrategy(),
     columns=(
         NAME,
-        Column("Desired", lambda obj, now: obj.spec.replicas, "integer", description="The desired number of pods."),
-        Column("Current", lambda obj, now: obj.status.replicas, "integer", description="The number of pods."),
-        Column(
-            "Ready", lambda obj, now: obj.status.readyReplicas or 0, "integer", description="The number of ready pods."
-        ),
+        *REPLICA_COUNTS,
         AGE,
         *WORKLOAD_WIDE,
     ),

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apimachinery.columns import selector_text
+from apimachinery.columns import label_text, selector_text
 from apimachinery.meta import LabelSelector
-from apimachinery.model import Model
+from apimachinery.model import Int32, Int64, Model
 from apimachinery.resource import Column
 from apimachinery.selectors import selector_of
 from apimachinery.validation import Errors, Path, percent_of
-from kubeapi.core.pod.spec import Container
 from kubeapi.core.pod.template import PodTemplateSpec
 
 
@@ -58,28 +57,38 @@ def check_counts(errors: Errors, status: Model, parts: Iterable[str]) -> None:
         errors.invalid(("status", "availableReplicas"), available, "cannot be greater than readyReplicas")
 
 
-def _containers(obj: Any) -> Iterable[Container]:
-    containers: list[Container] = obj.spec.template.spec.containers
-    return containers
+class ReplicaCounts(Model):
+    """The counts in the status of a ReplicaSet or ReplicationController."""
+
+    replicas: Int32 = 0
+    """The number of pods."""
+    fullyLabeledReplicas: Int32 | None = None
+    """The number of pods that have all labels of the template."""
+    readyReplicas: Int32 | None = None
+    """The number of ready pods."""
+    availableReplicas: Int32 | None = None
+    """The number of pods that have been ready for minReadySeconds."""
+    observedGeneration: Int64 | None = None
+    """The metadata.generation that the controller acted on last."""
 
 
+def _joined(obj: Any, field: str) -> str:
+    template: PodTemplateSpec | None = obj.spec.template
+    return ",".join(getattr(container, field) or "" for container in template.spec.containers) if template else ""
+
+
+def _selector(obj: Any, now: float) -> str:
+    selector: LabelSelector | dict[str, str] | None = obj.spec.selector
+    return label_text(selector) if isinstance(selector, dict) else selector_text(selector)
+
+
+REPLICA_COUNTS = (
+    Column("Desired", lambda obj, now: obj.spec.replicas or 0, "integer", description="The desired number of pods."),
+    Column("Current", lambda obj, now: obj.status.replicas, "integer", description="The number of pods."),
+    Column("Ready", lambda obj, now: obj.status.readyReplicas or 0, "integer", description="The ready pods."),
+)
 WORKLOAD_WIDE = (
-    Column(
-        "Containers",
-        lambda obj, now: ",".join(container.name for container in _containers(obj)),
-        description="Names of each container in the template.",
-        priority=1,
-    ),
-    Column(
-        "Images",
-        lambda obj, now: ",".join(container.image or "" for container in _containers(obj)),
-        description="Images of each container in the template.",
-        priority=1,
-    ),
-    Column(
-        "Selector",
-        lambda obj, now: selector_text(obj.spec.selector),
-        description="The selector of the pods.",
-        priority=1,
-    ),
+    Column("Containers", lambda obj, now: _joined(obj, "name"), description="The containers' names.", priority=1),
+    Column("Images", lambda obj, now: _joined(obj, "image"), description="The containers' images.", priority=1),
+    Column("Selector", _selector, description="The selector of the pods.", priority=1),
 )

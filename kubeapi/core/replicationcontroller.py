@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from apimachinery.columns import AGE, NAME, label_text
+from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector, StatusCondition
-from apimachinery.model import Atomic, Int32, Int64, MergeKey, Model
-from apimachinery.resource import Column, Resource, Scale, Strategy
+from apimachinery.model import Atomic, Int32, MergeKey, Model
+from apimachinery.resource import Resource, Scale, Strategy
 from apimachinery.selectors import selector_of
 from apimachinery.validation import Errors
-from kubeapi.core._workload import check_counts
+from kubeapi.core._workload import REPLICA_COUNTS, WORKLOAD_WIDE, ReplicaCounts, check_counts
 from kubeapi.core.pod.defaults import default_pod_spec
 from kubeapi.core.pod.spec import PodSpecHolder
 from kubeapi.core.pod.template import PodTemplateSpec
@@ -42,21 +42,11 @@ class ReplicationControllerCondition(StatusCondition, protobuf="type status last
 
 
 class ReplicationControllerStatus(
-    Model,
+    ReplicaCounts,
     protobuf="replicas fullyLabeledReplicas observedGeneration readyReplicas availableReplicas conditions",
 ):
     """The observed state of a ReplicationController."""
 
-    replicas: Int32 = 0
-    """The number of pods."""
-    fullyLabeledReplicas: Int32 | None = None
-    """The number of its pods that have all labels of the template."""
-    readyReplicas: Int32 | None = None
-    """The number of its ready pods."""
-    availableReplicas: Int32 | None = None
-    """The number of its pods that have been ready for `minReadySeconds`."""
-    observedGeneration: Int64 | None = None
-    """The metadata.generation that this status reflects."""
     conditions: Annotated[list[ReplicationControllerCondition], MergeKey("type")] | None = None
     """The conditions of the controller, one of each type."""
 
@@ -110,11 +100,6 @@ class ReplicationControllerStrategy(Strategy[ReplicationController]):
         return spec_warnings(("spec", "template", "spec"), template.spec) if template is not None else []
 
 
-def _joined(obj: ReplicationController, field: str) -> str:
-    template = obj.spec.template
-    return ",".join(getattr(container, field) or "" for container in template.spec.containers) if template else ""
-
-
 RESOURCE = Resource(
     kind="ReplicationController",
     plural="replicationcontrollers",
@@ -124,32 +109,9 @@ RESOURCE = Resource(
     strategy=ReplicationControllerStrategy(),
     columns=(
         NAME,
-        Column(
-            "Desired", lambda obj, now: obj.spec.replicas or 0, "integer", description="The desired number of pods."
-        ),
-        Column("Current", lambda obj, now: obj.status.replicas, "integer", description="The number of pods."),
-        Column(
-            "Ready", lambda obj, now: obj.status.readyReplicas or 0, "integer", description="The number of ready pods."
-        ),
+        *REPLICA_COUNTS,
         AGE,
-        Column(
-            "Containers",
-            lambda obj, now: _joined(obj, "name"),
-            description="Names of each container in the template.",
-            priority=1,
-        ),
-        Column(
-            "Images",
-            lambda obj, now: _joined(obj, "image"),
-            description="Images of each container in the template.",
-            priority=1,
-        ),
-        Column(
-            "Selector",
-            lambda obj, now: label_text(obj.spec.selector),
-            description="The selector of the pods.",
-            priority=1,
-        ),
+        *WORKLOAD_WIDE,
     ),
     fields={"status.replicas": lambda obj: str(obj.status.replicas)},
     status=True,
