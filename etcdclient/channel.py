@@ -1,6 +1,6 @@
 """gRPC over HTTP/2 to one address: unary calls, server streams, reconnection.
 
-Nothing runs in the background: whoever calls makes the connection if there is none, the others wait for that.
+Nothing runs in the background: the first caller makes the connection, and the others wait for it.
 Source: gRPC over HTTP2 (the protocol's description), status codes of gRPC.
 """
 
@@ -15,11 +15,11 @@ from urllib.parse import unquote
 
 from componentbase.net.http2 import Connection, Http2Error, Stream, header_block
 
-MESSAGE_BYTES = 2**31 - 1  # of one message, etcd's own limit; the call that gets a longer one fails
+MESSAGE_BYTES = 2**31 - 1  # etcd's own limit for one message; a call whose answer is longer fails
 CONNECT_SECONDS = 5.0  # for TCP, TLS and the peer's first word
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.1, 1.0  # between attempts to connect; doubled from one to the next
 CLOSE_SECONDS = 1.0  # for an orderly end of the connection
-UNSENT_RETRIES = 2  # of a call that the peer certainly has not acted on
+UNSENT_RETRIES = 2  # for a call that the peer certainly has not acted on
 
 _STATUS = [  # by number
     "OK",
@@ -50,7 +50,7 @@ _HTTP_STATUS = {
     "503": "UNAVAILABLE",
     "504": "UNAVAILABLE",
 }
-_PREFIX_BYTES = 5  # of a message: whether it is compressed, and its length
+_PREFIX_BYTES = 5  # before each message: whether it is compressed, and its length
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -82,7 +82,7 @@ class Channel:
 
     @property
     def down(self) -> bool:
-        """The last attempt to connect failed a moment ago."""
+        """Tells whether the last attempt to connect failed a moment ago."""
         return asyncio.get_running_loop().time() < self._retry_at
 
     async def close(self) -> None:
@@ -92,7 +92,7 @@ class Channel:
             await connection.close(CLOSE_SECONDS)
 
     async def unary(self, path: str, message: bytes, *, timeout_seconds: float, wait_for_ready: bool) -> bytes:
-        """The answer to one message. `wait_for_ready`: until the deadline, tries to connect again and again.
+        """Returns the answer to one message. With `wait_for_ready` it tries to connect until the deadline.
 
         Raises: RpcError.
         """
@@ -139,7 +139,7 @@ class Channel:
         return None
 
     async def _connect(self, deadline: float, wait_for_ready: bool) -> Connection:
-        """The connection, made by whoever comes first."""
+        """Returns the connection, which the first caller makes."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(deadline), self._connecting:
@@ -167,7 +167,7 @@ class Channel:
         """Raises: OSError (with it ssl.SSLError and TimeoutError), Http2Error."""
         loop = asyncio.get_running_loop()
         connection = Connection()
-        made = False
+        connected = False
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 transport, _ = await loop.create_connection(lambda: connection, self._host, self._port, ssl=self._tls)
@@ -175,9 +175,9 @@ class Channel:
                 if tls is not None and tls.selected_alpn_protocol() != "h2":
                     raise Http2Error("the peer does not speak HTTP/2")
                 await connection.ready
-            made = True
+            connected = True
         finally:
-            if not made:
+            if not connected:
                 connection.ready.cancel()
                 connection.abort()
         self._connections = [other for other in self._connections if not other.lost.done()]
@@ -246,7 +246,7 @@ class ServerStream(Stream):
         self._end: RpcError | None = None
 
     async def read(self) -> bytes:
-        """The next message. Raises: RpcError; code OK when the peer ended the stream in order."""
+        """Returns the next message. Raises: RpcError; code OK when the peer ended the stream in order."""
         while not self._messages:
             if self._end is not None:
                 raise self._end
@@ -300,7 +300,7 @@ class ServerStream(Stream):
 
 
 def framed(message: bytes) -> bytes:
-    """The message with its prefix, not compressed."""
+    """Returns the message with its prefix, not compressed."""
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
@@ -321,7 +321,7 @@ def _request_headers(scheme: str, authority: str, path: str, timeout_seconds: fl
 
 
 def _failure(headers: Mapping[str, str], last: bool) -> RpcError | None:
-    """What is wrong by the head (or, when `last`, the end) of an answer."""
+    """Returns the failure that the head (or, when `last`, the end) of an answer tells, or None."""
     status = headers.get("grpc-status")
     if status is None:
         http = headers.get(":status", "")

@@ -28,7 +28,7 @@ _HAS_LEADER = (("hasleader", "true"),)  # a member cut off from its cluster then
 
 @dataclass(frozen=True, slots=True)
 class EtcdConfig:
-    """Endpoints as upstream's `--etcd-servers` ("https://10.0.0.1:2379"); the files are PEM, "" where there is none."""
+    """Endpoints as upstream's `--etcd-servers` ("https://10.0.0.1:2379"); the files are PEM, "" for none."""
 
     endpoints: Sequence[str]
     ca_file: str = ""
@@ -72,7 +72,7 @@ class EtcdClient:
             await endpoint.close()
 
     async def range(self, key: bytes, range_end: bytes = b"", *, limit: int = 0, revision: int = 0) -> RangePage:
-        """One key, or [key, range_end) in order, as it is now or was at a revision.
+        """Returns one key, or [key, range_end) in order, as it is now or was at a revision.
 
         Raises: RevisionCompacted, EtcdUnavailable.
         """
@@ -105,7 +105,7 @@ class EtcdClient:
         return await self._txn(messages.versioned_put(key, value, version))
 
     async def grant_lease(self, ttl_seconds: int) -> int:
-        """A new lease: its keys are deleted when it ends, `ttl_seconds` from now or a little later."""
+        """Returns a new lease: its keys are deleted when it ends, `ttl_seconds` from now or a little later."""
         return messages.lease_grant_response(await self._call(_LEASE_GRANT, messages.lease_grant_request(ttl_seconds)))
 
     async def compact(self, revision: int) -> None:
@@ -116,7 +116,7 @@ class EtcdClient:
         await self._call(_COMPACT, messages.compaction_request(revision))
 
     async def watch(self, start_revision: int) -> AsyncGenerator[WatchBatch, None]:
-        """Every change of the whole store from `start_revision` on; the first batch says that the watch stands.
+        """Yields all changes of the store from `start_revision` on; the first batch says that the watch is established.
 
         It watches the whole store and not only some keys, so that every revision shows up: that is how the reader knows
         that it has seen everything up to a revision.
@@ -172,7 +172,7 @@ class EtcdClient:
                 raise self._translate(etcd_error) from error
 
     def _choose(self) -> tuple[int, Channel]:
-        """The active endpoint, or the next one that is not known to be down."""
+        """Returns the active endpoint, or the next one that is not known to be down."""
         count = len(self._endpoints)
         for offset in range(count if count > 1 else 0):
             index = (self._active + offset) % count

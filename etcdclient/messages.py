@@ -1,4 +1,4 @@
-"""The handful of etcd messages we need, encoded and decoded by hand.
+"""Encodes and decodes the few etcd messages that the client needs.
 
 etcd3's generated classes need protobuf's pure Python runtime, where one guarded write with its watch event costs
 ~100 us of CPU (here it is ~10 us), and bring grpc with them: 25 MB. Tests hold every function against these classes.
@@ -121,7 +121,7 @@ def guarded_delete(key: bytes, mod_revision: int) -> bytes:
 
 
 def guard_only(key: bytes, mod_revision: int) -> bytes:
-    """Writes nothing: tells whether the key is still at that revision."""
+    """Writes nothing: the answer tells whether the key is still at that revision."""
     return _guarded(key, mod_revision, b"")
 
 
@@ -147,7 +147,7 @@ def _fields(data: bytes, at: int, end: int) -> Fields:
 
     Raises: ValueError for wire types that etcd's messages do not have.
     """
-    found: Fields = []
+    fields: Fields = []
     while at < end:
         tag = data[at]
         if tag & 0x80:
@@ -167,17 +167,17 @@ def _fields(data: bytes, at: int, end: int) -> Fields:
                 shift += 7
         kind = tag & 7
         if kind == 0:
-            found.append((tag >> 3, value, 0))
+            fields.append((tag >> 3, value, 0))
         elif kind == 2:
-            found.append((tag >> 3, at, at + value))
+            fields.append((tag >> 3, at, at + value))
             at += value
         else:
             raise ValueError("unexpected wire type in an etcd message")
-    return found
+    return fields
 
 
 def _header(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """(cluster_id, revision)"""
+    """Decodes a ResponseHeader to (cluster_id, revision)."""
     cluster_id = revision = 0
     for number, value, _ in _fields(data, at, end):
         if number == 1:
@@ -221,7 +221,7 @@ def range_response(data: bytes, at: int = 0, end: int | None = None) -> RangePag
 
 
 def txn_response(data: bytes) -> TxnResult:
-    """For the transactions of this module: at most one operation ran."""
+    """Decodes the answer to a transaction of this module: at most one operation ran."""
     revision = 0
     succeeded = False
     kv = None
@@ -236,19 +236,19 @@ def txn_response(data: bytes) -> TxnResult:
 
 
 def _operation_kv(data: bytes, at: int, end: int) -> KeyValue | None:
-    """The key a ResponseOp read (field 2 of its RangeResponse) or deleted (field 3 of its DeleteRangeResponse)."""
+    """Decodes the key that a ResponseOp read (field 2 of RangeResponse) or deleted (3 of DeleteRangeResponse)."""
     for operation, first, second in _fields(data, at, end):
-        wanted = {1: 2, 3: 3}.get(operation)
-        if wanted is None:
+        kv_field = {1: 2, 3: 3}.get(operation)
+        if kv_field is None:
             continue
         for number, start, stop in _fields(data, first, second):
-            if number == wanted and stop:
+            if number == kv_field and stop:
                 return _key_value(data, start, stop)
     return None
 
 
 def lease_grant_response(data: bytes) -> int:
-    """The new lease's id."""
+    """Returns the new lease's id."""
     return sum(value for number, value, _ in _fields(data, 0, len(data)) if number == 2)
 
 

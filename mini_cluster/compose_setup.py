@@ -30,18 +30,18 @@ def main() -> int:
     parser.add_argument("nodes", nargs="*", metavar="NODE=ADDRESS", help="worker hosts")
     options = parser.parse_args()
     nodes = dict(item.split("=", 1) for item in options.nodes)
-    wanted = control_plane_certificates((*LOCAL_HOSTS, API_HOST), (*LOCAL_HOSTS, ETCD_HOST))
+    certificates = control_plane_certificates((*LOCAL_HOSTS, API_HOST), (*LOCAL_HOSTS, ETCD_HOST))
     for node, address in nodes.items():
-        wanted += node_certificates(node, (address, "127.0.0.1"))
-    made = ensure(options.pki, wanted, datetime.now(UTC))
-    print(f"{len(made)} certificates made, {len(wanted) + 2 - len(made)} kept")
+        certificates += node_certificates(node, (address, "127.0.0.1"))
+    remade = ensure(options.pki, certificates, datetime.now(UTC))
+    print(f"{len(remade)} certificates made, {len(certificates) + 2 - len(remade)} kept")
     write_kubeconfigs(options.pki, list(nodes))
     write_for_owner(options.project, options.pki, options.api_port)
     return 0
 
 
 def write_kubeconfigs(pki: Path, nodes: list[str]) -> None:
-    """One for each daemon, beside the certificates."""
+    """Writes a kubeconfig for each daemon, beside the certificates."""
     names = [CONTROLLER_MANAGER, SCHEDULER]
     for node in nodes:
         names += [f"kubelet-{node}", f"kube-proxy-{node}"]
@@ -50,7 +50,7 @@ def write_kubeconfigs(pki: Path, nodes: list[str]) -> None:
 
 
 def write_for_owner(project: Path, pki: Path, api_port: int) -> None:
-    """The administrator's kubeconfig, for whoever owns the project's folder: this process may be another user's."""
+    """Writes the administrator's kubeconfig, for the owner of the project's folder, who may be another user."""
     owner = project.stat()
     kubeconfig = project / ".cluster" / "kubeconfig"
     server = f"https://127.0.0.1:{api_port}"

@@ -1,4 +1,4 @@
-"""What the launcher writes on the terminal: one line a step, coloured only where someone looks at it."""
+"""Writes the launcher's progress: one line a step, coloured only on a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BOLD, DIM, GREEN, RED, YELLOW = "1", "2", "32", "31", "33"
 
 
 class Console:
-    """Progress on `stream` (standard error by default, so that a command's result can be piped)."""
+    """Shows progress on `stream` (standard error by default, so that a command's result can be piped)."""
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
         self._stream = stream if stream is not None else sys.stderr
@@ -25,7 +25,7 @@ class Console:
         return f"\033[{colour}m{text}\033[0m" if self._colours else text
 
     def step(self, text: str) -> None:
-        """Something begins or has been done."""
+        """Says that something begins or has been done."""
         if not self._quiet:
             print(text, file=self._stream, flush=True)
 
@@ -33,18 +33,18 @@ class Console:
         self.step(self.paint(text, BOLD))
 
     def good(self, text: str) -> None:
-        """Something that was waited for has come."""
+        """Says that something that was waited for has come."""
         self.step(f"  {self.paint('ok', GREEN):<4} {text:<44} {self.paint(f'{self.seconds():6.1f} s', DIM)}")
 
     def warning(self, text: str) -> None:
         self.step(f"  {self.paint('!', YELLOW)}    {text}")
 
     def error(self, text: str) -> None:
-        """Shown even when quiet."""
+        """Shows an error, even when quiet."""
         print(f"{self.paint('error:', RED)} {text}", file=self._stream, flush=True)
 
     def component(self, status: dict[str, Any]) -> None:
-        """A line of the supervisor's progress: a component that became ready, or died."""
+        """Shows a line of the supervisor's progress: a component that became ready, or died."""
         name = status.get("name")
         if name is None:
             return
@@ -56,5 +56,5 @@ class Console:
             self.warning(f"{name}: {status['detail']}")
 
     def seconds(self) -> float:
-        """Since this console was made."""
+        """Returns the seconds since this console was made."""
         return time.monotonic() - self._began

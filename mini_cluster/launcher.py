@@ -78,29 +78,29 @@ class ClusterError(LauncherError):
 
 @dataclass(frozen=True)
 class NodeView:
-    """What `status` and `node list` show of a worker host."""
+    """A worker host as `status` and `node list` show it."""
 
     name: str
     address: str
     pod_cidr: str
     stopped: bool
     ready: str
-    """Of the Node object: "True", "False", "Unknown"; "" when the API server can't be asked."""
+    """The Ready condition of the Node object: "True", "False", "Unknown"; "" when the API server can't be asked."""
 
 
 @dataclass(frozen=True)
 class ClusterView:
-    """What `status` shows."""
+    """The cluster as `status` shows it."""
 
     up: bool
-    """The supervisor runs."""
+    """Whether the supervisor runs."""
     server: str
     components: list[Status]
     nodes: list[NodeView]
 
     @property
     def healthy(self) -> bool:
-        """Everything that should run is ready, and so is every node."""
+        """Tells whether everything that should run is ready, and every node, too."""
         return (
             self.up
             and all(status.state == READY for status in self.components)
@@ -148,14 +148,14 @@ class Cluster:
         return ClusterView(up, f"https://127.0.0.1:{state.ports.api}", components, nodes)
 
     def pid(self, component: str) -> int:
-        """Process id of a running component. Raises: ClusterError."""
+        """Returns the process id of a running component. Raises: ClusterError."""
         for status in self.view().components:
             if status.name == component and status.pid:
                 return status.pid
         raise ClusterError(f"{component} is not running")
 
     def supervisor_pid(self) -> int:
-        """Process id of the supervisor; 0 when it doesn't run."""
+        """Returns the process id of the supervisor; 0 when it doesn't run."""
         key = self.layout.key
         return next((p.pid for p in snapshot().values() if p.cluster == key and p.component == "supervisor"), 0)
 
@@ -165,7 +165,7 @@ class Cluster:
         return {node.name: state.node_ip(node.index) for node in state.nodes}
 
     def engine(self, node: str) -> Engine:
-        """The container engine of a worker host. Raises: StateError for an unknown node."""
+        """Returns the container engine of a worker host. Raises: StateError for an unknown node."""
         from mini_cluster.hosts.engine import Engine
 
         self.state().node(node)
@@ -275,7 +275,7 @@ class Cluster:
             return self.load_archive(Path(file.name))
 
     def etcd(self) -> EtcdOperator:
-        """The operations on the cluster's etcd. Raises: ClusterError when the cluster was never brought up."""
+        """Returns the operations on the cluster's etcd. Raises: ClusterError when the cluster was never brought up."""
         return EtcdOperator(self.layout, self.state())
 
     def restore_snapshot(self, snapshot: Path) -> None:
@@ -328,7 +328,7 @@ class Cluster:
             raise ClusterError(f"{error}\nsee `mini-cluster logs COMPONENT` (files in {self.layout.logs})") from None
 
     def _free_ports(self, state: ClusterState) -> ClusterState:
-        """The state with other ports where something else took them while the cluster was down."""
+        """Returns the state with other ports where something else took them while the cluster was down."""
         if any(process.cluster == self.layout.key for process in snapshot().values()):
             return state
         ports = replace_taken_ports(state.ports, self.layout.key, port_is_free)
@@ -345,7 +345,7 @@ class Cluster:
         )
 
     def _begin(self, state: ClusterState) -> None:
-        """Writes down what the cluster is to be, and sees to a supervisor that can be asked for it."""
+        """Saves the state, and makes sure that certificates and a running supervisor agree with it."""
         save_state(self.layout.state, state)
         self._ensure_supervisor()
         self._write_identities(state)
@@ -357,10 +357,10 @@ class Cluster:
         from mini_cluster.pki.identities import cluster_certificates
         from mini_cluster.pki.kubeconfig import write_cluster_kubeconfigs
 
-        made = ensure(self.layout.pki, cluster_certificates(state, socket.gethostname()), datetime.now(UTC))
+        remade = ensure(self.layout.pki, cluster_certificates(state, socket.gethostname()), datetime.now(UTC))
         write_cluster_kubeconfigs(self.layout, state)
-        if made:
-            self.console.good(f"{len(made)} certificates made")
+        if remade:
+            self.console.good(f"{len(remade)} certificates made")
 
     def _ensure_supervisor(self) -> None:
         """Starts it unless it answers. One that is deaf, or runs other code, is replaced; components don't notice."""
@@ -399,7 +399,7 @@ class Cluster:
             time.sleep(POLL_SECONDS)
 
     def _supervisor_version(self) -> str:
-        """ "" when it doesn't answer."""
+        """Returns the version of the running supervisor's code, "" when it doesn't answer."""
         with suppress(ControlError):
             for line in self._call({"op": "version"}, control.CONNECT_SECONDS):
                 return str(line["version"])
@@ -414,8 +414,8 @@ class Cluster:
 
     def _forget_nodes(self, before: ClusterState | None, state: ClusterState) -> None:
         """Removes the objects and the disks of nodes that the cluster no longer has."""
-        kept = {node.name for node in state.nodes}
-        gone = [node.name for node in (before.nodes if before else ()) if node.name not in kept]
+        remaining = {node.name for node in state.nodes}
+        gone = [node.name for node in (before.nodes if before else ()) if node.name not in remaining]
         for name in gone:
             with self._api(state) as api, suppress(ApiError):
                 api.request("DELETE", f"/api/v1/nodes/{name}")
@@ -454,14 +454,14 @@ class Cluster:
         return {}
 
     def _orphans(self) -> list[Status]:
-        """Components that run although their supervisor doesn't."""
-        found = {}
+        """Returns the components that run although their supervisor doesn't."""
+        orphans = {}
         for process in snapshot().values():
-            if process.cluster == self.layout.key and process.component not in found:
-                found[process.component] = Status(
+            if process.cluster == self.layout.key and process.component not in orphans:
+                orphans[process.component] = Status(
                     process.component, "", "unsupervised", process.pid, started_at(process)
                 )
-        return list(found.values()) or [Status("supervisor", state=STOPPED)]
+        return list(orphans.values()) or [Status("supervisor", state=STOPPED)]
 
     def _undo_forwarding(self) -> None:
         with suppress(StateError):

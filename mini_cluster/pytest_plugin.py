@@ -25,14 +25,14 @@ KEEP = "MINI_CLUSTER_KEEP"
 
 
 class ClusterHandle:
-    """What tests get: a running cluster and ways to hurt it."""
+    """A running cluster and ways to hurt it, for tests."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's."""
+        """Returns the administrator's kubeconfig."""
         return self.cluster.layout.kubeconfig
 
     @property
@@ -55,18 +55,18 @@ class ClusterHandle:
         return self.cluster.node_addresses()
 
     def rest(self, user_agent: str = "tests") -> RestClient:
-        """A client with the administrator's rights; an async context manager."""
+        """Returns a client with the administrator's rights; an async context manager."""
         from kubeclient.config import load_config
         from kubeclient.rest import RestClient
 
         return RestClient(load_config(str(self.kubeconfig)), user_agent=user_agent)
 
     def docker_socket(self, node: str) -> Path:
-        """Of the node's container engine."""
+        """Returns the socket of the node's container engine."""
         return self.cluster.layout.node(node).docker_socket
 
     def pid(self, component: str) -> int:
-        """Such as "kube-apiserver" or "kubelet-worker-1"."""
+        """Returns the process id of a component such as "kube-apiserver" or "kubelet-worker-1"."""
         return self.cluster.pid(component)
 
     def kill(self, component: str) -> int:
@@ -92,7 +92,7 @@ class ClusterHandle:
 
 @contextmanager
 def running_cluster(nodes: int) -> Iterator[ClusterHandle]:
-    """A cluster in a new folder; at the end, also when this process is killed, nothing of it is left."""
+    """Runs a cluster in a new folder; at the end, also when this process is killed, nothing of it remains."""
     from mini_cluster.console import Console
     from mini_cluster.launcher import Cluster
 

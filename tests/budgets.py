@@ -27,6 +27,7 @@ BUDGET_SECONDS = {
     "integration/controllers": 60,
     "integration/kubectl": 60,
     "integration/kubelet": 30,
+    "integration/mini_cluster": 120,
     "integration/mini_kubectl": 120,
     "integration/scheduler": 30,
     "integration/storage": 60,

@@ -53,12 +53,12 @@ class CachedStorage:
 
     @property
     def ready(self) -> bool:
-        """Whether the cache is loaded and follows etcd at this moment; if not, stale reads still work."""
+        """Tells whether the cache is loaded and follows etcd at this moment; if not, stale reads still work."""
         return self._cacher.connected
 
     @property
     def loaded(self) -> bool:
-        """Whether the cache has been read."""
+        """Tells whether the cache has been read."""
         return self._cacher.loaded.is_set()
 
     async def run(self) -> None:
@@ -228,7 +228,7 @@ class CachedStorage:
         )
 
     async def current_revision(self) -> int:
-        """The store's revision, no older than the moment of the call. Raises: StorageUnavailable."""
+        """Returns the store's revision, no older than the moment of the call. Raises: StorageUnavailable."""
         return await self._cacher.current_revision()
 
     def _conflict(self, table: Table, key: str, result: TxnResult) -> RevisionConflict:

@@ -43,7 +43,7 @@ def decode_token(text: str) -> ContinueToken:
     except ValueError as error:
         raise BadContinueToken(f"{NOT_VALID}: {error}") from None
     if not isinstance(body, dict):
-        raise BadContinueToken(f"{NOT_VALID}: it holds no object")
+        raise BadContinueToken(f"{NOT_VALID}: it does not hold an object")
     version, revision, start = body.get("v", ""), body.get("rv", 0), body.get("start", "")
     if not (isinstance(version, str) and type(revision) is int and revision < 2**63 and isinstance(start, str)):
         raise BadContinueToken(f"{NOT_VALID}: a member of it has another type")
@@ -59,6 +59,6 @@ def decode_token(text: str) -> ContinueToken:
 
 
 def _leaves_its_prefix(start: str) -> bool:
-    """Whether it is no clean path: a start key may not climb out of its resource."""
+    """Tells whether the key would climb out of its resource, or is not a clean path."""
     key = start if start.startswith("/") else f"/{start}"
     return posixpath.normpath(key) != key or key.startswith("//")

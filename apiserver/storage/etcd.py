@@ -19,5 +19,5 @@ _STORAGE_ERRORS: dict[type[EtcdError], type[StorageError]] = {
 
 
 def etcd_client(config: EtcdConfig) -> EtcdClient:
-    """A client whose calls raise StorageErrors: Compacted, ValueTooLarge, LeaseNotFound, StorageUnavailable."""
+    """Returns a client whose calls raise StorageErrors: Compacted, ValueTooLarge, LeaseNotFound, StorageUnavailable."""
     return EtcdClient(config, lambda error: _STORAGE_ERRORS.get(type(error), StorageUnavailable)(str(error)))

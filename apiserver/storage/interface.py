@@ -55,9 +55,9 @@ class Compacted(StorageError):
 class RevisionTooLarge(StorageError):
     """The revision asked for is not reached in time; the client may retry (504, cause ResourceVersionTooLarge)."""
 
-    def __init__(self, wanted: int, current: int) -> None:
-        super().__init__(f"Too large resource version: {wanted}, current: {current}")
-        self.wanted = wanted
+    def __init__(self, requested: int, current: int) -> None:
+        super().__init__(f"Too large resource version: {requested}, current: {current}")
+        self.requested = requested
         self.current = current
 
 
@@ -101,11 +101,11 @@ class Entry:
 
     @property
     def fields(self) -> Mapping[str, str]:
-        """Every selectable field: the kind's own, metadata.name and metadata.namespace."""
+        """Returns every selectable field: the kind's own, metadata.name and metadata.namespace."""
         return {**self._fields, "metadata.name": self.name, "metadata.namespace": self.namespace}
 
     def field(self, path: str) -> str:
-        """One selectable field; "" when the kind has no such field."""
+        """Returns one selectable field; "" when the kind has no such field."""
         if path == "metadata.name":
             return self.name
         if path == "metadata.namespace":
@@ -113,7 +113,7 @@ class Entry:
         return self._fields.get(path, "")
 
     def at(self, revision: int, value: bytes) -> Entry:
-        """The same object under another revision (a deletion's); `value` carries that revision already."""
+        """Returns the same object under another revision (a deletion's); `value` carries that revision already."""
         return Entry(self.key, self.namespace, self.name, revision, value, self.labels, self._fields)
 
     def __repr__(self) -> str:
@@ -133,7 +133,7 @@ class ListPage:
     remaining: int | None = None
 
     def items(self) -> Iterator[bytes]:
-        """The values joined by commas, in pieces of about BODY_PIECE_BYTES: what stands between "[" and "]"."""
+        """Yields the content of a JSON array: values joined by commas, in pieces of about BODY_PIECE_BYTES."""
         piece: list[bytes] = []
         size = 0
         separator = b""
@@ -174,7 +174,7 @@ class Watcher(Protocol):
     async def __anext__(self) -> bytes: ...
 
     def events(self) -> AsyncIterator[Sequence[WatchEvent]]:
-        """The same stream before encoding, for Tables; a bookmark has type BOOKMARK and an almost empty object."""
+        """Yields the same before encoding, for Tables; a bookmark has type BOOKMARK and an almost empty object."""
         ...
 
     def close(self) -> None: ...
@@ -234,8 +234,7 @@ class Storage(Protocol):
         ...
 
     def latest(self, resource: Resource[Any], namespace: str, name: str) -> Entry | None:
-        """Like `peek`, but includes this server's own writes, so that a series of writes to one object does not
-        conflict with itself."""
+        """Returns what `peek` does, or an own write that is newer, so that writes to one object do not conflict."""
         ...
 
     async def get(

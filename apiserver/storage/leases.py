@@ -20,19 +20,19 @@ class LeasePool:
         self._lock = asyncio.Lock()
 
     async def lease(self, ttl_seconds: int) -> int:
-        """A lease that ends at least `ttl_seconds` from now, and not much later."""
+        """Returns a lease that ends at least `ttl_seconds` from now, and not much later."""
         async with self._lock:
-            found = self._leases.get(ttl_seconds)
+            lease = self._leases.get(ttl_seconds)
             now = self._clock()
-            if found is None or found.keys >= LEASE_KEYS or now >= found.shared_until:
+            if lease is None or lease.keys >= LEASE_KEYS or now >= lease.shared_until:
                 share = min(SHARE_SECONDS, max(1, ttl_seconds // 20))
-                found = _Lease(await self._grant(ttl_seconds + share), now + share)
-                self._leases[ttl_seconds] = found
-            found.keys += 1
-            return found.id
+                lease = _Lease(await self._grant(ttl_seconds + share), now + share)
+                self._leases[ttl_seconds] = lease
+            lease.keys += 1
+            return lease.id
 
     def forget(self, ttl_seconds: int) -> None:
-        """The lease handed out last is gone in etcd: the next one is new."""
+        """Drops the lease handed out last, which is gone in etcd: the next one is new."""
         self._leases.pop(ttl_seconds, None)
 
 

@@ -1,4 +1,4 @@
-"""Lists: which revision a request asks for, and whether memory or etcd can tell it."""
+"""Lists: chooses the revision that a request asks for, and reads it from memory or from etcd."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ETCD_PAGE_KEYS = 500  # read at a time where a list comes from etcd
 
 
 class Listing:
-    """Reads pages. Every page of a list is of the revision of its first."""
+    """Reads pages. All pages of one list have the revision of its first."""
 
     def __init__(self, etcd: EtcdClient, cacher: Cacher) -> None:
         self._etcd = etcd
@@ -38,8 +38,9 @@ class Listing:
         limit: int,
         continue_token: str,
     ) -> ListPage:
-        """`revision` None: as of now. 0: whatever the cache has, all of it. N: as upstream's documentation has it,
-        exactly N with match "Exact", or when a limit is given without a match; else N or later.
+        """Reads a page as of now (`revision` None), all that the cache has (0), or at revision N.
+
+        With N and match "Exact", or with a limit and no match, it is exactly N; otherwise N or later.
 
         Source: Kubernetes API concepts, "Resource versions", semantics for get and list.
         """
@@ -93,7 +94,7 @@ class Listing:
         """`revision` 0: as of now."""
         first, last = table.span(selection.namespace)
         first = max(first, start)
-        kept: list[Entry] = []
+        entries: list[Entry] = []
         total = 0
         while True:
             size = min(limit + 1, ETCD_PAGE_KEYS) if limit else ETCD_PAGE_KEYS
@@ -104,12 +105,12 @@ class Listing:
                 entry = table.make_entry(kv.key.decode(), kv.value, kv.mod_revision)
                 if not selection.selects(entry):
                     continue
-                if limit and len(kept) == limit:
+                if limit and len(entries) == limit:
                     remaining = None if selection.selective else total - limit
-                    return _list_page(table, kept, revision, kept[-1].key + "\0", remaining)
-                kept.append(entry)
+                    return _list_page(table, entries, revision, entries[-1].key + "\0", remaining)
+                entries.append(entry)
             if not page.more:
-                return _list_page(table, kept, revision, "", None)
+                return _list_page(table, entries, revision, "", None)
             first = page.kvs[-1].key.decode() + "\0"
 
 

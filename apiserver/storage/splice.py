@@ -11,7 +11,7 @@ _REVISION = b'"resourceVersion":"'
 
 
 def with_revision(raw: bytes, revision: int) -> bytes:
-    """The object as served: resourceVersion becomes the first of `metadata`.
+    """Returns the object as served: resourceVersion becomes the first of `metadata`.
 
     Raises: ValueError for a value without metadata.
     """
@@ -21,20 +21,20 @@ def with_revision(raw: bytes, revision: int) -> bytes:
 
 
 def without_revision(value: bytes) -> bytes:
-    """The object as etcd holds it; the inverse of `with_revision`."""
+    """Returns the object as etcd holds it; the inverse of `with_revision`."""
     at, end = _span(value)
     return value[:at] + value[end:]
 
 
 def replace_revision(value: bytes, revision: int) -> bytes:
-    """The same object under another revision."""
+    """Returns the same object under another revision."""
     at, end = _span(value)
     comma = b"" if value[end : end + 1] == b"}" else b","
     return b'%b"resourceVersion":"%d"%b%b' % (value[:at], revision, comma, value[end:])
 
 
 def _span(value: bytes) -> tuple[int, int]:
-    """Where the spliced member stands, with the comma behind it."""
+    """Returns where the spliced member begins and ends, with the comma after it."""
     at = value.index(_METADATA) + len(_METADATA)
     if not value.startswith(_REVISION, at):
         raise ValueError("the object carries no resourceVersion")

@@ -35,7 +35,7 @@ class ViewStorage:
         return orjson.dumps(self._view.to_view(orjson.loads(value)))
 
     def _stored(self, value: bytes) -> bytes:
-        """As the stored kind encodes it, with its defaults."""
+        """Encodes the value as the stored kind, with its defaults."""
         return encode(decode(self._of.model, orjson.dumps(self._view.from_view(orjson.loads(value)))))
 
     def _entry(self, entry: Entry) -> Entry:
@@ -123,7 +123,7 @@ class ViewStorage:
         return _ViewWatcher(watcher, self)
 
     def event(self, event: WatchEvent) -> WatchEvent:
-        """Bookmarks too: they carry the kind."""
+        """Converts an event, bookmarks too: they carry the kind."""
         return WatchEvent(event.type, self._entry(event.entry), event.revision)
 
 

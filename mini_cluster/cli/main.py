@@ -45,7 +45,7 @@ Everything about the cluster is in one folder (--dir, by default ./.cluster), an
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line. Each command stores its function as `run`."""
+    """Defines the command line. Each command stores its function as `run`."""
     top = argparse.ArgumentParser(
         prog="mini-cluster",
         description=DESCRIPTION,
@@ -150,8 +150,8 @@ def _up(options: argparse.Namespace, console: Console) -> int:
 def _down(options: argparse.Namespace, console: Console) -> int:
     cluster = Cluster(options.dir, console)
     cluster.down(purge=options.purge)
-    kept = "" if options.purge or not cluster.layout.root.exists() else f" (its data stays in {cluster.layout.root})"
-    console.title(f"The cluster is down{kept}")
+    remains = "" if options.purge or not cluster.layout.root.exists() else f" (its data stays in {cluster.layout.root})"
+    console.title(f"The cluster is down{remains}")
     return 0
 
 
@@ -188,7 +188,7 @@ def _print_nodes(view: ClusterView, out: Console) -> None:
 
 
 def _age(seconds: float) -> str:
-    """As kubectl words it: 45s, 12m, 3h, 2d."""
+    """Words an age as kubectl does: 45s, 12m, 3h, 2d."""
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= 2 * size:
             return f"{int(seconds // size)}{unit}"

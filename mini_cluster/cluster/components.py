@@ -108,7 +108,7 @@ class Programs:
 
 
 def cluster_components(layout: Layout, state: ClusterState, programs: Programs) -> list[Component]:
-    """Everything that should run now, in the order in which it is best started."""
+    """Returns everything that should run now, in the order in which it is best started."""
     members = etcd_members(layout, state)
     plane = [_etcd(layout, members, member, programs) for member in members]
     plane.append(_api_server(layout, state, members, programs))
@@ -120,12 +120,12 @@ def cluster_components(layout: Layout, state: ClusterState, programs: Programs) 
 
 
 def is_engine(component: Component) -> bool:
-    """Whether it is a worker host's container engine, the first process of the host."""
+    """Tells whether it is a worker host's container engine, the first process of the host."""
     return component.name == f"dockerd-{component.node}"
 
 
 def node_component_names(node: str) -> tuple[str, str, str]:
-    """The processes of a worker host."""
+    """Returns the names of the processes of a worker host."""
     return f"dockerd-{node}", f"kubelet-{node}", f"kube-proxy-{node}"
 
 
@@ -218,7 +218,7 @@ def _manager_flags(layout: Layout, name: str, port: int) -> tuple[str, ...]:
 
 
 def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Programs) -> list[Component]:
-    """The worker host's engine and daemons, all of them inside its network namespace."""
+    """Returns a worker host's engine and daemons, all of them inside its network namespace."""
     wrapper = (programs.nsenter, f"--net=/var/run/netns/{layout.netns(node.name)}", "--")
     return [
         _dockerd(layout, state, node, programs, wrapper),

@@ -46,5 +46,5 @@ def etcd_members(layout: Layout, state: ClusterState) -> list[EtcdMember]:
 
 
 def initial_cluster(members: Sequence[EtcdMember]) -> str:
-    """The value of etcd's flag --initial-cluster."""
+    """Returns the value of etcd's flag --initial-cluster."""
     return ",".join(f"{member.name}={member.peer_url}" for member in members)

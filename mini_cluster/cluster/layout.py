@@ -62,7 +62,7 @@ class Layout:
 
     @classmethod
     def of(cls, folder: str | Path, *, uid: int | None = None) -> Layout:
-        """The layout of the cluster in `folder`; `uid` is the user's, by default the process's own."""
+        """Returns the layout of the cluster in `folder`; `uid` is the user's, by default the process's own."""
         root = Path(folder).resolve()
         return cls(root, runtime_folder(cluster_key(root), os.getuid() if uid is None else uid))
 
@@ -145,7 +145,7 @@ class Layout:
         return f"mk{self.key}-{node}"
 
     def veth(self, index: int) -> str:
-        """The machine's end of a worker host's cable; at most 15 characters, as the kernel demands."""
+        """Returns the machine's end of a worker host's cable; at most 15 characters, as the kernel demands."""
         return f"mk{self.key}-{index}"
 
 

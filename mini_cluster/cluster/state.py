@@ -90,12 +90,12 @@ class ClusterState:
         return f"{IPv4Network(self.pod_network)[256 * index]}/24"
 
     def pod_gateway(self, index: int) -> str:
-        """The node's docker bridge, with its prefix length."""
+        """Returns the node's docker bridge, with its prefix length."""
         return f"{IPv4Network(self.pod_network)[256 * index + 1]}/24"
 
     @property
     def api_bind_address(self) -> str:
-        """Loopback only while there is no worker host that must reach it."""
+        """Loopback, unless there are worker hosts that must reach it."""
         return "0.0.0.0" if self.nodes else "127.0.0.1"
 
     @property
@@ -125,7 +125,7 @@ class ClusterState:
 
 
 def choose_network(candidates: Iterable[IPv4Network], used: Iterable[IPv4Network]) -> IPv4Network:
-    """The first candidate that overlaps nothing in use.
+    """Returns the first candidate that overlaps nothing in use.
 
     Raises: StateError when every one does.
     """
@@ -165,7 +165,7 @@ def choose_ports(key: str, api_port: int | None, is_free: Callable[[int], bool],
 
 
 def replace_taken_ports(ports: Ports, key: str, is_free: Callable[[int], bool]) -> Ports:
-    """The same ports, except for those that something else took while the cluster was down.
+    """Returns the same ports, except for those that something else took while the cluster was down.
 
     Raises: StateError, also when several members of etcd have written a port down that is now taken.
     """
@@ -218,7 +218,7 @@ def save_state(path: Path, state: ClusterState) -> None:
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server could listen on the port on any address of this machine."""
+    """Tells whether a server could listen on the port on any address of this machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -229,7 +229,7 @@ def port_is_free(port: int) -> bool:
 
 
 def networks_in_use(route_text: str, address_text: str) -> list[IPv4Network]:
-    """The IPv4 networks in the output of `ip -json route show table all` and `ip -json address`; no default routes."""
+    """Returns the networks that `ip -json route show table all` and `ip -json address` print, but no default route."""
     routes = (route.get("dst") for route in json.loads(route_text or "[]"))
     networks = [network for network in routes if network not in (None, "default")]
     for link in json.loads(address_text or "[]"):

@@ -65,7 +65,7 @@ class Operations:
         }
 
     def members(self) -> list[dict[str, Any]]:
-        """The members as etcd lists them."""
+        """Returns the members as etcd lists them."""
         return self._first(
             lambda client: [
                 {
@@ -116,7 +116,7 @@ class Operations:
         return results
 
     def revision(self) -> int:
-        """The store's revision now."""
+        """Returns the store's revision now."""
         return self._first(lambda client: int(client.get_response(ADVANCED_KEY).header.revision))
 
     def advance(self, revision: int) -> int:

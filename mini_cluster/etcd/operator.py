@@ -28,12 +28,15 @@ class EtcdOperator:
         self._members = etcd_members(layout, state)
 
     def status(self) -> list[dict[str, Any]]:
-        """By member: name, version, size (bytes), leader (a name), revision, term, index, alarms; or name and error."""
+        """Returns by member: name, version, size (bytes), leader (a name), revision, term, index, alarms.
+
+        For a member that does not answer: name and error.
+        """
         statuses: list[dict[str, Any]] = self._run("status")
         return statuses
 
     def members(self) -> list[dict[str, Any]]:
-        """The members as etcd lists them: id, name, peer_urls, client_urls."""
+        """Returns the members as etcd lists them: id, name, peer_urls, client_urls."""
         members: list[dict[str, Any]] = self._run("members")
         return members
 
@@ -48,7 +51,7 @@ class EtcdOperator:
         return sizes
 
     def revision(self) -> int:
-        """The store's revision now."""
+        """Returns the store's revision now."""
         return int(self._run("revision"))
 
     def advance(self, revision: int) -> int:

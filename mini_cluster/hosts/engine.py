@@ -66,7 +66,7 @@ class Engine:
 
     @contextmanager
     def _request(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
-        """The answer, its body not read yet. Raises: HostEngineError, also for every status from 400 on."""
+        """Yields the answer, its body not read yet. Raises: HostEngineError, also for every status from 400 on."""
         transport = httpx.HTTPTransport(uds=str(self._path))
         try:
             with (

@@ -43,7 +43,7 @@ class Rule:
 
 
 def machine_rules(bridge: str, state: ClusterState) -> list[Rule]:
-    """Hosts reach each other, the API server and, with the machine's address, the world. From there nobody gets in.
+    """Returns the rules by which hosts reach each other, the API server and the world; from there nobody gets in.
 
     Docker's own policy on the machine, or a firewall, would drop these packets.
     """
@@ -58,7 +58,7 @@ def machine_rules(bridge: str, state: ClusterState) -> list[Rule]:
 
 
 def link_commands(layout: Layout, state: ClusterState, node: NodeState) -> tuple[str, str]:
-    """`ip -batch` text for the machine, then for inside the host, that lay the host's cable."""
+    """Returns `ip -batch` texts that lay a host's cable: for the machine, and for inside the host."""
     veth = layout.veth(node.index)
     outside = (
         f"link add name {veth} type veth peer name eth0 netns {layout.netns(node.name)}\n"
@@ -79,7 +79,7 @@ def link_commands(layout: Layout, state: ClusterState, node: NodeState) -> tuple
 
 
 def networks_of_machine() -> list[IPv4Network]:
-    """Every IPv4 network that the machine routes or has an address in."""
+    """Returns every IPv4 network that the machine routes or has an address in."""
     routes = run(["ip", "-json", "-4", "route", "show", "table", "all"], check=False)
     return networks_in_use(routes, run(["ip", "-json", "-4", "address", "show"], check=False))
 
@@ -161,7 +161,7 @@ def remove_machine(layout: Layout) -> None:
 
 
 def list_rules(layout: Layout) -> list[tuple[str, list[str]]]:
-    """This cluster's packet rules on the machine: the table, and the words of the rule after its action."""
+    """Returns this cluster's packet rules on the machine: the table, and the words of the rule after its action."""
     if not shutil.which("iptables"):
         return []
     rules = []
@@ -174,7 +174,7 @@ def list_rules(layout: Layout) -> list[tuple[str, list[str]]]:
 
 
 def list_unreachable_routes(layout: Layout) -> list[str]:
-    """Destinations of this cluster's unreachable routes on the machine."""
+    """Returns the destinations of this cluster's unreachable routes on the machine."""
     if not shutil.which("ip"):
         return []
     routes = json.loads(run(["ip", "-json", "-4", "route", "show", "type", "unreachable"]) or "[]")
@@ -182,7 +182,7 @@ def list_unreachable_routes(layout: Layout) -> list[str]:
 
 
 def list_netns(layout: Layout) -> list[str]:
-    """Names of this cluster's network namespaces."""
+    """Returns the names of this cluster's network namespaces."""
     prefix = layout.netns("")
     return sorted(path.name for path in NETNS_FOLDER.glob(f"{prefix}*")) if NETNS_FOLDER.is_dir() else []
 
@@ -220,7 +220,7 @@ def link_exists(name: str) -> bool:
 
 
 def netns_inode(name: str) -> int:
-    """The inode that tells the namespace from others; 0 when there is none (a plain file without its mount)."""
+    """Returns the inode that tells the namespace from others; 0 when there is none (a plain file without its mount)."""
     path = NETNS_FOLDER / name
     try:
         status = path.stat()

@@ -173,7 +173,7 @@ def _remove_shim_sockets(paths: NodeLayout) -> None:
 
 
 def _cgroup_folders(cgroup: str) -> list[Path]:
-    """The cgroup's folder in each hierarchy (one with cgroup v2, several with v1)."""
+    """Returns the cgroup's folder in each hierarchy (one with cgroup v2, several with v1)."""
     if not CGROUPS.is_dir():
         return []
     hierarchies = [CGROUPS, *(path for path in CGROUPS.iterdir() if path.is_dir())]

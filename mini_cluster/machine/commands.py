@@ -1,4 +1,4 @@
-"""Running the machine's tools."""
+"""Runs the machine's tools."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(argv: Sequence[str], *, stdin: str = "", check: bool = True) -> str:
 
 
 def succeeds(argv: Sequence[str]) -> bool:
-    """Whether the command ends with 0. Raises: MachineCommandError when it cannot be run."""
+    """Tells whether the command ends with 0. Raises: MachineCommandError when it cannot be run."""
     try:
         return subprocess.run(argv, capture_output=True, timeout=COMMAND_SECONDS, check=False).returncode == 0
     except OSError as error:

@@ -19,12 +19,12 @@ class LogError(LauncherError):
 
 
 def log_names(layout: Layout) -> list[str]:
-    """Components that have written a log."""
+    """Returns the names of components that have written a log."""
     return sorted(path.stem for path in layout.logs.glob("*.log"))
 
 
 def last_lines(layout: Layout, component: str, count: int) -> str:
-    """The end of a component's log; "" when it has none."""
+    """Returns the end of a component's log; "" when it has none."""
     try:
         with layout.log(component).open(errors="replace") as file:
             return "".join(deque(file, maxlen=count)).rstrip("\n")
@@ -39,8 +39,8 @@ def show_log(layout: Layout, component: str, lines: int, *, follow: bool, out: T
     """
     path = layout.log(component)
     if not path.is_file():
-        known = ", ".join(log_names(layout)) or "none yet"
-        raise LogError(f"there is no log of {component!r} (logs: {known})")
+        names = ", ".join(log_names(layout)) or "none yet"
+        raise LogError(f"there is no log of {component!r} (logs: {names})")
     file = path.open(errors="replace")
     try:
         for line in file if lines < 0 else deque(file, maxlen=lines):
@@ -61,7 +61,7 @@ def show_log(layout: Layout, component: str, lines: int, *, follow: bool, out: T
 
 
 def _was_replaced(path: Path, file: IO[str]) -> bool:
-    """A full log is renamed and a new one begun in its place."""
+    """Tells whether the log was full and has been renamed, and a new one begun in its place."""
     try:
         return os.stat(path).st_ino != os.fstat(file.fileno()).st_ino
     except FileNotFoundError:

@@ -33,18 +33,18 @@ class Process:
 
 
 def snapshot() -> dict[int, Process]:
-    """Every process that can be seen now, by id; kernel threads and zombies are left out."""
-    found: dict[int, Process] = {}
+    """Returns every process that can be seen now, by id; kernel threads and zombies are left out."""
+    processes: dict[int, Process] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             process = read_process(int(name))
             if process is not None:
-                found[process.pid] = process
-    return found
+                processes[process.pid] = process
+    return processes
 
 
 def read_process(pid: int) -> Process | None:
-    """None when there is no such process, or only its zombie."""
+    """Reads one process; None when there is no such process, or only its zombie."""
     folder = f"/proc/{pid}"
     try:
         with open(f"{folder}/stat", "rb") as file:
@@ -71,7 +71,7 @@ def read_process(pid: int) -> Process | None:
 
 
 def _start_ticks(pid: int) -> int:
-    """Also of a zombie; 0 when there is no such process."""
+    """Reads when a process started, also a zombie; 0 when there is no such process."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return int(file.read().rpartition(b")")[2].split()[19])
@@ -80,15 +80,15 @@ def _start_ticks(pid: int) -> int:
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """The two variables that mark a cluster's processes; nothing for a process of another user."""
-    found = {}
+    """Returns the two variables that mark a cluster's processes; nothing for a process of another user."""
+    variables = {}
     with suppress(OSError):
         with open(f"{folder}/environ", "rb") as file:
             for item in file.read().split(b"\0"):
                 if item.startswith(b"MINI_KUBERNETES_"):
                     key, _, value = os.fsdecode(item).partition("=")
-                    found[key] = value
-    return found
+                    variables[key] = value
+    return variables
 
 
 def _netns(folder: str) -> int:
@@ -99,38 +99,38 @@ def _netns(folder: str) -> int:
 
 
 def boot_time() -> float:
-    """When the machine started, in unix seconds."""
+    """Returns when the machine started, in Unix seconds."""
     with open("/proc/stat") as file:
         return next(float(line.split()[1]) for line in file if line.startswith("btime"))
 
 
 def started_at(process: Process) -> float:
-    """When the process started, in unix seconds."""
+    """Returns when the process started, in Unix seconds."""
     return boot_time() + process.start_ticks / os.sysconf("SC_CLK_TCK")
 
 
 def with_descendants(processes: Mapping[int, Process], roots: Iterable[int]) -> set[int]:
-    """The roots and everything that descends from them."""
+    """Returns the roots and everything that descends from them."""
     children: dict[int, list[int]] = {}
     for process in processes.values():
         children.setdefault(process.parent, []).append(process.pid)
-    found: set[int] = set()
+    descendants: set[int] = set()
     waiting = list(roots)
     while waiting:
         pid = waiting.pop()
-        if pid not in found:
-            found.add(pid)
+        if pid not in descendants:
+            descendants.add(pid)
             waiting += children.get(pid, ())
-    return found
+    return descendants
 
 
 def ancestors(processes: Mapping[int, Process], pid: int) -> set[int]:
-    """The process itself, its parent, and so on up."""
-    found: set[int] = set()
-    while pid in processes and pid not in found:
-        found.add(pid)
+    """Returns the process itself, its parent, and so on up."""
+    chain: set[int] = set()
+    while pid in processes and pid not in chain:
+        chain.add(pid)
         pid = processes[pid].parent
-    return found
+    return chain
 
 
 def send(process: Process, number: signal.Signals) -> None:

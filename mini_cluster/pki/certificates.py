@@ -1,7 +1,7 @@
 """The cluster's certificates: two authorities (the cluster's and etcd's) and a leaf per identity.
 
-`Certificate` says what is wanted; `ensure` makes what is missing, about to expire or no longer as wanted, and leaves
-the rest alone. Keys are EC P-256, made in microseconds, and readable by their owner only.
+A `Certificate` describes one; `ensure` makes those that are missing, about to expire or no longer as described, and
+leaves the rest alone. Keys are EC P-256, made in microseconds, and readable by their owner only.
 """
 
 from __future__ import annotations
@@ -56,33 +56,33 @@ class _Issuer:
     key: ec.EllipticCurvePrivateKey
 
 
-def ensure(folder: Path, wanted: list[Certificate], now: datetime) -> list[str]:
-    """Makes every authority and every wanted certificate valid; returns the names of those that were (re)made.
+def ensure(folder: Path, certificates: list[Certificate], now: datetime) -> list[str]:
+    """Makes every authority and every described certificate valid; returns the names of those that were (re)made.
 
     The key that signs tokens is made with them, once. `now` is aware (UTC). A remade authority remakes its leaves.
     """
-    made: list[str] = []
+    remade: list[str] = []
     issuers: dict[str, _Issuer] = {}
     for name, common_name in AUTHORITIES.items():
         issuer = _load_issuer(folder, name, now)
         if issuer is None:
             issuer = _make_authority(common_name, now)
             _write_pair(folder, name, issuer.certificate, issuer.key)
-            made.append(name)
+            remade.append(name)
         issuers[name] = issuer
-    for certificate in wanted:
+    for certificate in certificates:
         issuer = issuers[certificate.authority]
         if not _is_good(_load_certificate(folder, certificate.name), certificate, issuer, now):
             leaf, key = _make_leaf(certificate, issuer, now)
             _write_pair(folder, certificate.name, leaf, key)
-            made.append(certificate.name)
+            remade.append(certificate.name)
     if not (folder / f"{SERVICE_ACCOUNT_KEY}.key").exists():
         write_private(folder / f"{SERVICE_ACCOUNT_KEY}.key", _pem(ec.generate_private_key(ec.SECP256R1())))
-    return made
+    return remade
 
 
 def _load_certificate(folder: Path, name: str) -> x509.Certificate | None:
-    """None when the pair is missing or unreadable as such."""
+    """Reads a certificate; None when it or its key is missing, or they are not a pair."""
     try:
         certificate = x509.load_pem_x509_certificate((folder / f"{name}.crt").read_bytes())
         key = load_pem_private_key((folder / f"{name}.key").read_bytes(), password=None)
@@ -100,7 +100,7 @@ def _load_issuer(folder: Path, name: str, now: datetime) -> _Issuer | None:
 
 
 def _is_good(have: x509.Certificate | None, want: Certificate, issuer: _Issuer, now: datetime) -> bool:
-    """Whether the certificate on disk says what is wanted, by this issuer, for long enough."""
+    """Tells whether the certificate on disk is as described, by this issuer, and valid for long enough."""
     if have is None or have.not_valid_after_utc - now < RENEW_BEFORE or have.not_valid_before_utc > now:
         return False
     if have.subject != _subject(want.common_name, want.organization) or _hosts_of(have) != set(want.hosts):

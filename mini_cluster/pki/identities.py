@@ -1,4 +1,4 @@
-"""Which certificates a cluster needs: who speaks to whom, and under what name."""
+"""The certificates that a cluster needs: who speaks to whom, and under which name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SERVICE_NAMES = (
 
 
 def control_plane_certificates(api_hosts: tuple[str, ...], etcd_hosts: tuple[str, ...]) -> list[Certificate]:
-    """The control plane's; `api_hosts` and `etcd_hosts` are the names and addresses that clients use."""
+    """Returns the control plane's certificates. The hosts are the names and addresses that clients use."""
     service_address = str(IPv4Network(SERVICE_CIDR)[1])
     return [
         Certificate("etcd/server", "etcd", hosts=etcd_hosts, authority=ETCD_AUTHORITY),
@@ -35,7 +35,7 @@ def control_plane_certificates(api_hosts: tuple[str, ...], etcd_hosts: tuple[str
 
 
 def node_certificates(node: str, hosts: tuple[str, ...]) -> list[Certificate]:
-    """One worker host's: the kubelet as a client and as a server, and kube-proxy."""
+    """Returns one worker host's certificates: the kubelet as a client and as a server, and kube-proxy."""
     return [
         Certificate(f"kubelet-{node}", f"system:node:{node}", NODES),
         Certificate(f"kubelet-{node}-server", node, hosts=_unique(node, *hosts), client=False),
@@ -44,12 +44,12 @@ def node_certificates(node: str, hosts: tuple[str, ...]) -> list[Certificate]:
 
 
 def cluster_certificates(state: ClusterState, hostname: str) -> list[Certificate]:
-    """Everything for a cluster of processes on this machine."""
+    """Returns all certificates for a cluster of processes on this machine."""
     api_hosts = _unique(*LOCAL_HOSTS, hostname, *([state.gateway] if state.nodes else []))
-    wanted = control_plane_certificates(api_hosts, LOCAL_HOSTS)
+    certificates = control_plane_certificates(api_hosts, LOCAL_HOSTS)
     for node in state.nodes:
-        wanted += node_certificates(node.name, (state.node_ip(node.index), "127.0.0.1"))
-    return wanted
+        certificates += node_certificates(node.name, (state.node_ip(node.index), "127.0.0.1"))
+    return certificates
 
 
 def _unique(*names: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ CONTEXT = "mini-kubernetes"
 
 
 def kubeconfig_text(server: str, authority: Path, certificate: Path, key: Path, user: str, *, embed: bool) -> str:
-    """A kubeconfig with one cluster, user and context. JSON is YAML, so no YAML writer is needed.
+    """Makes a kubeconfig with one cluster, user and context. JSON is YAML, so a YAML writer is not needed.
 
     `embed` copies the certificates into it, so that the file can be carried elsewhere.
     """
@@ -51,7 +51,7 @@ def write_kubeconfig(path: Path, server: str, pki: Path, identity: str, *, user:
 
 
 def write_cluster_kubeconfigs(layout: Layout, state: ClusterState) -> None:
-    """The administrator's, and one for each daemon. Daemons on worker hosts come by the bridge's address."""
+    """Writes the administrator's kubeconfig and one for each daemon; those on worker hosts use the bridge's address."""
     local = f"https://127.0.0.1:{state.ports.api}"
     from_hosts = f"https://{state.gateway}:{state.ports.api}"
     write_kubeconfig(layout.kubeconfig, local, layout.pki, "admin", user="kubernetes-admin", embed=True)

@@ -1,4 +1,4 @@
-"""How the command line talks to the supervisor: one JSON request per connection on a unix socket, JSON lines back.
+"""The command line's way to the supervisor: one JSON request per connection on a Unix socket, JSON lines back.
 
 Requests: {"op": "apply"} makes what runs agree with the state file and, unless "wait" is false, streams changes until
 everything is ready; {"op": "restart", "names": [...]} ends and starts components, and streams likewise;
@@ -39,7 +39,7 @@ def code_version() -> str:
 
 
 def call(path: Path, request: dict[str, Any], *, seconds: float) -> Iterator[dict[str, Any]]:
-    """The answer's lines as they come, without the closing one. `seconds` is the longest silence that is borne.
+    """Yields the answer's lines as they come, without the closing one. `seconds` bounds the silence between them.
 
     Raises: NoSupervisor, ControlError.
     """

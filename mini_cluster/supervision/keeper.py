@@ -38,14 +38,14 @@ INPUTS_MARKER = "MINI_KUBERNETES_INPUTS"
 WAITING, STARTING, READY, BACKOFF, STOPPED = "waiting", "starting", "ready", "backoff", "stopped"
 
 
-class Backoff:
-    """How long to wait before the next start."""
+class RestartBackoff:
+    """Chooses how long to wait before the next start."""
 
     def __init__(self) -> None:
         self._next = FIRST_BACKOFF_SECONDS
 
     def after(self, lifetime_seconds: float) -> float:
-        """Seconds to wait after a process that lived this long."""
+        """Returns the seconds to wait after a process that lived this long."""
         if lifetime_seconds >= BACKOFF_RESET_SECONDS:
             self._next = FIRST_BACKOFF_SECONDS
         delay = self._next
@@ -55,7 +55,7 @@ class Backoff:
 
 @dataclass
 class Status:
-    """What is shown of a component."""
+    """A component as it is shown."""
 
     name: str
     node: str = ""
@@ -68,7 +68,7 @@ class Status:
 
 
 def inputs_hash(component: Component, layout: Layout) -> str:
-    """A hash of the certificate and kubeconfig files on the command line: when one changes, a restart is due."""
+    """Hashes the certificate and kubeconfig files on the command line: when one changes, a restart is due."""
     digest = hashlib.sha256()
     for argument in component.program[1:]:
         path = argument.partition("=")[2]
@@ -79,7 +79,7 @@ def inputs_hash(component: Component, layout: Layout) -> str:
 
 
 def component_processes(processes: Mapping[int, Process], cluster: str, component: Component) -> list[Process]:
-    """The processes that are this component itself, in whatever configuration; not its helpers and children."""
+    """Returns the processes that are this component itself, in whatever configuration; not its helpers and children."""
     program = component.program[0]
     return [
         process
@@ -89,13 +89,13 @@ def component_processes(processes: Mapping[int, Process], cluster: str, componen
 
 
 def is_current(process: Process, component: Component, inputs: str, process_inputs: str) -> bool:
-    """Whether the process was started with this very command line and these certificates."""
+    """Tells whether the process was started with this very command line and these certificates."""
     arguments = component.program[1:]
     return process.argv[-len(arguments) :] == arguments and inputs == process_inputs
 
 
 def process_inputs(pid: int) -> str:
-    """The hash that a component was started with; "" when the process is gone."""
+    """Returns the hash that a component was started with; "" when the process is gone."""
     try:
         items = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
@@ -130,7 +130,7 @@ class Keeper:
         self._retry_now = asyncio.Event()
 
     async def run(self) -> None:
-        backoff = Backoff()
+        backoff = RestartBackoff()
         self._adopt()
         while True:
             began = time.monotonic()
@@ -200,7 +200,7 @@ class Keeper:
         self._show(READY)
 
     def _reap(self) -> str:
-        """How our own child ended; "" for an adopted process, whose exit code only its parent gets."""
+        """Returns how our own child ended; "" for an adopted process, whose exit code only its parent gets."""
         child, self._child = self._child, None
         return _ending(child.wait()) if child is not None else ""
 
@@ -271,7 +271,7 @@ async def process_end(pid: int) -> None:
 
 
 def _ending(code: int) -> str:
-    """What an exit code says: "exit code 1", "killed by SIGKILL"."""
+    """Words an exit code: "exit code 1", "killed by SIGKILL"."""
     if code >= 0:
         return f"exit code {code}"
     with suppress(ValueError):

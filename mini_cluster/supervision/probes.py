@@ -28,7 +28,7 @@ class Prober:
         self._contexts.clear()
 
     async def is_ready(self, probe: Probe) -> bool:
-        """Whether the component answers 200 within `PROBE_SECONDS`."""
+        """Tells whether the component answers 200 within `PROBE_SECONDS`."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 return await self._ask(probe) == 200

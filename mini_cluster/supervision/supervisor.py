@@ -54,7 +54,7 @@ log = logging.getLogger("supervisor")
 
 
 class Supervisor:
-    """What should run, and a keeper for each of it."""
+    """Knows what should run, and has a keeper for each component."""
 
     def __init__(self, layout: Layout, programs: Programs, tasks: asyncio.TaskGroup) -> None:
         self._layout = layout
@@ -72,7 +72,7 @@ class Supervisor:
         self.ended = asyncio.Event()
 
     def statuses(self) -> list[Status]:
-        """In the order in which components are started."""
+        """Returns all statuses, in the order in which components are started."""
         places = {name: place for place, name in enumerate(self._order)}
         keepers = sorted(self._keepers.values(), key=lambda keeper: places.get(keeper.component.name, len(places)))
         return [keeper.status for keeper in keepers]
@@ -82,17 +82,17 @@ class Supervisor:
         async with self._applying:
             before, state = self._state, self._load_state()
             self._prober.forget_certificates()
-            wanted = {item.name: item for item in cluster_components(self._layout, state, self._programs)}
-            self._order = list(wanted)
-            for keeper in [keeper for name, keeper in self._keepers.items() if name not in wanted]:
+            components = {item.name: item for item in cluster_components(self._layout, state, self._programs)}
+            self._order = list(components)
+            for keeper in [keeper for name, keeper in self._keepers.items() if name not in components]:
                 await self._drop(keeper.component, 0 if keeper.component.node else TERMINATE_SECONDS)
-            for node in self._hosts_to_switch_off(before, state, wanted.values()):
+            for node in self._hosts_to_switch_off(before, state, components.values()):
                 await self._switch_off(node)
-            await self._repair_networks(state, wanted.values())
+            await self._repair_networks(state, components.values())
             if not state.nodes and hosts.link_exists(self._layout.bridge):
                 await asyncio.to_thread(hosts.remove_machine, self._layout)
-            for component in wanted.values():
-                await self._want(component)
+            for component in components.values():
+                await self._keep(component)
 
     async def restart(self, names: list[str]) -> None:
         """Ends and starts these components. Raises: StateError for a name that is not a component."""
@@ -101,7 +101,7 @@ class Supervisor:
             for name in names:
                 component = self._keepers[name].component
                 await self._drop(component, TERMINATE_SECONDS)
-                await self._want(component)
+                await self._keep(component)
 
     async def shutdown(self) -> None:
         """Ends every component, etcd last, so that nobody misses it; worker hosts lose their power."""
@@ -121,7 +121,7 @@ class Supervisor:
             state = self._load_state()
             for component in cluster_components(self._layout, state, self._programs):
                 if component.name in names:
-                    await self._want(component)
+                    await self._keep(component)
 
     async def _drop_in_order(self, components: list[Component], host_seconds: float) -> None:
         """Ends the API server's clients, then the API server, then etcd, so that nobody misses what it needs."""
@@ -135,15 +135,15 @@ class Supervisor:
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """Statuses as they change, until everything is ready. Raises: StateError when a component keeps dying."""
-        shown: dict[str, dict[str, Any]] = {}
+        last_sent: dict[str, dict[str, Any]] = {}
         before = {status.name: status.restarts for status in self.statuses()}
         while True:
             changes = self._changes
             statuses = self.statuses()
             for status in statuses:
                 current = dataclasses.asdict(status)
-                if shown.get(status.name) != current:
-                    shown[status.name] = current
+                if last_sent.get(status.name) != current:
+                    last_sent[status.name] = current
                     yield current
             for status in statuses:
                 deaths = status.restarts - before.get(status.name, 0)
@@ -170,7 +170,7 @@ class Supervisor:
             if name not in self._keepers:
                 raise StateError(f"there is no component {name!r} (components: {', '.join(self._keepers)})")
 
-    async def _want(self, component: Component) -> None:
+    async def _keep(self, component: Component) -> None:
         keeper = self._keepers.get(component.name)
         inputs = inputs_hash(component, self._layout)
         if keeper is not None:
@@ -203,34 +203,34 @@ class Supervisor:
         del self._keepers[component.name]
 
     def _hosts_to_switch_off(
-        self, before: ClusterState | None, state: ClusterState, wanted: Iterable[Component]
+        self, before: ClusterState | None, state: ClusterState, components: Iterable[Component]
     ) -> list[NodeState]:
-        """Hosts that should not run but left something, and those whose network was taken from under their engine."""
+        """Returns hosts that should not run but left something, and hosts whose engine lost its network."""
         prefix = self._layout.netns("worker-")
-        found = [NodeState(int(name.removeprefix(prefix))) for name in hosts.list_netns(self._layout)]
-        known = {node.name: node for node in (*found, *(before.nodes if before else ()), *state.nodes)}
-        torn = self._torn_hosts(wanted)
+        on_machine = [NodeState(int(name.removeprefix(prefix))) for name in hosts.list_netns(self._layout)]
+        nodes = {node.name: node for node in (*on_machine, *(before.nodes if before else ()), *state.nodes)}
+        torn = self._torn_hosts(components)
         keep = {node.name for node in state.nodes if not node.stopped and node.name not in torn}
-        return [node for node in known.values() if node.name not in keep]
+        return [node for node in nodes.values() if node.name not in keep]
 
-    def _torn_hosts(self, wanted: Iterable[Component]) -> set[str]:
-        """Hosts with a process in another network namespace than the one that bears the host's name."""
+    def _torn_hosts(self, components: Iterable[Component]) -> set[str]:
+        """Returns hosts with a process in another network namespace than the one that bears the host's name."""
         processes = snapshot()
         return {
             component.node
-            for component in wanted
+            for component in components
             if component.node
             for process in component_processes(processes, self._layout.key, component)
             if process.netns != hosts.netns_inode(self._layout.netns(component.node))
         }
 
-    async def _repair_networks(self, state: ClusterState, wanted: Iterable[Component]) -> None:
+    async def _repair_networks(self, state: ClusterState, components: Iterable[Component]) -> None:
         """Repairs the networks of hosts whose engine runs; the others get theirs before their engine is started.
 
         Raises: MachineCommandError.
         """
         processes = snapshot()
-        for component in wanted:
+        for component in components:
             if is_engine(component) and component_processes(processes, self._layout.key, component):
                 await self._ensure_network(state, state.node(component.node))
 
@@ -286,7 +286,7 @@ class ControlServer:
         self._version = code_version()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, one request."""
+        """Answers one connection, which has one request."""
         try:
             request = json.loads(await reader.readline() or b"{}")
             try:

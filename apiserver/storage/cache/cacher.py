@@ -2,7 +2,7 @@
 
 The tables start from a read of all of /registry/ at one revision and follow the watch from there. When the watch
 breaks, it goes on after the last revision seen; when etcd has compacted that or is another store than before, the
-tables are read anew and all watches end, for what they missed is not known.
+tables are read again and all watches end, because nobody can tell what they missed.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ log = logs.logger(__name__)
 
 
 class Cacher:
-    """Tables and feeds by resource. Everything here runs on one loop; a change is applied without any await."""
+    """The tables and watch hubs of all resources. All of it runs on one loop; a change is applied without an await."""
 
     def __init__(self, etcd: EtcdClient) -> None:
         self.progress = Progress()
         self.loaded = asyncio.Event()  # set for good once the tables have been read and follow etcd
         self._etcd = etcd
-        self._places: dict[str, tuple[Table, WatchHub]] = {}
+        self._tables: dict[str, tuple[Table, WatchHub]] = {}
         self._by_resource: dict[tuple[str, str], tuple[Table, WatchHub]] = {}
         self._own: dict[str, Entry] = {}
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = count()
         self._cluster_id = 0
-        self._seen = 0  # the highest revision etcd ever told, also where the watch has not got there yet
+        self._newest = 0  # the highest revision that etcd ever answered, also if the watch has not got there yet
         self._stale = True
         self._shared_revision = SharedRevision(etcd)
         self.connected = False
@@ -55,16 +55,16 @@ class Cacher:
 
     @property
     def revision(self) -> int:
-        """Up to where the tables hold everything."""
+        """The revision up to which the tables hold everything."""
         return self.progress.revision
 
     def register(self, resource: Resource[Any]) -> None:
         """Gives the resource a table; before `run`. Raises: ValueError when its keys are another's."""
         table = Table(resource)
-        place = table.prefix[len(ROOT) : -1]
-        if place in self._places:
+        prefix = table.prefix[len(ROOT) : -1]
+        if prefix in self._tables:
             raise ValueError(f"two resources are stored below {table.prefix}")
-        self._places[place] = self._by_resource[(resource.group, resource.plural)] = (table, WatchHub())
+        self._tables[prefix] = self._by_resource[(resource.group, resource.plural)] = (table, WatchHub())
 
     def table(self, resource: Resource[Any]) -> Table:
         return self._by_resource[(resource.group, resource.plural)][0]
@@ -79,13 +79,13 @@ class Cacher:
                 group.create_task(self._shared_revision.run())
                 group.create_task(self._follow())
         finally:
-            for _, hub in self._places.values():
+            for _, hub in self._tables.values():
                 hub.close()
 
     async def current_revision(self) -> int:
-        """The store's revision, no older than the moment of the call. Raises: StorageUnavailable."""
+        """Returns the store's revision, no older than the moment of the call. Raises: StorageUnavailable."""
         revision = await self._shared_revision.get()
-        self._seen = max(self._seen, revision)
+        self._newest = max(self._newest, revision)
         return revision
 
     async def wait_for(self, revision: int) -> None:
@@ -116,16 +116,16 @@ class Cacher:
             await self.wait_for(revision)
 
     def expect(self, entry: Entry) -> Entry:
-        """Takes note of an own write, so that its event need not be decoded again; returns the entry to use."""
+        """Remembers an own write, so that its event need not be decoded again; returns the entry to use."""
         if entry.revision > self.revision:
-            self._seen = max(self._seen, entry.revision)
+            self._newest = max(self._newest, entry.revision)
             if len(self._own) >= OWN_WRITES:
                 self._own.clear()
             self._own[entry.key] = entry
         return entry
 
     def latest(self, table: Table, key: str) -> Entry | None:
-        """The cache's entry, or an own write that the watch has not brought yet; the next write starts from it."""
+        """Returns the cache's entry, or an own write that the watch has not brought yet, where a write starts."""
         own = self._own.get(key)
         return own if own is not None and own.revision > self.revision else table.entries.get(key)
 
@@ -143,35 +143,35 @@ class Cacher:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _same_store(self) -> bool:
-        """Whether what answers now has all that has been seen: not so after a restore or with a new data folder."""
+        """Tells whether etcd still has all revisions seen: not after a restore or with a new data folder."""
         cluster_id, revision = await self._etcd.current_revision()
-        seen = max(self._seen, self.revision)
-        if cluster_id == self._cluster_id and revision >= seen:
+        newest = max(self._newest, self.revision)
+        if cluster_id == self._cluster_id and revision >= newest:
             return True
-        log.warning("etcd is another store than before", revision=seen, found=revision)
+        log.warning("etcd is another store than before", revision=newest, found=revision)
         return False
 
     async def _load(self) -> None:
         """Reads everything at one revision, then replaces the tables at once and ends all watches."""
-        entries: dict[str, list[Entry]] = {place: [] for place in self._places}
+        entries: dict[str, list[Entry]] = {prefix: [] for prefix in self._tables}
         start, revision = _FIRST, 0
         while True:
             page = await self._etcd.range(start, _LAST, limit=LOAD_PAGE_KEYS, revision=revision)
             revision = revision or page.revision
             for kv in page.kvs:
                 key = kv.key.decode(errors="surrogateescape")
-                place = self._place_of(key)
-                entry = self._read(self._places[place][0], key, kv) if place else None
+                prefix = self._prefix_of(key)
+                entry = self._read(self._tables[prefix][0], key, kv) if prefix else None
                 if entry is not None:
-                    entries[place].append(entry)
+                    entries[prefix].append(entry)
             if not page.more:
                 break
             start = page.kvs[-1].key + b"\0"
-        for place, (table, hub) in self._places.items():
-            table.load(entries[place], revision)
+        for prefix, (table, hub) in self._tables.items():
+            table.load(entries[prefix], revision)
             hub.close()
         self._cluster_id = page.cluster_id
-        self._seen = revision
+        self._newest = revision
         self._own.clear()
         self._stale = False
         self._reached(revision)
@@ -194,10 +194,10 @@ class Cacher:
         touched: set[WatchHub] = set()
         for deleted, kv in changes:
             key = kv.key.decode(errors="surrogateescape")
-            place = self._place_of(key)
-            if not place:
+            prefix = self._prefix_of(key)
+            if not prefix:
                 continue
-            table, hub = self._places[place]
+            table, hub = self._tables[prefix]
             change: TableChange | None
             if deleted:
                 change = table.remove(key, kv.mod_revision)
@@ -218,15 +218,15 @@ class Cacher:
             if not future.done():
                 future.set_result(None)
 
-    def _place_of(self, key: str) -> str:
+    def _prefix_of(self, key: str) -> str:
         """ "/registry/pods/default/a" -> "pods", "/registry/services/specs/…" -> "services/specs"; "" for others'."""
         if not key.startswith(ROOT):
             return ""
         end = key.find("/", len(ROOT))
-        place = key[len(ROOT) : end]
-        if place not in self._places:
-            place = key[len(ROOT) : key.find("/", end + 1)]
-        return place if end > 0 and place in self._places else ""
+        prefix = key[len(ROOT) : end]
+        if prefix not in self._tables:
+            prefix = key[len(ROOT) : key.find("/", end + 1)]
+        return prefix if end > 0 and prefix in self._tables else ""
 
     def _own_write(self, key: str, revision: int) -> Entry | None:
         own = self._own.get(key)
@@ -236,9 +236,9 @@ class Cacher:
         return own if own.revision == revision else None
 
     def _read(self, table: Table, key: str, kv: KeyValue) -> Entry | None:
-        """None, logged, for a value that is no encoded object: someone else wrote it."""
+        """Returns None, and logs it, for a value that is not an encoded object: someone else wrote it."""
         try:
             return table.make_entry(key, kv.value, kv.mod_revision)
         except ValueError as error:
-            log.error("stored value is no object", key=key, error=str(error))
+            log.error("stored value is not an object", key=key, error=str(error))
             return None

@@ -1,4 +1,4 @@
-"""Labels and selectable fields of an encoded object: all that the cache knows of it besides its bytes."""
+"""Reads labels and selectable fields from encoded objects: the cache knows nothing else of them but their bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logs.logger(__name__)
 
 
 class Describer:
-    """For one resource. Equal label sets (a ReplicaSet's pods') become one dict in memory."""
+    """Describes objects of one resource. Equal label sets (of a ReplicaSet's pods) become one dict in memory."""
 
     def __init__(self, resource: Resource[Any]) -> None:
         self._resource = resource
@@ -27,7 +27,7 @@ class Describer:
         self._shared: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
 
     def describe(self, value: bytes, obj: Object | None = None) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """(labels, the kind's selectable fields); `obj` is the decoded value, for callers that have it at hand.
+        """Returns (labels, the kind's selectable fields); `obj` is the decoded value, for callers that have it at hand.
 
         The callables of `Resource.fields` take the model and may rely on its defaults, so a kind that has any is
         decoded (about 10 us); the others are only parsed for their labels. A stored object that no longer fits its
@@ -55,7 +55,7 @@ class Describer:
 
 
 def _labels(value: bytes) -> dict[str, str]:
-    """Raises: ValueError for what is no encoded object."""
+    """Reads the labels of an encoded object. Raises: ValueError for anything else."""
     document = orjson.loads(value)
     metadata = document.get("metadata") if isinstance(document, dict) else None
     if not isinstance(metadata, dict):

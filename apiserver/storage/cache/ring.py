@@ -1,4 +1,4 @@
-"""The recent changes of one resource: what a watch resumes from and what an old page of a list is rebuilt from."""
+"""The recent changes of one resource, from which watches resume and old pages of a list are rebuilt."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections import deque
 
 from apiserver.storage.interface import Compacted, Entry, WatchEvent
 
-RING_EVENTS = 20_000  # a resource; the oldest goes first, and who needs it gets 410 and lists again
+RING_EVENTS = 20_000  # a resource; the oldest goes first, and a client that needs it gets 410 and lists again
 RING_BYTES = 32 << 20  # a resource, counting values; most are shared with the table, so the cost is less
 
 
 class TableChange(WatchEvent):
-    """What happened to a key: ADDED, MODIFIED or DELETED, with the object before it (None for ADDED)."""
+    """A change of a key: ADDED, MODIFIED or DELETED, with the object before it (None for ADDED)."""
 
     __slots__ = ("previous",)
 
@@ -42,13 +42,13 @@ class Ring:
             self.oldest = dropped.revision
 
     def after(self, revision: int) -> list[TableChange]:
-        """Raises: Compacted when changes after `revision` have been dropped."""
+        """Returns the changes after a revision. Raises: Compacted when changes after `revision` have been dropped."""
         if revision < self.oldest:
             raise Compacted(f"too old resource version: {revision} ({self.oldest})")
-        found = []
+        changes = []
         for change in reversed(self._changes):
             if change.revision <= revision:
                 break
-            found.append(change)
-        found.reverse()
-        return found
+            changes.append(change)
+        changes.reverse()
+        return changes

@@ -1,4 +1,4 @@
-"""What a list or a watch selects, and whether an entry is in it."""
+"""Selections: the namespace and selectors of a list or a watch, and whether an entry matches them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SelectionKey = tuple[str, Selector | None, FieldSelector | None]
 
 
 class Selection:
-    """Namespace ("" for all) and selectors; equal ones have equal `key`s and can share their work."""
+    """A namespace ("" for all) and selectors. Equal selections have equal `key`s and can share their work."""
 
     __slots__ = ("_selects", "everything", "fields", "key", "labels", "namespace")
 
@@ -27,15 +27,15 @@ class Selection:
 
     @property
     def selective(self) -> bool:
-        """Whether it has any selector besides the namespace."""
+        """Tells whether it has any selector besides the namespace."""
         return self._selects is not None
 
     def selects(self, entry: Entry) -> bool:
-        """Whether the selectors match; the namespace is not looked at."""
+        """Tells whether the selectors match; the namespace is not looked at."""
         return self._selects is None or self._selects(entry)
 
     def exact_field(self) -> tuple[str, str] | None:
-        """A (path, value) that every match has, for looking watchers up by it."""
+        """Returns a (path, value) that every match has, for looking watchers up by it."""
         if self.fields is not None:
             for path, op, value in self.fields.requirements:
                 if op == "=":
@@ -43,7 +43,7 @@ class Selection:
         return None
 
     def event(self, change: TableChange) -> WatchEvent | None:
-        """The change as this filter's watchers see it.
+        """Returns the change as the watchers of this selection see it, None when it does not concern them.
 
         An object that starts to match is ADDED for them; one that stops is DELETED, with its last matching state under
         the revision of the change.
@@ -72,10 +72,10 @@ def _compile(labels: Selector | None, fields: FieldSelector | None) -> Callable[
     if labels is None and fields is None:
         return None
     match_labels = matcher(labels) if labels is not None else None
-    wanted = [(path, value, op == "=") for path, op, value in fields.requirements] if fields is not None else []
+    conditions = [(path, value, op == "=") for path, op, value in fields.requirements] if fields is not None else []
 
     def selects(entry: Entry) -> bool:
-        for path, value, equal in wanted:
+        for path, value, equal in conditions:
             if (entry.field(path) == value) is not equal:
                 return False
         return match_labels is None or match_labels(entry.labels)

@@ -18,7 +18,7 @@ class SharedRevision:
         self._running = False
 
     async def get(self) -> int:
-        """A revision no older than the moment of the call. Raises: StorageUnavailable."""
+        """Returns a revision no older than the moment of the call. Raises: StorageUnavailable."""
         if not self._running:
             raise StorageUnavailable("storage is not running")
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()

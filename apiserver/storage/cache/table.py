@@ -46,12 +46,12 @@ class Table:
         return f"{self.prefix}{namespace}/{name}" if self.resource.namespaced else self.prefix + name
 
     def span(self, namespace: str) -> tuple[str, str]:
-        """The range of keys [first, last) of a namespace, or of all ("")."""
+        """Returns the range of keys [first, last) of a namespace, or of all ("")."""
         start = f"{self.prefix}{namespace}/" if namespace and self.resource.namespaced else self.prefix
         return start, start[:-1] + "0"  # "0" is the character after "/"
 
     def make_entry(self, key: str, raw: bytes, revision: int, obj: Object | None = None) -> Entry:
-        """The entry of a value as etcd holds it. Raises: ValueError for a value that is no encoded object."""
+        """Makes the entry of a value as etcd holds it. Raises: ValueError if it is not an encoded object."""
         namespace, _, name = key[len(self.prefix) :].rpartition("/")
         labels, fields = self._describer.describe(raw, obj)
         previous = self.entries.get(key)
@@ -74,7 +74,7 @@ class Table:
         return self._changed(TableChange(MODIFIED if previous else ADDED, entry, entry.revision, previous))
 
     def remove(self, key: str, revision: int) -> TableChange | None:
-        """The change carries the object's last state under the revision of the deletion."""
+        """Removes an object; the change has its last state under the revision of the deletion."""
         previous = self.entries.pop(key, None)
         if previous is None:
             return None
@@ -88,13 +88,13 @@ class Table:
         return change
 
     def reaches_back_to(self, revision: int) -> bool:
-        """Whether the state at `revision` can be told from memory."""
+        """Tells whether the state at `revision` can be told from memory."""
         return revision >= self.ring.oldest
 
     def page(
         self, selection: Selection, start: str, limit: int, revision: int | None = None
     ) -> tuple[list[Entry], str, int | None]:
-        """(entries, the key to continue with or "", how many follow if that is known), in order of keys from `start`.
+        """Returns (entries in order of keys from `start`, the key to continue with or "", how many follow if known).
 
         `limit` 0 takes all. With `revision` the table is read as it was then, undoing what the ring has after it.
         Raises: Compacted when the ring does not reach back that far.

@@ -30,7 +30,7 @@ _NEVER = float("inf")
 
 
 def encode_events(events: Sequence[WatchEvent]) -> bytes:
-    """One JSON object a line."""
+    """Encodes each event as one line of JSON."""
     parts: list[bytes] = []
     for event in events:
         parts += (b'{"type":"%b","object":' % event.type.encode(), event.entry.value, b"}\n")
@@ -38,7 +38,7 @@ def encode_events(events: Sequence[WatchEvent]) -> bytes:
 
 
 def bookmark(resource: Resource[Any], revision: int, *, initial_events_end: bool = False) -> WatchEvent:
-    """Nothing but a revision up to which the watcher has seen everything."""
+    """Makes an event that only says up to which revision the watcher has seen everything."""
     note = b',"annotations":{"k8s.io/initial-events-end":"true"}' if initial_events_end else b""
     value = b'{"kind":"%b","apiVersion":"%b","metadata":{"resourceVersion":"%d"%b}}' % (
         resource.kind.encode(),
@@ -104,7 +104,7 @@ class WatchFeed:
         self._bytes = 0
 
     def cut(self, position: int) -> int:
-        """Where a chunk from `position` ends: at about BODY_PIECE_BYTES, and never between events of one revision."""
+        """Returns the end of a chunk from `position`: about BODY_PIECE_BYTES on, never between events of one revision."""
         size = 0
         events = self.events
         index = position - self.base
@@ -118,15 +118,15 @@ class WatchFeed:
         return self.base + index
 
     def chunk(self, position: int) -> tuple[bytes, int]:
-        """(encoded events from `position`, the position after them); made once for all watchers that stand there."""
-        found = self._chunks.get(position)
-        if found is None:
+        """Returns (encoded events from `position`, the position after them), made once for all watchers there."""
+        chunk = self._chunks.get(position)
+        if chunk is None:
             end = self.cut(position)
             if len(self._chunks) >= CACHED_CHUNKS:
                 self._chunks.clear()
-            found = encode_events(self.events[position - self.base : end - self.base]), end
-            self._chunks[position] = found
-        return found
+            chunk = encode_events(self.events[position - self.base : end - self.base]), end
+            self._chunks[position] = chunk
+        return chunk
 
     def flush(self) -> None:
         """Wakes the watchers, at once or when they have rested long enough since the last time."""
@@ -340,7 +340,7 @@ class CacheWatcher:
         return False
 
     def _early_events(self) -> list[WatchEvent]:
-        """The next piece of the backlog; then, until the cache has reached `after`, what of the feed is newer."""
+        """Returns the next piece of the backlog; then newer events of the feed, until the cache has reached `after`."""
         piece: list[WatchEvent] = []
         if self._backlog is not None:
             size = 0
@@ -362,7 +362,7 @@ class CacheWatcher:
         return piece
 
     def _due(self) -> list[WatchEvent]:
-        """What time asks for: a bookmark, if the watcher has everything up to now, or the end."""
+        """Does what is due by time: a bookmark, if the watcher has everything up to now, or the end."""
         feed = self._feed
         drained = self.position == feed.end and self._backlog is None
         up_to_date = drained and not self._after and not feed.closed
@@ -408,7 +408,7 @@ class CacheWatcher:
 
 
 def replay(changes: Sequence[TableChange], selection: Selection) -> Iterator[WatchEvent]:
-    """What a watch resumed from the ring has missed."""
+    """Yields what a watch that resumes from the ring has missed."""
     for change in changes:
         event = selection.event(change)
         if event is not None:
@@ -416,5 +416,5 @@ def replay(changes: Sequence[TableChange], selection: Selection) -> Iterator[Wat
 
 
 def current_state(entries: Sequence[Entry]) -> Iterator[WatchEvent]:
-    """Stored objects as synthetic ADDED events."""
+    """Yields stored objects as synthetic ADDED events."""
     return (WatchEvent(ADDED, entry, entry.revision) for entry in entries)

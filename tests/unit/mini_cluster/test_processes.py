@@ -13,7 +13,7 @@ from mini_cluster.hosts.network import link_commands, machine_rules
 from mini_cluster.hosts.sweep import cluster_processes, host_processes
 from mini_cluster.machine.processes import Process, ancestors, with_descendants
 from mini_cluster.machine.programs import explain_missing, missing_requirements, requirements
-from mini_cluster.supervision.keeper import Backoff, component_processes, is_current
+from mini_cluster.supervision.keeper import RestartBackoff, component_processes, is_current
 
 LAYOUT = Layout(Path("/srv/demo"), Path("/run/mini-kubernetes-abc"))
 STATE = ClusterState("172.30.7.0/24", "10.244.0.0/16", Ports(6443, 3, 4, (EtcdPorts(1, 2),)))
@@ -87,7 +87,7 @@ def test_the_machine_forwards_from_hosts_and_to_them_only_answers() -> None:
 def test_backoff_doubles_up_to_its_ceiling_and_starts_again_after_a_long_life(
     lifetimes: list[float], delays: list[float]
 ) -> None:
-    backoff = Backoff()
+    backoff = RestartBackoff()
     assert [backoff.after(lifetime) for lifetime in lifetimes] == delays
 
 
