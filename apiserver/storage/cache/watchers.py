@@ -104,7 +104,7 @@ class WatchFeed:
         self._bytes = 0
 
     def cut(self, position: int) -> int:
-        """Returns the end of a chunk from `position`: about BODY_PIECE_BYTES on, never between events of one revision."""
+        """Returns where a chunk from `position` ends: after about BODY_PIECE_BYTES, between two revisions."""
         size = 0
         events = self.events
         index = position - self.base
