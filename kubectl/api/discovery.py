@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from kubectl.api.client import ApiClient
+from apimachinery.errors import StatusError
+from kubectl.api.client import ApiClient, Dict
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
@@ -73,7 +73,16 @@ class TypeDiscovery:
 
     def _read(self, root: str) -> list[ResourceType]:
         answer = self._api.request("GET", root, accept=AGGREGATED)
-        return [kind for group in answer["items"] for kind in _types_of(group)]
+        if answer.get("kind") == "APIGroupDiscoveryList":
+            return [kind for group in answer["items"] for kind in _types_of(group)]
+        types: list[ResourceType] = []
+        for group_version in _group_versions(answer):
+            try:
+                listing = self._api.request("GET", f"{root}/{group_version}")
+            except StatusError:
+                continue  # one broken group must not hide the others
+            types += _listed_types(group_version, listing["resources"])
+        return types
 
     def _each(self) -> Iterator[ResourceType]:
         yield from self._core
@@ -111,7 +120,7 @@ class TypeDiscovery:
             raise
 
 
-def _types_of(group: dict[str, Any]) -> Iterator[ResourceType]:
+def _types_of(group: Dict) -> Iterator[ResourceType]:
     for version in group.get("versions") or ():
         for item in version.get("resources") or ():
             yield ResourceType(
@@ -126,3 +135,34 @@ def _types_of(group: dict[str, Any]) -> Iterator[ResourceType]:
                 categories=tuple(item.get("categories") or ()),
                 subresources=tuple(sub["subresource"] for sub in item.get("subresources") or ()),
             )
+
+
+def _group_versions(answer: Dict) -> list[str]:
+    """The group versions of a server that does not aggregate, preferred ones first."""
+    names = list(answer.get("versions") or ())
+    for group in answer.get("groups") or ():
+        preferred = group["preferredVersion"]["groupVersion"]
+        names += [preferred, *(v["groupVersion"] for v in group["versions"] if v["groupVersion"] != preferred)]
+    return names
+
+
+def _listed_types(group_version: str, items: list[Dict]) -> list[ResourceType]:
+    group, _, version = group_version.rpartition("/")
+    return [
+        ResourceType(
+            group=item.get("group", group),
+            version=item.get("version", version),
+            plural=item["name"],
+            singular=item.get("singularName") or item["kind"].lower(),
+            kind=item["kind"],
+            namespaced=item["namespaced"],
+            verbs=tuple(item.get("verbs", ())),
+            short_names=tuple(item.get("shortNames") or ()),
+            categories=tuple(item.get("categories") or ()),
+            subresources=tuple(
+                sub["name"].partition("/")[2] for sub in items if sub["name"].startswith(f"{item['name']}/")
+            ),
+        )
+        for item in items
+        if "/" not in item["name"]
+    ]
