@@ -181,7 +181,8 @@ class Resource(Generic[T]):
 
 
 def resource_of(model: type[T]) -> Resource[T]:
-    """Returns the `RESOURCE` of the file that defines a kind's model, or of the `resource.py` beside it.
+    """Returns the `RESOURCE` of the file that defines a kind's model, or a model that this one extends, or of the
+    `resource.py` beside it.
 
     Raises: LookupError when neither has one for this model.
     """
@@ -189,6 +190,6 @@ def resource_of(model: type[T]) -> Resource[T]:
     if resource is None and model.__module__.endswith(".model"):
         module = importlib.import_module(model.__module__.removesuffix("model") + "resource")
         resource = getattr(module, "RESOURCE", None)
-    if not isinstance(resource, Resource) or resource.model is not model:
+    if not isinstance(resource, Resource) or not issubclass(model, resource.model):
         raise LookupError(f"{model.__module__} defines no RESOURCE for {model.__name__}")
     return resource

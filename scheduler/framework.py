@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from apimachinery.catalogue import collect
 from apimachinery.meta import Object
 from kubeclient.rest import RestClient
-from scheduler.core.events import NODE, WAITING_POD, Change, ClusterEvent
-from scheduler.state.cache import SchedulerCache, pod_id
-from scheduler.state.shape import IntArray, Shape
+from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.state.cache import SchedulerCache
+from scheduler.state.podinfo import pod_id
+from scheduler.state.shape import IntArray, Shape, UndeclaredField
 from scheduler.state.table import BoolArray, NodeTable, Rows
 from scheduler.views.pod import Pod
 
@@ -81,7 +82,10 @@ class Only:
 
 
 class Cycle:
-    """One attempt at one pod. Plugins keep what they work out in PreFilter and PreScore in `state`, by their name."""
+    """One attempt at one pod. Plugins keep what they work out in PreFilter and PreScore in `state`, by their name.
+
+    Local plugins get no `pod` at these points and at Filter and Score, as they answer for all pods of the shape.
+    """
 
     __slots__ = ("pod", "shape", "state", "uid")
 
@@ -89,6 +93,20 @@ class Cycle:
         self.pod, self.shape = pod, shape
         self.uid = pod_id(pod)
         self.state: dict[str, Any] = {}
+
+
+class ShapeCycle(Cycle):
+    """The cycle in which local plugins answer for all pods of a shape."""
+
+    __slots__ = ()
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.state = {}
+
+    @property
+    def pod(self) -> Pod:  # type: ignore[override]
+        raise UndeclaredField("a local plugin answers for all pods of a shape: it reads cycle.shape, not cycle.pod")
 
 
 class Plugin:
@@ -188,6 +206,10 @@ class PluginSpec:
     requeue_on: Mapping[str, Change] = field(default_factory=dict)
     """Which events may help a pod that this plugin refused: resource -> changes."""
     reads: tuple[type[Object], ...] = ()
+    """The kinds beyond pods and nodes that it reads through the lister."""
+    reads_pod: tuple[str, ...] = ()
+    """The fields of a pod that it reads from the shape, such as "spec.nodeSelector": pods that differ in one of them
+    have different shapes. Reading another raises UndeclaredField."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +307,11 @@ class Framework:
         for plugin in self.post_bind:
             plugin.post_bind(cycle, node)
         return None
+
+
+def pod_fields(specs: Iterable[PluginSpec]) -> list[str]:
+    """Returns the fields of a pod that any of the plugins reads."""
+    return sorted({field for spec in specs for field in spec.reads_pod})
 
 
 def collect_plugins() -> list[PluginSpec]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scheduler.framework import SKIP, Cycle, FloatArray, Framework, Only, Plugin, Rejected, Unfit
+from scheduler.framework import SKIP, Cycle, FloatArray, Framework, Only, Plugin, Rejected, ShapeCycle, Unfit
 from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, NodeTable, Rows
 
@@ -45,7 +45,7 @@ class _Verdict:
 
     layout: int
     cycle: Cycle
-    """Of the pod it was worked out for; its `state` serves the others as well."""
+    """Its `state` serves all pods of the shape."""
     revision: int = -1
     limits: _Limits = field(default_factory=_Limits)
     filters: list[Plugin] = field(default_factory=list)
@@ -96,7 +96,7 @@ class Placement:
             if len(changed):
                 self._update(verdict, self._rows(changed))
             return verdict
-        own = Cycle(cycle.pod, cycle.shape)
+        own = ShapeCycle(cycle.shape)
         verdict = _Verdict(self._table.layout, own)
         filters = self._prepare(own, verdict.limits, local=True)
         if isinstance(filters, Unfit):

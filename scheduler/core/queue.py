@@ -17,8 +17,8 @@ from enum import Enum
 from typing import Any, Protocol
 
 from componentbase.clock import Clock
-from scheduler.core.events import WAITING_POD, ClusterEvent, pod_change
-from scheduler.state.cache import pod_id
+from scheduler.events import WAITING_POD, ClusterEvent, pod_change
+from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import Shape, Shapes
 from scheduler.views.pod import Pod
 

@@ -13,17 +13,18 @@ from componentbase.clock import Clock
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeclient.informer import Informer, Informers
 from kubeclient.recorder import EventRecorder
-from scheduler import metrics
-from scheduler.core import events
+from scheduler import events, metrics
 from scheduler.core.binder import Binder
-from scheduler.core.events import ASSIGNED_POD, Change, ClusterEvent
 from scheduler.core.placement import Placement
 from scheduler.core.queue import QueuedPod, SchedulingQueue
 from scheduler.core.status import SCHEDULER_ERROR, UNSCHEDULABLE, StatusWriter
-from scheduler.framework import Cycle, Framework, Handle, PluginSpec, Unfit, collect_plugins
-from scheduler.state.cache import SchedulerCache, pod_id
+from scheduler.events import ASSIGNED_POD, Change, ClusterEvent
+from scheduler.framework import Cycle, Framework, Handle, PluginSpec, Unfit, collect_plugins, pod_fields
+from scheduler.state.cache import SchedulerCache
+from scheduler.state.podinfo import pod_id
+from scheduler.state.shape import Shapes
 from scheduler.views.node import Node
-from scheduler.views.pod import Pod
+from scheduler.views.pod import Pod, pod_view
 
 SCHEDULER_NAME = "default-scheduler"
 UNFINISHED_PODS = "status.phase!=Succeeded,status.phase!=Failed"
@@ -61,15 +62,16 @@ class Scheduler:
         specs: list[PluginSpec] | None = None,
     ) -> None:
         self._clock, self._recorder = clock, recorder
-        self.cache = SchedulerCache()
         specs = collect_plugins() if specs is None else specs
+        fields = pod_fields(specs)
+        self.cache = SchedulerCache(Shapes(fields))
         handle = Handle(self.cache, InformerLister(informers), informers.rest)
         self.framework = Framework(specs, handle)
         self.queue = SchedulingQueue(self.framework, self.cache.shapes, clock)
         self._placement = Placement(self.framework, self.cache.table)
         self._status = StatusWriter(informers.rest, clock)
         self._binder = Binder(self.framework, self._bound, self._not_bound)
-        self._pods = informers.of(Pod, field_selector=UNFINISHED_PODS)
+        self._pods = informers.of(pod_view(fields), field_selector=UNFINISHED_PODS)
         self._pods.add_handler(self._on_pod)
         nodes: Informer[Node] = informers.of(Node)
         nodes.add_handler(self._on_node)

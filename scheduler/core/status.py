@@ -11,7 +11,7 @@ from apimachinery.times import format_time
 from componentbase import logs
 from componentbase.clock import Clock
 from kubeclient.rest import STRATEGIC_MERGE_PATCH, RestClient
-from scheduler.state.cache import pod_id
+from scheduler.state.podinfo import pod_id
 from scheduler.views.pod import Pod
 
 POD_SCHEDULED = "PodScheduled"

@@ -14,16 +14,16 @@ from scheduler.state.table import BoolArray, LabelColumn, NodeTable, Rows
 
 
 def selects_nodes(shape: Shape) -> bool:
-    return bool(shape.node_selector) or required_terms(shape.affinity) is not None
+    return bool(shape.spec.nodeSelector) or required_terms(shape.spec.affinity) is not None
 
 
 def selected(shape: Shape, table: NodeTable, rows: Rows) -> BoolArray:
     """The rows whose nodes match the pod's node selector and one of its required terms."""
     mask = _all(table, rows)
-    for key, value in shape.node_selector.items():
+    for key, value in (shape.spec.nodeSelector or {}).items():
         column = table.label(key)
         mask &= _lookup(column, "In", [value])[column.ids[rows]]
-    terms = required_terms(shape.affinity)
+    terms = required_terms(shape.spec.affinity)
     if terms is not None:
         any_term = ~_all(table, rows)
         for term in terms:

@@ -39,7 +39,11 @@ class Constraint:
 
 def stated(shape: Shape, action: str) -> list[Constraint]:
     """The pod's own constraints with this `whenUnsatisfiable`."""
-    return [_constraint(shape, item) for item in shape.topology_spread if item.whenUnsatisfiable == action]
+    return [
+        _constraint(shape, item)
+        for item in shape.spec.topologySpreadConstraints or ()
+        if item.whenUnsatisfiable == action
+    ]
 
 
 def _constraint(shape: Shape, item: TopologySpreadConstraint) -> Constraint:
@@ -65,14 +69,20 @@ def default_constraints(shape: Shape, selector: Selector) -> list[Constraint]:
     return [Constraint(key, skew, kind, counts_itself=True) for key, skew in DEFAULT_SKEWS]
 
 
+def replica_set_of(shape: Shape, lister: Lister) -> ReplicaSet | None:
+    """Returns the ReplicaSet that controls the pod, where there is one."""
+    for ref in shape.metadata.ownerReferences or ():
+        if ref.controller and ref.kind == "ReplicaSet":
+            return lister.get(ReplicaSet, f"{shape.namespace}/{ref.name}")
+    return None
+
+
 def owner_selector(shape: Shape, lister: Lister) -> Selector:
     """Everything that the pod's Services and its ReplicaSet select by; NOTHING when there are none."""
     found = [_service_selectors(shape, lister.list(Service, shape.namespace))]
-    kind, name = shape.owner
-    if kind == "ReplicaSet":
-        replica_set = lister.get(ReplicaSet, f"{shape.namespace}/{name}")
-        if replica_set is not None:
-            found.append(selector_of(replica_set.spec.selector).requirements)
+    replica_set = replica_set_of(shape, lister)
+    if replica_set is not None:
+        found.append(selector_of(replica_set.spec.selector).requirements)
     requirements = tuple(dict.fromkeys(requirement for part in found for requirement in part))
     return Selector(requirements) if requirements else NOTHING
 

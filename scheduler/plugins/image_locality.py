@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Plugin, PluginSpec, Skip
+from scheduler.state.shape import Shape
 from scheduler.state.table import Rows
 
 SMALLEST_BYTES = 23 * 1024 * 1024
@@ -23,18 +24,32 @@ class ImageLocality(Plugin):
 
     def pre_score(self, cycle: Cycle) -> Skip | None:
         known = self.table.images
-        return None if any(normalized_name(image) in known for image in cycle.shape.images) else SKIP
+        images = _images(cycle.shape)
+        cycle.state[self.name] = images
+        return None if any(image in known for image in images) else SKIP
 
     def score(self, cycle: Cycle, rows: Rows) -> FloatArray:
         total = np.zeros(len(self.table.valid))
-        for image in cycle.shape.images:
-            holders = self.table.images.get(normalized_name(image))
+        images: list[str] = cycle.state[self.name]
+        for image in images:
+            holders = self.table.images.get(image)
             if holders:
                 spread = len(holders) / self.table.count
                 total[list(holders)] += np.array(list(holders.values())) * spread
-        most = LARGEST_BYTES * len(cycle.shape.images)
+        most = LARGEST_BYTES * len(images)
         found: FloatArray = np.clip(total[rows], SMALLEST_BYTES, most) - SMALLEST_BYTES
         return np.floor(found * MAX_SCORE / (most - SMALLEST_BYTES))
 
 
-PLUGIN = PluginSpec("ImageLocality", ImageLocality, weight=1, order=95)
+def _images(shape: Shape) -> list[str]:
+    containers = (*(shape.spec.initContainers or ()), *shape.spec.containers)
+    return [normalized_name(container.image) for container in containers if container.image]
+
+
+PLUGIN = PluginSpec(
+    "ImageLocality",
+    ImageLocality,
+    weight=1,
+    order=95,
+    reads_pod=("spec.initContainers", "spec.containers"),
+)

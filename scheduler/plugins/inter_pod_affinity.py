@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.core.events import ASSIGNED_POD, NODE, WAITING_POD, Change
+from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change
 from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Plugin, PluginSpec, Skip
 from scheduler.plugins._domains import domain_sums
 from scheduler.state.affinity import Hold, Term
@@ -162,4 +162,5 @@ PLUGIN = PluginSpec(
         WAITING_POD: Change.LABELS | Change.SPEC,
     },
     reads=(Namespace,),
+    reads_pod=("metadata.labels", "spec.affinity"),
 )

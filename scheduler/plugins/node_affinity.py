@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from kubeapi.core.pod.affinity import PreferredSchedulingTerm
 from kubeapi.core.pod.nodeselection import required_terms
-from scheduler.core.events import NODE, WAITING_POD, Change
+from scheduler.events import NODE, WAITING_POD, Change
 from scheduler.framework import SKIP, Cycle, FloatArray, Only, Plugin, PluginSpec, Rejected, Skip
 from scheduler.plugins._nodeselection import named_nodes, selected, selects_nodes, term_matches
 from scheduler.plugins._scores import scaled
@@ -19,7 +20,7 @@ class NodeAffinity(Plugin):
     def pre_filter(self, cycle: Cycle) -> Skip | Only | Rejected | None:
         if not selects_nodes(cycle.shape):
             return SKIP
-        names = named_nodes(terms) if (terms := required_terms(cycle.shape.affinity)) else None
+        names = named_nodes(terms) if (terms := required_terms(cycle.shape.spec.affinity)) else None
         if names is None:
             return None
         return Only(names) if names else Rejected("pod affinity terms conflict")
@@ -31,23 +32,22 @@ class NodeAffinity(Plugin):
         return {"node(s) didn't match Pod's node affinity/selector": len(rows)}
 
     def pre_score(self, cycle: Cycle) -> Skip | None:
-        return None if self._preferred(cycle.shape) else SKIP
+        return None if _preferred(cycle.shape) else SKIP
 
     def score(self, cycle: Cycle, rows: Rows) -> IntArray:
         """The weights of the preferences that the node meets."""
         total = np.zeros(len(self.table.valid[rows]), np.int64)
-        affinity = cycle.shape.affinity.nodeAffinity if cycle.shape.affinity else None
-        for term in (affinity.preferredDuringSchedulingIgnoredDuringExecution if affinity else None) or ():
+        for term in _preferred(cycle.shape):
             total += term.weight * term_matches(term.preference, self.table, rows)
         return total
 
     def normalize(self, cycle: Cycle, scores: FloatArray) -> FloatArray:
         return scaled(scores)
 
-    @staticmethod
-    def _preferred(shape: Shape) -> bool:
-        affinity = shape.affinity.nodeAffinity if shape.affinity else None
-        return bool(affinity and affinity.preferredDuringSchedulingIgnoredDuringExecution)
+
+def _preferred(shape: Shape) -> Sequence[PreferredSchedulingTerm]:
+    affinity = shape.spec.affinity.nodeAffinity if shape.spec.affinity else None
+    return (affinity.preferredDuringSchedulingIgnoredDuringExecution if affinity else None) or ()
 
 
 PLUGIN = PluginSpec(
@@ -56,4 +56,5 @@ PLUGIN = PluginSpec(
     weight=2,
     order=40,
     requeue_on={NODE: Change.ADD | Change.LABELS, WAITING_POD: Change.SPEC},
+    reads_pod=("spec.nodeSelector", "spec.affinity"),
 )

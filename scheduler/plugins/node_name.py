@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scheduler.core.events import NODE, Change
+from scheduler.events import NODE, Change
 from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Skip
 from scheduler.state.shape import IntArray
 from scheduler.state.table import BoolArray, Rows

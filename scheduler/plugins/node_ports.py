@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scheduler.core.events import ASSIGNED_POD, NODE, Change, ClusterEvent
+from scheduler.events import ASSIGNED_POD, NODE, Change, ClusterEvent
 from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Skip
 from scheduler.state.shape import HostPort, IntArray, Shape
 from scheduler.state.table import BoolArray, Rows

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from scheduler.core.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import MAX_SCORE, Cycle, Plugin, PluginSpec
 from scheduler.state.resources import PODS, amounts
 from scheduler.state.shape import IntArray, Shape

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubeapi.core.pod.tolerations import NO_SCHEDULE, TaintKey, tolerated
-from scheduler.core.events import NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Skip
 from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, Rows
@@ -16,7 +16,7 @@ TAINT = TaintKey("node.kubernetes.io/unschedulable", "", NO_SCHEDULE)
 
 class NodeUnschedulable(Plugin):
     def pre_filter(self, cycle: Cycle) -> Skip | None:
-        return SKIP if tolerated(cycle.shape.tolerations, TAINT) else None
+        return SKIP if tolerated(cycle.shape.spec.tolerations or (), TAINT) else None
 
     def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
         return ~self.table.unschedulable[rows]
@@ -33,4 +33,5 @@ PLUGIN = PluginSpec(
     NodeUnschedulable,
     order=10,
     requeue_on={NODE: Change.ADD | Change.TAINTS, WAITING_POD: Change.SPEC},
+    reads_pod=("spec.tolerations",),
 )

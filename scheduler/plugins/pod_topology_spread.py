@@ -14,7 +14,7 @@ import numpy as np
 
 from apimachinery.selectors import Selector
 from kubeapi.core.pod.tolerations import admits
-from scheduler.core.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Handle, Plugin, PluginSpec, Skip
 from scheduler.plugins._domains import domain_sums
 from scheduler.plugins._nodeselection import selected
@@ -25,6 +25,7 @@ from scheduler.plugins._spread import (
     Constraint,
     default_constraints,
     owner_selector,
+    replica_set_of,
     stated,
 )
 from scheduler.state.shape import IntArray, Shape
@@ -59,7 +60,7 @@ class PodTopologySpread(Plugin):
     # DoNotSchedule
 
     def pre_filter(self, cycle: Cycle) -> Skip | None:
-        constraints = stated(cycle.shape, DO_NOT_SCHEDULE) if cycle.shape.topology_spread else []
+        constraints = stated(cycle.shape, DO_NOT_SCHEDULE) if cycle.shape.spec.topologySpreadConstraints else []
         if not constraints:
             return SKIP
         having_all = self.table.valid.copy()
@@ -85,7 +86,7 @@ class PodTopologySpread(Plugin):
         if constraint.honor_affinity:
             mask &= selected(shape, self.table, everything)
         if constraint.honor_taints:
-            admitted = np.array([admits(shape.tolerations, taints) for taints in self.table.taint_sets])
+            admitted = np.array([admits(shape.spec.tolerations or (), taints) for taints in self.table.taint_sets])
             mask &= admitted[self.table.taint_set]
         return mask
 
@@ -110,7 +111,7 @@ class PodTopologySpread(Plugin):
 
     def pre_score(self, cycle: Cycle) -> Skip | None:
         shape = cycle.shape
-        if shape.topology_spread:
+        if shape.spec.topologySpreadConstraints:
             constraints = stated(shape, SCHEDULE_ANYWAY)
         else:
             selector = self._owner_selector(shape)
@@ -131,7 +132,7 @@ class PodTopologySpread(Plugin):
             crowd, domains = self._crowd(cycle.shape, constraint, ids, rows)
             total += np.where(ids >= 0, crowd * math.log(domains + 2) + constraint.max_skew - 1, 0.0)
         total = np.rint(total)
-        return np.where(lacking, LACKS_LABEL, total) if cycle.shape.topology_spread else total
+        return np.where(lacking, LACKS_LABEL, total) if cycle.shape.spec.topologySpreadConstraints else total
 
     def _crowd(self, shape: Shape, constraint: Constraint, ids: IdArray, rows: Rows) -> tuple[IntArray, int]:
         """For each of the rows how many of the pods are in its domain, and how many domains the rows have."""
@@ -156,9 +157,7 @@ class PodTopologySpread(Plugin):
     def _owner_selector(self, shape: Shape) -> Selector:
         """Remembered until Services or the ReplicaSet may have changed."""
         lister = self.handle.lister
-        owner = (
-            lister.get(ReplicaSet, f"{shape.namespace}/{shape.owner[1]}") if shape.owner[0] == "ReplicaSet" else None
-        )
+        owner = replica_set_of(shape, lister)
         version = (lister.version(Service), owner.metadata.uid or "" if owner else "")
         known = self._selectors.get(shape)
         if known is not None and known[0] == version:
@@ -189,4 +188,12 @@ PLUGIN = PluginSpec(
         WAITING_POD: Change.LABELS | Change.SPEC,
     },
     reads=(Service, ReplicaSet),
+    reads_pod=(
+        "metadata.labels",
+        "metadata.ownerReferences",
+        "spec.topologySpreadConstraints",
+        "spec.nodeSelector",
+        "spec.affinity",
+        "spec.tolerations",
+    ),
 )

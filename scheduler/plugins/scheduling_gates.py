@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scheduler.core.events import WAITING_POD, Change
+from scheduler.events import WAITING_POD, Change
 from scheduler.framework import Plugin, PluginSpec, Rejected
 from scheduler.views.pod import Pod
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from kubeapi.core.pod.tolerations import PREFER_NO_SCHEDULE, TaintKey, admits, taint_key, tolerated
-from scheduler.core.events import NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import Cycle, FloatArray, Plugin, PluginSpec
 from scheduler.plugins._scores import scaled
 from scheduler.state.shape import IntArray, Shape
@@ -22,7 +22,7 @@ class TaintToleration(Plugin):
         sets = self.table.taint_set[rows]
         if not sets.any():
             return np.ones(len(sets), np.bool_)
-        tolerations = cycle.shape.tolerations
+        tolerations = cycle.shape.spec.tolerations or []
         return self._judge(sets, lambda taints: admits(tolerations, taints)).astype(np.bool_)
 
     def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
@@ -33,7 +33,9 @@ class TaintToleration(Plugin):
         sets = self.table.taint_set[rows]
         if not sets.any():
             return np.zeros(len(sets), np.int64)
-        tolerations = [item for item in cycle.shape.tolerations if item.effect in (None, "", PREFER_NO_SCHEDULE)]
+        tolerations = [
+            item for item in cycle.shape.spec.tolerations or () if item.effect in (None, "", PREFER_NO_SCHEDULE)
+        ]
         return self._judge(
             sets,
             lambda taints: sum(
@@ -48,7 +50,7 @@ class TaintToleration(Plugin):
         if not isinstance(event.new, Node):
             return True
         taints = [taint_key(taint) for taint in event.new.spec.taints or ()]
-        return admits(shape.tolerations, taints)
+        return admits(shape.spec.tolerations or (), taints)
 
     def _judge(
         self, sets: np.ndarray[tuple[int], np.dtype[np.int32]], verdict: Callable[[Sequence[TaintKey]], int]
@@ -65,4 +67,5 @@ PLUGIN = PluginSpec(
     weight=3,
     order=30,
     requeue_on={NODE: Change.ADD | Change.TAINTS, WAITING_POD: Change.SPEC},
+    reads_pod=("spec.tolerations",),
 )

@@ -7,28 +7,13 @@ still under way. The watch confirms it; a failed binding forgets it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from scheduler.state.counters import PodCounters, PodKind
+from scheduler.state.podinfo import PodInfo, pod_id
 from scheduler.state.shape import IntArray, Shape, Shapes
 from scheduler.state.table import NodeTable
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod
-
-
-@dataclass(slots=True)
-class CachedPod:
-    """A pod on a node."""
-
-    shape: Shape
-    node: str
-    assumed: bool
-    terminating: bool
-
-
-def pod_id(pod: Pod) -> str:
-    """Its uid: a pod of the same name that is created later is another pod."""
-    return pod.metadata.uid or pod.key
 
 
 class SchedulerCache:
@@ -38,19 +23,19 @@ class SchedulerCache:
         self.table = NodeTable()
         self.shapes = shapes or Shapes()
         self.counters = PodCounters(self.table)
-        self._pods: dict[str, CachedPod] = {}
-        self._by_node: dict[str, dict[str, CachedPod]] = {}
+        self._pods: dict[str, PodInfo] = {}
+        self._by_node: dict[str, dict[str, PodInfo]] = {}
 
     def __len__(self) -> int:
         return len(self._pods)
 
-    def get(self, uid: str) -> CachedPod | None:
+    def get(self, uid: str) -> PodInfo | None:
         return self._pods.get(uid)
 
-    def on_node(self, name: str) -> list[CachedPod]:
+    def on_node(self, name: str) -> list[PodInfo]:
         return list(self._by_node.get(name, {}).values())
 
-    def pods(self) -> Collection[CachedPod]:
+    def pods(self) -> Collection[PodInfo]:
         """A view, not a copy."""
         return self._pods.values()
 
@@ -61,7 +46,7 @@ class SchedulerCache:
     # what this scheduler does
 
     def assume(self, uid: str, shape: Shape, node: str) -> None:
-        self._add(uid, CachedPod(shape, node, assumed=True, terminating=False))
+        self._add(uid, PodInfo(shape, node, assumed=True, terminating=False))
 
     def forget(self, uid: str) -> None:
         """Undoes `assume`; a pod that was confirmed or is gone meanwhile stays as it is."""
@@ -82,7 +67,7 @@ class SchedulerCache:
                 known.assumed = False
                 return
             self._remove(uid, known)
-        self._add(uid, CachedPod(shape, node, assumed=False, terminating=terminating))
+        self._add(uid, PodInfo(shape, node, assumed=False, terminating=terminating))
 
     def remove_pod(self, pod: Pod) -> None:
         uid = pod_id(pod)
@@ -103,18 +88,18 @@ class SchedulerCache:
             self.table.drop(name)
             self.counters.clear_row(row)
 
-    def _add(self, uid: str, pod: CachedPod) -> None:
+    def _add(self, uid: str, pod: PodInfo) -> None:
         self._pods[uid] = pod
         self._by_node.setdefault(pod.node, {})[uid] = pod
         row = self.table.rows.get(pod.node)
         if row is not None:
             self._count(row, pod)
 
-    def _count(self, row: int, pod: CachedPod) -> None:
+    def _count(self, row: int, pod: PodInfo) -> None:
         self.table.take(row, pod.shape)
         self.counters.add(row, pod.shape, pod.terminating, 1)
 
-    def _remove(self, uid: str, pod: CachedPod) -> None:
+    def _remove(self, uid: str, pod: PodInfo) -> None:
         del self._pods[uid]
         others = self._by_node[pod.node]
         del others[uid]

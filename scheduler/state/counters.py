@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from apimachinery.selectors import Selector
 from scheduler.state.affinity import HeldTerm
+from scheduler.state.podinfo import PodInfo
 from scheduler.state.shape import IntArray, Shape
-
-if TYPE_CHECKING:
-    from scheduler.state.cache import CachedPod
-    from scheduler.state.table import NodeTable
+from scheduler.state.table import NodeTable
 
 COUNTERS = 256  # kinds of pods counted at once; the longest unused is dropped and, if asked for again, counted anew
 REMEMBERED_SHAPES = 4096  # shapes whose matching counters are remembered; all are forgotten when there are more
@@ -51,7 +48,7 @@ class PodCounters:
         self._matching: dict[Shape, tuple[PodKind, ...]] = {}
         self._held: dict[HeldTerm, IntArray] = {}
 
-    def get(self, kind: PodKind, pods: Iterable[CachedPod]) -> IntArray:
+    def get(self, kind: PodKind, pods: Iterable[PodInfo]) -> IntArray:
         """Per row of the table, how many pods of this kind are there; `pods` are all that are, should it be new."""
         counts = self._counters.get(kind)
         if counts is None:
@@ -120,7 +117,7 @@ class PodCounters:
             self._matching[shape] = matching
         return matching
 
-    def _count(self, kind: PodKind, pods: Iterable[CachedPod]) -> IntArray:
+    def _count(self, kind: PodKind, pods: Iterable[PodInfo]) -> IntArray:
         counts = np.zeros(len(self._table.valid), np.int64)
         matches: dict[Shape, bool] = {}
         for pod in pods:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
-from apimachinery.meta import Object
+from apimachinery.meta import Object, ObjectMeta
 from apimachinery.model import Model
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
@@ -118,6 +120,31 @@ def _settled(containers: list[Container], statuses: list[ContainerStatus]) -> bo
         if status.resources is not None and status.resources.requests != wanted:
             return False
     return True
+
+
+def pod_view(fields: Iterable[str]) -> Resource[Pod]:
+    """Returns the kind with these fields, such as "spec.hostNetwork", in its view besides those above.
+
+    Raises: ValueError for a field that the API does not have.
+    """
+    missing: list[str] = []
+    for field in fields:
+        part, _, name = field.partition(".")
+        if part == "spec" and name not in PodSpec.model_fields:
+            missing.append(name)
+        elif part != "spec" and (part != "metadata" or name not in ObjectMeta.model_fields):
+            raise ValueError(f"reads_pod: {field!r} is not a field of a pod's metadata or spec")
+    if not missing:
+        return RESOURCE
+    from kubeapi.core.pod.spec import PodSpec as Whole  # takes 50 ms, which only such a plugin should cost
+
+    unknown = [name for name in missing if name not in Whole.model_fields]
+    if unknown:
+        raise ValueError(f"reads_pod: a pod has no field spec.{unknown[0]}")
+    added: dict[str, Any] = {name: (Whole.model_fields[name].annotation, Whole.model_fields[name]) for name in missing}
+    spec = create_model("PodSpec", __base__=PodSpec, __module__=__name__, **added)
+    view = create_model("Pod", __base__=Pod, __module__=__name__, spec=(spec, Field(default_factory=spec)))
+    return replace(RESOURCE, model=view)
 
 
 RESOURCE = Resource(kind="Pod", plural="pods", model=Pod)

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from apimachinery.meta import Object
 from apimachinery.model import from_dict
 from scheduler.core.placement import Choice, Placement
-from scheduler.framework import Cycle, Framework, Handle, PluginSpec, Unfit, collect_plugins
-from scheduler.state.cache import SchedulerCache, pod_id
+from scheduler.framework import Cycle, Framework, Handle, PluginSpec, Unfit, collect_plugins, pod_fields
+from scheduler.state.cache import SchedulerCache
+from scheduler.state.podinfo import pod_id
+from scheduler.state.shape import Shapes
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod
 
@@ -103,9 +105,9 @@ class World:
 
     def __init__(self, *nodes: Node, only: Iterable[str] | None = None, specs: list[PluginSpec] | None = None) -> None:
         """`only` names the plugins beside those that sort and bind."""
-        self.cache = SchedulerCache()
-        self.lister = FakeLister()
         specs = collect_plugins() if specs is None else specs
+        self.cache = SchedulerCache(Shapes(pod_fields(specs)))
+        self.lister = FakeLister()
         if only is not None:
             keep = {"PrioritySort", "DefaultBinder", *only}
             specs = [spec for spec in specs if spec.name in keep]

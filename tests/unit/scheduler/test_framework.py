@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.core.events import (
+from scheduler.events import (
     ASSIGNED_POD,
     NODE,
     WAITING_POD,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scheduler.core import placement
 from scheduler.core.placement import Placement
 from scheduler.framework import Cycle, Only, Plugin, PluginSpec, Rejected, Unfit, collect_plugins
-from scheduler.state.cache import pod_id
+from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import IntArray
 from scheduler.state.table import BoolArray, Rows
 from scheduler.views.pod import Pod

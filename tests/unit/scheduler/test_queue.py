@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from scheduler.core.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.core.queue import MAX_UNSCHEDULABLE_SECONDS, VOID_ENTRIES, QueuedPod, SchedulingQueue
-from scheduler.state.cache import pod_id
+from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
+from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import Shape, Shapes
 from scheduler.views.pod import Pod
 from tests.fakes.clock import FakeClock
@@ -37,7 +37,7 @@ class FakeRules:
 class Bench:
     def __init__(self) -> None:
         self.clock, self.rules = FakeClock(), FakeRules()
-        self.queue = SchedulingQueue(self.rules, Shapes(), self.clock)
+        self.queue = SchedulingQueue(self.rules, Shapes(["spec.nodeSelector"]), self.clock)
 
     def add(self, name: str = "web", **spec: Any) -> Pod:
         item = pod(name, **spec)
@@ -259,7 +259,7 @@ def test_a_changed_pod_that_is_due_keeps_its_place_with_its_new_shape() -> None:
     new.spec.nodeSelector = {"zone": "a"}
     bench.queue.update(item, new)
     queued = bench.pop()
-    assert (queued.pod, queued.shape.node_selector) == (new, {"zone": "a"})
+    assert (queued.pod, queued.shape.spec.nodeSelector) == (new, {"zone": "a"})
     assert bench.names() == ["second"]
 
 

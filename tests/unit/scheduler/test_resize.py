@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from apimachinery.model import from_dict
-from scheduler.core.events import Change, pod_change
+from scheduler.events import Change, pod_change
 from scheduler.state.resources import counted_spec, pod_requests
-from scheduler.state.shape import Shapes, shape_key
+from scheduler.state.shape import Shapes
 from scheduler.views.pod import Pod
 
 
@@ -55,7 +55,7 @@ def test_a_pod_that_is_not_resized_keeps_its_shape_and_no_statuses() -> None:
     assert settled.status.containerStatuses is None
     assert shapes.of(settled) is shapes.of(pod("100m"))
     resized = pod("100m", "300m", "300m")
-    assert shape_key(resized) != shape_key(settled)
+    assert shapes.key(resized) != shapes.key(settled)
     assert shapes.of(resized).requests["cpu"] == 300
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from apimachinery.selectors import parse_label_selector
-from scheduler.state.cache import SchedulerCache, pod_id
+from scheduler.framework import collect_plugins, pod_fields
+from scheduler.state.cache import SchedulerCache
 from scheduler.state.counters import COUNTERS, PodKind
+from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import Shapes
 from scheduler.state.table import FIRST_CAPACITY, LABEL_COLUMNS, NodeTable
 from tests.kits.scheduler import World, node, pod
@@ -182,7 +184,7 @@ def test_a_pod_of_the_same_name_is_another_pod() -> None:
 
 
 def test_alike_pods_share_their_shape() -> None:
-    shapes = Shapes()
+    shapes = Shapes(pod_fields(collect_plugins()))
     one, two = pod("a", cpu="1", owner=("ReplicaSet", "rs")), pod("b", cpu="1", owner=("ReplicaSet", "rs"))
     assert shapes.of(one) is shapes.of(two)
     bound = two.clone()

@@ -1,0 +1,23 @@
+"""Describes a pod that is on a node, as the cache keeps it and the counters count it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scheduler.state.shape import Shape
+from scheduler.views.pod import Pod
+
+
+@dataclass(slots=True)
+class PodInfo:
+    """A pod on a node."""
+
+    shape: Shape
+    node: str
+    assumed: bool
+    terminating: bool
+
+
+def pod_id(pod: Pod) -> str:
+    """Its uid: a pod of the same name that is created later is another pod."""
+    return pod.metadata.uid or pod.key
