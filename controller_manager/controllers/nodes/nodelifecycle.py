@@ -12,7 +12,6 @@ from apimachinery.conditions import get_condition, set_condition
 from apimachinery.errors import Conflict, NotFound
 from apimachinery.times import format_time
 from componentbase import logs
-from controller_manager.controllers.network._podplace import NODE_INDEX, node_values
 from controller_manager.controllers.nodes._nodehealth import (
     READY,
     EvictionLimits,
@@ -24,6 +23,7 @@ from controller_manager.controllers.nodes._nodehealth import (
     wanted_taints,
     zone_of,
 )
+from controller_manager.controllers.nodes._podplace import NODE_INDEX, node_values
 from controller_manager.podstate import is_ready
 from kubeapi.coordination.lease import Lease
 from kubeapi.core.node import Node

@@ -11,7 +11,7 @@ from apimachinery.conditions import set_condition
 from apimachinery.errors import Conflict, NotFound
 from apimachinery.times import format_time
 from componentbase import logs
-from controller_manager.controllers.network._podplace import NODE_INDEX, node_values
+from controller_manager.controllers.nodes._podplace import NODE_INDEX, node_values
 from kubeapi.core.node import Node
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod

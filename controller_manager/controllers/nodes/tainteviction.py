@@ -8,7 +8,7 @@ from apimachinery.conditions import set_condition
 from apimachinery.errors import Conflict, NotFound
 from apimachinery.times import format_time
 from componentbase import logs
-from controller_manager.controllers.network._podplace import NODE_INDEX, node_values
+from controller_manager.controllers.nodes._podplace import NODE_INDEX, node_values
 from controller_manager.controllers.nodes._tolerations import NEVER, eviction_time
 from kubeapi.core.node import Node
 from kubeapi.core.pod.affinity import Taint
