@@ -66,8 +66,8 @@ async def run(specs: Mapping[str, ControllerSpec[Any]], options: Options) -> Non
 
 async def run_controllers(specs: list[ControllerSpec[Any]], rest: RestClient, options: Options) -> None:
     """Until cancelled; an error in one controller's loop ends all, and with them the process."""
-    informers = Informers(rest)
     clock = Clock()
+    informers = Informers(rest, clock)
     async with asyncio.TaskGroup() as group:
         for spec in specs:
             recorder = EventRecorder(rest, spec.name, clock=clock)

@@ -17,6 +17,7 @@ from apimachinery.meta import Object, OwnerReference, controller_of
 from apimachinery.resource import resource_of
 from apimachinery.selectors import Selector
 from componentbase import logs
+from componentbase.clock import Clock
 from kubeclient.backoff import Backoff
 from kubeclient.informer import Informer
 from kubeclient.rest import STRATEGIC_MERGE_PATCH, RestClient
@@ -198,7 +199,7 @@ class Expectations:
 # Doing it once, and many at a time
 
 
-async def create_surely(rest: RestClient, obj: Object) -> None:
+async def create_surely(rest: RestClient, obj: Object, clock: Clock) -> None:
     """Creates an object whose name the caller chose at random, and asks again when connection or server failed.
 
     Nobody else has that name: one that exists already came of an attempt whose answer was lost. Giving up instead would
@@ -221,10 +222,10 @@ async def create_surely(rest: RestClient, obj: Object) -> None:
                 raise
             log.warning("creation in doubt", object=obj.key, error=str(error))
         in_doubt = True
-        await asyncio.sleep(backoff.next_seconds())
+        await clock.sleep(backoff.next_seconds())
 
 
-async def delete_surely(rest: RestClient, obj: Object) -> None:
+async def delete_surely(rest: RestClient, obj: Object, clock: Clock) -> None:
     """Deletes exactly this object (by uid), and asks again when the connection broke. Gone already is fine.
 
     Raises: StatusError.
@@ -238,7 +239,7 @@ async def delete_surely(rest: RestClient, obj: Object) -> None:
             return
         except (ConnectionError, TimeoutError) as error:
             log.warning("deletion in doubt", object=obj.key, error=str(error))
-        await asyncio.sleep(backoff.next_seconds())
+        await clock.sleep(backoff.next_seconds())
 
 
 async def in_parallel(

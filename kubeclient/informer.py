@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
@@ -16,6 +15,7 @@ from apimachinery.errors import Expired, StatusError
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from componentbase import logs
+from componentbase.clock import Clock
 from kubeclient.backoff import Backoff
 from kubeclient.rest import RestClient
 from kubeclient.wire import JSON, as_resource
@@ -118,10 +118,12 @@ class Informer(Generic[T]):
         list_accept: str = JSON,
         watch_accept: str = JSON,
         trim: Callable[[T], None] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """`trim` takes out of an object, before anybody sees it, what nobody here will ask for: memory is the cache."""
         self._rest = rest
         self._trim = trim
+        self._clock = clock or Clock()
         self.resource: Resource[T] = as_resource(model)
         self._namespace = namespace
         self._label_selector, self._field_selector = label_selector, field_selector
@@ -172,7 +174,7 @@ class Informer(Generic[T]):
         """Lists and watches for ever. Errors of the server or the connection are logged and retried with backoff."""
         backoff = Backoff(FIRST_BACKOFF_SECONDS, MOST_BACKOFF_SECONDS)
         while True:
-            started, before = time.monotonic(), self.resource_version
+            started, before = self._clock.monotonic(), self.resource_version
             try:
                 if not self.resource_version:
                     await self._relist()
@@ -183,11 +185,11 @@ class Informer(Generic[T]):
                 self.resource_version = ""
             except (StatusError, ConnectionError, TimeoutError) as error:
                 log.warning("list or watch failed", resource=self.resource.plural, error=str(error))
-            if self.resource_version != before or time.monotonic() - started > SHORT_WATCH_SECONDS:
+            if self.resource_version != before or self._clock.monotonic() - started > SHORT_WATCH_SECONDS:
                 backoff.reset()
                 if self.resource_version:
                     continue
-            await asyncio.sleep(backoff.next_seconds())
+            await self._clock.sleep(backoff.next_seconds())
 
     async def _relist(self) -> None:
         listing = await self._rest.list(
@@ -255,8 +257,9 @@ class Informer(Generic[T]):
 class Informers:
     """Informers shared by everything in a process: one per kind and selection."""
 
-    def __init__(self, rest: RestClient) -> None:
+    def __init__(self, rest: RestClient, clock: Clock | None = None) -> None:
         self.rest = rest
+        self._clock = clock or Clock()
         self._informers: dict[tuple[str, str, str, str], Informer[Any]] = {}
         self._tasks: dict[Informer[Any], asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -286,6 +289,7 @@ class Informers:
                 list_accept=list_accept,
                 watch_accept=watch_accept,
                 trim=trim,
+                clock=self._clock,
             )
             self._informers[selection] = found
             if self._group is not None:

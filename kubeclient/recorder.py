@@ -167,7 +167,7 @@ class EventRecorder:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                await asyncio.sleep(GATHER_SECONDS)
+                await self._clock.sleep(GATHER_SECONDS)
                 await self._write_pending()
         finally:
             if self._pending:
@@ -195,7 +195,7 @@ class EventRecorder:
                 if attempt == ATTEMPTS - 1:
                     log.warning("event not written", reason=occurrence.key.subject.reason, error=str(error))
                 else:
-                    await asyncio.sleep(RETRY_SECONDS * 2**attempt)
+                    await self._clock.sleep(RETRY_SECONDS * 2**attempt)
         LOST.labels("not written").inc(occurrence.count)
 
     async def _write_once(self, occurrence: Occurrence) -> None:

@@ -34,9 +34,10 @@ async def _run(options: Options) -> None:
 
 
 async def _serve(options: Options, rest: RestClient) -> None:
-    informers = Informers(rest)
-    recorder = EventRecorder(rest, SCHEDULER_NAME)
-    scheduler = Scheduler(informers, recorder, Clock())
+    clock = Clock()
+    informers = Informers(rest, clock)
+    recorder = EventRecorder(rest, SCHEDULER_NAME, clock=clock)
+    scheduler = Scheduler(informers, recorder, clock)
     election = options.election
     health = HealthServer("kube-scheduler", options.serving)
     health.add_ready_check("informer-sync", scheduler.check)

@@ -47,6 +47,14 @@ class FakeClock(Clock):
         await settle()
 
 
+class QuickClock(FakeClock):
+    """`sleep` moves the time and returns: for loops whose waiting is not what a test is about."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.step(seconds)
+        await asyncio.sleep(0)
+
+
 async def settle(rounds: int = 50) -> None:
     """Lets every task that is ready run, some times over."""
     for _ in range(rounds):

@@ -21,7 +21,7 @@ def _managed(endpoints: Endpoints) -> Iterable[str]:
 
 class EndpointsReconciler:
     def __init__(self, context: ControllerContext) -> None:
-        self._rest = context.rest
+        self._rest, self._clock = context.rest, context.clock
         self._services = context.informers.of(Service)
         self._pods = context.informers.of(Pod)
         self._endpoints = context.informers.of(Endpoints)
@@ -34,7 +34,7 @@ class EndpointsReconciler:
         service, current = self._services.get(key), self._endpoints.get(key)
         if service is None:
             if current is not None and _managed(current):
-                await delete_surely(self._rest, current)
+                await delete_surely(self._rest, current, self._clock)
             return DONE
         if not has_endpoints(service) or service.metadata.deletionTimestamp is not None:
             return DONE

@@ -35,7 +35,7 @@ def _service_keys(endpoint_slice: EndpointSlice) -> Iterable[str]:
 
 class EndpointSliceReconciler:
     def __init__(self, context: ControllerContext) -> None:
-        self._rest, self._recorder = context.rest, context.recorder
+        self._rest, self._clock = context.rest, context.clock
         self._most: int = context.options.max_endpoints_per_slice
         self._services = context.informers.of(Service)
         self._pods = context.informers.of(Pod)
@@ -81,7 +81,7 @@ class EndpointSliceReconciler:
             except NotFound:
                 raise Conflict("the slice is gone and the cache is behind") from None
         for each in plan.delete:
-            await delete_surely(self._rest, each)
+            await delete_surely(self._rest, each, self._clock)
 
 
 CONTROLLER = ControllerSpec(

@@ -231,7 +231,7 @@ class DeploymentReconciler:
 
     async def _clean_up(self, state: _Rollout) -> None:
         for replica_set in revisions.expendable(state.deployment, state.old):
-            await delete_surely(self._rest, replica_set)
+            await delete_surely(self._rest, replica_set, self._clock)
 
     async def _finish(self, state: _Rollout, compute: statuses.Compute) -> Result:
         deployment, now = state.deployment, self._clock.now()

@@ -99,7 +99,7 @@ class ReplicaSetReconciler:
 
         async def create(pod: Pod) -> None:
             try:
-                await create_surely(self._rest, pod)
+                await create_surely(self._rest, pod, self._clock)
             except StatusError as error:
                 self._expectations.creation_seen(key)
                 if namespace_is_terminating(error):
@@ -120,7 +120,7 @@ class ReplicaSetReconciler:
 
         async def delete(pod: Pod) -> None:
             try:
-                await delete_surely(self._rest, pod)
+                await delete_surely(self._rest, pod, self._clock)
             except StatusError as error:
                 self._expectations.deletion_seen(key, pod.metadata.uid or "")
                 self._recorder.event(replica_set, "Warning", "FailedDelete", f"Error deleting: {error}")

@@ -32,6 +32,7 @@ from kubeapi.core.pod.spec import Container, PodSpec
 from kubeapi.core.pod.status import ContainerStatus, PodCondition, PodStatus
 from kubeapi.core.pod.template import PodTemplateSpec
 from tests.fakes.api import FakeApi, Running, settle
+from tests.fakes.clock import QuickClock
 
 NOW = 1_700_000_000.0
 LABELS = {"app": "web"}
@@ -237,9 +238,7 @@ async def test_parallel_work_is_bounded_and_one_failure_does_not_stop_the_rest()
     assert (most, done, len(errors)) == (8, 100, 10)
 
 
-async def test_a_creation_whose_answer_was_lost_is_not_done_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller_manager.ownership.FIRST_RETRY_SECONDS", 0.001)
-
+async def test_a_creation_whose_answer_was_lost_is_not_done_twice() -> None:
     api = FakeApi()
     answers = iter([True, False])
     create = api.create
@@ -251,7 +250,7 @@ async def test_a_creation_whose_answer_was_lost_is_not_done_twice(monkeypatch: p
         return created
 
     api.create = create_then_break  # type: ignore[method-assign]
-    await create_surely(api, pod("p"))  # type: ignore[arg-type]
+    await create_surely(api, pod("p"), QuickClock())  # type: ignore[arg-type]
     assert len(api.all(Pod)) == 1
     assert len(api.requests) == 2
 

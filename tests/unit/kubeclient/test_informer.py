@@ -11,9 +11,9 @@ import pytest
 from apimachinery.errors import Expired, ServiceUnavailable
 from apimachinery.meta import ObjectMeta
 from kubeapi.core.configmap import ConfigMap
-from kubeclient import informer as informer_module
 from kubeclient.informer import Informer
 from kubeclient.rest import Listing, WatchEvent
+from tests.fakes.clock import QuickClock
 from tests.kits.eventually import eventually_async
 
 
@@ -131,7 +131,7 @@ class ScriptedRest:
 
 async def heard_until_silent(rest: ScriptedRest) -> tuple[Informer[ConfigMap], Heard]:
     """An informer, and what its handler heard, when the script has been used up."""
-    informer: Informer[ConfigMap] = Informer(rest, ConfigMap)  # type: ignore[arg-type]
+    informer: Informer[ConfigMap] = Informer(rest, ConfigMap, clock=QuickClock())  # type: ignore[arg-type]
     heard = Heard()
     informer.add_handler(heard)
     steps = len(rest.script)
@@ -139,11 +139,6 @@ async def heard_until_silent(rest: ScriptedRest) -> tuple[Informer[ConfigMap], H
     await eventually_async(lambda: len(rest.calls) > steps)
     task.cancel()
     return informer, heard
-
-
-@pytest.fixture(autouse=True)
-def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(informer_module, "FIRST_BACKOFF_SECONDS", 0.001)
 
 
 async def test_a_watch_starts_at_the_list_and_resumes_after_the_last_event_or_bookmark() -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from apimachinery.errors import NotFound
 from apimachinery.meta import ObjectMeta
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.event import Event
-from kubeclient import recorder as recorder_module
 from kubeclient.recorder import BURST_PER_OBJECT, REFILL_SECONDS, Correlator, EventRecorder, Subject
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import QuickClock
 
 SUBJECT = Subject("Pod", "v1", "default", "web", "uid", "Normal", "Pulled")
 
@@ -68,11 +65,6 @@ class EventServer:
         return self.stored[name]
 
 
-@pytest.fixture(autouse=True)
-def no_gathering(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder_module, "GATHER_SECONDS", 0.001)
-
-
 POD = ConfigMap(metadata=ObjectMeta(name="web", namespace="team", uid="u1"))
 
 
@@ -83,7 +75,7 @@ async def until_written(recorder: EventRecorder, server: EventServer, writes: in
 
 
 async def test_a_repeated_event_raises_the_count_of_the_stored_one() -> None:
-    server, clock = EventServer(), FakeClock()
+    server, clock = EventServer(), QuickClock()
     recorder = EventRecorder(server, "kubelet", "worker-1", clock=clock)  # type: ignore[arg-type]
     task = asyncio.ensure_future(recorder.run())
     recorder.event(POD, "Warning", "BackOff", "restarting")
@@ -103,7 +95,7 @@ async def test_a_repeated_event_raises_the_count_of_the_stored_one() -> None:
 
 async def test_an_event_that_expired_is_written_anew() -> None:
     server = EventServer()
-    recorder = EventRecorder(server, "kubelet", clock=FakeClock())  # type: ignore[arg-type]
+    recorder = EventRecorder(server, "kubelet", clock=QuickClock())  # type: ignore[arg-type]
     task = asyncio.ensure_future(recorder.run())
     recorder.event(POD, "Normal", "Pulled", "m")
     await until_written(recorder, server, 1)
@@ -117,7 +109,7 @@ async def test_an_event_that_expired_is_written_anew() -> None:
 
 async def test_what_waits_is_written_at_shutdown() -> None:
     server = EventServer()
-    recorder = EventRecorder(server, "kubelet", clock=FakeClock())  # type: ignore[arg-type]
+    recorder = EventRecorder(server, "kubelet", clock=QuickClock())  # type: ignore[arg-type]
     task = asyncio.ensure_future(recorder.run())
     await asyncio.sleep(0)
     recorder.event(POD, "Normal", "Killing", "bye")
@@ -128,7 +120,7 @@ async def test_what_waits_is_written_at_shutdown() -> None:
 
 async def test_a_refused_event_is_dropped_and_the_next_one_written() -> None:
     server = EventServer()
-    recorder = EventRecorder(server, "kubelet", clock=FakeClock())  # type: ignore[arg-type]
+    recorder = EventRecorder(server, "kubelet", clock=QuickClock())  # type: ignore[arg-type]
     task = asyncio.ensure_future(recorder.run())
     server.error = NotFound("namespace gone")
     recorder.event(POD, "Normal", "One", "m")
