@@ -144,7 +144,8 @@ def plan_slices(
     while plan.create and plan.delete:  # one that is not needed any more becomes the one that is
         fresh_slice, spare = plan.create.pop(), plan.delete.pop()
         changed = _changed(spare, fresh_slice.endpoints, labels)
-        plan.update.append(changed.model_copy(update={"ports": fresh_slice.ports}))
+        changed.ports = fresh_slice.ports
+        plan.update.append(changed)
     alive = [each for each in existing if each.metadata.deletionTimestamp is None]
     if not plan.create and len(plan.delete) == len(alive):
         _keep_one(plan, service, family, labels, taken)
@@ -182,8 +183,9 @@ def _move(left: dict[Identity, Endpoint], into: list[Endpoint], room: int) -> No
 
 
 def _changed(each: EndpointSlice, endpoints: list[Endpoint], labels: dict[str, str]) -> EndpointSlice:
-    metadata = each.metadata.model_copy(update={"labels": labels})
-    return each.model_copy(update={"metadata": metadata, "endpoints": endpoints})
+    changed = each.clone()
+    changed.metadata.labels, changed.endpoints = labels, endpoints
+    return changed
 
 
 def _keep_one(plan: Plan, service: Service, family: str, labels: dict[str, str], taken: set[str]) -> None:
@@ -193,7 +195,9 @@ def _keep_one(plan: Plan, service: Service, family: str, labels: dict[str, str],
         return
     kept = plan.delete.pop(0)
     if kept.endpoints or kept.ports or kept.labels != labels:
-        plan.update.append(_changed(kept, [], labels).model_copy(update={"ports": None}))
+        empty = _changed(kept, [], labels)
+        empty.ports = None
+        plan.update.append(empty)
 
 
 def _new_slice(

@@ -38,8 +38,9 @@ def wanted_endpoints(service: Service, pods: Iterable[Pod], current: Endpoints |
     labels.pop(HEADLESS_LABEL, None)
     if is_headless(service):
         labels[HEADLESS_LABEL] = ""
-    metadata = current.metadata if current is not None else ObjectMeta(name=service.name, namespace=service.namespace)
-    metadata = metadata.model_copy(update={"labels": labels, "annotations": annotations or None})
+    plain = ObjectMeta(name=service.name, namespace=service.namespace)
+    metadata = current.metadata.clone() if current is not None else plain
+    metadata.labels, metadata.annotations = labels, annotations or None
     return Endpoints(metadata=metadata, subsets=subsets or None)
 
 

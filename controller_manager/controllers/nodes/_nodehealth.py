@@ -35,12 +35,12 @@ _MANAGED_KEYS = frozenset((*_CONDITION_TAINTS.values(), UNSCHEDULABLE))
 
 def conditions_after_silence(node: Node, now: float) -> list[NodeCondition] | None:
     """The conditions of a node that has been silent too long; None when they say so already."""
-    conditions = list(node.status.conditions or ())
+    conditions = node.clone().status.conditions or []
     stamp = format_time(now)
     changed = False
     for kind in REPORTED:
-        known = get_condition(conditions, kind)
-        if known is None:
+        condition = get_condition(conditions, kind)
+        if condition is None:
             condition = NodeCondition(
                 type=kind,
                 status="Unknown",
@@ -51,16 +51,9 @@ def conditions_after_silence(node: Node, now: float) -> list[NodeCondition] | No
             )
             conditions.append(condition)
             changed = True
-        elif known.status != "Unknown":
-            condition = known.model_copy(
-                update={
-                    "status": "Unknown",
-                    "reason": "NodeStatusUnknown",
-                    "message": "Kubelet stopped posting node status.",
-                    "lastTransitionTime": stamp,
-                }
-            )
-            conditions[conditions.index(known)] = condition
+        elif condition.status != "Unknown":
+            condition.status, condition.reason = "Unknown", "NodeStatusUnknown"
+            condition.message, condition.lastTransitionTime = "Kubelet stopped posting node status.", stamp
             changed = True
     return conditions if changed else None
 

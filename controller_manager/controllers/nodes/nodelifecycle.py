@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apimachinery.conditions import get_condition, set_condition
+from apimachinery.conditions import get_condition
 from apimachinery.errors import Conflict, NotFound
 from apimachinery.times import format_time
 from componentbase import logs
@@ -93,8 +93,9 @@ class NodeLifecycle:
         evicting, wait = self._eviction(node)
         taints = wanted_taints(node, evicting=evicting, now=self._clock.now())
         if taints is not None:
-            spec = node.spec.model_copy(update={"taints": taints or None})
-            await self._rest.update(node.model_copy(update={"spec": spec}))
+            changed = node.clone()
+            changed.spec.taints = taints or None
+            await self._rest.update(changed)
             log.info("taints changed", node=key, taints=",".join(f"{taint.key}:{taint.effect}" for taint in taints))
         if ready_status(node) == "Unknown":
             await self._mark_pods_not_ready(node)
@@ -104,7 +105,8 @@ class NodeLifecycle:
         conditions = conditions_after_silence(node, self._clock.now())
         if conditions is None:
             return node
-        changed = node.model_copy(update={"status": node.status.model_copy(update={"conditions": conditions})})
+        changed = node.clone()
+        changed.status.conditions = conditions
         stored = await self._rest.update(changed, "status")
         log.warning("node is silent", node=node.name, seconds=self._grace)
         if ready_status(node) == "True":
@@ -137,14 +139,14 @@ class NodeLifecycle:
         """
         behind: Conflict | None = None
         for pod in self._pods.by_index(NODE_INDEX, node.name):
-            condition = get_condition(pod.status.conditions, READY)
-            if condition is None or not is_ready(pod):
+            if not is_ready(pod):
                 continue
-            stamp = format_time(self._clock.now())
-            unready = condition.model_copy(update={"status": "False", "lastTransitionTime": stamp})
-            status = pod.status.model_copy(update={"conditions": set_condition(pod.status.conditions, unready)})
+            changed = pod.clone()
+            condition = get_condition(changed.status.conditions, READY)
+            assert condition is not None
+            condition.status, condition.lastTransitionTime = "False", format_time(self._clock.now())
             try:
-                await self._rest.update(pod.model_copy(update={"status": status}), "status")
+                await self._rest.update(changed, "status")
             except NotFound:
                 continue
             except Conflict as error:

@@ -82,9 +82,7 @@ class DeploymentReconciler:
         if self._is_behind(key):
             return after(BEHIND_SECONDS)
         selector = selector_of(cached.spec.selector)
-        deployment = cached.model_copy(
-            update={"metadata": cached.metadata.model_copy(), "status": cached.status.model_copy()}
-        )
+        deployment = cached.clone()
         if selector.empty:
             self._recorder.event(
                 cached, "Warning", "SelectingAll", "This deployment is selecting all pods. A non-empty selector is "

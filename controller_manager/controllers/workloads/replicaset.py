@@ -146,7 +146,8 @@ class ReplicaSetReconciler:
     async def _write_status(self, replica_set: ReplicaSet, outcome: Outcome) -> None:
         if outcome.status == replica_set.status:
             return
-        changed = replica_set.model_copy(update={"status": outcome.status})
+        changed = replica_set.clone()
+        changed.status = outcome.status
         try:
             await self._rest.update(changed, "status")
         except (NotFound, Conflict):
