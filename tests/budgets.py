@@ -29,6 +29,7 @@ BUDGET_SECONDS = {
     "integration/kubelet": 30,
     "integration/mini_cluster": 120,
     "integration/mini_kubectl": 120,
+    "integration/recipes": 20,
     "integration/scheduler": 30,
     "integration/storage": 60,
     "cluster": 240,
