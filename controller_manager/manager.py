@@ -46,7 +46,7 @@ def choose(specs: Mapping[str, ControllerSpec[Any]], options: Options) -> list[C
 
 
 async def run(specs: Mapping[str, ControllerSpec[Any]], options: Options) -> None:
-    """Is the daemon's main. Raises: FatalError for a configuration that can't work."""
+    """Runs the daemon. Raises: FatalError for a configuration that can't work."""
     chosen = choose(specs, options)
     try:
         config = load_config(options.kubeconfig or None)
@@ -65,7 +65,7 @@ async def run(specs: Mapping[str, ControllerSpec[Any]], options: Options) -> Non
 
 
 async def run_controllers(specs: list[ControllerSpec[Any]], rest: RestClient, options: Options) -> None:
-    """Until cancelled; an error in one controller's loop ends all, and with them the process."""
+    """Runs until cancelled; an error in one controller's loop ends all, and with them the process."""
     clock = Clock()
     informers = Informers(rest, clock)
     async with asyncio.TaskGroup() as group:

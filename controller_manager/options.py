@@ -1,4 +1,4 @@
-"""kube-controller-manager's command line, in upstream's flag names."""
+"""Reads kube-controller-manager's command line, in upstream's flag names."""
 
 from __future__ import annotations
 
@@ -126,14 +126,14 @@ def _add_nodes(flags: argparse.ArgumentParser) -> None:
     )
 
 
-def selected(wanted: Iterable[str], known: Iterable[str]) -> list[str]:
-    """The names of `known` that --controllers asks for; "-name" wins over "name", and that over "*".
+def selected(requested: Iterable[str], names: Iterable[str]) -> list[str]:
+    """The names of `names` that --controllers asks for; "-name" wins over "name", and that over "*".
 
     Raises: ValueError for a name that nobody has.
     """
-    wanted, known = list(wanted), list(known)
-    named = {name.removeprefix("-") for name in wanted} - {"*"}
-    unknown = sorted(named - set(known))
+    requested, names = list(requested), list(names)
+    named = {name.removeprefix("-") for name in requested} - {"*"}
+    unknown = sorted(named - set(names))
     if unknown:
-        raise ValueError(f"--controllers: unknown {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    return [name for name in known if f"-{name}" not in wanted and (name in wanted or "*" in wanted)]
+        raise ValueError(f"--controllers: unknown {', '.join(unknown)}; there are {', '.join(sorted(names))}")
+    return [name for name in names if f"-{name}" not in requested and (name in requested or "*" in requested)]

@@ -1,4 +1,4 @@
-"""Which objects belong to a controller, and how it makes and removes them without doing so twice.
+"""Tells which objects belong to a controller, and makes and removes them without doing so twice.
 
 An object belongs to the one owner its ownerReferences call controller. Owners adopt what their selector matches and
 nobody owns, and release what no longer matches.
@@ -40,7 +40,7 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Claim(Generic[T]):
-    """What an owner has, what it should adopt, and what it should release."""
+    """Holds what an owner has, what it should adopt, and what it should release."""
 
     owned: list[T]
     adopt: list[T]
@@ -70,7 +70,7 @@ def plan_claim(owner: Object, selector: Selector, candidates: Iterable[T]) -> Cl
 
 
 async def claim(rest: RestClient, owner: Object, selector: Selector, candidates: Iterable[T]) -> list[T]:
-    """Adopts and releases; the objects that are the owner's afterwards. Raises: as RestClient's methods."""
+    """Adopts and releases, and returns the objects that are the owner's afterwards. Raises: as RestClient's methods."""
     plan = plan_claim(owner, selector, candidates)
     if not plan.adopt and not plan.release:
         return plan.owned
@@ -115,12 +115,12 @@ async def _release(rest: RestClient, owner: Object, obj: Object) -> None:
 
 
 def release_patch(obj: Object, owner_uid: str) -> dict[str, Any]:
-    """A strategic merge patch that takes one owner away; the object's uid in it guards against a namesake."""
+    """Returns a strategic merge patch that takes one owner away; the object's uid in it guards against a namesake."""
     return {"metadata": {"uid": obj.metadata.uid, "ownerReferences": [{"$patch": "delete", "uid": owner_uid}]}}
 
 
 def owner_reference(owner: Object) -> OwnerReference:
-    """The reference that makes `owner` the controller of an object."""
+    """Returns the reference that makes `owner` the controller of an object."""
     resource = resource_of(type(owner))
     return OwnerReference(
         apiVersion=resource.api_version,
@@ -146,7 +146,7 @@ def _owner_values(obj: Object) -> Sequence[str]:
 
 
 def candidates(informer: Informer[T], owner: Object) -> list[T]:
-    """The owner's objects and the namespace's orphans: all that `plan_claim` can decide about."""
+    """Lists the owner's objects and the namespace's orphans: all that `plan_claim` can decide about."""
     owned = informer.by_index(OWNER_INDEX, owner.metadata.uid or "")
     return owned + informer.by_index(OWNER_INDEX, f"orphans/{owner.namespace}")
 
@@ -162,7 +162,7 @@ class _Expected:
 
 
 class Expectations:
-    """What a controller has done and its cache has not shown yet, by the controller object's key.
+    """Remembers what a controller has done and its cache has not shown yet, by the controller object's key.
 
     As long as something is missing, counting what is in the cache would lead to doing it again.
     """
@@ -172,11 +172,11 @@ class Expectations:
         self._expected: dict[str, _Expected] = {}
 
     def expect(self, key: str, *, creations: int = 0, deletions: Iterable[str] = ()) -> None:
-        """`deletions` are uids. Replaces what was expected before."""
+        """Replaces what was expected before. `deletions` are uids."""
         self._expected[key] = _Expected(creations, set(deletions), self._monotonic())
 
     def creation_seen(self, key: str) -> None:
-        """Also for a creation that failed: nothing of it will be seen."""
+        """Counts one creation less; also for one that failed, of which nothing will be seen."""
         expected = self._expected.get(key)
         if expected is not None:
             expected.creations -= 1
@@ -245,7 +245,7 @@ async def delete_surely(rest: RestClient, obj: Object, clock: Clock) -> None:
 async def in_parallel(
     items: Sequence[W], work: Callable[[W], Awaitable[None]], limit: int = PARALLEL_REQUESTS
 ) -> list[Exception]:
-    """Does `work` for every item, up to `limit` at once; the errors. One failure does not stop the others."""
+    """Does `work` for every item, up to `limit` at once, and returns the errors; one does not stop the others."""
     errors: list[Exception] = []
     pending: Iterator[W] = iter(items)
 

@@ -1,4 +1,4 @@
-"""What controllers want to know of a pod: whether it counts, is ready, and has been so for long enough."""
+"""Tells controllers whether a pod counts, is ready, and has been so for long enough."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from kubeapi.core.pod.status import PodCondition
 
 
 def is_terminating(pod: Pod) -> bool:
-    """It is being deleted and has not ended yet."""
+    """True while it is being deleted and has not ended yet."""
     return pod.metadata.deletionTimestamp is not None and not is_terminal(pod.status.phase)
 
 
 def is_active(pod: Pod) -> bool:
-    """It counts as a replica: neither ended nor being deleted."""
+    """True when it counts as a replica: neither ended nor being deleted."""
     return pod.metadata.deletionTimestamp is None and not is_terminal(pod.status.phase)
 
 
@@ -29,7 +29,7 @@ def is_ready(pod: Pod) -> bool:
 
 
 def ready_since(pod: Pod) -> float | None:
-    """Unix seconds; None when the pod is not ready."""
+    """Returns Unix seconds; None when the pod is not ready."""
     condition = ready_condition(pod)
     if condition is None or condition.status != "True" or condition.lastTransitionTime is None:
         return None
@@ -37,7 +37,7 @@ def ready_since(pod: Pod) -> float | None:
 
 
 def seconds_until_available(pod: Pod, min_ready_seconds: int, now: float) -> float | None:
-    """0 when available: ready for at least `min_ready_seconds`. None when it is not ready."""
+    """Returns 0 when available: ready for at least `min_ready_seconds`. None when it is not ready."""
     if not min_ready_seconds:
         return 0.0 if is_ready(pod) else None
     since = ready_since(pod)
@@ -49,12 +49,12 @@ def is_available(pod: Pod, min_ready_seconds: int, now: float) -> bool:
 
 
 def restarts(pod: Pod) -> int:
-    """The most often restarted container's count."""
+    """Returns the count of the container that was restarted most often."""
     return max((status.restartCount for status in pod.status.containerStatuses or ()), default=0)
 
 
 def counts_changed(old: Pod | None, new: Pod | None) -> bool:
-    """Whether a change can matter to whoever counts the pod: most updates of a pod's status can't."""
+    """Tells whether a change can matter to whoever counts the pod: most updates of a pod's status can't."""
     if old is None or new is None:
         return True
     return _what_counts(old) != _what_counts(new)

@@ -1,4 +1,4 @@
-"""A local copy of one kind, kept by a list and a watch; it tells its handlers what changed.
+"""Keeps a local copy of one kind by a list and a watch, and tells handlers what changed.
 
 Objects in the cache are shared by everyone in the process and are never changed: change a `clone()`.
 """
@@ -32,8 +32,8 @@ Index = Callable[[T], Iterable[str]]
 log = logs.logger(__name__)
 
 
-class Store(Generic[T]):
-    """Objects by key, by namespace, and by any number of indexes."""
+class Indexer(Generic[T]):
+    """Finds objects by key, by namespace, and by any number of indexes."""
 
     def __init__(self) -> None:
         self._items: dict[str, T] = {}
@@ -58,14 +58,14 @@ class Store(Generic[T]):
         return list(self._items.values()) if not namespace else self.by_index("namespace", namespace)
 
     def by_index(self, name: str, value: str) -> builtins.list[T]:
-        found = self._indexes[name].get(value)
-        return list(found.values()) if found else []
+        objects = self._indexes[name].get(value)
+        return list(objects.values()) if objects else []
 
     def keys(self) -> Iterable[str]:
         return self._items.keys()
 
     def put(self, key: str, obj: T) -> T | None:
-        """Stores `obj`; what it replaced."""
+        """Stores `obj` and returns what it replaced."""
         old = self._items.get(key)
         self._items[key] = obj
         for name, function in self._functions.items():
@@ -100,7 +100,7 @@ class Store(Generic[T]):
 
 
 class Informer(Generic[T]):
-    """Keeps a Store equal to what the API server has, a moment later.
+    """Keeps a Indexer equal to what the API server has, a moment later.
 
     Handlers run in order, in the task of `run()`, and must not block: they only note keys. An error in one ends
     `run()`.
@@ -128,7 +128,7 @@ class Informer(Generic[T]):
         self._namespace = namespace
         self._label_selector, self._field_selector = label_selector, field_selector
         self._list_accept, self._watch_accept = list_accept, watch_accept
-        self._store: Store[T] = Store()
+        self._store: Indexer[T] = Indexer()
         for name, function in (indexes or {}).items():
             self._store.add_index(name, function)
         self._handlers: list[Handler[T]] = []
@@ -140,7 +140,7 @@ class Informer(Generic[T]):
 
     @property
     def synced(self) -> bool:
-        """Whether the cache has been complete once."""
+        """True once the cache has been complete."""
         return self._synced.is_set()
 
     async def wait_synced(self) -> None:
@@ -255,7 +255,7 @@ class Informer(Generic[T]):
 
 
 class Informers:
-    """Informers shared by everything in a process: one per kind and selection."""
+    """Shares informers within a process: one for each kind and selection."""
 
     def __init__(self, rest: RestClient, clock: Clock | None = None) -> None:
         self.rest = rest
@@ -275,12 +275,12 @@ class Informers:
         watch_accept: str = JSON,
         trim: Callable[[T], None] | None = None,
     ) -> Informer[T]:
-        """The informer of this kind; started at once when `run` is under way."""
+        """Returns the informer of this kind, started at once when `run` is under way."""
         resource = as_resource(model)
         selection = (resource.path(namespace), label_selector, field_selector, watch_accept)
-        found = self._informers.get(selection)
-        if found is None:
-            found = Informer(
+        informer = self._informers.get(selection)
+        if informer is None:
+            informer = Informer(
                 self.rest,
                 resource,
                 namespace=namespace,
@@ -291,10 +291,10 @@ class Informers:
                 trim=trim,
                 clock=self._clock,
             )
-            self._informers[selection] = found
+            self._informers[selection] = informer
             if self._group is not None:
-                self._tasks[found] = self._group.create_task(found.run())
-        return found
+                self._tasks[informer] = self._group.create_task(informer.run())
+        return informer
 
     def drop(self, informer: Informer[Any]) -> None:
         """Ends an informer that only the caller uses: its kind is gone."""
@@ -304,7 +304,7 @@ class Informers:
             task.cancel()
 
     def find(self, resource: Resource[Any]) -> Informer[Any] | None:
-        """The informer that holds all objects of this resource, if someone uses one."""
+        """Returns the informer that holds all objects of this resource, if somebody uses one."""
         return self._informers.get((resource.path(), "", "", JSON))
 
     async def run(self) -> None:

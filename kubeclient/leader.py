@@ -1,4 +1,4 @@
-"""One of several equal processes works, the others stand by: election by a Lease.
+"""Elects, by a Lease, which of several equal processes works while the others stand by.
 
 A candidate takes over when the Lease's holder has not renewed it for its whole duration, judged by the candidate's own
 clock since it last saw the Lease change: clocks of different hosts are never compared.
@@ -41,7 +41,7 @@ class LeadershipLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds. Renewals fail for `renew_deadline` before the leader gives up, which is before others may take over."""
+    """Times an election, in seconds: a leader gives up after `renew_deadline`, before others may take over."""
 
     lease_duration: float = 15.0
     renew_deadline: float = 10.0
@@ -74,12 +74,12 @@ class Election:
 
 
 def make_identity() -> str:
-    """ "host_random": unique to this process, even where a restarted one looks the same otherwise."""
+    """Makes a name, "host_random", that is unique to this process: a restarted one may look the same otherwise."""
     return f"{host_name()}_{secrets.token_hex(8)}"
 
 
 def is_free(lease: Lease, identity: str, unchanged_seconds: float) -> bool:
-    """Whether `identity` may take the Lease, whose record has not changed for so long as seen from here."""
+    """Tells whether `identity` may take the Lease, whose record has not changed for so long as seen from here."""
     spec = lease.spec
     if not spec.holderIdentity or spec.holderIdentity == identity:
         return True
@@ -87,7 +87,7 @@ def is_free(lease: Lease, identity: str, unchanged_seconds: float) -> bool:
 
 
 def taken(lease: Lease, identity: str, duration_seconds: float, now: float) -> Lease:
-    """A copy of the Lease, held by `identity` ("" for nobody) and renewed now."""
+    """Returns a copy of the Lease, held by `identity` ("" for nobody) and renewed now."""
     old = lease.spec
     stamp = format_micro_time(now)
     same = old.holderIdentity == identity
@@ -123,8 +123,8 @@ class LeaderElector:
         self._namespace, _, self._name = lease.partition("/")
         self.identity = identity or make_identity()
         self._clock = clock or Clock()
-        self._seen: Lease | None = None
-        self._seen_at = 0.0
+        self._lease: Lease | None = None
+        self._changed_at = 0.0
         self._gauge = IS_LEADER.labels(self._name)
         self.leading = False
 
@@ -171,20 +171,20 @@ class LeaderElector:
                 raise LeadershipLost(f"lease {self._namespace}/{self._name} was not renewed in time")
 
     def _is_ours(self) -> bool:
-        """Whether the Lease, as last seen, names us; an unreachable server does not change that."""
-        return self._seen is not None and self._seen.spec.holderIdentity == self.identity
+        """Tells whether the Lease, as last seen, names us; an unreachable server does not change that."""
+        return self._lease is not None and self._lease.spec.holderIdentity == self.identity
 
     async def _try(self) -> bool:
-        """Takes or renews the Lease if it may; whether we hold it now."""
+        """Takes or renews the Lease if it may, and tells whether we hold it now."""
         try:
-            if self._is_ours() and self._seen is not None:  # the usual renewal: no read before the write
+            if self._is_ours() and self._lease is not None:  # the usual renewal: no read before the write
                 try:
-                    return await self._put(self._seen)
+                    return await self._put(self._lease)
                 except Conflict:
                     pass
             lease = await self._rest.get(Lease, self._name, self._namespace)
             self._note(lease)
-            if not is_free(lease, self.identity, self._clock.monotonic() - self._seen_at):
+            if not is_free(lease, self.identity, self._clock.monotonic() - self._changed_at):
                 return False
             return await self._put(lease)
         except NotFound:
@@ -213,12 +213,12 @@ class LeaderElector:
         return True
 
     def _note(self, lease: Lease) -> None:
-        if self._seen is None or self._seen.metadata.resourceVersion != lease.metadata.resourceVersion:
-            self._seen, self._seen_at = lease, self._clock.monotonic()
+        if self._lease is None or self._lease.metadata.resourceVersion != lease.metadata.resourceVersion:
+            self._lease, self._changed_at = lease, self._clock.monotonic()
 
     async def _release(self) -> None:
         """Empties the Lease, so that the next candidate need not wait for it to expire."""
-        lease = self._seen
+        lease = self._lease
         if lease is None or not self._is_ours():
             return
         changed = taken(lease, "", 1, self._clock.now())

@@ -44,7 +44,7 @@ LOST = Counter("event_recorder_lost_events", "Events that were not written.", ["
 
 
 class Subject(NamedTuple):
-    """What an event is about and who says it."""
+    """Names what an event is about and who says it."""
 
     kind: str
     api_version: str
@@ -64,7 +64,7 @@ class EventKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One event to write: how often it happened since it was last written. Times are Unix seconds."""
+    """Describes one event to write: how often it happened since it was last written. Times are Unix seconds."""
 
     key: EventKey
     message: str
@@ -74,14 +74,14 @@ class Occurrence:
 
 
 class Correlator:
-    """Decides, without I/O, what becomes of an event: written by itself, combined, or dropped."""
+    """Decides, without I/O, whether an event is written by itself, combined with others, or dropped."""
 
     def __init__(self) -> None:
         self._messages: OrderedDict[Subject, tuple[float, set[str]]] = OrderedDict()
         self._buckets: OrderedDict[tuple[str, ...], tuple[float, float]] = OrderedDict()
 
     def correlate(self, subject: Subject, message: str, now: float) -> Occurrence | None:
-        """The event to write, or None when its object has had too many."""
+        """Returns the event to write, or None when its object has had too many."""
         since, messages = self._messages.pop(subject, (now, set[str]()))
         if now - since > SIMILAR_WINDOW_SECONDS:
             since, messages = now, set()
@@ -112,8 +112,8 @@ def _forget_oldest(memory: OrderedDict[object, object] | OrderedDict[Subject, tu
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
-    """An event that is stored already."""
+class _StoredEvent:
+    """Names an event that is stored already, and its count."""
 
     name: str
     count: int
@@ -128,7 +128,7 @@ class EventRecorder:
         self._clock = clock or Clock()
         self._correlator = Correlator()
         self._pending: OrderedDict[EventKey, Occurrence] = OrderedDict()
-        self._written: OrderedDict[EventKey, _Written] = OrderedDict()
+        self._written: OrderedDict[EventKey, _StoredEvent] = OrderedDict()
         self._wake = asyncio.Event()
 
     def event(self, obj: Object, type: str, reason: str, message: str, *, field_path: str = "") -> None:
@@ -148,17 +148,19 @@ class EventRecorder:
             reason,
             field_path,
         )
-        found = self._correlator.correlate(subject, message[:MESSAGE_LIMIT], self._clock.now())
-        if found is None:
+        occurrence = self._correlator.correlate(subject, message[:MESSAGE_LIMIT], self._clock.now())
+        if occurrence is None:
             LOST.labels("object limit").inc()
             return
-        waiting = self._pending.get(found.key)
+        waiting = self._pending.get(occurrence.key)
         if waiting is not None:
-            self._pending[found.key] = replace(waiting, message=found.message, count=waiting.count + 1, last=found.last)
+            self._pending[occurrence.key] = replace(
+                waiting, message=occurrence.message, count=waiting.count + 1, last=occurrence.last
+            )
         elif len(self._pending) >= PENDING_EVENTS:
             LOST.labels("queue full").inc()
         else:
-            self._pending[found.key] = found
+            self._pending[occurrence.key] = occurrence
             self._wake.set()
 
     async def run(self) -> None:
@@ -206,15 +208,15 @@ class EventRecorder:
             patch = {"count": count, "lastTimestamp": format_time(occurrence.last), "message": occurrence.message}
             try:
                 await self._rest.patch(Event, written.name, _namespace(key.subject), patch)
-                self._remember(key, _Written(written.name, count))
+                self._remember(key, _StoredEvent(written.name, count))
                 return
             except NotFound:  # events expire
                 self._written.pop(key, None)
         name = event_name(key.subject.name)
         await self._rest.create(build_event(occurrence, name, self._component, self._host))
-        self._remember(key, _Written(name, occurrence.count))
+        self._remember(key, _StoredEvent(name, occurrence.count))
 
-    def _remember(self, key: EventKey, written: _Written) -> None:
+    def _remember(self, key: EventKey, written: _StoredEvent) -> None:
         self._written.pop(key, None)
         self._written[key] = written
         while len(self._written) > REMEMBERED:
@@ -222,12 +224,12 @@ class EventRecorder:
 
 
 def event_name(subject_name: str) -> str:
-    """The object's name, cut to fit, and the time in nanoseconds."""
+    """Joins the object's name, cut to fit, and the time in nanoseconds."""
     return f"{subject_name[:230]}.{time.time_ns():x}"
 
 
 def _namespace(subject: Subject) -> str:
-    """Events about objects without a namespace are in "default"."""
+    """Puts events about objects without a namespace into "default"."""
     return subject.namespace or "default"
 
 

@@ -1,4 +1,4 @@
-"""The queue of a control loop: each key waits once, has one worker, and comes back later after a failure."""
+"""Queues the keys of a control loop: each waits once, has one worker, and comes back later after a failure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORK_SECONDS = Histogram("workqueue_work_duration_seconds", "Time a key took.", 
 
 
 class WorkQueue:
-    """Not bounded by a number but by what it holds: one entry per distinct key, however often that is added.
+    """Has one entry per distinct key, however often that is added, so it needs no bound of its own.
 
     A key added while it is worked on waits until that is done, so no two workers ever have the same key.
     """
@@ -41,7 +41,7 @@ class WorkQueue:
         self._wait_seconds, self._work_seconds = WAIT_SECONDS.labels(name), WORK_SECONDS.labels(name)
 
     def __len__(self) -> int:
-        """Keys ready to be worked on."""
+        """Counts the keys that are ready to be worked on."""
         return len(self._ready)
 
     def add(self, key: str) -> None:
@@ -80,11 +80,11 @@ class WorkQueue:
         self._failures.pop(key, None)
 
     def failures(self, key: str) -> int:
-        """How often the key came back by `add_rate_limited` since the last `forget`."""
+        """Tells how often the key came back by `add_rate_limited` since the last `forget`."""
         return self._failures.get(key, 0)
 
     async def get(self) -> str:
-        """The next key, which is this worker's alone until `done`."""
+        """Waits for the next key, which is this worker's alone until `done`."""
         while not self._ready:
             getter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._getters.append(getter)

@@ -1,4 +1,4 @@
-"""What happens in the cluster, as far as it may help a pod that found no node."""
+"""Describes what happens in the cluster, as far as it may help a pod that found no node."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Change(Flag):
     DELETE = auto()
     LABELS = auto()
     SPEC = auto()
-    """Of the waiting pod itself, or of any kind without changes of its own below."""
+    """The spec of the waiting pod itself, or of any kind without changes of its own below."""
     TAINTS = auto()
     """A node's taints, or that it was (un)cordoned."""
     ALLOCATABLE = auto()
@@ -44,7 +44,7 @@ class ClusterEvent:
 
 
 def node_event(old: Node | None, new: Node | None) -> ClusterEvent:
-    """Its change is NONE for what no plugin looks at, such as heartbeats."""
+    """Makes the event of a node; its change is NONE for what no plugin looks at, such as heartbeats."""
     return ClusterEvent(NODE, _node_change(old, new), old, new)
 
 
@@ -64,7 +64,7 @@ def _node_change(old: Node | None, new: Node | None) -> Change:
 
 
 def pod_change(old: Pod, new: Pod) -> Change:
-    """What of a pod changed that scheduling looks at; its status is only while it is resized."""
+    """Tells what changed of a pod that scheduling looks at; it looks at the status only during a resize."""
     change = Change.NONE
     if old.metadata.labels != new.metadata.labels:
         change |= Change.LABELS
@@ -75,7 +75,7 @@ def pod_change(old: Pod, new: Pod) -> Change:
 
 
 def _held(pod: Pod) -> object:
-    """What its containers hold beside the spec's; equal for pods that are not being resized."""
+    """Returns what its containers hold beside the spec's; equal for pods that are not being resized."""
     status = pod.status
     if not status.containerStatuses and not status.initContainerStatuses:
         return None
@@ -84,14 +84,14 @@ def _held(pod: Pod) -> object:
 
 
 def _spec_changed(old: Pod, new: Pod) -> bool:
-    """By generation where the server counts it, which saves comparing."""
+    """Compares generations where the server counts them, which saves comparing specs."""
     if old.metadata.generation is not None and new.metadata.generation is not None:
         return old.metadata.generation != new.metadata.generation
     return old.spec != new.spec
 
 
 def other_event(kind: str, old: Object | None, new: Object | None) -> ClusterEvent:
-    """An event of a kind that plugins read through the `Lister`."""
+    """Makes the event of a kind that plugins read through the `Lister`."""
     if old is None or new is None:
         change = Change.ADD if old is None else Change.DELETE
     else:

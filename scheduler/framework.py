@@ -1,4 +1,4 @@
-"""The extension points of scheduling, and the plugins that sit in them.
+"""Defines the extension points of scheduling, and runs the plugins that sit in them.
 
 A plugin subclasses `Plugin` and overrides the points it needs; `PLUGIN = PluginSpec(...)` in its file in `plugins/` is
 all that makes it part of the scheduler. Filter and Score work on whole columns of the node table: a mask or an array
@@ -42,12 +42,12 @@ class Lister(Protocol):
     def list(self, model: type[T], namespace: str = "") -> list[T]: ...
 
     def version(self, model: type[Object]) -> str:
-        """Another text whenever something of this kind may have changed."""
+        """Returns another text whenever something of this kind may have changed."""
 
 
 @dataclass(frozen=True)
 class Handle:
-    """What a plugin gets to work with."""
+    """Holds what a plugin gets to work with."""
 
     cache: SchedulerCache
     lister: Lister
@@ -59,7 +59,7 @@ class Handle:
 
 
 class Skip(Enum):
-    """Returned by PreFilter and PreScore: this plugin has nothing to say about this pod."""
+    """Answers PreFilter and PreScore that this plugin has nothing to say about this pod."""
 
     SKIP = "skip"
 
@@ -69,20 +69,20 @@ SKIP = Skip.SKIP
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """No: the pod can't be scheduled now, whatever the node."""
+    """Says that the pod can't be scheduled now, whatever the node."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """PreFilter's way to say that no other nodes than these need to be looked at."""
+    """Answers PreFilter that only these nodes need to be looked at."""
 
     nodes: frozenset[str]
 
 
 class Cycle:
-    """One attempt at one pod. Plugins keep what they work out in PreFilter and PreScore in `state`, by their name.
+    """Holds one attempt at one pod. Plugins keep what PreFilter and PreScore work out in `state`, by their name.
 
     Local plugins get no `pod` at these points and at Filter and Score, as they answer for all pods of the shape.
     """
@@ -129,11 +129,11 @@ class Plugin:
     # before the queue
 
     def pre_enqueue(self, pod: Pod) -> Rejected | None:
-        """A rejected pod waits, outside of all queues, until it changes."""
+        """Lets a rejected pod wait, outside of all queues, until it changes."""
         return None
 
     def sort_key(self, pod: Pod) -> Any:
-        """Pods come out of the queue by ascending key, then by age. Exactly one plugin defines it."""
+        """Orders the queue: by ascending key, then by age. Exactly one plugin defines it."""
         raise NotImplementedError
 
     # which nodes
@@ -142,15 +142,15 @@ class Plugin:
         return None
 
     def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
-        """True for the rows that the pod may go to."""
+        """Returns True for the rows that the pod may go to."""
         raise NotImplementedError
 
     def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
-        """Why these rows, which `filter` refused, were refused, and how many for each reason."""
+        """Tells why these rows, which `filter` refused, were refused, and how many for each reason."""
         raise NotImplementedError
 
     def post_filter(self, cycle: Cycle, unfit: Unfit) -> str:
-        """Tries to make room when nothing fits; what it has to say of that, for the event's message."""
+        """Tries to make room when nothing fits, and returns what it has to say of that for the event's message."""
         return ""
 
     # which of them is best
@@ -159,11 +159,11 @@ class Plugin:
         return None
 
     def score(self, cycle: Cycle, rows: Rows) -> IntArray | FloatArray:
-        """The higher the better: 0 to MAX_SCORE, unless `normalize` is overridden too."""
+        """Rates the rows, the higher the better: 0 to MAX_SCORE, unless `normalize` is overridden too."""
         raise NotImplementedError
 
     def normalize(self, cycle: Cycle, scores: FloatArray) -> FloatArray:
-        """Scores of the rows that are left, brought to 0 … MAX_SCORE. Not called while all of them are zero."""
+        """Brings the scores of the rows that are left to 0 … MAX_SCORE. Not called while all of them are zero."""
         raise NotImplementedError
 
     # once a node is chosen
@@ -182,7 +182,7 @@ class Plugin:
         return None
 
     async def bind(self, cycle: Cycle, node: str) -> bool:
-        """Whether this plugin did it; the first that does ends the search. Raises: StatusError, ConnectionError …"""
+        """Binds, or leaves it to the next plugin by returning False. Raises: StatusError, ConnectionError …"""
         raise NotImplementedError
 
     def post_bind(self, cycle: Cycle, node: str) -> None: ...
@@ -190,21 +190,21 @@ class Plugin:
     # after a refusal
 
     def hint(self, shape: Shape, event: ClusterEvent) -> bool:
-        """Whether an event of `requeue_on` may help a pod of this shape, which this plugin had refused."""
+        """Tells whether an event of `requeue_on` may help a pod of this shape, which this plugin had refused."""
         return True
 
 
 @dataclass(frozen=True)
 class PluginSpec:
-    """`PLUGIN` of a plugin's file. `order` is the place among filters; the cheap and the telling go first."""
+    """Declares a plugin as `PLUGIN` in its file. `order` is the place among filters, the cheap and telling first."""
 
     name: str
     factory: Callable[[str, Handle], Plugin]
     weight: int = 0
-    """Of its score; 0 for plugins without one."""
+    """The weight of its score; 0 for plugins without one."""
     order: int = 100
     requeue_on: Mapping[str, Change] = field(default_factory=dict)
-    """Which events may help a pod that this plugin refused: resource -> changes."""
+    """The events that may help a pod which this plugin refused: resource -> changes."""
     reads: tuple[type[Object], ...] = ()
     """The kinds beyond pods and nodes that it reads through the lister."""
     reads_pod: tuple[str, ...] = ()
@@ -214,7 +214,7 @@ class PluginSpec:
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """No node fits: the message for the user, and which plugins refused, for requeueing."""
+    """Says that no node fits: the message for the user, and which plugins refused, for requeueing."""
 
     message: str
     plugins: frozenset[str]
@@ -225,7 +225,7 @@ def _overrides(plugin: Plugin, point: str) -> bool:
 
 
 class Framework:
-    """All plugins, by extension point, in order."""
+    """Holds all plugins, by extension point, in order."""
 
     def __init__(self, specs: Iterable[PluginSpec], handle: Handle) -> None:
         """Raises: ValueError unless exactly one plugin sorts the queue and at least one binds."""
@@ -253,11 +253,11 @@ class Framework:
         return [plugin for plugin in self.plugins.values() if _overrides(plugin, point)]
 
     def reads(self) -> list[type[Object]]:
-        """Kinds beyond pods and nodes that plugins look at."""
+        """Lists the kinds beyond pods and nodes that plugins look at."""
         return list(dict.fromkeys(model for spec in self.specs.values() for model in spec.reads))
 
     def gate(self, pod: Pod) -> tuple[str, str] | None:
-        """(plugin, reason) of the first that keeps the pod out of the queue."""
+        """Returns (plugin, reason) of the first that keeps the pod out of the queue."""
         for plugin in self.pre_enqueue:
             rejected = plugin.pre_enqueue(pod)
             if rejected is not None:
@@ -265,7 +265,7 @@ class Framework:
         return None
 
     def may_help(self, plugins: frozenset[str], shape: Shape, event: ClusterEvent) -> bool:
-        """Whether the event may make the pod fit, by the word of the plugins that refused it.
+        """Tells whether the event may make the pod fit, by the word of the plugins that refused it.
 
         A pod that no plugin refused found no node at all.
         """
@@ -290,7 +290,7 @@ class Framework:
             plugin.unreserve(cycle, node)
 
     async def run_bind(self, cycle: Cycle, node: str) -> Rejected | None:
-        """Permit, PreBind and Bind. Raises: what the API server answers."""
+        """Runs Permit, PreBind, Bind and PostBind. Raises: what the API server answers."""
         for plugin in self.permit:
             rejected = await plugin.permit(cycle, node)
             if rejected is not None:
@@ -315,5 +315,5 @@ def pod_fields(specs: Iterable[PluginSpec]) -> list[str]:
 
 
 def collect_plugins() -> list[PluginSpec]:
-    """Every plugin that has a file in `plugins/`."""
+    """Finds every plugin that has a file in `plugins/`."""
     return list(collect("scheduler.plugins", "PLUGIN", PluginSpec).values())

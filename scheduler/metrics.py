@@ -1,4 +1,4 @@
-"""What the scheduler measures, in upstream's names."""
+"""Measures the scheduler, in upstream's names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BY_RESULT = {
 
 
 def attempted(result: str, started: float) -> None:
-    """`started` is of `time.perf_counter`."""
+    """Counts and times one attempt; `started` comes from `time.perf_counter`."""
     seconds, attempts = _BY_RESULT[result]
     seconds.observe(time.perf_counter() - started)
     attempts.inc()
@@ -51,5 +51,5 @@ REGISTRY.register(_pending)
 
 
 def watch_queue(counts: Callable[[], dict[str, int]]) -> None:
-    """Counted when the metrics are asked for."""
+    """Has the queue counted when the metrics are asked for."""
     _pending.counts = counts

@@ -1,4 +1,4 @@
-"""kube-scheduler's command line, in upstream's flag names."""
+"""Reads kube-scheduler's command line, in upstream's flag names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The choice of a node for one pod: filters, scores, and the reasons when nothing fits.
+"""Chooses a node for one pod: filters, scores, and the reasons when nothing fits.
 
 What local plugins say about a shape is kept (`_Verdict`) and corrected only for rows that changed since: the second of
 a hundred equal pods costs a look at one or two nodes instead of all.
@@ -24,12 +24,12 @@ NO_NODES = "no nodes available to schedule pods"
 class Choice:
     node: str
     feasible: int
-    """How many nodes would have done."""
+    """The number of nodes that would have done."""
 
 
 @dataclass(slots=True)
 class _Limits:
-    """Nodes that PreFilter narrows the choice to, and who said so."""
+    """Names the nodes that PreFilter narrows the choice to, and the plugins that said so."""
 
     nodes: frozenset[str] | None = None
     plugins: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ class _Limits:
 
 @dataclass(slots=True)
 class _Verdict:
-    """What the local plugins say of every row, for pods of one shape."""
+    """Keeps what the local plugins say of every row, for pods of one shape."""
 
     layout: int
     cycle: Cycle
@@ -64,7 +64,7 @@ class Placement:
         self._verdicts: OrderedDict[Shape, _Verdict] = OrderedDict()
 
     def choose(self, cycle: Cycle) -> Choice | Unfit:
-        """The best node, one of the best at random; or why there is none."""
+        """Returns the best node, one of the best at random; or why there is none."""
         if not self._table.count:
             return Unfit(NO_NODES, frozenset())
         verdict = self._verdict(cycle)
@@ -88,7 +88,7 @@ class Placement:
     # filters
 
     def _verdict(self, cycle: Cycle) -> _Verdict | Unfit:
-        """The kept one, brought up to date, or a new one; Unfit when a local PreFilter refuses the shape."""
+        """Brings the shape's verdict up to date, or makes one; Unfit when a local PreFilter refuses the shape."""
         verdict = self._verdicts.get(cycle.shape)
         if verdict is not None and verdict.layout == self._table.layout:
             self._verdicts.move_to_end(cycle.shape)
@@ -113,7 +113,7 @@ class Placement:
         return verdict
 
     def _rows(self, changed: IntArray) -> Rows:
-        """The quickest way to say which rows: slices are views, arrays of row numbers copy."""
+        """Says which rows in the quickest way: slices are views, arrays of row numbers copy."""
         if len(changed) == 1:
             row = int(changed[0])
             return slice(row, row + 1)
@@ -137,7 +137,7 @@ class Placement:
         verdict.revision = self._table.revision
 
     def _prepare(self, cycle: Cycle, limits: _Limits, *, local: bool) -> list[Plugin] | Unfit:
-        """Runs PreFilter of the local plugins or of the others; those whose Filter has a say."""
+        """Runs PreFilter of the local plugins or of the others, and returns those whose Filter has a say."""
         active = []
         for plugin in self._framework.filter:
             if plugin.local is not local:

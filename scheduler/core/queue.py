@@ -1,4 +1,4 @@
-"""The pods that wait for a node, and when each is tried (again).
+"""Queues the pods that wait for a node, and decides when each is tried (again).
 
 - active: to be tried now, by QueueSort's key and age;
 - backoff: to be tried again, but not before its backoff is over (1 s, doubled by each attempt, up to 10 s);
@@ -30,7 +30,7 @@ STALE_CHECK_SECONDS = 30.0
 VOID_ENTRIES = 64  # entries of pods that are gone, beyond as many as there are pods, before a heap is made anew
 
 
-class Place(Enum):
+class QueueState(Enum):
     ACTIVE = "active"
     BACKOFF = "backoff"
     UNSCHEDULABLE = "unschedulable"
@@ -51,28 +51,28 @@ class QueuedPod:
         self.pod, self.shape, self.sort_key = pod, shape, sort_key
         self.uid = pod_id(pod)
         self.added_at = now
-        """Monotonic seconds, like all times here."""
+        """When it came here, in monotonic seconds like all times in this class."""
         self.queued_at = now
-        """When it came or was tried last: pods of equal key are taken by this."""
+        """When it came or was tried last: among pods of equal key the earliest goes first."""
         self.attempts = 0
         self.plugins: frozenset[str] = frozenset()
-        """Who refused it last."""
+        """The plugins that refused it last."""
         self.gate = ""
         self.backoff_until = 0.0
-        self.place = Place.NOWHERE
+        self.place = QueueState.NOWHERE
         self.ticket = 0
-        """Of its entry in a heap; entries with another are void."""
+        """The generation of its heap entry; older entries are ignored."""
 
     @property
     def backoff_seconds(self) -> float:
-        """How long after the last attempt it may not be tried."""
+        """How long it may not be tried after the last attempt."""
         return (
             float(min(FIRST_BACKOFF_SECONDS * 2 ** (self.attempts - 1), MAX_BACKOFF_SECONDS)) if self.attempts else 0.0
         )
 
 
 class _Heap:
-    """Waiting pods by a key. A pod that is taken out leaves a void entry, until those are the greater part."""
+    """Orders waiting pods by a key. A pod that is taken out leaves a void entry, until those are the greater part."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[Any, int, QueuedPod]] = []
@@ -80,7 +80,7 @@ class _Heap:
         self._live = 0
 
     def __len__(self) -> int:
-        """Entries, void ones included."""
+        """Counts the entries, void ones included."""
         return len(self._entries)
 
     def push(self, key: Any, queued: QueuedPod) -> None:
@@ -90,7 +90,7 @@ class _Heap:
         self._live += 1
 
     def discard(self, queued: QueuedPod) -> None:
-        """The pod must be in here."""
+        """Takes out a pod, which must be in here."""
         queued.ticket = 0
         self._live -= 1
         if len(self._entries) > 2 * self._live + VOID_ENTRIES:
@@ -98,7 +98,7 @@ class _Heap:
             heapq.heapify(self._entries)
 
     def first_key(self) -> Any:
-        """The least key; None when nobody is here."""
+        """Returns the least key; None when nobody is here."""
         while self._entries and self._entries[0][1] != self._entries[0][2].ticket:
             heapq.heappop(self._entries)
         return self._entries[0][0] if self._entries else None
@@ -112,8 +112,8 @@ class _Heap:
         return queued
 
 
-class Rules(Protocol):
-    """What the queue asks the framework."""
+class QueueRules(Protocol):
+    """Lists what the queue asks the framework."""
 
     @property
     def sort_key(self) -> Callable[[Pod], Any]: ...
@@ -123,7 +123,7 @@ class Rules(Protocol):
 
 
 class SchedulingQueue:
-    def __init__(self, rules: Rules, shapes: Shapes, clock: Clock) -> None:
+    def __init__(self, rules: QueueRules, shapes: Shapes, clock: Clock) -> None:
         self._rules, self._shapes, self._clock = rules, shapes, clock
         self._pods: dict[str, QueuedPod] = {}
         self._active, self._backoff = _Heap(), _Heap()
@@ -134,11 +134,11 @@ class SchedulingQueue:
         return len(self._pods)
 
     def counts(self) -> dict[str, int]:
-        """Place -> pods there, for metrics."""
-        found = dict.fromkeys((place.value for place in Place if place is not Place.NOWHERE), 0)
+        """Counts the pods by place, for metrics."""
+        counts = dict.fromkeys((place.value for place in QueueState if place is not QueueState.NOWHERE), 0)
         for queued in self._pods.values():
-            found[queued.place.value] += 1
-        return found
+            counts[queued.place.value] += 1
+        return counts
 
     def find(self, uid: str) -> QueuedPod | None:
         return self._pods.get(uid)
@@ -146,13 +146,13 @@ class SchedulingQueue:
     # what happens to pods
 
     def add(self, pod: Pod) -> None:
-        """A pod without a node that was not here."""
+        """Takes in a pod without a node that was not here."""
         queued = QueuedPod(pod, self._shapes.of(pod), self._rules.sort_key(pod), self._clock.monotonic())
         self._pods[queued.uid] = queued
         self._enqueue(queued)
 
     def update(self, old: Pod, new: Pod) -> None:
-        """A waiting pod changed. Unknown ones are those being scheduled: whoever does sees to it."""
+        """Takes in a change of a waiting pod; one that is not here is being scheduled, and read again after that."""
         queued = self._pods.get(pod_id(new))
         if queued is None:
             return
@@ -162,9 +162,9 @@ class SchedulingQueue:
             return
         queued.shape, queued.sort_key = self._shapes.of(new), self._rules.sort_key(new)
         event = ClusterEvent(WAITING_POD, change, old, new)
-        if queued.place in (Place.ACTIVE, Place.BACKOFF):
+        if queued.place in (QueueState.ACTIVE, QueueState.BACKOFF):
             return
-        if queued.place is Place.GATED or self._rules.may_help(queued.plugins, queued.shape, event):
+        if queued.place is QueueState.GATED or self._rules.may_help(queued.plugins, queued.shape, event):
             self._unschedulable.pop(queued.uid, None)
             self._enqueue(queued)
 
@@ -172,26 +172,26 @@ class SchedulingQueue:
         queued = self._pods.pop(uid, None)
         if queued is None:
             return
-        if queued.place is Place.ACTIVE:
+        if queued.place is QueueState.ACTIVE:
             self._active.discard(queued)
-        elif queued.place is Place.BACKOFF:
+        elif queued.place is QueueState.BACKOFF:
             self._backoff.discard(queued)
         self._unschedulable.pop(uid, None)
-        queued.place = Place.NOWHERE
+        queued.place = QueueState.NOWHERE
 
     # what became of an attempt
 
     def refused(self, queued: QueuedPod, plugins: frozenset[str]) -> None:
-        """No node fits: it waits for an event that helps."""
+        """Lets a pod that no node fits wait for an event that helps."""
         queued.plugins = plugins
-        queued.place = Place.UNSCHEDULABLE
+        queued.place = QueueState.UNSCHEDULABLE
         queued.queued_at = self._clock.monotonic()
         queued.backoff_until = queued.queued_at + queued.backoff_seconds
         self._pods[queued.uid] = queued
         self._unschedulable[queued.uid] = queued
 
     def failed(self, queued: QueuedPod) -> None:
-        """Something went wrong that may go right the next time: it is tried again after its backoff."""
+        """Lets a pod try again after its backoff: something went wrong that may go right the next time."""
         queued.plugins = frozenset()
         queued.queued_at = self._clock.monotonic()
         queued.backoff_until = queued.queued_at + queued.backoff_seconds
@@ -215,7 +215,7 @@ class SchedulingQueue:
     # taking pods out
 
     async def pop(self) -> QueuedPod:
-        """The next pod to try; waits for one."""
+        """Waits for the next pod to try."""
         while True:
             queued = self.pop_nowait()
             if queued is not None:
@@ -232,12 +232,12 @@ class SchedulingQueue:
         queued = self._active.pop()
         if queued is not None:
             del self._pods[queued.uid]
-            queued.place = Place.NOWHERE
+            queued.place = QueueState.NOWHERE
             queued.attempts += 1
         return queued
 
     def flush(self) -> None:
-        """Moves pods on whose time has come."""
+        """Moves on the pods whose time has come."""
         now = self._clock.monotonic()
         while (due := self._backoff.first_key()) is not None and due <= now:
             queued = self._backoff.pop()
@@ -251,7 +251,7 @@ class SchedulingQueue:
             self._enqueue(queued)
 
     def seconds_to_next(self) -> float | None:
-        """Until `flush` may move something; None when only an event can."""
+        """Returns the time until `flush` may move something; None when only an event can."""
         now = self._clock.monotonic()
         due = self._backoff.first_key()
         waits = [due - now] if due is not None else []
@@ -260,16 +260,16 @@ class SchedulingQueue:
         return max(min(waits), 0.0) if waits else None
 
     def _enqueue(self, queued: QueuedPod) -> None:
-        """To gated, backoff or active, as it stands."""
+        """Moves a pod to gated, backoff or active, as it stands."""
         rejected = self._rules.gate(queued.pod)
         queued.gate = rejected[1] if rejected else ""
         if rejected:
-            queued.place = Place.GATED
+            queued.place = QueueState.GATED
         elif queued.backoff_until > self._clock.monotonic():
-            queued.place = Place.BACKOFF
+            queued.place = QueueState.BACKOFF
             self._backoff.push(queued.backoff_until, queued)
             self._wake.set()
         else:
-            queued.place = Place.ACTIVE
+            queued.place = QueueState.ACTIVE
             self._active.push((queued.sort_key, queued.queued_at), queued)
             self._wake.set()

@@ -1,4 +1,4 @@
-"""The loop: takes a pod from the queue, chooses a node, assumes it there, and hands the rest to the binder."""
+"""Runs the loop: takes a pod from the queue, chooses a node, assumes it there, and hands the rest to the binder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ log = logs.logger(__name__)
 
 
 class InformerLister:
-    """The `Lister` of plugins."""
+    """Is the `Lister` of plugins, over informers."""
 
     def __init__(self, informers: Informers) -> None:
         self._informers = informers
@@ -84,7 +84,7 @@ class Scheduler:
         log.info("plugins", names=" ".join(self.framework.plugins))
 
     def check(self) -> str:
-        """ "" once all caches are complete; else which are not."""
+        """Returns "" once all caches are complete; else which are not."""
         return " ".join(item.resource.plural for item in self._informers if not item.synced)
 
     async def run(self) -> None:
@@ -141,7 +141,7 @@ class Scheduler:
         self._tell(queued.pod, message, UNSCHEDULABLE)
 
     def _failed(self, queued: QueuedPod, message: str, reason: str) -> None:
-        """To be tried again later, unless the pod is gone or has a node by now."""
+        """Queues a pod to be tried again later, unless it is gone or has a node by now."""
         current = self._pods.get(queued.pod.key)
         if current is None or pod_id(current) != queued.uid or current.spec.nodeName:
             return
@@ -187,8 +187,8 @@ class Scheduler:
 
     def _pod_gone(self, pod: Pod) -> None:
         self.queue.delete(pod_id(pod))
-        known = self.cache.get(pod_id(pod))
-        if known is not None:
+        cached = self.cache.get(pod_id(pod))
+        if cached is not None:
             self.cache.remove_pod(pod)
             self.queue.happened(ClusterEvent(ASSIGNED_POD, Change.DELETE, pod, None))
 

@@ -31,12 +31,16 @@ class _Verdict:
 
 
 def scheduled_patch(pod: Pod, reason: str, message: str, now: float) -> dict[str, object] | None:
-    """A strategic merge patch of the status; None when the pod says so already."""
-    known = get_condition(pod.status.conditions, POD_SCHEDULED)
-    if known is not None and (known.status, known.reason, known.message) == ("False", reason, message):
+    """Returns a strategic merge patch of the status; None when the pod says so already."""
+    current = get_condition(pod.status.conditions, POD_SCHEDULED)
+    if current is not None and (
+        current.status,
+        current.reason,
+        current.message,
+    ) == ("False", reason, message):
         return None
     condition: dict[str, object] = {"type": POD_SCHEDULED, "status": "False", "reason": reason, "message": message}
-    if known is None or known.status != "False":
+    if current is None or current.status != "False":
         condition["lastTransitionTime"] = format_time(now)
     if pod.metadata.generation is not None:
         condition["observedGeneration"] = pod.metadata.generation
@@ -51,7 +55,7 @@ class StatusWriter:
         self._work = asyncio.Semaphore(0)
 
     def not_scheduled(self, pod: Pod, reason: str, message: str) -> None:
-        """The latest word on a pod wins."""
+        """Writes the latest word on each pod: an earlier one that still waits is replaced."""
         uid = pod_id(pod)
         if uid not in self._waiting:
             self._work.release()
@@ -69,7 +73,7 @@ class StatusWriter:
             await self._write(self._waiting.pop(uid))
 
     async def _write(self, verdict: _Verdict) -> None:
-        """A lost write is made up for by the next attempt at the pod."""
+        """Writes once: the next attempt at the pod makes up for a lost write."""
         pod = verdict.pod
         patch = scheduled_patch(pod, verdict.reason, verdict.message, self._clock.now())
         if patch is None:

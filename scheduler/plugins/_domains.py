@@ -1,4 +1,4 @@
-"""Sums over topology domains: all nodes with one value of a label key."""
+"""Adds up counts by topology domain: all nodes with one value of a label key."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scheduler.state.table import BoolArray, LabelColumn
 
 
 def domain_sums(column: LabelColumn, counts: IntArray, mask: BoolArray) -> IntArray:
-    """For each value number the sum of `counts` over the rows in `mask` that have it.
+    """Returns, for each value number, the sum of `counts` over the rows in `mask` that have it.
 
     The last element, which the -1 of rows without the label finds, is 0. `counts` and `mask` cover the whole table.
     """

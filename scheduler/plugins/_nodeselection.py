@@ -1,4 +1,4 @@
-"""A pod's node selector and required node affinity, evaluated on columns.
+"""Evaluates a pod's node selector and required node affinity on columns.
 
 Source: Kubernetes, "Assigning Pods to Nodes".
 """
@@ -18,7 +18,7 @@ def selects_nodes(shape: Shape) -> bool:
 
 
 def selected(shape: Shape, table: NodeTable, rows: Rows) -> BoolArray:
-    """The rows whose nodes match the pod's node selector and one of its required terms."""
+    """Returns the rows whose nodes match the pod's node selector and one of its required terms."""
     mask = _all(table, rows)
     for key, value in (shape.spec.nodeSelector or {}).items():
         column = table.label(key)
@@ -33,7 +33,7 @@ def selected(shape: Shape, table: NodeTable, rows: Rows) -> BoolArray:
 
 
 def term_matches(term: NodeSelectorTerm, table: NodeTable, rows: Rows) -> BoolArray:
-    """All of its expressions and fields must hold; an empty term matches no node."""
+    """Requires all expressions and fields to hold; an empty term matches no node."""
     mask = _all(table, rows)
     if not term.matchExpressions and not term.matchFields:
         return ~mask
@@ -46,7 +46,7 @@ def term_matches(term: NodeSelectorTerm, table: NodeTable, rows: Rows) -> BoolAr
 
 
 def named_nodes(terms: list[NodeSelectorTerm]) -> frozenset[str] | None:
-    """The only nodes that can match, where every term names its node by field; else None."""
+    """Returns the only nodes that can match, where every term names its node by field; else None."""
     names: frozenset[str] = frozenset()
     for term in terms:
         lists = [
@@ -64,23 +64,23 @@ def _all(table: NodeTable, rows: Rows) -> BoolArray:
 
 
 def _lookup(column: LabelColumn, operator: str, values: list[str]) -> BoolArray:
-    """For each value number whether it matches; the last element, which -1 finds, is for nodes without the label."""
-    found = np.zeros(len(column.values) + 1, np.bool_)
+    """Tells for each value number whether it matches; the last, which -1 finds, is for nodes without the label."""
+    matches = np.zeros(len(column.values) + 1, np.bool_)
     if operator in ("In", "NotIn"):
-        found[column.numbers(values)] = True
-        return ~found if operator == "NotIn" else found
+        matches[column.numbers(values)] = True
+        return ~matches if operator == "NotIn" else matches
     if operator in ("Exists", "DoesNotExist"):
-        found[:-1] = True
-        return ~found if operator == "DoesNotExist" else found
+        matches[:-1] = True
+        return ~matches if operator == "DoesNotExist" else matches
     for number, value in enumerate(column.values):
-        found[number] = value_matches(operator, values, value)
-    return found
+        matches[number] = value_matches(operator, values, value)
+    return matches
 
 
 def _field_matches(requirement: NodeSelectorRequirement, table: NodeTable) -> BoolArray:
-    """Over the whole table. `metadata.name` is the only field there is."""
-    found = np.zeros(len(table.valid), np.bool_)
+    """Looks at the whole table. `metadata.name` is the only field there is."""
+    matches = np.zeros(len(table.valid), np.bool_)
     if requirement.key == NAME_FIELD and requirement.operator in ("In", "NotIn"):
-        found[[table.rows[name] for name in requirement.values or () if name in table.rows]] = True
-        return ~found if requirement.operator == "NotIn" else found
-    return found
+        matches[[table.rows[name] for name in requirement.values or () if name in table.rows]] = True
+        return ~matches if requirement.operator == "NotIn" else matches
+    return matches

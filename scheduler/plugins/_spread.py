@@ -1,4 +1,4 @@
-"""Topology spread constraints, ready to be counted with; and the constraints of pods that state none.
+"""Prepares topology spread constraints to be counted with, and makes those of pods that state none.
 
 Source: Kubernetes, "Pod Topology Spread Constraints".
 """
@@ -30,15 +30,15 @@ class Constraint:
     kind: PodKind
     """The pods that are to be spread."""
     counts_itself: bool
-    """Whether the pod is one of them."""
+    """True when the pod is one of them."""
     min_domains: int = 1
     honor_affinity: bool = True
-    """Whether nodes that the pod's node selector and affinity exclude are left out of the count."""
+    """True when nodes that the pod's node selector and affinity exclude are left out of the count."""
     honor_taints: bool = False
 
 
 def stated(shape: Shape, action: str) -> list[Constraint]:
-    """The pod's own constraints with this `whenUnsatisfiable`."""
+    """Lists the pod's own constraints with this `whenUnsatisfiable`."""
     return [
         _constraint(shape, item)
         for item in shape.spec.topologySpreadConstraints or ()
@@ -64,7 +64,7 @@ def _constraint(shape: Shape, item: TopologySpreadConstraint) -> Constraint:
 
 
 def default_constraints(shape: Shape, selector: Selector) -> list[Constraint]:
-    """For the pods that `selector` finds in the pod's namespace."""
+    """Makes the constraints of a pod that states none, over the pods that `selector` finds in its namespace."""
     kind = PodKind(((frozenset((shape.namespace,)), selector),), alive_only=True)
     return [Constraint(key, skew, kind, counts_itself=True) for key, skew in DEFAULT_SKEWS]
 
@@ -78,12 +78,12 @@ def replica_set_of(shape: Shape, lister: Lister) -> ReplicaSet | None:
 
 
 def owner_selector(shape: Shape, lister: Lister) -> Selector:
-    """Everything that the pod's Services and its ReplicaSet select by; NOTHING when there are none."""
-    found = [_service_selectors(shape, lister.list(Service, shape.namespace))]
+    """Joins all that the pod's Services and its ReplicaSet select by; NOTHING when there are none."""
+    parts = [_service_selectors(shape, lister.list(Service, shape.namespace))]
     replica_set = replica_set_of(shape, lister)
     if replica_set is not None:
-        found.append(selector_of(replica_set.spec.selector).requirements)
-    requirements = tuple(dict.fromkeys(requirement for part in found for requirement in part))
+        parts.append(selector_of(replica_set.spec.selector).requirements)
+    requirements = tuple(dict.fromkeys(requirement for part in parts for requirement in part))
     return Selector(requirements) if requirements else NOTHING
 
 

@@ -9,13 +9,13 @@ from scheduler.state.shape import Shape
 from scheduler.state.table import Rows
 
 SMALLEST_BYTES = 23 * 1024 * 1024
-"""What counts for nothing: it is pulled soon enough."""
+"""The size that counts for nothing: it is pulled soon enough."""
 LARGEST_BYTES = 1000 * 1024 * 1024
-"""For each container; more does not count for more."""
+"""The size for each container beyond which more does not count for more."""
 
 
 def normalized_name(image: str) -> str:
-    """With a tag: "web" -> "web:latest"; nodes report names so."""
+    """Adds the tag that nodes report: "web" -> "web:latest"."""
     return image if ":" in image.rpartition("/")[2] or "@" in image else f"{image}:latest"
 
 
@@ -23,10 +23,10 @@ class ImageLocality(Plugin):
     local = False  # an image counts for less while few nodes have it, lest all pods go to those
 
     def pre_score(self, cycle: Cycle) -> Skip | None:
-        known = self.table.images
+        node_images = self.table.images
         images = _images(cycle.shape)
         cycle.state[self.name] = images
-        return None if any(image in known for image in images) else SKIP
+        return None if any(image in node_images for image in images) else SKIP
 
     def score(self, cycle: Cycle, rows: Rows) -> FloatArray:
         total = np.zeros(len(self.table.valid))
@@ -37,8 +37,8 @@ class ImageLocality(Plugin):
                 spread = len(holders) / self.table.count
                 total[list(holders)] += np.array(list(holders.values())) * spread
         most = LARGEST_BYTES * len(images)
-        found: FloatArray = np.clip(total[rows], SMALLEST_BYTES, most) - SMALLEST_BYTES
-        return np.floor(found * MAX_SCORE / (most - SMALLEST_BYTES))
+        counted: FloatArray = np.clip(total[rows], SMALLEST_BYTES, most) - SMALLEST_BYTES
+        return np.floor(counted * MAX_SCORE / (most - SMALLEST_BYTES))
 
 
 def _images(shape: Shape) -> list[str]:

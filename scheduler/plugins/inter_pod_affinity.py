@@ -1,4 +1,4 @@
-"""InterPodAffinity: pods that want to be near some pods and away from others, and pods that keep others away.
+"""InterPodAffinity: puts pods near some pods and away from others, and away from pods that keep them off.
 
 Source: Kubernetes, "Assigning Pods to Nodes", inter-pod affinity and anti-affinity.
 """
@@ -20,7 +20,7 @@ from scheduler.state.table import BoolArray, Rows
 from scheduler.views.namespace import Namespace
 
 REQUIRED_AFFINITY_WEIGHT = 1
-"""What it counts for, when nodes are compared, that a pod there requires to be near this one."""
+"""The weight, when nodes are compared, of a pod there that requires to be near this one."""
 
 AFFINITY = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
@@ -29,7 +29,7 @@ EXISTING_ANTI_AFFINITY = "node(s) didn't satisfy existing pods anti-affinity rul
 
 @dataclass(frozen=True, slots=True)
 class _Masks:
-    """Which rows of the table pass, rule by rule."""
+    """Holds which rows of the table pass, rule by rule."""
 
     affinity: BoolArray
     anti_affinity: BoolArray
@@ -52,9 +52,9 @@ class InterPodAffinity(Plugin):
         return masks.affinity[rows] & masks.anti_affinity[rows] & masks.existing[rows]
 
     def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
-        """The first rule that a node fails decides."""
+        """Names the first rule that a node fails."""
         masks: _Masks = cycle.state[self.name]
-        found = {}
+        counts = {}
         rules = (
             (AFFINITY, masks.affinity),
             (ANTI_AFFINITY, masks.anti_affinity),
@@ -63,37 +63,37 @@ class InterPodAffinity(Plugin):
         for reason, mask in rules:
             passed = mask[rows]
             if not passed.all():
-                found[reason] = int(np.count_nonzero(~passed))
+                counts[reason] = int(np.count_nonzero(~passed))
             rows = rows[passed]
-        return found
+        return counts
 
     def _near(self, shape: Shape) -> BoolArray:
-        """Rows whose domains have a pod that matches all required terms; the first of its kind may go anywhere."""
+        """Finds rows whose domains have a pod that matches all required terms; the first of a kind goes anywhere."""
         terms = shape.terms.required
         passed = np.ones(len(self.table.valid), np.bool_)
         if not terms:
             return passed
         counts = self.handle.cache.count(PodKind(tuple(self._scope(term) for term in terms)))
-        found = False
+        any_pod = False
         labelled = passed.copy()
         for term in terms:
             column = self.table.label(term.topology_key)
             labelled &= column.ids >= 0
             has_some = domain_sums(column, counts, self.table.valid) > 0
-            found = found or bool(has_some.any())
+            any_pod = any_pod or bool(has_some.any())
             passed &= has_some[column.ids]
         matches_itself = all(term.matches(shape.namespace, shape.labels, self._namespace_labels) for term in terms)
-        return labelled if not found and matches_itself else passed
+        return labelled if not any_pod and matches_itself else passed
 
     def _apart(self, terms: Iterable[Term]) -> BoolArray:
-        """Rows whose domains have no pod that one of the anti-affinity terms matches."""
+        """Finds rows whose domains have no pod that one of the anti-affinity terms matches."""
         passed = np.ones(len(self.table.valid), np.bool_)
         for term in terms:
             passed &= ~self._in_domains(term, self.handle.cache.count(PodKind((self._scope(term),))))
         return passed
 
     def _not_kept_away(self, shape: Shape) -> BoolArray:
-        """Rows whose domains have no pod with an anti-affinity term that matches this one."""
+        """Finds rows whose domains have no pod with an anti-affinity term that matches this one."""
         passed = np.ones(len(self.table.valid), np.bool_)
         for held, counts in self.handle.cache.counters.held():
             if held.hold is Hold.REQUIRED_ANTI and self._matches(held.term, shape):
@@ -101,7 +101,7 @@ class InterPodAffinity(Plugin):
         return passed
 
     def _in_domains(self, term: Term, counts: IntArray) -> BoolArray:
-        """Rows in a domain of the term's topology where `counts` finds something."""
+        """Finds rows in a domain of the term's topology where `counts` is above zero."""
         column = self.table.label(term.topology_key)
         return (domain_sums(column, counts, self.table.valid) > 0)[column.ids]
 
@@ -109,7 +109,7 @@ class InterPodAffinity(Plugin):
         return None if cycle.shape.terms.preferred or self.handle.cache.counters.holds_terms else SKIP
 
     def score(self, cycle: Cycle, rows: Rows) -> FloatArray:
-        """The weights of the preferences that this pod and those on the nodes have for or against each other."""
+        """Adds up the preferences that this pod and those on the nodes have for or against each other."""
         shape = cycle.shape
         total = np.zeros(len(self.table.valid), np.int64)
         for weight, term in shape.terms.preferred:
@@ -135,7 +135,7 @@ class InterPodAffinity(Plugin):
         return term.matches(shape.namespace, shape.labels, self._namespace_labels)
 
     def _scope(self, term: Term) -> Scope:
-        """The term's namespaces as they are now."""
+        """Returns the term's namespaces as they are now, and its selector."""
         if term.namespace_selector.nothing:
             return term.namespaces, term.selector
         if term.namespace_selector.empty:

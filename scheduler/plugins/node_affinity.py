@@ -1,4 +1,4 @@
-"""NodeAffinity: a pod's node selector and node affinity, required and preferred."""
+"""NodeAffinity: applies a pod's node selector and its node affinity, required and preferred."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class NodeAffinity(Plugin):
         return None if _preferred(cycle.shape) else SKIP
 
     def score(self, cycle: Cycle, rows: Rows) -> IntArray:
-        """The weights of the preferences that the node meets."""
+        """Adds up the weights of the preferences that the node meets."""
         total = np.zeros(len(self.table.valid[rows]), np.int64)
         for term in _preferred(cycle.shape):
             total += term.weight * term_matches(term.preference, self.table, rows)

@@ -1,4 +1,4 @@
-"""NodeName: a pod that names its node goes there or nowhere."""
+"""NodeName: sends a pod that names its node there or nowhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NodePorts: two pods can't have the same port of a node."""
+"""NodePorts: keeps two pods from having the same port of a node."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ANY_ADDRESS = "0.0.0.0"
 
 
 def conflict(address: str, other: str) -> bool:
-    """Whether the same port can't be had on both; on all addresses it collides with each."""
+    """Tells whether the same port can't be had on both addresses; ANY_ADDRESS collides with each."""
     return address == other or ANY_ADDRESS in (address, other)
 
 
@@ -36,7 +36,7 @@ class NodePorts(Plugin):
         return {"node(s) didn't have free ports for the requested pod ports": len(rows)}
 
     def hint(self, shape: Shape, event: ClusterEvent) -> bool:
-        """A pod that went helps if it had one of the ports."""
+        """Lets a pod that went help if it had one of the ports."""
         if event.resource != ASSIGNED_POD or not isinstance(event.old, Pod):
             return True
         freed = self.handle.cache.shapes.of(event.old).host_ports

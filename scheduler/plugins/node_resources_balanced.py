@@ -11,16 +11,16 @@ from scheduler.state.table import Rows
 
 class NodeResourcesBalancedAllocation(Plugin):
     def pre_score(self, cycle: Cycle) -> Skip | None:
-        """A pod that asks for nothing changes no balance."""
+        """Skips a pod that asks for nothing: it changes no balance."""
         requests = cycle.shape.requests
         return None if requests.get(CPU) or requests.get(MEMORY) else SKIP
 
     def score(self, cycle: Cycle, rows: Rows) -> FloatArray:
-        """MAX_SCORE less the standard deviation of the used shares; a node with but one of the two is balanced."""
+        """Takes the deviation of the used shares off MAX_SCORE; a node with only one of the two is balanced."""
         requests = cycle.shape.requests
-        asked = np.array(((requests.get(CPU, 0),), (requests.get(MEMORY, 0),)))
+        requested = np.array(((requests.get(CPU, 0),), (requests.get(MEMORY, 0),)))
         capacity = self.table.allocatable[:2, rows]
-        used = capacity - self.table.free[:2, rows] + asked
+        used = capacity - self.table.free[:2, rows] + requested
         share = np.minimum(used / np.maximum(capacity, 1), 1.0)
         deviation = np.abs(share[0] - share[1]) / 2
         score: FloatArray = np.floor((1.0 - deviation) * MAX_SCORE)

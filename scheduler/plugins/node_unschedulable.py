@@ -1,4 +1,4 @@
-"""NodeUnschedulable: cordoned nodes take no new pods, but for those that tolerate it."""
+"""NodeUnschedulable: keeps pods off cordoned nodes unless they tolerate that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PodTopologySpread: keeps the pods of a kind evenly over nodes, zones, or whatever topology they name.
+"""PodTopologySpread: spreads the pods of a kind evenly over nodes, zones, or whatever topology they name.
 
 Pods that state no constraint are spread by their Service and ReplicaSet, as far as that is possible.
 """
@@ -36,7 +36,7 @@ from scheduler.views.service import Service
 
 SELECTORS = 1024  # shapes whose owners' selector is remembered; the longest unused is worked out anew
 LACKS_LABEL = -1.0
-"""Raw score of a node without one of the pod's topology keys: it comes last."""
+"""The raw score of a node without one of the pod's topology keys: it comes last."""
 
 MISMATCH = "node(s) didn't match pod topology spread constraints"
 MISSING_LABEL = f"{MISMATCH} (missing required label)"
@@ -44,7 +44,7 @@ MISSING_LABEL = f"{MISMATCH} (missing required label)"
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """A constraint worked out for this moment: `fits[value number]`, False at the end for nodes without the label."""
+    """Holds a constraint as it stands now: `fits[value number]`, False at the end for nodes without the label."""
 
     ids: IdArray
     fits: BoolArray
@@ -80,7 +80,7 @@ class PodTopologySpread(Plugin):
         return _Check(column.ids, fits)
 
     def _eligible(self, shape: Shape, constraint: Constraint) -> BoolArray:
-        """Nodes that count, by the constraint's inclusion policies."""
+        """Finds the nodes that count, by the constraint's inclusion policies."""
         everything = slice(0, len(self.table.valid))
         mask = np.ones(len(self.table.valid), np.bool_)
         if constraint.honor_affinity:
@@ -97,7 +97,7 @@ class PodTopologySpread(Plugin):
         return mask
 
     def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
-        """The first constraint that a node fails decides."""
+        """Names the first constraint that a node fails."""
         missing = mismatch = 0
         left = rows
         for check in cycle.state[self.name]:
@@ -120,7 +120,7 @@ class PodTopologySpread(Plugin):
         return None if constraints else SKIP
 
     def score(self, cycle: Cycle, rows: Rows) -> FloatArray:
-        """How crowded a node's domains are: the lower the better, until `normalize` turns it round."""
+        """Measures how crowded a node's domains are: the lower the better, until `normalize` turns it round."""
         constraints: list[Constraint] = cycle.state[self.name]
         total = np.zeros(len(self.table.valid[rows]))
         lacking = np.zeros(len(total), np.bool_)
@@ -135,7 +135,7 @@ class PodTopologySpread(Plugin):
         return np.where(lacking, LACKS_LABEL, total) if cycle.shape.spec.topologySpreadConstraints else total
 
     def _crowd(self, shape: Shape, constraint: Constraint, ids: IdArray, rows: Rows) -> tuple[IntArray, int]:
-        """For each of the rows how many of the pods are in its domain, and how many domains the rows have."""
+        """Returns for each row how many of the pods are in its domain, and how many domains the rows have."""
         counts = self.handle.cache.count(constraint.kind)
         if constraint.topology_key == HOSTNAME:
             return counts[rows], int(np.count_nonzero(ids >= 0))
@@ -147,22 +147,22 @@ class PodTopologySpread(Plugin):
         return sums[ids], len(domains)
 
     def normalize(self, cycle: Cycle, scores: FloatArray) -> FloatArray:
-        known = scores != LACKS_LABEL
-        if not known.any():
+        labelled = scores != LACKS_LABEL
+        if not labelled.any():
             return np.zeros_like(scores)
-        least, most = scores[known].min(), scores[known].max()
+        least, most = scores[labelled].min(), scores[labelled].max()
         turned = np.floor(MAX_SCORE * (most + least - scores) / most) if most else np.full_like(scores, MAX_SCORE)
-        return np.where(known, turned, 0.0)
+        return np.where(labelled, turned, 0.0)
 
     def _owner_selector(self, shape: Shape) -> Selector:
-        """Remembered until Services or the ReplicaSet may have changed."""
+        """Remembers the selector until Services or the ReplicaSet may have changed."""
         lister = self.handle.lister
         owner = replica_set_of(shape, lister)
         version = (lister.version(Service), owner.metadata.uid or "" if owner else "")
-        known = self._selectors.get(shape)
-        if known is not None and known[0] == version:
+        remembered = self._selectors.get(shape)
+        if remembered is not None and remembered[0] == version:
             self._selectors.move_to_end(shape)
-            return known[1]
+            return remembered[1]
         selector = owner_selector(shape, lister)
         self._selectors[shape] = (version, selector)
         if len(self._selectors) > SELECTORS:
@@ -170,7 +170,7 @@ class PodTopologySpread(Plugin):
         return selector
 
     def hint(self, shape: Shape, event: ClusterEvent) -> bool:
-        """Of other pods, those that a constraint counts matter."""
+        """Lets another pod help only where a constraint counts it."""
         if event.resource != ASSIGNED_POD:
             return True
         shapes = [self.handle.cache.shapes.of(pod) for pod in (event.old, event.new) if isinstance(pod, Pod)]

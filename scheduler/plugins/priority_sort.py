@@ -1,4 +1,4 @@
-"""PrioritySort: pods of higher priority are scheduled first."""
+"""PrioritySort: schedules pods of higher priority first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SchedulingGates: a pod waits until its last gate is taken away."""
+"""SchedulingGates: lets a pod wait until its last gate is taken away."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from scheduler.views.node import Node
 
 
 class TaintToleration(Plugin):
-    """Each distinct set of taints is judged once, whatever the number of nodes that have it."""
+    """Judges each distinct set of taints once, whatever the number of nodes that have it."""
 
     def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
         sets = self.table.taint_set[rows]
@@ -29,7 +29,7 @@ class TaintToleration(Plugin):
         return {"node(s) had untolerated taint(s)": len(rows)}
 
     def score(self, cycle: Cycle, rows: Rows) -> IntArray:
-        """How many taints there are that the pod would rather avoid."""
+        """Counts the taints that the pod would rather avoid."""
         sets = self.table.taint_set[rows]
         if not sets.any():
             return np.zeros(len(sets), np.int64)
@@ -55,10 +55,10 @@ class TaintToleration(Plugin):
     def _judge(
         self, sets: np.ndarray[tuple[int], np.dtype[np.int32]], verdict: Callable[[Sequence[TaintKey]], int]
     ) -> IntArray:
-        """The verdict on each row's taints."""
+        """Returns the verdict on each row's taints."""
         numbers, where = np.unique(sets, return_inverse=True)
-        found = np.array([verdict(self.table.taint_sets[number]) for number in numbers], np.int64)
-        return found[where]
+        verdicts = np.array([verdict(self.table.taint_sets[number]) for number in numbers], np.int64)
+        return verdicts[where]
 
 
 PLUGIN = PluginSpec(

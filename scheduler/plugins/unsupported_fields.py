@@ -1,4 +1,4 @@
-"""UnsupportedFields: a pod that asks for what no plugin here can see to waits, and is told why."""
+"""UnsupportedFields: lets a pod wait that asks for what no plugin here can see to, and says why."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scheduler.views.pod import Pod
 
 
 def unsupported(pod: Pod) -> str:
-    """The first such field, "" for none."""
+    """Returns the first such field, "" for none."""
     for number, volume in enumerate(pod.spec.volumes or ()):
         if volume.persistentVolumeClaim is not None:
             return f"spec.volumes[{number}].persistentVolumeClaim"

@@ -1,4 +1,4 @@
-"""Terms of pod affinity and anti-affinity, as values that can be compared and counted by.
+"""Turns terms of pod affinity and anti-affinity into values that can be compared and counted by.
 
 Source: Kubernetes, "Assigning Pods to Nodes", inter-pod affinity and anti-affinity.
 """
@@ -18,7 +18,7 @@ NamespaceLabels = Callable[[str], dict[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Pods of these namespaces that the selector matches, on nodes with one value of the topology key."""
+    """Means pods of these namespaces that the selector matches, on nodes with one value of the topology key."""
 
     topology_key: str
     namespaces: frozenset[str]
@@ -35,7 +35,7 @@ class Term:
 
 
 class Hold(Enum):
-    """What a pod on a node holds against or for others."""
+    """Says what a pod on a node holds against or for others."""
 
     REQUIRED_ANTI = "required anti-affinity"
     REQUIRED = "required affinity"
@@ -44,7 +44,7 @@ class Hold(Enum):
 
 @dataclass(frozen=True, slots=True)
 class HeldTerm:
-    """`weight` is of a preference, below zero for one against."""
+    """A term that a pod on a node holds; `weight` is that of a preference, below zero for one against."""
 
     hold: Hold
     term: Term
@@ -53,7 +53,7 @@ class HeldTerm:
 
 @dataclass(frozen=True, slots=True)
 class PodTerms:
-    """All terms of a pod."""
+    """Holds all terms of a pod."""
 
     required: tuple[Term, ...] = ()
     required_anti: tuple[Term, ...] = ()
@@ -73,7 +73,7 @@ NO_TERMS = PodTerms()
 
 
 def pod_terms(affinity: Affinity | None, namespace: str) -> PodTerms:
-    """`namespace` is the pod's: a term that chooses no namespaces is about its own."""
+    """Reads a pod's terms; one that chooses no namespaces is about the pod's own, `namespace`."""
     if affinity is None or (affinity.podAffinity is None and affinity.podAntiAffinity is None):
         return NO_TERMS
     pro, anti = affinity.podAffinity, affinity.podAntiAffinity

@@ -1,4 +1,4 @@
-"""Which pods are on which node, as far as the API says, plus those that this scheduler has just put there.
+"""Keeps which pods are on which node: those that the API says, and those that this scheduler has just put there.
 
 A pod is *assumed* from the moment a node is chosen: the next pod must see the room taken while the binding request is
 still under way. The watch confirms it; a failed binding forgets it.
@@ -36,11 +36,11 @@ class SchedulerCache:
         return list(self._by_node.get(name, {}).values())
 
     def pods(self) -> Collection[PodInfo]:
-        """A view, not a copy."""
+        """Returns a view, not a copy."""
         return self._pods.values()
 
     def count(self, kind: PodKind) -> IntArray:
-        """Per row of the table, how many pods of this kind are there."""
+        """Counts the pods of this kind per row of the table."""
         return self.counters.get(kind, self._pods.values())
 
     # what this scheduler does
@@ -57,23 +57,23 @@ class SchedulerCache:
     # what the API says
 
     def put_pod(self, pod: Pod) -> None:
-        """A pod with a node: new, changed, or the confirmation of an assumed one."""
+        """Takes in a pod with a node: new, changed, or the confirmation of an assumed one."""
         uid, node = pod_id(pod), pod.spec.nodeName or ""
         terminating = pod.metadata.deletionTimestamp is not None
         shape = self.shapes.of(pod)
-        known = self._pods.get(uid)
-        if known is not None:
-            if known.node == node and known.shape is shape and known.terminating == terminating:
-                known.assumed = False
+        cached = self._pods.get(uid)
+        if cached is not None:
+            if cached.node == node and cached.shape is shape and cached.terminating == terminating:
+                cached.assumed = False
                 return
-            self._remove(uid, known)
+            self._remove(uid, cached)
         self._add(uid, PodInfo(shape, node, assumed=False, terminating=terminating))
 
     def remove_pod(self, pod: Pod) -> None:
         uid = pod_id(pod)
-        known = self._pods.get(uid)
-        if known is not None:
-            self._remove(uid, known)
+        cached = self._pods.get(uid)
+        if cached is not None:
+            self._remove(uid, cached)
 
     def put_node(self, node: Node) -> None:
         fresh = node.name not in self.table.rows

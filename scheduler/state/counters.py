@@ -1,4 +1,4 @@
-"""How many pods of some kind each node has, as arrays kept up to date: what spreading and pod affinity count with."""
+"""Counts how many pods of some kind each node has, in arrays kept up to date, for spreading and pod affinity."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Scope = tuple[frozenset[str] | None, Selector]
 
 @dataclass(frozen=True, slots=True)
 class PodKind:
-    """The pods to count: those in all of the scopes."""
+    """Says which pods to count: those in all of the scopes."""
 
     scopes: tuple[Scope, ...]
     alive_only: bool = False
@@ -37,7 +37,7 @@ class PodKind:
 
 
 class PodCounters:
-    """Counters come into being when they are first asked for, and follow every pod from then on.
+    """Makes a counter when it is first asked for, and lets it follow every pod from then on.
 
     The affinity terms that pods on nodes hold are always counted: there are few, and no one could ask for them.
     """
@@ -49,7 +49,7 @@ class PodCounters:
         self._held: dict[HeldTerm, IntArray] = {}
 
     def get(self, kind: PodKind, pods: Iterable[PodInfo]) -> IntArray:
-        """Per row of the table, how many pods of this kind are there; `pods` are all that are, should it be new."""
+        """Counts the pods of this kind per row of the table; `pods` are all there are, should the counter be new."""
         counts = self._counters.get(kind)
         if counts is None:
             counts = self._counters[kind] = self._count(kind, pods)
@@ -63,7 +63,7 @@ class PodCounters:
         return counts
 
     def held(self) -> Iterator[tuple[HeldTerm, IntArray]]:
-        """The terms that pods on nodes hold, and how many do so per row."""
+        """Yields the terms that pods on nodes hold, and how many do so per row."""
         for term, counts in list(self._held.items()):
             if len(counts) < len(self._table.valid):
                 counts = self._held[term] = self._grown(counts)
@@ -74,7 +74,7 @@ class PodCounters:
         return bool(self._held)
 
     def add(self, row: int, shape: Shape, terminating: bool, times: int) -> None:
-        """`times` is 1 for a pod that came, -1 for one that went."""
+        """Counts a pod that came (`times` is 1) or went (-1)."""
         for term in shape.held:
             self._hold(term, row, times)
         if not self._counters:
@@ -88,7 +88,7 @@ class PodCounters:
             counts[row] += times
 
     def clear_row(self, row: int) -> None:
-        """The node of this row is gone."""
+        """Forgets the node of this row, which is gone."""
         for counts in self._counters.values():
             if row < len(counts):
                 counts[row] = 0

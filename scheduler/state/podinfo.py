@@ -10,7 +10,7 @@ from scheduler.views.pod import Pod
 
 @dataclass(slots=True)
 class PodInfo:
-    """A pod on a node."""
+    """A pod on a node, which may be assumed there only."""
 
     shape: Shape
     node: str
@@ -19,5 +19,5 @@ class PodInfo:
 
 
 def pod_id(pod: Pod) -> str:
-    """Its uid: a pod of the same name that is created later is another pod."""
+    """Returns its uid: a pod of the same name that is created later is another pod."""
     return pod.metadata.uid or pod.key

@@ -1,4 +1,4 @@
-"""What a pod asks of a node: the sum that the scheduler and the kubelet both reckon with.
+"""Adds up what a pod asks of a node: the sum that the scheduler and the kubelet both reckon with.
 
 Source: Kubernetes, "Resource Management for Pods and Containers" and "Sidecar Containers" (resource sharing within
 containers).
@@ -20,13 +20,13 @@ AMOUNT_LIMIT = 2**53
 """Amounts are cut to this (8 PiB), so that the sum over a node's pods stays within an int64."""
 
 SCORING_DEFAULTS = {CPU: 100, MEMORY: 200 * 1024 * 1024}
-"""What a container that asks for nothing counts as when nodes are compared, lest all such pods go to one node."""
+"""Stands in, when nodes are compared, for a container that asks for nothing, lest all such pods go to one node."""
 
 NO_DEFAULTS: Mapping[str, int] = {}
 
 
 def amount(resource: str, quantity: str) -> int:
-    """Millicores for cpu, else bytes or a count."""
+    """Reads millicores for cpu, else bytes or a count."""
     value = cpu_millis(quantity) if resource == CPU else byte_count(quantity)
     return min(value, AMOUNT_LIMIT)
 
@@ -36,7 +36,7 @@ def amounts(quantities: Mapping[str, str] | None) -> dict[str, int]:
 
 
 def pod_requests(spec: PodSpec, defaults: Mapping[str, int] = NO_DEFAULTS) -> dict[str, int]:
-    """Resource name -> amount. `defaults` stand in for a resource that a container does not mention.
+    """Returns amounts by resource name. `defaults` stand in for a resource that a container does not mention.
 
     The pod asks for the most that its containers need at one time, plus its overhead.
     """
@@ -52,7 +52,7 @@ def pod_requests(spec: PodSpec, defaults: Mapping[str, int] = NO_DEFAULTS) -> di
 
 
 def counted_spec(pod: Pod) -> PodSpec:
-    """The spec as it counts on a node: while a pod is resized, each container with the most of what it asks for, what
+    """Returns the spec as it counts on a node: in a resize, each container with the most of what it asks for, what
     it was granted and what it runs with.
 
     What its node can never give does not count. Source: Kubernetes, "Resize CPU and Memory Resources".
@@ -72,10 +72,10 @@ def counted_spec(pod: Pod) -> PodSpec:
 def _held(container: Container, status: ContainerStatus | None, refused: bool) -> Container:
     if status is None or (status.allocatedResources is None and status.resources is None):
         return container
-    asked = container.resources.requests if container.resources else None
+    requested = container.resources.requests if container.resources else None
     running = status.resources.requests if status.resources else None
     most: dict[str, str] = {}
-    for quantities in (None if refused else asked, status.allocatedResources, running):
+    for quantities in (None if refused else requested, status.allocatedResources, running):
         for name, quantity in (quantities or {}).items():
             if name not in most or amount(name, quantity) > amount(name, most[name]):
                 most[name] = quantity
@@ -83,5 +83,5 @@ def _held(container: Container, status: ContainerStatus | None, refused: bool) -
 
 
 def _container_requests(container: Container, defaults: Mapping[str, int]) -> dict[str, int]:
-    found = amounts(container.resources.requests if container.resources else None)
-    return {**defaults, **found} if defaults else found
+    requests = amounts(container.resources.requests if container.resources else None)
+    return {**defaults, **requests} if defaults else requests

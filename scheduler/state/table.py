@@ -1,4 +1,4 @@
-"""The nodes as columns: one array element a node, updated in place, so that a filter is a few operations on arrays.
+"""Keeps nodes as columns: one array element a node, updated in place, so that a filter is a few operations on arrays.
 
 A node keeps its row while it exists; `valid` marks rows in use, and `changed` holds the revision at which anything in a
 row last changed, so that what was worked out for many pods alike is corrected for changed rows alone.
@@ -23,13 +23,13 @@ LABEL_COLUMNS = 128  # label keys kept as columns; the longest unused is dropped
 BoolArray = NDArray[np.bool_]
 IdArray = NDArray[np.int32]
 Rows = slice | IntArray
-"""Which rows: a slice of all, or an array of row numbers. Columns are read as `column[..., rows]`."""
+"""A slice of all rows, or an array of row numbers. Columns are read as `column[..., rows]`."""
 
 """(key, value, effect)."""
 
 
 class LabelColumn:
-    """The values of one label key as numbers: `ids[row]` is an index into `values`, -1 where the node lacks it."""
+    """Numbers the values of one label key: `ids[row]` is an index into `values`, -1 where the node lacks it."""
 
     def __init__(self, capacity: int) -> None:
         self.ids: IdArray = np.full(capacity, -1, np.int32)
@@ -52,11 +52,11 @@ class LabelColumn:
 
 
 class NodeTable:
-    """Everything filters and scores read of nodes. The cache writes it."""
+    """Holds everything that filters and scores read of nodes. The cache writes it."""
 
     def __init__(self) -> None:
         self.size = 0
-        """Rows ever used; those beyond are not looked at."""
+        """The number of rows ever used; those beyond are not looked at."""
         self.revision = 0
         self.layout = 0
         """Grows when nodes come or go."""
@@ -92,15 +92,15 @@ class NodeTable:
 
     @property
     def count(self) -> int:
-        """Nodes that exist."""
+        """The number of nodes that exist."""
         return len(self.rows)
 
     def changed_since(self, revision: int) -> IntArray:
-        """Rows that changed after `revision`."""
+        """Returns the rows that changed after `revision`."""
         return (self.changed[: self.size] > revision).nonzero()[0]
 
     def label(self, key: str) -> LabelColumn:
-        """The column of a label key, kept up to date from now on."""
+        """Returns the column of a label key, kept up to date from now on."""
         column = self._columns.get(key)
         if column is None or len(column.values) > 4 * self._capacity:  # values of nodes that are gone pile up
             column = self._columns[key] = LabelColumn(self._capacity)
@@ -113,17 +113,17 @@ class NodeTable:
         return column
 
     def vector(self, shape: Shape) -> tuple[IntArray, IntArray]:
-        """What a pod asks for: resource numbers, and for each the amount, above zero."""
+        """Returns what a pod asks for: resource numbers, and for each the amount, above zero."""
         if shape.vector is None:
-            asked = {name: value for name, value in shape.requests.items() if value > 0}
-            numbers = np.array([self._resource(name) for name in asked], np.int64)
-            shape.vector = (numbers, np.array(list(asked.values()), np.int64))
+            requests = {name: value for name, value in shape.requests.items() if value > 0}
+            numbers = np.array([self._resource(name) for name in requests], np.int64)
+            shape.vector = (numbers, np.array(list(requests.values()), np.int64))
         return shape.vector
 
     # nodes
 
     def put(self, node: Node) -> int:
-        """Takes in a node, new or changed; its row."""
+        """Takes in a node, new or changed, and returns its row."""
         row = self.rows.get(node.name)
         if row is None:
             row = self._new_row(node.name)
@@ -189,11 +189,11 @@ class NodeTable:
         for column in self._columns.values():
             column.ids = np.pad(column.ids, (0, more), constant_values=-1)
 
-    def _set_allocatable(self, row: int, found: dict[str, int]) -> None:
-        for name in found:
+    def _set_allocatable(self, row: int, allocatable: dict[str, int]) -> None:
+        for name in allocatable:
             self._resource(name)
         fresh = np.zeros(len(self.resources), np.int64)
-        for name, value in found.items():
+        for name, value in allocatable.items():
             fresh[self.resources[name]] = value
         self.free[:, row] += fresh - self.allocatable[:, row]
         self.allocatable[:, row] = fresh
@@ -230,15 +230,15 @@ class NodeTable:
         self.taint_sets, self._taint_numbers = used, numbers
 
     def _set_images(self, row: int, node: Node) -> None:
-        found = {name: item.sizeBytes or 0 for item in node.status.images or () for name in item.names or ()}
-        known = self._row_images.get(row, {})
-        if found == known:
+        sizes = {name: item.sizeBytes or 0 for item in node.status.images or () for name in item.names or ()}
+        old_sizes = self._row_images.get(row, {})
+        if sizes == old_sizes:
             return
-        for image in known.keys() - found.keys():
+        for image in old_sizes.keys() - sizes.keys():
             self._drop_image(image, row)
-        for image, size in found.items():
+        for image, size in sizes.items():
             self.images.setdefault(image, {})[row] = size
-        self._row_images[row] = found
+        self._row_images[row] = sizes
 
     def _drop_image(self, image: str, row: int) -> None:
         users = self.images[image]
@@ -249,9 +249,9 @@ class NodeTable:
     # pods
 
     def take(self, row: int, shape: Shape) -> None:
-        """A pod of this shape is on the node now."""
-        numbers, asked = self.vector(shape)
-        self.free[numbers, row] -= asked
+        """Counts a pod of this shape that is on the node now."""
+        numbers, amounts = self.vector(shape)
+        self.free[numbers, row] -= amounts
         self.scoring[0, row] += shape.scoring_cpu
         self.scoring[1, row] += shape.scoring_memory
         for port in shape.host_ports:
@@ -259,9 +259,9 @@ class NodeTable:
         self.touch(row)
 
     def give_back(self, row: int, shape: Shape) -> None:
-        """A pod of this shape has left the node."""
-        numbers, asked = self.vector(shape)
-        self.free[numbers, row] += asked
+        """Counts off a pod of this shape that has left the node."""
+        numbers, amounts = self.vector(shape)
+        self.free[numbers, row] += amounts
         self.scoring[0, row] -= shape.scoring_cpu
         self.scoring[1, row] -= shape.scoring_memory
         for port in shape.host_ports:

@@ -1,4 +1,4 @@
-"""The labels of namespaces, by which pod affinity may choose them."""
+"""Models the labels of namespaces, by which pod affinity may choose them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node has to offer, and whom it keeps away."""
+"""Models what a node has to offer, and which pods it keeps away."""
 
 from __future__ import annotations
 

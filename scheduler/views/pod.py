@@ -1,4 +1,4 @@
-"""What decides where a pod may run, and what is known of where it does."""
+"""Models what decides where a pod may run, and what is known of where it does."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Container(Model):
 
 
 class VolumeSource(Model):
-    """Of a kind that binds a pod to storage; only its presence counts."""
+    """Stands for a source that binds a pod to storage; only its presence counts."""
 
 
 class Volume(Model):
@@ -75,7 +75,7 @@ class PodCondition(Model):
 
 
 class ActualResources(Model):
-    """Quantities as the API writes them, canonical: read for every pod, so they are not checked again."""
+    """Holds quantities as the API writes them, canonical: read for every pod, so they are not checked again."""
 
     requests: dict[str, str] | None = None
 
@@ -96,7 +96,7 @@ class PodStatus(Model):
 
 
 class Pod(Object):
-    """Containers' statuses are kept only while a resize is under way: else they say nothing that the spec does not."""
+    """Keeps containers' statuses only while a resize is under way: else they say nothing that the spec does not."""
 
     spec: PodSpec = Field(default_factory=PodSpec)
     status: PodStatus = Field(default_factory=PodStatus)
@@ -112,12 +112,12 @@ class Pod(Object):
 
 
 def _settled(containers: list[Container], statuses: list[ContainerStatus]) -> bool:
-    asked = {item.name: item.resources.requests if item.resources else None for item in containers}
+    requests = {item.name: item.resources.requests if item.resources else None for item in containers}
     for status in statuses:
-        wanted, granted = asked.get(status.name), status.allocatedResources
-        if granted is not None and granted != wanted:
+        requested, granted = requests.get(status.name), status.allocatedResources
+        if granted is not None and granted != requested:
             return False
-        if status.resources is not None and status.resources.requests != wanted:
+        if status.resources is not None and status.resources.requests != requested:
             return False
     return True
 

@@ -1,4 +1,4 @@
-"""Which pods a ReplicaSet is for: they are spread over nodes."""
+"""Models which pods a ReplicaSet is for: they are spread over nodes."""
 
 from __future__ import annotations
 

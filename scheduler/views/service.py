@@ -1,4 +1,4 @@
-"""Which pods a Service is for: they are spread over nodes."""
+"""Models which pods a Service is for: they are spread over nodes."""
 
 from __future__ import annotations
 

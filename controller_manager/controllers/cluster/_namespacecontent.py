@@ -1,4 +1,4 @@
-"""What a look at a namespace that is being deleted found, and the conditions that tell it. Pure."""
+"""Sums up what is left in a namespace that is being deleted, and words the conditions that say so. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Findings:
 
     @property
     def empty(self) -> bool:
-        """Nothing is left, for certain."""
+        """True when it is certain that nothing is left."""
         return not (self.remaining or self.errors or self.unread_groups)
 
     def note_objects(self, resource: APIResource, objects: Iterable[Object]) -> None:
@@ -40,11 +40,11 @@ class Findings:
 
 
 def content_resources(resources: Iterable[APIResource]) -> list[APIResource]:
-    """What has to go with a namespace, pods first: what they use should outlive them."""
-    wanted = [
+    """Lists the resources whose objects go with a namespace, pods first: what they use should outlive them."""
+    deletable = [
         each for each in resources if each.namespaced and not each.is_subresource and set(each.verbs) >= NEEDED_VERBS
     ]
-    return sorted(wanted, key=lambda each: not is_pods(each))
+    return sorted(deletable, key=lambda each: not is_pods(each))
 
 
 def is_pods(resource: APIResource) -> bool:
@@ -52,7 +52,7 @@ def is_pods(resource: APIResource) -> bool:
 
 
 def conditions(current: list[NamespaceCondition] | None, findings: Findings, now: float) -> list[NamespaceCondition]:
-    """The five conditions of a namespace that is being deleted, with upstream's types, reasons and messages."""
+    """Returns the five conditions of a namespace that is being deleted, with upstream's types, reasons and messages."""
     remaining = ", ".join(
         f"{name} has {count} resource instances" for name, count in sorted(findings.remaining.items())
     )

@@ -1,4 +1,4 @@
-"""Who owns whom, over all kinds, and what garbage collection does about one object. Pure.
+"""Keeps the graph of owners over all kinds, and decides what garbage collection does about one object. Pure.
 
 Source: Kubernetes documentation, "Garbage Collection", "Owners and Dependents".
 """
@@ -17,19 +17,19 @@ ORPHAN = "orphan"
 
 
 def path_of(resource: Resource[Any]) -> str:
-    """ "apps/v1/replicasets": how the graph names a resource."""
+    """Names a resource as the graph does: "apps/v1/replicasets"."""
     return f"{resource.api_version}/{resource.plural}"
 
 
 @dataclass(slots=True)
 class Node:
-    """An object, as little of it as ownership needs."""
+    """An object, reduced to what ownership needs."""
 
     uid: str
     plural: str
-    """With group and version, e.g. "apps/v1/replicasets": which informer holds it."""
+    """Names the informer that holds it, as `path_of` does."""
     kind: tuple[str, str]
-    """Group and kind: references may name another version."""
+    """Group and kind, without the version: references may name another one."""
     key: str
     namespaced: bool
     owners: tuple[OwnerReference, ...] = ()
@@ -60,7 +60,7 @@ def node_of(obj: Object, resource: Resource[Any]) -> Node:
 
 
 class OwnerGraph:
-    """All objects by uid, and the dependents of each owner, whether that owner is known or not."""
+    """Finds all objects by uid, and the dependents of each owner, even of an owner that is unknown."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
@@ -93,7 +93,7 @@ class OwnerGraph:
         return [self._nodes[dependent] for dependent in self._dependents.get(uid, ())]
 
     def is_blocked(self, uid: str) -> bool:
-        """Whether a foreground deletion of the owner still waits for one of its dependents."""
+        """Tells whether a foreground deletion of the owner still waits for one of its dependents."""
         return any(
             ref.uid == uid and ref.blockOwnerDeletion
             for dependent in self._dependents.get(uid, ())
@@ -101,7 +101,7 @@ class OwnerGraph:
         )
 
     def owner_of(self, node: Node, ref: OwnerReference) -> Node | None:
-        """The owner that a reference means, if it is known: uid, kind, name and scope must all fit."""
+        """Returns the owner that a reference means, if it is known: uid, kind, name and scope must all fit."""
         owner = self._nodes.get(ref.uid)
         if owner is None or owner.kind != (ref.apiVersion.rpartition("/")[0], ref.kind):
             return None
@@ -115,7 +115,7 @@ class OwnerGraph:
 
 @dataclass(frozen=True)
 class Owners:
-    """An object's references, by what is known of the owner each names."""
+    """Sorts an object's references by what is known of the owner that each names."""
 
     solid: list[OwnerReference] = field(default_factory=list)
     """The owner lives, or nothing certain is known of it."""
@@ -135,21 +135,21 @@ class Delete:
 
 @dataclass(frozen=True)
 class DropOwners:
-    """The object stays, without its references to these owners."""
+    """Keep the object, but drop its references to these owners."""
 
     uids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Keep:
-    """Nothing to do."""
+    """Leave the object as it is."""
 
 
 Action = Delete | DropOwners | Keep
 
 
 def decide(node: Node, owners: Owners, dependents: Iterable[Node]) -> Action:
-    """What becomes of an object with owners that is not being deleted."""
+    """Decides about an object that has owners and is not being deleted."""
     if not (owners.waiting or owners.dangling):
         return Keep()
     if owners.solid:

@@ -36,13 +36,13 @@ from kubeclient.workqueue import WorkQueue
 
 NEEDED_VERBS = frozenset(("list", "watch", "delete"))
 IGNORED = frozenset((("", "events"), ("events.k8s.io", "events")))
-"""Never owners, never owned, and many."""
+"""Events are never owners and never owned, and there are many."""
 DEFINING_KINDS = frozenset(
     (("apiextensions.k8s.io", "customresourcedefinitions"), ("apiregistration.k8s.io", "apiservices"))
 )
-"""When one of these changes, there may be other kinds than before."""
+"""A change of one of these may add kinds or take them away."""
 KNOWN_ABSENT = 10_000
-"""uids of owners that are gone; when it is full the oldest is forgotten, and the API is asked again."""
+"""The most uids of missing owners to remember; the oldest is forgotten, and the API is asked again."""
 DISCOVERY_RETRY_SECONDS = 2.0
 FAILED_GROUP_SECONDS = 30.0
 
@@ -71,26 +71,28 @@ class GarbageCollector:
             await self._clock.sleep(DISCOVERY_RETRY_SECONDS)  # a new kind is served a moment after it is defined
 
     async def _follow_all(self, queue: WorkQueue) -> float | None:
-        """In how many seconds to try again, because not all could be read; None when there is no need to."""
+        """Returns in how many seconds to try again, because not all could be read; None when there is no need to."""
         try:
-            found = await discover(self._rest)
+            discovery = await discover(self._rest)
         except (StatusError, ConnectionError, TimeoutError) as error:
             log.warning("discovery failed", error=str(error))
             return DISCOVERY_RETRY_SECONDS
-        wanted = {path_of(resource): resource for resource in map(_resource, filter(_is_collected, found.resources))}
-        for path in self._followed.keys() - wanted.keys():
-            if not any(path.startswith(f"{group}/") for group in found.failed):
+        collected = {
+            path_of(resource): resource for resource in map(_resource, filter(_is_collected, discovery.resources))
+        }
+        for path in self._followed.keys() - collected.keys():
+            if not any(path.startswith(f"{group}/") for group in discovery.failed):
                 self._unfollow(path)
-        new = [self._follow(resource, queue) for path, resource in wanted.items() if path not in self._followed]
+        new = [self._follow(resource, queue) for path, resource in collected.items() if path not in self._followed]
         for informer in new:
             await informer.wait_synced()
         if new:
             log.info("following kinds", kinds=len(self._followed), objects=len(self._graph))
         self._ready.set()
-        return FAILED_GROUP_SECONDS if found.failed else None
+        return FAILED_GROUP_SECONDS if discovery.failed else None
 
     def _follow(self, resource: Resource[Any], queue: WorkQueue) -> Informer[Any]:
-        """Another controller's informer, where one follows this kind already."""
+        """Uses another controller's informer where one follows this kind already."""
         informer = self._informers.find(resource) or self._informers.of(
             resource, list_accept=PARTIAL_METADATA_LIST, watch_accept=PARTIAL_METADATA, trim=_trim
         )
@@ -99,7 +101,7 @@ class GarbageCollector:
         return informer
 
     def _unfollow(self, path: str) -> None:
-        """A kind that is served no more: what is known of its objects proves nothing, in either direction."""
+        """Forgets a kind that is not served any more: what is known of its objects proves nothing either way."""
         _, informer = self._followed.pop(path)
         self._informers.drop(informer)
         for node in self._graph.of_resource(path):
@@ -122,7 +124,7 @@ class GarbageCollector:
         return note
 
     def _note(self, node: Node) -> Iterable[str]:
-        """Takes an object into the graph; the uids for which that may change something."""
+        """Takes an object into the graph and yields the uids for which that may change something."""
         before = self._graph.get(node.uid)
         if before is not None and (before.owners, before.finalizers, before.deleting) == (
             node.owners,
@@ -140,12 +142,12 @@ class GarbageCollector:
             yield from self._waiting_owners(before)
 
     def _is_safe(self, node: Node) -> bool:
-        """Whether all its owners are known to live: nearly always, and then there is nothing to do."""
+        """Tells whether all its owners are known to live: nearly always, and then there is nothing to do."""
         owners = (self._graph.owner_of(node, ref) for ref in node.owners)
         return all(owner is not None and not owner.waits_for_dependents for owner in owners)
 
     def _note_gone(self, uid: str) -> Iterable[str]:
-        """Takes an object out of the graph; the uids for which that may change something."""
+        """Takes an object out of the graph and yields the uids for which that may change something."""
         node = self._graph.get(uid)
         self._remember_absent(uid)
         if node is None:
@@ -212,18 +214,20 @@ class GarbageCollector:
             return False
         namespace = split_key(node.key)[0] if resource.namespaced else ""
         try:
-            found = await self._rest.get(resource, ref.name, namespace)
+            owner = await self._rest.get(resource, ref.name, namespace)
         except NotFound:
-            found = None
-        if found is not None and found.metadata.uid == ref.uid:
+            owner = None
+        if owner is not None and owner.metadata.uid == ref.uid:
             return False
         if self._graph.get(ref.uid) is None:  # else it lives, under another name than the reference says
             self._remember_absent(ref.uid)
         return True
 
     def _resource_named(self, ref: OwnerReference) -> Resource[Any] | None:
-        wanted = (ref.apiVersion.rpartition("/")[0], ref.kind)
-        return next((found for found, _ in self._followed.values() if (found.group, found.kind) == wanted), None)
+        kind = (ref.apiVersion.rpartition("/")[0], ref.kind)
+        return next(
+            (resource for resource, _ in self._followed.values() if (resource.group, resource.kind) == kind), None
+        )
 
     async def _delete(self, node: Node, policy: str) -> None:
         namespace, name = split_key(node.key)
@@ -245,7 +249,7 @@ class GarbageCollector:
         await self._patch(node, change)
 
     async def _unblock(self, node: Node) -> None:
-        """Its owners need not wait for it any more: in a circle everyone would wait for everyone."""
+        """Stops its owners from waiting for it: in a circle everyone would wait for everyone."""
 
         def change(obj: Object) -> Object | None:
             blocking = [ref for ref in obj.metadata.ownerReferences or () if ref.blockOwnerDeletion]
@@ -276,7 +280,7 @@ class GarbageCollector:
         await self._patch(node, change)
 
     async def _patch(self, node: Node, change: Callable[[Object], Object | None]) -> None:
-        """Applies a change of metadata by a merge patch that is good for the revision it was computed from only."""
+        """Applies a change of metadata by a merge patch that is only good for the revision it was computed from."""
         resource, _ = self._followed[node.plural]
         namespace, name = split_key(node.key)
         try:
@@ -313,7 +317,7 @@ def _resource(item: APIResource) -> Resource[Any]:
 
 
 def _trim(obj: Object) -> None:
-    """Annotations may be large, and no one here reads them."""
+    """Drops annotations and labels: they may be large, and nobody here reads them."""
     obj.metadata.annotations = obj.metadata.labels = None
 
 

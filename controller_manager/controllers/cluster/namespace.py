@@ -1,4 +1,4 @@
-"""Namespace: one that is deleted loses all it contains, of every kind the API serves, and then its last finalizer."""
+"""Namespace: empties a namespace that is deleted, of every kind that the API serves, then takes its finalizer away."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class NamespaceReconciler:
         return after(min(FIRST_LOOK_SECONDS * 2 ** min(looks, 10), MOST_LOOK_SECONDS))
 
     async def _empty(self, namespace: str) -> Findings:
-        """Deletes everything, pods first; what is left."""
-        found = await discover(self._rest)
-        findings = Findings(unread_groups=found.failed)
-        for resource in content_resources(found.resources):
+        """Deletes everything, pods first, and returns what is left."""
+        discovery = await discover(self._rest)
+        findings = Findings(unread_groups=discovery.failed)
+        for resource in content_resources(discovery.resources):
             try:
                 await self._delete_all(resource, namespace, findings)
             except StatusError as error:
@@ -92,8 +92,8 @@ class NamespaceReconciler:
         return listing.items
 
     async def _tell(self, namespace: Namespace, findings: Findings) -> None:
-        wanted = conditions(namespace.status.conditions, findings, self._clock.now())
-        if wanted == namespace.status.conditions or (findings.empty and not namespace.status.conditions):
+        updated = conditions(namespace.status.conditions, findings, self._clock.now())
+        if updated == namespace.status.conditions or (findings.empty and not namespace.status.conditions):
             return
 
         def change(fresh: Namespace) -> Namespace | None:
@@ -125,7 +125,7 @@ class NamespaceReconciler:
 
 
 def _resource(resource: APIResource) -> Resource[Any]:
-    """For requests by path: of the objects only metadata is read."""
+    """Makes a resource for requests by path, which read the objects' metadata alone."""
     return Resource(
         kind=resource.kind,
         plural=resource.name,
@@ -137,7 +137,7 @@ def _resource(resource: APIResource) -> Resource[Any]:
 
 
 def _when_deleted(_: NamespaceReconciler, old: Namespace | None, new: Namespace | None) -> Iterable[str]:
-    """Only a namespace that is being deleted, or is gone, has work for us."""
+    """Wakes a namespace that is being deleted or is gone: no other has work for us."""
     if new is None:
         return (old.name,) if old is not None else ()
     return (new.name,) if new.metadata.deletionTimestamp is not None else ()

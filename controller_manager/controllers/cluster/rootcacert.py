@@ -1,4 +1,4 @@
-"""Root CA publisher: every namespace has the ConfigMap `kube-root-ca.crt`, by which pods know the API server."""
+"""Root CA publisher: gives every namespace the ConfigMap `kube-root-ca.crt`, by which pods know the API server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANNOTATIONS = {"kubernetes.io/description": DESCRIPTION}
 
 
 def root_ca(file: str, config: ClientConfig) -> str:
-    """PEM text. Raises: FatalError when the file can't be read."""
+    """Reads the authority as PEM text. Raises: FatalError when the file can't be read."""
     file = file or ("" if config.ca_data else config.ca_file)
     if not file:
         return config.ca_data

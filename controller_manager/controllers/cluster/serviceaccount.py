@@ -1,4 +1,4 @@
-"""ServiceAccount: every namespace has one called "default"."""
+"""ServiceAccount: gives every namespace one called "default"."""
 
 from __future__ import annotations
 

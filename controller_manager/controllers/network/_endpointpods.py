@@ -1,4 +1,4 @@
-"""What the Endpoints and EndpointSlice controllers share: which pods stand behind a Service, and on which ports."""
+"""Finds the pods behind a Service and their ports, for the Endpoints and EndpointSlice controllers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BATCH_SECONDS = 0.03
 
 
 def has_endpoints(service: Service) -> bool:
-    """Without a selector, endpoints are somebody else's business; an ExternalName has none."""
+    """False without a selector, where endpoints are somebody else's business, and for an ExternalName."""
     return bool(service.spec.selector) and service.spec.type != "ExternalName"
 
 
@@ -29,7 +29,7 @@ def selects(service: Service, pod: Pod) -> bool:
 
 
 def pods_behind(service: Service, pods: Informer[Pod]) -> list[Pod]:
-    """Those that have an address and have not ended; also such that are being deleted."""
+    """Lists the selected pods that have an address and have not ended, including those that are being deleted."""
     return [
         pod
         for pod in pods.list(service.namespace)
@@ -47,7 +47,7 @@ def family_of(address: str) -> str:
 
 
 def target_port(pod: Pod, port: ServicePort) -> int | None:
-    """The pod's port behind a Service's port; None when it has none of that name and protocol."""
+    """Returns the pod's port behind a Service's port; None when it has none of that name and protocol."""
     target = port.targetPort
     if target is None or target == 0 or target == "":
         return port.port
@@ -62,12 +62,12 @@ def target_port(pod: Pod, port: ServicePort) -> int | None:
 
 
 def hostname_of(pod: Pod, service: Service) -> str | None:
-    """The name a headless Service gives the pod in DNS."""
+    """Returns the name that a headless Service gives the pod in DNS."""
     return pod.spec.hostname if pod.spec.hostname and pod.spec.subdomain == service.name else None
 
 
 def services_of(old: Pod | None, new: Pod | None, services: Informer[Service]) -> Iterator[str]:
-    """The keys of the Services for which a change of a pod matters."""
+    """Yields the keys of the Services for which a change of a pod matters."""
     if old is not None and new is not None and _what_matters(old) == _what_matters(new):
         return
     pod = new if new is not None else old

@@ -1,4 +1,4 @@
-"""Which EndpointSlices a Service should have, and the fewest writes that get there. Pure.
+"""Plans the EndpointSlices of a Service, and the fewest writes that get there. Pure.
 
 Source: Kubernetes documentation, "EndpointSlices".
 """
@@ -56,7 +56,7 @@ class Plan:
 def desired_endpoints(
     service: Service, pods: Iterable[Pod], node_named: Callable[[str], Node | None], family: str
 ) -> Desired:
-    """A pod on a node that does not exist (any more) is left out, unless unready ones are to be published."""
+    """Leaves out a pod on a node that does not exist (any more), unless unready ones are to be published."""
     desired = Desired()
     for pod in pods:
         addresses = [address for address in pod_addresses(pod) if family_of(address) == family][:1]
@@ -90,8 +90,8 @@ def endpoint_of(service: Service, pod: Pod, addresses: list[str], node: Node | N
 
 def _ports_of(service: Service, pod: Pod) -> PortKey:
     ports = [(port, target_port(pod, port)) for port in service.spec.ports or ()]
-    found = [(p.name or "", p.protocol, number, p.appProtocol or "") for p, number in ports if number is not None]
-    return tuple(sorted(found))
+    keys = [(p.name or "", p.protocol, number, p.appProtocol or "") for p, number in ports if number is not None]
+    return tuple(sorted(keys))
 
 
 def _ports_in(endpoint_slice: EndpointSlice) -> PortKey:
@@ -100,13 +100,13 @@ def _ports_in(endpoint_slice: EndpointSlice) -> PortKey:
 
 
 def _identity(endpoint: Endpoint) -> Identity:
-    """What makes it the same endpoint; its conditions may change in place."""
+    """Returns what makes it the same endpoint; its conditions may change in place."""
     uid = endpoint.targetRef.uid if endpoint.targetRef is not None else None
     return (*endpoint.addresses, endpoint.hostname, endpoint.nodeName, endpoint.zone, uid)
 
 
 def slice_labels(service: Service) -> dict[str, str]:
-    """The Service's labels and our own, which win."""
+    """Returns the Service's labels and our own, which win."""
     labels = {name: value for name, value in service.labels.items() if name not in _OWN_LABELS}
     if is_headless(service):
         labels[HEADLESS_LABEL] = ""
@@ -158,12 +158,12 @@ Contents = list[tuple[EndpointSlice, list[Endpoint]]]
 def _fill(
     slices: list[EndpointSlice], left: dict[Identity, Endpoint], most: int
 ) -> tuple[Contents, list[list[Endpoint]]]:
-    """What each slice has in the end, and the contents of additional ones. Uses up `left`."""
+    """Returns what each slice has in the end, and the contents of additional ones. Uses up `left`."""
     filled: Contents = []
     for each in slices:
-        kept = [left.pop(key) for key in map(_identity, each.endpoints) if key in left]
-        filled.append((each, kept[:most]))
-        left.update((_identity(endpoint), endpoint) for endpoint in kept[most:])
+        endpoints_here = [left.pop(key) for key in map(_identity, each.endpoints) if key in left]
+        filled.append((each, endpoints_here[:most]))
+        left.update((_identity(endpoint), endpoint) for endpoint in endpoints_here[most:])
     for each, endpoints in sorted(filled, key=lambda item: -len(item[1])):
         if endpoints != each.endpoints and endpoints:
             _move(left, endpoints, most - len(endpoints))
@@ -189,13 +189,13 @@ def _changed(each: EndpointSlice, endpoints: list[Endpoint], labels: dict[str, s
 
 
 def _keep_one(plan: Plan, service: Service, family: str, labels: dict[str, str], taken: set[str]) -> None:
-    """No endpoints: one empty slice remains, or comes."""
+    """Keeps, or makes, one empty slice for a Service without endpoints."""
     if not plan.delete:
         plan.create.append(_new_slice(service, (), [], family, taken))
         return
-    kept = plan.delete.pop(0)
-    if kept.endpoints or kept.ports or kept.labels != labels:
-        empty = _changed(kept, [], labels)
+    spare = plan.delete.pop(0)
+    if spare.endpoints or spare.ports or spare.labels != labels:
+        empty = _changed(spare, [], labels)
         empty.ports = None
         plan.update.append(empty)
 
@@ -218,7 +218,7 @@ def _new_slice(
 
 
 def _free_name(service: Service, ports: PortKey, family: str, taken: set[str]) -> str:
-    """The first free name of a sequence that depends on the Service alone.
+    """Returns the first free name of a sequence that depends on the Service alone.
 
     A controller whose cache is behind, or that was killed after the request, arrives at the same name again: the API
     refuses the second one, and no endpoint is in two slices.

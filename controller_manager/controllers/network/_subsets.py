@@ -1,4 +1,4 @@
-"""The Endpoints object a Service should have. Pure."""
+"""Computes the Endpoints object of a Service. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PortKey = tuple[tuple[str, int, str, str], ...]
 
 
 def wanted_endpoints(service: Service, pods: Iterable[Pod], current: Endpoints | None) -> Endpoints:
-    """A new object, or the current one as it should be."""
+    """Returns a new object, or the current one as it should be."""
     subsets, truncated = compute_subsets(service, pods)
     annotations = dict(current.annotations) if current is not None else {}
     annotations.pop(OVER_CAPACITY, None)
@@ -45,13 +45,13 @@ def wanted_endpoints(service: Service, pods: Iterable[Pod], current: Endpoints |
 
 
 def compute_subsets(service: Service, pods: Iterable[Pod]) -> tuple[list[EndpointSubset], bool]:
-    """One subset for each distinct set of ports, in a canonical order; and whether addresses were left out.
+    """Returns one subset for each distinct set of ports, in a canonical order, and whether addresses were left out.
 
     Ready addresses come first when there are more than MOST_ADDRESSES.
     """
     unready_too = bool(service.spec.publishNotReadyAddresses)
     family = (service.spec.ipFamilies or ["IPv4"])[0]
-    found: list[tuple[bool, str, _PortKey, EndpointAddress]] = []
+    addresses: list[tuple[bool, str, _PortKey, EndpointAddress]] = []
     for pod in pods:
         if pod.metadata.deletionTimestamp is not None and not unready_too:
             continue
@@ -59,17 +59,17 @@ def compute_subsets(service: Service, pods: Iterable[Pod]) -> tuple[list[Endpoin
         address = next((each for each in pod_addresses(pod) if family_of(each) == family), None)
         if address is None or (not ports and not (is_headless(service) and not service.spec.ports)):
             continue
-        found.append((not (unready_too or is_ready(pod)), address, ports, _address(service, pod, address)))
-    found.sort(key=lambda item: item[:3])
-    kept = found[:MOST_ADDRESSES]
+        addresses.append((not (unready_too or is_ready(pod)), address, ports, _address(service, pod, address)))
+    addresses.sort(key=lambda item: item[:3])
+    published = addresses[:MOST_ADDRESSES]
     groups: dict[_PortKey, EndpointSubset] = {}
-    for unready, _, ports, endpoint in kept:
+    for unready, _, ports, endpoint in published:
         subset = groups.setdefault(ports, EndpointSubset(ports=_listed(ports)))
         if unready:
             subset.notReadyAddresses = [*(subset.notReadyAddresses or ()), endpoint]
         else:
             subset.addresses = [*(subset.addresses or ()), endpoint]
-    return [groups[ports] for ports in sorted(groups)], len(found) > len(kept)
+    return [groups[ports] for ports in sorted(groups)], len(addresses) > len(published)
 
 
 def _address(service: Service, pod: Pod, address: str) -> EndpointAddress:
@@ -79,8 +79,8 @@ def _address(service: Service, pod: Pod, address: str) -> EndpointAddress:
 
 def _ports_of(service: Service, pod: Pod) -> _PortKey:
     ports = [(port, target_port(pod, port)) for port in service.spec.ports or ()]
-    found = [(p.name or "", number, p.protocol, p.appProtocol or "") for p, number in ports if number is not None]
-    return tuple(sorted(found))
+    keys = [(p.name or "", number, p.protocol, p.appProtocol or "") for p, number in ports if number is not None]
+    return tuple(sorted(keys))
 
 
 def _listed(ports: _PortKey) -> list[EndpointPort] | None:

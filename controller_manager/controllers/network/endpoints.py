@@ -1,4 +1,4 @@
-"""Endpoints: the addresses of the pods behind each Service in one object, for clients that predate EndpointSlices."""
+"""Endpoints: lists the pods behind each Service in one object, for clients that predate EndpointSlices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Resul
 
 
 def _managed(endpoints: Endpoints) -> Iterable[str]:
-    """The Service has the same name. Endpoints that someone else keeps are none of our business."""
+    """Returns the key of its Service, which has the same name; nothing for Endpoints that somebody else keeps."""
     return (endpoints.key,) if endpoints.labels.get(MANAGED_BY_LABEL) == MANAGER else ()
 
 
@@ -38,23 +38,23 @@ class EndpointsReconciler:
             return DONE
         if not has_endpoints(service) or service.metadata.deletionTimestamp is not None:
             return DONE
-        wanted = wanted_endpoints(service, pods_behind(service, self._pods), current)
+        desired = wanted_endpoints(service, pods_behind(service, self._pods), current)
         if current is None:
-            await self._create(wanted)
-        elif (wanted.subsets, wanted.labels, wanted.annotations) != (
+            await self._create(desired)
+        elif (desired.subsets, desired.labels, desired.annotations) != (
             current.subsets or None,
             current.labels,
             current.annotations,
         ):
             try:
-                await self._rest.update(wanted)
+                await self._rest.update(desired)
             except NotFound:
                 raise Conflict("the Endpoints are gone and the cache is behind") from None
         return DONE
 
-    async def _create(self, wanted: Endpoints) -> None:
+    async def _create(self, endpoints: Endpoints) -> None:
         try:
-            await self._rest.create(wanted)
+            await self._rest.create(endpoints)
         except AlreadyExists:
             raise Conflict("the cache is behind") from None
         except Forbidden as error:

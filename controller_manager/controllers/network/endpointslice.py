@@ -1,4 +1,4 @@
-"""EndpointSlice: the addresses of the pods behind each Service, in slices of bounded size."""
+"""EndpointSlice: lists the pods behind each Service, in slices of bounded size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MISSING_NODE_SECONDS = 2.0
 
 
 def _service_keys(endpoint_slice: EndpointSlice) -> Iterable[str]:
-    """The Service of a slice that is ours."""
+    """Returns the key of the Service of a slice that is ours."""
     labels = endpoint_slice.labels
     if labels.get(MANAGED_BY_LABEL) == MANAGER and labels.get(SERVICE_LABEL):
         return (f"{endpoint_slice.namespace}/{labels[SERVICE_LABEL]}",)
@@ -65,7 +65,7 @@ class EndpointSliceReconciler:
         return after(MISSING_NODE_SECONDS) if missing else DONE
 
     async def _perform(self, service: Service, plan: Plan) -> None:
-        """Creations and updates come first: for a moment an endpoint may be in two slices, but never in none."""
+        """Creates and updates first: for a moment an endpoint may be in two slices, but never in none."""
         for each in plan.create:
             try:
                 await self._rest.create(each)

@@ -1,4 +1,4 @@
-"""What a node's silence and its conditions mean: for its status, its taints and the eviction of its pods. Pure.
+"""Decides what a node's silence and conditions mean for its status, its taints and the eviction of its pods. Pure.
 
 Source: Kubernetes documentation, "Nodes: Node controller" and "Taints and Tolerations".
 """
@@ -34,7 +34,7 @@ _MANAGED_KEYS = frozenset((*_CONDITION_TAINTS.values(), UNSCHEDULABLE))
 
 
 def conditions_after_silence(node: Node, now: float) -> list[NodeCondition] | None:
-    """The conditions of a node that has been silent too long; None when they say so already."""
+    """Returns the conditions of a node that has been silent too long; None when they say so already."""
     conditions = node.clone().status.conditions or []
     stamp = format_time(now)
     changed = False
@@ -59,18 +59,18 @@ def conditions_after_silence(node: Node, now: float) -> list[NodeCondition] | No
 
 
 def ready_status(node: Node) -> str:
-    """ "True", "False" or "Unknown"; "" before the kubelet's first report."""
+    """Returns "True", "False" or "Unknown"; "" before the kubelet's first report."""
     condition = get_condition(node.status.conditions, READY)
     return condition.status if condition is not None else ""
 
 
 def eviction_key(node: Node) -> str:
-    """The key of the NoExecute taint the node should have, or ""."""
+    """Returns the key of the NoExecute taint that the node should have, or ""."""
     return _CONDITION_TAINTS.get((READY, ready_status(node)), "")
 
 
-def wanted_taints(node: Node, *, evicting: str, now: float) -> list[Taint] | None:
-    """The node's taints with ours brought up to date; None when they are so already.
+def updated_taints(node: Node, *, evicting: str, now: float) -> list[Taint] | None:
+    """Returns the node's taints with ours brought up to date; None when they are so already.
 
     `evicting` is the key of the NoExecute taint it should have now ("" for none). Taints of others stay as they are.
     """
@@ -83,14 +83,14 @@ def wanted_taints(node: Node, *, evicting: str, now: float) -> list[Taint] | Non
         keys.append(NOT_READY)  # set when the node was registered, and kept until it reports
     if node.spec.unschedulable:
         keys.append(UNSCHEDULABLE)
-    wanted = {(key, NO_SCHEDULE) for key in keys} | ({(evicting, NO_EXECUTE)} if evicting else set())
+    managed = {(key, NO_SCHEDULE) for key in keys} | ({(evicting, NO_EXECUTE)} if evicting else set())
     current = node.spec.taints or []
-    kept = [taint for taint in current if not _is_managed(taint) or (taint.key, taint.effect) in wanted]
-    missing = sorted(wanted - {(taint.key, taint.effect) for taint in kept})
-    if not missing and len(kept) == len(current):
+    unchanged = [taint for taint in current if not _is_managed(taint) or (taint.key, taint.effect) in managed]
+    missing = sorted(managed - {(taint.key, taint.effect) for taint in unchanged})
+    if not missing and len(unchanged) == len(current):
         return None
     stamp = format_time(now)
-    return kept + [Taint(key=key, effect=effect, timeAdded=stamp) for key, effect in missing]
+    return unchanged + [Taint(key=key, effect=effect, timeAdded=stamp) for key, effect in missing]
 
 
 def _is_managed(taint: Taint) -> bool:
@@ -120,7 +120,7 @@ def zone_of(node: Node) -> str:
 
 
 def eviction_rates(nodes: Iterable[Node], limits: EvictionLimits) -> Mapping[str, float]:
-    """How many nodes a second may be evicted in each zone.
+    """Returns how many nodes a second may be evicted in each zone.
 
     When many nodes of a zone seem dead it is likelier that the network is: the rate falls, in a small zone to 0. When
     all nodes of all zones seem dead, it is this controller that is cut off: nothing is evicted at all.

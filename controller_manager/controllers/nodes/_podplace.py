@@ -1,4 +1,4 @@
-"""Finding pods by their node: an index that several controllers share."""
+"""Defines the index of pods by their node, which several controllers share."""
 
 from __future__ import annotations
 

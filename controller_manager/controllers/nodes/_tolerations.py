@@ -1,4 +1,4 @@
-"""How long a pod tolerates the NoExecute taints of its node. Pure.
+"""Computes how long a pod tolerates the NoExecute taints of its node. Pure.
 
 Source: Kubernetes documentation, "Taints and Tolerations", "Taint based Evictions".
 """
@@ -15,7 +15,7 @@ NEVER = float("inf")
 
 
 def eviction_time(tolerations: Iterable[Toleration], taints: Iterable[Taint], now: float) -> float:
-    """When the pod must go, in Unix seconds: NEVER, `now` for a taint it does not tolerate, or in between.
+    """Returns when the pod must go, in Unix seconds: NEVER, `now` for a taint it does not tolerate, or in between.
 
     `taints` are the node's NoExecute taints. The time runs from each taint's timeAdded, so that a restarted controller
     comes to the same result; without one, from now.

@@ -20,7 +20,7 @@ from controller_manager.controllers.nodes._nodehealth import (
     eviction_rates,
     has_eviction_taint,
     ready_status,
-    wanted_taints,
+    updated_taints,
     zone_of,
 )
 from controller_manager.controllers.nodes._podplace import NODE_INDEX, node_values
@@ -52,7 +52,7 @@ class NodeLifecycle:
         self._pods = context.informers.of(Pod)
         self._pods.add_index(NODE_INDEX, node_values)
         self._heard: dict[str, float] = {}
-        """Node -> when a sign of life was last seen (monotonic)."""
+        """Node -> when it last gave a sign of life (monotonic)."""
         self._next_eviction: dict[str, float] = {}
         """Zone -> when its next node may be evicted (monotonic)."""
 
@@ -91,7 +91,7 @@ class NodeLifecycle:
         if self._is_silent(node):
             node = await self._declare_unknown(node)
         evicting, wait = self._eviction(node)
-        taints = wanted_taints(node, evicting=evicting, now=self._clock.now())
+        taints = updated_taints(node, evicting=evicting, now=self._clock.now())
         if taints is not None:
             changed = node.clone()
             changed.spec.taints = taints or None
@@ -115,7 +115,7 @@ class NodeLifecycle:
         return stored
 
     def _eviction(self, node: Node) -> tuple[str, float]:
-        """The NoExecute taint the node should have now, and in how many seconds to ask again for one."""
+        """Returns the NoExecute taint that the node should have now, and in how many seconds to ask again for one."""
         key = eviction_key(node)
         nodes = [node if each.name == node.name else each for each in self._nodes.list()]
         rates = eviction_rates(nodes, self._limits)
@@ -133,7 +133,7 @@ class NodeLifecycle:
         return key, 0.0
 
     async def _mark_pods_not_ready(self, node: Node) -> None:
-        """Nobody else can: their kubelet is silent. Services then stop sending to them.
+        """Marks the pods of a silent node, whose kubelet can't, so that Services stop sending to them.
 
         Raises: Conflict, after all pods, where the cache was behind for one.
         """

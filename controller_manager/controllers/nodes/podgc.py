@@ -32,7 +32,7 @@ def _ended_values(pod: Pod) -> Iterable[str]:
 
 
 def oldest_beyond(pods: Iterable[Pod], threshold: int) -> list[Pod]:
-    """The ended pods to delete so that `threshold` remain; none where it is not above 0."""
+    """Lists the ended pods to delete so that `threshold` remain; none where it is not above 0."""
     if threshold <= 0:
         return []
     ordered = sorted(pods, key=lambda pod: (pod.metadata.creationTimestamp or "", pod.key))
@@ -104,7 +104,7 @@ class PodGarbageCollector:
         return DONE
 
     async def _mark_failed(self, pod: Pod) -> None:
-        """Says why, for whoever watches the pod: a Job counts it as failed."""
+        """Tells whoever watches the pod why it goes: a Job counts it as failed."""
         if is_terminal(pod.status.phase):
             return
 

@@ -1,4 +1,4 @@
-"""Taint eviction: pods leave a node whose NoExecute taints they don't tolerate, or tolerate for a time only."""
+"""Taint eviction: removes pods from nodes whose NoExecute taints they don't tolerate, or only for a time."""
 
 from __future__ import annotations
 

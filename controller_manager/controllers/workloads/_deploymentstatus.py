@@ -1,4 +1,4 @@
-"""The status of a Deployment: counts from its ReplicaSets, and how its rollout goes: done, progressing or stuck."""
+"""Computes a Deployment's status: counts from its ReplicaSets, and whether its rollout is done, moving or stuck."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def with_condition(conditions: Conditions | None, new: DeploymentCondition) -> C
 def counted_status(
     deployment: Deployment, replica_sets: Sequence[ReplicaSet], new: ReplicaSet | None, now: float
 ) -> DeploymentStatus:
-    """Counts and the Available condition; the other conditions as they were."""
+    """Computes the counts and the Available condition; the other conditions stay as they were."""
     available = available_pods(replica_sets)
     if available >= bounds(deployment).least_available:
         verdict = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
@@ -65,7 +65,7 @@ def counted_status(
 def rollout_status(
     deployment: Deployment, replica_sets: Sequence[ReplicaSet], new: ReplicaSet | None, now: float
 ) -> DeploymentStatus:
-    """`counted_status`, and how the rollout goes: complete, progressing, or past its deadline."""
+    """Adds to `counted_status` how the rollout goes: complete, progressing, or past its deadline."""
     status = counted_status(deployment, replica_sets, new, now)
     if deployment.spec.progressDeadlineSeconds is None:
         status.conditions = remove_condition(status.conditions, PROGRESSING)
@@ -80,7 +80,7 @@ def rollout_status(
 
 
 def _was_complete(deployment: Deployment, status: DeploymentStatus) -> bool:
-    """A finished rollout stays finished when pods die later: that is no rollout any more."""
+    """Tells whether the rollout was finished before: it stays so when pods die later."""
     progressing = get_condition(deployment.status.conditions, PROGRESSING)
     same = (status.replicas or 0) == (status.updatedReplicas or 0)
     return same and progressing is not None and progressing.reason == NEW_AVAILABLE
@@ -107,10 +107,10 @@ def _progress(
 
 
 def is_complete(deployment: Deployment, status: DeploymentStatus) -> bool:
-    """All pods are of the current template, available, and no old one is left."""
-    wanted = deployment.spec.replicas
+    """True when all pods are of the current template and available, and no old one is left."""
+    replicas = deployment.spec.replicas
     counts = (status.updatedReplicas or 0, status.replicas or 0, status.availableReplicas or 0)
-    return counts == (wanted, wanted, wanted) and (status.observedGeneration or 0) >= (
+    return counts == (replicas, replicas, replicas) and (status.observedGeneration or 0) >= (
         deployment.metadata.generation or 0
     )
 
@@ -137,7 +137,7 @@ def is_timed_out(deployment: Deployment, status: DeploymentStatus, now: float) -
 
 
 def seconds_to_deadline(deployment: Deployment, status: DeploymentStatus, now: float) -> float:
-    """When to look again whether the rollout is late, if nothing else happens; 0 when there is no need to."""
+    """Returns when to look again whether the rollout is late, if nothing else happens; 0 when there is no need to."""
     progressing = get_condition(status.conditions, PROGRESSING)
     deadline = deployment.spec.progressDeadlineSeconds
     if progressing is None or deadline is None or deployment.spec.paused:
@@ -149,32 +149,32 @@ def seconds_to_deadline(deployment: Deployment, status: DeploymentStatus, now: f
 
 
 def _failures(replica_sets: Sequence[ReplicaSet], new: ReplicaSet | None) -> Conditions:
-    """What hinders ReplicaSets from making pods; what hinders the new one counts alone."""
+    """Returns what hinders ReplicaSets from making pods; where it hinders the new one, that one's condition alone."""
     order = [new, *replica_sets] if new is not None else list(replica_sets)
     for rs in order:
-        found = get_condition(rs.status.conditions, REPLICA_FAILURE)
-        if found is not None:
+        failure = get_condition(rs.status.conditions, REPLICA_FAILURE)
+        if failure is not None:
             return [
                 DeploymentCondition(
                     type=REPLICA_FAILURE,
-                    status=found.status,
-                    reason=found.reason,
-                    message=found.message,
-                    lastTransitionTime=found.lastTransitionTime,
-                    lastUpdateTime=found.lastTransitionTime,
+                    status=failure.status,
+                    reason=failure.reason,
+                    message=failure.message,
+                    lastTransitionTime=failure.lastTransitionTime,
+                    lastUpdateTime=failure.lastTransitionTime,
                 )
             ]
     return []
 
 
 def paused_condition(deployment: Deployment, now: float) -> DeploymentCondition | None:
-    """The Progressing condition to set when the Deployment was just paused or resumed; None otherwise."""
+    """Returns the Progressing condition of a Deployment that was just paused or resumed; None otherwise."""
     if deployment.spec.progressDeadlineSeconds is None:
         return None
-    known = get_condition(deployment.status.conditions, PROGRESSING)
-    if known is not None and known.reason == TIMED_OUT:
+    progressing = get_condition(deployment.status.conditions, PROGRESSING)
+    if progressing is not None and progressing.reason == TIMED_OUT:
         return None
-    was_paused = known is not None and known.reason == PAUSED
+    was_paused = progressing is not None and progressing.reason == PAUSED
     if deployment.spec.paused and not was_paused:
         return condition(PROGRESSING, "Unknown", PAUSED, "Deployment is paused", now)
     if not deployment.spec.paused and was_paused:

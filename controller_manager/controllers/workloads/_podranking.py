@@ -1,4 +1,4 @@
-"""Which pods a ReplicaSet removes first when it has too many."""
+"""Ranks the pods of a ReplicaSet that has too many: which of them go first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PHASE_ORDER = {"Pending": 0, "Unknown": 1, "Running": 2}
 
 
 def deletion_cost(pod: Pod) -> int:
-    """The annotated cost, 0 without a valid one."""
+    """Returns the annotated cost, 0 without a valid one."""
     try:
         return int(pod.annotations.get(DELETION_COST, "0"))
     except ValueError:
@@ -21,7 +21,7 @@ def deletion_cost(pod: Pod) -> int:
 
 
 def pods_to_delete(pods: Sequence[Pod], related: Sequence[Pod], count: int, now: float) -> list[Pod]:
-    """The `count` pods of `pods` that are missed least.
+    """Chooses the `count` pods of `pods` that are missed least.
 
     `related` are all active pods of the same controller's owner: of two pods alike, the one whose node has more of them
     goes. Source: the order upstream documents for scaling down a ReplicaSet.
@@ -36,7 +36,7 @@ def pods_to_delete(pods: Sequence[Pod], related: Sequence[Pod], count: int, now:
 
 
 def _rank(pod: Pod, on_node: Mapping[str, int], now: float) -> tuple[float | str, ...]:
-    """Smaller goes first."""
+    """Returns a key to sort by: the smaller one goes first."""
     ready = is_ready(pod)
     since = ready_since(pod)
     created = pod.metadata.creationTimestamp
@@ -55,5 +55,5 @@ def _rank(pod: Pod, on_node: Mapping[str, int], now: float) -> tuple[float | str
 
 
 def _age_class(seconds: float) -> int:
-    """Younger goes first: 0-1 s -> 1, 2-3 s -> 2, 4-7 s -> 3 …"""
+    """Groups ages in powers of two, the younger first: 0-1 s -> 1, 2-3 s -> 2, 4-7 s -> 3 …"""
     return max(int(seconds), 1).bit_length()

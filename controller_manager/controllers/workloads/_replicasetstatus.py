@@ -1,4 +1,4 @@
-"""The status of a ReplicaSet, from its pods."""
+"""Computes the status of a ReplicaSet from its pods."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REPLICA_FAILURE = "ReplicaFailure"
 
 @dataclass(frozen=True, slots=True)
 class ManageError:
-    """Why the number of pods could not be corrected; `creating` tells which way it should have gone."""
+    """Says why the number of pods could not be corrected, and whether pods were to be created or deleted."""
 
     message: str
     creating: bool
@@ -24,7 +24,7 @@ class ManageError:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The status, and in how many seconds the next pod becomes available without any other change (0: none will)."""
+    """Holds the status, and in how many seconds the next pod becomes available by itself (0: none will)."""
 
     status: ReplicaSetStatus
     next_available_seconds: float
@@ -64,8 +64,8 @@ def _conditions(
 ) -> list[ReplicaSetCondition] | None:
     if failure is None:
         return remove_condition(old, REPLICA_FAILURE)
-    known = get_condition(old, REPLICA_FAILURE)
-    if known is not None:
+    failing = get_condition(old, REPLICA_FAILURE)
+    if failing is not None:
         return old
     condition = ReplicaSetCondition(
         type=REPLICA_FAILURE,

@@ -1,4 +1,4 @@
-"""A Deployment's ReplicaSets as revisions: which one has the current template, their numbers, names and annotations."""
+"""Treats a Deployment's ReplicaSets as revisions: which has the current template, their numbers, names, annotations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REVISION = "deployment.kubernetes.io/revision"
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
 HASH_LABEL = "pod-template-hash"
 HISTORY_CHARS = 2000
-"""The annotation of past revisions is cut to this length; the oldest are lost."""
+"""The longest that the annotation of past revisions may be; the oldest are cut off."""
 
 NOT_COPIED = frozenset(
     (
@@ -40,7 +40,7 @@ NOT_COPIED = frozenset(
 
 
 def template_hash(template: PodTemplateSpec, collisions: int | None) -> str:
-    """Up to ten characters that tell templates apart; `collisions` gives another try when two met.
+    """Returns up to ten characters that tell templates apart; `collisions` gives another try when two met.
 
     Only a name: whether two templates are equal is decided by `same_template`.
     """
@@ -57,7 +57,7 @@ def _fnv1a(data: bytes) -> int:
 
 
 def same_template(left: PodTemplateSpec, right: PodTemplateSpec) -> bool:
-    """Whether they would make the same pods; the hash label is no part of that."""
+    """Tells whether they would make the same pods, whatever their hash labels."""
     return left.spec == right.spec and _comparable(left.metadata) == _comparable(right.metadata)
 
 
@@ -67,7 +67,7 @@ def _comparable(meta: ObjectMeta) -> ObjectMeta:
 
 
 def find_new(deployment: Deployment, replica_sets: Iterable[ReplicaSet]) -> ReplicaSet | None:
-    """The ReplicaSet of the Deployment's template; the oldest, should a bug have made several."""
+    """Finds the ReplicaSet of the Deployment's template; the oldest, should a bug have made several."""
     for rs in oldest_first(replica_sets):
         if same_template(rs.spec.template, deployment.spec.template):
             return rs
@@ -87,7 +87,7 @@ def next_revision(old: Iterable[ReplicaSet]) -> int:
 
 
 def new_replica_set(deployment: Deployment, old: Sequence[ReplicaSet]) -> ReplicaSet:
-    """The ReplicaSet for the current template, without pods yet."""
+    """Makes the ReplicaSet for the current template, without pods yet."""
     digest = template_hash(deployment.spec.template, deployment.status.collisionCount)
     template = deployment.spec.template.clone()
     template.metadata.labels = (template.metadata.labels or {}) | {HASH_LABEL: digest}
@@ -111,13 +111,13 @@ def copied_annotations(deployment: Deployment) -> dict[str, str]:
 
 
 def size_annotations(deployment: Deployment) -> dict[str, str]:
-    """What the ReplicaSet was last sized for; proportional scaling reads it."""
+    """Notes what the ReplicaSet was last sized for; proportional scaling reads it."""
     limits = bounds(deployment)
     return {DESIRED_REPLICAS: str(limits.replicas), MAX_REPLICAS: str(limits.most_pods)}
 
 
-def brought_up_to_date(deployment: Deployment, new: ReplicaSet, old: Iterable[ReplicaSet]) -> ReplicaSet | None:
-    """The existing ReplicaSet of the current template as its annotations and minReadySeconds should be; None: as it is.
+def corrected(deployment: Deployment, new: ReplicaSet, old: Iterable[ReplicaSet]) -> ReplicaSet | None:
+    """Corrects annotations and minReadySeconds of the current template's ReplicaSet; None when they are right already.
 
     When the Deployment went back to an older template, that revision becomes the newest.
     """
@@ -144,18 +144,18 @@ def _with_past(history: str, revision: str) -> str:
 
 
 def resized(deployment: Deployment, replica_set: ReplicaSet, replicas: int) -> ReplicaSet | None:
-    """A copy of this size, noting what it was sized for; None when both are so already."""
-    wanted = size_annotations(deployment)
-    if replica_set.spec.replicas == replicas and wanted.items() <= replica_set.annotations.items():
+    """Returns a copy of this size, noting what it was sized for; None when both are so already."""
+    annotations = size_annotations(deployment)
+    if replica_set.spec.replicas == replicas and annotations.items() <= replica_set.annotations.items():
         return None
     changed = replica_set.clone()
     changed.spec.replicas = replicas
-    changed.metadata.annotations = (changed.metadata.annotations or {}) | wanted
+    changed.metadata.annotations = (changed.metadata.annotations or {}) | annotations
     return changed
 
 
 def expendable(deployment: Deployment, old: Iterable[ReplicaSet]) -> list[ReplicaSet]:
-    """Old ReplicaSets beyond `revisionHistoryLimit`, the oldest revisions first, that surely have no pods."""
+    """Lists old ReplicaSets beyond `revisionHistoryLimit` that surely have no pods, the oldest revisions first."""
     limit = deployment.spec.revisionHistoryLimit
     if limit is None:
         return []

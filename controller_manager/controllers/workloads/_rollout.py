@@ -1,4 +1,4 @@
-"""How many pods each ReplicaSet of a Deployment should have: the arithmetic of scaling and rolling, without I/O.
+"""Computes how many pods each ReplicaSet of a Deployment should have: the arithmetic of scaling and rolling. Pure.
 
 Source: Kubernetes documentation, "Deployments": rolling updates, proportional scaling.
 """
@@ -19,7 +19,7 @@ RECREATE = "Recreate"
 
 
 def scaled_value(value: int | str | None, total: int, *, round_up: bool) -> int:
-    """An absolute number, or a percentage ("25%") of `total`. Raises: ValueError for other text."""
+    """Reads an absolute number, or a percentage ("25%") of `total`. Raises: ValueError for other text."""
     if value is None:
         return 0
     if isinstance(value, int):
@@ -32,7 +32,7 @@ def scaled_value(value: int | str | None, total: int, *, round_up: bool) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many pods above and how many available below `replicas` an update may go."""
+    """Limits an update: how many pods above, and how many available below `replicas` it may go."""
 
     replicas: int
     surge: int
@@ -48,7 +48,7 @@ class Bounds:
 
 
 def bounds(deployment: Deployment) -> Bounds:
-    """Surge is rounded up, unavailability down; both 0 would stand still, and means one unavailable."""
+    """Rounds surge up and unavailability down; where both are 0, one may be unavailable, lest nothing moves."""
     replicas, strategy = deployment.spec.replicas, deployment.spec.strategy
     if strategy.type != ROLLING_UPDATE or replicas == 0:
         return Bounds(replicas, 0, 0)
@@ -68,7 +68,7 @@ def oldest_first(replica_sets: Iterable[ReplicaSet]) -> list[ReplicaSet]:
 
 
 def active(replica_sets: Iterable[ReplicaSet]) -> list[ReplicaSet]:
-    """Those that should have pods."""
+    """Lists those that should have pods."""
     return [rs for rs in replica_sets if rs.spec.replicas > 0]
 
 
@@ -95,29 +95,29 @@ def _annotated_number(replica_set: ReplicaSet, name: str) -> int | None:
 
 
 def new_size(deployment: Deployment, replica_sets: Sequence[ReplicaSet], new: ReplicaSet) -> int:
-    """How many pods the new ReplicaSet may have now; `replica_sets` are all, the new one included.
+    """Returns how many pods the new ReplicaSet may have now; `replica_sets` are all, the new one included.
 
     A ReplicaSet that was scaled down counts with the pods it still has, and until its status tells how many those are
     the new one does not grow: else there would be too many pods for a moment.
     """
-    wanted, size = deployment.spec.replicas, new.spec.replicas
-    if deployment.spec.strategy.type != ROLLING_UPDATE or size >= wanted:
-        return wanted
+    replicas, size = deployment.spec.replicas, new.spec.replicas
+    if deployment.spec.strategy.type != ROLLING_UPDATE or size >= replicas:
+        return replicas
     if not all(map(is_observed, replica_sets)):
         return size
     room = bounds(deployment).most_pods - sum(max(rs.spec.replicas, rs.status.replicas) for rs in replica_sets)
-    return size + min(room, wanted - size) if room > 0 else size
+    return size + min(room, replicas - size) if room > 0 else size
 
 
 def is_observed(replica_set: ReplicaSet) -> bool:
-    """Whether the status was counted after the last change of the spec."""
+    """Tells whether the status was counted after the last change of the spec."""
     return (replica_set.status.observedGeneration or 0) >= (replica_set.metadata.generation or 0)
 
 
 def sizes_after_scale_down(
     deployment: Deployment, old: Sequence[ReplicaSet], new: ReplicaSet
 ) -> list[tuple[ReplicaSet, int]]:
-    """The old ReplicaSets that can give up pods now, and their new sizes.
+    """Lists the old ReplicaSets that can give up pods now, and their new sizes.
 
     Pods that aren't available go first, from the oldest on: they don't help to stay above the minimum. Then available
     ones, as far as enough others are available.
@@ -147,7 +147,7 @@ def sizes_after_scale_down(
 
 
 def is_scaling(deployment: Deployment, replica_sets: Iterable[ReplicaSet]) -> bool:
-    """Whether `replicas` changed since the ReplicaSets were last sized."""
+    """Tells whether `replicas` changed since the ReplicaSets were last sized."""
     for rs in active(replica_sets):
         desired = _annotated_number(rs, DESIRED_REPLICAS)
         if desired is not None and desired != deployment.spec.replicas:
@@ -156,19 +156,19 @@ def is_scaling(deployment: Deployment, replica_sets: Iterable[ReplicaSet]) -> bo
 
 
 def is_saturated(deployment: Deployment, new: ReplicaSet | None) -> bool:
-    """Whether the new ReplicaSet has all its pods and they are available."""
+    """Tells whether the new ReplicaSet has all its pods and they are available."""
     if new is None:
         return False
-    wanted = deployment.spec.replicas
+    replicas = deployment.spec.replicas
     return (
-        _annotated_number(new, DESIRED_REPLICAS) == wanted
-        and new.spec.replicas == wanted
-        and (new.status.availableReplicas or 0) == wanted
+        _annotated_number(new, DESIRED_REPLICAS) == replicas
+        and new.spec.replicas == replicas
+        and (new.status.availableReplicas or 0) == replicas
     )
 
 
 def active_or_latest(new: ReplicaSet | None, old: Sequence[ReplicaSet]) -> ReplicaSet | None:
-    """The one ReplicaSet that a change of `replicas` concerns; None when several have pods."""
+    """Returns the one ReplicaSet that a change of `replicas` concerns; None when several have pods."""
     with_pods = active([*old, *([new] if new else [])])
     if len(with_pods) == 1:
         return with_pods[0]
@@ -180,7 +180,7 @@ def active_or_latest(new: ReplicaSet | None, old: Sequence[ReplicaSet]) -> Repli
 def scaled_sizes(
     deployment: Deployment, new: ReplicaSet | None, old: Sequence[ReplicaSet]
 ) -> list[tuple[ReplicaSet, int]]:
-    """Every ReplicaSet that takes part in scaling the Deployment to `replicas`, with its size.
+    """Lists every ReplicaSet that takes part in scaling the Deployment to `replicas`, with its size.
 
     In the middle of an update each takes its share in proportion to its size, so that a bad update does not get all of
     a scale-up.
@@ -223,7 +223,7 @@ def _share(deployment: Deployment, rs: ReplicaSet, to_add: int, added: int) -> i
 
 
 def _fraction(deployment: Deployment, rs: ReplicaSet) -> int:
-    """By how much the ReplicaSet changes to keep its part of the whole, as that was when it was last sized."""
+    """Returns by how much the ReplicaSet changes to keep its part of the whole, as that was when it was last sized."""
     if deployment.spec.replicas == 0:
         return -rs.spec.replicas
     whole_before = _annotated_number(rs, MAX_REPLICAS) or deployment.status.replicas or 0

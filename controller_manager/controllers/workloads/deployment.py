@@ -20,12 +20,12 @@ from kubeapi.core.pod.model import Pod
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, own, owner, owner_key
 
 BEHIND_SECONDS = 1.0
-"""Until another look, should the cache not catch up; normally its next change brings the key back."""
+"""The wait until another look, should the cache not catch up; normally its next change brings the key back."""
 
 
 @dataclass
 class _Rollout:
-    """One reconcile: the Deployment as cached, as it is about to be written, and its ReplicaSets."""
+    """Holds one reconcile: the Deployment as cached, as it is about to be written, and its ReplicaSets."""
 
     cached: Deployment
     deployment: Deployment
@@ -109,12 +109,12 @@ class DeploymentReconciler:
         return await self._finish(state, statuses.rollout_status)
 
     def _is_behind(self, key: str) -> bool:
-        """Whether the cache lacks a size set before: with the old one, two ReplicaSets could shrink where one may."""
+        """Tells whether the cache lacks a size set before: by the old one, two ReplicaSets could shrink, not one."""
         written = self._written.get(key, {})
         cached = {rs.metadata.uid: rs for rs in self._replica_sets.list(split_key(key)[0])} if written else {}
         for uid, generation in list(written.items()):
-            found = cached.get(uid)
-            if found is None or (found.metadata.generation or 0) >= generation:
+            replica_set = cached.get(uid)
+            if replica_set is None or (replica_set.metadata.generation or 0) >= generation:
                 del written[uid]
         if not written:
             self._written.pop(key, None)
@@ -128,25 +128,25 @@ class DeploymentReconciler:
             state.note(paused)
         if state.new is None:
             return
-        changed = revisions.brought_up_to_date(deployment, state.new, state.old)
+        changed = revisions.corrected(deployment, state.new, state.old)
         if changed is not None:
             state.replace(state.new, await self._rest.update(changed))
         self._note_new(state, statuses.NEW_FOUND, f'Found new replica set "{state.new.name}"', only_first=True)
 
     def _note_new(self, state: _Rollout, reason: str, message: str, *, only_first: bool = False) -> None:
-        """The revision and, where a deadline asks for it, the Progressing condition."""
+        """Notes the revision and, where a deadline asks for it, the Progressing condition."""
         deployment = state.deployment
         if state.new is not None:
             revision = state.new.annotations.get(revisions.REVISION, "")
             if deployment.annotations.get(revisions.REVISION) != revision:
                 deployment.metadata.annotations = deployment.annotations | {revisions.REVISION: revision}
-        known = get_condition(deployment.status.conditions, statuses.PROGRESSING)
-        if deployment.spec.progressDeadlineSeconds is not None and not (only_first and known is not None):
+        progressing = get_condition(deployment.status.conditions, statuses.PROGRESSING)
+        if deployment.spec.progressDeadlineSeconds is not None and not (only_first and progressing is not None):
             status = "False" if reason == statuses.NEW_FAILED else "True"
             state.note(statuses.condition(statuses.PROGRESSING, status, reason, message, self._clock.now()))
 
     async def _roll(self, state: _Rollout) -> None:
-        """One step of a rolling update: up within the surge, else down as far as enough pods are available."""
+        """Makes one step of a rolling update: up within the surge, else down as far as enough pods are available."""
         deployment = state.deployment
         new = state.new if state.new is not None else await self._create_new(state)
         size = rollout.new_size(deployment, state.replica_sets, new)
@@ -160,7 +160,7 @@ class DeploymentReconciler:
             await self._clean_up(state)
 
     async def _recreate(self, state: _Rollout) -> None:
-        """All old pods go, then the new ones come."""
+        """Lets all old pods go, then makes the new ones."""
         old = rollout.active(state.old)
         for replica_set in old:
             await self._resize(state, replica_set, 0)
@@ -172,7 +172,7 @@ class DeploymentReconciler:
             await self._clean_up(state)
 
     def _has_pods(self, replica_sets: list[ReplicaSet]) -> bool:
-        """Also such that are still being deleted."""
+        """Counts also those that are still being deleted."""
         return rollout.existing_pods(replica_sets) > 0 or any(
             not is_terminal(pod.status.phase)
             for rs in replica_sets
@@ -181,14 +181,14 @@ class DeploymentReconciler:
 
     async def _create_new(self, state: _Rollout) -> ReplicaSet:
         deployment = state.deployment
-        wanted = revisions.new_replica_set(deployment, state.old)
-        wanted.spec.replicas = rollout.new_size(deployment, [*state.old, wanted], wanted)
+        replica_set = revisions.new_replica_set(deployment, state.old)
+        replica_set.spec.replicas = rollout.new_size(deployment, [*state.old, replica_set], replica_set)
         try:
-            created = await self._rest.create(wanted)
+            created = await self._rest.create(replica_set)
         except AlreadyExists:
-            created = await self._existing(state, wanted)
+            created = await self._existing(state, replica_set)
         except StatusError as error:
-            message = f'Failed to create new replica set "{wanted.name}": {error}'
+            message = f'Failed to create new replica set "{replica_set.name}": {error}'
             self._note_new(state, statuses.NEW_FAILED, message)
             self._recorder.event(state.cached, "Warning", statuses.NEW_FAILED, message)
             await self._write(state.cached, deployment)
@@ -201,16 +201,16 @@ class DeploymentReconciler:
         self._note_new(state, statuses.NEW_CREATED, f'Created new replica set "{created.name}"')
         return created
 
-    async def _existing(self, state: _Rollout, wanted: ReplicaSet) -> ReplicaSet:
-        """The ReplicaSet of that name, where it is ours (the cache is behind); else another name is tried next time."""
-        found = await self._rest.get(ReplicaSet, wanted.name, wanted.namespace)
-        ref = controller_of(found)
+    async def _existing(self, state: _Rollout, replica_set: ReplicaSet) -> ReplicaSet:
+        """Returns the ReplicaSet of that name, if it is ours (the cache is behind); else another name comes next."""
+        existing = await self._rest.get(ReplicaSet, replica_set.name, replica_set.namespace)
+        ref = controller_of(existing)
         ours = ref is not None and ref.uid == state.cached.metadata.uid
-        if ours and revisions.same_template(found.spec.template, wanted.spec.template):
-            return found
+        if ours and revisions.same_template(existing.spec.template, replica_set.spec.template):
+            return existing
         state.deployment.status.collisionCount = (state.deployment.status.collisionCount or 0) + 1
         await self._write(state.cached, state.deployment)
-        raise object_conflict("replicasets", "apps", wanted.name, "the name is taken by another template")
+        raise object_conflict("replicasets", "apps", replica_set.name, "the name is taken by another template")
 
     async def _resize(self, state: _Rollout, replica_set: ReplicaSet, size: int) -> None:
         changed = revisions.resized(state.deployment, replica_set, size)
@@ -240,7 +240,7 @@ class DeploymentReconciler:
         return after(seconds) if seconds else DONE
 
     async def _write(self, cached: Deployment, deployment: Deployment) -> None:
-        """Status and revision annotation go in one request; none when nothing changed."""
+        """Writes status and revision annotation in one request; nothing when nothing changed."""
         if deployment.status == cached.status and deployment.annotations == cached.annotations:
             return
         try:

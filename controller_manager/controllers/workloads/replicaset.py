@@ -1,4 +1,4 @@
-"""ReplicaSet: as many pods as asked for, made from the template."""
+"""ReplicaSet: keeps as many pods as asked for, made from the template."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Resul
 
 KIND = "ReplicaSet"
 BURST_REPLICAS = 500
-"""Pods created or deleted in one reconcile; the rest follows when the cache has caught up."""
+"""The most pods to create or delete in one reconcile; the rest follows when the cache has caught up."""
 UNSETTLED_SECONDS = 1.0
 """While the cache lacks what was just done, the status would count wrong; what it learns brings the key back."""
 
@@ -133,7 +133,7 @@ class ReplicaSetReconciler:
         return await in_parallel(doomed, delete)
 
     def _related(self, replica_set: ReplicaSet) -> list[Pod]:
-        """Active pods of all ReplicaSets with the same owner (a Deployment), or of this one."""
+        """Lists the active pods of all ReplicaSets with the same owner (a Deployment), or of this one."""
         ref = controller_of(replica_set)
         family = self._replica_sets.by_index(OWNER_INDEX, ref.uid) if ref is not None else [replica_set]
         return [
@@ -155,7 +155,7 @@ class ReplicaSetReconciler:
 
 
 def new_pod(replica_set: ReplicaSet) -> Pod:
-    """A pod of the template, with a name chosen here: see `create_surely`."""
+    """Makes a pod of the template, with a name chosen here: see `create_surely`."""
     template = replica_set.spec.template
     base = f"{replica_set.name}-"
     metadata = ObjectMeta(

@@ -218,11 +218,11 @@ def test_a_new_replica_set_is_labeled_selected_and_annotated() -> None:
 
 def test_going_back_to_an_old_template_makes_it_the_newest_revision() -> None:
     back, other = replica_set("back", 0, revision=1), replica_set("other", 3, revision=2)
-    changed = revisions.brought_up_to_date(deployment(), back, [other])
+    changed = revisions.corrected(deployment(), back, [other])
     assert changed is not None
     assert changed.annotations[revisions.REVISION] == "3"
     assert changed.annotations[revisions.REVISION_HISTORY] == "1"
-    assert revisions.brought_up_to_date(deployment(), changed, [other]) is None
+    assert revisions.corrected(deployment(), changed, [other]) is None
 
 
 def test_history_is_cut_at_its_limit() -> None:

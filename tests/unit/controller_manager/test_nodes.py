@@ -17,7 +17,7 @@ from controller_manager.controllers.nodes._nodehealth import (
     EvictionLimits,
     conditions_after_silence,
     eviction_rates,
-    wanted_taints,
+    updated_taints,
 )
 from controller_manager.controllers.nodes._tolerations import NEVER, eviction_time
 from controller_manager.controllers.nodes.nodelifecycle import CONTROLLER as LIFECYCLE
@@ -111,21 +111,21 @@ def test_a_node_that_never_reported_gets_its_conditions() -> None:
     ],
 )
 def test_taints_follow_conditions(subject: Node, evicting: str, expected: set[tuple[str, str]] | None) -> None:
-    assert taints_of(wanted_taints(subject, evicting=evicting, now=NOW)) == expected
+    assert taints_of(updated_taints(subject, evicting=evicting, now=NOW)) == expected
 
 
 def test_a_cordoned_node_is_tainted_and_foreign_taints_stay() -> None:
     cordoned = node("n", "True", Taint(key="mine", value="x", effect=NO_SCHEDULE))
     cordoned.spec.unschedulable = True
-    taints = wanted_taints(cordoned, evicting="", now=NOW)
+    taints = updated_taints(cordoned, evicting="", now=NOW)
     assert taints_of(taints) == {("mine", NO_SCHEDULE), ("unschedulable", NO_SCHEDULE)}
     cordoned.spec.taints, cordoned.spec.unschedulable = taints, None
-    assert taints_of(wanted_taints(cordoned, evicting="", now=NOW)) == {("mine", NO_SCHEDULE)}
+    assert taints_of(updated_taints(cordoned, evicting="", now=NOW)) == {("mine", NO_SCHEDULE)}
 
 
 def test_a_taint_that_stays_keeps_its_time() -> None:
     old = Taint(key=UNREACHABLE, effect=NO_EXECUTE, timeAdded=format_time(NOW - 500))
-    taints = wanted_taints(node("n", "Unknown", old), evicting=UNREACHABLE, now=NOW)
+    taints = updated_taints(node("n", "Unknown", old), evicting=UNREACHABLE, now=NOW)
     assert taints is not None
     assert old in taints
 

@@ -73,7 +73,7 @@ class Candidate:
 
     async def kill(self) -> None:
         """Ends it without giving the Lease back, as `kill -9` would."""
-        self.elector._seen = None
+        self.elector._lease = None
         self.task.cancel()
         await asyncio.wait([self.task])
 

@@ -24,9 +24,9 @@ Operation tags:1:s[] description:3 operationId:5 produces:6:s[] consumes:7:s[] p
 Item parameter:1:Parameter
 Parameter body:1:Body other:2:Other
 Body description:1 name:2 in:3 required:4:b schema:5:Schema
-Other query:3:Query path:4:Place
+Other query:3:Query path:4:QueueState
 Query in:2 description:3 name:4 type:6 items:8:Items uniqueItems:20:b enum:21:Any[]
-Place required:1:b in:2 description:3 name:4 type:5 uniqueItems:19:b
+QueueState required:1:b in:2 description:3 name:4 type:5 uniqueItems:19:b
 Items type:1
 Responses code:1:NamedResponse[]
 NamedResponse name:1 value:2:ResponseValue
