@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
+from tests.kits.apiserver import TOKEN, ApiServer
 from tests.kits.controllermanager import ControllerManager
 from tests.kits.etcd import EtcdServer
 from tests.kits.eventually import eventually
@@ -17,6 +19,11 @@ from tests.kits.house import build_house, recipe
 FILES = {
     "kubeapi/core/widget.py": recipe("A new kind"),
     "controller_manager/controllers/workloads/widget.py": recipe("A new controller"),
+    "scheduler/plugins/node_pool.py": recipe("A new scheduler plugin"),
+    "apiserver/admission/widgetcolour.py": recipe("A new admission plugin"),
+    "kubectl/commands/sizes.py": recipe("A new verb"),
+    "kubelet/volume/types/nfs.py": recipe("A new volume type"),
+    "kubelet/probe/actions/udp.py": recipe("A new probe kind"),
 }
 WIDGETS = "/apis/example.com/v1/namespaces/default/widgets"
 
@@ -68,3 +75,38 @@ def test_a_new_controller_reconciles(
         headers = {"Content-Type": "application/merge-patch+json"}
         assert api.http.patch(f"{WIDGETS}/owned", json=patch, headers=headers).status_code == 200
         eventually(lambda: api.http.get(config_map).json()["data"] == {"size": "2"})
+
+
+def test_a_new_admission_plugin_changes_and_refuses(api: ApiServer) -> None:
+    created = api.http.post(WIDGETS, json=widget("plain", size=1))
+    assert created.json()["spec"]["colour"] == "grey"
+    refused = api.http.post(WIDGETS, json=widget("ghost", colour="invisible"))
+    assert refused.status_code == 403
+    assert 'widgets.example.com "ghost" is forbidden: a widget must be seen' in refused.json()["message"]
+
+
+def run(house: Path, code: str, *words: str) -> str:
+    """Runs Python code in the house; what it prints."""
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(command, cwd=house, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def test_a_new_verb_runs(api: ApiServer, house: Path) -> None:
+    for name, spec in (("one", {"size": 1, "colour": "blue"}), ("two", {"size": 2, "colour": "green"})):
+        assert api.http.post(WIDGETS, json=widget(name, **spec)).status_code == 201
+    server = (f"--server={api.url}", "--insecure-skip-tls-verify", f"--token={TOKEN}")
+    verb = "import sys; from kubectl.cli.main import main; sys.exit(main())"
+    assert run(house, verb, *server, "sizes", "--colour=green") == "two 2\n"
+
+
+def test_new_plugins_volume_types_and_probe_kinds_are_collected(house: Path) -> None:
+    code = """
+from kubelet.probe.probes import probe_types
+from kubelet.volume.interface import VolumeType
+from apimachinery.catalogue import collect
+from scheduler.framework import collect_plugins
+print("udpSocket" in probe_types())
+print(any(kind.source == "nfs" for kind in collect("kubelet.volume.types", "VOLUME", VolumeType).values()))
+print(any(spec.name == "NodePool" for spec in collect_plugins()))
+"""
+    assert run(house, code) == "True\n" * 3

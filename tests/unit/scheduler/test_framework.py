@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from scheduler.framework import Cycle, Framework, Handle, Plugin, PluginSpec, Re
 from scheduler.state.cache import SchedulerCache
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod
+from tests.kits.house import recipe
 from tests.kits.scheduler import FakeLister, World, node, pod
 
 NEEDED = [spec for spec in collect_plugins() if spec.name == "PrioritySort"]
@@ -256,10 +256,8 @@ def test_a_pod_that_found_no_node_at_all_waits_for_one() -> None:
 
 
 def test_the_recipe_for_a_plugin_works() -> None:
-    section = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text().partition("## A new scheduler plugin")[2]
-    recipe = section.partition("```python\n")[2].partition("```")[0]
     module: dict[str, Any] = {}
-    exec(recipe, module)
+    exec(recipe("A new scheduler plugin"), module)
     pool = {"example.com/pool": "a"}
     nodes = [node("in", labels=pool), node("full", labels=pool, pods="1"), node("out")]
     world = World(*nodes, specs=[*collect_plugins(), module["PLUGIN"]])
