@@ -1,4 +1,4 @@
-"""Tells controllers whether a pod counts, is ready, and has been so for long enough."""
+"""Tells controllers which pods are on a node, and whether a pod counts, is ready, and has been so for long enough."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from apimachinery.times import parse_time
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodCondition
+from kubeclient.informer import Informer
+
+NODE_INDEX = "node"
+
+
+def index_by_node(pods: Informer[Pod]) -> None:
+    """Lets several controllers find pods by the name of their node."""
+    pods.add_index(NODE_INDEX, _node_values)
+
+
+def _node_values(pod: Pod) -> tuple[str, ...]:
+    return (pod.spec.nodeName,) if pod.spec.nodeName else ()
 
 
 def is_terminating(pod: Pod) -> bool:
@@ -42,10 +54,6 @@ def seconds_until_available(pod: Pod, min_ready_seconds: int, now: float) -> flo
         return 0.0 if is_ready(pod) else None
     since = ready_since(pod)
     return None if since is None else max(since + min_ready_seconds - now, 0.0)
-
-
-def is_available(pod: Pod, min_ready_seconds: int, now: float) -> bool:
-    return seconds_until_available(pod, min_ready_seconds, now) == 0.0
 
 
 def restarts(pod: Pod) -> int:

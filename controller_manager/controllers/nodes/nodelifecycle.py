@@ -23,8 +23,7 @@ from controller_manager.controllers.nodes._nodehealth import (
     updated_taints,
     zone_of,
 )
-from controller_manager.controllers.nodes._podplace import NODE_INDEX, node_values
-from controller_manager.podstate import is_ready
+from controller_manager.podstate import NODE_INDEX, index_by_node, is_ready
 from kubeapi.coordination.lease import Lease
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
@@ -50,7 +49,7 @@ class NodeLifecycle:
         )
         self._nodes = context.informers.of(Node)
         self._pods = context.informers.of(Pod)
-        self._pods.add_index(NODE_INDEX, node_values)
+        index_by_node(self._pods)
         self._heard: dict[str, float] = {}
         """Node -> when it last gave a sign of life (monotonic)."""
         self._next_eviction: dict[str, float] = {}

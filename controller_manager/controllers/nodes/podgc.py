@@ -11,7 +11,7 @@ from apimachinery.conditions import set_condition
 from apimachinery.errors import Conflict, NotFound
 from apimachinery.times import format_time
 from componentbase import logs
-from controller_manager.controllers.nodes._podplace import NODE_INDEX, node_values
+from controller_manager.podstate import NODE_INDEX, index_by_node
 from kubeapi.core.node import Node
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
@@ -46,7 +46,7 @@ class PodGarbageCollector:
         self._rest, self._clock = context.rest, context.clock
         self._pods = context.informers.of(Pod)
         self._nodes = context.informers.of(Node)
-        self._pods.add_index(NODE_INDEX, node_values)
+        index_by_node(self._pods)
         self._pods.add_index(ENDED_INDEX, _ended_values)
         self._threshold: int = context.options.terminated_pod_gc_threshold
         self._missing_since: dict[str, float] = {}

@@ -8,8 +8,8 @@ from apimachinery.conditions import set_condition
 from apimachinery.errors import Conflict, NotFound
 from apimachinery.times import format_time
 from componentbase import logs
-from controller_manager.controllers.nodes._podplace import NODE_INDEX, node_values
-from controller_manager.controllers.nodes._tolerations import NEVER, eviction_time
+from controller_manager.controllers.nodes._evictiontime import NEVER, eviction_time
+from controller_manager.podstate import NODE_INDEX, index_by_node
 from kubeapi.core.node import Node
 from kubeapi.core.pod.affinity import Taint
 from kubeapi.core.pod.model import Pod
@@ -31,7 +31,7 @@ class TaintEviction:
         self._rest, self._recorder, self._clock = context.rest, context.recorder, context.clock
         self._pods = context.informers.of(Pod)
         self._nodes = context.informers.of(Node)
-        self._pods.add_index(NODE_INDEX, node_values)
+        index_by_node(self._pods)
 
     def pods_on(self, old: Node | None, new: Node | None) -> Iterable[str]:
         """Wakes a node's pods when it has other NoExecute taints than before."""

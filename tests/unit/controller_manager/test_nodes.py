@@ -9,6 +9,7 @@ import pytest
 from apimachinery.conditions import get_condition
 from apimachinery.meta import ObjectMeta
 from apimachinery.times import format_time
+from controller_manager.controllers.nodes._evictiontime import NEVER, eviction_time
 from controller_manager.controllers.nodes._nodehealth import (
     NO_EXECUTE,
     NO_SCHEDULE,
@@ -19,7 +20,6 @@ from controller_manager.controllers.nodes._nodehealth import (
     eviction_rates,
     updated_taints,
 )
-from controller_manager.controllers.nodes._tolerations import NEVER, eviction_time
 from controller_manager.controllers.nodes.nodelifecycle import CONTROLLER as LIFECYCLE
 from controller_manager.controllers.nodes.tainteviction import CONTROLLER as EVICTION
 from kubeapi.coordination.lease import Lease, LeaseSpec
