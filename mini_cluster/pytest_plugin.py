@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,12 +137,12 @@ def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
 def _temporary_namespace(handle: ClusterHandle) -> Iterator[str]:
     from mini_cluster.api import AdminApi
 
-    api = AdminApi(handle.cluster.layout, handle.cluster.state().ports.api)
-    try:
+    def connect() -> closing[AdminApi]:
+        return closing(AdminApi(handle.cluster.layout, handle.cluster.state().ports.api))
+
+    with connect() as api:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "test-"}}
         name = str(api.request("POST", "/api/v1/namespaces", body)["metadata"]["name"])
-        api.close()  # the test may restart the server: what is asked next must not go to a connection it has lost
-        yield name
+    yield name
+    with connect() as api:  # a new connection: the test may have restarted the server
         api.request("DELETE", f"/api/v1/namespaces/{name}")
-    finally:
-        api.close()
