@@ -74,7 +74,7 @@ class Engine:
                 client.stream(method, path, **options) as response,
             ):
                 if response.status_code >= 400:
-                    raise HostEngineError(_message(response.read()))
+                    raise HostEngineError(f"{method} {path}: {_message(response.read())}")
                 yield response
         except httpx.HTTPError as error:
             raise HostEngineError(f"cannot talk to the engine at {self._path}: {error}") from None

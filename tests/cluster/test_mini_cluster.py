@@ -255,7 +255,7 @@ def test_a_control_plane_needs_no_root(tmp_path: Path) -> None:
 def test_a_cluster_does_not_outlive_its_owner(tmp_path: Path) -> None:
     folder = tmp_path / "cluster"
     program = (
-        "import os, sys; from mini_cluster.cluster import Cluster; "
+        "import os, sys; from mini_cluster.launcher import Cluster; "
         "Cluster(sys.argv[1], owner_pid=os.getpid()).up(1, api_port=None); os.kill(os.getpid(), 9)"
     )
     owner = subprocess.run([sys.executable, "-c", program, str(folder)], timeout=120, check=False)
