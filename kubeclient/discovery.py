@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 
 from apimachinery.errors import StatusError
+from apimachinery.meta import Object
+from apimachinery.resource import Resource
 from kubeclient.rest import RestClient
 
 
@@ -33,6 +35,17 @@ class APIResource:
     @property
     def is_subresource(self) -> bool:
         return "/" in self.name
+
+    def metadata_only(self) -> Resource[Object]:
+        """Returns the resource for requests that read the objects' metadata alone."""
+        return Resource(
+            kind=self.kind,
+            plural=self.name,
+            model=Object,
+            group=self.group,
+            version=self.version,
+            namespaced=self.namespaced,
+        )
 
 
 @dataclass(frozen=True, slots=True)

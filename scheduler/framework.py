@@ -58,6 +58,12 @@ class Handle:
         return self.cache.table
 
 
+def scaled(scores: FloatArray, *, reverse: bool = False) -> FloatArray:
+    """Scales scores in proportion to the highest, which becomes MAX_SCORE, or with `reverse` 0; whole numbers."""
+    result: FloatArray = np.floor(scores * MAX_SCORE / scores.max())
+    return MAX_SCORE - result if reverse else result
+
+
 class Skip(Enum):
     """Answers PreFilter and PreScore that this plugin has nothing to say about this pod."""
 

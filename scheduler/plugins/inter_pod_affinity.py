@@ -12,7 +12,6 @@ import numpy as np
 
 from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change
 from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Plugin, PluginSpec, Skip
-from scheduler.plugins._domains import domain_sums
 from scheduler.state.affinity import Hold, Term
 from scheduler.state.counters import PodKind, Scope
 from scheduler.state.shape import IntArray, Shape
@@ -79,7 +78,7 @@ class InterPodAffinity(Plugin):
         for term in terms:
             column = self.table.label(term.topology_key)
             labelled &= column.ids >= 0
-            has_some = domain_sums(column, counts, self.table.valid) > 0
+            has_some = column.sums(counts, self.table.valid) > 0
             any_pod = any_pod or bool(has_some.any())
             passed &= has_some[column.ids]
         matches_itself = all(term.matches(shape.namespace, shape.labels, self._namespace_labels) for term in terms)
@@ -103,7 +102,7 @@ class InterPodAffinity(Plugin):
     def _in_domains(self, term: Term, counts: IntArray) -> BoolArray:
         """Finds rows in a domain of the term's topology where `counts` is above zero."""
         column = self.table.label(term.topology_key)
-        return (domain_sums(column, counts, self.table.valid) > 0)[column.ids]
+        return (column.sums(counts, self.table.valid) > 0)[column.ids]
 
     def pre_score(self, cycle: Cycle) -> Skip | None:
         return None if cycle.shape.terms.preferred or self.handle.cache.counters.holds_terms else SKIP
@@ -122,7 +121,7 @@ class InterPodAffinity(Plugin):
 
     def _add(self, total: IntArray, term: Term, weight: int, counts: IntArray) -> None:
         column = self.table.label(term.topology_key)
-        total += weight * domain_sums(column, counts, self.table.valid)[column.ids]
+        total += weight * column.sums(counts, self.table.valid)[column.ids]
 
     def normalize(self, cycle: Cycle, scores: FloatArray) -> FloatArray:
         span = scores.max() - scores.min()

@@ -9,9 +9,8 @@ import numpy as np
 from kubeapi.core.pod.affinity import PreferredSchedulingTerm
 from kubeapi.core.pod.nodeselection import required_terms
 from scheduler.events import NODE, WAITING_POD, Change
-from scheduler.framework import SKIP, Cycle, FloatArray, Only, Plugin, PluginSpec, Rejected, Skip
+from scheduler.framework import SKIP, Cycle, FloatArray, Only, Plugin, PluginSpec, Rejected, Skip, scaled
 from scheduler.plugins._nodeselection import named_nodes, selected, selects_nodes, term_matches
-from scheduler.plugins._scores import scaled
 from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, Rows
 

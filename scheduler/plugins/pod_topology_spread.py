@@ -16,7 +16,6 @@ from apimachinery.selectors import Selector
 from kubeapi.core.pod.tolerations import admits
 from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Handle, Plugin, PluginSpec, Skip
-from scheduler.plugins._domains import domain_sums
 from scheduler.plugins._nodeselection import selected
 from scheduler.plugins._spread import (
     DO_NOT_SCHEDULE,
@@ -72,8 +71,8 @@ class PodTopologySpread(Plugin):
     def _check(self, shape: Shape, constraint: Constraint, having_all: BoolArray) -> _Check:
         column = self.table.label(constraint.topology_key)
         eligible = having_all & self._eligible(shape, constraint)
-        sums = domain_sums(column, self.handle.cache.count(constraint.kind), eligible)
-        present = domain_sums(column, np.ones_like(eligible, np.int64), eligible) > 0
+        sums = column.sums(self.handle.cache.count(constraint.kind), eligible)
+        present = column.sums(np.ones_like(eligible, np.int64), eligible) > 0
         least = sums[present].min() if np.count_nonzero(present) >= constraint.min_domains else 0
         fits: BoolArray = sums + int(constraint.counts_itself) - least <= constraint.max_skew
         fits[-1] = False
@@ -143,7 +142,7 @@ class PodTopologySpread(Plugin):
         if not len(domains):
             return np.zeros(len(ids), np.int64), 0
         column = self.table.label(constraint.topology_key)
-        sums = domain_sums(column, counts, self.table.valid & self._eligible(shape, constraint))
+        sums = column.sums(counts, self.table.valid & self._eligible(shape, constraint))
         return sums[ids], len(domains)
 
     def normalize(self, cycle: Cycle, scores: FloatArray) -> FloatArray:

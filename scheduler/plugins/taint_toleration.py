@@ -8,8 +8,7 @@ import numpy as np
 
 from kubeapi.core.pod.tolerations import PREFER_NO_SCHEDULE, TaintKey, admits, taint_key, tolerated
 from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
-from scheduler.framework import Cycle, FloatArray, Plugin, PluginSpec
-from scheduler.plugins._scores import scaled
+from scheduler.framework import Cycle, FloatArray, Plugin, PluginSpec, scaled
 from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, Rows
 from scheduler.views.node import Node

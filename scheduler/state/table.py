@@ -50,6 +50,15 @@ class LabelColumn:
         """Of those values that some node has or had."""
         return [number for value in values if (number := self._index.get(value)) is not None]
 
+    def sums(self, counts: IntArray, mask: BoolArray) -> IntArray:
+        """Adds up `counts` by topology domain: for each value number, over the rows in `mask` that have the value.
+
+        The last element, which the -1 of rows without the label finds, is 0. `counts` and `mask` cover the whole table.
+        """
+        rows = np.flatnonzero(mask & (self.ids >= 0))
+        sums = np.bincount(self.ids[rows], weights=counts[rows], minlength=len(self.values) + 1)
+        return sums.astype(np.int64)
+
 
 class NodeTable:
     """Holds everything that filters and scores read of nodes. The cache writes it."""

@@ -77,9 +77,8 @@ class GarbageCollector:
         except (StatusError, ConnectionError, TimeoutError) as error:
             log.warning("discovery failed", error=str(error))
             return DISCOVERY_RETRY_SECONDS
-        collected = {
-            path_of(resource): resource for resource in map(_resource, filter(_is_collected, discovery.resources))
-        }
+        resources = [item.metadata_only() for item in discovery.resources if _is_collected(item)]
+        collected = {path_of(resource): resource for resource in resources}
         for path in self._followed.keys() - collected.keys():
             if not any(path.startswith(f"{group}/") for group in discovery.failed):
                 self._unfollow(path)
@@ -303,17 +302,6 @@ class GarbageCollector:
 
 def _is_collected(item: APIResource) -> bool:
     return not item.is_subresource and (item.group, item.name) not in IGNORED and set(item.verbs) >= NEEDED_VERBS
-
-
-def _resource(item: APIResource) -> Resource[Any]:
-    return Resource(
-        kind=item.kind,
-        plural=item.name,
-        model=Object,
-        group=item.group,
-        version=item.version,
-        namespaced=item.namespaced,
-    )
 
 
 def _trim(obj: Object) -> None:

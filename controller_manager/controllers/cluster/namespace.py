@@ -67,7 +67,7 @@ class NamespaceReconciler:
         return findings
 
     async def _delete_all(self, resource: APIResource, namespace: str, findings: Findings) -> None:
-        plain = _resource(resource)
+        plain = resource.metadata_only()
         left = await self._list(plain, namespace)
         if not left:
             return
@@ -122,18 +122,6 @@ class NamespaceReconciler:
         except (NotFound, Conflict):
             return
         log.info("namespace emptied", namespace=namespace.name)
-
-
-def _resource(resource: APIResource) -> Resource[Any]:
-    """Makes a resource for requests by path, which read the objects' metadata alone."""
-    return Resource(
-        kind=resource.kind,
-        plural=resource.name,
-        model=Object,
-        group=resource.group,
-        version=resource.version,
-        namespaced=resource.namespaced,
-    )
 
 
 def _when_deleted(_: NamespaceReconciler, old: Namespace | None, new: Namespace | None) -> Iterable[str]:
