@@ -21,7 +21,8 @@ FILES = {
     "controller_manager/controllers/workloads/widget.py": recipe("A new controller"),
     "scheduler/plugins/node_pool.py": recipe("A new scheduler plugin"),
     "apiserver/admission/widgetcolour.py": recipe("A new admission plugin"),
-    "kubectl/commands/sizes.py": recipe("A new verb"),
+    "kubectl/commands/other/sizes.py": recipe("A new verb"),
+    "kubectl/describe/kinds/widget.py": recipe("A kind's description"),
     "kubelet/volume/types/nfs.py": recipe("A new volume type"),
     "kubelet/probe/actions/udp.py": recipe("A new probe kind"),
 }
@@ -91,12 +92,27 @@ def run(house: Path, code: str, *words: str) -> str:
     return subprocess.run(command, cwd=house, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
-def test_a_new_verb_runs(api: ApiServer, house: Path) -> None:
+def kubectl(api: ApiServer, house: Path, *words: str) -> str:
+    """What mini-kubectl of that house prints."""
+    verb = "import sys; from kubectl.cli.main import main; sys.exit(main())"
+    server = (f"--server={api.url}", "--insecure-skip-tls-verify", f"--token={TOKEN}")
+    return run(house, verb, *words[:1], *server, *words[1:])
+
+
+def test_a_new_verb_runs_and_is_in_help_and_completion(api: ApiServer, house: Path) -> None:
     for name, spec in (("one", {"size": 1, "colour": "blue"}), ("two", {"size": 2, "colour": "green"})):
         assert api.http.post(WIDGETS, json=widget(name, **spec)).status_code == 201
-    server = (f"--server={api.url}", "--insecure-skip-tls-verify", f"--token={TOKEN}")
-    verb = "import sys; from kubectl.cli.main import main; sys.exit(main())"
-    assert run(house, verb, *server, "sizes", "--colour=green") == "two 2\n"
+    assert kubectl(api, house, "sizes", "--colour=green") == "two 2\n"
+    assert "  sizes           Show how large widgets are\n" in kubectl(api, house, "--help")
+    assert kubectl(api, house, "__complete", "siz") == "sizes\n:4\n"
+    assert kubectl(api, house, "__complete", "sizes", "tw") == "two\n:4\n"
+
+
+def test_a_kind_brings_its_description(api: ApiServer, house: Path) -> None:
+    assert api.http.post(WIDGETS, json=widget("large", size=9)).status_code == 201
+    text = kubectl(api, house, "describe", "widget", "large")
+    assert "\nSize:         9\n" in text
+    assert "\nEvents:       <none>\n" in text
 
 
 def test_new_plugins_volume_types_and_probe_kinds_are_collected(house: Path) -> None:

@@ -1,12 +1,16 @@
+"""The formats of `-o`, and tables."""
+
 import pytest
 
-from kubectl.describe.section import spaced
-from kubectl.describe.writer import Writer
 from kubectl.invocation.command import UsageError
 from kubectl.output.printers import object_printer, table
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "managedFields": []}, "spec": {"text": "a\nb\n"}}
+
+
 DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}
+
+
 LIST = {"apiVersion": "v1", "kind": "List", "items": [POD, DEPLOYMENT]}
 
 
@@ -39,48 +43,6 @@ def test_custom_columns_show_none_for_what_is_absent():
 def test_bad_formats_are_usage_errors(output):
     with pytest.raises(UsageError):
         object_printer(output)
-
-
-def test_describe_aligns_values():
-    writer = Writer()
-    writer.field("Name", "web")
-    writer.annotations({"b": "2", "a": "1", "kubectl.kubernetes.io/last-applied-configuration": "{}"})
-    writer.labels("Labels", None)
-    writer.field("Node", None)
-    assert writer.text() == (
-        "Name:         web\nAnnotations:  a: 1\n              b: 2\nLabels:       <none>\nNode:         <none>\n"
-    )
-
-
-def test_long_annotations_stand_below_their_key():
-    writer = Writer()
-    writer.annotations({"lines": "one\ntwo\n", "long": "x" * 200})
-    lines = writer.text().splitlines()
-    assert lines[:3] == ["Annotations:  lines:", "                one", "                two"]
-    assert lines[3:] == ["              long:", "                " + "x" * 138 + "..."]
-
-
-def test_columns_of_describe_end_where_a_line_lacks_them():
-    writer = Writer()
-    writer.field("A long label", "1")
-    writer.heading("Table")
-    writer.table(["Type", "Status"], [["Ready ", "True"], ["x ", "y"]])
-    writer.field("B", "2")
-    assert writer.text().splitlines() == [
-        "A long label:  1",
-        "Table:",
-        "  Type    Status",
-        "  ----    ------",
-        "  Ready   True",
-        "  x       y",
-        "B:        2",
-    ]
-
-
-def test_labels_of_unknown_fields_are_spaced():
-    assert [spaced(name) for name in ("creationTimestamp", "apiVersion", "uid", "podCIDR", "app.io/x")] == [
-        "Creation Timestamp", "API Version", "UID", "Pod CIDR", "app.io/x",
-    ]  # fmt: skip
 
 
 def test_a_watched_tables_columns_only_widen():
