@@ -32,10 +32,10 @@ class FakeClock(Clock):
         self._monotonic += seconds
 
     async def advance(self, seconds: float) -> None:
-        """Moves the time and wakes, in order, whoever slept until then; each runs as far as it can."""
+        """Moves the time and wakes, in order, all that slept until then; each runs as far as it can."""
         end = self._monotonic + seconds
         while True:
-            await settle()
+            await idle()
             due = sorted((item for item in self._sleepers if item[0] <= end), key=lambda item: item[0])
             if not due:
                 break
@@ -44,7 +44,7 @@ class FakeClock(Clock):
             if not due[0][1].done():
                 due[0][1].set_result(None)
         self.step(end - self._monotonic)
-        await settle()
+        await idle()
 
 
 class QuickClock(FakeClock):
@@ -55,7 +55,12 @@ class QuickClock(FakeClock):
         await asyncio.sleep(0)
 
 
-async def settle(rounds: int = 50) -> None:
-    """Lets every task that is ready run, some times over."""
-    for _ in range(rounds):
+async def idle() -> None:
+    """Returns when nothing on the loop can go on by itself: all tasks wait for the clock, for the test or for I/O.
+
+    The loop's own queue tells, which asyncio keeps to itself: what is in it while this task runs would run next.
+    """
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+    await asyncio.sleep(0)
+    while ready:  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0)

@@ -8,30 +8,23 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.kits.etcd import free_port
-
-START_SECONDS = 30.0
-STOP_SECONDS = 20.0
-TOKEN = "test-token"
+from tests.kits.process import TOKEN, Process, free_port
 
 
-class ApiServer:
+class ApiServer(Process):
     """`with ApiServer(folder, etcd_url) as api`; `api.http` is an httpx client of an administrator."""
 
     def __init__(self, folder: Path, etcd_url: str, *flags: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
+        super().__init__("kube-apiserver", folder)
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         self.log_file = folder / "kube-apiserver.log"
-        self.process: subprocess.Popen[bytes] | None = None
         self.http: httpx.Client
         self._flags = [f"--etcd-servers={etcd_url}", *flags]
         (folder / "tokens.csv").write_text(f'{TOKEN},admin,admin-uid,"system:masters"\nother-token,jane,jane-uid\n')
@@ -48,14 +41,7 @@ class ApiServer:
         command = [sys.executable, "-m", "apiserver", "--bind-address=127.0.0.1", f"--secure-port={self.port}"]
         command += [f"--cert-dir={self.folder}", f"--token-auth-file={self.folder}/tokens.csv"]
         command += [f"--log-file={self.log_file}", *self._flags]
-        with (self.folder / "output").open("ab") as output:
-            self.process = subprocess.Popen(command, stdout=output, stderr=output)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._ready():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError(f"kube-apiserver did not start:\n{self._last_words()}")
-            time.sleep(0.02)
+        self.run(command, ready=self._ready)
         self.http = self.client(TOKEN)
 
     def _ready(self) -> bool:
@@ -63,32 +49,17 @@ class ApiServer:
             return httpx.get(f"{self.url}/readyz", verify=False, timeout=5).status_code == 200
         return False
 
-    def _last_words(self) -> str:
-        files = [self.folder / "output", self.log_file]
-        return "\n".join(file.read_text()[-2000:] for file in files if file.exists())
+    def words(self) -> str:
+        return super().words() + (self.log_file.read_text() if self.log_file.exists() else "")
 
     def client(self, token: str = "", **options: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.url, verify=False, headers=headers, timeout=30, **options)
 
-    def stop(self) -> None:
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self._end(signal.SIGKILL)
-
-    def _end(self, number: signal.Signals) -> None:
-        if self.process is None:
-            return
-        self.process.send_signal(number)
+    def _end(self, number: signal.Signals) -> int:
         try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise
+            return super()._end(number)
         finally:
-            self.process = None
             if hasattr(self, "http"):
                 self.http.close()
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 from mini_cluster.hosts.sweep import unmount_below
 from mini_cluster.machine.processes import kill_all, with_descendants
-
-START_SECONDS = 30.0
+from tests.kits.process import Process
 
 
 class EngineHost:
@@ -38,13 +36,15 @@ class EngineHost:
             f"--pidfile={self.run_folder}/docker.pid",
             "--log-level=warn",
         ]
-        with (self.folder / "dockerd.log").open("wb") as log:
-            self._engine = subprocess.Popen(self._inside(command), stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + START_SECONDS
-        while subprocess.run(["docker", "version"], env=self.environment, capture_output=True, check=False).returncode:
-            assert time.monotonic() < deadline, (self.folder / "dockerd.log").read_text()
-            time.sleep(0.1)
+        self._engine = Process("dockerd", self.folder)
+        self._engine.run(self._inside(command), ready=self._answers, start_new_session=True)
         return self
+
+    def _answers(self) -> bool:
+        return (
+            subprocess.run(["docker", "version"], env=self.environment, capture_output=True, check=False).returncode
+            == 0
+        )
 
     def run(self, *command: str, check: bool = True, seconds: float = 400) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -72,7 +72,7 @@ class EngineHost:
                 },
             )
         )
-        self._engine.wait()
+        self._engine.kill()
         unmount_below([self.run_folder, self.folder])
         for address in self.run_folder.glob("docker/containerd/daemon/io.containerd.runtime.v2.task/*/*/address"):
             Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)

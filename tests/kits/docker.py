@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,13 +15,12 @@ from pathlib import Path
 import pytest
 
 from kubelet.runtime.docker.runtime import DockerRuntime
+from tests.kits.eventually import eventually
 from tests.kits.host_image import host_image
+from tests.kits.process import Process
 from tests.kits.runtime_contract import IMAGE
 
 USER_IMAGE = "docker.io/library/rt-user:1"  # runs as the named user "app", 1234
-
-START_SECONDS = 30.0
-STOP_SECONDS = 20.0
 
 
 def missing_for_worker_host() -> str:
@@ -41,7 +39,7 @@ class WorkerHost:
         self.folder = folder
         self.subnet = subnet
         self.socket = folder / "docker.sock"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._engine = Process("dockerd", folder)
 
     @property
     def endpoint(self) -> str:
@@ -59,31 +57,20 @@ class WorkerHost:
         return subprocess.run(inside, check=True, capture_output=True, text=True).stdout
 
     def start_engine(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "dockerd.log").open("ab") as output:
-            self._process = subprocess.Popen(
-                [
-                    "nsenter",
-                    f"--net=/var/run/netns/{self.name}",
-                    "dockerd",
-                    f"--host={self.endpoint}",
-                    f"--data-root={self.folder}/data",
-                    f"--exec-root={self.folder}/exec",
-                    f"--pidfile={self.folder}/docker.pid",
-                    f"--bip=10.244.{self.subnet}.1/24",
-                    "--iptables=false",
-                    "--ip-masq=false",
-                    "--live-restore",
-                ],
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                raise RuntimeError(f"the engine does not start, see {self.folder}/dockerd.log")
-            time.sleep(0.05)
+        command = [
+            "nsenter",
+            f"--net=/var/run/netns/{self.name}",
+            "dockerd",
+            f"--host={self.endpoint}",
+            f"--data-root={self.folder}/data",
+            f"--exec-root={self.folder}/exec",
+            f"--pidfile={self.folder}/docker.pid",
+            f"--bip=10.244.{self.subnet}.1/24",
+            "--iptables=false",
+            "--ip-masq=false",
+            "--live-restore",
+        ]
+        self._engine.run(command, ready=self._answers, start_new_session=True)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -98,25 +85,17 @@ class WorkerHost:
     def kill_engine(self) -> None:
         """As a crash: the engine and its containerd are gone, containers are left to their shims."""
         containerd = self._containerd_pid()
-        self._end(signal.SIGKILL)
+        self._engine.kill()
         # An engine that starts while its old containerd is still dying waits 15 s for that one and then gives up.
-        deadline = time.monotonic() + STOP_SECONDS
-        while containerd and Path(f"/proc/{containerd}").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        eventually(lambda: not (containerd and Path(f"/proc/{containerd}").exists()), "containerd ends")
 
     def _containerd_pid(self) -> str:
         file = self.folder / "exec" / "containerd" / "containerd.pid"
         return file.read_text().strip() if file.exists() else ""
 
-    def _end(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(STOP_SECONDS)
-            self._process = None
-
     def down(self) -> None:
         """Also after a test that left the engine dead: with live restore containers outlive it."""
-        self._end(signal.SIGTERM)
+        self._engine.stop()
         for shim in _processes_with(f"-address {self.folder}/exec/"):
             for pid in (*_children(shim), shim):
                 os.kill(pid, signal.SIGKILL)

@@ -5,34 +5,24 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-import socket
-import subprocess
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-START_SECONDS = 20.0
+from tests.kits.process import Process, free_port
+
 START_ATTEMPTS = 3  # another process may take a free port between its choice and etcd's bind
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class EtcdServer:
+class EtcdServer(Process):
     """One member. `url` stays the same over restarts; `with EtcdServer(folder) as etcd` starts and removes it.
 
     With `tls` (cert, key and CA files) it speaks TLS and asks clients for a certificate.
     """
 
     def __init__(self, folder: Path, tls: tuple[Path, Path, Path] | None = None) -> None:
-        self.folder = folder
+        super().__init__("etcd", folder)
         self._tls = tls
-        self._process: subprocess.Popen[bytes] | None = None
         self._choose_ports()
 
     def _choose_ports(self) -> None:
@@ -66,14 +56,7 @@ class EtcdServer:
         if self._tls:
             cert, key, ca = map(str, self._tls)
             command += ["--cert-file", cert, "--key-file", key, "--trusted-ca-file", ca, "--client-cert-auth"]
-        with (self.folder / "etcd.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._healthy():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError("etcd did not start:\n" + (self.folder / "etcd.log").read_text()[-2000:])
-            time.sleep(0.02)
+        self.run(command, ready=self._healthy)
 
     def _healthy(self) -> bool:
         with contextlib.suppress(OSError, urllib.error.URLError):
@@ -81,29 +64,9 @@ class EtcdServer:
                 return b'"true"' in answer.read()
         return False
 
-    def stop(self) -> None:
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """kill -9: nothing is flushed that was not already."""
-        self._end(signal.SIGKILL)
-
     def pause(self) -> None:
         """Stops answering without closing a connection, as a host that hangs."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        self.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    def _end(self, number: signal.Signals) -> None:
-        if self._process is None:
-            return
-        self._process.send_signal(number)
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        self.signal(signal.SIGCONT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import chain
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,6 +13,7 @@ T = TypeVar("T")
 DEADLINE_SECONDS = 60.0
 """Long, since only a test that fails waits for it, and a busy machine must not make one fail."""
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.001, 0.05
+TURNS = 100  # of the loop, before the first real pause: enough for what happens in memory alone
 
 
 def eventually(check: Callable[[], T | None], what: str = "", seconds: float = DEADLINE_SECONDS) -> T:
@@ -27,7 +29,7 @@ async def eventually_async(
     check: Callable[[], T | Awaitable[T | None] | None], what: str = "", seconds: float = DEADLINE_SECONDS
 ) -> T:
     """Like `eventually`, while the loop goes on; `check` may be a coroutine function."""
-    for pause in _pauses(what or str(check), seconds):
+    for pause in chain([0.0] * TURNS, _pauses(what or str(check), seconds)):
         answer = check()
         if isinstance(answer, Awaitable):
             answer = await answer

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
-from tests.kits.apiserver import TOKEN, ApiServer
+from tests.kits.apiserver import ApiServer
 from tests.kits.commandline import CommandLine
+from tests.kits.process import TOKEN
 
 _AGE = re.compile(r"(?<![\w=:.#])(?:\d+[dhms]){1,2}(?=[\s)])")
 _FROM_NAMESPACE = re.compile(r"(deleted) from \S+ namespace")  # said since kubectl 1.34

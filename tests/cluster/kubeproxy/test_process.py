@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import TOKEN, ApiServer
+from tests.kits.apiserver import ApiServer
 from tests.kits.etcd import EtcdServer
 from tests.kits.eventually import eventually
 from tests.kits.netns import Namespace, connect, unique
+from tests.kits.process import Daemon
 
 pytestmark = pytest.mark.cluster
 
@@ -36,25 +34,16 @@ class Proxy:
         self.node.ip("route", "add", "default", "via", POD_IPS[0])
         self.pod.serve_tcp(8080)
         self.node.forward(api.port)
-        self.log = folder / "kube-proxy.log"
-        kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(json.dumps(_kubeconfig(api.url)))
-        self._command = [
-            "nsenter", f"--net=/var/run/netns/{self.node.name}", sys.executable, "-m", "kubeproxy",
-            f"--kubeconfig={kubeconfig}", "--hostname-override=n1", "--cluster-cidr=10.244.0.0/16",
-            "--iptables-min-sync-period=100ms", "--iptables-sync-period=1s", f"--log-file={self.log}",
+        flags = [
+            "--hostname-override=n1", "--cluster-cidr=10.244.0.0/16", "--iptables-min-sync-period=100ms",
+            "--iptables-sync-period=1s",
         ]  # fmt: skip
-        self.process = subprocess.Popen(self._command)
-
-    def restart(self) -> None:
-        self.process = subprocess.Popen(self._command)
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(20)
+        inside = ["nsenter", f"--net=/var/run/netns/{self.node.name}"]
+        self.daemon = Daemon("kubeproxy", api.url, folder, *flags, inside=inside)
+        self.daemon.start()
 
     def cleanup(self) -> None:
-        assert subprocess.run([*self._command, "--cleanup"], timeout=30, check=False).returncode == 0
+        assert subprocess.run([*self.daemon.command, "--cleanup"], timeout=30, check=False).returncode == 0
 
     def serve(self, name: str, *ips: str) -> str:
         """Makes or changes the Service and its endpoints; its ClusterIP."""
@@ -96,19 +85,10 @@ class Proxy:
         }  # fmt: skip
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            self.stop()
+        if self.daemon.running:
+            self.daemon.stop()
         self.pod.close()
         self.node.close()
-
-
-def _kubeconfig(url: str) -> dict[str, Any]:
-    return {
-        "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": url, "insecure-skip-tls-verify": True}}],
-        "users": [{"name": "c", "user": {"token": TOKEN}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
-    }
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +120,11 @@ def test_services_are_routed_followed_and_removed(proxy: Proxy) -> None:
 def test_a_killed_proxy_leaves_routes_that_work_and_a_new_one_takes_them_over(proxy: Proxy) -> None:
     address, other = proxy.serve("web", POD_IPS[0]), proxy.serve("other", POD_IPS[0])
     eventually(lambda: proxy.endpoints(address) and proxy.endpoints(other))
-    proxy.stop(signal.SIGKILL)
+    proxy.daemon.kill()
     assert proxy.answers(address) == proxy.pod.name
     proxy.serve("web", POD_IPS[1])
     proxy.drop("other")
-    proxy.restart()
+    proxy.daemon.start()
     eventually(lambda: proxy.endpoints(address) == {POD_IPS[1]} and not proxy.endpoints(other))
     assert proxy.answers(address) == proxy.pod.name
 
@@ -169,7 +149,7 @@ def test_it_works_on_after_the_api_server_was_away(proxy: Proxy) -> None:
 def test_stopping_leaves_the_rules_and_cleanup_takes_them_away(proxy: Proxy) -> None:
     address = proxy.serve("web", POD_IPS[0])
     eventually(lambda: proxy.endpoints(address))
-    assert proxy.stop() == 0
+    assert proxy.daemon.stop() == 0
     assert proxy.answers(address) == proxy.pod.name
     proxy.cleanup()
     assert "KUBE-" not in proxy.node.command("iptables-save")

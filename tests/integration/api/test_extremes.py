@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import TOKEN, ApiServer
+from tests.kits.apiserver import ApiServer
+from tests.kits.process import TOKEN
 
 TABLE = {"accept": "application/json;as=Table;g=meta.k8s.io;v=v1"}
 MERGE = {"content-type": "application/merge-patch+json"}

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.kits.apiserver import TOKEN, ApiServer
+from tests.kits.apiserver import ApiServer
 from tests.kits.etcd import EtcdServer
+from tests.kits.process import TOKEN
 
 AUTH = f"Host: x\r\nAuthorization: Bearer {TOKEN}\r\n"
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.kits.apiserver import TOKEN, ApiServer
+from tests.kits.apiserver import ApiServer
 from tests.kits.etcd import EtcdServer
+from tests.kits.process import TOKEN
 from tests.malformed import CM, NAMESPACE, PODS, ROWS, Row, with_container
 
 GROWTH_BYTES = 24 << 20  # what the allocators may keep of two more rounds of the table

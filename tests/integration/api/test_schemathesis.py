@@ -20,7 +20,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.kits.apiserver import TOKEN, ApiServer
+from tests.kits.apiserver import ApiServer
+from tests.kits.process import TOKEN
 
 EXAMPLES = 2  # of good and of bad requests, for each operation
 NAMES = ("default", "kept")

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.fakes.kubelet import FakeKubelet
-from tests.kits.apiserver import TOKEN, ApiServer
+from tests.kits.apiserver import ApiServer
 from tests.kits.certificates import write_certificates
 from tests.kits.etcd import EtcdServer
+from tests.kits.process import TOKEN
 
 MERGE = {"content-type": "application/merge-patch+json"}
 

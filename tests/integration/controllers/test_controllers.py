@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,17 @@ from typing import Any
 import pytest
 
 from tests.kits.apiserver import HAS_KUBECTL, ApiServer
-from tests.kits.controllermanager import QUICK_ELECTION, ControllerManager, HollowNode
 from tests.kits.eventually import eventually
+from tests.kits.hollownode import HollowNode
 from tests.kits.manifests import configmap, deployment, service
+from tests.kits.process import QUICK_ELECTION, Daemon, controller_manager
 
 Dict = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def manager(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControllerManager]:
-    with ControllerManager(api, tmp_path_factory.mktemp("manager")) as running:
+def manager(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with controller_manager(api.url, tmp_path_factory.mktemp("manager")) as running:
         yield running
 
 
@@ -58,6 +58,9 @@ class Space:
         found: Dict = self.api.http.get(f"{self.apps}/deployments/{name}").json()
         return found
 
+    def pods_of(self, image: str) -> int:
+        return sum(pod["spec"]["containers"][0]["image"] == image for pod in self.items("pods"))
+
     def ready_pods(self, image: str) -> int:
         return sum(
             pod["status"].get("phase") == "Running" and pod["spec"]["containers"][0]["image"] == image
@@ -75,7 +78,7 @@ class Space:
 
 
 @pytest.fixture
-def space(api: ApiServer, namespace: str, manager: ControllerManager) -> Space:
+def space(api: ApiServer, namespace: str, manager: Daemon) -> Space:
     return Space(api, namespace)
 
 
@@ -294,7 +297,7 @@ def test_a_namespace_that_cannot_end_says_what_holds_it(space: Space) -> None:
 # The process
 
 
-def test_its_health_is_open_and_its_metrics_are_not(manager: ControllerManager) -> None:
+def test_its_health_is_open_and_its_metrics_are_not(manager: Daemon) -> None:
     assert eventually(lambda: manager.get("/healthz").text == "ok")
     assert "[+]ping ok" in manager.get("/readyz?verbose").text
     assert manager.get("/metrics").status_code == 401
@@ -318,13 +321,13 @@ def test_wrong_flags_end_it_with_a_message(api: ApiServer, tmp_path: Path) -> No
 
 
 def test_killed_at_any_moment_it_converges_within_the_bounds(
-    api: ApiServer, manager: ControllerManager, space: Space, hollow: HollowNode
+    api: ApiServer, manager: Daemon, space: Space, hollow: HollowNode
 ) -> None:
     space.create(web(6, strategy=rolling(2, 1)))
     eventually(lambda: space.rolled_out("v1", 6))
     for number in range(2, 7):
         space.patch(f"{space.apps}/deployments/web", image_patch(f"v{number}"))
-        time.sleep(0.03 * number)  # another moment of the rollout each time
+        eventually(lambda: space.pods_of(f"v{number}") >= number - 1)  # another moment of the rollout each time  # noqa: B023
         manager.kill()
         manager.start()
     eventually(lambda: space.rolled_out("v6", 6))
@@ -332,18 +335,18 @@ def test_killed_at_any_moment_it_converges_within_the_bounds(
 
 
 def test_the_api_servers_death_is_survived_within_the_bounds(
-    api: ApiServer, manager: ControllerManager, space: Space, hollow: HollowNode
+    api: ApiServer, manager: Daemon, space: Space, hollow: HollowNode
 ) -> None:
     space.create(web(6, strategy=rolling(2, 1)))
     eventually(lambda: space.rolled_out("v1", 6))
     for number in range(2, 5):
         space.patch(f"{space.apps}/deployments/web", image_patch(f"v{number}"))
-        time.sleep(0.05 * number)
+        eventually(lambda: space.pods_of(f"v{number}") >= number)  # noqa: B023
         api.kill()
         api.start()
     eventually(lambda: space.rolled_out("v4", 6))
     assert hollow.peak <= 8
-    assert manager.process.poll() is None
+    assert manager.running
 
 
 def test_one_of_two_leads_and_the_other_takes_over(api: ApiServer, tmp_path: Path) -> None:
@@ -354,9 +357,9 @@ def test_one_of_two_leads_and_the_other_takes_over(api: ApiServer, tmp_path: Pat
         lease = api.http.get("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/takeover").json()
         return str(lease.get("spec", {}).get("holderIdentity", ""))
 
-    with ControllerManager(api, tmp_path / "1", *flags) as first:
+    with controller_manager(api.url, tmp_path / "1", *flags) as first:
         eventually(lambda: first.leads)
-        with ControllerManager(api, tmp_path / "2", *flags) as second:
+        with controller_manager(api.url, tmp_path / "2", *flags) as second:
             leader = holder()
             assert leader
             first.kill()

@@ -15,9 +15,9 @@ from kubelet.main.agent import run_kubelet
 from kubelet.options import parse_options
 from kubelet.runtime.interface import PodRef, SandboxConfig
 from tests.fakes.runtime import FakeRuntime
-from tests.kits.apiserver import TOKEN, ApiServer
-from tests.kits.etcd import free_port
+from tests.kits.apiserver import ApiServer
 from tests.kits.eventually import eventually
+from tests.kits.process import TOKEN, free_port
 
 NODE = "worker-1"
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.kits.apiserver import ApiServer
 from tests.kits.eventually import eventually
-from tests.kits.schedulerprocess import Cluster, SchedulerProcess, cluster_in
+from tests.kits.process import scheduler
+from tests.kits.schedulercluster import Cluster, cluster_in
 
 
 @pytest.fixture
@@ -21,22 +22,22 @@ def cluster(api: ApiServer, namespace: str) -> Iterator[Cluster]:
 def test_a_killed_scheduler_leaves_nothing_half_done(api: ApiServer, cluster: Cluster, tmp_path: Path) -> None:
     for name in ("n1", "n2", "n3"):
         cluster.node(name, cpu="4")
-    with SchedulerProcess(api, tmp_path, "--leader-elect=false") as scheduler:
+    with scheduler(api.url, tmp_path, "--leader-elect=false") as process:
         for number in range(120):
             cluster.pod(f"web-{number}", cpu="100m")
             if number % 30 == 29:
                 eventually(lambda: cluster.placed().total() > 0)
-                scheduler.kill()
-                scheduler.start()
+                process.kill()
+                process.start()
         eventually(lambda: cluster.placed().total() == 120)
         assert cluster.placed() == {"n1": 40, "n2": 40, "n3": 40}
 
 
 def test_a_second_scheduler_takes_over_from_one_that_died(api: ApiServer, cluster: Cluster, tmp_path: Path) -> None:
     cluster.node("n1")
-    with SchedulerProcess(api, tmp_path / "1") as first:
+    with scheduler(api.url, tmp_path / "1") as first:
         eventually(lambda: first.leads)
-        with SchedulerProcess(api, tmp_path / "2") as second:
+        with scheduler(api.url, tmp_path / "2") as second:
             cluster.pod("one")
             assert cluster.where("one") == "n1"
             assert not second.leads
@@ -48,11 +49,11 @@ def test_a_second_scheduler_takes_over_from_one_that_died(api: ApiServer, cluste
 
 def test_it_carries_on_after_the_api_server_was_away(api: ApiServer, cluster: Cluster, tmp_path: Path) -> None:
     cluster.node("n1")
-    with SchedulerProcess(api, tmp_path, "--leader-elect=false") as scheduler:
+    with scheduler(api.url, tmp_path, "--leader-elect=false") as process:
         cluster.pod("before")
         cluster.where("before")
         api.kill()
         api.start()
         cluster.pod("after")
         assert cluster.where("after") == "n1"
-        assert scheduler.process.poll() is None
+        assert process.running

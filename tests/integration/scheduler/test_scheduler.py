@@ -8,7 +8,8 @@ import pytest
 
 from tests.kits.apiserver import ApiServer
 from tests.kits.eventually import eventually
-from tests.kits.schedulerprocess import Cluster, SchedulerProcess, cluster_in
+from tests.kits.process import Daemon, scheduler
+from tests.kits.schedulercluster import Cluster, cluster_in
 
 
 @pytest.fixture
@@ -18,13 +19,13 @@ def cluster(api: ApiServer, namespace: str) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def running(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SchedulerProcess]:
+def running(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A scheduler that is there for all tests that don't harm it."""
-    with SchedulerProcess(api, tmp_path_factory.mktemp("scheduler"), "--leader-elect=false") as process:
+    with scheduler(api.url, tmp_path_factory.mktemp("scheduler"), "--leader-elect=false") as process:
         yield process
 
 
-def test_a_pod_gets_a_node_its_condition_and_its_event(cluster: Cluster, running: SchedulerProcess) -> None:
+def test_a_pod_gets_a_node_its_condition_and_its_event(cluster: Cluster, running: Daemon) -> None:
     cluster.node("n1")
     cluster.pod("web", cpu="1")
     assert cluster.where("web") == "n1"
@@ -36,7 +37,7 @@ def test_a_pod_gets_a_node_its_condition_and_its_event(cluster: Cluster, running
     assert event["involvedObject"]["uid"] == cluster.get("web")["metadata"]["uid"]
 
 
-def test_a_pod_that_fits_nowhere_says_why_until_a_node_comes(cluster: Cluster, running: SchedulerProcess) -> None:
+def test_a_pod_that_fits_nowhere_says_why_until_a_node_comes(cluster: Cluster, running: Daemon) -> None:
     cluster.node("small", cpu="1")
     cluster.node("tainted", taints=[{"key": "a", "value": "b", "effect": "NoSchedule"}])
     cluster.pod("big", cpu="2")
@@ -50,14 +51,14 @@ def test_a_pod_that_fits_nowhere_says_why_until_a_node_comes(cluster: Cluster, r
     assert cluster.where("big") == "large"
 
 
-def test_without_nodes_pods_wait_for_one(cluster: Cluster, running: SchedulerProcess) -> None:
+def test_without_nodes_pods_wait_for_one(cluster: Cluster, running: Daemon) -> None:
     cluster.pod("web")
     assert eventually(lambda: cluster.condition("web"))["message"] == "no nodes available to schedule pods"
     cluster.node("n1")
     assert cluster.where("web") == "n1"
 
 
-def test_a_cluster_is_filled_to_the_last_place_and_no_further(cluster: Cluster, running: SchedulerProcess) -> None:
+def test_a_cluster_is_filled_to_the_last_place_and_no_further(cluster: Cluster, running: Daemon) -> None:
     for name in ("n1", "n2"):
         cluster.node(name, cpu="2")
     for number in range(50):
@@ -73,7 +74,7 @@ def test_a_cluster_is_filled_to_the_last_place_and_no_further(cluster: Cluster, 
     eventually(lambda: cluster.placed().total() == 40)
 
 
-def test_a_finished_pod_gives_its_room_back(cluster: Cluster, running: SchedulerProcess) -> None:
+def test_a_finished_pod_gives_its_room_back(cluster: Cluster, running: Daemon) -> None:
     cluster.node("n1", cpu="1")
     cluster.pod("job", cpu="1")
     cluster.where("job")
@@ -87,7 +88,7 @@ def test_a_finished_pod_gives_its_room_back(cluster: Cluster, running: Scheduler
     assert cluster.where("next") == "n1"
 
 
-def test_gates_hold_a_pod_until_they_are_taken_away(cluster: Cluster, running: SchedulerProcess) -> None:
+def test_gates_hold_a_pod_until_they_are_taken_away(cluster: Cluster, running: Daemon) -> None:
     cluster.node("n1")
     cluster.pod("gated", schedulingGates=[{"name": "example.com/wait"}])
     cluster.pod("free")
@@ -100,7 +101,7 @@ def test_gates_hold_a_pod_until_they_are_taken_away(cluster: Cluster, running: S
     assert cluster.where("gated") == "n1"
 
 
-def test_pods_of_a_replicaset_are_spread_over_unequal_nodes(cluster: Cluster, running: SchedulerProcess) -> None:
+def test_pods_of_a_replicaset_are_spread_over_unequal_nodes(cluster: Cluster, running: Daemon) -> None:
     cluster.node("big", cpu="64")
     cluster.node("small", cpu="4")
     body = {"metadata": {"name": "rs"}, "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "web"}}}}
@@ -116,7 +117,7 @@ def test_pods_of_a_replicaset_are_spread_over_unequal_nodes(cluster: Cluster, ru
     assert cluster.placed() == {"big": 3, "small": 3}
 
 
-def test_its_endpoints_tell_how_it_is(cluster: Cluster, running: SchedulerProcess) -> None:
+def test_its_endpoints_tell_how_it_is(cluster: Cluster, running: Daemon) -> None:
     eventually(lambda: running.log.exists() and " serving " in running.log.read_text())
     assert running.get("/healthz").text == "ok"
     assert eventually(lambda: running.get("/readyz").status_code == 200)

@@ -14,9 +14,10 @@ from apiserver.storage import CachedStorage, EtcdConfig, Storage
 from apiserver.storage.cache import cacher
 from apiserver.storage.interface import Compacted, Entry, KeyExists, RevisionConflict, StorageUnavailable, Watcher
 from etcdclient import client
-from tests.kits.etcd import EtcdServer, free_port
+from tests.kits.etcd import EtcdServer
 from tests.kits.etcd_messages import etcdrpc
 from tests.kits.eventually import eventually_async
+from tests.kits.process import free_port
 from tests.kits.storage import WIDGETS, change, create, direct, loaded, parsed, running, seen
 
 
@@ -28,12 +29,14 @@ class Writer:
         self._name = name
         self.acknowledged: list[tuple[int, int]] = []  # (revision, size)
         self.failures = 0
+        self.under_way = False
 
     async def run(self) -> None:
         entry: Entry | None = None
         size = 0
         while True:
             size += 1
+            self.under_way = True
             try:
                 if entry is None:
                     entry = await create(self._store, self._name, size=size)
@@ -46,7 +49,8 @@ class Writer:
             except (KeyExists, RevisionConflict):  # a write whose answer was lost had happened
                 with contextlib.suppress(StorageUnavailable):
                     entry = await self._store.get_from_etcd(WIDGETS, "default", self._name)
-            await asyncio.sleep(0.001)
+            self.under_way = False
+            await asyncio.sleep(0)
 
 
 async def collect(watcher: Watcher, into: list[tuple[str, str, int]]) -> None:
@@ -65,8 +69,8 @@ async def test_nothing_acknowledged_is_lost_when_etcd_is_killed(etcd: EtcdServer
             await eventually_async(
                 lambda marks=marks: all(len(w.acknowledged) > mark + 20 for w, mark in zip(writers, marks, strict=True))
             )
-            etcd.pause()  # so that writes are under way when it dies
-            await asyncio.sleep(0.05)
+            etcd.pause()
+            await eventually_async(lambda: all(writer.under_way for writer in writers), "writes are under way")
             etcd.kill()
             await asyncio.to_thread(etcd.start)
         for task in tasks[:-1]:

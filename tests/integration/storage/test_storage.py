@@ -24,6 +24,7 @@ from apiserver.storage.interface import (
     ValueTooLarge,
 )
 from tests.kits.etcd import EtcdServer
+from tests.kits.eventually import eventually_async
 from tests.kits.storage import TAGS, WIDGETS, change, create, direct, loaded, remove, running, seen, tag, widget
 
 # Writes
@@ -346,16 +347,18 @@ async def test_a_list_and_a_watch_from_its_revision_miss_nothing(etcd: EtcdServe
     async with running(etcd.url) as one, running(etcd.url) as two:
         state: dict[str, int] = {}
         async with asyncio.TaskGroup() as group:
+            written: list[str] = []
 
             async def writer(store: Any, prefix: str) -> None:
                 for number in range(60):
                     entry = await create(store, f"{prefix}{number}")
+                    written.append(entry.name)
                     if number % 3 == 0:
                         await remove(store, entry)
 
             group.create_task(writer(one, "x"))
             group.create_task(writer(two, "y"))
-            await asyncio.sleep(0.02)
+            await eventually_async(lambda: len(written) >= 10, "writers in the middle of their work")
             page = await two.list(WIDGETS)
             state = {entry.name: entry.revision for entry in page.entries}
             watch = await one.watch(WIDGETS, revision=page.revision)

@@ -10,6 +10,7 @@ import signal
 import ssl
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from componentbase.flags import Serving, base_parser, parse_bool, parse_duration
 from componentbase.health import HealthHandler, HealthServer
 from componentbase.logs import LineFormatter
 from componentbase.tasks import alongside
-from tests.kits.etcd import free_port
+from tests.kits.eventually import eventually_async
+from tests.kits.process import free_port
 
 
 @pytest.mark.parametrize(
@@ -131,12 +133,12 @@ def test_metrics_are_for_verified_clients() -> None:
 
 
 async def fetch(port: int, path: str, context: ssl.SSLContext) -> str:
-    for _ in range(200):
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
-            break
-        except ConnectionRefusedError:
-            await asyncio.sleep(0.02)
+    async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        with suppress(ConnectionRefusedError):
+            return await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost")
+        return None
+
+    reader, writer = await eventually_async(connect)
     writer.write(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
     answer = (await reader.read()).decode()
     writer.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import hpack
 import pytest
 from hypothesis import given
@@ -245,9 +243,8 @@ async def test_a_silent_peer_is_asked_and_then_given_up(monkeypatch: pytest.Monk
     monkeypatch.setattr(http2, "KEEPALIVE_SECONDS", 0.02)
     monkeypatch.setattr(http2, "KEEPALIVE_TIMEOUT_SECONDS", 0.05)
 
+    _, idle_notes = await connected()
     connection, notes = await connected()
-    await asyncio.sleep(0.1)
-    assert notes.frames() == []  # no call, no PING
     stream = Recorder()
     connection.open(stream, BLOCK, b"x", ends=False)
     for _ in range(3):
@@ -256,6 +253,7 @@ async def test_a_silent_peer_is_asked_and_then_given_up(monkeypatch: pytest.Monk
     assert not notes.closed
     await eventually_async(lambda: notes.closed)
     assert "does not answer" in str(stream.error)
+    assert idle_notes.frames() == []  # no call, no PING
 
 
 async def test_a_peer_that_takes_nothing_is_given_up() -> None:

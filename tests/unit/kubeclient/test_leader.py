@@ -10,7 +10,7 @@ from apimachinery.errors import NotFound, object_conflict, object_exists, object
 from apimachinery.meta import ObjectMeta
 from kubeapi.coordination.lease import Lease, LeaseSpec
 from kubeclient.leader import LeaderElector, LeadershipLost, Timing, is_free, taken
-from tests.fakes.clock import FakeClock, settle
+from tests.fakes.clock import FakeClock, idle
 
 
 class LeaseServer:
@@ -90,7 +90,7 @@ async def advance(clock: FakeClock, seconds: float) -> None:
 async def test_one_leads_and_the_other_takes_over_when_it_is_killed() -> None:
     server, clock = LeaseServer(), FakeClock()
     first = Candidate(server, clock, "first")
-    await settle()
+    await idle()
     second = Candidate(server, clock, "second")
     await advance(clock, 60)
     assert (first.working, second.working, server.holder) == (True, False, "first")
@@ -107,7 +107,7 @@ async def test_one_leads_and_the_other_takes_over_when_it_is_killed() -> None:
 async def test_a_stopped_leader_gives_the_lease_back_at_once() -> None:
     server, clock = LeaseServer(), FakeClock()
     first = Candidate(server, clock, "first")
-    await settle()
+    await idle()
     second = Candidate(server, clock, "second")
     await first.stop()
     assert (first.working, server.holder) == (False, None)
@@ -119,7 +119,7 @@ async def test_a_stopped_leader_gives_the_lease_back_at_once() -> None:
 async def test_a_leader_cut_off_ends_before_another_may_start() -> None:
     server, clock = LeaseServer(), FakeClock()
     first = Candidate(server, clock, "first")
-    await settle()
+    await idle()
     server.down = True
     await advance(clock, 9)
     assert first.working
@@ -133,7 +133,7 @@ async def test_a_leader_cut_off_ends_before_another_may_start() -> None:
 async def test_a_leader_whose_lease_was_taken_ends() -> None:
     server, clock = LeaseServer(), FakeClock()
     first = Candidate(server, clock, "first")
-    await settle()
+    await idle()
     assert server.lease is not None
     server._store(taken(server.lease, "thief", 15, clock.now()))
     await advance(clock, 3)

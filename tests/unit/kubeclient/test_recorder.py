@@ -11,6 +11,7 @@ from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.event import Event
 from kubeclient.recorder import BURST_PER_OBJECT, REFILL_SECONDS, Correlator, EventRecorder, Subject
 from tests.fakes.clock import QuickClock
+from tests.kits.eventually import eventually_async
 
 SUBJECT = Subject("Pod", "v1", "default", "web", "uid", "Normal", "Pulled")
 
@@ -69,9 +70,7 @@ POD = ConfigMap(metadata=ObjectMeta(name="web", namespace="team", uid="u1"))
 
 
 async def until_written(recorder: EventRecorder, server: EventServer, writes: int) -> None:
-    async with asyncio.timeout(10):
-        while len(server.writes) < writes or recorder._pending:  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
+    await eventually_async(lambda: len(server.writes) >= writes and not recorder._pending)
 
 
 async def test_a_repeated_event_raises_the_count_of_the_stored_one() -> None:

@@ -17,6 +17,8 @@ from kubeproxy.conntrack import Flow
 from kubeproxy.proxier import Proxier, ServiceMap, service_key
 from kubeproxy.restore import ALL_JUMPS, Installed
 from kubeproxy.rules import Settings, wanted_chains
+from tests.kits.eventually import eventually_async
+from tests.kits.tasks import background
 
 MIN_SYNC_SECONDS = 1.0
 SYNC_SECONDS = 30.0
@@ -104,17 +106,9 @@ class World:
         self.proxier.changed(f"default/{name}")
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Runs the proxier until the condition holds and nothing more is due at once."""
-        task = asyncio.ensure_future(self.proxier.run())
-        try:
-            async with asyncio.timeout(5):
-                while not condition():
-                    await asyncio.sleep(0)
-                    if task.done():
-                        task.result()
-        finally:
-            task.cancel()
-            await asyncio.wait((task,))
+        """Runs the proxier until the condition holds."""
+        async with background(self.proxier.run()):
+            await eventually_async(condition)
 
 
 @pytest.fixture

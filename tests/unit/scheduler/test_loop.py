@@ -19,6 +19,7 @@ from scheduler.framework import Cycle, Plugin, PluginSpec, Rejected, collect_plu
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod, PodCondition
 from tests.fakes.clock import FakeClock
+from tests.kits.eventually import eventually_async
 from tests.kits.scheduler import node, pod
 from tests.kits.tasks import background
 
@@ -90,9 +91,7 @@ class Bench:
         return new
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():  # noqa: ASYNC110 - what it waits for tells nobody
-                await asyncio.sleep(0)
+        await eventually_async(condition)
 
 
 Started = Callable[..., Bench]

@@ -14,7 +14,7 @@ from kubelet.container.images.credentials import matching_credentials, secret_cr
 from kubelet.container.images.manager import ImageManager, ImageRequest, ImageUnavailable
 from kubelet.runtime.image_reference import normalize, parse_reference, short_name
 from kubelet.runtime.interface import ImageInfo, RegistryAuth, RuntimeUnavailable
-from tests.fakes.clock import FakeClock, settle
+from tests.fakes.clock import FakeClock, idle
 from tests.fakes.runtime import FakeRuntime
 
 DIGEST = "sha256:" + "ab" * 32
@@ -234,7 +234,7 @@ async def test_pulls_wait_for_each_other_beyond_the_limit(bench: Bench) -> None:
     bench.runtime.pull_image = pull  # type: ignore[method-assign]
     images = ImageManager(bench.runtime, bench.events, bench.clock, max_parallel_pulls=2)
     pulls = [asyncio.ensure_future(images.ensure(bench.request(f"app:{i}"))) for i in range(5)]
-    await settle()
+    await idle()
     gate.set()
     await asyncio.gather(*pulls)
     assert most == 2

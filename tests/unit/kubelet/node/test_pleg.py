@@ -8,7 +8,7 @@ import pytest
 
 from kubelet.node.pleg import BROKEN_RELIST_SECONDS, HEALTHY_SECONDS, RELIST_SECONDS, Pleg
 from kubelet.runtime.interface import ContainerConfig, PodRef, SandboxConfig
-from tests.fakes.clock import FakeClock, settle
+from tests.fakes.clock import FakeClock, idle
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.tasks import background
 
@@ -38,7 +38,7 @@ class Bench:
 async def bench() -> AsyncIterator[Bench]:
     bench = Bench()
     async with background(bench.pleg.run()):
-        await settle()
+        await idle()
         yield bench
 
 
@@ -57,10 +57,10 @@ def count_lists(bench: Bench) -> list[float]:
 
 async def test_an_event_wakes_its_pod_at_once(bench: Bench) -> None:
     first, _ = await bench.start("a"), await bench.start("b")
-    await settle()
+    await idle()
     assert bench.take() == {"a", "b"}
     bench.runtime.exit(first, 1)
-    await settle()
+    await idle()
     assert bench.take() == {"a"}
 
 
@@ -75,7 +75,7 @@ async def test_what_happened_while_the_stream_was_broken_is_found(bench: Bench) 
     await bench.clock.advance(RELIST_SECONDS)
     bench.runtime.available = False
     bench.runtime.break_events()
-    await settle()
+    await idle()
     bench.take()
     bench.runtime.exit(container_id, 1)
     await bench.clock.advance(5)
@@ -90,7 +90,7 @@ async def test_what_happened_while_the_stream_was_broken_is_found(bench: Bench) 
 async def test_a_broken_stream_makes_relists_frequent_until_it_is_back(bench: Bench) -> None:
     bench.runtime.fail_next("events", bench_error(), times=4)
     bench.runtime.break_events()
-    await settle()
+    await idle()
     times = count_lists(bench)
     await bench.clock.advance(4.5)
     assert len(times) >= 4

@@ -11,7 +11,7 @@ from kubelet.pod.actions import Kill
 from kubelet.pod.termination import Terminator
 from kubelet.pod.work import PodWork
 from kubelet.runtime.interface import ContainerConfig, PodRef, PodRuntimeStatus, SandboxConfig
-from tests.fakes.clock import FakeClock, settle
+from tests.fakes.clock import FakeClock, idle
 from tests.fakes.programs import Script
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.kubelet import make_pod
@@ -121,7 +121,7 @@ async def test_a_second_kill_does_not_repeat_the_hook(bench: Bench) -> None:
     spec = {"containers": [{"name": "app", "image": "app:1", "lifecycle": HOOK}]}
     work = await bench.run(spec, deaf=("app",))
     stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
-    await settle()
+    await idle()
     work.grace_override = 3
     work.grace_changed.set()
     await bench.clock.advance(3)
@@ -147,7 +147,7 @@ async def test_cancelling_leaves_nothing_running_behind(bench: Bench) -> None:
     work = await bench.run({}, deaf=("app",))
     tasks = asyncio.all_tasks()
     stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
-    await settle()
+    await idle()
     stopping.cancel()
     await asyncio.wait((stopping,))
     assert asyncio.all_tasks() == tasks

@@ -12,7 +12,7 @@ from kubeapi.core.pod.probes import LifecycleHandler
 from kubeapi.core.pod.spec import Container
 from kubelet.probe.interface import HookError, ProbedContainer
 from kubelet.probe.probes import run_hook
-from tests.fakes.clock import FakeClock, settle
+from tests.fakes.clock import FakeClock, idle
 from tests.fakes.runtime import FakeRuntime
 
 APP = ProbedContainer(FakeRuntime(), Container(name="app"), "id", "127.0.0.1")
@@ -38,5 +38,5 @@ async def test_a_sleep_hook_lasts_as_long_as_the_kubelets_clock_says() -> None:
     await clock.advance(999)
     assert not hook.done()
     await clock.advance(1)
-    await settle()
+    await idle()
     assert hook.done()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from kubelet.container.downward import NodeFacts
 from kubelet.volume.manager import VolumeFailure, VolumeManager
 from kubelet.volume.tokens import RENEW_SHARE, TokenManager
 from tests.fakes.runtime import FakeRuntime
+from tests.kits.eventually import eventually_async
 from tests.kits.kubelet import Objects, make_pod
 
 START = 1_000_000.0
@@ -84,10 +84,7 @@ async def test_the_pod_is_woken_when_its_token_is_due() -> None:
     world = World()
     pod = make_pod({})
     await world.tokens.token(pod, "", 1)  # due at once
-    for _ in range(5000):
-        if world.due:
-            break
-        await asyncio.sleep(0.001)
+    await eventually_async(lambda: world.due)
     assert world.due == [pod.metadata.uid]
 
 

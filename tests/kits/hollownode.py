@@ -1,21 +1,13 @@
-"""The controller manager as a process, and pods that run without a kubelet."""
+"""Pods that run without a kubelet."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import json
-import signal
-import subprocess
-import sys
 import threading
-from pathlib import Path
-from typing import Any
-
-import httpx
 
 from apimachinery.conditions import set_condition
-from apimachinery.errors import Conflict, NotFound
+from apimachinery.errors import Conflict, NotFound, StatusError
 from apimachinery.meta import ObjectMeta
 from apimachinery.times import format_time
 from componentbase.clock import Clock
@@ -26,69 +18,9 @@ from kubeclient.config import ClientConfig
 from kubeclient.informer import Informer
 from kubeclient.rest import RestClient
 from kubeclient.workqueue import WorkQueue
-from tests.kits.apiserver import TOKEN, ApiServer
-from tests.kits.etcd import free_port
-
-QUICK_ELECTION = (
-    "--leader-elect-lease-duration=2s", "--leader-elect-renew-deadline=1s", "--leader-elect-retry-period=200ms",
-)  # fmt: skip
-
-
-class ControllerManager:
-    """`with ControllerManager(api, folder)`: running; without leader election unless `flags` ask for it."""
-
-    def __init__(self, api: ApiServer, folder: Path, *flags: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        self.log = folder / f"controller-manager-{self.port}.log"
-        kubeconfig = folder / "controller-manager.kubeconfig"
-        kubeconfig.write_text(json.dumps(_kubeconfig(api.url)))
-        ca = folder / "root-ca.crt"
-        ca.write_text("-----BEGIN CERTIFICATE-----\n")
-        self._command = [
-            sys.executable, "-m", "controller_manager", f"--kubeconfig={kubeconfig}", "--bind-address=127.0.0.1",
-            f"--secure-port={self.port}", f"--cert-dir={folder}", f"--log-file={self.log}", f"--root-ca-file={ca}",
-            "--leader-elect=false", *flags,
-        ]  # fmt: skip
-        self.process: subprocess.Popen[bytes]
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(self._command)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
-
-    def __enter__(self) -> ControllerManager:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            assert self.stop() == 0, self.words()
-
-    def words(self) -> str:
-        return self.log.read_text() if self.log.exists() else ""
-
-    def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"https://127.0.0.1:{self.port}{path}", verify=False)
-
-    @property
-    def leads(self) -> bool:
-        return " leading " in self.words()
-
-
-def _kubeconfig(url: str) -> dict[str, Any]:
-    return {
-        "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": url, "insecure-skip-tls-verify": True}}],
-        "users": [{"name": "c", "user": {"token": TOKEN}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
-    }
+from tests.kits.apiserver import ApiServer
+from tests.kits.process import TOKEN
+from tests.kits.tasks import background
 
 
 class HollowNode:
@@ -131,14 +63,12 @@ class HollowNode:
             queue, pods = WorkQueue("hollow"), Informer(rest, Pod, namespace=self._namespace)
             pods.add_handler(self._count)
             pods.add_handler(lambda old, new: queue.add((new or old).key))  # type: ignore[union-attr]
-            tasks = [asyncio.ensure_future(pods.run())]
-            await pods.wait_synced()
-            tasks += [asyncio.ensure_future(self._work(rest, pods, queue)) for _ in range(8)]
-            self._up.set()
-            while not self._ending.is_set():  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-            for task in tasks:
-                task.cancel()
+            async with background(pods.run()) as tasks:
+                await pods.wait_synced()
+                for _ in range(8):
+                    tasks.create_task(self._work(rest, pods, queue))
+                self._up.set()
+                await asyncio.to_thread(self._ending.wait)
             queue.close()
 
     async def _register(self, rest: RestClient) -> None:
@@ -165,7 +95,7 @@ class HollowNode:
                 queue.forget(key)
             except (NotFound, Conflict):
                 queue.forget(key)
-            except (ConnectionError, TimeoutError):
+            except (StatusError, ConnectionError, TimeoutError):  # the server is away, or not ready yet
                 queue.add_after(key, 0.1)
             finally:
                 queue.done(key)

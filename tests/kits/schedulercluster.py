@@ -1,74 +1,14 @@
-"""The scheduler as a process, and what tests of it do to the API."""
+"""What tests of the scheduler do to the API."""
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import httpx
-
-from tests.kits.apiserver import TOKEN, ApiServer
-from tests.kits.etcd import free_port
+from tests.kits.apiserver import ApiServer
 from tests.kits.eventually import eventually
-
-QUICK_ELECTION = (
-    "--leader-elect-lease-duration=2s", "--leader-elect-renew-deadline=1s", "--leader-elect-retry-period=200ms",
-)  # fmt: skip
-
-
-class SchedulerProcess:
-    """`with SchedulerProcess(api, folder)`: running, and leading or standing by."""
-
-    def __init__(self, api: ApiServer, folder: Path, *flags: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        self.log = folder / f"scheduler-{self.port}.log"
-        kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(json.dumps(_kubeconfig(api.url)))
-        self._command = [
-            sys.executable, "-m", "scheduler", f"--kubeconfig={kubeconfig}", "--bind-address=127.0.0.1",
-            f"--secure-port={self.port}", f"--cert-dir={folder}", f"--log-file={self.log}", *QUICK_ELECTION, *flags,
-        ]  # fmt: skip
-        self.process: subprocess.Popen[bytes]
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(self._command)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def __enter__(self) -> SchedulerProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(20)
-        assert code in (0, -signal.SIGKILL), self.log.read_text()[-2000:] if self.log.exists() else code
-
-    def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"https://127.0.0.1:{self.port}{path}", verify=False)
-
-    @property
-    def leads(self) -> bool:
-        return self.log.exists() and " leading " in self.log.read_text()
-
-
-def _kubeconfig(url: str) -> dict[str, Any]:
-    return {
-        "current-context": "c",
-        "clusters": [{"name": "c", "cluster": {"server": url, "insecure-skip-tls-verify": True}}],
-        "users": [{"name": "c", "user": {"token": TOKEN}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
-    }
 
 
 class Cluster:

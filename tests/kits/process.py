@@ -1,0 +1,158 @@
+"""Programs that run in the background of a test: etcd, an engine, our daemons with kubeconfig, port and log."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+TOKEN = "test-token"
+"""Of an administrator, to the API server of a test."""
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def kubeconfig(url: str) -> dict[str, Any]:
+    """A kubeconfig of the administrator."""
+    return {
+        "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": url, "insecure-skip-tls-verify": True}}],
+        "users": [{"name": "c", "user": {"token": TOKEN}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "c"}}],
+    }
+
+
+QUICK_ELECTION = (
+    "--leader-elect-lease-duration=2s", "--leader-elect-renew-deadline=1s", "--leader-elect-retry-period=200ms",
+)  # fmt: skip
+
+
+class Process:
+    """One program, which may be started again after its end. What it prints goes to `folder`/NAME.output."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.name, self.folder = name, folder
+        self.output = folder / f"{name}.output"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def run(self, command: Sequence[str], ready: Callable[[], object] | None = None, **options: Any) -> None:
+        """Starts it. Raises: RuntimeError with its last words when it ends, or is not `ready` in time."""
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, **options)
+        deadline = time.monotonic() + START_SECONDS
+        while ready is not None and not ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"{self.name} did not start:\n{self.words()[-2000:]}")
+            time.sleep(0.02)
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def words(self) -> str:
+        """All that it has printed."""
+        return self.output.read_text() if self.output.exists() else ""
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None, f"{self.name} does not run"
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """Asks it to end; its exit code, 0 when it did not run. Raises: TimeoutExpired after having killed it."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> int:
+        """kill -9: nothing is flushed that was not already."""
+        return self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> int:
+        if self.process is None:
+            return 0
+        process, self.process = self.process, None
+        process.send_signal(number)
+        try:
+            return process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+class Daemon(Process):
+    """One of our daemons against the API server at `url`, with a port and a log of its own.
+
+    `with Daemon(…)` starts it; it must end with code 0, unless a test has ended it before.
+    """
+
+    def __init__(self, package: str, url: str, folder: Path, *flags: str, inside: Sequence[str] = ()) -> None:
+        self.port = free_port()
+        super().__init__(f"{package}-{self.port}", folder)
+        self.log = folder / f"{self.name}.log"
+        config = folder / f"{self.name}.kubeconfig"
+        config.write_text(json.dumps(kubeconfig(url)))
+        self.command = [
+            *inside,
+            sys.executable,
+            "-m",
+            package,
+            f"--kubeconfig={config}",
+            f"--log-file={self.log}",
+            *flags,
+        ]
+
+    def start(self) -> None:
+        self.run(self.command)
+
+    def __enter__(self) -> Daemon:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            assert self.stop() == 0, self.words()[-2000:]
+
+    def words(self) -> str:
+        return super().words() + (self.log.read_text() if self.log.exists() else "")
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"https://127.0.0.1:{self.port}{path}", verify=False)
+
+    @property
+    def leads(self) -> bool:
+        """Whether it has been elected."""
+        return " leading " in self.words()
+
+
+def scheduler(api_url: str, folder: Path, *flags: str) -> Daemon:
+    """A scheduler that becomes the leader soon."""
+    daemon = Daemon("scheduler", api_url, folder)
+    daemon.command += ["--bind-address=127.0.0.1", f"--secure-port={daemon.port}", f"--cert-dir={folder}"]
+    daemon.command += [*QUICK_ELECTION, *flags]
+    return daemon
+
+
+def controller_manager(api_url: str, folder: Path, *flags: str) -> Daemon:
+    """A controller manager, without leader election unless `flags` ask for it."""
+    daemon = Daemon("controller_manager", api_url, folder)
+    ca = folder / "root-ca.crt"
+    ca.write_text("-----BEGIN CERTIFICATE-----\n")
+    daemon.command += ["--bind-address=127.0.0.1", f"--secure-port={daemon.port}", f"--cert-dir={folder}"]
+    daemon.command += [f"--root-ca-file={ca}", "--leader-elect=false", *flags]
+    return daemon
