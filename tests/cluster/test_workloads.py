@@ -177,7 +177,8 @@ def test_probes_restart_and_take_out_of_service(mk: CommandLine) -> None:
 
 
 def test_termination_is_graceful(mk: CommandLine) -> None:
-    script = "trap 'echo got TERM; sleep 1; echo bye; exit 0' TERM; echo up; while true; do sleep 0.1; done"
+    term = "echo got TERM; until [ -e /tmp/go ]; do sleep 0.1; done; echo bye; exit 0"
+    script = f"trap '{term}' TERM; echo up; while true; do sleep 0.1; done"
     hook = {"preStop": {"exec": {"command": ["sh", "-c", "echo hook > /proc/1/fd/1"]}}}
     mk.apply(pod("polite", container("sh", "-c", script, lifecycle=hook), terminationGracePeriodSeconds=20))
     ready(mk, "polite")
@@ -191,6 +192,7 @@ def test_termination_is_graceful(mk: CommandLine) -> None:
     assert follow.stdout.readline() == "up\n"
     mk.run("delete", "pod", "polite", "--wait=false")
     assert mk.get("pod", "polite")["metadata"]["deletionGracePeriodSeconds"] == 20
+    mk.run("exec", "polite", "--", "touch", "/tmp/go")
     assert follow.stdout.read() == "hook\ngot TERM\nbye\n"
     assert follow.wait(timeout=20) == 0
     mk.run("wait", "--for=delete", "pod/polite", "--timeout=30s")

@@ -224,7 +224,7 @@ def watching(mk: CommandLine, *words: str) -> Iterator[Iterator[str]]:
             assert process.stdout is not None
             yield iter(process.stdout)
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 130
+            assert process.wait(60) == 130
         finally:
             killer.cancel()
             process.kill()
