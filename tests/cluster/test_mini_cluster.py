@@ -24,7 +24,7 @@ from tests.kits.eventually import eventually
 pytestmark = pytest.mark.cluster
 
 LAUNCHER = Path(sys.executable).parent / "mini-cluster"
-OTHER_CLUSTERS = re.compile(r"\b(mk|mini-kubernetes-)[0-9a-f]{6}\b")
+OTHER_CLUSTERS = re.compile(r"\b(mk|mini-kubernetes-)[0-9a-f]{6}\b|\bcompose-\d+\b")
 
 
 def launcher(folder: Path, *arguments: str, wrapper: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
