@@ -1,4 +1,4 @@
-"""Measures what people at the command line wait for, on a control plane without worker hosts; part of `make bench`.
+"""Measures how long people at the command line wait, on a control plane without worker hosts; part of `make bench`.
 
 `kubectl get pods` with 10,000 pods, discovery from a cold cache, and server-side apply: of new objects, of unchanged
 ones, and of changed ones. Without a real kubectl on PATH only mini-kubectl is timed.
@@ -39,13 +39,13 @@ SCRIPTS = Path(sys.executable).parent
 
 
 def pod(number: int) -> dict[str, Any]:
-    """Left alone by the scheduler, which is not named."""
+    """A pod that the scheduler leaves alone, since it names another one."""
     spec = {"schedulerName": "none", "containers": [{"name": "main", "image": "registry.example/web:1"}]}
     return {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": f"pod-{number:05}"}, "spec": spec}
 
 
 def deployment(number: int, image: str) -> dict[str, Any]:
-    """Without replicas: what is measured is the API server's work alone."""
+    """A Deployment without replicas, so that only the API server's work is measured."""
     labels = {"app": f"web-{number}"}
     container = {"name": "web", "image": image, "ports": [{"containerPort": 80}], "env": [{"name": "A", "value": "b"}]}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
@@ -67,7 +67,7 @@ async def per_second(work: Callable[[int], Awaitable[object]], count: int) -> fl
 
 
 async def measure_server(kubeconfig: Path) -> list[tuple[str, list[float]]]:
-    """Server-side apply, each figure in applications per second; leaves PODS pods behind."""
+    """Measures server-side apply, in applications per second; leaves PODS pods behind."""
     async with RestClient(load_config(str(kubeconfig)), user_agent="bench") as client:
 
         async def apply(number: int, image: str) -> None:
@@ -78,39 +78,39 @@ async def measure_server(kubeconfig: Path) -> list[tuple[str, list[float]]]:
         async def create(number: int) -> None:
             await client.request("POST", f"{NAMESPACE}/pods", body=orjson.dumps(pod(number)))
 
-        found = []
+        rates = []
         for label, image in (("new", "web:1"), ("unchanged", "web:1"), ("changed", "web:2")):
             rate = await per_second(lambda number, image=image: apply(number, image), APPLIED)  # type: ignore[misc]
-            found.append((f"server-side apply of {label} Deployments (per s)", [rate]))
+            rates.append((f"server-side apply of {label} Deployments (per s)", [rate]))
         await per_second(create, PODS)
-    return found
+    return rates
 
 
 def measure_programs(kubeconfig: Path, folder: Path) -> list[tuple[str, list[float]]]:
-    """Seconds of whole commands."""
+    """Measures whole commands, in seconds."""
     programs = {"mini-kubectl": str(SCRIPTS / "mini-kubectl")}
     if real := shutil.which("kubectl"):
         programs["kubectl"] = real
-    found = []
+    timings = []
     for name, program in programs.items():
         home = folder / name
         home.mkdir()
         command = [program, "--kubeconfig", str(kubeconfig)]
-        found.append((f"{name} get pods, {PODS:,} pods (s)", seconds([*command, "get", "pods"], home)))
-        found.append((f"{name} api-resources, cold cache (s)", seconds([*command, "api-resources"], home, cold=True)))
-    return found
+        timings.append((f"{name} get pods, {PODS:,} pods (s)", seconds([*command, "get", "pods"], home)))
+        timings.append((f"{name} api-resources, cold cache (s)", seconds([*command, "api-resources"], home, cold=True)))
+    return timings
 
 
 def seconds(command: list[str], home: Path, *, cold: bool = False) -> list[float]:
-    """Of ROUNDS runs, after one that warms up."""
-    found = []
+    """Times ROUNDS runs of a command, after one that warms up."""
+    durations = []
     for _ in range(ROUNDS + 1):
         if cold:
             shutil.rmtree(home / ".kube", ignore_errors=True)
         began = time.monotonic()
         subprocess.run(command, env=os.environ | {"HOME": str(home)}, check=True, stdout=subprocess.DEVNULL)
-        found.append(time.monotonic() - began)
-    return found[1:]
+        durations.append(time.monotonic() - began)
+    return durations[1:]
 
 
 def main() -> int:

@@ -32,7 +32,7 @@ SCRIPTS = Path(sys.executable).parent
 REPLICAS = 3
 POLL_SECONDS = 0.02
 STEP_SECONDS = 120.0
-SETTLE_SECONDS = 15.0  # after the last change, before the idle cost is measured
+SETTLE_SECONDS = 15.0  # after the last change, before the idle cost is figures
 IDLE_SECONDS = 30.0
 PODS = "/api/v1/namespaces/default/pods?labelSelector=app%3Dguestbook"
 ENDPOINTS = "/api/v1/namespaces/default/endpoints/guestbook"
@@ -40,8 +40,8 @@ NOT_OURS = ("etcd", "dockerd")  # idle CPU and memory are those of the Python pr
 
 
 @dataclass
-class Measured:
-    """All in seconds, percent of a core, or MiB; one value a round."""
+class Figures:
+    """The figures of all rounds, one value a round: seconds, percent of a core, or MiB."""
 
     up: list[float] = field(default_factory=list)
     rollout: list[float] = field(default_factory=list)
@@ -50,18 +50,18 @@ class Measured:
     resident: dict[str, list[float]] = field(default_factory=dict)
 
 
-def measure_round(folder: Path, archive: Path, measured: Measured) -> None:
+def measure_round(folder: Path, archive: Path, figures: Figures) -> None:
     cluster = Cluster(folder)
     try:
-        measured.up.append(timed(lambda: launch(folder)))
+        figures.up.append(timed(lambda: launch(folder)))
         cluster.load_archive(archive)
         api = AdminApi(cluster.layout, cluster.state().ports.api)
-        measured.rollout.append(timed(lambda: roll_out(cluster, api)))
-        measured.healed.append(kill_and_heal(cluster, api))
+        figures.rollout.append(timed(lambda: roll_out(cluster, api)))
+        figures.healed.append(kill_and_heal(cluster, api))
         time.sleep(SETTLE_SECONDS)
-        measured.idle_percent.append(idle_percent(cluster))
+        figures.idle_percent.append(idle_percent(cluster))
         for name, mebibytes in resident(cluster).items():
-            measured.resident.setdefault(name, []).append(mebibytes)
+            figures.resident.setdefault(name, []).append(mebibytes)
         api.close()
     finally:
         cluster.down(purge=True)
@@ -74,7 +74,7 @@ def timed(work: Callable[[], None]) -> float:
 
 
 def launch(folder: Path) -> None:
-    """As a user does, with the start of the command line."""
+    """Brings the cluster up as a user does, with the start of the command line."""
     command = [str(SCRIPTS / "mini-cluster"), "up", "--quiet", "--nodes", "2", "--api-port", "0", "--dir", str(folder)]
     subprocess.run(command, check=True)
 
@@ -87,7 +87,7 @@ def roll_out(cluster: Cluster, api: AdminApi) -> None:
 
 
 def kill_and_heal(cluster: Cluster, api: AdminApi) -> float:
-    """Seconds from the kill of one container until the API shows its successor running."""
+    """Returns the seconds from the kill of one container until the API shows its successor running."""
     name, pod = next(iter(running(api).items()))
     engine = cluster.engine(pod["spec"]["nodeName"])
     before = pod["status"]["containerStatuses"][0]["containerID"]
@@ -101,7 +101,7 @@ def kill_and_heal(cluster: Cluster, api: AdminApi) -> float:
 
 
 def running(api: AdminApi) -> dict[str, dict[str, Any]]:
-    """Pods whose container runs, by name."""
+    """Returns the pods whose container runs, by name."""
     pods = api.request("GET", PODS).get("items") or []
     return {
         pod["metadata"]["name"]: pod
@@ -128,13 +128,13 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def python_processes(cluster: Cluster) -> dict[str, int]:
-    """Component -> process id, the supervisor included."""
-    found = {status.name: status.pid for status in cluster.view().components if not status.name.startswith(NOT_OURS)}
-    return found | {"supervisor": cluster.supervisor_pid()}
+    """Maps each component to its process id, the supervisor included."""
+    pids = {status.name: status.pid for status in cluster.view().components if not status.name.startswith(NOT_OURS)}
+    return pids | {"supervisor": cluster.supervisor_pid()}
 
 
 def idle_percent(cluster: Cluster) -> float:
-    """CPU of all Python processes together, in percent of one core."""
+    """Measures the CPU of all Python processes together, in percent of one core."""
     pids = python_processes(cluster).values()
     before = sum(map(cpu_seconds, pids))
     began = time.monotonic()
@@ -148,29 +148,29 @@ def cpu_seconds(pid: int) -> float:
 
 
 def resident(cluster: Cluster) -> dict[str, float]:
-    """Component -> MiB."""
-    found = {}
+    """Maps each component to its resident memory in MiB."""
+    mebibytes = {}
     for name, pid in python_processes(cluster).items():
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        found[name] = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-    return found
+        mebibytes[name] = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return mebibytes
 
 
-def table(measured: Measured) -> Table:
-    result = Table(title=f"A cluster of two worker hosts ({os.cpu_count()} cores, {len(measured.up)} rounds)")
+def table(figures: Figures) -> Table:
+    result = Table(title=f"A cluster of two worker hosts ({os.cpu_count()} cores, {len(figures.up)} rounds)")
     result.add_column("figure")
     for heading in ("median", "least", "most", "aim"):
         result.add_column(heading, justify="right")
     rows = [
-        ("up to both nodes Ready (s)", measured.up, "6"),
-        (f"apply to {REPLICAS} Running and in the Service (s)", measured.rollout, "4"),
-        ("killed container runs again (s)", measured.healed, "2"),
-        ("idle CPU of all Python processes (% of a core)", measured.idle_percent, "5"),
-        *((f"resident memory of {name} (MiB)", values, "70") for name, values in sorted(measured.resident.items())),
+        ("up to both nodes Ready (s)", figures.up, "6"),
+        (f"apply to {REPLICAS} Running and in the Service (s)", figures.rollout, "4"),
+        ("killed container runs again (s)", figures.healed, "2"),
+        ("idle CPU of all Python processes (% of a core)", figures.idle_percent, "5"),
+        *((f"resident memory of {name} (MiB)", values, "70") for name, values in sorted(figures.resident.items())),
     ]
     for label, values, aim in rows:
-        figures = (statistics.median(values), min(values), max(values))
-        result.add_row(label, *(f"{figure:.1f}" for figure in figures), aim)
+        summary = (statistics.median(values), min(values), max(values))
+        result.add_row(label, *(f"{value:.1f}" for value in summary), aim)
     return result
 
 
@@ -178,7 +178,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measures a cluster of two worker hosts on this machine.")
     parser.add_argument("--rounds", type=int, default=3, help="clusters to measure (%(default)s)")
     options = parser.parse_args()
-    measured = Measured()
+    figures = Figures()
     screen = Screen()
     with tempfile.TemporaryDirectory(prefix="mini-cluster-bench-") as folder:
         archive = Path(folder) / "guestbook.tar"
@@ -187,8 +187,8 @@ def main() -> int:
             screen.print(
                 f"round {number} of {options.rounds} (Linux {platform.release()}, load {os.getloadavg()[0]:.1f})"
             )
-            measure_round(Path(folder) / f"round-{number}", archive, measured)
-    screen.print(table(measured))
+            measure_round(Path(folder) / f"round-{number}", archive, figures)
+    screen.print(table(figures))
     return 0
 
 

@@ -102,7 +102,7 @@ async def _proxy(options: Options, settings: Settings, rest: RestClient) -> None
         tasks.create_task(MetricsHandler(proxier).serve(*options.metrics_address))
         tasks.create_task(services.run())
         tasks.create_task(slices.run())
-        # Rules from half a list would cut off services that work.
+        # Rules made from half a list would cut off services that work.
         await services.wait_synced()
         await slices.wait_synced()
         log.info("syncing", node=options.node_name, cluster_cidr=settings.cluster_cidr)

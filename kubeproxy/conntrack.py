@@ -1,7 +1,7 @@
 """Forgets UDP flows whose endpoint is gone.
 
 NAT is decided on a flow's first packet and remembered while packets keep coming, which for UDP may be for ever: without
-this a client would go on talking to a dead pod, or to no one where the service had no endpoint at first.
+this a client would go on talking to a dead pod, or to nobody where the service had no endpoint at first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PAIR = re.compile(r"\b(src|dst|sport|dport)=(\S+)")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Flow:
-    """A tracked UDP flow: what the client sent to, and who the answer is expected from."""
+    """A tracked UDP flow: where the client sent to, and where the answer must come from."""
 
     address: str
     port: int
@@ -34,16 +34,16 @@ class Flow:
 
 
 def udp_frontends(ports: Iterable[ServicePort]) -> Frontends:
-    found: dict[tuple[str, int], frozenset[tuple[str, int]]] = {}
+    frontends: dict[tuple[str, int], frozenset[tuple[str, int]]] = {}
     for port in ports:
         if port.protocol != "udp":
             continue
         endpoints = frozenset((item.ip, item.port) for item in port.endpoints)
         for address in (port.cluster_ip, *port.external_ips, *port.load_balancer_ips):
-            found[address, port.port] = endpoints
+            frontends[address, port.port] = endpoints
         if port.node_port:
-            found["", port.node_port] = endpoints
-    return found
+            frontends["", port.node_port] = endpoints
+    return frontends
 
 
 def parse_flows(text: str) -> set[Flow]:
@@ -59,9 +59,9 @@ def parse_flows(text: str) -> set[Flow]:
 
 
 def stale_flows(flows: Iterable[Flow], frontends: Frontends, gone: Frontends) -> list[Flow]:
-    """The flows to forget: to a frontend, answered by none of its endpoints.
+    """Returns the flows to forget: those to a frontend that none of its endpoints answers.
 
-    `gone` are frontends that were served until now: what is left of them is only flows to their former endpoints.
+    `gone` are frontends that were served until now: all flows to their former endpoints are stale.
     """
     stale = []
     for flow in flows:
@@ -72,15 +72,15 @@ def stale_flows(flows: Iterable[Flow], frontends: Frontends, gone: Frontends) ->
         elif endpoints:
             wrong = (flow.answers, flow.answers_port) not in endpoints
         else:
-            wrong = flow.translated  # the rest is refused anew with each packet
+            wrong = flow.translated  # other flows are refused anew with each packet
         if wrong:
             stale.append(flow)
     return sorted(stale)
 
 
 def _endpoints(flow: Flow, frontends: Frontends) -> frozenset[tuple[str, int]] | None:
-    found = frontends.get((flow.address, flow.port))
-    return found if found is not None else frontends.get(("", flow.port))
+    endpoints = frontends.get((flow.address, flow.port))
+    return endpoints if endpoints is not None else frontends.get(("", flow.port))
 
 
 class Conntrack:
@@ -90,7 +90,7 @@ class Conntrack:
         return parse_flows(await run("conntrack", "-L", "-f", "ipv4", "-p", "udp"))
 
     async def forget(self, flow: Flow) -> None:
-        """Drops every client's flow of this shape. One that has ended by itself meanwhile is no error."""
+        """Drops every client's flow of this shape. A flow that has ended by itself meanwhile is not an error."""
         filters = ["--orig-dst", flow.address, "--orig-port-dst", str(flow.port)]
         filters += ["--reply-src", flow.answers, "--reply-port-src", str(flow.answers_port)]
         try:

@@ -1,4 +1,4 @@
-"""What kube-proxy answers over plain HTTP: `/healthz` for load balancers, `/metrics` and `/proxyMode` on loopback."""
+"""Answers plain HTTP: `/healthz` for load balancers, `/metrics` and `/proxyMode` on loopback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kubeproxy.proxier import Proxier
 
 
 class HealthzHandler(HealthHandler):
-    """`/healthz` and `/livez` as upstream words them: when the rules were last synced, as JSON."""
+    """Answers `/healthz` and `/livez` as upstream does: when the rules were last synced, as JSON."""
 
     def __init__(self, proxier: Proxier, clock: Clock) -> None:
         super().__init__()

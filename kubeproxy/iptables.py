@@ -1,4 +1,4 @@
-"""The kernel's rules: reads what of ours is installed, and puts a text of `restore` in place in one atomic run."""
+"""Reads which of our rules the kernel has, and puts a text of `restore` in place in one atomic run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Iptables:
         await run("iptables-restore", "--noflush", "--wait", XTABLES_WAIT_SECONDS, stdin=text)
 
     async def cleanup(self) -> bool:
-        """Removes every chain and jump of kube-proxy; False when there was none."""
+        """Removes every chain and jump of kube-proxy; False when there were none."""
         text = cleanup_text(await self.installed())
         if text:
             await self.restore(text)

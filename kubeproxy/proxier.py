@@ -1,4 +1,4 @@
-"""The loop: informers mark services as changed, and one full sync at a time brings the kernel to what the API says."""
+"""Runs the loop: informers mark services as changed, and one sync at a time brings the kernel to what the API says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import EndpointSlice
 from kubeproxy.conntrack import Flow, Frontends, stale_flows, udp_frontends
 from kubeproxy.restore import ALL_JUMPS, Current, Installed, checked, restore_text
-from kubeproxy.rules import Settings, wanted_chains
+from kubeproxy.rules import Settings, desired_chains
 from kubeproxy.topology import SERVICE_NAME_LABEL, ServicePort, service_ports
 
 RETRY_FIRST_SECONDS = 1.0
@@ -32,27 +32,27 @@ log = logs.logger(__name__)
 
 
 class Rules(Protocol):
-    """Where rules go: `iptables.Iptables`, or a fake."""
+    """Holds the rules: `iptables.Iptables`, or a fake."""
 
     async def installed(self) -> Installed: ...
     async def restore(self, text: str) -> None: ...
 
 
 class Tracker(Protocol):
-    """Where UDP flows are tracked: `conntrack.Conntrack`, or a fake."""
+    """Tracks UDP flows: `conntrack.Conntrack`, or a fake."""
 
     async def udp_flows(self) -> set[Flow]: ...
     async def forget(self, flow: Flow) -> None: ...
 
 
 def service_key(item: EndpointSlice) -> str:
-    """The key of the Service a slice belongs to; "" for a slice of none."""
+    """Returns the key of the Service that a slice belongs to; "" when it belongs to none."""
     name = item.labels.get(SERVICE_NAME_LABEL, "")
     return f"{item.namespace}/{name}" if name else ""
 
 
 class ServiceMap:
-    """Every service's ports, worked out anew only for services that something happened to."""
+    """Holds every service's ports, and works them out anew only for services that have changed."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class ServiceMap:
         self._dirty.add(key)
 
     def update(self) -> bool:
-        """Takes in what was marked; whether any port changed."""
+        """Works out the marked services again; True when any port changed."""
         changed = False
         for key in self._dirty:
             service = self._service(key)
@@ -112,7 +112,7 @@ class Proxier:
         """Unix seconds of the last sync that succeeded; 0 before the first."""
 
     def changed(self, key: str) -> None:
-        """Something happened to this service or its endpoints."""
+        """Takes note that this service or its endpoints have changed."""
         if key:
             self._services.mark(key)
             self._wake.set()
@@ -125,7 +125,7 @@ class Proxier:
         return f"rules are out of date for {seconds:.0f} s" if seconds > 2 * self._sync_seconds else ""
 
     async def run(self) -> None:
-        """Syncs until cancelled; the informers have listed by now."""
+        """Syncs until cancelled; call it when the informers have listed."""
         retry_seconds = next_check = 0.0
         due = True
         while True:
@@ -154,12 +154,12 @@ class Proxier:
     async def _sync(self, check: bool) -> bool:
         """Writes what changed, and with `check` what others may have damaged; False, logged, to be tried again."""
         ports = self._services.ports()
-        wanted = wanted_chains(ports, self._settings)
+        chains = desired_chains(ports, self._settings)
         with SYNC_DURATION.time():
             try:
                 if check:
                     self._current = checked(self._current, await self._rules.installed())
-                text = restore_text(wanted, self._current)
+                text = restore_text(chains, self._current)
                 if text:
                     await self._rules.restore(text)
             except CommandError as error:
@@ -167,7 +167,7 @@ class Proxier:
                 self._current = Current()  # one table may have been written
                 log.error("rules could not be synced", error=error)
                 return False
-        self._current = Current(wanted, ALL_JUMPS)
+        self._current = Current(chains, ALL_JUMPS)
         self._outdated_since = None
         self.synced_at = self._clock.now()
         LAST_SYNC.set(self.synced_at)
@@ -176,7 +176,7 @@ class Proxier:
         return True
 
     async def _flush_udp(self, frontends: Frontends) -> None:
-        """Forgets flows that the new rules would not have made; what fails is tried again with the next sync."""
+        """Forgets flows that the new rules would not have made; a failure is tried again with the next sync."""
         if frontends != self._frontends:
             self._flush_due = True
             self._gone |= self._frontends

@@ -1,8 +1,8 @@
-"""PURE: the chains that shall be, against those that are -> one text for `iptables-restore --noflush`.
+"""PURE: writes the `iptables-restore --noflush` text that leads from the chains as they are to the desired ones.
 
 A declared user chain (`:CHAIN - [0:0]`) is flushed by the restore and then filled; chains that are right already are
-left out, which keeps a sync cheap where thousands of services don't change. Chains of services that went are flushed
-and deleted in the same transaction. Built-in chains get nothing but the jumps that are missing.
+left out, which keeps a sync cheap where thousands of services don't change. Chains of services that are gone are
+flushed and deleted in the same transaction. Built-in chains only get the jumps that are missing.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ ALL_JUMPS = frozenset((jump.table, jump.chain, jump.target) for jump in JUMPS)
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What is in the kernel, of ours: from `iptables-save`."""
+    """Our part of what is in the kernel, from `iptables-save`."""
 
     chains: Mapping[ChainKey, int] = field(default_factory=dict)
-    """How many rules each has."""
+    """The number of rules in each chain."""
     jumps: frozenset[tuple[str, str, str]] = frozenset()
     """(table, built-in chain, target)."""
     jump_rules: tuple[tuple[str, str], ...] = ()
@@ -77,14 +77,14 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What we know of the kernel's state: the rules of each chain, or None where we did not write them."""
+    """Our knowledge of the kernel's state: the rules of each chain, or None where we did not write them."""
 
     chains: Mapping[ChainKey, tuple[str, ...] | None] = field(default_factory=dict)
     jumps: frozenset[tuple[str, str, str]] = frozenset()
 
 
 def checked(current: Current, installed: Installed) -> Current:
-    """What still holds of `current`: chains that others emptied, filled or deleted are no longer known."""
+    """Returns what still holds of `current`: chains that others emptied, filled or deleted count as unknown."""
     chains: dict[ChainKey, tuple[str, ...] | None] = {}
     for key, count in installed.chains.items():
         rules = current.chains.get(key)
@@ -124,17 +124,17 @@ def _is_ours(table: str, chain: str) -> bool:
     return table == "filter" and chain in FILTER_CHAINS
 
 
-def restore_text(wanted: Chains, current: Current) -> str:
-    """What is to change, for one run of `iptables-restore --noflush`: a transaction for each table; "" for nothing."""
-    return "".join(_table_text(table, wanted, current) for table in TABLES)
+def restore_text(desired: Chains, current: Current) -> str:
+    """Returns the input for one run of `iptables-restore --noflush`, a transaction a table; "" when nothing changes."""
+    return "".join(_table_text(table, desired, current) for table in TABLES)
 
 
-def _table_text(table: str, wanted: Chains, current: Current) -> str:
+def _table_text(table: str, desired: Chains, current: Current) -> str:
     changed = {
-        chain: rules for (owner, chain), rules in wanted.items()
+        chain: rules for (owner, chain), rules in desired.items()
         if owner == table and current.chains.get((owner, chain)) != rules
     }  # fmt: skip
-    stale = sorted(chain for owner, chain in current.chains if owner == table and (owner, chain) not in wanted)
+    stale = sorted(chain for owner, chain in current.chains if owner == table and (owner, chain) not in desired)
     missing = [
         jump for jump in JUMPS if jump.table == table and (table, jump.chain, jump.target) not in current.jumps
     ]  # fmt: skip
@@ -149,7 +149,7 @@ def _table_text(table: str, wanted: Chains, current: Current) -> str:
 
 
 def cleanup_text(installed: Installed) -> str:
-    """Takes away every jump and chain of ours; "" when there is none."""
+    """Returns the text that removes every jump and chain of ours; "" when there are none."""
     text = ""
     for table in TABLES:
         chains = sorted(chain for owner, chain in installed.chains if owner == table)

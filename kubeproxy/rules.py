@@ -1,4 +1,4 @@
-"""PURE: service ports -> the rules of kube-proxy's own chains, in the words of iptables.
+"""PURE: turns service ports into the rules of kube-proxy's own chains, in the words of iptables.
 
 Chain names and rules are those of Kubernetes' own proxy in iptables mode.
 """
@@ -29,10 +29,10 @@ SERVICE_CHAIN_PREFIXES = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KU
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What of the flags shapes the rules."""
+    """The flags that shape the rules."""
 
     cluster_cidr: str = ""
-    """Pods' addresses; "" turns off masquerading and short cuts that need to tell pods from others."""
+    """The pods' addresses; "" turns off masquerading and short cuts that must tell pods from other clients."""
     masquerade_all: bool = False
     masquerade_bit: int = 14
     localhost_node_ports: bool = False
@@ -48,13 +48,11 @@ ChainKey = tuple[str, str]
 Chains = dict[ChainKey, tuple[str, ...]]
 """The rules of each chain, in order, without "-A CHAIN"."""
 
-REMEMBERED_PORTS = (
-    8192  # service ports whose rules are remembered while they don't change; the longest unused is dropped
-)
+REMEMBERED_PORTS = 8192  # whose rules are kept while they don't change; the longest unused are dropped
 
 
-def wanted_chains(ports: Iterable[ServicePort], settings: Settings) -> Chains:
-    """All chains that shall be, whatever there is now."""
+def desired_chains(ports: Iterable[ServicePort], settings: Settings) -> Chains:
+    """Returns all chains as they should be, whatever is installed now."""
     chains: dict[ChainKey, list[str]] = {("nat", chain): [] for chain in NAT_CHAINS}
     chains |= {("filter", chain): [] for chain in FILTER_CHAINS}
     _base_rules(chains, settings)
@@ -67,7 +65,7 @@ def wanted_chains(ports: Iterable[ServicePort], settings: Settings) -> Chains:
 
 @lru_cache(maxsize=REMEMBERED_PORTS)
 def _port_chains(port: ServicePort, settings: Settings) -> tuple[tuple[ChainKey, tuple[str, ...]], ...]:
-    """What one port adds to each chain."""
+    """Returns the rules that one port adds to each chain."""
     return tuple((key, tuple(rules)) for key, rules in _PortRules(port, settings).write().items())
 
 
@@ -77,7 +75,7 @@ def _base_rules(chains: dict[ChainKey, list[str]], settings: Settings) -> None:
     chains["nat", MARK_MASQ] += [f"-j MARK --or-mark {mark}"]
     chains["nat", POSTROUTING] += [
         f"-m mark ! {masked} -j RETURN",
-        # The mark is taken off, lest the packet be marked still when it comes back through another stack (a tunnel).
+        # Without the mark, or the packet would still carry it when it comes back through another stack (a tunnel).
         f"-j MARK --xor-mark {mark}",
         '-m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully',
     ]
@@ -95,7 +93,7 @@ def _base_rules(chains: dict[ChainKey, list[str]], settings: Settings) -> None:
 
 
 def _node_port_jump(settings: Settings) -> str:
-    """Last in KUBE-SERVICES: a port of a service's own address beats a NodePort."""
+    """Returns the last rule of KUBE-SERVICES: a port of a service's own address comes before a NodePort."""
     loopback = "" if settings.localhost_node_ports else "! -d 127.0.0.0/8 "
     comment = '-m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain"'
     return f"{comment} {loopback}-m addrtype --dst-type LOCAL -j {NODE_PORTS}"
@@ -171,7 +169,7 @@ class _PortRules:
             self._nat(self._internal_chain, f"{comment} ! -s {self._settings.cluster_cidr} {to} -j {MARK_MASQ}")
 
     def _external_addresses(self) -> None:
-        """From externalIPs, the load balancer's addresses and the NodePort to this port's chains, or to a refusal."""
+        """Leads externalIPs, the load balancer's addresses and the NodePort to this port's chains, or to a refusal."""
         port = self._port
         guarded = bool(port.source_ranges and port.load_balancer_ips)
         if port.has_endpoints:
@@ -193,7 +191,7 @@ class _PortRules:
                 self._filter(EXTERNAL_SERVICES, f"{comment} {to} {self._refusal()}")
 
     def _firewall(self) -> None:
-        """Only the source ranges pass on to the service; the rest is dropped in the filter table."""
+        """Lets only the source ranges pass on to the service; the filter table drops the rest."""
         port, chain = self._port, self._firewall_chain
         for cidr in port.source_ranges:
             self._nat(chain, f"{self._comment('loadbalancer IP')} -s {cidr} -j {self._external_chain}")
@@ -201,7 +199,7 @@ class _PortRules:
             self._filter(LB_FIREWALL, f"{self._comment(f'traffic not accepted by {chain}')} {self._to(ip)} -j DROP")
 
     def _external(self) -> None:
-        """What came in by an external address: masqueraded, or under policy Local kept with its source address."""
+        """Masquerades what came in by an external address; under policy Local it keeps its source address."""
         port, chain = self._port, self._external_chain
         if not port.external_local:
             comment = f'-m comment --comment "masquerade traffic for {port.full_name} external destinations"'
@@ -217,7 +215,7 @@ class _PortRules:
             self._nat(chain, f"-j {self._external_policy_chain}")
 
     def _balance(self, chain: str, endpoints: Sequence[Endpoint]) -> None:
-        """Known clients first, then each endpoint with probability 1/(those left), which is equal weight for all."""
+        """Sends clients with affinity to their endpoint, others to each with probability 1/(those left)."""
         port = self._port
         targets = [
             (f'-m comment --comment "{port.full_name} -> {item}"', chain_name("KUBE-SEP-", port, item))
@@ -225,8 +223,8 @@ class _PortRules:
         ]
         if port.affinity_seconds:
             for comment, target in targets:
-                known = f"-m recent --name {target} --rcheck --seconds {port.affinity_seconds} --reap"
-                self._nat(chain, f"{comment} {known} -j {target}")
+                recent = f"-m recent --name {target} --rcheck --seconds {port.affinity_seconds} --reap"
+                self._nat(chain, f"{comment} {recent} -j {target}")
         for index, (comment, target) in enumerate(targets):
             left = len(targets) - index
             chance = f" -m statistic --mode random --probability {1 / left:.10f}" if left > 1 else ""
@@ -246,10 +244,10 @@ class _PortRules:
         )
 
     def _no_endpoints(self, local_only: bool) -> str:
-        """Under a Local policy there may be some elsewhere."""
+        """Comments on a refusal: under a Local policy there may be endpoints elsewhere."""
         some_elsewhere = self._port.has_endpoints and local_only
         return self._comment("has no local endpoints" if some_elsewhere else "has no endpoints")
 
     def _refusal(self) -> str:
-        """REJECT answers the client at once; under a Local policy another node may serve, so the packet just goes."""
+        """Returns REJECT, which answers the client at once, or DROP where another node may serve (policy Local)."""
         return "-j DROP" if self._port.has_endpoints else "-j REJECT"

@@ -1,4 +1,4 @@
-"""Kernel settings, in this network namespace, without which the rules do nothing."""
+"""Switches on the kernel settings of this network namespace without which the rules do nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logs.logger(__name__)
 
 
 def switch_on(setting: tuple[str, str], root: Path = PROC_SYS) -> bool:
-    """Sets it to 1 unless it is; warns of the consequence and returns False where that can't be done."""
+    """Sets a setting to 1. Where that fails, warns of the consequence and returns False."""
     name, consequence = setting
     path = root / name
     try:

@@ -1,4 +1,4 @@
-"""PURE: a Service and its EndpointSlices -> what kube-proxy routes: a frozen `ServicePort` for each port."""
+"""PURE: turns a Service and its EndpointSlices into what kube-proxy routes, a frozen `ServicePort` for each port."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kubeapi.discovery.endpointslice import EndpointSlice
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
-"""A Service with this label is another proxy's business."""
+"""A Service with this label is routed by another proxy."""
 
 AFFINITY_DEFAULT_SECONDS = 10800
 
@@ -56,7 +56,7 @@ class ServicePort:
     local_endpoints: tuple[Endpoint, ...] = ()
     """Filled only where a Local policy needs them."""
     has_endpoints: bool = False
-    """Whether any node has one: none anywhere is answered with REJECT, none here under a Local policy with DROP."""
+    """Whether any node has an endpoint: without one connections are rejected; policy Local drops what others serve."""
 
     @property
     def full_name(self) -> str:
@@ -91,9 +91,9 @@ class _Candidate:
 
 
 def service_ports(service: Service, slices: Iterable[EndpointSlice], node_name: str) -> tuple[ServicePort, ...]:
-    """What this node routes for the service; empty for headless, ExternalName and foreign-proxy services.
+    """Returns what this node routes for the service: nothing for headless, ExternalName and foreign-proxy services.
 
-    `slices` are those labelled with the service's name, in its namespace.
+    `slices` are the ones labelled with the service's name, in its namespace.
     Source: Kubernetes, "Virtual IPs and Service Proxies".
     """
     spec = service.spec
@@ -110,7 +110,7 @@ def _is_proxied(service: Service, spec: ServiceSpec) -> bool:
 
 
 def _is_ipv4(text: str) -> bool:
-    """Whether it is an IPv4 address or CIDR: one line that iptables does not take would fail the whole restore."""
+    """Tells whether `text` is an IPv4 address or CIDR: one line that iptables refuses would fail the whole restore."""
     try:
         return ip_interface(text).version == 4
     except ValueError:  # "" and "None" too
@@ -154,7 +154,7 @@ def _service_port(
 
 
 def _load_balancer_ips(service: Service, spec: ServiceSpec) -> tuple[str, ...]:
-    """The ingress addresses that this node answers itself; mode "Proxy" leaves them to the balancer."""
+    """Returns the ingress addresses that this node answers itself; mode "Proxy" leaves them to the balancer."""
     if spec.type != "LoadBalancer":
         return ()
     ingress = service.status.loadBalancer.ingress or ()
@@ -170,11 +170,11 @@ def _affinity_seconds(spec: ServiceSpec) -> int:
 
 
 def _candidates(port: ServicePortSpec, slices: list[EndpointSlice], node_name: str) -> list[_Candidate]:
-    """All endpoints of the port, one per address and port number, in order of address.
+    """Returns all endpoints of the port, one per address and port number, in order of address.
 
     A pod that moves between slices is in two of them for a moment: the ready mention wins.
     """
-    found: dict[Endpoint, _Candidate] = {}
+    candidates: dict[Endpoint, _Candidate] = {}
     for item in slices:
         for slice_port in item.ports or ():
             same_name = (slice_port.name or "") == (port.name or "")
@@ -184,14 +184,14 @@ def _candidates(port: ServicePortSpec, slices: list[EndpointSlice], node_name: s
                 candidate = _candidate(endpoint, slice_port.port, node_name)
                 if candidate is None:
                     continue
-                known = found.get(candidate.endpoint)
-                if known is None or (candidate.ready and not known.ready):
-                    found[candidate.endpoint] = candidate
-    return [found[endpoint] for endpoint in sorted(found)]
+                earlier = candidates.get(candidate.endpoint)
+                if earlier is None or (candidate.ready and not earlier.ready):
+                    candidates[candidate.endpoint] = candidate
+    return [candidates[endpoint] for endpoint in sorted(candidates)]
 
 
 def _candidate(endpoint: SliceEndpoint, port: int, node_name: str) -> _Candidate | None:
-    """An unset `ready` counts as true, an unset `serving` as `ready` (EndpointSlice API)."""
+    """Reads one endpoint: an unset `ready` counts as true, an unset `serving` as `ready` (EndpointSlice API)."""
     if not endpoint.addresses or not _is_ipv4(endpoint.addresses[0]):
         return None
     conditions = endpoint.conditions
@@ -202,6 +202,6 @@ def _candidate(endpoint: SliceEndpoint, port: int, node_name: str) -> _Candidate
 
 
 def _usable(candidates: list[_Candidate]) -> tuple[Endpoint, ...]:
-    """The ready endpoints; where there is none, those that still serve while they terminate."""
+    """Returns the ready endpoints or, where there are none, those that still serve while they terminate."""
     ready = tuple(item.endpoint for item in candidates if item.ready)
     return ready or tuple(item.endpoint for item in candidates if item.draining)

@@ -23,7 +23,7 @@ APPLETS = ("sh", "sed", "httpd", "cat", "ls", "ps", "kill", "sleep", "nc")
 
 
 def guestbook_archive(busybox: bytes, machine: str) -> bytes:
-    """The archive; `machine` is the kernel's word for the architecture, as in `uname -m`."""
+    """Returns the archive; `machine` is the kernel's word for the architecture, as in `uname -m`."""
     base = {"/bin/busybox": program(busybox)} | {f"/bin/{name}": Entry(link="busybox") for name in APPLETS}
     own = {
         "/bin/guestbook": program((SOURCES / "guestbook").read_bytes()),

@@ -1,4 +1,4 @@
-"""The guestbook on a cluster of two worker hosts, step by step; what `make demo` runs.
+"""Shows the guestbook on a cluster of two worker hosts, step by step; `make demo` runs it.
 
 Brings the cluster up, applies the example with mini-kubectl, fetches the page through both nodes, then kills a
 container, cuts a whole host's power, and watches the cluster heal. Exit code 0 only if every step held.
@@ -36,7 +36,7 @@ PODS_PATH = "/api/v1/namespaces/default/pods?labelSelector=app%3Dguestbook"
 STEP_SECONDS = 120.0  # the longest that one step may take before the demonstration has failed
 POLL_SECONDS = 0.2
 FETCH_SECONDS = 2.0
-FETCHES = 12  # of a page through one node: enough that three pods all have their turn, nearly always
+FETCHES = 12  # of a page through one node: nearly always enough for three pods to have their turn
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class Demo:
         self.console.good(f"{REPLICAS} pods are ready")
 
     def fetch_through(self, addresses: dict[str, str]) -> None:
-        """The page through the NodePort of each of these nodes, from whichever pod answers."""
+        """Fetches the page through the NodePort of each of these nodes, from whichever pod answers."""
         for node, address in addresses.items():
             self.wait_for(f"a page through {node}", partial(fetch, address))
             pages = [page for page in (fetch(address) for _ in range(FETCHES)) if page]
@@ -150,7 +150,7 @@ class Demo:
         return self.cluster.node_addresses()
 
     def pods(self) -> dict[str, dict[str, Any]]:
-        """The example's pods that are not being deleted, by name."""
+        """Returns the example's pods that are not being deleted, by name."""
         items = self.api.request("GET", PODS_PATH).get("items") or []
         return {pod["metadata"]["name"]: pod for pod in items if "deletionTimestamp" not in pod["metadata"]}
 
@@ -158,7 +158,7 @@ class Demo:
         return {name: pod for name, pod in self.pods().items() if condition(pod, "Ready") == "True"}
 
     def kubectl(self, *arguments: str) -> None:
-        """mini-kubectl with its output on the terminal. Raises: StepFailed."""
+        """Runs mini-kubectl with its output on the terminal. Raises: StepFailed."""
         command = "mini-kubectl " + " ".join(arguments)
         self.console.step(self.console.paint(f"  $ {command}", DIM))
         program = Path(sys.executable).parent / "mini-kubectl"
@@ -183,7 +183,7 @@ class Demo:
 
 
 def fetch(address: str) -> str:
-    """The page through the node with this address; "" when it doesn't come."""
+    """Fetches the page through the node with this address; "" when it doesn't come."""
     try:
         with urllib.request.urlopen(f"http://{address}:{NODE_PORT}/", timeout=FETCH_SECONDS) as response:
             page: str = response.read().decode()

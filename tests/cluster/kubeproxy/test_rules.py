@@ -13,7 +13,7 @@ import pytest
 from kubeproxy.conntrack import Conntrack, stale_flows, udp_frontends
 from kubeproxy.iptables import Iptables
 from kubeproxy.restore import Current, checked, restore_text
-from kubeproxy.rules import Settings, wanted_chains
+from kubeproxy.rules import Settings, desired_chains
 from kubeproxy.topology import Endpoint, ServicePort
 from tests.kits.netns import Namespace, ask_udp, connect, unique
 
@@ -80,7 +80,7 @@ class Node:
         async def sync() -> None:
             rules = Iptables()
             current = checked(Current(), await rules.installed())
-            await rules.restore(restore_text(wanted_chains(ports, settings), current))
+            await rules.restore(restore_text(desired_chains(ports, settings), current))
 
         self.host.run(asyncio.run, sync())
 

@@ -16,7 +16,7 @@ from kubeapi.discovery.endpointslice import EndpointSlice
 from kubeproxy.conntrack import Flow
 from kubeproxy.proxier import Proxier, ServiceMap, service_key
 from kubeproxy.restore import ALL_JUMPS, Installed
-from kubeproxy.rules import Settings, wanted_chains
+from kubeproxy.rules import Settings, desired_chains
 from tests.kits.eventually import eventually_async
 from tests.kits.tasks import background
 
@@ -154,7 +154,7 @@ async def test_a_failed_sync_is_tried_again_with_growing_pauses(world: World) ->
 async def test_rules_are_checked_every_period_and_repaired_where_others_changed_them(world: World) -> None:
     world.serve("web", "10.244.1.5")
     await world.until(lambda: bool(world.rules.texts))
-    wanted = wanted_chains(world.map.ports(), Settings())
+    wanted = desired_chains(world.map.ports(), Settings())
     counts = {key: len(rules) for key, rules in wanted.items()}
     world.rules.now = Installed(counts, ALL_JUMPS)
 

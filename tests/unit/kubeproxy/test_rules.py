@@ -15,7 +15,7 @@ from kubeproxy.restore import (
     parse_save,
     restore_text,
 )
-from kubeproxy.rules import FILTER_CHAINS, NAT_CHAINS, Chains, Settings, chain_name, wanted_chains
+from kubeproxy.rules import FILTER_CHAINS, NAT_CHAINS, Chains, Settings, chain_name, desired_chains
 from kubeproxy.topology import Endpoint, ServicePort
 
 SETTINGS = Settings(cluster_cidr="10.244.0.0/16")
@@ -25,11 +25,11 @@ PORT = ServicePort("default", "web", "http", "tcp", "10.96.0.10", 80, cluster_en
 
 
 def wanted(*ports: ServicePort, settings: Settings = SETTINGS) -> Chains:
-    return wanted_chains(ports, settings)
+    return desired_chains(ports, settings)
 
 
 def text(*ports: ServicePort, settings: Settings = SETTINGS, current: Current = EMPTY) -> str:
-    return restore_text(wanted_chains(ports, settings), current)
+    return restore_text(desired_chains(ports, settings), current)
 
 
 def tables(*ports: ServicePort, settings: Settings = SETTINGS, current: Current = EMPTY) -> dict[str, list[str]]:
