@@ -32,7 +32,7 @@ SCRIPTS = Path(sys.executable).parent
 REPLICAS = 3
 POLL_SECONDS = 0.02
 STEP_SECONDS = 120.0
-SETTLE_SECONDS = 15.0  # after the last change, before the idle cost is figures
+SETTLE_SECONDS = 15.0  # after the last change, before the idle cost is measured
 IDLE_SECONDS = 30.0
 PODS = "/api/v1/namespaces/default/pods?labelSelector=app%3Dguestbook"
 ENDPOINTS = "/api/v1/namespaces/default/endpoints/guestbook"
