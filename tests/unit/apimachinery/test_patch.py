@@ -53,7 +53,7 @@ def test_lists_with_a_merge_key_merge_by_it_and_others_are_replaced():
     }
 
 
-def test_directives():
+def test_directives_of_a_strategic_merge_patch():
     doc = {"boxes": [{"name": "a"}, {"name": "b"}, {"name": "c"}], "finalizers": ["x", "y"], "labels": {"k": "v"}}
     assert strategic(doc, {"boxes": [{"name": "b", "$patch": "delete"}]})["boxes"] == [{"name": "a"}, {"name": "c"}]
     assert strategic(doc, {"boxes": [{"$patch": "replace"}, {"name": "z"}]})["boxes"] == [{"name": "z"}]

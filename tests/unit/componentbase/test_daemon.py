@@ -27,7 +27,7 @@ from tests.kits.process import free_port
 @pytest.mark.parametrize(
     ("text", "seconds"), [("40s", 40), ("1m30s", 90), ("1.5h", 5400), ("300ms", 0.3), ("0", 0), ("-2s", -2)]
 )
-def test_durations(text: str, seconds: float) -> None:
+def test_go_durations_are_read_as_seconds(text: str, seconds: float) -> None:
     assert parse_duration(text) == pytest.approx(seconds)
 
 
@@ -46,7 +46,7 @@ def test_booleans_and_maps() -> None:
         parse_map("a")
 
 
-def test_shared_flags() -> None:
+def test_every_daemon_takes_the_shared_flags() -> None:
     parser = base_parser("kube-x", "x", secure_port=10257, leader_elect=True)
     options = parser.parse_args(["--leader-elect=false", "-v", "4", "--kubeconfig=f"])
     assert (options.leader_elect, options.verbosity, options.secure_port) == (False, 4, 10257)

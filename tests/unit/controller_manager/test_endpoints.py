@@ -77,7 +77,7 @@ def pod(
         (port(80, "http", protocol="UDP"), None),
     ],
 )
-def test_target_ports(wanted: ServicePort, expected: int | None) -> None:
+def test_target_ports_by_number_and_by_name(wanted: ServicePort, expected: int | None) -> None:
     assert target_port(pod(1), wanted) == expected
 
 
@@ -109,7 +109,9 @@ def only(svc: Service, each: Pod) -> Any:
         (True, True, True, (True, True, True)),
     ],
 )
-def test_conditions(ready: bool, terminating: bool, publish: bool, expected: tuple[bool, bool, bool]) -> None:
+def test_conditions_of_an_endpoint_follow_its_pod(
+    ready: bool, terminating: bool, publish: bool, expected: tuple[bool, bool, bool]
+) -> None:
     svc = service(publishNotReadyAddresses=publish or None)
     conditions = only(svc, pod(1, ready=ready, terminating=terminating)).conditions
     assert (conditions.ready, conditions.serving, conditions.terminating) == expected

@@ -186,7 +186,7 @@ def test_who_owns_what() -> None:
 # Expectations, slow start
 
 
-def test_expectations() -> None:
+def test_expectations_are_met_lowered_or_expire() -> None:
     now = [0.0]
     expectations = Expectations(lambda: now[0])
     assert expectations.fulfilled("k")

@@ -44,7 +44,7 @@ BOTH = [pytest.param(CONFIGMAPS, id="ConfigMap"), pytest.param(SECRETS, id="Secr
         ("a" * 254, [f'data[{"a" * 254}]: Invalid value: "{"a" * 254}": must be no more than 253 bytes']),
     ],
 )
-def test_keys(resource: Resource[Any], key: str, expected: list[str]) -> None:
+def test_each_fault_of_a_key_is_named(resource: Resource[Any], key: str, expected: list[str]) -> None:
     assert problems(resource, document(data={key: ""})) == expected
 
 
@@ -139,7 +139,7 @@ def test_the_type_of_a_secret_is_immutable() -> None:
     assert update_problems(SECRETS, old, new) == ['type: Invalid value: "a/c": field is immutable']
 
 
-def test_columns() -> None:
+def test_what_the_columns_of_maps_and_secrets_show() -> None:
     assert headers(CONFIGMAPS, wide=False) == ["Name", "Data", "Age"]
     assert row(CONFIGMAPS, document(data={"a": "", "b": ""}, binaryData={"c": ""}))["Data"] == 3
     assert headers(SECRETS, wide=False) == ["Name", "Type", "Data", "Age"]

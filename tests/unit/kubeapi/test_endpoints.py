@@ -51,7 +51,7 @@ SUBSETS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("subset", "expected"), SUBSETS)
-def test_endpoints(subset: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_endpoints_is_named(subset: dict[str, Any], expected: list[str]) -> None:
     assert problems(ENDPOINTS, endpoints(subset)) == [f"subsets[0]{text}" for text in expected]
 
 
@@ -133,7 +133,7 @@ SLICE_CASES: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("change", "expected"), SLICE_CASES)
-def test_slices(change: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_an_endpointslice_is_named(change: dict[str, Any], expected: list[str]) -> None:
     assert problems(SLICES, endpoint_slice(**change)) == expected
 
 

@@ -56,7 +56,7 @@ EVENT_CASES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("base", "change", "expected"), EVENT_CASES)
-def test_events(base: dict[str, Any], change: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_an_event_is_named(base: dict[str, Any], change: dict[str, Any], expected: list[str]) -> None:
     assert problems(EVENTS, merged(base, change)) == expected
 
 
@@ -107,7 +107,7 @@ def test_newer_events_tell_their_times_otherwise(change: dict[str, Any], last: s
         ("reportingComponent", ""),
     ],
 )
-def test_event_fields(field: str, value: str) -> None:
+def test_the_fields_that_events_are_selected_by(field: str, value: str) -> None:
     assert EVENTS.fields[field](load(EVENTS, OLD)) == value
 
 
@@ -137,7 +137,7 @@ LEASE: dict[str, Any] = {
         ),
     ],
 )
-def test_leases(spec: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_a_lease_is_named(spec: dict[str, Any], expected: list[str]) -> None:
     assert problems(LEASES, merged(LEASE, {"spec": spec})) == expected
 
 

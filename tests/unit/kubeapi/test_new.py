@@ -228,7 +228,7 @@ ROWS: list[tuple[Resource[Any], Dict, Dict]] = [
 
 
 @pytest.mark.parametrize(("resource", "obj", "cells"), ROWS)
-def test_rows(resource: Resource[Any], obj: Dict, cells: Dict) -> None:
+def test_what_the_columns_show(resource: Resource[Any], obj: Dict, cells: Dict) -> None:
     assert list(row(resource, obj).items()) == list(cells.items())
 
 

@@ -85,7 +85,7 @@ NODE_CASES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("spec", "status", "expected"), NODE_CASES)
-def test_nodes(spec: dict[str, Any], status: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_a_node_is_named(spec: dict[str, Any], status: dict[str, Any], expected: list[str]) -> None:
     assert problems(NODES, node(spec, status)) == expected
 
 
@@ -147,11 +147,11 @@ def test_the_status_column_of_nodes(spec: dict[str, Any], status: dict[str, Any]
         ({"kubernetes.io/role": "old"}, "old"),
     ],
 )
-def test_roles(labels: dict[str, str], shown: str) -> None:
+def test_roles_come_from_labels(labels: dict[str, str], shown: str) -> None:
     assert row(NODES, node(labels=labels))["Roles"] == shown
 
 
-def test_node_columns() -> None:
+def test_what_the_columns_of_a_node_show() -> None:
     assert headers(NODES, wide=False) == ["Name", "Status", "Roles", "Age", "Version"]
     info = {
         "kubeletVersion": "v1.35.0",

@@ -139,7 +139,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("what", "given", "metadata", "shown"), CASES, ids=[case[0] for case in CASES])
-def test_status(what: str, given: dict[str, Any], metadata: dict[str, Any], shown: str) -> None:
+def test_the_status_column_says_why(what: str, given: dict[str, Any], metadata: dict[str, Any], shown: str) -> None:
     assert row(PODS, pod(status=given, metadata=metadata))["Status"] == shown
 
 
@@ -190,7 +190,7 @@ def test_sidecars_count_as_containers() -> None:
         ([status(RUNNING, restarts=3, **ENDED), status(RUNNING, name="b", restarts=1)], "4 (5m ago)"),
     ],
 )
-def test_restarts(statuses: list[dict[str, Any]], shown: str) -> None:
+def test_restarts_are_counted_with_the_age_of_the_last(statuses: list[dict[str, Any]], shown: str) -> None:
     assert row(PODS, pod(status={"phase": "Running", "containerStatuses": statuses}))["Restarts"] == shown
 
 

@@ -107,7 +107,7 @@ CONTAINERS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("document", "expected"), CONTAINERS)
-def test_containers(document: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_a_container_is_named(document: dict[str, Any], expected: list[str]) -> None:
     check(document, *expected)
 
 
@@ -147,7 +147,7 @@ PORTS: list[tuple[list[dict[str, Any]], list[str]]] = [
 
 
 @pytest.mark.parametrize(("ports", "expected"), PORTS)
-def test_ports(ports: list[dict[str, Any]], expected: list[str]) -> None:
+def test_each_fault_of_a_container_port_is_named(ports: list[dict[str, Any]], expected: list[str]) -> None:
     check(container(ports=ports), *[f"{C}.ports{text}" for text in expected])
 
 
@@ -255,7 +255,7 @@ ENV: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("variable", "expected"), ENV)
-def test_variables(variable: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_a_variable_is_named(variable: dict[str, Any], expected: list[str]) -> None:
     check(container(env=[variable]), *expected)
 
 
@@ -356,7 +356,7 @@ RESOURCES: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("resources", "expected"), RESOURCES)
-def test_resources(resources: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_resources_is_named(resources: dict[str, Any], expected: list[str]) -> None:
     check(container(resources=resources), *expected)
 
 

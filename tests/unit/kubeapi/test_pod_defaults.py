@@ -107,7 +107,7 @@ PROBE_DEFAULTS = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 
         ),
     ],
 )
-def test_probes(name: str, given: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_the_defaults_of_probes(name: str, given: dict[str, Any], expected: dict[str, Any]) -> None:
     assert spec_of(container(**{name: given}))["containers"][0][name] == expected
 
 
@@ -181,7 +181,7 @@ def test_lifecycle_hooks_over_http() -> None:
         ),
     ],
 )
-def test_volumes(given: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_the_defaults_of_volumes(given: dict[str, Any], expected: dict[str, Any]) -> None:
     assert spec_of(pod({"volumes": [{"name": "v", **given}]}))["volumes"] == [{"name": "v", **expected}]
 
 
@@ -333,7 +333,7 @@ def test_pod_level_resources_decide_quality_of_service() -> None:
         ({"nodeName": "n"}, "Failed", 9, 0),
     ],
 )
-def test_grace_period(spec: dict[str, Any], phase: str, asked: int | None, granted: int) -> None:
+def test_the_default_grace_period(spec: dict[str, Any], phase: str, asked: int | None, granted: int) -> None:
     obj = load(PODS, pod(spec, status={"phase": phase}))
     assert PODS.strategy.grace_period_seconds(obj, DeleteOptions(gracePeriodSeconds=asked)) == granted
 
@@ -360,7 +360,7 @@ def test_grace_period(spec: dict[str, Any], phase: str, asked: int | None, grant
         ),
     ],
 )
-def test_warnings(document: dict[str, Any], warning: str) -> None:
+def test_what_a_pod_is_warned_of(document: dict[str, Any], warning: str) -> None:
     assert PODS.strategy.create_warnings(load(PODS, document)) == [warning]
 
 

@@ -145,7 +145,7 @@ def test_containers_come_back_only_where_the_policy_says_so(
         ({"podIP": "10.0.0.1"}, []),
     ],
 )
-def test_status(status: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_a_pod_status_is_named(status: dict[str, Any], expected: list[str]) -> None:
     assert status_problems(PODS, pod(), pod(status=status)) == expected
 
 

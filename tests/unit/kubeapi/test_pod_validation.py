@@ -153,7 +153,7 @@ VOLUMES: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("volume", "expected"), VOLUMES)
-def test_volumes(volume: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_a_volume_is_named(volume: dict[str, Any], expected: list[str]) -> None:
     check(pod({"volumes": [{"name": "v", **volume}]}), *expected)
 
 
@@ -195,7 +195,7 @@ MOUNTS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("mount", "expected"), MOUNTS)
-def test_mounts(mount: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_a_volume_mount_is_named(mount: dict[str, Any], expected: list[str]) -> None:
     document = container(volumeMounts=[mount])
     document["spec"]["volumes"] = [{"name": "v"}]
     check(document, *expected)
@@ -319,7 +319,7 @@ SPECS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("spec", "expected"), SPECS)
-def test_spec(spec: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_a_pod_spec_is_named(spec: dict[str, Any], expected: list[str]) -> None:
     check(pod(spec), *expected)
 
 
@@ -336,7 +336,7 @@ TOLERATIONS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("toleration", "expected"), TOLERATIONS)
-def test_tolerations(toleration: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_a_toleration_is_named(toleration: dict[str, Any], expected: list[str]) -> None:
     check(pod({"tolerations": [toleration]}), *expected)
 
 
@@ -374,7 +374,7 @@ def test_node_affinity(expression: dict[str, Any], expected: list[str]) -> None:
         ({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "a", "matchLabelKeys": ["k"]}]}}, ["spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].matchLabelKeys: Forbidden: must not be specified when labelSelector is not set"]),
     ],
 )  # fmt: skip
-def test_affinity(affinity: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_an_affinity_is_named(affinity: dict[str, Any], expected: list[str]) -> None:
     check(pod({"affinity": affinity}), *expected)
 
 

@@ -56,7 +56,7 @@ DEFAULTS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("given", "expected"), DEFAULTS)
-def test_defaults(given: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_defaults_of_each_service_type(given: dict[str, Any], expected: dict[str, Any]) -> None:
     found = to_dict(load(SERVICES, service(given)).spec)
     assert {name: found.get(name) for name in expected} == expected
 
@@ -230,11 +230,11 @@ VALIDATION: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("spec", "expected"), VALIDATION)
-def test_validation(spec: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_a_service_is_named(spec: dict[str, Any], expected: list[str]) -> None:
     assert problems(SERVICES, service(spec)) == expected
 
 
-def test_bad_selector() -> None:
+def test_a_bad_selector_is_named() -> None:
     found = problems(SERVICES, service({"selector": {"app": "a b"}}))
     assert len(found) == 1
     assert found[0].startswith('spec.selector: Invalid value: "a b": a valid label must be')
@@ -314,7 +314,7 @@ def test_a_class_is_for_good() -> None:
         ({"ip": "1.2.3.4", "ipMode": "x"}, ['.ipMode: Unsupported value: "x": supported values: "Proxy", "VIP"']),
     ],
 )
-def test_status(ingress: dict[str, str], expected: list[str]) -> None:
+def test_each_fault_of_a_service_status_is_named(ingress: dict[str, str], expected: list[str]) -> None:
     new = service(status={"loadBalancer": {"ingress": [ingress]}})
     at = "status.loadBalancer.ingress[0]"
     assert status_problems(SERVICES, service(), new) == [at + text for text in expected]
@@ -356,7 +356,9 @@ COLUMNS: list[tuple[dict[str, Any], dict[str, Any], tuple[str, str, str, str, st
 
 
 @pytest.mark.parametrize(("spec", "status", "expected"), COLUMNS)
-def test_columns(spec: dict[str, Any], status: dict[str, Any], expected: tuple[str, ...]) -> None:
+def test_what_the_columns_of_a_service_show(
+    spec: dict[str, Any], status: dict[str, Any], expected: tuple[str, ...]
+) -> None:
     cells = row(SERVICES, service(spec, status=status))
     names = ("Type", "Cluster-IP", "External-IP", "Port(s)", "Selector")
     assert tuple(cells[name] for name in names) == expected

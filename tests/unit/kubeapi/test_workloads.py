@@ -104,7 +104,9 @@ COMMON: list[tuple[dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize("resource", BOTH)
 @pytest.mark.parametrize(("change", "expected"), COMMON)
-def test_validation(resource: Resource[Any], change: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_a_workload_is_named(
+    resource: Resource[Any], change: dict[str, Any], expected: list[str]
+) -> None:
     assert problems(resource, spec(change)) == expected
 
 
@@ -169,7 +171,7 @@ def test_rolling_update(rolling: dict[str, Any], expected: list[str]) -> None:
         ({"progressDeadlineSeconds": 6, "minReadySeconds": 5}, []),
     ],
 )
-def test_deployment(change: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_a_deployment_is_named(change: dict[str, Any], expected: list[str]) -> None:
     assert problems(DEPLOYMENTS, spec(change)) == expected
 
 
@@ -198,7 +200,9 @@ def test_the_selector_is_immutable(resource: Resource[Any]) -> None:
         ({"replicas": -1}, ["status.replicas: Invalid value: -1: must be greater than or equal to 0"]),
     ],
 )
-def test_status(resource: Resource[Any], status: dict[str, Any], expected: list[str]) -> None:
+def test_each_fault_of_a_workload_status_is_named(
+    resource: Resource[Any], status: dict[str, Any], expected: list[str]
+) -> None:
     found = status_problems(resource, BASE, merged(BASE, {"status": status}))
     assert found[: len(expected)] == expected
     assert bool(found) is bool(expected)

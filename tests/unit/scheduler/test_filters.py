@@ -102,7 +102,7 @@ def test_a_named_node_is_the_only_one() -> None:
         ({"key": "gpu", "operator": "Gt", "value": "1"}, False),
     ],
 )
-def test_tolerations(toleration: dict[str, str], fits: bool) -> None:
+def test_a_taint_keeps_out_pods_without_a_toleration(toleration: dict[str, str], fits: bool) -> None:
     world = World(node("n1", taints=["gpu=yes:NoSchedule"]))
     assert world.fitting(maker(tolerations=[toleration])) == ({"n1"} if fits else set())
 

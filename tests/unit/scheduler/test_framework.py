@@ -237,7 +237,7 @@ SPREAD = [
         ("NodeAffinity", pod(), other_event("Service", None, pod()), False),
     ],
 )
-def test_hints(plugin: str, item: Pod, event: ClusterEvent, expected: bool) -> None:
+def test_events_wake_only_pods_that_they_may_help(plugin: str, item: Pod, event: ClusterEvent, expected: bool) -> None:
     assert helps(plugin, item, event) is expected
 
 

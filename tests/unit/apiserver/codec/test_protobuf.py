@@ -100,7 +100,7 @@ def test_numbers_that_may_be_text_and_negative_ones() -> None:
     }
 
 
-def test_times() -> None:
+def test_times_travel_as_seconds_and_nanoseconds() -> None:
     lease = message((1, "me"), (2, 0), (4, message((1, 1_700_000_000), (2, 500_000_000))), (3, b""))
     found = read("coordination.k8s.io/v1", "Lease", (2, lease))["spec"]
     assert found == {

@@ -61,7 +61,7 @@ def test_strategic_and_plain_merge_patches(patch):
 
 @settings(max_examples=80, deadline=None)
 @given(OPERATIONS | VALUES)
-def test_json_patches(operations):
+def test_random_json_patches_keep_the_owners_right(operations):
     before = orjson.dumps(LIVE)
     with contextlib.suppress(BadRequest, Invalid):
         json_patch(LIVE, operations)
@@ -70,7 +70,7 @@ def test_json_patches(operations):
 
 @settings(max_examples=80, deadline=None)
 @given(DOCUMENTS, DOCUMENTS)
-def test_applies(first, second):
+def test_random_applies_keep_the_owners_right(first, second):
     writer = Writer("a", "v1", "", "2026-01-01T00:00:00Z")
     entries, live = [], LIVE
     for config in (first, second, {}):

@@ -56,7 +56,7 @@ def test_good_metadata() -> None:
         ({"ownerReferences": [OwnerReference(**OWNER, controller=True)] * 2}, "metadata.ownerReferences"),
     ],
 )  # fmt: skip
-def test_bad_metadata(meta: dict[str, Any], field: str) -> None:
+def test_each_fault_of_metadata_is_named(meta: dict[str, Any], field: str) -> None:
     assert field in fields(**meta)
 
 

@@ -63,5 +63,5 @@ def test_a_query_turns_a_list_into_a_watch_and_nothing_else() -> None:
         "/api/v1//pods", "/api/v1/namespaces//pods", "/apis//v1/pods", "api/v1/pods/x",
     ],
 )  # fmt: skip
-def test_other_paths(path: str) -> None:
+def test_paths_that_are_not_resources(path: str) -> None:
     assert parse_request("GET", path) == RequestInfo("get", path)

@@ -19,7 +19,7 @@ def test_a_query_string_is_split_and_decoded() -> None:
 
 
 @pytest.mark.parametrize(("text", "value"), [("0", 0), ("-3", -3), ("+7", 7), ("9223372036854775807", 2**63 - 1)])
-def test_integers(text: str, value: int) -> None:
+def test_integers_of_a_query_are_read_as_upstream_does(text: str, value: int) -> None:
     assert query.parse_int({"n": [text]}, "n") == value
     assert query.parse_int({}, "n") is None
 
@@ -42,7 +42,7 @@ def test_flags_are_read_as_go_reads_them() -> None:
     assert query.parse_bool({}, "f") is False
 
 
-def test_list_options() -> None:
+def test_the_options_of_a_list() -> None:
     options = query.parse_list_options(
         {
             "labelSelector": ["a=b"], "fieldSelector": ["metadata.name=x"], "resourceVersion": ["5"],

@@ -51,5 +51,5 @@ def test_keys_are_independent_and_forgotten_by_prefix() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (10, "10s"), (80, "1m20s"), (300, "5m0s"), (3661, "1h1m1s")])
-def test_describe(seconds: float, text: str) -> None:
+def test_the_message_of_a_back_off(seconds: float, text: str) -> None:
     assert describe(seconds) == text

@@ -172,7 +172,7 @@ SEARCHES = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local", "
         ),
     ],
 )
-def test_dns_policies(spec: dict[str, Any], expected: DnsConfig) -> None:
+def test_dns_policies_shape_resolv_conf(spec: dict[str, Any], expected: DnsConfig) -> None:
     assert pod_dns(make_pod(spec), CLUSTER, NODE) == expected
 
 

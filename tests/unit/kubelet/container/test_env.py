@@ -35,7 +35,7 @@ NODE = NodeFacts("worker-1", ("192.168.0.5",), {"cpu": Fraction(4), "memory": Fr
         ("$( A)", "$( A)"),
     ],
 )
-def test_expand(text: str, result: str) -> None:
+def test_references_to_variables_are_expanded(text: str, result: str) -> None:
     assert expand(text, {"A": "1", "B": "2"}) == result
 
 
@@ -78,7 +78,7 @@ def test_values_refer_to_earlier_ones() -> None:
         ("spec.nodeName", ""),
     ],
 )
-def test_field_ref(path: str, result: str) -> None:
+def test_fields_of_the_pod_as_variables(path: str, result: str) -> None:
     assert value({"fieldRef": {"fieldPath": path}}) == result
 
 
@@ -113,7 +113,7 @@ def test_missing_limit_is_what_the_node_can_allocate() -> None:
 class TestReferences:
     objects = Objects({"cm": {"data": {"k": "v"}}}, {"s": {"data": {"p": secret("geheim")}}})
 
-    def test_found(self) -> None:
+    def test_a_key_that_is_there_is_taken(self) -> None:
         assert value({"configMapKeyRef": {"name": "cm", "key": "k"}}, self.objects) == "v"
         assert value({"secretKeyRef": {"name": "s", "key": "p"}}, self.objects) == "geheim"
 
@@ -126,7 +126,7 @@ class TestReferences:
             ({"secretKeyRef": {"name": "s", "key": "no"}}, "couldn't find key no in Secret default/s"),
         ],
     )
-    def test_missing(self, source: dict[str, Any], message: str) -> None:
+    def test_a_missing_key_is_an_error_unless_optional(self, source: dict[str, Any], message: str) -> None:
         with pytest.raises(ConfigError) as caught:
             value(source, self.objects)
         assert str(caught.value) == message
@@ -166,7 +166,7 @@ def service(service_name: str, ip: str = "10.96.0.7", namespace: str = "default"
 
 
 class TestServices:
-    def test_variables(self) -> None:
+    def test_the_variables_of_a_service(self) -> None:
         assert service_variables([service("my-db", name="sql", port=5432)], "default", links=True) == {
             "MY_DB_SERVICE_HOST": "10.96.0.7",
             "MY_DB_SERVICE_PORT": "5432",

@@ -51,7 +51,7 @@ def node(labels: dict[str, str] | None = None, **allocatable: str) -> Node:
 
 
 class TestAdmission:
-    def test_fits(self) -> None:
+    def test_a_pod_that_fits_is_admitted(self) -> None:
         assert admit(pod({"cpu": "1"}), [pod({"cpu": "1"}, uid="2")], node()) is None
 
     @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ class TestAdmission:
             ({"example.com/gpu": "1"}, "OutOfexample.com/gpu", "example.com/gpu, requested: 1, used: 0, capacity: 0"),
         ],
     )
-    def test_does_not_fit(self, requests: dict[str, str], reason: str, numbers: str) -> None:
+    def test_a_pod_that_does_not_fit_is_refused(self, requests: dict[str, str], reason: str, numbers: str) -> None:
         failure = admit(pod(requests), [pod({"cpu": "1"}, uid="2")], node())
         assert failure == Failure(reason, f"Node didn't have enough resource: {numbers}")
 
@@ -89,7 +89,7 @@ class TestAdmission:
             ({"hostPort": 80, "hostIP": "10.0.0.1"}, {"hostPort": 80}, True),
         ],
     )
-    def test_host_ports(self, mine: dict[str, Any], theirs: dict[str, Any], conflict: bool) -> None:
+    def test_host_ports_are_given_once(self, mine: dict[str, Any], theirs: dict[str, Any], conflict: bool) -> None:
         def with_port(port: dict[str, Any], uid: str) -> Any:
             return make_pod(
                 {"containers": [{"name": "a", "image": "i", "ports": [{"containerPort": 1} | port]}]}, uid=uid
@@ -178,7 +178,7 @@ class TestNodeStatus:
             ({"pids": 32000}, "PIDPressure", "KubeletHasInsufficientPID"),
         ],
     )
-    def test_pressure(self, machine: dict[str, Any], kind: str, reason: str) -> None:
+    def test_pressure_shows_in_conditions_and_taints(self, machine: dict[str, Any], kind: str, reason: str) -> None:
         status = node_status(NodeStatus(), replace(FACTS, machine=replace(MACHINE, **machine)), NOW)
         assert conditions(status)[kind] == ("True", reason)
 
@@ -223,7 +223,7 @@ class TestNodeStatus:
 
 
 class TestOptions:
-    def test_flags(self) -> None:
+    def test_flags_shape_the_node(self) -> None:
         given = ["--hostname-override=Worker-1", "--node-ip=10.0.0.2", "--pod-cidr=10.244.1.0/24", "--root-dir=/r/"]
         options = parse_options([*given, "--node-labels=a=1,b=2", "--system-reserved=cpu=500m"])
         assert (options.node_name, options.node_ips, options.pod_cidr) == ("worker-1", ("10.0.0.2",), "10.244.1.0/24")

@@ -271,7 +271,7 @@ class TestContainerRestartRules:
         assert not should_restart(pod, pod.spec.containers[0], 0)
 
     @pytest.mark.parametrize(("operator", "code", "restarts"), [("In", 42, True), ("In", 1, False), ("NotIn", 1, True)])
-    def test_exit_codes(self, operator: str, code: int, restarts: bool) -> None:
+    def test_exit_codes_decide_over_restarts(self, operator: str, code: int, restarts: bool) -> None:
         rule = {"action": "Restart", "exitCodes": {"operator": operator, "values": [42]}}
         app = {"name": "app", "image": "app:1", "restartPolicy": "Never", "restartPolicyRules": [rule]}
         pod = make_pod({"restartPolicy": "Never", "containers": [app]})
@@ -283,7 +283,7 @@ def test_backoff_key_changes_with_the_image() -> None:
     assert backoff_key(first, first.spec.containers[0]) != backoff_key(second, second.spec.containers[0])
 
 
-def test_deadline() -> None:
+def test_the_seconds_until_the_active_deadline() -> None:
     pod = make_pod({"activeDeadlineSeconds": 30})
     assert deadline_remaining(pod, None, NOW) is None
     assert deadline_remaining(pod, NOW - 10, NOW) == 20

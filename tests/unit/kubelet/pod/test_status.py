@@ -77,7 +77,7 @@ class TestPhase:
 
 
 class TestContainerStates:
-    def test_running(self) -> None:
+    def test_a_pod_runs_while_one_container_does(self) -> None:
         status = status_of(make_pod(), runtime_status(container()))
         app = (status.containerStatuses or [])[0]
         assert app.containerID == "docker://app-0"
@@ -218,7 +218,7 @@ class TestReadiness:
 
 
 class TestConditions:
-    def test_initialized(self) -> None:
+    def test_initialized_follows_the_init_containers(self) -> None:
         pod = make_pod({"initContainers": [INIT]})
         found = condition(status_of(pod, runtime_status(container("init", kind="init"))), "Initialized")
         assert (found.status, found.reason) == ("False", "ContainersNotInitialized")
@@ -255,7 +255,7 @@ class TestConditions:
 
 
 class TestAddresses:
-    def test_pod_and_host(self) -> None:
+    def test_addresses_of_pod_and_host(self) -> None:
         status = status_of(make_pod(), runtime_status(container()))
         assert (status.hostIP, status.podIP) == ("192.168.0.5", "10.244.1.5")
         assert [item.ip for item in status.podIPs or ()] == ["10.244.1.5"]
@@ -275,7 +275,7 @@ def test_start_time_is_set_once() -> None:
     assert later.startTime == format_time(NOW)
 
 
-def test_rejected_pod() -> None:
+def test_a_rejected_pod_has_failed() -> None:
     status = rejected_status(make_pod(generation=3), Failure("OutOfcpu", "Node didn't have enough resource: cpu"), NOW)
     assert (status.phase, status.reason, status.observedGeneration) == ("Failed", "OutOfcpu", 3)
     assert status.message == "Pod was rejected: Node didn't have enough resource: cpu"

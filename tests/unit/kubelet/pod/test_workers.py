@@ -189,7 +189,7 @@ class TestImages:
         await bench.clock.advance(10)
         await eventually_async(lambda: phase(bench) == "Running")
 
-    async def test_policy_never(self, bench: Bench) -> None:
+    async def test_an_absent_image_is_not_pulled_under_policy_never(self, bench: Bench) -> None:
         bench.add({"containers": [{"name": "app", "image": "none:1", "imagePullPolicy": "Never"}]})
         await eventually_async(lambda: waiting_reason(bench) == "ErrImageNeverPull")
 
@@ -271,7 +271,7 @@ class TestStartFailures:
 
 
 class TestAdmission:
-    async def test_too_much_cpu(self, bench: Bench) -> None:
+    async def test_a_pod_that_asks_for_too_much_cpu_fails(self, bench: Bench) -> None:
         bench.node = from_dict(Node, {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "4", "pods": "10"}}})
         bench.add({"containers": [APP | {"resources": {"requests": {"cpu": "5"}}}]})
         await eventually_async(lambda: phase(bench) == "Failed")

@@ -81,7 +81,7 @@ class TestThresholds:
 
 
 @pytest.mark.parametrize(("port", "number"), [(80, 80), ("web", 8080), ("9", 9)])
-def test_port_number(port: int | str, number: int) -> None:
+def test_a_port_is_a_number_or_the_name_of_one(port: int | str, number: int) -> None:
     assert app().port(port) == number
 
 
@@ -99,7 +99,7 @@ def test_a_port_that_the_container_does_not_have(port: int | str) -> None:
         ({"port": 1, "scheme": "HTTPS", "host": "::1"}, "https://[::1]:1/"),
     ],
 )
-def test_http_url(action: dict[str, Any], url: str) -> None:
+def test_the_url_of_an_http_probe(action: dict[str, Any], url: str) -> None:
     probe = from_dict(Probe, {"httpGet": action})
     assert probe.httpGet is not None
     assert action_url(app("10.0.0.1"), probe.httpGet) == url
@@ -131,7 +131,7 @@ class TestHttp:
         ("status", "outcome"),
         [(200, "success"), (204, "success"), (399, "success"), (400, "failure"), (503, "failure")],
     )
-    async def test_status(self, status: int, outcome: str) -> None:
+    async def test_the_status_code_decides(self, status: int, outcome: str) -> None:
         result = await probe_server(
             answering(f"HTTP/1.1 {status} X\r\n\r\nbody".encode()), lambda port: {"httpGet": {"port": port}}
         )
@@ -139,7 +139,7 @@ class TestHttp:
         if outcome == "failure":
             assert result.output == f"HTTP probe failed with statuscode: {status}"
 
-    async def test_what_is_sent(self) -> None:
+    async def test_a_request_has_the_probe_s_headers(self) -> None:
         requests: list[str] = []
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -199,7 +199,7 @@ async def run(probe: dict[str, Any], runtime: FakeRuntime | None = None) -> Prob
     return await run_probe(app(runtime=runtime), from_dict(Probe, probe))
 
 
-async def test_tcp() -> None:
+async def test_a_port_that_takes_connections_is_alive() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
@@ -223,7 +223,7 @@ class _Exec(FakeRuntime):
         return self.answer
 
 
-async def test_exec() -> None:
+async def test_the_exit_code_of_a_command_decides() -> None:
     from kubelet.runtime.interface import EngineError
 
     probe = {"exec": {"command": ["check", "it"]}}
@@ -259,16 +259,16 @@ class TestGrpc:
         result = await probe_server(serve, lambda port: {"grpc": {"port": port, "service": service}})
         return result, bytes(seen)
 
-    async def test_serving(self) -> None:
+    async def test_a_service_that_serves_is_alive(self) -> None:
         result, sent = await self.answer(b"\x08\x01", "db")
         assert result.outcome == "success"
         assert sent == b"\0\0\0\0\x04\x0a\x02db"
 
     @pytest.mark.parametrize("message", [b"\x08\x02", b"", None])
-    async def test_not_serving(self, message: bytes | None) -> None:
+    async def test_any_other_answer_is_a_failure(self, message: bytes | None) -> None:
         assert (await self.answer(message))[0].outcome == "failure"
 
-    async def test_refused(self) -> None:
+    async def test_a_refused_connection_says_so(self) -> None:
         assert "connection refused" in (await run({"grpc": {"port": refused_port()}})).output
 
 

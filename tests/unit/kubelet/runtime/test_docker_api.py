@@ -122,7 +122,7 @@ def test_mounts_are_binds_or_memory_volumes() -> None:
         (Security(run_as_group=6), "", "0:6"),
     ],
 )
-def test_users(security: Security, image_user: str, user: str) -> None:
+def test_the_user_of_a_container_as_docker_writes_it(security: Security, image_user: str, user: str) -> None:
     assert container_body("s", replace(CONFIG, security=security), Host(), image_user=image_user)["User"] == user
 
 
@@ -150,7 +150,7 @@ def test_an_engine_out_of_sight_is_not_guessed_about(tmp_path: Path) -> None:
         assert visible_host(str(tmp_path / "other.sock")) is None  # it is this process, no engine
 
 
-def test_confinement() -> None:
+def test_security_options_of_a_container() -> None:
     def options(**fields: Any) -> list[str]:
         config = replace(CONFIG, security=Security(**fields))
         found: list[str] = container_body("s", config, Host(), seccomp_profile="{}")["HostConfig"]["SecurityOpt"]
@@ -239,7 +239,7 @@ def test_a_sandbox_needs_no_inspection() -> None:
         ("1970-01-01T01:00:01.5+01:00", 1.5),
     ],
 )
-def test_times(text: str, seconds: float) -> None:
+def test_docker_s_times_are_unix_seconds(text: str, seconds: float) -> None:
     assert engine_time(text) == pytest.approx(seconds, abs=1e-9)
 
 
@@ -259,7 +259,7 @@ def test_image_ids_are_shown_by_the_digest_of_the_named_repository() -> None:
     assert shown_image_id(replace(image, digests=()), "app:1") == "sha256:1"
 
 
-def test_events() -> None:
+def test_docker_s_events_are_starts_and_ends() -> None:
     attributes = names.container_labels("s", CONFIG) | {"exitCode": "3"}
     event = runtime_event({"Action": "die", "timeNano": 1_500_000_000, "Actor": {"ID": "c1", "Attributes": attributes}})
     assert event is not None

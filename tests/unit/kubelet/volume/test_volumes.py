@@ -148,14 +148,14 @@ class TestConfigMap:
         assert content(await volumes.set_up({kind: given | {"optional": True}})) == {}
 
 
-async def test_secret(volumes: Volumes) -> None:
+async def test_a_secret_is_files_with_its_mode(volumes: Volumes) -> None:
     volumes.manager._objects = Objects(secrets={"s": {"data": {"pw": encoded("geheim")}}})
     mounted = await volumes.set_up({"secret": {"secretName": "s", "defaultMode": 0o400}})
     assert content(mounted) == {"pw": "geheim"}
     assert (Path(mounted.path) / "pw").stat().st_mode & 0o777 == 0o400
 
 
-async def test_downward_api(volumes: Volumes) -> None:
+async def test_fields_of_the_pod_are_files(volumes: Volumes) -> None:
     app = {"name": "app", "image": "i", "resources": {"limits": {"memory": "64Mi"}}}
     items = [
         {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}},
@@ -287,7 +287,7 @@ class TestMounts:
         pod = make_pod({"containers": [{"name": "app", "image": "i", "volumeMounts": [{"name": "v"} | mount]}]})
         return container_mounts(pod.spec.containers[0], {"v": volume}, env or {})
 
-    def test_plain(self) -> None:
+    def test_a_mount_takes_source_and_mode_of_its_volume(self) -> None:
         assert self.mounts({"mountPath": "/data"}, Mounted("/vol")) == [Mount("/data", source="/vol")]
         assert self.mounts({"mountPath": "/data", "readOnly": True}, Mounted("/vol"))[0].read_only
         assert self.mounts({"mountPath": "/data"}, Mounted("/vol", read_only=True))[0].read_only
