@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import TOKEN, ApiServer
-from tests.kits.controllermanager import ControllerManager
+from tests.kits.apiserver import ApiServer
 from tests.kits.etcd import EtcdServer
 from tests.kits.eventually import eventually
 from tests.kits.house import build_house, recipe
+from tests.kits.process import TOKEN, controller_manager
 
 FILES = {
     "kubeapi/core/widget.py": recipe("A new kind"),
@@ -66,7 +66,7 @@ def test_a_new_controller_reconciles(
 ) -> None:
     monkeypatch.chdir(house)
     config_map = "/api/v1/namespaces/default/configmaps/owned"
-    with ControllerManager(api, tmp_path, "--controllers=widget-controller"):
+    with controller_manager(api.url, tmp_path, "--controllers=widget-controller"):
         created = api.http.post(WIDGETS, json=widget("owned", size=1)).json()
         eventually(lambda: api.http.get(config_map).status_code == 200)
         stored = api.http.get(config_map).json()
