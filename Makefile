@@ -3,6 +3,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 NODES ?=
+ETCD_MEMBERS ?=
 LOADTEST ?=
 COMPOSE_FILES ?=
 
@@ -14,8 +15,8 @@ help: ## list the targets
 setup: ## make .venv with the locked dependencies (and install Python where that is missing)
 	@mini_cluster/install.sh
 
-up: setup ## bring the cluster up, or repair it (NODES=0..5, 2 by default)
-	@$(BIN)/mini-cluster up $(if $(NODES),--nodes $(NODES))
+up: setup ## bring the cluster up, or repair it (NODES=0..5, 2 by default; ETCD_MEMBERS=3 for a new one)
+	@$(BIN)/mini-cluster up $(if $(NODES),--nodes $(NODES)) $(if $(ETCD_MEMBERS),--etcd-members $(ETCD_MEMBERS))
 
 down: setup ## end the cluster; its data stays in .cluster
 	@$(BIN)/mini-cluster down
