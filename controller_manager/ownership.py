@@ -104,11 +104,9 @@ async def _adopt(rest: RestClient, owner: Object, obj: Object) -> bool:
 
 
 async def _release(rest: RestClient, owner: Object, obj: Object) -> None:
+    patch = release_patch(obj, owner.metadata.uid or "")
     try:
-        await rest.patch(
-            type(obj), obj.name, obj.namespace, release_patch(obj, owner.metadata.uid or ""),
-            content_type=STRATEGIC_MERGE_PATCH,
-        )  # fmt: skip
+        await rest.patch(type(obj), obj.name, obj.namespace, patch, content_type=STRATEGIC_MERGE_PATCH)
     except (NotFound, Conflict):
         return
     log.info("released", owner=owner.key, object=obj.key)

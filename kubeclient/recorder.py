@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prometheus_client import Counter
 
@@ -105,8 +105,7 @@ class Correlator:
         return allowed
 
 
-def _forget_oldest(memory: OrderedDict[object, object] | OrderedDict[Subject, tuple[float, set[str]]]
-                   | OrderedDict[tuple[str, ...], tuple[float, float]]) -> None:  # fmt: skip
+def _forget_oldest(memory: OrderedDict[Any, Any]) -> None:
     while len(memory) > REMEMBERED:
         memory.popitem(last=False)
 
@@ -219,8 +218,7 @@ class EventRecorder:
     def _remember(self, key: EventKey, written: _StoredEvent) -> None:
         self._written.pop(key, None)
         self._written[key] = written
-        while len(self._written) > REMEMBERED:
-            self._written.popitem(last=False)
+        _forget_oldest(self._written)
 
 
 def event_name(subject_name: str) -> str:

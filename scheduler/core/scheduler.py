@@ -121,7 +121,9 @@ class Scheduler:
             self._failed(queued, f"scheduling failed: {error}", SCHEDULER_ERROR)
             return
         if isinstance(outcome, Unfit):
-            self._unfit(queued, cycle, outcome)
+            answers = [text for plugin in self.framework.post_filter if (text := plugin.post_filter(cycle, outcome))]
+            self.queue.refused(queued, outcome.plugins)
+            self._tell(pod, " ".join([outcome.message, *answers]), UNSCHEDULABLE)
             metrics.attempted(metrics.UNSCHEDULABLE, started)
             return
         self.cache.assume(queued.uid, queued.shape, outcome.node)
@@ -133,12 +135,6 @@ class Scheduler:
             return
         self._binder.submit(queued, cycle, outcome.node)
         metrics.attempted(metrics.SCHEDULED, started)
-
-    def _unfit(self, queued: QueuedPod, cycle: Cycle, unfit: Unfit) -> None:
-        said = [text for plugin in self.framework.post_filter if (text := plugin.post_filter(cycle, unfit))]
-        message = " ".join([unfit.message, *said])
-        self.queue.refused(queued, unfit.plugins)
-        self._tell(queued.pod, message, UNSCHEDULABLE)
 
     def _failed(self, queued: QueuedPod, message: str, reason: str) -> None:
         """Queues a pod to be tried again later, unless it is gone or has a node by now."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from scheduler.events import ASSIGNED_POD, NODE, Change, ClusterEvent
 from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Skip
-from scheduler.state.shape import HostPort, IntArray, Shape
+from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, Rows
 from scheduler.views.pod import Pod
 
@@ -40,11 +40,11 @@ class NodePorts(Plugin):
         if event.resource != ASSIGNED_POD or not isinstance(event.old, Pod):
             return True
         freed = self.handle.cache.shapes.of(event.old).host_ports
-        return any(_collide(one, other) for one in shape.host_ports for other in freed)
-
-
-def _collide(one: HostPort, other: HostPort) -> bool:
-    return (one[0], one[2]) == (other[0], other[2]) and conflict(one[1], other[1])
+        return any(
+            (protocol, number) == (freed_protocol, freed_number) and conflict(address, freed_address)
+            for protocol, address, number in shape.host_ports
+            for freed_protocol, freed_address, freed_number in freed
+        )
 
 
 PLUGIN = PluginSpec(

@@ -122,7 +122,9 @@ class Shapes:
         key = self.key(pod)
         shape = self._shapes.get(key)
         if shape is None:
-            shape = self._shapes[key] = self._make(pod)
+            metadata = dict(zip(self._metadata, self._metadata_values(pod.metadata), strict=True))
+            spec = dict(zip(self._spec, self._spec_values(counted_spec(pod)), strict=True))
+            shape = self._shapes[key] = Shape(pod, Part("metadata", metadata), Part("spec", spec))
             if len(self._shapes) > SHAPES:
                 self._shapes.popitem(last=False)
         else:
@@ -133,11 +135,6 @@ class Shapes:
         """Returns what is equal for pods of equal shape. Called for every pod that is seen, so it builds no models."""
         values = (*self._metadata_values(pod.metadata), *self._spec_values(counted_spec(pod)))
         return tuple([None if value is None else _frozen(value) for value in values])
-
-    def _make(self, pod: Pod) -> Shape:
-        metadata = dict(zip(self._metadata, self._metadata_values(pod.metadata), strict=True))
-        spec = dict(zip(self._spec, self._spec_values(counted_spec(pod)), strict=True))
-        return Shape(pod, Part("metadata", metadata), Part("spec", spec))
 
 
 def _frozen(value: object) -> Hashable:

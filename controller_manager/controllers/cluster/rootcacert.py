@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from apimachinery.errors import AlreadyExists, Forbidden, NotFound, namespace_is_terminating
@@ -48,7 +47,7 @@ class RootCACertReconciler:
         current = self._published.get(f"{key}/{NAME}")
         if current is None:
             await self._create(key)
-        elif current.data != self._data or not _has_annotations(current):
+        elif current.data != self._data or not ANNOTATIONS.items() <= current.annotations.items():
             changed = current.clone()
             changed.data = dict(self._data)
             changed.metadata.annotations = dict(current.annotations) | ANNOTATIONS
@@ -64,11 +63,6 @@ class RootCACertReconciler:
         except Forbidden as error:
             if not namespace_is_terminating(error):
                 raise
-
-
-def _has_annotations(config_map: ConfigMap) -> bool:
-    items: Iterable[tuple[str, str]] = ANNOTATIONS.items()
-    return all(config_map.annotations.get(name) == value for name, value in items)
 
 
 CONTROLLER = ControllerSpec(

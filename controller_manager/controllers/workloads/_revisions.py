@@ -164,8 +164,4 @@ def expendable(deployment: Deployment, old: Iterable[ReplicaSet]) -> list[Replic
     if surplus <= 0:
         return []
     by_revision = sorted(alive, key=lambda rs: (revision_of(rs), rs.metadata.creationTimestamp or ""))
-    return [rs for rs in by_revision[:surplus] if _empty(rs)]
-
-
-def _empty(replica_set: ReplicaSet) -> bool:
-    return is_observed(replica_set) and replica_set.spec.replicas == 0 and replica_set.status.replicas == 0
+    return [rs for rs in by_revision[:surplus] if is_observed(rs) and rs.spec.replicas == rs.status.replicas == 0]

@@ -84,10 +84,8 @@ class DeploymentReconciler:
         selector = selector_of(cached.spec.selector)
         deployment = cached.clone()
         if selector.empty:
-            self._recorder.event(
-                cached, "Warning", "SelectingAll", "This deployment is selecting all pods. A non-empty selector is "
-                "required."
-            )  # fmt: skip
+            message = "This deployment is selecting all pods. A non-empty selector is required."
+            self._recorder.event(cached, "Warning", "SelectingAll", message)
             deployment.status.observedGeneration = cached.metadata.generation
             await self._write(cached, deployment)
             return DONE

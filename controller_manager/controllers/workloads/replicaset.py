@@ -90,8 +90,8 @@ class ReplicaSetReconciler:
         count = min(abs(surplus), BURST_REPLICAS)
         if surplus < 0:
             return await self._create(replica_set, count)
-        return await self._delete(replica_set, pods_to_delete(active, self._related(replica_set), count,
-                                                              self._clock.now()))  # fmt: skip
+        pods = pods_to_delete(active, self._related(replica_set), count, self._clock.now())
+        return await self._delete(replica_set, pods)
 
     async def _create(self, replica_set: ReplicaSet, count: int) -> list[Exception]:
         key = replica_set.key
