@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import unquote
 
-from componentbase.net.http2 import Connection, Http2Error, Stream, header_block
+from componentbase.net.http2 import Http2Connection, Http2Error, Http2Stream, header_block
 
 MESSAGE_BYTES = 2**31 - 1  # etcd's own limit for one message; a call whose answer is longer fails
 CONNECT_SECONDS = 5.0  # for TCP, TLS and the peer's first word
@@ -74,7 +74,7 @@ class Channel:
         self._host, self._port = host.strip("[]"), int(port)
         self._tls = tls
         self._address = address
-        self._connections: list[Connection] = []  # not lost yet; calls take the last one
+        self._connections: list[Http2Connection] = []  # not lost yet; calls take the last one
         self._connecting = asyncio.Lock()
         self._retry_at = 0.0
         self._retry_seconds = FIRST_RETRY_SECONDS
@@ -133,12 +133,12 @@ class Channel:
     def _block(self, path: str, timeout_seconds: float, metadata: Metadata) -> bytes:
         return _request_headers("https" if self._tls else "http", self._address, path, timeout_seconds, metadata)
 
-    def _usable(self) -> Connection | None:
+    def _usable(self) -> Http2Connection | None:
         if self._connections and self._connections[-1].usable:
             return self._connections[-1]
         return None
 
-    async def _connect(self, deadline: float, wait_for_ready: bool) -> Connection:
+    async def _connect(self, deadline: float, wait_for_ready: bool) -> Http2Connection:
         """Returns the connection, which the first caller makes."""
         loop = asyncio.get_running_loop()
         try:
@@ -163,10 +163,10 @@ class Channel:
         except TimeoutError as error:
             raise RpcError("DEADLINE_EXCEEDED", f"no connection to {self._address}", unsent=True) from error
 
-    async def _attempt(self) -> Connection:
+    async def _attempt(self) -> Http2Connection:
         """Raises: OSError (with it ssl.SSLError and TimeoutError), Http2Error."""
         loop = asyncio.get_running_loop()
-        connection = Connection()
+        connection = Http2Connection()
         connected = False
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -186,7 +186,7 @@ class Channel:
         return connection
 
 
-class _UnaryCall(Stream):
+class _UnaryCall(Http2Stream):
     __slots__ = ("_pieces", "_size", "answer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -232,12 +232,12 @@ class _UnaryCall(Stream):
         self.answer.set_exception(error)
 
 
-class ServerStream(Stream):
+class ServerStream(Http2Stream):
     """Messages as they come. Those not read yet take room in the stream's window: a slow reader slows the peer."""
 
     __slots__ = ("_connection", "_end", "_messages", "_part", "_reader")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Http2Connection) -> None:
         super().__init__()
         self._connection = connection
         self._messages: deque[bytes] = deque()

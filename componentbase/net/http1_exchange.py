@@ -72,7 +72,7 @@ class PeerCertificate:
     """SHA-256 of its DER form, in hexadecimal."""
 
 
-class Connection(Protocol):
+class ServerConnection(Protocol):
     """The part of a connection that its exchanges use."""
 
     loop: asyncio.AbstractEventLoop
@@ -130,7 +130,7 @@ class HttpExchange:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ServerConnection,
         method: str,
         target: bytes,
         path: str,

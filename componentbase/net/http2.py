@@ -79,7 +79,7 @@ def settings(values: Mapping[int, int]) -> bytes:
     return frame(SETTINGS, 0, 0, b"".join(_SETTING.pack(*pair) for pair in values.items()))
 
 
-class Stream:
+class Http2Stream:
     """One request and its answer; a subclass handles what arrives. Its methods must not raise."""
 
     __slots__ = ("block", "done", "ends", "held", "id", "uncredited", "unsent", "window")
@@ -91,7 +91,7 @@ class Stream:
         self.ends = True
         self.window = 0  # bytes we may still send
         self.uncredited = 0  # bytes received whose room has not been given back to the peer
-        self.held = 0  # of them, what has not been read yet: its room is given back by `Connection.release`
+        self.held = 0  # of them, what has not been read yet: its room is given back by `Http2Connection.release`
         self.done = True  # not open: not yet, or not any more
 
     def on_headers(self, headers: Mapping[str, str], last: bool) -> None:
@@ -104,7 +104,7 @@ class Stream:
         raise NotImplementedError
 
 
-class Connection(asyncio.BufferedProtocol):
+class Http2Connection(asyncio.BufferedProtocol):
     """The protocol of one transport. `ready` is done when the peer's SETTINGS are here, `lost` when all is over."""
 
     def __init__(self) -> None:
@@ -112,9 +112,9 @@ class Connection(asyncio.BufferedProtocol):
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
-        self._streams: dict[int, Stream] = {}
-        self._waiting: deque[Stream] = deque()
-        self._blocked: dict[int, Stream] = {}  # started, with bytes that no window has room for
+        self._streams: dict[int, Http2Stream] = {}
+        self._waiting: deque[Http2Stream] = deque()
+        self._blocked: dict[int, Http2Stream] = {}  # started, with bytes that no window has room for
         self._next_id = 1
         self._draining = False
         self._out: list[bytes | memoryview] = []
@@ -138,7 +138,7 @@ class Connection(asyncio.BufferedProtocol):
         """Takes new streams."""
         return not self._draining and self._transport is not None
 
-    def open(self, stream: Stream, block: bytes, body: bytes, *, ends: bool = True) -> None:
+    def open(self, stream: Http2Stream, block: bytes, body: bytes, *, ends: bool = True) -> None:
         """Starts a stream, as soon as the peer has a slot for it. `body` is not empty; `ends`: nothing follows it.
 
         Raises: Http2Error.
@@ -153,7 +153,7 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._waiting.append(stream)
 
-    def cancel(self, stream: Stream) -> None:
+    def cancel(self, stream: Http2Stream) -> None:
         """Resets a stream whose answer nobody waits for any more."""
         if stream.done:
             return
@@ -161,7 +161,7 @@ class Connection(asyncio.BufferedProtocol):
             self._write(frame(RST_STREAM, 0, stream.id, _LONG.pack(CANCEL)))
         self._forget(stream, reset=True)
 
-    def release(self, stream: Stream, size: int) -> None:
+    def release(self, stream: Http2Stream, size: int) -> None:
         """Tells that `size` bytes of what the stream holds have been read."""
         stream.held -= size
         self._credit(stream)
@@ -182,7 +182,7 @@ class Connection(asyncio.BufferedProtocol):
 
     # Sending
 
-    def _start(self, stream: Stream) -> None:
+    def _start(self, stream: Http2Stream) -> None:
         stream_id = stream.id = self._next_id
         self._next_id += 2
         if self._next_id > MAX_STREAM_ID:
@@ -198,7 +198,7 @@ class Connection(asyncio.BufferedProtocol):
             self._blocked[stream_id] = stream
         self._send(stream)
 
-    def _send(self, stream: Stream) -> None:
+    def _send(self, stream: Http2Stream) -> None:
         """Sends as much as the windows have room for."""
         unsent = stream.unsent
         while unsent:
@@ -241,7 +241,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None and out:
             self._transport.write(b"".join(out))
 
-    def _forget(self, stream: Stream, *, reset: bool = False) -> None:
+    def _forget(self, stream: Http2Stream, *, reset: bool = False) -> None:
         """Ends our side of the stream. `reset`: both sides know already that nothing more comes from us."""
         stream.done = True
         if not stream.id:
@@ -407,7 +407,7 @@ class Connection(asyncio.BufferedProtocol):
         stream.on_data(_unpadded(flags, payload) if flags & PADDED else payload, last)
         self._credit(stream)
 
-    def _credit(self, stream: Stream) -> None:
+    def _credit(self, stream: Http2Stream) -> None:
         """Gives room back to the peer once enough of it is free."""
         free = stream.uncredited - stream.held
         if free >= STREAM_WINDOW // 4 and not stream.done:

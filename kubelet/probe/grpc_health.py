@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from componentbase.net.http2 import Connection, Http2Error, Stream, header_block
+from componentbase.net.http2 import Http2Connection, Http2Error, Http2Stream, header_block
 from componentbase.net.varint import varint
 
 PATH = "/grpc.health.v1.Health/Check"
@@ -24,7 +24,7 @@ async def check(host: str, port: int, service: str) -> str:
     Raises: GrpcError; OSError. Set a timeout around it.
     """
     loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(Connection, host, port)
+    _, connection = await loop.create_connection(Http2Connection, host, port)
     try:
         call = _Call(loop)
         connection.open(call, _headers(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"), _request(service))
@@ -39,7 +39,7 @@ async def check(host: str, port: int, service: str) -> str:
     return STATUS_NAMES.get(_status(body[PREFIX_BYTES:]), "UNKNOWN")
 
 
-class _Call(Stream):
+class _Call(Http2Stream):
     """Response headers say nothing here: an answer with a message is a status, and one without is a failure."""
 
     __slots__ = ("_received", "body")

@@ -19,7 +19,7 @@ from componentbase.net.http1_server import HttpServer, ServerLimits
 from componentbase.tasks import first_of
 from kubelet.container.log_requests import BadLogRequest, log_container, parse_log_request
 from kubelet.runtime.interface import EngineError, Runtime
-from kubelet.server.sessions import ACTIONS, PodLookup, Refusal, Sessions, find_pod, parse_query
+from kubelet.server.sessions import ACTIONS, HttpRefusal, PodLookup, Sessions, find_pod, parse_query
 from kubelet.server.stats import stats_summary
 
 TEXT = "text/plain; charset=utf-8"
@@ -69,7 +69,7 @@ class KubeletServer:
             return
         try:
             await self._answer(exchange)
-        except Refusal as refusal:
+        except HttpRefusal as refusal:
             _respond(exchange, refusal.status, TEXT, refusal.message.encode())
         except OSError:
             log.debug("connection of a client broke", path=exchange.path)
@@ -80,7 +80,7 @@ class KubeletServer:
             await self._sessions.serve(exchange)
             return
         if exchange.method != "GET":
-            raise Refusal(405, "Method Not Allowed")
+            raise HttpRefusal(405, "Method Not Allowed")
         if path[0] == "containerLogs" and len(path) == 4:
             await self._logs(path[1], path[2], path[3], exchange)
         elif path == ["pods"]:
@@ -89,7 +89,7 @@ class KubeletServer:
         elif path == ["stats", "summary"]:
             _respond(exchange, 200, JSON, await self._summary())
         else:
-            raise Refusal(404, "404 page not found")
+            raise HttpRefusal(404, "404 page not found")
 
     async def _summary(self) -> bytes:
         try:
@@ -97,7 +97,7 @@ class KubeletServer:
             running = [c.id for pod in statuses.values() for c in pod.containers if c.state == "running"]
             stats = await self._runtime.stats(running)
         except EngineError as error:
-            raise Refusal(500, str(error)) from None
+            raise HttpRefusal(500, str(error)) from None
         return stats_summary(self._node_name, stats, self._clock.now())
 
     async def _logs(self, namespace: str, name: str, container: str, exchange: HttpExchange) -> None:
@@ -107,9 +107,9 @@ class KubeletServer:
             status = await self._runtime.pod(pod.metadata.uid or "")
             source = log_container(pod, status, container, previous=request.previous)
         except BadLogRequest as error:
-            raise Refusal(400, str(error)) from None
+            raise HttpRefusal(400, str(error)) from None
         except EngineError as error:
-            raise Refusal(500, str(error)) from None
+            raise HttpRefusal(500, str(error)) from None
         exchange.begin(200, b"content-type: %b\r\n" % TEXT.encode(), None)
         left = request.limit_bytes
 

@@ -54,7 +54,7 @@ class PodLookup(Protocol):
     def all(self) -> Iterable[Pod]: ...
 
 
-class Refusal(Exception):
+class HttpRefusal(Exception):
     """An answer with this HTTP status and text."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -63,21 +63,21 @@ class Refusal(Exception):
         self.message = message
 
 
-class Client:
+class UpgradeRequest:
     """A request that asks for an upgrade to a WebSocket or to SPDY."""
 
     def __init__(self, exchange: HttpExchange) -> None:
-        """Raises: Refusal for a WebSocket's handshake that is not valid."""
+        """Raises: HttpRefusal for a WebSocket's handshake that is not valid."""
         self._exchange = exchange
         try:
             self.websocket = Handshake(exchange) if asks_upgrade(exchange, b"websocket") else None
         except BadHandshake as error:
-            raise Refusal(error.status, str(error)) from None
+            raise HttpRefusal(error.status, str(error)) from None
 
     def spdy_protocols(self) -> list[str]:
-        """The protocols that a SPDY request offers. Raises: Refusal for a request that does not ask for SPDY."""
+        """The protocols that a SPDY request offers. Raises: HttpRefusal for a request that does not ask for SPDY."""
         if not asks_upgrade(self._exchange, SPDY):
-            raise Refusal(400, "unable to upgrade: want a WebSocket or SPDY/3.1")
+            raise HttpRefusal(400, "unable to upgrade: want a WebSocket or SPDY/3.1")
         offers = [value for name, value in self._exchange.headers if name == b"x-stream-protocol-version"]
         return [offer.strip() for value in offers for offer in value.decode("latin-1").split(",") if offer.strip()]
 
@@ -101,31 +101,31 @@ class Sessions:
         self._runtime = runtime
 
     async def serve(self, exchange: HttpExchange) -> None:
-        """Returns when the session is over. Raises: Refusal, ClientDisconnected, OSError."""
+        """Returns when the session is over. Raises: HttpRefusal, ClientDisconnected, OSError."""
         path = [unquote(part) for part in exchange.path.strip("/").split("/")]
-        client, query = Client(exchange), parse_query(exchange)
+        client, query = UpgradeRequest(exchange), parse_query(exchange)
         if path[0] in ("exec", "attach") and len(path) == 4:
             await self._command(client, path, query)
         elif path[0] == "portForward" and len(path) == 3:
             await self._port_forward(client, path, query)
         else:
-            raise Refusal(404, "404 page not found")
+            raise HttpRefusal(404, "404 page not found")
 
     # --- exec and attach
 
-    async def _command(self, client: Client, path: list[str], query: Mapping[str, list[str]]) -> None:
+    async def _command(self, client: UpgradeRequest, path: list[str], query: Mapping[str, list[str]]) -> None:
         requested = stream_options(query)
         join = _websocket_command(client.websocket) if client.websocket else _spdy_command(client, requested)
         if why := requested.error():
-            raise Refusal(400, why)
+            raise HttpRefusal(400, why)
         pod = find_pod(self._pods, path[1], path[2])
         container = find_container(pod, path[3])
         if container is None:
-            raise Refusal(404, f'container not found ("{path[3]}")')
+            raise HttpRefusal(404, f'container not found ("{path[3]}")')
         status = await self._running(pod, container)
         command = query.get("command", [])
         if path[0] == "exec" and not command:
-            raise Refusal(400, "you must specify at least one command for the container")
+            raise HttpRefusal(400, "you must specify at least one command for the container")
         session, options = await self._open(status, container, command if path[0] == "exec" else None, requested)
         try:
             await join(session, options)
@@ -136,14 +136,14 @@ class Sessions:
         status = await self._status(pod)
         running = status.container(container.name) if status else None
         if running is None or running.state != "running":
-            raise Refusal(404, f'container not found ("{container.name}")')
+            raise HttpRefusal(404, f'container not found ("{container.name}")')
         return running
 
     async def _status(self, pod: Pod) -> PodRuntimeStatus | None:
         try:
             return await self._runtime.pod(pod.metadata.uid or "")
         except EngineError as error:
-            raise Refusal(500, str(error)) from None
+            raise HttpRefusal(500, str(error)) from None
 
     async def _open(
         self, status: ContainerStatus, container: Container, command: list[str] | None, requested: StreamOptions
@@ -166,20 +166,20 @@ class Sessions:
             )
             return session, requested
         except NotFound as error:
-            raise Refusal(404, str(error)) from None
+            raise HttpRefusal(404, str(error)) from None
         except RuntimeUnavailable as error:
-            raise Refusal(503, str(error)) from None
+            raise HttpRefusal(503, str(error)) from None
         except (ContainerStartError, EngineError) as error:
-            raise Refusal(500, str(error)) from None
+            raise HttpRefusal(500, str(error)) from None
 
     # --- port-forward
 
-    async def _port_forward(self, client: Client, path: list[str], query: Mapping[str, list[str]]) -> None:
+    async def _port_forward(self, client: UpgradeRequest, path: list[str], query: Mapping[str, list[str]]) -> None:
         pod = find_pod(self._pods, path[1], path[2])
         status = await self._status(pod)
         sandbox = status.sandbox if status else None
         if sandbox is None or not sandbox.ready:
-            raise Refusal(404, f"pod not found or not running: {pod.key}")
+            raise HttpRefusal(404, f"pod not found or not running: {pod.key}")
 
         async def dial(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
             return await self._runtime.connect(sandbox, port)
@@ -188,7 +188,7 @@ class Sessions:
         if client.websocket is None:
             offered = client.spdy_protocols()
             if offered and PORT_FORWARD not in offered:
-                raise Refusal(403, f"unable to upgrade: {refusal_text(offered, [PORT_FORWARD])}")
+                raise HttpRefusal(403, f"unable to upgrade: {refusal_text(offered, [PORT_FORWARD])}")
             async with client.spdy(PORT_FORWARD) as transport:
                 await SpdyForward(transport, forwarder).run()
         elif SPDY_TUNNEL in client.websocket.subprotocols:
@@ -202,11 +202,11 @@ async def _channel_forward(handshake: Handshake, forwarder: Forwarder, query: Ma
     protocol = choose_protocol(handshake.subprotocols, PORT_PROTOCOLS)
     if protocol is None:
         supported = [SPDY_TUNNEL, *(protocol.name for protocol in PORT_PROTOCOLS)]
-        raise Refusal(400, refusal_text(handshake.subprotocols, supported))
+        raise HttpRefusal(400, refusal_text(handshake.subprotocols, supported))
     try:
         ports = parse_ports(query)
     except BadPorts as error:
-        raise Refusal(400, str(error)) from None
+        raise HttpRefusal(400, str(error)) from None
     async with handshake.accept(protocol.name) as socket:
         await ChannelForward(ChannelSocket(socket, protocol), forwarder, ports).run()
 
@@ -218,10 +218,10 @@ class Join(Protocol):
 
 
 def _websocket_command(handshake: Handshake) -> Join:
-    """Raises: Refusal when there is no protocol in common."""
+    """Raises: HttpRefusal when there is no protocol in common."""
     protocol = choose_protocol(handshake.subprotocols)
     if protocol is None:
-        raise Refusal(400, refusal_text(handshake.subprotocols, [protocol.name for protocol in PROTOCOLS]))
+        raise HttpRefusal(400, refusal_text(handshake.subprotocols, [protocol.name for protocol in PROTOCOLS]))
 
     async def join(session: Session, options: StreamOptions) -> None:
         async with handshake.accept(protocol.name) as socket:
@@ -232,12 +232,12 @@ def _websocket_command(handshake: Handshake) -> Join:
     return join
 
 
-def _spdy_command(client: Client, requested: StreamOptions) -> Join:
-    """Raises: Refusal when there is no protocol in common."""
+def _spdy_command(client: UpgradeRequest, requested: StreamOptions) -> Join:
+    """Raises: HttpRefusal when there is no protocol in common."""
     offered = client.spdy_protocols()
     name = spdy_command.choose_protocol(offered)
     if name is None:
-        raise Refusal(403, f"unable to upgrade: {refusal_text(offered, list(spdy_command.PROTOCOLS))}")
+        raise HttpRefusal(403, f"unable to upgrade: {refusal_text(offered, list(spdy_command.PROTOCOLS))}")
 
     async def join(session: Session, options: StreamOptions) -> None:
         async with client.spdy(name) as transport:
@@ -247,10 +247,10 @@ def _spdy_command(client: Client, requested: StreamOptions) -> Join:
 
 
 def find_pod(pods: PodLookup, namespace: str, name: str) -> Pod:
-    """Raises: Refusal."""
+    """Raises: HttpRefusal."""
     pod = pods.find(namespace, name)
     if pod is None:
-        raise Refusal(404, "pod does not exist")
+        raise HttpRefusal(404, "pod does not exist")
     return pod
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import hpack
 
 from componentbase.net import http2
-from componentbase.net.http2 import Connection, Http2Error, Stream, frame
+from componentbase.net.http2 import Http2Connection, Http2Error, Http2Stream, frame
 
 
 class Frame(NamedTuple):
@@ -86,7 +86,7 @@ class Notes(asyncio.Transport):
         return split_frames(data.removeprefix(http2.PREFACE))
 
 
-class Recorder(Stream):
+class Recorder(Http2Stream):
     """Keeps what arrives; with `reads` False its data stays unread."""
 
     def __init__(self, *, reads: bool = True) -> None:
@@ -111,9 +111,9 @@ class Recorder(Stream):
         self.error = error
 
 
-async def connected(*peer_settings: tuple[int, int]) -> tuple[Connection, Notes]:
+async def connected(*peer_settings: tuple[int, int]) -> tuple[Http2Connection, Notes]:
     """A connection whose peer has just said these settings; nothing noted yet."""
-    connection, notes = Connection(), Notes()
+    connection, notes = Http2Connection(), Notes()
     connection.connection_made(notes)
     connection.data_received(http2.settings(dict(peer_settings)))
     await connection.ready
