@@ -66,17 +66,14 @@ class LineFormatter(logging.Formatter):
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         level = _LEVELS.get(record.levelname, record.levelname)
         parts = [f"{seconds}.{int(record.msecs):03}Z", level, self._component, record.getMessage()]
-        parts += [f"{key}={_quoted(value)}" for key, value in _fields(record).items()]
+        extra = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
+        fields: dict[str, Any] = extra.pop("fields", {})
+        fields = extra | fields
+        parts += [f"{key}={_quoted(value)}" for key, value in fields.items()]
         line = " ".join(parts)
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
-
-
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    extra = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
-    fields: dict[str, Any] = extra.pop("fields", {})
-    return extra | fields
 
 
 def _quoted(value: object) -> str:

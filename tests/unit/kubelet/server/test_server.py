@@ -252,3 +252,12 @@ async def test_a_container_that_does_not_run_has_no_exec(bench: Bench) -> None:
         async with bench.socket("/exec/default/web/app?command=true&stdout=1"):
             pass
     assert caught.value.response.status_code == 404
+
+
+async def test_a_server_that_stops_tells_its_sessions_so(files: dict[str, Path]) -> None:
+    async with server_bench(files) as bench:
+        await bench.start(*RUNNING)
+        connection = await bench.socket("/exec/default/web/app?command=cat&stdin=1&stdout=1")
+        assert await connection.recv() == b"\x01"
+    await connection.wait_closed()
+    assert connection.close_code == 1012
