@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urljoin, urlsplit
 
+from componentbase import tls
 from componentbase.net.http1_client import MalformedResponse, ServerClosed, StaleConnection, connect, request_head
 
 BODY_LIMIT = 10 * 1024  # bytes kept of a response
@@ -21,7 +22,7 @@ class HttpError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class HttpActionResponse:
     """`redirected_away`: the last answer sends elsewhere, to a host that was not asked for."""
 
     status: int
@@ -31,14 +32,11 @@ class Response:
 
 @lru_cache(maxsize=1)
 def _unverified() -> ssl.SSLContext:
-    """A pod's certificate is its own business: the kubelet connects to an address, not to a name."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+    """The context for pods' certificates: the kubelet connects to an address, not to a name."""
+    return tls.client_context(insecure=True)
 
 
-async def get(url: str, headers: Iterable[tuple[str, str]], timeout_seconds: float) -> Response:
+async def get(url: str, headers: Iterable[tuple[str, str]], timeout_seconds: float) -> HttpActionResponse:
     """Follows redirects within the host. Raises: HttpError."""
     first = urlsplit(url)
     try:
@@ -46,10 +44,10 @@ async def get(url: str, headers: Iterable[tuple[str, str]], timeout_seconds: flo
             for _ in range(MAX_REDIRECTS):
                 status, location, body = await _get_once(url, list(headers))
                 if not 300 <= status < 400 or not location:
-                    return Response(status, body)
+                    return HttpActionResponse(status, body)
                 url = urljoin(url, location)
                 if urlsplit(url).hostname != first.hostname:
-                    return Response(status, body, redirected_away=True)
+                    return HttpActionResponse(status, body, redirected_away=True)
     except TimeoutError:
         why = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
         raise HttpError(f'Get "{url}": {why}') from None
