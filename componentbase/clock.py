@@ -1,4 +1,4 @@
-"""Time as a dependency: wall clock for the wire, monotonic for delays. Tests hand in a clock they move by hand."""
+"""Makes time a dependency: wall clock for the wire, monotonic for delays. Tests pass a clock that they move by hand."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ class Clock:
     """The real clock."""
 
     def now(self) -> float:
-        """Unix seconds, UTC: for timestamps that others read."""
+        """Returns Unix seconds, UTC: for timestamps that others read."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Seconds that never go back: for delays and deadlines within this process."""
+        """Returns seconds that never go back: for delays and deadlines within this process."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Command lines with upstream's flag names and spelling: `--flag`, `--flag=false`, durations such as `1m30s`."""
+"""Parses command lines with upstream's flag names and spelling: `--flag`, `--flag=false`, durations such as `1m30s`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def version() -> str:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds: "40s" -> 40.0, "1m30s" -> 90.0, "0" -> 0.0.
+    """Converts to seconds: "40s" -> 40.0, "1m30s" -> 90.0, "0" -> 0.0.
 
     Raises: argparse.ArgumentTypeError for anything else (a plain number has no unit).
     Source: the syntax of Go's durations, which upstream's flags take.
@@ -48,12 +48,12 @@ def parse_bool(text: str) -> bool:
 
 
 def parse_list(text: str) -> list[str]:
-    """ "a,b" -> ["a", "b"]; "" -> []."""
+    """Splits a list: "a,b" -> ["a", "b"]; "" -> []."""
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def parse_map(text: str) -> dict[str, str]:
-    """ "a=1,b=2" -> {"a": "1", "b": "2"}. Raises: argparse.ArgumentTypeError for an item without "="."""
+    """Splits a map: "a=1,b=2" -> {"a": "1", "b": "2"}. Raises: argparse.ArgumentTypeError for an item without "="."""
     values: dict[str, str] = {}
     for item in parse_list(text):
         key, equals, value = item.partition("=")

@@ -1,4 +1,4 @@
-"""The HTTPS endpoints of every daemon: /healthz, /livez, /readyz for anyone, /metrics for a verified client.
+"""Serves the HTTPS endpoints of every daemon: /healthz, /livez, /readyz for anyone, /metrics for a verified client.
 
 Source: Kubernetes documentation, "Kubernetes API health endpoints".
 """
@@ -67,7 +67,7 @@ class HealthHandler:
             self._checks[probe][name] = check
 
     def add_ready_check(self, name: str, check: Check) -> None:
-        """A check of readiness alone: its failure asks for patience, not for a restart."""
+        """Adds a check of readiness alone: its failure asks for patience, not for a restart."""
         self.add_check(name, check, ("/readyz",))
 
     def answer_now(self, exchange: HttpExchange) -> bool:
@@ -80,7 +80,7 @@ class HealthHandler:
         self.answer_now(exchange)
 
     def respond(self, path: str, query: bytes, verified: bool) -> tuple[int, str, bytes]:
-        """Status, content type and body of the answer to a request."""
+        """Returns status, content type and body of the answer to a request."""
         probe, _, name = path.strip("/").partition("/")
         if f"/{probe}" in self._checks:
             checks = {"ping": lambda: ""} | self._checks[f"/{probe}"]

@@ -72,7 +72,7 @@ class ImageConfig:
     architecture: str = "amd64"
 
     def document(self, diff_ids: Sequence[str]) -> bytes:
-        """The image's configuration; its SHA-256 is the image's id."""
+        """Encodes the image's configuration, whose SHA-256 is the image's id."""
         run: dict[str, object] = {
             "Entrypoint": list(self.entrypoint) or None,
             "Cmd": list(self.cmd) or None,

@@ -1,4 +1,4 @@
-"""One line per record: time, level, component, a constant message, and fields as key=value.
+"""Writes one line per record: time, level, component, a constant message, and fields as key=value.
 
     log = logs.logger(__name__)
     log.info("pod created", pod="default/web-1", node="worker-1")

@@ -1,4 +1,4 @@
-"""Typed requests to the API server: a model goes out, a model comes back, a failure is a StatusError."""
+"""Sends typed requests to the API server: a model goes out, a model comes back, a failure is a StatusError."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class RestClient:
         limit: int = 0,
         accept: str = JSON,
     ) -> Listing[T]:
-        """All objects. `limit` is the size of a page, not of the result: every page is fetched."""
+        """Returns all objects. `limit` is the size of a page, not of the result: every page is fetched."""
         resource = as_resource(model)
         params = wire.selection(label_selector, field_selector)
         if resource_version:
@@ -147,7 +147,7 @@ class RestClient:
         bookmarks: bool = True,
         accept: str = JSON,
     ) -> AsyncGenerator[WatchEvent[T], None]:
-        """Events after `resource_version`, until the server ends the watch, normally after `timeout_seconds`.
+        """Yields events after `resource_version`, until the server ends the watch, normally after `timeout_seconds`.
 
         Close the iterator (`contextlib.aclosing`) when leaving it early. Raises: Expired when the server no longer
         knows that revision; ConnectionError when the connection broke.
@@ -171,7 +171,7 @@ class RestClient:
     # writing
 
     async def create(self, obj: T, *, subresource_of: str = "") -> T:
-        """POST to the collection, or to `subresource_of`: "web-1/eviction"."""
+        """Sends a POST to the collection, or to `subresource_of`: "web-1/eviction"."""
         resource = resource_of(type(obj))
         namespace = obj.namespace
         path = wire.path(resource, namespace)
@@ -318,7 +318,7 @@ class RestClient:
             stream.close()
 
     def auth_headers(self) -> dict[str, str]:
-        """Headers for a client of another protocol (WebSockets) that uses `ssl_context`."""
+        """Returns headers for a client of another protocol (WebSockets) that uses `ssl_context`."""
         token = self._bearer_token()
         return {"User-Agent": self._user_agent} | ({"Authorization": f"Bearer {token}"} if token else {})
 

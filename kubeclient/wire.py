@@ -69,7 +69,7 @@ def as_resource(model: type[T] | Resource[T]) -> Resource[T]:
 
 
 def quoted(name: str) -> str:
-    """The name as a path segment, percent-encoded where it is not plain. Raises: BadRequest for "", "." and ".."."""
+    """Percent-encodes a name as a path segment, where it is not plain. Raises: BadRequest for "", "." and ".."."""
     if _PLAIN_NAME.match(name) and name not in (".", ".."):
         return name
     if name in ("", ".", ".."):

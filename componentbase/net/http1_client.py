@@ -54,7 +54,7 @@ class HttpResponse:
         self.body = body
 
     def header(self, name: bytes) -> str:
-        """The first header of this lower-case name, or ""."""
+        """Returns the first header of this lower-case name, or ""."""
         return first_header(self.headers, name).decode("latin-1")
 
 
@@ -267,7 +267,7 @@ class ClientConnection(asyncio.Protocol):
             self._timer = self._done = None
 
     def take_over(self) -> RawConnection:
-        """The raw connection behind a 101; HTTP ends here."""
+        """Hands over the raw connection behind a 101; HTTP ends here."""
         if self.transport is None or not self._switched:
             raise RuntimeError("the server has not switched protocols")
         raw = RawConnection(self.transport, self._early)
@@ -309,11 +309,11 @@ class ResponseStream:
         self._waiter: asyncio.Future[None] | None = None
 
     def header(self, name: bytes) -> bytes:
-        """The first header of this lower-case name, or b""."""
+        """Returns the first header of this lower-case name, or b""."""
         return first_header(self.headers, name)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Chunks until the body ends. Raises: ConnectionError when the connection breaks before."""
+        """Yields chunks until the body ends. Raises: ConnectionError when the connection breaks before."""
         while True:
             chunk = await self.next_chunk()
             if not chunk:
@@ -321,7 +321,7 @@ class ResponseStream:
             yield chunk
 
     async def next_chunk(self) -> bytes:
-        """All bytes that have come, at least one; b"" at the end. Raises: ConnectionError."""
+        """Returns all bytes that have come, at least one; b"" at the end. Raises: ConnectionError."""
         while not self._chunks:
             if self._error is not None:
                 raise self._error
@@ -341,11 +341,11 @@ class ResponseStream:
         return data
 
     async def read(self) -> bytes:
-        """The rest of the body. Raises: ConnectionError."""
+        """Returns the rest of the body. Raises: ConnectionError."""
         return b"".join([chunk async for chunk in self])
 
     async def read_start(self, limit: int) -> bytes:
-        """The body up to `limit` bytes, or as much as comes before the connection breaks."""
+        """Returns the body up to `limit` bytes, or as much as comes before the connection breaks."""
         body = b""
         try:
             while len(body) < limit and (chunk := await self.next_chunk()):
@@ -355,7 +355,7 @@ class ResponseStream:
         return body[:limit]
 
     def take_over(self) -> RawConnection:
-        """The raw connection behind a 101; the caller closes it."""
+        """Hands over the raw connection behind a 101; the caller closes it."""
         return self._connection.take_over()
 
     def feed(self, chunk: bytes) -> None:

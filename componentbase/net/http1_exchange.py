@@ -166,7 +166,7 @@ class HttpExchange:
         return self._complete
 
     def header(self, name: bytes) -> bytes:
-        """The first value of a header, by its lower-case name; b"" when absent."""
+        """Returns the first value of a header, by its lower-case name; b"" when absent."""
         for key, value in self.headers:
             if key == name:
                 return value
@@ -175,7 +175,7 @@ class HttpExchange:
     # Request
 
     async def read_body(self) -> bytes:
-        """The whole body. Raises: BodyTooLarge, ClientDisconnected."""
+        """Returns the whole body. Raises: BodyTooLarge, ClientDisconnected."""
         limit = self.connection.max_body_bytes
         while self.more_body and len(self._body) <= limit:
             if not await self.receive_more():
@@ -186,7 +186,7 @@ class HttpExchange:
         return bytes(self._body)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes, however long. Raises: ClientDisconnected."""
+        """Yields the body as it comes, however long. Raises: ClientDisconnected."""
         while True:
             if piece := self.take():
                 yield piece
@@ -224,14 +224,14 @@ class HttpExchange:
             self._body.clear()
 
     def feed(self, data: bytes) -> None:
-        """The connection's: a piece of the body has come."""
+        """Takes a piece of the body from the connection."""
         self._body += data
         if len(self._body) > UNREAD_BODY_BYTES:
             self.connection.pause_reading()
         self._wake()
 
     def end_of_body(self) -> None:
-        """The connection's: the body has come."""
+        """Learns from the connection that the body is complete."""
         self.more_body = False
         self._wake()
 
@@ -321,7 +321,7 @@ class HttpExchange:
         self.connection.transport.abort()
 
     def take_over(self) -> RawConnection:
-        """The raw connection behind an upgrade request; HTTP ends here, and the caller closes it."""
+        """Hands over the raw connection behind an upgrade request; HTTP ends here, and the caller closes it."""
         self.response_started = self._complete = True
         return self.connection.take_over()
 
@@ -338,7 +338,7 @@ class HttpExchange:
         connection.on_response_complete()
 
     def gone(self) -> None:
-        """The connection's: it is lost."""
+        """Learns from the connection that it is lost."""
         if not self._complete:
             self.disconnected = True
             if self.on_gone is not None:
@@ -346,7 +346,7 @@ class HttpExchange:
         self._wake()
 
     async def run(self, handler: Handler) -> None:
-        """The task of a request."""
+        """Runs the handler, in the task of the request."""
         try:
             if self.blocked:  # the client has not read the answers to its earlier requests
                 await self.drain()

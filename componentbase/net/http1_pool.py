@@ -1,4 +1,4 @@
-"""HTTP/1.1 requests to one server over a pool of kept-alive connections.
+"""Sends HTTP/1.1 requests to one server over a pool of kept-alive connections.
 
 A stream has a connection to itself, outside the pool's bound: watches live for minutes and must not starve the rest.
 """

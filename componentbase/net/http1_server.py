@@ -268,7 +268,7 @@ class HttpConnection(asyncio.Protocol):
             self.transport.close()
 
     def take_over(self) -> RawConnection:
-        """The exchange's: HTTP ends here."""
+        """Hands the connection over to the exchange; HTTP ends here."""
         raw = RawConnection(self.transport, bytes(self._early))
         self.server.connections.discard(self)
         self._early.clear()
@@ -354,7 +354,7 @@ class HttpServer:
         exchange.respond(status, b"content-type: %b\r\n" % content_type, body)
 
     def date(self) -> bytes:
-        """The Date header of this second."""
+        """Returns the Date header of this second."""
         now = int(time.time())
         if now != self._date_at:
             self._date_at = now
@@ -362,7 +362,7 @@ class HttpServer:
         return self._date
 
     def chunk(self, piece: bytes) -> bytes:
-        """A chunk of chunked encoding. Watchers of one feed get the very same bytes: those are framed once."""
+        """Frames a chunk of chunked encoding. Watchers of one feed get the very same bytes: those are framed once."""
         if piece is not self._last_piece:
             self._last_chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
             self._last_piece = piece

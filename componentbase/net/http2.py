@@ -63,7 +63,7 @@ class _BrokenPeer(Exception):
 
 
 def header_block(headers: Sequence[tuple[str, str]]) -> bytes:
-    """A block that any connection may send any number of times: it neither uses nor changes the dynamic table."""
+    """Encodes a block that any connection may send any number of times: it does not touch the dynamic table."""
     fields = [hpack.NeverIndexedHeaderTuple(name, value) for name, value in headers]
     block = hpack.Encoder().encode(fields, huffman=False)
     if len(block) > FRAME_BYTES:
@@ -135,7 +135,7 @@ class Http2Connection(asyncio.BufferedProtocol):
 
     @property
     def usable(self) -> bool:
-        """Takes new streams."""
+        """Tells whether it takes new streams."""
         return not self._draining and self._transport is not None
 
     def open(self, stream: Http2Stream, block: bytes, body: bytes, *, ends: bool = True) -> None:

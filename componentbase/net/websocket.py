@@ -22,7 +22,7 @@ CLOSE_SECONDS = 10.0  # for the client's answer to our close; then the connectio
 
 
 def asks_upgrade(exchange: HttpExchange, protocol: bytes) -> bool:
-    """The request asks for this protocol (in lower case) in the place of HTTP."""
+    """Tells whether the request asks for this protocol (in lower case) in the place of HTTP."""
     connection = b",".join(value for name, value in exchange.headers if name == b"connection")
     upgrades = [value.lower() for name, value in exchange.headers if name == b"upgrade"]
     return protocol in upgrades and b"upgrade" in connection.lower()
@@ -89,7 +89,7 @@ class WebSocket:
         self._broken = False  # the client does not keep to the protocol
 
     async def receive(self) -> bytes:
-        """The next message, text as UTF-8. Raises: ClientDisconnected, OSError."""
+        """Returns the next message, text as UTF-8. Raises: ClientDisconnected, OSError."""
         while True:
             while self._frames:
                 frame = self._frames.pop(0)

@@ -1,4 +1,4 @@
-"""Kubernetes' channel protocols over a WebSocket: the first byte of each message names its channel.
+"""Speaks Kubernetes' channel protocols over a WebSocket: the first byte of each message names its channel.
 
 Source: Kubernetes documentation, "Communication between Nodes and the Control Plane"; the protocols' own names.
 """
@@ -45,7 +45,7 @@ PORT_PROTOCOLS = (*PROTOCOLS[1:3], ChannelProtocol("portforward.k8s.io", 4))
 
 
 def choose_protocol(offered: Sequence[str], supported: Sequence[ChannelProtocol] = PROTOCOLS) -> ChannelProtocol | None:
-    """The best supported protocol that the client offers; None when there is none in common."""
+    """Picks the best supported protocol that the client offers; None without one in common."""
     if not offered:
         return UNNAMED
     return next((protocol for protocol in supported if protocol.name in offered), None)
@@ -64,7 +64,7 @@ class ChannelSocket:
         self.protocol = protocol
 
     async def receive(self) -> tuple[int, bytes]:
-        """(channel, data) of the next message that has a channel. Raises: ClientDisconnected, OSError."""
+        """Returns (channel, data) of the next message that has a channel. Raises: ClientDisconnected, OSError."""
         while True:
             data = await self._socket.receive()
             if not data:

@@ -1,4 +1,4 @@
-"""The kubelet's HTTPS server: logs, exec, attach and port-forward for the API server, health and metrics beside them.
+"""Serves the kubelet's HTTPS: logs, exec, attach and port-forward for the API server, health and metrics beside them.
 
 Everything but the health probes needs a client certificate; errors are plain text, which the API
 server turns into a `Status`.

@@ -75,7 +75,7 @@ class UpgradeRequest:
             raise HttpRefusal(error.status, str(error)) from None
 
     def spdy_protocols(self) -> list[str]:
-        """The protocols that a SPDY request offers. Raises: HttpRefusal for a request that does not ask for SPDY."""
+        """Lists the protocols that a SPDY request offers. Raises: HttpRefusal when it does not ask for SPDY."""
         if not asks_upgrade(self._exchange, SPDY):
             raise HttpRefusal(400, "unable to upgrade: want a WebSocket or SPDY/3.1")
         offers = [value for name, value in self._exchange.headers if name == b"x-stream-protocol-version"]
@@ -255,7 +255,7 @@ def find_pod(pods: PodLookup, namespace: str, name: str) -> Pod:
 
 
 def stream_options(query: Mapping[str, list[str]]) -> StreamOptions:
-    """The kubelet's own names (input, output, error) and the API's (stdin, stdout, stderr) both count."""
+    """Reads the streams by the kubelet's names (input, output, error) or the API's (stdin, stdout, stderr)."""
 
     def is_set(*names: str) -> bool:
         return any(query.get(name, [""])[-1].lower() in ("1", "true") for name in names)

@@ -16,7 +16,7 @@ NANOSECONDS = 1_000_000_000
 
 
 def stats_summary(node_name: str, stats: Sequence[ContainerStats], now: float) -> bytes:
-    """Source: the kubelet's stats/v1alpha1 Summary, as much of it as resource metrics need."""
+    """Encodes the document. Source: the kubelet's stats/v1alpha1 Summary, the part that resource metrics need."""
     time = format_time(now)
     by_pod: dict[PodRef, list[ContainerStats]] = {}
     for item in stats:
@@ -60,7 +60,7 @@ def _memory(items: Sequence[ContainerStats]) -> dict[str, Any]:
 
 
 def _node_cpu_nanoseconds() -> int:
-    """Busy time of all CPUs since boot: the first line of /proc/stat without idle and iowait."""
+    """Returns the busy time of all CPUs since boot: the first line of /proc/stat without idle and iowait."""
     user, nice, system, _idle, _iowait, *others = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:])
     ticks = user + nice + system + sum(others[:3])
     return ticks * NANOSECONDS // os.sysconf("SC_CLK_TCK")

@@ -168,7 +168,7 @@ async def _join(stream: SpdyStream, reader: asyncio.StreamReader, writer: asynci
     """Returns when the pod has ended its side, or either breaks. A client that ends its half still gets the answer."""
 
     async def upload() -> bool:
-        """True where the client ended its half in order."""
+        """Returns True when the client has ended its half in order."""
         with contextlib.suppress(StreamReset, OSError):
             while data := await stream.read():
                 await _write(writer, data)

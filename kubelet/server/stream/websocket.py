@@ -1,4 +1,4 @@
-"""Exec, attach and port-forward over a WebSocket: a command's channels, and SPDY tunnelled in messages."""
+"""Carries sessions over a WebSocket: a command's channels, and SPDY tunnelled in messages."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class WebSocketBytes:
 
 
 def last_words(version: int, status: dict[str, Any]) -> bytes:
-    """The last message on the error channel: from version 4 on the whole status, before that an error's text."""
+    """Makes the last message on the error channel: from version 4 on the whole status, before that an error's text."""
     if version >= 4:
         return json.dumps(status).encode()
     return str(status.get("message", "")).encode()

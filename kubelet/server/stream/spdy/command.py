@@ -1,4 +1,4 @@
-"""Exec and attach over SPDY, as kubectl up to 1.30 speaks it: a stream per channel, which its `streamtype` names."""
+"""Serves exec and attach over SPDY, as kubectl up to 1.30 speaks it: a stream per channel, named by `streamtype`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logs.logger(__name__)
 
 
 def choose_protocol(offered: Sequence[str]) -> str | None:
-    """The best protocol in common; the oldest for a client that names none, None when there is none."""
+    """Picks the best protocol in common, or None; the oldest for a client that names none."""
     if not offered:
         return "channel.k8s.io"
     return next((name for name in PROTOCOLS if name in offered), None)
@@ -72,7 +72,7 @@ class SpdyChannels:
         await take(STDIN, None)
 
     async def _pump_sizes(self, stream: SpdyStream, take: Take) -> None:
-        """JSON documents, one after another."""
+        """Passes on JSON documents, which come one after another."""
         text = ""
         try:
             while data := await stream.read():
@@ -131,7 +131,7 @@ async def _run(connection: SpdyConnection) -> None:
 async def _collect(
     opened: asyncio.Queue[SpdyStream], expected: set[str], gone: asyncio.Future[None]
 ) -> dict[int, SpdyStream] | None:
-    """All expected streams by channel; None when the client has left or does not open them. Raises: OSError."""
+    """Returns all expected streams by channel; None when the client has left or does not open them. Raises: OSError."""
     streams: dict[int, SpdyStream] = {}
 
     async def collect() -> None:

@@ -1,4 +1,4 @@
-"""One SPDY connection of a client: the streams it opens, over a raw TLS connection or tunnelled through a WebSocket.
+"""Serves the SPDY streams of a client, over a raw TLS connection or tunnelled through a WebSocket.
 
 A stream whose reader is slow holds up to STREAM_BYTES; then nothing more is read from the connection:
 without windows a single stream cannot be stopped.
@@ -24,7 +24,7 @@ class ByteStream(Protocol):
     """A connection's bytes."""
 
     async def read(self) -> bytes:
-        """b"" at the end. Raises: OSError."""
+        """Returns the next bytes, b"" at the end. Raises: OSError."""
 
     async def write(self, data: bytes) -> None:
         """Waits while the client does not read. Raises: OSError, ClientDisconnected."""
@@ -50,7 +50,7 @@ class SpdyStream:
         self._discarding = False  # drop what still comes
 
     async def read(self) -> bytes:
-        """The next bytes; b"" once the client has closed its half. Raises: StreamReset."""
+        """Returns the next bytes; b"" once the client has closed its half. Raises: StreamReset."""
         while True:
             if self._reset:
                 raise StreamReset
@@ -149,7 +149,7 @@ class SpdyConnection:
             self._streams.clear()
 
     async def _read(self) -> bytes:
-        """b"" also when nothing has moved in either direction for too long."""
+        """Returns the next bytes; b"" at the end, and when nothing has moved in either direction for too long."""
         self._active_at = self._loop.time()
         while (left := self._active_at + IDLE_SECONDS - self._loop.time()) > 0:
             try:

@@ -72,7 +72,7 @@ class Framer:
     # --- reading
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Frames that are complete with `data`; a data frame comes in pieces, as they arrive. Raises: SpdyError."""
+        """Yields frames that `data` completes; a data frame comes in pieces, as they arrive. Raises: SpdyError."""
         self._buffer += data
         while True:
             if self._data_left:
