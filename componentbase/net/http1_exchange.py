@@ -139,6 +139,7 @@ class HttpExchange:
         *,
         waiting_for_100: bool,
         keep_alive: bool,
+        has_body: bool = True,
     ) -> None:
         self.connection = connection
         self.method = method
@@ -152,7 +153,7 @@ class HttpExchange:
         self.on_gone: Callable[[], None] | None = None
         """Called when the client leaves before the answer is complete."""
         self.disconnected = False
-        self.more_body = True
+        self.more_body = has_body
         """Not all of the request's body has come yet."""
         self.response_started = False
         self._complete = False

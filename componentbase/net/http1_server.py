@@ -33,6 +33,8 @@ HEAD_SECONDS = 32.0  # for a head to come, or a little longer (upstream's bound)
 LINGER_SECONDS = 0.5  # between an answer that ends a connection and its end
 EARLY_BYTES = 256 * 1024  # sent by a client before its upgrade was answered; a client that sends more is cut off
 
+_NOTED_HEADERS = frozenset((b"expect", b"content-length", b"transfer-encoding"))
+
 
 def error_as_text(status: int, message: str) -> tuple[bytes, bytes]:
     """Returns (content type, body) for a refusal of the server itself."""
@@ -75,6 +77,7 @@ class HttpConnection(asyncio.Protocol):
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._waiting: deque[HttpExchange] = deque()  # pipelined; reading pauses at the first
         self._expects_100 = False
+        self._has_body = False
         self._reading_paused = False
         self._early = bytearray()
         self._upgrading = False
@@ -149,7 +152,7 @@ class HttpConnection(asyncio.Protocol):
         self._in_head = True
         self._head_bytes = 0
         self.url = b""
-        self._expects_100 = False
+        self._expects_100 = self._has_body = False
         self.headers = []
 
     def on_url(self, url: bytes) -> None:
@@ -157,8 +160,11 @@ class HttpConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self._expects_100 = True
+        if name in _NOTED_HEADERS:
+            if name != b"expect":
+                self._has_body = True
+            elif value.lower() == b"100-continue":
+                self._expects_100 = True
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -177,6 +183,7 @@ class HttpConnection(asyncio.Protocol):
             url.query or b"",
             self.headers,
             waiting_for_100=self._expects_100,
+            has_body=self._has_body,
             keep_alive=not upgrading and parser.should_keep_alive() and parser.get_http_version() != "1.0",
         )
         self._upgrading = upgrading

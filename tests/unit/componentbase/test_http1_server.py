@@ -175,6 +175,7 @@ async def test_more_connections_than_allowed_get_a_503() -> None:
     connection.data_received(GET % 1)
     assert transport.sent.startswith(b"HTTP/1.1 503 ")
     assert b"connection: close\r\n" in transport.sent
+    assert transport.ended == "closed"
 
 
 async def test_bytes_behind_an_upgrade_go_to_whoever_takes_the_connection_over() -> None:
