@@ -75,29 +75,6 @@ def request_head(method: str, target: bytes, headers: Iterable[Header]) -> bytes
 class ClientConnection(asyncio.Protocol):
     """One connection, one request at a time. The parser calls the `on_…` methods."""
 
-    __slots__ = (
-        "_body",
-        "_done",
-        "_early",
-        "_has_length",
-        "_head_bytes",
-        "_headers",
-        "_headers_complete",
-        "_may_switch",
-        "_parser",
-        "_switched",
-        "_timer",
-        "_without_body",
-        "_writable",
-        "closed",
-        "idle_since",
-        "keeps_alive",
-        "loop",
-        "stream",
-        "transport",
-        "used",
-    )
-
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.transport: asyncio.Transport | None = None

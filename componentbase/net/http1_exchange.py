@@ -108,26 +108,6 @@ class ServerConnection(Protocol):
 class HttpExchange:
     """One request and its answer. Headers have lower-case names."""
 
-    __slots__ = (
-        "_body",
-        "_chunked",
-        "_complete",
-        "_waiter",
-        "_waiting_for_100",
-        "connection",
-        "disconnected",
-        "headers",
-        "keep_alive",
-        "method",
-        "more_body",
-        "on_gone",
-        "path",
-        "query_string",
-        "response_started",
-        "target",
-        "task",
-    )
-
     def __init__(
         self,
         connection: ServerConnection,
