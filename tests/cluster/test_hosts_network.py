@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -126,12 +125,9 @@ def test_addresses_of_pods_are_their_host_s(cluster: ClusterHandle, pods: dict[s
     assert pods["two"].startswith(state.pod_cidr(2).rpartition(".")[0])
 
 
-def test_the_plugin_gives_a_namespace_and_a_client(cluster: ClusterHandle, namespace: str) -> None:
-    async def read() -> Namespace:
-        async with cluster.rest() as rest:
-            return await rest.get(Namespace, namespace)
-
-    assert asyncio.run(read()).name == namespace
+async def test_the_plugin_gives_a_namespace_and_a_client(cluster: ClusterHandle, namespace: str) -> None:
+    async with cluster.rest() as rest:
+        assert (await rest.get(Namespace, namespace)).name == namespace
 
 
 def test_the_plugin_kills_and_the_supervisor_restarts(cluster: ClusterHandle) -> None:
@@ -140,10 +136,8 @@ def test_the_plugin_kills_and_the_supervisor_restarts(cluster: ClusterHandle) ->
     assert cluster.pid("kube-scheduler") != killed
 
 
-def test_a_control_plane_alone_answers(control_plane: ClusterHandle) -> None:
-    async def read() -> list[str]:
-        async with control_plane.rest() as rest:
-            return [item.name for item in (await rest.list(Namespace)).items]
-
-    assert "kube-system" in asyncio.run(read())
+async def test_a_control_plane_alone_answers(control_plane: ClusterHandle) -> None:
+    async with control_plane.rest() as rest:
+        names = [item.name for item in (await rest.list(Namespace)).items]
+    assert "kube-system" in names
     assert control_plane.node_ips == {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 from typing import Any
@@ -112,7 +111,7 @@ def test_a_watch_list_of_tables(api: ApiServer, configmaps: str) -> None:
     assert mark["object"]["rows"][0]["object"]["metadata"]["annotations"] == END
 
 
-def test_every_kind_has_a_table_row_for_a_bookmark() -> None:
+async def test_every_kind_has_a_table_row_for_a_bookmark() -> None:
     class One:
         def __init__(self, event: WatchEvent) -> None:
             self._event = event
@@ -126,7 +125,7 @@ def test_every_kind_has_a_table_row_for_a_bookmark() -> None:
         return json.loads(chunks[0])["object"]["rows"][0]
 
     for resource in load_catalogue():
-        assert asyncio.run(row(resource))["object"]["metadata"]["annotations"] == END
+        assert (await row(resource))["object"]["metadata"]["annotations"] == END
 
 
 def test_a_watch_list_from_the_future_is_an_error_event(api: ApiServer, configmaps: str) -> None:
