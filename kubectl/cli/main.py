@@ -45,7 +45,8 @@ def _describe_invalid(error: StatusError) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs one command and exits: 0, or 1 for any failure (`exec` and `wait` may say otherwise)."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if argv is None:  # as a program; for a caller in the same process its own handler stays
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["__complete"]:  # asked by the scripts of `completion`
         from kubectl.cli.completing import complete  # here: no other command needs it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,9 @@ def test_one_file_adds_a_verb_with_its_help_and_completion(
     assert "  greet           Greet somebody\n" in overview().partition("Other Commands:\n")[2]
     assert complete(["gr"]) == "greet\n:4\n"
     assert complete(["greet", "w"]) == "world\n:4\n"
+    handler = signal.getsignal(signal.SIGPIPE)
     main(["greet", "world"])
+    assert signal.getsignal(signal.SIGPIPE) == handler  # that is the program's affair
     assert capsys.readouterr().out == "hello world\n"
 
 
