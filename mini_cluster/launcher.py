@@ -38,7 +38,7 @@ from mini_cluster.cluster.state import (
 from mini_cluster.console import Console
 from mini_cluster.errors import ApiError, LauncherError
 from mini_cluster.etcd.operator import EtcdOperationError, EtcdOperator
-from mini_cluster.etcd.restore import REVISION_MARGIN, commit, prepare
+from mini_cluster.etcd.restore import commit, prepare, raise_revision
 from mini_cluster.hosts import network as hosts
 from mini_cluster.hosts.sweep import sweep_cluster, what_is_left
 from mini_cluster.machine.processes import send, snapshot, started_at, wait_gone
@@ -297,8 +297,7 @@ class Cluster:
             self._apply({"op": "stop"})
             commit(self.layout, prepared)
             self._apply({"op": "start", "names": [member.component for member in members]})
-            newest_revision = max(newest_revision, operator.revision())
-            operator.advance(newest_revision + REVISION_MARGIN)
+            raise_revision(operator, newest_revision, self.console.warning)
         self.up()
 
     # --- how ---

@@ -95,6 +95,8 @@ class Operations:
 
         try:
             return self._first(save)
+        except OSError as error:
+            raise OperationError(f"cannot write {file}: {error.strerror}") from None
         finally:
             partial.unlink(missing_ok=True)
 
@@ -171,8 +173,6 @@ def main() -> int:
         answer = {"result": getattr(operations, request["operation"])(*request["arguments"])}
     except (OperationError, etcd3.exceptions.Etcd3Exception, RpcError) as error:
         answer = {"error": _message(error)}
-    except OSError as error:
-        answer = {"error": f"{error.filename}: {error.strerror}"}
     json.dump(answer, sys.stdout)
     return 0
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mini_cluster.cluster.etcd_members import EtcdMember, initial_cluster
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.errors import LauncherError
+from mini_cluster.etcd.operator import EtcdOperator
 from mini_cluster.machine.programs import find_program
 
 RESTORE_SECONDS = 600.0  # for one member; a snapshot of some gigabytes takes its time
 REVISION_MARGIN = 1_000
 """A restored store goes on this far above the newest revision that a client may have seen. A client that watches from
 there is then told to list again; otherwise it would wait for the store to get there, and miss what happens before."""
+
+MOST_REVISIONS = 50_000  # written to get there, each a write of its own: about half a minute
 
 
 class RestoreError(LauncherError):
@@ -76,6 +79,19 @@ def install(layout: Layout, member: EtcdMember) -> bool:
     if not any(_ready(layout).iterdir()):
         _ready(layout).rmdir()
     return True
+
+
+def raise_revision(operator: EtcdOperator, newest_revision: int, warn: Callable[[str], None]) -> None:
+    """Lets the restored store go on above the newest revision that a client has seen, or warns that it does not."""
+    restored = operator.revision()
+    goal = max(newest_revision, restored) + REVISION_MARGIN
+    if goal - restored > MOST_REVISIONS:
+        warn(
+            f"the restored store is at revision {restored}, and clients have seen up to {newest_revision}: "
+            "restart those outside of this cluster that watch"
+        )
+        goal = restored + REVISION_MARGIN
+    operator.advance(goal)
 
 
 def _ready(layout: Layout) -> Path:

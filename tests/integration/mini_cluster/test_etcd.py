@@ -248,7 +248,7 @@ def test_operations_are_shown_and_fail_clearly(three: Cluster, tmp_path: Path) -
     assert launcher(three, "etcd", "defrag").stderr.count(" -> ") == 3
     unwritable = launcher(three, "etcd", "snapshot", "save", str(tmp_path / "no" / "such" / "folder.db"))
     assert unwritable.returncode == 1
-    assert "No such file or directory" in unwritable.stderr
+    assert f"cannot write {tmp_path}/no/such/folder.db: No such file or directory" in unwritable.stderr
     assert "Traceback" not in unwritable.stderr
     three.down()
     down = launcher(three, "etcd", "status")
