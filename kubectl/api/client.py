@@ -59,7 +59,7 @@ def unreachable(url: str, error: Exception) -> Unreachable:
     return Unreachable(f"Unable to connect to the server: {error}")
 
 
-class Connection(http.client.HTTPConnection):
+class ApiConnection(http.client.HTTPConnection):
     """One connection; with TLS, the server's certificate must have the name that the configuration gives."""
 
     def __init__(self, config: ClientConfig, tls: ssl.SSLContext | None, timeout_seconds: float) -> None:
@@ -109,7 +109,7 @@ class ApiClient:
         self._printed_warnings: set[str] = set()
         self._tls = tls_context(config)
         self._headers = {"User-Agent": "mini-kubectl"} | authorization(config)
-        self._idle: list[Connection] = []
+        self._idle: list[ApiConnection] = []
 
     def request(
         self,
@@ -162,7 +162,7 @@ class ApiClient:
             raise _error(response, answer)
         return answer
 
-    def _connection(self) -> Connection:
+    def _connection(self) -> ApiConnection:
         while self._idle:
             connection = self._idle.pop()
             if connection.usable:
@@ -170,8 +170,8 @@ class ApiClient:
             connection.close()
         return self._connect(self._timeout_seconds)
 
-    def _connect(self, read_seconds: float | None) -> Connection:
-        connection = Connection(self.config, self._tls, self._timeout_seconds or CONNECT_SECONDS)
+    def _connect(self, read_seconds: float | None) -> ApiConnection:
+        connection = ApiConnection(self.config, self._tls, self._timeout_seconds or CONNECT_SECONDS)
         connection.connect()
         connection.sock.settimeout(read_seconds)
         return connection

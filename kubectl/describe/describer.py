@@ -10,7 +10,7 @@ from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType
 from kubectl.describe import kinds
 from kubectl.describe.section import DescribeSection, spaced
-from kubectl.describe.writer import Writer
+from kubectl.describe.writer import TextWriter
 from kubectl.invocation.command import CommandContext
 from kubectl.output.ages import event_age, last_seen
 
@@ -19,7 +19,7 @@ _HEAD = ("name", "namespace", "labels", "annotations", "managedFields")
 
 def describe(context: CommandContext, kind: ResourceType, obj: Dict) -> str:
     """The whole description of an object."""
-    writer = Writer()
+    writer = TextWriter()
     section = find_section(kind)
     section.write(context, writer, {"apiVersion": kind.api_version, "kind": kind.kind, **obj})
     if section.events:
@@ -37,7 +37,7 @@ def find_section(kind: ResourceType) -> DescribeSection:
     return ANY
 
 
-def _events(context: CommandContext, writer: Writer, obj: Dict) -> None:
+def _events(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     """Writes the Events about the object, oldest first."""
     meta = obj["metadata"]
     fields = f"involvedObject.kind={obj['kind']},involvedObject.name={meta['name']}"
@@ -64,7 +64,7 @@ def _events(context: CommandContext, writer: Writer, obj: Dict) -> None:
     writer.table(["Type", "Reason", "Age", "From", "Message"], [rule, *rows], ruled=False)
 
 
-def _every_field(context: CommandContext, writer: Writer, obj: Dict) -> None:
+def _every_field(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     meta = obj["metadata"]
     writer.field("Name", meta["name"])
     writer.field("Namespace", meta.get("namespace", ""))
@@ -73,7 +73,7 @@ def _every_field(context: CommandContext, writer: Writer, obj: Dict) -> None:
     _tree(writer, {**obj, "metadata": {key: value for key, value in meta.items() if key not in _HEAD}}, 0)
 
 
-def _tree(writer: Writer, values: Dict, level: int) -> None:
+def _tree(writer: TextWriter, values: Dict, level: int) -> None:
     for key, value in sorted(values.items()):
         label = spaced(key)
         if not isinstance(value, dict | list):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kubectl.api.client import Dict
-from kubectl.describe.writer import Writer
+from kubectl.describe.writer import TextWriter
 from kubectl.invocation.command import CommandContext
 
 _ACRONYMS = {"Api": "API", "Uid": "UID", "Ip": "IP", "Url": "URL", "Osb": "OSB"}
@@ -20,18 +20,18 @@ class DescribeSection:
     `group` is the API group of the kind; a kind of the same name in another group is described field by field.
     """
 
-    write: Callable[[CommandContext, Writer, Dict], None]
+    write: Callable[[CommandContext, TextWriter, Dict], None]
     group: str = ""
     events: bool = True
 
 
-def controlled_by(writer: Writer, obj: Dict) -> None:
+def controlled_by(writer: TextWriter, obj: Dict) -> None:
     for owner in obj["metadata"].get("ownerReferences") or ():
         if owner.get("controller"):
             writer.field("Controlled By", f"{owner['kind']}/{owner['name']}")
 
 
-def conditions(writer: Writer, obj: Dict) -> None:
+def conditions(writer: TextWriter, obj: Dict) -> None:
     """Writes the conditions of a workload, with their reasons."""
     if items := obj.get("status", {}).get("conditions"):
         writer.heading("Conditions")

@@ -8,18 +8,18 @@ from typing import Any
 from apimachinery.quantity import parse_quantity
 from kubectl.api.client import Dict
 from kubectl.describe.volumes import volume_lines
-from kubectl.describe.writer import Writer, when
+from kubectl.describe.writer import TextWriter, when
 from kubectl.input.pods import selector_text
 
 
 def describe_template(template: Dict) -> str:
     """The pod template part of a workload's description."""
-    writer = Writer()
+    writer = TextWriter()
     template_lines(writer, template)
     return writer.text()
 
 
-def template_lines(writer: Writer, template: Dict) -> None:
+def template_lines(writer: TextWriter, template: Dict) -> None:
     meta, spec = template.get("metadata") or {}, template["spec"]
     writer.labels("Labels", meta.get("labels"), 1)
     if meta.get("annotations"):
@@ -31,7 +31,7 @@ def template_lines(writer: Writer, template: Dict) -> None:
     scheduling_lines(writer, spec, 1)
 
 
-def scheduling_lines(writer: Writer, spec: Dict, level: int = 0) -> None:
+def scheduling_lines(writer: TextWriter, spec: Dict, level: int = 0) -> None:
     """Writes the constraints on where the pods may run."""
     writer.labels("Node-Selectors", spec.get("nodeSelector"), level)
     tolerations = sorted(spec.get("tolerations") or (), key=lambda toleration: str(toleration.get("key", "")))
@@ -41,7 +41,7 @@ def scheduling_lines(writer: Writer, spec: Dict, level: int = 0) -> None:
         writer.items("Topology Spread Constraints", [_spread(spread) for spread in spreads], level)
 
 
-def container_lines(writer: Writer, spec: Dict, status: Dict, pod: Dict | None, *, nested: bool = False) -> None:
+def container_lines(writer: TextWriter, spec: Dict, status: Dict, pod: Dict | None, *, nested: bool = False) -> None:
     """Writes containers; environment variables may take fields of `pod`, which a template does not have."""
     for label, field, states in (
         ("Init Containers", "initContainers", "initContainerStatuses"),
@@ -57,7 +57,7 @@ def container_lines(writer: Writer, spec: Dict, status: Dict, pod: Dict | None, 
             _container(writer, container, by_name.get(container["name"]), pod)
 
 
-def _container(writer: Writer, container: Dict, status: Dict | None, pod: Dict | None) -> None:
+def _container(writer: TextWriter, container: Dict, status: Dict | None, pod: Dict | None) -> None:
     if status is not None:
         writer.field("Container ID", status.get("containerID", ""), 2)
     writer.field("Image", container.get("image"), 2)
@@ -100,7 +100,7 @@ def _container(writer: Writer, container: Dict, status: Dict | None, pod: Dict |
         writer.line(f"{mount['mountPath']} from {mount['name']} ({how})", 3)
 
 
-def _state(writer: Writer, label: str, state: Dict) -> None:
+def _state(writer: TextWriter, label: str, state: Dict) -> None:
     name = next(iter(state), "waiting")
     detail = state.get(name) or {}
     writer.field(label, name.capitalize(), 2)
@@ -136,7 +136,7 @@ def _probe(probe: Dict) -> str:
     )
 
 
-def _environment(writer: Writer, container: Dict, pod: Dict | None) -> None:
+def _environment(writer: TextWriter, container: Dict, pod: Dict | None) -> None:
     if sources := container.get("envFrom"):
         writer.heading("Environment Variables from", 2)
         for source in sources:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kubectl.api.client import Dict
 from kubectl.describe.section import spaced
-from kubectl.describe.writer import Writer
+from kubectl.describe.writer import TextWriter
 
 _TYPES = {
     "configMap": "ConfigMap (a volume populated by a ConfigMap)",
@@ -31,7 +31,7 @@ _PROJECTED_FIELDS: dict[str, tuple[tuple[str, str, object], ...]] = {
 }
 
 
-def volume_lines(writer: Writer, spec: Dict, *, nested: bool = False) -> None:
+def volume_lines(writer: TextWriter, spec: Dict, *, nested: bool = False) -> None:
     """Writes the volumes of a pod, or `nested` those of a template."""
     volumes = spec.get("volumes") or []
     if not volumes:
@@ -59,6 +59,6 @@ def volume_lines(writer: Writer, spec: Dict, *, nested: bool = False) -> None:
                     writer.field(spaced(key).replace(" ", ""), str(value), 2)
 
 
-def _fields(writer: Writer, source: Dict, fields: tuple[tuple[str, str, object], ...]) -> None:
+def _fields(writer: TextWriter, source: Dict, fields: tuple[tuple[str, str, object], ...]) -> None:
     for label, key, default in fields:
         writer.field(label, source.get(key, default), 2)

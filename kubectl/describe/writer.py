@@ -14,7 +14,7 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 LONGEST_ANNOTATION = 140  # characters; a longer one, or one of several lines, stands below its key
 
 
-class Writer:
+class TextWriter:
     """Collects lines; `text()` aligns them.
 
     Cells of a line end with a tab. A column is a run of lines below each other that all have that cell; what follows a

@@ -27,7 +27,7 @@ CHUNK_BYTES = 32 * 1024
 LINGER_SECONDS = 10.0  # an answer may take after the local side has ended; more, and it has no reader
 
 
-class Forwarder:
+class PodForwarder:
     """Serves the listeners of one pod, each connection in threads of its own; `failed` is called with each failure."""
 
     def __init__(self, context: CommandContext, path: str, failed: Callable[[str], None]) -> None:

@@ -45,7 +45,7 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
     if args.output != "plaintext":
         raise UsageError(f"unrecognized format: {args.output}")
     kind, fields = _subject(context, args.words[0], args.api_version)
-    schemas = Schemas(_document(context, kind))
+    schemas = KindSchemas(_document(context, kind))
     context.out.write(_head(kind))
     context.out.write(page(schemas, schemas.of_kind(kind), fields, recursive=args.recursive))
 
@@ -94,7 +94,7 @@ def _document(context: CommandContext, kind: ResourceType) -> Dict:
     return document
 
 
-class Schemas:
+class KindSchemas:
     """The schemas of one document."""
 
     def __init__(self, document: Dict) -> None:
@@ -152,7 +152,7 @@ def _head(kind: ResourceType) -> str:
     return f"{group}KIND:       {kind.kind}\nVERSION:    {kind.version}\n\n"
 
 
-def page(schemas: Schemas, schema: Dict, fields: list[str], *, recursive: bool) -> str:
+def page(schemas: KindSchemas, schema: Dict, fields: list[str], *, recursive: bool) -> str:
     """The description of a field. Raises: UsageError for a field that does not exist."""
     for name in fields:
         properties, _ = schemas.properties(schema)
@@ -176,14 +176,14 @@ def page(schemas: Schemas, schema: Dict, fields: list[str], *, recursive: bool) 
     return text + "\n"
 
 
-def _details(schemas: Schemas, schema: Dict) -> Iterator[str]:
+def _details(schemas: KindSchemas, schema: Dict) -> Iterator[str]:
     properties, required = schemas.properties(schema)
     for name, field in sorted(properties.items()):
         yield _name(schemas, name, field, "  ", required=name in required)
         yield indented(wrapped(field.get("description") or "<no description>", WIDTH)) + "\n\n"
 
 
-def _names(schemas: Schemas, schema: Dict, indent: str, parents: tuple[str, ...]) -> Iterator[str]:
+def _names(schemas: KindSchemas, schema: Dict, indent: str, parents: tuple[str, ...]) -> Iterator[str]:
     """Yields a tree of names. A type that is among its `parents` is not followed again."""
     properties, required = schemas.properties(schema)
     for name, field in sorted(properties.items()):
@@ -193,7 +193,7 @@ def _names(schemas: Schemas, schema: Dict, indent: str, parents: tuple[str, ...]
             yield from _names(schemas, field, indent + "  ", parents + types)
 
 
-def _name(schemas: Schemas, name: str, field: Dict, indent: str, *, required: bool) -> str:
+def _name(schemas: KindSchemas, name: str, field: Dict, indent: str, *, required: bool) -> str:
     line = f"{indent}{name}\t<{schemas.type_of(field)}>{' -required-' if required else ''}\n"
     values = field.get("enum")
     if not values:

@@ -142,12 +142,12 @@ def parse_addresses(words: list[str]) -> list[tuple[str, bool]]:
 
 def _forward(context: CommandContext, pod: Dict, forwards: list[PortPair], addresses: list[tuple[str, bool]]) -> None:
     """Forwards until the pod goes, a connection fails or the user ends it. Raises: UsageError."""
-    from kubectl.remote.portforward import Forwarder  # here: websockets takes 60 ms
+    from kubectl.remote.portforward import PodForwarder  # here: websockets takes 60 ms
 
     meta = pod["metadata"]
     kind = context.discovery.find("pods")
     problems: queue.SimpleQueue[str] = queue.SimpleQueue()
-    forwarder = Forwarder(context, kind.path(meta["namespace"], meta["name"], "portforward"), problems.put)
+    forwarder = PodForwarder(context, kind.path(meta["namespace"], meta["name"], "portforward"), problems.put)
     listeners = []
     try:
         for forward in forwards:

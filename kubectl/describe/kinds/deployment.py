@@ -5,14 +5,14 @@ from __future__ import annotations
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection, conditions
 from kubectl.describe.template import template_lines
-from kubectl.describe.writer import Writer, when
+from kubectl.describe.writer import TextWriter, when
 from kubectl.input.pods import selector_text
 from kubectl.input.revisions import REVISION, revisions
 from kubectl.input.targets import Target
 from kubectl.invocation.command import CommandContext
 
 
-def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:
+def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
     writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
     writer.field("CreationTimestamp", when(meta.get("creationTimestamp")))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection
-from kubectl.describe.writer import Writer
+from kubectl.describe.writer import TextWriter
 from kubectl.invocation.command import CommandContext
 
 
-def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:
+def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     writer.head(obj)
     writer.heading("Subsets")
     for subset in obj.get("subsets") or ():
@@ -20,7 +20,7 @@ def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:
         writer.line()
 
 
-def ports_table(writer: Writer, ports: list[Dict], level: int) -> None:
+def ports_table(writer: TextWriter, ports: list[Dict], level: int) -> None:
     rows = [[p.get("name") or "<unset>", str(p.get("port", "")), p.get("protocol", "TCP")] for p in ports]
     writer.table(["Name", "Port", "Protocol"], rows, level)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection
-from kubectl.describe.writer import Writer
+from kubectl.describe.writer import TextWriter
 from kubectl.invocation.command import CommandContext
 
 _COLUMNS = {
@@ -16,12 +16,12 @@ _COLUMNS = {
 }
 
 
-def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:
+def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     writer.present(obj["metadata"], [("Name", "name"), ("Namespace", "namespace")])
     bounds(writer, [obj], "")
 
 
-def bounds(writer: Writer, ranges: list[Dict], margin: str) -> None:
+def bounds(writer: TextWriter, ranges: list[Dict], margin: str) -> None:
     """Writes a row for each resource that a limit is about, with `margin` before it."""
     headers = [f"{margin}Type", "Resource", *_COLUMNS]
     rows = [[margin + "-" * len("Type"), *("-" * len(header) for header in headers[1:])]]

@@ -9,7 +9,7 @@ from apimachinery.quantity import format_quantity, parse_quantity
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection
-from kubectl.describe.writer import Writer, when
+from kubectl.describe.writer import TextWriter, when
 from kubectl.invocation.command import CommandContext
 from kubectl.output.ages import age
 
@@ -29,7 +29,7 @@ _INFO = {
 _COUNTED = {"cpu": "DecimalSI", "memory": "BinarySI", "ephemeral-storage": "BinarySI"}
 
 
-def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:
+def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     meta, spec, status = obj["metadata"], obj.get("spec", {}), obj.get("status", {})
     writer.field("Name", meta["name"])
     roles = [key.removeprefix(ROLE) for key in meta.get("labels") or {} if key.startswith(ROLE)]
@@ -62,7 +62,7 @@ def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:
     _pods(context, writer, obj)
 
 
-def _lease(context: CommandContext, writer: Writer, name: str) -> None:
+def _lease(context: CommandContext, writer: TextWriter, name: str) -> None:
     """Writes the kubelet's heartbeat."""
     kind = context.discovery.find("leases")
     try:
@@ -76,7 +76,7 @@ def _lease(context: CommandContext, writer: Writer, name: str) -> None:
         writer.field(label, when(spec.get(key)), 1)
 
 
-def _conditions(writer: Writer, status: Dict) -> None:
+def _conditions(writer: TextWriter, status: Dict) -> None:
     if not status.get("conditions"):
         return
     writer.heading("Conditions")
@@ -94,7 +94,7 @@ def _conditions(writer: Writer, status: Dict) -> None:
     writer.table(["Type", "Status", "LastHeartbeatTime", "LastTransitionTime", "Reason", "Message"], rows)
 
 
-def _pods(context: CommandContext, writer: Writer, node: Dict) -> None:
+def _pods(context: CommandContext, writer: TextWriter, node: Dict) -> None:
     path = context.discovery.find("pods").path()
     items = context.api.list(path, {"fieldSelector": f"spec.nodeName={node['metadata']['name']}"})["items"]
     pods = [pod for pod in items if not is_terminal(pod.get("status", {}).get("phase"))]

@@ -6,12 +6,12 @@ from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection, controlled_by
 from kubectl.describe.template import container_lines, scheduling_lines
 from kubectl.describe.volumes import volume_lines
-from kubectl.describe.writer import Writer, when
+from kubectl.describe.writer import TextWriter, when
 from kubectl.invocation.command import CommandContext
 from kubectl.output.ages import age
 
 
-def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:
+def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     spec, status = obj["spec"], obj.get("status", {})
     _head(writer, obj)
     writer.present(status, [("Reason", "reason"), ("Message", "message")])
@@ -37,7 +37,7 @@ def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:
     scheduling_lines(writer, spec)
 
 
-def _head(writer: Writer, obj: Dict) -> None:
+def _head(writer: TextWriter, obj: Dict) -> None:
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
     writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
     if spec.get("priority") is not None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection, conditions, controlled_by
 from kubectl.describe.template import template_lines
-from kubectl.describe.writer import Writer
+from kubectl.describe.writer import TextWriter
 from kubectl.input.pods import pods_by_selector, selector_text
 from kubectl.invocation.command import CommandContext
 
 _PHASES = {"Running": "Running", "Pending": "Waiting", "Succeeded": "Succeeded", "Failed": "Failed"}
 
 
-def write_replicaset(context: CommandContext, writer: Writer, obj: Dict) -> None:
+def write_replicaset(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     """Writes a ReplicaSet or a ReplicationController."""
     meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
     selector = selector_text(spec["selector"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection
-from kubectl.describe.writer import Writer
+from kubectl.describe.writer import TextWriter
 from kubectl.invocation.command import CommandContext
 
 _ADDRESSES = (
@@ -21,7 +21,7 @@ _POLICIES = (
 NAMED_ENDPOINTS = 3  # addresses that a line names; of more it gives the number
 
 
-def _write(context: CommandContext, writer: Writer, obj: Dict) -> None:
+def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     writer.head(obj)
     spec, status = obj["spec"], obj.get("status", {})
     writer.labels("Selector", spec.get("selector"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubectl.commands.basic.explain import Schemas, page, wrapped
+from kubectl.commands.basic.explain import KindSchemas, page, wrapped
 from kubectl.invocation.command import UsageError
 
 
@@ -37,7 +37,7 @@ WIDGET = {
 }
 
 
-SCHEMAS = Schemas({"components": {"schemas": {"x.v1.Widget": WIDGET, "x.v1.Time": {"type": "string"}}}})
+SCHEMAS = KindSchemas({"components": {"schemas": {"x.v1.Widget": WIDGET, "x.v1.Time": {"type": "string"}}}})
 
 
 WIDGET_TEXT = """\

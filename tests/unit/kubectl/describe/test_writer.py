@@ -1,11 +1,11 @@
 """How the text of `describe` is aligned."""
 
 from kubectl.describe.section import spaced
-from kubectl.describe.writer import Writer
+from kubectl.describe.writer import TextWriter
 
 
 def test_describe_aligns_values():
-    writer = Writer()
+    writer = TextWriter()
     writer.field("Name", "web")
     writer.annotations({"b": "2", "a": "1", "kubectl.kubernetes.io/last-applied-configuration": "{}"})
     writer.labels("Labels", None)
@@ -16,7 +16,7 @@ def test_describe_aligns_values():
 
 
 def test_long_annotations_stand_below_their_key():
-    writer = Writer()
+    writer = TextWriter()
     writer.annotations({"lines": "one\ntwo\n", "long": "x" * 200})
     lines = writer.text().splitlines()
     assert lines[:3] == ["Annotations:  lines:", "                one", "                two"]
@@ -24,7 +24,7 @@ def test_long_annotations_stand_below_their_key():
 
 
 def test_columns_of_describe_end_where_a_line_lacks_them():
-    writer = Writer()
+    writer = TextWriter()
     writer.field("A long label", "1")
     writer.heading("Table")
     writer.table(["Type", "Status"], [["Ready ", "True"], ["x ", "y"]])
