@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
-import subprocess
+import signal
+import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
+from subprocess import CompletedProcess
 
+import pytest
+
+from kubectl.cli.main import main
 from tests.kits.apiserver import ApiServer
 from tests.kits.commandline import CommandLine
 from tests.kits.process import TOKEN
@@ -37,6 +45,31 @@ def write_kubeconfig(api: ApiServer, file: Path, namespace: str = "default", tok
     return file
 
 
+def run_in_process(words: Sequence[str], environment: Mapping[str, str], stdin: str = "") -> CompletedProcess[str]:
+    """Runs mini-kubectl without its start, which takes longer than most commands."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    code = 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "stdin", io.StringIO(stdin))
+        patch.setattr(signal, "signal", lambda number, handler: handler)
+        try:
+            main(list(words))
+        except SystemExit as end:
+            code = int(end.code or 0)
+    stdout, stderr = (bytes(stream.buffer.getvalue()).decode() for stream in (out, err))  # type: ignore[attr-defined]
+    return CompletedProcess(words, code, stdout, stderr)
+
+
+@dataclass(frozen=True)
+class InProcess(CommandLine):
+    """mini-kubectl in this process."""
+
+    def try_run(self, *words: str, stdin: str = "", timeout: float = 120) -> CompletedProcess[str]:
+        return run_in_process(["-n", self.namespace, *words], {"KUBECONFIG": str(self.kubeconfig)}, stdin)
+
+
 @dataclass(frozen=True)
 class Pair:
     """`pair.same("get pods")` fails where output, messages or exit code differ."""
@@ -44,7 +77,7 @@ class Pair:
     mini: CommandLine
     real: CommandLine
 
-    def same(self, line: str, *more: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def same(self, line: str, *more: str, stdin: str = "") -> CompletedProcess[str]:
         """`more` are words with spaces in them. For commands that may run twice; returns what mini-kubectl did."""
         for _ in range(_ATTEMPTS):
             with ThreadPoolExecutor(2) as pool:
@@ -54,7 +87,7 @@ class Pair:
                 break
         return compare(line, mini, real)
 
-    def same_after(self, reset: str, line: str, *more: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def same_after(self, reset: str, line: str, *more: str, stdin: str = "") -> CompletedProcess[str]:
         """For commands that change something: each runs after `reset`, which is done with the real kubectl."""
         self.real.try_run(*reset.split())
         real = self.real.try_run(*line.split(), *more, stdin=stdin)
@@ -63,20 +96,18 @@ class Pair:
         return compare(line, mini, real)
 
 
-def compare(
-    line: str, mini: subprocess.CompletedProcess[str], real: subprocess.CompletedProcess[str]
-) -> subprocess.CompletedProcess[str]:
+def compare(line: str, mini: CompletedProcess[str], real: CompletedProcess[str]) -> CompletedProcess[str]:
     difference = "\n".join(unified_diff(_report(real), _report(mini), "kubectl", "mini-kubectl", lineterm="", n=0))
     assert not difference, f"{line}\n{difference}"
     return mini
 
 
-def _report(done: subprocess.CompletedProcess[str]) -> list[str]:
+def _report(done: CompletedProcess[str]) -> list[str]:
     out, err, code = seen(done)
     return [*out, "(standard error)", *err, f"(exit code {code})"]
 
 
-def seen(done: subprocess.CompletedProcess[str]) -> tuple[list[str], list[str], int]:
+def seen(done: CompletedProcess[str]) -> tuple[list[str], list[str], int]:
     """Without what differs between two runs, between the programs' names, and between kubectl's releases."""
 
     def plain(text: str) -> list[str]:

@@ -19,8 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.kits.apiserver import ApiServer
-from tests.kits.commandline import MINI_KUBECTL
-from tests.kits.kubectlpair import seen, write_kubeconfig
+from tests.kits.kubectlpair import run_in_process, seen, write_kubeconfig
 from tests.kits.kubectlversions import KUBECTLS
 
 FOLDER = Path(__file__).parent / "operations"
@@ -74,7 +73,6 @@ OPERATIONS = list(operations())
 def session(name: str, program: str, kubeconfig: Path, home: Path, namespace: str) -> list[list[str]]:
     """The output of each operation, without what differs from run to run; empty where the program leaves it out."""
     environment = {
-        **os.environ,
         "KUBECONFIG": str(kubeconfig),
         "HOME": str(home),
         "KUBE_EDITOR": "sed -i s/hello/edited/",
@@ -84,16 +82,20 @@ def session(name: str, program: str, kubeconfig: Path, home: Path, namespace: st
         if name in operation.left_out_by:
             outputs.append([])
             continue
-        done = subprocess.run(
-            [program, *shlex.split(operation.line)],
-            cwd=FOLDER,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
+        words = shlex.split(operation.line)
+        if name == MINI:
+            done = run_in_process(words, environment)
+        else:
+            done = subprocess.run(
+                [program, *words],
+                cwd=FOLDER,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
         done.stdout = _COLOUR.sub("", done.stdout)
         out, err, code = seen(done)
         lines = [*out, "(standard error)", *err, f"(exit code {code})"]
@@ -114,7 +116,7 @@ def sessions(
 ) -> dict[str, list[list[str]]]:
     """By program, of the programs that this run of the tests needs."""
     parameters = {item.callspec.params.get("program") for item in request.session.items if hasattr(item, "callspec")}
-    programs = {name: path for name, path in {**VERSIONS, MINI: MINI_KUBECTL}.items() if name in {*parameters, NEWEST}}
+    programs = {name: path for name, path in {**VERSIONS, MINI: ""}.items() if name in {*parameters, NEWEST}}
     folder = tmp_path_factory.mktemp("operations")
 
     def run(item: tuple[int, tuple[str, str]]) -> tuple[str, list[list[str]]]:
@@ -126,8 +128,12 @@ def sessions(
         kubeconfig = write_kubeconfig(api, home / "kubeconfig", namespace)
         return name, session(name, program, kubeconfig, home, namespace)
 
+    numbered = list(enumerate(programs.items()))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(pool.map(run, enumerate(programs.items())))
+        outputs = dict(pool.map(run, [item for item in numbered if item[1][0] != MINI]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(FOLDER)
+        return {**outputs, **dict(run(item) for item in numbered if item[1][0] == MINI)}  # in this process
 
 
 def test_there_is_much_to_compare() -> None:

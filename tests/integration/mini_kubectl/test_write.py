@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
-import signal
 import stat
 import subprocess
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import tests.kits.kubectlpair
-from kubectl.cli.main import main
 from tests.kits.apiserver import HAS_KUBECTL, ApiServer
 from tests.kits.commandline import CommandLine
-from tests.kits.kubectlpair import Pair, compare, write_kubeconfig
+from tests.kits.kubectlpair import InProcess, Pair, compare, write_kubeconfig
 from tests.kits.kubectlversions import KUBECTLS
 
 pytestmark = pytest.mark.skipif(not HAS_KUBECTL, reason="kubectl is not on PATH")
@@ -58,23 +52,6 @@ FILES = {
     "secret2.yaml": "{apiVersion: v1, kind: Secret, metadata: {name: one}, data: {a: Yg==, b: YQ==, d: YQ==}}",
     "kz/kustomization.yaml": "configMapGenerator: [{name: made, literals: [a=b]}]\n",
 }
-
-
-@dataclass(frozen=True)
-class InProcess(CommandLine):
-    """mini-kubectl without its start, which takes longer than most commands."""
-
-    def try_run(self, *words: str, stdin: str = "", timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        out, err, code = io.StringIO(), io.StringIO(), 0
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            patch.setenv("KUBECONFIG", str(self.kubeconfig))
-            patch.setattr(sys, "stdin", io.StringIO(stdin))
-            patch.setattr(signal, "signal", lambda number, handler: handler)
-            try:
-                main(["-n", self.namespace, *words])
-            except SystemExit as end:
-                code = int(end.code or 0)
-        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 class Here(Pair):
