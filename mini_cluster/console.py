@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from mini_cluster.supervision.keeper import BACKOFF, READY
+
+Cell = str | tuple[str, str]
+"""The text of a table's cell, or a text and its colour."""
 
 BOLD, DIM, GREEN, RED, YELLOW = "1", "2", "32", "31", "33"
 
@@ -54,6 +58,14 @@ class Console:
         elif status["state"] == BACKOFF:
             self._ready.discard(name)
             self.warning(f"{name}: {status['detail']}")
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        """Shows a table; each column is as wide as its longest cell."""
+        lines = [[cell if isinstance(cell, tuple) else (cell, "") for cell in row] for row in (head, *rows)]
+        widths = [max(len(text) for text, _ in column) + 2 for column in zip(*lines, strict=True)]
+        for line in lines:
+            padded = [(text.ljust(width), colour) for (text, colour), width in zip(line, widths, strict=True)]
+            self.step("".join(self.paint(text, colour) if colour else text for text, colour in padded).rstrip())
 
     def seconds(self) -> float:
         """Returns the seconds since this console was made."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from mini_cluster.console import GREEN, RED, Console
+from mini_cluster.console import GREEN, RED, Cell, Console
 from mini_cluster.launcher import Cluster
 
 DESCRIPTION = """\
@@ -83,10 +83,10 @@ def _status(options: argparse.Namespace, console: Console) -> int:
     if options.output == "json":
         print(json.dumps(statuses, indent=2))
     else:
-        rows = [
+        rows: list[tuple[Cell, ...]] = [
             (
                 status["name"],
-                "unreachable" if "error" in status else "leader" if status["leader"] == status["name"] else "follower",
+                _role(status),
                 status.get("version", "-"),
                 _size(status["size"]) if "size" in status else "-",
                 str(status.get("revision", "-")),
@@ -95,8 +95,14 @@ def _status(options: argparse.Namespace, console: Console) -> int:
             )
             for status in statuses
         ]
-        _print_table(("MEMBER", "ROLE", "VERSION", "SIZE", "REVISION", "TERM", "PROBLEMS"), rows)
+        Console(sys.stdout).table(("MEMBER", "ROLE", "VERSION", "SIZE", "REVISION", "TERM", "PROBLEMS"), rows)
     return 1 if any("error" in status or status["alarms"] for status in statuses) else 0
+
+
+def _role(status: dict[str, Any]) -> Cell:
+    if "error" in status:
+        return "unreachable", RED
+    return ("leader", GREEN) if status["leader"] == status["name"] else "follower"
 
 
 def _members(options: argparse.Namespace, console: Console) -> int:
@@ -108,7 +114,7 @@ def _members(options: argparse.Namespace, console: Console) -> int:
             (member["name"], member["id"], ",".join(member["client_urls"]), ",".join(member["peer_urls"]))
             for member in sorted(members, key=lambda member: str(member["name"]))
         ]
-        _print_table(("MEMBER", "ID", "CLIENTS", "PEERS"), rows)
+        Console(sys.stdout).table(("MEMBER", "ID", "CLIENTS", "PEERS"), rows)
     return 0
 
 
@@ -129,16 +135,6 @@ def _restore(options: argparse.Namespace, console: Console) -> int:
     Cluster(options.dir, console).restore_snapshot(options.file)
     console.title(f"Restored; the cluster is up ({console.seconds():.1f} s)")
     return 0
-
-
-def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    out = Console(sys.stdout)
-    widths = [max(len(row[column]) for row in (head, *rows)) + 2 for column in range(len(head))]
-    for row in (head, *rows):
-        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-        if "unreachable" in row or "leader" in row:
-            cells[1] = out.paint(cells[1], RED if "unreachable" in row else GREEN)
-        out.step("".join(cells).rstrip())
 
 
 def _size(count: int) -> str:

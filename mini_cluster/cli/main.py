@@ -14,7 +14,7 @@ from pathlib import Path
 from mini_cluster.cli.etcd import add_etcd_commands
 from mini_cluster.cluster.layout import DEFAULT_FOLDER
 from mini_cluster.cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, ETCD_MEMBER_COUNTS, MAX_NODES
-from mini_cluster.console import DIM, GREEN, RED, YELLOW, Console
+from mini_cluster.console import DIM, GREEN, RED, YELLOW, Cell, Console
 from mini_cluster.errors import LauncherError
 from mini_cluster.launcher import Cluster, ClusterView
 from mini_cluster.machine.logview import log_names, show_log
@@ -167,24 +167,30 @@ def _status(options: argparse.Namespace, console: Console) -> int:
 def _print_status(view: ClusterView, out: Console) -> None:
     supervisor = out.paint("running", GREEN) if view.up else out.paint("not running: `mini-cluster up` repairs", RED)
     out.step(f"server      {view.server}\nsupervisor  {supervisor}\n")
-    out.step(f"{'COMPONENT':<26}{'STATE':<14}{'PID':<9}{'RESTARTS':<10}{'AGE':<8}")
+    rows: list[list[Cell]] = []
     for status in view.components:
         colour = GREEN if status.state == READY else RED if not status.pid else YELLOW
         age = _age(time.time() - status.started) if status.started else "-"
-        state = out.paint(f"{status.state:<14}", colour)
-        detail = f"  {out.paint(status.detail, DIM)}" if status.detail else ""
-        out.step(f"{status.name:<26}{state}{status.pid or '-':<9}{status.restarts:<10}{age:<8}{detail}".rstrip())
+        pid = str(status.pid or "-")
+        rows.append([status.name, (status.state, colour), pid, str(status.restarts), age, (status.detail, DIM)])
+    out.table(("COMPONENT", "STATE", "PID", "RESTARTS", "AGE", ""), rows)
     if view.nodes:
         out.step("")
         _print_nodes(view, out)
 
 
 def _print_nodes(view: ClusterView, out: Console) -> None:
-    out.step(f"{'NODE':<14}{'POWER':<8}{'READY':<10}{'ADDRESS':<18}{'PODS':<18}")
-    for node in view.nodes:
-        ready = out.paint(f"{node.ready or 'Unknown':<10}", GREEN if node.ready == "True" else RED)
-        power = "off" if node.stopped else "on"
-        out.step(f"{node.name:<14}{power:<8}{ready}{node.address:<18}{node.pod_cidr:<18}".rstrip())
+    rows: list[list[Cell]] = [
+        [
+            node.name,
+            "off" if node.stopped else "on",
+            (node.ready or "Unknown", GREEN if node.ready == "True" else RED),
+            node.address,
+            node.pod_cidr,
+        ]
+        for node in view.nodes
+    ]
+    out.table(("NODE", "POWER", "READY", "ADDRESS", "PODS"), rows)
 
 
 def _age(seconds: float) -> str:
