@@ -1,4 +1,4 @@
-"""The `kube-controller-manager` command."""
+"""Runs the `kube-controller-manager` command."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def _add_nodes(flags: argparse.ArgumentParser) -> None:
 
 
 def selected(requested: Iterable[str], names: Iterable[str]) -> list[str]:
-    """The names of `names` that --controllers asks for; "-name" wins over "name", and that over "*".
+    """Returns those of `names` that --controllers asks for; "-name" wins over "name", and that over "*".
 
     Raises: ValueError for a name that nobody has.
     """

@@ -1,4 +1,4 @@
-"""The one shape of a control loop: triggers put keys into a queue, workers reconcile them, a Result says what follows.
+"""Defines the shape of a control loop: triggers queue keys, workers reconcile them, a Result says what follows.
 
 `reconcile` gets a key and nothing else: it looks at what is, not at what happened, so a missed or doubled event costs a
 look and no more.

@@ -36,7 +36,7 @@ IS_LEADER = Gauge("leader_election_master_status", "1 while this process leads."
 
 
 class LeadershipLost(Exception):
-    """The Lease could not be renewed in time: someone else may lead by now, and this process must end."""
+    """Says that the Lease was not renewed in time: another may lead by now, and this process must end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Election:
-    """Whether a daemon stands for election, and for which Lease ("namespace/name"): the --leader-elect… flags."""
+    """Says whether a daemon stands for election, and for which Lease ("namespace/name"): the --leader-elect… flags."""
 
     enabled: bool
     lease: str
@@ -129,7 +129,7 @@ class LeaderElector:
         self.leading = False
 
     async def run(self, on_started: Callable[[], Awaitable[None]]) -> None:
-        """Until cancelled, when the Lease is given back. Raises: LeadershipLost; whatever `on_started` raises."""
+        """Runs until cancelled, then gives the Lease back. Raises: LeadershipLost; whatever `on_started` raises."""
         self._gauge.set(0)
         log.info("waiting for leadership", lease=f"{self._namespace}/{self._name}", identity=self.identity)
         while not await self._try():

@@ -102,7 +102,7 @@ class Cycle:
 
 
 class ShapeCycle(Cycle):
-    """The cycle in which local plugins answer for all pods of a shape."""
+    """Is the cycle in which local plugins answer for all pods of a shape."""
 
     __slots__ = ()
 

@@ -40,7 +40,7 @@ class QueueState(Enum):
 
 
 class QueuedPod:
-    """A waiting pod and its history."""
+    """Holds a waiting pod and its history."""
 
     __slots__ = (
         "added_at", "attempts", "backoff_until", "gate", "place", "plugins", "pod", "queued_at", "shape", "sort_key",
@@ -65,7 +65,7 @@ class QueuedPod:
 
     @property
     def backoff_seconds(self) -> float:
-        """How long it may not be tried after the last attempt."""
+        """Returns how long it may not be tried after the last attempt."""
         return (
             float(min(FIRST_BACKOFF_SECONDS * 2 ** (self.attempts - 1), MAX_BACKOFF_SECONDS)) if self.attempts else 0.0
         )

@@ -13,7 +13,7 @@ from scheduler.state.table import BoolArray, Rows
 
 
 class NodeName(Plugin):
-    local = False  # the name is no part of the shape, so that pods keep theirs once they have a node
+    local = False  # the name is not in the shape, so that pods keep theirs once they have a node
 
     def pre_filter(self, cycle: Cycle) -> Skip | None:
         return None if cycle.pod.spec.nodeName else SKIP

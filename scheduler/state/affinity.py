@@ -44,7 +44,7 @@ class Hold(Enum):
 
 @dataclass(frozen=True, slots=True)
 class HeldTerm:
-    """A term that a pod on a node holds; `weight` is that of a preference, below zero for one against."""
+    """Describes a term that a pod on a node holds; a preference has a `weight`, below zero for one against."""
 
     hold: Hold
     term: Term

@@ -39,7 +39,7 @@ class PodKind:
 class PodCounters:
     """Makes a counter when it is first asked for, and lets it follow every pod from then on.
 
-    The affinity terms that pods on nodes hold are always counted: there are few, and no one could ask for them.
+    The affinity terms that pods on nodes hold are always counted: there are few, and nobody could ask for them.
     """
 
     def __init__(self, table: NodeTable) -> None:

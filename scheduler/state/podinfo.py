@@ -10,7 +10,7 @@ from scheduler.views.pod import Pod
 
 @dataclass(slots=True)
 class PodInfo:
-    """A pod on a node, which may be assumed there only."""
+    """Describes a pod on a node; `assumed` until the API says that it is there."""
 
     shape: Shape
     node: str

@@ -44,7 +44,7 @@ IntArray = NDArray[np.int64]
 
 
 class UndeclaredField(Exception):
-    """A plugin has read a field of a pod that is not part of its shape: equal pods would get each other's answer."""
+    """Says that a plugin read a field which a pod's shape lacks: pods would get each other's answer."""
 
 
 class Part:

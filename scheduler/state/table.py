@@ -47,7 +47,7 @@ class LabelColumn:
         self.ids[row] = number
 
     def numbers(self, values: Iterable[str]) -> list[int]:
-        """Of those values that some node has or had."""
+        """Returns the numbers of those values that some node has or had."""
         return [number for value in values if (number := self._index.get(value)) is not None]
 
     def sums(self, counts: IntArray, mask: BoolArray) -> IntArray:

@@ -23,7 +23,7 @@ def path_of(resource: Resource[Any]) -> str:
 
 @dataclass(slots=True)
 class Node:
-    """An object, reduced to what ownership needs."""
+    """Describes an object as far as ownership needs."""
 
     uid: str
     plural: str
@@ -122,7 +122,7 @@ class Owners:
     waiting: list[OwnerReference] = field(default_factory=list)
     """The owner is in foreground deletion and waits for this object."""
     dangling: list[OwnerReference] = field(default_factory=list)
-    """There is no such owner."""
+    """The owner does not exist."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ Identity = tuple[object, ...]
 
 @dataclass
 class Desired:
-    """The endpoints of one address family by their ports; `missing_nodes` kept some pods out."""
+    """Holds the endpoints of one address family by their ports; `missing_nodes` kept some pods out."""
 
     endpoints: dict[PortKey, dict[Identity, Endpoint]] = field(default_factory=dict)
     missing_nodes: set[str] = field(default_factory=set)
