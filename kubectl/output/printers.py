@@ -100,8 +100,8 @@ def _custom_columns(spec: str, *, from_file: bool, headers: bool) -> Printer:
     def render(obj: Dict) -> str:
         rows = []
         for item in obj.get("items", [obj]):
-            found = [template.find(item) for _, template in columns]
-            rows.append([",".join(map(go_text, values)) if values else "<none>" for values in found])
+            cells = [template.find(item) for _, template in columns]
+            rows.append([",".join(map(go_text, values)) if values else "<none>" for values in cells])
         return table([header for header, _ in columns], rows, show_headers=headers)
 
     return render

@@ -73,10 +73,10 @@ def sorted_by(rows: list[Dict], objects: list[Dict], path: str) -> list[Dict]:
     """
     try:
         template = Template(relaxed(path))
-        part = [template.find(obj) for obj in objects]
+        keys = [template.find(obj) for obj in objects]
     except JSONPathError as error:
         raise UsageError(f"error parsing --sort-by: {error}") from error
-    if rows and not any(part):
+    if rows and not any(keys):
         raise UsageError(f'couldn\'t find any field with path "{relaxed(path)}" in the list of objects')
 
     def rank(values: list[Any]) -> tuple[int, float, str]:
@@ -85,5 +85,5 @@ def sorted_by(rows: list[Dict], objects: list[Dict], path: str) -> list[Dict]:
         value = values[0]
         return (1, float(value), "") if isinstance(value, int | float) else (2, 0, str(value))
 
-    order = sorted(range(len(rows)), key=lambda i: rank(part[i]))
+    order = sorted(range(len(rows)), key=lambda i: rank(keys[i]))
     return [rows[i] for i in order]

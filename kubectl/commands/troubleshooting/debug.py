@@ -15,7 +15,7 @@ from kubectl.changes.generated import IMAGE, PULL_POLICIES
 from kubectl.input import candidates
 from kubectl.input.pods import container_names
 from kubectl.input.targets import Target, add_targets, select
-from kubectl.invocation.command import Candidates, Command, CommandContext, Cursor, UsageError
+from kubectl.invocation.command import Candidates, Command, CommandContext, Cursor, UsageError, refuse
 from kubectl.invocation.flags import add_bool
 from kubectl.invocation.parser import Parser, boolean
 from kubectl.remote.attaching import attach_when_running
@@ -62,8 +62,9 @@ def configure(parser: Parser) -> None:
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    images = parse_pairs("--set-image", filter(None, args.set_image.split(",")))
-    parse_pairs("--env", args.env)
+    images = parse_pairs("--set-image", args.set_image, args.set_image.split(",") if args.set_image else ())
+    for item in args.env:
+        parse_pairs("--env", item, [item])
     _check(args)
     if args.target and not args.quiet:
         context.print(
@@ -89,14 +90,14 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
             )
 
 
-def parse_pairs(flag: str, items: Iterable[str]) -> dict[str, str]:
-    """Reads ["app=web:2", "*=base"]. Raises: UsageError."""
+def parse_pairs(flag: str, argument: str, items: Iterable[str]) -> dict[str, str]:
+    """Reads the items of a flag's argument: ["app=web:2", "*=base"]. Raises: UsageError."""
     pairs = {}
     for item in items:
         name, equals, value = item.partition("=")
         if not equals:
             raise UsageError(
-                f'invalid argument "{item}" for "{flag}" flag: {item} must be formatted as key=value\n'
+                f'invalid argument "{argument}" for "{flag}" flag: {item} must be formatted as key=value\n'
                 "See 'mini-kubectl debug --help' for usage."
             )
         pairs[name] = value
@@ -115,16 +116,14 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--target is incompatible with --copy-to. Use --share-processes instead.")
     elif not (args.image or args.set_image or args.words):
         raise UsageError("you must specify --image, --set-image or command arguments.")
-    if not (args.targets or args.filename):
-        raise UsageError("NAME or filename is required for debug")
-    if args.image and not IMAGE.fullmatch(args.image):
-        raise UsageError(f'invalid image name "{args.image}": invalid reference format')
-    if args.image_pull_policy not in PULL_POLICIES:
-        raise UsageError(f"invalid image pull policy: {args.image_pull_policy}")
-    if args.tty and not args.stdin:
-        raise UsageError("-i/--stdin is required for containers with -t/--tty=true")
-    if args.profile not in PROFILES:
-        raise UsageError(f"unknown profile: {args.profile}")
+    bad_image = args.image and not IMAGE.fullmatch(args.image)
+    refuse(
+        (not (args.targets or args.filename), "NAME or filename is required for debug"),
+        (bad_image, f'invalid image name "{args.image}": invalid reference format'),
+        (args.image_pull_policy not in PULL_POLICIES, f"invalid image pull policy: {args.image_pull_policy}"),
+        (args.tty and not args.stdin, "-i/--stdin is required for containers with -t/--tty=true"),
+        (args.profile not in PROFILES, f"unknown profile: {args.profile}"),
+    )
 
 
 def _completed(args: argparse.Namespace, container: Dict) -> Dict:
