@@ -179,7 +179,7 @@ class SchedulingQueue:
         self._unschedulable.pop(uid, None)
         queued.place = QueueState.NOWHERE
 
-    # what became of an attempt
+    # the outcome of an attempt
 
     def refused(self, queued: QueuedPod, plugins: frozenset[str]) -> None:
         """Lets a pod that no node fits wait for an event that helps."""

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apimachinery.model import from_dict
+from apimachinery.model import decode, from_dict
+from apimachinery.resource import resource_of
+from kubeclient.wire import list_model
 from scheduler.framework import Cycle, Plugin, PluginSpec, collect_plugins, pod_fields
 from scheduler.state.shape import IntArray, Shapes, UndeclaredField
 from scheduler.state.table import BoolArray, Rows
@@ -78,3 +80,12 @@ def test_the_shape_of_a_pod_has_what_all_plugins_declare() -> None:
     one, other = pod(nodeSelector={"a": "1"}), pod(nodeSelector={"a": "2"})
     assert shapes.of(one) is not shapes.of(other)
     assert shapes.of(one) is shapes.of(one.clone())
+
+
+def test_the_wider_view_of_a_pod_is_still_the_kind() -> None:
+    view = pod_view([FIELD]).model
+    assert resource_of(view) is RESOURCE
+    body = b'{"items": [{"metadata": {"name": "p"}, "spec": {"hostNetwork": true, "containers": [{"image": "i"}]}}]}'
+    (item,) = decode(list_model(view), body).items
+    assert isinstance(item, Pod)
+    assert (item.spec.model_dump()["hostNetwork"], item.spec.containers[0].image) == (True, "i")
