@@ -50,7 +50,7 @@ from mini_cluster.machine.programs import (
 )
 from mini_cluster.supervision import control
 from mini_cluster.supervision.control import ControlError, NoSupervisor
-from mini_cluster.supervision.keeper import READY, STOPPED, Status
+from mini_cluster.supervision.keeper import READY, STOPPED, ComponentStatus
 
 if TYPE_CHECKING:  # they bring httpx, which costs a command 0.1 s: imported by those that need it
     from mini_cluster.api import AdminApi
@@ -95,7 +95,7 @@ class ClusterView:
     up: bool
     """Whether the supervisor runs."""
     server: str
-    components: list[Status]
+    components: list[ComponentStatus]
     nodes: list[NodeView]
 
     @property
@@ -130,7 +130,7 @@ class Cluster:
         """Raises: ClusterError when the cluster was never brought up."""
         state = self.state()
         try:
-            components = [Status(**line) for line in self._call({"op": "status"}, SILENCE_SECONDS)]
+            components = [ComponentStatus(**line) for line in self._call({"op": "status"}, SILENCE_SECONDS)]
             up = True
         except NoSupervisor:
             components, up = self._orphans(), False
@@ -452,15 +452,15 @@ class Cluster:
                 return api.node_readiness()
         return {}
 
-    def _orphans(self) -> list[Status]:
+    def _orphans(self) -> list[ComponentStatus]:
         """Returns the components that run although their supervisor doesn't."""
         orphans = {}
         for process in snapshot().values():
             if process.cluster == self.layout.key and process.component not in orphans:
-                orphans[process.component] = Status(
+                orphans[process.component] = ComponentStatus(
                     process.component, "", "unsupervised", process.pid, started_at(process)
                 )
-        return list(orphans.values()) or [Status("supervisor", state=STOPPED)]
+        return list(orphans.values()) or [ComponentStatus("supervisor", state=STOPPED)]
 
     def _undo_forwarding(self) -> None:
         with suppress(StateError):

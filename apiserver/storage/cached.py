@@ -32,7 +32,7 @@ from apiserver.storage.interface import (
     WatchEvent,
 )
 from apiserver.storage.leases import LeasePool
-from apiserver.storage.listing import Listing
+from apiserver.storage.listing import ListReader
 from apiserver.storage.splice import replace_revision, without_revision
 from etcdclient.client import EtcdConfig
 from etcdclient.messages import TxnResult
@@ -45,7 +45,7 @@ class CachedStorage:
         self._etcd = etcd_client(config)
         self._cacher = Cacher(self._etcd)
         self._leases = LeasePool(self._etcd.grant_lease, time.monotonic)
-        self._listing = Listing(self._etcd, self._cacher)
+        self._listing = ListReader(self._etcd, self._cacher)
 
     def register(self, resource: Resource[Any]) -> None:
         """Raises: ValueError when another resource is stored at the same keys."""

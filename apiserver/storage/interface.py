@@ -262,7 +262,7 @@ class Storage(Protocol):
         limit: int = 0,
         continue_token: str = "",
     ) -> ListPage:
-        """Returns a list or a page of it; `Listing.page` explains `revision` and `match`.
+        """Returns a list or a page of it; `ListReader.page` explains `revision` and `match`.
 
         Raises: Compacted, RevisionTooLarge, BadContinueToken, StorageUnavailable.
         """

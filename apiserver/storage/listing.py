@@ -22,7 +22,7 @@ from etcdclient.client import EtcdClient
 ETCD_PAGE_KEYS = 500  # read at a time where a list comes from etcd
 
 
-class Listing:
+class ListReader:
     """Reads pages. All pages of one list have the revision of its first."""
 
     def __init__(self, etcd: EtcdClient, cacher: Cacher) -> None:

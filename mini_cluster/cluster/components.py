@@ -66,7 +66,7 @@ class SocketProbe:
     path: str
 
 
-Probe = HttpsProbe | HttpProbe | SocketProbe
+ReadinessProbe = HttpsProbe | HttpProbe | SocketProbe
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Component:
     name: str
     program: tuple[str, ...]
     """Path and arguments, as the process itself sees them."""
-    ready: Probe
+    ready: ReadinessProbe
     wrapper: tuple[str, ...] = ()
     """What goes before the program and replaces itself with it (nsenter)."""
     needs: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ HOST_SYSCTLS = {
 
 
 @dataclass(frozen=True)
-class Rule:
+class PacketRule:
     """A packet rule on the machine itself; `at_head` puts it before those that are there."""
 
     table: str
@@ -42,18 +42,18 @@ class Rule:
         return ["iptables", "-w", "-t", self.table, action, self.chain, *tagged, *self.match]
 
 
-def machine_rules(bridge: str, state: ClusterState) -> list[Rule]:
+def machine_rules(bridge: str, state: ClusterState) -> list[PacketRule]:
     """Returns the rules by which hosts reach each other, the API server and the world; from there nobody gets in.
 
     Docker's own policy on the machine, or a firewall, would drop these packets.
     """
     answers = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
     return [
-        Rule("filter", "INPUT", ("-i", bridge, "-p", "tcp", "--dport", str(state.ports.api), "-j", "ACCEPT")),
-        Rule("filter", "INPUT", ("-i", bridge, *answers, "-j", "ACCEPT")),
-        Rule("filter", "FORWARD", ("-i", bridge, "-j", "ACCEPT")),
-        Rule("filter", "FORWARD", ("-o", bridge, *answers, "-j", "ACCEPT")),
-        Rule("nat", "POSTROUTING", ("-s", state.subnet, "!", "-o", bridge, "-j", "MASQUERADE"), at_head=False),
+        PacketRule("filter", "INPUT", ("-i", bridge, "-p", "tcp", "--dport", str(state.ports.api), "-j", "ACCEPT")),
+        PacketRule("filter", "INPUT", ("-i", bridge, *answers, "-j", "ACCEPT")),
+        PacketRule("filter", "FORWARD", ("-i", bridge, "-j", "ACCEPT")),
+        PacketRule("filter", "FORWARD", ("-o", bridge, *answers, "-j", "ACCEPT")),
+        PacketRule("nat", "POSTROUTING", ("-s", state.subnet, "!", "-o", bridge, "-j", "MASQUERADE"), at_head=False),
     ]
 
 

@@ -18,7 +18,7 @@ INSTALL_SECONDS = 900.0
 
 
 @dataclass(frozen=True)
-class Requirement:
+class SystemRequirement:
     """An executable and Debian's package that has it."""
 
     program: str
@@ -26,14 +26,14 @@ class Requirement:
     reason: str
 
 
-ETCD_REQUIREMENT = Requirement("etcd", "etcd-server", "the store behind the API server")
-ETCDCTL_REQUIREMENT = Requirement("etcdctl", "etcd-client", "restoring a snapshot of etcd")
+ETCD_REQUIREMENT = SystemRequirement("etcd", "etcd-server", "the store behind the API server")
+ETCDCTL_REQUIREMENT = SystemRequirement("etcdctl", "etcd-client", "restoring a snapshot of etcd")
 HOST_REQUIREMENTS = (
-    Requirement("dockerd", "docker.io", "the container engine of each worker host"),
-    Requirement("iptables", "iptables", "the packet rules of Services"),
-    Requirement("ip", "iproute2", "the network of worker hosts"),
-    Requirement("nsenter", "util-linux", "starting a worker host's processes in its network namespace"),
-    Requirement("conntrack", "conntrack", "forgetting UDP connections to Pods that are gone"),
+    SystemRequirement("dockerd", "docker.io", "the container engine of each worker host"),
+    SystemRequirement("iptables", "iptables", "the packet rules of Services"),
+    SystemRequirement("ip", "iproute2", "the network of worker hosts"),
+    SystemRequirement("nsenter", "util-linux", "starting a worker host's processes in its network namespace"),
+    SystemRequirement("conntrack", "conntrack", "forgetting UDP connections to Pods that are gone"),
 )
 
 
@@ -41,17 +41,19 @@ class MissingRequirement(LauncherError):
     """The cluster can't run here; the message says what is missing, why it is needed and how to get it."""
 
 
-def requirements(nodes: int) -> list[Requirement]:
+def requirements(nodes: int) -> list[SystemRequirement]:
     """Returns what a cluster with this many worker hosts needs."""
     return [ETCD_REQUIREMENT, *(HOST_REQUIREMENTS if nodes else ())]
 
 
-def missing_requirements(needed: Sequence[Requirement], find: Callable[[str], str | None]) -> list[Requirement]:
+def missing_requirements(
+    needed: Sequence[SystemRequirement], find: Callable[[str], str | None]
+) -> list[SystemRequirement]:
     """Returns those that `find` (a `which`) doesn't find."""
     return [item for item in needed if not find(item.program)]
 
 
-def explain_missing(missing: list[Requirement]) -> str:
+def explain_missing(missing: list[SystemRequirement]) -> str:
     """What to tell a user who must install by hand."""
     lines = [f"  {item.program:<10} {item.reason}" for item in missing]
     packages = " ".join(dict.fromkeys(item.package for item in missing))
@@ -93,7 +95,7 @@ def ensure_cluster_requirements(nodes: int, say: Callable[[str], None]) -> None:
     ensure_requirements(requirements(nodes), say)
 
 
-def ensure_requirements(needed: Sequence[Requirement], say: Callable[[str], None]) -> None:
+def ensure_requirements(needed: Sequence[SystemRequirement], say: Callable[[str], None]) -> None:
     """Installs those that are missing, where that is possible. Raises: MissingRequirement."""
     missing = missing_requirements(needed, find_program)
     if not missing:

@@ -21,7 +21,7 @@ from mini_cluster.cluster.components import Component
 from mini_cluster.cluster.layout import COMPONENT_MARKER, MARKER, Layout
 from mini_cluster.errors import LauncherError
 from mini_cluster.machine.processes import Process, read_process, send, snapshot, started_at
-from mini_cluster.supervision.probes import Prober
+from mini_cluster.supervision.probes import ReadinessProber
 
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 30.0
@@ -54,7 +54,7 @@ class RestartBackoff:
 
 
 @dataclass
-class Status:
+class ComponentStatus:
     """A component as it is shown."""
 
     name: str
@@ -111,15 +111,15 @@ class Keeper:
         self,
         component: Component,
         layout: Layout,
-        prober: Prober,
+        prober: ReadinessProber,
         *,
         prepare: Callable[[Component], Awaitable[None]],
         wait_ready: Callable[[str], Awaitable[None]],
-        changed: Callable[[Status], None],
+        changed: Callable[[ComponentStatus], None],
     ) -> None:
         """`prepare` makes what the process needs before each start; `wait_ready` waits for another component."""
         self.component = component
-        self.status = Status(component.name, component.node)
+        self.status = ComponentStatus(component.name, component.node)
         self._layout = layout
         self._prober = prober
         self._prepare = prepare

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from componentbase import tls
 from componentbase.net.http1_client import connect, request_head
-from mini_cluster.cluster.components import HttpsProbe, Probe, SocketProbe
+from mini_cluster.cluster.components import HttpsProbe, ReadinessProbe, SocketProbe
 
 PROBE_SECONDS = 3.0  # for one question
 
 
-class Prober:
+class ReadinessProber:
     """Answers probes for the cluster whose certificates are below `pki`."""
 
     def __init__(self, pki: Path) -> None:
@@ -27,7 +27,7 @@ class Prober:
         """Lets certificates be read again: call it after they were remade."""
         self._contexts.clear()
 
-    async def is_ready(self, probe: Probe) -> bool:
+    async def is_ready(self, probe: ReadinessProbe) -> bool:
         """Tells whether the component answers 200 within `PROBE_SECONDS`."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
@@ -35,7 +35,7 @@ class Prober:
         except OSError:  # with it ConnectionError, ssl.SSLError and TimeoutError
             return False
 
-    async def _ask(self, probe: Probe) -> int:
+    async def _ask(self, probe: ReadinessProbe) -> int:
         if isinstance(probe, SocketProbe):
             host, connection = "localhost", await connect(str(probe.socket))
         else:

@@ -36,15 +36,15 @@ from mini_cluster.supervision.keeper import (
     BACKOFF,
     READY,
     TERMINATE_SECONDS,
+    ComponentStatus,
     Keeper,
     StartError,
-    Status,
     component_processes,
     end_process,
     inputs_hash,
     process_end,
 )
-from mini_cluster.supervision.probes import Prober
+from mini_cluster.supervision.probes import ReadinessProber
 
 HOPELESS_RESTARTS = 3  # a component that died this often while `apply` waits for it makes it give up
 LOG_LINES = 8  # of a hopeless component's log that are shown
@@ -60,7 +60,7 @@ class Supervisor:
         self._layout = layout
         self._programs = programs
         self._tasks = tasks
-        self._prober = Prober(layout.pki)
+        self._prober = ReadinessProber(layout.pki)
         self._keepers: dict[str, Keeper] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._inputs: dict[str, str] = {}
@@ -71,7 +71,7 @@ class Supervisor:
         self._changes = asyncio.Event()
         self.ended = asyncio.Event()
 
-    def statuses(self) -> list[Status]:
+    def statuses(self) -> list[ComponentStatus]:
         """Returns all statuses, in the order in which components are started."""
         places = {name: place for place, name in enumerate(self._order)}
         keepers = sorted(self._keepers.values(), key=lambda keeper: places.get(keeper.component.name, len(places)))
@@ -272,7 +272,7 @@ class Supervisor:
                 return
             await changes.wait()
 
-    def _on_change(self, status: Status) -> None:
+    def _on_change(self, status: ComponentStatus) -> None:
         log.info("%s %s pid=%d restarts=%d %s", status.name, status.state, status.pid, status.restarts, status.detail)
         changes, self._changes = self._changes, asyncio.Event()
         changes.set()
