@@ -61,6 +61,12 @@ def target_port(pod: Pod, port: ServicePort) -> int | None:
     return None
 
 
+def ports_behind(service: Service, pod: Pod) -> list[tuple[ServicePort, int]]:
+    """Pairs each port of the Service with the pod's port behind it, where the pod has one."""
+    pairs = ((port, target_port(pod, port)) for port in service.spec.ports or ())
+    return [(port, number) for port, number in pairs if number is not None]
+
+
 def hostname_of(pod: Pod, service: Service) -> str | None:
     """Returns the name that a headless Service gives the pod in DNS."""
     return pod.spec.hostname if pod.spec.hostname and pod.spec.subdomain == service.name else None

@@ -16,7 +16,7 @@ from controller_manager.controllers.network._endpointpods import (
     hostname_of,
     is_headless,
     pod_addresses,
-    target_port,
+    ports_behind,
 )
 from controller_manager.ownership import owner_reference
 from controller_manager.podstate import is_ready
@@ -89,9 +89,8 @@ def endpoint_of(service: Service, pod: Pod, addresses: list[str], node: Node | N
 
 
 def _ports_of(service: Service, pod: Pod) -> PortKey:
-    ports = [(port, target_port(pod, port)) for port in service.spec.ports or ()]
-    keys = [(p.name or "", p.protocol, number, p.appProtocol or "") for p, number in ports if number is not None]
-    return tuple(sorted(keys))
+    ports = ports_behind(service, pod)
+    return tuple(sorted((p.name or "", p.protocol, number, p.appProtocol or "") for p, number in ports))
 
 
 def _ports_in(endpoint_slice: EndpointSlice) -> PortKey:

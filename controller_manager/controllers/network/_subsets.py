@@ -10,7 +10,7 @@ from controller_manager.controllers.network._endpointpods import (
     hostname_of,
     is_headless,
     pod_addresses,
-    target_port,
+    ports_behind,
 )
 from controller_manager.podstate import is_ready
 from kubeapi.core._references import ObjectReference
@@ -78,9 +78,8 @@ def _address(service: Service, pod: Pod, address: str) -> EndpointAddress:
 
 
 def _ports_of(service: Service, pod: Pod) -> _PortKey:
-    ports = [(port, target_port(pod, port)) for port in service.spec.ports or ()]
-    keys = [(p.name or "", number, p.protocol, p.appProtocol or "") for p, number in ports if number is not None]
-    return tuple(sorted(keys))
+    ports = ports_behind(service, pod)
+    return tuple(sorted((p.name or "", number, p.protocol, p.appProtocol or "") for p, number in ports))
 
 
 def _listed(ports: _PortKey) -> list[EndpointPort] | None:
