@@ -11,7 +11,7 @@ from componentbase import daemon, logs
 def main() -> None:
     options = parse_options()
     logs.setup("kube-apiserver", options.log_file, options.verbosity)
-    from apiserver.main.assemble import run
+    from apiserver.main.server import run
 
     sys.exit(daemon.run(lambda: run(options), "kube-apiserver"))
 

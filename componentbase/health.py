@@ -70,14 +70,10 @@ class HealthHandler:
         """Adds a check of readiness alone: its failure asks for patience, not for a restart."""
         self.add_check(name, check, ("/readyz",))
 
-    def answer_now(self, exchange: HttpExchange) -> bool:
+    def __call__(self, exchange: HttpExchange) -> None:
         verified = exchange.connection.certificate is not None
         status, content_type, body = self.respond(exchange.path, exchange.query_string, verified)
         exchange.respond(status, HEADERS % content_type.encode(), body)
-        return True
-
-    async def __call__(self, exchange: HttpExchange) -> None:
-        self.answer_now(exchange)
 
     def respond(self, path: str, query: bytes, verified: bool) -> tuple[int, str, bytes]:
         """Returns status, content type and body of the answer to a request."""

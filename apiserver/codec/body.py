@@ -1,8 +1,12 @@
-"""Request bodies into objects: JSON or YAML, the right kind, defaults applied; unknown fields reported when asked."""
+"""The one door for request bodies: JSON, YAML or protobuf -> an object of the right kind, and warnings.
+
+`read_object` is the whole way; `read_body` goes as far as JSON, for what is not an object of a kind.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
@@ -12,34 +16,61 @@ from apimachinery.errors import BadRequest
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
+from apiserver.codec import protobuf
 from apiserver.codec.fieldvalidation import MAX_REPORTED, duplicate_fields, may_repeat_fields, unknown_fields
+from apiserver.http.negotiation import body_format
+from apiserver.http.rendering import INLINE_BYTES
+from apiserver.request.message import Request
 
 T = TypeVar("T", bound=Object)
 
-SHOWN_BYTES = 30  # of a body that is no object, in the error
+SHOWN_BYTES = 30  # of a body that is not an object, in the error
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    json: bytes
+    repeated: tuple[str, ...] = ()
+    """Warnings about keys that a YAML body has twice in one map."""
 
 
 class StrictDecoding(BadRequest):
-    """A field that the kind lacks, or one given twice; `found` says which."""
+    """The body has a field that the kind lacks, or one twice; `warnings` says which."""
 
-    found: list[str]
+    warnings: list[str]
 
 
-def yaml_to_json(body: bytes, repeated: list[str] | None = None) -> bytes:
-    """A warning about keys that stand in one map twice is added to `repeated`.
+async def read_body(request: Request) -> Body:
+    """Raises: BadRequest, UnsupportedMediaType, RequestEntityTooLarge."""
+    kind = body_format(request.header(b"content-type"))
+    body = await request.body()
+    if kind == "json" or not body:
+        return Body(body)
+    if kind == "protobuf":
+        return Body(protobuf.to_json(body))
+    if len(body) < INLINE_BYTES:
+        return yaml_to_json(body)
+    return await asyncio.to_thread(yaml_to_json, body)
 
-    Raises: BadRequest for malformed YAML, several documents, or one that is too deep or expands too far.
-    """
+
+async def read_object(request: Request, resource: Resource[T], validation: str) -> tuple[T, list[str]]:
+    """The object that a request sends, and warnings. Raises: as `read_body` and `decode_checked`."""
+    return decode_checked(resource, await read_body(request), validation)
+
+
+def yaml_to_json(body: bytes) -> Body:
+    """Raises: BadRequest for malformed YAML, several documents, or one that is too deep or expands too far."""
     from apimachinery.yaml import YamlError, read_document  # here, as PyYAML takes 15 ms and few bodies are YAML
 
     try:
         document, repeated_keys = read_document(body)
     except YamlError as error:
         raise BadRequest(f"error converting YAML to JSON: yaml: {error}") from None
-    if repeated_keys and repeated is not None:
-        repeated.append("\n  ".join(["yaml: unmarshal errors:", *map(str, repeated_keys[:MAX_REPORTED])]))
+    repeated: tuple[str, ...] = ()
+    if repeated_keys:
+        repeated = ("\n  ".join(["yaml: unmarshal errors:", *map(str, repeated_keys[:MAX_REPORTED])]),)
     try:
-        return orjson.dumps(document)
+        return Body(orjson.dumps(document), repeated)
     except (orjson.JSONEncodeError, TypeError) as error:
         raise BadRequest(f"error converting YAML to JSON: {error}") from None
 
@@ -59,27 +90,23 @@ def decode_object(resource: Resource[T], body: bytes) -> T:
     return obj
 
 
-def read_object(
-    resource: Resource[T], body: bytes, validation: str, repeated: list[str] | None = None
-) -> tuple[T, list[str]]:
-    """The object of a request, and warnings about fields that it does not have or that are given twice; `repeated`
-    holds those that are known already.
+def decode_checked(resource: Resource[T], body: Body, validation: str) -> tuple[T, list[str]]:
+    """The object, and warnings about fields that the kind lacks or that the body has twice.
 
-    That nothing is wrong is seen at almost no cost; what is wrong is only then looked for.
+    A correct body is recognised at almost no cost; only for another one is the fault looked for.
     Raises: BadRequest, also for what would be warned about if `validation` is "Strict".
     """
-    if validation == "Ignore" or not body:
-        return decode_object(resource, body), []
-    repeated = repeated or []
+    if validation == "Ignore" or not body.json:
+        return decode_object(resource, body.json), []
     try:
-        obj = resource.model.model_validate_json(body, extra="forbid")
+        obj = resource.model.model_validate_json(body.json, extra="forbid")
     except ValidationError:
-        obj = decode_object(resource, body)
-        return obj, check_fields(resource, body, validation, repeated)
+        obj = decode_object(resource, body.json)
+        return obj, check_fields(resource, body, validation)
     _complete(resource, obj)
-    if not repeated and not may_repeat_fields(body):
+    if not body.repeated and not may_repeat_fields(body.json):
         return obj, []
-    return obj, check_fields(resource, body, validation, repeated)
+    return obj, check_fields(resource, body, validation)
 
 
 def _complete(resource: Resource[T], obj: T) -> None:
@@ -126,16 +153,39 @@ def _unrecognized(resource: Resource[Any], body: bytes, why: str) -> BadRequest:
     return BadRequest(f"the object provided is unrecognized (must be of type {resource.kind}): {why} ({shown})")
 
 
-def check_fields(resource: Resource[Any], body: bytes, validation: str, repeated: Iterable[str] = ()) -> list[str]:
+def check_fields(resource: Resource[Any], body: Body, validation: str) -> list[str]:
     """Warnings about unknown and duplicate fields.
 
-    Raises: BadRequest with all of them for "Strict".
+    Raises: StrictDecoding with all of them if `validation` is "Strict".
     """
-    found = [*repeated, *duplicate_fields(body), *unknown_fields(resource.model, orjson.loads(body))]
-    if found and validation == "Strict":
+    document = orjson.loads(body.json)
+    warnings = [*body.repeated, *duplicate_fields(body.json), *unknown_fields(resource.model, document)]
+    if warnings and validation == "Strict":
         version = resource.api_version.rpartition("/")[2]
         where = f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}'
-        error = StrictDecoding(f"{where}: strict decoding error: {', '.join(found)}")
-        error.found = found
+        error = StrictDecoding(f"{where}: strict decoding error: {', '.join(warnings)}")
+        error.warnings = warnings
         raise error
-    return found
+    return warnings
+
+
+def check_place(obj: Object, resource: Resource[Any], namespace: str, name: str = "") -> None:
+    """Compares the body's own name and namespace, where it has them, with those of the path; `name` "" is a create.
+
+    Raises: BadRequest.
+    """
+    meta = obj.metadata
+    if name:
+        if not meta.name:
+            why = "name must be provided"
+            raise BadRequest(f"the name of the object ({name} based on URL) was undeterminable: {why}")
+        if meta.name != name:
+            raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({name})")
+    if resource.namespaced and meta.namespace not in (None, "", namespace):
+        if name:
+            raise BadRequest(
+                f"the namespace of the object ({meta.namespace}) does not match the namespace on the request "
+                f"({namespace})"
+            )
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    meta.namespace = namespace if resource.namespaced else None

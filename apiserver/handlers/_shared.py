@@ -1,21 +1,17 @@
-"""What several verbs need: the target of a request, its body, the answer to a write."""
+"""What several verbs need: the object that a request sends, and the answer to a write."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from apimachinery.errors import BadRequest, FieldError, GatewayTimeout, NotAcceptable
+from apimachinery.errors import FieldError, GatewayTimeout, NotAcceptable
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
-from apiserver.codec import protobuf, tables
-from apiserver.codec.body import yaml_to_json
-from apiserver.http.negotiation import METADATA, METADATA_LIST, Wanted, body_format
-from apiserver.http.rendering import INLINE_BYTES
+from apiserver.codec import tables
+from apiserver.codec.body import check_place, read_object
+from apiserver.http.negotiation import METADATA, METADATA_LIST, Wanted
 from apiserver.http.types import Header
-from apiserver.registry.store import Store, Written
 from apiserver.request.message import Request, Response
 from apiserver.request.query import WriteOptions, parse_write_options
 from apiserver.storage.interface import RevisionTooLarge
@@ -24,74 +20,42 @@ T = TypeVar("T", bound=Object)
 
 RETRY_SECONDS = 1  # in Retry-After of errors that pass by themselves
 MAX_WARNING_BYTES = 4096  # of all Warning headers together; later ones are left out
+CREATED = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+"""The answer to a POST whose object is not kept."""
+
+
+async def receive(
+    request: Request, resource: Resource[T], options_kind: str, name: str = ""
+) -> tuple[T, WriteOptions, list[str]]:
+    """The object that a request sends, what it asks of the write, and warnings about the body.
+
+    `name` is that of the path; "" for a create. Raises: BadRequest, Invalid, NotAcceptable, UnsupportedMediaType,
+    RequestEntityTooLarge.
+    """
+    options = write_options(request, options_kind)
+    obj, warnings = await read_object(request, resource, options.field_validation)
+    check_place(obj, resource, request.info.namespace, name)
+    return obj, options, warnings
 
 
 def write_options(request: Request, kind: str, *, applies: bool = False) -> WriteOptions:
     """What the request asks of a write; `kind` is that of its options. Raises: Invalid, BadRequest, NotAcceptable."""
-    _ = request.wanted  # what can't be answered is refused before anything is written
+    request.check_acceptable()
     query = request.query if request.query_string else {}
     return parse_write_options(query, kind, request.header(b"user-agent"), applies=applies)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The resource a path names, with its registry."""
-
-    resource: Resource[Any]
-    store: Store[Any]
-
-
-async def json_body(request: Request, repeated: list[str] | None = None) -> bytes:
-    """The body as JSON; a warning about what a YAML body says twice is added to `repeated`.
-
-    Raises: BadRequest, UnsupportedMediaType, RequestEntityTooLarge, NotAcceptable.
-    """
-    _ = request.wanted  # as above
-    kind = body_format(request.header(b"content-type"))
-    body = await request.body()
-    if kind == "json" or not body:
-        return body
-    if kind == "protobuf":
-        return protobuf.to_json(body)
-    if len(body) < INLINE_BYTES:
-        return yaml_to_json(body, repeated)
-    return await asyncio.to_thread(yaml_to_json, body, repeated)
-
-
-def check_place(obj: Object, resource: Resource[Any], namespace: str, name: str = "") -> None:
-    """The body's own name and namespace, where given, are those of the path; `name` "" is a create.
-
-    Raises: BadRequest.
-    """
-    meta = obj.metadata
-    if name:
-        if not meta.name:
-            why = "name must be provided"
-            raise BadRequest(f"the name of the object ({name} based on URL) was undeterminable: {why}")
-        if meta.name != name:
-            raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({name})")
-    if resource.namespaced and meta.namespace not in (None, "", namespace):
-        if name:
-            raise BadRequest(
-                f"the namespace of the object ({meta.namespace}) does not match the namespace on the request "
-                f"({namespace})"
-            )
-        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
-    meta.namespace = namespace if resource.namespaced else None
-
-
 def answer(
-    request: Request, resource: Resource[Any], written: Written, status: int, warnings: Iterable[str]
+    request: Request, resource: Resource[Any], value: bytes, status: int = 200, warnings: Iterable[str] = ()
 ) -> Response:
-    """The object after a write, in the shape the client accepts."""
+    """One encoded object, in the shape that the client accepts."""
     wanted = request.wanted
-    body = written.value
     if wanted.shape:
         check_shape(resource, wanted)
-        body = tables.transform_object(
-            resource, body, wanted, tables.include_object(request.parameter("includeObject"))
+        value = tables.transform_object(
+            resource, value, wanted, tables.include_object(request.parameter("includeObject"))
         )
-    return Response(body, status, headers=warning_headers(warnings))
+    return Response(value, status, headers=warning_headers(warnings))
 
 
 def check_shape(resource: Resource[Any], wanted: Wanted, *, many: bool = False) -> None:

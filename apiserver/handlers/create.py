@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from apiserver.codec.body import read_object
-from apiserver.handlers._shared import Target, answer, check_place, json_body, write_options
-from apiserver.main.context import Context
+from typing import Any
+
+from apiserver.handlers._shared import answer, receive
+from apiserver.registry.store import Store
 from apiserver.request.message import Request, Response
 
 
-async def create(context: Context, request: Request, target: Target) -> Response:
-    """201 with the object as stored."""
-    resource, namespace = target.resource, request.info.namespace
-    options = write_options(request, "CreateOptions")
-    repeated: list[str] = []
-    body = await json_body(request, repeated)
-    obj, warnings = read_object(resource, body, options.field_validation, repeated)
-    check_place(obj, resource, namespace)
-    written = await target.store.create(namespace if resource.namespaced else "", obj, request.user, options)
+async def create(request: Request, store: Store[Any]) -> Response:
+    """Answers 201 with the object as stored."""
+    resource = store.resource
+    obj, options, warnings = await receive(request, resource, "CreateOptions")
+    result = await store.create(store.namespace_of(request.info), obj, request.user, options)
     warnings += resource.strategy.create_warnings(obj)
-    return answer(request, resource, written, 201, warnings)
+    return answer(request, resource, result.value, 201, warnings)

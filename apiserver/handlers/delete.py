@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from apimachinery.meta import DeleteOptions
-from apiserver.handlers._shared import Target, answer, json_body
-from apiserver.main.context import Context
+from apiserver.codec.body import read_body
+from apiserver.handlers._shared import answer
 from apiserver.registry.deletion import success
+from apiserver.registry.store import Store
 from apiserver.request.message import Request, Response, json_response
 from apiserver.request.query import parse_delete_options
 
@@ -13,16 +16,18 @@ RETURNED_KINDS = frozenset({"Pod", "Service", "ServiceAccount", "PersistentVolum
 """Answered with their last state; the others with a Status, as upstream has it."""
 
 
-async def delete(context: Context, request: Request, target: Target) -> Response:
-    """200 with the Status of the deletion or the object; 202 with the object while a requested cascade is under way."""
-    resource, info = target.resource, request.info
-    options = parse_delete_options(request.query, await json_body(request))
-    written = await target.store.delete(
-        info.namespace if resource.namespaced else "", info.name, options, request.user, dry_run=bool(options.dryRun)
+async def delete(request: Request, store: Store[Any]) -> Response:
+    """Answers 200 with the Status of the deletion or the object; 202 with the object while a requested cascade is
+    under way."""
+    resource, info = store.resource, request.info
+    request.check_acceptable()
+    options = parse_delete_options(request.query, (await read_body(request)).json)
+    result = await store.delete(
+        store.namespace_of(info), info.name, options, request.user, dry_run=bool(options.dryRun)
     )
-    if written.removed and resource.kind not in RETURNED_KINDS:
-        return json_response(success(resource, info.name, written.uid))
-    return answer(request, resource, written, 202 if not written.removed and _cascades(options) else 200, ())
+    if result.removed and resource.kind not in RETURNED_KINDS:
+        return json_response(success(resource, info.name, result.uid))
+    return answer(request, resource, result.value, 202 if not result.removed and _cascades(options) else 200)
 
 
 def _cascades(options: DeleteOptions) -> bool:

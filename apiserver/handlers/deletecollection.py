@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from apimachinery.errors import NotFound
-from apiserver.handlers._shared import Target, check_shape, json_body
+from apiserver.codec.body import read_body
+from apiserver.handlers._shared import check_shape
 from apiserver.handlers.list import answer_page, read_page
-from apiserver.main.context import Context
+from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
 from apiserver.request.query import check_fields, parse_delete_options, parse_list_options
 from apiserver.storage.interface import Entry, ListPage
@@ -17,30 +18,30 @@ from apiserver.storage.interface import Entry, ListPage
 PARALLEL_DELETES = 8  # within one request: enough to hide etcd's latency, not enough to crowd out other clients
 
 
-async def delete_collection(context: Context, request: Request, target: Target) -> Answer:
-    """200 with the list of what was there. An object that goes meanwhile is no error."""
-    resource, namespace = target.resource, request.info.namespace if target.resource.namespaced else ""
+async def delete_collection(request: Request, store: Store[Any]) -> Answer:
+    """Answers 200 with the list of what was there. An object that goes meanwhile is not an error."""
+    resource, namespace = store.resource, store.namespace_of(request.info)
     if request.wanted.shape:
         check_shape(resource, request.wanted, many=True)
-    body = await json_body(request)
+    body = await read_body(request)
     listing = replace(parse_list_options(_without_delete_options(request.query)), watch=False)
     check_fields(resource, listing)
-    options = parse_delete_options(request.query, body)
-    page = await read_page(target, namespace, listing)
+    options = parse_delete_options(request.query, body.json)
+    page = await read_page(store, namespace, listing)
     waiting = list(reversed(page.entries))
 
     async def worker() -> list[Entry]:
-        done = []
+        deleted = []
         while waiting:
             entry = waiting.pop()
             try:
-                await target.store.delete(
+                await store.delete(
                     entry.namespace, entry.name, options.model_copy(), request.user, dry_run=bool(options.dryRun)
                 )
             except NotFound:
                 continue
-            done.append(entry)
-        return done
+            deleted.append(entry)
+        return deleted
 
     try:
         async with asyncio.TaskGroup() as group:

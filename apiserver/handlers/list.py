@@ -1,39 +1,32 @@
-"""GET on a collection, and with `watch` a stream of its changes."""
+"""GET on a collection."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from apimachinery.errors import BadRequest
 from apimachinery.resource import Resource
-from apimachinery.selectors import FieldSelector
 from apiserver.codec import tables
-from apiserver.handlers._shared import Target, check_shape
-from apiserver.handlers.watch import watch
+from apiserver.handlers._shared import check_shape
 from apiserver.http import negotiation
 from apiserver.http.gzip import gzip_pieces, worth_compressing
-from apiserver.main.context import Context
+from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request, Response, Stream
 from apiserver.request.query import ListOptions, check_fields, parse_list_options
 from apiserver.storage.interface import ListPage
 
 
-async def list_(context: Context, request: Request, target: Target) -> Answer:
-    """A list as of one revision, or one page of it."""
-    resource = target.resource
-    options = with_name(parse_list_options(request.query), request.info.name)
-    if options.watch or request.info.verb == "watch":
-        return await watch(context, request, target, options)
+async def list_(request: Request, store: Store[Any]) -> Answer:
+    """Answers with a list as of one revision, or one page of it."""
+    resource = store.resource
+    options = parse_list_options(request.query)
     check_fields(resource, options)
     if request.wanted.shape:
         check_shape(resource, request.wanted, many=True)
-    namespace = request.info.namespace if resource.namespaced else ""
-    return await answer_page(request, resource, await read_page(target, namespace, options))
+    return await answer_page(request, resource, await read_page(store, store.namespace_of(request.info), options))
 
 
 async def answer_page(request: Request, resource: Resource[Any], page: ListPage) -> Answer:
@@ -47,9 +40,9 @@ async def answer_page(request: Request, resource: Resource[Any], page: ListPage)
     return await _answer_plain(resource, page, gzip=gzip, whole=not as_is)
 
 
-async def read_page(target: Target, namespace: str, options: ListOptions) -> ListPage:
-    return await target.store.storage.list(
-        target.resource,
+async def read_page(store: Store[Any], namespace: str, options: ListOptions) -> ListPage:
+    return await store.storage.list(
+        store.resource,
         namespace,
         labels=options.labels,
         fields=options.fields,
@@ -58,17 +51,6 @@ async def read_page(target: Target, namespace: str, options: ListOptions) -> Lis
         limit=options.limit,
         continue_token=options.continue_token,
     )
-
-
-def with_name(options: ListOptions, name: str) -> ListOptions:
-    """For the old path /api/v1/watch/…/NAME: the same as a field selector on the name. Raises: BadRequest."""
-    if not name:
-        return options
-    if options.fields is None:
-        return replace(options, fields=FieldSelector((("metadata.name", "=", name),)))
-    if options.fields.exact("metadata.name") != name:
-        raise BadRequest("fieldSelector metadata.name doesn't match requested name")
-    return options
 
 
 def list_meta(page: ListPage) -> bytes:
@@ -106,11 +88,10 @@ async def _each(pieces: list[bytes]) -> AsyncIterator[bytes]:
 
 async def _answer(pieces: AsyncIterator[bytes], *, gzip: bool) -> Answer:
     """Pieces that are made while they are sent; small answers are sent whole."""
-    made: list[bytes] = []
+    body: list[bytes] = []
     async for piece in pieces:
-        made.append(piece)
+        body.append(piece)
         await asyncio.sleep(0)
-    size = sum(map(len, made))
-    if gzip and worth_compressing(size):
-        return Stream(gzip_pieces(made), gzip=True)
-    return Response(b"".join(made))
+    if gzip and worth_compressing(sum(map(len, body))):
+        return Stream(gzip_pieces(body), gzip=True)
+    return Response(b"".join(body))

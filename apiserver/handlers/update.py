@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from apiserver.codec.body import decode_object, read_object
-from apiserver.handlers._shared import Target, answer, check_place, json_body, write_options
-from apiserver.main.context import Context
+from apiserver.codec.body import check_place, decode_checked, decode_object, read_body
+from apiserver.handlers._shared import answer, write_options
+from apiserver.registry.changes import Replacement
+from apiserver.registry.store import Store
 from apiserver.request.message import Request, Response
-from apiserver.storage.interface import Entry
 
 
-async def update(context: Context, request: Request, target: Target) -> Response:
-    """200 with the object as stored; 201 where the kind lets an update create."""
-    resource, info = target.resource, request.info
+async def update(request: Request, store: Store[Any]) -> Response:
+    """Answers 200 with the object as stored; 201 where the kind lets an update create."""
+    resource, info = store.resource, request.info
     options = write_options(request, "UpdateOptions")
-    repeated: list[str] = []
-    body = await json_body(request, repeated)
-    first, warnings = read_object(resource, body, options.field_validation, repeated)
-    check_place(first, resource, info.namespace, info.name)
-    unused = [first]
+    body = await read_body(request)
+    obj, warnings = decode_checked(resource, body, options.field_validation)
+    check_place(obj, resource, info.namespace, info.name)
 
-    def fresh() -> Any:
-        """The object of the request, untouched by an earlier attempt."""
-        if unused:
-            return unused.pop()
-        obj = decode_object(resource, body)
-        check_place(obj, resource, info.namespace, info.name)
-        return obj
+    def objects() -> Iterator[Any]:
+        """One for each attempt; few writes need a second."""
+        yield obj
+        while True:
+            another = decode_object(resource, body.json)
+            check_place(another, resource, info.namespace, info.name)
+            yield another
 
-    def change(old: Any, entry: Entry) -> Any:
-        return fresh()
-
-    written = await target.store.update(
-        info.namespace if resource.namespaced else "",
+    result = await store.update(
+        store.namespace_of(info),
         info.name,
-        change,
+        Replacement(objects().__next__),
         request.user,
         options,
         subresource=info.subresource,
-        create=None if info.subresource else fresh,
     )
-    return answer(request, resource, written, 201 if written.created else 200, warnings)
+    return answer(request, resource, result.value, 201 if result.created else 200, warnings)

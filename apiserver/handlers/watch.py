@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import orjson
 
-from apimachinery.errors import Expired, StatusError
+from apimachinery.errors import BadRequest, Expired, StatusError
+from apimachinery.selectors import FieldSelector
 from apiserver.codec import tables
-from apiserver.handlers._shared import Target, revision_too_large
+from apiserver.handlers._shared import revision_too_large
 from apiserver.http.negotiation import check_stream
-from apiserver.main.context import Context
+from apiserver.registry.store import Store
 from apiserver.request.message import Request, Stream
-from apiserver.request.query import ListOptions, check_fields
+from apiserver.request.query import ListOptions, check_fields, parse_list_options
 from apiserver.storage.interface import Compacted, RevisionTooLarge
 
 MAX_WATCH_SECONDS = 365 * 86_400.0  # what a client asks for beyond that is as good as for ever
 MIN_WATCH_SECONDS = 1800.0  # a watch without timeoutSeconds lasts once to twice this: not all end at the same time
 
 
-async def watch(context: Context, request: Request, target: Target, options: ListOptions) -> Stream:
-    """What is wrong with the request is the answer's status; a revision that can't be served is the only event."""
-    resource = target.resource
+async def watch(request: Request, store: Store[Any]) -> Stream:
+    """Answers with events as they come. A revision that can't be served is told by the only event."""
+    resource = store.resource
+    options = _with_name(parse_list_options(request.query), request.info.name)
     check_fields(resource, options)
     wanted = request.wanted
     check_stream(wanted)
     include = tables.include_object(request.parameter("includeObject"))
     seconds = options.timeout_seconds or random.uniform(MIN_WATCH_SECONDS, 2 * MIN_WATCH_SECONDS)
     try:
-        watcher = await target.store.storage.watch(
+        watcher = await store.storage.watch(
             resource,
-            request.info.namespace if resource.namespaced else "",
+            store.namespace_of(request.info),
             labels=options.labels,
             fields=options.fields,
             revision=options.revision,
@@ -45,6 +49,17 @@ async def watch(context: Context, request: Request, target: Target, options: Lis
         return Stream(_only(revision_too_large(error)))
     chunks = tables.transform_watch(resource, watcher, wanted, include) if wanted.shape else watcher
     return Stream(chunks, close=watcher.close, long_running=True)
+
+
+def _with_name(options: ListOptions, name: str) -> ListOptions:
+    """Adds what the old path /api/v1/watch/…/NAME asks for: a field selector on the name. Raises: BadRequest."""
+    if not name:
+        return options
+    if options.fields is None:
+        return replace(options, fields=FieldSelector((("metadata.name", "=", name),)))
+    if options.fields.exact("metadata.name") != name:
+        raise BadRequest("fieldSelector metadata.name doesn't match requested name")
+    return options
 
 
 async def _only(error: StatusError) -> AsyncIterator[bytes]:

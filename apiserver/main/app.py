@@ -21,16 +21,17 @@ from apimachinery.catalogue import Catalogue, CatalogueError, collect
 from apimachinery.errors import StatusError
 from apimachinery.times import format_time
 from apiserver.auth.openid import add_openid
+from apiserver.auth.tokens import ServiceAccountTokens
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents, add_routes
+from apiserver.handlers.api import Handler
 from apiserver.http import negotiation
 from apiserver.http.rendering import rendered
 from apiserver.main import health
-from apiserver.main.context import Context
 from apiserver.pipeline.routes import not_allowed, not_served
 from apiserver.subresources._scale import scale_of
 from apiserver.subresources._status import status_of
-from apiserver.subresources._subresource import Handler, Subresource
+from apiserver.subresources._subresource import Subresource
 from apiserver.virtual._virtual import Virtual
 from componentbase import metrics
 from componentbase.flags import version
@@ -86,13 +87,15 @@ def version_info() -> dict[str, str]:
     }
 
 
-def make_web(context: Context, discovery: Discovery, checks: dict[str, dict[str, Check]]) -> FastAPI:
+def make_web(
+    discovery: Discovery, documents: Documents, tokens: ServiceAccountTokens, checks: dict[str, dict[str, Check]]
+) -> FastAPI:
     web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     _add_errors(web)
     health.add_routes(web, checks)
     _add_discovery(web, discovery)
-    add_openid(web, context.tokens)
-    add_routes(web, Documents(context.catalogue, context.subresources.values(), version()))
+    add_openid(web, tokens)
+    add_routes(web, documents)
 
     @web.get("/version")
     @web.get("/version/")

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from apimachinery.errors import AlreadyExists
-from apiserver.main.context import Context
+from apimachinery.resource import Resource
+from apiserver.registry.stores import Stores
 from apiserver.request.user import User
 from kubeapi.scheduling.priorityclass import SYSTEM_CLASSES, PriorityClass
 
@@ -21,33 +22,32 @@ APISERVER = User("system:apiserver", "", ("system:masters",))
 """The identity of the server's own writes."""
 
 
-async def create_namespaces(context: Context) -> None:
-    store = context.store("namespaces")
+async def create_namespaces(stores: Stores) -> None:
+    store = stores.find("namespaces")
     for name in SYSTEM_NAMESPACES:
-        if context.storage.peek(store.resource, "", name) is None:
+        if store.storage.peek(store.resource, "", name) is None:
             try:
-                await store.create("", new_namespace(context, name), APISERVER)
+                await store.create("", _namespace(store.resource, name), APISERVER)
             except AlreadyExists:
                 continue  # another API server has just done so
 
 
-def new_namespace(context: Context, name: str) -> Any:
-    resource = context.core("namespaces")
+def _namespace(resource: Resource[Any], name: str) -> Any:
     namespace = resource.model(kind=resource.kind, apiVersion=resource.api_version)
     namespace.metadata.name = name
     resource.strategy.default(namespace)
     return namespace
 
 
-async def create_priority_classes(context: Context) -> None:
-    store = context.stores[("scheduling.k8s.io", "priorityclasses")]
+async def create_priority_classes(stores: Stores) -> None:
+    store = stores.find("priorityclasses", "scheduling.k8s.io")
     for name, value in SYSTEM_CLASSES.items():
-        if context.storage.peek(store.resource, "", name) is not None:
+        if store.storage.peek(store.resource, "", name) is not None:
             continue
-        made = PriorityClass(kind="PriorityClass", apiVersion=store.resource.api_version, value=value)
-        made.metadata.name, made.description = name, PURPOSES[name]
-        store.resource.strategy.default(made)
+        priority = PriorityClass(kind="PriorityClass", apiVersion=store.resource.api_version, value=value)
+        priority.metadata.name, priority.description = name, PURPOSES[name]
+        store.resource.strategy.default(priority)
         try:
-            await store.create("", made, APISERVER)
+            await store.create("", priority, APISERVER)
         except AlreadyExists:
             continue  # another API server has just done so

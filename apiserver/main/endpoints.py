@@ -7,7 +7,7 @@ Endpoints and EndpointSlice. A server that dies is gone from them once its key h
 from __future__ import annotations
 
 import asyncio
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 from typing import Any
 
 from apimachinery.errors import AlreadyExists, NotFound, StatusError
@@ -15,8 +15,9 @@ from apimachinery.meta import Object, ObjectMeta
 from apimachinery.model import encode, from_dict
 from apimachinery.resource import Resource
 from apiserver.main.bootstrap import APISERVER
-from apiserver.main.context import Context
+from apiserver.registry.changes import Edit
 from apiserver.registry.store import Store
+from apiserver.registry.stores import Stores
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import KeyExists, RevisionConflict, StorageError
 from componentbase import logs
@@ -40,9 +41,12 @@ log = logs.logger(__name__)
 class EndpointReconciler:
     """For one server; `address` is its own. An address on loopback is no one else's way here and is not published."""
 
-    def __init__(self, context: Context, address: str, port: int) -> None:
-        self._context = context
-        self._storage: CachedStorage = context.storage
+    def __init__(
+        self, stores: Stores, storage: CachedStorage, service_range: IPv4Network, address: str, port: int
+    ) -> None:
+        self._stores = stores
+        self._storage = storage
+        self._service_range = service_range
         self._address = address
         self._port = port
         self.published = not ip_address(address).is_loopback
@@ -50,11 +54,10 @@ class EndpointReconciler:
 
     async def create_service(self) -> None:
         """Its ClusterIP is the first of the range."""
-        context = self._context
-        store = context.store("services")
+        store = self._stores.find("services")
         if self._storage.peek(store.resource, "default", "kubernetes") is not None:
             return
-        first = str(context.options.service_cluster_ip_range.network_address + 1)
+        first = str(self._service_range.network_address + 1)
         document = {
             "metadata": {
                 "name": "kubernetes",
@@ -118,11 +121,8 @@ class EndpointReconciler:
         return sorted((entry.name for entry in page.entries), key=ip_address)
 
     async def _publish(self, addresses: list[str]) -> None:
-        context = self._context
-        await _write(context.store("endpoints"), self._endpoints(addresses))
-        slices = context.stores.get(("discovery.k8s.io", "endpointslices"))
-        if slices is not None:
-            await _write(slices, self._slice(addresses))
+        await _write(self._stores.find("endpoints"), self._endpoints(addresses))
+        await _write(self._stores.find("endpointslices", "discovery.k8s.io"), self._slice(addresses))
 
     def _endpoints(self, addresses: list[str]) -> dict[str, Any]:
         ports = [{"name": PORT_NAME, "port": self._port, "protocol": "TCP"}]
@@ -154,12 +154,12 @@ def make_object(resource: Resource[Any], document: dict[str, Any]) -> Any:
 async def _write(store: Store[Any], document: dict[str, Any]) -> None:
     """Creates the object or replaces all but its identity; an equal one is not written."""
 
-    def change(old: Any, entry: Any) -> Any:
+    def replace(old: Any) -> Any:
         new = make_object(store.resource, document)
         new.metadata.resourceVersion = old.metadata.resourceVersion
         return new
 
     try:
-        await store.update("default", "kubernetes", change, APISERVER)
+        await store.update("default", "kubernetes", Edit(replace), APISERVER)
     except NotFound:
         await store.create("default", make_object(store.resource, document), APISERVER)

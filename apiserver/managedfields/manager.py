@@ -65,7 +65,7 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    document: Dict
+    obj: Any
     """The resulting object, with defaults."""
     entries: Entries
     changed: bool
@@ -232,13 +232,14 @@ def apply(
     config: Dict,
     resource: Resource[Any],
     writer: Writer,
-    complete: Callable[[Dict], Dict],
+    complete: Callable[[Dict], tuple[Any, Dict]],
     *,
     force: bool,
 ) -> Applied:
     """Applies `config` to `live` ({} for a new object).
 
-    `complete` gives a merged document the stored form: defaults, canonical values.
+    `complete` makes an object of a merged document, and returns it with the document in its stored form: defaults,
+    canonical values.
     Raises: NotTyped, Conflict, and what `complete` raises.
     """
     shape, ignored = _root(resource), ignored_fields(resource, writer.subresource)
@@ -252,7 +253,7 @@ def apply(
     document = merge(live, config, shape)
     if last is not None and (given_up := _given_up(_fields(last), applied, others, shape)):
         document = merge(remove(document, given_up, shape) or {}, config, shape)  # what is applied empty stays so
-    document = complete(document)
+    obj, document = complete(document)
     changed, removed = (
         recursive_difference(part, ignored) for part in compare(owned_part(live), owned_part(document), shape)
     )
@@ -260,12 +261,12 @@ def apply(
     if conflicts and not force:
         _check_conflicts(conflicts, live, writer, shape)
     if last is not None and last.fieldsV1 == own.fieldsV1 and not changed and not removed:
-        return Applied(document, entries, False)
+        return Applied(obj, entries, False)
     gone = union(changed, removed)
     by_identity = {identity(entry): entry for entry in (_less(entry, gone) for entry in others) if entry.fieldsV1}
     if own.fieldsV1:
         by_identity[key] = own
-    return Applied(document, _ordered(_capped(by_identity)), True)
+    return Applied(obj, _ordered(_capped(by_identity)), True)
 
 
 def _less(entry: ManagedFieldsEntry, gone: FieldSet) -> ManagedFieldsEntry:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from apimachinery.errors import BadRequest, MethodNotAllowed, NotFound, shown
 from apimachinery.names import path_segment_errors
 from apimachinery.resource import Resource
-from apiserver.handlers._shared import Target, warning_headers
+from apiserver.handlers._shared import warning_headers
+from apiserver.handlers.api import Handler, Services, bind, quick_answer_of
 from apiserver.handlers.create import create
 from apiserver.handlers.delete import delete
 from apiserver.handlers.deletecollection import delete_collection
@@ -16,10 +18,11 @@ from apiserver.handlers.get import get
 from apiserver.handlers.list import list_
 from apiserver.handlers.patch import patch
 from apiserver.handlers.update import update
-from apiserver.main.context import Context
+from apiserver.handlers.watch import watch
+from apiserver.registry.store import Store
 from apiserver.request.info import RequestInfo
 from apiserver.request.message import Answer, Request, Response
-from apiserver.subresources._subresource import Handler
+from apiserver.subresources._subresource import Subresource
 
 HANDLERS: dict[str, Handler] = {
     "create": create,
@@ -29,7 +32,7 @@ HANDLERS: dict[str, Handler] = {
     "list": list_,
     "patch": patch,
     "update": update,
-    "watch": list_,
+    "watch": watch,
 }
 DOTS = (".", "..")
 NAMED = frozenset({"get", "update", "patch", "delete"})
@@ -37,32 +40,39 @@ NAMED = frozenset({"get", "update", "patch", "delete"})
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    handler: Handler
-    target: Target
+    handler: Callable[[Request], Awaitable[Answer]]
     long_running: bool = False
+    answer_now: Callable[[Request], bytes] | None = None
+    """Tries to answer without waiting; b"" leaves the request to the handler."""
 
 
 class Routes:
     """All served resources with what they answer; found by group, version, plural, subresource and verb."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(
+        self,
+        services: Services,
+        subresources: Iterable[Subresource],
+        virtual: Mapping[tuple[str, str], Mapping[str, Handler]],
+    ) -> None:
+        """`virtual`: (group, plural) of kinds that nothing is stored of -> verb -> handler."""
         self._resources: dict[tuple[str, str, str], Resource[Any]] = {}
         self._routes: dict[tuple[str, str, str, str], dict[str, Route]] = {}
-        for store in context.stores.values():
+        for store in services.stores:
             resource: Resource[Any] = store.resource
-            target = Target(resource, store)
             path = (resource.group, resource.version, resource.plural)
             self._resources[path] = resource
-            handlers = context.virtual.get((resource.group, resource.plural), HANDLERS)
+            handlers = virtual.get((resource.group, resource.plural), HANDLERS)
             self._routes[(*path, "")] = {
-                verb: Route(warned(handlers[verb], resource), target, verb == "watch") for verb in resource.verbs
+                verb: _route(handlers[verb], store, services, verb == "watch") for verb in resource.verbs
             }
-            for (group, plural, name), subresource in context.subresources.items():
-                if (group, plural) == (resource.group, resource.plural):
-                    self._routes[(*path, name)] = {
-                        verb: Route(handler, target, subresource.long_running)
-                        for verb, handler in subresource.handlers.items()
-                    }
+        for subresource in subresources:
+            store = services.stores.find(subresource.resource, subresource.resource_group)
+            resource = store.resource
+            self._routes[(resource.group, resource.version, resource.plural, subresource.name)] = {
+                verb: _route(handler, store, services, subresource.long_running)
+                for verb, handler in subresource.handlers.items()
+            }
 
     def find(self, info: RequestInfo) -> Route:
         """Raises: NotFound for a path that nothing is served at, MethodNotAllowed for a verb it does not answer,
@@ -87,14 +97,21 @@ class Routes:
         return route
 
 
-def warned(handler: Handler, resource: Resource[Any]) -> Handler:
-    """Of a deprecated kind: with a warning on every answer that is no stream."""
-    if not resource.deprecated:
-        return handler
+def _route(handler: Handler, store: Store[Any], services: Services, long_running: bool) -> Route:
+    bound = bind(handler, store, services)
+    if store.resource.deprecated:
+        return Route(_warning_of_deprecation(bound, store.resource), long_running)
+    return Route(bound, long_running, quick_answer_of(handler, store))
+
+
+def _warning_of_deprecation(
+    handler: Callable[[Request], Awaitable[Answer]], resource: Resource[Any]
+) -> Callable[[Request], Awaitable[Answer]]:
+    """Adds the deprecation warning of the kind to each answer that is not a stream."""
     headers = warning_headers([resource.deprecated]) or []
 
-    async def handle(context: Context, request: Request, target: Target) -> Answer:
-        answer = await handler(context, request, target)
+    async def handle(request: Request) -> Answer:
+        answer = await handler(request)
         if isinstance(answer, Response):
             answer.headers = [*headers, *(answer.headers or ())]
         return answer

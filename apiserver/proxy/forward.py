@@ -16,10 +16,9 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from apimachinery.errors import BadRequest, ServiceUnavailable
 from apiserver.http.types import ClientDisconnected, Header
-from apiserver.main.context import Context
 from apiserver.proxy.kubelet import unreachable_reason
 from apiserver.proxy.upgrade import IDLE_SECONDS, join
-from apiserver.request.message import TEXT, Answer, Request, Response, TakenOver
+from apiserver.request.message import TEXT, Answer, Answered, Request, Response
 from componentbase.net.http1_client import ClientConnection, ResponseStream, connect, request_head
 from componentbase.net.http1_exchange import BODYLESS, status_line
 from componentbase.tasks import alongside
@@ -94,7 +93,7 @@ def pod_context() -> ssl.SSLContext:
     return context
 
 
-async def forward(context: Context, request: Request, backend: Backend) -> Answer:
+async def forward(request: Request, backend: Backend) -> Answer:
     """Raises: ServiceUnavailable when there is nothing at the other end."""
     if not backend.path and request.method in ("GET", "HEAD") and not _is_upgrade(request):
         return _redirect(request)
@@ -103,7 +102,6 @@ async def forward(context: Context, request: Request, backend: Backend) -> Answe
     except (OSError, UnicodeError) as error:
         raise _unreachable(backend, unreachable_reason(error)) from None
     request.exchange.on_gone = connection.close
-    context.closers.add(connection.close)
     upgrade = _is_upgrade(request)
     try:
         async with alongside(_send_body(request, connection)):  # which begins behind the head
@@ -111,8 +109,7 @@ async def forward(context: Context, request: Request, backend: Backend) -> Answe
                 _head(request, backend), None, without_body=request.method == "HEAD", may_switch=upgrade
             )
             if answer.status == 101:
-                request.exchange.on_gone = None
-                await join(context, request, answer)
+                await join(request, answer)
             else:
                 await _relay(request, backend, answer)
     except ConnectionError as error:
@@ -120,9 +117,8 @@ async def forward(context: Context, request: Request, backend: Backend) -> Answe
             raise ClientDisconnected from None  # the head is out: cutting the client off is all that tells it
         raise _unreachable(backend, str(error)) from None
     finally:
-        context.closers.discard(connection.close)
         connection.close()
-    return TakenOver()
+    return Answered(answer.status)
 
 
 def _unreachable(backend: Backend, reason: str) -> ServiceUnavailable:

@@ -14,7 +14,6 @@ import orjson
 
 from apimachinery.errors import ServiceUnavailable, StatusError, from_status
 from apimachinery.model import decode
-from apiserver.main.options import Options
 from apiserver.storage import Storage
 from componentbase import tls
 from componentbase.net.http1_client import Header, ResponseStream, connect, request_head
@@ -33,9 +32,12 @@ class Location:
 
 
 class KubeletClient:
-    def __init__(self, options: Options, storage: Storage, nodes: Any) -> None:
-        """`nodes` is the Node resource."""
-        self._options = options
+    def __init__(self, ca_file: str, cert_file: str, key_file: str, storage: Storage, nodes: Any) -> None:
+        """`ca_file` signed the kubelets' certificates; the others are this server's own. `nodes` is the Node resource.
+
+        Without `ca_file` any certificate of a kubelet is taken.
+        """
+        self._files = ca_file, cert_file, key_file
         self._storage = storage
         self._nodes = nodes
         self._context: ssl.SSLContext | None = None
@@ -55,12 +57,9 @@ class KubeletClient:
 
     def tls(self) -> ssl.SSLContext:
         if self._context is None:
-            options = self._options
+            ca_file, cert_file, key_file = self._files
             self._context = tls.client_context(
-                ca_file=options.kubelet_certificate_authority,
-                cert_file=options.kubelet_client_certificate,
-                key_file=options.kubelet_client_key,
-                insecure=not options.kubelet_certificate_authority,
+                ca_file=ca_file, cert_file=cert_file, key_file=key_file, insecure=not ca_file
             )
         return self._context
 

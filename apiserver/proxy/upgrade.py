@@ -6,16 +6,10 @@ Client and kubelet negotiate themselves whether these are WebSocket or SPDY, and
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-from urllib.parse import quote
 
 from apimachinery.errors import BadRequest
-from apiserver.handlers._shared import Target
-from apiserver.main.context import Context
-from apiserver.proxy.kubelet import refusal
-from apiserver.request.message import Answer, Request, TakenOver
+from apiserver.request.message import Request
 from apiserver.request.query import Query, parse_bool
-from apiserver.subresources._podtarget import choose_container, find_pod
 from componentbase.net.http1_client import ResponseStream
 from componentbase.net.http1_exchange import response_head
 from componentbase.net.raw import RawConnection
@@ -26,29 +20,6 @@ STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty"
 """The query's name of each and the kubelet's."""
 OWN_HEADERS = frozenset({b"host", b"authorization", b"content-length", b"transfer-encoding"})
 """Not passed on: the kubelet authenticates this server, not its client."""
-
-
-async def connect_container(context: Context, request: Request, target: Target, action: str, query: str) -> Answer:
-    """Joins the client to `/ACTION/POD/CONTAINER?QUERY` of the pod's kubelet; returns when either side has closed."""
-    check_upgrade(request)
-    pod = await find_pod(context, request, target)
-    return await connect(context, request, pod, action, choose_container(pod, request.parameter("container")), query)
-
-
-async def connect(
-    context: Context, request: Request, pod: Any, action: str, container: str = "", query: str = ""
-) -> Answer:
-    """Does the same for a pod at hand; "" stands for no container."""
-    if not pod.spec.nodeName:
-        raise BadRequest(f"pod {pod.name} does not have a host assigned")
-    location = context.kubelet.locate(pod.spec.nodeName)
-    path = "/".join(quote(part) for part in (action, pod.namespace, pod.name, container) if part)
-    headers = [header for header in request.headers if header[0] not in OWN_HEADERS]
-    response = await context.kubelet.open(location, f"/{path}?{query}", headers, may_switch=True)
-    if response.status != 101:
-        raise await refusal(response)
-    await join(context, request, response)
-    return TakenOver()
 
 
 def check_upgrade(request: Request) -> None:
@@ -65,7 +36,7 @@ def stream_query(query: Query) -> list[tuple[str, str]]:
     return pairs
 
 
-async def join(context: Context, request: Request, response: ResponseStream) -> None:
+async def join(request: Request, response: ResponseStream) -> None:
     """Passes on the answer, and then every byte, until either side closes or nothing has moved for IDLE_SECONDS."""
     client, server = request.exchange.take_over(), response.take_over()
     up, down = _Pump(client, server), _Pump(server, client)
@@ -74,14 +45,14 @@ async def join(context: Context, request: Request, response: ResponseStream) -> 
         server.close()
         client.close()
 
-    context.closers.add(close)
+    request.exchange.on_gone = close
     try:
         await client.write(response_head(101, response.headers))
         await first_of(up.run(), down.run(), _idle(up, down))
     except OSError:
         return  # the client has left before it got the answer
     finally:
-        context.closers.discard(close)
+        request.exchange.on_gone = None
         close()
 
 

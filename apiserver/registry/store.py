@@ -7,7 +7,7 @@ and the change is computed again: so a conflict is only ever reported about what
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -33,14 +33,16 @@ from apimachinery.times import format_time
 from apiserver.admission._plugin import CREATE, DELETE, UPDATE, Attributes, Chain
 from apiserver.managedfields import tracking
 from apiserver.managedfields.manager import Entries
+from apiserver.registry.changes import Change
 from apiserver.registry.deletion import Deletion, check_preconditions, plan_deletion, removed_by_update, uid_conflict
 from apiserver.registry.hooks import NO_HOOKS, Hooks
 from apiserver.registry.validation import validate_metadata, validate_metadata_update
+from apiserver.request.info import RequestInfo
 from apiserver.request.query import NO_WRITE_OPTIONS, WriteOptions, parse_revision
 from apiserver.request.user import User
 from apiserver.storage import Storage
 from apiserver.storage.interface import Entry, KeyExists, RevisionConflict, ValueTooLarge
-from apiserver.storage.splice import with_revision
+from apiserver.storage.splice import with_revision, without_revision
 from componentbase.clock import Clock
 
 T = TypeVar("T", bound=Object)
@@ -50,22 +52,20 @@ GENERATED_NAME_TRIES = 8  # as upstream: after as many taken names the client ge
 SPEC_SUBRESOURCES = frozenset({"", "scale", "ephemeralcontainers", "resize"})
 """Through which a client changes what it wants: those raise `metadata.generation`."""
 
-Change = Callable[[T, Entry], T]
-"""(what is stored, its entry) -> what shall be stored. Called again with newer state after a conflict."""
-
-
 time_text = lru_cache(maxsize=16)(format_time)
 """Unix seconds -> text: a second sees many writes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteResult:
     """`value` is the encoded object as it is now; the last state of one that was removed."""
 
     value: bytes
     created: bool = False
     removed: bool = False
     uid: str = ""
+    warnings: tuple[str, ...] = ()
+    """What the change warned of."""
 
 
 class Store(Generic[T]):
@@ -93,6 +93,23 @@ class Store(Generic[T]):
         self._empty_status: Any = fields["status"].default_factory if self._has_status else None
         self._tracks_generation = self._has_spec and resource.strategy.generation_tracks_spec
 
+    def namespace_of(self, info: RequestInfo) -> str:
+        """Where the objects of a request are: "" for a kind without namespaces, whatever the path says."""
+        return info.namespace if self.resource.namespaced else ""
+
+    # -- read
+
+    async def read(self, namespace: str, name: str, *, min_revision: int | None = None) -> Entry:
+        """The object as it is stored now; `min_revision` lets the cache answer that has seen it. Raises: NotFound."""
+        entry = await self.storage.get(self.resource, namespace, name, min_revision=min_revision)
+        if entry is None:
+            raise object_not_found(self.resource.plural, self.resource.group, name)
+        return entry
+
+    async def read_object(self, namespace: str, name: str) -> T:
+        """The same, decoded."""
+        return decode(self.resource.model, (await self.read(namespace, name)).value)
+
     # -- create
 
     async def create(
@@ -103,7 +120,7 @@ class Store(Generic[T]):
         options: WriteOptions = NO_WRITE_OPTIONS,
         *,
         subresource: str = "",
-    ) -> Written:
+    ) -> WriteResult:
         """Raises: StatusError (403, 404 for the namespace, 409, 422)."""
         resource, meta = self.resource, obj.metadata
         if meta.resourceVersion:
@@ -134,19 +151,19 @@ class Store(Generic[T]):
             await undo()
             raise
 
-    async def _insert(self, namespace: str, obj: T, options: WriteOptions, *, generated: bool) -> Written:
+    async def _insert(self, namespace: str, obj: T, options: WriteOptions, *, generated: bool) -> WriteResult:
         for attempt in range(GENERATED_NAME_TRIES):
             name = obj.metadata.name or ""
             value = encode(obj)
             if options.dry_run:
                 if await self.storage.get_from_etcd(self.resource, namespace, name) is None:
-                    return Written(value, created=True)
+                    return WriteResult(value, created=True)
             else:
                 try:
                     entry = await self.storage.create(
                         self.resource, namespace, name, value, obj=obj, ttl_seconds=self._ttl_seconds
                     )
-                    return Written(entry.value, created=True)
+                    return WriteResult(entry.value, created=True)
                 except KeyExists:
                     pass
                 except ValueTooLarge as error:
@@ -188,47 +205,60 @@ class Store(Generic[T]):
         options: WriteOptions = NO_WRITE_OPTIONS,
         *,
         subresource: str = "",
-        create: Callable[[], T] | None = None,
-    ) -> Written:
-        """Changes a stored object; with `create`, an apply or a kind that allows it gets a missing one made.
+    ) -> WriteResult:
+        """Changes a stored object; an apply, or a kind that allows it, creates a missing one.
 
         Subresource "status" changes `status` alone, "" everything else, any other all of what `change` returns.
         Raises: StatusError (403, 404, 409, 422).
         """
+        may_create = not subresource and (options.applies or self.resource.strategy.allow_create_on_update)
+
+        async def attempt(entry: Entry | None) -> WriteResult:
+            if entry is not None:
+                return await self._try_update(entry, change, user, options, subresource)
+            obj = change.create() if may_create else None
+            if obj is None:
+                raise object_not_found(self.resource.plural, self.resource.group, name)
+            try:
+                return await self.create(namespace, obj, user, options)
+            except AlreadyExists:
+                if not options.applies:
+                    raise
+                raise RevisionConflict(await self.storage.get_from_etcd(self.resource, namespace, name)) from None
+
+        return await self._attempts(namespace, name, attempt)
+
+    async def _attempts(
+        self, namespace: str, name: str, attempt: Callable[[Entry | None], Awaitable[WriteResult]]
+    ) -> WriteResult:
+        """Makes a write from what the cache holds, and again from what etcd holds where that was the reason it failed.
+
+        Raises: what the attempt on the latest state raises.
+        """
         entry = self.storage.latest(self.resource, namespace, name)
-        fresh = entry is None
-        if fresh:
+        is_latest = entry is None
+        if is_latest:
             entry = await self.storage.get_from_etcd(self.resource, namespace, name)
         while True:
-            if entry is None:
-                if create is None or not (options.applies or self.resource.strategy.allow_create_on_update):
-                    raise object_not_found(self.resource.plural, self.resource.group, name)
-                try:
-                    return await self.create(namespace, create(), user, options)
-                except AlreadyExists:
-                    if not options.applies:
-                        raise
-                    entry, fresh = await self.storage.get_from_etcd(self.resource, namespace, name), True
-                    continue
             try:
-                return await self._try_update(entry, change, user, options, subresource)
+                return await attempt(entry)
             except RevisionConflict as conflict:
-                entry, fresh = conflict.current, True
+                entry, is_latest = conflict.current, True
             except StatusError:
-                if fresh:
+                if is_latest or entry is None:
                     raise
-                seen = entry.revision
-                entry, fresh = await self.storage.get_from_etcd(self.resource, namespace, name), True
-                if entry is not None and entry.revision == seen:
+                failed_revision = entry.revision
+                entry, is_latest = await self.storage.get_from_etcd(self.resource, namespace, name), True
+                if entry is not None and entry.revision == failed_revision:
                     raise
 
     async def _try_update(
         self, entry: Entry, change: Change[T], user: User, options: WriteOptions, subresource: str
-    ) -> Written:
+    ) -> WriteResult:
         """One attempt. Raises: RevisionConflict, StatusError."""
         resource = self.resource
         old = decode(resource.model, entry.value)
-        new = change(old, entry)
+        new, warnings = change.apply(old, entry.value)
         sent = new.metadata.managedFields
         self._check_preconditions(new.metadata, old.metadata, entry)
         attributes = Attributes(
@@ -244,15 +274,15 @@ class Store(Generic[T]):
             return await self._remove(entry, old, options.dry_run)
         undo = await self.hooks.begin_update(new, old, dry_run=options.dry_run)
         try:
-            value = self._encode_change(new, old)
+            value = _encode_change(new, old, entry)
             if options.dry_run:
-                return Written(with_revision(value, entry.revision))
+                return WriteResult(with_revision(value, entry.revision), warnings=warnings)
             stored = await self._put(entry, value, new)
         except (StatusError, RevisionConflict):
             await undo()
             raise
         await self.hooks.after_update(new, old)
-        return Written(stored.value)
+        return WriteResult(stored.value, warnings=warnings)
 
     def _track(self, new: T, old: T, sent: Entries | None, options: WriteOptions, subresource: str) -> list[FieldError]:
         """Writes down whose the fields are; the errors are those of entries that the client sent."""
@@ -335,66 +365,59 @@ class Store(Generic[T]):
             return errors + strategy.validate_subresource_update(new, old, subresource)
         return errors + strategy.validate_update(new, old)
 
-    def _encode_change(self, new: T, old: T) -> bytes:
-        """The new object's encoding; the old one's where only the order of map keys differs, so that storage sees that
-        there is nothing to write."""
-        value, before = encode(new), encode(old)
-        return before if len(value) == len(before) and new == old else value
-
     # -- delete
 
     async def delete(
         self, namespace: str, name: str, options: DeleteOptions, user: User, *, dry_run: bool = False
-    ) -> Written:
+    ) -> WriteResult:
         """Raises: StatusError (403, 404, 409)."""
         resource = self.resource
         attributes = Attributes(DELETE, resource, "", namespace, name, None, None, user, dry_run)
         await self._admission.mutate(attributes)
-        entry = self.storage.latest(resource, namespace, name)
-        fresh = entry is None
-        if fresh:
-            entry = await self.storage.get_from_etcd(resource, namespace, name)
-        while True:
+
+        async def attempt(entry: Entry | None) -> WriteResult:
             if entry is None:
                 raise object_not_found(resource.plural, resource.group, name)
             attributes.old = decode(resource.model, entry.value)
-            try:
-                await self._admission.validate(attributes)
-                return await self._try_delete(entry, attributes.old, options, dry_run)
-            except RevisionConflict as conflict:
-                entry, fresh = conflict.current, True
-            except StatusError:
-                if fresh:
-                    raise
-                entry, fresh = await self.storage.get_from_etcd(resource, namespace, name), True
+            await self._admission.validate(attributes)
+            return await self._try_delete(entry, attributes.old, options, dry_run)
 
-    async def _try_delete(self, entry: Entry, old: T, options: DeleteOptions, dry_run: bool) -> Written:
+        return await self._attempts(namespace, name, attempt)
+
+    async def _try_delete(self, entry: Entry, old: T, options: DeleteOptions, dry_run: bool) -> WriteResult:
         check_preconditions(self.resource, entry.name, old.metadata, options)
         new = decode(self.resource.model, entry.value)
         grace = self.resource.strategy.grace_period_seconds(new, options)
         held = self.hooks.holds(new)
         plan = plan_deletion(new, options, grace_period_seconds=grace, held=held, now=self.clock.now())
         if plan is Deletion.PENDING:
-            return Written(entry.value)
+            return WriteResult(entry.value)
         if plan is Deletion.REMOVE:
             return await self._remove(entry, old, dry_run)
         if old.metadata.deletionTimestamp is None:
             self.hooks.marked(new)
         if new == old:
-            return Written(entry.value)
+            return WriteResult(entry.value)
         new.metadata.resourceVersion = None
         value = encode(new)
         if dry_run:
-            return Written(with_revision(value, entry.revision))
-        return Written((await self._put(entry, value, new)).value)
+            return WriteResult(with_revision(value, entry.revision))
+        return WriteResult((await self._put(entry, value, new)).value)
 
-    async def _remove(self, entry: Entry, old: T, dry_run: bool) -> Written:
+    async def _remove(self, entry: Entry, old: T, dry_run: bool) -> WriteResult:
         uid = old.metadata.uid or ""
         if dry_run:
-            return Written(entry.value, removed=True, uid=uid)
+            return WriteResult(entry.value, removed=True, uid=uid)
         last = await self.storage.delete(self.resource, entry.namespace, entry.name, entry.revision)
         await self.hooks.after_delete(old)
-        return Written(last.value, removed=True, uid=uid)
+        return WriteResult(last.value, removed=True, uid=uid)
 
     def _invalid(self, obj: T, errors: list[FieldError]) -> StatusError:
         return invalid_object(self.resource.kind, self.resource.group, obj.metadata.name or "", errors)
+
+
+def _encode_change(new: Object, old: Object, entry: Entry) -> bytes:
+    """The new object's encoding; the stored one where only the order of map keys differs, so that storage sees that
+    there is nothing to write."""
+    value, stored = encode(new), without_revision(entry.value)
+    return stored if len(value) == len(stored) and value != stored and new == old else value

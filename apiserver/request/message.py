@@ -1,8 +1,9 @@
-"""A request and a response as the handlers see them, between the ASGI server and the API's own code."""
+"""A request and a response as the handlers see them, between the HTTP server and the API's own code."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 import orjson
@@ -11,8 +12,10 @@ from apimachinery.errors import BadRequest, StatusError
 from apiserver.http.negotiation import PLAIN, Wanted, for_reader, wanted
 from apiserver.http.types import MAX_BODY_BYTES, Header, body_too_large
 from apiserver.request.info import RequestInfo
-from apiserver.request.user import User
-from componentbase.net.http1_exchange import BodyTooLarge, HttpExchange
+from apiserver.request.query import parse_bool
+from apiserver.request.user import ANONYMOUS, User
+from componentbase.net.http1_exchange import BodyTooLarge
+from componentbase.net.http1_exchange import HttpExchange as Exchange
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
@@ -23,13 +26,17 @@ class Request:
 
     __slots__ = ("_query", "_wanted", "audit_id", "exchange", "headers", "info", "method", "query_string", "user")
 
-    def __init__(self, exchange: HttpExchange, info: RequestInfo, user: User, audit_id: str) -> None:
+    info: RequestInfo
+    """What it asks for; set as soon as the path has been read."""
+    user: User
+    """Who asks: anonymous until the credential has been looked at."""
+
+    def __init__(self, exchange: Exchange, audit_id: bytes) -> None:
         self.exchange = exchange
         self.method = exchange.method
         self.query_string = exchange.query_string
         self.headers = exchange.headers
-        self.info = info
-        self.user = user
+        self.user = ANONYMOUS
         self.audit_id = audit_id
         self._query: dict[str, list[str]] | None = None
         self._wanted: Wanted | None = None
@@ -53,6 +60,16 @@ class Request:
         return values[0] if values else ""
 
     @property
+    def asks_watch(self) -> bool:
+        """Whether the query has a `watch` that is not false."""
+        if b"watch" not in self.query_string and b"%" not in self.query_string:
+            return False
+        try:
+            return parse_bool(self.query, "watch")
+        except BadRequest:  # not UTF-8: told by whoever needs a parameter
+            return False
+
+    @property
     def wanted(self) -> Wanted:
         """The representation to answer in. Raises: NotAcceptable."""
         if self._wanted is None:
@@ -64,6 +81,10 @@ class Request:
                     user_agent = value
             self._wanted = for_reader(wanted(accept), user_agent, self.parameter("pretty") if self.query_string else "")
         return self._wanted
+
+    def check_acceptable(self) -> None:
+        """Refuses what could not be answered, before anything is done. Raises: NotAcceptable."""
+        _ = self.wanted  # the property raises
 
     @property
     def wanted_for_error(self) -> Wanted:
@@ -150,13 +171,14 @@ class Stream:
         self.patience_seconds = patience_seconds
 
 
-class TakenOver:
-    """The handler has taken the connection itself (an upgrade) and has finished with it: nothing is left to send."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The handler has answered through the exchange itself, as after an upgrade: nothing is left to send."""
 
-    __slots__ = ()
+    status: int
 
 
-Answer = Response | Stream | TakenOver
+Answer = Response | Stream | Answered
 
 
 def status_response(error: StatusError, *, continue_token: str = "") -> Response:

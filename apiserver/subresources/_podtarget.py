@@ -1,27 +1,34 @@
-"""Which container of which pod a request for logs or exec means, and where its kubelet is."""
+"""The container of a pod that a request for logs, exec or attach means, and the way to it through the kubelet."""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
-from apimachinery.errors import BadRequest, object_not_found
-from apimachinery.model import decode
-from apiserver.handlers._shared import Target
-from apiserver.main.context import Context
-from apiserver.request.message import Request
-
-
-async def find_pod(context: Context, request: Request, target: Target) -> Any:
-    """Raises: NotFound."""
-    info = request.info
-    entry = await context.storage.get(target.resource, info.namespace, info.name, min_revision=None)
-    if entry is None:
-        raise object_not_found(target.resource.plural, "", info.name)
-    return decode(target.resource.model, entry.value)
+from apimachinery.errors import BadRequest
+from apiserver.proxy.kubelet import KubeletClient, refusal
+from apiserver.proxy.upgrade import OWN_HEADERS, join
+from apiserver.request.message import Answered, Request
 
 
-def choose_container(pod: Any, wanted: str) -> str:
-    """The container asked for; without one the pod's only one.
+async def connect(
+    request: Request, pod: Any, kubelet: KubeletClient, action: str, container: str = "", query: str = ""
+) -> Answered:
+    """Joins the client to `/ACTION/POD/CONTAINER?QUERY` of the pod's kubelet; returns when either side has closed."""
+    if not pod.spec.nodeName:
+        raise BadRequest(f"pod {pod.name} does not have a host assigned")
+    location = kubelet.locate(pod.spec.nodeName)
+    path = "/".join(quote(part) for part in (action, pod.namespace, pod.name, container) if part)
+    headers = [header for header in request.headers if header[0] not in OWN_HEADERS]
+    response = await kubelet.open(location, f"/{path}?{query}", headers, may_switch=True)
+    if response.status != 101:
+        raise await refusal(response)
+    await join(request, response)
+    return Answered(101)
+
+
+def choose_container(pod: Any, name: str) -> str:
+    """The container asked for; without a name the pod's only one.
 
     Raises: BadRequest with the names to choose from.
     """
@@ -29,10 +36,10 @@ def choose_container(pod: Any, wanted: str) -> str:
     regular = [container.name for container in spec.containers or ()]
     init = [container.name for container in spec.initContainers or ()]
     ephemeral = [container.name for container in spec.ephemeralContainers or ()]
-    if wanted:
-        if wanted not in (*regular, *init, *ephemeral):
-            raise BadRequest(f"container {wanted} is not valid for pod {pod.name}")
-        return wanted
+    if name:
+        if name not in (*regular, *init, *ephemeral):
+            raise BadRequest(f"container {name} is not valid for pod {pod.name}")
+        return name
     if len(regular) == 1 and not init and not ephemeral:
         return str(regular[0])
     message = f"a container name must be specified for pod {pod.name}, choose one of: [{' '.join(regular)}]"

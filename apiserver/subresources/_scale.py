@@ -5,32 +5,23 @@ Source: Kubernetes API reference, "Scale".
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any
 
-import orjson
-
-from apimachinery.errors import FieldError, invalid, invalid_object, object_not_found
+from apimachinery.errors import FieldError, invalid, invalid_object
 from apimachinery.meta import LabelSelector, ObjectMeta
 from apimachinery.model import decode, encode
 from apimachinery.resource import Resource
 from apimachinery.resource import Scale as ScalePaths
 from apimachinery.selectors import selector_from_map, selector_of
-from apiserver.codec.body import read_object
-from apiserver.handlers._shared import Target, check_place, json_body, warning_headers, write_options
-from apiserver.handlers.patch import (
-    APPLY_PATCH,
-    apply_patch,
-    encoded,
-    parse_patch,
-    patch_type,
-    read_patched,
-    repeated_fields,
-)
-from apiserver.main.context import Context
+from apiserver.codec.body import check_place, read_object
+from apiserver.handlers._shared import warning_headers, write_options
+from apiserver.registry.apply import Apply, check_config, encoded, read_config
+from apiserver.registry.changes import Change, Changed, Replacement
+from apiserver.registry.patch import APPLY_PATCH, patch_type, read_patch
+from apiserver.registry.store import Store
 from apiserver.request.message import Request, Response
 from apiserver.request.query import WriteOptions, parse_revision
-from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
 from kubeapi.autoscaling.scale import RESOURCE as SCALE
 from kubeapi.autoscaling.scale import Scale, ScaleSpec, ScaleStatus
@@ -83,45 +74,67 @@ def _write(obj: Any, path: str, value: int) -> None:
     setattr(_read(obj, parent), field, value)
 
 
-async def _get(context: Context, request: Request, target: Target) -> Response:
-    resource, info = target.resource, request.info
+class ScaleChange:
+    """A change of the Scale that an object shows, as a change of the object."""
+
+    def __init__(self, change: Change[Scale], resource: Resource[Any], namespace: str, name: str) -> None:
+        self._change = change
+        self._resource = resource
+        self._namespace = namespace
+        self._name = name
+
+    def apply(self, old: Any, value: bytes) -> Changed[Any]:
+        paths = _paths(self._resource)
+        shown = to_scale(old, paths)
+        scale, warnings = self._change.apply(shown, encode(shown))
+        check_place(scale, self._resource, self._namespace, self._name)
+        if errors := _errors(scale):
+            raise invalid_object(KIND, GROUP, self._name, errors)
+        new = decode(self._resource.model, value)
+        new.metadata.uid = scale.metadata.uid
+        new.metadata.resourceVersion = scale.metadata.resourceVersion or new.metadata.resourceVersion
+        _write(new, paths.spec_replicas, scale.spec.replicas)
+        return Changed(new, warnings)
+
+    def create(self) -> None:
+        """A Scale needs an object."""
+
+
+async def _get(request: Request, store: Store[Any]) -> Response:
     revision = parse_revision(request.parameter("resourceVersion"))
-    entry = await context.storage.get(resource, info.namespace, info.name, min_revision=revision)
-    if entry is None:
-        raise object_not_found(resource.plural, resource.group, info.name)
-    return Response(encode(to_scale(decode(resource.model, entry.value), _paths(resource))))
+    entry = await store.read(request.info.namespace, request.info.name, min_revision=revision)
+    return _answer(store.resource, entry.value, ())
 
 
-async def _update(context: Context, request: Request, target: Target) -> Response:
+async def _update(request: Request, store: Store[Any]) -> Response:
     options = write_options(request, "UpdateOptions")
-    scale, warnings = read_object(SCALE, await json_body(request), options.field_validation)
-    return await _change(request, target, lambda current: scale.clone(), options, warnings)
+    scale, warnings = await read_object(request, SCALE, options.field_validation)
+    return await _store_change(request, store, Replacement(scale.clone), options, warnings)
 
 
-async def _patch(context: Context, request: Request, target: Target) -> Response:
-    kind = patch_type(request.header(b"content-type"))
+async def _patch(request: Request, store: Store[Any]) -> Response:
+    kind, info = patch_type(request.header(b"content-type")), request.info
     if kind == APPLY_PATCH:
-        return await _server_side_apply(request, target)
+        return await _server_side_apply(request, store)
     options = write_options(request, "PatchOptions")
-    body = await request.body()
-    document = parse_patch(kind, body)
-    repeated = repeated_fields(body, options.field_validation)
-    warnings: list[str] = []
-
-    def wanted(current: Scale) -> Scale:
-        patched = encoded(apply_patch(kind, SCALE, orjson.loads(encode(current)), document))
-        scale, found = read_patched(SCALE, patched, repeated, options.field_validation)
-        warnings[:] = found
-        return cast(Scale, scale)
-
-    return await _change(request, target, wanted, options, warnings)
+    patch = read_patch(kind, await request.body(), SCALE, info.namespace, info.name, options.field_validation)
+    return await _store_change(request, store, patch, options, ())
 
 
-async def _server_side_apply(request: Request, target: Target) -> Response:
+async def _store_change(
+    request: Request, store: Store[Any], change: Change[Scale], options: WriteOptions, warnings: Iterable[str]
+) -> Response:
+    info = request.info
+    of_object = ScaleChange(change, store.resource, info.namespace, info.name)
+    result = await store.update(
+        info.namespace, info.name, of_object, request.user, options, subresource=info.subresource
+    )
+    return _answer(store.resource, result.value, [*warnings, *result.warnings])
+
+
+async def _server_side_apply(request: Request, store: Store[Any]) -> Response:
     """The Scale that is applied says one thing about the object behind it: its replicas, which its sender then owns."""
-    from apiserver.handlers._apply import Applying, check_config, read_config
-
-    resource, info = target.resource, request.info
+    resource, info = store.resource, request.info
     options = write_options(request, "PatchOptions", applies=True)
     config, warnings = read_config(await request.body(), options.field_validation)
     check_config(SCALE, config)
@@ -138,41 +151,12 @@ async def _server_side_apply(request: Request, target: Target) -> Response:
         for parent in parents:
             inner = inner.setdefault(parent, {})
         inner[field] = scale.spec.replicas
-    applying = Applying(target, info.namespace, info.name, info.subresource, behind, options)
-    written = await target.store.update(
-        info.namespace, info.name, applying.change, request.user, options, subresource=info.subresource
-    )
-    return _answer(resource, written.value, warnings)
+    change = Apply(resource, info.namespace, info.name, info.subresource, behind, options, store.clock.now())
+    result = await store.update(info.namespace, info.name, change, request.user, options, subresource=info.subresource)
+    return _answer(resource, result.value, warnings)
 
 
-async def _change(
-    request: Request,
-    target: Target,
-    wanted: Callable[[Scale], Scale],
-    options: WriteOptions,
-    warnings: list[str],
-) -> Response:
-    resource, info = target.resource, request.info
-    paths = _paths(resource)
-
-    def change(old: Any, entry: Entry) -> Any:
-        scale = wanted(to_scale(old, paths))
-        check_place(scale, resource, info.namespace, info.name)
-        if errors := _errors(scale):
-            raise invalid_object(KIND, GROUP, info.name, errors)
-        new = decode(resource.model, entry.value)
-        new.metadata.uid = scale.metadata.uid
-        new.metadata.resourceVersion = scale.metadata.resourceVersion or new.metadata.resourceVersion
-        _write(new, paths.spec_replicas, scale.spec.replicas)
-        return new
-
-    written = await target.store.update(
-        info.namespace, info.name, change, request.user, options, subresource=info.subresource
-    )
-    return _answer(resource, written.value, warnings)
-
-
-def _answer(resource: Resource[Any], value: bytes, warnings: list[str]) -> Response:
+def _answer(resource: Resource[Any], value: bytes, warnings: Iterable[str]) -> Response:
     scale = to_scale(decode(resource.model, value), _paths(resource))
     return Response(encode(scale), headers=warning_headers(warnings))
 

@@ -1,18 +1,11 @@
-"""What a subresource is: which verbs it answers, and the kind it speaks for discovery."""
+"""A subresource: what stands below an object's path, with the verbs that it answers."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from apiserver.handlers._shared import Target
-from apiserver.request.message import Answer, Request
-
-if TYPE_CHECKING:
-    from apiserver.main.context import Context
-
-Handler = Callable[["Context", Request, Target], Awaitable[Answer]]
+from apiserver.handlers.api import Handler
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from apiserver.handlers._shared import Target
-from apiserver.main.context import Context
-from apiserver.proxy.upgrade import connect_container, stream_query
+from apiserver.proxy.kubelet import KubeletClient
+from apiserver.proxy.upgrade import check_upgrade, stream_query
+from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
+from apiserver.subresources._podtarget import choose_container, connect
 from apiserver.subresources._subresource import Subresource
+from kubeapi.core.pod.model import Pod
 
 
-async def attach(context: Context, request: Request, target: Target) -> Answer:
+async def attach(request: Request, store: Store[Pod], *, kubelet: KubeletClient) -> Answer:
     """Returns when either side has closed."""
     query = urlencode(stream_query(request.query))
-    return await connect_container(context, request, target, "attach", query)
+    check_upgrade(request)
+    pod = await store.read_object(request.info.namespace, request.info.name)
+    container = choose_container(pod, request.parameter("container"))
+    return await connect(request, pod, kubelet, "attach", container, query)
 
 
 SUBRESOURCE = Subresource(

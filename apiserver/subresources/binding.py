@@ -5,47 +5,39 @@ Source: Kubernetes API reference, "Binding".
 
 from __future__ import annotations
 
-from typing import Any
-
 from apimachinery.conditions import set_condition
 from apimachinery.errors import BadRequest, invalid, invalid_object, not_supported, object_conflict, required
+from apimachinery.resource import Resource
 from apimachinery.times import format_time
-from apiserver.codec.body import read_object
-from apiserver.handlers._shared import Target, check_place, json_body, warning_headers, write_options
-from apiserver.main.context import Context
+from apiserver.handlers._shared import CREATED, receive, warning_headers
+from apiserver.registry.changes import Edit
 from apiserver.registry.deletion import uid_conflict
+from apiserver.registry.store import Store
 from apiserver.request.message import Request, Response, json_response
-from apiserver.storage.interface import Entry
 from apiserver.subresources._subresource import Subresource
+from componentbase.clock import Clock
 from kubeapi.core.binding import RESOURCE as BINDINGS
 from kubeapi.core.binding import Binding
+from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodCondition
 
-SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+async def bind(request: Request, store: Store[Pod], *, clock: Clock) -> Response:
+    return await bind_pod(request, store, request.info.name, clock)
 
 
-async def bind(context: Context, request: Request, target: Target) -> Response:
-    return await bind_pod(context, request, target, request.info.name)
-
-
-async def bind_pod(context: Context, request: Request, target: Target, name: str) -> Response:
-    """201 with a Status; 409 when the pod has a node already, is being deleted, or is another by its uid.
+async def bind_pod(request: Request, pods: Store[Pod], name: str, clock: Clock) -> Response:
+    """Answers 201 with a Status; 409 when the pod has a node already, is being deleted, or is another by its uid.
 
     `name` "": the pod is the one that the Binding is named after.
     """
-    info = request.info
-    options = write_options(request, "CreateOptions")
-    binding, warnings = read_object(BINDINGS, await json_body(request), options.field_validation)
-    check_place(binding, target.resource, info.namespace)
+    binding, options, warnings = await receive(request, BINDINGS, "CreateOptions")
     name = name or binding.name
     _validate(binding, name)
-    now = format_time(context.clock.now())
-
-    def change(pod: Any, entry: Entry) -> Any:
-        return assign(target, pod, binding, now)
-
-    await target.store.update(info.namespace, name, change, request.user, options, subresource="binding")
-    return json_response(SUCCESS, 201, warning_headers(warnings))
+    now = format_time(clock.now())
+    change = Edit[Pod](lambda pod: assign(pods.resource, pod, binding, now))
+    await pods.update(request.info.namespace, name, change, request.user, options, subresource="binding")
+    return json_response(CREATED, 201, warning_headers(warnings))
 
 
 def _validate(binding: Binding, pod_name: str) -> None:
@@ -62,9 +54,9 @@ def _validate(binding: Binding, pod_name: str) -> None:
         raise invalid_object("Binding", "", pod_name, errors)
 
 
-def assign(target: Target, pod: Any, binding: Binding, now: str) -> Any:
+def assign(resource: Resource[Pod], pod: Pod, binding: Binding, now: str) -> Pod:
     """The pod on its node. Raises: Conflict, Invalid."""
-    resource, name, meta = target.resource, pod.name, pod.metadata
+    name, meta = pod.name, pod.metadata
     if binding.metadata.uid and binding.metadata.uid != meta.uid:
         raise uid_conflict(resource, name, binding.metadata.uid, meta.uid or "")
     if meta.deletionTimestamp is not None:

@@ -8,20 +8,25 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from apimachinery.errors import BadRequest
-from apiserver.handlers._shared import Target
-from apiserver.main.context import Context
-from apiserver.proxy.upgrade import connect_container, stream_query
+from apiserver.proxy.kubelet import KubeletClient
+from apiserver.proxy.upgrade import check_upgrade, stream_query
+from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
+from apiserver.subresources._podtarget import choose_container, connect
 from apiserver.subresources._subresource import Subresource
+from kubeapi.core.pod.model import Pod
 
 
-async def exec_(context: Context, request: Request, target: Target) -> Answer:
+async def exec_(request: Request, store: Store[Pod], *, kubelet: KubeletClient) -> Answer:
     """Returns when either side has closed."""
     command = request.query.get("command")
     if not command:
         raise BadRequest("you must specify at least one command for the container")
     query = urlencode(stream_query(request.query) + [("command", part) for part in command])
-    return await connect_container(context, request, target, "exec", query)
+    check_upgrade(request)
+    pod = await store.read_object(request.info.namespace, request.info.name)
+    container = choose_container(pod, request.parameter("container"))
+    return await connect(request, pod, kubelet, "exec", container, query)
 
 
 SUBRESOURCE = Subresource("pods", "exec", {"get": exec_, "create": exec_}, kind="PodExecOptions", long_running=True)

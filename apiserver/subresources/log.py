@@ -9,32 +9,32 @@ from collections.abc import AsyncIterator
 from urllib.parse import quote, urlencode
 
 from apimachinery.errors import FieldError, invalid, invalid_object
-from apiserver.handlers._shared import Target
 from apiserver.http.types import ClientDisconnected
-from apiserver.main.context import Context
-from apiserver.proxy.kubelet import refusal
+from apiserver.proxy.kubelet import KubeletClient, refusal
 from apiserver.proxy.upgrade import IDLE_SECONDS
+from apiserver.registry.store import Store
 from apiserver.request.message import TEXT, Answer, Request, Response, Stream
 from apiserver.request.query import Query, parse_bool, parse_int
-from apiserver.subresources._podtarget import choose_container, find_pod
+from apiserver.subresources._podtarget import choose_container
 from apiserver.subresources._subresource import Subresource
 from componentbase.net.http1_client import ResponseStream
+from kubeapi.core.pod.model import Pod
 
 FLAGS = ("follow", "previous", "timestamps")
 NUMBERS = ("sinceSeconds", "tailLines", "limitBytes")
 LEAST = {"sinceSeconds": 1, "tailLines": 0, "limitBytes": 1}
 
 
-async def log(context: Context, request: Request, target: Target) -> Answer:
-    """The text as it comes. A pod without a node has written nothing."""
+async def log(request: Request, store: Store[Pod], *, kubelet: KubeletClient) -> Answer:
+    """Answers with the text as it comes. A pod without a node has written nothing."""
     query = log_query(request.query, request.info.name)
-    pod = await find_pod(context, request, target)
+    pod = await store.read_object(request.info.namespace, request.info.name)
     container = choose_container(pod, request.parameter("container"))
     if not pod.spec.nodeName:
         return Response(b"", content_type=TEXT)
-    location = context.kubelet.locate(pod.spec.nodeName)
-    path = f"/containerLogs/{quote(pod.namespace)}/{quote(pod.name)}/{quote(container)}?{query}"
-    response = await context.kubelet.open(location, path, [(b"connection", b"close")])
+    location = kubelet.locate(pod.spec.nodeName)
+    path = f"/containerLogs/{quote(request.info.namespace)}/{quote(pod.name)}/{quote(container)}?{query}"
+    response = await kubelet.open(location, path, [(b"connection", b"close")])
     if response.status != 200:
         raise await refusal(response)
     return Stream(

@@ -6,8 +6,6 @@ Source: Kubernetes API reference, "Node", "connect GET requests to proxy of Node
 from __future__ import annotations
 
 from apimachinery.errors import BadRequest, object_not_found
-from apiserver.handlers._shared import Target
-from apiserver.main.context import Context
 from apiserver.proxy.forward import (
     PROXY_VERBS,
     Backend,
@@ -18,26 +16,29 @@ from apiserver.proxy.forward import (
     rest_of_path,
     split_name,
 )
+from apiserver.proxy.kubelet import KubeletClient
+from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
 from apiserver.subresources._subresource import Subresource
+from kubeapi.core.node import Node
 
 
-async def proxy(context: Context, request: Request, target: Target) -> Answer:
+async def proxy(request: Request, store: Store[Node], *, kubelet: KubeletClient) -> Answer:
     """Without a port, or with the kubelet's, to the kubelet."""
     named = split_name(request.info.name)
     if named is None:
         raise BadRequest(f'invalid node request "{request.info.name}"')
     scheme, name, port = named
-    if context.storage.peek(target.resource, "", name) is None:
+    if store.storage.peek(store.resource, "", name) is None:
         raise object_not_found("nodes", "", name)
-    location = context.kubelet.locate(name)
+    location = kubelet.locate(name)
     path = rest_of_path(request)
     if not port or port == str(location.port):
-        backend = Backend(location.host, location.port, path, context.kubelet.tls())
+        backend = Backend(location.host, location.port, path, kubelet.tls())
     else:
         check_address(location.host)
         backend = Backend(location.host, port_number(port), path, pod_context() if scheme == "https" else None)
-    return await forward(context, request, backend)
+    return await forward(request, backend)
 
 
 SUBRESOURCE = Subresource(

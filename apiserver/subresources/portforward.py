@@ -8,20 +8,22 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from apimachinery.errors import BadRequest
-from apiserver.handlers._shared import Target
-from apiserver.main.context import Context
-from apiserver.proxy.upgrade import check_upgrade, connect
+from apiserver.proxy.kubelet import KubeletClient
+from apiserver.proxy.upgrade import check_upgrade
+from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
 from apiserver.request.query import Query
-from apiserver.subresources._podtarget import find_pod
+from apiserver.subresources._podtarget import connect
 from apiserver.subresources._subresource import Subresource
+from kubeapi.core.pod.model import Pod
 
 
-async def port_forward(context: Context, request: Request, target: Target) -> Answer:
+async def port_forward(request: Request, store: Store[Pod], *, kubelet: KubeletClient) -> Answer:
     """Returns when either side has closed."""
     check_upgrade(request)
     query = port_query(request.query)
-    return await connect(context, request, await find_pod(context, request, target), "portForward", query=query)
+    pod = await store.read_object(request.info.namespace, request.info.name)
+    return await connect(request, pod, kubelet, "portForward", query=query)
 
 
 def port_query(query: Query) -> str:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from apimachinery.errors import BadRequest, Conflict, FieldError, invalid, invalid_object, object_not_found
+from apimachinery.errors import BadRequest, Conflict, FieldError, invalid, invalid_object
 from apimachinery.model import decode, encode
-from apimachinery.resource import Resource
 from apimachinery.times import format_time
-from apiserver.codec.body import read_object
-from apiserver.handlers._shared import Target, check_place, json_body, warning_headers, write_options
-from apiserver.main.context import Context
+from apiserver.auth.tokens import ServiceAccountTokens
+from apiserver.handlers._shared import receive, warning_headers
+from apiserver.registry.store import Store
+from apiserver.registry.stores import Stores
 from apiserver.request.message import Request, Response
 from apiserver.subresources._subresource import Subresource
+from componentbase.clock import Clock
 from kubeapi.authentication.tokenrequest import RESOURCE as TOKEN_REQUESTS
 from kubeapi.authentication.tokenrequest import BoundObjectReference, TokenRequestStatus
 
@@ -25,29 +26,28 @@ DEFAULT_SECONDS = 3600
 BOUND = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
 
 
-async def token(context: Context, request: Request, target: Target) -> Response:
-    """201 with the token in `status`. Nothing is kept: the token itself tells all that is to be known of it."""
+async def token(
+    request: Request, store: Store[Any], *, stores: Stores, tokens: ServiceAccountTokens, clock: Clock
+) -> Response:
+    """Answers 201 with the token in `status`. Nothing is kept: the token itself tells all that is to be known of it."""
     info = request.info
-    options = write_options(request, "CreateOptions")
-    wanted, warnings = read_object(TOKEN_REQUESTS, await json_body(request), options.field_validation)
-    check_place(wanted, target.resource, info.namespace, wanted.metadata.name or "")
+    wanted, _, warnings = await receive(request, TOKEN_REQUESTS, "CreateOptions")
     if wanted.metadata.name not in (None, "", info.name):
         raise BadRequest("name in URL does not match name in TokenRequest object")
-    account = await _read(context, target.resource, info.namespace, info.name)
+    account = await store.read_object(info.namespace, info.name)
     spec, meta = wanted.spec, wanted.metadata
     meta.name, meta.namespace = info.name, info.namespace
-    now = context.clock.now()
+    now = clock.now()
     meta.creationTimestamp = format_time(now)
     seconds = DEFAULT_SECONDS if spec.expirationSeconds is None else spec.expirationSeconds
     if errors := _errors(seconds):
         raise invalid_object(KIND, GROUP, "", errors)
-    tokens = context.tokens
     if tokens.max_seconds and seconds > tokens.max_seconds:
         warnings.append(f"requested expiration of {seconds} seconds shortened to {tokens.max_seconds} seconds")
         seconds = tokens.max_seconds
     spec.expirationSeconds = seconds
     spec.audiences = spec.audiences or list(tokens.audiences)
-    bound = await _bound(context, account, spec.boundObjectRef) if spec.boundObjectRef is not None else {}
+    bound = await _bound(stores, account, spec.boundObjectRef) if spec.boundObjectRef is not None else {}
     wanted.status = TokenRequestStatus(
         token=tokens.issue(account, bound, spec.audiences, seconds), expirationTimestamp=format_time(now + seconds)
     )
@@ -63,7 +63,7 @@ def _errors(seconds: int) -> list[FieldError]:
     return []
 
 
-async def _bound(context: Context, account: Any, ref: BoundObjectReference) -> dict[str, Any]:
+async def _bound(stores: Stores, account: Any, ref: BoundObjectReference) -> dict[str, Any]:
     """What the token ends with, by what its claim calls it; with a pod goes the node that it runs on.
 
     Raises: BadRequest, Conflict, NotFound.
@@ -73,8 +73,8 @@ async def _bound(context: Context, account: Any, ref: BoundObjectReference) -> d
     if plural is None or group:
         kind = f"{group}/{version}, Kind={ref.kind or ''}"
         raise BadRequest(f"cannot bind token to object of type {kind}")
-    resource = context.core(plural)
-    obj = await _read(context, resource, account.namespace if resource.namespaced else "", ref.name or "")
+    store = stores.find(plural)
+    obj = await store.read_object(account.namespace if store.resource.namespaced else "", ref.name or "")
     if ref.kind == "Pod" and obj.spec.serviceAccountName != account.name:
         why = (
             f'cannot bind token for serviceaccount "{account.name}" to pod running with different serviceaccount name.'
@@ -90,17 +90,11 @@ async def _bound(context: Context, account: Any, ref: BoundObjectReference) -> d
         )
     bound = {plural[:-1]: obj}
     if ref.kind == "Pod" and obj.spec.nodeName:
-        node = context.storage.peek(context.core("nodes"), "", obj.spec.nodeName)
+        nodes = stores.find("nodes")
+        node = nodes.storage.peek(nodes.resource, "", obj.spec.nodeName)
         if node is not None:
-            bound["node"] = decode(context.core("nodes").model, node.value)
+            bound["node"] = decode(nodes.resource.model, node.value)
     return bound
-
-
-async def _read(context: Context, resource: Resource[Any], namespace: str, name: str) -> Any:
-    entry = await context.storage.get(resource, namespace, name, min_revision=None)
-    if entry is None:
-        raise object_not_found(resource.plural, resource.group, name)
-    return decode(resource.model, entry.value)
 
 
 SUBRESOURCE = Subresource("serviceaccounts", "token", {"create": token}, kind=KIND, group=GROUP)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from apimachinery.errors import BadRequest
+from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.tokens import InvalidToken
-from apiserver.main.context import Context
 from apiserver.request.message import Request
 from apiserver.request.user import User
 from apiserver.virtual._virtual import Virtual, review
@@ -17,19 +17,19 @@ def user_info(user: User) -> UserInfo:
     return UserInfo(username=user.name, uid=user.uid or None, groups=list(user.groups) or None, extra=extra or None)
 
 
-def review_token(context: Context, request: Request, obj: TokenReview) -> None:
+def review_token(request: Request, obj: TokenReview, *, authenticator: Authenticator) -> None:
     token = obj.spec.token
     if not token:
         raise BadRequest("token is required for TokenReview in authentication")
     try:
-        user, audiences = context.authenticator.review(token, obj.spec.audiences or [])
+        user, audiences = authenticator.review(token, obj.spec.audiences or [])
     except InvalidToken as error:
         obj.status = TokenReviewStatus(error=str(error))
         return
     obj.status = TokenReviewStatus(authenticated=True, user=user_info(user), audiences=audiences or None)
 
 
-def review_self(context: Context, request: Request, obj: SelfSubjectReview) -> None:
+def review_self(request: Request, obj: SelfSubjectReview) -> None:
     obj.status = SelfSubjectReviewStatus(userInfo=user_info(request.user))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apimachinery.errors import BadRequest
-from apiserver.main.context import Context
+from apiserver.auth.authorizer import Authorizer
 from apiserver.request.info import RequestInfo
 from apiserver.request.message import Request
 from apiserver.request.user import User
@@ -41,8 +41,8 @@ def request_of(resource: ResourceAttributes | None, path: NonResourceAttributes 
     )
 
 
-def _status(context: Context, user: User, info: RequestInfo) -> SubjectAccessReviewStatus:
-    decision = context.authorizer.authorize(user, info)
+def _status(authorizer: Authorizer, user: User, info: RequestInfo) -> SubjectAccessReviewStatus:
+    decision = authorizer.authorize(user, info)
     return SubjectAccessReviewStatus(
         allowed=decision.allowed,
         denied=True if decision.verdict == "deny" else None,
@@ -51,22 +51,22 @@ def _status(context: Context, user: User, info: RequestInfo) -> SubjectAccessRev
     )
 
 
-def review_access(context: Context, request: Request, obj: SubjectAccessReview) -> None:
+def review_access(request: Request, obj: SubjectAccessReview, *, authorizer: Authorizer) -> None:
     spec = obj.spec
     extra = tuple((key, tuple(values)) for key, values in (spec.extra or {}).items())
     user = User(spec.user or "", spec.uid or "", tuple(spec.groups or ()), extra)
-    obj.status = _status(context, user, request_of(spec.resourceAttributes, spec.nonResourceAttributes))
+    obj.status = _status(authorizer, user, request_of(spec.resourceAttributes, spec.nonResourceAttributes))
 
 
-def review_own_access(context: Context, request: Request, obj: SelfSubjectAccessReview) -> None:
+def review_own_access(request: Request, obj: SelfSubjectAccessReview, *, authorizer: Authorizer) -> None:
     info = request_of(obj.spec.resourceAttributes, obj.spec.nonResourceAttributes)
-    obj.status = _status(context, request.user, info)
+    obj.status = _status(authorizer, request.user, info)
 
 
-def review_own_rules(context: Context, request: Request, obj: SelfSubjectRulesReview) -> None:
+def review_own_rules(request: Request, obj: SelfSubjectRulesReview, *, authorizer: Authorizer) -> None:
     if not obj.spec.namespace:
         raise BadRequest("no namespace on request")
-    rules = context.authorizer.rules(request.user, obj.spec.namespace)
+    rules = authorizer.rules(request.user, obj.spec.namespace)
     obj.status = SubjectRulesReviewStatus(
         resourceRules=[
             ResourceRule(

@@ -54,12 +54,11 @@ class BodyTooLarge(Exception):
 class Handler(Protocol):
     """Answers the requests of a server."""
 
-    def __call__(self, exchange: HttpExchange) -> Awaitable[None]:
-        """Answers the request, in a task of its own. May raise ClientDisconnected; anything else is a bug: a 500."""
-        ...
+    def __call__(self, exchange: HttpExchange) -> Awaitable[None] | None:
+        """Answers the request at once, or returns what has to be awaited for its answer: that gets a task.
 
-    def answer_now(self, exchange: HttpExchange) -> bool:
-        """Answers a request that need not wait, without a task; False leaves it to the call."""
+        The task may raise ClientDisconnected; anything else is a bug: a 500.
+        """
         ...
 
 
@@ -326,12 +325,10 @@ class HttpExchange:
                 self.on_gone()
         self._wake()
 
-    async def run(self, handler: Handler) -> None:
-        """Runs the handler, in the task of the request."""
+    async def run(self, answering: Awaitable[None]) -> None:
+        """Awaits what the handler has left to do, in the task of the request."""
         try:
-            if self.blocked:  # the client has not read the answers to its earlier requests
-                await self.drain()
-            await handler(self)
+            await answering
         except ClientDisconnected:
             return
         except Exception as error:

@@ -210,8 +210,11 @@ class HttpConnection(asyncio.Protocol):
         if server.overloaded:
             exchange.keep_alive = False
             server.refuse(exchange, 503, "Service Unavailable")
-        elif self.writable is not None or not server.handler.answer_now(exchange):
-            exchange.task = self.loop.create_task(exchange.run(server.handler))
+            return
+        handler = server.handler
+        answering = handler(exchange) if self.writable is None else _when_readable(exchange, handler)
+        if answering is not None:
+            exchange.task = self.loop.create_task(exchange.run(answering))
             self.tasks.add(exchange.task)
 
     def on_response_complete(self) -> None:
@@ -282,6 +285,14 @@ class HttpConnection(asyncio.Protocol):
         self.resume_reading()
         self._parser = None
         return raw
+
+
+async def _when_readable(exchange: HttpExchange, handler: Handler) -> None:
+    """Lets the client first read the answers to what it asked before."""
+    await exchange.drain()
+    answering = handler(exchange)
+    if answering is not None:
+        await answering
 
 
 class HttpServer:

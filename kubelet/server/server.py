@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 from urllib.parse import unquote
 
 from apimachinery.model import encode
@@ -53,8 +54,8 @@ class KubeletServer:
         log.info("serving", address=host, port=port)
         await HttpServer(self, LIMITS).run(host, port, tls.server_context(cert_file, key_file, client_ca_file))
 
-    def answer_now(self, exchange: HttpExchange) -> bool:
-        """Answers probes and scrapes, and refuses clients without a certificate."""
+    def __call__(self, exchange: HttpExchange) -> Awaitable[None] | None:
+        """Answers probes and scrapes, and refuses clients without a certificate; the rest has to be awaited."""
         first = exchange.path.strip("/").partition("/")[0]
         verified = exchange.connection.certificate is not None
         if unquote(first) not in PROTECTED:
@@ -62,11 +63,11 @@ class KubeletServer:
             _respond(exchange, status, content_type, body)
         elif not verified:
             _respond(exchange, 401, TEXT, b"Unauthorized")
-        return exchange.response_started
+        else:
+            return self._serve(exchange)
+        return None
 
-    async def __call__(self, exchange: HttpExchange) -> None:
-        if self.answer_now(exchange):  # not tried yet where the client has not read its last answer
-            return
+    async def _serve(self, exchange: HttpExchange) -> None:
         try:
             await self._answer(exchange)
         except HttpRefusal as refusal:

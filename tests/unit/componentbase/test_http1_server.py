@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -49,12 +50,13 @@ class Waiting:
         self.exchanges: list[HttpExchange] = []
         self.goes_on = asyncio.Event()
 
-    def answer_now(self, exchange: HttpExchange) -> bool:
+    def __call__(self, exchange: HttpExchange) -> Awaitable[None] | None:
         if exchange.path == "/now":
             exchange.respond(200, b"", b"now")
-        return exchange.path == "/now"
+            return None
+        return self._answer(exchange)
 
-    async def __call__(self, exchange: HttpExchange) -> None:
+    async def _answer(self, exchange: HttpExchange) -> None:
         self.exchanges.append(exchange)
         await self.goes_on.wait()
         exchange.respond(200, b"", exchange.path.encode())

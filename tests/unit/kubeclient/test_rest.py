@@ -228,17 +228,13 @@ def test_what_was_read_can_be_sent_back() -> None:
 
 
 async def test_the_server_must_have_the_name_that_the_configuration_gives(tmp_path: Path) -> None:
-    class Greeting:
-        def answer_now(self, exchange: HttpExchange) -> bool:
-            exchange.respond(200, b"", b"{}")
-            return True
-
-        async def __call__(self, exchange: HttpExchange) -> None: ...
+    def greet(exchange: HttpExchange) -> None:
+        exchange.respond(200, b"", b"{}")
 
     cert, key = tls.self_signed(str(tmp_path), "server")
     port, started = free_port(), asyncio.Event()
     async with alongside(
-        OurServer(Greeting(), ServerLimits()).run("127.0.0.1", port, tls.server_context(cert, key), started=started.set)
+        OurServer(greet, ServerLimits()).run("127.0.0.1", port, tls.server_context(cert, key), started=started.set)
     ):
         await started.wait()
         config = ClientConfig(server=f"https://127.0.0.1:{port}", ca_file=cert, tls_server_name="localhost")

@@ -75,7 +75,9 @@ def test_random_applies_keep_the_owners_right(first, second):
     entries, live = [], LIVE
     for config in (first, second, {}):
         with contextlib.suppress(NotTyped, manager.Conflict):
-            applied = manager.apply(entries, live, config, RESOURCE, writer, lambda document: document, force=True)
+            applied = manager.apply(
+                entries, live, config, RESOURCE, writer, lambda document: (document, document), force=True
+            )
             entries = applied.entries
     with contextlib.suppress(NotTyped):
         applied_set(first, shape_of(Pod))

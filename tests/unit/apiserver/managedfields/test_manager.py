@@ -21,6 +21,12 @@ from kubeapi.core.configmap import RESOURCE as CONFIG_MAPS
 from kubeapi.core.service.resource import RESOURCE as SERVICES
 
 
+def completed(document):
+    """Stands in for decoding: what a null says nothing about is left out."""
+    document = drop_nulls(document)
+    return document, document
+
+
 class Stored:
     """One object with its owners. Time passes by a second with each write."""
 
@@ -44,10 +50,10 @@ class Stored:
         config = {"metadata": {"name": self._name}, **config}
         before = copy.deepcopy((self.entries, self.document, config))
         applied = manager.apply(
-            self.entries, self.document, config, self.resource, self.writer(who, subresource), drop_nulls, force=force
+            self.entries, self.document, config, self.resource, self.writer(who, subresource), completed, force=force
         )
         assert (self.entries, self.document, config) == before, "arguments must not change"
-        self.entries, self.document = applied.entries, applied.document
+        self.entries, self.document = applied.entries, applied.obj
         return applied
 
     def update(self, who, document, subresource=""):

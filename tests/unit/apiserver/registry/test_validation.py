@@ -115,7 +115,7 @@ YAML: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("text", "expected"), YAML)
 def test_yaml_is_read_as_json_has_it(text: str, expected: Any) -> None:
-    assert orjson.loads(yaml_to_json(text.encode())) == expected
+    assert orjson.loads(yaml_to_json(text.encode()).json) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,282 @@
+"""A running API server: everything made in order, then served until cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from apimachinery.catalogue import load_catalogue
+from apimachinery.errors import StatusError
+from apimachinery.resource import Resource
+from apiserver.admission._plugin import Chain, Lookup, Plugin, UnknownPlugin, enabled_plugins
+from apiserver.auth.authenticator import Authenticator, TokenFileError, read_token_file
+from apiserver.auth.authorizer import AlwaysAllow
+from apiserver.auth.tokens import JWKS_PATH, ServiceAccountTokens, TokenSettings
+from apiserver.discovery.discovery import Discovery
+from apiserver.discovery.openapi.serving import Documents
+from apiserver.handlers.api import Services
+from apiserver.http.server import http_server
+from apiserver.main.app import all_subresources, make_web, virtual_handlers
+from apiserver.main.bootstrap import create_namespaces, create_priority_classes
+from apiserver.main.endpoints import EndpointReconciler
+from apiserver.main.options import Options
+from apiserver.pipeline.inflight import InFlight
+from apiserver.pipeline.pipeline import Pipeline
+from apiserver.pipeline.routes import Routes
+from apiserver.proxy.kubelet import KubeletClient
+from apiserver.registry.claims.allocators import Allocator, address_pool, port_pool
+from apiserver.registry.claims.services import ADDRESS_CLAIMS, PORT_CLAIMS, Repair, ServiceHooks
+from apiserver.registry.hooks import NO_HOOKS, Hooks, NamespaceHooks
+from apiserver.registry.store import Store
+from apiserver.registry.stores import Stores
+from apiserver.request.user import User
+from apiserver.storage import CachedStorage, EtcdConfig, Storage
+from apiserver.storage.interface import StorageError
+from apiserver.storage.view import ViewStorage
+from apiserver.subresources._subresource import Subresource
+from componentbase import logs, tls
+from componentbase.clock import Clock
+from componentbase.daemon import FatalError
+from componentbase.flags import version
+from componentbase.health import Check
+
+BOOTSTRAP_RETRY_SECONDS = 1.0
+WITHDRAW_SECONDS = 2.0
+
+log = logs.logger(__name__)
+
+
+async def run(options: Options) -> None:
+    """Serves HTTPS until cancelled. Raises: FatalError for what the flags name and is not there."""
+    tls_context = _server_tls(options)
+    server = ApiServer(options)
+    address, port = options.bind_address, options.secure_port
+    async with server.running():
+        await http_server(server.pipeline).run(
+            address,
+            port,
+            tls_context,
+            started=lambda: log.info("serving", address=address, port=port),
+            stopping=server.stop,
+        )
+
+
+class ApiServer:
+    """One API server but for the way its requests come in. Made in a running event loop."""
+
+    def __init__(self, options: Options) -> None:
+        """Raises: FatalError for what the flags name and is not there."""
+        catalogue, clock = load_catalogue(), Clock()
+        self.stopping = False
+        self.bootstrapped = False
+        self.options = options
+        self.storage = CachedStorage(
+            EtcdConfig(options.etcd_servers, options.etcd_cafile, options.etcd_certfile, options.etcd_keyfile)
+        )
+        addresses = Allocator(self.storage, ADDRESS_CLAIMS, address_pool(options.service_cluster_ip_range), clock)
+        ports = Allocator(self.storage, PORT_CLAIMS, port_pool(options.service_node_ports), clock)
+        hooks = {"namespaces": NamespaceHooks(), "services": ServiceHooks(addresses, ports)}
+        admission = Chain(
+            _admission_plugins(options), Lookup(self.storage, {(kind.group, kind.plural): kind for kind in catalogue})
+        )
+        self.stores = Stores(self._store(kind, admission, clock, hooks) for kind in catalogue)
+        services, nodes = self.stores.find("services").resource, self.stores.find("nodes").resource
+        advertised = _advertised(options)
+        core = {kind.plural: kind for kind in catalogue if not kind.group}
+        tokens = ServiceAccountTokens(_token_settings(options, advertised), self.storage, core, clock)
+        authenticator, authorizer = Authenticator(_tokens(options), tokens), AlwaysAllow()
+        subresources = list(all_subresources(catalogue).values())
+        routes = Routes(
+            Services(
+                authenticator=authenticator,
+                authorizer=authorizer,
+                clock=clock,
+                kubelet=KubeletClient(
+                    options.kubelet_certificate_authority,
+                    options.kubelet_client_certificate,
+                    options.kubelet_client_key,
+                    self.storage,
+                    nodes,
+                ),
+                storage=self.storage,
+                stores=self.stores,
+                tokens=tokens,
+            ),
+            subresources,
+            virtual_handlers(catalogue),
+        )
+        discovery = Discovery(catalogue, subresources, f"{options.bind_address}:{options.secure_port}")
+        documents = Documents(catalogue, subresources, version())
+        self._limits = InFlight(
+            options.max_requests_inflight, options.max_mutating_requests_inflight, options.request_timeout_seconds
+        )
+        self.pipeline = Pipeline(
+            authenticator,
+            authorizer,
+            routes,
+            make_web(discovery, documents, tokens, self._checks()),
+            self._limits,
+        )
+        self._repair = Repair(self.storage, services, addresses, ports)
+        self._endpoints = EndpointReconciler(
+            self.stores, self.storage, options.service_cluster_ip_range, advertised, options.secure_port
+        )
+        _log_collected(self.stores, admission, subresources)
+
+    def _store(self, resource: Resource[Any], admission: Chain, clock: Clock, hooks: Mapping[str, Hooks]) -> Store[Any]:
+        storage: Storage = self.storage
+        if resource.view is not None:
+            storage = ViewStorage(storage, resource.view)
+        elif resource.stored:
+            self.storage.register(resource)
+        ttl = self.options.event_ttl_seconds if resource.kind == "Event" else 0
+        own = NO_HOOKS if resource.group else hooks.get(resource.plural, NO_HOOKS)
+        return Store(resource, storage, admission, clock, own, ttl)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Runs the watch cache, the first objects and upkeep beside the block, which the death of any of them ends."""
+        self.pipeline.metrics.register()
+        storage = asyncio.create_task(self.storage.run())
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(work)
+                    for work in (_end_with(storage), self._limits.run(), self._repair.run(), self._bootstrap())
+                ]
+                yield
+                for task in tasks:
+                    task.cancel()
+        finally:
+            self.pipeline.metrics.unregister()
+            await self._withdraw()
+            storage.cancel()
+            await asyncio.wait({storage})
+
+    def stop(self) -> None:
+        """Ends what would otherwise last: every watch's client goes on elsewhere."""
+        self.stopping = True
+        self.pipeline.stop()
+
+    async def _bootstrap(self) -> None:
+        """Makes the first objects; then keeps this server among the endpoints of the `kubernetes` Service."""
+        await self.storage.wait_loaded()
+        while not self.bootstrapped:
+            try:
+                await create_namespaces(self.stores)
+                await create_priority_classes(self.stores)
+                await self._endpoints.create_service()
+                self.bootstrapped = True
+            except (StorageError, StatusError) as error:
+                log.warning("bootstrap failed", error=str(error))
+                await asyncio.sleep(BOOTSTRAP_RETRY_SECONDS)
+        log.info("ready")
+        await self._endpoints.run()
+
+    async def _withdraw(self) -> None:
+        if self.storage.ready:
+            try:
+                async with asyncio.timeout(WITHDRAW_SECONDS):
+                    await self._endpoints.withdraw()
+            except TimeoutError:
+                log.warning("own address not withdrawn in time")
+
+    def _checks(self) -> dict[str, dict[str, Check]]:
+        """What the probes ask: the cache follows etcd, and the first objects have been made."""
+        live: dict[str, Check] = {"ping": lambda: ""}
+        etcd: Check = lambda: "" if self.storage.ready else "the watch cache does not follow etcd"  # noqa: E731
+        ready = live | {
+            "etcd": etcd,
+            "poststarthook/bootstrap": lambda: "" if self.bootstrapped else "not finished",
+            "shutdown": lambda: "process is shutting down" if self.stopping else "",
+        }
+        return {"healthz": live | {"etcd": etcd}, "livez": live, "readyz": ready}
+
+
+async def _end_with(storage: asyncio.Task[None]) -> None:
+    """Storage outlives the group that this runs in, but a death of it ends the server."""
+    await asyncio.shield(storage)
+
+
+def _advertised(options: Options) -> str:
+    """The address given, else the one served on, else that of the interface towards the outside."""
+    for address in (options.advertise_address, options.bind_address):
+        if address and not ip_address(address).is_unspecified:
+            return address
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: only asks the kernel which way it would go
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def _tokens(options: Options) -> dict[bytes, User]:
+    if not options.token_auth_file:
+        return {}
+    try:
+        return read_token_file(options.token_auth_file)
+    except (TokenFileError, OSError) as error:
+        raise FatalError(f"--token-auth-file: {error}") from None
+
+
+def _token_settings(options: Options, address: str) -> TokenSettings:
+    """`address` is where others reach this server. Raises: FatalError."""
+    return TokenSettings(
+        issuers=options.service_account_issuers,
+        audiences=options.api_audiences,
+        jwks_uri=options.service_account_jwks_uri or f"https://{address}:{options.secure_port}{JWKS_PATH}",
+        max_seconds=options.service_account_max_token_seconds,
+        signing_key_file=_signing_key(options),
+        key_files=options.service_account_key_files,
+    )
+
+
+def _signing_key(options: Options) -> str:
+    """The file of the key that signs tokens; made in --cert-dir when none is given. Raises: FatalError."""
+    file = options.service_account_signing_key_file
+    for flag, name in [
+        ("--service-account-signing-key-file", file),
+        *(("--service-account-key-file", name) for name in options.service_account_key_files),
+    ]:
+        try:
+            if name and b"-----BEGIN" not in Path(name).read_bytes():
+                raise FatalError(f"{flag}: {name} holds no PEM key")
+        except OSError as error:
+            raise FatalError(f"{flag}: {error}") from None
+    try:
+        return file or tls.private_key(options.cert_dir, "service-account")
+    except OSError as error:
+        why = f"none is given, and none can be made in --cert-dir: {error}"
+        raise FatalError(f"--service-account-signing-key-file: {why}") from None
+
+
+def _server_tls(options: Options) -> ssl.SSLContext:
+    cert, key = options.tls_cert_file, options.tls_private_key_file
+    if not cert:
+        addresses = tuple({options.advertise_address, options.bind_address} - {"", "0.0.0.0", "::"})
+        cert, key = tls.self_signed(options.cert_dir, "apiserver", addresses)
+    try:
+        return tls.server_context(cert, key, options.client_ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise FatalError(f"serving certificate: {error}") from None
+
+
+def _admission_plugins(options: Options) -> list[Plugin]:
+    try:
+        return enabled_plugins(options.disable_admission_plugins, options.enable_admission_plugins)
+    except UnknownPlugin as error:
+        raise FatalError(str(error)) from None
+
+
+def _log_collected(stores: Stores, admission: Chain, subresources: Iterable[Subresource]) -> None:
+    log.info("collected kinds", count=len(stores), names=",".join(sorted(store.resource.kind for store in stores)))
+    log.info("collected admission plugins", names=",".join(plugin.name for plugin in admission.plugins))
+    names = sorted(f"{subresource.resource}/{subresource.name}" for subresource in subresources)
+    log.info("collected subresources", names=",".join(names))

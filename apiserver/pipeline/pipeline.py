@@ -1,0 +1,227 @@
+"""The one way of a request through the server: identify -> route -> authorize -> limit -> handle.
+
+All but the last two are plain calls, made as soon as the head is there; what is left, if anything, is a task. Whoever
+may not ask takes no place among the requests in flight. Every failure becomes a Status, and nothing a handler raises
+escapes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from itertools import count
+from secrets import token_hex
+
+from apimachinery.errors import (
+    BadRequest,
+    Expired,
+    GatewayTimeout,
+    InternalError,
+    ServiceUnavailable,
+    StatusError,
+)
+from apiserver.auth import authorizer as authz
+from apiserver.auth.authenticator import Authenticator
+from apiserver.auth.authorizer import Authorizer
+from apiserver.handlers._shared import RETRY_SECONDS, revision_too_large
+from apiserver.http.asgi import answer_by_asgi
+from apiserver.http.rendering import rendered
+from apiserver.http.types import AsgiApp, ClientDisconnected
+from apiserver.pipeline.inflight import InFlight
+from apiserver.pipeline.metrics import Key, RequestMetrics
+from apiserver.pipeline.routes import Route, Routes
+from apiserver.request.info import RequestInfo, parse_request
+from apiserver.request.message import JSON, Answer, Answered, Request, Response, Stream, status_response
+from apiserver.request.user import User, user_of_subject
+from apiserver.storage.interface import (
+    BadContinueToken,
+    Compacted,
+    RevisionTooLarge,
+    StorageUnavailable,
+)
+from componentbase import logs
+from componentbase.net.http1_exchange import HttpExchange
+
+OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version"})
+OPEN_PREFIXES = ("/healthz/", "/livez/", "/readyz/")
+COMMON_HEAD = b"cache-control: no-cache, private\r\naudit-id: %b\r\n"
+JSON_HEAD = b"content-type: application/json\r\n" + COMMON_HEAD
+READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+log = logs.logger(__name__)
+
+
+class Pipeline:
+    """What the HTTP server calls for each request. `web` is the FastAPI app for everything that is not a resource."""
+
+    def __init__(
+        self, authenticator: Authenticator, authorizer: Authorizer, routes: Routes, web: AsgiApp, limits: InFlight
+    ) -> None:
+        self.metrics = RequestMetrics(limits)
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+        self._routes = routes
+        self._web = web
+        self._web_route = Route(self._serve_web)
+        self._limits = limits
+        self._long_running: set[HttpExchange] = set()
+        self._ids = count(1)
+        self._id_prefix = f"{token_hex(4)}-{token_hex(2)}-4{token_hex(2)[1:]}-a{token_hex(2)[1:]}-".encode()
+        self._loop = asyncio.get_running_loop()
+
+    def __call__(self, exchange: HttpExchange) -> Awaitable[None] | None:
+        """Identifies, routes and authorizes; answers at once what needs no waiting, else returns what is left to do."""
+        path = exchange.path
+        if path in OPEN_PATHS or path.startswith(OPEN_PREFIXES):
+            return self._serve_open(exchange)
+        begin = self._loop.time()
+        request = Request(exchange, b"%b%012x" % (self._id_prefix, next(self._ids)))
+        request.info = info = parse_request(exchange.method, path, watch=request.asks_watch)
+        route: Route | None = None
+        try:
+            request.user = self._identify(exchange)
+            route = self._routes.find(info) if info.is_resource else self._web_route
+            authz.check(self._authorizer, request.user, info)
+            if route.answer_now is not None and (body := route.answer_now(request)):
+                exchange.respond(200, JSON_HEAD % request.audit_id, body)
+                self.metrics.observe(_metric_key(info, route), 200, self._loop.time() - begin)
+                return None
+        except StatusError as error:
+            return self._refuse(request, route, error, begin)
+        return self._serve(request, route, begin)
+
+    def stop(self) -> None:
+        """Ends every watch, log and exec: their clients go on elsewhere."""
+        for exchange in list(self._long_running):
+            if exchange.on_gone is not None:
+                exchange.on_gone()
+
+    def _identify(self, exchange: HttpExchange) -> User:
+        """The connection remembers whom its client's certificate stands for. Raises: Unauthorized."""
+        connection = exchange.connection
+        user = connection.identity
+        if user is None and (certificate := connection.certificate) is not None:
+            user = connection.identity = user_of_subject(certificate.subject, certificate.digest)
+        return self._authenticator.authenticate(exchange.headers, user)
+
+    async def _serve_open(self, exchange: HttpExchange) -> None:
+        await answer_by_asgi(self._web, exchange)
+
+    async def _serve_web(self, request: Request) -> Answered:
+        common = ((b"cache-control", b"no-cache, private"), (b"audit-id", request.audit_id))
+        return Answered(await answer_by_asgi(self._web, request.exchange, common))
+
+    async def _serve(self, request: Request, route: Route, begin: float) -> None:
+        try:
+            if route.long_running:
+                await self._serve_long(request, route)
+                return
+            code = await self._serve_counted(request, route)
+        except StatusError as error:
+            await self._refuse(request, route, error, begin)
+            return
+        self.metrics.observe(_metric_key(request.info, route), code, self._loop.time() - begin)
+
+    async def _refuse(self, request: Request, route: Route | None, error: StatusError, begin: float) -> None:
+        if request.exchange.response_started:
+            request.exchange.abort()  # a second head would be read as a part of the body
+            return
+        code = await self._send(request, status_response(error))
+        self.metrics.observe(_metric_key(request.info, route), code, self._loop.time() - begin)
+
+    async def _serve_counted(self, request: Request, route: Route) -> int:
+        """Raises: TooManyRequests, GatewayTimeout."""
+        write = request.method not in READ_METHODS
+        exchange = request.exchange
+        self._limits.enter(exchange, write=write)
+        try:
+            answer = await self._handle(request, route)
+            if isinstance(answer, Stream):
+                self._limits.stop_clock(exchange)
+            return await self._send(request, answer)
+        except asyncio.CancelledError:
+            if not self._limits.timed_out(exchange):
+                raise
+            raise GatewayTimeout("Timeout: request did not complete within the requested timeout", {}) from None
+        finally:
+            self._limits.leave(exchange, write=write)
+
+    async def _serve_long(self, request: Request, route: Route) -> None:
+        self._long_running.add(request.exchange)
+        self.metrics.long_running += 1
+        try:
+            await self._send(request, await self._handle(request, route))
+        finally:
+            self._long_running.discard(request.exchange)
+            self.metrics.long_running -= 1
+
+    async def _handle(self, request: Request, route: Route) -> Answer:
+        """The handler's answer, or the Status of whatever it raised."""
+        try:
+            return await route.handler(request)
+        except StatusError as error:
+            return status_response(error)
+        except Compacted as error:
+            return status_response(Expired(str(error)), continue_token=error.continue_token)
+        except ClientDisconnected:
+            raise
+        except Exception as error:
+            return status_response(self._translate(error, request))
+
+    def _translate(self, error: Exception, request: Request) -> StatusError:
+        """Storage's failures as the API has them; anything else is a bug of ours, logged here and told as a 500."""
+        if isinstance(error, RevisionTooLarge):
+            return revision_too_large(error)
+        if isinstance(error, RecursionError):
+            return BadRequest("the request's body is nested too deeply")
+        if isinstance(error, BadContinueToken):
+            return BadRequest(f"invalid continue token: {error}")
+        if isinstance(error, StorageUnavailable):
+            log.warning("storage unavailable", path=request.info.path, error=str(error))
+            return ServiceUnavailable(f"the storage is not available: {error}", {}, [], RETRY_SECONDS)
+        log.exception(
+            "request failed", error, path=request.info.path, verb=request.info.verb, audit=request.audit_id.decode()
+        )
+        return InternalError(f"Internal error occurred: {type(error).__name__} (audit id {request.audit_id.decode()})")
+
+    async def _send(self, request: Request, answer: Answer) -> int:
+        exchange = request.exchange
+        if isinstance(answer, Response):
+            body, content_type = answer.body, answer.content_type
+            if content_type is JSON:
+                wanted = request.wanted_for_error
+                if wanted.pretty or wanted.format != "json":
+                    body, content_type = await rendered(body, wanted)
+            headers = b"content-type: %b\r\n%b" % (content_type, COMMON_HEAD % request.audit_id)
+            for name, value in answer.headers or ():
+                headers += b"%b: %b\r\n" % (name, value)
+            exchange.respond(answer.status, headers, body)
+            return answer.status
+        if isinstance(answer, Stream):
+            await self._send_stream(request, answer)
+            return answer.status
+        return answer.status
+
+    async def _send_stream(self, request: Request, stream: Stream) -> None:
+        headers = b"content-type: %b\r\n%b" % (stream.content_type, COMMON_HEAD % request.audit_id)
+        if stream.gzip:
+            headers += b"content-encoding: gzip\r\nvary: Accept-Encoding\r\n"
+        exchange, close = request.exchange, stream.close
+        try:
+            if close is not None:
+                exchange.on_gone = close
+            exchange.begin(stream.status, headers, stream.length)
+            async for chunk in stream.chunks:
+                if exchange.blocked:
+                    await exchange.drain(stream.patience_seconds)
+                exchange.write(chunk)
+            exchange.end()
+        finally:
+            if close is not None:
+                close()
+
+
+def _metric_key(info: RequestInfo, route: Route | None) -> Key:
+    if route is None or not info.is_resource:
+        return (info.verb if info.is_resource else "other", "", "", "", "")
+    return (info.verb, info.group, info.version, info.resource, info.subresource)
