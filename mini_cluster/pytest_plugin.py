@@ -1,7 +1,8 @@
 """pytest fixtures for tests against a real cluster; installed with the project, so any test suite can use them.
 
-`control_plane`: etcd and the control plane, no worker hosts (neither root nor Docker). `cluster`: two worker hosts.
-Both live as long as the session and are made when a test first asks for them. `namespace`: a fresh one per test.
+`api`: an API server inside the process of the tests, without a socket, on a real etcd. `control_plane`: etcd and the
+control plane as processes, no worker hosts (neither root nor Docker). `cluster`: two worker hosts. All live as long as
+the session and are made when a test first asks for them. `namespace`: a fresh one per test.
 The launcher itself is imported only then: a plugin is loaded by every pytest run of the environment.
 """
 
@@ -18,8 +19,10 @@ import pytest
 
 if TYPE_CHECKING:
     from kubeclient.rest import RestClient
+    from mini_cluster.inprocess import InProcessApi
     from mini_cluster.launcher import Cluster
 
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "test-"}}
 KEEP = "MINI_CLUSTER_KEEP"
 """Environment variable: when set, a session's clusters are left running, for a look at what a test left there."""
 
@@ -108,6 +111,15 @@ def running_cluster(nodes: int) -> Iterator[ClusterHandle]:
 
 
 @pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcessApi]:
+    """The API server alone: no controllers, no scheduler. Needs etcd's program, no root, and a second."""
+    from mini_cluster.inprocess import in_process_api
+
+    with in_process_api(tmp_path_factory.mktemp("api")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def control_plane() -> Iterator[ClusterHandle]:
     """etcd, API server, controller-manager and scheduler."""
     with running_cluster(nodes=0) as handle:
@@ -123,12 +135,17 @@ def cluster() -> Iterator[ClusterHandle]:
 
 @pytest.fixture
 def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The name of a new namespace in the test's cluster (`cluster` when the test uses it, else `control_plane`).
+    """The name of a new namespace where the test works: in `cluster` or `api` if it uses one, else in `control_plane`.
 
     It is deleted after the test, without waiting for the end of the deletion.
     """
-    name = "cluster" if "cluster" in request.fixturenames else "control_plane"
-    handle: ClusterHandle = request.getfixturevalue(name)
+    if "api" in request.fixturenames:
+        api: InProcessApi = request.getfixturevalue("api")
+        name = str(api.http.post("/api/v1/namespaces", json=NAMESPACE).raise_for_status().json()["metadata"]["name"])
+        yield name
+        api.http.delete(f"/api/v1/namespaces/{name}")
+        return
+    handle: ClusterHandle = request.getfixturevalue("cluster" if "cluster" in request.fixturenames else "control_plane")
     with _temporary_namespace(handle) as created:
         yield created
 
@@ -141,8 +158,7 @@ def _temporary_namespace(handle: ClusterHandle) -> Iterator[str]:
         return closing(AdminApi(handle.cluster.layout, handle.cluster.state().ports.api))
 
     with connect() as api:
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "test-"}}
-        name = str(api.request("POST", "/api/v1/namespaces", body)["metadata"]["name"])
+        name = str(api.request("POST", "/api/v1/namespaces", NAMESPACE)["metadata"]["name"])
     yield name
     with connect() as api:  # a new connection: the test may have restarted the server
         api.request("DELETE", f"/api/v1/namespaces/{name}")

@@ -22,11 +22,13 @@ from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents
 from apiserver.handlers.api import Services
 from apiserver.http.server import http_server
-from apiserver.main.app import all_subresources, make_web, virtual_handlers
 from apiserver.main.bootstrap import create_namespaces, create_priority_classes
+from apiserver.main.collected import all_subresources, virtual_handlers
 from apiserver.main.endpoints import EndpointReconciler
 from apiserver.main.options import Options
+from apiserver.main.web import make_web
 from apiserver.pipeline.inflight import InFlight
+from apiserver.pipeline.metrics import RequestMetrics
 from apiserver.pipeline.pipeline import Pipeline
 from apiserver.pipeline.routes import Routes
 from apiserver.proxy.kubelet import KubeletClient
@@ -116,12 +118,14 @@ class ApiServer:
         self._limits = InFlight(
             options.max_requests_inflight, options.max_mutating_requests_inflight, options.request_timeout_seconds
         )
+        metrics = RequestMetrics(self._limits)
         self.pipeline = Pipeline(
             authenticator,
             authorizer,
             routes,
-            make_web(discovery, documents, tokens, self._checks()),
+            make_web(discovery, documents, tokens, metrics, self._checks()),
             self._limits,
+            metrics,
         )
         self._repair = Repair(self.storage, services, addresses, ports)
         self._endpoints = EndpointReconciler(
@@ -142,7 +146,6 @@ class ApiServer:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Runs the watch cache, the first objects and upkeep beside the block, which the death of any of them ends."""
-        self.pipeline.metrics.register()
         storage = asyncio.create_task(self.storage.run())
         try:
             async with asyncio.TaskGroup() as group:
@@ -154,7 +157,6 @@ class ApiServer:
                 for task in tasks:
                     task.cancel()
         finally:
-            self.pipeline.metrics.unregister()
             await self._withdraw()
             storage.cancel()
             await asyncio.wait({storage})

@@ -6,8 +6,9 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
-from prometheus_client import REGISTRY
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import generate_latest
 
 from apiserver.pipeline.inflight import InFlight
 from componentbase.metrics import LATENCY_BUCKETS
@@ -17,13 +18,15 @@ Key = tuple[str, str, str, str, str]
 
 
 class RequestMetrics:
-    """A prometheus_client collector."""
+    """A collector in a registry of its own: a process may have several servers."""
 
     def __init__(self, inflight: InFlight) -> None:
         self._inflight = inflight
         self._codes: dict[tuple[Key, int], int] = {}
         self._durations: dict[Key, list[float]] = {}
         self.long_running = 0
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
 
     def observe(self, key: Key, code: int, seconds: float) -> None:
         counted = (key, code)
@@ -60,8 +63,6 @@ class RequestMetrics:
         yield current
         yield GaugeMetricFamily("apiserver_longrunning_requests", "Open watches, logs and execs.", self.long_running)
 
-    def register(self) -> None:
-        REGISTRY.register(self)
-
-    def unregister(self) -> None:
-        REGISTRY.unregister(self)
+    def render(self) -> bytes:
+        """As Prometheus text."""
+        return generate_latest(self._registry)

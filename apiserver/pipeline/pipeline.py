@@ -55,9 +55,15 @@ class Pipeline:
     """What the HTTP server calls for each request. `web` is the FastAPI app for everything that is not a resource."""
 
     def __init__(
-        self, authenticator: Authenticator, authorizer: Authorizer, routes: Routes, web: AsgiApp, limits: InFlight
+        self,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        routes: Routes,
+        web: AsgiApp,
+        limits: InFlight,
+        metrics: RequestMetrics,
     ) -> None:
-        self.metrics = RequestMetrics(limits)
+        self._metrics = metrics
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._routes = routes
@@ -84,7 +90,7 @@ class Pipeline:
             authz.check(self._authorizer, request.user, info)
             if route.answer_now is not None and (body := route.answer_now(request)):
                 exchange.respond(200, JSON_HEAD % request.audit_id, body)
-                self.metrics.observe(_metric_key(info, route), 200, self._loop.time() - begin)
+                self._metrics.observe(_metric_key(info, route), 200, self._loop.time() - begin)
                 return None
         except StatusError as error:
             return self._refuse(request, route, error, begin)
@@ -120,14 +126,14 @@ class Pipeline:
         except StatusError as error:
             await self._refuse(request, route, error, begin)
             return
-        self.metrics.observe(_metric_key(request.info, route), code, self._loop.time() - begin)
+        self._metrics.observe(_metric_key(request.info, route), code, self._loop.time() - begin)
 
     async def _refuse(self, request: Request, route: Route | None, error: StatusError, begin: float) -> None:
         if request.exchange.response_started:
             request.exchange.abort()  # a second head would be read as a part of the body
             return
         code = await self._send(request, status_response(error))
-        self.metrics.observe(_metric_key(request.info, route), code, self._loop.time() - begin)
+        self._metrics.observe(_metric_key(request.info, route), code, self._loop.time() - begin)
 
     async def _serve_counted(self, request: Request, route: Route) -> int:
         """Raises: TooManyRequests, GatewayTimeout."""
@@ -148,12 +154,12 @@ class Pipeline:
 
     async def _serve_long(self, request: Request, route: Route) -> None:
         self._long_running.add(request.exchange)
-        self.metrics.long_running += 1
+        self._metrics.long_running += 1
         try:
             await self._send(request, await self._handle(request, route))
         finally:
             self._long_running.discard(request.exchange)
-            self.metrics.long_running -= 1
+            self._metrics.long_running -= 1
 
     async def _handle(self, request: Request, route: Route) -> Answer:
         """The handler's answer, or the Status of whatever it raised."""
@@ -211,10 +217,12 @@ class Pipeline:
             if close is not None:
                 exchange.on_gone = close
             exchange.begin(stream.status, headers, stream.length)
+            if exchange.blocked:
+                await exchange.drain(stream.patience_seconds)
             async for chunk in stream.chunks:
+                exchange.write(chunk)
                 if exchange.blocked:
                     await exchange.drain(stream.patience_seconds)
-                exchange.write(chunk)
             exchange.end()
         finally:
             if close is not None:

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from apimachinery.errors import BadRequest, ServiceUnavailable
 from apiserver.http.types import ClientDisconnected, Header
 from apiserver.proxy.kubelet import unreachable_reason
-from apiserver.proxy.upgrade import IDLE_SECONDS, join
+from apiserver.proxy.upgrade import IDLE_SECONDS, check_upgrade, join
 from apiserver.request.message import TEXT, Answer, Answered, Request, Response
 from componentbase.net.http1_client import ClientConnection, ResponseStream, connect, request_head
 from componentbase.net.http1_exchange import BODYLESS, status_line
@@ -97,12 +97,14 @@ async def forward(request: Request, backend: Backend) -> Answer:
     """Raises: ServiceUnavailable when there is nothing at the other end."""
     if not backend.path and request.method in ("GET", "HEAD") and not _is_upgrade(request):
         return _redirect(request)
+    upgrade = _is_upgrade(request)
+    if upgrade:
+        check_upgrade(request)
     try:
         connection = await connect(backend.host, backend.port, tls=backend.tls)
     except (OSError, UnicodeError) as error:
         raise _unreachable(backend, unreachable_reason(error)) from None
     request.exchange.on_gone = connection.close
-    upgrade = _is_upgrade(request)
     try:
         async with alongside(_send_body(request, connection)):  # which begins behind the head
             answer = await connection.start_stream(
@@ -201,9 +203,9 @@ async def _relay(request: Request, backend: Backend, answer: ResponseStream) -> 
         exchange.keep_alive = False  # the rest of the request will not be read
     exchange.begin_with(status_line(answer.status), b"".join(lines), chunked=chunked)
     async for chunk in answer:
+        exchange.write(chunk)
         if exchange.blocked:
             await exchange.drain(IDLE_SECONDS)
-        exchange.write(chunk)
     exchange.end()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from apimachinery.errors import BadRequest
+from apimachinery.errors import BadRequest, StatusError
 from apiserver.request.message import Request
 from apiserver.request.query import Query, parse_bool
 from componentbase.net.http1_client import ResponseStream
@@ -15,6 +15,7 @@ from componentbase.net.http1_exchange import response_head
 from componentbase.net.raw import RawConnection
 from componentbase.tasks import first_of
 
+NO_SWITCH = "exec, attach, port-forward and upgrades through a proxy need the API server's own HTTP server, not ASGI"
 IDLE_SECONDS = 4 * 3600.0  # a stream that nobody reads, or that carries nothing, is ended after this
 STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty"))
 """The query's name of each and the kubelet's."""
@@ -23,7 +24,9 @@ OWN_HEADERS = frozenset({b"host", b"authorization", b"content-length", b"transfe
 
 
 def check_upgrade(request: Request) -> None:
-    """Raises: BadRequest."""
+    """Raises: BadRequest; NotImplemented under a server that can't switch protocols."""
+    if not request.exchange.can_switch:
+        raise StatusError(NO_SWITCH, code=501, reason="NotImplemented")
     if not request.header(b"upgrade") or b"upgrade" not in request.header(b"connection").lower():
         raise BadRequest("Upgrade request required")
 

@@ -300,6 +300,11 @@ class HttpExchange:
         self.disconnected = True
         self.connection.transport.abort()
 
+    @property
+    def can_switch(self) -> bool:
+        """Whether the connection may be taken over for another protocol."""
+        return True
+
     def take_over(self) -> RawConnection:
         """Hands over the raw connection behind an upgrade request; HTTP ends here, and the caller closes it."""
         self.response_started = self._complete = True

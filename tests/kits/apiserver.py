@@ -13,11 +13,32 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from mini_cluster.inprocess import InProcessApi, in_process_api
 from tests.kits.process import TOKEN, Process, free_port
 
+TOKENS = f'{TOKEN},admin,admin-uid,"system:masters"\nother-token,jane,jane-uid\n'
 
-class ApiServer(Process):
+
+class ApiClient:
+    """What tests do all the time, on whichever server; `http` is an administrator's."""
+
+    http: httpx.Client
+
+    def make_namespace(self, name: str) -> str:
+        """Its collection root: "/api/v1/namespaces/NAME"."""
+        answer = self.http.post("/api/v1/namespaces", json={"metadata": {"name": name}})
+        assert answer.status_code == 201, answer.text
+        return f"/api/v1/namespaces/{name}"
+
+    @contextlib.contextmanager
+    def watch(self, path: str, **query: str) -> Iterator[Watch]:
+        with self.http.stream("GET", path, params={"watch": "true", **query}) as answer:
+            yield Watch(answer)
+
+
+class ApiServer(ApiClient, Process):
     """`with ApiServer(folder, etcd_url) as api`; `api.http` is an httpx client of an administrator."""
 
     def __init__(self, folder: Path, etcd_url: str, *flags: str) -> None:
@@ -25,9 +46,8 @@ class ApiServer(Process):
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         self.log_file = folder / "kube-apiserver.log"
-        self.http: httpx.Client
         self._flags = [f"--etcd-servers={etcd_url}", *flags]
-        (folder / "tokens.csv").write_text(f'{TOKEN},admin,admin-uid,"system:masters"\nother-token,jane,jane-uid\n')
+        (folder / "tokens.csv").write_text(TOKENS)
 
     def __enter__(self) -> ApiServer:
         self.start()
@@ -63,24 +83,36 @@ class ApiServer(Process):
             if hasattr(self, "http"):
                 self.http.close()
 
-    # What tests do all the time
-
-    def make_namespace(self, name: str) -> str:
-        """Its collection root: "/api/v1/namespaces/NAME"."""
-        answer = self.http.post("/api/v1/namespaces", json={"metadata": {"name": name}})
-        assert answer.status_code == 201, answer.text
-        return f"/api/v1/namespaces/{name}"
-
     def kubectl(self, *arguments: str, namespace: str = "default", stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Real kubectl, as the administrator."""
         command = ["kubectl", f"--server={self.url}", "--insecure-skip-tls-verify", f"--token={TOKEN}"]
         command += [f"--cache-dir={self.folder}/kubectl-cache", f"--namespace={namespace}", *arguments]
         return subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=60, check=False)
 
-    @contextlib.contextmanager
-    def watch(self, path: str, **query: str) -> Iterator[Watch]:
-        with self.http.stream("GET", path, params={"watch": "true", **query}) as answer:
-            yield Watch(answer)
+
+class AsgiApi(ApiClient):
+    """The application of the same server inside this process; a test that needs a server process is skipped."""
+
+    def __init__(self, api: InProcessApi) -> None:
+        self._api = api
+        self.http = api.client(TOKEN)
+
+    def client(self, token: str = "", **options: Any) -> httpx.Client:
+        return self._api.client(token, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if hasattr(ApiServer, name) or name in ("port", "url", "process", "folder", "log_file"):
+            pytest.skip(f"needs a server process: {name}")
+        raise AttributeError(name)
+
+
+@contextlib.contextmanager
+def asgi_api(folder: Path, etcd_url: str) -> Iterator[AsgiApi]:
+    folder.mkdir(parents=True, exist_ok=True)
+    tokens = folder / "test-tokens.csv"
+    tokens.write_text(TOKENS)
+    with in_process_api(folder, etcd_url, f"--token-auth-file={tokens}") as api:
+        yield AsgiApi(api)
 
 
 class Watch:

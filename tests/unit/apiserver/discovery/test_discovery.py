@@ -7,7 +7,7 @@ import pytest
 
 from apimachinery.catalogue import load_catalogue
 from apiserver.discovery.discovery import Discovery
-from apiserver.main.app import all_subresources
+from apiserver.main.collected import all_subresources
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from apimachinery.catalogue import load_catalogue
 from apiserver.discovery.openapi import v2
 from apiserver.discovery.openapi.api import Api
 from apiserver.discovery.openapi.describe import class_docs
-from apiserver.main.app import all_subresources
+from apiserver.main.collected import all_subresources
 
 EVERYWHERE = {"apiVersion", "kind", "metadata", "items"}
 LEAST_WORDS = 2

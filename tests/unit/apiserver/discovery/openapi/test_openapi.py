@@ -7,7 +7,7 @@ import pytest
 from apimachinery.catalogue import load_catalogue
 from apiserver.discovery.openapi import v2, v3
 from apiserver.discovery.openapi.api import Api
-from apiserver.main.app import all_subresources
+from apiserver.main.collected import all_subresources
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 POD = "/api/v1/namespaces/{namespace}/pods/{name}"

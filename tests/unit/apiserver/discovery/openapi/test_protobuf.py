@@ -8,7 +8,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from apimachinery.catalogue import load_catalogue
 from apiserver.discovery.openapi import v2
 from apiserver.discovery.openapi.api import Api
-from apiserver.main.app import all_subresources
+from apiserver.main.collected import all_subresources
 
 MESSAGES = """
 Any yaml:2

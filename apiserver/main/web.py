@@ -1,13 +1,9 @@
-"""The assembly: storage, registries, admission and subresources into one ASGI app.
-
-FastAPI serves what is no resource: health, version, metrics, discovery. Resource paths go past it, straight to their
-handler: a request for an object costs less than a route's own overhead.
-"""
+"""The paths that are not resources, as FastAPI routes behind the pipeline: health, version, metrics, discovery."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +13,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as WebRequest
 from starlette.responses import Response as WebResponse
 
-from apimachinery.catalogue import Catalogue, CatalogueError, collect
 from apimachinery.errors import StatusError
 from apimachinery.times import format_time
 from apiserver.auth.openid import add_openid
 from apiserver.auth.tokens import ServiceAccountTokens
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents, add_routes
-from apiserver.handlers.api import Handler
 from apiserver.http import negotiation
 from apiserver.http.rendering import rendered
 from apiserver.main import health
+from apiserver.pipeline.metrics import RequestMetrics
 from apiserver.pipeline.routes import not_allowed, not_served
-from apiserver.subresources._scale import scale_of
-from apiserver.subresources._status import status_of
-from apiserver.subresources._subresource import Subresource
-from apiserver.virtual._virtual import Virtual
 from componentbase import metrics
 from componentbase.flags import version
 from componentbase.health import Check
@@ -40,30 +31,6 @@ from componentbase.health import Check
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 """Go's name of a machine where it is not the kernel's."""
 JSON = "application/json"
-
-
-def all_subresources(catalogue: Catalogue) -> dict[tuple[str, str, str], Subresource]:
-    """By (group, plural, name): the collected ones, and status and scale of the kinds that have them."""
-    found = list(collect("apiserver.subresources", "SUBRESOURCE", Subresource).values())
-    for resource in catalogue:
-        if resource.status:
-            found.append(status_of(resource))
-        if resource.scale is not None:
-            found.append(scale_of(resource))
-    return {(sub.resource_group, sub.resource, sub.name): sub for sub in found}
-
-
-def virtual_handlers(catalogue: Catalogue) -> dict[tuple[str, str], Mapping[str, Handler]]:
-    """By (group, plural): what answers for the kinds that are not stored. Raises: CatalogueError when nothing does."""
-    found = {
-        (virtual.group, plural): handlers
-        for virtual in collect("apiserver.virtual", "VIRTUAL", Virtual).values()
-        for plural, handlers in virtual.handlers.items()
-    }
-    for resource in catalogue:
-        if not resource.stored and set(found.get((resource.group, resource.plural), ())) != set(resource.verbs):
-            raise CatalogueError(f"{resource} is not stored, and apiserver/virtual/ does not answer for its verbs")
-    return found
 
 
 def version_info() -> dict[str, str]:
@@ -88,7 +55,11 @@ def version_info() -> dict[str, str]:
 
 
 def make_web(
-    discovery: Discovery, documents: Documents, tokens: ServiceAccountTokens, checks: dict[str, dict[str, Check]]
+    discovery: Discovery,
+    documents: Documents,
+    tokens: ServiceAccountTokens,
+    requests: RequestMetrics,
+    checks: dict[str, dict[str, Check]],
 ) -> FastAPI:
     web = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     _add_errors(web)
@@ -104,7 +75,7 @@ def make_web(
 
     @web.get("/metrics")
     async def get_metrics() -> WebResponse:
-        return WebResponse(metrics.render(), media_type=metrics.CONTENT_TYPE)
+        return WebResponse(metrics.render() + requests.render(), media_type=metrics.CONTENT_TYPE)
 
     @web.get("/")
     async def get_paths() -> WebResponse:
