@@ -144,6 +144,10 @@ class Resource(Generic[T]):
     stored: bool = True
     """False if requests are answered by computation (see `apiserver/virtual/`) and objects are not stored."""
     view: View | None = None
+    returned_on_delete: bool = False
+    """Whether a DELETE is answered with the last state instead of a Status, as upstream has it."""
+    expires: bool = False
+    """Whether objects vanish by themselves, `--event-ttl` after their last write."""
     deprecated: str = ""
     """The warning that clients get with every answer, if the kind is deprecated."""
 

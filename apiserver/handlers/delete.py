@@ -12,9 +12,6 @@ from apiserver.registry.store import Store
 from apiserver.request.message import Request, Response, json_response
 from apiserver.request.query import parse_delete_options
 
-RETURNED_KINDS = frozenset({"Pod", "Service", "ServiceAccount", "PersistentVolumeClaim", "PersistentVolume"})
-"""Answered with their last state; the others with a Status, as upstream has it."""
-
 
 async def delete(request: Request, store: Store[Any]) -> Response:
     """Answers 200 with the Status of the deletion or the object; 202 with the object while a requested cascade is
@@ -25,7 +22,7 @@ async def delete(request: Request, store: Store[Any]) -> Response:
     result = await store.delete(
         store.namespace_of(info), info.name, options, request.user, dry_run=bool(options.dryRun)
     )
-    if result.removed and resource.kind not in RETURNED_KINDS:
+    if result.removed and not resource.returned_on_delete:
         return json_response(success(resource, info.name, result.uid))
     return answer(request, resource, result.value, 202 if not result.removed and _cascades(options) else 200)
 

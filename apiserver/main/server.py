@@ -87,13 +87,13 @@ class ApiServer:
         admission = Chain(
             _admission_plugins(options), Lookup(self.storage, {(kind.group, kind.plural): kind for kind in catalogue})
         )
-        self.stores = Stores(self._store(kind, admission, clock, hooks) for kind in catalogue)
+        subresources = list(all_subresources(catalogue).values())
+        self.stores = Stores(self._store(kind, admission, clock, hooks, subresources) for kind in catalogue)
         services, nodes = self.stores.find("services").resource, self.stores.find("nodes").resource
         advertised = _advertised(options)
         core = {kind.plural: kind for kind in catalogue if not kind.group}
         tokens = ServiceAccountTokens(_token_settings(options, advertised), self.storage, core, clock)
         authenticator, authorizer = Authenticator(_tokens(options), tokens), AlwaysAllow()
-        subresources = list(all_subresources(catalogue).values())
         routes = Routes(
             Services(
                 authenticator=authenticator,
@@ -133,15 +133,27 @@ class ApiServer:
         )
         _log_collected(self.stores, admission, subresources)
 
-    def _store(self, resource: Resource[Any], admission: Chain, clock: Clock, hooks: Mapping[str, Hooks]) -> Store[Any]:
+    def _store(
+        self,
+        resource: Resource[Any],
+        admission: Chain,
+        clock: Clock,
+        hooks: Mapping[str, Hooks],
+        subresources: Iterable[Subresource],
+    ) -> Store[Any]:
         storage: Storage = self.storage
         if resource.view is not None:
             storage = ViewStorage(storage, resource.view)
         elif resource.stored:
             self.storage.register(resource)
-        ttl = self.options.event_ttl_seconds if resource.kind == "Event" else 0
+        ttl = self.options.event_ttl_seconds if resource.expires else 0
         own = NO_HOOKS if resource.group else hooks.get(resource.plural, NO_HOOKS)
-        return Store(resource, storage, admission, clock, own, ttl)
+        changing_spec = (
+            item.name
+            for item in subresources
+            if item.changes_spec and (item.resource_group, item.resource) == (resource.group, resource.plural)
+        )
+        return Store(resource, storage, admission, clock, own, ttl, changing_spec)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ and the change is computed again: so a conflict is only ever reported about what
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -49,9 +49,6 @@ T = TypeVar("T", bound=Object)
 
 GENERATED_NAME_TRIES = 8  # as upstream: after as many taken names the client gets the 409
 
-SPEC_SUBRESOURCES = frozenset({"", "scale", "ephemeralcontainers", "resize"})
-"""Through which a client changes what it wants: those raise `metadata.generation`."""
-
 time_text = lru_cache(maxsize=16)(format_time)
 """Unix seconds -> text: a second sees many writes."""
 
@@ -79,14 +76,18 @@ class Store(Generic[T]):
         clock: Clock,
         hooks: Hooks = NO_HOOKS,
         ttl_seconds: int = 0,
+        spec_subresources: Iterable[str] = (),
     ) -> None:
-        """`ttl_seconds`: objects vanish by themselves so long after their last write; 0 keeps them."""
+        """`ttl_seconds`: objects vanish by themselves so long after their last write; 0 keeps them.
+        `spec_subresources`: through these, too, a client changes what it wants, and so the generation.
+        """
         self.resource = resource
         self.storage = storage
         self.hooks = hooks
         self._admission = admission
         self.clock = clock
         self._ttl_seconds = ttl_seconds
+        self._spec_subresources = {"", *spec_subresources}
         fields = resource.model.model_fields
         self._has_spec = "spec" in fields
         self._has_status = "status" in fields and resource.status
@@ -345,7 +346,7 @@ class Store(Generic[T]):
             strategy.prepare_update(new, old)
         else:
             strategy.prepare_subresource_update(new, old, subresource)
-        if self._tracks_generation and subresource in SPEC_SUBRESOURCES and new.spec != old.spec:  # type: ignore[attr-defined]
+        if self._tracks_generation and subresource in self._spec_subresources and new.spec != old.spec:  # type: ignore[attr-defined]
             meta.generation = (kept.generation or 0) + 1
 
     def _keep_all_but_status(self, new: T, old: T) -> None:

@@ -202,8 +202,6 @@ def check_fields(resource: Resource[Any], options: ListOptions) -> None:
         known = path in BUILT_IN_FIELDS and (resource.namespaced or path == "metadata.name" or not resource.fields)
         if known or path in resource.fields:
             continue
-        if resource.kind == "Job":
-            raise BadRequest(f"field label {shown(path)} not supported for batchv1.Job")
         if resource.fields:
             raise BadRequest(f"field label not supported: {path}")
         names = '"metadata.name", "metadata.namespace"'

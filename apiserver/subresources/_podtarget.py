@@ -9,6 +9,18 @@ from apimachinery.errors import BadRequest
 from apiserver.proxy.kubelet import KubeletClient, refusal
 from apiserver.proxy.upgrade import OWN_HEADERS, join
 from apiserver.request.message import Answered, Request
+from apiserver.subresources._subresource import Parameter
+
+CONTAINER = Parameter(
+    "container", "The name of the container. Default: the default container of the pod, or its only one."
+)
+STREAM_PARAMETERS = (
+    CONTAINER,
+    Parameter("stderr", "Whether the error output of the process goes to the client.", "boolean"),
+    Parameter("stdin", "Whether the client's input goes to the process.", "boolean"),
+    Parameter("stdout", "Whether the output of the process goes to the client.", "boolean"),
+    Parameter("tty", "Whether the process has a terminal, which joins output and error output.", "boolean"),
+)
 
 
 async def connect(

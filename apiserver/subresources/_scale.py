@@ -38,6 +38,7 @@ def scale_of(resource: Resource[Any]) -> Subresource:
         group=GROUP,
         version=VERSION,
         resource_group=resource.group,
+        changes_spec=True,
     )
 
 

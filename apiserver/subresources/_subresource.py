@@ -8,6 +8,20 @@ from dataclasses import dataclass
 from apiserver.handlers.api import Handler
 
 
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`type` is JSON's, "array" for strings that may be given many times."""
+
+    name: str
+    description: str
+    type: str = "string"
+    place: str = "query"
+    values: tuple[str, ...] = ()
+
+
+PROXY_PARAMETERS = (Parameter("path", "The path to request from the target of the proxy."),)
+
+
 @dataclass(frozen=True)
 class Subresource:
     """`resource` is the plural it belongs to. `kind`, `group` and `version` are those of its body, in discovery."""
@@ -22,6 +36,10 @@ class Subresource:
     resource_group: str = ""
     long_running: bool = False
     """Streams for as long as the client likes: outside the limits of requests in flight and of time."""
+    changes_spec: bool = False
+    """A write may change what the client wants of the object, and then raises `metadata.generation`."""
+    parameters: tuple[Parameter, ...] = ()
+    """Query parameters of its own."""
 
     @property
     def verbs(self) -> list[str]:

@@ -11,7 +11,7 @@ from apiserver.proxy.kubelet import KubeletClient
 from apiserver.proxy.upgrade import check_upgrade, stream_query
 from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
-from apiserver.subresources._podtarget import choose_container, connect
+from apiserver.subresources._podtarget import STREAM_PARAMETERS, choose_container, connect
 from apiserver.subresources._subresource import Subresource
 from kubeapi.core.pod.model import Pod
 
@@ -26,5 +26,10 @@ async def attach(request: Request, store: Store[Pod], *, kubelet: KubeletClient)
 
 
 SUBRESOURCE = Subresource(
-    "pods", "attach", {"get": attach, "create": attach}, kind="PodAttachOptions", long_running=True
+    "pods",
+    "attach",
+    {"get": attach, "create": attach},
+    kind="PodAttachOptions",
+    long_running=True,
+    parameters=STREAM_PARAMETERS,
 )

@@ -7,4 +7,6 @@ from apiserver.handlers.patch import patch
 from apiserver.handlers.update import update
 from apiserver.subresources._subresource import Subresource
 
-SUBRESOURCE = Subresource("pods", "ephemeralcontainers", {"get": get, "update": update, "patch": patch}, kind="Pod")
+SUBRESOURCE = Subresource(
+    "pods", "ephemeralcontainers", {"get": get, "update": update, "patch": patch}, kind="Pod", changes_spec=True
+)

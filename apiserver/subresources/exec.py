@@ -12,8 +12,8 @@ from apiserver.proxy.kubelet import KubeletClient
 from apiserver.proxy.upgrade import check_upgrade, stream_query
 from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
-from apiserver.subresources._podtarget import choose_container, connect
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._podtarget import STREAM_PARAMETERS, choose_container, connect
+from apiserver.subresources._subresource import Parameter, Subresource
 from kubeapi.core.pod.model import Pod
 
 
@@ -29,4 +29,14 @@ async def exec_(request: Request, store: Store[Pod], *, kubelet: KubeletClient) 
     return await connect(request, pod, kubelet, "exec", container, query)
 
 
-SUBRESOURCE = Subresource("pods", "exec", {"get": exec_, "create": exec_}, kind="PodExecOptions", long_running=True)
+SUBRESOURCE = Subresource(
+    "pods",
+    "exec",
+    {"get": exec_, "create": exec_},
+    kind="PodExecOptions",
+    long_running=True,
+    parameters=(
+        Parameter("command", "The program and its arguments, one parameter each; no shell is involved.", "array"),
+        *STREAM_PARAMETERS,
+    ),
+)

@@ -16,7 +16,7 @@ from apiserver.registry.store import Store
 from apiserver.request.message import TEXT, Answer, Request, Response, Stream
 from apiserver.request.query import Query, parse_bool, parse_int
 from apiserver.subresources._podtarget import choose_container
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._subresource import Parameter, Subresource
 from componentbase.net.http1_client import ResponseStream
 from kubeapi.core.pod.model import Pod
 
@@ -73,4 +73,22 @@ def log_query(query: Query, name: str) -> str:
     return urlencode(pairs)
 
 
-SUBRESOURCE = Subresource("pods", "log", {"get": log}, kind="Pod", long_running=True)
+SUBRESOURCE = Subresource(
+    "pods",
+    "log",
+    {"get": log},
+    kind="Pod",
+    long_running=True,
+    parameters=(
+        Parameter(
+            "container", "The name of the container. Default: the default container of the pod, or its only one."
+        ),
+        Parameter("follow", "Whether to stream the further output of the container.", "boolean"),
+        Parameter("limitBytes", "The maximum number of bytes of the log; a line may be cut.", "integer"),
+        Parameter("previous", "Whether to send the log of the container's previous run.", "boolean"),
+        Parameter("sinceSeconds", "The maximum age of lines in seconds.", "integer"),
+        Parameter("sinceTime", "The time, in RFC 3339, from which lines are sent."),
+        Parameter("tailLines", "The number of lines to send from the end of the log.", "integer"),
+        Parameter("timestamps", "Whether each line begins with its time.", "boolean"),
+    ),
+)

@@ -19,7 +19,7 @@ from apiserver.proxy.forward import (
 from apiserver.proxy.kubelet import KubeletClient
 from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._subresource import PROXY_PARAMETERS, Subresource
 from kubeapi.core.node import Node
 
 
@@ -42,5 +42,10 @@ async def proxy(request: Request, store: Store[Node], *, kubelet: KubeletClient)
 
 
 SUBRESOURCE = Subresource(
-    "nodes", "proxy", dict.fromkeys(PROXY_VERBS, proxy), kind="NodeProxyOptions", long_running=True
+    "nodes",
+    "proxy",
+    dict.fromkeys(PROXY_VERBS, proxy),
+    kind="NodeProxyOptions",
+    long_running=True,
+    parameters=PROXY_PARAMETERS,
 )

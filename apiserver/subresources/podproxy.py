@@ -19,7 +19,7 @@ from apiserver.proxy.forward import (
 )
 from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._subresource import PROXY_PARAMETERS, Subresource
 from kubeapi.core.pod.model import Pod
 
 
@@ -43,4 +43,11 @@ def _declared_port(pod: Pod) -> int:
     return next(ports, 0)
 
 
-SUBRESOURCE = Subresource("pods", "proxy", dict.fromkeys(PROXY_VERBS, proxy), kind="PodProxyOptions", long_running=True)
+SUBRESOURCE = Subresource(
+    "pods",
+    "proxy",
+    dict.fromkeys(PROXY_VERBS, proxy),
+    kind="PodProxyOptions",
+    long_running=True,
+    parameters=PROXY_PARAMETERS,
+)

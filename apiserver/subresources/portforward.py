@@ -14,7 +14,7 @@ from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
 from apiserver.request.query import Query
 from apiserver.subresources._podtarget import connect
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._subresource import Parameter, Subresource
 from kubeapi.core.pod.model import Pod
 
 
@@ -41,4 +41,5 @@ SUBRESOURCE = Subresource(
     {"get": port_forward, "create": port_forward},
     kind="PodPortForwardOptions",
     long_running=True,
+    parameters=(Parameter("ports", "The ports of the pod to forward.", "array"),),
 )

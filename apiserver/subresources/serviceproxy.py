@@ -14,7 +14,7 @@ from apiserver.proxy.forward import PROXY_VERBS, Backend, check_address, forward
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
 from apiserver.request.message import Answer, Request
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._subresource import PROXY_PARAMETERS, Subresource
 
 
 async def proxy(request: Request, store: Store[Any], *, stores: Stores) -> Answer:
@@ -72,5 +72,10 @@ def _peek(stores: Stores, plural: str, namespace: str, name: str) -> Any:
 
 
 SUBRESOURCE = Subresource(
-    "services", "proxy", dict.fromkeys(PROXY_VERBS, proxy), kind="ServiceProxyOptions", long_running=True
+    "services",
+    "proxy",
+    dict.fromkeys(PROXY_VERBS, proxy),
+    kind="ServiceProxyOptions",
+    long_running=True,
+    parameters=PROXY_PARAMETERS,
 )

@@ -165,6 +165,7 @@ RESOURCE = Resource(
     model=Event,
     short_names=("ev",),
     strategy=EventStrategy(),
+    expires=True,
     columns=COLUMNS,
     fields={
         **{

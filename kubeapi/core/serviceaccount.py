@@ -27,6 +27,7 @@ RESOURCE = Resource(
     plural="serviceaccounts",
     model=ServiceAccount,
     short_names=("sa",),
+    returned_on_delete=True,
     columns=(
         NAME,
         Column("Secrets", lambda obj, now: len(obj.secrets or ()), description="The number of secrets."),

@@ -159,6 +159,7 @@ RESOURCE = Resource(
     group="events.k8s.io",
     short_names=("ev",),
     strategy=EventStrategy(),
+    expires=True,
     columns=tuple(map(_of_core, COLUMNS)),
     fields={
         **{f"regarding.{field}": _regarding(field) for field in _SELECTABLE},

@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from apiserver.request.query import FIELD_VALIDATIONS, PROPAGATION_POLICIES
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """`type` is JSON's, "array" for strings that may be given many times."""
-
-    name: str
-    description: str
-    type: str = "string"
-    place: str = "query"
-    values: tuple[str, ...] = ()
-
+from apiserver.subresources._subresource import Parameter
 
 _ALL = (
     Parameter("namespace", "The namespace that the objects live in.", place="path"),
@@ -95,21 +82,6 @@ _ALL = (
         values=PROPAGATION_POLICIES,
     ),
     Parameter("pretty", "Whether the JSON is indented for people. Default: only for browsers, curl and wget."),
-    Parameter("container", "The name of the container. Default: the default container of the pod, or its only one."),
-    Parameter("follow", "Whether to stream the further output of the container.", "boolean"),
-    Parameter("limitBytes", "The maximum number of bytes of the log; a line may be cut.", "integer"),
-    Parameter("previous", "Whether to send the log of the container's previous run.", "boolean"),
-    Parameter("sinceSeconds", "The maximum age of lines in seconds.", "integer"),
-    Parameter("sinceTime", "The time, in RFC 3339, from which lines are sent."),
-    Parameter("tailLines", "The number of lines to send from the end of the log.", "integer"),
-    Parameter("timestamps", "Whether each line begins with its time.", "boolean"),
-    Parameter("command", "The program and its arguments, one parameter each; no shell is involved.", "array"),
-    Parameter("stdin", "Whether the client's input goes to the process.", "boolean"),
-    Parameter("stdout", "Whether the output of the process goes to the client.", "boolean"),
-    Parameter("stderr", "Whether the error output of the process goes to the client.", "boolean"),
-    Parameter("tty", "Whether the process has a terminal, which joins output and error output.", "boolean"),
-    Parameter("ports", "The ports of the pod to forward.", "array"),
-    Parameter("path", "The path to request from the target of the proxy."),
 )
 
 PARAMETERS = {parameter.name: parameter for parameter in _ALL}
@@ -128,13 +100,7 @@ DELETE_COLLECTION = (
     "pretty", "propagationPolicy", "resourceVersion", "resourceVersionMatch", "timeoutSeconds",
 )  # fmt: skip
 
-OF_SUBRESOURCE = {
-    "attach": ("container", "stderr", "stdin", "stdout", "tty"),
-    "exec": ("command", "container", "stderr", "stdin", "stdout", "tty"),
-    "log": (
-        "container", "follow", "limitBytes", "previous", "sinceSeconds", "sinceTime", "tailLines", "timestamps",
-    ),
-    "portforward": ("ports",),
-    "proxy": ("path",),
-}  # fmt: skip
-"""The query parameters of streaming subresources."""
+
+def parameter_of(item: str | Parameter) -> Parameter:
+    """A parameter of all resources by its name; one of a subresource is given as it is."""
+    return item if isinstance(item, Parameter) else PARAMETERS[item]

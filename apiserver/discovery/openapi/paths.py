@@ -22,8 +22,7 @@ from apiserver.discovery.openapi.metamodels import (
     Status,
     WatchEvent,
 )
-from apiserver.handlers.delete import RETURNED_KINDS
-from apiserver.subresources._subresource import Subresource
+from apiserver.subresources._subresource import Parameter, Subresource
 
 JSON = "application/json"
 WATCH_STREAM = "application/json;stream=watch"
@@ -66,7 +65,7 @@ class Operation:
     answers: dict[int, tuple[Shape, ...]]
     action: str = ""
     gvk: tuple[str, str, str] | None = None
-    parameters: tuple[str, ...] = ()
+    parameters: tuple[str | Parameter, ...] = ()
     body: type[Model] | None = None
     body_types: tuple[str, ...] = ()
     body_required: bool = True
@@ -164,7 +163,7 @@ class ResourcePaths:
         usual: tuple[Shape, ...] = (Status, resource.model)
         deletion = replace(
             self._operation("delete", f"delete{self._stem}{self._scoped}", f"Delete a {resource.kind}."),
-            answers=dict.fromkeys((200, 202), usual[::-1] if resource.kind in RETURNED_KINDS else usual),
+            answers=dict.fromkeys((200, 202), usual[::-1] if resource.returned_on_delete else usual),
             parameters=query.DELETE,
             **_DELETE_BODY,
         )
@@ -230,7 +229,7 @@ class ResourcePaths:
         for verb in sub.verbs:
             if sub.name == "log":
                 plain = replace(self._read(name, Status, what), answers={200: (None,)}, produces=("text/plain",))
-                operations.append(replace(plain, parameters=query.OF_SUBRESOURCE["log"]))
+                operations.append(replace(plain, parameters=sub.parameters))
             elif verb == "get" and model is not None:
                 operations.append(self._read(name, model, what))
             elif verb in WORDS and model is not None:
@@ -243,19 +242,18 @@ class ResourcePaths:
     def _connect(
         self, path: str, place: tuple[str, ...], sub: Subresource, gvk: tuple[str, str, str]
     ) -> Iterator[Path]:
-        names = query.OF_SUBRESOURCE.get(sub.name, ())
         what = f"Connect to {sub.name} of {self._article()}."
 
         verbs = [*sub.handlers, "head"] if sub.name == "proxy" else list(sub.handlers)
 
-        def operations(suffix: str, names: tuple[str, ...]) -> Iterator[Operation]:
+        def operations(suffix: str, parameters: tuple[Parameter, ...]) -> Iterator[Operation]:
             for verb in sorted(set(verbs)):
                 method = METHODS[verb]
                 name = f"connect{self._stem}{method.title()}{self._scoped}{sub.name.title()}{suffix}"
                 answers: dict[int, tuple[Shape, ...]] = {200: (None,)}
-                yield Operation(method, name, what, self._tag, answers, "connect", gvk, names, produces=(ANY,))
+                yield Operation(method, name, what, self._tag, answers, "connect", gvk, parameters, produces=(ANY,))
 
-        yield self._path(path, place, operations("", names))
+        yield self._path(path, place, operations("", sub.parameters))
         if sub.name == "proxy":
             yield self._path(path + "/{path}", (*place, "path"), operations("WithPath", ()))
 

@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 
 from apiserver.discovery.openapi.api import Api
-from apiserver.discovery.openapi.parameters import PARAMETERS, Parameter
+from apiserver.discovery.openapi.parameters import parameter_of
 from apiserver.discovery.openapi.paths import ListOf, Operation, Path
 from apiserver.discovery.openapi.schemas import META, Schemas
 from apiserver.discovery.openapi.v2_protobuf import document_bytes
 from apiserver.discovery.openapi.v3 import path_parameter, shape_schema, sorted_paths
+from apiserver.subresources._subresource import Parameter
 
 Dict = dict[str, Any]
 Items = Iterator[tuple[str, Dict]]
@@ -67,7 +68,7 @@ def _path_item(path: Path, schemas: Schemas) -> Dict:
 
 
 def _operation(operation: Operation, schemas: Schemas) -> Dict:
-    parameters = [_parameter(PARAMETERS[name]) for name in operation.parameters]
+    parameters = [_parameter(parameter_of(item)) for item in operation.parameters]
     result: Dict = {
         "tags": [operation.tag],
         "description": operation.description,

@@ -13,9 +13,10 @@ import orjson
 
 from apiserver.discovery.openapi.api import Api
 from apiserver.discovery.openapi.metamodels import Status, WatchEvent
-from apiserver.discovery.openapi.parameters import PARAMETERS, PROXIED_PATH, Parameter
+from apiserver.discovery.openapi.parameters import PARAMETERS, PROXIED_PATH, parameter_of
 from apiserver.discovery.openapi.paths import ListOf, Operation, Path, Shape
 from apiserver.discovery.openapi.schemas import META, Schemas
+from apiserver.subresources._subresource import Parameter
 
 Dict = dict[str, Any]
 
@@ -79,7 +80,7 @@ def _operation(operation: Operation, schemas: Schemas) -> Dict:
     if operation.deprecated:
         result["deprecated"] = True
     if operation.parameters:
-        result["parameters"] = [_parameter(PARAMETERS[name]) for name in operation.parameters]
+        result["parameters"] = [_parameter(parameter_of(item)) for item in operation.parameters]
     if operation.body is not None:
         body: Dict = {"content": {kind: {"schema": _body(operation, kind, schemas)} for kind in operation.body_types}}
         result["requestBody"] = body | ({"required": True} if operation.body_required else {})

@@ -147,6 +147,7 @@ RESOURCE = Resource(
     short_names=("po",),
     categories=("all",),
     strategy=PodStrategy(),
+    returned_on_delete=True,
     columns=COLUMNS,
     fields={
         "spec.nodeName": lambda pod: pod.spec.nodeName or "",

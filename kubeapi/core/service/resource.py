@@ -142,6 +142,7 @@ RESOURCE = Resource(
     short_names=("svc",),
     categories=("all",),
     strategy=ServiceStrategy(),
+    returned_on_delete=True,
     columns=(
         NAME,
         Column("Type", lambda obj, now: obj.spec.type, description="The type of the Service."),
