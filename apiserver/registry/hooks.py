@@ -31,9 +31,6 @@ class Hooks:
     async def after_delete(self, obj: Any) -> None:
         """After the object is gone."""
 
-    def carry_over(self, obj: Any, old: Any) -> None:
-        """Before validation of an update: what the client left out because the server had chosen it."""
-
     def marked(self, obj: Any) -> None:
         """The object has just got its deletionTimestamp."""
 

@@ -342,7 +342,6 @@ class Store(Generic[T]):
         if not subresource:
             if self._has_status and strategy.resets_status:
                 new.status = old.status  # type: ignore[attr-defined]
-            self.hooks.carry_over(new, old)
             strategy.prepare_update(new, old)
         else:
             strategy.prepare_subresource_update(new, old, subresource)

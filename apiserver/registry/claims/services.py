@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from apimachinery.errors import FieldError, InternalError, StatusError, invalid, invalid_object
-from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
 from apiserver.registry.claims.allocators import Allocator, Exhausted, OutOfRange, Taken, claims_resource
@@ -18,7 +16,9 @@ from apiserver.registry.hooks import Hooks, Undo, nothing_to_undo
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import StorageError
 from componentbase import logs
+from kubeapi.core.service.allocation import address_of, needs_address, needs_health_port, needs_node_ports, ports_of
 from kubeapi.core.service.headless import HEADLESS
+from kubeapi.core.service.model import Service
 
 ADDRESS_CLAIMS = claims_resource("serviceipclaims", "ranges/serviceips")
 PORT_CLAIMS = claims_resource("servicenodeportclaims", "ranges/servicenodeports")
@@ -28,71 +28,24 @@ REPAIR_SECONDS = 180.0
 log = logs.logger(__name__)
 
 
-def needs_address(service: Any) -> bool:
-    return bool(service.spec.type != "ExternalName")
-
-
-def needs_node_ports(service: Any) -> bool:
-    spec = service.spec
-    if spec.type == "LoadBalancer":
-        return bool(spec.allocateLoadBalancerNodePorts is not False)
-    return bool(spec.type == "NodePort")
-
-
-def needs_health_port(service: Any) -> bool:
-    spec = service.spec
-    return bool(spec.type == "LoadBalancer" and spec.externalTrafficPolicy == "Local")
-
-
-def address_of(service: Any) -> str:
-    """ "" when the Service has no address of its own."""
-    address = service.spec.clusterIP or ""
-    return "" if address == HEADLESS else address
-
-
-def ports_of(service: Any) -> list[str]:
-    """Every node port it holds, once."""
-    ports = [port.nodePort for port in service.spec.ports or ()] + [service.spec.healthCheckNodePort]
-    return list(dict.fromkeys(str(port) for port in ports if port))
-
-
 class ServiceHooks(Hooks):
     def __init__(self, addresses: Allocator, ports: Allocator) -> None:
         self._addresses = addresses
         self._ports = ports
 
-    def carry_over(self, obj: Any, old: Any) -> None:
-        _drop_what_the_type_lost(obj, old)
-        new, before = obj.spec, old.spec
-        if needs_address(obj) and needs_address(old):
-            if not new.clusterIP and not new.clusterIPs:
-                new.clusterIP, new.clusterIPs = before.clusterIP, before.clusterIPs
-            new.ipFamilies = new.ipFamilies or before.ipFamilies
-            new.ipFamilyPolicy = new.ipFamilyPolicy or before.ipFamilyPolicy
-        if needs_node_ports(obj) and needs_node_ports(old):
-            used = {port.nodePort for port in new.ports or () if port.nodePort}
-            by_name = {port.name: port.nodePort for port in before.ports or ()}
-            for port in new.ports or ():
-                known = by_name.get(port.name)
-                if not port.nodePort and known and known not in used:
-                    port.nodePort = known
-                    used.add(known)
-        if needs_health_port(obj) and needs_health_port(old) and not new.healthCheckNodePort:
-            new.healthCheckNodePort = before.healthCheckNodePort
-
-    async def begin_create(self, obj: Any, *, dry_run: bool) -> Undo:
+    async def begin_create(self, obj: Service, *, dry_run: bool) -> Undo:
         return await self._claim(obj, set(), set(), dry_run=dry_run)
 
-    async def begin_update(self, obj: Any, old: Any, *, dry_run: bool) -> Undo:
+    async def begin_update(self, obj: Service, old: Service, *, dry_run: bool) -> Undo:
         return await self._claim(obj, {address_of(old)}, set(ports_of(old)), dry_run=dry_run)
 
-    async def after_update(self, obj: Any, old: Any) -> None:
+    async def after_update(self, obj: Service, old: Service) -> None:
         await self._release(old, {address_of(obj)}, set(ports_of(obj)))
 
-    async def after_delete(self, obj: Any) -> None:
+    async def after_delete(self, obj: Service) -> None:
         await self._release(obj, set(), set())
 
-    async def _release(self, service: Any, kept_addresses: set[str], kept_ports: set[str]) -> None:
+    async def _release(self, service: Service, kept_addresses: set[str], kept_ports: set[str]) -> None:
         """The Service has been written already: a claim that can't be released now is left to `repair`."""
         address = address_of(service)
         try:
@@ -104,7 +57,7 @@ class ServiceHooks(Hooks):
         except StorageError as error:
             log.warning("claims of a service not released", service=service.key, error=str(error))
 
-    async def _claim(self, service: Any, addresses: set[str], ports: set[str], *, dry_run: bool) -> Undo:
+    async def _claim(self, service: Service, addresses: set[str], ports: set[str], *, dry_run: bool) -> Undo:
         """Claims what the Service has beyond what it had; all or nothing. Raises: Invalid, InternalError."""
         claims = _Claims(service, dry_run=dry_run)
         try:
@@ -116,7 +69,7 @@ class ServiceHooks(Hooks):
             raise
         return claims.undo if claims.made else nothing_to_undo
 
-    async def _claim_address(self, service: Any, had: set[str], claims: _Claims) -> None:
+    async def _claim_address(self, service: Service, had: set[str], claims: _Claims) -> None:
         spec = service.spec
         address = spec.clusterIP or (spec.clusterIPs or [""])[0]
         if not address:
@@ -129,7 +82,7 @@ class ServiceHooks(Hooks):
         spec.ipFamilies = spec.ipFamilies or ["IPv4"]
         spec.ipFamilyPolicy = spec.ipFamilyPolicy or "SingleStack"
 
-    async def _claim_ports(self, service: Any, had: set[str], claims: _Claims) -> None:
+    async def _claim_ports(self, service: Service, had: set[str], claims: _Claims) -> None:
         spec = service.spec
         held = set(had)
         given: dict[int, tuple[int, set[str]]] = {}
@@ -150,7 +103,7 @@ class ServiceHooks(Hooks):
             else:
                 spec.healthCheckNodePort = int(await claims.any(self._ports, "a nodePort"))
 
-    async def _claim_port(self, service: Any, path: str, port: int, held: set[str], claims: _Claims) -> None:
+    async def _claim_port(self, service: Service, path: str, port: int, held: set[str], claims: _Claims) -> None:
         if str(port) not in held:
             await claims.one(self._ports, str(port), lambda why: _port_error(self._ports, path, port, why))
             held.add(str(port))
@@ -159,7 +112,7 @@ class ServiceHooks(Hooks):
 class _Claims:
     """What one write has claimed so far. In a dry run nothing is claimed, only looked at."""
 
-    def __init__(self, service: Object, *, dry_run: bool) -> None:
+    def __init__(self, service: Service, *, dry_run: bool) -> None:
         self.made: list[tuple[Allocator, str]] = []
         self._service = service
         self._dry_run = dry_run
@@ -189,7 +142,7 @@ class _Claims:
             await allocator.release(value, self._service)
 
 
-def _address_error(service: Any, allocator: Allocator, address: str, why: Exception) -> FieldError:
+def _address_error(service: Service, allocator: Allocator, address: str, why: Exception) -> FieldError:
     text = "provided IP is already allocated"
     if isinstance(why, OutOfRange):
         text = (
@@ -205,23 +158,12 @@ def _port_error(allocator: Allocator, path: str, port: int, why: Exception) -> F
     return invalid(path, port, text)
 
 
-def _drop_what_the_type_lost(new: Any, old: Any) -> None:
-    """A client that changes only `type` sends along what the server chose for the old type: it goes by itself."""
-    spec, before = new.spec, old.spec
-    if needs_address(old) and not needs_address(new) and spec.clusterIP == before.clusterIP:
-        spec.clusterIP = spec.clusterIPs = spec.ipFamilies = spec.ipFamilyPolicy = None
-    if needs_node_ports(old) and not needs_node_ports(new) and spec.type != "LoadBalancer":
-        same = [port.nodePort for port in spec.ports or ()] == [port.nodePort for port in before.ports or ()]
-        for port in spec.ports or () if same else ():
-            port.nodePort = None
-    if needs_health_port(old) and not needs_health_port(new) and spec.healthCheckNodePort == before.healthCheckNodePort:
-        spec.healthCheckNodePort = None
-
-
 class Repair:
     """Looks after claims now and then; every API server does."""
 
-    def __init__(self, storage: CachedStorage, services: Resource[Any], addresses: Allocator, ports: Allocator) -> None:
+    def __init__(
+        self, storage: CachedStorage, services: Resource[Service], addresses: Allocator, ports: Allocator
+    ) -> None:
         self._storage = storage
         self._services = services
         self._addresses = addresses

@@ -7,6 +7,7 @@ from apimachinery.errors import FieldError
 from apimachinery.names import dns_1035_label_errors
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import Errors
+from kubeapi.core.service.allocation import carry_over
 from kubeapi.core.service.headless import HEADLESS
 from kubeapi.core.service.model import (
     ClientIPConfig,
@@ -54,6 +55,7 @@ class ServiceStrategy(Strategy[Service]):
             _default_families(spec)
 
     def prepare_update(self, obj: Service, old: Service) -> None:
+        carry_over(obj, old)
         new, before = obj.spec, old.spec
         _drop_what_the_type_lost(new, before)
         if new.type == "ExternalName" or before.type == "ExternalName":

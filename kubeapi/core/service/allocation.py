@@ -1,0 +1,71 @@
+"""What the server chooses for a Service, its address and node ports: when it has them, and how an update keeps them.
+
+Source: Kubernetes documentation, "Service": "Choosing your own IP address", "type: NodePort".
+"""
+
+from __future__ import annotations
+
+from kubeapi.core.service.headless import HEADLESS
+from kubeapi.core.service.model import Service
+
+
+def needs_address(service: Service) -> bool:
+    return service.spec.type != "ExternalName"
+
+
+def needs_node_ports(service: Service) -> bool:
+    spec = service.spec
+    if spec.type == "LoadBalancer":
+        return spec.allocateLoadBalancerNodePorts is not False
+    return spec.type == "NodePort"
+
+
+def needs_health_port(service: Service) -> bool:
+    spec = service.spec
+    return spec.type == "LoadBalancer" and spec.externalTrafficPolicy == "Local"
+
+
+def address_of(service: Service) -> str:
+    """ "" when the Service has no address of its own."""
+    address = service.spec.clusterIP or ""
+    return "" if address == HEADLESS else address
+
+
+def ports_of(service: Service) -> list[str]:
+    """Every node port it holds, once."""
+    ports = [port.nodePort for port in service.spec.ports or ()] + [service.spec.healthCheckNodePort]
+    return list(dict.fromkeys(str(port) for port in ports if port))
+
+
+def carry_over(obj: Service, old: Service) -> None:
+    """Completes an update by what its client left out because the server had chosen it."""
+    _drop_what_the_type_lost(obj, old)
+    new, before = obj.spec, old.spec
+    if needs_address(obj) and needs_address(old):
+        if not new.clusterIP and not new.clusterIPs:
+            new.clusterIP, new.clusterIPs = before.clusterIP, before.clusterIPs
+        new.ipFamilies = new.ipFamilies or before.ipFamilies
+        new.ipFamilyPolicy = new.ipFamilyPolicy or before.ipFamilyPolicy
+    if needs_node_ports(obj) and needs_node_ports(old):
+        used = {port.nodePort for port in new.ports or () if port.nodePort}
+        by_name = {port.name: port.nodePort for port in before.ports or ()}
+        for port in new.ports or ():
+            number = by_name.get(port.name)
+            if not port.nodePort and number and number not in used:
+                port.nodePort = number
+                used.add(number)
+    if needs_health_port(obj) and needs_health_port(old) and not new.healthCheckNodePort:
+        new.healthCheckNodePort = before.healthCheckNodePort
+
+
+def _drop_what_the_type_lost(new: Service, old: Service) -> None:
+    """A client that changes only `type` sends along what the server chose for the old type: it goes by itself."""
+    spec, before = new.spec, old.spec
+    if needs_address(old) and not needs_address(new) and spec.clusterIP == before.clusterIP:
+        spec.clusterIP = spec.clusterIPs = spec.ipFamilies = spec.ipFamilyPolicy = None
+    if needs_node_ports(old) and not needs_node_ports(new) and spec.type != "LoadBalancer":
+        same = [port.nodePort for port in spec.ports or ()] == [port.nodePort for port in before.ports or ()]
+        for port in spec.ports or () if same else ():
+            port.nodePort = None
+    if needs_health_port(old) and not needs_health_port(new) and spec.healthCheckNodePort == before.healthCheckNodePort:
+        spec.healthCheckNodePort = None
