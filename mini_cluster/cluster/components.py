@@ -19,7 +19,7 @@ KUBE_PROXY_HEALTH_PORT = 10256
 NODE_PORTS = "30000-32767"
 
 NODE_MONITOR_GRACE_PERIOD = "16s"
-"""How long a silent node stays Ready. Upstream's 50 s suits networks; these hosts share a machine, and a demonstration
+"""A silent node stays Ready this long. Upstream's 50 s suits networks; these hosts share a machine, and a demonstration
 of healing should not be a lesson in patience. The kubelet renews its Lease every 10 s."""
 
 LEADER_ELECTION = (
@@ -78,7 +78,7 @@ class Component:
     """Path and arguments, as the process itself sees them."""
     ready: ReadinessProbe
     wrapper: tuple[str, ...] = ()
-    """What goes before the program and replaces itself with it (nsenter)."""
+    """A command that goes before the program and replaces itself with it (nsenter)."""
     needs: tuple[str, ...] = ()
     """Components, or groups of them by majority, that must be ready before this one is started."""
     group: str = ""
@@ -96,7 +96,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Programs:
-    """Where the executables are: `scripts` is the folder of our console scripts, the others are paths."""
+    """Paths of the executables: `scripts` is the folder of our console scripts, the others are paths."""
 
     scripts: Path
     etcd: str

@@ -1,4 +1,4 @@
-"""Where a cluster's files are, and what its things on the machine are called.
+"""Names a cluster's files, and everything that it has on the machine.
 
 Everything outside the cluster's folder (links, network namespaces, packet rules, sockets) carries `key`, a hash of the
 folder's path, so that several clusters live side by side and what a crash left behind can be found again.
@@ -155,5 +155,5 @@ def cluster_key(root: Path) -> str:
 
 
 def runtime_folder(key: str, uid: int) -> Path:
-    """Where sockets go: a short path, because a socket's path holds at most `SOCKET_PATH_LIMIT` bytes."""
+    """Returns the folder for sockets: a short path, because a socket's path holds at most `SOCKET_PATH_LIMIT` bytes."""
     return Path(f"/run/mini-kubernetes-{key}") if uid == 0 else Path(f"/tmp/mini-kubernetes-{uid}-{key}")

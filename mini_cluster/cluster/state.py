@@ -186,7 +186,7 @@ def replace_taken_ports(ports: Ports, key: str, is_free: Callable[[int], bool]) 
 
 
 def load_state(path: Path) -> ClusterState | None:
-    """None when the cluster was never brought up.
+    """Reads the state; None when the cluster was never brought up.
 
     Raises: StateError for a file that is damaged or of another version.
     """

@@ -20,7 +20,7 @@ HOST_SOCKET = Path("/var/run/docker.sock")
 
 
 class SupportsWrite(Protocol):
-    """Where bytes go."""
+    """A file, or anything else that takes bytes."""
 
     def write(self, data: bytes, /) -> object: ...
 
@@ -81,7 +81,7 @@ class Engine:
 
 
 def host_engine_socket() -> Path:
-    """Where the machine's own engine listens: DOCKER_HOST when that is a Unix socket."""
+    """Returns the socket of the machine's own engine: DOCKER_HOST when that is a Unix socket."""
     address = os.environ.get("DOCKER_HOST", "")
     return Path(address.removeprefix("unix://")) if address.startswith("unix://") else HOST_SOCKET
 

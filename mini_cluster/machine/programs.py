@@ -54,7 +54,7 @@ def missing_requirements(
 
 
 def explain_missing(missing: list[SystemRequirement]) -> str:
-    """What to tell a user who must install by hand."""
+    """Tells a user what to install by hand, and how."""
     lines = [f"  {item.program:<10} {item.reason}" for item in missing]
     packages = " ".join(dict.fromkeys(item.package for item in missing))
     return "\n".join(
