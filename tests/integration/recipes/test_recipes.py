@@ -21,6 +21,7 @@ FILES = {
     "controller_manager/controllers/workloads/widget.py": recipe("A new controller"),
     "scheduler/plugins/node_pool.py": recipe("A new scheduler plugin"),
     "apiserver/admission/widgetcolour.py": recipe("A new admission plugin"),
+    "apiserver/subresources/area.py": recipe("A new subresource"),
     "kubectl/commands/other/sizes.py": recipe("A new verb"),
     "kubectl/describe/kinds/widget.py": recipe("A kind's description"),
     "kubelet/volume/types/nfs.py": recipe("A new volume type"),
@@ -84,6 +85,15 @@ def test_a_new_admission_plugin_changes_and_refuses(api: ApiServer) -> None:
     refused = api.http.post(WIDGETS, json=widget("ghost", colour="invisible"))
     assert refused.status_code == 403
     assert 'widgets.example.com "ghost" is forbidden: a widget must be seen' in refused.json()["message"]
+
+
+def test_a_new_subresource_answers(api: ApiServer) -> None:
+    assert api.http.post(WIDGETS, json=widget("cube", size=10)).status_code == 201
+    assert api.http.get(f"{WIDGETS}/cube/area").json() == {"squareMillimetres": 600}
+    assert api.http.get(f"{WIDGETS}/none/area").status_code == 404
+    assert api.http.delete(f"{WIDGETS}/cube/area").status_code == 405
+    served = {item["name"]: item["verbs"] for item in api.http.get("/apis/example.com/v1").json()["resources"]}
+    assert served["widgets/area"] == ["get"]
 
 
 def run(house: Path, code: str, *words: str) -> str:
