@@ -61,7 +61,7 @@ def overridden(obj: Dict, args: argparse.Namespace) -> Dict:
         return _object(merge_patch(obj, patch))
     if args.override_type != "strategic":
         raise UsageError(f"invalid override type: {args.override_type}")
-    from apimachinery.patch.strategic import strategic_merge_patch
+    from apimachinery.patch.strategic import strategic_merge_patch  # here: pydantic takes 80 ms
 
     return strategic_merge_patch(obj, patch, model_of(obj["apiVersion"], obj["kind"]))
 

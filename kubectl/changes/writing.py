@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from apimachinery.errors import StatusError
+from apimachinery.patch.merge import create_merge_patch
 from kubectl.api.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Dict
 from kubectl.input.targets import Target, select
 from kubectl.invocation.command import CommandContext, UsageError, raise_all
@@ -106,7 +107,6 @@ def model_of(api_version: str, kind: str) -> Any:
 
 def two_way_patch(old: Dict, new: Dict) -> tuple[Dict, str]:
     """The patch that turns `old` into `new`, and its content type."""
-    from apimachinery.patch.merge import create_merge_patch
     from apimachinery.patch.strategic import three_way_strategic  # here: pydantic takes 80 ms
 
     model = model_of(str(old["apiVersion"]), str(old["kind"]))

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 
 from apimachinery.errors import AlreadyExists, Conflict, Invalid, NotFound, StatusError
+from apimachinery.patch.merge import create_merge_patch, three_way_merge
 from kubectl.api.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Dict, Unreachable
 from kubectl.api.discovery import ResourceType
 from kubectl.changes import serverside, writing
@@ -199,7 +200,6 @@ def compute_patch(current: Dict, modified: Dict, *, overwrite: bool = True) -> t
 
     Raises: UsageError where it would change what others have changed, and must not `overwrite`.
     """
-    from apimachinery.patch.merge import create_merge_patch, three_way_merge
     from apimachinery.patch.strategic import three_way_strategic  # here: pydantic takes 80 ms
 
     text = writing.last_applied_of(current)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.errors import StatusError
+from apimachinery.patch.json import json_patch
+from apimachinery.patch.merge import merge_patch
 from apimachinery.yaml import YamlError, read_document
 from kubectl.api.client import JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Dict
 from kubectl.changes.writing import Report, add_write_flags, model_of, write_params
@@ -91,8 +93,6 @@ def read_patch(args: argparse.Namespace) -> Any:
 
 def apply_patch(obj: Dict, patch: Any, kind: str) -> Dict:
     """The object as the server would store it. Raises: StatusError, UsageError."""
-    from apimachinery.patch.json import json_patch
-    from apimachinery.patch.merge import merge_patch
     from apimachinery.patch.strategic import strategic_merge_patch  # here: pydantic takes 80 ms
 
     if kind == "json":

@@ -143,7 +143,7 @@ def _customized(args: argparse.Namespace, containers: list[Dict], name: str | No
     """Merges the file of --custom into the named container, last of all. Raises: UsageError."""
     if not args.custom:
         return containers
-    from apimachinery.patch.strategic import strategic_merge_patch
+    from apimachinery.patch.strategic import strategic_merge_patch  # here: the models of pods take 200 ms
     from kubeapi.core.pod.spec import Container
 
     custom = _custom(args.custom)
