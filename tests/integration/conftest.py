@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,3 +37,23 @@ def namespace(api: ApiServer) -> str:
     name = f"test-{next(_namespaces)}"
     api.make_namespace(name)
     return name
+
+
+Shared = Callable[[str, dict[str, Any]], dict[str, Any]]
+
+
+@pytest.fixture
+def shared(api: ApiServer) -> Iterator[Shared]:
+    """Creates what has no namespace, in the collection at a path, and deletes it after the test."""
+    paths: list[str] = []
+
+    def create(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = api.http.post(path, json=body)
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()
+        paths.append(f"{path}/{created['metadata']['name']}")
+        return created
+
+    yield create
+    for path in reversed(paths):
+        assert api.http.delete(path).status_code in (200, 404)

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 TOKEN = "test-token"
 """Of an administrator, to the API server of a test."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -76,8 +77,8 @@ def test_admission_completes_a_pod(api: ApiServer, pods: str) -> None:
     }  # fmt: skip
 
 
-def test_admission_marks_a_new_node(api: ApiServer) -> None:
-    made = make(api, "/api/v1/nodes", {"metadata": {"name": "marked"}})
+def test_admission_marks_a_new_node(shared: Callable[[str, Any], Any]) -> None:
+    made = shared("/api/v1/nodes", {"metadata": {"name": "marked"}})
     assert made["spec"]["taints"] == [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
 
 

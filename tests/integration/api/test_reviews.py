@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -233,9 +233,11 @@ def test_a_token_ends_with_its_account(api: ApiServer, account: str) -> None:
     assert whoami(api, token).status_code == 401  # another account of the same name
 
 
-def test_a_token_ends_with_the_object_it_is_bound_to(api: ApiServer, account: str, namespace: str) -> None:
+def test_a_token_ends_with_the_object_it_is_bound_to(
+    api: ApiServer, account: str, namespace: str, shared: Callable[[str, Any], Any]
+) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
-    api.http.post("/api/v1/nodes", json={"metadata": {"name": "token-node"}})
+    shared("/api/v1/nodes", {"metadata": {"name": "token-node"}})
     spec = {"containers": [{"name": "c", "image": "i"}], "serviceAccountName": "robot", "nodeName": "token-node"}
     pod = api.http.post(pods, json={"metadata": {"name": "p"}, "spec": spec}).json()
     token = token_of(api, account, boundObjectRef={"kind": "Pod", "apiVersion": "v1", "name": "p"})

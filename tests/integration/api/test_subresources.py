@@ -127,6 +127,7 @@ def kubelet(api: ApiServer, namespace: str, certificates: dict[str, Path]) -> It
     with FakeKubelet(files["server"], files["server-key"], files["ca"]) as fake:
         register(api, namespace, fake.port)
         yield fake
+    api.http.delete(f"/api/v1/nodes/{namespace}")
 
 
 def register(api: ApiServer, node: str, port: int) -> None:

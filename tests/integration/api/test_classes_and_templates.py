@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.kits.eventually import eventually
 from tests.kits.kubectlpair import Pair, write_kubeconfig
 
 Dict = dict[str, Any]
+Shared = Callable[[str, Dict], Dict]
 
 PRIORITIES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 RUNTIMES = "/apis/node.k8s.io/v1/runtimeclasses"
@@ -48,9 +50,9 @@ def test_the_system_has_its_priority_classes(api: ApiServer) -> None:
     )
 
 
-def test_a_pod_gets_what_its_priority_class_says(api: ApiServer, namespace: str) -> None:
+def test_a_pod_gets_what_its_priority_class_says(api: ApiServer, namespace: str, shared: Shared) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
-    make(api, PRIORITIES, {"metadata": {"name": "gentle"}, "value": 7, "preemptionPolicy": "Never"})
+    shared(PRIORITIES, {"metadata": {"name": "gentle"}, "value": 7, "preemptionPolicy": "Never"})
     spec = make(api, pods, pod("a", priorityClassName="gentle"))["spec"]
     assert (spec["priority"], spec["preemptionPolicy"]) == (7, "Never")
     assert make(api, pods, pod("b", priorityClassName="system-node-critical"))["spec"]["priority"] == 2_000_001_000
@@ -66,34 +68,31 @@ def test_a_pod_gets_what_its_priority_class_says(api: ApiServer, namespace: str)
     )
 
 
-def test_one_class_is_for_pods_that_name_none(api: ApiServer, namespace: str) -> None:
+def test_one_class_is_for_pods_that_name_none(api: ApiServer, namespace: str, shared: Shared) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
-    make(api, PRIORITIES, {"metadata": {"name": "usual"}, "value": 5, "globalDefault": True})
-    try:
+    shared(PRIORITIES, {"metadata": {"name": "usual"}, "value": 5, "globalDefault": True})
 
-        def given() -> Dict | None:
-            spec: Dict = make(api, pods, {**pod(""), "metadata": {"generateName": "a-"}})["spec"]
-            return spec if spec.get("priorityClassName") else None
+    def given() -> Dict | None:
+        spec: Dict = make(api, pods, {**pod(""), "metadata": {"generateName": "a-"}})["spec"]
+        return spec if spec.get("priorityClassName") else None
 
-        spec = eventually(given, "the default class")
-        assert (spec["priorityClassName"], spec["priority"]) == ("usual", 5)
-        other = {"metadata": {"name": "other"}, "value": 6, "globalDefault": True}
-        assert refusal(api, PRIORITIES, other) == (
-            403,
-            'priorityclasses.scheduling.k8s.io "other" is forbidden: PriorityClass usual is already marked as '
-            "default. Only one default can exist",
-        )
-        answer = api.http.patch(f"{PRIORITIES}/usual", json={"description": "ours"}, headers=MERGE)
-        assert answer.status_code == 200, answer.text
-    finally:
-        api.http.delete(f"{PRIORITIES}/usual")
+    spec = eventually(given, "the default class")
+    assert (spec["priorityClassName"], spec["priority"]) == ("usual", 5)
+    other = {"metadata": {"name": "other"}, "value": 6, "globalDefault": True}
+    assert refusal(api, PRIORITIES, other) == (
+        403,
+        'priorityclasses.scheduling.k8s.io "other" is forbidden: PriorityClass usual is already marked as '
+        "default. Only one default can exist",
+    )
+    answer = api.http.patch(f"{PRIORITIES}/usual", json={"description": "ours"}, headers=MERGE)
+    assert answer.status_code == 200, answer.text
 
 
-def test_a_pod_gets_what_its_runtime_class_says(api: ApiServer, namespace: str) -> None:
+def test_a_pod_gets_what_its_runtime_class_says(api: ApiServer, namespace: str, shared: Shared) -> None:
     pods = f"/api/v1/namespaces/{namespace}/pods"
     scheduling = {"nodeSelector": {"vm": "yes"}, "tolerations": [{"key": "vm", "operator": "Exists"}]}
     body = {"handler": "vm", "overhead": {"podFixed": {"cpu": "250m"}}, "scheduling": scheduling}
-    make(api, RUNTIMES, {"metadata": {"name": "vm"}, **body})
+    shared(RUNTIMES, {"metadata": {"name": "vm"}, **body})
     spec = make(api, pods, pod("a", runtimeClassName="vm", nodeSelector={"disk": "ssd"}))["spec"]
     assert spec["overhead"] == {"cpu": "250m"}
     assert spec["nodeSelector"] == {"disk": "ssd", "vm": "yes"}
