@@ -128,16 +128,16 @@ def _pid_mode(sandbox_id: str, config: ContainerConfig) -> str:
     return {"host": "host", "pod": f"container:{sandbox_id}", "container": ""}[config.pid_mode]
 
 
-def update_body(resources: Resources) -> dict[str, Any]:
-    """What of a running container's limits changes. Memory and swap go together, as there is no swap."""
-    fields = {
-        "CpuShares": resources.cpu_shares,
-        "CpuQuota": resources.cpu_quota_us,
-        "CpuPeriod": resources.cpu_period_us,
-        "Memory": resources.memory_limit_bytes,
-        "MemorySwap": resources.memory_limit_bytes,
+def update_arguments(resources: Resources) -> dict[str, int]:
+    """The SDK's arguments for new limits of a running container. Memory and swap go together, as there is no swap."""
+    arguments = {
+        "cpu_shares": resources.cpu_shares,
+        "cpu_quota": resources.cpu_quota_us,
+        "cpu_period": resources.cpu_period_us,
+        "mem_limit": resources.memory_limit_bytes,
+        "memswap_limit": resources.memory_limit_bytes,
     }
-    return {name: value for name, value in fields.items() if value}
+    return {name: value for name, value in arguments.items() if value}
 
 
 def _mount(mount: Mount) -> dict[str, Any]:

@@ -1,26 +1,17 @@
-"""The Docker Engine as the kubelet's runtime. The only module that knows Docker's SDK.
-
-The SDK blocks, so its calls run in one bounded thread pool; a cancelled call is waited out, because its thread goes on
-and might act after whatever the caller does next. Calls that wait or stream are in `docker_calls`.
-"""
+"""The Docker Engine as the kubelet's runtime: pods, sandboxes, containers and memory volumes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
+import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import docker
-import requests
-from docker import errors as docker_errors
-from prometheus_client import Histogram
-
-from componentbase import logs, metrics
+from componentbase import logs
 from kubelet.runtime.docker import names
 from kubelet.runtime.docker.bodies import (
     Host,
@@ -28,38 +19,39 @@ from kubelet.runtime.docker.bodies import (
     memory_volume_body,
     probe_body,
     sandbox_body,
-    update_body,
+    update_arguments,
 )
-from kubelet.runtime.docker.calls import StreamingCalls
+from kubelet.runtime.docker.client import Conflict, EngineClient
 from kubelet.runtime.docker.host import POSSIBLE_HOSTS, visible_host
+from kubelet.runtime.docker.images import Images
 from kubelet.runtime.docker.parsing import (
     CANNOT_START_EXIT_CODE,
     conflicting_container,
+    container_stats,
     container_status,
-    image_info,
     is_engine_trouble,
     is_sandbox,
     listed_state,
+    runtime_event,
     runtime_info,
     sandbox_status,
     shown_image_id,
     start_failure_reason,
 )
 from kubelet.runtime.docker.pause import DEFAULT_IMAGE, MACHINES, pause_archive
-from kubelet.runtime.docker.streams import API_VERSION, EngineStreams
-from kubelet.runtime.image_reference import short_name
+from kubelet.runtime.docker.sessions import Sessions
 from kubelet.runtime.interface import (
     ContainerConfig,
     ContainerStartError,
+    ContainerStats,
     ContainerStatus,
     EngineError,
+    EventType,
     ImageInfo,
-    ImagePullError,
     LogOptions,
     NotFound,
     PodRef,
     PodRuntimeStatus,
-    RegistryAuth,
     Resources,
     RuntimeEvent,
     RuntimeInfo,
@@ -68,37 +60,24 @@ from kubelet.runtime.interface import (
     SandboxStatus,
 )
 
-THREADS = 8  # SDK calls at once; more wait their turn
-CALL_SECONDS = 120  # no answer for so long means that the engine hangs
+EVENT_TYPES: tuple[EventType, ...] = ("start", "die", "oom", "destroy")
+KILL_WAIT_SECONDS = 30.0  # for a container to be gone after SIGKILL
+PARALLEL_STATS = 4  # requests; the rest wait
 MAX_MESSAGE_BYTES = 4096  # of a termination message file
 MAX_LOG_MESSAGE_BYTES, MAX_LOG_MESSAGE_LINES = 2048, 80  # of a message taken from the log
-
-DURATION = Histogram(
-    "kubelet_runtime_operations_duration_seconds",
-    "Time of calls to the container runtime, waiting for a thread included.",
-    ["operation_type"],
-    buckets=metrics.LATENCY_BUCKETS,
-)
-
-R = TypeVar("R")
 
 log = logs.logger(__name__)
 
 
-class DockerRuntime(StreamingCalls):
+class DockerRuntime(Images, Sessions):
     """Implements `interface.Runtime`. `endpoint` is "unix:///path"; `seccomp_root` holds Localhost profiles."""
 
     def __init__(
         self, endpoint: str, *, pause_image: str = DEFAULT_IMAGE, seccomp_root: str = "/var/lib/kubelet/seccomp"
     ) -> None:
-        if not endpoint.startswith("unix://"):
-            raise ValueError(f"container runtime endpoint {endpoint!r}: want unix:///path/to/docker.sock")
-        self._socket_path = endpoint.removeprefix("unix://")
-        super().__init__(EngineStreams(self._socket_path))
-        self._client = docker.APIClient(
-            base_url=endpoint, version=API_VERSION.removeprefix("v"), timeout=CALL_SECONDS, max_pool_size=THREADS
-        )
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="docker")
+        super().__init__(EngineClient(endpoint))
+        self._sdk = self._client.sdk
+        self._stats_slots = asyncio.Semaphore(PARALLEL_STATS)
         self._pause_image = pause_image
         self._seccomp_root = Path(seccomp_root)
         self._host: Host | None = None  # not yet learnt
@@ -107,36 +86,21 @@ class DockerRuntime(StreamingCalls):
         self._seen: dict[str, ContainerStatus] = {}  # by id, dropped by events and when no longer listed
         self._images: dict[str, ImageInfo] = {}  # by id, of listed containers
 
-    async def _call(self, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
-        """Runs an SDK call in the pool. Raises the interface's errors."""
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._pool, functools.partial(_translated, function, *args, **kwargs))
-        with DURATION.labels(function.__name__).time():
-            try:
-                return await asyncio.shield(future)
-            except asyncio.CancelledError:
-                await asyncio.wait((future,))
-                raise
-
     # --- the engine
 
     async def info(self) -> RuntimeInfo:
         if self._info is None:
-            version, info = (
-                await self._call(self._client.version, api_version=False),
-                await self._call(self._client.info),
-            )
-            self._info = runtime_info(version, info)
+            version = await self._client.call(self._sdk.version, api_version=False)
+            self._info = runtime_info(version, await self._client.call(self._sdk.info))
         try:
-            await self._streams.json("GET", "/version")
+            await self._client.call(self._sdk.ping)
         except RuntimeUnavailable:
             self._info = None
             raise
         return self._info
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._pool.shutdown)
-        self._client.close()
+        await self._client.close()
 
     # --- what exists
 
@@ -154,7 +118,7 @@ class DockerRuntime(StreamingCalls):
         return (await self._statuses(items)).get(uid)
 
     async def _list(self, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return await self._call(self._client.containers, all=True, filters=dict(filters))
+        return await self._client.call(self._sdk.containers, all=True, filters=dict(filters))
 
     async def _statuses(self, items: Iterable[dict[str, Any]]) -> dict[str, PodRuntimeStatus]:
         sandboxes: dict[str, list[SandboxStatus]] = {}
@@ -182,7 +146,7 @@ class DockerRuntime(StreamingCalls):
         if known is not None and known.state == listed_state(item) and known.state != "created":
             return known
         try:
-            details = await self._call(self._client.inspect_container, item["Id"])
+            details = await self._client.call(self._sdk.inspect_container, item["Id"])
         except NotFound:
             return None
         image_id = await self._shown_image_id(item)
@@ -214,8 +178,38 @@ class DockerRuntime(StreamingCalls):
                 tail = (tail + data)[-MAX_LOG_MESSAGE_BYTES:]
         return tail.decode(errors="replace")
 
-    def _on_event(self, event: RuntimeEvent) -> None:
-        self._seen.pop(event.container_id, None)
+    # --- events, stats
+
+    async def events(self) -> AsyncIterator[RuntimeEvent]:
+        filters = {"type": ["container"], "event": list(EVENT_TYPES), "label": [names.TYPE]}
+        return self._read_events(
+            await self._client.documents("GET", "/events", params={"filters": json.dumps(filters)})
+        )
+
+    async def _read_events(self, documents: AsyncIterator[Any]) -> AsyncIterator[RuntimeEvent]:
+        async for document in documents:
+            event = runtime_event(document)
+            if event is not None:
+                self._seen.pop(event.container_id, None)
+                yield event
+        raise RuntimeUnavailable("the container runtime ended the event stream")
+
+    async def stats(self, container_ids: Collection[str]) -> Sequence[ContainerStats]:
+        answers = await asyncio.gather(*(self._one_stats(container_id) for container_id in container_ids))
+        return [stats for stats in answers if stats is not None]
+
+    async def _one_stats(self, container_id: str) -> ContainerStats | None:
+        async with self._stats_slots:
+            try:
+                document = await self._client.call(self._sdk.stats, container_id, stream=False, one_shot=True)
+                details = await self._client.call(self._sdk.inspect_container, container_id)
+            except NotFound:
+                return None
+        if not details["State"]["Running"]:
+            return None
+        labels = details["Config"]["Labels"]
+        name = "" if labels.get(names.TYPE) == names.SANDBOX_TYPE else labels.get(names.CONTAINER_NAME, "")
+        return container_stats(document, container_id, names.pod_of(labels), name, time.time())
 
     # --- sandboxes
 
@@ -258,7 +252,7 @@ class DockerRuntime(StreamingCalls):
     async def _learnt_host(self) -> Host:
         async with self._learning:
             if self._host is None:
-                self._host = await asyncio.to_thread(visible_host, self._socket_path) or await self._tried_host()
+                self._host = await asyncio.to_thread(visible_host, self._client.socket_path) or await self._tried_host()
                 log.info("learnt what the host grants", host=str(self._host))
             return self._host
 
@@ -274,12 +268,16 @@ class DockerRuntime(StreamingCalls):
 
     async def _grants(self, host: Host) -> bool:
         try:
-            created = await self._call(self._client.create_container_from_config, probe_body(self._pause_image, host))
+            created = await self._client.call(
+                self._sdk.create_container_from_config, probe_body(self._pause_image, host)
+            )
         except NotFound:
             await self._load_pause_image()
-            created = await self._call(self._client.create_container_from_config, probe_body(self._pause_image, host))
+            created = await self._client.call(
+                self._sdk.create_container_from_config, probe_body(self._pause_image, host)
+            )
         try:
-            await self._call(self._client.start, created["Id"])
+            await self._client.call(self._sdk.start, created["Id"])
         except (RuntimeUnavailable, NotFound):
             raise
         except EngineError:
@@ -311,7 +309,7 @@ class DockerRuntime(StreamingCalls):
     async def _create(self, name: str, body: Mapping[str, Any]) -> str:
         """The id of the container called `name`; one that exists already is taken, unless it cannot be used."""
         try:
-            created = await self._call(self._client.create_container_from_config, dict(body), name)
+            created = await self._client.call(self._sdk.create_container_from_config, dict(body), name)
         except Conflict as conflict:
             holder = conflicting_container(str(conflict)) or name
             items = await self._list({"id": [holder]})
@@ -319,7 +317,7 @@ class DockerRuntime(StreamingCalls):
                 return str(items[0]["Id"])
             log.info("removing a container that holds a needed name", container=holder, name=name)
             await self.remove_container(holder)
-            created = await self._call(self._client.create_container_from_config, dict(body), name)
+            created = await self._client.call(self._sdk.create_container_from_config, dict(body), name)
         return str(created["Id"])
 
     @staticmethod
@@ -331,12 +329,12 @@ class DockerRuntime(StreamingCalls):
 
     async def start_container(self, container_id: str) -> None:
         try:
-            await self._call(self._client.start, container_id)
+            await self._client.call(self._sdk.start, container_id)
         except RuntimeUnavailable:
             raise
         except EngineError as error:
             # 404 may also mean that the command does not exist; only the container itself can tell.
-            details = await self._call(self._client.inspect_container, container_id)
+            details = await self._client.call(self._sdk.inspect_container, container_id)
             code, message = int(details["State"]["ExitCode"]), details["State"]["Error"] or str(error)
             if is_engine_trouble(message):
                 raise RuntimeUnavailable(message) from None
@@ -347,84 +345,69 @@ class DockerRuntime(StreamingCalls):
             ) from None
 
     async def update_container(self, container_id: str, resources: Resources) -> None:
-        await self._streams.json("POST", f"/containers/{container_id}/update", body=update_body(resources))
+        await self._client.call(self._sdk.update_container, container_id, **update_arguments(resources))
+
+    async def kill_container(self, container_id: str, signal: str = "SIGKILL") -> None:
+        try:
+            await self._client.call(self._sdk.kill, container_id, signal)
+        except (NotFound, RuntimeUnavailable):
+            raise
+        except EngineError as error:
+            if "is not running" not in str(error):
+                raise
+
+    async def stop_container(self, container_id: str, grace_seconds: float, signal: str = "") -> None:
+        try:
+            if grace_seconds > 0:
+                await self.kill_container(container_id, signal or await self._stop_signal(container_id))
+                with contextlib.suppress(TimeoutError):
+                    await self._wait_exit(container_id, grace_seconds)
+                    return
+            await self.kill_container(container_id)
+            await self._wait_exit(container_id, KILL_WAIT_SECONDS)
+        except NotFound:
+            return
+        except TimeoutError:
+            raise EngineError(f"container {container_id} is still running after SIGKILL") from None
+
+    async def _stop_signal(self, container_id: str) -> str:
+        details = await self._client.call(self._sdk.inspect_container, container_id)
+        return str(details["Config"].get("StopSignal") or "SIGTERM")
+
+    async def _wait_exit(self, container_id: str, seconds: float) -> None:
+        """The answer's head comes at once, its body at the container's end. Raises: TimeoutError."""
+        async with asyncio.timeout(seconds):
+            path, params = f"/containers/{container_id}/wait", {"condition": "not-running"}
+            stream = await self._client.open("POST", path, params=params)
+            try:
+                async for _ in stream.chunks():
+                    continue
+            finally:
+                await stream.close()
 
     async def remove_container(self, container_id: str) -> None:
         """Removal that another caller has begun counts as done."""
         try:
-            await self._call(self._client.remove_container, container_id, v=True, force=True)
+            await self._client.call(self._sdk.remove_container, container_id, v=True, force=True)
         except NotFound:
             pass
         except Conflict as error:
             if "is already in progress" not in str(error):
                 raise
 
-    # --- images
-
-    async def images(self) -> Sequence[ImageInfo]:
-        return [image_info(item) for item in await self._call(self._client.images)]
-
-    async def image_status(self, reference: str) -> ImageInfo | None:
-        try:
-            return image_info(await self._call(self._client.inspect_image, short_name(reference)))
-        except NotFound:
-            return None
-
-    async def pull_image(self, reference: str, auth: RegistryAuth | None = None) -> ImageInfo:
-        await self._pull(reference, auth)
-        image = await self.image_status(reference)
-        if image is None:
-            raise ImagePullError(f'image "{reference}" is gone right after it was pulled')
-        return image
-
-    async def remove_image(self, image_id: str) -> None:
-        """Tag by tag: an image with several tags cannot be removed by its id alone, and force would not spare users."""
-        image = await self.image_status(image_id)
-        if image is None:
-            return
-        for name in image.tags or image.digests or (image.id,):
-            with contextlib.suppress(NotFound):
-                await self._call(self._client.remove_image, short_name(name))
-
-    async def load_image(self, archive: bytes) -> None:
-        await self._call(_load, self._client, archive)
-
     # --- memory volumes
 
     async def create_memory_volume(self, name: str, size_bytes: int, pod: PodRef, mode: int = 0o777) -> None:
         body = memory_volume_body(name, size_bytes, mode, {names.POD_UID: pod.uid})
-        await self._call(self._client.create_volume, **body)
+        await self._client.call(self._sdk.create_volume, **body)
 
     async def memory_volumes(self) -> Mapping[str, str]:
-        answer = await self._call(self._client.volumes, filters={"label": names.POD_UID})
+        answer = await self._client.call(self._sdk.volumes, filters={"label": names.POD_UID})
         return {volume["Name"]: volume["Labels"][names.POD_UID] for volume in answer["Volumes"] or ()}
 
     async def remove_memory_volume(self, name: str) -> None:
         with contextlib.suppress(NotFound):
-            await self._call(self._client.remove_volume, name)
-
-
-class Conflict(EngineError):
-    """The engine's 409: the name is taken, or the thing is in use."""
-
-
-def _translated(function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
-    """Calls the SDK and raises the interface's errors for its own."""
-    try:
-        return function(*args, **kwargs)
-    except docker_errors.APIError as error:
-        message = str(error.explanation or error)
-        status = error.status_code
-        raise (NotFound if status == 404 else Conflict if status == 409 else EngineError)(message) from None
-    except (requests.exceptions.RequestException, docker_errors.DockerException) as error:
-        raise RuntimeUnavailable(f"cannot connect to the container runtime: {error}") from None
-
-
-def _load(client: docker.APIClient, archive: bytes) -> None:
-    """The engine reports a bad archive inside its answer."""
-    for line in client.load_image(archive) or ():  # type: ignore[no-untyped-call]
-        if "error" in line:
-            raise EngineError(str(line["error"]))
+            await self._client.call(self._sdk.remove_volume, name)
 
 
 def _read_message(path: str) -> str:

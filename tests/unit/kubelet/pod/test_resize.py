@@ -26,7 +26,7 @@ from kubelet.pod.allocation import (
     recalled_allocation,
 )
 from kubelet.probe.state import Verdicts
-from kubelet.runtime.docker.bodies import update_body
+from kubelet.runtime.docker.bodies import update_arguments
 from kubelet.runtime.interface import Resources
 from tests.kits.eventually import eventually_async
 from tests.kits.kubelet import NOW, container, make_pod, runtime_status
@@ -167,14 +167,14 @@ def test_events_show_all_resources() -> None:
 
 def test_memory_and_swap_are_changed_together() -> None:
     asked = Resources(cpu_shares=102, cpu_quota_us=20_000, cpu_period_us=100_000, memory_limit_bytes=5)
-    assert update_body(asked) == {
-        "CpuShares": 102,
-        "CpuQuota": 20_000,
-        "CpuPeriod": 100_000,
-        "Memory": 5,
-        "MemorySwap": 5,
+    assert update_arguments(asked) == {
+        "cpu_shares": 102,
+        "cpu_quota": 20_000,
+        "cpu_period": 100_000,
+        "mem_limit": 5,
+        "memswap_limit": 5,
     }
-    assert update_body(Resources(cpu_shares=2)) == {"CpuShares": 2}
+    assert update_arguments(Resources(cpu_shares=2)) == {"cpu_shares": 2}
 
 
 # On a node

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import socket
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,16 +23,12 @@ from kubelet.runtime.docker.parsing import (
     sandbox_status,
     shown_image_id,
 )
-from kubelet.runtime.docker.streams import EngineStreams, demultiplex
 from kubelet.runtime.interface import (
     ContainerConfig,
     DnsConfig,
-    EngineError,
     Mount,
-    NotFound,
     PodRef,
     PortMapping,
-    RuntimeUnavailable,
     SandboxConfig,
     Security,
 )
@@ -278,99 +271,3 @@ def test_a_name_conflict_names_its_holder() -> None:
     holder = "ab" * 32
     assert conflicting_container(f'The container name "/x" is already in use by container "{holder}". Remove') == holder
     assert conflicting_container("something else") == ""
-
-
-# --- streams
-
-
-async def _chunks(*parts: bytes) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
-
-
-@pytest.mark.parametrize("size", [1, 3, 7, 100])
-async def test_frames_are_put_together_however_they_arrive(size: int) -> None:
-    data = b"\x01\0\0\0\0\0\0\x03out" + b"\x02\0\0\0\0\0\0\x05error" + b"\x01\0\0\0\0\0\0\0"
-    parts = [data[start : start + size] for start in range(0, len(data), size)]
-
-    assert [item async for item in demultiplex(_chunks(*parts))] == [
-        ("stdout", b"out"),
-        ("stderr", b"error"),
-        ("stdout", b""),
-    ]
-
-
-class Engine:
-    """Answers each connection on a Unix socket with the same bytes."""
-
-    def __init__(self, path: Path, answer: bytes) -> None:
-        self.path = str(path)
-        self.answer = answer
-        self.requests: list[bytes] = []
-
-    async def __aenter__(self) -> EngineStreams:
-        self._server = await asyncio.start_unix_server(self._serve, self.path)
-        return EngineStreams(self.path)
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.requests.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(self.answer)
-        writer.close()
-
-
-OK = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\n"
-
-
-async def test_answers_with_a_length_in_chunks_and_until_the_end(tmp_path: Path) -> None:
-    document = b'{"a": 1}'
-    answers = (
-        OK + b"Content-Length: 8\r\n\r\n" + document,
-        OK
-        + b"Transfer-Encoding: chunked\r\n\r\n3\r\n"
-        + document[:3]
-        + b"\r\n5;x=y\r\n"
-        + document[3:]
-        + b"\r\n0\r\n\r\n",
-        OK + b"\r\n" + document,
-    )
-    for number, answer in enumerate(answers):
-        engine = Engine(tmp_path / f"{number}.sock", answer)
-        async with engine as streams:
-            assert await streams.json("GET", "/x y", {"filters": '{"a":["b"]}'}) == {"a": 1}
-        assert engine.requests[0].startswith(b"GET /v1.41/x%20y?filters=%7B%22a%22%3A%5B%22b%22%5D%7D HTTP/1.1\r\n")
-
-
-async def test_an_answer_that_breaks_off_is_unavailable(tmp_path: Path) -> None:
-    answers = (
-        b"",
-        b"HTTP/1.1 200",
-        OK + b"Content-Length: 9\r\n\r\nshort",
-        OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
-        OK + b"Transfer-Encoding: chunked\r\n\r\n",
-        b"nonsense\r\n\r\n",
-    )
-    for number, answer in enumerate(answers):
-        async with Engine(tmp_path / f"{number}.sock", answer) as streams:
-            with pytest.raises(RuntimeUnavailable):
-                await streams.json("GET", "/")
-    with pytest.raises(RuntimeUnavailable):
-        await EngineStreams(str(tmp_path / "nobody.sock")).json("GET", "/")
-
-
-@pytest.mark.parametrize(("status", "error"), [(404, NotFound), (409, EngineError), (500, EngineError)])
-async def test_refusals_carry_the_engines_message(tmp_path: Path, status: int, error: type[Exception]) -> None:
-    body = json.dumps({"message": "no such thing"}).encode()
-    head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    async with Engine(tmp_path / "e.sock", head + body) as streams:
-        with pytest.raises(error, match="no such thing"):
-            await streams.json("GET", "/")
-
-
-async def test_documents_are_yielded_line_by_line(tmp_path: Path) -> None:
-    body = b'{"a":1}\n\n{"b":2}'
-    async with Engine(tmp_path / "e.sock", OK + b"\r\n" + body) as streams:
-        documents = await streams.json_lines("GET", "/events")
-        assert [document async for document in documents] == [{"a": 1}, {"b": 2}]

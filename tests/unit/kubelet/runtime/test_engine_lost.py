@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kubelet.node.pleg import Pleg
-from kubelet.runtime.docker import streams as docker_streams
-from kubelet.runtime.docker.streams import EngineStreams, HijackedSession
-from kubelet.runtime.interface import EngineError, PodRef, RuntimeUnavailable, SandboxConfig
+from kubelet.runtime.docker.client import EngineClient
+from kubelet.runtime.docker.sessions import HijackedSession
+from kubelet.runtime.interface import EngineError, PodRef, SandboxConfig
 from tests.fakes.clock import FakeClock, idle
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.backend import UVLOOP
@@ -39,32 +38,15 @@ async def test_input_for_a_process_that_is_gone_is_dropped(tmp_path: Path) -> No
 
     server = await asyncio.start_unix_server(end_at_once, str(tmp_path / "socket"))
     async with server:
-        answer = await EngineStreams(str(tmp_path / "socket")).open("POST", "/exec/1/start", upgrade=True)
-        session = HijackedSession(answer, tty=True, resize=no_size, exit_code=no_code)
+        client = EngineClient(f"unix://{tmp_path / 'socket'}")
+        stream = await client.open("POST", "/exec/1/start", upgrade=True)
+        session = HijackedSession(stream, tty=True, resize=no_size, exit_code=no_code)
         assert [item async for item in session.output()] == []
         for _ in range(3):
             await session.write(b"anybody there?\n")
         await session.close_stdin()
         await session.close()
-
-
-@on_uvloop
-async def test_a_connection_that_is_lost_before_the_request_is_no_runtime(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connect = asyncio.open_unix_connection
-
-    async def connect_and_lose(*arguments: Any, **options: Any) -> Any:
-        reader, writer = await connect(*arguments, **options)
-        writer.transport.abort()
-        await asyncio.sleep(0)
-        return reader, writer
-
-    server = await asyncio.start_unix_server(lambda reader, writer: writer.close(), str(tmp_path / "socket"))
-    async with server:
-        monkeypatch.setattr(docker_streams.asyncio, "open_unix_connection", connect_and_lose)
-        with pytest.raises(RuntimeUnavailable, match="closed by the other side"):
-            await EngineStreams(str(tmp_path / "socket")).open("GET", "/events")
+        await client.close()
 
 
 async def test_an_engine_that_refuses_its_events_is_asked_again() -> None:

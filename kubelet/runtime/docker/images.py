@@ -1,0 +1,86 @@
+"""Images of the engine: what is there, pulling, loading and removing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import docker
+from docker import auth as docker_auth
+
+from kubelet.runtime.docker.client import EngineClient
+from kubelet.runtime.docker.parsing import image_info
+from kubelet.runtime.image_reference import parse_reference, short_name
+from kubelet.runtime.interface import (
+    EngineError,
+    ImageInfo,
+    ImagePullError,
+    NotFound,
+    RegistryAuth,
+    RuntimeUnavailable,
+)
+
+
+class Images:
+    """The part of `interface.Runtime` that manages images."""
+
+    def __init__(self, client: EngineClient) -> None:
+        self._client = client
+
+    async def images(self) -> Sequence[ImageInfo]:
+        return [image_info(item) for item in await self._client.call(self._client.sdk.images)]
+
+    async def image_status(self, reference: str) -> ImageInfo | None:
+        try:
+            return image_info(await self._client.call(self._client.sdk.inspect_image, short_name(reference)))
+        except NotFound:
+            return None
+
+    async def pull_image(self, reference: str, auth: RegistryAuth | None = None) -> ImageInfo:
+        parsed = parse_reference(reference)
+        params = {"fromImage": short_name(parsed.repository), "tag": parsed.digest or parsed.tag}  # a digest wins
+        headers = {"X-Registry-Auth": _auth_header(auth)} if auth else {}
+        try:
+            lines = await self._client.documents("POST", "/images/create", params=params, headers=headers)
+            async for line in lines:
+                if line.get("error"):
+                    raise EngineError(str(line["error"]))
+        except RuntimeUnavailable:
+            raise
+        except EngineError as error:
+            raise ImagePullError(f'failed to pull image "{reference}": {error}') from None
+        image = await self.image_status(reference)
+        if image is None:
+            raise ImagePullError(f'image "{reference}" is gone right after it was pulled')
+        return image
+
+    async def remove_image(self, image_id: str) -> None:
+        """Removes tag by tag: an image with several cannot be removed by its id alone, and force spares no users."""
+        image = await self.image_status(image_id)
+        if image is None:
+            return
+        for name in image.tags or image.digests or (image.id,):
+            with contextlib.suppress(NotFound):
+                await self._client.call(self._client.sdk.remove_image, short_name(name))
+
+    async def load_image(self, archive: bytes) -> None:
+        await self._client.call(_load, self._client.sdk, archive)
+
+
+def _load(sdk: docker.APIClient, archive: bytes) -> None:
+    """The engine reports a bad archive inside its answer."""
+    for line in sdk.load_image(archive) or ():  # type: ignore[no-untyped-call]
+        if "error" in line:
+            raise EngineError(str(line["error"]))
+
+
+def _auth_header(auth: RegistryAuth) -> str:
+    fields = {
+        "username": auth.username,
+        "password": auth.password,
+        "identitytoken": auth.identity_token,
+        "serveraddress": auth.server,
+    }
+    header: Any = docker_auth.encode_header({key: value for key, value in fields.items() if value})
+    return header.decode() if isinstance(header, bytes) else str(header)
