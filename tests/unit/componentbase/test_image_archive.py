@@ -1,22 +1,13 @@
-"""Images made without an engine, the pause image among them."""
+"""Images made without an engine."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-import os
-import select
-import signal
-import struct
-import subprocess
 import tarfile
-from pathlib import Path
-
-import pytest
 
 from componentbase.image_archive import Entry, ImageConfig, image_archive, image_id, layer, program
-from kubelet.runtime.docker.pause import MACHINES, SIGNAL_SET, pause_archive, pause_image_id, pause_program
 
 
 def members(archive: bytes) -> dict[str, tarfile.TarInfo]:
@@ -55,48 +46,3 @@ def test_an_archive_names_its_layers_and_is_the_same_each_time() -> None:
     parsed = json.loads(document)
     assert parsed["rootfs"]["diff_ids"] == diff_ids
     assert parsed["config"] == {"Cmd": ["run"], "Env": ["A=b"], "User": "1000", "Labels": {"x": "y"}}
-
-
-@pytest.mark.parametrize(("architecture", "machine"), [("amd64", 62), ("arm64", 183)])
-def test_pause_is_a_small_static_executable(architecture: str, machine: int) -> None:
-    data = pause_program(architecture)
-    assert data[:7] == b"\x7fELF\x02\x01\x01"
-    kind, found_machine = struct.unpack_from("<HH", data, 16)
-    entry, table = struct.unpack_from("<QQ", data, 24)
-    load, _, offset, address = struct.unpack_from("<IIQQ", data, table)
-    assert (kind, found_machine, load, offset) == (2, machine, 1, 0)
-    assert entry == address + 120
-    assert struct.unpack_from("<Q", data, len(data) - 8)[0] == SIGNAL_SET
-    assert len(data) < 256
-
-
-def test_the_pause_image_runs_it() -> None:
-    archive = pause_archive("amd64", "registry.example/pause:1")
-    (manifest,) = json.loads(content(archive, "manifest.json"))
-    assert manifest["RepoTags"] == ["registry.example/pause:1"]
-    config = json.loads(content(archive, manifest["Config"]))
-    assert config["config"] == {"Entrypoint": ["/pause"], "User": "65535:65535"}
-    assert pause_image_id("amd64") == "sha256:" + manifest["Config"].removesuffix(".json")
-    assert content(content(archive, manifest["Layers"][0]), "pause") == pause_program("amd64")
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_pause_waits_and_ends_on_a_signal_with_code_0(tmp_path: Path, number: signal.Signals) -> None:
-    with subprocess.Popen([_installed(tmp_path)]) as process:
-        descriptor = os.pidfd_open(process.pid)
-        try:
-            assert select.select([descriptor], [], [], 0.2)[0] == [], "pause ended by itself"
-            process.send_signal(signal.SIGCHLD)
-            assert select.select([descriptor], [], [], 0.1)[0] == [], "pause ended on SIGCHLD"
-            process.send_signal(number)
-            assert process.wait(5) == 0
-        finally:
-            os.close(descriptor)
-            process.kill()
-
-
-def _installed(folder: Path) -> str:
-    file = folder / "pause"
-    file.write_bytes(pause_program(MACHINES[os.uname().machine]))
-    file.chmod(0o755)
-    return str(file)
