@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubeapi.core.pod.probes import TCPSocketAction
-from kubelet.probe import http_action
+from kubelet.probe.dial import DialError, dial
 from kubelet.probe.interface import HookError, ProbedContainer, ProbeType
 from kubelet.probe.state import ProbeResult
 
@@ -13,8 +13,8 @@ HOOK_SECONDS = 30.0  # a hook's connection that is not open by then has failed
 async def attempt(container: ProbedContainer, action: TCPSocketAction, limit_seconds: float) -> ProbeResult:
     port = container.port(action.port)
     try:
-        await http_action.dial(action.host or container.pod_ip, port, limit_seconds)
-    except http_action.HttpError as error:
+        await dial(action.host or container.pod_ip, port, limit_seconds)
+    except DialError as error:
         return ProbeResult("failure", str(error))
     return ProbeResult("success")
 
