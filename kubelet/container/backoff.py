@@ -1,4 +1,4 @@
-"""How long a crashed container waits: 10 s, doubled by each crash up to 5 min, forgotten after 10 quiet minutes."""
+"""Delays crashed containers: 10 s, doubled by each crash up to 5 min, forgotten after 10 quiet minutes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Backoff:
         self._entries: dict[str, _Entry] = {}
 
     def delay(self, key: str) -> float:
-        """The present delay in seconds; 0.0 before the first `advance`."""
+        """Returns the present delay in seconds; 0.0 before the first `advance`."""
         entry = self._entries.get(key)
         return entry.seconds if entry else 0.0
 
     def remaining(self, key: str, failed_at: float, now: float) -> float:
-        """Seconds until a retry is due after a failure at `failed_at`; 0.0 when it is due, so the first one is."""
+        """Returns the seconds until a retry is due after a failure at `failed_at`; the first one is due at once."""
         entry = self._entries.get(key)
         if entry is None or self._expired(entry, failed_at):
             return 0.0
@@ -60,7 +60,7 @@ class Backoff:
 
 
 def describe(seconds: float) -> str:
-    """Delays as Go prints them: 10s, 1m20s, 5m0s."""
+    """Formats a delay as Go prints it: 10s, 1m20s, 5m0s."""
     whole = int(seconds)
     hours, rest = divmod(whole, 3600)
     minutes, secs = divmod(rest, 60)

@@ -1,4 +1,4 @@
-"""From a pod's spec to what the runtime is told: sandbox, container, security, the managed /etc/hosts. Pure."""
+"""Turns a pod's spec into configs for the runtime: sandbox, container, security, the managed /etc/hosts. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pod_hostname(pod: Pod) -> str:
 
 
 def sandbox_config(pod: Pod, *, attempt: int, dns: DnsConfig | None) -> SandboxConfig:
-    """The pod's sandbox. With host networking hostname and host ports are the node's own."""
+    """Configures the pod's sandbox. With host networking, hostname and host ports are the node's own."""
     spec = pod.spec
     host_network = bool(spec.hostNetwork)
     sysctls = (spec.securityContext.sysctls if spec.securityContext else None) or ()
@@ -69,7 +69,7 @@ def _port_mappings(pod: Pod) -> tuple[PortMapping, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ContainerInputs:
-    """What one attempt needs beside the pod's spec. `command`, `args` and `env` are already expanded.
+    """Everything that one attempt depends on beside the pod's spec. `command`, `args` and `env` are already expanded.
 
     `termination_message_host_path` is a file of its own per attempt, in the pod's folder.
     """
@@ -159,10 +159,10 @@ def _profile(profile: SeccompProfile | AppArmorProfile | None, default: str) -> 
 
 
 def non_root_error(pod: Pod, container: Container, image: ImageInfo) -> str:
-    """Why `runAsNonRoot` forbids this container to start, in upstream's words; "" when it may."""
+    """Says why `runAsNonRoot` forbids this container to start, in upstream's words; "" when it may."""
     own, whole = container.securityContext, pod.spec.securityContext
-    asked = own.runAsNonRoot if own and own.runAsNonRoot is not None else (whole.runAsNonRoot if whole else None)
-    if not asked:
+    required = own.runAsNonRoot if own and own.runAsNonRoot is not None else (whole.runAsNonRoot if whole else None)
+    if not required:
         return ""
     ref = pod_ref(pod)
     where = f'(pod: "{ref.name}_{ref.namespace}({ref.uid})", container: {container.name})'

@@ -26,7 +26,7 @@ class FieldError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What of its node a pod may see: the addresses and, in base units, what limits default to."""
+    """The facts about its node that a pod may see: the addresses and, in base units, the default of limits."""
 
     name: str
     ips: tuple[str, ...]
@@ -54,7 +54,7 @@ def pod_addresses(sandbox: SandboxStatus | None, node: NodeFacts) -> tuple[str, 
 
 
 def field_value(pod: Pod, path: str, node: NodeFacts, pod_ips: tuple[str, ...]) -> str:
-    """The text of one pod field: "metadata.name", "metadata.labels['app']", "status.podIP", "metadata.labels" …
+    """Returns the text of one pod field: "metadata.name", "metadata.labels['app']", "status.podIP", "metadata.labels" …
 
     Raises: FieldError.
     """
@@ -115,17 +115,17 @@ def resource_value(pod: Pod, container: Container, selector: ResourceFieldSelect
     Raises: FieldError.
     """
     if selector.containerName and selector.containerName != container.name:
-        found = find_container(pod, selector.containerName)
-        if found is None:
+        other = find_container(pod, selector.containerName)
+        if other is None:
             raise FieldError(f"container {selector.containerName} not found")
-        container = found
+        container = other
     group, _, name = selector.resource.partition(".")
     if group not in ("limits", "requests") or not name:
         raise FieldError(f"unsupported container resource : {selector.resource}")
     resources = container.resources
-    given = (resources.limits if group == "limits" else resources.requests) if resources else None
-    if given and name in given:
-        value = parse_quantity(given[name])
+    amounts = (resources.limits if group == "limits" else resources.requests) if resources else None
+    if amounts and name in amounts:
+        value = parse_quantity(amounts[name])
     elif group == "limits" and name in ("cpu", "memory", "ephemeral-storage"):
         value = node.allocatable.get(name, Fraction(0))
     else:

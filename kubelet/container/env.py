@@ -110,10 +110,10 @@ def _is_variable_name(name: str) -> bool:
     return bool(name) and all(" " <= char <= "~" and char != "=" for char in name)
 
 
-def _value(variable: EnvVar, known: Mapping[str, str], container: Container, context: EnvContext) -> str | None:
-    """None leaves the variable out: an optional reference to what does not exist."""
+def _value(variable: EnvVar, variables: Mapping[str, str], container: Container, context: EnvContext) -> str | None:
+    """Returns the variable's value; None leaves it out, for an optional reference to what does not exist."""
     if variable.valueFrom is None:
-        return expand(variable.value or "", known)
+        return expand(variable.value or "", variables)
     source, pod = variable.valueFrom, context.pod
     try:
         if source.fieldRef is not None:
@@ -155,7 +155,7 @@ def _text(encoded: str, name: str, key: str) -> str:
     try:
         return base64.b64decode(encoded).decode()
     except (binascii.Error, UnicodeDecodeError):
-        raise ConfigError(f'secret "{name}": the value of key {key} is no text') from None
+        raise ConfigError(f'secret "{name}": the value of key {key} is not text') from None
 
 
 def service_variables(services: Iterable[Service], namespace: str, *, links: bool) -> dict[str, str]:

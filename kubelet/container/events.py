@@ -1,4 +1,4 @@
-"""Where the kubelet's events go, and which part of a pod they are about."""
+"""Records events about pods and about single containers of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Events(Protocol):
 
 
 def field_path(pod: Pod, name: str) -> str:
-    """How an event names a container: "spec.containers{app}"; "" when the pod has no such container."""
+    """Names a container as events do: "spec.containers{app}"; "" when the pod does not have it."""
     groups = {"init": "initContainers", "regular": "containers", "ephemeral": "ephemeralContainers"}
     for kind, container in all_containers(pod):
         if container.name == name:

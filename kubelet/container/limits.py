@@ -1,4 +1,4 @@
-"""From a pod's requests and limits to what the kernel enforces: CPU weight and quota, memory limit, OOM score. Pure."""
+"""Turns requests and limits into what the kernel enforces: CPU weight and quota, memory limit, OOM score. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QOS_RESOURCES = ("cpu", "memory")
 
 
 def qos_class(pod: Pod) -> QosClass:
-    """What the API server said when it created the pod, else from the spec.
+    """Returns the class that the API server gave the pod, else the one that follows from the spec.
 
     Source: Kubernetes, "Pod Quality of Service Classes".
     """
@@ -47,7 +47,7 @@ def qos_class(pod: Pod) -> QosClass:
 
 
 def _amounts(container: Container, which: Literal["limits", "requests"]) -> Mapping[str, str]:
-    """Without zeros: a zero request or limit is none."""
+    """Returns the amounts that are not zero: a zero request or limit does not count."""
     amounts = getattr(container.resources, which) if container.resources else None
     return {name: value for name, value in (amounts or {}).items() if parse_quantity(value) != 0}
 
@@ -75,8 +75,8 @@ def oom_score_adj(pod: Pod, container: Container, memory_capacity_bytes: int) ->
     if qos == "BestEffort" or memory_capacity_bytes <= 0:
         return BEST_EFFORT_OOM_SCORE_ADJ
     limits, requests = _amounts(container, "limits"), _amounts(container, "requests")
-    asked = byte_count(requests.get("memory", limits.get("memory", "0")))
-    score = 1000 - 1000 * asked // memory_capacity_bytes
+    requested = byte_count(requests.get("memory", limits.get("memory", "0")))
+    score = 1000 - 1000 * requested // memory_capacity_bytes
     return min(max(score, 1000 + GUARANTEED_OOM_SCORE_ADJ), BEST_EFFORT_OOM_SCORE_ADJ - 1)
 
 

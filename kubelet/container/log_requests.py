@@ -1,4 +1,4 @@
-"""Which container's log a request means, and which part of it. Pure."""
+"""Finds the container whose log a request means, and the part of it. Pure."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _moment(text: str) -> float:
 
 
 def log_container(pod: Pod, status: PodRuntimeStatus | None, name: str, *, previous: bool) -> ContainerStatus:
-    """The container (attempt) whose log is meant. Raises: BadLogRequest in upstream's words."""
+    """Returns the container (attempt) whose log is meant. Raises: BadLogRequest in upstream's words."""
     if name not in {container.name for _, container in all_containers(pod)}:
         raise BadLogRequest(f"container {name} is not valid for pod {pod.metadata.name}")
     attempts = status.attempts(name) if status is not None else []
@@ -120,7 +120,7 @@ def _awaits_restart(pod: Pod, name: str) -> bool:
 
 
 def _reported(pod: Pod, name: str) -> ApiContainerStatus | None:
-    """What this kubelet last said about the container."""
+    """Returns the status of the container that this kubelet reported last."""
     status = pod.status
     groups = (status.initContainerStatuses, status.containerStatuses, status.ephemeralContainerStatuses)
     return next((item for group in groups for item in group or () if item.name == name), None)

@@ -1,4 +1,4 @@
-"""Small questions about a pod's spec that several parts of the kubelet ask."""
+"""Answers small questions about a pod's spec that several parts of the kubelet ask."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kubelet.runtime.interface import ContainerStatus as RuntimeContainer
 RestartPolicy = Literal["Always", "OnFailure", "Never"]
 
 DEFAULT_GRACE_SECONDS = 30
-"""What a pod without `terminationGracePeriodSeconds` gets (the API server's default)."""
+"""The grace period of a pod without `terminationGracePeriodSeconds` (the API server's default)."""
 
 
 def restart_policy(pod: Pod) -> RestartPolicy:
@@ -40,7 +40,7 @@ def find_container(pod: Pod, name: str) -> Container | None:
 
 
 def spec_hash(container: Container) -> str:
-    """Changes when a running container must be replaced: by a new name or image, the only mutable ones."""
+    """Changes when a running container must be replaced: with its name or image, the only mutable fields."""
     return hashlib.blake2s(f"{container.name}\0{container.image or ''}".encode(), digest_size=8).hexdigest()
 
 
@@ -53,14 +53,14 @@ def container_id(api_id: str | None) -> str:
 
 
 def api_statuses(pod: Pod) -> dict[str, ContainerStatus]:
-    """Container name -> what the API has last been told about it."""
+    """Returns container name -> the status last reported to the API."""
     status = pod.status
     groups = (status.initContainerStatuses, status.containerStatuses, status.ephemeralContainerStatuses)
     return {item.name: item for group in groups for item in group or ()}
 
 
 def is_lost(reported: ContainerStatus | None, attempts: Sequence[RuntimeContainer]) -> bool:
-    """Whether the newest attempt that the API was told of is gone from the runtime: somebody removed the container."""
+    """Tells whether somebody removed the newest attempt that was reported to the API."""
     if reported is None or not reported.containerID:
         return False
     if any(reported.containerID.endswith(f"//{attempt.id}") for attempt in attempts):
@@ -69,7 +69,7 @@ def is_lost(reported: ContainerStatus | None, attempts: Sequence[RuntimeContaine
 
 
 def grace_seconds(pod: Pod) -> int:
-    """The grace period that deletion set, else the spec's."""
+    """Returns the grace period that deletion set, else the spec's."""
     if pod.metadata.deletionTimestamp and pod.metadata.deletionGracePeriodSeconds is not None:
         return pod.metadata.deletionGracePeriodSeconds
     grace = pod.spec.terminationGracePeriodSeconds
@@ -77,5 +77,5 @@ def grace_seconds(pod: Pod) -> int:
 
 
 def full_name(pod: Pod) -> str:
-    """How messages name a pod: name_namespace(uid)."""
+    """Names a pod as messages do: name_namespace(uid)."""
     return f"{pod.name}_{pod.namespace}({pod.metadata.uid or ''})"

@@ -31,13 +31,13 @@ from kubelet.volume.objects import ObjectStore
 from kubelet.volume.tokens import TokenManager
 
 MAX_CONNECTIONS = 512
-"""To the API server. Each ConfigMap and Secret in use holds one for its watch: 110 pods with a few each."""
+"""Connections to the API server. Each ConfigMap and Secret in use holds one for its watch: 110 pods with a few each."""
 
 log = logs.logger(__name__)
 
 
 async def run_kubelet(options: Options, runtime: Runtime, clock: Clock | None = None) -> None:
-    """Until cancelled. Containers keep running when it ends."""
+    """Runs until cancelled. Containers keep running when it ends."""
     try:
         os.makedirs(os.path.join(options.root_dir, "pods"), exist_ok=True)
         config = load_config(options.kubeconfig or None)

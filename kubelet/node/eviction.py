@@ -36,7 +36,7 @@ class Eviction:
         self._clock = clock
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs until cancelled."""
         while True:
             await self._clock.sleep(EVERY_SECONDS)
             await self.check()
@@ -55,7 +55,7 @@ class Eviction:
 
 
 def limited_volumes(pod: Pod) -> Iterator[tuple[str, str]]:
-    """(name, limit) of the pod's emptyDirs on disk that have one."""
+    """Yields (name, limit) of each emptyDir of the pod that is on disk and has a limit."""
     for volume in pod.spec.volumes or ():
         source = volume.emptyDir
         if source is not None and source.sizeLimit and source.medium != "Memory" and byte_count(source.sizeLimit) > 0:
@@ -63,7 +63,7 @@ def limited_volumes(pod: Pod) -> Iterator[tuple[str, str]]:
 
 
 def used_bytes(path: str) -> int:
-    """What the files below take on the disk; what vanishes meanwhile counts for nothing."""
+    """Sums the disk space of the files below `path`; files that vanish meanwhile do not count."""
     total = 0
     for root, _, names in os.walk(path):
         for name in names:

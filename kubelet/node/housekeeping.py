@@ -61,16 +61,16 @@ class Housekeeping:
             if uid not in self._table.uids():
                 log.info("ending a pod that is gone from the API", pod=f"{status.pod.namespace}/{status.pod.name}")
                 self._workers.adopt_orphan(orphan_pod(status), _grace(status))
-        known = self._table.uids()
+        uids = self._table.uids()
         for uid in self._volumes.pod_uids():
-            if uid not in known and uid not in pods:
+            if uid not in uids and uid not in pods:
                 log.info("removing the folder of a pod that is gone", path=os.path.basename(self._volumes.pod_dir(uid)))
                 self._volumes.remove_pod_dir(uid)
-        await remove_memory_volumes(self._runtime, lambda uid: uid not in known)
+        await remove_memory_volumes(self._runtime, lambda uid: uid not in uids)
 
 
 def orphan_pod(status: PodRuntimeStatus) -> Pod:
-    """As much of the pod as its containers remember: enough to stop them."""
+    """Makes as much of the pod as its containers remember, which is enough to stop them."""
     ref = status.pod
     names = sorted({container.name for container in status.containers})
     spec = PodSpec(containers=[Container(name=name) for name in names])
@@ -78,6 +78,6 @@ def orphan_pod(status: PodRuntimeStatus) -> Pod:
 
 
 def _grace(status: PodRuntimeStatus) -> int:
-    """The longest that any container was promised."""
-    given = [container.grace_seconds for container in status.containers if container.grace_seconds is not None]
-    return max(given, default=DEFAULT_GRACE_SECONDS)
+    """Returns the longest grace period that any container was promised, in seconds."""
+    promises = [container.grace_seconds for container in status.containers if container.grace_seconds is not None]
+    return max(promises, default=DEFAULT_GRACE_SECONDS)

@@ -30,7 +30,7 @@ class Pleg:
         self._runtime = runtime
         self._on_change = on_change
         self._clock = clock
-        self._seen: dict[str, Fingerprint] = {}
+        self._fingerprints: dict[str, Fingerprint] = {}
         self._relisted_at: float | None = None
         self._started_at = clock.monotonic()
         self._error = ""
@@ -38,13 +38,13 @@ class Pleg:
         self._streaming = False
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_events())
             tasks.create_task(self._relist_for_ever())
 
     def health_error(self) -> str:
-        """ "" while healthy, else the text for the node's Ready condition."""
+        """Returns "" while healthy, else the text for the node's Ready condition."""
         since = self._relisted_at if self._relisted_at is not None else self._started_at
         age = self._clock.monotonic() - since
         if age <= HEALTHY_SECONDS:
@@ -52,15 +52,15 @@ class Pleg:
         return f"PLEG is not healthy: pleg was last seen active {age:.0f}s ago; threshold is {HEALTHY_SECONDS:.0f}s"
 
     def runtime_error(self) -> str:
-        """ "" when the last relist succeeded, else why it failed."""
+        """Returns "" when the last relist succeeded, else why it failed."""
         return self._error
 
     async def relist(self) -> None:
         """Compares the runtime with what was last seen. Raises: RuntimeUnavailable."""
         pods = await self._runtime.pods()
-        for uid in _changed(self._seen, pods):
+        for uid in _changed(self._fingerprints, pods):
             self._on_change(uid)
-        self._seen = {uid: _fingerprint(pod) for uid, pod in pods.items()}
+        self._fingerprints = {uid: _fingerprint(pod) for uid, pod in pods.items()}
         self._relisted_at = self._clock.monotonic()
 
     async def _follow_events(self) -> None:
@@ -103,7 +103,7 @@ def _fingerprint(pod: PodRuntimeStatus) -> Fingerprint:
     return frozenset(states | {(sandbox.id, "ready" if sandbox.ready else "notready") for sandbox in pod.sandboxes})
 
 
-def _changed(seen: Mapping[str, Fingerprint], pods: Mapping[str, PodRuntimeStatus]) -> list[str]:
-    """Pods that are new, gone, or whose containers have another state."""
-    changed = [uid for uid, pod in pods.items() if seen.get(uid) != _fingerprint(pod)]
-    return changed + [uid for uid in seen if uid not in pods]
+def _changed(before: Mapping[str, Fingerprint], pods: Mapping[str, PodRuntimeStatus]) -> list[str]:
+    """Lists the pods that are new, gone, or whose containers have another state."""
+    changed = [uid for uid, pod in pods.items() if before.get(uid) != _fingerprint(pod)]
+    return changed + [uid for uid in before if uid not in pods]

@@ -139,7 +139,7 @@ class NodeReporter:
             await self._clock.sleep(backoff.next_seconds())
 
     async def _create_or_adopt(self) -> Node:
-        """An existing Node keeps what others wrote; labels and the pod CIDR of this kubelet are put in."""
+        """Creates the Node. An existing one keeps what others wrote, and gets this kubelet's labels and pod CIDR."""
         status = node_status(NodeStatus(), self._inputs, self._clock.now())
         spec = NodeSpec()
         if self._options.pod_cidr:
@@ -175,7 +175,7 @@ class NodeReporter:
                 log.warning("node status not sent", error=str(error))
 
     async def _send_status(self, node: Node) -> Node:
-        """Patches what has changed, if that is worth it; the node as it then is."""
+        """Patches the changed fields, if that is worth it, and returns the Node as it then is."""
         now = self._clock.now()
         status = node_status(node.status, self._inputs, now)
         if significant(status) == significant(node.status) and not heartbeat_due(node.status, now, REPORT_SECONDS):
@@ -193,7 +193,7 @@ class NodeReporter:
         return sent
 
     def _tell_readiness(self, before: Node, after: Node) -> None:
-        """An event when the node has become ready, or no longer is."""
+        """Records an event when the node has become ready, or no longer is."""
         was = is_true(before.status.conditions, "Ready")
         now = is_true(after.status.conditions, "Ready")
         if was != now:
@@ -236,7 +236,7 @@ class NodeReporter:
             await self._clock.sleep(LEASE_RENEW_SECONDS)
 
     async def _renew(self) -> Lease:
-        """One PUT of the Lease as last seen; a fresh read or creation when there is none."""
+        """Renews by one PUT of the Lease as it was last; without one, reads it afresh or creates it."""
         name = self._options.node_name
         now = format_micro_time(self._clock.now())
         lease = self._lease

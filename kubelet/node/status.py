@@ -55,7 +55,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class NodeInputs:
-    """What the kubelet was started with and has seen. `problems`: texts that make the node not ready."""
+    """Everything that a node's status is made from. `problems`: texts that make the node not ready."""
 
     name: str
     ips: tuple[str, ...]
@@ -119,7 +119,7 @@ def capacity(machine: Machine, max_pods: int) -> dict[str, Fraction]:
 
 
 def allocatable(facts: NodeInputs) -> dict[str, Fraction]:
-    """Capacity without what is reserved for the system."""
+    """Returns the capacity less the part that is reserved for the system."""
     total = capacity(facts.machine, facts.max_pods)
     return {name: max(value - facts.reserved.get(name, Fraction(0)), Fraction(0)) for name, value in total.items()}
 
@@ -154,10 +154,10 @@ def node_status(old: NodeStatus, facts: NodeInputs, now: float) -> NodeStatus:
 
 def _shown(resources: Mapping[str, Fraction]) -> dict[str, str]:
     """Memory is shown in Ki, as upstream reads it from the kernel."""
-    shown = {name: format_quantity(value) for name, value in resources.items()}
-    shown["memory"] = f"{int(resources['memory']) // 1024}Ki"
-    shown["ephemeral-storage"] = f"{int(resources['ephemeral-storage']) // 1024}Ki"
-    return shown
+    texts = {name: format_quantity(value) for name, value in resources.items()}
+    texts["memory"] = f"{int(resources['memory']) // 1024}Ki"
+    texts["ephemeral-storage"] = f"{int(resources['ephemeral-storage']) // 1024}Ki"
+    return texts
 
 
 def _images(images: Iterable[ImageInfo]) -> list[ContainerImage] | None:
@@ -170,7 +170,7 @@ def _images(images: Iterable[ImageInfo]) -> list[ContainerImage] | None:
 
 
 def _conditions(old: Iterable[NodeCondition], facts: NodeInputs, now: float) -> list[NodeCondition]:
-    known = list(old)
+    others = list(old)
     machine = facts.machine
     low_memory = machine.memory_bytes > 0 and machine.memory_available_bytes < MEMORY_PRESSURE_BYTES
     low_disk = _scarce(machine.disk_free_bytes, machine.disk_bytes, DISK_PRESSURE_SHARE) or _scarce(
@@ -184,12 +184,12 @@ def _conditions(old: Iterable[NodeCondition], facts: NodeInputs, now: float) -> 
         _ready(facts.problems),
     ]
     for condition in own:
-        before = get_condition(known, condition.type)
+        before = get_condition(others, condition.type)
         same = before is not None and before.status == condition.status
         condition.lastHeartbeatTime = format_time(now)
         condition.lastTransitionTime = before.lastTransitionTime if before and same else format_time(now)
     types = {condition.type for condition in own}
-    return [condition for condition in known if condition.type not in types] + own
+    return [condition for condition in others if condition.type not in types] + own
 
 
 def _scarce(free: int, total: int, share: Fraction) -> bool:
@@ -215,7 +215,7 @@ def _ready(problems: tuple[str, ...]) -> NodeCondition:
 
 
 def heartbeat_due(sent: NodeStatus, now: float, every_seconds: float) -> bool:
-    """Whether the last report is so old that it must be repeated though nothing has changed."""
+    """Tells whether the last report is so old that it must be repeated though nothing has changed."""
     ready = get_condition(sent.conditions, "Ready")
     if ready is None or ready.lastHeartbeatTime is None:
         return True
@@ -223,7 +223,7 @@ def heartbeat_due(sent: NodeStatus, now: float, every_seconds: float) -> bool:
 
 
 def significant(status: NodeStatus) -> NodeStatus:
-    """The status without its heartbeats: what makes a report worth sending."""
+    """Returns the status without its heartbeats: a report is worth sending when this part has changed."""
     conditions = [
         condition.model_copy(update={"lastHeartbeatTime": None, "lastTransitionTime": None})
         for condition in status.conditions or ()

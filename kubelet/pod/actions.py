@@ -1,4 +1,4 @@
-"""What to do next for a pod: pure, from its spec, the runtime's truth and the probes' verdicts.
+"""Decides the next step for a pod from its spec, the runtime's truth and the probes' verdicts. Pure.
 
 Source: the rules of upstream's pod lifecycle documentation: init containers in order, sidecars (init containers with
 restartPolicy Always) that start in their turn and are kept running, restart policies, CrashLoopBackOff.
@@ -70,11 +70,6 @@ class PodActions:
     def finished(self) -> bool:
         return self.kill_pod and not self.create_sandbox
 
-    @property
-    def next_check_seconds(self) -> float | None:
-        """When a backoff ends; None when only an event can change anything."""
-        return min((start.wait_seconds for start in self.start if start.wait_seconds > 0), default=None)
-
 
 def compute_actions(
     pod: Pod,
@@ -85,7 +80,7 @@ def compute_actions(
     backoff: Backoff,
     actuated: Mapping[str, ResourceRequirements] | None = None,
 ) -> PodActions:
-    """The next step towards a running pod, or towards its end. `backoff` is only read.
+    """Decides the next step towards a running pod, or towards its end. `backoff` is only read.
 
     `pod` has the resources that it was granted, `actuated` those that its containers run with, by container id; None
     leaves them as they are.
@@ -94,7 +89,7 @@ def compute_actions(
 
 
 def deadline_remaining(pod: Pod, start_time: float | None, now: float) -> float | None:
-    """Seconds left of activeDeadlineSeconds (0.0: it is over); None without a deadline or before the start."""
+    """Returns the seconds left of activeDeadlineSeconds; None without a deadline or before the start."""
     deadline = pod.spec.activeDeadlineSeconds
     if deadline is None or start_time is None:
         return None
@@ -102,7 +97,7 @@ def deadline_remaining(pod: Pod, start_time: float | None, now: float) -> float 
 
 
 def should_restart(pod: Pod, container: Container, exit_code: int) -> bool:
-    """Whether a regular container that ended so is started again: its own rules, its own policy, then the pod's."""
+    """Asks the container's own rules, its own policy, then the pod's, whether it is started again after its end."""
     for rule in container.restartPolicyRules or ():
         codes = rule.exitCodes
         if codes is None:
@@ -154,9 +149,9 @@ class _Plan:
         if initialized is None:
             return PodActions(kill_pod=True, kill=tuple(self.kill))
         if initialized:
-            kept = self._regular_containers(sandbox.id)
+            continuing = self._regular_containers(sandbox.id)
             regular = {container.name for container in self.pod.spec.containers or ()}
-            if not kept and not any(start.name in regular for start in self.start):
+            if not continuing and not any(start.name in regular for start in self.start):
                 return PodActions(kill_pod=True, kill=tuple(self.kill))
         return PodActions(kill=tuple(self.kill), start=tuple(self.start), update=tuple(self.update))
 
@@ -180,7 +175,7 @@ class _Plan:
         return newest.state == "created" or should_restart(self.pod, container, EXIT_UNKNOWN)
 
     def _init_containers(self, sandbox_id: str) -> bool | None:
-        """True once regular containers may run, False while one is under way, None when one failed for good."""
+        """Plans them; True once regular containers may run, False while one is on its way, None when one failed."""
         containers = self.pod.spec.initContainers or []
         if not containers:
             return True
@@ -199,14 +194,14 @@ class _Plan:
         return True
 
     def _last_reached(self, containers: list[Container], sandbox_id: str) -> int:
-        """The index of the last init container that this sandbox has seen."""
+        """Returns the index of the last init container that was started in this sandbox."""
         for index in range(len(containers) - 1, -1, -1):
             if self._in_sandbox(containers[index], sandbox_id) is not None:
                 return index
         return 0
 
     def _init_step(self, container: Container, sandbox_id: str) -> bool | None:
-        """Whether the sequence may go on past this container; None when it failed for good."""
+        """Plans one; True when the next may follow, False while it is under way, None when it failed for good."""
         if is_sidecar(container):
             return self._keep_sidecar(container, sandbox_id)
         status = self._in_sandbox(container, sandbox_id)
@@ -234,7 +229,7 @@ class _Plan:
 
     def _regular_containers(self, sandbox_id: str) -> int:
         """Plans each regular container; returns how many go on as they are."""
-        kept = 0
+        continuing = 0
         for container in self.pod.spec.containers or ():
             status = self._newest(container)
             if status is None:
@@ -250,8 +245,8 @@ class _Plan:
                 self.kill.append(Kill(container.name, status.id, "sandbox", message))
                 self._add_start(container, "regular")
             elif not self._replace(container, status, "Container", "regular"):
-                kept += 1
-        return kept
+                continuing += 1
+        return continuing
 
     def _replace(self, container: Container, status: ContainerStatus, noun: str, kind: ContainerKind) -> bool:
         """Plans the end (and, if the policy says so, the restart) of a running container; False when it may go on."""
@@ -304,7 +299,7 @@ class _Plan:
         return self.status.attempts(container.name) if self.status else []
 
     def _newest(self, container: Container) -> ContainerStatus | None:
-        """None as well when the newest attempt was removed: older ones say nothing about it."""
+        """Returns the newest attempt; None as well when that was removed, as older ones say nothing about it."""
         attempts = self._attempts(container)
         return attempts[0] if attempts and not self._lost(container) else None
 

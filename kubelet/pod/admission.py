@@ -1,4 +1,4 @@
-"""Whether this node takes a pod that was bound to it. Pure.
+"""Decides whether this node takes a pod that was bound to it. Pure.
 
 The scheduler has checked the same, on what it knew then: two schedulers, or a nodeName set by hand, get past it.
 """
@@ -22,7 +22,7 @@ from kubelet.pod.status.compute import Failure
 
 
 def admit(pod: Pod, others: Iterable[Pod], node: Node) -> Failure | None:
-    """None when the pod may run beside `others`, the pods already admitted; else reason and message.
+    """Returns None when the pod may run beside `others`, the pods already admitted; else reason and message.
 
     Source: upstream's kubelet: resources, host ports, node name, node selector and affinity; the messages are its own.
     """
@@ -33,13 +33,13 @@ def admit(pod: Pod, others: Iterable[Pod], node: Node) -> Failure | None:
 
 
 def resize_refusal(pod: Pod, others: Iterable[Pod], node: Node) -> Refusal | None:
-    """Why the node does not grant a running pod what it asks for now; None when it does."""
-    allocatable, asked = node.status.allocatable or {}, pod_requests(pod)
+    """Says why the node does not grant a running pod what it asks for now; None when it does."""
+    allocatable, requests = node.status.allocatable or {}, pod_requests(pod)
     generation = pod.metadata.generation
     for name in ("memory", "cpu"):
         unit, capacity = _unit(name), parse_quantity(allocatable.get(name, "0"))
-        if asked.get(name, 0) > capacity:
-            amounts = f"{name}, requested: {int(asked[name] * unit)}, capacity: {int(capacity * unit)}"
+        if requests.get(name, 0) > capacity:
+            amounts = f"{name}, requested: {int(requests[name] * unit)}, capacity: {int(capacity * unit)}"
             return Refusal(INFEASIBLE, f"Node didn't have enough capacity: {amounts}", generation)
     active = [
         other for other in others if other.metadata.uid != pod.metadata.uid and not is_terminal(other.status.phase)
@@ -49,7 +49,7 @@ def resize_refusal(pod: Pod, others: Iterable[Pod], node: Node) -> Refusal | Non
 
 
 def pod_requests(pod: Pod, *, held: bool = False) -> dict[str, Fraction]:
-    """What the pod needs at most at one time: the running containers and sidecars, or an init container's turn.
+    """Sums what the pod needs at most at one time: the running containers and sidecars, or an init container's turn.
 
     With `held`, a container counts with what it still runs with, where that is more.
     """
@@ -66,11 +66,13 @@ def pod_requests(pod: Pod, *, held: bool = False) -> dict[str, Fraction]:
 def _requests(container: Container, reported: Mapping[str, ContainerStatus]) -> dict[str, Fraction]:
     resources = container.resources
     merged = {**(resources.limits or {}), **(resources.requests or {})}
-    found = {name: parse_quantity(value) for name, value in merged.items()}
+    requests = {name: parse_quantity(value) for name, value in merged.items()}
     status = reported.get(container.name)
     if status is not None and status.resources is not None and status.resources.requests != resources.requests:
-        raise_amounts(found, {name: parse_quantity(value) for name, value in (status.resources.requests or {}).items()})
-    return found
+        raise_amounts(
+            requests, {name: parse_quantity(value) for name, value in (status.resources.requests or {}).items()}
+        )
+    return requests
 
 
 def _resources(pod: Pod, others: list[Pod], node: Node) -> Failure | None:
@@ -81,18 +83,18 @@ def _resources(pod: Pod, others: list[Pod], node: Node) -> Failure | None:
     used: dict[str, Fraction] = {}
     for other in others:
         add_amounts(used, pod_requests(other, held=True))
-    for name, asked in sorted(pod_requests(pod).items()):
+    for name, requested in sorted(pod_requests(pod).items()):
         available = allocatable.get(name, Fraction(0))
-        if asked > 0 and used.get(name, Fraction(0)) + asked > available:
-            return _insufficient(name, asked, used.get(name, Fraction(0)), available)
+        if requested > 0 and used.get(name, Fraction(0)) + requested > available:
+            return _insufficient(name, requested, used.get(name, Fraction(0)), available)
     return None
 
 
-def _insufficient(name: str, asked: Fraction, used: Fraction, capacity: Fraction) -> Failure:
+def _insufficient(name: str, requested: Fraction, used: Fraction, capacity: Fraction) -> Failure:
     unit = _unit(name)
-    asked, used, capacity = asked * unit, used * unit, capacity * unit
+    requested, used, capacity = requested * unit, used * unit, capacity * unit
     message = (
-        f"Node didn't have enough resource: {name}, requested: {int(asked)}, used: {int(used)}, "
+        f"Node didn't have enough resource: {name}, requested: {int(requested)}, used: {int(used)}, "
         f"capacity: {int(capacity)}"
     )
     return Failure(f"OutOf{name}", message)
@@ -114,12 +116,12 @@ def _host_ports(pod: Pod) -> set[tuple[str, str, int]]:
 
 
 def _ports(pod: Pod, others: list[Pod]) -> Failure | None:
-    wanted = _host_ports(pod)
-    if not wanted:
+    own_ports = _host_ports(pod)
+    if not own_ports:
         return None
     for other in others:
         for ip, protocol, number in _host_ports(other):
-            for own_ip, own_protocol, own_number in wanted:
+            for own_ip, own_protocol, own_number in own_ports:
                 same_address = ip == own_ip or "0.0.0.0" in (ip, own_ip)
                 if number == own_number and protocol == own_protocol and same_address:
                     message = "Node didn't have free ports for the requested pod ports"

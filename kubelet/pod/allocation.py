@@ -1,6 +1,6 @@
 """In-place resize: what a pod's containers are granted of this node, and how far that is carried out. Pure.
 
-Both are told in the pod's status (`allocatedResources`, `resources`, conditions), where a restarted kubelet finds them.
+Both stand in the pod's status (`allocatedResources`, `resources`, conditions), where a restarted kubelet finds them.
 
 Source: Kubernetes documentation, "Resize CPU and Memory Resources assigned to Containers"; messages as upstream's.
 """
@@ -33,7 +33,7 @@ RESOURCES = ("cpu", "memory")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the node does not grant what the pod of this generation asks for: not now (Deferred), or never."""
+    """The reason why the node does not grant what the pod of this generation asks for: not now (Deferred), or never."""
 
     reason: str
     message: str
@@ -55,14 +55,14 @@ class Allocation:
     error: str = ""
 
     def conditions(self) -> list[PodCondition]:
-        """What the pod's status says of a resize; nothing when there is none."""
-        found = []
+        """Returns the conditions that show a resize; none when there is no resize."""
+        conditions = []
         if self.refusal is not None:
             refusal = self.refusal
-            found.append(_condition(PENDING, refusal.generation, refusal.reason, refusal.message))
+            conditions.append(_condition(PENDING, refusal.generation, refusal.reason, refusal.message))
         if self.in_progress:
-            found.append(_condition(IN_PROGRESS, self.generation, ERROR if self.error else "", self.error))
-        return found
+            conditions.append(_condition(IN_PROGRESS, self.generation, ERROR if self.error else "", self.error))
+        return conditions
 
 
 def _condition(type: str, generation: int | None, reason: str, message: str) -> PodCondition:
@@ -104,8 +104,8 @@ def desired(pod: Pod) -> dict[str, ResourceRequirements]:
 
 
 def is_granted(pod: Pod, granted: Mapping[str, ResourceRequirements]) -> bool:
-    """Whether the pod asks for just what it has."""
-    return all(not _changed(wanted, granted.get(name)) for name, wanted in desired(pod).items())
+    """Tells whether the pod asks for just what it has."""
+    return all(not _changed(resources, granted.get(name)) for name, resources in desired(pod).items())
 
 
 def granted_pod(pod: Pod, granted: Mapping[str, ResourceRequirements]) -> Pod:
@@ -126,9 +126,9 @@ def _granted(container: Container, granted: Mapping[str, ResourceRequirements]) 
 
 
 def change_of(container: Container, actuated: ResourceRequirements | None) -> Change:
-    """What it takes to give a running container its resources.
+    """Decides how a running container gets its resources.
 
-    One of which nobody knows what it runs with is updated, which is harmless, but not restarted for it.
+    A container whose present resources are not known is updated, which is harmless, but not restarted.
     """
     if actuated is None:
         return "update"
@@ -140,7 +140,7 @@ def change_of(container: Container, actuated: ResourceRequirements | None) -> Ch
 
 
 def _changed(one: ResourceRequirements, other: ResourceRequirements | None) -> set[str]:
-    """The resources of which one asks for more or less than the other."""
+    """Returns the names of the resources in which the two differ."""
     if other is None:
         return set(RESOURCES)
     if one is other:
@@ -150,7 +150,7 @@ def _changed(one: ResourceRequirements, other: ResourceRequirements | None) -> s
 
 
 def is_carried_out(pod: Pod, status: PodRuntimeStatus | None, allocation: Allocation) -> bool:
-    """Whether all that runs does so with what was granted; what does not run will be started with it."""
+    """Tells whether all that runs does so with what was granted; the rest will be started with it."""
     for container in resizable(pod):
         newest = status.container(container.name) if status is not None else None
         if newest is not None and newest.state == "running":
@@ -161,7 +161,7 @@ def is_carried_out(pod: Pod, status: PodRuntimeStatus | None, allocation: Alloca
 
 
 def event_message(what: str, pod: Pod, generation: int | None, error: str = "") -> str:
-    """What an event says of a resize: the resources of all containers, as JSON."""
+    """Makes an event's text about a resize: the resources of all containers, as JSON."""
     summary: dict[str, Any] = {}
     for name, containers in (("initContainers", pod.spec.initContainers), ("containers", pod.spec.containers)):
         if containers:

@@ -45,7 +45,7 @@ class HostPort:
 
 
 def host_ports(pod: Pod, pod_ips: tuple[str, ...]) -> tuple[HostPort, ...]:
-    """What the pod publishes; nothing with host networking, where its ports are the node's own."""
+    """Lists the ports that the pod publishes; none with host networking, where its ports are the node's own."""
     if not pod_ips:
         return ()
     return tuple(
@@ -66,24 +66,24 @@ def restore_text(ports: Iterable[HostPort], saved: str) -> str:
 
     "" when there is nothing to do. Without any port our chains and the jumps to them go away.
     """
-    wanted = sorted(ports)
+    ordered = sorted(ports)
     jumps = {jump: f"-A {jump}" in saved for jump in JUMPS}
     exists = f":{CHAIN} " in saved
-    if not wanted and not exists and not any(jumps.values()):
+    if not ordered and not exists and not any(jumps.values()):
         return ""
     lines = ["*nat", f":{CHAIN} - [0:0]", f":{MASQUERADE_CHAIN} - [0:0]"]
-    if not wanted:
+    if not ordered:
         lines += [f"-D {jump}" for jump, there in jumps.items() if there]
         lines += [f"-X {CHAIN}", f"-X {MASQUERADE_CHAIN}"]
         return "\n".join([*lines, "COMMIT", ""])
     lines += [f"-A {jump}" for jump, there in jumps.items() if not there]
-    for port in wanted:
+    for port in ordered:
         address = f"-d {port.host_ip}/32 " if port.host_ip else ""
         lines.append(
             f"-A {CHAIN} {address}-p {port.protocol} -m {port.protocol} --dport {port.host_port} "
             f'-m comment --comment "{port.pod}" -j DNAT --to-destination {port.pod_ip}:{port.container_port}'
         )
-    for ip in sorted({port.pod_ip for port in wanted}):
+    for ip in sorted({port.pod_ip for port in ordered}):
         # A pod that calls itself by the node's address would get an answer from itself, and drop it.
         lines.append(f"-A {MASQUERADE_CHAIN} -s {ip}/32 -d {ip}/32 -j MASQUERADE")
     return "\n".join([*lines, "COMMIT", ""])
@@ -109,11 +109,11 @@ class HostPorts:
         if self._by_pod.pop(uid, ()):
             self._changed.set()
 
-    def wanted(self) -> list[HostPort]:
+    def ports(self) -> list[HostPort]:
         return [port for ports in self._by_pod.values() for port in ports]
 
     async def run(self) -> None:
-        """For ever. A node without iptables works as well, as long as no pod asks for a host port."""
+        """Runs until cancelled. A node without iptables works as well, as long as no pod asks for a host port."""
         retry = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
         await self._clock.sleep(SETTLE_SECONDS)
         while True:
@@ -123,14 +123,14 @@ class HostPorts:
                 await self.sync()
                 retry.reset()
             except CommandError as error:
-                if self.wanted():
+                if self.ports():
                     log.warning("host ports not set, will retry", error=str(error))
                     await self._clock.sleep(retry.next_seconds())
                     self._changed.set()
 
     async def sync(self) -> None:
         """Raises: CommandError; then nothing has changed."""
-        text = restore_text(self.wanted(), await run("iptables-save", "-t", "nat"))
+        text = restore_text(self.ports(), await run("iptables-save", "-t", "nat"))
         if text:
             await run("iptables-restore", "--noflush", "--wait", WAIT_SECONDS, stdin=text)
-            log.info("host ports set", count=len(self.wanted()))
+            log.info("host ports set", count=len(self.ports()))

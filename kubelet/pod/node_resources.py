@@ -54,12 +54,12 @@ class NodeResources:
         if refusal is None:
             allocation.granted, allocation.generation = resize.desired(pod), pod.metadata.generation
             allocation.refusal, allocation.error, allocation.in_progress = None, "", True
-            self._tell(pod, "Normal", "ResizeStarted", "started", allocation.generation)
+            self._record(pod, "Normal", "ResizeStarted", "started", allocation.generation)
             return None
         if refusal != allocation.refusal:
             allocation.refusal = refusal
             reason = refusal.reason
-            self._tell(pod, "Warning", f"Resize{reason}", reason, refusal.generation, refusal.message)
+            self._record(pod, "Warning", f"Resize{reason}", reason, refusal.generation, refusal.message)
         return RETRY_SECONDS if refusal.reason == resize.DEFERRED else None
 
     async def update(self, work: PodWork, name: str, container_id: str) -> float | None:
@@ -71,17 +71,17 @@ class NodeResources:
         container = find_container(pod, name)
         if container is None:
             return None
-        wanted = container_resources(pod, container, self.node.memory_bytes)
+        limits = container_resources(pod, container, self.node.memory_bytes)
         before = allocation.actuated.get(container_id)
         try:
-            await self._check_usage(container, container_id, before, wanted.memory_limit_bytes)
-            await self.runtime.update_container(container_id, wanted)
+            await self._check_usage(container, container_id, before, limits.memory_limit_bytes)
+            await self.runtime.update_container(container_id, limits)
         except RuntimeUnavailable:
             raise
         except EngineError as error:
             if allocation.error != str(error):
                 allocation.error = str(error)
-                self._tell(pod, "Warning", "ResizeError", "error", allocation.generation, allocation.error)
+                self._record(pod, "Warning", "ResizeError", "error", allocation.generation, allocation.error)
             return RETRY_SECONDS
         allocation.actuated[container_id] = container.resources
         log.info("container resized", pod=pod.key, container=name)
@@ -101,11 +101,11 @@ class NodeResources:
                 raise EngineError(f"cannot decrease memory limits: {what} below current usage ({used})")
 
     def settle(self, work: PodWork, status: PodRuntimeStatus | None) -> None:
-        """Ends the resize once nothing runs with anything else than was granted."""
+        """Ends the resize once everything runs with what was granted."""
         allocation = work.allocation
         if allocation.in_progress and resize.is_carried_out(work.asked, status, allocation):
             allocation.in_progress, allocation.error = False, ""
-            self._tell(work.pod, "Normal", "ResizeCompleted", "completed", allocation.generation)
+            self._record(work.pod, "Normal", "ResizeCompleted", "completed", allocation.generation)
 
-    def _tell(self, pod: Pod, type: str, reason: str, what: str, generation: int | None, error: str = "") -> None:
+    def _record(self, pod: Pod, type: str, reason: str, what: str, generation: int | None, error: str = "") -> None:
         self.events.event(pod, type, reason, resize.event_message(what, pod, generation, error))

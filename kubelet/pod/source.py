@@ -18,7 +18,7 @@ class PodSource:
         self._informer = Informer(rest, Pod, field_selector=f"spec.nodeName={node_name}")
 
     def feed(self, workers: PodWorkers) -> None:
-        """From now on; first, all that is known."""
+        """Gives the workers all pods that are here, and from now on every change."""
 
         def changed(old: Pod | None, new: Pod | None) -> None:
             if new is not None:

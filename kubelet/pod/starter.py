@@ -112,7 +112,7 @@ class ContainerStarter:
         self.backoff.forget_prefix(f"{work.uid}/")
 
     def _back_off(self, work: PodWork, start: Start) -> None:
-        """The event comes once per wait, though the pod may be looked at more often."""
+        """Raises the StartFailure; the event comes once per wait, though the pod may be looked at more often."""
         pod = work.pod
         delay = describe(self.backoff.delay(start.backoff_key))
         name = full_name(pod)
@@ -141,7 +141,7 @@ class ContainerStarter:
             raise StartFailure(Waiting(error.reason, error.message), retry) from None
 
     def _credentials(self, pod: Pod) -> list[Mapping[str, RegistryAuth]]:
-        found: list[Mapping[str, RegistryAuth]] = []
+        credentials: list[Mapping[str, RegistryAuth]] = []
         for reference in pod.spec.imagePullSecrets or ():
             secret = self.objects.secret(pod.namespace, reference.name)
             if secret is None:
@@ -149,10 +149,10 @@ class ContainerStarter:
                 self.events.event(pod, "Warning", "FailedToRetrieveImagePullSecret", message + " may not succeed.")
                 continue
             try:
-                found.append(secret_credentials(secret.type, secret.data))
+                credentials.append(secret_credentials(secret.type, secret.data))
             except ValueError as error:
                 log.warning("image pull secret ignored", pod=pod.key, secret=reference.name, error=str(error))
-        return found
+        return credentials
 
     def _config(
         self, pod: Pod, container: Container, start: Start, setup: ContainerSetup, image: ImageInfo
@@ -225,7 +225,7 @@ class ContainerStarter:
 
 
 def _hosts_mount(hosts: Mount | None, mounts: list[Mount]) -> list[Mount]:
-    """Unless the container brings its own."""
+    """Mounts the hosts file, unless the container brings its own."""
     if hosts is None or any(mount.container_path.rstrip("/") == HOSTS_PATH for mount in mounts):
         return []
     return [hosts]

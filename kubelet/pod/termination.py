@@ -18,7 +18,7 @@ from kubelet.probe.probes import run_hook
 from kubelet.runtime.interface import ContainerStatus, EngineError, PodRuntimeStatus, Runtime
 
 MIN_STOP_SECONDS = 2.0
-"""What a container gets after its hook has used the grace period up."""
+"""The time that a container gets after its hook has used the grace period up."""
 
 log = logs.logger(__name__)
 
@@ -62,7 +62,7 @@ class Terminator:
         await self._stop(work, container, status, grace, kill.message)
 
     async def _stop_containers(self, work: PodWork, status: PodRuntimeStatus, grace: float, message: str) -> None:
-        """Regular containers together; then the sidecars from the last to the first, within the same grace period."""
+        """Stops regular containers together, then sidecars from the last to the first, all within the grace period."""
         began = self._clock.monotonic()
         sidecars = [container.name for container in work.pod.spec.initContainers or () if is_sidecar(container)]
         running = [container for container in status.containers if container.state == "running"]
@@ -71,7 +71,7 @@ class Terminator:
             for container in running
             if container.name not in sidecars
         )
-        errors = await asyncio.gather(*stops, return_exceptions=True)  # each is stopped, whatever becomes of others
+        errors = await asyncio.gather(*stops, return_exceptions=True)  # each is stopped, even when another fails
         for error in errors:
             if error is not None:
                 raise error
@@ -79,13 +79,12 @@ class Terminator:
             left = max(grace - (self._clock.monotonic() - began), 0.0)
             for container in running:
                 if container.name == name:
-                    found = find_container(work.pod, name)
-                    await self._stop(work, found, container, left, message)
+                    await self._stop(work, find_container(work.pod, name), container, left, message)
 
     async def _stop(
         self, work: PodWork, container: Container | None, status: ContainerStatus, grace: float, message: str
     ) -> None:
-        """The hook's time counts against the grace period."""
+        """Runs the hook, whose time counts against the grace period, and stops the container."""
         began = self._clock.monotonic()
         if status.id not in work.hooks_run:
             work.hooks_run.add(status.id)

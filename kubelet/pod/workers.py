@@ -1,4 +1,4 @@
-"""One serial task per pod. Events only wake it; it then looks at everything again.
+"""Runs one serial task per pod. Events only wake it; it then looks at everything again.
 
 A pod goes from `sync` to `terminating` (its deletion, its end, or its disappearance from the API) to `terminated`, and
 never back. A worker lives until its pod is gone from the API and from the node, so there are as many as pods.
@@ -32,7 +32,7 @@ log = logs.logger(__name__)
 
 
 class Syncer(Protocol):
-    """What a worker has done for its pod: `sync.PodSyncer`."""
+    """Acts for a worker: `sync.PodSyncer`."""
 
     async def sync(self, work: PodWork) -> SyncResult: ...
 
@@ -52,7 +52,7 @@ class PodWorkers:
         self._tasks = tasks
 
     def update(self, pod: Pod) -> None:
-        """The API has a new or changed pod for this node."""
+        """Takes in a new or changed pod of the API for this node."""
         uid = pod.metadata.uid or ""
         self._statuses.observe(pod)
         work = self._table.get(uid)
@@ -65,7 +65,7 @@ class PodWorkers:
             work.wake.set()
 
     def remove(self, pod: Pod) -> None:
-        """The pod is gone from the API."""
+        """Ends the work on a pod that is gone from the API."""
         uid = pod.metadata.uid or ""
         self._statuses.forget(uid)
         work = self._table.get(uid)
@@ -96,7 +96,7 @@ class PodWorkers:
     def _set_pod(self, work: PodWork, pod: Pod) -> bool:
         """Takes the API's pod, but keeps the status this kubelet has decided: the API's may be older.
 
-        False when nothing has changed but that status: the echo of the kubelet's own report.
+        Returns False when nothing has changed but that status: the echo of the kubelet's own report.
         """
         grace, before = work.grace_seconds(), work.asked
         status = work.asked.status if work.reported else pod.status
@@ -105,7 +105,7 @@ class PodWorkers:
             work.stopping.set()
         if work.stopping.is_set() and work.grace_seconds() < grace:
             work.grace_changed.set()
-        return _material(before) != _material(work.asked)
+        return _relevant_fields(before) != _relevant_fields(work.asked)
 
     async def _run(self, work: PodWork) -> None:
         retry = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
@@ -129,7 +129,10 @@ class PodWorkers:
             await self._wait(work, wait)
 
     async def _step(self, work: PodWork) -> float | None:
-        """One look at the pod; seconds until the next, None until woken. Raises: SyncFailed; Stopping; EngineError."""
+        """Looks at the pod once; returns the seconds until the next look, None until woken.
+
+        Raises: SyncFailed; Stopping; EngineError.
+        """
         if work.state == "sync" and not work.stopping.is_set():
             result = await self._syncer.sync(work)
             if not result.finished:
@@ -144,7 +147,7 @@ class PodWorkers:
         return None
 
     async def _wait(self, work: PodWork, seconds: float | None) -> None:
-        """Until woken, at most `seconds`; a pod that has to stop does not wait."""
+        """Waits until woken, at most `seconds`; a pod that has to stop does not wait."""
         if work.state == "sync" and work.stopping.is_set():
             return
         if seconds is None:
@@ -153,8 +156,8 @@ class PodWorkers:
         await first_of(work.wake.wait(), self._clock.sleep(seconds))
 
 
-def _material(pod: Pod) -> tuple[object, ...]:
-    """All of a pod that a worker acts on, but for what the kubelet itself writes."""
+def _relevant_fields(pod: Pod) -> tuple[object, ...]:
+    """Picks all of a pod that a worker acts on, without the status that the kubelet itself writes."""
     meta = pod.metadata
     theirs = [item for item in pod.status.conditions or () if item.type not in OWN_CONDITIONS]
     deletion = (meta.deletionTimestamp, meta.deletionGracePeriodSeconds, meta.finalizers)
@@ -162,7 +165,7 @@ def _material(pod: Pod) -> tuple[object, ...]:
 
 
 def _with_foreign_conditions(status: PodStatus, pod: Pod) -> PodStatus:
-    """Conditions of others (readiness gates, disruption) as the API has them now."""
+    """Takes conditions of others (readiness gates, disruption) as the API has them now."""
     theirs = [item for item in pod.status.conditions or () if item.type not in OWN_CONDITIONS]
     own = [item for item in status.conditions or () if item.type in OWN_CONDITIONS]
     return status.model_copy(update={"conditions": own + theirs or None})

@@ -68,24 +68,24 @@ class Prober:
         A terminating pod is still asked whether it is ready, but no longer killed for being unhealthy.
         """
         uid = pod.metadata.uid or ""
-        known = self._workers.get(uid, {})
-        wanted: dict[tuple[str, ProbeKind], _Worker] = {}
+        before = self._workers.get(uid, {})
+        workers: dict[tuple[str, ProbeKind], _Worker] = {}
         for container, instance, started_at in _running(pod, status):
             for kind, probe in _probes(container):
                 if terminating and kind != "readiness":
                     continue
                 key = (instance, kind)
-                worker = known.get(key) or self._new_worker(pod, container, kind, probe, instance, started_at)
+                worker = before.get(key) or self._new_worker(pod, container, kind, probe, instance, started_at)
                 worker.pod, worker.pod_ip = pod, pod_ip
-                wanted[key] = worker
-        for key, worker in known.items():
-            if key not in wanted and worker.task is not None:
+                workers[key] = worker
+        for key, worker in before.items():
+            if key not in workers and worker.task is not None:
                 worker.task.cancel()
-        if wanted:
-            self._workers[uid] = wanted
+        if workers:
+            self._workers[uid] = workers
         else:
             self._workers.pop(uid, None)
-        for (instance, _), worker in wanted.items():
+        for (instance, _), worker in workers.items():
             if worker.task is None and not worker.state.done:
                 worker.task = self._tasks.create_task(self._run(uid, instance, worker))
 
@@ -95,13 +95,13 @@ class Prober:
                 worker.task.cancel()
 
     def verdicts(self, uid: str) -> Verdicts:
-        """For the decision whom to kill."""
+        """Returns the verdicts that may kill a container."""
         return Verdicts(liveness=self.results(uid, "liveness"), startup=self.results(uid, "startup"))
 
     def results(self, uid: str, kind: ProbeKind) -> dict[str, Verdict]:
         """Container id -> verdict of its probe of this kind."""
         workers = self._workers.get(uid, {})
-        return {instance: worker.state.verdict for (instance, found), worker in workers.items() if found == kind}
+        return {instance: worker.state.verdict for (instance, probed), worker in workers.items() if probed == kind}
 
     def __len__(self) -> int:
         return sum(len(workers) for workers in self._workers.values())
@@ -109,7 +109,7 @@ class Prober:
     def _new_worker(
         self, pod: Pod, container: Container, kind: ProbeKind, probe: Probe, instance: str, started_at: float
     ) -> _Worker:
-        state = ProbeState.start(kind, probe, _known_verdict(pod, container, kind, instance))
+        state = ProbeState.start(kind, probe, _reported_verdict(pod, container, kind, instance))
         return _Worker(pod, container, kind, probe, state, "", started_at)
 
     async def _run(self, uid: str, instance: str, worker: _Worker) -> None:
@@ -124,7 +124,7 @@ class Prober:
         while not worker.state.done:
             if worker.kind == "startup" or self._has_started(uid, instance):
                 result = await self._attempt(worker, instance)
-                self._tell(worker, result)
+                self._record(worker, result)
                 if worker.state.observe(result.outcome):
                     self._log_change(worker)
                     self._on_change(uid)
@@ -156,7 +156,7 @@ class Prober:
             log.exception("probe could not be made", error, pod=worker.pod.key, container=worker.container.name)
             return ProbeResult("error", str(error))
 
-    def _tell(self, worker: _Worker, result: ProbeResult) -> None:
+    def _record(self, worker: _Worker, result: ProbeResult) -> None:
         name, output = worker.kind.capitalize(), result.output[:MESSAGE_LIMIT]
         events = ContainerEvents(self._events, worker.pod, worker.container.name)
         if result.outcome == "failure":
@@ -172,11 +172,11 @@ class Prober:
 
 
 def _running(pod: Pod, status: PodRuntimeStatus | None) -> Iterator[tuple[Container, str, float]]:
-    """(container, id, started at) of each that may have probes and runs."""
+    """Yields (container, id, start time) of each running container that may have probes."""
     for container in (*(pod.spec.initContainers or ()), *pod.spec.containers):
-        found = status.container(container.name) if status else None
-        if found is not None and found.state == "running":
-            yield container, found.id, found.started_at
+        newest = status.container(container.name) if status else None
+        if newest is not None and newest.state == "running":
+            yield container, newest.id, newest.started_at
 
 
 def _probes(container: Container) -> Iterator[tuple[ProbeKind, Probe]]:
@@ -186,8 +186,8 @@ def _probes(container: Container) -> Iterator[tuple[ProbeKind, Probe]]:
             yield kind, probe
 
 
-def _known_verdict(pod: Pod, container: Container, kind: ProbeKind, instance: str) -> Verdict | None:
-    """What the API was told of this very container before: a restarted kubelet must not make ready pods unready."""
+def _reported_verdict(pod: Pod, container: Container, kind: ProbeKind, instance: str) -> Verdict | None:
+    """Finds the verdict in the pod's status: a restarted kubelet must not make ready pods unready."""
     reported = api_statuses(pod).get(container.name)
     if reported is None or container_id(reported.containerID) != instance:
         return None

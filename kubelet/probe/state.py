@@ -1,4 +1,4 @@
-"""What a row of probe results means. Pure."""
+"""Judges a row of probe results. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kubeapi.core.pod.probes import Probe
 Verdict = Literal["success", "failure", "unknown"]
 ProbeKind = Literal["liveness", "readiness", "startup"]
 Outcome = Literal["success", "failure", "warning", "error"]
-"""`warning` counts as success but is told; `error`: the probe itself could not be made, and nothing changes."""
+"""`warning` counts as success, with an event; `error`: the probe itself could not be made, and nothing changes."""
 
 INITIAL: dict[ProbeKind, Verdict] = {"liveness": "success", "readiness": "failure", "startup": "unknown"}
 
@@ -43,13 +43,13 @@ class ProbeState:
         """Counts one result; True when the verdict has changed."""
         if outcome == "error":
             return False
-        seen: Literal["success", "failure"] = "failure" if outcome == "failure" else "success"
-        self.run = self.run + 1 if seen == self.last else 1
-        self.last = seen
-        if self.run < (self.failure_threshold if seen == "failure" else self.success_threshold):
+        result: Literal["success", "failure"] = "failure" if outcome == "failure" else "success"
+        self.run = self.run + 1 if result == self.last else 1
+        self.last = result
+        if self.run < (self.failure_threshold if result == "failure" else self.success_threshold):
             return False
-        changed = self.verdict != seen
-        self.verdict = seen
+        changed = self.verdict != result
+        self.verdict = result
         return changed
 
     @property

@@ -1,4 +1,4 @@
-"""What the kubelet asks of a container runtime, and what it gets back. Nothing here knows Docker.
+"""The contract between the kubelet and a container runtime. Nothing here knows Docker.
 
 The kubelet keeps no state of its own: everything it must remember about a container (pod uid, attempt, spec hash, grace
 period) goes into the config, and comes back in the status, also after the kubelet or the runtime restarted.
@@ -51,7 +51,7 @@ class ImagePullError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class PodRef:
-    """Which pod a sandbox or container belongs to."""
+    """The pod that a sandbox or container belongs to."""
 
     uid: str
     namespace: str
@@ -234,10 +234,6 @@ class ContainerStatus:
     grace_seconds: int | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def restart_count(self) -> int:
-        return self.attempt
-
 
 @dataclass(frozen=True, slots=True)
 class PodRuntimeStatus:
@@ -262,7 +258,7 @@ class PodRuntimeStatus:
 
     @property
     def running(self) -> bool:
-        """Whether a process of the pod (pause included) is left."""
+        """Tells whether a process of the pod (pause included) is left."""
         return any(s.ready for s in self.sandboxes) or any(c.state == "running" for c in self.containers)
 
 
@@ -285,7 +281,7 @@ class ImageInfo:
 
     @property
     def image_id(self) -> str:
-        """What a container status shows as imageID."""
+        """The imageID that a container status shows."""
         return self.digests[0] if self.digests else self.id
 
 
@@ -357,19 +353,19 @@ class Session(Protocol):
     """A running exec or attach: bytes both ways. Close it in a `finally`; closing never waits for the process."""
 
     async def write(self, data: bytes) -> None:
-        """To stdin; waits while the process does not read. Writing to a process that is gone is not an error."""
+        """Writes to stdin; waits while the process does not read. Writing to a process that is gone is not an error."""
 
     async def close_stdin(self) -> None:
-        """End of input."""
+        """Ends the input."""
 
     def output(self) -> AsyncIterator[tuple[StreamName, bytes]]:
-        """Chunks until the process has closed both streams; with a tty everything is "stdout"."""
+        """Yields chunks until the process has closed both streams; with a tty everything is "stdout"."""
 
     async def resize(self, width: int, height: int) -> None:
-        """The terminal's size, in characters."""
+        """Sets the terminal's size, in characters."""
 
     async def exit_code(self) -> int | None:
-        """Once the output is over: the command's exit code; None for an attach, which does not end the container."""
+        """Returns the exit code of a command whose output is over; None for an attach."""
 
     async def close(self) -> None:
         """Gives the connection back. An exec'd process goes on when it ignores the end of its streams."""
@@ -384,16 +380,16 @@ class Runtime(Protocol):
     """
 
     async def info(self) -> RuntimeInfo:
-        """Also serves as the runtime's health check."""
+        """Describes the runtime and its machine; serves as the health check, too."""
 
     async def prepare(self) -> None:
         """Loads and learns what creating pods needs, so that the first pod need not wait for it."""
 
     async def pods(self) -> Mapping[str, PodRuntimeStatus]:
-        """All that the kubelet created here and that still exists, by pod uid. One request when nothing changed."""
+        """Lists by pod uid all that the kubelet created and that still exists. One request when nothing changed."""
 
     async def pod(self, uid: str) -> PodRuntimeStatus | None:
-        """The same for one pod; None when nothing of it is left."""
+        """Returns the same for one pod; None when nothing of it is left."""
 
     async def create_sandbox(self, config: SandboxConfig) -> SandboxStatus:
         """Creates and starts the pause container; ready, with its ips, on return."""
@@ -402,13 +398,13 @@ class Runtime(Protocol):
         """Kills the pause process. Stop the containers before: they lose their network with it."""
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
-        """Forcibly; its containers must be removed before."""
+        """Removes it forcibly; its containers must be removed before."""
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
-        """The id. Raises: NotFound when the image is gone; EngineError for a config that cannot be (bad mount)."""
+        """Returns the new id. Raises: NotFound when the image is gone; EngineError for a config that cannot be."""
 
     async def start_container(self, container_id: str) -> None:
-        """Raises: ContainerStartError; NotFound."""
+        """Starts the process. Raises: ContainerStartError; NotFound."""
 
     async def update_container(self, container_id: str, resources: Resources) -> None:
         """Changes the CPU weight and quota and the memory limit of a running container; 0 leaves one as it is.
@@ -423,15 +419,15 @@ class Runtime(Protocol):
         """
 
     async def kill_container(self, container_id: str, signal: str = "SIGKILL") -> None:
-        """Only sends the signal."""
+        """Sends a signal and does not wait for its effect."""
 
     async def remove_container(self, container_id: str) -> None:
-        """With its log; forcibly when it still runs."""
+        """Removes it with its log; forcibly when it still runs."""
 
     async def exec_sync(
         self, container_id: str, argv: Sequence[str], timeout_seconds: float = 0.0
     ) -> tuple[int, bytes, bytes]:
-        """(exit code, stdout, stderr), each cut at OUTPUT_LIMIT; 0 = no time limit.
+        """Runs a command to its end: (exit code, stdout, stderr), each cut at OUTPUT_LIMIT; 0 = no time limit.
 
         Raises: TimeoutError; NotFound when the container is not running. A command that cannot start exits 126 or 127.
         """
@@ -449,25 +445,25 @@ class Runtime(Protocol):
         """Starts a command in a running container. Raises: NotFound; ContainerStartError."""
 
     async def attach(self, container_id: str, *, stdin: bool, stdout: bool = True, stderr: bool = True) -> Session:
-        """The container's own process; the tty is whatever it was created with. Raises: NotFound."""
+        """Joins the container's own process, with the tty that it was created with. Raises: NotFound."""
 
     async def connect(self, sandbox: SandboxStatus, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """To a TCP port inside the sandbox's network, loopback first. Raises: EngineError; NotFound."""
+        """Connects to a TCP port inside the sandbox's network, loopback first. Raises: EngineError; NotFound."""
 
     def logs(self, container_id: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
-        """Raw bytes, lines prefixed by RFC 3339 nanosecond times if asked; ends with the container when following.
+        """Yields raw bytes, with RFC 3339 nanosecond times before lines if asked; ends with a container it follows.
 
         Raises: NotFound.
         """
 
     async def images(self) -> Sequence[ImageInfo]:
-        """All images, dangling ones included."""
+        """Lists all images, dangling ones included."""
 
     async def image_status(self, reference: str) -> ImageInfo | None:
-        """By normalised reference or id; None when absent."""
+        """Finds an image by its normalised reference or id; None when it is absent."""
 
     async def pull_image(self, reference: str, auth: RegistryAuth | None = None) -> ImageInfo:
-        """Raises: ImagePullError."""
+        """Fetches an image from its registry. Raises: ImagePullError."""
 
     async def remove_image(self, image_id: str) -> None:
         """Untags and deletes. Raises: EngineError when a container uses it."""
@@ -479,10 +475,10 @@ class Runtime(Protocol):
         """A tmpfs that a pod's containers share (memory-backed emptyDir); `size_bytes` 0 = the kernel's default."""
 
     async def memory_volumes(self) -> Mapping[str, str]:
-        """Name -> pod uid, of all that exist."""
+        """Returns name -> pod uid of all memory volumes."""
 
     async def remove_memory_volume(self, name: str) -> None:
-        """Succeeds when it is gone. Raises: EngineError while a container uses it."""
+        """Removes it, or succeeds when it is gone. Raises: EngineError while a container uses it."""
 
     async def events(self) -> AsyncIterator[RuntimeEvent]:
         """Subscribed on return; the iterator raises RuntimeUnavailable when the stream breaks.
@@ -491,7 +487,7 @@ class Runtime(Protocol):
         """
 
     async def stats(self, container_ids: Collection[str]) -> Sequence[ContainerStats]:
-        """Of those that run; others are left out."""
+        """Returns the statistics of running containers only."""
 
     async def close(self) -> None:
         """Gives up all connections and threads; waits for calls under way."""

@@ -43,7 +43,7 @@ class VolumeContext:
     pod_ips: tuple[str, ...] = ()
     tokens: TokenManager | None = None
     fetched: dict[str, str] = field(default_factory=dict)
-    """What `prepare` got for `setup`, by a name of their own."""
+    """The texts that `prepare` leaves for `setup`, by a name of their own."""
 
     def directory(self, plugin: str) -> str:
         return os.path.join(self.pod_dir, "volumes", plugin, self.volume.name)
@@ -56,7 +56,7 @@ class VolumeContext:
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """Where a volume is: a path on the node, or a memory volume of the runtime. `file`: no folder to find paths in."""
+    """A volume that is set up: a path on the node, or a memory volume of the runtime. `file`: it is not a folder."""
 
     path: str = ""
     memory_volume: str = ""
@@ -65,7 +65,7 @@ class Mounted:
 
 
 Setup = Callable[[VolumeContext, Any], Mounted]
-"""(context, source) -> where it is. Blocking but quick; called again for every update, so idempotent."""
+"""Takes (context, source). Blocking but quick; called again for every update, so idempotent."""
 
 
 @dataclass(frozen=True, slots=True)

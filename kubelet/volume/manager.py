@@ -49,17 +49,17 @@ class VolumeManager:
         return os.path.join(self._root, uid)
 
     def pod_uids(self) -> list[str]:
-        """Pods that have a folder here."""
+        """Lists the pods that have a folder here."""
         return sorted(os.listdir(self._root)) if os.path.isdir(self._root) else []
 
     def references(self, pod: Pod) -> set[ObjectRef]:
-        """ConfigMaps and Secrets that volumes, environments and image pulls of the pod need."""
-        found: set[ObjectRef] = set()
+        """Lists the ConfigMaps and Secrets that volumes, environments and image pulls of the pod need."""
+        references: set[ObjectRef] = set()
         for volume in pod.spec.volumes or ():
             kind, source = self._type_of(volume)
             if kind is not None:
-                found.update(kind.references(pod, source))
-        return found | environment_references(pod)
+                references.update(kind.references(pod, source))
+        return references | environment_references(pod)
 
     async def set_up(self, pod: Pod, node: NodeFacts, pod_ips: tuple[str, ...] = ()) -> dict[str, Mounted]:
         """Volume name -> where it is; also brings live volumes up to date. Raises: VolumeFailure; EngineError."""
@@ -79,11 +79,11 @@ class VolumeManager:
         return mounted
 
     def has_live(self, pod: Pod) -> bool:
-        """Whether any volume of the pod follows the API."""
+        """Tells whether any volume of the pod follows the API."""
         return any(kind is not None and kind.live for kind, _ in map(self._type_of, pod.spec.volumes or ()))
 
     def forget(self, uid: str) -> None:
-        """Nothing of the pod runs any more: its tokens need no renewing."""
+        """Ends the renewal of the pod's tokens: nothing of it runs any more."""
         if self._tokens is not None:
             self._tokens.forget(uid)
 
@@ -107,29 +107,29 @@ class VolumeManager:
 
 
 def _source_name(volume: Volume) -> str:
-    """The member that is set: "emptyDir", "nfs" …"""
+    """Returns the member that is set: "emptyDir", "nfs" …"""
     fields = type(volume).model_fields
     return next((name for name in fields if name != "name" and getattr(volume, name) is not None), "")
 
 
 def environment_references(pod: Pod) -> set[ObjectRef]:
-    namespace, found = pod.namespace, set()
+    namespace, references = pod.namespace, set()
     containers = (*(pod.spec.initContainers or ()), *pod.spec.containers, *(pod.spec.ephemeralContainers or ()))
     for container in containers:
         for origin in container.envFrom or ():
             if origin.configMapRef is not None:
-                found.add(ObjectRef("ConfigMap", namespace, origin.configMapRef.name))
+                references.add(ObjectRef("ConfigMap", namespace, origin.configMapRef.name))
             if origin.secretRef is not None:
-                found.add(ObjectRef("Secret", namespace, origin.secretRef.name))
+                references.add(ObjectRef("Secret", namespace, origin.secretRef.name))
         for variable in container.env or ():
             if variable.valueFrom is None:
                 continue
             if variable.valueFrom.configMapKeyRef is not None:
-                found.add(ObjectRef("ConfigMap", namespace, variable.valueFrom.configMapKeyRef.name))
+                references.add(ObjectRef("ConfigMap", namespace, variable.valueFrom.configMapKeyRef.name))
             if variable.valueFrom.secretKeyRef is not None:
-                found.add(ObjectRef("Secret", namespace, variable.valueFrom.secretKeyRef.name))
-    found |= {ObjectRef("Secret", namespace, ref.name) for ref in pod.spec.imagePullSecrets or () if ref.name}
-    return found
+                references.add(ObjectRef("Secret", namespace, variable.valueFrom.secretKeyRef.name))
+    references |= {ObjectRef("Secret", namespace, ref.name) for ref in pod.spec.imagePullSecrets or () if ref.name}
+    return references
 
 
 def container_mounts(
@@ -168,7 +168,7 @@ def _sub_path(mount: VolumeMount, environment: Mapping[str, str]) -> str:
 
 
 def _inside(volume: Mounted, sub_path: str) -> str:
-    """The real path of `sub_path`, made as a folder if missing: a link must not lead out of the volume."""
+    """Returns the real path of `sub_path`, made as a folder if missing; a link must not lead out of the volume."""
     base = os.path.realpath(volume.path)
     path = os.path.realpath(os.path.join(base, sub_path))
     if path != base and not path.startswith(base + os.sep):
@@ -184,10 +184,13 @@ def _inside(volume: Mounted, sub_path: str) -> str:
     return path
 
 
-async def remove_memory_volumes(runtime: Runtime, wanted: Callable[[str], bool]) -> None:
-    """Those of the pods (by uid) that `wanted` names, as far as the runtime lets go. Raises: RuntimeUnavailable."""
+async def remove_memory_volumes(runtime: Runtime, of_pod: Callable[[str], bool]) -> None:
+    """Removes those of the pods (by uid) that `of_pod` selects, as far as the runtime lets go.
+
+    Raises: RuntimeUnavailable.
+    """
     for name, uid in (await runtime.memory_volumes()).items():
-        if not wanted(uid):
+        if not of_pod(uid):
             continue
         try:
             await runtime.remove_memory_volume(name)

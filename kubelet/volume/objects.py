@@ -44,19 +44,19 @@ class ObjectStore:
         self._used: dict[str, frozenset[ObjectRef]] = {}
 
     def use(self, uid: str, refs: Collection[ObjectRef]) -> None:
-        """Says what the pod refers to, instead of what it said before; nothing = it is gone."""
-        wanted, known = frozenset(refs), self._used.get(uid, frozenset())
-        for ref in wanted - known:
+        """Watches the objects that the pod refers to now, and no longer those that it referred to before."""
+        new, old = frozenset(refs), self._used.get(uid, frozenset())
+        for ref in new - old:
             self._acquire(ref).users.add(uid)
-        for ref in known - wanted:
+        for ref in old - new:
             self._release(ref, uid)
-        if wanted:
-            self._used[uid] = wanted
+        if new:
+            self._used[uid] = new
         else:
             self._used.pop(uid, None)
 
     async def wait_synced(self, uid: str) -> None:
-        """Until all that the pod refers to is known to exist or not. Raises: ObjectsNotSynced."""
+        """Waits until the API has answered about all that the pod refers to. Raises: ObjectsNotSynced."""
         try:
             async with asyncio.timeout(SYNC_SECONDS):
                 for ref in self._used.get(uid, ()):
@@ -68,12 +68,12 @@ class ObjectStore:
             ) from None
 
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
-        found = self._get(ObjectRef("ConfigMap", namespace, name))
-        return found if isinstance(found, ConfigMap) else None
+        config_map = self._get(ObjectRef("ConfigMap", namespace, name))
+        return config_map if isinstance(config_map, ConfigMap) else None
 
     def secret(self, namespace: str, name: str) -> Secret | None:
-        found = self._get(ObjectRef("Secret", namespace, name))
-        return found if isinstance(found, Secret) else None
+        secret = self._get(ObjectRef("Secret", namespace, name))
+        return secret if isinstance(secret, Secret) else None
 
     def __len__(self) -> int:
         return len(self._watched)

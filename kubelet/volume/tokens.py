@@ -47,32 +47,32 @@ class TokenManager:
         self._tokens: dict[Key, _Token] = {}
 
     async def token(self, pod: Pod, audience: str, seconds: int) -> str:
-        """A token that is not due to be renewed; the old one while it lasts, if there is no new one to be had.
+        """Returns a token that is not due to be renewed; the old one while it lasts, if a new one cannot be had.
 
         Raises: StatusError; OSError.
         """
         uid, now = pod.metadata.uid or "", self._clock.now()
         key = (uid, audience, seconds)
-        known = self._tokens.get(key)
-        if known is not None and now < known.renew:
-            return known.text
+        cached = self._tokens.get(key)
+        if cached is not None and now < cached.renew:
+            return cached.text
         try:
-            made = await self._request(pod, audience, seconds)
+            answer = await self._request(pod, audience, seconds)
         except Exception as error:
-            if known is None or known.expires <= now:
+            if cached is None or cached.expires <= now:
                 raise
             log.warning("token not renewed", pod=pod.key, error=str(error))
-            return known.text
-        if known is not None:
-            known.timer.cancel()
-        expires = parse_time(made.status.expirationTimestamp or "")
+            return cached.text
+        if cached is not None:
+            cached.timer.cancel()
+        expires = parse_time(answer.status.expirationTimestamp or "")
         lasts = min(RENEW_SHARE * (expires - now), RENEW_AT_MOST_SECONDS) - random.uniform(0, JITTER_SECONDS)
         timer = asyncio.get_running_loop().call_later(max(lasts, 0), self._on_due, uid)
-        self._tokens[key] = _Token(made.status.token, expires, now + lasts, timer)
-        return made.status.token
+        self._tokens[key] = _Token(answer.status.token, expires, now + lasts, timer)
+        return answer.status.token
 
     def forget(self, uid: str) -> None:
-        """The pod has ended."""
+        """Drops the tokens of a pod that has ended."""
         for key in [key for key in self._tokens if key[0] == uid]:
             self._tokens.pop(key).timer.cancel()
 

@@ -173,7 +173,7 @@ class RuntimeContract:
             *OBEYS_TERM, kind="init", attempt=7, spec_hash="abc", grace_seconds=45, annotations={"a.io/b": 'c "d"'}
         )
         status = await pod.container()
-        assert (status.pod, status.kind, status.restart_count, status.spec_hash) == (pod.ref, "init", 7, "abc")
+        assert (status.pod, status.kind, status.attempt, status.spec_hash) == (pod.ref, "init", 7, "abc")
         assert (status.grace_seconds, status.annotations) == (45, {"a.io/b": 'c "d"'})
         assert status.image == IMAGE
 

@@ -1,4 +1,4 @@
-"""Which registry credentials an image pull may use, from the pod's imagePullSecrets. Pure."""
+"""Finds the registry credentials for an image pull in the pod's imagePullSecrets. Pure."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ def _auth(server: str, entry: Mapping[str, Any]) -> RegistryAuth:
 
 
 def matching_credentials(reference: Reference, credentials: Sequence[Mapping[str, RegistryAuth]]) -> list[RegistryAuth]:
-    """Those whose registry matches, the longest path first, at most MAX_CREDENTIALS.
+    """Returns those whose registry matches, the longest path first, at most MAX_CREDENTIALS.
 
     Source: Kubernetes' "Images" page, "Interpretation of config.json": host globs part by part, path prefixes.
     """
-    found: list[tuple[int, RegistryAuth]] = []
+    matches: list[tuple[int, RegistryAuth]] = []
     for registry_map in credentials:
         for server, auth in registry_map.items():
             host, path = _split_server(server)
             if _host_matches(host, reference.registry) and f"{reference.path}/".startswith(path):
-                found.append((len(path), auth))
-    found.sort(key=lambda item: item[0], reverse=True)
-    unique = dict.fromkeys(auth for _, auth in found)
+                matches.append((len(path), auth))
+    matches.sort(key=lambda item: item[0], reverse=True)
+    unique = dict.fromkeys(auth for _, auth in matches)
     return list(unique)[:MAX_CREDENTIALS]
 
 

@@ -25,17 +25,17 @@ log = logs.logger(__name__)
 
 
 def dead_containers(pods: Iterable[PodRuntimeStatus]) -> list[str]:
-    """Ids of exited containers but the newest of each name."""
-    found: list[str] = []
+    """Lists the ids of exited containers but the newest of each name."""
+    ids: list[str] = []
     for pod in pods:
         for name in dict.fromkeys(container.name for container in pod.containers):
             over = [container for container in pod.attempts(name) if container.state == "exited"]
-            found += [container.id for container in over[DEAD_PER_CONTAINER:]]
-    return found
+            ids += [container.id for container in over[DEAD_PER_CONTAINER:]]
+    return ids
 
 
 def dead_sandboxes(pods: Iterable[PodRuntimeStatus]) -> list[str]:
-    """Ids of sandboxes that do not run, have been replaced, and hold no container."""
+    """Lists the ids of sandboxes that do not run, have been replaced, and hold no container."""
     return [
         sandbox.id
         for pod in pods
@@ -46,20 +46,20 @@ def dead_sandboxes(pods: Iterable[PodRuntimeStatus]) -> list[str]:
 
 @dataclass(slots=True)
 class ImageUse:
-    """When an image was first seen here, and last seen in use (0.0 = never); unix seconds."""
+    """The times at which an image was first seen here and last seen in use (0.0 = never), in unix seconds."""
 
     first_seen: float
     last_used: float = 0.0
 
 
 def note_use(
-    known: Mapping[str, ImageUse], images: Iterable[ImageInfo], pods: Iterable[PodRuntimeStatus], now: float
+    uses_before: Mapping[str, ImageUse], images: Iterable[ImageInfo], pods: Iterable[PodRuntimeStatus], now: float
 ) -> dict[str, ImageUse]:
     """The uses of all present images, by id."""
     in_use = {container.image_id for pod in pods for container in pod.containers}
     uses: dict[str, ImageUse] = {}
     for image in images:
-        use = known.get(image.id) or ImageUse(now)
+        use = uses_before.get(image.id) or ImageUse(now)
         if not in_use.isdisjoint((image.id, *image.digests)):
             use = ImageUse(use.first_seen, now)
         uses[image.id] = use
@@ -70,26 +70,26 @@ def removable_images(
     images: Iterable[ImageInfo], uses: Mapping[str, ImageUse], keep: Iterable[str], now: float
 ) -> list[ImageInfo]:
     """Unused and old enough, the longest unused first; `keep` are references that stay."""
-    kept = {normalize(reference) for reference in keep}
+    keep_names = {normalize(reference) for reference in keep}
     free = [
         image
         for image in images
         if uses[image.id].last_used < now
         and now - uses[image.id].first_seen >= MIN_IMAGE_AGE_SECONDS
-        and kept.isdisjoint((image.id, *image.tags, *image.digests))
+        and keep_names.isdisjoint((image.id, *image.tags, *image.digests))
     ]
     return sorted(free, key=lambda image: (uses[image.id].last_used, uses[image.id].first_seen))
 
 
 def bytes_to_free(total: int, used: int) -> int:
-    """What to remove so that usage falls from over HIGH_PERCENT to LOW_PERCENT; 0 below that."""
+    """Returns the bytes to remove so that usage falls from over HIGH_PERCENT to LOW_PERCENT; 0 below that."""
     if total <= 0 or used * 100 < HIGH_PERCENT * total:
         return 0
     return used - total * LOW_PERCENT // 100
 
 
 def disk_usage(path: str) -> tuple[int, int]:
-    """(total, used) bytes of the disk that holds `path`. Raises: OSError."""
+    """Returns (total, used) bytes of the disk that holds `path`. Raises: OSError."""
     usage = shutil.disk_usage(path)
     return usage.total, usage.total - usage.free
 
@@ -114,7 +114,7 @@ class GarbageCollector:
         self._uses: dict[str, ImageUse] = {}
 
     async def run(self) -> None:
-        """For ever."""
+        """Runs until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._repeat(self.collect_containers, CONTAINERS_EVERY_SECONDS))
             tasks.create_task(self._repeat(self.collect_images, IMAGES_EVERY_SECONDS))
@@ -141,10 +141,10 @@ class GarbageCollector:
         images, pods = await self._runtime.images(), await self._runtime.pods()
         self._uses = note_use(self._uses, images, pods.values(), now)
         total, used = await asyncio.to_thread(self._disk, (await self._runtime.info()).data_root)
-        wanted = bytes_to_free(total, used)
+        goal = bytes_to_free(total, used)
         freed = 0
         for image in removable_images(images, self._uses, self._keep_images, now):
-            if freed >= wanted:
+            if freed >= goal:
                 return
             try:
                 await self._runtime.remove_image(image.id)
@@ -155,5 +155,5 @@ class GarbageCollector:
                 continue
             log.info("image removed to free disk space", image=(image.tags or (image.id,))[0], bytes=image.size_bytes)
             freed += image.size_bytes
-        if freed < wanted:
-            raise EngineError(f"wanted to free {wanted} bytes, but freed {freed} bytes: no more images may be removed")
+        if freed < goal:
+            raise EngineError(f"wanted to free {goal} bytes, but freed {freed} bytes: no more images may be removed")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from apimachinery.meta import Object
 from componentbase import logs
 from componentbase.clock import Clock
 from kubelet.container.backoff import INITIAL_SECONDS, MAX_SECONDS, Backoff
+from kubelet.container.events import Events
 from kubelet.container.images.credentials import matching_credentials
 from kubelet.runtime.image_reference import Reference, parse_reference
 from kubelet.runtime.interface import EngineError, ImageInfo, ImagePullError, RegistryAuth, Runtime, RuntimeUnavailable
@@ -35,15 +35,9 @@ class ImageUnavailable(Exception):
         self.retry_seconds = retry_seconds
 
 
-class EventSink(Protocol):
-    """Where events go: `kubeclient.recorder.EventRecorder`."""
-
-    def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """One container's wish. `pod` is what events are about; `credentials` come from `secret_credentials`."""
+    """The image that one container needs. Events are about `pod`; `credentials` come from `secret_credentials`."""
 
     pod: Object
     pod_uid: str
@@ -57,7 +51,7 @@ class ImageManager:
     """One per kubelet."""
 
     def __init__(
-        self, runtime: Runtime, events: EventSink, clock: Clock, *, max_parallel_pulls: int = MAX_PARALLEL_PULLS
+        self, runtime: Runtime, events: Events, clock: Clock, *, max_parallel_pulls: int = MAX_PARALLEL_PULLS
     ) -> None:
         self._runtime = runtime
         self._events = events
@@ -79,7 +73,7 @@ class ImageManager:
         present = await self._inspect(request, reference)
         if present is not None and request.pull_policy != "Always":
             message = f'Container image "{request.image}" already present on machine'
-            self._tell(request, "Normal", "Pulled", message)
+            self._record(request, "Normal", "Pulled", message)
             return present
         if request.pull_policy == "Never":
             message = f'Container image "{request.image}" is not present with pull policy of Never'
@@ -101,11 +95,11 @@ class ImageManager:
         remaining = self._backoff.remaining(key, failed_at, self._clock.monotonic())
         if remaining > 0:
             message = f'Back-off pulling image "{request.image}"'
-            self._tell(request, "Normal", "BackOff", message)
-            self._tell(request, "Warning", "Failed", "Error: ImagePullBackOff")
+            self._record(request, "Normal", "BackOff", message)
+            self._record(request, "Warning", "Failed", "Error: ImagePullBackOff")
             raise ImageUnavailable("ImagePullBackOff", f"{message}: ErrImagePull: {cause}", remaining)
-        self._tell(request, "Normal", "Pulling", f'Pulling image "{request.image}"')
-        asked = self._clock.monotonic()
+        self._record(request, "Normal", "Pulling", f'Pulling image "{request.image}"')
+        requested_at = self._clock.monotonic()
         try:
             async with self._pulling:
                 started = self._clock.monotonic()
@@ -114,16 +108,16 @@ class ImageManager:
             delay = self._note_failure(key, str(error))
             message = f'Failed to pull image "{request.image}": {error}'
             log.info("image pull failed", image=request.image, error=str(error), retry_seconds=delay)
-            self._tell(request, "Warning", "Failed", message)
-            self._tell(request, "Warning", "Failed", "Error: ErrImagePull")
+            self._record(request, "Warning", "Failed", message)
+            self._record(request, "Warning", "Failed", "Error: ErrImagePull")
             raise ImageUnavailable("ErrImagePull", str(error), delay) from None
         ended = self._clock.monotonic()
-        self._tell(
+        self._record(
             request,
             "Normal",
             "Pulled",
             f'Successfully pulled image "{request.image}" in {_duration(ended - started)} '
-            f"({_duration(ended - asked)} including waiting). Image size: {image.size_bytes} bytes.",
+            f"({_duration(ended - requested_at)} including waiting). Image size: {image.size_bytes} bytes.",
         )
         return image
 
@@ -142,7 +136,7 @@ class ImageManager:
         return await self._runtime.pull_image(str(reference))
 
     def _note_failure(self, key: str, message: str) -> float:
-        """Seconds until the next attempt."""
+        """Remembers the failure; returns the seconds until the next attempt."""
         now = self._clock.monotonic()
         self._failures.pop(key, None)
         self._failures[key] = (now, message)
@@ -152,15 +146,15 @@ class ImageManager:
             self._backoff.forget(oldest)
         return self._backoff.advance(key, now)
 
-    def _tell(self, request: ImageRequest, type: str, reason: str, message: str) -> None:
+    def _record(self, request: ImageRequest, type: str, reason: str, message: str) -> None:
         self._events.event(request.pod, type, reason, message, field_path=request.field_path)
 
     def _refuse(
         self, request: ImageRequest, event: str, reason: str, message: str, retry_seconds: float
     ) -> ImageUnavailable:
         """Tells the user by events, as upstream does, what the container's state will say too."""
-        self._tell(request, "Warning", event, message)
-        self._tell(request, "Warning", "Failed", f"Error: {reason}")
+        self._record(request, "Warning", event, message)
+        self._record(request, "Warning", "Failed", f"Error: {reason}")
         return ImageUnavailable(reason, message, retry_seconds)
 
 
@@ -170,7 +164,7 @@ def _parse(image: str) -> Reference | str:
 
 
 def _duration(seconds: float) -> str:
-    """As Go prints a duration rounded to milliseconds: 340ms, 1.2s, 1m3.5s."""
+    """Formats as Go prints a duration rounded to milliseconds: 340ms, 1.2s, 1m3.5s."""
     millis = round(seconds * 1000)
     if millis < 1000:
         return f"{millis}ms"

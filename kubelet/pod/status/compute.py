@@ -40,7 +40,7 @@ _GONE_BEFORE_DELETE = "The container could not be located when the pod was delet
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Why a container is not running: reason (CrashLoopBackOff, ErrImagePull …) and message."""
+    """The reason (CrashLoopBackOff, ErrImagePull …) and message of a container that does not run."""
 
     reason: str
     message: str = ""
@@ -56,7 +56,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class StatusInputs:
-    """What a status needs beside the pod and the runtime.
+    """Everything that a status depends on beside the pod and the runtime.
 
     `waiting` is by container name; `readiness` and `startup` are probe results by container id. `terminal`: every
     container has stopped for good and the phase must be a final one. `now` is unix seconds.
@@ -73,7 +73,7 @@ class StatusInputs:
 
 
 def compute_status(pod: Pod, runtime: PodRuntimeStatus | None, inputs: StatusInputs) -> PodStatus:
-    """The whole status. `pod.status` is the last one reported: transition times and lost containers come from it.
+    """Makes the whole status. `pod.status` is the last one reported: transition times and lost containers come from it.
 
     `pod` has the resources that it was granted.
     """
@@ -81,7 +81,7 @@ def compute_status(pod: Pod, runtime: PodRuntimeStatus | None, inputs: StatusInp
 
 
 def rejected_status(pod: Pod, failure: Failure, now: float) -> PodStatus:
-    """For a pod that the node does not take."""
+    """Makes the status of a pod that the node does not take."""
     old = pod.status
     return PodStatus(
         observedGeneration=pod.metadata.generation,
@@ -258,8 +258,11 @@ class _Status:
             condition.observedGeneration = self.pod.metadata.generation
         own += self.inputs.allocation.conditions()
         types = {condition.type for condition in own}
-        known = self.pod.status.conditions or ()
-        conditions = [item for item in known if item.type in types or item.type not in RESIZE_CONDITIONS]
+        conditions = [
+            item
+            for item in self.pod.status.conditions or ()
+            if item.type in types or item.type not in RESIZE_CONDITIONS
+        ]
         for condition in own:
             condition.lastTransitionTime = format_time(self.inputs.now)
             conditions = set_condition(conditions, condition)
@@ -320,7 +323,7 @@ class _Status:
 
 
 def start_time(pod: Pod) -> float | None:
-    """When the kubelet first saw the pod, unix seconds."""
+    """Returns when the kubelet first saw the pod, in unix seconds."""
     return parse_time(pod.status.startTime) if pod.status.startTime else None
 
 
@@ -346,7 +349,7 @@ def _unknown_end(message: str) -> ContainerStateTerminated:
 
 
 def _ended(old: ContainerStatus) -> ContainerState:
-    """How a container whose traces are gone has ended, as far as the last report tells."""
+    """Says how a container whose traces are gone has ended, as far as the last report tells."""
     if old.state.terminated is not None:
         return old.state
     if old.state.running is not None:

@@ -26,10 +26,10 @@ log = logs.logger(__name__)
 
 @dataclass(slots=True)
 class _Entry:
-    """One pod: what the API has (as of `revision`), what it should have, and whether the pod may leave."""
+    """One pod: the status that the API has (as of `revision`), the one it should have, and if the pod may leave."""
 
     pod: Pod
-    known: PodStatus
+    stored: PodStatus
     revision: int
     latest: PodStatus | None = None
     finished: bool = False
@@ -59,7 +59,7 @@ class StatusManager:
             return
         entry.pod = pod
         if revision > entry.revision:
-            entry.known, entry.revision = pod.status, revision
+            entry.stored, entry.revision = pod.status, revision
             self._enqueue(uid)
 
     def set(self, pod: Pod, status: PodStatus) -> None:
@@ -69,14 +69,14 @@ class StatusManager:
             self._enqueue(pod.metadata.uid or "")
 
     def finish(self, pod: Pod) -> None:
-        """Nothing of the pod is left on this node: once its deletion is asked for, it may leave the API."""
+        """Lets the pod leave the API once its deletion is asked for: nothing of it is left on this node."""
         entry = self._entries.get(pod.metadata.uid or "")
         if entry is not None:
             entry.finished = True
             self._enqueue(pod.metadata.uid or "")
 
     def forget(self, uid: str) -> None:
-        """The pod is gone from the API."""
+        """Drops a pod that is gone from the API."""
         self._entries.pop(uid, None)
 
     async def run(self) -> None:
@@ -113,7 +113,7 @@ class StatusManager:
 
     async def _send(self, uid: str, entry: _Entry) -> None:
         sent = entry.latest
-        patch = status_patch(entry.known, sent) if sent is not None else None
+        patch = status_patch(entry.stored, sent) if sent is not None else None
         if sent is not None and patch is not None:
             try:
                 answer = await self._rest.patch(
@@ -128,7 +128,7 @@ class StatusManager:
                 log.debug("status of a pod that is gone", pod=entry.pod.key, error=str(error))
                 return
             if _revision(answer) > entry.revision:
-                entry.known, entry.revision = answer.status, _revision(answer)
+                entry.stored, entry.revision = answer.status, _revision(answer)
             log.debug("status sent", pod=entry.pod.key, phase=sent.phase)
             if entry.latest is not sent:
                 self._enqueue(uid)
@@ -158,6 +158,6 @@ class StatusManager:
 
 
 def _revision(pod: Pod) -> int:
-    """Revisions of one object only grow; one that is no number (another API server's) counts as new."""
+    """Revisions of one object only grow; one that is not a number (another API server's) counts as new."""
     text = pod.metadata.resourceVersion or ""
     return int(text) if text.isdigit() else 0

@@ -1,4 +1,4 @@
-"""What to send so that the API's pod status becomes the kubelet's: changed fields alone. Pure."""
+"""Makes the patch that turns the API's pod status into the kubelet's: changed fields alone. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REPLACED = ("podIPs", "hostIPs")
 
 
 def status_patch(old: PodStatus, new: PodStatus) -> dict[str, Any] | None:
-    """A strategic merge patch of `status`; None when there is nothing to say."""
+    """Returns a strategic merge patch of `status`; None when nothing has changed."""
     before, after = to_dict(old), to_dict(new)
     patch: dict[str, Any] = {}
     for field in (*before, *(name for name in after if name not in before)):
@@ -40,14 +40,16 @@ def status_patch(old: PodStatus, new: PodStatus) -> dict[str, Any] | None:
 
 
 def _changed_conditions(old: Iterable[PodCondition], new: Collection[PodCondition]) -> list[dict[str, Any]]:
-    """Merged by type on the server: what a condition no longer has must be said to be null."""
-    known = {condition.type: to_dict(condition) for condition in old}
+    """Lists them for a merge by type on the server, where a field that a condition lost must be null."""
+    before_by_type = {condition.type: to_dict(condition) for condition in old}
     changed = []
     for condition in new:
         value = to_dict(condition)
-        before = known.get(condition.type)
+        before = before_by_type.get(condition.type)
         if condition.type in OWN_CONDITIONS and value != before:
             changed.append({**dict.fromkeys(before or ()), **value})
-    kept = {condition.type for condition in new}
-    changed += [{"$patch": "delete", "type": type} for type in RESIZE_CONDITIONS if type in known and type not in kept]
+    types = {condition.type for condition in new}
+    changed += [
+        {"$patch": "delete", "type": type} for type in RESIZE_CONDITIONS if type in before_by_type and type not in types
+    ]
     return changed

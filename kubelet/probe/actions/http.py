@@ -94,7 +94,7 @@ async def _get(url: str, headers: Iterable[tuple[str, str]], timeout_seconds: fl
 
 
 async def _get_once(url: str, headers: list[tuple[str, str]]) -> tuple[int, str, str]:
-    """(status, Location, body)."""
+    """Returns (status, Location, body)."""
     try:
         parts = urlsplit(url)
         secure = parts.scheme.lower() == "https"

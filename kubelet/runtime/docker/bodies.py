@@ -1,4 +1,4 @@
-"""What the engine is asked to create: bodies of Docker's API (1.41) from sandbox and container configs. Pure."""
+"""Makes the bodies of Docker's API (1.41) from sandbox and container configs. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANY_DEVICE = "a *:* rwm"
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the engine may do on this machine, as learnt from its refusals.
+    """The rights that the engine has on this machine.
 
     A host that lacks CAP_SYS_RESOURCE can neither lower an OOM score below `min_oom_score_adj` nor give every
     capability; "privileged" then means all capabilities but `missing_capabilities`.
@@ -31,7 +31,7 @@ class Host:
 
 
 def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[str, Any]:
-    """The pause container: it owns the namespaces that the pod's containers join."""
+    """Asks for the pause container, which owns the namespaces that the pod's containers join."""
     host_config: dict[str, Any] = {
         "NetworkMode": "host" if config.host_network else "bridge",
         "IpcMode": "host" if config.host_ipc else "shareable",
@@ -66,7 +66,7 @@ def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[st
 
 
 def probe_body(pause_image: str, host: Host) -> dict[str, Any]:
-    """A throwaway container that asks for as much as `host` is hoped to grant."""
+    """Asks for a throwaway container with as many rights as `host` may have."""
     host_config = {
         "NetworkMode": "none",
         "LogConfig": {"Type": "none"},
@@ -79,7 +79,7 @@ def probe_body(pause_image: str, host: Host) -> dict[str, Any]:
 def container_body(
     sandbox_id: str, config: ContainerConfig, host: Host, *, image_user: str = "", seccomp_profile: str = ""
 ) -> dict[str, Any]:
-    """One container. `image_user` counts when only a group is asked for; `seccomp_profile` is a Localhost's JSON."""
+    """Asks for one container. `image_user` counts when only a group is set; `seccomp_profile` is a Localhost's JSON."""
     resources = config.resources
     host_config: dict[str, Any] = {
         "NetworkMode": f"container:{sandbox_id}",
@@ -129,7 +129,7 @@ def _pid_mode(sandbox_id: str, config: ContainerConfig) -> str:
 
 
 def update_arguments(resources: Resources) -> dict[str, int]:
-    """The SDK's arguments for new limits of a running container. Memory and swap go together, as there is no swap."""
+    """Gives the SDK's arguments for new limits of a running container. Memory and swap are one limit, without swap."""
     arguments = {
         "cpu_shares": resources.cpu_shares,
         "cpu_quota": resources.cpu_quota_us,
@@ -193,7 +193,7 @@ def _security(security: Security, host: Host, seccomp_profile: str) -> dict[str,
 
 
 def _confinement(kind: str, profile: str, localhost: str) -> list[str]:
-    """The engine's own default profile needs no option."""
+    """Gives the option for a profile; the engine's own default needs none."""
     if profile == "Unconfined":
         return [f"{kind}=unconfined"]
     return [f"{kind}={localhost}"] if profile.startswith("Localhost/") else []
@@ -204,7 +204,7 @@ def _capabilities(names: Sequence[str]) -> list[str]:
 
 
 def memory_volume_body(name: str, size_bytes: int, mode: int, labels: Mapping[str, str]) -> dict[str, Any]:
-    """A named volume that is a tmpfs: shared by whichever containers mount it, gone when it is removed."""
+    """Asks for a named volume that is a tmpfs, shared by the containers that mount it."""
     options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
     driver_opts = {"type": "tmpfs", "device": "tmpfs", "o": options}
     return {"name": name, "driver": "local", "driver_opts": driver_opts, "labels": dict(labels)}

@@ -1,4 +1,4 @@
-"""What the machine lets the engine do, learnt from the engine's process where that can be seen. Linux only."""
+"""Learns from the engine's process, where that can be seen, what the machine lets the engine do. Linux only."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ POSSIBLE_HOSTS = (
     Host(min_oom_score_adj=0),
     Host(min_oom_score_adj=0, missing_capabilities=("SYS_RESOURCE",)),
 )
-"""What machines may grant, the most first: to be tried where the engine's process is out of sight."""
+"""The rights that machines may grant, the most first: to be tried where the engine's process is out of sight."""
 
 ENGINE_PROCESS = "dockerd"
 
 
 def visible_host(socket_path: str) -> Host | None:
-    """From the capabilities of the process behind the engine's socket; None when it cannot be seen.
+    """Reads the capabilities of the process behind the engine's socket; None when it cannot be seen.
 
     It is out of sight in another PID namespace, and when somebody else (socket activation) made the socket.
     """
@@ -44,7 +44,7 @@ def visible_host(socket_path: str) -> Host | None:
 
 
 def _listener(socket_path: str) -> int:
-    """Pid of who listens on a Unix socket, 0 when it is in another PID namespace. Raises: OSError."""
+    """Returns the pid of the listener of a Unix socket, 0 when it is in another PID namespace. Raises: OSError."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(1)
         connection.connect(socket_path)
@@ -54,8 +54,8 @@ def _listener(socket_path: str) -> int:
 
 
 def host_of(status: str, last_capability: int) -> Host:
-    """From the text of /proc/PID/status and the highest capability that the kernel has."""
+    """Reads the text of /proc/PID/status; `last_capability` is the highest that the kernel has."""
     bounding = int(next(line for line in status.splitlines() if line.startswith("CapBnd:")).split()[1], 16)
-    known = CAPABILITIES[: last_capability + 1]
-    missing = tuple(name for bit, name in enumerate(known) if not bounding >> bit & 1)
+    names = CAPABILITIES[: last_capability + 1]
+    missing = tuple(name for bit, name in enumerate(names) if not bounding >> bit & 1)
     return Host(min_oom_score_adj=0 if "SYS_RESOURCE" in missing else -1000, missing_capabilities=missing)

@@ -1,4 +1,4 @@
-"""How pods are written into Docker's names and labels, so that a restarted kubelet adopts what runs. Pure."""
+"""Writes pods into Docker's names and labels and reads them back, so that a restarted kubelet adopts them. Pure."""
 
 from __future__ import annotations
 

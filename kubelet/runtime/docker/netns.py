@@ -21,7 +21,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def is_visible(container_id: str, pid: int) -> bool:
-    """Whether we share a process namespace with the engine, so that `pid` is the container's process for us, too."""
+    """Tells whether we share a process namespace with the engine, so that `pid` is the container's for us, too."""
     try:
         return bool(pid) and container_id in Path(f"/proc/{pid}/cgroup").read_text()
     except OSError:
@@ -29,28 +29,28 @@ def is_visible(container_id: str, pid: int) -> bool:
 
 
 async def connect(pid: int, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """To loopback as the process `pid` has it. Raises: EngineError."""
+    """Connects to a port on the loopback of the process `pid`. Raises: EngineError."""
     error: OSError | None = None
     for family, address in LOOPBACKS:
         try:
-            made = await asyncio.to_thread(_socket_in, pid, family)
+            connection = await asyncio.to_thread(_socket_in, pid, family)
         except OSError as reason:
             if reason.errno == errno.EAFNOSUPPORT:
                 continue
             raise EngineError(f"failed to enter the pod's network namespace: {reason.strerror}") from None
         try:
-            return await _connected(made, address, port)
+            return await _connected(connection, address, port)
         except OSError as reason:
-            made.close()
+            connection.close()
             error = error or reason
         except BaseException:
-            made.close()
+            connection.close()
             raise
     raise EngineError(f"failed to connect to localhost:{port} inside the pod's network namespace: {_reason(error)}")
 
 
 async def connect_to(address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """From outside, where the namespace can't be entered. Raises: EngineError."""
+    """Connects from outside, where the namespace can't be entered. Raises: EngineError."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             return await asyncio.open_connection(address, port, limit=READ_BYTES)
@@ -64,14 +64,16 @@ def _reason(error: OSError | None) -> str:
     return os.strerror(error.errno).lower() if error and error.errno else str(error or "no address family")
 
 
-async def _connected(made: socket.socket, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connected(
+    connection: socket.socket, address: str, port: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     async with asyncio.timeout(CONNECT_SECONDS):
-        await asyncio.get_running_loop().sock_connect(made, (address, port))
-        return await asyncio.open_connection(sock=made, limit=READ_BYTES)
+        await asyncio.get_running_loop().sock_connect(connection, (address, port))
+        return await asyncio.open_connection(sock=connection, limit=READ_BYTES)
 
 
 def _socket_in(pid: int, family: socket.AddressFamily) -> socket.socket:
-    """A socket belongs for good to the namespace it is made in. Raises: OSError.
+    """A socket belongs for good to the namespace it is connection in. Raises: OSError.
 
     The namespace is a thread's own: one is spent on it, since a thread of a pool would go on in there.
     """
@@ -83,11 +85,11 @@ def _socket_in(pid: int, family: socket.AddressFamily) -> socket.socket:
             try:
                 if _libc.setns(namespace, _CLONE_NEWNET) != 0:
                     raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-                made = socket.socket(family, socket.SOCK_STREAM)
+                connection = socket.socket(family, socket.SOCK_STREAM)
             finally:
                 os.close(namespace)
-            made.setblocking(False)
-            result.append(made)
+            connection.setblocking(False)
+            result.append(connection)
         except OSError as error:
             result.append(error)
 

@@ -1,4 +1,4 @@
-"""From what Docker's API (1.41) answers to the kubelet's own words. Pure."""
+"""Turns answers of Docker's API (1.41) into the kubelet's own statuses. Pure."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def engine_time(text: str) -> float:
 
 
 def is_sandbox(item: Json) -> bool:
-    """Whether an item of the container list is a pause container."""
+    """Tells whether an item of the container list is a pause container."""
     return bool(item["Labels"].get(names.TYPE) == names.SANDBOX_TYPE)
 
 
@@ -61,7 +61,7 @@ def listed_state(item: Json) -> ContainerState:
 
 
 def sandbox_status(item: Json) -> SandboxStatus:
-    """From an item of the container list: no inspect is needed."""
+    """Reads an item of the container list, which says enough without an inspection."""
     host_network = item.get("HostConfig", {}).get("NetworkMode") == "host"
     ready = listed_state(item) == "running"
     networks = (item.get("NetworkSettings") or {}).get("Networks") or {}
@@ -78,7 +78,7 @@ def sandbox_status(item: Json) -> SandboxStatus:
 
 
 def container_status(item: Json, details: Json, image_id: str, message: str) -> ContainerStatus:
-    """From an item of the container list and its inspection; `message` is the termination message."""
+    """Reads an item of the container list and its inspection; `message` is the termination message."""
     labels, state = item["Labels"], details["State"]
     created_at = engine_time(details["Created"])
     started_at, finished_at = engine_time(state["StartedAt"]), engine_time(state["FinishedAt"])
@@ -116,14 +116,14 @@ def container_status(item: Json, details: Json, image_id: str, message: str) -> 
 
 
 def exit_reason(exit_code: int, *, oom_killed: bool) -> str:
-    """An OOM kill of a child alone leaves the container's own exit code 0, which stays "Completed"."""
+    """Returns "Completed" for code 0 even after an OOM kill, which then hit a child alone."""
     if exit_code == 0:
         return "Completed"
     return "OOMKilled" if oom_killed else "Error"
 
 
 def is_engine_trouble(message: str) -> bool:
-    """Whether a failure is the engine's own (its containerd is down), not the container's: then it can be retried."""
+    """Tells whether a failure is the engine's own (its containerd is down), so that it can be retried."""
     return "connection error: desc" in message or message.rstrip().endswith(": unavailable")
 
 
@@ -138,7 +138,7 @@ def conflicting_container(message: str) -> str:
 
 
 def image_info(document: Json) -> ImageInfo:
-    """From an inspection or an item of the image list (which knows no user)."""
+    """Reads an inspection, or an item of the image list, which does not know the user."""
     created = document.get("Created", 0)
     return ImageInfo(
         id=document["Id"],
@@ -151,7 +151,7 @@ def image_info(document: Json) -> ImageInfo:
 
 
 def shown_image_id(image: ImageInfo, name: str) -> str:
-    """imageID of a container status: the digest under the repository that the spec names, else the image's id."""
+    """Returns the imageID of a container status: the digest under the repository that the spec names, else the id."""
     if not image.digests or name.startswith("sha256:"):
         return image.image_id
     repository = parse_reference(name).repository
@@ -159,7 +159,7 @@ def shown_image_id(image: ImageInfo, name: str) -> str:
 
 
 def runtime_event(document: Json) -> RuntimeEvent | None:
-    """None for what the kubelet does not care about."""
+    """Reads an event; None for one that the kubelet does not care about."""
     actor = document.get("Actor") or {}
     labels = actor.get("Attributes") or {}
     kind = document.get("Action")

@@ -83,7 +83,7 @@ class DockerRuntime(Images, Sessions):
         self._host: Host | None = None  # not yet learnt
         self._learning = asyncio.Lock()
         self._info: RuntimeInfo | None = None
-        self._seen: dict[str, ContainerStatus] = {}  # by id, dropped by events and when no longer listed
+        self._inspected: dict[str, ContainerStatus] = {}  # by id, dropped by events and when no longer listed
         self._images: dict[str, ImageInfo] = {}  # by id, of listed containers
 
     # --- the engine
@@ -106,12 +106,14 @@ class DockerRuntime(Images, Sessions):
 
     async def pods(self) -> Mapping[str, PodRuntimeStatus]:
         items = await self._list({"label": [names.TYPE]})
-        found = await self._statuses(items)
+        pods = await self._statuses(items)
         listed = {item["Id"] for item in items}
-        self._seen = {container_id: status for container_id, status in self._seen.items() if container_id in listed}
+        self._inspected = {
+            container_id: status for container_id, status in self._inspected.items() if container_id in listed
+        }
         used = {item["ImageID"] for item in items}
         self._images = {image_id: image for image_id, image in self._images.items() if image_id in used}
-        return found
+        return pods
 
     async def pod(self, uid: str) -> PodRuntimeStatus | None:
         items = await self._list({"label": [f"{names.POD_UID}={uid}", names.TYPE]})
@@ -141,17 +143,17 @@ class DockerRuntime(Images, Sessions):
         }
 
     async def _status(self, item: dict[str, Any]) -> ContainerStatus | None:
-        """Inspected once per state: a container that runs or is over does not change. None when it is just gone."""
-        known = self._seen.get(item["Id"])
-        if known is not None and known.state == listed_state(item) and known.state != "created":
-            return known
+        """Inspects once per state, as a container that runs or is over does not change. None when it is just gone."""
+        cached = self._inspected.get(item["Id"])
+        if cached is not None and cached.state == listed_state(item) and cached.state != "created":
+            return cached
         try:
             details = await self._client.call(self._sdk.inspect_container, item["Id"])
         except NotFound:
             return None
         image_id = await self._shown_image_id(item)
         status = container_status(item, details, image_id, await self._termination_message(item, details))
-        self._seen[status.id] = status
+        self._inspected[status.id] = status
         return status
 
     async def _shown_image_id(self, item: Mapping[str, Any]) -> str:
@@ -163,7 +165,7 @@ class DockerRuntime(Images, Sessions):
         return shown_image_id(image, item["Labels"].get(names.IMAGE) or image_id)
 
     async def _termination_message(self, item: Mapping[str, Any], details: Mapping[str, Any]) -> str:
-        """What the container left in its message file, or at the end of its log when it failed and is asked to."""
+        """Reads the message file of a container that is over, or the end of its log if it failed and wants that."""
         labels, state = item["Labels"], details["State"]
         if state["Running"] or state["Status"] == "created":
             return ""
@@ -190,7 +192,7 @@ class DockerRuntime(Images, Sessions):
         async for document in documents:
             event = runtime_event(document)
             if event is not None:
-                self._seen.pop(event.container_id, None)
+                self._inspected.pop(event.container_id, None)
                 yield event
         raise RuntimeUnavailable("the container runtime ended the event stream")
 
@@ -307,7 +309,7 @@ class DockerRuntime(Images, Sessions):
         return await self._create(names.container_name(config.pod, config.name, config.attempt), body)
 
     async def _create(self, name: str, body: Mapping[str, Any]) -> str:
-        """The id of the container called `name`; one that exists already is taken, unless it cannot be used."""
+        """Creates the container called `name`, or takes the existing one if it can be used; returns its id."""
         try:
             created = await self._client.call(self._sdk.create_container_from_config, dict(body), name)
         except Conflict as conflict:
@@ -322,7 +324,7 @@ class DockerRuntime(Images, Sessions):
 
     @staticmethod
     def _is_usable(item: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
-        """A container is; a sandbox only while it can still hold namespaces."""
+        """Tells whether an existing container can be taken; a sandbox only while it can still hold namespaces."""
         if item["Labels"].get(names.TYPE) != body["Labels"][names.TYPE] or item["State"] in ("dead", "removing"):
             return False
         return not is_sandbox(item) or listed_state(item) != "exited"
@@ -411,7 +413,7 @@ class DockerRuntime(Images, Sessions):
 
 
 def _read_message(path: str) -> str:
-    """The container's termination message; a file that is gone or was never written is an empty one."""
+    """Reads the container's termination message; a file that is gone or was never written counts as empty."""
     try:
         with open(path, "rb") as file:
             return file.read(MAX_MESSAGE_BYTES).decode(errors="replace")
@@ -420,7 +422,7 @@ def _read_message(path: str) -> str:
 
 
 def _create_message_file(path: str) -> None:
-    """Empty, and writable for whatever user the container runs as."""
+    """Makes the file empty and writable for every user, as the container may run as any."""
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()

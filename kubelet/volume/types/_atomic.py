@@ -29,23 +29,23 @@ def write(directory: str, files: Mapping[str, File], *, group: int | None = None
     `group` owns the files and may read them, as `fsGroup` asks. Raises: OSError; ValueError for a path that leaves the
     folder.
     """
-    wanted = {_checked(path): _with_group(file, group) for path, file in files.items()}
+    new_files = {_checked(path): _with_group(file, group) for path, file in files.items()}
     os.makedirs(directory, mode=0o755, exist_ok=True)
     data = os.path.join(directory, DATA)
     old = os.readlink(data) if os.path.islink(data) else ""
-    if old and _shows(os.path.join(directory, old), wanted):
-        _link_names(directory, wanted)
+    if old and _shows(os.path.join(directory, old), new_files):
+        _link_names(directory, new_files)
         return False
     new = tempfile.mkdtemp(prefix=time.strftime("..%Y_%m_%d_%H_%M_%S."), dir=directory)
     os.chmod(new, 0o755)
-    for path, file in wanted.items():
+    for path, file in new_files.items():
         _write_file(os.path.join(new, path), file, group)
     link = os.path.join(directory, _NEW_DATA)
     if os.path.lexists(link):
         os.unlink(link)
     os.symlink(os.path.basename(new), link)
     os.rename(link, data)
-    _link_names(directory, wanted)
+    _link_names(directory, new_files)
     for name in os.listdir(directory):
         stale = name.startswith("..") and name not in (DATA, os.path.basename(new))
         if stale and not os.path.islink(os.path.join(directory, name)):
@@ -61,7 +61,7 @@ def _checked(path: str) -> str:
 
 
 def _with_group(file: File, group: int | None) -> File:
-    """Who is in the group may read what the owner may."""
+    """Lets the group read what the owner may."""
     if group is None:
         return file
     return File(file.content, file.mode | 0o040 | (0o010 if file.mode & 0o100 else 0))
@@ -77,25 +77,25 @@ def _write_file(path: str, file: File, group: int | None) -> None:
         os.fchmod(out.fileno(), file.mode)
 
 
-def _shows(directory: str, wanted: Mapping[str, File]) -> bool:
-    found = set()
+def _shows(directory: str, new_files: Mapping[str, File]) -> bool:
+    paths = set()
     for root, _, names in os.walk(directory):
         for name in names:
             path = os.path.join(root, name)
             relative = os.path.relpath(path, directory)
-            file = wanted.get(relative)
+            file = new_files.get(relative)
             if file is None or os.stat(path).st_mode & 0o7777 != file.mode:
                 return False
             with open(path, "rb") as content:
                 if content.read() != file.content:
                     return False
-            found.add(relative)
-    return found == set(wanted)
+            paths.add(relative)
+    return paths == set(new_files)
 
 
-def _link_names(directory: str, wanted: Mapping[str, File]) -> None:
-    """One link per first path element; links of names that are gone go last, when nothing shows through them."""
-    names = {path.split("/")[0] for path in wanted}
+def _link_names(directory: str, new_files: Mapping[str, File]) -> None:
+    """Makes one link per first path element; links of names that are gone go last, when nothing shows through them."""
+    names = {path.split("/")[0] for path in new_files}
     for name in names:
         link, target = os.path.join(directory, name), os.path.join(DATA, name)
         if os.path.islink(link) and os.readlink(link) == target:

@@ -1,4 +1,4 @@
-"""Which files ConfigMaps, Secrets and the downward API become: shared by their own volumes and by projected ones."""
+"""Turns ConfigMaps, Secrets and the downward API into files, for their own volumes and for projected ones."""
 
 from __future__ import annotations
 

@@ -56,13 +56,13 @@ def _files(context: VolumeContext, projection: VolumeProjection, mode: int | Non
 
 
 def references(pod: Pod, source: ProjectedVolumeSource) -> list[ObjectRef]:
-    found = []
+    references = []
     for projection in source.sources or ():
         if projection.configMap is not None:
-            found.append(ObjectRef("ConfigMap", pod.namespace, projection.configMap.name))
+            references.append(ObjectRef("ConfigMap", pod.namespace, projection.configMap.name))
         if projection.secret is not None:
-            found.append(ObjectRef("Secret", pod.namespace, projection.secret.name))
-    return found
+            references.append(ObjectRef("Secret", pod.namespace, projection.secret.name))
+    return references
 
 
 VOLUME = VolumeType("projected", PLUGIN, setup, references, live=True, prepare=prepare)

@@ -76,10 +76,10 @@ def test_a_clean_node_is_left_alone() -> None:
 async def test_ports_follow_the_life_of_the_pod(bench: Bench) -> None:
     app = {"name": "app", "image": "app:1", "ports": [{"containerPort": 80, "hostPort": 9090}]}
     bench.add({"containers": [app]})
-    await eventually_async(lambda: len(bench.host_ports.wanted()) == 1)
-    first = bench.host_ports.wanted()[0].pod_ip
+    await eventually_async(lambda: len(bench.host_ports.ports()) == 1)
+    first = bench.host_ports.ports()[0].pod_ip
     bench.runtime.kill_sandbox("uid-1")
-    await eventually_async(lambda: [port.pod_ip for port in bench.host_ports.wanted()] not in ([], [first]))
+    await eventually_async(lambda: [port.pod_ip for port in bench.host_ports.ports()] not in ([], [first]))
     bench.api.ask_deletion()
     await eventually_async(lambda: bench.api.deleted == ["web"])
-    assert bench.host_ports.wanted() == []
+    assert bench.host_ports.ports() == []
