@@ -17,7 +17,7 @@ from apimachinery.errors import BadRequest, shown
 from apimachinery.meta import Object
 from apimachinery.model import decode, encode
 from apimachinery.resource import Column, Resource
-from apiserver.http.negotiation import TABLE, Wanted
+from apiserver.http.negotiation import TABLE, Representation
 from apiserver.storage.interface import Entry, Watcher, WatchEvent
 
 Include = Literal["Metadata", "None", "Object"]
@@ -42,65 +42,65 @@ def include_object(text: str) -> Include:
     raise BadRequest(f"Unable to convert to Table as requested: {why}")
 
 
-def transform_object(resource: Resource[Any], value: bytes, wanted: Wanted, include: Include) -> bytes:
+def transform_object(resource: Resource[Any], value: bytes, representation: Representation, include: Include) -> bytes:
     """One object: a Table of one row, or its metadata."""
     obj = decode(resource.model, value)
-    if wanted.shape != TABLE:
-        return _metadata_of(obj, wanted.version)
+    if representation.shape != TABLE:
+        return _metadata_of(obj, representation.version)
     revision = (obj.metadata.resourceVersion or "").encode()
-    return _table_head(resource, wanted.version, b'"resourceVersion":"%b"' % revision) + b"%b]}" % _row(
-        resource, obj, value, include, wanted.version, time.time()
+    return _table_head(resource, representation.version, b'"resourceVersion":"%b"' % revision) + b"%b]}" % _row(
+        resource, obj, value, include, representation.version, time.time()
     )
 
 
 async def transform_list(
-    resource: Resource[Any], entries: Sequence[Entry], meta: bytes, wanted: Wanted, include: Include
+    resource: Resource[Any], entries: Sequence[Entry], meta: bytes, representation: Representation, include: Include
 ) -> AsyncIterator[bytes]:
     """A list in pieces; `meta` is what stands inside the list's `metadata`."""
     now = time.time()
-    if wanted.shape == TABLE:
-        yield _table_head(resource, wanted.version, meta)
+    if representation.shape == TABLE:
+        yield _table_head(resource, representation.version, meta)
     else:
         yield b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/%b","metadata":{%b},"items":[' % (
-            wanted.version.encode(),
+            representation.version.encode(),
             meta,
         )
     for start in range(0, len(entries), ROWS_BETWEEN_TURNS):
         piece = []
         for entry in entries[start : start + ROWS_BETWEEN_TURNS]:
             obj = decode(resource.model, entry.value)
-            if wanted.shape == TABLE:
-                piece.append(_row(resource, obj, entry.value, include, wanted.version, now))
+            if representation.shape == TABLE:
+                piece.append(_row(resource, obj, entry.value, include, representation.version, now))
             else:
-                piece.append(_metadata_of(obj, wanted.version))
+                piece.append(_metadata_of(obj, representation.version))
         yield (b"," if start else b"") + b",".join(piece)
         await asyncio.sleep(0)
     yield b"]}"
 
 
 async def transform_watch(
-    resource: Resource[Any], watcher: Watcher, wanted: Wanted, include: Include
+    resource: Resource[Any], watcher: Watcher, representation: Representation, include: Include
 ) -> AsyncIterator[bytes]:
     """A watch's events, each object a Table of one row (the first with the columns) or metadata alone."""
     first = True
     async for events in watcher.events():
         lines = []
         for event in events:
-            shaped = _watch_object(resource, event, wanted, include, columns=first)
+            shaped = _watch_object(resource, event, representation, include, columns=first)
             lines.append(b'{"type":"%b","object":%b}\n' % (event.type.encode(), shaped))
             first = False
         yield b"".join(lines)
 
 
 def _watch_object(
-    resource: Resource[Any], event: WatchEvent, wanted: Wanted, include: Include, *, columns: bool
+    resource: Resource[Any], event: WatchEvent, representation: Representation, include: Include, *, columns: bool
 ) -> bytes:
     obj = decode(resource.model, event.entry.value)
-    if wanted.shape != TABLE:
-        return _metadata_of(obj, wanted.version)
-    row = _row(resource, obj, event.entry.value, include, wanted.version, time.time())
+    if representation.shape != TABLE:
+        return _metadata_of(obj, representation.version)
+    row = _row(resource, obj, event.entry.value, include, representation.version, time.time())
     meta = b'"resourceVersion":"%d"' % event.revision
-    return _table_head(resource, wanted.version, meta, columns=columns) + row + b"]}"
+    return _table_head(resource, representation.version, meta, columns=columns) + row + b"]}"
 
 
 def _table_head(resource: Resource[Any], version: str, meta: bytes, *, columns: bool = True) -> bytes:

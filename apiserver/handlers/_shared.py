@@ -10,7 +10,7 @@ from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from apiserver.codec import tables
 from apiserver.codec.body import check_place, read_object
-from apiserver.http.negotiation import METADATA, METADATA_LIST, Wanted
+from apiserver.http.negotiation import METADATA, METADATA_LIST, Representation
 from apiserver.http.types import Header
 from apiserver.request.message import Request, Response
 from apiserver.request.query import WriteOptions, parse_write_options
@@ -49,21 +49,21 @@ def answer(
     request: Request, resource: Resource[Any], value: bytes, status: int = 200, warnings: Iterable[str] = ()
 ) -> Response:
     """One encoded object, in the shape that the client accepts."""
-    wanted = request.wanted
-    if wanted.shape:
-        check_shape(resource, wanted)
+    representation = request.representation
+    if representation.shape:
+        check_shape(resource, representation)
         value = tables.transform_object(
-            resource, value, wanted, tables.include_object(request.parameter("includeObject"))
+            resource, value, representation, tables.include_object(request.parameter("includeObject"))
         )
     return Response(value, status, headers=warning_headers(warnings))
 
 
-def check_shape(resource: Resource[Any], wanted: Wanted, *, many: bool = False) -> None:
+def check_shape(resource: Resource[Any], representation: Representation, *, many: bool = False) -> None:
     """Raises: NotAcceptable for the metadata of a list asked of an object, or the other way round."""
     kind = f"*{resource.group.partition('.')[0] or 'core'}.{resource.list_kind if many else resource.kind}"
-    if many and wanted.shape == METADATA:
+    if many and representation.shape == METADATA:
         raise NotAcceptable(f"you requested PartialObjectMetadata, but the requested object is a list ({kind})")
-    if not many and wanted.shape == METADATA_LIST:
+    if not many and representation.shape == METADATA_LIST:
         raise NotAcceptable(f"you requested PartialObjectMetadataList, but the requested object is not a list ({kind})")
 
 

@@ -21,8 +21,8 @@ PARALLEL_DELETES = 8  # within one request: enough to hide etcd's latency, not e
 async def delete_collection(request: Request, store: Store[Any]) -> Answer:
     """Answers 200 with the list of what was there. An object that goes meanwhile is not an error."""
     resource, namespace = store.resource, store.namespace_of(request.info)
-    if request.wanted.shape:
-        check_shape(resource, request.wanted, many=True)
+    if request.representation.shape:
+        check_shape(resource, request.representation, many=True)
     body = await read_body(request)
     listing = replace(parse_list_options(_without_delete_options(request.query)), watch=False)
     check_fields(resource, listing)

@@ -6,7 +6,7 @@ from typing import Any
 
 from apiserver.handlers._shared import answer
 from apiserver.handlers.api import answers_now
-from apiserver.http.negotiation import PLAIN, seems_human, wanted
+from apiserver.http.negotiation import PLAIN, negotiate, seems_human
 from apiserver.registry.store import Store
 from apiserver.request.message import Request, Response
 from apiserver.request.query import parse_revision
@@ -19,7 +19,7 @@ def get_now(request: Request, store: Store[Any]) -> bytes:
     if request.query_string != FROM_MEMORY:
         return b""
     for name, value in request.headers:
-        if (name == b"accept" and wanted(value) != PLAIN) or (name == b"user-agent" and seems_human(value)):
+        if (name == b"accept" and negotiate(value) != PLAIN) or (name == b"user-agent" and seems_human(value)):
             return b""
     entry = store.storage.peek(store.resource, store.namespace_of(request.info), request.info.name)
     return entry.value if entry is not None else b""

@@ -24,19 +24,21 @@ async def list_(request: Request, store: Store[Any]) -> Answer:
     resource = store.resource
     options = parse_list_options(request.query)
     check_fields(resource, options)
-    if request.wanted.shape:
-        check_shape(resource, request.wanted, many=True)
+    if request.representation.shape:
+        check_shape(resource, request.representation, many=True)
     return await answer_page(request, resource, await read_page(store, store.namespace_of(request.info), options))
 
 
 async def answer_page(request: Request, resource: Resource[Any], page: ListPage) -> Answer:
     """The page in the shape and format that the client wants."""
-    wanted = request.wanted
-    as_is = wanted.format == "json" and not wanted.pretty
+    representation = request.representation
+    as_is = representation.format == "json" and not representation.pretty
     gzip = as_is and negotiation.accepts_gzip(request.header(b"accept-encoding"))
-    if wanted.shape:
+    if representation.shape:
         include = tables.include_object(request.parameter("includeObject"))
-        return await _answer(tables.transform_list(resource, page.entries, list_meta(page), wanted, include), gzip=gzip)
+        return await _answer(
+            tables.transform_list(resource, page.entries, list_meta(page), representation, include), gzip=gzip
+        )
     return await _answer_plain(resource, page, gzip=gzip, whole=not as_is)
 
 

@@ -28,8 +28,8 @@ async def watch(request: Request, store: Store[Any]) -> Stream:
     resource = store.resource
     options = _with_name(parse_list_options(request.query), request.info.name)
     check_fields(resource, options)
-    wanted = request.wanted
-    check_stream(wanted)
+    representation = request.representation
+    check_stream(representation)
     include = tables.include_object(request.parameter("includeObject"))
     seconds = options.timeout_seconds or random.uniform(MIN_WATCH_SECONDS, 2 * MIN_WATCH_SECONDS)
     try:
@@ -47,7 +47,7 @@ async def watch(request: Request, store: Store[Any]) -> Stream:
         return Stream(_only(Expired(str(error))))
     except RevisionTooLarge as error:
         return Stream(_only(revision_too_large(error)))
-    chunks = tables.transform_watch(resource, watcher, wanted, include) if wanted.shape else watcher
+    chunks = tables.transform_watch(resource, watcher, representation, include) if representation.shape else watcher
     return Stream(chunks, close=watcher.close, long_running=True)
 
 

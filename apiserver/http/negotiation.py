@@ -46,8 +46,8 @@ _FALSE = frozenset({"0", "f", "F", "false", "False", "FALSE"})
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """`shape` is OBJECT (the object as it is) or one of the transformed shapes; `version` is the shape's own."""
+class Representation:
+    """The form of an answer. `shape` is OBJECT (unchanged) or a transformed shape, which has its own `version`."""
 
     shape: str = OBJECT
     version: str = "v1"
@@ -55,10 +55,10 @@ class Wanted:
     pretty: bool = False
 
 
-PLAIN = Wanted()
+PLAIN = Representation()
 
 
-def wanted(accept: bytes) -> Wanted:
+def negotiate(accept: bytes) -> Representation:
     """Chooses the best representation that the server can give; b"" accepts anything.
 
     Raises: NotAcceptable when nothing in the header can be served.
@@ -68,7 +68,7 @@ def wanted(accept: bytes) -> Wanted:
     return _negotiate_cached(accept) if len(accept) <= CACHED_BYTES else _negotiate(accept)
 
 
-def _negotiate(accept: bytes) -> Wanted:
+def _negotiate(accept: bytes) -> Representation:
     for media_type, parameters in by_preference(accept):
         answer_format = _FORMATS.get(media_type)
         if answer_format is None or parameters.get("stream", "watch") != "watch" or parameters.get("sv", "v1") != "v1":
@@ -76,28 +76,32 @@ def _negotiate(accept: bytes) -> Wanted:
         shape, group, version = (parameters.get(key, "") for key in ("as", "g", "v"))
         pretty = answer_format == "json" and parameters.get("pretty") == "1"
         if not (shape or group or version):
-            return Wanted(OBJECT, "v1", answer_format, pretty)
+            return Representation(OBJECT, "v1", answer_format, pretty)
         if shape in _SHAPES and group == "meta.k8s.io" and version in ("v1", "v1beta1"):
-            return Wanted(shape, version, answer_format, pretty)
+            return Representation(shape, version, answer_format, pretty)
     raise NotAcceptable(f"only the following media types are accepted: {ACCEPTED}")
 
 
 _negotiate_cached = lru_cache(maxsize=256)(_negotiate)
 
 
-def for_reader(wanted: Wanted, user_agent: bytes, pretty_parameter: str) -> Wanted:
+def for_reader(representation: Representation, user_agent: bytes, pretty_parameter: str) -> Representation:
     """Chooses indented JSON for whoever asks for it by the query's `pretty`, or seems to be a human."""
-    pretty = pretty_parameter not in _FALSE if pretty_parameter else seems_human(user_agent) or wanted.pretty
-    return wanted if pretty is wanted.pretty or wanted.format != "json" else replace(wanted, pretty=pretty)
+    pretty = pretty_parameter not in _FALSE if pretty_parameter else seems_human(user_agent) or representation.pretty
+    return (
+        representation
+        if pretty is representation.pretty or representation.format != "json"
+        else replace(representation, pretty=pretty)
+    )
 
 
 def seems_human(user_agent: bytes) -> bool:
     return user_agent.startswith(_HUMANS)
 
 
-def check_stream(wanted: Wanted) -> None:
+def check_stream(representation: Representation) -> None:
     """Raises: NotAcceptable for a watch in a format that cannot be streamed."""
-    if wanted.format != "json":
+    if representation.format != "json":
         raise NotAcceptable(f"only the following media types are accepted: {ACCEPTED_STREAMS}")
 
 

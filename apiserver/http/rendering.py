@@ -6,14 +6,14 @@ import asyncio
 
 import orjson
 
-from apiserver.http.negotiation import Wanted
+from apiserver.http.negotiation import Representation
 
 INLINE_BYTES = 16 * 1024  # a longer text is converted in a thread, so that other requests get their turn meanwhile
 
 
-async def rendered(body: bytes, wanted: Wanted) -> tuple[bytes, bytes]:
+async def rendered(body: bytes, representation: Representation) -> tuple[bytes, bytes]:
     """Returns the JSON `body` in the form that the client asks for, and its content type."""
-    if wanted.format == "yaml":
+    if representation.format == "yaml":
         text = to_yaml(body) if len(body) < INLINE_BYTES else await asyncio.to_thread(to_yaml, body)
         return text, b"application/yaml"
     return orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2), b"application/json"

@@ -151,11 +151,13 @@ def _indented(value: object) -> WebResponse:
 
 async def _shown(request: WebRequest, value: object) -> WebResponse:
     """In the form that the client accepts. Raises: NotAcceptable."""
-    accepted, body = negotiation.wanted(_header(request, "accept")), orjson.dumps(value)
-    wanted = negotiation.for_reader(accepted, _header(request, "user-agent"), request.query_params.get("pretty", ""))
+    accepted, body = negotiation.negotiate(_header(request, "accept")), orjson.dumps(value)
+    representation = negotiation.for_reader(
+        accepted, _header(request, "user-agent"), request.query_params.get("pretty", "")
+    )
     media_type = JSON
-    if wanted.pretty or wanted.format != "json":
-        body, kind = await rendered(body, wanted)
+    if representation.pretty or representation.format != "json":
+        body, kind = await rendered(body, representation)
         media_type = kind.decode()
     return WebResponse(body, media_type=media_type, headers={"vary": "Accept"})
 

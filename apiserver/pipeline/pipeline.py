@@ -195,9 +195,9 @@ class Pipeline:
         if isinstance(answer, Response):
             body, content_type = answer.body, answer.content_type
             if content_type is JSON:
-                wanted = request.wanted_for_error
-                if wanted.pretty or wanted.format != "json":
-                    body, content_type = await rendered(body, wanted)
+                representation = request.representation_for_error
+                if representation.pretty or representation.format != "json":
+                    body, content_type = await rendered(body, representation)
             headers = b"content-type: %b\r\n%b" % (content_type, COMMON_HEAD % request.audit_id)
             for name, value in answer.headers or ():
                 headers += b"%b: %b\r\n" % (name, value)

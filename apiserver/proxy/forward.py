@@ -19,6 +19,7 @@ from apiserver.http.types import ClientDisconnected, Header
 from apiserver.proxy.kubelet import unreachable_reason
 from apiserver.proxy.upgrade import IDLE_SECONDS, check_upgrade, join
 from apiserver.request.message import TEXT, Answer, Answered, Request, Response
+from componentbase import tls
 from componentbase.net.http1_client import ClientConnection, ResponseStream, connect, request_head
 from componentbase.net.http1_exchange import BODYLESS, status_line
 from componentbase.tasks import alongside
@@ -87,10 +88,7 @@ def rest_of_path(request: Request) -> str:
 
 def pod_context() -> ssl.SSLContext:
     """Makes the context for https in pods, whose certificates are not verified."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+    return tls.client_context(insecure=True)
 
 
 async def forward(request: Request, backend: Backend) -> Answer:

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 import orjson
 
 from apimachinery.errors import BadRequest, StatusError
-from apiserver.http.negotiation import PLAIN, Wanted, for_reader, wanted
+from apiserver.http.negotiation import PLAIN, Representation, for_reader, negotiate
 from apiserver.http.types import MAX_BODY_BYTES, Header, body_too_large
 from apiserver.request.info import RequestInfo
 from apiserver.request.query import parse_bool
@@ -24,7 +24,17 @@ TEXT = b"text/plain; charset=utf-8"
 class Request:
     """One API request as handlers see it. `query` is parsed once; the body is read when a handler asks for it."""
 
-    __slots__ = ("_query", "_wanted", "audit_id", "exchange", "headers", "info", "method", "query_string", "user")
+    __slots__ = (
+        "_query",
+        "_representation",
+        "audit_id",
+        "exchange",
+        "headers",
+        "info",
+        "method",
+        "query_string",
+        "user",
+    )
 
     info: RequestInfo
     """What it asks for; set as soon as the path has been read."""
@@ -39,7 +49,7 @@ class Request:
         self.user = ANONYMOUS
         self.audit_id = audit_id
         self._query: dict[str, list[str]] | None = None
-        self._wanted: Wanted | None = None
+        self._representation: Representation | None = None
 
     def header(self, name: bytes) -> bytes:
         """The first value of a header, by its lower-case name; b"" when absent."""
@@ -70,27 +80,29 @@ class Request:
             return False
 
     @property
-    def wanted(self) -> Wanted:
+    def representation(self) -> Representation:
         """The representation to answer in. Raises: NotAcceptable."""
-        if self._wanted is None:
+        if self._representation is None:
             accept = user_agent = b""
             for key, value in self.headers:
                 if key == b"accept":
                     accept = accept or value
                 elif key == b"user-agent":
                     user_agent = value
-            self._wanted = for_reader(wanted(accept), user_agent, self.parameter("pretty") if self.query_string else "")
-        return self._wanted
+            self._representation = for_reader(
+                negotiate(accept), user_agent, self.parameter("pretty") if self.query_string else ""
+            )
+        return self._representation
 
     def check_acceptable(self) -> None:
         """Refuses what could not be answered, before anything is done. Raises: NotAcceptable."""
-        _ = self.wanted  # the property raises
+        _ = self.representation  # the property raises
 
     @property
-    def wanted_for_error(self) -> Wanted:
+    def representation_for_error(self) -> Representation:
         """The same for a Status, which even a client gets that accepts nothing that there is."""
         try:
-            return self.wanted
+            return self.representation
         except StatusError:
             return PLAIN
 

@@ -34,8 +34,8 @@ async def list_components(
     request: Request, store: Store[ComponentStatus], *, storage: CachedStorage, stores: Stores, clock: Clock
 ) -> Answer:
     components = _components(storage, stores, clock)
-    if request.wanted.shape:
-        check_shape(store.resource, request.wanted, many=True)
+    if request.representation.shape:
+        check_shape(store.resource, request.representation, many=True)
     page = ListPage([Entry("", "", obj.name, 0, encode(obj), {}, {}) for obj in components], 0)
     return await answer_page(request, store.resource, page)
 

@@ -12,7 +12,7 @@ import yaml
 
 from apimachinery.catalogue import load_catalogue
 from apiserver.codec.tables import transform_watch
-from apiserver.http.negotiation import Wanted
+from apiserver.http.negotiation import Representation
 from apiserver.storage.cache.watchers import bookmark
 from apiserver.storage.interface import BOOKMARK, WatchEvent
 from tests.kits.apiserver import ApiServer
@@ -121,7 +121,7 @@ async def test_every_kind_has_a_table_row_for_a_bookmark() -> None:
 
     async def row(resource: Any) -> Any:
         watcher: Any = One(bookmark(resource, 7, initial_events_end=True))
-        chunks = [chunk async for chunk in transform_watch(resource, watcher, Wanted("Table"), "Metadata")]
+        chunks = [chunk async for chunk in transform_watch(resource, watcher, Representation("Table"), "Metadata")]
         return json.loads(chunks[0])["object"]["rows"][0]
 
     for resource in load_catalogue():

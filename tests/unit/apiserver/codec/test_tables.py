@@ -9,7 +9,7 @@ from apimachinery.errors import BadRequest
 from apimachinery.model import encode
 from apiserver.codec import tables
 from apiserver.codec.body import decode_object
-from apiserver.http.negotiation import TABLE, Wanted
+from apiserver.http.negotiation import TABLE, Representation
 from apiserver.storage.interface import Entry
 from kubeapi.core.pod.resource import RESOURCE as PODS
 
@@ -23,7 +23,7 @@ def stored_pod(name: str) -> bytes:
 
 
 def test_a_table_of_one_object() -> None:
-    table = orjson.loads(tables.transform_object(PODS, stored_pod("a"), Wanted(TABLE, "v1"), "Metadata"))
+    table = orjson.loads(tables.transform_object(PODS, stored_pod("a"), Representation(TABLE, "v1"), "Metadata"))
     assert (table["kind"], table["apiVersion"], table["metadata"]) == (
         "Table",
         "meta.k8s.io/v1",
@@ -37,8 +37,8 @@ def test_a_table_of_one_object() -> None:
 async def test_a_table_of_many_comes_in_pieces() -> None:
     entries = [Entry("k", "n", f"p-{index}", index, stored_pod(f"p-{index}"), {}, {}) for index in range(250)]
 
-    wanted = Wanted(TABLE, "v1")
-    stream = tables.transform_list(PODS, entries, b'"resourceVersion":"9"', wanted, "None")
+    representation = Representation(TABLE, "v1")
+    stream = tables.transform_list(PODS, entries, b'"resourceVersion":"9"', representation, "None")
     pieces = [piece async for piece in stream]
     assert len(pieces) == 5
     table = orjson.loads(b"".join(pieces))

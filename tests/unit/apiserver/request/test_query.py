@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from apimachinery.errors import BadRequest, Invalid, NotAcceptable, StatusError, UnsupportedMediaType
-from apiserver.http.negotiation import PLAIN, Wanted, body_format, check_stream, discovery_version, for_reader, wanted
+from apiserver.http.negotiation import (
+    PLAIN,
+    Representation,
+    body_format,
+    check_stream,
+    discovery_version,
+    for_reader,
+    negotiate,
+)
 from apiserver.request import query
 from apiserver.request.message import parse_query
 
@@ -90,30 +98,30 @@ ACCEPTS = [
     (b"application/json; charset=utf-8", PLAIN),
     (b"application/vnd.kubernetes.protobuf, */*", PLAIN),
     (b"application/vnd.kubernetes.protobuf,application/json", PLAIN),
-    (b"application/json;as=Table;v=v1;g=meta.k8s.io,application/json", Wanted("Table", "v1")),
-    (b"application/json;as=Table;g=meta.k8s.io;v=v1beta1, application/json", Wanted("Table", "v1beta1")),
+    (b"application/json;as=Table;v=v1;g=meta.k8s.io,application/json", Representation("Table", "v1")),
+    (b"application/json;as=Table;g=meta.k8s.io;v=v1beta1, application/json", Representation("Table", "v1beta1")),
     (b"application/json;as=Table;g=meta.k8s.io;v=v7, application/json", PLAIN),
     (b"application/json;as=Other;g=meta.k8s.io;v=v1, */*", PLAIN),
     (b"application/json;as=Table;g=meta.k8s.io;v=v1;q=0.1, application/json;q=0.9", PLAIN),
-    (b"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", Wanted("PartialObjectMetadata", "v1")),
+    (b"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", Representation("PartialObjectMetadata", "v1")),
     (
         b"application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,"
         b"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1beta1,application/json",
-        Wanted("PartialObjectMetadata", "v1beta1"),
+        Representation("PartialObjectMetadata", "v1beta1"),
     ),
     (b"application/json;stream=watch", PLAIN),
     (b"application/json;stream=other, */*;q=0.1", PLAIN),
-    (b"application/json;pretty=1", Wanted(pretty=True)),
-    (b"application/yaml", Wanted(format="yaml")),
-    (b"application/json;q=0.5,application/yaml", Wanted(format="yaml")),
-    (b"application/yaml;as=Table;g=meta.k8s.io;v=v1", Wanted("Table", format="yaml")),
+    (b"application/json;pretty=1", Representation(pretty=True)),
+    (b"application/yaml", Representation(format="yaml")),
+    (b"application/json;q=0.5,application/yaml", Representation(format="yaml")),
+    (b"application/yaml;as=Table;g=meta.k8s.io;v=v1", Representation("Table", format="yaml")),
     (b"application/json" + b",x/y" * 1000, PLAIN),
 ]
 
 
 @pytest.mark.parametrize(("accept", "expected"), ACCEPTS)
-def test_the_best_representation_is_chosen(accept: bytes, expected: Wanted) -> None:
-    assert wanted(accept) == expected
+def test_the_best_representation_is_chosen(accept: bytes, expected: Representation) -> None:
+    assert negotiate(accept) == expected
 
 
 @pytest.mark.parametrize(
@@ -121,7 +129,7 @@ def test_the_best_representation_is_chosen(accept: bytes, expected: Wanted) -> N
 )
 def test_what_can_not_be_given_is_not_acceptable(accept: bytes) -> None:
     with pytest.raises(NotAcceptable):
-        wanted(accept)
+        negotiate(accept)
 
 
 @pytest.mark.parametrize(
@@ -133,12 +141,12 @@ def test_what_can_not_be_given_is_not_acceptable(accept: bytes) -> None:
     ],
 )  # fmt: skip
 def test_readers_get_indented_json(accept: bytes, agent: bytes, asked: str, pretty: bool) -> None:
-    assert for_reader(wanted(accept), agent, asked).pretty is pretty
+    assert for_reader(negotiate(accept), agent, asked).pretty is pretty
 
 
 def test_a_watch_has_no_yaml() -> None:
     with pytest.raises(NotAcceptable, match="application/json;stream=watch"):
-        check_stream(Wanted(format="yaml"))
+        check_stream(Representation(format="yaml"))
 
 
 def test_aggregated_discovery_is_for_who_asks_for_its_version() -> None:
