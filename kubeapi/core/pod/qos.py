@@ -42,4 +42,4 @@ def _amounts(quantities: Mapping[str, str] | None) -> dict[str, object]:
     if not quantities:
         return {}
     amounts = {name: parse_quantity(quantities[name]) for name in _RESOURCES if name in quantities}
-    return {name: value for name, value in amounts.items() if value > 0}
+    return {name: value for name, value in amounts.items() if value}

@@ -66,7 +66,7 @@ def test_docstrings_are_read_from_source():
 
 def test_no_string_stands_where_it_describes_nothing():
     """Such as below a field that was moved away from it."""
-    for path in Path(next(iter(kubeapi.__path__))).glob("*.py"):
+    for path in Path(next(iter(kubeapi.__path__))).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef):
                 check_class(path.name, node)
