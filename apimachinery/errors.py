@@ -22,7 +22,7 @@ class FieldError:
         return f"{self.field}: {self.message}"
 
 
-def shown(value: object) -> str:
+def quote(value: object) -> str:
     """Prints a bad value as upstream does: strings quoted, the rest as JSON."""
     return json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))
 
@@ -32,16 +32,16 @@ def required(path: str, detail: str = "") -> FieldError:
 
 
 def invalid(path: str, value: object, detail: str) -> FieldError:
-    return FieldError("FieldValueInvalid", path, f"Invalid value: {shown(value)}: {detail}")
+    return FieldError("FieldValueInvalid", path, f"Invalid value: {quote(value)}: {detail}")
 
 
 def not_supported(path: str, value: object, supported: Iterable[str]) -> FieldError:
     names = ", ".join(f'"{name}"' for name in sorted(supported))
-    return FieldError("FieldValueNotSupported", path, f"Unsupported value: {shown(value)}: supported values: {names}")
+    return FieldError("FieldValueNotSupported", path, f"Unsupported value: {quote(value)}: supported values: {names}")
 
 
 def duplicate(path: str, value: object) -> FieldError:
-    return FieldError("FieldValueDuplicate", path, f"Duplicate value: {shown(value)}")
+    return FieldError("FieldValueDuplicate", path, f"Duplicate value: {quote(value)}")
 
 
 def forbidden(path: str, detail: str) -> FieldError:
@@ -49,7 +49,7 @@ def forbidden(path: str, detail: str) -> FieldError:
 
 
 def not_found(path: str, value: object) -> FieldError:
-    return FieldError("FieldValueNotFound", path, f"Not found: {shown(value)}")
+    return FieldError("FieldValueNotFound", path, f"Not found: {quote(value)}")
 
 
 def too_long(path: str, limit: int) -> FieldError:

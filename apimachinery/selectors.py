@@ -86,7 +86,7 @@ _SYMBOLS = frozenset("=!(),<>") | {"==", "!="}
 _BINARY = {"=": "in", "==": "in", "in": "in", "!=": "notin", "notin": "notin", ">": "gt", "<": "lt"}
 
 
-KNOWN_CHARS = 1024  # longer selectors are read anew each time: what is remembered must stay small
+CACHED_CHARS = 1024  # longer selectors are read anew each time: what is remembered must stay small
 
 
 def parse_label_selector(text: str) -> Selector:
@@ -94,7 +94,7 @@ def parse_label_selector(text: str) -> Selector:
 
     Raises: BadRequest, worded as upstream's.
     """
-    return _label_selector(text) if len(text) <= KNOWN_CHARS else _label_selector.__wrapped__(text)
+    return _label_selector(text) if len(text) <= CACHED_CHARS else _label_selector.__wrapped__(text)
 
 
 @lru_cache(maxsize=1024)
@@ -244,7 +244,7 @@ def parse_field_selector(text: str) -> FieldSelector:
 
     Raises: BadRequest, worded as upstream's.
     """
-    return _field_selector(text) if len(text) <= KNOWN_CHARS else _field_selector.__wrapped__(text)
+    return _field_selector(text) if len(text) <= CACHED_CHARS else _field_selector.__wrapped__(text)
 
 
 @lru_cache(maxsize=1024)

@@ -16,7 +16,7 @@ from apiserver.auth.tokens import InvalidToken, ServiceAccountTokens
 from apiserver.http.types import Header
 from apiserver.request.user import AUTHENTICATED, User
 
-MAX_KNOWN_TOKENS = 100_000  # a longer token file is refused at start: it is held in memory
+MAX_TOKENS = 100_000  # a longer token file is refused at start: it is held in memory
 
 
 class TokenFileError(Exception):
@@ -37,8 +37,8 @@ def read_token_file(path: str) -> dict[bytes, User]:
             if len(row) < 3 or not row[0] or not row[1]:
                 where = f"{path}:{reader.line_num}"
                 raise TokenFileError(f"{where}: a line must be token,user,uid and optionally quoted groups")
-            if len(users) >= MAX_KNOWN_TOKENS:
-                raise TokenFileError(f"{path}: more than {MAX_KNOWN_TOKENS} tokens")
+            if len(users) >= MAX_TOKENS:
+                raise TokenFileError(f"{path}: more than {MAX_TOKENS} tokens")
             groups = [group.strip() for group in row[3].split(",")] if len(row) > 3 else []
             user = User(row[1], row[2], (*(group for group in groups if group), AUTHENTICATED))
             users[b"Bearer " + row[0].encode()] = user
@@ -66,8 +66,8 @@ class Authenticator:
 
     def _bearer(self, value: bytes) -> User | None:
         """Takes the scheme in any case and with any spacing, as RFC 9110 allows."""
-        if self._accounts is not None and (known := self._accounts.known(value)) is not None:
-            return known
+        if self._accounts is not None and (user := self._accounts.cached_user(value)) is not None:
+            return user
         scheme, _, token = value.strip().partition(b" ")
         if scheme.lower() != b"bearer":
             return None

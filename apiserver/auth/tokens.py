@@ -127,7 +127,7 @@ class ServiceAccountTokens:
 
     # -- verifying
 
-    def known(self, header: bytes) -> User | None:
+    def cached_user(self, header: bytes) -> User | None:
         """The user of a header whose token is verified already, if nothing has changed since."""
         verified = self._verified.get(header)
         return verified.user if verified is not None and self._unchanged(verified) else None

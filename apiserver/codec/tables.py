@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import orjson
 
-from apimachinery.errors import BadRequest, shown
+from apimachinery.errors import BadRequest, quote
 from apimachinery.meta import Object
 from apimachinery.model import decode, encode
 from apimachinery.resource import Column, Resource
@@ -38,7 +38,7 @@ def include_object(text: str) -> Include:
         return "None"
     if text == "Object":
         return "Object"
-    why = f"includeObject: Invalid value: {shown(text)}: must be 'Metadata', 'Object', 'None', or empty"
+    why = f"includeObject: Invalid value: {quote(text)}: must be 'Metadata', 'Object', 'None', or empty"
     raise BadRequest(f"Unable to convert to Table as requested: {why}")
 
 

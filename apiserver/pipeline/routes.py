@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apimachinery.errors import BadRequest, MethodNotAllowed, NotFound, shown
+from apimachinery.errors import BadRequest, MethodNotAllowed, NotFound, quote
 from apimachinery.names import path_segment_errors
 from apimachinery.resource import Resource
 from apiserver.handlers._shared import warning_headers
@@ -93,7 +93,7 @@ class Routes:
         if info.name and not info.subresource and info.verb == "create":
             raise not_allowed()
         if "%" in info.name or info.name in DOTS:
-            raise BadRequest(f"Name parameter invalid: {shown(info.name)}: {';'.join(path_segment_errors(info.name))}")
+            raise BadRequest(f"Name parameter invalid: {quote(info.name)}: {';'.join(path_segment_errors(info.name))}")
         return route
 
 

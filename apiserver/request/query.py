@@ -16,8 +16,8 @@ from apimachinery.errors import (
     invalid,
     invalid_object,
     not_supported,
+    quote,
     required,
-    shown,
     too_long,
 )
 from apimachinery.meta import DeleteOptions
@@ -96,10 +96,10 @@ def parse_int(query: Query, name: str) -> int | None:
     text = values[0]
     digits = text[1:] if text[:1] in ("+", "-") else text
     if not (digits.isascii() and digits.isdigit()):
-        raise BadRequest(f"strconv.ParseInt: parsing {shown(text)}: invalid syntax")
+        raise BadRequest(f"strconv.ParseInt: parsing {quote(text)}: invalid syntax")
     value = int(text) if len(digits) < 20 else 2**63
     if not -(2**63) <= value < 2**63:
-        raise BadRequest(f"strconv.ParseInt: parsing {shown(text)}: value out of range")
+        raise BadRequest(f"strconv.ParseInt: parsing {quote(text)}: value out of range")
     return value
 
 
@@ -111,7 +111,7 @@ def parse_revision(text: str) -> int | None:
     if 0 <= number < 2**64:
         return number
     why = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
-    quoted = shown(text)
+    quoted = quote(text)
     raise BadRequest(f"resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: {why}")
 
 
@@ -192,8 +192,8 @@ def _match_forbidden(why: str) -> FieldError:
 
 def _unsupported(path: str, value: str, supported: tuple[str, ...]) -> FieldError:
     """`not_supported` with the values in upstream's own order."""
-    names = ", ".join(map(shown, supported))
-    return FieldError("FieldValueNotSupported", path, f"Unsupported value: {shown(value)}: supported values: {names}")
+    names = ", ".join(map(quote, supported))
+    return FieldError("FieldValueNotSupported", path, f"Unsupported value: {quote(value)}: supported values: {names}")
 
 
 def check_fields(resource: Resource[Any], options: ListOptions) -> None:
@@ -205,7 +205,7 @@ def check_fields(resource: Resource[Any], options: ListOptions) -> None:
         if resource.fields:
             raise BadRequest(f"field label not supported: {path}")
         names = '"metadata.name", "metadata.namespace"'
-        raise BadRequest(f"{shown(path)} is not a known field selector: only {names}")
+        raise BadRequest(f"{quote(path)} is not a known field selector: only {names}")
 
 
 def parse_write_options(query: Query, kind: str, user_agent: bytes = b"", *, applies: bool = False) -> WriteOptions:

@@ -10,7 +10,7 @@ from apimachinery.model import Model
 from apimachinery.resource import Resource
 from apiserver.discovery.openapi.describe import Descriptions
 from apiserver.discovery.openapi.paths import Path, ResourcePaths, discovery_paths
-from apiserver.discovery.openapi.schemas import GroupVersion, Schemas, gvk_of, known_kinds
+from apiserver.discovery.openapi.schemas import GroupVersion, Schemas, gvk_of, kinds_by_model
 from apiserver.subresources._subresource import Subresource
 
 
@@ -25,7 +25,7 @@ class Api:
         self._homes: dict[str, GroupVersion] = {}
         group_versions = [(group, version) for group, versions in self.groups.items() for version in versions]
         self._descriptions = Descriptions()
-        self._gvks = known_kinds(self._resources, group_versions)
+        self._gvks = kinds_by_model(self._resources, group_versions)
         by_path = {(resource.group, resource.plural): resource for resource in self._resources}
         for resource in self._resources:
             self._homes[resource.model.__module__] = (resource.group, resource.version)

@@ -231,7 +231,7 @@ def _extensions(kind: FieldType) -> Dict:
     return extensions
 
 
-def known_kinds(resources: list[Resource[Any]], group_versions: list[GroupVersion]) -> dict[type[Model], list[Dict]]:
+def kinds_by_model(resources: list[Resource[Any]], group_versions: list[GroupVersion]) -> dict[type[Model], list[Dict]]:
     """Returns the kinds of each model; options and events belong to every group."""
     kinds: dict[type[Model], list[Dict]] = {}
     for resource in resources:
