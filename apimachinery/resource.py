@@ -137,7 +137,7 @@ class Resource(Generic[T]):
     status: bool = False
     scale: Scale | None = None
     verbs: tuple[str, ...] = ALL_VERBS
-    """None for a kind that is only the body of a subresource, and has no path of its own."""
+    """Empty for a kind that is only the body of a subresource, without a path of its own."""
     storage_prefix: str = ""
     """Key below /registry/, where it is not `plural` (upstream: services/specs, services/endpoints, minions …)."""
 

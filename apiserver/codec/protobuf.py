@@ -2,8 +2,8 @@
 
 Google's own runtime parses the bytes. The descriptors that it needs are built from the models, where each class names
 its fields in the order of their numbers (`Model.protobuf`) and its annotations say their types: a new kind brings its
-numbers with it, and there is no .proto text and no table beside the models to keep in step. The runtime takes 25 ms and
-4 MB, so it is imported for the first body that needs it.
+numbers with it, and neither .proto text nor a table has to be kept in step. The runtime takes 25 ms and 4 MB, so it is
+imported for the first body that needs it.
 Source: Kubernetes API concepts, "Kubernetes Protobuf encoding"; Protocol Buffers documentation, "Encoding".
 """
 

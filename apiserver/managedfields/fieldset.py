@@ -177,4 +177,4 @@ def _normal_element(key: str) -> str:
             raise MalformedSet(f"{key} holds no JSON") from None
         if kind == "v:" or isinstance(value, dict):
             return kind + orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-    raise MalformedSet(f"{key} is no path element")
+    raise MalformedSet(f"{key} is not a path element")

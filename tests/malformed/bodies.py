@@ -106,7 +106,7 @@ BODIES = [
         post(
             f"time {time}",
             {"kind": "ConfigMap", "metadata": {"name": "c", "creationTimestamp": time}},
-            f'{AS_CONFIG_MAP[:-1]}it is no RFC 3339 time in field "metadata.creationTimestamp"',
+            f'{AS_CONFIG_MAP[:-1]}it is not an RFC 3339 time in field "metadata.creationTimestamp"',
         )
         for time in (
             "noon",

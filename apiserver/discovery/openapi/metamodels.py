@@ -46,7 +46,7 @@ class StatusDetails(Model):
 
 
 class Status(_Answer):
-    """The answer to a request that failed, or that has no object to return."""
+    """The answer to a request that failed, or without an object."""
 
     metadata: ListMeta = Field(default_factory=ListMeta)
     """Empty, except for a list that expired: then `continue` leads to the rest of it."""

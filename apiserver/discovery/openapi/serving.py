@@ -52,7 +52,7 @@ class Documents:
         self._subresources = list(subresources)
         self._version = version
         self._made: dict[str, dict[str, Document]] = {}
-        self._making = asyncio.Lock()  # whoever comes meanwhile waits here, and not in a thread
+        self._making = asyncio.Lock()  # other requests wait here, not in a thread
 
     async def get(self, form: str) -> dict[str, Document]:
         """ "v3" has a document for each name, "v2" and "v2-protobuf" one under ""."""

@@ -31,7 +31,7 @@ def _block(number: int, content: bytes) -> bytes:
 
 
 def _message(fields: Fields, value: Dict) -> bytes:
-    """Raises: KeyError for a key that the message has no field for."""
+    """Raises: KeyError for a key that the message lacks."""
     out = []
     for key, item in value.items():
         if key.startswith("x-"):
@@ -57,7 +57,7 @@ def _any(value: Any) -> bytes:
 
 
 def _flag(value: Any) -> bytes:
-    raise TypeError(f"{value!r} is no flag")
+    raise TypeError(f"{value!r} is not a flag")
 
 
 def _named(name: str, value: bytes) -> bytes:

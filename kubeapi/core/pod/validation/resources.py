@@ -43,7 +43,7 @@ def check_resources(errors: Errors, path: Path, resources: ResourceRequirements,
 
 def check_quantity(errors: Errors, path: Path, name: str, value: str) -> None:
     """Refuses negative amounts, and fractions of resources that are counted."""
-    if value.startswith("-"):  # quantities are canonical: zero has no sign
+    if value.startswith("-"):  # quantities are canonical: zero is not signed
         errors.invalid(path, value, NOT_NEGATIVE)
     elif name not in _CONTAINER_RESOURCES:
         if (name in _COUNTED or _is_extended(name)) and parse_quantity(value).denominator != 1:
