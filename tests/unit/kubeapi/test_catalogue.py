@@ -252,3 +252,21 @@ def test_full_upstream_pod_is_kept() -> None:
             assert stored["containers"][0][name] == value
     assert PODS.strategy.validate(pod) == []
     assert DEPLOYMENTS.strategy.allow_unconditional_update
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [("policy/v1", "Eviction"), ("autoscaling/v1", "Scale"), ("authentication.k8s.io/v1", "TokenRequest")],
+)
+def test_the_body_of_a_subresource_is_a_kind_without_a_path(api_version: str, kind: str) -> None:
+    catalogue = load_catalogue()
+    resource = catalogue.by_kind(api_version, kind)
+    assert resource is not None
+    assert resource in list(catalogue.kinds())
+    assert resource not in list(catalogue)
+    assert catalogue.find(resource.group, resource.version, resource.plural) is None
+    assert not {"policy", "autoscaling"} & set(catalogue.groups())
+
+
+def test_present_fields_are_those_with_a_value() -> None:
+    assert from_dict(Pod, {"metadata": {"name": "x"}}).metadata.present() == ["name"]
