@@ -72,6 +72,17 @@ class Operation:
     produces: tuple[str, ...] = (JSON, YAML)
     deprecated: bool = False
 
+    def extensions(self) -> dict[str, Any]:
+        """The vendor extensions: the verb, and the group, version and kind."""
+        extensions: dict[str, Any] = {}
+        if self.action:
+            extensions["x-kubernetes-action"] = self.action
+        if self.gvk:
+            extensions["x-kubernetes-group-version-kind"] = dict(
+                zip(("group", "version", "kind"), self.gvk, strict=True)
+            )
+        return extensions
+
 
 @dataclass(frozen=True, slots=True)
 class Path:

@@ -15,13 +15,11 @@ from apiserver.discovery.openapi.parameters import parameter_of
 from apiserver.discovery.openapi.paths import ListOf, Operation, Path
 from apiserver.discovery.openapi.schemas import META, Schemas
 from apiserver.discovery.openapi.v2_protobuf import document_bytes
-from apiserver.discovery.openapi.v3 import path_parameter, shape_schema, sorted_paths
+from apiserver.discovery.openapi.v3 import REASONS, path_parameter, shape_schema, sorted_paths
 from apiserver.subresources._subresource import Parameter
 
 Dict = dict[str, Any]
 Items = Iterator[tuple[str, Dict]]
-
-_REASONS = {200: "OK", 201: "Created", 202: "Accepted"}
 
 
 def json_document(api: Api) -> bytes:
@@ -84,17 +82,13 @@ def _operation(operation: Operation, schemas: Schemas) -> Dict:
     if parameters:
         result["parameters"] = parameters
     result["responses"] = {
-        str(code): {"description": _REASONS[code], "schema": shape_schema(_only(shapes), schemas)}
+        str(code): {"description": REASONS[code], "schema": shape_schema(_only(shapes), schemas)}
         for code, shapes in sorted(operation.answers.items())
     }
     result["responses"]["401"] = {"description": "Unauthorized"}
     if operation.deprecated:
         result["deprecated"] = True
-    if operation.action:
-        result["x-kubernetes-action"] = operation.action
-    if operation.gvk:
-        result["x-kubernetes-group-version-kind"] = dict(zip(("group", "version", "kind"), operation.gvk, strict=True))
-    return result
+    return result | operation.extensions()
 
 
 def _only(shapes: tuple[Any, ...]) -> Any:

@@ -33,7 +33,7 @@ _JSON_PATCH: Dict = {
         },
     },
 }
-_REASONS = {200: "OK", 201: "Created", 202: "Accepted"}
+REASONS = {200: "OK", 201: "Created", 202: "Accepted"}
 
 
 def documents(api: Api) -> Iterator[tuple[str, bytes]]:
@@ -86,7 +86,7 @@ def _operation(operation: Operation, schemas: Schemas) -> Dict:
         result["requestBody"] = body | ({"required": True} if operation.body_required else {})
     result["responses"] = {
         str(code): {
-            "description": _REASONS[code],
+            "description": REASONS[code],
             "content": {kind: {"schema": _answer(shapes, kind, schemas)} for kind in operation.produces},
         }
         for code, shapes in sorted(operation.answers.items())
@@ -94,11 +94,7 @@ def _operation(operation: Operation, schemas: Schemas) -> Dict:
     failure = {"application/json": {"schema": schemas.reference(Status)}}
     result["responses"]["401"] = {"description": "Unauthorized", "content": failure}
     result["responses"]["default"] = {"description": "The error.", "content": failure}
-    if operation.action:
-        result["x-kubernetes-action"] = operation.action
-    if operation.gvk:
-        result["x-kubernetes-group-version-kind"] = dict(zip(("group", "version", "kind"), operation.gvk, strict=True))
-    return result
+    return result | operation.extensions()
 
 
 def _body(operation: Operation, kind: str, schemas: Schemas) -> Dict:
