@@ -116,7 +116,7 @@ def _complete(resource: Resource[T], obj: T) -> None:
 
 
 def check_kind(resource: Resource[Any], kind: str | None, api_version: str | None) -> None:
-    """What the body says it is, where it says so. Raises: BadRequest."""
+    """Compares the kind and version that a body names, if any, with the resource's. Raises: BadRequest."""
     if kind and kind != resource.kind:
         raise BadRequest(
             f'{kind} in version "{(api_version or resource.api_version).rpartition("/")[2]}" cannot be handled as a '

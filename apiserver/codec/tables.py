@@ -138,11 +138,11 @@ def cells(resource: Resource[Any], obj: Object, now: float) -> list[object]:
 
 
 def _row(resource: Resource[Any], obj: Object, value: bytes, include: Include, version: str, now: float) -> bytes:
-    made = orjson.dumps(cells(resource, obj, now))
+    encoded_cells = orjson.dumps(cells(resource, obj, now))
     if include == "None":
-        return b'{"cells":%b}' % made
+        return b'{"cells":%b}' % encoded_cells
     shown = value if include == "Object" else _metadata_of(obj, version)
-    return b'{"cells":%b,"object":%b}' % (made, shown)
+    return b'{"cells":%b,"object":%b}' % (encoded_cells, shown)
 
 
 def _metadata_of(obj: Object, version: str) -> bytes:

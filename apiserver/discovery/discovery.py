@@ -1,4 +1,4 @@
-"""What the server serves, told to clients: /api, /apis, groups, their versions and resources; plain and aggregated.
+"""Tells clients what the server serves: /api, /apis, groups, their versions and resources; plain and aggregated.
 
 Source: Kubernetes API concepts, "API Discovery"; `metav1.APIResourceList`, `apidiscovery.k8s.io/v2`.
 """
@@ -36,8 +36,8 @@ class Discovery:
         for resource in sorted(catalogue, key=lambda resource: resource.plural):
             self._by_version.setdefault((resource.group, resource.version), []).append(resource)
         groups = catalogue.groups()
-        known = [group for group in FIRST_GROUPS if group in groups]
-        self._groups = {group: groups[group] for group in known + sorted(set(groups) - set(known))}
+        first = [group for group in FIRST_GROUPS if group in groups]
+        self._groups = {group: groups[group] for group in first + sorted(set(groups) - set(first))}
         self._server_address = server_address
         self._aggregated = {
             (name, version): orjson.dumps(self._aggregate(version, core=core))

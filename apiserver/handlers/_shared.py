@@ -1,4 +1,4 @@
-"""What several verbs need: the object that a request sends, and the answer to a write."""
+"""Steps of several verbs: read the object that a request sends, answer a write."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def receive(
 
 
 def write_options(request: Request, kind: str, *, applies: bool = False) -> WriteOptions:
-    """What the request asks of a write; `kind` is that of its options. Raises: Invalid, BadRequest, NotAcceptable."""
+    """The options of a write, from the query; `kind` is their kind. Raises: Invalid, BadRequest, NotAcceptable."""
     request.check_acceptable()
     query = request.query if request.query_string else {}
     return parse_write_options(query, kind, request.header(b"user-agent"), applies=applies)

@@ -29,7 +29,7 @@ QuickAnswer = Callable[[Request, Store[Any]], bytes]
 
 @dataclass(frozen=True)
 class Services:
-    """What handlers may ask for."""
+    """The services that a handler may name."""
 
     authenticator: Authenticator
     authorizer: Authorizer

@@ -56,7 +56,7 @@ async def read_page(store: Store[Any], namespace: str, options: ListOptions) -> 
 
 
 def list_meta(page: ListPage) -> bytes:
-    """What stands inside a list's `metadata`."""
+    """The fields inside a list's `metadata`, encoded."""
     meta = b'"resourceVersion":"%d"' % page.revision
     if page.continue_token:
         meta += b',"continue":' + orjson.dumps(page.continue_token)

@@ -1,4 +1,4 @@
-"""What a cluster has from its first moment: the system namespaces and priority classes.
+"""Creates the objects of every cluster: the system namespaces and priority classes.
 
 Run at every start; what is there stays as it is.
 """

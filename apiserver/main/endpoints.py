@@ -39,7 +39,7 @@ log = logs.logger(__name__)
 
 
 class EndpointReconciler:
-    """For one server; `address` is its own. An address on loopback is no one else's way here and is not published."""
+    """Serves one API server; `address` is its own. A loopback address leads nobody else here and is not published."""
 
     def __init__(
         self, stores: Stores, storage: CachedStorage, service_range: IPv4Network, address: str, port: int

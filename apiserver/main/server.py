@@ -202,7 +202,7 @@ class ApiServer:
                 log.warning("own address not withdrawn in time")
 
     def _checks(self) -> dict[str, dict[str, Check]]:
-        """What the probes ask: the cache follows etcd, and the first objects have been made."""
+        """The checks of the probes: the cache follows etcd, and the first objects have been created."""
         live: dict[str, Check] = {"ping": lambda: ""}
         etcd: Check = lambda: "" if self.storage.ready else "the watch cache does not follow etcd"  # noqa: E731
         ready = live | {

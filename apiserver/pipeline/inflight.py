@@ -1,4 +1,4 @@
-"""How many requests are being worked on, how many may be, and which have taken too long."""
+"""Counts the requests being worked on, bounds their number, and cancels those that take too long."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class InFlight:
         self._since.pop(exchange, None)
 
     def timed_out(self, exchange: HttpExchange) -> bool:
-        """Whether the cancellation that a request has met is ours; tells so once."""
+        """True once if it was this class that cancelled the request."""
         if exchange not in self._timed_out or exchange.task is None:
             return False
         self._timed_out.discard(exchange)

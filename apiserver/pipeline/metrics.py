@@ -1,4 +1,4 @@
-"""What the server measures of its requests, under upstream's names: counting is a dict update."""
+"""Measures of the server's requests, under upstream's names: counting is a dict update."""
 
 from __future__ import annotations
 

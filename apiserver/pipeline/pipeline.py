@@ -52,7 +52,7 @@ log = logs.logger(__name__)
 
 
 class Pipeline:
-    """What the HTTP server calls for each request. `web` is the FastAPI app for everything that is not a resource."""
+    """Serves each request of the HTTP server. `web` is the FastAPI app for everything that is not a resource."""
 
     def __init__(
         self,

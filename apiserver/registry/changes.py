@@ -1,4 +1,4 @@
-"""What a write makes of a stored object: values that the store applies, again to newer state after a conflict."""
+"""Changes of a stored object, as values that the store applies, again to newer state after a conflict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a DELETE does to an object, decided without I/O: remove it, mark it as being deleted, or leave it as it is.
+"""Decides, without I/O, what a DELETE does to an object: remove it, mark it as being deleted, or leave it as it is.
 
 Source: Kubernetes documentation, "Garbage Collection", "Finalizers", "Pod Lifecycle: Termination".
 """
@@ -79,12 +79,12 @@ def _finalizers(current: list[str], options: DeleteOptions) -> list[str]:
     if not policy:
         return current
     wanted = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(policy)
-    kept = [name for name in current if name not in (ORPHAN, FOREGROUND) or name == wanted]
-    return [*kept, wanted] if wanted and wanted not in kept else kept
+    finalizers = [name for name in current if name not in (ORPHAN, FOREGROUND) or name == wanted]
+    return [*finalizers, wanted] if wanted and wanted not in finalizers else finalizers
 
 
 def removed_by_update(new: Object, old: Object, *, held: bool) -> bool:
-    """Whether this update takes the last thing that kept a deleted object."""
+    """True for an update that takes away the last thing that held a deleted object."""
     meta = old.metadata
     if meta.deletionTimestamp is None or meta.deletionGracePeriodSeconds:
         return False
@@ -110,8 +110,8 @@ def check_preconditions(resource: Resource[T], name: str, meta: ObjectMeta, opti
         raise object_conflict(resource.plural, resource.group, name, why)
 
 
-def uid_conflict(resource: Resource[T], name: str, wanted: str, found: str) -> Conflict:
-    why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+def uid_conflict(resource: Resource[T], name: str, sent: str, stored: str) -> Conflict:
+    why = f"Precondition failed: UID in precondition: {sent}, UID in object meta: {stored}"
     return object_conflict(resource.plural, resource.group, name, why)
 
 

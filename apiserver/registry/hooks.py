@@ -1,4 +1,4 @@
-"""What a kind's storage does besides storing: claims of addresses and ports, and what else holds a deleted object.
+"""Side effects of storing a kind: claims of addresses and ports, and conditions that hold a deleted object.
 
 A kind's own rules are pure and live in its strategy; these hooks do I/O. Most kinds have none.
 """
@@ -35,7 +35,7 @@ class Hooks:
         """The object has just got its deletionTimestamp."""
 
     def holds(self, obj: Any) -> bool:
-        """Whether a deleted object must stay for more than its `metadata.finalizers`."""
+        """True if a deleted object must stay for more than its `metadata.finalizers`."""
         return False
 
 

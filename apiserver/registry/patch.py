@@ -76,7 +76,7 @@ class Patch:
         try:
             return orjson.dumps(document)
         except TypeError as error:  # nested too deeply
-            raise BadRequest(f"error decoding patch: the patched object is no JSON: {error}") from None
+            raise BadRequest(f"error decoding patch: the patched object is not JSON: {error}") from None
 
 
 def read_patch(kind: bytes, body: bytes, resource: Resource[Any], namespace: str, name: str, validation: str) -> Patch:

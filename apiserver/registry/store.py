@@ -62,7 +62,7 @@ class WriteResult:
     removed: bool = False
     uid: str = ""
     warnings: tuple[str, ...] = ()
-    """What the change warned of."""
+    """The warnings of the change."""
 
 
 class Store(Generic[T]):
@@ -287,12 +287,12 @@ class Store(Generic[T]):
 
     def _track(self, new: T, old: T, sent: Entries | None, options: WriteOptions, subresource: str) -> list[FieldError]:
         """Writes down whose the fields are; the errors are those of entries that the client sent."""
-        kept = old.metadata.managedFields
-        if not (kept or sent or options.field_manager):
+        stored = old.metadata.managedFields
+        if not (stored or sent or options.field_manager):
             return []
         owners = tracking.updated(new, old, sent, self.resource, options, subresource, self._now())
         new.metadata.managedFields = owners
-        return tracking.entry_errors(owners) if sent and sent != kept else []
+        return tracking.entry_errors(owners) if sent and sent != stored else []
 
     async def _put(self, entry: Entry, value: bytes, obj: T) -> Entry:
         try:
@@ -322,18 +322,18 @@ class Store(Generic[T]):
             raise object_conflict(resource.plural, resource.group, entry.name)
 
     def _prepare_update(self, new: T, old: T, subresource: str) -> None:
-        meta, kept = new.metadata, old.metadata
+        meta, stored = new.metadata, old.metadata
         meta.resourceVersion = None
-        kept.resourceVersion = None
-        meta.uid = kept.uid
-        meta.creationTimestamp = kept.creationTimestamp
-        meta.generation = kept.generation
-        meta.managedFields = kept.managedFields
+        stored.resourceVersion = None
+        meta.uid = stored.uid
+        meta.creationTimestamp = stored.creationTimestamp
+        meta.generation = stored.generation
+        meta.managedFields = stored.managedFields
         meta.selfLink = None
-        if kept.deletionTimestamp is not None:
-            meta.deletionTimestamp = kept.deletionTimestamp
+        if stored.deletionTimestamp is not None:
+            meta.deletionTimestamp = stored.deletionTimestamp
         if meta.deletionGracePeriodSeconds is None:
-            meta.deletionGracePeriodSeconds = kept.deletionGracePeriodSeconds
+            meta.deletionGracePeriodSeconds = stored.deletionGracePeriodSeconds
         strategy = self.resource.strategy
         if subresource == "status":
             self._keep_all_but_status(new, old)
@@ -346,7 +346,7 @@ class Store(Generic[T]):
         else:
             strategy.prepare_subresource_update(new, old, subresource)
         if self._tracks_generation and subresource in self._spec_subresources and new.spec != old.spec:  # type: ignore[attr-defined]
-            meta.generation = (kept.generation or 0) + 1
+            meta.generation = (stored.generation or 0) + 1
 
     def _keep_all_but_status(self, new: T, old: T) -> None:
         """Labels, annotations and finalizers may change with a status, as upstream allows; owners may not."""

@@ -1,4 +1,4 @@
-"""What `metadata` may hold, for every kind alike, and what of it is immutable.
+"""Checks `metadata`, for every kind alike: its fields, and which of them are immutable.
 
 Source: Kubernetes documentation, "Object Names and IDs", "Labels and Selectors", "Annotations", "Owners and
 Dependents", "Finalizers".
@@ -59,15 +59,15 @@ def _name_errors(meta: ObjectMeta, resource: Resource[Any]) -> list[FieldError]:
 
 @lru_cache(maxsize=4096)
 def _label_messages(key: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What is wrong with the key, and with the value. The same few good labels come again and again."""
+    """The faults of the key, and those of the value. Most labels are the same few good ones."""
     return tuple(qualified_name_errors(key)), tuple(label_value_errors(value))
 
 
 def _label_errors(labels: dict[str, str]) -> list[FieldError]:
     errors = []
     for key, value in labels.items():
-        known = len(key) + len(value) <= MAX_LABEL_CHARS
-        of_key, of_value = _label_messages(key, value) if known else _label_messages.__wrapped__(key, value)
+        short = len(key) + len(value) <= MAX_LABEL_CHARS
+        of_key, of_value = _label_messages(key, value) if short else _label_messages.__wrapped__(key, value)
         errors += [invalid("metadata.labels", key, message) for message in of_key]
         errors += [invalid("metadata.labels", value, message) for message in of_value]
     return errors
@@ -122,7 +122,7 @@ def _finalizer_errors(finalizers: list[str]) -> list[FieldError]:
 
 
 def validate_metadata_update(new: ObjectMeta, old: ObjectMeta) -> list[FieldError]:
-    """What an update may not change; called after the store has filled in what the client left out."""
+    """The changes that an update may not make; called after the store has filled in what the client left out."""
     errors: list[FieldError] = []
     if old.deletionTimestamp is not None:
         added = [name for name in new.finalizers or () if name not in (old.finalizers or ())]

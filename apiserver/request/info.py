@@ -1,4 +1,4 @@
-"""What a request is about, read from its method and path alone: a pure function, tested on its own.
+"""The resource and verb of a request, read from its method and path alone: a pure function, tested on its own.
 
 Source: Kubernetes API concepts, "Resource URIs".
 """
@@ -15,7 +15,7 @@ NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 class RequestInfo:
     """`verb` is Kubernetes' own: "list" and "watch" where the path names a collection, "deletecollection" likewise.
 
-    For a path that is no resource's, `is_resource` is False and only `path` and `verb` (the lower-case method) count.
+    For any other path `is_resource` is False, and only `path` and `verb` (the lower-case method) count.
     """
 
     verb: str
@@ -28,7 +28,7 @@ class RequestInfo:
     subresource: str = ""
     name: str = ""
     rest: str = ""
-    """What follows the subresource, for proxies: "metrics/cadvisor"."""
+    """The rest of the path behind the subresource, for proxies: "metrics/cadvisor"."""
 
 
 def parse_request(method: str, path: str, *, watch: bool = False) -> RequestInfo:

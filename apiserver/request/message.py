@@ -37,9 +37,9 @@ class Request:
     )
 
     info: RequestInfo
-    """What it asks for; set as soon as the path has been read."""
+    """The resource and verb; set as soon as the path has been read."""
     user: User
-    """Who asks: anonymous until the credential has been looked at."""
+    """The sender: anonymous until the credential has been checked."""
 
     def __init__(self, exchange: Exchange, audit_id: bytes) -> None:
         self.exchange = exchange
@@ -71,7 +71,7 @@ class Request:
 
     @property
     def asks_watch(self) -> bool:
-        """Whether the query has a `watch` that is not false."""
+        """True if the query has a `watch` that is not false."""
         if b"watch" not in self.query_string and b"%" not in self.query_string:
             return False
         try:
@@ -119,10 +119,10 @@ class Request:
 
 
 def parse_query(raw: bytes) -> dict[str, list[str]]:
-    """ "a=1&b=x%2Cy" -> {"a": ["1"], "b": ["x,y"]}. Raises: BadRequest for bytes that are no UTF-8."""
-    found: dict[str, list[str]] = {}
+    """ "a=1&b=x%2Cy" -> {"a": ["1"], "b": ["x,y"]}. Raises: BadRequest for bytes that are not UTF-8."""
+    query: dict[str, list[str]] = {}
     if not raw:
-        return found
+        return query
     try:
         text = raw.decode()
         for pair in text.split("&"):
@@ -131,10 +131,10 @@ def parse_query(raw: bytes) -> dict[str, list[str]]:
             name, _, value = pair.partition("=")
             if "%" in pair or "+" in pair:
                 name, value = unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")
-            found.setdefault(name, []).append(value)
+            query.setdefault(name, []).append(value)
     except UnicodeDecodeError:
         raise BadRequest("the query string is not valid UTF-8") from None
-    return found
+    return query
 
 
 class Response:

@@ -61,16 +61,16 @@ class WriteOptions:
     field_validation: str = "Warn"
     """"Strict", "Warn" or "Ignore"."""
     field_manager: str = ""
-    """What the client calls itself; "" when it did not say."""
+    """The client's name for itself; "" when it gave none."""
     force: bool | None = None
-    """Of an apply: takes fields that others own. None when the client did not say."""
+    """An apply takes fields that others own. None when the client did not say."""
     applies: bool = False
     """The object that is written carries the managed fields it shall have."""
     user_agent: bytes = b""
 
     @property
     def manager(self) -> str:
-        """Whom the written fields belong to."""
+        """The owner of the written fields."""
         return self.field_manager or _user_agent_name(self.user_agent)
 
 
@@ -89,7 +89,7 @@ def parse_bool(query: Query, name: str) -> bool:
 
 
 def parse_int(query: Query, name: str) -> int | None:
-    """None when absent. Raises: BadRequest for what is no integer of 64 bits, the empty text too."""
+    """None when absent. Raises: BadRequest for a text that is not an integer of 64 bits, also the empty one."""
     values = query.get(name)
     if values is None:
         return None
@@ -152,7 +152,7 @@ def _list_revision(text: str) -> int | None:
 
 
 def _list_errors(query: Query, match: str) -> list[FieldError]:
-    """What of a list may not be combined."""
+    """Rejects list options that exclude each other."""
     errors: list[FieldError] = []
     if match:
         version = _first(query, "resourceVersion")
@@ -199,8 +199,8 @@ def _unsupported(path: str, value: str, supported: tuple[str, ...]) -> FieldErro
 def check_fields(resource: Resource[Any], options: ListOptions) -> None:
     """Raises: BadRequest for a field selector the kind does not offer."""
     for path, _, _ in options.fields.requirements if options.fields else ():
-        known = path in BUILT_IN_FIELDS and (resource.namespaced or path == "metadata.name" or not resource.fields)
-        if known or path in resource.fields:
+        built_in = path in BUILT_IN_FIELDS and (resource.namespaced or path == "metadata.name" or not resource.fields)
+        if built_in or path in resource.fields:
             continue
         if resource.fields:
             raise BadRequest(f"field label not supported: {path}")
@@ -231,7 +231,7 @@ def parse_write_options(query: Query, kind: str, user_agent: bytes = b"", *, app
 
 @lru_cache(maxsize=64)
 def _options_of(user_agent: bytes) -> WriteOptions:
-    """Of a client that asks for nothing special, as most requests do."""
+    """The options of a client that asks for nothing special, as most requests do."""
     return WriteOptions(user_agent=user_agent)
 
 
@@ -240,7 +240,7 @@ def _parse_force(query: Query) -> bool | None:
 
 
 def manager_errors(manager: str, path: str) -> list[FieldError]:
-    """What is wrong with the name of a field manager."""
+    """The faults in the name of a field manager."""
     errors = []
     if len(manager.encode()) > MAX_MANAGER_BYTES:
         errors.append(too_long(path, MAX_MANAGER_BYTES))

@@ -1,4 +1,4 @@
-"""Who sends a request, as far as its credential tells."""
+"""The sender of a request, as far as the credential tells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class User:
     uid: str = ""
     groups: tuple[str, ...] = ()
     extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """What else the credential tells, as the token's id or the pod that it was made for."""
+    """Further facts of the credential, such as the token's id or the pod that it was issued for."""
 
 
 ANONYMOUS = User("system:anonymous", "", ("system:unauthenticated",))

@@ -38,8 +38,8 @@ async def proxy(request: Request, store: Store[Any], *, stores: Stores) -> Answe
     random.shuffle(addresses)
     ready = next(((ip, number) for ip, number in addresses if _is_pods(stores, endpoints, namespace, ip)), None)
     if ready is None:
-        asked = name if endpoints is None or not endpoints.subsets else request.info.name
-        raise ServiceUnavailable(f'no endpoints available for service "{asked}"')
+        shown_name = name if endpoints is None or not endpoints.subsets else request.info.name
+        raise ServiceUnavailable(f'no endpoints available for service "{shown_name}"')
     check_address(ready[0])
     tls = pod_context() if scheme == "https" else None
     return await forward(request, Backend(*ready, rest_of_path(request), tls))
@@ -54,7 +54,7 @@ def _port_name(service: Any, number: int) -> str:
 
 
 def _is_pods(stores: Stores, endpoints: Any, namespace: str, ip: str) -> bool:
-    """Whether the address is that of a pod of this namespace: whoever may write Endpoints may not aim elsewhere."""
+    """True for the address of a pod of this namespace: whoever may write Endpoints may not aim elsewhere."""
     for subset in endpoints.subsets:
         for address in subset.addresses or ():
             ref = address.targetRef

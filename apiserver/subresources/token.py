@@ -64,7 +64,7 @@ def _errors(seconds: int) -> list[FieldError]:
 
 
 async def _bound(stores: Stores, account: Any, ref: BoundObjectReference) -> dict[str, Any]:
-    """What the token ends with, by what its claim calls it; with a pod goes the node that it runs on.
+    """The objects whose end is the token's end, by the name that its claim has for them; a pod brings its node.
 
     Raises: BadRequest, Conflict, NotFound.
     """

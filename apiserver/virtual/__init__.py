@@ -1,1 +1,1 @@
-"""Kinds of which nothing is kept: one file that defines `VIRTUAL = Virtual(...)` answers the requests of each group."""
+"""Kinds that are not stored: one file that defines `VIRTUAL = Virtual(...)` answers the requests of each group."""

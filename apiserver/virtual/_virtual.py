@@ -1,4 +1,4 @@
-"""What answers for a kind without storage."""
+"""Answers for kinds without storage."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class Allocator:
             raise Taken(value)
 
     def check(self, value: str) -> None:
-        """Whether it could be claimed, as far as the cache knows. Raises: OutOfRange, Taken."""
+        """Looks whether the value could be claimed, as far as the cache knows. Raises: OutOfRange, Taken."""
         if not self.pool.contains(value):
             raise OutOfRange(value)
         if self._storage.peek(self.resource, "", value) is not None:
@@ -127,7 +127,7 @@ class Allocator:
         raise Exhausted
 
     def any_free(self) -> str:
-        """What `claim_any` might choose, for a dry run. Raises: Exhausted."""
+        """A value that `claim_any` might choose, for a dry run. Raises: Exhausted."""
         for value in self._candidates():
             if self._storage.peek(self.resource, "", value) is None:
                 return value

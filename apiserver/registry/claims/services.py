@@ -1,4 +1,4 @@
-"""What the server chooses for a Service: its ClusterIP and node ports, kept over updates and given back with it.
+"""Claims the ClusterIP and node ports of Services, and gives them back when a Service no longer needs them.
 
 Source: Kubernetes documentation, "Service": "Choosing your own IP address", "type: NodePort".
 """
@@ -67,7 +67,7 @@ class ServiceHooks(Hooks):
         except StatusError:
             await claims.undo()
             raise
-        return claims.undo if claims.made else nothing_to_undo
+        return claims.undo if claims.claimed else nothing_to_undo
 
     async def _claim_address(self, service: Service, had: set[str], claims: _Claims) -> None:
         spec = service.spec
@@ -85,18 +85,18 @@ class ServiceHooks(Hooks):
     async def _claim_ports(self, service: Service, had: set[str], claims: _Claims) -> None:
         spec = service.spec
         held = set(had)
-        given: dict[int, tuple[int, set[str]]] = {}
+        node_ports: dict[int, tuple[int, set[str]]] = {}  # by port: the node port, and the protocols that have it
         for index, port in enumerate(spec.ports or () if needs_node_ports(service) else ()):
             if port.nodePort:
                 await self._claim_port(service, f"spec.ports[{index}].nodePort", port.nodePort, held, claims)
             else:
-                twin = given.get(port.port)
+                twin = node_ports.get(port.port)
                 if twin is not None and port.protocol not in twin[1]:
                     port.nodePort = twin[0]  # TCP and UDP of one port share a node port, as a DNS server needs
                 else:
                     port.nodePort = int(await claims.any(self._ports, "a nodePort"))
                     held.add(str(port.nodePort))
-            given.setdefault(port.port, (port.nodePort, set()))[1].add(port.protocol)
+            node_ports.setdefault(port.port, (port.nodePort, set()))[1].add(port.protocol)
         if needs_health_port(service):
             if spec.healthCheckNodePort:
                 await self._claim_port(service, "spec.healthCheckNodePort", spec.healthCheckNodePort, held, claims)
@@ -110,10 +110,10 @@ class ServiceHooks(Hooks):
 
 
 class _Claims:
-    """What one write has claimed so far. In a dry run nothing is claimed, only looked at."""
+    """The claims that one write has made so far. A dry run only looks whether they could be made."""
 
     def __init__(self, service: Service, *, dry_run: bool) -> None:
-        self.made: list[tuple[Allocator, str]] = []
+        self.claimed: list[tuple[Allocator, str]] = []
         self._service = service
         self._dry_run = dry_run
 
@@ -125,7 +125,7 @@ class _Claims:
             await allocator.claim(value, self._service)
         except (Taken, OutOfRange) as why:
             raise invalid_object("Service", "", self._service.name, [error(why)]) from None
-        self.made.append((allocator, value))
+        self.claimed.append((allocator, value))
 
     async def any(self, allocator: Allocator, what: str) -> str:
         try:
@@ -134,11 +134,11 @@ class _Claims:
             value = await allocator.claim_any(self._service)
         except Exhausted:
             raise InternalError(f"Internal error occurred: failed to allocate {what}: range is full") from None
-        self.made.append((allocator, value))
+        self.claimed.append((allocator, value))
         return value
 
     async def undo(self) -> None:
-        for allocator, value in self.made:
+        for allocator, value in self.claimed:
             await allocator.release(value, self._service)
 
 
