@@ -218,8 +218,8 @@ class FakeInformers:
         return self._api.informer(model, **options)
 
 
-class Told:
-    """An EventRecorder that keeps what it is told, as "Type Reason message"."""
+class FakeRecorder:
+    """An EventRecorder that keeps its events, each as "Type Reason message"."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -233,12 +233,12 @@ class Running:
 
     def __init__(self, api: FakeApi, spec: ControllerSpec[Any], **options: object) -> None:
         self.api = api
-        self.told = Told()
+        self.recorder = FakeRecorder()
         self.queue = WorkQueue(spec.name)
         context = ControllerContext(
             api,  # type: ignore[arg-type]
             FakeInformers(api),  # type: ignore[arg-type]
-            self.told,  # type: ignore[arg-type]
+            self.recorder,  # type: ignore[arg-type]
             api.clock,
             argparse.Namespace(**options),
         )

@@ -34,7 +34,7 @@ from tests.kits.tasks import Tasks
 FACTS = NodeFacts("worker-1", ("192.168.0.5",), {"cpu": Fraction(4)})
 
 
-class FakeApi:
+class PodApi:
     """Pods as an API server keeps them: the two writes that a kubelet makes, each seen by its watch at once."""
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ class Bench:
 
     root: Path
     clock: FakeClock
-    api: FakeApi
+    api: PodApi
     runtime: FakeRuntime
     objects: BenchObjects
     events: list[tuple[str, str]] = field(default_factory=list)
@@ -199,7 +199,7 @@ async def kubelet_bench(root: Path) -> AsyncIterator[Bench]:
     clock = FakeClock()
     runtime = FakeRuntime(clock.now, clock.sleep)
     runtime.add_image("docker.io/library/app:1")
-    bench = Bench(root, clock, FakeApi(), runtime, BenchObjects())
+    bench = Bench(root, clock, PodApi(), runtime, BenchObjects())
     bench.start()
     try:
         yield bench

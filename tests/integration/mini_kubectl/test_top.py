@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.fakeapi import FakeApi, discovery, resource, serving
+from tests.fakes.scriptedapi import ScriptedApi, discovery, resource, serving
 from tests.kits.commandline import CommandLine
 from tests.kits.kubectlpair import Pair
 from tests.kits.kubectlversions import KUBECTLS
@@ -73,12 +73,12 @@ ANSWERS = RESOURCES | {
 
 
 @pytest.fixture(scope="module")
-def fake() -> Iterator[FakeApi]:
+def fake() -> Iterator[ScriptedApi]:
     with serving(dict(ANSWERS)) as api:
         yield api
 
 
-def kubeconfig(api: FakeApi, folder: Path) -> Path:
+def kubeconfig(api: ScriptedApi, folder: Path) -> Path:
     file = folder / "kubeconfig"
     file.write_text(json.dumps({
         "apiVersion": "v1", "kind": "Config", "current-context": "x",
@@ -89,7 +89,7 @@ def kubeconfig(api: FakeApi, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pair(fake: FakeApi, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+def pair(fake: ScriptedApi, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     if not KUBECTLS:
         pytest.skip("there is no kubectl")
     file = kubeconfig(fake, tmp_path_factory.mktemp("top"))
@@ -153,7 +153,7 @@ Extra: x/y   [1 2]
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeApi, CommandLine]]:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ScriptedApi, CommandLine]]:
     def decide(body: Dict) -> Dict:
         verb = body["spec"].get("resourceAttributes", body["spec"].get("nonResourceAttributes"))["verb"]
         status = {"allowed": verb != "delete", "reason": "no role", "evaluationError": "no webhook"}
@@ -179,7 +179,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeApi,
          "yes\n"),
     ],
 )  # fmt: skip
-def test_may_i(guarded: tuple[FakeApi, CommandLine], line: str, asked: Dict, printed: str) -> None:
+def test_may_i(guarded: tuple[ScriptedApi, CommandLine], line: str, asked: Dict, printed: str) -> None:
     api, mini = guarded
     done = mini.try_run("auth", "can-i", *line.split())
     assert (done.stdout, done.stderr, done.returncode) == (printed, "", int("delete" in line))
@@ -202,7 +202,7 @@ def test_may_i(guarded: tuple[FakeApi, CommandLine], line: str, asked: Dict, pri
         ("get nodes", "Warning: resource 'nodes' is not namespace scoped\n\n"),
     ],
 )
-def test_odd_questions_are_asked_with_a_warning(guarded: tuple[FakeApi, CommandLine], line: str, said: str) -> None:
+def test_odd_questions_are_asked_with_a_warning(guarded: tuple[ScriptedApi, CommandLine], line: str, said: str) -> None:
     done = guarded[1].try_run("auth", "can-i", *line.split())
     assert (done.stdout, done.stderr, done.returncode) == ("yes\n", said, 0)
 
@@ -212,13 +212,13 @@ def test_questions_that_are_none(pair: Pair, line: str) -> None:
     pair.same(f"auth can-i {line}")
 
 
-def test_all_that_is_allowed(guarded: tuple[FakeApi, CommandLine]) -> None:
+def test_all_that_is_allowed(guarded: tuple[ScriptedApi, CommandLine]) -> None:
     done = guarded[1].try_run("auth", "can-i", "--list")
     assert (done.stdout, done.returncode) == (RULES_TEXT, 0)
     assert done.stderr == "warning: the list may be incomplete: no webhook\n"
 
 
-def test_who_am_i(guarded: tuple[FakeApi, CommandLine]) -> None:
+def test_who_am_i(guarded: tuple[ScriptedApi, CommandLine]) -> None:
     mini = guarded[1]
     assert mini.run("auth", "whoami") == JANE_TEXT
     assert mini.run("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}") == "jane"

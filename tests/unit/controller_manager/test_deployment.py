@@ -385,7 +385,7 @@ async def test_a_rollout_replaces_all_pods_and_keeps_the_old_replica_set() -> No
     assert world.deployment.annotations[revisions.REVISION] == "2"
     assert statuses.is_complete(world.deployment, world.deployment.status)
     assert reason_of(world.deployment.status) == ("True", "NewReplicaSetAvailable")
-    assert any("Scaled up replica set" in event for event in world.deployments.told.events)
+    assert any("Scaled up replica set" in event for event in world.deployments.recorder.events)
 
 
 async def test_going_back_reuses_the_replica_set() -> None:
@@ -451,7 +451,7 @@ async def test_a_selector_that_selects_everything_is_refused() -> None:
     world = World(deployment(2, selector=LabelSelector()))
     await world.rest()
     assert world.api.all(ReplicaSet) == []
-    assert any("SelectingAll" in event for event in world.deployments.told.events)
+    assert any("SelectingAll" in event for event in world.deployments.recorder.events)
     assert world.deployment.status.observedGeneration == world.deployment.metadata.generation
 
 

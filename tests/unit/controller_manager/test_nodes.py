@@ -266,7 +266,7 @@ async def test_a_silent_node_is_declared_unknown_tainted_and_its_pods_not_ready(
     assert len(cluster.api.all(Pod)) == 1
     await cluster.wait(30, "n2")
     assert cluster.api.all(Pod) == []
-    assert any("TaintManagerEviction" in event for event in cluster.eviction.told.events)
+    assert any("TaintManagerEviction" in event for event in cluster.eviction.recorder.events)
 
 
 async def test_a_node_that_comes_back_loses_its_taints() -> None:

@@ -275,8 +275,8 @@ async def test_it_makes_the_missing_pods_and_removes_the_surplus() -> None:
     api.change(ReplicaSet, "default/web", lambda rs: setattr(rs.spec, "replicas", 5))
     await settle(api, controller)
     assert len(api.all(Pod)) == 5
-    assert sum("SuccessfulCreate" in event for event in controller.told.events) == 12
-    assert sum("SuccessfulDelete" in event for event in controller.told.events) == 7
+    assert sum("SuccessfulCreate" in event for event in controller.recorder.events) == 12
+    assert sum("SuccessfulDelete" in event for event in controller.recorder.events) == 7
 
 
 async def test_a_cache_that_is_behind_does_not_make_it_create_twice() -> None:
@@ -353,7 +353,7 @@ async def test_a_refusal_is_told_and_tried_again_later() -> None:
     assert sum(request.startswith("POST pods") for request in api.requests) == 1
     status = api.find(ReplicaSet, "default/web").status
     assert status.conditions[0].reason == "FailedCreate"
-    assert any("FailedCreate Error creating: exceeded quota" in event for event in controller.told.events)
+    assert any("FailedCreate Error creating: exceeded quota" in event for event in controller.recorder.events)
     api.before = None
     await settle(api, controller)
     assert len(api.all(Pod)) == 50

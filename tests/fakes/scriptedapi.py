@@ -37,7 +37,7 @@ def discovery(**groups: list[Dict]) -> dict[str, Answer]:
     return answers | {"/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}}
 
 
-class FakeApi:
+class ScriptedApi:
     """`posted` are the bodies that came, by path."""
 
     def __init__(self) -> None:
@@ -46,18 +46,18 @@ class FakeApi:
         self.url = ""
 
     def answer(self, path: str, body: Dict | None) -> tuple[int, Dict]:
-        found = self.answers.get(path)
+        answer = self.answers.get(path)
         if body is not None:
             self.posted.append((path, body))
-        if found is None:
+        if answer is None:
             message = "the server could not find the requested resource"
             return 404, {"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": message}
-        return (201 if body is not None else 200), found(body or {}) if callable(found) else found
+        return (201 if body is not None else 200), answer(body or {}) if callable(answer) else answer
 
 
 @contextmanager
-def serving(answers: dict[str, Answer]) -> Iterator[FakeApi]:
-    fake = FakeApi()
+def serving(answers: dict[str, Answer]) -> Iterator[ScriptedApi]:
+    fake = ScriptedApi()
     fake.answers = answers
 
     class Handler(BaseHTTPRequestHandler):
