@@ -15,7 +15,7 @@ class _Entry:
     updated_at: float
 
 
-class Backoff:
+class KeyedBackoff:
     """Delays by key. Callers forget the keys of what is gone, so it holds one entry per live container or image."""
 
     def __init__(self, initial_seconds: float = INITIAL_SECONDS, max_seconds: float = MAX_SECONDS) -> None:

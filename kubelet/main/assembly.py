@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from componentbase.clock import Clock
 from kubeclient.rest import RestClient
-from kubelet.container.backoff import Backoff
+from kubelet.container.backoff import KeyedBackoff
 from kubelet.container.downward import NodeView
 from kubelet.container.env import ServiceLookup
 from kubelet.container.events import Events
@@ -76,7 +76,7 @@ def assemble(edges: Edges, table: PodTable) -> PodMachinery:
         node,
         events,
         clock,
-        Backoff(),
+        KeyedBackoff(),
     )
     syncer = PodSyncer(
         runtime,

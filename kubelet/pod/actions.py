@@ -13,7 +13,7 @@ from typing import Literal
 from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, ResourceRequirements
-from kubelet.container.backoff import Backoff
+from kubelet.container.backoff import KeyedBackoff
 from kubelet.container.spec import api_statuses, is_lost, restart_policy, spec_hash
 from kubelet.pod.allocation import change_of
 from kubelet.probe.state import Verdicts
@@ -77,7 +77,7 @@ def compute_actions(
     *,
     now: float,
     verdicts: Verdicts,
-    backoff: Backoff,
+    backoff: KeyedBackoff,
     actuated: Mapping[str, ResourceRequirements] | None = None,
 ) -> PodActions:
     """Decides the next step towards a running pod, or towards its end. `backoff` is only read.
@@ -122,7 +122,7 @@ class _Plan:
         status: PodRuntimeStatus | None,
         now: float,
         verdicts: Verdicts,
-        backoff: Backoff,
+        backoff: KeyedBackoff,
         actuated: Mapping[str, ResourceRequirements] | None,
     ) -> None:
         self.pod = pod

@@ -10,7 +10,7 @@ from componentbase import logs
 from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, EphemeralContainer
-from kubelet.container.backoff import Backoff, describe
+from kubelet.container.backoff import KeyedBackoff, describe
 from kubelet.container.config import HOSTS_PATH, ContainerInputs, container_config, non_root_error
 from kubelet.container.downward import NodeView
 from kubelet.container.env import ConfigError, EnvContext, ObjectLookup, ServiceLookup, expand, make_environment
@@ -64,7 +64,7 @@ class ContainerStarter:
     node: NodeView
     events: Events
     clock: Clock
-    backoff: Backoff
+    backoff: KeyedBackoff
 
     async def start(self, work: PodWork, start: Start, setup: ContainerSetup) -> None:
         """Raises: StartFailure; Stopping; RuntimeUnavailable."""

@@ -29,7 +29,7 @@ class RuntimeUnavailable(EngineError):
     """The runtime does not answer (it is down or restarting). Whether the operation happened is not known."""
 
 
-class NotFound(EngineError):
+class EngineNotFound(EngineError):
     """No such sandbox, container, exec session or image."""
 
 
@@ -401,15 +401,15 @@ class Runtime(Protocol):
         """Removes it forcibly; its containers must be removed before."""
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
-        """Returns the new id. Raises: NotFound when the image is gone; EngineError for a config that cannot be."""
+        """Returns the new id. Raises: EngineNotFound when the image is gone; EngineError for a bad config."""
 
     async def start_container(self, container_id: str) -> None:
-        """Starts the process. Raises: ContainerStartError; NotFound."""
+        """Starts the process. Raises: ContainerStartError; EngineNotFound."""
 
     async def update_container(self, container_id: str, resources: Resources) -> None:
         """Changes the CPU weight and quota and the memory limit of a running container; 0 leaves one as it is.
 
-        Raises: NotFound; EngineError, for a memory limit that the container already exceeds as well.
+        Raises: EngineNotFound; EngineError, for a memory limit that the container already exceeds as well.
         """
 
     async def stop_container(self, container_id: str, grace_seconds: float, signal: str = "") -> None:
@@ -429,7 +429,8 @@ class Runtime(Protocol):
     ) -> tuple[int, bytes, bytes]:
         """Runs a command to its end: (exit code, stdout, stderr), each cut at OUTPUT_LIMIT; 0 = no time limit.
 
-        Raises: TimeoutError; NotFound when the container is not running. A command that cannot start exits 126 or 127.
+        A command that cannot start exits 126 or 127.
+        Raises: TimeoutError; EngineNotFound when the container is not running.
         """
 
     async def exec_stream(
@@ -442,18 +443,18 @@ class Runtime(Protocol):
         stdout: bool = True,
         stderr: bool = True,
     ) -> Session:
-        """Starts a command in a running container. Raises: NotFound; ContainerStartError."""
+        """Starts a command in a running container. Raises: EngineNotFound; ContainerStartError."""
 
     async def attach(self, container_id: str, *, stdin: bool, stdout: bool = True, stderr: bool = True) -> Session:
-        """Joins the container's own process, with the tty that it was created with. Raises: NotFound."""
+        """Joins the container's own process, with the tty that it was created with. Raises: EngineNotFound."""
 
     async def connect(self, sandbox: SandboxStatus, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connects to a TCP port inside the sandbox's network, loopback first. Raises: EngineError; NotFound."""
+        """Connects to a TCP port inside the sandbox's network, loopback first. Raises: EngineError; EngineNotFound."""
 
     def logs(self, container_id: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         """Yields raw bytes, with RFC 3339 nanosecond times before lines if asked; ends with a container it follows.
 
-        Raises: NotFound.
+        Raises: EngineNotFound.
         """
 
     async def images(self) -> Sequence[ImageInfo]:

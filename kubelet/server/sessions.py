@@ -28,7 +28,7 @@ from kubelet.runtime.interface import (
     ContainerStartError,
     ContainerStatus,
     EngineError,
-    NotFound,
+    EngineNotFound,
     PodRuntimeStatus,
     Runtime,
     RuntimeUnavailable,
@@ -165,7 +165,7 @@ class Sessions:
                 stderr=requested.stderr,
             )
             return session, requested
-        except NotFound as error:
+        except EngineNotFound as error:
             raise HttpRefusal(404, str(error)) from None
         except RuntimeUnavailable as error:
             raise HttpRefusal(503, str(error)) from None

@@ -15,11 +15,11 @@ from kubelet.runtime.interface import (
     ContainerStats,
     ContainerStatus,
     EngineError,
+    EngineNotFound,
     EventType,
     ImageInfo,
     ImagePullError,
     LogOptions,
-    NotFound,
     PodRef,
     PodRuntimeStatus,
     RegistryAuth,
@@ -192,9 +192,9 @@ class FakeRuntime:
     async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
         self._check("create_container", f"{config.name}/{config.attempt}")
         if sandbox_id not in self.sandboxes:
-            raise NotFound(f"no such sandbox: {sandbox_id}")
+            raise EngineNotFound(f"no such sandbox: {sandbox_id}")
         if await self.image_status(config.image_ref) is None:
-            raise NotFound(f"No such image: {config.image_ref}")
+            raise EngineNotFound(f"No such image: {config.image_ref}")
         for known in self.containers.values():
             if (known.config.pod.uid, known.config.name, known.config.attempt) == (
                 config.pod.uid,
@@ -283,7 +283,7 @@ class FakeRuntime:
         container = self._container(container_id)
         self._check("exec_sync", " ".join(argv))
         if container.status.state != "running":
-            raise NotFound(f"container {container_id} is not running")
+            raise EngineNotFound(f"container {container_id} is not running")
         if tuple(argv) in self.exec_hangs:
             await self._sleep(timeout_seconds)
             raise TimeoutError(f"command {list(argv)} timed out")
@@ -310,7 +310,7 @@ class FakeRuntime:
         container = self._container(container_id)
         self._check("exec_stream", " ".join(argv))
         if container.status.state != "running":
-            raise NotFound(f"container {container_id} is not running")
+            raise EngineNotFound(f"container {container_id} is not running")
         script = script_of(argv)
         if not script.startable:
             script = Script((("stdout", f'exec: "{argv[0]}": not found\n'.encode()),), 127)
@@ -325,7 +325,7 @@ class FakeRuntime:
     async def connect(self, sandbox: SandboxStatus, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """To what listens on the test's own loopback."""
         if sandbox.id not in self.sandboxes:
-            raise NotFound(f"no sandbox {sandbox.id}")
+            raise EngineNotFound(f"no sandbox {sandbox.id}")
         try:
             return await asyncio.open_connection("127.0.0.1", port)
         except OSError as error:
@@ -426,7 +426,7 @@ class FakeRuntime:
 
     def _container(self, container_id: str) -> FakeContainer:
         if container_id not in self.containers:
-            raise NotFound(f"No such container: {container_id}")
+            raise EngineNotFound(f"No such container: {container_id}")
         return self.containers[container_id]
 
     def _publish(self, kind: EventType, pod_uid: str, container_id: str, name: str, exit_code: int = 0) -> None:

@@ -17,8 +17,8 @@ from kubelet.runtime.interface import (
     ContainerStartError,
     ContainerStatus,
     EngineError,
+    EngineNotFound,
     LogOptions,
-    NotFound,
     PodRef,
     PodRuntimeStatus,
     Resources,
@@ -208,7 +208,7 @@ class RuntimeContract:
     async def test_a_missing_image_is_not_found(self, runtime: Runtime) -> None:
         pod = await PodInHand.create(runtime)
         config = ContainerConfig(pod=pod.ref, name="main", image="none:1", image_ref="docker.io/library/none:1")
-        with pytest.raises(NotFound):
+        with pytest.raises(EngineNotFound):
             await runtime.create_container(pod.sandbox_id, config)
 
     async def test_a_container_that_ignores_its_signal_is_killed_after_the_grace_period(self, runtime: Runtime) -> None:
@@ -256,7 +256,7 @@ class RuntimeContract:
             runtime.attach("none", stdin=False),
             anext(aiter(runtime.logs("none", LogOptions()))),
         ):
-            with pytest.raises(NotFound):
+            with pytest.raises(EngineNotFound):
                 await call
 
     async def test_events_tell_of_starts_and_ends(self, runtime: Runtime) -> None:
@@ -289,7 +289,7 @@ class RuntimeContract:
         pod = await PodInHand.create(runtime)
         container_id = await pod.start("true")
         await pod.ended()
-        with pytest.raises(NotFound):
+        with pytest.raises(EngineNotFound):
             await runtime.exec_sync(container_id, ["true"])
 
     async def test_an_exec_session_carries_stdin_to_stdout(self, runtime: Runtime) -> None:

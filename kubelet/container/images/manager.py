@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from apimachinery.meta import Object
 from componentbase import logs
 from componentbase.clock import Clock
-from kubelet.container.backoff import INITIAL_SECONDS, MAX_SECONDS, Backoff
+from kubelet.container.backoff import INITIAL_SECONDS, MAX_SECONDS, KeyedBackoff
 from kubelet.container.events import Events
 from kubelet.container.images.credentials import matching_credentials
 from kubelet.runtime.image_reference import Reference, parse_reference
@@ -56,7 +56,7 @@ class ImageManager:
         self._runtime = runtime
         self._events = events
         self._clock = clock
-        self._backoff = Backoff()
+        self._backoff = KeyedBackoff()
         self._failures: dict[str, tuple[float, str]] = {}  # monotonic time and text of the last one
         self._pulling = asyncio.Semaphore(max_parallel_pulls)
 

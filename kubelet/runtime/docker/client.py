@@ -26,7 +26,7 @@ from docker import errors as docker_errors
 from prometheus_client import Histogram
 
 from componentbase import metrics
-from kubelet.runtime.interface import EngineError, NotFound, RuntimeUnavailable
+from kubelet.runtime.interface import EngineError, EngineNotFound, RuntimeUnavailable
 
 API_VERSION = "1.41"
 THREADS = 8  # SDK calls at once; more wait their turn
@@ -45,7 +45,7 @@ DURATION = Histogram(
 R = TypeVar("R")
 
 
-class Conflict(EngineError):
+class EngineConflict(EngineError):
     """The engine's 409: the name is taken, or the thing is in use."""
 
 
@@ -62,7 +62,8 @@ class EngineClient:
     async def call(self, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         """Runs a function of the SDK in the pool.
 
-        Raises: NotFound for 404, Conflict for 409, RuntimeUnavailable, else EngineError with the engine's message.
+        Raises: EngineNotFound for 404, EngineConflict for 409, RuntimeUnavailable, else EngineError, all with the
+        engine's message.
         """
         future = self._submit(function, *args, **kwargs)
         with DURATION.labels(function.__name__).time():
@@ -131,7 +132,7 @@ def _translated(function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
     except docker_errors.APIError as error:
         status = error.status_code
         message = str(error.explanation or "").strip() or f"the container runtime answered {status}"
-        raise (NotFound if status == 404 else Conflict if status == 409 else EngineError)(message) from None
+        raise (EngineNotFound if status == 404 else EngineConflict if status == 409 else EngineError)(message) from None
     except (requests.exceptions.RequestException, docker_errors.DockerException, OSError, EOFError) as error:
         raise RuntimeUnavailable(f"cannot connect to the container runtime: {error}") from None
 

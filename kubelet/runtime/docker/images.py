@@ -14,9 +14,9 @@ from kubelet.runtime.docker.parsing import image_info
 from kubelet.runtime.image_reference import parse_reference, short_name
 from kubelet.runtime.interface import (
     EngineError,
+    EngineNotFound,
     ImageInfo,
     ImagePullError,
-    NotFound,
     RegistryAuth,
     RuntimeUnavailable,
 )
@@ -34,7 +34,7 @@ class Images:
     async def image_status(self, reference: str) -> ImageInfo | None:
         try:
             return image_info(await self._client.call(self._client.sdk.inspect_image, short_name(reference)))
-        except NotFound:
+        except EngineNotFound:
             return None
 
     async def pull_image(self, reference: str, auth: RegistryAuth | None = None) -> ImageInfo:
@@ -61,7 +61,7 @@ class Images:
         if image is None:
             return
         for name in image.tags or image.digests or (image.id,):
-            with contextlib.suppress(NotFound):
+            with contextlib.suppress(EngineNotFound):
                 await self._client.call(self._client.sdk.remove_image, short_name(name))
 
     async def load_image(self, archive: bytes) -> None:

@@ -21,7 +21,7 @@ from kubelet.runtime.docker.bodies import (
     sandbox_body,
     update_arguments,
 )
-from kubelet.runtime.docker.client import Conflict, EngineClient
+from kubelet.runtime.docker.client import EngineClient, EngineConflict
 from kubelet.runtime.docker.host import POSSIBLE_HOSTS, visible_host
 from kubelet.runtime.docker.images import Images
 from kubelet.runtime.docker.parsing import (
@@ -46,10 +46,10 @@ from kubelet.runtime.interface import (
     ContainerStats,
     ContainerStatus,
     EngineError,
+    EngineNotFound,
     EventType,
     ImageInfo,
     LogOptions,
-    NotFound,
     PodRef,
     PodRuntimeStatus,
     Resources,
@@ -149,7 +149,7 @@ class DockerRuntime(Images, Sessions):
             return cached
         try:
             details = await self._client.call(self._sdk.inspect_container, item["Id"])
-        except NotFound:
+        except EngineNotFound:
             return None
         image_id = await self._shown_image_id(item)
         status = container_status(item, details, image_id, await self._termination_message(item, details))
@@ -205,7 +205,7 @@ class DockerRuntime(Images, Sessions):
             try:
                 document = await self._client.call(self._sdk.stats, container_id, stream=False, one_shot=True)
                 details = await self._client.call(self._sdk.inspect_container, container_id)
-            except NotFound:
+            except EngineNotFound:
                 return None
         if not details["State"]["Running"]:
             return None
@@ -220,7 +220,7 @@ class DockerRuntime(Images, Sessions):
         body = sandbox_body(config, self._pause_image, await self._learnt_host())
         try:
             sandbox_id = await self._create(name, body)
-        except NotFound:
+        except EngineNotFound:
             await self._load_pause_image()
             sandbox_id = await self._create(name, body)
         try:
@@ -247,7 +247,7 @@ class DockerRuntime(Images, Sessions):
     async def _load_pause_image(self) -> None:
         architecture = MACHINES.get(os.uname().machine, "")
         if not architecture:
-            raise NotFound(f"no pause image {self._pause_image}, and none can be made for {os.uname().machine}")
+            raise EngineNotFound(f"no pause image {self._pause_image}, and none can be made for {os.uname().machine}")
         await self.load_image(pause_archive(architecture, self._pause_image))
         log.info("loaded the pause image", image=self._pause_image)
 
@@ -273,14 +273,14 @@ class DockerRuntime(Images, Sessions):
             created = await self._client.call(
                 self._sdk.create_container_from_config, probe_body(self._pause_image, host)
             )
-        except NotFound:
+        except EngineNotFound:
             await self._load_pause_image()
             created = await self._client.call(
                 self._sdk.create_container_from_config, probe_body(self._pause_image, host)
             )
         try:
             await self._client.call(self._sdk.start, created["Id"])
-        except (RuntimeUnavailable, NotFound):
+        except (RuntimeUnavailable, EngineNotFound):
             raise
         except EngineError:
             return False
@@ -312,7 +312,7 @@ class DockerRuntime(Images, Sessions):
         """Creates the container called `name`, or takes the existing one if it can be used; returns its id."""
         try:
             created = await self._client.call(self._sdk.create_container_from_config, dict(body), name)
-        except Conflict as conflict:
+        except EngineConflict as conflict:
             holder = conflicting_container(str(conflict)) or name
             items = await self._list({"id": [holder]})
             if items and self._is_usable(items[0], body):
@@ -352,7 +352,7 @@ class DockerRuntime(Images, Sessions):
     async def kill_container(self, container_id: str, signal: str = "SIGKILL") -> None:
         try:
             await self._client.call(self._sdk.kill, container_id, signal)
-        except (NotFound, RuntimeUnavailable):
+        except (EngineNotFound, RuntimeUnavailable):
             raise
         except EngineError as error:
             if "is not running" not in str(error):
@@ -367,7 +367,7 @@ class DockerRuntime(Images, Sessions):
                     return
             await self.kill_container(container_id)
             await self._wait_exit(container_id, KILL_WAIT_SECONDS)
-        except NotFound:
+        except EngineNotFound:
             return
         except TimeoutError:
             raise EngineError(f"container {container_id} is still running after SIGKILL") from None
@@ -391,9 +391,9 @@ class DockerRuntime(Images, Sessions):
         """Removal that another caller has begun counts as done."""
         try:
             await self._client.call(self._sdk.remove_container, container_id, v=True, force=True)
-        except NotFound:
+        except EngineNotFound:
             pass
-        except Conflict as error:
+        except EngineConflict as error:
             if "is already in progress" not in str(error):
                 raise
 
@@ -408,7 +408,7 @@ class DockerRuntime(Images, Sessions):
         return {volume["Name"]: volume["Labels"][names.POD_UID] for volume in answer["Volumes"] or ()}
 
     async def remove_memory_volume(self, name: str) -> None:
-        with contextlib.suppress(NotFound):
+        with contextlib.suppress(EngineNotFound):
             await self._client.call(self._sdk.remove_volume, name)
 
 

@@ -15,8 +15,8 @@ from kubelet.runtime.docker.parsing import is_engine_trouble
 from kubelet.runtime.interface import (
     OUTPUT_LIMIT,
     EngineError,
+    EngineNotFound,
     LogOptions,
-    NotFound,
     RuntimeUnavailable,
     SandboxStatus,
     StreamName,
@@ -90,7 +90,7 @@ class Sessions:
             )
         except EngineError as error:
             if "is not running" in str(error) or "is paused" in str(error):
-                raise NotFound(str(error)) from None
+                raise EngineNotFound(str(error)) from None
             raise
         exec_id = str(created["Id"])
         body = {"Detach": False, "Tty": tty}
@@ -134,7 +134,7 @@ class Sessions:
         sdk = self._client.sdk
         details = await self._client.call(sdk.inspect_container, container_id)
         if not details["State"]["Running"]:
-            raise NotFound(f"container {container_id} is not running")
+            raise EngineNotFound(f"container {container_id} is not running")
         params = {"stream": "1", "stdin": _flag(stdin), "stdout": _flag(stdout), "stderr": _flag(stderr)}
         stream = await self._client.open("POST", f"/containers/{container_id}/attach", params=params, upgrade=True)
 
@@ -153,7 +153,7 @@ class Sessions:
     async def connect(self, sandbox: SandboxStatus, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         state = (await self._client.call(self._client.sdk.inspect_container, sandbox.id))["State"]
         if not state["Running"]:
-            raise NotFound(f"sandbox {sandbox.id} is not running")
+            raise EngineNotFound(f"sandbox {sandbox.id} is not running")
         if netns.is_visible(sandbox.id, int(state["Pid"])):
             return await netns.connect(int(state["Pid"]), port)
         if not sandbox.ips:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from kubelet.container.backoff import Backoff, describe
+from kubelet.container.backoff import KeyedBackoff, describe
 
 
 def test_doubles_up_to_five_minutes() -> None:
-    backoff, now, delays = Backoff(), 1000.0, []
+    backoff, now, delays = KeyedBackoff(), 1000.0, []
     for _ in range(8):
         delays.append(backoff.advance("k", now))
         now += delays[-1] + 1
@@ -16,18 +16,18 @@ def test_doubles_up_to_five_minutes() -> None:
 
 
 def test_no_wait_before_the_first_retry() -> None:
-    assert Backoff().remaining("k", 1000.0, 1000.0) == 0
+    assert KeyedBackoff().remaining("k", 1000.0, 1000.0) == 0
 
 
 def test_waits_from_the_failure() -> None:
-    backoff = Backoff()
+    backoff = KeyedBackoff()
     backoff.advance("k", 1000.0)
     assert backoff.remaining("k", 1003.0, 1005.0) == 8
     assert backoff.remaining("k", 1003.0, 1020.0) == 0
 
 
 def test_starts_over_after_ten_quiet_minutes() -> None:
-    backoff = Backoff()
+    backoff = KeyedBackoff()
     for _ in range(4):
         backoff.advance("k", 1000.0)
     assert backoff.remaining("k", 1601.0, 1601.0) == 0
@@ -35,14 +35,14 @@ def test_starts_over_after_ten_quiet_minutes() -> None:
 
 
 def test_still_counts_within_ten_minutes() -> None:
-    backoff = Backoff()
+    backoff = KeyedBackoff()
     backoff.advance("k", 1000.0)
     assert backoff.remaining("k", 1599.0, 1599.0) == 10
     assert backoff.advance("k", 1599.0) == 20
 
 
 def test_keys_are_independent_and_forgotten_by_prefix() -> None:
-    backoff = Backoff()
+    backoff = KeyedBackoff()
     backoff.advance("uid-1/a", 1.0)
     backoff.advance("uid-1/b", 1.0)
     backoff.advance("uid-10/a", 1.0)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubeapi.core.pod.status import ContainerState, ContainerStatus, PodStatus
-from kubelet.container.backoff import Backoff
+from kubelet.container.backoff import KeyedBackoff
 from kubelet.pod.actions import PodActions, backoff_key, compute_actions, deadline_remaining, should_restart
 from kubelet.probe.state import Verdicts
 from tests.kits.kubelet import NOW, container, make_pod, runtime_status, sandbox
@@ -17,7 +17,7 @@ INIT = {"name": "init", "image": "app:1"}
 
 
 def actions(pod: Any, status: Any = None, **more: Any) -> PodActions:
-    given: dict[str, Any] = {"now": NOW, "verdicts": Verdicts(), "backoff": Backoff()} | more
+    given: dict[str, Any] = {"now": NOW, "verdicts": Verdicts(), "backoff": KeyedBackoff()} | more
     return compute_actions(pod, status, **given)
 
 
@@ -71,7 +71,7 @@ def test_pod_goes_on_while_any_container_runs() -> None:
 
 
 def test_first_crash_restarts_at_once_and_the_next_waits() -> None:
-    pod, backoff = make_pod(), Backoff()
+    pod, backoff = make_pod(), KeyedBackoff()
     crashed = runtime_status(container(state="exited", exit_code=1, finished_at=NOW))
     first = actions(pod, crashed, backoff=backoff).start[0]
     assert first.wait_seconds == 0
@@ -83,7 +83,7 @@ def test_first_crash_restarts_at_once_and_the_next_waits() -> None:
 
 
 def test_new_image_replaces_the_running_container_at_once() -> None:
-    pod, backoff = make_pod({"containers": [{"name": "app", "image": "app:2"}]}), Backoff()
+    pod, backoff = make_pod({"containers": [{"name": "app", "image": "app:2"}]}), KeyedBackoff()
     result = actions(pod, runtime_status(container()), backoff=backoff)
     assert [(kill.name, kill.reason) for kill in result.kill] == [("app", "changed")]
     assert result.kill[0].message == "Container app definition changed, will be restarted"

@@ -8,7 +8,7 @@ from typing import Any
 from apimachinery.conditions import is_true
 from apimachinery.model import from_dict
 from kubeapi.core.pod.status import ContainerStatus, PodStatus
-from kubelet.container.backoff import Backoff
+from kubelet.container.backoff import KeyedBackoff
 from kubelet.pod.actions import Start, compute_actions
 from kubelet.pod.status.compute import StatusInputs, compute_status
 from kubelet.probe.state import Verdicts
@@ -24,7 +24,7 @@ DEBUG = {"name": "debug", "image": "app:1", "targetContainerName": "app", "stdin
 def actions(*containers: Any) -> tuple[Start, ...]:
     pod = make_pod({"ephemeralContainers": [DEBUG]})
     status = runtime_status(*containers)
-    return compute_actions(pod, status, now=NOW, verdicts=Verdicts(), backoff=Backoff()).start
+    return compute_actions(pod, status, now=NOW, verdicts=Verdicts(), backoff=KeyedBackoff()).start
 
 
 def test_one_that_was_created_is_started_after_a_restart_of_the_kubelet() -> None:

@@ -13,7 +13,7 @@ from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, ResourceRequirements
 from kubeapi.core.pod.status import ContainerStatus, PodCondition
-from kubelet.container.backoff import Backoff
+from kubelet.container.backoff import KeyedBackoff
 from kubelet.pod.actions import PodActions, Update, compute_actions
 from kubelet.pod.admission import resize_refusal
 from kubelet.pod.allocation import (
@@ -74,7 +74,7 @@ def test_what_it_takes(policy: list[dict[str, str]], before: dict[str, Any] | No
 
 
 def actions(pod: Pod, before: dict[str, Any], *containers: Any) -> PodActions:
-    given = {"now": NOW, "verdicts": Verdicts(), "backoff": Backoff(), "actuated": {"app-0": resources(before)}}
+    given = {"now": NOW, "verdicts": Verdicts(), "backoff": KeyedBackoff(), "actuated": {"app-0": resources(before)}}
     return compute_actions(pod, runtime_status(*containers), **given)  # type: ignore[arg-type]
 
 
@@ -101,7 +101,7 @@ def test_a_sidecar_is_updated_and_another_init_container_is_not() -> None:
     first, side = container("first", "exited", kind="init"), container("side", kind="init")
     actuated = {"first-0": resources(SMALL), "side-0": resources(SMALL), "app-0": ResourceRequirements()}
     status = runtime_status(first, side, container())
-    result = compute_actions(pod, status, now=NOW, verdicts=Verdicts(), backoff=Backoff(), actuated=actuated)
+    result = compute_actions(pod, status, now=NOW, verdicts=Verdicts(), backoff=KeyedBackoff(), actuated=actuated)
     assert result == PodActions(update=(Update("side", "side-0"),))
 
 

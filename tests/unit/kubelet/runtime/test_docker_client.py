@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.runtime.docker.client import Conflict, EngineClient
+from kubelet.runtime.docker.client import EngineClient, EngineConflict
 from kubelet.runtime.docker.sessions import demultiplex
-from kubelet.runtime.interface import EngineError, NotFound, RuntimeUnavailable
+from kubelet.runtime.interface import EngineError, EngineNotFound, RuntimeUnavailable
 from tests.kits.eventually import eventually_async
 
 
@@ -117,7 +117,7 @@ async def test_an_engine_that_is_not_there_is_unavailable(tmp_path: Path) -> Non
     await client.close()
 
 
-@pytest.mark.parametrize(("status", "error"), [(404, NotFound), (409, Conflict), (500, EngineError)])
+@pytest.mark.parametrize(("status", "error"), [(404, EngineNotFound), (409, EngineConflict), (500, EngineError)])
 async def test_refusals_carry_the_engines_message(tmp_path: Path, status: int, error: type[Exception]) -> None:
     body = json.dumps({"message": "no such thing"}).encode()
     head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
