@@ -135,17 +135,21 @@ def cluster() -> Iterator[ClusterHandle]:
 
 @pytest.fixture
 def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The name of a new namespace where the test works: in `cluster` or `api` if it uses one, else in `control_plane`.
+    """The name of a new namespace where the test works: in `cluster`, `control_plane` or `api`, the first that it uses.
 
-    It is deleted after the test, without waiting for the end of the deletion.
+    A test that uses none of them gets `control_plane`. `api` comes last, as it may be a fixture of the test's own. The
+    namespace is deleted after the test, without waiting for the end of the deletion.
     """
-    if "api" in request.fixturenames:
+    served = next(
+        (name for name in ("cluster", "control_plane", "api") if name in request.fixturenames), "control_plane"
+    )
+    if served == "api":
         api: InProcessApi = request.getfixturevalue("api")
         name = str(api.http.post("/api/v1/namespaces", json=NAMESPACE).raise_for_status().json()["metadata"]["name"])
         yield name
         api.http.delete(f"/api/v1/namespaces/{name}")
         return
-    handle: ClusterHandle = request.getfixturevalue("cluster" if "cluster" in request.fixturenames else "control_plane")
+    handle: ClusterHandle = request.getfixturevalue(served)
     with _temporary_namespace(handle) as created:
         yield created
 

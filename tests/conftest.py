@@ -1,8 +1,15 @@
 """What every test has: async tests run on asyncio, and folders have budgets of time."""
 
+import hypothesis
 import pytest
 
 from tests.budgets import Budgets
+
+# The same examples in every run, and no verdict by the clock: a busy machine does not make a test wrong.
+hypothesis.settings.register_profile(
+    "house", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("house")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -93,7 +93,7 @@ steps = st.builds(
 
 
 @given(steps)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_remembered_verdicts_agree_with_a_fresh_look(sequence: list[tuple[str, Any]]) -> None:
     world = World()
     running: list[Pod] = []

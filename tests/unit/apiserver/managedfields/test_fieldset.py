@@ -4,7 +4,7 @@ import copy
 from functools import reduce
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from apiserver.managedfields.fieldset import (
@@ -33,7 +33,6 @@ def build(members):
     return reduce(union, map(single, sorted(members)), {})
 
 
-@settings(deadline=None)
 @given(PATH_SETS, PATH_SETS)
 def test_the_algebra_is_that_of_sets(a, b):
     left, right = build(a), build(b)
@@ -50,7 +49,6 @@ def test_the_algebra_is_that_of_sets(a, b):
     assert (left, right) == before, "arguments must not change"
 
 
-@settings(deadline=None)
 @given(PATH_SETS, PATH_SETS)
 def test_what_changes_nothing_returns_its_argument(a, b):
     left = build(a)

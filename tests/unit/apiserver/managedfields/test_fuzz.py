@@ -49,7 +49,7 @@ LIVE = {
 }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(VALUES | DOCUMENTS)
 def test_strategic_and_plain_merge_patches(patch):
     before = orjson.dumps(LIVE)
@@ -59,7 +59,7 @@ def test_strategic_and_plain_merge_patches(patch):
     assert orjson.dumps(LIVE) == before
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(OPERATIONS | VALUES)
 def test_random_json_patches_keep_the_owners_right(operations):
     before = orjson.dumps(LIVE)
@@ -68,7 +68,7 @@ def test_random_json_patches_keep_the_owners_right(operations):
     assert orjson.dumps(LIVE) == before
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(DOCUMENTS, DOCUMENTS)
 def test_random_applies_keep_the_owners_right(first, second):
     writer = Writer("a", "v1", "", "2026-01-01T00:00:00Z")

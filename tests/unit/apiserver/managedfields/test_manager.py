@@ -379,7 +379,7 @@ CONFIGS = st.builds(
 WRITES = st.lists(st.tuples(st.sampled_from(["apply", "update"]), st.sampled_from("mno"), CONFIGS), max_size=6)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(WRITES)
 def test_over_any_writes_what_is_owned_exists_and_what_was_given_up_does_not(writes):
     stored = Stored(DEPLOYMENTS)

@@ -197,7 +197,7 @@ DOCUMENTS = st.builds(lambda items, labels: {**pod(*items), "metadata": {"labels
                       st.dictionaries(st.sampled_from("xyz"), st.sampled_from("12"), max_size=3))  # fmt: skip
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(DOCUMENTS, DOCUMENTS)
 def test_what_is_merged_is_there_and_what_is_removed_is_not(live, config):
     wanted = applied_set(config, POD)
@@ -211,7 +211,7 @@ def test_what_is_merged_is_there_and_what_is_removed_is_not(live, config):
     assert not any(path in set(paths(whole_set(left, POD))) for path in paths(wanted))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(DOCUMENTS, DOCUMENTS)
 def test_comparing_the_other_way_round_swaps_what_came_and_went(old, new):
     changed, removed = compare(old, new, POD)
