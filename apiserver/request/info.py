@@ -5,14 +5,13 @@ Source: Kubernetes API concepts, "Resource URIs".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 VERB_OF_METHOD = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInfo:
+class RequestInfo(NamedTuple):  # a tuple: a frozen dataclass of ten fields takes three times as long to make
     """`verb` is Kubernetes' own: "list" and "watch" where the path names a collection, "deletecollection" likewise.
 
     For any other path `is_resource` is False, and only `path` and `verb` (the lower-case method) count.
@@ -36,22 +35,19 @@ def parse_request(method: str, path: str, *, watch: bool = False) -> RequestInfo
 
     /api/v1/namespaces/NAME is the namespace NAME itself and carries it as its namespace too, as upstream has it.
     """
-    other = RequestInfo(method.lower(), path)
     parts = path.split("/")
     if len(parts) < 4 or parts[0]:
-        return other
+        return RequestInfo(method.lower(), path)
     if parts[1] == "api":
         group, version, rest = "", parts[2], parts[3:]
-    elif parts[1] == "apis" and len(parts) >= 5:
+    elif parts[1] == "apis" and len(parts) >= 5 and parts[2]:
         group, version, rest = parts[2], parts[3], parts[4:]
-        if not group:
-            return other
     else:
-        return other
+        return RequestInfo(method.lower(), path)
     if rest[-1] == "":
         rest = rest[:-1]
     if not version or not rest or ("" in rest and "proxy" not in rest[:5]):  # what is proxied may have empty parts
-        return other
+        return RequestInfo(method.lower(), path)
     of_old = rest[0] == "watch" and len(rest) > 1
     if of_old:
         rest = rest[1:]
