@@ -99,8 +99,24 @@ def session(name: str, program: str, kubeconfig: Path, home: Path, namespace: st
         done.stdout = _COLOUR.sub("", done.stdout)
         out, err, code = seen(done)
         lines = [*out, "(standard error)", *err, f"(exit code {code})"]
-        outputs.append([masked(line.replace(namespace, "NAMESPACE")) for line in lines])
+        outputs.append(owners_in_order([masked(line.replace(namespace, "NAMESPACE")) for line in lines]))
     return outputs
+
+
+def owners_in_order(lines: list[str]) -> list[str]:
+    """The same lines with the entries of `managedFields` sorted: the server orders them by time, to the second."""
+    start = next((number for number, line in enumerate(lines, 1) if line.strip() == "managedFields:"), 0)
+    if not start:
+        return lines
+    indent = len(lines[start]) - len(lines[start].lstrip())
+    end = start
+    entries: list[list[str]] = []
+    while lines[end].startswith(" " * indent) and (lines[end][indent] in "- "):
+        if lines[end][indent] == "-":
+            entries.append([])
+        entries[-1].append(lines[end])
+        end += 1
+    return [*lines[:start], *(line for entry in sorted(entries) for line in entry), *lines[end:]]
 
 
 def masked(line: str) -> str:
