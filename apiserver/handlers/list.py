@@ -56,7 +56,9 @@ async def read_page(store: Store[Any], namespace: str, options: ListOptions) -> 
 
 
 def list_meta(page: ListPage) -> bytes:
-    """The fields inside a list's `metadata`, encoded."""
+    """The fields inside a list's `metadata`, encoded. What storage does not hold has no revision: that page's is 0."""
+    if not page.revision:
+        return b""
     meta = b'"resourceVersion":"%d"' % page.revision
     if page.continue_token:
         meta += b',"continue":' + orjson.dumps(page.continue_token)

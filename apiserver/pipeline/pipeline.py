@@ -94,6 +94,8 @@ class Pipeline:
                 return None
         except StatusError as error:
             return self._refuse(request, route, error, begin)
+        except Exception as error:
+            return self._refuse(request, route, self._translate(error, request), begin)
         return self._serve(request, route, begin)
 
     def stop(self) -> None:
@@ -214,6 +216,8 @@ class Pipeline:
             headers += b"content-encoding: gzip\r\nvary: Accept-Encoding\r\n"
         exchange, close = request.exchange, stream.close
         try:
+            if exchange.disconnected:
+                raise ClientDisconnected  # before `on_gone` could tell: a watch would go on until its time is over
             if close is not None:
                 exchange.on_gone = close
             exchange.begin(stream.status, headers, stream.length)

@@ -330,6 +330,15 @@ class HttpExchange:
                 self.on_gone()
         self._wake()
 
+    def fail(self, error: Exception) -> None:
+        """Logs a bug of the handler and answers 500; cuts the connection where an answer has begun."""
+        log.exception("request failed", error, method=self.method, path=self.path)
+        if not self.response_started:
+            self.keep_alive = False
+            self.respond(500, b"content-type: text/plain; charset=utf-8\r\n", b"Internal Server Error")
+        elif not self._complete:
+            self.connection.transport.close()
+
     async def run(self, answering: Awaitable[None]) -> None:
         """Awaits what the handler has left to do, in the task of the request."""
         try:
@@ -337,10 +346,7 @@ class HttpExchange:
         except ClientDisconnected:
             return
         except Exception as error:
-            log.exception("request failed", error, method=self.method, path=self.path)
-            if not self.response_started:
-                self.keep_alive = False
-                self.respond(500, b"content-type: text/plain; charset=utf-8\r\n", b"Internal Server Error")
+            self.fail(error)
         finally:
             self.connection.tasks.discard(cast(Any, self.task))
             if not self._complete and not self.disconnected:

@@ -212,7 +212,11 @@ class HttpConnection(asyncio.Protocol):
             server.refuse(exchange, 503, "Service Unavailable")
             return
         handler = server.handler
-        answering = handler(exchange) if self.writable is None else _when_readable(exchange, handler)
+        try:
+            answering = handler(exchange) if self.writable is None else _when_readable(exchange, handler)
+        except Exception as error:  # the parser, which calls this, would take it for a fault of the client
+            exchange.fail(error)
+            return
         if answering is not None:
             exchange.task = self.loop.create_task(exchange.run(answering))
             self.tasks.add(exchange.task)

@@ -425,6 +425,9 @@ def test_the_state_of_the_control_plane(api: ApiServer) -> None:
     assert found["scheduler"] == {"type": "Healthy", "status": "False", "error": "no instance leads"}
     assert api.http.get("/api/v1/componentstatuses/etcd-0").json()["kind"] == "ComponentStatus"
     assert api.http.get("/api/v1/componentstatuses/none").status_code == 404
+    table = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+    for headers in ({}, table):  # nothing stored is behind the list: it has no revision
+        assert api.http.get("/api/v1/componentstatuses", headers=headers).json()["metadata"] == {}
 
 
 def test_endpoints_are_deprecated(api: ApiServer, namespace: str) -> None:

@@ -202,3 +202,35 @@ async def test_a_bug_in_a_handler_is_logged_and_answered(caplog: pytest.LogCaptu
     assert transport.sent.startswith(b"HTTP/1.1 500 ")
     assert transport.ended == "closed"
     assert "request failed" in caplog.text
+
+
+async def test_a_bug_in_the_part_of_a_handler_that_does_not_wait_is_not_the_clients_fault() -> None:
+    def handler(exchange: HttpExchange) -> None:
+        if exchange.path == "/begun":
+            exchange.begin(200, b"", None)
+        raise KeyError("a bug")
+
+    connection, transport = connected(handler)
+    connection.data_received(GET % 1)
+    assert transport.sent.startswith(b"HTTP/1.1 500 ")
+    connection, transport = connected(handler)
+    connection.data_received(b"GET /begun HTTP/1.1\r\nhost: h\r\n\r\n")
+    assert transport.sent.startswith(b"HTTP/1.1 200 ")
+    assert transport.sent.count(b"HTTP/1.1") == 1
+    assert transport.ended == "closed"
+
+
+async def test_a_bug_of_a_pipelined_request_leaves_the_answer_before_it_whole() -> None:
+    waiting = Waiting()
+
+    def handler(exchange: HttpExchange) -> Awaitable[None] | None:
+        if exchange.path == "/2":
+            raise KeyError("a bug")
+        return waiting(exchange)
+
+    connection, transport = connected(handler)
+    connection.data_received(GET % 1 + GET % 2)
+    waiting.goes_on.set()
+    await turns()
+    assert transport.sent.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 500 " in transport.sent
