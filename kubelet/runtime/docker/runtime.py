@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from componentbase import logs
 from kubelet.runtime.docker import names
@@ -82,6 +83,7 @@ class DockerRuntime(Images, Sessions):
         self._seccomp_root = Path(seccomp_root)
         self._host: Host | None = None  # not yet learnt
         self._learning = asyncio.Lock()
+        self._creations: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by container name
         self._info: RuntimeInfo | None = None
         self._inspected: dict[str, ContainerStatus] = {}  # by id, dropped by events and when no longer listed
         self._images: dict[str, ImageInfo] = {}  # by id, of listed containers
@@ -309,17 +311,23 @@ class DockerRuntime(Images, Sessions):
         return await self._create(names.container_name(config.pod, config.name, config.attempt), body)
 
     async def _create(self, name: str, body: Mapping[str, Any]) -> str:
-        """Creates the container called `name`, or takes the existing one if it can be used; returns its id."""
-        try:
-            created = await self._client.call(self._sdk.create_container_from_config, dict(body), name)
-        except EngineConflict as conflict:
-            holder = conflicting_container(str(conflict)) or name
-            items = await self._list({"id": [holder]})
-            if items and self._is_usable(items[0], body):
-                return str(items[0]["Id"])
-            log.info("removing a container that holds a needed name", container=holder, name=name)
-            await self.remove_container(holder)
-            created = await self._client.call(self._sdk.create_container_from_config, dict(body), name)
+        """Creates the container called `name`, or takes the existing one if it can be used; returns its id.
+
+        One creation of a name at a time: the engine reserves a name before it lists the container, so a second request
+        at that moment is refused in favour of a holder that cannot be found.
+        """
+        creation = self._creations.setdefault(name, asyncio.Lock())
+        async with creation:
+            try:
+                created = await self._client.call(self._sdk.create_container_from_config, dict(body), name)
+            except EngineConflict as conflict:
+                holder = conflicting_container(str(conflict)) or name
+                items = await self._list({"id": [holder]})
+                if items and self._is_usable(items[0], body):
+                    return str(items[0]["Id"])
+                log.info("removing a container that holds a needed name", container=holder, name=name)
+                await self.remove_container(holder)
+                created = await self._client.call(self._sdk.create_container_from_config, dict(body), name)
         return str(created["Id"])
 
     @staticmethod
