@@ -104,6 +104,8 @@ async def forward(request: Request, backend: Backend) -> Answer:
         raise _unreachable(backend, unreachable_reason(error)) from None
     request.exchange.on_gone = connection.close
     try:
+        if request.exchange.disconnected:
+            raise ClientDisconnected  # while it was connected to: `on_gone` was not there yet
         async with alongside(_send_body(request, connection)):  # which begins behind the head
             answer = await connection.start_stream(
                 _head(request, backend), None, without_body=request.method == "HEAD", may_switch=upgrade

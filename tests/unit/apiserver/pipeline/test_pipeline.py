@@ -10,7 +10,8 @@ from apiserver.pipeline.inflight import InFlight
 from apiserver.pipeline.metrics import RequestMetrics
 from apiserver.pipeline.pipeline import Pipeline
 from apiserver.pipeline.routes import Route
-from apiserver.request.message import Request, Stream
+from apiserver.proxy.forward import Backend, forward
+from apiserver.request.message import Answer, Request, Stream
 from apiserver.request.user import ANONYMOUS, User
 from componentbase.net.http1_server import HttpConnection
 from tests.unit.componentbase.test_http1_server import FakeTransport, turns
@@ -73,3 +74,25 @@ async def test_a_watch_ends_whose_client_left_before_its_first_event() -> None:
     assert closed.is_set()
     assert not connection.tasks
     assert transport.sent == b""
+
+
+async def test_nothing_is_proxied_for_a_client_that_left_during_the_connect() -> None:
+    ready, seen = asyncio.Event(), asyncio.Queue[bytes]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.put_nowait(await reader.read(100))
+        writer.close()
+
+    async def proxy(request: Request) -> Answer:
+        await ready.wait()
+        return await forward(request, Backend("127.0.0.1", port, "/"))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        connection, _ = connected(Route(proxy, long_running=True), Identity())
+        connection.data_received(GET_POD)
+        await turns()
+        connection.connection_lost(None)
+        ready.set()
+        async with asyncio.timeout(5):
+            assert await seen.get() == b""
