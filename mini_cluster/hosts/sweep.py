@@ -6,6 +6,7 @@ cgroups go. The same code runs after an orderly stop, after a crash, and after a
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -95,15 +96,46 @@ def release_host(layout: Layout, node: NodeState) -> None:
 
 
 def clear_engine(layout: Layout, node: NodeState) -> None:
-    """Removes what a killed engine leaves that would keep the next one waiting; containers and their shims stay.
+    """Removes what a killed engine leaves and the next one does not take over; its running containers stay.
 
-    Its containerd dies with it, but may be a zombie for a while, and the next engine would take that for a live one.
+    Its containerd dies with it, but may be a zombie for a while, and the next engine would take that for a live one. A
+    container that it was just starting runs, but was not noted as running yet: the next engine would never know of it,
+    and give its address to another container, so that both answer.
     """
     paths = layout.node(node.name)
     config = f"{paths.docker_exec_root}/containerd/containerd.toml"
-    kill_all(lambda processes: {pid for pid, process in processes.items() if config in process.argv})
+    running = running_containers(paths.docker_root)
+    kill_all(
+        lambda processes: (
+            {pid for pid, process in processes.items() if config in process.argv}
+            | orphaned_shims(processes, str(paths.docker_exec_root), running)
+        )
+    )
     for pidfile in (paths.docker_pidfile, paths.docker_exec_root / "containerd" / "containerd.pid"):
         pidfile.unlink(missing_ok=True)
+
+
+def orphaned_shims(processes: Mapping[int, Process], exec_root: str, running: set[str]) -> set[int]:
+    """Returns the shims of the engine in `exec_root` for other containers than `running`, and all below them."""
+    socket = f"{exec_root}/containerd/containerd.sock"
+    shims = {
+        pid
+        for pid, process in processes.items()
+        if socket in process.argv and "-id" in process.argv and running.isdisjoint(process.argv)
+    }
+    return with_descendants(processes, shims)
+
+
+def running_containers(docker_root: Path) -> set[str]:
+    """Returns the ids of the containers that the engine will take for running when it starts next."""
+    return {file.parent.name for file in docker_root.glob("containers/*/config.v2.json") if _is_running(file)}
+
+
+def _is_running(config: Path) -> bool:
+    try:
+        return bool(json.loads(config.read_bytes())["State"]["Running"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # the engine does not read such a container either
 
 
 def sweep_cluster(layout: Layout) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -97,6 +98,24 @@ def test_a_killed_engine_is_restarted_and_its_containers_live_on(one: Cluster, g
     eventually(lambda: one.view().healthy, "all is well again")
     running = {item["Id"]: item["Names"] for item in one.engine("worker-1").containers()}
     assert container in running
+
+
+def test_a_container_that_a_killed_engine_had_not_noted_as_running_is_ended(
+    one: Cluster, guestbook_archive: Path
+) -> None:
+    """The next engine would not know of it, and give its address away while it still answers."""
+    one.load_archive(guestbook_archive)
+    noted, orphan = (start_container(one, "worker-1", name) for name in ("noted", "orphan"))
+    config = one.layout.node("worker-1").docker_root / "containers" / orphan / "config.v2.json"
+    document = json.loads(config.read_bytes())
+    document["State"] |= {"Running": False, "Pid": 0}
+    config.write_text(json.dumps(document))
+    killed = one.kill("dockerd-worker-1")
+    eventually(lambda: pids(one)["dockerd-worker-1"] not in (0, killed), "the engine runs again")
+    eventually(lambda: one.view().healthy, "all is well again")
+    shims = [process.argv for process in snapshot().values() if "-id" in process.argv]
+    assert any(noted in argv for argv in shims)
+    assert not any(orphan in argv for argv in shims)
 
 
 def test_a_killed_supervisor_loses_nothing(one: Cluster) -> None:

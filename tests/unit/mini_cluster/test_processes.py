@@ -10,7 +10,7 @@ from mini_cluster.cluster.components import Component, HttpsProbe, Programs, clu
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState, EtcdPorts, NodeState, Ports
 from mini_cluster.hosts.network import link_commands, machine_rules
-from mini_cluster.hosts.sweep import cluster_processes, host_processes
+from mini_cluster.hosts.sweep import cluster_processes, host_processes, orphaned_shims, running_containers
 from mini_cluster.machine.processes import Process, ancestors, with_descendants
 from mini_cluster.machine.programs import explain_missing, missing_requirements, requirements
 from mini_cluster.supervision.keeper import RestartBackoff, component_processes, is_current
@@ -170,6 +170,23 @@ def test_a_namespace_that_is_gone_matches_no_process() -> None:
         host_processes(table(hidden), "abc", "worker-1", netns=0, exec_root="/x", cgroup="/y", containers=set())
         == set()
     )
+
+
+def test_orphans_are_an_engine_s_own_shims_for_containers_it_does_not_know_to_run() -> None:
+    def shim(pid: int, container: str, exec_root: str) -> Process:
+        return process(pid, 1, "shim", "-id", container, "-address", f"{exec_root}/containerd/containerd.sock")
+
+    shims = shim(20, "a", "/run/1"), shim(21, "b", "/run/1"), shim(22, "c", "/run/2")
+    processes = table(*shims, process(23, 21, "pause"), process(24, 20, "pause"))
+    assert orphaned_shims(processes, "/run/1", {"a"}) == {21, 23}
+
+
+def test_an_engine_takes_over_what_it_has_noted_as_running(tmp_path: Path) -> None:
+    configs = {"up": '{"State": {"Running": true}}', "down": '{"State": {"Running": false}}', "torn": '{"Sta'}
+    for container, text in configs.items():
+        (folder := tmp_path / "containers" / container).mkdir(parents=True)
+        (folder / "config.v2.json").write_text(text)
+    assert running_containers(tmp_path) == {"up"}
 
 
 def test_a_cluster_s_processes_are_those_that_bear_its_mark_and_their_children() -> None:
