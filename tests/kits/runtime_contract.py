@@ -29,7 +29,7 @@ from kubelet.runtime.interface import (
 from tests.kits.eventually import eventually_async
 
 IMAGE = "docker.io/library/rt-test:1"
-OBEYS_TERM = ("sh", "-c", "trap 'exit 143' TERM; sleep 1000 & wait")
+OBEYS_TERM = ("sh", "-c", "trap 'exit 143' TERM; echo ready; sleep 1000 & wait")
 IGNORES_TERM = ("sh", "-c", "trap '' TERM; sleep 1000")
 ALL_LOGS = LogOptions()
 
@@ -56,6 +56,14 @@ class PodInHand:
 
     def config(self, *command: str, name: str = "main", **fields: object) -> ContainerConfig:
         return ContainerConfig(pod=self.ref, name=name, image=IMAGE, image_ref=IMAGE, command=command, **fields)  # type: ignore[arg-type]
+
+    async def is_ready(self, container_id: str) -> None:
+        """Waits until OBEYS_TERM obeys: the first process of a container gets no signal that it has not asked for."""
+
+        async def said_so() -> bool:
+            return await self.output(container_id) == b"ready\n"
+
+        await eventually_async(said_so, "the container's trap is set")
 
     async def start(self, *command: str, name: str = "main", **fields: object) -> str:
         container_id = await self.runtime.create_container(self.sandbox_id, self.config(*command, name=name, **fields))
@@ -155,6 +163,7 @@ class RuntimeContract:
         assert (running.id, running.state, running.sandbox_id) == (container_id, "running", pod.sandbox_id)
         assert running.started_at >= running.created_at > 0
         assert running.finished_at == 0.0
+        await pod.is_ready(container_id)
         await runtime.stop_container(container_id, 10)
         over = await pod.container()
         assert (over.state, over.exit_code, over.reason) == ("exited", 143, "Error")
@@ -323,7 +332,7 @@ class RuntimeContract:
 
     async def test_followed_logs_end_with_the_container(self, runtime: Runtime) -> None:
         pod = await PodInHand.create(runtime)
-        container_id = await pod.start("sh", "-c", "echo ready; trap 'exit 143' TERM; sleep 1000 & wait")
+        container_id = await pod.start(*OBEYS_TERM)
         chunks = runtime.logs(container_id, LogOptions(follow=True))
         assert await anext(aiter(chunks)) == b"ready\n"
         await runtime.stop_container(container_id, 10)
