@@ -13,11 +13,11 @@ from apimachinery.model import Int32, Int64, IntOrString, MergeKey, Model, OneOf
 from apimachinery.resource import Column, Resource, Scale, Strategy
 from apimachinery.validation import IMMUTABLE, Errors
 from kubeapi.core._workload import WORKLOAD_WIDE, check_counts, check_rolling_update, check_selector
-from kubeapi.core.pod.defaults import default_pod_spec
 from kubeapi.core.pod.spec import PodSpecHolder
+from kubeapi.core.pod.strategy.defaults import default_pod_spec
+from kubeapi.core.pod.strategy.warnings import spec_warnings
 from kubeapi.core.pod.template import PodTemplateSpec
 from kubeapi.core.pod.validation.pod import check_always_template
-from kubeapi.core.pod.warnings import spec_warnings
 
 
 class RollingUpdateDeployment(Model, protobuf="maxUnavailable maxSurge"):

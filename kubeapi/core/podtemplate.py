@@ -8,11 +8,11 @@ from apimachinery.columns import NAME, label_text
 from apimachinery.errors import FieldError
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import Errors
-from kubeapi.core.pod.defaults import default_pod_spec
 from kubeapi.core.pod.spec import PodSpecHolder
+from kubeapi.core.pod.strategy.defaults import default_pod_spec
+from kubeapi.core.pod.strategy.warnings import spec_warnings
 from kubeapi.core.pod.template import PodTemplateSpec
 from kubeapi.core.pod.validation.pod import check_template
-from kubeapi.core.pod.warnings import spec_warnings
 
 
 class PodTemplate(PodSpecHolder, protobuf="metadata template"):

@@ -14,11 +14,11 @@ from apimachinery.resource import Resource, Scale, Strategy
 from apimachinery.selectors import selector_of
 from apimachinery.validation import Errors
 from kubeapi.core._workload import REPLICA_COUNTS, WORKLOAD_WIDE, ReplicaCounts, check_counts
-from kubeapi.core.pod.defaults import default_pod_spec
 from kubeapi.core.pod.spec import PodSpecHolder
+from kubeapi.core.pod.strategy.defaults import default_pod_spec
+from kubeapi.core.pod.strategy.warnings import spec_warnings
 from kubeapi.core.pod.template import PodTemplateSpec
 from kubeapi.core.pod.validation.pod import check_always_template
-from kubeapi.core.pod.warnings import spec_warnings
 
 
 class ReplicationControllerSpec(Model, protobuf="replicas* selector template minReadySeconds"):

@@ -7,23 +7,23 @@ from apimachinery.meta import DeleteOptions, LabelSelector, LabelSelectorRequire
 from apimachinery.resource import Resource, Strategy
 from apimachinery.validation import Errors, Path
 from kubeapi.core.pod.affinity import PodAffinityTerm
-from kubeapi.core.pod.columns import COLUMNS
-from kubeapi.core.pod.defaults import default_pod
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.qos import qos_class
 from kubeapi.core.pod.spec import PodSpec
 from kubeapi.core.pod.status import PodCondition, PodIP, PodStatus
-from kubeapi.core.pod.subresources import (
+from kubeapi.core.pod.strategy.columns import COLUMNS
+from kubeapi.core.pod.strategy.defaults import default_pod
+from kubeapi.core.pod.strategy.qos import qos_class
+from kubeapi.core.pod.strategy.subresources import (
     EPHEMERAL_CONTAINERS,
     RESIZE,
     check_ephemeral_containers,
     check_resize,
     keep_all_but,
 )
-from kubeapi.core.pod.update import check_pod_update, check_status_update
+from kubeapi.core.pod.strategy.update import check_pod_update, check_status_update
+from kubeapi.core.pod.strategy.warnings import spec_warnings
 from kubeapi.core.pod.validation.pod import check_pod
-from kubeapi.core.pod.warnings import spec_warnings
 
 _SPEC: Path = ("spec",)
 

@@ -12,8 +12,8 @@ from apimachinery.errors import forbidden, invalid_object
 from apimachinery.model import to_dict
 from apimachinery.validation import Errors, Path
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.qos import qos_class
 from kubeapi.core.pod.spec import Container, PodSpec, ResourceRequirements
+from kubeapi.core.pod.strategy.qos import qos_class
 
 EPHEMERAL_CONTAINERS = "ephemeralcontainers"
 RESIZE = "resize"
