@@ -54,18 +54,32 @@ def test_a_rollout_is_driven_and_watched(
         if event["object"].status.ready_replicas == 2:
             events.stop()
     assert apps.read_namespaced_deployment_status("web", namespace).status.ready_replicas == 2
-    eventually(
-        lambda: len(core.read_namespaced_endpoints("web", namespace).subsets[0].addresses) == 2, "both in the Service"
-    )
+
+    def addresses() -> list[str]:
+        subsets = core.read_namespaced_endpoints("web", namespace).subsets or []
+        return [address.ip for subset in subsets for address in subset.addresses or []]
+
+    eventually(lambda: len(addresses()) == 2, "both in the Service")
 
     apps.patch_namespaced_deployment_scale("web", namespace, {"spec": {"replicas": 1}})
     assert apps.read_namespaced_deployment_scale("web", namespace).spec.replicas == 1
     eventually(lambda: len(core.list_namespaced_pod(namespace, label_selector="app=web").items) == 1, "one pod")
 
-    newest = apps.read_namespaced_deployment("web", namespace)
     stale = apps.read_namespaced_deployment("web", namespace)
-    newest.metadata.annotations = {"who": "first"}
-    apps.replace_namespaced_deployment("web", namespace, newest)
+
+    def replaced() -> bool:
+        """Until the controller does not write the status between the read and the write."""
+        newest = apps.read_namespaced_deployment("web", namespace)
+        newest.metadata.annotations = {"who": "first"}
+        try:
+            apps.replace_namespaced_deployment("web", namespace, newest)
+        except ApiException as error:
+            if error.status != 409:
+                raise
+            return False
+        return True
+
+    eventually(replaced, "a write on the newest state")
     stale.metadata.annotations = {"who": "second"}
     with pytest.raises(ApiException) as conflict:
         apps.replace_namespaced_deployment("web", namespace, stale)
