@@ -48,7 +48,7 @@ async def watch(request: Request, store: Store[Any]) -> Stream:
     except RevisionTooLarge as error:
         return Stream(_only(revision_too_large(error)))
     chunks = tables.transform_watch(resource, watcher, representation, include) if representation.shape else watcher
-    return Stream(chunks, close=watcher.close, long_running=True)
+    return Stream(chunks, close=watcher.close)
 
 
 def _with_name(options: ListOptions, name: str) -> ListOptions:

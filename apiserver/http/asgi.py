@@ -145,8 +145,6 @@ class AsgiExchange(HttpExchange):
     The handler's writes wait here until `flush` or `drain` passes them on: only those may be awaited.
     """
 
-    __slots__ = ("_connection", "_messages", "_send")
-
     def __init__(self, scope: Scope, send: Send) -> None:
         self._connection = AsgiConnection(scope)
         query = scope.get("query_string", b"")

@@ -41,6 +41,7 @@ class InFlight:
         else:
             self.reads -= 1
         self._since.pop(exchange, None)
+        self._timed_out.discard(exchange)  # a handler may have swallowed the cancellation
 
     def stop_clock(self, exchange: HttpExchange) -> None:
         """The request has its answer; how long its client may take to read it is judged by each write's `drain`."""

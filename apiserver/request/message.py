@@ -14,8 +14,7 @@ from apiserver.http.types import MAX_BODY_BYTES, Header, body_too_large
 from apiserver.request.info import RequestInfo
 from apiserver.request.query import parse_bool
 from apiserver.request.user import ANONYMOUS, User
-from componentbase.net.http1_exchange import BodyTooLarge
-from componentbase.net.http1_exchange import HttpExchange as Exchange
+from componentbase.net.http1_exchange import BodyTooLarge, HttpExchange
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
@@ -41,7 +40,7 @@ class Request:
     user: User
     """The sender: anonymous until the credential has been checked."""
 
-    def __init__(self, exchange: Exchange, audit_id: bytes) -> None:
+    def __init__(self, exchange: HttpExchange, audit_id: bytes) -> None:
         self.exchange = exchange
         self.method = exchange.method
         self.query_string = exchange.query_string
@@ -154,12 +153,11 @@ class Response:
 class Stream:
     """An answer sent chunk by chunk until `chunks` ends or the client leaves; `close` runs in either case.
 
-    `length` is the size of the whole in bytes where it is known. A long-running one (a watch, a followed log) counts
-    neither against the limit of requests in flight nor against the request timeout. A client that reads nothing for
-    `patience_seconds` is cut off.
+    `length` is the size of the whole in bytes where it is known. A client that reads nothing for `patience_seconds` is
+    cut off.
     """
 
-    __slots__ = ("chunks", "close", "content_type", "gzip", "length", "long_running", "patience_seconds", "status")
+    __slots__ = ("chunks", "close", "content_type", "gzip", "length", "patience_seconds", "status")
 
     def __init__(
         self,
@@ -170,7 +168,6 @@ class Stream:
         status: int = 200,
         length: int | None = None,
         gzip: bool = False,
-        long_running: bool = False,
         patience_seconds: float = 60.0,
     ) -> None:
         self.chunks = chunks
@@ -179,7 +176,6 @@ class Stream:
         self.status = status
         self.length = length
         self.gzip = gzip
-        self.long_running = long_running
         self.patience_seconds = patience_seconds
 
 

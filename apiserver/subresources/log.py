@@ -37,9 +37,7 @@ async def log(request: Request, store: Store[Pod], *, kubelet: KubeletClient) ->
     response = await kubelet.open(location, path, [(b"connection", b"close")])
     if response.status != 200:
         raise await refusal(response)
-    return Stream(
-        _lines(response), close=response.close, content_type=TEXT, long_running=True, patience_seconds=IDLE_SECONDS
-    )
+    return Stream(_lines(response), close=response.close, content_type=TEXT, patience_seconds=IDLE_SECONDS)
 
 
 async def _lines(answer: ResponseStream) -> AsyncIterator[bytes]:

@@ -21,7 +21,7 @@ CONNECT_TIMEOUT_SECONDS = 10.0
 RESPONSE_TIMEOUT_SECONDS = 60.0
 """Until a response has begun (streams) or is complete (exchanges)."""
 MAX_HEAD_BYTES = 64 * 1024
-"""Of a response's status line and headers; a server that sends more loses the connection."""
+"""The bound on a response's status line and headers; a server that sends more loses the connection."""
 STREAM_BUFFER_BYTES = 1024 * 1024
 """Unread bytes of one stream; beyond, reading stops and the sender waits."""
 KEEPALIVE_PROBE_SECONDS = 15

@@ -17,7 +17,7 @@ import httpx
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 TOKEN = "test-token"
-"""Of an administrator, to the API server of a test."""
+"""An administrator's token for the API server of a test."""
 
 
 def free_port() -> int:

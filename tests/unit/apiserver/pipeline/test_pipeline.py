@@ -63,7 +63,7 @@ async def test_a_watch_ends_whose_client_left_before_its_first_event() -> None:
 
     async def watch(request: Request) -> Stream:
         await ready.wait()
-        return Stream(events(), close=closed.set, long_running=True)
+        return Stream(events(), close=closed.set)
 
     connection, transport = connected(Route(watch, long_running=True), Identity())
     connection.data_received(GET_POD)
