@@ -171,6 +171,12 @@ class Cluster:
         self.state().node(node)
         return Engine(self.layout.node(node).docker_socket)
 
+    def collect_evidence(self, folder: Path) -> None:
+        """Fills `folder` with the ends of logs, with objects, and with the state of each worker host."""
+        from mini_cluster.evidence import collect
+
+        collect(self.layout, folder)
+
     # --- what changes it ---
 
     def up(

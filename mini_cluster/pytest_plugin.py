@@ -4,16 +4,20 @@
 control plane as processes, no worker hosts (neither root nor Docker). `cluster`: two worker hosts. All live as long as
 the session and are made when a test first asks for them. `namespace`: a fresh one per test.
 The launcher itself is imported only then: a plugin is loaded by every pytest run of the environment.
+
+A test that fails leaves behind what the clusters among its fixtures looked like, in a folder that its report names.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pytest
 
@@ -25,6 +29,16 @@ if TYPE_CHECKING:
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "test-"}}
 KEEP = "MINI_CLUSTER_KEEP"
 """Environment variable: when set, a session's clusters are left running, for a look at what a test left there."""
+EVIDENCE_FOLDER = Path(tempfile.gettempdir()) / f"mini-cluster-failures-{os.getuid()}"
+EVIDENCE_KEPT = 20  # folders of failed tests; the oldest are deleted
+
+
+@runtime_checkable
+class LeavesEvidence(Protocol):
+    """A fixture whose state is written down when a test that uses it fails."""
+
+    def collect_evidence(self, folder: Path) -> None:
+        """Fills `folder`, which is new, with what helps to find out why."""
 
 
 class ClusterHandle:
@@ -92,6 +106,31 @@ class ClusterHandle:
         """Loads a `docker save` archive onto every node."""
         self.cluster.load_archive(archive)
 
+    def collect_evidence(self, folder: Path) -> None:
+        self.cluster.collect_evidence(folder)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Writes down the state of the fixtures of a test that failed, while they are still there."""
+    report = yield
+    fixtures: dict[str, object] = getattr(item, "funcargs", {}) if report.failed else {}
+    for name, fixture in fixtures.items():
+        if isinstance(fixture, LeavesEvidence):
+            report.sections.append((f"state of {name}", str(leave_evidence(item.name, fixture))))
+    return report
+
+
+def leave_evidence(name: str, fixture: LeavesEvidence, parent: Path = EVIDENCE_FOLDER) -> Path:
+    """Returns a new folder with the fixture's evidence."""
+    parent.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=re.sub(r"\W+", "-", name)[:80] + "-", dir=parent))
+    fixture.collect_evidence(folder)
+    by_age = sorted(parent.iterdir(), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in by_age[EVIDENCE_KEPT:]:
+        shutil.rmtree(path, ignore_errors=True)
+    return folder
+
 
 @contextmanager
 def running_cluster(nodes: int) -> Iterator[ClusterHandle]:
@@ -103,7 +142,11 @@ def running_cluster(nodes: int) -> Iterator[ClusterHandle]:
     keep = bool(os.environ.get(KEEP))
     cluster = Cluster(folder, Console(quiet=True), owner_pid=0 if keep else os.getpid())
     try:
-        cluster.up(nodes, api_port=None)
+        try:
+            cluster.up(nodes, api_port=None)
+        except Exception as error:
+            error.add_note(f"state of the cluster: {leave_evidence('up', cluster)}")
+            raise
         yield ClusterHandle(cluster)
     finally:
         if not keep:

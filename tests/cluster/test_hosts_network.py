@@ -141,3 +141,18 @@ async def test_a_control_plane_alone_answers(control_plane: ClusterHandle) -> No
         names = [item.name for item in (await rest.list(Namespace)).items]
     assert "kube-system" in names
     assert control_plane.node_ips == {}
+
+
+def test_a_failing_test_leaves_logs_objects_containers_addresses_and_rules_behind(
+    cluster: ClusterHandle, pods: dict[str, str], tmp_path: Path
+) -> None:
+    cluster.collect_evidence(tmp_path)
+    assert "Ready" in (tmp_path / "objects" / "nodes.json").read_text()
+    assert {"kube-apiserver.log", "kubelet-worker-1.log", "dockerd-worker-2.log"} <= {
+        path.name for path in (tmp_path / "logs").iterdir()
+    }
+    for node, address in cluster.node_ips.items():
+        text = (tmp_path / f"{node}.txt").read_text()
+        assert "k8s_web_" in text, "docker ps"
+        assert f"inet {address}/24" in text, "addresses"
+        assert ":KUBE-SERVICES" in text, "rules"
