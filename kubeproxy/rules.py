@@ -1,6 +1,7 @@
 """PURE: turns service ports into the rules of kube-proxy's own chains, in the words of iptables.
 
-Chain names and rules are those of Kubernetes' own proxy in iptables mode.
+Chain names and rules are those of Kubernetes' own proxy in iptables mode, and what nothing serves on a cluster IP is
+rejected as in its nftables mode.
 """
 
 from __future__ import annotations
@@ -56,10 +57,12 @@ def desired_chains(ports: Iterable[ServicePort], settings: Settings) -> Chains:
     chains: dict[ChainKey, list[str]] = {("nat", chain): [] for chain in NAT_CHAINS}
     chains |= {("filter", chain): [] for chain in FILTER_CHAINS}
     _base_rules(chains, settings)
-    for port in sorted(ports, key=lambda item: (item.full_name, item.protocol)):
+    in_order = sorted(ports, key=lambda item: (item.full_name, item.protocol))
+    for port in in_order:
         for key, rules in _port_chains(port, settings):
             chains.setdefault(key, []).extend(rules)
     chains["nat", SERVICES].append(_node_port_jump(settings))
+    chains["filter", SERVICES] += _rejections(in_order)
     return {key: tuple(rules) for key, rules in chains.items()}
 
 
@@ -97,6 +100,18 @@ def _node_port_jump(settings: Settings) -> str:
     loopback = "" if settings.localhost_node_ports else "! -d 127.0.0.0/8 "
     comment = '-m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain"'
     return f"{comment} {loopback}-m addrtype --dst-type LOCAL -j {NODE_PORTS}"
+
+
+def _rejections(ports: Iterable[ServicePort]) -> list[str]:
+    """Returns the last rules of the filter table's KUBE-SERVICES, one for each cluster IP.
+
+    What comes here was not translated: nothing serves it. It would leave by the default route, and wait for an answer.
+    """
+    services = {port.cluster_ip: f"{port.namespace}/{port.service}" for port in ports}
+    return [
+        f'-m comment --comment "{service} does not serve this port" -d {cluster_ip}/32 -j REJECT'
+        for cluster_ip, service in services.items()
+    ]
 
 
 def chain_name(prefix: str, port: ServicePort, endpoint: Endpoint | None = None) -> str:

@@ -193,6 +193,21 @@ def test_without_endpoints_the_connection_is_refused_at_once(node: Node) -> None
             client.ask_tcp(address, port)
 
 
+def test_a_port_that_the_service_does_not_have_is_refused_at_once(node: Node) -> None:
+    node.apply(node.service(1, protocol="udp"))
+    with node.pods[1].udp_client() as client:
+        assert ask_udp(client, CLUSTER_IP, 80) == node.pods[0].name
+    for place in (node.pods[1], node.host, node.outside):
+        for port in (80, 81):
+            with pytest.raises(ConnectionRefusedError):
+                place.ask_tcp(CLUSTER_IP, port)
+    with node.pods[1].udp_client() as client:
+        client.connect((CLUSTER_IP, 81))  # else the kernel doesn't tell of the refusal
+        client.send(b"?")
+        with pytest.raises(ConnectionRefusedError):
+            client.recv(1)
+
+
 def test_source_ranges_guard_the_load_balancers_address(node: Node) -> None:
     service = replace(node.service(1), load_balancer_ips=(BALANCER_IP,), source_ranges=(f"{OUTSIDE_IP}/32",))
     node.apply(service)

@@ -57,6 +57,7 @@ def sep(endpoint: Endpoint, port: ServicePort = PORT) -> str:
 
 SVC, SVL, EXT, FW = (chain_name(prefix, PORT) for prefix in ("KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-"))
 TO_PORTAL = "-m tcp -p tcp -d 10.96.0.10/32 --dport 80"
+REJECTION = "-d 10.96.0.10/32 -j REJECT"
 NODE_PORT_JUMP = "! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS"
 
 
@@ -99,6 +100,7 @@ COMMIT
 :KUBE-FORWARD - [0:0]
 :KUBE-PROXY-FIREWALL - [0:0]
 :KUBE-FIREWALL - [0:0]
+-A KUBE-SERVICES -m comment --comment "default/web does not serve this port" -d 10.96.0.10/32 -j REJECT
 -A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP
 -A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark 0x4000/0x4000 -j ACCEPT
 -A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" \
@@ -134,14 +136,22 @@ def test_affinity_asks_first_who_served_the_client() -> None:
 
 def test_no_endpoints_is_refused_at_once() -> None:
     found = tables(replace(PORT, cluster_endpoints=(), has_endpoints=False))
-    assert rules(found["filter"], "KUBE-SERVICES") == [f"{TO_PORTAL} -j REJECT"]
+    assert rules(found["filter"], "KUBE-SERVICES") == [f"{TO_PORTAL} -j REJECT", REJECTION]
     assert rules(found["nat"], "KUBE-SERVICES") == [NODE_PORT_JUMP]
     assert not any("KUBE-SVC-" in line for line in found["nat"])
 
 
 def test_no_local_endpoint_under_policy_local_is_dropped() -> None:
     found = tables(replace(PORT, cluster_endpoints=(), internal_local=True))
-    assert rules(found["filter"], "KUBE-SERVICES") == [f"{TO_PORTAL} -j DROP"]
+    assert rules(found["filter"], "KUBE-SERVICES") == [f"{TO_PORTAL} -j DROP", REJECTION]
+
+
+def test_what_nothing_serves_on_a_cluster_ip_is_rejected_after_everything_else() -> None:
+    other = replace(PORT, service="api", cluster_ip="10.96.0.11", cluster_endpoints=(), has_endpoints=False)
+    found = tables(PORT, replace(PORT, name="dns", protocol="udp", port=53), other)["filter"]
+    assert rules(found, "KUBE-SERVICES") == [
+        "-m tcp -p tcp -d 10.96.0.11/32 --dport 80 -j REJECT", "-d 10.96.0.11/32 -j REJECT", REJECTION,
+    ]  # fmt: skip
 
 
 def test_internal_policy_local_uses_the_local_chain() -> None:
@@ -254,7 +264,7 @@ def test_what_is_right_already_is_left_out() -> None:
     assert text(PORT, current=current) == ""
     other = replace(PORT, service="api", cluster_ip="10.96.0.11")
     changed = tables(PORT, other, current=current)
-    assert set(changed) == {"nat"}
+    assert rules(changed["filter"], "KUBE-SERVICES")[1:] == [REJECTION], "its last rules are one for each address"
     assert not any(line.startswith((f":{SVC} ", f"-A {SVC} ")) for line in changed["nat"])
     assert len([line for line in changed["nat"] if line.startswith(":")]) == 3  # KUBE-SERVICES, and its own two
 
