@@ -36,7 +36,9 @@ def pod_hostname(pod: Pod) -> str:
     return name[:MAX_HOSTNAME_LENGTH].rstrip("-.")
 
 
-def sandbox_config(pod: Pod, *, attempt: int, dns: DnsConfig | None) -> SandboxConfig:
+def sandbox_config(
+    pod: Pod, *, attempt: int, dns: DnsConfig | None, memory_volumes: tuple[str, ...] = ()
+) -> SandboxConfig:
     """Configures the pod's sandbox. With host networking, hostname and host ports are the node's own."""
     spec = pod.spec
     host_network = bool(spec.hostNetwork)
@@ -55,6 +57,7 @@ def sandbox_config(pod: Pod, *, attempt: int, dns: DnsConfig | None) -> SandboxC
         sysctls={sysctl.name: sysctl.value for sysctl in sysctls},
         labels=dict(pod.metadata.labels or {}),
         runtime_handler=spec.runtimeClassName or "",
+        memory_volumes=memory_volumes,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from componentbase import logs
@@ -11,6 +12,7 @@ from kubelet.pod.dns import ClusterDns, pod_dns
 from kubelet.pod.termination import Terminator
 from kubelet.pod.work import PodWork, SyncFailed
 from kubelet.runtime.interface import DnsConfig, EngineError, PodRuntimeStatus, Runtime, RuntimeUnavailable
+from kubelet.volume.interface import Mounted
 
 log = logs.logger(__name__)
 
@@ -25,12 +27,14 @@ class Sandboxes:
     cluster_dns: ClusterDns
     node_dns: DnsConfig
 
-    async def create(self, work: PodWork, attempt: int) -> None:
+    async def create(self, work: PodWork, attempt: int, volumes: Iterable[Mounted]) -> None:
         """Raises: SyncFailed; RuntimeUnavailable."""
         pod = work.pod
         dns = pod_dns(pod, self.cluster_dns, self.node_dns)
+        held = tuple(volume.memory_volume for volume in volumes if volume.memory_volume)
+        config = sandbox_config(pod, attempt=attempt, dns=dns, memory_volumes=held)
         try:
-            sandbox = await self.runtime.create_sandbox(sandbox_config(pod, attempt=attempt, dns=dns))
+            sandbox = await self.runtime.create_sandbox(config)
         except RuntimeUnavailable:
             raise
         except EngineError as error:

@@ -103,7 +103,7 @@ class PodSyncer:
         if actions.create_sandbox:
             if actions.kill_pod and status is not None:
                 await self.sandboxes.stop(work, status)
-            await self.sandboxes.create(work, actions.sandbox_attempt)
+            await self.sandboxes.create(work, actions.sandbox_attempt, setup.volumes.values() if setup else ())
             return True, None
         by_id = {container.id: container for container in status.containers} if status else {}
         changed, waits = bool(actions.kill), list[float]()

@@ -83,6 +83,7 @@ class SandboxConfig:
 
     `dns` None leaves the node's resolv.conf. `hostname` is ignored with `host_network`. `sysctls` are the pod's.
     `attempt` counts the sandboxes of the pod (0, 1, …). `cgroup_parent` "" is the runtime's own default.
+    `memory_volumes` are held by the sandbox, so that their content outlives the pod's containers.
     """
 
     pod: PodRef
@@ -99,6 +100,7 @@ class SandboxConfig:
     labels: Mapping[str, str] = field(default_factory=dict)  # the pod's own labels
     runtime_handler: str = ""
     cgroup_parent: str = ""
+    memory_volumes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,7 +475,10 @@ class Runtime(Protocol):
         """Loads an image archive (`componentbase.image_archive`)."""
 
     async def create_memory_volume(self, name: str, size_bytes: int, pod: PodRef, mode: int = 0o777) -> None:
-        """A tmpfs that a pod's containers share (memory-backed emptyDir); `size_bytes` 0 = the kernel's default."""
+        """A tmpfs that a pod's containers share (memory-backed emptyDir); `size_bytes` 0 = the kernel's default.
+
+        Its content lives as long as a sandbox or container that mounts it runs.
+        """
 
     async def memory_volumes(self) -> Mapping[str, str]:
         """Returns name -> pod uid of all memory volumes."""

@@ -11,6 +11,8 @@ from kubelet.runtime.interface import MIN_CPU_SHARES, ContainerConfig, Mount, Re
 
 PAUSE_OOM_SCORE_ADJ = -998
 LOG_FILE_SIZE, LOG_FILES = "10m", "5"  # per container, as upstream; the oldest file is lost
+HELD_VOLUMES = "/volumes"
+"""Where the pause container mounts the pod's memory volumes: the engine empties one that no running container mounts."""
 PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 """Else the engine's own choice: private, but for a folder that holds its data, such as the node's root."""
 
@@ -45,6 +47,7 @@ def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[st
         "Sysctls": dict(config.sysctls),
         "CgroupParent": config.cgroup_parent,
         "PortBindings": {},
+        "Mounts": [_mount(Mount(f"{HELD_VOLUMES}/{name}", memory_volume=name)) for name in config.memory_volumes],
     }
     if config.runtime_handler:
         host_config["Runtime"] = config.runtime_handler

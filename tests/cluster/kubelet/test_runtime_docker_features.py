@@ -182,6 +182,23 @@ async def test_containers_share_a_memory_volume(runtime: DockerRuntime) -> None:
     assert keeper
 
 
+async def test_a_memory_volume_keeps_its_files_while_no_container_runs(runtime: DockerRuntime) -> None:
+    ref = new_pod()
+    name = f"{ref.uid}-kept"
+    await runtime.create_memory_volume(name, 1 << 20, ref)
+    pod = await PodInHand.create(runtime, SandboxConfig(pod=ref, memory_volumes=(name,)))
+    mounts = (Mount("/shared", memory_volume=name),)
+    await pod.start("sh", "-c", "echo hello > /shared/file; exit 1", name="main", mounts=mounts)
+    assert (await pod.ended()).exit_code == 1
+    output = await shell(pod, "cat /shared/file", name="main", attempt=1, mounts=mounts)
+    assert output == "hello\n"
+    for container in (await pod.status()).containers:
+        await runtime.remove_container(container.id)
+    await runtime.remove_sandbox(pod.sandbox_id)
+    await runtime.remove_memory_volume(name)
+    assert name not in await runtime.memory_volumes()
+
+
 async def test_containers_share_network_and_ipc_but_not_processes(runtime: DockerRuntime) -> None:
     pod = await PodInHand.create(runtime)
     text = "stat -L -c %i /proc/self/ns/net /proc/self/ns/ipc; stat -L -c %i /proc/self/ns/pid"

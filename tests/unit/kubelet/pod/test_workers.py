@@ -106,6 +106,13 @@ async def test_deletion_stops_the_pod_and_takes_it_out_of_the_api(bench: Bench) 
     assert bench.objects.used["uid-1"] == set()
 
 
+async def test_the_sandbox_holds_memory_volumes_so_that_they_outlive_a_crash(bench: Bench) -> None:
+    volumes = [{"name": "m", "emptyDir": {"medium": "Memory"}}, {"name": "d", "emptyDir": {}}]
+    await started(bench, {"volumes": volumes, "containers": [APP]})
+    _, config = next(iter(bench.runtime.sandboxes.values()))
+    assert config.memory_volumes == ("k8s-uid-1-m",)
+
+
 async def test_a_memory_volume_that_cannot_be_removed_does_not_keep_the_pod(bench: Bench) -> None:
     await started(bench, {"volumes": [{"name": "v", "emptyDir": {"medium": "Memory"}}], "containers": [APP]})
     bench.runtime.fail_next("remove_memory_volume", EngineError("volume has active mounts"))

@@ -78,6 +78,13 @@ def test_a_sandbox_body() -> None:
     assert body["ExposedPorts"] == {"80/tcp": {}}
 
 
+def test_a_sandbox_holds_the_memory_volumes_of_its_pod() -> None:
+    assert sandbox_body(SandboxConfig(REF), "pause:1", Host())["HostConfig"]["Mounts"] == []
+    body = sandbox_body(SandboxConfig(REF, memory_volumes=("m1", "m2")), "pause:1", Host())
+    mounts = [(mount["Type"], mount["Source"], mount["Target"]) for mount in body["HostConfig"]["Mounts"]]
+    assert mounts == [("volume", "m1", "/volumes/m1"), ("volume", "m2", "/volumes/m2")]
+
+
 def test_a_container_joins_its_sandbox() -> None:
     body = container_body("s1", replace(CONFIG, pid_mode="pod"), Host())
     host = body["HostConfig"]
