@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from kubeapi.core.configmap import ConfigMap
@@ -50,64 +50,41 @@ class EnvContext:
     pod_ips: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """`variables` in order; `skipped` are keys of `envFrom` objects that no environment variable may be called."""
-
-    variables: dict[str, str]
-    skipped: dict[str, list[str]] = field(default_factory=dict)
-
-
-def make_environment(container: Container, context: EnvContext) -> Environment:
+def make_environment(container: Container, context: EnvContext) -> dict[str, str]:
     """Service variables, then `envFrom`, then `env`: later ones win and may refer to earlier ones.
 
+    Every key of an `envFrom` object becomes a variable: keys have no "=", and all else may be in a name.
     Raises: ConfigError when something the spec refers to is missing and not optional.
     """
     pod = context.pod
     links = pod.spec.enableServiceLinks is not False
     services = service_variables(context.services, pod.namespace, links=links)
-    skipped: dict[str, list[str]] = {}
     result: dict[str, str] = {}
     for source in container.envFrom or ():
-        _add_source(result, skipped, source, context)
+        data = _source_data(source, context)
+        result |= {(source.prefix or "") + key: data[key] for key in sorted(data)}
     for variable in container.env or ():
         value = _value(variable, {**services, **result}, container, context)
         if value is not None:
             result[variable.name] = value
-    return Environment({**{name: value for name, value in services.items() if name not in result}, **result}, skipped)
+    return {**{name: value for name, value in services.items() if name not in result}, **result}
 
 
-def _add_source(
-    result: dict[str, str], skipped: dict[str, list[str]], source: EnvFromSource, context: EnvContext
-) -> None:
+def _source_data(source: EnvFromSource, context: EnvContext) -> Mapping[str, str]:
     namespace = context.pod.namespace
-    data: Mapping[str, str]
     if source.configMapRef is not None:
         name, optional = source.configMapRef.name, source.configMapRef.optional
         config_map = context.objects.config_map(namespace, name)
         if config_map is None and not optional:
             raise ConfigError(f'configmap "{name}" not found')
-        data, origin = (config_map.data if config_map else None) or {}, f"configMap {namespace}/{name}"
-    elif source.secretRef is not None:
+        return (config_map.data if config_map else None) or {}
+    if source.secretRef is not None:
         name, optional = source.secretRef.name, source.secretRef.optional
         secret = context.objects.secret(namespace, name)
         if secret is None and not optional:
             raise ConfigError(f'secret "{name}" not found')
-        data = {key: _text(value, name, key) for key, value in ((secret.data if secret else None) or {}).items()}
-        origin = f"secret {namespace}/{name}"
-    else:
-        return
-    for key in sorted(data):
-        variable = (source.prefix or "") + key
-        if _is_variable_name(variable):
-            result[variable] = data[key]
-        else:
-            skipped.setdefault(origin, []).append(variable)
-
-
-def _is_variable_name(name: str) -> bool:
-    """Any printable ASCII but "=" may be in a name."""
-    return bool(name) and all(" " <= char <= "~" and char != "=" for char in name)
+        return {key: _text(value, name, key) for key, value in ((secret.data if secret else None) or {}).items()}
+    return {}
 
 
 def _value(variable: EnvVar, variables: Mapping[str, str], container: Container, context: EnvContext) -> str | None:

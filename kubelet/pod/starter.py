@@ -191,16 +191,8 @@ class ContainerStarter:
 
     def _environment(self, pod: Pod, container: Container, setup: ContainerSetup) -> dict[str, str]:
         """Raises: ConfigError."""
-        environment = make_environment(
-            container, EnvContext(pod, self.node.facts(), self.objects, tuple(self.services.list()), setup.pod_ips)
-        )
-        for origin, keys in environment.skipped.items():
-            message = (
-                f"Keys [{', '.join(keys)}] from the EnvFrom {origin} were skipped since they are considered invalid "
-                "environment variable names."
-            )
-            self.events.event(pod, "Warning", "InvalidEnvironmentVariableNames", message)
-        return environment.variables
+        services = tuple(self.services.list())
+        return make_environment(container, EnvContext(pod, self.node.facts(), self.objects, services, setup.pod_ips))
 
     async def _post_start(self, work: PodWork, container: Container, container_id: str, setup: ContainerSetup) -> None:
         """The next container waits for it; a failed hook kills its container."""

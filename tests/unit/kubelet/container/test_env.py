@@ -11,7 +11,7 @@ import pytest
 from apimachinery.model import from_dict
 from kubeapi.core.service.model import Service
 from kubelet.container.downward import NodeFacts
-from kubelet.container.env import ConfigError, EnvContext, Environment, expand, make_environment, service_variables
+from kubelet.container.env import ConfigError, EnvContext, expand, make_environment, service_variables
 from tests.kits.kubelet import Objects, make_pod
 
 NODE = NodeFacts("worker-1", ("192.168.0.5",), {"cpu": Fraction(4), "memory": Fraction(8 << 30)})
@@ -39,7 +39,7 @@ def test_references_to_variables_are_expanded(text: str, result: str) -> None:
     assert expand(text, {"A": "1", "B": "2"}) == result
 
 
-def environment(container: dict[str, Any], objects: Objects | None = None, **more: Any) -> Environment:
+def environment(container: dict[str, Any], objects: Objects | None = None, **more: Any) -> dict[str, str]:
     pod = make_pod(
         {"containers": [{"name": "app", "image": "i"} | container], **more.pop("spec", {})},
         labels={"app": "web"},
@@ -51,7 +51,7 @@ def environment(container: dict[str, Any], objects: Objects | None = None, **mor
 
 def value(source: dict[str, Any], objects: Objects | None = None, **container: Any) -> str | None:
     env = environment({"env": [{"name": "X", "valueFrom": source}], **container}, objects)
-    return env.variables.get("X")
+    return env.get("X")
 
 
 def secret(text: str) -> str:
@@ -60,7 +60,7 @@ def secret(text: str) -> str:
 
 def test_values_refer_to_earlier_ones() -> None:
     env = [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)-$(C)"}, {"name": "C", "value": "3"}]
-    assert environment({"env": env}).variables == {"A": "1", "B": "1-$(C)", "C": "3"}
+    assert environment({"env": env}) == {"A": "1", "B": "1-$(C)", "C": "3"}
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ class TestReferences:
 
     def test_whole_objects_with_prefix(self) -> None:
         origins = [{"prefix": "P_", "configMapRef": {"name": "cm"}}, {"secretRef": {"name": "s"}}]
-        assert environment({"envFrom": origins}, self.objects).variables == {"P_k": "v", "p": "geheim"}
+        assert environment({"envFrom": origins}, self.objects) == {"P_k": "v", "p": "geheim"}
 
     def test_whole_objects_that_are_missing(self) -> None:
         with pytest.raises(ConfigError, match='configmap "no" not found'):
@@ -143,19 +143,24 @@ class TestReferences:
         with pytest.raises(ConfigError, match='secret "no" not found'):
             environment({"envFrom": [{"secretRef": {"name": "no"}}]}, self.objects)
         optional = [{"configMapRef": {"name": "no", "optional": True}}, {"secretRef": {"name": "no", "optional": True}}]
-        assert environment({"envFrom": optional}, self.objects).variables == {}
+        assert environment({"envFrom": optional}, self.objects) == {}
 
-    def test_keys_that_are_no_variable_names_are_skipped_and_told(self) -> None:
-        objects = Objects({"cm": {"data": {"good": "1", "b=d": "2"}}})
-        env = environment({"envFrom": [{"configMapRef": {"name": "cm"}}]}, objects)
-        assert env.variables == {"good": "1"}
-        assert env.skipped == {"configMap default/cm": ["b=d"]}
+    def test_every_key_becomes_a_variable(self) -> None:
+        """Source: KEP-4369, "Allow almost all printable ASCII characters in environment variables"."""
+        objects = Objects({"cm": {"data": {"data-1": "1", "a.b": "2", "9_LIVES": "3"}}})
+        origins = [{"configMapRef": {"name": "cm"}}, {"prefix": "my ", "configMapRef": {"name": "cm"}}]
+        own = [{"name": "USES", "value": "$(data-1) $(a.b)"}]
+        assert environment({"envFrom": origins, "env": own}, objects) == {
+            "data-1": "1", "a.b": "2", "9_LIVES": "3",
+            "my data-1": "1", "my a.b": "2", "my 9_LIVES": "3",
+            "USES": "1 2",
+        }
 
     def test_env_wins_over_env_from_and_may_use_it(self) -> None:
         env = environment(
             {"envFrom": [{"configMapRef": {"name": "cm"}}], "env": [{"name": "k", "value": "own:$(k)"}]}, self.objects
         )
-        assert env.variables == {"k": "own:v"}
+        assert env == {"k": "own:v"}
 
 
 def service(service_name: str, ip: str = "10.96.0.7", namespace: str = "default", **port: Any) -> Service:
@@ -191,10 +196,10 @@ class TestServices:
 
     def test_a_services_variables_can_be_used_and_overridden(self) -> None:
         env = [{"name": "URL", "value": "http://$(WEB_SERVICE_HOST)"}, {"name": "WEB_SERVICE_PORT", "value": "mine"}]
-        variables = environment({"env": env}, services=(service("web"),)).variables
+        variables = environment({"env": env}, services=(service("web"),))
         assert variables["URL"] == "http://10.96.0.7"
         assert variables["WEB_SERVICE_PORT"] == "mine"
 
     def test_service_links_can_be_switched_off(self) -> None:
         spec = {"enableServiceLinks": False}
-        assert environment({}, services=(service("web"),), spec=spec).variables == {}
+        assert environment({}, services=(service("web"),), spec=spec) == {}
