@@ -6,6 +6,7 @@ import asyncio
 
 from componentbase import logs
 from componentbase.clock import Clock
+from componentbase.tasks import first_of
 from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.spec import Container
 from kubelet.container.backoff import describe
@@ -97,15 +98,19 @@ class Terminator:
         await self._runtime.stop_container(status.id, max(left, min(grace, MIN_STOP_SECONDS)))
 
     async def _pre_stop(self, work: PodWork, container: Container, status: ContainerStatus, grace: float) -> None:
+        """Returns when the hook is over, when its container is, or at the end of the grace period."""
         hook = container.lifecycle.preStop if container.lifecycle else None
         if hook is None:
             return
         running = ProbedContainer(self._runtime, container, status.id, work.pod.status.podIP or "")
+
+        async def end_of_grace() -> None:
+            await self._clock.sleep(grace)
+            raise HookError(f"not over within {describe(grace)}")
+
         try:
-            async with asyncio.timeout(grace):
-                await run_hook(running, hook, self._clock)
-        except TimeoutError:
-            log.warning("preStop hook was cut off", pod=work.pod.key, container=container.name, after=describe(grace))
+            hook_run = run_hook(running, hook, self._clock)
+            await first_of(hook_run, self._runtime.wait_container(status.id), end_of_grace())
         except (HookError, EngineError) as error:
             log.warning("preStop hook failed", pod=work.pod.key, container=container.name, error=str(error))
             path = field_path(work.pod, container.name)

@@ -420,6 +420,9 @@ class Runtime(Protocol):
         Cancelling leaves the signal sent; a second call (with a shorter grace, for example) is allowed meanwhile.
         """
 
+    async def wait_container(self, container_id: str) -> None:
+        """Returns when the container does not run (any more), and all that it wrote is in its log."""
+
     async def kill_container(self, container_id: str, signal: str = "SIGKILL") -> None:
         """Sends a signal and does not wait for its effect."""
 

@@ -260,6 +260,11 @@ class FakeRuntime:
         if container.status.state == "running":
             self.exit(container_id, 137, signal=9)
 
+    async def wait_container(self, container_id: str) -> None:
+        self._check("wait_container")
+        while (container := self.containers.get(container_id)) and container.status.state == "running":
+            await container.changed.wait()
+
     async def kill_container(self, container_id: str, signal: str = "SIGKILL") -> None:
         container = self._container(container_id)
         self._check("kill_container", f"{container_id} {signal}")

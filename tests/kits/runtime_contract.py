@@ -228,6 +228,19 @@ class RuntimeContract:
         assert time.monotonic() - started >= 0.5
         assert (await pod.container()).exit_code == 137
 
+    async def test_waiting_for_a_container_ends_with_it(self, runtime: Runtime) -> None:
+        pod = await PodInHand.create(runtime)
+        container_id = await pod.start("sleep", "1000")
+        waiting = asyncio.ensure_future(runtime.wait_container(container_id))
+        await asyncio.wait((waiting,), timeout=0.1)
+        assert not waiting.done()
+        await runtime.kill_container(container_id)
+        await waiting
+        assert (await pod.container()).state == "exited"
+        await runtime.wait_container(container_id)
+        await runtime.remove_container(container_id)
+        await runtime.wait_container(container_id)
+
     async def test_a_second_stop_with_a_shorter_grace_wins(self, runtime: Runtime) -> None:
         pod = await PodInHand.create(runtime)
         container_id = await pod.start(*IGNORES_TERM)

@@ -12,7 +12,7 @@ from kubelet.runtime.interface import MIN_CPU_SHARES, ContainerConfig, Mount, Re
 PAUSE_OOM_SCORE_ADJ = -998
 LOG_FILE_SIZE, LOG_FILES = "10m", "5"  # per container, as upstream; the oldest file is lost
 HELD_VOLUMES = "/volumes"
-"""Where the pause container mounts the pod's memory volumes: the engine empties one that no running container mounts."""
+"""The folder of the pause container for the pod's memory volumes: one that no running container mounts is emptied."""
 PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 """Else the engine's own choice: private, but for a folder that holds its data, such as the node's root."""
 

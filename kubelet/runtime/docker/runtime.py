@@ -371,10 +371,12 @@ class DockerRuntime(Images, Sessions):
             if grace_seconds > 0:
                 await self.kill_container(container_id, signal or await self._stop_signal(container_id))
                 with contextlib.suppress(TimeoutError):
-                    await self._wait_exit(container_id, grace_seconds)
+                    async with asyncio.timeout(grace_seconds):
+                        await self.wait_container(container_id)
                     return
             await self.kill_container(container_id)
-            await self._wait_exit(container_id, KILL_WAIT_SECONDS)
+            async with asyncio.timeout(KILL_WAIT_SECONDS):
+                await self.wait_container(container_id)
         except EngineNotFound:
             return
         except TimeoutError:
@@ -383,17 +385,6 @@ class DockerRuntime(Images, Sessions):
     async def _stop_signal(self, container_id: str) -> str:
         details = await self._client.call(self._sdk.inspect_container, container_id)
         return str(details["Config"].get("StopSignal") or "SIGTERM")
-
-    async def _wait_exit(self, container_id: str, seconds: float) -> None:
-        """The answer's head comes at once, its body at the container's end. Raises: TimeoutError."""
-        async with asyncio.timeout(seconds):
-            path, params = f"/containers/{container_id}/wait", {"condition": "not-running"}
-            stream = await self._client.open("POST", path, params=params)
-            try:
-                async for _ in stream.chunks():
-                    continue
-            finally:
-                await stream.close()
 
     async def remove_container(self, container_id: str) -> None:
         """Removal that another caller has begun counts as done."""

@@ -160,7 +160,20 @@ class Sessions:
             raise EngineError("the pod has no address of its own, and its network namespace is out of reach")
         return await netns.connect_to(sandbox.ips[0], port)
 
-    # --- logs
+    # --- the container's end, logs
+
+    async def wait_container(self, container_id: str) -> None:
+        """The answer's head comes at once, its body at the container's end."""
+        path, params = f"/containers/{container_id}/wait", {"condition": "not-running"}
+        try:
+            stream = await self._client.open("POST", path, params=params)
+        except EngineNotFound:
+            return
+        try:
+            async for _ in stream.chunks():
+                continue
+        finally:
+            await stream.close()
 
     async def logs(self, container_id: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         details = await self._client.call(self._client.sdk.inspect_container, container_id)

@@ -151,8 +151,12 @@ class TestReferences:
         origins = [{"configMapRef": {"name": "cm"}}, {"prefix": "my ", "configMapRef": {"name": "cm"}}]
         own = [{"name": "USES", "value": "$(data-1) $(a.b)"}]
         assert environment({"envFrom": origins, "env": own}, objects) == {
-            "data-1": "1", "a.b": "2", "9_LIVES": "3",
-            "my data-1": "1", "my a.b": "2", "my 9_LIVES": "3",
+            "data-1": "1",
+            "a.b": "2",
+            "9_LIVES": "3",
+            "my data-1": "1",
+            "my a.b": "2",
+            "my 9_LIVES": "3",
             "USES": "1 2",
         }
 

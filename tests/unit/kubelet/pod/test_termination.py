@@ -117,6 +117,28 @@ async def test_a_failed_hook_is_told_and_stops_nothing(bench: Bench) -> None:
     assert bench.stopped() == ["app 30"]
 
 
+async def test_a_hook_is_cut_at_the_end_of_the_grace_period_and_told(bench: Bench) -> None:
+    hook = {"preStop": {"sleep": {"seconds": 60}}}
+    work = await bench.run({"containers": [{"name": "app", "image": "app:1", "lifecycle": hook}]})
+    stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
+    await bench.clock.advance(29)
+    assert bench.stopped() == []
+    await bench.clock.advance(1)
+    await stopping
+    assert bench.stopped() == ["app 2"]
+    assert ("FailedPreStopHook", "PreStopHook failed") in bench.events
+
+
+async def test_a_hook_is_not_waited_for_once_its_container_has_ended(bench: Bench) -> None:
+    hook = {"preStop": {"sleep": {"seconds": 20}}}
+    work = await bench.run({"containers": [{"name": "app", "image": "app:1", "lifecycle": hook}]})
+    stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
+    await bench.clock.advance(1)
+    bench.runtime.exit((await bench.status()).containers[0].id)
+    await stopping
+    assert [reason for reason, _ in bench.events] == ["Killing"]
+
+
 async def test_a_second_kill_does_not_repeat_the_hook(bench: Bench) -> None:
     spec = {"containers": [{"name": "app", "image": "app:1", "lifecycle": HOOK}]}
     work = await bench.run(spec, deaf=("app",))
