@@ -76,7 +76,9 @@ class DockerRuntime(Images, Sessions):
     def __init__(
         self, endpoint: str, *, pause_image: str = DEFAULT_IMAGE, seccomp_root: str = "/var/lib/kubelet/seccomp"
     ) -> None:
-        super().__init__(EngineClient(endpoint))
+        client = EngineClient(endpoint)
+        Images.__init__(self, client)
+        Sessions.__init__(self, client)
         self._sdk = self._client.sdk
         self._stats_slots = asyncio.Semaphore(PARALLEL_STATS)
         self._pause_image = pause_image
@@ -102,6 +104,7 @@ class DockerRuntime(Images, Sessions):
         return self._info
 
     async def close(self) -> None:
+        self._folders.close()
         await self._client.close()
 
     # --- what exists

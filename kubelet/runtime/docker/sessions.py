@@ -7,10 +7,14 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 
 from componentbase import logs as component_logs
+from componentbase.tasks import alongside, first_of
 from kubelet.runtime.docker import netns
 from kubelet.runtime.docker.client import EngineClient, EngineStream
+from kubelet.runtime.docker.inotify import FolderWatcher
+from kubelet.runtime.docker.logfiles import LogReader
 from kubelet.runtime.docker.parsing import is_engine_trouble
 from kubelet.runtime.interface import (
     OUTPUT_LIMIT,
@@ -36,6 +40,7 @@ class Sessions:
 
     def __init__(self, client: EngineClient) -> None:
         self._client = client
+        self._folders = FolderWatcher()
 
     # --- exec
 
@@ -176,15 +181,57 @@ class Sessions:
             await stream.close()
 
     async def logs(self, container_id: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
+        """Reads the engine's files where they are in sight, and asks the engine for their content elsewhere."""
         details = await self._client.call(self._client.sdk.inspect_container, container_id)
-        params = log_query(options)
-        stream = await self._client.open("GET", f"/containers/{container_id}/logs", params=params)
-        split = as_stdout if details["Config"]["Tty"] else demultiplex
+        path = Path(details["LogPath"] or "/nowhere")
+        if await asyncio.to_thread(path.exists):
+            chunks = self._log_of_files(container_id, path, options)
+        else:
+            chunks = self._log_of_engine(container_id, options, tty=bool(details["Config"]["Tty"]))
+        async with contextlib.aclosing(chunks):
+            async for data in chunks:
+                yield data
+
+    async def _log_of_files(self, container_id: str, path: Path, options: LogOptions) -> AsyncGenerator[bytes, None]:
+        try:
+            reader = await asyncio.to_thread(LogReader, path, options)
+        except OSError as error:
+            raise EngineNotFound(f"the log of container {container_id} is gone: {error}") from None
+        with contextlib.closing(reader):
+            async for data in _unread(reader):
+                yield data
+            if options.follow:
+                async for data in self._followed(container_id, reader, path.parent):
+                    yield data
+
+    async def _followed(self, container_id: str, reader: LogReader, folder: Path) -> AsyncGenerator[bytes, None]:
+        with self._folders.watching(folder) as changed:
+            async with alongside(self.wait_container(container_id)) as end:
+                ended = False
+                while not ended:
+                    ended = end.done()  # before the look at the files, which then have all
+                    changed.clear()
+                    async for data in _unread(reader):
+                        yield data
+                    if not ended:
+                        await first_of(changed.wait(), asyncio.wait((end,)))
+                end.result()
+
+    async def _log_of_engine(self, container_id: str, options: LogOptions, *, tty: bool) -> AsyncGenerator[bytes, None]:
+        path, params = f"/containers/{container_id}/logs", log_query(options)
+        stream = await self._client.open("GET", path, params=params)
+        split = as_stdout if tty else demultiplex
         try:
             async for _, data in split(stream.chunks()):
                 yield data
         finally:
             await stream.close()
+
+
+async def _unread(reader: LogReader) -> AsyncIterator[bytes]:
+    while (data := await asyncio.to_thread(reader.read)) is not None:
+        if data:
+            yield data
 
 
 class HijackedSession:

@@ -199,6 +199,20 @@ async def test_a_memory_volume_keeps_its_files_while_no_container_runs(runtime: 
     assert name not in await runtime.memory_volumes()
 
 
+async def test_a_followed_log_goes_on_across_rotations(runtime: DockerRuntime) -> None:
+    """The engine renames the file of a log that has become 10 MB large."""
+    pod = await PodInHand.create(runtime)
+    count = 80_000
+    text = f"x=$(printf %0200d 0); i=0; while [ $i -lt {count} ]; do i=$((i+1)); echo $i $x; done"
+    container_id = await pod.start("sh", "-c", text)
+    output = b"".join([data async for data in runtime.logs(container_id, LogOptions(follow=True))])
+    numbers = [int(line.partition(b" ")[0]) for line in output.splitlines()]
+    assert numbers == list(range(1, count + 1))
+    assert (await pod.output(container_id)) == output
+    last = await pod.output(container_id, LogOptions(tail_lines=2))
+    assert [line.partition(b" ")[0] for line in last.splitlines()] == [b"79999", b"80000"]
+
+
 async def test_containers_share_network_and_ipc_but_not_processes(runtime: DockerRuntime) -> None:
     pod = await PodInHand.create(runtime)
     text = "stat -L -c %i /proc/self/ns/net /proc/self/ns/ipc; stat -L -c %i /proc/self/ns/pid"
