@@ -12,12 +12,17 @@ from apimachinery.meta import LabelSelector, StatusCondition
 from apimachinery.model import Int32, Int64, IntOrString, MergeKey, Model, OneOf, Required, RetainKeys, Time, to_dict
 from apimachinery.resource import Column, Resource, Scale, Strategy
 from apimachinery.validation import IMMUTABLE, Errors
-from kubeapi.core._workload import WORKLOAD_WIDE, check_counts, check_rolling_update, check_selector
+from kubeapi.core._workload import (
+    WORKLOAD_WIDE,
+    check_counts,
+    check_rolling_update,
+    check_selected_template,
+    name_warnings,
+)
 from kubeapi.core.pod.spec import PodSpecHolder
 from kubeapi.core.pod.strategy.defaults import default_pod_spec
 from kubeapi.core.pod.strategy.warnings import spec_warnings
 from kubeapi.core.pod.template import PodTemplateSpec
-from kubeapi.core.pod.validation.pod import check_always_template
 
 
 class RollingUpdateDeployment(Model, protobuf="maxUnavailable maxSurge"):
@@ -133,8 +138,7 @@ class DeploymentKindStrategy(Strategy[Deployment]):
     def validate(self, obj: Deployment) -> list[FieldError]:
         errors, spec = Errors(), obj.spec
         errors.check_not_negative(("spec", "replicas"), spec.replicas)
-        check_selector(errors, spec.selector, spec.template, "deployment")
-        check_always_template(errors, ("spec", "template"), spec.template, "Deployment")
+        check_selected_template(errors, spec.selector, spec.template, "deployment")
         if spec.strategy.type == "Recreate":
             if spec.strategy.rollingUpdate is not None:
                 text = "may not be specified when strategy `type` is 'Recreate'"
@@ -146,7 +150,7 @@ class DeploymentKindStrategy(Strategy[Deployment]):
                     errors, ("spec", "strategy", "rollingUpdate"), rolling.maxUnavailable, rolling.maxSurge
                 )
         else:
-            errors.not_supported(("spec", "strategy", "type"), spec.strategy.type, ("Recreate", "RollingUpdate"))
+            errors.not_supported(("spec", "strategy"), to_dict(spec.strategy), ("Recreate", "RollingUpdate"))
         errors.check_not_negative(("spec", "minReadySeconds"), spec.minReadySeconds)
         errors.check_not_negative(("spec", "revisionHistoryLimit"), spec.revisionHistoryLimit)
         errors.check_not_negative(("spec", "progressDeadlineSeconds"), spec.progressDeadlineSeconds)
@@ -171,7 +175,7 @@ class DeploymentKindStrategy(Strategy[Deployment]):
         return errors
 
     def create_warnings(self, obj: Deployment) -> list[str]:
-        return spec_warnings(("spec", "template", "spec"), obj.spec.template.spec)
+        return name_warnings(obj.name) + spec_warnings(("spec", "template", "spec"), obj.spec.template.spec)
 
 
 RESOURCE = Resource(

@@ -12,12 +12,18 @@ from apimachinery.meta import LabelSelector, StatusCondition
 from apimachinery.model import Int32, MergeKey, Model, Required, to_dict
 from apimachinery.resource import Resource, Scale, Strategy
 from apimachinery.validation import IMMUTABLE, Errors
-from kubeapi.core._workload import REPLICA_COUNTS, WORKLOAD_WIDE, ReplicaCounts, check_counts, check_selector
+from kubeapi.core._workload import (
+    REPLICA_COUNTS,
+    WORKLOAD_WIDE,
+    ReplicaCounts,
+    check_counts,
+    check_selected_template,
+    name_warnings,
+)
 from kubeapi.core.pod.spec import PodSpecHolder
 from kubeapi.core.pod.strategy.defaults import default_pod_spec
 from kubeapi.core.pod.strategy.warnings import spec_warnings
 from kubeapi.core.pod.template import PodTemplateSpec
-from kubeapi.core.pod.validation.pod import check_always_template
 
 
 class ReplicaSetSpec(Model, protobuf="replicas* selector template minReadySeconds"):
@@ -72,8 +78,7 @@ class ReplicaSetStrategy(Strategy[ReplicaSet]):
         errors, spec = Errors(), obj.spec
         errors.check_not_negative(("spec", "replicas"), spec.replicas)
         errors.check_not_negative(("spec", "minReadySeconds"), spec.minReadySeconds)
-        check_selector(errors, spec.selector, spec.template, "deployment")
-        check_always_template(errors, ("spec", "template"), spec.template, "ReplicaSet")
+        check_selected_template(errors, spec.selector, spec.template, "deployment")
         return errors
 
     def validate_update(self, obj: ReplicaSet, old: ReplicaSet) -> list[FieldError]:
@@ -88,7 +93,7 @@ class ReplicaSetStrategy(Strategy[ReplicaSet]):
         return errors
 
     def create_warnings(self, obj: ReplicaSet) -> list[str]:
-        return spec_warnings(("spec", "template", "spec"), obj.spec.template.spec)
+        return name_warnings(obj.name) + spec_warnings(("spec", "template", "spec"), obj.spec.template.spec)
 
 
 RESOURCE = Resource(

@@ -10,25 +10,47 @@ from typing import Any
 
 from apimachinery.columns import label_text, selector_text
 from apimachinery.meta import LabelSelector
-from apimachinery.model import Int32, Int64, Model
+from apimachinery.model import Int32, Int64, Model, to_dict
+from apimachinery.names import dns_label_errors
 from apimachinery.resource import Column
 from apimachinery.selectors import selector_of
 from apimachinery.validation import Errors, Path, percent_of
 from kubeapi.core.pod.template import PodTemplateSpec
+from kubeapi.core.pod.validation.pod import check_always_template
 
 
-def check_selector(errors: Errors, selector: LabelSelector | None, template: PodTemplateSpec, kind: str) -> None:
-    """Requires a selector that is not empty and that matches the labels of the template."""
+def check_selected_template(
+    errors: Errors, selector: LabelSelector | None, template: PodTemplateSpec, kind: str
+) -> None:
+    """Requires a selector that is not empty, and a template whose labels it matches and whose pods restart always.
+
+    The template is not looked at while the selector is wrong, as upstream has it.
+    """
+    at: Path = ("spec", "selector")
     if selector is None:
-        errors.required(("spec", "selector"))
-        return
-    before = len(errors)
-    errors.check_selector(("spec", "selector"), selector)
-    if not selector.matchLabels and not selector.matchExpressions:
-        errors.invalid(("spec", "selector"), {}, f"empty selector is invalid for {kind}")
-    elif len(errors) == before and not selector_of(selector).matches(template.metadata.labels or {}):
-        at = ("spec", "template", "metadata", "labels")
-        errors.invalid(at, template.metadata.labels or {}, "`selector` does not match template `labels`")
+        errors.required(at)
+    else:
+        before = len(errors)
+        errors.check_selector(at, selector)
+        if not selector.matchLabels and not selector.matchExpressions:
+            errors.invalid(at, {}, f"empty selector is invalid for {kind}")
+        elif len(errors) > before:
+            errors.invalid(at, to_dict(selector), "invalid label selector")
+            return
+    path: Path = ("spec", "template")
+    labels = template.metadata.labels
+    if selector is None or not selector_of(selector).matches(labels or {}):
+        errors.invalid((*path, "metadata", "labels"), labels, "`selector` does not match template `labels`")
+    check_always_template(errors, path, template, "ReplicaSet")
+
+
+def name_warnings(name: str) -> list[str]:
+    """Warns about the name of a controller whose pods' names, and so their hostnames, begin with it."""
+    messages = dns_label_errors(name)
+    if not messages:
+        return []
+    why = "this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended"
+    return [f"metadata.name: {why}: [{' '.join(messages)}]"]
 
 
 def check_rolling_update(

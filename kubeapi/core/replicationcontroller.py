@@ -13,7 +13,7 @@ from apimachinery.model import Atomic, Int32, MergeKey, Model
 from apimachinery.resource import Resource, Scale, Strategy
 from apimachinery.selectors import selector_of
 from apimachinery.validation import Errors
-from kubeapi.core._workload import REPLICA_COUNTS, WORKLOAD_WIDE, ReplicaCounts, check_counts
+from kubeapi.core._workload import REPLICA_COUNTS, WORKLOAD_WIDE, ReplicaCounts, check_counts, name_warnings
 from kubeapi.core.pod.spec import PodSpecHolder
 from kubeapi.core.pod.strategy.defaults import default_pod_spec
 from kubeapi.core.pod.strategy.warnings import spec_warnings
@@ -83,8 +83,8 @@ class ReplicationControllerStrategy(Strategy[ReplicationController]):
         if spec.template is None:
             errors.required(("spec", "template"))
             return errors
-        labels = spec.template.metadata.labels or {}
-        if spec.selector and not selector_of(LabelSelector(matchLabels=spec.selector)).matches(labels):
+        labels = spec.template.metadata.labels
+        if spec.selector and not selector_of(LabelSelector(matchLabels=spec.selector)).matches(labels or {}):
             at = ("spec", "template", "metadata", "labels")
             errors.invalid(at, labels, "`selector` does not match template `labels`")
         check_always_template(errors, ("spec", "template"), spec.template, "ReplicationController")
@@ -97,7 +97,8 @@ class ReplicationControllerStrategy(Strategy[ReplicationController]):
 
     def create_warnings(self, obj: ReplicationController) -> list[str]:
         template = obj.spec.template
-        return spec_warnings(("spec", "template", "spec"), template.spec) if template is not None else []
+        warnings = name_warnings(obj.name)
+        return warnings + spec_warnings(("spec", "template", "spec"), template.spec) if template else warnings
 
 
 RESOURCE = Resource(

@@ -2,10 +2,13 @@ from typing import Any
 
 import pytest
 
+from apimachinery.meta import ObjectMeta
 from apimachinery.model import to_dict
+from apimachinery.names import dns_label_errors, label_value_errors
 from apimachinery.resource import Resource
 from kubeapi.apps.deployment import RESOURCE as DEPLOYMENTS
 from kubeapi.apps.replicaset import RESOURCE as REPLICASETS
+from kubeapi.core.replicationcontroller import RESOURCE as REPLICATIONCONTROLLERS
 from tests.kits.kinds import A_DAY_AGO, headers, load, merged, problems, row, status_problems, update_problems
 
 LABELS = {"app": "web"}
@@ -61,7 +64,17 @@ COMMON: list[tuple[dict[str, Any], list[str]]] = [
     ({}, []),
     ({"replicas": -1}, ["spec.replicas: Invalid value: -1: must be greater than or equal to 0"]),
     ({"minReadySeconds": -1}, ["spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0"]),
-    ({"selector": None}, ["spec.selector: Required value"]),
+    (
+        {"selector": None},
+        [
+            "spec.selector: Required value",
+            'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`',
+        ],
+    ),
+    (
+        {"template": {"metadata": {"labels": None}}},
+        ["spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`"],
+    ),
     (
         {"selector": {"matchLabels": None}},
         ["spec.selector: Invalid value: {}: empty selector is invalid for deployment"],
@@ -77,13 +90,26 @@ COMMON: list[tuple[dict[str, Any], list[str]]] = [
     ({"selector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}, []),
     (
         {"selector": {"matchExpressions": [{"key": "app", "operator": "Is"}]}},
-        ['spec.selector.matchExpressions[0].operator: Invalid value: "Is": not a valid selector operator'],
+        [
+            'spec.selector.matchExpressions[0].operator: Invalid value: "Is": not a valid selector operator',
+            'spec.selector: Invalid value: {"matchLabels":{"app":"web"},"matchExpressions":'
+            '[{"key":"app","operator":"Is"}]}: invalid label selector',
+        ],
     ),
     (
         {"selector": {"matchExpressions": [{"key": "app", "operator": "In"}]}},
         [
             "spec.selector.matchExpressions[0].values: Required value: "
-            "must be specified when `operator` is 'In' or 'NotIn'"
+            "must be specified when `operator` is 'In' or 'NotIn'",
+            'spec.selector: Invalid value: {"matchLabels":{"app":"web"},"matchExpressions":'
+            '[{"key":"app","operator":"In"}]}: invalid label selector',
+        ],
+    ),
+    (
+        {"selector": {"matchLabels": {"app": "a b"}}, "template": {"spec": {"containers": []}}},
+        [
+            f'spec.selector.matchLabels: Invalid value: "a b": {label_value_errors("a b")[0]}',
+            'spec.selector: Invalid value: {"matchLabels":{"app":"a b"}}: invalid label selector',
         ],
     ),
     (
@@ -113,8 +139,17 @@ def test_each_fault_of_a_workload_is_named(
 @pytest.mark.parametrize("resource", BOTH)
 def test_a_deadline_is_nothing_for_pods_that_run_for_ever(resource: Resource[Any]) -> None:
     document = spec({"template": {"spec": {"activeDeadlineSeconds": 1}}})
-    text = f"activeDeadlineSeconds in {resource.kind} is not Supported"
+    text = "activeDeadlineSeconds in ReplicaSet is not Supported"
     assert problems(resource, document) == [f"{TEMPLATE}.spec.activeDeadlineSeconds: Forbidden: {text}"]
+
+
+@pytest.mark.parametrize("resource", [DEPLOYMENTS, REPLICASETS, REPLICATIONCONTROLLERS])
+def test_a_name_that_is_not_a_hostname_is_warned_about(resource: Resource[Any]) -> None:
+    named = resource.model(metadata=ObjectMeta(name="web.example." + 60 * "x"))
+    length, rule = dns_label_errors(named.name)
+    why = "this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended"
+    assert resource.strategy.create_warnings(named) == [f"metadata.name: {why}: [{length} {rule}]"]
+    assert resource.strategy.create_warnings(resource.model(metadata=ObjectMeta(name="web"))) == []
 
 
 def test_bad_labels_of_a_template() -> None:
@@ -158,7 +193,7 @@ def test_rolling_update(rolling: dict[str, Any], expected: list[str]) -> None:
         ),
         (
             {"strategy": {"type": "Fast"}},
-            ['spec.strategy.type: Unsupported value: "Fast": supported values: "Recreate", "RollingUpdate"'],
+            ['spec.strategy: Unsupported value: {"type":"Fast"}: supported values: "Recreate", "RollingUpdate"'],
         ),
         (
             {"revisionHistoryLimit": -1},
