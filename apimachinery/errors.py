@@ -36,7 +36,8 @@ def invalid(path: str, value: object, detail: str) -> FieldError:
 
 
 def not_supported(path: str, value: object, supported: Iterable[str]) -> FieldError:
-    names = ", ".join(f'"{name}"' for name in sorted(supported))
+    """`supported` is listed as it is given: upstream sorts some lists of values, and keeps the order of others."""
+    names = ", ".join(map(quote, supported))
     return FieldError("FieldValueNotSupported", path, f"Unsupported value: {quote(value)}: supported values: {names}")
 
 
@@ -202,7 +203,8 @@ def invalid_object(kind: str, group: str, name: str, errors: list[FieldError]) -
 
 
 def _details(kind: str, group: str, name: str) -> dict[str, Any]:
-    return ({"name": name} if name else {}) | ({"group": group} if group else {}) | {"kind": kind}
+    details = {"name": name, "group": group, "kind": kind}
+    return {key: value for key, value in details.items() if value}
 
 
 _BY_REASON: dict[str, type[StatusError]] = {}

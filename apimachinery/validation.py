@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from apimachinery import errors
 from apimachinery.errors import FieldError
@@ -44,6 +44,7 @@ _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+\Z")
 _ENV_NAME = re.compile(r"[ -<>-~]+\Z")
 _PERCENT = re.compile(r"[0-9]+%\Z")
 _LABEL_KEY = re.compile(r"(?:[A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]\Z")
+_LEADING_ZEROS = re.compile(r"(?<![^.])0+(?=[0-9])")
 _PORT_NAME = re.compile(r"[-a-z0-9]+\Z")
 
 
@@ -140,9 +141,15 @@ class Errors(list[FieldError]):
         else:
             self.not_supported(path, value, supported)
 
-    def check_ip(self, path: Path, value: str) -> None:
-        if not is_ip(value):
-            self.invalid(path, value, IP_RULE)
+    def check_ip(self, path: Path, value: str) -> bool:
+        """Requires an address in its usual form; tells whether it is one."""
+        if is_ip(value):
+            if not is_mapped(value):
+                return True
+            self.invalid(path, value, "must not be an IPv4-mapped IPv6 address")
+        else:
+            self.invalid(path, value, IP_RULE if _loose_ip(value) is None else "must not have leading 0s")
+        return False
 
     def check_labels(self, path: Path, labels: Mapping[str, str] | None) -> None:
         if labels:
@@ -200,12 +207,11 @@ def check_relative_path(errors: Errors, path: Path, value: str) -> None:
         errors.invalid(path, value, "must not contain '..'")
 
 
-def check_endpoint_ip(errors: Errors, path: Path, value: str) -> None:
+def check_target_ip(errors: Errors, path: Path, value: str) -> None:
     """Refuses an address that traffic may not be sent to. Source: Kubernetes API reference, "EndpointAddress"."""
-    try:
-        address = ip_address(value)
-    except ValueError:
-        errors.invalid(path, value, IP_RULE)
+    address = _loose_ip(value)
+    if address is None:
+        errors.invalid(path, value, "must be a valid IP address")
         return
     if address.is_unspecified:
         errors.invalid(path, value, "may not be unspecified (0.0.0.0 or ::)")
@@ -256,7 +262,19 @@ def is_ip(value: str) -> bool:
         ip_address(value)
     except ValueError:
         return False
-    return True
+    return "%" not in value
+
+
+def is_mapped(value: str) -> bool:
+    """Tells whether an address is an IPv4 one in IPv6 form, such as ::ffff:10.0.0.1."""
+    address = ip_address(value)
+    return isinstance(address, IPv6Address) and address.ipv4_mapped is not None
+
+
+def _loose_ip(value: str) -> IPv4Address | IPv6Address | None:
+    """Parses an address whose numbers may begin with zeros, as upstream once took them."""
+    without_zeros = _LEADING_ZEROS.sub("", value)
+    return ip_address(without_zeros) if is_ip(without_zeros) else None
 
 
 def is_cidr(value: str) -> bool:

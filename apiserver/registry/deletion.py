@@ -47,13 +47,13 @@ def plan_deletion(
     meta.finalizers = finalizers or None
     if finalizers or held:
         if not graceful and meta.deletionTimestamp is None:
-            _mark(meta, 0, now)
+            _mark(meta, None if held else 0, now)  # a Namespace has no grace period, not one of 0
         return Deletion.MARK
     return Deletion.MARK if graceful and meta.deletionGracePeriodSeconds else Deletion.REMOVE
 
 
-def _mark(meta: ObjectMeta, grace_period_seconds: int, now: float) -> None:
-    meta.deletionTimestamp = format_time(now + grace_period_seconds)
+def _mark(meta: ObjectMeta, grace_period_seconds: int | None, now: float) -> None:
+    meta.deletionTimestamp = format_time(now + (grace_period_seconds or 0))
     meta.deletionGracePeriodSeconds = grace_period_seconds
     if meta.generation:
         meta.generation += 1

@@ -34,7 +34,7 @@ def review(fill: Callable[..., None]) -> Mapping[str, Handler]:
         resource = store.resource
         obj, _, warnings = await receive(request, resource, "CreateOptions")
         if errors := resource.strategy.validate_create(obj):
-            raise invalid_object(resource.kind, resource.group, obj.name, errors)
+            raise invalid_object("", resource.group, obj.name, errors)  # upstream leaves the kind of a review out
         fill(request, obj, **services)
         return answer(request, resource, encode(obj), 201, warnings)
 

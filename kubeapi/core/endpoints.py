@@ -10,7 +10,7 @@ from apimachinery.meta import Object
 from apimachinery.model import Int32, Model, OneOf
 from apimachinery.names import dns_label_errors
 from apimachinery.resource import Column, Resource, Strategy
-from apimachinery.validation import PROTOCOLS, Errors, Path, check_endpoint_ip
+from apimachinery.validation import PROTOCOLS, Errors, Path, check_target_ip
 from kubeapi.core._references import ObjectReference
 
 
@@ -81,7 +81,8 @@ def _check_subset(errors: Errors, path: Path, subset: EndpointSubset) -> None:
     for field in ("addresses", "notReadyAddresses"):
         for index, address in enumerate(getattr(subset, field) or ()):
             at = (*path, field, index)
-            check_endpoint_ip(errors, (*at, "ip"), address.ip)
+            errors.check_ip((*at, "ip"), address.ip)
+            check_target_ip(errors, (*at, "ip"), address.ip)
             if address.hostname:
                 errors.check_messages((*at, "hostname"), address.hostname, dns_label_errors(address.hostname))
             errors.check_subdomain((*at, "nodeName"), address.nodeName)

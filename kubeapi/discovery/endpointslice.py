@@ -12,7 +12,7 @@ from apimachinery.meta import Object
 from apimachinery.model import Int32, Model, OneOf, Required
 from apimachinery.names import dns_label_errors, dns_subdomain_errors, label_value_errors, qualified_name_errors
 from apimachinery.resource import Column, Resource, Strategy
-from apimachinery.validation import IMMUTABLE, PROTOCOLS, Errors, Path, check_endpoint_ip, ip_family
+from apimachinery.validation import IMMUTABLE, PROTOCOLS, Errors, Path, check_target_ip, ip_family
 from kubeapi.core._references import ObjectReference
 
 MAX_ENDPOINTS = 1000
@@ -69,7 +69,7 @@ class Endpoint(Model, protobuf="addresses conditions hostname targetRef deprecat
     targetRef: ObjectReference | None = None
     """The object behind the endpoint, usually a Pod."""
     deprecatedTopology: dict[str, str] | None = None
-    """Topology labels, left over from the beta version."""
+    """Topology labels, left over from the beta version. They are dropped."""
     nodeName: str | None = None
     """The node that the endpoint is on."""
     zone: str | None = None
@@ -115,8 +115,10 @@ class EndpointSliceStrategy(Strategy[EndpointSlice]):
 
     def prepare_create(self, obj: EndpointSlice) -> None:
         obj.metadata.generation = 1
+        _drop_topology(obj)
 
     def prepare_update(self, obj: EndpointSlice, old: EndpointSlice) -> None:
+        _drop_topology(obj)
         if obj.endpoints != old.endpoints or obj.ports != old.ports or obj.labels != old.labels:
             obj.metadata.generation = (old.metadata.generation or 0) + 1
 
@@ -138,6 +140,12 @@ class EndpointSliceStrategy(Strategy[EndpointSlice]):
         return errors
 
 
+def _drop_topology(obj: EndpointSlice) -> None:
+    """Drops a field of the beta version that this version cannot write."""
+    for endpoint in obj.endpoints:
+        endpoint.deprecatedTopology = None
+
+
 def _check_endpoint(errors: Errors, path: Path, endpoint: Endpoint, address_type: str) -> None:
     if not endpoint.addresses:
         errors.required((*path, "addresses"), "must contain at least 1 address")
@@ -148,16 +156,17 @@ def _check_endpoint(errors: Errors, path: Path, endpoint: Endpoint, address_type
         if address_type == "FQDN":
             errors.check_messages(at, address, dns_subdomain_errors(address))
         elif address_type in _ADDRESS_TYPES:
-            if ip_family(address) == address_type:
-                check_endpoint_ip(errors, at, address)
+            if not errors.check_ip(at, address):
+                continue
+            if ip_family(address) != address_type:
+                errors.invalid((*path, "addresses"), address, f"must be an {address_type} address")
             else:
-                errors.invalid(at, address, f"must be an {address_type} address")
+                check_target_ip(errors, at, address)
     if endpoint.hostname is not None:
         errors.check_messages((*path, "hostname"), endpoint.hostname, dns_label_errors(endpoint.hostname))
     errors.check_subdomain((*path, "nodeName"), endpoint.nodeName)
     if endpoint.zone:
         errors.check_messages((*path, "zone"), endpoint.zone, label_value_errors(endpoint.zone))
-    errors.check_labels((*path, "deprecatedTopology"), endpoint.deprecatedTopology)
     if endpoint.hints is not None:
         _check_hints(errors, (*path, "hints"), endpoint.hints)
 

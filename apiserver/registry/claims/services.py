@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 
 from apimachinery.errors import FieldError, InternalError, StatusError, invalid, invalid_object
 from apimachinery.model import decode
@@ -16,9 +17,17 @@ from apiserver.registry.hooks import Hooks, Undo, nothing_to_undo
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import StorageError
 from componentbase import logs
-from kubeapi.core.service.allocation import address_of, needs_address, needs_health_port, needs_node_ports, ports_of
+from kubeapi.core.service.allocation import (
+    address_of,
+    choose_families,
+    needs_address,
+    needs_health_port,
+    needs_node_ports,
+    ports_of,
+)
 from kubeapi.core.service.headless import HEADLESS
 from kubeapi.core.service.model import Service
+from kubeapi.core.service.validation import PORT_TAKEN
 
 ADDRESS_CLAIMS = claims_resource("serviceipclaims", "ranges/serviceips")
 PORT_CLAIMS = claims_resource("servicenodeportclaims", "ranges/servicenodeports")
@@ -34,9 +43,11 @@ class ServiceHooks(Hooks):
         self._ports = ports
 
     async def begin_create(self, obj: Service, *, dry_run: bool) -> Undo:
+        _choose_families(obj, None)
         return await self._claim(obj, set(), set(), dry_run=dry_run)
 
     async def begin_update(self, obj: Service, old: Service, *, dry_run: bool) -> Undo:
+        _choose_families(obj, old)
         return await self._claim(obj, {address_of(old)}, set(ports_of(old)), dry_run=dry_run)
 
     async def after_update(self, obj: Service, old: Service) -> None:
@@ -79,24 +90,22 @@ class ServiceHooks(Hooks):
                 self._addresses, address, lambda why: _address_error(service, self._addresses, address, why)
             )
         spec.clusterIP, spec.clusterIPs = address, [address]
-        spec.ipFamilies = spec.ipFamilies or ["IPv4"]
-        spec.ipFamilyPolicy = spec.ipFamilyPolicy or "SingleStack"
 
     async def _claim_ports(self, service: Service, had: set[str], claims: _Claims) -> None:
         spec = service.spec
+        ports = spec.ports or () if needs_node_ports(service) else ()
         held = set(had)
-        node_ports: dict[int, tuple[int, set[str]]] = {}  # by port: the node port, and the protocols that have it
-        for index, port in enumerate(spec.ports or () if needs_node_ports(service) else ()):
+        shared: dict[int, int] = {}  # by port: TCP and UDP of one port have one node port, as a DNS server needs
+        for port in ports:
+            if port.nodePort:
+                shared.setdefault(port.port, port.nodePort)
+        for index, port in enumerate(ports):
+            port.nodePort = port.nodePort or shared.get(port.port)
             if port.nodePort:
                 await self._claim_port(service, f"spec.ports[{index}].nodePort", port.nodePort, held, claims)
             else:
-                twin = node_ports.get(port.port)
-                if twin is not None and port.protocol not in twin[1]:
-                    port.nodePort = twin[0]  # TCP and UDP of one port share a node port, as a DNS server needs
-                else:
-                    port.nodePort = int(await claims.any(self._ports, "a nodePort"))
-                    held.add(str(port.nodePort))
-            node_ports.setdefault(port.port, (port.nodePort, set()))[1].add(port.protocol)
+                port.nodePort = shared[port.port] = int(await claims.any(self._ports, "a nodePort"))
+                held.add(str(port.nodePort))
         if needs_health_port(service):
             if spec.healthCheckNodePort:
                 await self._claim_port(service, "spec.healthCheckNodePort", spec.healthCheckNodePort, held, claims)
@@ -142,17 +151,24 @@ class _Claims:
             await allocator.release(value, self._service)
 
 
+def _choose_families(service: Service, old: Service | None) -> None:
+    """Raises: Invalid."""
+    if needs_address(service) and (errors := choose_families(service, old)):
+        raise invalid_object("Service", "", service.name, errors)
+
+
 def _address_error(service: Service, allocator: Allocator, address: str, why: Exception) -> FieldError:
     text = "provided IP is already allocated"
     if isinstance(why, OutOfRange):
-        text = (
-            f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {allocator.pool.shown}"
-        )
+        text = "the provided network does not match the current range"
+        if ip_address(address) in ip_network(allocator.pool.shown):  # the network's own address, or the broadcast
+            valid = f"The range of valid IPs is {allocator.pool.shown}"
+            text = f"the provided IP ({address}) is not in the valid range. {valid}"
     return invalid("spec.clusterIPs", service.spec.clusterIPs or [address], f"failed to allocate IP {address}: {text}")
 
 
 def _port_error(allocator: Allocator, path: str, port: int, why: Exception) -> FieldError:
-    text = "provided port is already allocated"
+    text = PORT_TAKEN
     if isinstance(why, OutOfRange):
         text = f"provided port is not in the valid range. The range of valid ports is {allocator.pool.shown}"
     return invalid(path, port, text)

@@ -5,8 +5,14 @@ Source: Kubernetes documentation, "Service": "Choosing your own IP address", "ty
 
 from __future__ import annotations
 
+from apimachinery.errors import FieldError
+from apimachinery.validation import Errors, Path, ip_family
 from kubeapi.core.service.headless import HEADLESS
-from kubeapi.core.service.model import Service
+from kubeapi.core.service.model import Service, ServiceSpec
+
+_REQUIRE_BOTH = "RequireDualStack"
+_SINGLE = "SingleStack"
+_POLICY: Path = ("spec", "ipFamilyPolicy")
 
 
 def needs_address(service: Service) -> bool:
@@ -29,6 +35,58 @@ def address_of(service: Service) -> str:
     """ "" when the Service has no address of its own."""
     address = service.spec.clusterIP or ""
     return "" if address == HEADLESS else address
+
+
+def choose_families(service: Service, old: Service | None) -> list[FieldError]:
+    """Completes the address families of a Service and its policy about them; returns what an IPv4 cluster can't give.
+
+    A headless Service without a selector may have endpoints of any family. `old` is the Service before an update.
+    """
+    spec, errors = service.spec, Errors()
+    anywhere = spec.clusterIP == HEADLESS and not spec.selector
+    policy = spec.ipFamilyPolicy = spec.ipFamilyPolicy or (_REQUIRE_BOTH if anywhere else _SINGLE)
+    if old is not None:
+        _release_second_family(errors, spec, old.spec)
+    if policy == _SINGLE:
+        for values, what in ((spec.clusterIPs, "cluster IPs"), (spec.ipFamilies, "IP families")):
+            if len(values or ()) == 2:
+                text = f"must be '{_REQUIRE_BOTH}' or 'PreferDualStack' when multiple {what} are specified"
+                errors.invalid(_POLICY, policy, text)
+    given = len(spec.ipFamilies or ())
+    for index, address in enumerate(spec.clusterIPs or ()):
+        if index >= given and ip_family(address) == "IPv6":
+            errors.invalid(("spec", "clusterIPs", index), spec.clusterIPs, "IPv6 is not configured on this cluster")
+    if errors:
+        return errors
+    if anywhere:
+        families = spec.ipFamilies or ["IPv4"]
+        if policy != _SINGLE:
+            families = [*families, *(family for family in ("IPv4", "IPv6") if family not in families)]
+        spec.ipFamilies = families
+        return errors
+    if policy == _REQUIRE_BOTH:
+        errors.invalid(_POLICY, policy, "this cluster is not configured for dual-stack services")
+    for index, family in enumerate(spec.ipFamilies or ()):
+        if family != "IPv4":
+            errors.invalid(("spec", "ipFamilies", index), family, "not configured on this cluster")
+    spec.ipFamilies = spec.ipFamilies or ["IPv4"]
+    return errors
+
+
+def _release_second_family(errors: Errors, new: ServiceSpec, old: ServiceSpec) -> None:
+    """The policy SingleStack gives the second address and family back; under another, a client can't drop them."""
+    if new.ipFamilyPolicy == _SINGLE:
+        if new.clusterIPs == old.clusterIPs:
+            new.clusterIPs = new.clusterIPs and new.clusterIPs[:1]
+        if new.ipFamilies == old.ipFamilies:
+            new.ipFamilies = new.ipFamilies and new.ipFamilies[:1]
+        return
+    for after, before, what in (
+        (new.clusterIPs, old.clusterIPs, "cluster IP"),
+        (new.ipFamilies, old.ipFamilies, "IP family"),
+    ):
+        if after and len(after) < len(before or ()):
+            errors.invalid(_POLICY, new.ipFamilyPolicy, f"must be '{_SINGLE}' to release the secondary {what}")
 
 
 def ports_of(service: Service) -> list[str]:

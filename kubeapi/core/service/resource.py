@@ -8,7 +8,6 @@ from apimachinery.names import dns_1035_label_errors
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import Errors
 from kubeapi.core.service.allocation import carry_over
-from kubeapi.core.service.headless import HEADLESS
 from kubeapi.core.service.model import (
     ClientIPConfig,
     Service,
@@ -51,8 +50,6 @@ class ServiceStrategy(Strategy[Service]):
         spec = obj.spec
         if spec.clusterIP and not spec.clusterIPs:
             spec.clusterIPs = [spec.clusterIP]
-        if spec.clusterIP == HEADLESS and not spec.selector and spec.type != "ExternalName":
-            _default_families(spec)
 
     def prepare_update(self, obj: Service, old: Service) -> None:
         carry_over(obj, old)
@@ -96,15 +93,6 @@ def _default_affinity(spec: ServiceSpec) -> None:
         client = config.clientIP = config.clientIP or ClientIPConfig()
         if client.timeoutSeconds is None:
             client.timeoutSeconds = _AFFINITY_SECONDS
-
-
-def _default_families(spec: ServiceSpec) -> None:
-    """Sets the address families. A headless Service without a selector may have endpoints of any family."""
-    if spec.ipFamilyPolicy is None:
-        spec.ipFamilyPolicy = "RequireDualStack"
-    if spec.ipFamilyPolicy != "SingleStack":
-        families = spec.ipFamilies or ["IPv4"]
-        spec.ipFamilies = [*families, *(family for family in ("IPv4", "IPv6") if family not in families)]
 
 
 def _drop_what_the_type_lost(new: ServiceSpec, old: ServiceSpec) -> None:

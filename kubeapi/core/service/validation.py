@@ -6,7 +6,7 @@ Source: Kubernetes documentation, "Service", "Virtual IPs and Service Proxies".
 from __future__ import annotations
 
 from apimachinery.names import dns_label_errors, dns_subdomain_errors, qualified_name_errors
-from apimachinery.validation import PROTOCOLS, Errors, Path, check_endpoint_ip, ip_family, is_cidr, is_ip
+from apimachinery.validation import PROTOCOLS, Errors, Path, check_target_ip, ip_family, is_cidr, is_ip
 from kubeapi.core.service.headless import HEADLESS
 from kubeapi.core.service.model import Service, ServicePort, ServiceSpec, is_external
 
@@ -14,9 +14,11 @@ TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _FAMILIES = ("IPv4", "IPv6")
 _FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _TRAFFIC_POLICIES = ("Cluster", "Local")
-_DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
+_DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 _MAX_AFFINITY_SECONDS = 24 * 60 * 60
 _SPEC: Path = ("spec",)
+_SOURCE_RANGES: Path = ("spec", "LoadBalancerSourceRanges")  # upstream's spelling
+PORT_TAKEN = "provided port is already allocated"
 _NOT_FOR_NAMES = "may not be set for ExternalName services"
 _LOAD_BALANCER_ONLY = "may only be used when `type` is 'LoadBalancer'"
 _ONCE = "may not change once set"
@@ -42,7 +44,9 @@ def check_service(errors: Errors, service: Service) -> None:
     _check_traffic(errors, spec)
     _check_load_balancer(errors, spec)
     for index, address in enumerate(spec.externalIPs or ()):
-        check_endpoint_ip(errors, (*_SPEC, "externalIPs", index), address)
+        at = (*_SPEC, "externalIPs", index)
+        if errors.check_ip(at, address):
+            check_target_ip(errors, at, address)
     check_ingress(errors, service)
 
 
@@ -56,7 +60,8 @@ def check_service_update(errors: Errors, service: Service, old: Service) -> None
     elif before.clusterIP and new.clusterIP != before.clusterIP:
         errors.invalid((*_SPEC, "clusterIPs", 0), new.clusterIPs or [], _ONCE)
     first, first_before = (new.ipFamilies or [""])[0], (before.ipFamilies or [""])[0]
-    if first_before and first and first != first_before:
+    wrong_address = ip_family(new.clusterIP or "") not in ("", first)  # has an error of its own
+    if first_before and first and first != first_before and not wrong_address:
         errors.invalid((*_SPEC, "ipFamilies", 0), new.ipFamilies, _ONCE)
     if before.type == new.type == "LoadBalancer" and new.loadBalancerClass != before.loadBalancerClass:
         errors.invalid((*_SPEC, "loadBalancerClass"), new.loadBalancerClass, _ONCE)
@@ -65,8 +70,8 @@ def check_service_update(errors: Errors, service: Service, old: Service) -> None
 def check_ingress(errors: Errors, service: Service) -> None:
     for index, ingress in enumerate(service.status.loadBalancer.ingress or ()):
         at: Path = ("status", "loadBalancer", "ingress", index)
-        if ingress.ip and not is_ip(ingress.ip):
-            errors.invalid((*at, "ip"), ingress.ip, "must be a valid IP address")
+        if ingress.ip:
+            errors.check_ip((*at, "ip"), ingress.ip)
         if ingress.hostname:
             if is_ip(ingress.hostname):
                 errors.invalid((*at, "hostname"), ingress.hostname, "must be a DNS name, not an IP address")
@@ -122,7 +127,7 @@ def _check_ports(errors: Errors, spec: ServiceSpec) -> None:
         if spec.type == "ClusterIP":
             errors.forbidden((*at, "nodePort"), "may not be used when `type` is 'ClusterIP'")
         elif (port.protocol, port.nodePort) in node_ports:
-            errors.duplicate((*at, "nodePort"), port.nodePort)
+            errors.invalid((*at, "nodePort"), port.nodePort, PORT_TAKEN)
         else:
             errors.check_port((*at, "nodePort"), port.nodePort)
         node_ports.add((port.protocol, port.nodePort))
@@ -172,9 +177,6 @@ def _check_families(errors: Errors, spec: ServiceSpec) -> None:
     policy = spec.ipFamilyPolicy
     if policy is not None and policy not in _FAMILY_POLICIES:
         errors.not_supported((*_SPEC, "ipFamilyPolicy"), policy, _FAMILY_POLICIES)
-    elif policy == "SingleStack" and (len(families) > 1 or len(spec.clusterIPs or ()) > 1):
-        text = "must be RequireDualStack or PreferDualStack when multiple 'ipFamilies' are specified"
-        errors.invalid((*_SPEC, "ipFamilyPolicy"), policy, text)
 
 
 def _check_traffic(errors: Errors, spec: ServiceSpec) -> None:
@@ -201,13 +203,16 @@ def _check_traffic(errors: Errors, spec: ServiceSpec) -> None:
 def _check_load_balancer(errors: Errors, spec: ServiceSpec) -> None:
     for index, cidr in enumerate(spec.loadBalancerSourceRanges or ()):
         if not is_cidr(cidr.strip()):
-            at = (*_SPEC, "loadBalancerSourceRanges", index)
-            errors.invalid(at, cidr, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")
+            errors.invalid(
+                (*_SOURCE_RANGES, index), cidr, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+            )
     if spec.type == "LoadBalancer":
         if spec.loadBalancerClass:
             name = spec.loadBalancerClass
             errors.check_messages((*_SPEC, "loadBalancerClass"), name, qualified_name_errors(name))
         return
-    for field in ("loadBalancerSourceRanges", "allocateLoadBalancerNodePorts", "loadBalancerClass"):
-        if getattr(spec, field) not in (None, []):
+    if spec.loadBalancerSourceRanges:
+        errors.forbidden(_SOURCE_RANGES, _LOAD_BALANCER_ONLY)
+    for field in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
+        if getattr(spec, field) is not None:
             errors.forbidden((*_SPEC, field), _LOAD_BALANCER_ONLY)

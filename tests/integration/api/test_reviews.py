@@ -435,6 +435,8 @@ def test_endpoints_are_deprecated(api: ApiServer, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/endpoints"
     assert api.http.get(path).headers["warning"] == text
     assert api.http.post(path, json={"metadata": {"name": "a"}}).headers["warning"] == text
+    refused = api.http.post(path, json={"metadata": {"name": "b"}, "subsets": [{}]})
+    assert (refused.status_code, refused.headers["warning"]) == (422, text)
 
 
 @pytest.mark.skipif(not HAS_KUBECTL, reason="kubectl is not on PATH")

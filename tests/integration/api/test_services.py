@@ -96,6 +96,40 @@ def test_node_ports_follow_the_type(api: ApiServer) -> None:
     make(api, service("other", {"port": 1, "nodePort": given[2]}, type="NodePort"))
 
 
+def test_a_port_that_is_named_later_is_shared_by_both_protocols(api: ApiServer) -> None:
+    ports = ({"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "nodePort": 30053})
+    spec = make(api, service("shared", *ports, type="NodePort"))
+    assert [port["nodePort"] for port in spec["ports"]] == [30053, 30053]
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "text"),
+    [
+        (
+            {"clusterIP": "1.2.3.4"},
+            "spec.clusterIPs",
+            'Invalid value: ["1.2.3.4"]: failed to allocate IP 1.2.3.4: the provided network does not match the '
+            "current range",
+        ),
+        (
+            {"clusterIP": "10.96.255.255"},
+            "spec.clusterIPs",
+            'Invalid value: ["10.96.255.255"]: failed to allocate IP 10.96.255.255: the provided IP (10.96.255.255) is '
+            "not in the valid range. The range of valid IPs is 10.96.0.0/16",
+        ),
+        (
+            {"ipFamilyPolicy": "RequireDualStack"},
+            "spec.ipFamilyPolicy",
+            'Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services',
+        ),
+    ],
+)
+def test_what_the_cluster_cannot_give_is_refused(api: ApiServer, given: dict[str, Any], field: str, text: str) -> None:
+    answer = api.http.post(SERVICES, json=service("refused", **given))
+    causes = answer.json()["details"]["causes"]
+    assert (answer.status_code, causes) == (422, [{"reason": "FieldValueInvalid", "message": text, "field": field}])
+
+
 def test_a_refused_service_leaves_no_claim(api: ApiServer) -> None:
     make(api, service("there"))
     answer = api.http.post(SERVICES, json=service("there", {"port": 1, "nodePort": 32111}, type="NodePort"))

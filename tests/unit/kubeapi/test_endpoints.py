@@ -20,7 +20,21 @@ SUBSETS: list[tuple[dict[str, Any], list[str]]] = [
     (ONE, []),
     ({"ports": [{"port": 80}]}, [": Required value: must specify `addresses` or `notReadyAddresses`"]),
     ({"notReadyAddresses": [{"ip": "10.0.0.1"}]}, []),
-    ({"addresses": [{"ip": "x"}]}, [f'.addresses[0].ip: Invalid value: "x": {IP}']),
+    (
+        {"addresses": [{"ip": "x"}]},
+        [
+            f'.addresses[0].ip: Invalid value: "x": {IP}',
+            '.addresses[0].ip: Invalid value: "x": must be a valid IP address',
+        ],
+    ),
+    (
+        {"addresses": [{"ip": "010.1.0.01"}]},
+        ['.addresses[0].ip: Invalid value: "010.1.0.01": must not have leading 0s'],
+    ),
+    (
+        {"addresses": [{"ip": "::ffff:10.0.0.1"}]},
+        ['.addresses[0].ip: Invalid value: "::ffff:10.0.0.1": must not be an IPv4-mapped IPv6 address'],
+    ),
     (
         {"addresses": [{"ip": "0.0.0.0"}]},
         ['.addresses[0].ip: Invalid value: "0.0.0.0": may not be unspecified (0.0.0.0 or ::)'],
@@ -103,7 +117,7 @@ SLICE_CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"endpoints": [{}]}, ["endpoints[0].addresses: Required value: must contain at least 1 address"]),
     (
         {"endpoints": [{"addresses": ["fd00::1"]}]},
-        ['endpoints[0].addresses[0]: Invalid value: "fd00::1": must be an IPv4 address'],
+        ['endpoints[0].addresses: Invalid value: "fd00::1": must be an IPv4 address'],
     ),
     (
         {"endpoints": [{"addresses": ["127.0.0.1"]}]},
@@ -181,3 +195,8 @@ def test_slice_columns(change: dict[str, Any], ports: str, shown: str) -> None:
     assert headers(SLICES, wide=False) == ["Name", "AddressType", "Ports", "Endpoints", "Age"]
     cells = row(SLICES, endpoint_slice(**change))
     assert (cells["AddressType"], cells["Ports"], cells["Endpoints"]) == ("IPv4", ports, shown)
+
+
+def test_the_topology_of_the_beta_version_is_dropped() -> None:
+    endpoint = {"addresses": ["10.0.0.1"], "deprecatedTopology": {"kubernetes.io/hostname": "n"}}
+    assert created(SLICES, endpoint_slice(endpoints=[endpoint])).endpoints[0].deprecatedTopology is None

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from apimachinery.model import to_dict
+from kubeapi.core.service.allocation import choose_families
 from kubeapi.core.service.resource import RESOURCE as SERVICES
 from tests.kits.kinds import A_DAY_AGO, created, headers, load, merged, problems, row, status_problems, update_problems
 
@@ -61,20 +62,74 @@ def test_defaults_of_each_service_type(given: dict[str, Any], expected: dict[str
     assert {name: found.get(name) for name in expected} == expected
 
 
+BOTH = ["IPv4", "IPv6"]
+
+
+def chosen(given: dict[str, Any], old: dict[str, Any] | None = None) -> tuple[dict[str, Any], list[str]]:
+    """The spec once its address families are chosen, and the errors."""
+    obj = created(SERVICES, service(given))
+    errors = choose_families(obj, None if old is None else created(SERVICES, service(old)))
+    return to_dict(obj.spec), [str(error) for error in errors]
+
+
 @pytest.mark.parametrize(
     ("given", "ips", "families", "policy"),
     [
-        ({"clusterIP": "10.96.0.9"}, ["10.96.0.9"], None, None),
-        ({"clusterIP": "None"}, ["None"], None, None),
-        ({"clusterIP": "None", "selector": None}, ["None"], ["IPv4", "IPv6"], "RequireDualStack"),
-        ({"clusterIP": "None", "selector": None, "ipFamilyPolicy": "SingleStack"}, ["None"], None, "SingleStack"),
+        ({}, None, ["IPv4"], "SingleStack"),
+        ({"ipFamilyPolicy": "PreferDualStack"}, None, ["IPv4"], "PreferDualStack"),
+        ({"clusterIP": "10.96.0.9"}, ["10.96.0.9"], ["IPv4"], "SingleStack"),
+        ({"clusterIP": "None"}, ["None"], ["IPv4"], "SingleStack"),
+        ({"clusterIP": "None", "selector": None}, ["None"], BOTH, "RequireDualStack"),
+        ({"clusterIP": "None", "selector": None, "ipFamilies": ["IPv6"]}, ["None"], BOTH[::-1], "RequireDualStack"),
+        ({"clusterIP": "None", "selector": None, "ipFamilyPolicy": "SingleStack"}, ["None"], ["IPv4"], "SingleStack"),
     ],
 )
-def test_addresses_given_on_create(
-    given: dict[str, Any], ips: list[str], families: list[str] | None, policy: str | None
+def test_families_follow_from_what_is_given(
+    given: dict[str, Any], ips: list[str] | None, families: list[str], policy: str
 ) -> None:
-    spec = created(SERVICES, service(given)).spec
-    assert (spec.clusterIPs, spec.ipFamilies, spec.ipFamilyPolicy) == (ips, families, policy)
+    spec, errors = chosen(given)
+    assert (spec.get("clusterIPs"), spec["ipFamilies"], spec["ipFamilyPolicy"]) == (ips, families, policy)
+    assert errors == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            {"clusterIP": "fd00::1"},
+            ['spec.clusterIPs[0]: Invalid value: ["fd00::1"]: IPv6 is not configured on this cluster'],
+        ),
+        ({"ipFamilies": ["IPv6"]}, ['spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster']),
+        (
+            {"clusterIP": "None", "ipFamilies": ["IPv6"]},
+            ['spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster'],
+        ),
+        (
+            {"ipFamilyPolicy": "RequireDualStack"},
+            [
+                'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services'
+            ],
+        ),
+        (
+            {"ipFamilies": BOTH},
+            [
+                "spec.ipFamilyPolicy: Invalid value: \"SingleStack\": must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified"
+            ],
+        ),
+    ],
+)
+def test_families_that_the_cluster_lacks_are_refused(given: dict[str, Any], expected: list[str]) -> None:
+    assert chosen(given)[1] == expected
+
+
+def test_a_second_family_is_given_back_by_the_policy_alone() -> None:
+    old = {"clusterIP": "None", "selector": None, "ipFamilyPolicy": "RequireDualStack", "ipFamilies": BOTH}
+    single = {**old, "ipFamilyPolicy": "SingleStack"}
+    spec, errors = chosen(single, old)
+    assert (spec["ipFamilies"], errors) == (["IPv4"], [])
+    assert chosen({**old, "ipFamilies": ["IPv4"]}, old)[1] == [
+        "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": must be 'SingleStack' to release the secondary IP family"
+    ]
 
 
 RANGE = "must be between 1 and 65535, inclusive"
@@ -146,7 +201,7 @@ VALIDATION: list[tuple[dict[str, Any], list[str]]] = [
             "type": "NodePort",
             "ports": [{"port": 80, "nodePort": 30000, "name": "a"}, {"port": 81, "nodePort": 30000, "name": "b"}],
         },
-        ["spec.ports[1].nodePort: Duplicate value: 30000"],
+        ["spec.ports[1].nodePort: Invalid value: 30000: provided port is already allocated"],
     ),
     (
         {
@@ -187,7 +242,7 @@ VALIDATION: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"trafficDistribution": "x"},
         [
-            'spec.trafficDistribution: Unsupported value: "x": supported values: "PreferClose", "PreferSameNode", "PreferSameZone"'
+            'spec.trafficDistribution: Unsupported value: "x": supported values: "PreferClose", "PreferSameZone", "PreferSameNode"'
         ],
     ),
     (
@@ -221,9 +276,13 @@ VALIDATION: list[tuple[dict[str, Any], list[str]]] = [
         ["spec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'"],
     ),
     (
+        {"loadBalancerSourceRanges": ["10.0.0.0/8"]},
+        ["spec.LoadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'"],
+    ),
+    (
         {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0"]},
         [
-            'spec.loadBalancerSourceRanges[0]: Invalid value: "10.0.0.0": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
+            'spec.LoadBalancerSourceRanges[0]: Invalid value: "10.0.0.0": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
         ],
     ),
 ]
@@ -309,7 +368,7 @@ def test_a_class_is_for_good() -> None:
     ("ingress", "expected"),
     [
         ({"ip": "1.2.3.4"}, []),
-        ({"ip": "x"}, ['.ip: Invalid value: "x": must be a valid IP address']),
+        ({"ip": "x"}, ['.ip: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)']),
         ({"hostname": "1.2.3.4"}, ['.hostname: Invalid value: "1.2.3.4": must be a DNS name, not an IP address']),
         ({"ip": "1.2.3.4", "ipMode": "x"}, ['.ipMode: Unsupported value: "x": supported values: "Proxy", "VIP"']),
     ],

@@ -58,6 +58,7 @@ def test_something_else_may_hold_it() -> None:
     target = obj()
     assert plan(target, held=True) is Deletion.MARK
     assert target.metadata.deletionTimestamp
+    assert target.metadata.deletionGracePeriodSeconds is None
 
 
 @pytest.mark.parametrize(
