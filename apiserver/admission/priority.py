@@ -79,18 +79,24 @@ def _keep(spec: Any, old: Any) -> None:
         spec.preemptionPolicy = old.preemptionPolicy
 
 
-def check(attributes: Attributes, lookup: Lookup) -> None:
+def check(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
     """Refuses to delete the system's classes, and to have two default classes."""
     if attributes.resource.kind != "PriorityClass":
-        return
+        return None
     if attributes.operation == DELETE:
         if attributes.name in SYSTEM_CLASSES:
             raise refused(attributes, "this is a system priority class and cannot be deleted")
     elif attributes.obj.globalDefault:
-        default = lookup.derived(attributes.resource, _by_name).get("")
-        if default is not None and default.name != attributes.name:
-            why = f"PriorityClass {default.name} is already marked as default. Only one default can exist"
-            raise refused(attributes, why)
+        return _check_default(attributes, lookup)
+    return None
+
+
+async def _check_default(attributes: Attributes, lookup: Lookup) -> None:
+    await lookup.storage.catch_up()  # the other default class may be a moment old
+    default = lookup.derived(attributes.resource, _by_name).get("")
+    if default is not None and default.name != attributes.name:
+        why = f"PriorityClass {default.name} is already marked as default. Only one default can exist"
+        raise refused(attributes, why)
 
 
 ADMISSION = Plugin(

@@ -231,6 +231,10 @@ class CachedStorage:
         """Returns the store's revision, no older than the moment of the call. Raises: StorageUnavailable."""
         return await self._cacher.current_revision()
 
+    async def catch_up(self) -> None:
+        """Returns once `snapshot` shows every write acknowledged before the call. Raises: RevisionTooLarge."""
+        await self._cacher.catch_up()
+
     def _conflict(self, table: Table, key: str, result: TxnResult) -> RevisionConflict:
         kv = result.kv
         return RevisionConflict(table.make_entry(key, kv.value, kv.mod_revision) if kv else None)

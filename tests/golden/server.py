@@ -1,0 +1,52 @@
+"""Runs the cases of one file on a new API server with an empty etcd."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.golden import pending
+from tests.golden.replay import Case, Replay, differences
+from tests.kits.apiserver import ApiServer
+from tests.kits.certificates import write_certificates
+from tests.kits.etcd import EtcdServer
+
+HERE = Path(__file__).parent
+USERS = HERE / "users.csv"
+TOPICS = sorted(file.stem for file in (HERE / "cases").iterdir())
+FLAGS = (
+    f"--token-auth-file={USERS}",
+    "--service-cluster-ip-range=10.96.0.0/16",
+    "--service-account-issuer=https://kubernetes.default.svc",
+)
+
+
+def read_tokens() -> dict[str, str]:
+    """User -> bearer token."""
+    with USERS.open(newline="") as stream:
+        return {user: token for token, user, *_ in csv.reader(stream)}
+
+
+def check(topic: str, folder: Path) -> Iterator[tuple[Case, list[str]]]:
+    """Each case of a file with its differences. Waits only for cases that are expected to come out as recorded."""
+    document = json.loads((HERE / "cases" / f"{topic}.json").read_text())
+    reasons = pending.read(topic)
+    ca = write_certificates(folder)["ca"]
+    flags = (*FLAGS, f"--client-ca-file={ca}")
+    with EtcdServer(folder) as etcd, ApiServer(folder / "apiserver", etcd.url, *flags) as api:
+        tokens = read_tokens()
+        if document.get("namespace", True):
+            create = {
+                "name": "",
+                "method": "POST",
+                "path": "/api/v1/namespaces",
+                "body": {"metadata": {"name": "golden"}},
+            }
+            Replay(api.port, tokens).perform(create, patient=False)
+        replay = Replay(api.port, tokens)
+        for case in document["cases"]:
+            expected = {key: case[key] for key in ("code", "response", "warnings") if key in case}
+            answer = replay.perform(case, patient=case["name"] not in reasons)
+            yield case, list(differences(expected, answer))
