@@ -30,7 +30,7 @@ class OwnerReference(Model, protobuf="kind - name uid apiVersion controller* blo
     """Whether an owner that is deleted in the foreground waits until this object is gone."""
 
 
-class ManagedFieldsEntry(Model):
+class ManagedFieldsEntry(Model, protobuf="manager operation apiVersion time - fieldsType fieldsV1* subresource"):
     """The fields that one manager set by one way of writing, and when."""
 
     manager: str | None = None
@@ -216,7 +216,7 @@ class StatusCondition(Model):
     """The reason in a sentence, for people."""
 
 
-class Preconditions(Model, protobuf="uid resourceVersion"):
+class Preconditions(Model, protobuf="uid* resourceVersion*"):
     """Conditions that an object must meet to be deleted; otherwise the request fails with a conflict."""
 
     uid: str | None = None
@@ -225,7 +225,7 @@ class Preconditions(Model, protobuf="uid resourceVersion"):
     """The revision that the object must have."""
 
 
-class DeleteOptions(Model, protobuf="gracePeriodSeconds* preconditions orphanDependents* propagationPolicy dryRun"):
+class DeleteOptions(Model, protobuf="gracePeriodSeconds* preconditions orphanDependents* propagationPolicy* dryRun"):
     """Options of a deletion."""
 
     kind: str | None = None

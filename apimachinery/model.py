@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from pydantic_core import PydanticUndefined
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import CoreSchema, PydanticUndefined
 
+from apimachinery.empty import drop_empty
 from apimachinery.errors import BadRequest
 
 M = TypeVar("M", bound="Model")
@@ -115,14 +124,23 @@ class Model(BaseModel):
     protobuf: ClassVar[str] = ""
     """The fields in the order of their protobuf numbers, from 1 on: `class PodIP(Model, protobuf="ip")`.
 
-    "-" stands for a number that is not used. "*" behind a name marks a field whose zero is sent on purpose (a pointer
-    in Go); any other zero means that the field is absent. Names in parentheses are those of a nested message, whose
-    fields stand in the object itself. Fields that are not named are not read from protobuf.
+    "-" stands for a number that is not used. "*" behind a name marks a field whose empty value is sent on purpose (a
+    pointer in Go); in any other it means that the field is absent, also in JSON (see `apimachinery/empty.py`). Names
+    in parentheses are those of a nested message, whose fields stand in the object itself. Fields that are not named
+    are not read from protobuf.
     """
 
     def __init_subclass__(cls, protobuf: str = "", **config: Any) -> None:
         super().__init_subclass__(**config)
         cls.protobuf = protobuf
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        words = cls.protobuf.replace("(", " ").replace(")", " ").split()
+        pointers = frozenset(word.removesuffix("*") for word in words if word.endswith("*"))
+        drop_empty(cast("dict[str, Any]", handler.resolve_ref_schema(schema)), pointers)
+        return schema
 
     def present(self) -> list[str]:
         """The attributes that are not absent, in the order of the model; ten times as fast as pydantic's iteration."""

@@ -15,7 +15,7 @@ from apimachinery.validation import POSITIVE, Errors
 
 class LeaseSpec(
     Model,
-    protobuf="holderIdentity leaseDurationSeconds* acquireTime renewTime leaseTransitions* strategy preferredHolder",
+    protobuf="holderIdentity* leaseDurationSeconds* acquireTime renewTime leaseTransitions* strategy* preferredHolder*",
 ):
     """The holder of the lease and its times."""
 

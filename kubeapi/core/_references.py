@@ -16,7 +16,7 @@ class LocalObjectReference(Model, protobuf="name"):
     """The name of the object."""
 
 
-class TypedLocalObjectReference(Model, protobuf="apiGroup kind name"):
+class TypedLocalObjectReference(Model, protobuf="apiGroup* kind name"):
     """Names an object of any kind in the same namespace."""
 
     map_type = "atomic"
@@ -29,7 +29,7 @@ class TypedLocalObjectReference(Model, protobuf="apiGroup kind name"):
     """The object's name."""
 
 
-class TypedObjectReference(Model, protobuf="apiGroup kind name namespace"):
+class TypedObjectReference(Model, protobuf="apiGroup* kind name namespace*"):
     """Names an object of any kind, possibly in another namespace."""
 
     apiGroup: str | None = None

@@ -14,7 +14,7 @@ from apimachinery.validation import PROTOCOLS, Errors, Path, check_target_ip
 from kubeapi.core._references import ObjectReference
 
 
-class EndpointAddress(Model, protobuf="ip targetRef hostname nodeName"):
+class EndpointAddress(Model, protobuf="ip targetRef hostname nodeName*"):
     """One address behind a Service."""
 
     ip: str = ""
@@ -27,7 +27,7 @@ class EndpointAddress(Model, protobuf="ip targetRef hostname nodeName"):
     """The object behind the address, usually a Pod."""
 
 
-class EndpointPort(Model, protobuf="name port protocol appProtocol"):
+class EndpointPort(Model, protobuf="name port protocol appProtocol*"):
     """One port of the addresses."""
 
     name: str | None = None

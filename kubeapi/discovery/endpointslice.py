@@ -57,7 +57,7 @@ class EndpointHints(Model, protobuf="forZones forNodes"):
     """The nodes that the endpoint should serve."""
 
 
-class Endpoint(Model, protobuf="addresses conditions hostname targetRef deprecatedTopology nodeName zone hints"):
+class Endpoint(Model, protobuf="addresses conditions hostname* targetRef deprecatedTopology nodeName* zone* hints"):
     """One backend of a Service."""
 
     addresses: Annotated[list[str], Required()] = Field(default_factory=list)
@@ -78,7 +78,7 @@ class Endpoint(Model, protobuf="addresses conditions hostname targetRef deprecat
     """Hints about the clients that the endpoint should serve."""
 
 
-class EndpointPort(Model, protobuf="name protocol port* appProtocol"):
+class EndpointPort(Model, protobuf="name* protocol* port* appProtocol*"):
     """One port of the backends."""
 
     name: str | None = ""

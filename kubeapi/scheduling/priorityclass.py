@@ -16,7 +16,7 @@ SYSTEM_PREFIX = "system-"
 HIGHEST_OF_USERS = 1_000_000_000
 
 
-class PriorityClass(Object, protobuf="metadata value globalDefault description preemptionPolicy"):
+class PriorityClass(Object, protobuf="metadata value globalDefault description preemptionPolicy*"):
     """Maps a name to the priority of the pods that carry it as `priorityClassName`."""
 
     value: Int32 = 0

@@ -157,7 +157,7 @@ class Taint(Model, protobuf="key value effect timeAdded"):
 
 class TopologySpreadConstraint(
     Model,
-    protobuf="maxSkew topologyKey whenUnsatisfiable labelSelector minDomains* nodeAffinityPolicy nodeTaintsPolicy "
+    protobuf="maxSkew topologyKey whenUnsatisfiable labelSelector minDomains* nodeAffinityPolicy* nodeTaintsPolicy* "
     "matchLabelKeys",
 ):
     """A rule for spreading pods evenly over places."""

@@ -59,7 +59,7 @@ class SecretKeySelector(Model, protobuf="(name) key optional*"):
     """Whether the Secret or the key may be missing. Default: false; the container then waits for it."""
 
 
-class FileKeySelector(Model):
+class FileKeySelector(Model, protobuf="volumeName path key optional*"):
     """One variable of a file of NAME=VALUE lines on a volume."""
 
     map_type = "atomic"
@@ -74,7 +74,7 @@ class FileKeySelector(Model):
     """Whether the file or the variable may be missing. Default: false; the container then does not start without it."""
 
 
-class EnvVarSource(Model, protobuf="fieldRef resourceFieldRef configMapKeyRef secretKeyRef"):
+class EnvVarSource(Model, protobuf="fieldRef resourceFieldRef configMapKeyRef secretKeyRef fileKeyRef"):
     """The source of the value of a variable: exactly one of these."""
 
     fieldRef: ObjectFieldSelector | None = None

@@ -47,7 +47,7 @@ class TCPSocketAction(Model, protobuf="port host"):
     """The host to connect to. Default: the pod's address."""
 
 
-class GRPCAction(Model, protobuf="port service"):
+class GRPCAction(Model, protobuf="port service*"):
     """A call of the gRPC health checking protocol."""
 
     port: Int32 = 0
@@ -105,7 +105,7 @@ class LifecycleHandler(Model, protobuf="exec httpGet tcpSocket sleep"):
     """A pause to make."""
 
 
-class Lifecycle(Model, protobuf="postStart preStop stopSignal"):
+class Lifecycle(Model, protobuf="postStart preStop stopSignal*"):
     """Actions at the start and at the end of a container."""
 
     postStart: LifecycleHandler | None = None

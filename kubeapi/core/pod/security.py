@@ -31,7 +31,7 @@ class SELinuxOptions(Model, protobuf="user role type level"):
 
 class WindowsSecurityContextOptions(
     Model,
-    protobuf="gmsaCredentialSpecName gmsaCredentialSpec runAsUserName hostProcess*",
+    protobuf="gmsaCredentialSpecName* gmsaCredentialSpec* runAsUserName* hostProcess*",
 ):
     """Settings for containers on Windows."""
 
@@ -45,7 +45,7 @@ class WindowsSecurityContextOptions(
     """Whether the container runs on the host itself. It must be the same for all containers of a pod."""
 
 
-class SeccompProfile(Model, protobuf="type localhostProfile"):
+class SeccompProfile(Model, protobuf="type localhostProfile*"):
     """The seccomp profile that limits the system calls of a container."""
 
     type: Annotated[str, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = ""
@@ -54,7 +54,7 @@ class SeccompProfile(Model, protobuf="type localhostProfile"):
     """The file of a Localhost profile, below the kubelet's seccomp directory."""
 
 
-class AppArmorProfile(Model, protobuf="type localhostProfile"):
+class AppArmorProfile(Model, protobuf="type localhostProfile*"):
     """The AppArmor profile that confines a container."""
 
     type: Annotated[str, OneOf("Localhost", "RuntimeDefault", "Unconfined")] = ""
@@ -66,7 +66,7 @@ class AppArmorProfile(Model, protobuf="type localhostProfile"):
 class SecurityContext(
     Model,
     protobuf="capabilities privileged* seLinuxOptions runAsUser* runAsNonRoot* readOnlyRootFilesystem* "
-    "allowPrivilegeEscalation* runAsGroup* procMount windowsOptions seccompProfile appArmorProfile",
+    "allowPrivilegeEscalation* runAsGroup* procMount* windowsOptions seccompProfile appArmorProfile",
 ):
     """Privileges and identity of one container."""
 
@@ -109,7 +109,7 @@ class Sysctl(Model, protobuf="name value"):
 class PodSecurityContext(
     Model,
     protobuf="seLinuxOptions runAsUser* runAsNonRoot* supplementalGroups fsGroup* runAsGroup* sysctls windowsOptions "
-    "fsGroupChangePolicy seccompProfile appArmorProfile supplementalGroupsPolicy seLinuxChangePolicy",
+    "fsGroupChangePolicy* seccompProfile appArmorProfile supplementalGroupsPolicy* seLinuxChangePolicy*",
 ):
     """Privileges and identity of all containers of a pod, and the ownership of its volumes."""
 

@@ -62,7 +62,7 @@ class ContainerResizePolicy(Model, protobuf="resourceName restartPolicy"):
     """NotRequired changes it in place; RestartContainer restarts the container."""
 
 
-class ContainerRestartRuleOnExitCodes(Model):
+class ContainerRestartRuleOnExitCodes(Model, protobuf="operator values"):
     """A set of exit codes."""
 
     operator: Annotated[str, OneOf("In", "NotIn")] = ""
@@ -71,7 +71,7 @@ class ContainerRestartRuleOnExitCodes(Model):
     """The exit codes, 0 to 255; at most 255 of them."""
 
 
-class ContainerRestartRule(Model):
+class ContainerRestartRule(Model, protobuf="action exitCodes"):
     """A rule for a container that ends with certain exit codes."""
 
     action: str = ""
@@ -84,7 +84,7 @@ class Container(
     Model,
     protobuf="name image command args workingDir ports env resources volumeMounts livenessProbe readinessProbe "
     "lifecycle terminationMessagePath imagePullPolicy securityContext stdin stdinOnce tty envFrom "
-    "terminationMessagePolicy volumeDevices startupProbe resizePolicy restartPolicy",
+    "terminationMessagePolicy volumeDevices startupProbe resizePolicy restartPolicy* restartPolicyRules",
 ):
     """A container of a pod; `restartPolicy` "Always" on an init container makes it a sidecar."""
 
@@ -151,7 +151,8 @@ class EphemeralContainer(
     Container,
     protobuf="(name image command args workingDir ports env resources volumeMounts livenessProbe readinessProbe "
     "lifecycle terminationMessagePath imagePullPolicy securityContext stdin stdinOnce tty envFrom "
-    "terminationMessagePolicy volumeDevices startupProbe resizePolicy restartPolicy) targetContainerName",
+    "terminationMessagePolicy volumeDevices startupProbe resizePolicy restartPolicy* restartPolicyRules) "
+    "targetContainerName",
 ):
     """A container added to a running pod for debugging."""
 
@@ -189,7 +190,7 @@ class HostAlias(Model, protobuf="ip hostnames"):
     """The host names of the address."""
 
 
-class PodDNSConfigOption(Model, protobuf="name value"):
+class PodDNSConfigOption(Model, protobuf="name value*"):
     """An option of the resolver."""
 
     name: str | None = None
@@ -209,7 +210,7 @@ class PodDNSConfig(Model, protobuf="nameservers searches options"):
     """Options of resolv.conf, which override those of the policy."""
 
 
-class PodResourceClaim(Model, protobuf="name - resourceClaimName resourceClaimTemplateName"):
+class PodResourceClaim(Model, protobuf="name - resourceClaimName* resourceClaimTemplateName*"):
     """A claim of devices that the pod's containers can use: exactly one source is given."""
 
     name: str = ""
@@ -220,7 +221,7 @@ class PodResourceClaim(Model, protobuf="name - resourceClaimName resourceClaimTe
     """A ResourceClaimTemplate from which a claim is made for this pod."""
 
 
-class WorkloadReference(Model):
+class WorkloadReference(Model, protobuf="name podGroup podGroupReplicaKey"):
     """The workload that a pod is scheduled together with."""
 
     name: str = ""
@@ -237,8 +238,8 @@ class PodSpec(
     "nodeSelector serviceAccountName serviceAccount nodeName hostNetwork hostPID hostIPC securityContext "
     "imagePullSecrets hostname subdomain affinity schedulerName initContainers automountServiceAccountToken* "
     "tolerations hostAliases priorityClassName priority* dnsConfig shareProcessNamespace* readinessGates "
-    "runtimeClassName enableServiceLinks* preemptionPolicy overhead topologySpreadConstraints ephemeralContainers "
-    "setHostnameAsFQDN* os hostUsers* schedulingGates resourceClaims resources",
+    "runtimeClassName* enableServiceLinks* preemptionPolicy* overhead topologySpreadConstraints ephemeralContainers "
+    "setHostnameAsFQDN* os hostUsers* schedulingGates resourceClaims resources hostnameOverride* workloadRef",
 ):
     """The desired state of a pod: its containers, its volumes, and the nodes it may run on."""
 
@@ -306,7 +307,7 @@ class PodSpec(
     """Conditions that must be true for the pod to be ready, in addition to those of its containers."""
     runtimeClassName: str | None = None
     """The RuntimeClass that selects the container runtime. Default: the usual runtime of the node."""
-    enableServiceLinks: bool | None = True
+    enableServiceLinks: bool | None = None
     """Whether each container gets variables with the addresses of the namespace's Services. Default: true."""
     preemptionPolicy: Annotated[str, OneOf("PreemptLowerPriority", "Never")] | None = None
     """Whether the pod may preempt pods of lower priority: PreemptLowerPriority (the default) or Never."""

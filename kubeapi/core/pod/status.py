@@ -86,7 +86,7 @@ class ContainerState(Model, protobuf="waiting running terminated"):
     """Present when the container has ended."""
 
 
-class VolumeMountStatus(Model, protobuf="name mountPath readOnly recursiveReadOnly"):
+class VolumeMountStatus(Model, protobuf="name mountPath readOnly recursiveReadOnly*"):
     """The state of a volume mount in a container."""
 
     name: str = ""
@@ -138,7 +138,7 @@ class ResourceStatus(Model, protobuf="name resources"):
 class ContainerStatus(
     Model,
     protobuf="name state lastState ready restartCount image imageID containerID started* allocatedResources resources "
-    "volumeMounts user allocatedResourcesStatus stopSignal",
+    "volumeMounts user allocatedResourcesStatus stopSignal*",
 ):
     """The observed state of one container."""
 
@@ -174,7 +174,7 @@ class ContainerStatus(
     """The signal that stops the container."""
 
 
-class PodResourceClaimStatus(Model, protobuf="name resourceClaimName"):
+class PodResourceClaimStatus(Model, protobuf="name resourceClaimName*"):
     """The claim behind an entry of spec.resourceClaims."""
 
     name: str = ""

@@ -70,7 +70,7 @@ class ISCSIVolumeSource(
     _FileSystem,
     _ReadOnlyOption,
     protobuf="targetPortal iqn lun iscsiInterface fsType readOnly portals chapAuthDiscovery - secretRef "
-    "chapAuthSession initiatorName",
+    "chapAuthSession initiatorName*",
 ):
     """A disk of an iSCSI target."""
 
@@ -212,7 +212,7 @@ class QuobyteVolumeSource(_ReadOnlyOption, protobuf="registry volume readOnly us
     """The tenant that owns the volume."""
 
 
-class AzureDiskVolumeSource(Model, protobuf="diskName diskURI cachingMode fsType readOnly* kind"):
+class AzureDiskVolumeSource(Model, protobuf="diskName diskURI cachingMode* fsType* readOnly* kind*"):
     """A disk of Azure."""
 
     diskName: str = ""

@@ -58,7 +58,7 @@ class HostPathVolumeSource(Model, protobuf="path type"):
     it. Default: no check."""
 
 
-class EmptyDirVolumeSource(Model, protobuf="medium sizeLimit"):
+class EmptyDirVolumeSource(Model, protobuf="medium sizeLimit*"):
     """An empty directory that lives as long as the pod on its node."""
 
     medium: str | None = None
@@ -164,7 +164,7 @@ class ServiceAccountTokenProjection(Model, protobuf="audience expirationSeconds*
     """The token's file, relative to the volume."""
 
 
-class ClusterTrustBundleProjection(Model, protobuf="name signerName labelSelector path optional*"):
+class ClusterTrustBundleProjection(Model, protobuf="name* signerName* labelSelector path optional*"):
     """Certificates that a cluster trusts, in one file."""
 
     name: str | None = None
@@ -179,7 +179,11 @@ class ClusterTrustBundleProjection(Model, protobuf="name signerName labelSelecto
     """The file with the certificates, relative to the volume."""
 
 
-class PodCertificateProjection(Model):
+class PodCertificateProjection(
+    Model,
+    protobuf="signerName keyType maxExpirationSeconds* credentialBundlePath keyPath certificateChainPath "
+    "userAnnotations",
+):
     """A key and a certificate for the pod, renewed before it expires."""
 
     signerName: Annotated[str, Required()] | None = None
@@ -198,7 +202,9 @@ class PodCertificateProjection(Model):
     """Keys and values that are passed to the signer."""
 
 
-class VolumeProjection(Model, protobuf="secret downwardAPI configMap serviceAccountToken clusterTrustBundle"):
+class VolumeProjection(
+    Model, protobuf="secret downwardAPI configMap serviceAccountToken clusterTrustBundle podCertificate"
+):
     """One source of a projected volume: exactly one of these."""
 
     secret: SecretProjection | None = None
@@ -224,7 +230,7 @@ class ProjectedVolumeSource(Model, protobuf="sources defaultMode*"):
     """The mode of files whose source does not set one, 0 to 0777. Default: 0644."""
 
 
-class CSIVolumeSource(Model, protobuf="driver readOnly* fsType volumeAttributes nodePublishSecretRef"):
+class CSIVolumeSource(Model, protobuf="driver readOnly* fsType* volumeAttributes nodePublishSecretRef"):
     """A volume that a storage driver creates for this pod alone."""
 
     driver: str = ""
@@ -250,8 +256,8 @@ class VolumeResourceRequirements(Model, protobuf="limits requests"):
 
 class PersistentVolumeClaimSpec(
     Model,
-    protobuf="accessModes resources volumeName selector storageClassName volumeMode dataSource dataSourceRef "
-    "volumeAttributesClassName",
+    protobuf="accessModes resources volumeName selector storageClassName* volumeMode* dataSource dataSourceRef "
+    "volumeAttributesClassName*",
 ):
     """The requested storage."""
 
@@ -372,7 +378,7 @@ class Volume(
     """The files of an image."""
 
 
-class VolumeMount(Model, protobuf="name readOnly mountPath subPath mountPropagation subPathExpr recursiveReadOnly"):
+class VolumeMount(Model, protobuf="name readOnly mountPath subPath mountPropagation* subPathExpr recursiveReadOnly*"):
     """A mount of a volume in a container."""
 
     name: str = ""

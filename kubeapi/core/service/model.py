@@ -10,7 +10,7 @@ from apimachinery.meta import Condition, Object
 from apimachinery.model import Atomic, Int32, IntOrString, ListMapKeys, MergeKey, Model, OneOf
 
 
-class ServicePort(Model, protobuf="name protocol port targetPort nodePort appProtocol"):
+class ServicePort(Model, protobuf="name protocol port targetPort nodePort appProtocol*"):
     """A port of a Service."""
 
     name: str | None = None
@@ -46,8 +46,8 @@ class ServiceSpec(
     Model,
     protobuf="ports selector clusterIP type externalIPs - sessionAffinity loadBalancerIP loadBalancerSourceRanges "
     "externalName externalTrafficPolicy healthCheckNodePort publishNotReadyAddresses sessionAffinityConfig - - "
-    "ipFamilyPolicy clusterIPs ipFamilies allocateLoadBalancerNodePorts* loadBalancerClass internalTrafficPolicy "
-    "trafficDistribution",
+    "ipFamilyPolicy* clusterIPs ipFamilies allocateLoadBalancerNodePorts* loadBalancerClass* internalTrafficPolicy* "
+    "trafficDistribution*",
 ):
     """The desired state of a Service."""
 
@@ -97,7 +97,7 @@ class ServiceSpec(
     """The preferred pods: PreferSameZone, PreferSameNode, or PreferClose, an older name of the first."""
 
 
-class PortStatus(Model, protobuf="port protocol error"):
+class PortStatus(Model, protobuf="port protocol error*"):
     """The state of one port at a balancer."""
 
     port: Int32 = 0
@@ -108,7 +108,7 @@ class PortStatus(Model, protobuf="port protocol error"):
     """The error of the port, as one CamelCase word."""
 
 
-class LoadBalancerIngress(Model, protobuf="ip hostname ipMode ports"):
+class LoadBalancerIngress(Model, protobuf="ip hostname ipMode* ports"):
     """An address at which a balancer accepts traffic."""
 
     ip: str | None = None

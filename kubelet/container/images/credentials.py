@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from kubelet.runtime.image_reference import DEFAULT_REGISTRY, Reference
+from apimachinery.image_reference import DEFAULT_REGISTRY, Reference
 from kubelet.runtime.interface import RegistryAuth
 
 DOCKER_CONFIG_JSON = "kubernetes.io/dockerconfigjson"

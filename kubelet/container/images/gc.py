@@ -10,9 +10,9 @@ import shutil
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from apimachinery.image_reference import normalize
 from componentbase import logs
 from componentbase.clock import Clock
-from kubelet.runtime.image_reference import normalize
 from kubelet.runtime.interface import EngineError, ImageInfo, PodRuntimeStatus, Runtime, RuntimeUnavailable
 
 DEAD_PER_CONTAINER = 1  # kept for `logs --previous`

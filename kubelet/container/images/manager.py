@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from apimachinery.image_reference import Reference, parse_reference
 from apimachinery.meta import Object
 from componentbase import logs
 from componentbase.clock import Clock
 from kubelet.container.backoff import INITIAL_SECONDS, MAX_SECONDS, KeyedBackoff
 from kubelet.container.events import Events
 from kubelet.container.images.credentials import matching_credentials
-from kubelet.runtime.image_reference import Reference, parse_reference
 from kubelet.runtime.interface import EngineError, ImageInfo, ImagePullError, RegistryAuth, Runtime, RuntimeUnavailable
 
 REMEMBERED_FAILURES = 1024  # (pod, image) pairs; the one that failed longest ago is forgotten and may be pulled at once

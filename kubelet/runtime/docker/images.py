@@ -9,9 +9,9 @@ from typing import Any
 import docker
 from docker import auth as docker_auth
 
+from apimachinery.image_reference import parse_reference, short_name
 from kubelet.runtime.docker.client import EngineClient
 from kubelet.runtime.docker.parsing import image_info
-from kubelet.runtime.image_reference import parse_reference, short_name
 from kubelet.runtime.interface import (
     EngineError,
     EngineNotFound,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast, get_args
 
+from apimachinery.image_reference import normalize, parse_reference
 from kubelet.runtime.docker import names
-from kubelet.runtime.image_reference import normalize, parse_reference
 from kubelet.runtime.interface import (
     ContainerState,
     ContainerStats,

@@ -95,7 +95,7 @@ def test_bad_taint_names() -> None:
 
 
 def test_status_of_a_node() -> None:
-    new = node(status={"capacity": {"pods": "1500m"}, "allocatable": {}})
+    new = node(status={"capacity": {"pods": "1500m"}, "allocatable": {"cpu": "1"}})
     text = 'status.capacity.pods: Invalid value: "1500m": must be an integer'
     assert status_problems(NODES, NODE, new) == [text]
 

@@ -44,8 +44,10 @@ def test_a_minimal_pod_gets_upstreams_defaults() -> None:
         ("app:1", "IfNotPresent"),
         ("registry.example:5000/team/app", "Always"),
         ("registry.example:5000/team/app:1.2", "IfNotPresent"),
-        ("app@sha256:0000", "IfNotPresent"),
+        (f"app@sha256:{'0' * 64}", "IfNotPresent"),
+        (f"app:latest@sha256:{'0' * 64}", "Always"),
         ("app:latest@sha256:0000", "IfNotPresent"),
+        ("Not//an image", "IfNotPresent"),
     ],
 )
 def test_pull_policy_follows_the_tag(image: str, policy: str) -> None:

@@ -1,13 +1,13 @@
-"""Defaults of a pod's spec that depend on other fields, or that stand for a field's zero value.
+"""Defaults of a pod's spec that depend on other fields, or that concern pods alone and not templates.
 
 Source: Kubernetes API reference, "Pod"; Kubernetes documentation, "Images: Default image pull policy".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import lru_cache
 
-from apimachinery.model import Model
+from apimachinery.image_reference import DEFAULT_TAG, parse_reference
 from apimachinery.quantity import Quantity
 from kubeapi.core.pod.env import EnvVar
 from kubeapi.core.pod.probes import Probe
@@ -16,29 +16,13 @@ from kubeapi.core.pod.security import PodSecurityContext
 from kubeapi.core.pod.spec import Container, PodSpec, ResourceRequirements
 from kubeapi.core.pod.volumes import EmptyDirVolumeSource, Volume
 
-_SPEC = {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler"}
-_CONTAINER = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
-_PORT = {"protocol": "TCP"}
-_PROBE = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
-_HTTP = {"path": "/", "scheme": "HTTP"}
-
-
-def _fill(obj: Model, defaults: Mapping[str, object]) -> None:
-    """Sets the fields that are absent or zero. Most are not: setting each again would take a quarter of the time."""
-    for name, value in defaults.items():
-        if not getattr(obj, name):
-            setattr(obj, name, value)
-
 
 def default_pod_spec(spec: PodSpec) -> None:
     """Sets the defaults that pods and templates share. Constants of one field are the models' own defaults."""
-    _fill(spec, _SPEC)
     if spec.terminationGracePeriodSeconds is None:
         spec.terminationGracePeriodSeconds = 30
     if spec.securityContext is None:
         spec.securityContext = PodSecurityContext()
-    if spec.enableServiceLinks is None:
-        spec.enableServiceLinks = True
     if spec.serviceAccountName != spec.serviceAccount:  # two names of one field: the newer one wins
         spec.serviceAccountName = spec.serviceAccount = spec.serviceAccountName or spec.serviceAccount
     for container in spec.containers:
@@ -54,6 +38,8 @@ def default_pod_spec(spec: PodSpec) -> None:
 def default_pod(spec: PodSpec) -> None:
     """Sets the defaults of a pod: those of templates, requests, and the host ports of pods on the host's network."""
     default_pod_spec(spec)
+    if spec.enableServiceLinks is None:
+        spec.enableServiceLinks = True
     host_network = spec.hostNetwork
     for container in (*spec.containers, *(spec.initContainers or ())):
         _default_requests(container.resources)
@@ -64,48 +50,37 @@ def default_pod(spec: PodSpec) -> None:
         _default_pod_requests(spec)
 
 
+@lru_cache(maxsize=1024)
 def pull_policy(image: str | None) -> str:
-    """Returns "Always" for the tag `latest`, given or implied, and "IfNotPresent" for other tags and digests."""
-    name = (image or "").rpartition("/")[2]
-    if "@" in name:
-        return "IfNotPresent"
-    _, _, tag = name.partition(":")
-    return "Always" if tag in ("", "latest") else "IfNotPresent"
+    """Returns "Always" for the tag `latest`, given or implied, and "IfNotPresent" for other tags, for digests, and for
+    what is no image name."""
+    try:
+        tag = parse_reference(image or "").tag
+    except ValueError:
+        tag = ""
+    return "Always" if tag == DEFAULT_TAG else "IfNotPresent"
 
 
 def _default_container(container: Container) -> None:
     if not container.imagePullPolicy:
         container.imagePullPolicy = pull_policy(container.image)
-    _fill(container, _CONTAINER)
-    if container.ports:
-        for port in container.ports:
-            _fill(port, _PORT)
     if container.env:
         for variable in container.env:
             _default_env(variable)
     for probe in (container.livenessProbe, container.readinessProbe, container.startupProbe):
         if probe is not None:
             _default_probe(probe)
-    if container.lifecycle is not None:
-        for handler in (container.lifecycle.postStart, container.lifecycle.preStop):
-            if handler is not None and handler.httpGet is not None:
-                _fill(handler.httpGet, _HTTP)
 
 
 def _default_env(variable: EnvVar) -> None:
     source = variable.valueFrom
     if source is None:
         return
-    if source.fieldRef is not None:
-        source.fieldRef.apiVersion = source.fieldRef.apiVersion or "v1"
     if source.fileKeyRef is not None and source.fileKeyRef.optional is None:
         source.fileKeyRef.optional = False
 
 
 def _default_probe(probe: Probe) -> None:
-    _fill(probe, _PROBE)
-    if probe.httpGet is not None:
-        _fill(probe.httpGet, _HTTP)
     if probe.grpc is not None and probe.grpc.service is None:
         probe.grpc.service = ""
 

@@ -8,11 +8,11 @@ import json
 
 import pytest
 
+from apimachinery.image_reference import normalize, parse_reference, short_name
 from apimachinery.meta import Object, ObjectMeta
 from kubeapi.core.pod.model import Pod
 from kubelet.container.images.credentials import matching_credentials, secret_credentials
 from kubelet.container.images.manager import ImageManager, ImageRequest, ImageUnavailable
-from kubelet.runtime.image_reference import normalize, parse_reference, short_name
 from kubelet.runtime.interface import ImageInfo, RegistryAuth, RuntimeUnavailable
 from tests.fakes.clock import FakeClock, idle
 from tests.fakes.runtime import FakeRuntime
