@@ -1,5 +1,5 @@
 """Finds the user of a request: by client certificate (CN is the name, O the groups), or by bearer token, from a file or
-of a service account.
+of a service account. The token of a WebSocket may come as a subprotocol.
 
 Source: Kubernetes documentation, "Authenticating": X.509 client certificates, static token file, service account
 tokens.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from apimachinery.errors import Unauthorized
 from apiserver.auth.tokens import InvalidToken, ServiceAccountTokens
+from apiserver.auth.websocket_token import take_token
 from apiserver.http.types import Header
 from apiserver.request.user import AUTHENTICATED, User
 
@@ -60,9 +61,13 @@ class Authenticator:
                 if user is None:
                     raise Unauthorized("Unauthorized")
                 return user
-        if certificate_user is None:
+        if certificate_user is not None:
+            return certificate_user
+        token = take_token(headers)
+        user = self._bearer(b"Bearer " + token) if token else None
+        if user is None:
             raise Unauthorized("Unauthorized")
-        return certificate_user
+        return user
 
     def _bearer(self, value: bytes) -> User | None:
         """Takes the scheme in any case and with any spacing, as RFC 9110 allows."""

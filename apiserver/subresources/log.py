@@ -12,12 +12,14 @@ from apimachinery.errors import FieldError, invalid, invalid_object
 from apiserver.http.types import ClientDisconnected
 from apiserver.proxy.kubelet import KubeletClient, refusal
 from apiserver.proxy.upgrade import IDLE_SECONDS
+from apiserver.proxy.websocket import send_over_websocket
 from apiserver.registry.store import Store
 from apiserver.request.message import TEXT, Answer, Request, Response, Stream
 from apiserver.request.query import Query, parse_bool, parse_int
 from apiserver.subresources._podtarget import choose_container
 from apiserver.subresources._subresource import Parameter, Subresource
 from componentbase.net.http1_client import ResponseStream
+from componentbase.net.websocket import asks_upgrade
 from kubeapi.core.pod.model import Pod
 
 FLAGS = ("follow", "previous", "timestamps")
@@ -26,7 +28,7 @@ LEAST = {"sinceSeconds": 1, "tailLines": 0, "limitBytes": 1}
 
 
 async def log(request: Request, store: Store[Pod], *, kubelet: KubeletClient) -> Answer:
-    """Answers with the text as it comes. A pod without a node has written nothing."""
+    """Answers with the text as it comes, over a WebSocket if asked. A pod without a node has written nothing."""
     query = log_query(request.query, request.info.name)
     pod = await store.read_object(request.info.namespace, request.info.name)
     container = choose_container(pod, request.parameter("container"))
@@ -37,6 +39,12 @@ async def log(request: Request, store: Store[Pod], *, kubelet: KubeletClient) ->
     response = await kubelet.open(location, path, [(b"connection", b"close")])
     if response.status != 200:
         raise await refusal(response)
+    if asks_upgrade(request.headers, b"websocket"):
+        request.exchange.on_gone = response.close
+        try:
+            return await send_over_websocket(request, _lines(response))
+        finally:
+            response.close()
     return Stream(_lines(response), close=response.close, content_type=TEXT, patience_seconds=IDLE_SECONDS)
 
 

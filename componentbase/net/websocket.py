@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from websockets.datastructures import Headers
@@ -14,17 +14,17 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from componentbase.net.http1_client import request_head
-from componentbase.net.http1_exchange import ClientDisconnected, HttpExchange
+from componentbase.net.http1_exchange import ClientDisconnected, Header, HttpExchange
 from componentbase.net.raw import RawConnection
 
 MAX_MESSAGE_BYTES = 1024 * 1024  # of one message; a longer one ends the connection
 CLOSE_SECONDS = 10.0  # for the client's answer to our close; then the connection is closed all the same
 
 
-def asks_upgrade(exchange: HttpExchange, protocol: bytes) -> bool:
+def asks_upgrade(headers: Sequence[Header], protocol: bytes) -> bool:
     """Tells whether the request asks for this protocol (in lower case) in the place of HTTP."""
-    connection = b",".join(value for name, value in exchange.headers if name == b"connection")
-    upgrades = [value.lower() for name, value in exchange.headers if name == b"upgrade"]
+    connection = b",".join(value for name, value in headers if name == b"connection")
+    upgrades = [value.lower() for name, value in headers if name == b"upgrade"]
     return protocol in upgrades and b"upgrade" in connection.lower()
 
 

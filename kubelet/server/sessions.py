@@ -70,13 +70,13 @@ class UpgradeRequest:
         """Raises: HttpRefusal for a WebSocket's handshake that is not valid."""
         self._exchange = exchange
         try:
-            self.websocket = Handshake(exchange) if asks_upgrade(exchange, b"websocket") else None
+            self.websocket = Handshake(exchange) if asks_upgrade(exchange.headers, b"websocket") else None
         except BadHandshake as error:
             raise HttpRefusal(error.status, str(error)) from None
 
     def spdy_protocols(self) -> list[str]:
         """Lists the protocols that a SPDY request offers. Raises: HttpRefusal when it does not ask for SPDY."""
-        if not asks_upgrade(self._exchange, SPDY):
+        if not asks_upgrade(self._exchange.headers, SPDY):
             raise HttpRefusal(400, "unable to upgrade: want a WebSocket or SPDY/3.1")
         offers = [value for name, value in self._exchange.headers if name == b"x-stream-protocol-version"]
         return [offer.strip() for value in offers for offer in value.decode("latin-1").split(",") if offer.strip()]

@@ -11,14 +11,16 @@ from pathlib import Path
 
 
 class Handler(BaseHTTPRequestHandler):
-    """`/pieces` streams what the test puts into `pieces`, `/broken` ends too early, anything else is told back."""
+    """Tells back what it is asked for. Streams what the test puts into `pieces` for `/pieces` and a container's log,
+    breaks `/broken` off, and redirects from `/to/…`.
+    """
 
     protocol_version = "HTTP/1.1"
     server: Backend
 
     def _answer(self) -> None:
         path = self.path.partition("?")[0]
-        if path == "/pieces":
+        if path == "/pieces" or path.startswith("/containerLogs/"):
             self._stream()
         elif path == "/broken":
             self._head(200, {"content-length": "1000"})

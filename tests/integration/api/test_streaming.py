@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosedOK, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from tests.fakes.backend import Backend
 from tests.kits.apiserver import ApiServer
 from tests.kits.certificates import write_certificates
 from tests.kits.etcd import EtcdServer
+from tests.kits.process import TOKEN
 
 Files = dict[str, Path]
 
@@ -153,6 +159,65 @@ def test_endpoints_that_are_no_pods_are_left_alone(api: ApiServer, backend: Back
     assert api.http.post(f"{root}/endpoints", json=body).status_code == 201
     answer = api.http.get(f"{root}/services/s/proxy/")
     assert (answer.status_code, answer.json()["message"]) == (503, 'no endpoints available for service "s"')
+
+
+@pytest.fixture(scope="module")
+def log_path(api: ApiServer, backend: Backend) -> str:
+    """The log of a pod on node "n"."""
+    pods = "/api/v1/namespaces/default/pods"
+    spec = {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}
+    assert api.http.post(pods, json={"metadata": {"name": "chatty"}, "spec": spec}).status_code == 201
+    return f"{pods}/chatty/log"
+
+
+def open_websocket(api: ApiServer, path: str, *protocols: str, token: str = TOKEN, **more: Any) -> ClientConnection:
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    url, names = api.url.replace("https", "wss") + path, [Subprotocol(name) for name in protocols]
+    context = ssl._create_unverified_context()
+    return connect(url, ssl=context, subprotocols=names or None, additional_headers=headers, **more)
+
+
+@pytest.mark.parametrize(
+    ("protocols", "messages"),
+    [
+        ((), [b"", b"one\n", b"two\n"]),
+        (("v9.k8s.io", "binary.k8s.io"), [b"", b"one\n", b"two\n"]),
+        (("base64.binary.k8s.io",), ["", "b25lCg==", "dHdvCg=="]),
+    ],
+)
+def test_a_log_over_a_websocket(
+    api: ApiServer, backend: Backend, log_path: str, protocols: tuple[str, ...], messages: list[bytes | str]
+) -> None:
+    with open_websocket(api, f"{log_path}?follow=true", *protocols) as socket:
+        assert socket.subprotocol == (protocols[-1] if protocols else None)
+        assert socket.recv(5) == messages[0]
+        for piece, message in zip((b"one\n", b"two\n"), messages[1:], strict=True):
+            backend.pieces.put(piece)
+            assert socket.recv(5) == message
+        backend.pieces.put(None)
+        with pytest.raises(ConnectionClosedOK):
+            socket.recv(5)
+
+
+def test_a_browser_gives_its_token_as_a_protocol(api: ApiServer, backend: Backend, log_path: str) -> None:
+    def bearer(token: str) -> str:
+        text = base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+        return f"base64url.bearer.authorization.k8s.io.{text}"
+
+    backend.pieces.put(None)
+    with open_websocket(api, log_path, bearer(TOKEN), "binary.k8s.io", token="") as socket:
+        assert (socket.subprotocol, socket.recv(5)) == ("binary.k8s.io", b"")
+    with pytest.raises(InvalidStatus) as refused:
+        open_websocket(api, log_path, bearer("nobody's"), "binary.k8s.io", token="")
+    assert refused.value.response.status_code == 401
+
+
+def test_a_log_over_a_websocket_is_refused_in_http(api: ApiServer, backend: Backend, log_path: str) -> None:
+    for path, protocol, status in ((log_path, "v4.channel.k8s.io", 403), (f"{log_path}?container=no", "", 400)):
+        backend.pieces.put(None)
+        with pytest.raises(InvalidStatus) as refused:
+            open_websocket(api, path, *([protocol] if protocol else []))
+        assert refused.value.response.status_code == status
 
 
 def test_a_pod_that_does_not_run_yet_is_no_target(api: ApiServer) -> None:

@@ -36,3 +36,42 @@ def test_tokens_come_before_certificates() -> None:
     for headers in ([], [(b"authorization", b"Bearer x")], [(b"authorization", b"Basic t")], [(b"authorization", b"")]):
         with pytest.raises(Unauthorized):
             authenticator.authenticate(headers, node if headers else None)
+
+
+def websocket(*offered: str) -> list[tuple[bytes, bytes]]:
+    headers = [(b"upgrade", b"websocket"), (b"connection", b"keep-alive, Upgrade")]
+    return headers + [(b"sec-websocket-protocol", item.encode()) for item in offered]
+
+
+BEARER = "base64url.bearer.authorization.k8s.io."
+
+
+def test_the_token_of_a_websocket_is_a_protocol_that_nobody_else_sees() -> None:
+    jane = User("jane")
+    authenticator = Authenticator({b"Bearer t/?": jane})
+    headers = websocket(f"a.k8s.io, {BEARER}dC8_", "b.k8s.io")
+    assert authenticator.authenticate(headers, None) is jane
+    assert headers == websocket("a.k8s.io, b.k8s.io")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        websocket(f"{BEARER}dC8_"),  # no other protocol to answer with
+        websocket(f"a, {BEARER}dC8_, {BEARER}dC8_"),
+        websocket(f"a, {BEARER}d!"),
+        websocket(f"a, {BEARER}d"),
+        websocket(f"a, {BEARER}eA"),  # of nobody
+        websocket(f"a, {BEARER}"),
+        websocket("a"),
+        websocket(f"a, {BEARER}dC8_")[2:],  # not a WebSocket
+    ],
+)
+def test_other_offers_of_a_websocket_name_nobody(headers: list[tuple[bytes, bytes]]) -> None:
+    with pytest.raises(Unauthorized):
+        Authenticator({b"Bearer t/?": User("jane")}).authenticate(headers, None)
+
+
+def test_a_certificate_comes_before_the_token_of_a_websocket() -> None:
+    node = User("node")
+    assert Authenticator({}).authenticate(websocket(f"a, {BEARER}eA"), node) is node
