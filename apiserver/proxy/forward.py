@@ -12,11 +12,11 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from apimachinery.errors import BadRequest, ServiceUnavailable
 from apiserver.http.types import ClientDisconnected, Header
 from apiserver.proxy.kubelet import unreachable_reason
+from apiserver.proxy.links import LinkMapper, page_rewriter
 from apiserver.proxy.upgrade import IDLE_SECONDS, check_upgrade, join
 from apiserver.request.message import TEXT, Answer, Answered, Request, Response
 from componentbase import tls
@@ -29,6 +29,11 @@ HOP_HEADERS = frozenset(
     | {b"trailer", b"transfer-encoding", b"upgrade"}
 )
 OWN_HEADERS = frozenset({b"authorization", b"expect", b"content-length"})
+ANSWER_HEADERS = frozenset({b"date"}) | {
+    b"access-control-allow-" + name for name in (b"credentials", b"headers", b"methods", b"origin")
+}
+"""Not passed back: other sites may ask the API server no more than it allows itself."""
+PAGE_HEADERS = ANSWER_HEADERS | {b"content-length", b"content-encoding"}
 PROXY_VERBS = ("get", "create", "update", "patch", "delete", "options")
 SCHEMES = ("", "http", "https")
 
@@ -189,37 +194,31 @@ async def _send_body(request: Request, connection: ClientConnection) -> None:
 
 async def _relay(request: Request, backend: Backend, answer: ResponseStream) -> None:
     """Raises: ConnectionError, ClientDisconnected."""
-    exchange = request.exchange
+    exchange, mapper = request.exchange, _link_mapper(request, backend)
+    rewriter = page_rewriter(answer.status, answer.headers, mapper)
     lines = []
     chunked = answer.status not in BODYLESS and request.method != "HEAD"
-    for name, value in _passed_on(answer.headers):
+    for name, value in _passed_on(answer.headers, ANSWER_HEADERS if rewriter is None else PAGE_HEADERS):
         if name == b"location":
-            value = _location(request, backend, value)
+            value = mapper.mapped(value.decode("latin-1")).encode("latin-1")
         elif name == b"content-length":
             chunked = False
-        if name != b"date":
-            lines.append(b"%b: %b\r\n" % (name, value))
+        lines.append(b"%b: %b\r\n" % (name, value))
     if exchange.more_body:
         exchange.keep_alive = False  # the rest of the request will not be read
     exchange.begin_with(status_line(answer.status), b"".join(lines), chunked=chunked)
     async for chunk in answer:
-        exchange.write(chunk)
-        if exchange.blocked:
-            await exchange.drain(IDLE_SECONDS)
+        for piece in rewriter.feed(chunk) if rewriter is not None else (chunk,):
+            exchange.write(piece)
+            if exchange.blocked:
+                await exchange.drain(IDLE_SECONDS)
+    if rewriter is not None:
+        exchange.write(rewriter.end())
     exchange.end()
 
 
-def _location(request: Request, backend: Backend, value: bytes) -> bytes:
-    """Translates a redirect to a path of the same server into the path that the client has to ask for."""
-    url = urlsplit(value.decode("latin-1"))
-    host = request.header(b"host").decode("latin-1")
-    if url.netloc not in ("", backend.netloc, backend.host, host) or not url.path.startswith("/"):
-        return value
+def _link_mapper(request: Request, backend: Backend) -> LinkMapper:
     path = request.exchange.target.partition(b"?")[0].decode("latin-1")
-    rest = rest_of_path(request)
-    prefix = path[: len(path) - len(rest)] if rest else path
-    if not url.path.startswith(prefix):
-        url = url._replace(path=prefix + url.path)
-    if url.netloc:
-        url = SplitResult("https", host, url.path, url.query, url.fragment)
-    return urlunsplit(url).encode("latin-1")
+    host = request.header(b"host").decode("latin-1")
+    prefix = path.removesuffix(rest_of_path(request))
+    return LinkMapper(prefix, host, frozenset({backend.netloc, backend.host, host}))

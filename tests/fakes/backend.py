@@ -12,7 +12,7 @@ from pathlib import Path
 
 class Handler(BaseHTTPRequestHandler):
     """Tells back what it is asked for. Streams what the test puts into `pieces` for `/pieces` and a container's log,
-    breaks `/broken` off, and redirects from `/to/…`.
+    breaks `/broken` off, redirects from `/to/…`, and has a `/page` with a link.
     """
 
     protocol_version = "HTTP/1.1"
@@ -26,6 +26,11 @@ class Handler(BaseHTTPRequestHandler):
             self._head(200, {"content-length": "1000"})
             self.wfile.write(b"only this")
             self.close_connection = True
+        elif path == "/page":
+            page = b'<a href="/next">on</a>'
+            length = {"content-length": str(len(page)), "access-control-allow-origin": "*"}
+            self._head(200, {"content-type": "text/html", **length})
+            self.wfile.write(page if self.command != "HEAD" else b"")
         elif path.startswith("/to/"):
             self._head(302, {"location": path.removeprefix("/to"), "content-length": "0"})
         elif path == "/nothing":

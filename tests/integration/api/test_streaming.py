@@ -113,6 +113,14 @@ def test_a_redirect_stays_below_the_proxy(api: ApiServer, backend: Backend) -> N
     assert api.http.get(f"{PROXY}/to/other/?q=1").headers["location"] == f"{PROXY}/other/"
 
 
+def test_a_link_of_a_page_stays_below_the_proxy(api: ApiServer, backend: Backend) -> None:
+    answer = api.http.get(f"{PROXY}/page")
+    assert answer.text == f'<a href="{PROXY}/next">on</a>'
+    assert "access-control-allow-origin" not in answer.headers  # else other sites could read it
+    head = api.http.head(f"{PROXY}/page")
+    assert (head.status_code, head.content) == (200, b"")
+
+
 @pytest.mark.parametrize(
     ("path", "status", "message"),
     [
