@@ -17,7 +17,7 @@ from apiserver.registry.stores import Stores
 from apiserver.request.message import Answer, Request, Response
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import Entry, ListPage
-from apiserver.subresources.binding import bind_pod
+from apiserver.subresources.pods.binding import bind_pod
 from apiserver.virtual._virtual import Virtual
 from componentbase.clock import Clock
 from kubeapi.core.binding import Binding

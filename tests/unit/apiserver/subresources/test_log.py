@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apiserver.subresources.log import log_query
+from apiserver.subresources.pods.log import log_query
 
 
 def test_the_options_of_a_log() -> None:

@@ -16,8 +16,8 @@ from apiserver.proxy.websocket import send_over_websocket
 from apiserver.registry.store import Store
 from apiserver.request.message import TEXT, Answer, Request, Response, Stream
 from apiserver.request.query import Query, parse_bool, parse_int
-from apiserver.subresources._podtarget import choose_container
 from apiserver.subresources._subresource import Parameter, Subresource
+from apiserver.subresources.pods._target import choose_container
 from componentbase.net.http1_client import ResponseStream
 from componentbase.net.websocket import asks_upgrade
 from kubeapi.core.pod.model import Pod

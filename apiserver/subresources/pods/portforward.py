@@ -13,8 +13,8 @@ from apiserver.proxy.upgrade import check_upgrade
 from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
 from apiserver.request.query import Query
-from apiserver.subresources._podtarget import connect
 from apiserver.subresources._subresource import Parameter, Subresource
+from apiserver.subresources.pods._target import connect
 from kubeapi.core.pod.model import Pod
 
 

@@ -11,8 +11,8 @@ from apiserver.proxy.kubelet import KubeletClient
 from apiserver.proxy.upgrade import check_upgrade, stream_query
 from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
-from apiserver.subresources._podtarget import STREAM_PARAMETERS, choose_container, connect
 from apiserver.subresources._subresource import Subresource
+from apiserver.subresources.pods._target import STREAM_PARAMETERS, choose_container, connect
 from kubeapi.core.pod.model import Pod
 
 
