@@ -1,8 +1,8 @@
 """Reads and writes YAML as Kubernetes does: YAML 1.1 with the types of JSON alone (a date stays text).
 
 All programs read through it, so that a text means the same in a manifest, a request and a kubeconfig. Go's reader,
-which kubectl and the real API server share, differs from PyYAML in three ways that matter: `y` and `n` are booleans,
-`1e3` is a number, and `12:30` is not a number.
+which kubectl and the real API server share, differs from PyYAML in ways that matter: `y` and `n` are booleans, `1e3` is
+a number, `12:30` is not a number, `=` is text, and a text in double quotes may have an apostrophe behind a backslash.
 """
 
 from __future__ import annotations
@@ -11,12 +11,22 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, ClassVar, NamedTuple
 
 import yaml
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # without libyaml: slower, the same result
 _SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+_UNKNOWN_ESCAPE = "found unknown escape character"
+
+
+class _EscapeLoader(yaml.SafeLoader):
+    """Knows the escape that libyaml refuses. Ten times slower: only for the few texts that have it."""
+
+    ESCAPE_REPLACEMENTS: ClassVar = {**yaml.SafeLoader.ESCAPE_REPLACEMENTS, "'": "'"}
+
 
 MAX_NODES = 500_000  # of one document; an alias counts for all that it stands for
 MAX_DEPTH = 100
@@ -49,8 +59,16 @@ def read_documents(text: str | bytes) -> Iterator[Document]:
 
     Raises: YamlError.
     """
+    count = 0
     try:
-        yield from _read(text)
+        try:
+            for document in _read(_Loader(text)):
+                count += 1
+                yield document
+        except yaml.YAMLError as error:
+            if getattr(error, "problem", "") != _UNKNOWN_ESCAPE:
+                raise
+            yield from islice(_read(_EscapeLoader(text)), count, None)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise YamlError(_wording(error)) from None
 
@@ -74,8 +92,7 @@ def to_yaml(value: object, width: int = 2**30) -> str:
     return text[:-4] if text.endswith("\n...\n") else text  # the mark of an end that trailing line breaks leave open
 
 
-def _read(text: str | bytes) -> Iterator[Document]:
-    loader = _Loader(text)
+def _read(loader: Any) -> Iterator[Document]:
     builder = _Builder()
     try:
         while (event := loader.get_event()) is not None:
@@ -269,6 +286,8 @@ def _wording(error: Exception) -> str:
     """Words an error as Go's reader does: for errors of structure it counts lines from zero, and leaves zero out."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    if problem.startswith(_UNKNOWN_ESCAPE):
+        problem = _UNKNOWN_ESCAPE  # PyYAML adds the character, libyaml does not
     line = 0 if mark is None else mark.line if isinstance(error, yaml.parser.ParserError) else mark.line + 1
     return f"line {line}: {problem}" if line else problem
 

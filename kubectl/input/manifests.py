@@ -136,19 +136,36 @@ def _fetch(url: str) -> str:
 
 def parse_manifests(text: str, source: str) -> list[Manifest]:
     """The objects in a text. Raises: UsageError for malformed YAML or JSON, and for documents that are not objects."""
-    try:
-        documents = list(read_documents(text))
-    except YamlError as error:
-        raise UsageError(f"error parsing {source}: error converting YAML to JSON: yaml: {error}") from error
     manifests: list[Manifest] = []
-    for document, repeated_keys in documents:
-        if repeated_keys:
-            line, key = repeated_keys[0]
-            why = f"line {line}: key {key!r} already set in map"
-            raise UsageError(f"error parsing {source}: error converting YAML to JSON: yaml: {why}")
-        if document is not None:
-            manifests += _objects(document, source)
+    for part in _parts(text, source):
+        try:
+            document = next(read_documents(part), None)
+        except YamlError as error:
+            raise UsageError(f"error parsing {source}: error converting YAML to JSON: yaml: {error}") from error
+        if document is not None and document.value is not None:
+            manifests += _objects(document.value, source)
     return manifests
+
+
+def _parts(text: str, source: str) -> Iterator[str]:
+    """Splits a text at its lines of three dashes, before any of it is parsed, as kubectl does.
+
+    Of each part the first document counts, so what follows a line of three dots is not read. Every line ends with a
+    line break, also the last one of a file that has none there. Raises: UsageError for dashes with text behind them.
+    """
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if not line.startswith("---"):
+            lines.append(line)
+            continue
+        behind = line[3:].strip()
+        if behind and not behind.startswith("#"):
+            raise UsageError(f"error parsing {source}: invalid Yaml document separator: {behind}")
+        yield "\n".join([*lines, ""])
+        lines = []
+    if lines[-1:] == [""]:
+        lines.pop()
+    yield "\n".join([*lines, ""])
 
 
 def _objects(document: object, source: str) -> Iterator[Manifest]:

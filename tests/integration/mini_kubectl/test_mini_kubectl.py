@@ -142,7 +142,6 @@ BAD_INPUT = {
         'error: resource mapping not found for name: "b" namespace: "" from "STDIN": no matches for kind "Bogus" in '
         'version "v1"\nensure CRDs are installed first\n',
     ),
-    "a key twice": ("{apiVersion: v1, kind: ConfigMap, metadata: {name: b, name: c}}", "already set in map"),
     "a wrong type": ("{apiVersion: v1, kind: ConfigMap, metadata: {name: b}, data: {a: 1}}", "(BadRequest)"),
     "an unknown field": ("{apiVersion: v1, kind: ConfigMap, metadata: {name: b}, daata: {}}", 'unknown field "daata"'),
     "binary": ("\x00\x01", "error: error parsing STDIN"),

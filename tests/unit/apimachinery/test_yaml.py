@@ -50,3 +50,15 @@ def test_what_json_lacks_is_refused_with_its_line(text: str) -> None:
 def test_what_is_written_reads_as_the_same() -> None:
     value = {"a": ["y", "1e3", "0o7", "<<", "=", "a\nb\n", "", None, True, 1, 1.5, "é"], "b": {"yes": "12:30"}}
     assert read_document(to_yaml(value)).value == value
+
+
+def test_an_apostrophe_may_be_escaped() -> None:
+    text = r"""- "x\'y"
+---
+- *unknown"""
+    documents = read_documents("a: 1\n---\n" + text)
+    assert [next(documents).value, next(documents).value] == [{"a": 1}, ["x'y"]]
+    with pytest.raises(YamlError, match="unknown anchor"):
+        next(documents)
+    with pytest.raises(YamlError, match=r"line 2: found unknown escape character$"):
+        read_document('a: 1\nb: "\\q"')

@@ -23,8 +23,7 @@ def test_manifests_mean_what_they_mean_to_kubectl() -> None:
     ("text", "said"),
     [("a: [}", "yaml: did not find expected node content"),
      ("a: b\nc: [}", "yaml: line 1: did not find expected node content"),
-     ("a: b\nc: 'x", "yaml: line 2: found unexpected end of stream"),
-     ("a: 1\na: 2", "yaml: line 2: key 'a' already set in map")],
+     ("a: b\nc: 'x", "yaml: line 3: found unexpected end of stream")],
 )  # fmt: skip
 def test_malformed_yaml_is_told_with_its_line(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=r"error parsing f: error converting YAML to JSON: ") as caught:
@@ -52,10 +51,35 @@ def test_manifests_are_checked():
         ("a: [", "error converting YAML"),
         ("- a", "invalid object to validate"),
         ("kind: Pod", "apiVersion not set"),
-        ("apiVersion: v1\nkind: Pod\nkind: Pod", "already set"),
         ("apiVersion: v1\nkind: Pod\nx: .nan", "not representable"),
         ("a: &a [*a]", "not representable"),
         ("\x00", "error parsing"),
     ]:
         with pytest.raises(UsageError, match=why):
             parse_manifests(bad, "f")
+
+
+HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("data: {op: =}", {"op": "="}),
+        ("data:\n  k: first\n  k: second\n", {"k": "second"}),
+        (r"""data: {k: "it\'s\tso", l: 'it\\'}""", {"k": "it's\tso", "l": "it\\\\"}),
+        ("data:\n  k: |\n    one\n    two", {"k": "one\ntwo\n"}),
+        ("data:\n  k: |+\n    one\n\n", {"k": "one\n\n"}),
+        ("data: {k: v}\n...\nnot: [read", {"k": "v"}),
+        ("data: {k: v}\n---\n# nothing\n--- # either\n", {"k": "v"}),
+    ],
+)
+def test_a_manifest_is_read_line_by_line_as_by_kubectl(text: str, data: dict[str, str]) -> None:
+    assert [manifest.obj["data"] for manifest in parse_manifests(HEAD + text, "f")] == [data]
+
+
+def test_every_part_of_a_text_is_read() -> None:
+    parts = [f"apiVersion: v1\nkind: A\nmetadata: {{name: {name}}}\n...\n" for name in ("one", "two")]
+    assert [manifest.name for manifest in parse_manifests("---\r\n".join(parts), "f")] == ["one", "two"]
+    with pytest.raises(UsageError, match=r"error parsing f: invalid Yaml document separator: \{a: b\}"):
+        parse_manifests(f"{parts[0]}--- {{a: b}}", "f")
