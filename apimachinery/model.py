@@ -6,8 +6,7 @@ encoded; unknown fields are pruned; types are strict (`"80"` is not an integer),
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
 
 import orjson
@@ -24,6 +23,7 @@ from pydantic_core import CoreSchema, PydanticUndefined
 
 from apimachinery.empty import drop_empty
 from apimachinery.errors import BadRequest
+from apimachinery.nulls import NullFiller
 
 M = TypeVar("M", bound="Model")
 
@@ -44,16 +44,16 @@ Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 IntOrString = Int32 | str
 
 
-def _check_base64(text: str) -> str:
+def _canonical_base64(text: str) -> str:
+    """Skips line breaks, as Go's decoder does."""
     try:
-        b64decode(text, validate=True)
-    except binascii.Error as error:
+        return b64encode(b64decode(text.replace("\n", "").replace("\r", ""), validate=True)).decode()
+    except ValueError as error:
         raise ValueError(f"illegal base64 data: {error}") from None
-    return text
 
 
-Base64 = Annotated[str, AfterValidator(_check_base64)]
-"""Bytes on the wire: standard base64 with padding."""
+Base64 = Annotated[str, AfterValidator(_canonical_base64)]
+"""Bytes on the wire: standard base64 with padding, kept without line breaks."""
 
 
 class MergeKey:
@@ -181,24 +181,16 @@ def from_dict(cls: type[M], value: Any) -> M:
 
 
 def _decode_with_nulls(cls: type[M], data: bytes | str, error: ValidationError) -> M:
-    """Decodes with `null` as absent, as Kubernetes does; pydantic does so only for optional fields. Used only after a
-    failure."""
+    """Decodes with the meaning that Kubernetes gives to `null`; pydantic takes it in optional fields alone. Used only
+    after a failure."""
     if not any(item["input"] is None for item in error.errors(include_url=False)):
         raise _bad_request(cls, error) from None
     try:
-        return cls.model_validate(_without_nulls(orjson.loads(data)))
+        return cls.model_validate(NullFiller(cls.__pydantic_core_schema__).fill(orjson.loads(data)))
     except ValidationError as second:
         raise _bad_request(cls, second) from None
     except orjson.JSONDecodeError:
         raise _bad_request(cls, error) from None
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    return value
 
 
 def _bad_request(cls: type[Model], error: ValidationError) -> BadRequest:

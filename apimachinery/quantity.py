@@ -110,8 +110,10 @@ def _from_wire(value: object) -> str:
         return canonical(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return canonical(repr(value))
+    if value is None:
+        return "0"
     raise QuantityError(RULE)
 
 
 Quantity = Annotated[str, BeforeValidator(_from_wire)]
-"""A quantity on the wire, kept in canonical form; JSON numbers are taken too."""
+"""A quantity on the wire, kept in canonical form; JSON numbers are taken too, and null for the amount 0."""

@@ -1,0 +1,59 @@
+"""Gives `null` the meaning that it has to the original's decoder.
+
+As a field it says that the field is absent. As an item of a list or a value of a map it is the empty value of its type:
+`args: [null]` is one empty text, and `limits: {cpu: null}` the amount 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+"""A schema of pydantic's core: {"type": …, "schema": the inner one}."""
+
+_EMPTY: dict[str, Any] = {"str": "", "int": 0, "float": 0, "bool": False}
+
+
+class NullFiller:
+    """Replaces the nulls in a document of one model, whose schema is that of its validator."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._definitions: dict[str, Schema] = {}
+        if schema["type"] == "definitions":
+            self._definitions = {item["ref"]: item for item in schema["definitions"]}
+
+    def fill(self, document: Any) -> Any:
+        return self._fill(self._schema, document)
+
+    def _fill(self, schema: Schema, value: Any) -> Any:
+        """What has another type than the schema says stays as it is: the validator refuses it."""
+        schema = self._inner(schema)
+        if schema["type"] == "model-fields" and isinstance(value, dict):
+            fields = {field.get("validation_alias", name): field for name, field in schema["fields"].items()}
+            return {
+                name: self._fill(fields[name]["schema"], item) if name in fields else item
+                for name, item in value.items()
+                if item is not None or name not in fields
+            }
+        if schema["type"] == "dict" and isinstance(value, dict):
+            return {key: self._item(schema["values_schema"], item) for key, item in value.items()}
+        if schema["type"] == "list" and isinstance(value, list):
+            return [self._item(schema["items_schema"], item) for item in value]
+        return value
+
+    def _item(self, schema: Schema, value: Any) -> Any:
+        if value is not None:
+            return self._fill(schema, value)
+        inner = self._inner(schema)["type"]
+        return {} if inner in ("model-fields", "dict") else [] if inner == "list" else _EMPTY.get(inner)
+
+    def _inner(self, schema: Schema) -> Schema:
+        """The schema below defaults, validators and references. A function that comes before reads null itself."""
+        while True:
+            if schema["type"] == "definition-ref":
+                schema = self._definitions[schema["schema_ref"]]
+            elif "schema" in schema and schema["type"] != "function-before":
+                schema = schema["schema"]
+            else:
+                return schema
