@@ -6,9 +6,10 @@ As a field it says that the field is absent. As an item of a list or a value of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-Schema = dict[str, Any]
+Schema = Mapping[str, Any]
 """A schema of pydantic's core: {"type": …, "schema": the inner one}."""
 
 _EMPTY: dict[str, Any] = {"str": "", "int": 0, "float": 0, "bool": False}

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -25,7 +25,7 @@ _UNKNOWN_ESCAPE = "found unknown escape character"
 class _EscapeLoader(yaml.SafeLoader):
     """Knows the escape that libyaml refuses. Ten times slower: only for the few texts that have it."""
 
-    ESCAPE_REPLACEMENTS: ClassVar = {**yaml.SafeLoader.ESCAPE_REPLACEMENTS, "'": "'"}
+    ESCAPE_REPLACEMENTS = {**yaml.SafeLoader.ESCAPE_REPLACEMENTS, "'": "'"}  # type: ignore[misc]
 
 
 MAX_NODES = 500_000  # of one document; an alias counts for all that it stands for
