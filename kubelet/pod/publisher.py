@@ -66,7 +66,7 @@ class Publisher:
         self._publish(work, rejected_status(work.pod, failure, self.clock.now()))
 
     def finish(self, work: PodWork) -> None:
-        """Lets the pod leave the API once its deletion is asked for: nothing of it is left on this node."""
+        """Lets the pod leave the API once its deletion is asked for: nothing of it runs on this node."""
         self.statuses.finish(work.pod)
 
     def _publish(self, work: PodWork, status: PodStatus) -> None:

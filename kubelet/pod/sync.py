@@ -148,15 +148,16 @@ class PodSyncer:
     async def clean_up(self, work: PodWork) -> None:
         """Gives back what a pod that no longer runs holds on the node; its containers stay for their logs.
 
+        A deleted pod may leave the API before its remains are removed, which nobody else can see.
         Raises: EngineError; OSError.
         """
         self.publisher.forget(work)
         self.volumes.release(work)
         self.starter.forget(work)
+        self.publisher.finish(work)
         if work.gone or work.pod.metadata.deletionTimestamp:
             await self.sandboxes.remove(work.uid)
             await self.volumes.remove(work)
         if not work.cleaned:
             work.cleaned = True
             log.info("pod ended", pod=work.pod.key)
-        self.publisher.finish(work)

@@ -69,7 +69,7 @@ class StatusManager:
             self._enqueue(pod.metadata.uid or "")
 
     def finish(self, pod: Pod) -> None:
-        """Lets the pod leave the API once its deletion is asked for: nothing of it is left on this node."""
+        """Lets the pod leave the API once its deletion is asked for: nothing of it runs on this node."""
         entry = self._entries.get(pod.metadata.uid or "")
         if entry is not None:
             entry.finished = True

@@ -120,6 +120,17 @@ async def test_a_memory_volume_that_cannot_be_removed_does_not_keep_the_pod(benc
     await eventually_async(lambda: bench.api.deleted == ["web"])
 
 
+async def test_a_pod_leaves_the_api_before_its_stopped_containers_are_removed(bench: Bench) -> None:
+    await started(bench)
+    bench.runtime.fail_next("remove_container", EngineError("device or resource busy"))
+    bench.api.ask_deletion()
+    await eventually_async(lambda: bench.api.deleted == ["web"])
+    assert len(bench.runtime.containers) == 1
+    await bench.clock.advance(2)
+    await eventually_async(lambda: len(bench.table) == 0)
+    assert (bench.runtime.containers, bench.runtime.sandboxes) == ({}, {})
+
+
 async def test_a_pod_leaves_the_api_only_when_its_end_was_reported(bench: Bench) -> None:
     await started(bench)
     bench.api.failures = [ConnectionError("down")] * 3
