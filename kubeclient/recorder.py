@@ -16,7 +16,7 @@ from prometheus_client import Counter
 
 from apimachinery.errors import NotFound, StatusError
 from apimachinery.meta import Object, ObjectMeta
-from apimachinery.resource import resource_of
+from apimachinery.resource import Resource, resource_of
 from apimachinery.times import format_time
 from componentbase import logs
 from componentbase.clock import Clock
@@ -130,12 +130,22 @@ class EventRecorder:
         self._written: OrderedDict[EventKey, _StoredEvent] = OrderedDict()
         self._wake = asyncio.Event()
 
-    def event(self, obj: Object, type: str, reason: str, message: str, *, field_path: str = "") -> None:
+    def event(
+        self,
+        obj: Object,
+        type: str,
+        reason: str,
+        message: str,
+        *,
+        field_path: str = "",
+        resource: Resource[Any] | None = None,
+    ) -> None:
         """Notes that something happened to `obj`; `type` is "Normal" or "Warning", `reason` one CamelCase word.
 
-        `field_path` names a part of it: "spec.containers{app}".
+        `field_path` names a part of it: "spec.containers{app}". `resource` is that of an object whose model is not its
+        kind's own, as of one that is read as metadata alone.
         """
-        resource = resource_of(obj.__class__)
+        resource = resource or resource_of(obj.__class__)
         meta = obj.metadata
         subject = Subject(
             resource.kind,

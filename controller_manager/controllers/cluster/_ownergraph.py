@@ -109,6 +109,16 @@ class OwnerGraph:
         fits = name == ref.name and (not owner.namespaced or namespace == split_key(node.key)[0])
         return owner if fits else None
 
+    def unreachable_owners(self, node: Node) -> list[OwnerReference]:
+        """Lists the references to objects that are known, but in a namespace where the node's owners can't be."""
+        namespace = split_key(node.key)[0]
+        owners = ((ref, self._nodes.get(ref.uid)) for ref in node.owners)
+        return [
+            ref
+            for ref, owner in owners
+            if owner is not None and owner.namespaced and split_key(owner.key)[0] != namespace
+        ]
+
     def of_resource(self, plural: str) -> list[Node]:
         return [node for node in self._nodes.values() if node.plural == plural]
 

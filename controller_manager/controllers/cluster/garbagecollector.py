@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from apimachinery.errors import Conflict, MethodNotAllowed, NotFound, StatusError
-from apimachinery.meta import Object, OwnerReference, split_key
+from apimachinery.meta import Object, ObjectMeta, OwnerReference, split_key
 from apimachinery.resource import Resource
 from componentbase import logs
 from controller_manager.controllers.cluster._ownergraph import (
@@ -52,6 +52,7 @@ log = logs.logger(__name__)
 class GarbageCollector:
     def __init__(self, context: ControllerContext) -> None:
         self._rest, self._informers, self._clock = context.rest, context.informers, context.clock
+        self._recorder = context.recorder
         self._graph = OwnerGraph()
         self._absent: OrderedDict[str, None] = OrderedDict()
         self._followed: dict[str, tuple[Resource[Any], Informer[Any]]] = {}
@@ -132,6 +133,8 @@ class GarbageCollector:
         ):
             return
         self._graph.put(node)
+        for each in (node, *(self._graph.dependents(node.uid) if before is None else ())):
+            self._report_unreachable_owners(each)
         if node.waits_for_dependents or node.orphans_dependents or not self._is_safe(node):
             yield node.uid
         if node.waits_for_dependents:
@@ -139,6 +142,19 @@ class GarbageCollector:
                 yield dependent.uid
         if before is not None and before.owners != node.owners:
             yield from self._waiting_owners(before)
+
+    def _report_unreachable_owners(self, node: Node) -> None:
+        """Tells users why an object goes whose owner lives: in another namespace, where it counts as absent."""
+        for ref in self._graph.unreachable_owners(node):
+            namespace, name = split_key(node.key)
+            owner = f"[{ref.apiVersion}/{ref.kind}, namespace: {namespace}, name: {ref.name}, uid: {ref.uid}]"
+            self._recorder.event(
+                Object(metadata=ObjectMeta(name=name, namespace=namespace or None, uid=node.uid)),
+                "Warning",
+                "OwnerRefInvalidNamespace",
+                f'ownerRef {owner} does not exist in namespace "{namespace}"',
+                resource=self._followed[node.plural][0],
+            )
 
     def _is_safe(self, node: Node) -> bool:
         """Tells whether all its owners are known to live: nearly always, and then there is nothing to do."""

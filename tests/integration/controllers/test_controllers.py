@@ -246,6 +246,41 @@ def test_an_object_whose_owner_never_existed_is_collected(space: Space) -> None:
     eventually(lambda: "orphan" not in {each["metadata"]["name"] for each in space.items("configmaps")})
 
 
+def test_an_owner_in_another_namespace_counts_as_absent(space: Space) -> None:
+    other = Space(space.api, f"{space.namespace}-other")
+    space.api.make_namespace(other.namespace)
+    owner, near = space.create(configmap("owner")), other.create(configmap("near"))
+    namespace = space.api.http.get(f"/api/v1/namespaces/{space.namespace}").json()
+
+    def create(where: Space, name: str, *owners: Dict) -> None:
+        refs = [
+            {"apiVersion": "v1", "kind": each["kind"], **{key: each["metadata"][key] for key in ("name", "uid")}}
+            for each in owners
+        ]
+        where.create({**configmap(name), "metadata": {"name": name, "ownerReferences": refs}})
+
+    def names(where: Space) -> set[str]:
+        return {each["metadata"]["name"] for each in where.items("configmaps")} - {"kube-root-ca.crt"}
+
+    create(space, "child", owner)
+    create(other, "stray", owner)
+    create(other, "two-owners", owner, near)
+    create(other, "of-namespace", namespace)
+    eventually(lambda: names(other) == {"near", "two-owners", "of-namespace"})
+
+    def told() -> set[tuple[str, str]]:
+        events = [event for event in other.items("events") if event["reason"] == "OwnerRefInvalidNamespace"]
+        return {(event["involvedObject"]["name"], event["message"]) for event in events}
+
+    uid = owner["metadata"]["uid"]
+    missing = f"[v1/ConfigMap, namespace: {other.namespace}, name: owner, uid: {uid}]"
+    message = f'ownerRef {missing} does not exist in namespace "{other.namespace}"'
+    eventually(lambda: told() == {("stray", message), ("two-owners", message)})
+    space.delete(f"{space.core}/configmaps/owner")
+    eventually(lambda: names(space) == set())
+    assert names(other) == {"near", "two-owners", "of-namespace"}
+
+
 def test_a_circle_of_owners_can_be_deleted(space: Space) -> None:
     made = [space.create(configmap(name)) for name in ("a", "b", "c")]
     for owner, dependent in ((made[0], "b"), (made[1], "c"), (made[2], "a")):

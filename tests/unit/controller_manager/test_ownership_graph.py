@@ -72,6 +72,17 @@ def test_a_reference_means_its_owner_only_if_all_of_it_fits():
     assert graph.owner_of(pod, ref("rs")) is None
 
 
+def test_an_owner_in_another_namespace_is_out_of_reach():
+    graph = OwnerGraph()
+    graph.put(node("rs", resource=REPLICA_SETS))
+    pod = node("pod", ref("rs"), ref("unknown"))
+    assert graph.unreachable_owners(pod) == []
+    pod.key = "elsewhere/pod"
+    assert graph.unreachable_owners(pod) == [ref("rs")]
+    graph.get("rs").namespaced, graph.get("rs").key = False, "rs"
+    assert graph.unreachable_owners(pod) == []
+
+
 def test_a_circle_is_cut_where_it_closes():
     owners = Owners(waiting=[ref("b")])
     first = node("a", finalizers=["foregroundDeletion"], deleting=True)
