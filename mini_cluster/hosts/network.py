@@ -29,7 +29,7 @@ HOST_SYSCTLS = {
 
 @dataclass(frozen=True)
 class PacketRule:
-    """A packet rule on the machine itself; `at_head` puts it before those that are there."""
+    """A packet rule on the machine itself or in a host; `at_head` puts it before those that are there."""
 
     table: str
     chain: str
@@ -78,6 +78,21 @@ def link_commands(layout: Layout, state: ClusterState, node: NodeState) -> tuple
     return outside, "\n".join(inside) + "\n"
 
 
+def host_rules(state: ClusterState, node: NodeState) -> list[PacketRule]:
+    """Returns the rules inside a host, which come after kube-proxy's.
+
+    Pods that leave the cluster do so with their host's address. A Service's address that kube-proxy has not translated
+    goes nowhere: a route can't say that, as a host's own packet needs one before the rules see it.
+    """
+    nowhere = ("-d", SERVICE_CIDR, "-j", "REJECT", "--reject-with", "icmp-host-unreachable")
+    masquerade = ("-s", state.pod_cidr(node.index), "!", "-d", state.pod_network, "-j", "MASQUERADE")
+    return [
+        PacketRule("nat", "POSTROUTING", masquerade, at_head=False),
+        PacketRule("filter", "OUTPUT", nowhere, at_head=False),
+        PacketRule("filter", "FORWARD", nowhere, at_head=False),
+    ]
+
+
 def networks_of_machine() -> list[IPv4Network]:
     """Returns every IPv4 network that the machine routes or has an address in."""
     routes = run(["ip", "-json", "-4", "route", "show", "table", "all"], check=False)
@@ -85,11 +100,7 @@ def networks_of_machine() -> list[IPv4Network]:
 
 
 def ensure_machine(layout: Layout, state: ClusterState) -> None:
-    """Makes the bridge, the packet rules and the routes to pods. Raises: MachineCommandError.
-
-    Only the machine has the unreachable route for Services: a host's packet to a Service must find some route before
-    kube-proxy's rules see it.
-    """
+    """Makes the bridge, the packet rules and the routes to pods. Raises: MachineCommandError."""
     bridge = layout.bridge
     if not BRIDGE_FILTER.exists() and shutil.which("modprobe"):
         run(["modprobe", "br_netfilter"], check=False)
@@ -97,7 +108,7 @@ def ensure_machine(layout: Layout, state: ClusterState) -> None:
         # With an address of its own: else it takes that of a port, and another one when that host goes.
         run(["ip", "link", "add", "name", bridge, "address", layout.bridge_address, "type", "bridge"])
     commands = [f"address replace {state.gateway}/24 dev {bridge}", f"link set dev {bridge} up"]
-    for network in (SERVICE_CIDR, state.pod_network):
+    for network in (SERVICE_CIDR, state.pod_network, state.subnet):
         commands.append(f"route replace unreachable {network} metric {layout.route_metric}")
     for node in state.nodes:
         commands.append(f"route replace {state.pod_cidr(node.index)} via {state.node_ip(node.index)} dev {bridge}")
@@ -121,11 +132,11 @@ def ensure_host(layout: Layout, state: ClusterState, node: NodeState) -> None:
         run(["ip", "link", "set", "dev", layout.veth(node.index), "master", layout.bridge, "up"])
     run(["ip", "-n", netns, "-batch", "-"], stdin=inside)
     sysctls = {name: value for name, value in HOST_SYSCTLS.items() if Path("/proc/sys", name).exists()}
-    settings = "; ".join(f"echo {value} > /proc/sys/{name}" for name, value in sysctls.items())
-    masquerade = ["POSTROUTING", "-s", state.pod_cidr(node.index), "!", "-d", state.pod_network, "-j", "MASQUERADE"]
-    text = " ".join(masquerade)
-    nat = f"iptables -w -t nat -C {text} 2>/dev/null || iptables -w -t nat -A {text}"
-    run(["nsenter", f"--net={NETNS_FOLDER / netns}", "--", "sh", "-c", f"set -e; {settings}; {nat}"])
+    script = [f"echo {value} > /proc/sys/{name}" for name, value in sysctls.items()]
+    for rule in host_rules(state, node):
+        check, add = (" ".join(rule.command(action, layout.rule_comment)) for action in ("-C", "-A"))
+        script.append(f"{check} 2>/dev/null || {add}")
+    run(["nsenter", f"--net={NETNS_FOLDER / netns}", "--", "sh", "-ec", "\n".join(script)])
     layout.node(node.name).run.mkdir(parents=True, exist_ok=True, mode=0o711)
 
 

@@ -8,14 +8,19 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kubeapi.core.namespace import Namespace
+from mini_cluster.cluster.state import SERVICE_CIDR
 from mini_cluster.pytest_plugin import ClusterHandle
 from tests.kits.eventually import eventually
+from tests.kits.manifests import service
+from tests.kits.packets import SentPackets, uplink
 
 pytestmark = pytest.mark.cluster
 
@@ -78,19 +83,61 @@ def ask_from(cluster: ClusterHandle, name: str, address: str, port: int) -> str:
     return kubectl(cluster, "exec", name, "--", "sh", "-c", HEALTH.format(address=address, port=port), check=False)
 
 
-def test_addresses_that_nobody_has_are_unreachable_and_do_not_leave_by_the_uplink(
+CONNECT = """\
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=20).close()
+    print("connected")
+except OSError as error:
+    print(error.strerror or error)
+"""
+
+
+def connect_from(cluster: ClusterHandle, node: str, address: str, port: int) -> str:
+    """Says what becomes of a TCP connection from a worker host, or from the machine itself for ""."""
+    inside = ["nsenter", f"--net=/run/netns/{cluster.cluster.layout.netns(node)}", "--"] if node else []
+    command = [*inside, sys.executable, "-c", CONNECT, address, str(port)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def connect_from_pod(cluster: ClusterHandle, name: str, address: str, port: int) -> str:
+    """Says what becomes of a TCP connection from a pod, in nc's words."""
+    script = f"nc -w 20 {address} {port} </dev/null 2>&1 && echo connected || true"
+    return kubectl(cluster, "exec", name, "--", "sh", "-c", script).strip()
+
+
+def test_nothing_for_an_address_that_nobody_has_leaves_by_the_uplink(
     cluster: ClusterHandle, pods: dict[str, str]
 ) -> None:
-    state, layout = cluster.cluster.state(), cluster.cluster.layout
-    nowhere = {"service": "10.96.200.200", "pod": state.pod_network.replace(".0.0/16", ".200.200")}
-    for kind, address in nowhere.items():
-        answer = subprocess.run(["ip", "route", "get", address], capture_output=True, text=True, check=False)
-        assert "No route to host" in answer.stderr, kind
-    in_host = ["ip", "-n", layout.netns("worker-1"), "route", "get", nowhere["pod"]]
-    assert "No route to host" in subprocess.run(in_host, capture_output=True, text=True, check=False).stderr
-    for address in nowhere.values():
-        assert ask_from(cluster, "one", address, 80) == ""
-    assert "HTTP" in ask_from(cluster, "one", pods["two"], 8080)
+    state, bridge = cluster.cluster.state(), cluster.cluster.layout.bridge
+    unused, elsewhere = "10.96.200.200", state.pod_network.replace(".0.0/16", ".200.200")
+    pod_of_worker_1, host = (network.replace(".0/24", ".200") for network in (state.pod_cidr(1), state.subnet))
+    said: dict[tuple[str, str], Future[str]] = {}
+    networks = [IPv4Network(text) for text in (SERVICE_CIDR, state.pod_network, state.subnet)]
+    with SentPackets(uplink() or "lo") as leaving, SentPackets(bridge) as staying:
+        with ThreadPoolExecutor() as pool:  # some must wait until nobody has answered for the address
+            for address in (unused, elsewhere, pod_of_worker_1, host):
+                for node in ("", "worker-1", "worker-2"):
+                    said[address, node] = pool.submit(connect_from, cluster, node, address, 80)
+                said[address, "a pod"] = pool.submit(connect_from_pod, cluster, "one", address, 80)
+        for (address, place), answer in said.items():
+            assert "No route to host" in answer.result(), (address, place)
+        assert connect_from(cluster, "", pods["one"], 8080) == "connected"
+        assert (state.gateway, pods["one"]) in staying.between(networks), "packets are seen where there are some"
+        assert leaving.between(networks) == set()
+
+
+def test_a_service_refuses_at_once_what_it_does_not_serve(cluster: ClusterHandle, pods: dict[str, str]) -> None:
+    ports = [{"port": 80, "targetPort": 8080, "protocol": "UDP"}]
+    kubectl(cluster, "apply", "-f", "-", stdin=json.dumps(service("datagrams", selector={"app": "web"}, ports=ports)))
+    address = kubectl(cluster, "get", "service", "datagrams", "-o", "jsonpath={.spec.clusterIP}")
+    try:
+        for node in cluster.node_ips:
+            eventually(lambda node=node: connect_from(cluster, node, address, 80) == "Connection refused", node)
+        for name in pods:
+            assert "Connection refused" in connect_from_pod(cluster, name, address, 80), name
+    finally:
+        kubectl(cluster, "delete", "service", "datagrams")
 
 
 def test_pods_reach_pods_on_every_host(cluster: ClusterHandle, pods: dict[str, str]) -> None:

@@ -25,7 +25,7 @@ from tests.kits.eventually import eventually
 pytestmark = pytest.mark.cluster
 
 LAUNCHER = Path(sys.executable).parent / "mini-cluster"
-OTHER_CLUSTERS = re.compile(r"\b(mk|mini-kubernetes-)[0-9a-f]{6}\b|\bcompose-\d+\b")
+OTHER_CLUSTERS = re.compile(r"\b(mk|mini-kubernetes-)[0-9a-f]{6}\b|\bcompose-\d+\b|^unreachable .*metric")
 
 
 def launcher(folder: Path, *arguments: str, wrapper: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -37,8 +37,8 @@ def pids(cluster: Cluster) -> dict[str, int]:
     return {status.name: status.pid for status in cluster.view().components}
 
 
-def machine_state(key: str) -> dict[str, list[str]]:
-    """What `down` of the cluster with this key must leave as it was before `up`; other clusters come and go."""
+def machine_state(layout: Layout) -> dict[str, list[str]]:
+    """What `down` of this cluster must leave as it was before `up`; other clusters come and go."""
     commands = {
         "links": ["ip", "-br", "link"],
         "namespaces": ["ip", "netns", "list"],
@@ -49,7 +49,8 @@ def machine_state(key: str) -> dict[str, list[str]]:
     for name, argv in commands.items():
         lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
         lines = [line.split("[")[0].strip() for line in lines if not line.startswith("#")]
-        state[name] = sorted(line for line in lines if not OTHER_CLUSTERS.search(line.replace(key, "")))
+        lines = [line.replace(f"metric {layout.route_metric}", "").replace(layout.key, "") for line in lines]
+        state[name] = sorted(line for line in lines if not OTHER_CLUSTERS.search(line))
     state["forwarding"] = [hosts.FORWARDING.read_text()]
     return state
 
@@ -191,12 +192,12 @@ def test_status_and_logs_are_for_people_and_programs(one: Cluster) -> None:
 
 
 def test_down_leaves_the_machine_as_it_was(other: Cluster, guestbook_archive: Path) -> None:
-    before = machine_state(other.layout.key)
+    before = machine_state(other.layout)
     other.up(2, api_port=None)
     other.load_archive(guestbook_archive)
     start_container(other, "worker-2", "left-running")
     other.down()
-    assert machine_state(other.layout.key) == before
+    assert machine_state(other.layout) == before
     assert what_is_left(other.layout) == []
     other.down()
 

@@ -9,7 +9,7 @@ import pytest
 from mini_cluster.cluster.components import Component, HttpsProbe, Programs, cluster_components
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState, EtcdPorts, NodeState, Ports
-from mini_cluster.hosts.network import link_commands, machine_rules
+from mini_cluster.hosts.network import host_rules, link_commands, machine_rules
 from mini_cluster.hosts.sweep import cluster_processes, host_processes, orphaned_shims, running_containers
 from mini_cluster.machine.processes import Process, ancestors, with_descendants
 from mini_cluster.machine.programs import explain_missing, missing_requirements, requirements
@@ -208,3 +208,11 @@ def test_what_is_missing_is_said_with_the_command_that_brings_it() -> None:
     text = explain_missing(missing)
     assert "apt-get install -y --no-install-recommends etcd-server docker.io" in text
     assert missing_requirements(requirements(0), lambda program: None) == missing[:1]
+
+
+def test_a_host_sends_nothing_out_to_a_service_that_nobody_serves() -> None:
+    rules = {
+        (rule.chain, rule.at_head): rule.match for rule in host_rules(STATE, NodeState(2)) if rule.table == "filter"
+    }
+    nowhere = ("-d", "10.96.0.0/16", "-j", "REJECT", "--reject-with", "icmp-host-unreachable")
+    assert rules == {("OUTPUT", False): nowhere, ("FORWARD", False): nowhere}, "behind kube-proxy's rules"
