@@ -1,13 +1,15 @@
 """Measures a cluster of two worker hosts on this machine: `make bench`.
 
 Each round is a cluster in a new folder: the start until both nodes are Ready, the guestbook's three replicas from
-`mini-kubectl apply` until they are Running and in the Service, a killed container until it runs again; then what the
-daemons cost while nothing happens. Figures are medians over the rounds; they depend on the machine and its load.
+`mini-kubectl apply` until they are Running and in the Service, a killed container until it runs again, what people
+wait for (`felt_timings.py`); then what the daemons cost while nothing happens. Figures are medians over the rounds.
+They depend on the machine and its load, so the timings of the last commit are taken in the same run.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import statistics
@@ -15,23 +17,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from felt_timings import DELETION, SCRIPTS, Place, measure, timed, until
 from rich.console import Console as Screen
 from rich.table import Table
 
 from mini_cluster.api import AdminApi
-from mini_cluster.errors import ApiError
 from mini_cluster.launcher import Cluster
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "guestbook"
-SCRIPTS = Path(sys.executable).parent
+REPOSITORY = Path(__file__).parents[1]
+EXAMPLE = REPOSITORY / "examples" / "guestbook"
 REPLICAS = 3
-POLL_SECONDS = 0.02
-STEP_SECONDS = 120.0
+UP = "up to both nodes Ready (s)"
+ROLLOUT = f"apply to {REPLICAS} Running and in the Service (s)"
+HEALED = "killed container runs again (s)"
+IDLE = "idle CPU of all Python processes (% of a core)"
+AIMS = {UP: "6", ROLLOUT: "4", HEALED: "2", IDLE: "5", DELETION: "0.3"}
 SETTLE_SECONDS = 15.0  # after the last change, before the idle cost is measured
 IDLE_SECONDS = 30.0
 PODS = "/api/v1/namespaces/default/pods?labelSelector=app%3Dguestbook"
@@ -43,46 +48,58 @@ NOT_OURS = ("etcd", "dockerd")  # idle CPU and memory are those of the Python pr
 class Figures:
     """The figures of all rounds, one value a round: seconds, percent of a core, or MiB."""
 
-    up: list[float] = field(default_factory=list)
-    rollout: list[float] = field(default_factory=list)
-    healed: list[float] = field(default_factory=list)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
     idle_percent: list[float] = field(default_factory=list)
     resident: dict[str, list[float]] = field(default_factory=dict)
 
+    def add_seconds(self, seconds: Mapping[str, float]) -> None:
+        for name, value in seconds.items():
+            self.seconds.setdefault(name, []).append(value)
 
-def measure_round(folder: Path, archive: Path, figures: Figures) -> None:
+
+def measure_round(folder: Path, archive: Path, figures: Figures, source: Path | None = None) -> None:
+    """With `source` the cluster's programs are those of that folder, and only their timings are taken."""
+    environment = os.environ | ({"PYTHONPATH": str(source)} if source is not None else {})
     cluster = Cluster(folder)
     try:
-        figures.up.append(timed(lambda: launch(folder)))
+        figures.add_seconds({UP: timed(lambda: launch(folder, environment))})
         cluster.load_archive(archive)
-        api = AdminApi(cluster.layout, cluster.state().ports.api)
-        figures.rollout.append(timed(lambda: roll_out(cluster, api)))
-        figures.healed.append(kill_and_heal(cluster, api))
-        time.sleep(SETTLE_SECONDS)
-        figures.idle_percent.append(idle_percent(cluster))
-        for name, mebibytes in resident(cluster).items():
-            figures.resident.setdefault(name, []).append(mebibytes)
+        place = Place(cluster.layout, cluster.state().ports.api, environment)
+        api = place.api()
+        figures.add_seconds({ROLLOUT: timed(lambda: roll_out(place, api)), HEALED: kill_and_heal(cluster, api)})
+        figures.add_seconds(measure(place, folder))
+        if source is None:
+            time.sleep(SETTLE_SECONDS)
+            figures.idle_percent.append(idle_percent(cluster))
+            for name, mebibytes in resident(cluster).items():
+                figures.resident.setdefault(name, []).append(mebibytes)
         api.close()
     finally:
         cluster.down(purge=True)
 
 
-def timed(work: Callable[[], None]) -> float:
-    began = time.monotonic()
-    work()
-    return time.monotonic() - began
+@contextlib.contextmanager
+def last_commit(folder: Path) -> Iterator[Path]:
+    """Checks out what changes are compared with: the last commit, or the one before it while nothing is changed."""
+    git = ("git", "-C", str(REPOSITORY))
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], check=False).returncode != 0
+    subprocess.run(
+        [*git, "worktree", "add", "--quiet", "--detach", folder, "HEAD" if changed else "HEAD~1"], check=True
+    )
+    try:
+        yield folder
+    finally:
+        subprocess.run([*git, "worktree", "remove", "--force", folder], check=True)
 
 
-def launch(folder: Path) -> None:
+def launch(folder: Path, environment: Mapping[str, str]) -> None:
     """Brings the cluster up as a user does, with the start of the command line."""
     command = [str(SCRIPTS / "mini-cluster"), "up", "--quiet", "--nodes", "2", "--api-port", "0", "--dir", str(folder)]
-    subprocess.run(command, check=True)
+    subprocess.run(command, env=dict(environment), check=True)
 
 
-def roll_out(cluster: Cluster, api: AdminApi) -> None:
-    environment = os.environ | {"KUBECONFIG": str(cluster.layout.kubeconfig)}
-    command = [str(SCRIPTS / "mini-kubectl"), "apply", "-f", str(EXAMPLE)]
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+def roll_out(place: Place, api: AdminApi) -> None:
+    place.kubectl("apply", "-f", str(EXAMPLE))
     until(lambda: len(running(api)) == REPLICAS and in_service(api) == REPLICAS)
 
 
@@ -115,18 +132,6 @@ def in_service(api: AdminApi) -> int:
     return sum(len(subset.get("addresses") or []) for subset in subsets)
 
 
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + STEP_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if holds():
-                return
-        except ApiError:
-            pass  # the object is not there yet
-        time.sleep(POLL_SECONDS)
-    raise TimeoutError(f"not within {STEP_SECONDS:g} s")
-
-
 def python_processes(cluster: Cluster) -> dict[str, int]:
     """Maps each component to its process id, the supervisor included."""
     pids = {status.name: status.pid for status in cluster.view().components if not status.name.startswith(NOT_OURS)}
@@ -156,21 +161,22 @@ def resident(cluster: Cluster) -> dict[str, float]:
     return mebibytes
 
 
-def table(figures: Figures) -> Table:
-    result = Table(title=f"A cluster of two worker hosts ({os.cpu_count()} cores, {len(figures.up)} rounds)")
+def table(figures: Figures, before: Figures) -> Table:
+    rounds = len(figures.idle_percent)
+    result = Table(title=f"A cluster of two worker hosts ({os.cpu_count()} cores, {rounds} rounds)")
     result.add_column("figure")
-    for heading in ("median", "least", "most", "aim"):
+    for heading in ("median", "least", "most", "last commit", "aim"):
         result.add_column(heading, justify="right")
     rows = [
-        ("up to both nodes Ready (s)", figures.up, "6"),
-        (f"apply to {REPLICAS} Running and in the Service (s)", figures.rollout, "4"),
-        ("killed container runs again (s)", figures.healed, "2"),
-        ("idle CPU of all Python processes (% of a core)", figures.idle_percent, "5"),
-        *((f"resident memory of {name} (MiB)", values, "70") for name, values in sorted(figures.resident.items())),
+        *((name, values, 3) for name, values in figures.seconds.items()),
+        (IDLE, figures.idle_percent, 1),
+        *((f"resident memory of {name} (MiB)", values, 1) for name, values in sorted(figures.resident.items())),
     ]
-    for label, values, aim in rows:
-        summary = (statistics.median(values), min(values), max(values))
-        result.add_row(label, *(f"{value:.1f}" for value in summary), aim)
+    for label, values, digits in rows:
+        summary = [f"{value:.{digits}f}" for value in (statistics.median(values), min(values), max(values))]
+        earlier = before.seconds.get(label)
+        summary.append(f"{statistics.median(earlier):.{digits}f}" if earlier else "")
+        result.add_row(label, *summary, AIMS.get(label, "70" if label.startswith("resident") else ""))
     return result
 
 
@@ -178,17 +184,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measures a cluster of two worker hosts on this machine.")
     parser.add_argument("--rounds", type=int, default=3, help="clusters to measure (%(default)s)")
     options = parser.parse_args()
-    figures = Figures()
+    figures, before = Figures(), Figures()
     screen = Screen()
-    with tempfile.TemporaryDirectory(prefix="mini-cluster-bench-") as folder:
-        archive = Path(folder) / "guestbook.tar"
+    with tempfile.TemporaryDirectory(prefix="mini-cluster-bench-") as temporary:
+        folder = Path(temporary)
+        archive = folder / "guestbook.tar"
         subprocess.run([sys.executable, EXAMPLE / "build_image.py", archive], check=True)
-        for number in range(1, options.rounds + 1):
-            screen.print(
-                f"round {number} of {options.rounds} (Linux {platform.release()}, load {os.getloadavg()[0]:.1f})"
-            )
-            measure_round(Path(folder) / f"round-{number}", archive, figures)
-    screen.print(table(figures))
+        with last_commit(folder / "last-commit") as earlier:
+            for number in range(1, options.rounds + 1):
+                screen.print(
+                    f"round {number} of {options.rounds} (Linux {platform.release()}, load {os.getloadavg()[0]:.1f})"
+                )
+                measure_round(folder / f"earlier-{number}", archive, before, earlier)
+                measure_round(folder / f"round-{number}", archive, figures)
+    screen.print(table(figures, before))
     return 0
 
 

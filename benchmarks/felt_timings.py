@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import statistics
 import subprocess
@@ -29,6 +28,7 @@ IMAGE = "mini-kubernetes/guestbook:1.0"
 SCRIPTS = Path(sys.executable).parent
 NAMESPACE = "/api/v1/namespaces/default"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+DELETION = "deletion of a pod that ends at once (s)"
 OBJECTS = 100
 REPLICAS = 10
 TIMES = 5  # each of the quick ones, of which the median counts
@@ -41,7 +41,7 @@ CHATTY = ["sh", "-c", "trap 'exit 0' TERM; while :; do echo line; sleep 0.1; don
 
 @dataclass(frozen=True)
 class Place:
-    """The cluster under test; `environment` is that of its command line."""
+    """The cluster under test; commands for it run with `environment`."""
 
     layout: Layout
     port: int
@@ -56,7 +56,8 @@ class Place:
 
     def kubectl(self, *arguments: str) -> None:
         command = [str(SCRIPTS / "mini-kubectl"), *arguments]
-        subprocess.run(command, env=dict(self.environment), check=True, stdout=subprocess.DEVNULL)
+        environment = {**self.environment, "KUBECONFIG": str(self.layout.kubeconfig)}
+        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -87,7 +88,7 @@ def measure(place: Place, folder: Path) -> dict[str, float]:
         return {
             "exec round trip (s)": statistics.median(timed(lambda: run_command(place)) for _ in range(TIMES)),
             "log line to its follower (s)": log_latency(place),
-            "deletion of a pod that ends at once (s)": deletion(api),
+            DELETION: deletion(api),
             f"apply of {OBJECTS} objects (s)": apply_many(place, folder),
             f"rollout of {REPLICAS} replicas (s)": rollout(api),
         }
@@ -166,7 +167,7 @@ def apply_many(place: Place, folder: Path) -> float:
 def rollout(api: AdminApi) -> float:
     """Returns the time from a change of the template until all replicas are new and available."""
     labels = {"app": "felt"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [container(OBEDIENT)]}}
+    template: dict[str, Any] = {"metadata": {"labels": labels}, "spec": {"containers": [container(OBEDIENT)]}}
     spec: dict[str, Any] = {"replicas": REPLICAS, "selector": {"matchLabels": labels}, "template": template}
     body: dict[str, Any] = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "felt"}, "spec": spec}
     path = f"{DEPLOYMENTS}/felt"
@@ -174,23 +175,15 @@ def rollout(api: AdminApi) -> float:
     def complete() -> bool:
         current = api.request("GET", path)
         status = current["status"]
-        return (
-            status.get("observedGeneration") == current["metadata"]["generation"]
-            and status.get("updatedReplicas") == status.get("availableReplicas") == status.get("replicas") == REPLICAS
-        )
+        counts = {status.get(name) for name in ("replicas", "updatedReplicas", "availableReplicas")}
+        return counts == {REPLICAS} and bool(status["observedGeneration"] == current["metadata"]["generation"])
 
     api.request("POST", DEPLOYMENTS, body)
     until(complete)
     began = time.monotonic()
-    template["metadata"]["annotations"] = {"changed": "yes"}  # type: ignore[assignment]
+    template["metadata"]["annotations"] = {"changed": "yes"}
     api.request("PUT", path, body)
     until(complete)
     seconds = time.monotonic() - began
     api.request("DELETE", path)
     return seconds
-
-
-def command_line(layout: Layout, source: Path | None) -> dict[str, str]:
-    """Returns the environment of commands for this cluster: of another source tree, if one is given."""
-    environment = os.environ | {"KUBECONFIG": str(layout.kubeconfig)}
-    return environment | ({"PYTHONPATH": str(source)} if source is not None else {})
