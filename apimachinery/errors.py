@@ -89,7 +89,9 @@ class StatusError(Exception):
         if self.retry_after_seconds is not None:
             details["retryAfterSeconds"] = self.retry_after_seconds
         status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
-        status |= {"message": self.message, "reason": self.reason}
+        status["message"] = self.message
+        if self.reason:
+            status["reason"] = self.reason
         if details:
             status["details"] = details
         status["code"] = self.code
@@ -165,6 +167,12 @@ class InternalError(StatusError):
     default_code, default_reason = 500, "InternalError"
 
 
+class UnclassifiedError(StatusError):
+    """500 without a reason, as the original answers errors that it does not classify."""
+
+    default_code, default_reason = 500, ""
+
+
 class ServiceUnavailable(StatusError):
     default_code, default_reason = 503, "ServiceUnavailable"
 
@@ -194,7 +202,7 @@ def object_conflict(plural: str, group: str, name: str, why: str = "") -> Confli
 def invalid_object(kind: str, group: str, name: str, errors: list[FieldError]) -> Invalid:
     """Makes the 422 of a failed validation; `errors` must not be empty."""
     reported = errors[:MAX_REPORTED_ERRORS]
-    texts = [str(error) for error in reported]
+    texts = list(dict.fromkeys(map(str, reported)))
     if len(reported) < len(errors):
         texts.append(f"and {len(errors) - len(reported)} more")
     text = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"

@@ -14,7 +14,7 @@ from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import EndpointSlice
 from kubeclient.config import ConfigError, load_config
 from kubeclient.informer import Informer
-from kubeclient.rest import RestClient
+from kubeclient.rest import RestClient, user_agent
 from kubeproxy import sysctls
 from kubeproxy.conntrack import Conntrack
 from kubeproxy.health import HealthzHandler, MetricsHandler
@@ -59,7 +59,7 @@ async def _run(options: Options) -> None:
         config = load_config(options.kubeconfig)
     except ConfigError as error:
         raise daemon.FatalError(str(error)) from None
-    async with RestClient(config, user_agent="kube-proxy") as rest:
+    async with RestClient(config, user_agent=user_agent("kube-proxy")) as rest:
         await _proxy(options, settings, rest)
 
 

@@ -55,7 +55,7 @@ _UNOWNED: FieldSet = {
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """The manager of a write, its subresource, and its time (RFC 3339)."""
+    """The manager of a write, its subresource, and its time (RFC 3339; "" for none)."""
 
     manager: str
     api_version: str
@@ -99,7 +99,7 @@ def entry_of(writer: Writer, operation: str, fields: FieldSet) -> ManagedFieldsE
         manager=writer.manager,
         operation=operation,
         apiVersion=writer.api_version,
-        time=writer.time,
+        time=writer.time or None,
         fieldsType="FieldsV1",
         fieldsV1=fields,
         subresource=writer.subresource or None,
@@ -145,15 +145,23 @@ def is_reset(sent: Entries | None) -> bool:
 
 
 def created(entries: Entries, document: Dict, resource: Resource[Any], writer: Writer) -> Entries:
-    """Returns the entries of a new object."""
+    """Returns the entries of a new object; `entries` itself where its fields can't be told, for want of a key."""
     shape = _root(resource)
-    changed, _ = compare(skeleton(shape), owned_part(document), shape)
-    return _take(entries, recursive_difference(changed, ignored_fields(resource, "")), {}, writer)
+    try:
+        changed, _ = compare(skeleton(shape), owned_part(document), shape)
+    except NotTyped:
+        return entries
+    return _take(entries, recursive_difference(changed, ignored_fields(resource, writer.subresource)), {}, writer)
 
 
 def updated(entries: Entries, old: Dict, new: Dict, resource: Resource[Any], writer: Writer) -> Entries:
-    """Returns the entries after an update; `entries` itself if it did not change owned fields."""
-    changed, removed = compare(owned_part(old), owned_part(new), _root(resource))
+    """Returns the entries after an update; `entries` itself if it did not change owned fields that can be told."""
+    ignored = ignored_fields(resource, writer.subresource)
+    try:
+        parts = compare(owned_part(old), owned_part(new), _root(resource))
+    except NotTyped:
+        return entries
+    changed, removed = (recursive_difference(part, ignored) for part in parts)
     return _take(entries, changed, removed, writer) if changed or removed else entries
 
 
@@ -253,6 +261,8 @@ def apply(
     document = merge(live, config, shape)
     if last is not None and (given_up := _given_up(_fields(last), applied, others, shape)):
         document = merge(remove(document, given_up, shape) or {}, config, shape)  # what is applied empty stays so
+    if document == live:
+        own.time = last.time if last else None  # the time tells when the object changed
     obj, document = complete(document)
     changed, removed = (
         recursive_difference(part, ignored) for part in compare(owned_part(live), owned_part(document), shape)

@@ -13,27 +13,26 @@ from apimachinery import fieldtypes
 from apimachinery.fieldtypes import Field, FieldType
 from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model
 
-LEAF, STRUCT, MAP, LIST_MAP, LIST_SET, FREE = "leaf", "struct", "map", "list-map", "list-set", "free"
+LEAF, STRUCT, MAP, LIST_MAP, LIST_SET = "leaf", "struct", "map", "list-map", "list-set"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """The form of a field. LEAF is owned as one value; FREE does not have a schema: its maps are owned by key, all else
-    as one.
+    """The form of a field. LEAF is owned as one value, also where there is no schema.
 
     `model` is that of a STRUCT, `item` the shape of the content of a map or list, `keys` the keys of a LIST_MAP with
-    their defaults or None. `always` marks a struct that is present even when it is empty.
+    their defaults or None. `zero` is what an object has there when nobody set it: None for nothing, {} for a struct.
     """
 
     kind: str
     model: type[Model] | None = None
     item: Shape | None = None
     keys: tuple[tuple[str, Any], ...] = ()
-    always: bool = False
+    zero: Any = None
 
 
 _LEAF = Shape(LEAF)
-_FREE = Shape(FREE)
+_ZEROS: dict[str, Any] = {"list": [], "map": {}, "object": {}}
 
 
 @cache
@@ -44,12 +43,16 @@ def shape_of(model: type[Model]) -> Shape:
 @cache
 def fields_of(model: type[Model]) -> dict[str, Shape]:
     """Wire name -> shape."""
-    return {field.name: _field_shape(field.type) for field in fieldtypes.walk_fields(model)}
+    return {field.name: _field_shape(field) for field in fieldtypes.walk_fields(model)}
 
 
-def _field_shape(kind: FieldType) -> Shape:
-    shape = _shape(kind)
-    return replace(shape, always=True) if shape.kind == STRUCT and not kind.optional else shape
+def _field_shape(field: Field) -> Shape:
+    shape, kind = _shape(field.type), field.type
+    if kind.optional:
+        return shape
+    if kind.python is not None:
+        return replace(shape, zero=field.default) if field.default == kind.python() else shape
+    return replace(shape, zero=_ZEROS.get(kind.form))
 
 
 def _shape(kind: FieldType) -> Shape:
@@ -58,10 +61,10 @@ def _shape(kind: FieldType) -> Shape:
     if kind.form == "list":
         return _list_shape(kind)
     if kind.item is not None:
-        return Shape(MAP, item=_shape(kind.item))
+        return Shape(MAP, item=_shape(kind.item)) if kind.item.form != "any" else _LEAF
     if kind.model is not None:
         return shape_of(kind.model)
-    return _FREE if kind.form == "any" else _LEAF
+    return _LEAF
 
 
 def _list_shape(kind: FieldType) -> Shape:
@@ -78,4 +81,4 @@ def _list_shape(kind: FieldType) -> Shape:
 
 def _default(field: Field | None) -> Any:
     """The model's own default, where it is a value."""
-    return field.default if field is not None and field.default and isinstance(field.default, str | int) else None
+    return field.default if field is not None and isinstance(field.default, str | int) else None

@@ -1,5 +1,8 @@
-"""Decides when field ownership is tracked: for an object from the first write that names a `fieldManager` or is an
-apply. Other objects cost nothing."""
+"""Tracks field ownership over the writes to an object, from the create on.
+
+A write belongs to the `fieldManager` that it names, or else to the client's User-Agent. An object whose owners were
+reset is tracked again from the next apply on.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,19 @@ from apiserver.managedfields.manager import APPLY, UPDATE, Entries, Writer
 from apiserver.request.query import WriteOptions, manager_errors
 
 UNTRACKED = frozenset({"binding"})
+TIMELESS = frozenset({"scale"})  # the original loses the time of these on the way from the Scale to the object
 MAX_SUBRESOURCE_BYTES = 256
 
 
-def created(obj: Object, resource: Resource[Any], options: WriteOptions, time: str) -> Entries | None:
-    """Returns the entries of a new object with its defaults; None if it is not tracked."""
+def created(
+    obj: Object, resource: Resource[Any], options: WriteOptions, time: str, subresource: str = ""
+) -> Entries | None:
+    """Returns the entries of a new object with its defaults; None if nothing in it has an owner."""
     sent = obj.metadata.managedFields
     if options.applies:
         return sent
-    if not (sent or options.field_manager) or manager.is_reset(sent):
-        return None
-    writer = Writer(options.manager, resource.api_version, "", time)
-    return manager.created(manager.from_client(sent, None), _document(obj, ""), resource, writer)
+    writer = Writer(options.manager, resource.api_version, subresource, time)
+    return manager.created(manager.from_client(sent, None), _document(obj, ""), resource, writer) or None
 
 
 def updated(
@@ -39,24 +43,20 @@ def updated(
     subresource: str,
     time: str,
 ) -> Entries | None:
-    """Returns the entries after an update; `sent` are those of the request, which writes to a subresource ignore."""
+    """Returns the entries after an update; `sent` are those of the request, which writes to a subresource ignore.
+
+    None if the object is not tracked, because it had no entries before.
+    """
     stored = old.metadata.managedFields
     if options.applies:
         return sent
     if subresource in UNTRACKED:
         return stored
-    if manager.is_reset(sent) and not subresource:
-        return None
     entries = (stored or []) if subresource else manager.from_client(sent, stored)
-    if not (entries or options.field_manager):
+    if not entries:
         return None
     before, after = _document(old, subresource), _document(new, subresource)
-    writer = Writer(options.manager, resource.api_version, subresource, time)
-    if entries:
-        return manager.updated(entries, before, after, resource, writer) or None
-    if before == after:
-        return None
-    entries = manager.before_first_apply(_document(old, ""), resource, time)
+    writer = Writer(options.manager, resource.api_version, subresource, "" if subresource in TIMELESS else time)
     return manager.updated(entries, before, after, resource, writer) or None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from apiserver.managedfields.fieldset import MEMBER, SELF, FieldSet, Path, field, is_member, path_text
-from apiserver.managedfields.shapes import FREE, LEAF, LIST_MAP, LIST_SET, MAP, STRUCT, Shape, fields_of
+from apiserver.managedfields.shapes import LEAF, LIST_MAP, LIST_SET, MAP, STRUCT, Shape, fields_of
 
 Json = Any
 _NO_FIELDS: dict[str, Shape] = {}
@@ -35,23 +35,36 @@ def element_of(item: Json, shape: Shape) -> str:
 
 
 def by_element(items: list[Json], shape: Shape) -> dict[str, Json]:
-    """Returns path element -> item of a stored list. The second of two items with the same keys is named by its
-    index."""
+    """Returns path element -> item of an object's list. Items that share an element are one value: the list of them.
+
+    Raises: NotTyped for an item that lacks a key.
+    """
     items_by_element: dict[str, Json] = {}
-    for index, item in enumerate(items):
+    for item in items:
         try:
             element = element_of(item, shape)
-        except KeyError:
-            element = f"i:{index}"
-        items_by_element[f"i:{index}" if element in items_by_element else element] = item
+        except KeyError as key:
+            raise NotTyped([_lacks_key(key)]) from None
+        same = items_by_element.get(element)
+        if same is None:
+            items_by_element[element] = item
+        elif isinstance(same, list):
+            same.append(item)
+        else:
+            items_by_element[element] = [same, item]
     return items_by_element
+
+
+def _items(value: Json) -> list[Json]:
+    """Returns the items that share an element."""
+    return value if isinstance(value, list) else [value]
 
 
 def child_shape(shape: Shape, key: str) -> Shape:
     """Returns the shape of the value under a key of a map or struct."""
     if shape.kind == STRUCT:
         return struct_fields(shape).get(key, _LEAF)
-    return shape if shape.kind == FREE else shape.item or _LEAF
+    return shape.item or _LEAF
 
 
 def struct_fields(shape: Shape) -> dict[str, Shape]:
@@ -77,8 +90,7 @@ def _applied(value: Json, shape: Shape, path: Path, problems: list[str]) -> Fiel
     if shape.kind in (LIST_MAP, LIST_SET):
         return _applied_items(value, shape, path, problems)
     if not isinstance(value, dict):
-        if shape.kind != FREE:
-            problems.append(f"{path_text(path)}: expected map, got {_type_name(value)}")
+        problems.append(f"{path_text(path)}: expected map, got {_type_name(value)}")
         return None
     if not value:
         return None
@@ -108,8 +120,7 @@ def _applied_items(value: Json, shape: Shape, path: Path, problems: list[str]) -
         try:
             element = element_of(item, shape)
         except KeyError as key:
-            why = f"associative list with keys has an element that omits key field {_quoted(key.args[0])}"
-            problems.append(f"{path_text((*path, f'i:{index}'))}: {why} (and doesn't have default value)")
+            problems.append(f"{path_text((*path, f'i:{index}'))}: {_lacks_key(key)}")
             continue
         if element in fields:
             problems.append(f"{path_text(path)}: duplicate entries for key {path_text((element,))}")
@@ -119,8 +130,9 @@ def _applied_items(value: Json, shape: Shape, path: Path, problems: list[str]) -
     return fields
 
 
-def _quoted(text: str) -> str:
-    return orjson.dumps(text).decode()
+def _lacks_key(key: KeyError) -> str:
+    name = orjson.dumps(key.args[0]).decode()
+    return f"associative list with keys has an element that omits key field {name} (and doesn't have default value)"
 
 
 def _type_name(value: Json) -> str:
@@ -132,7 +144,7 @@ def whole_set(value: Json, shape: Shape) -> FieldSet:
     children: FieldSet = {}
     if shape.kind == LEAF:
         return MEMBER
-    if isinstance(value, dict) and shape.kind in (STRUCT, MAP, FREE):
+    if isinstance(value, dict) and shape.kind in (STRUCT, MAP):
         children = {field(key): whole_set(item, child_shape(shape, key)) for key, item in value.items()}
     elif isinstance(value, list) and shape.kind in (LIST_MAP, LIST_SET):
         inner = shape.item or _LEAF
@@ -141,16 +153,19 @@ def whole_set(value: Json, shape: Shape) -> FieldSet:
 
 
 def skeleton(shape: Shape) -> dict[str, Json]:
-    """Returns the structs that exist before anything is set. The first owner of an object does not own these
-    themselves."""
-    return {name: skeleton(inner) for name, inner in struct_fields(shape).items() if inner.always}
+    """Returns what an object has before anything is set. Its first owner does not own that."""
+    return {
+        name: skeleton(inner) if inner.kind == STRUCT else inner.zero
+        for name, inner in struct_fields(shape).items()
+        if inner.zero is not None
+    }
 
 
 # -- compare
 
 
 def compare(old: Json, new: Json, shape: Shape) -> tuple[FieldSet, FieldSet]:
-    """Returns (added and changed fields, removed fields) between two objects."""
+    """Returns (added and changed fields, removed fields) between two objects. Raises: NotTyped."""
     changed: FieldSet = {}
     removed: FieldSet = {}
     _compare(old, new, shape, changed, removed)
@@ -159,7 +174,7 @@ def compare(old: Json, new: Json, shape: Shape) -> tuple[FieldSet, FieldSet]:
 
 def _compare(old: Json, new: Json, shape: Shape, changed: FieldSet, removed: FieldSet) -> bool:
     """Fills in the children. Returns True for a value that is owned as one and differs."""
-    if shape.kind in (STRUCT, MAP, FREE) and isinstance(old, dict) and isinstance(new, dict):
+    if shape.kind in (STRUCT, MAP) and isinstance(old, dict) and isinstance(new, dict):
         pairs = ((field(key), old.get(key), new.get(key), key) for key in (old | new))
         for name, before, after, key in pairs:
             if before != after:
@@ -227,7 +242,7 @@ def _merge_lists(live: list[Json], config: list[Json], shape: Shape) -> list[Jso
 
     for element, item in live_items.items():
         if element not in config_items:
-            result.append(item)
+            result += _items(item)
         elif shared and shared[0] == element:
             shared.pop(0)
             take(element)
@@ -239,7 +254,7 @@ def remove(value: Json, fields: FieldSet, shape: Shape) -> Json:
     """Removes the members of `fields` and everything below them; None if nothing is left."""
     if not fields:
         return value
-    if isinstance(value, dict) and shape.kind in (STRUCT, MAP, FREE):
+    if isinstance(value, dict) and shape.kind in (STRUCT, MAP):
         rest = {}
         for key, item in value.items():
             left = _removed(item, fields.get(field(key)), child_shape(shape, key))
@@ -249,7 +264,7 @@ def remove(value: Json, fields: FieldSet, shape: Shape) -> Json:
     if isinstance(value, list) and shape.kind in (LIST_MAP, LIST_SET):
         inner = shape.item or _LEAF
         lefts = (_removed(item, fields.get(name), inner) for name, item in by_element(value, shape).items())
-        return [left for left in lefts if left is not None] or None
+        return [item for left in lefts if left is not None for item in _items(left)] or None
     return value
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from apimachinery.errors import BadRequest, object_conflict
+from apimachinery.errors import BadRequest, UnclassifiedError, object_conflict
 from apimachinery.meta import ManagedFieldsEntry, Object
 from apimachinery.model import encode
 from apimachinery.resource import Resource
@@ -21,7 +21,7 @@ from apiserver.codec.fieldvalidation import duplicate_fields, may_repeat_fields
 from apiserver.managedfields.manager import KUBECTL, LAST_APPLIED, Applied, Writer
 from apiserver.managedfields.manager import apply as merge_config
 from apiserver.managedfields.typed import NotTyped
-from apiserver.registry.changes import Changed
+from apiserver.registry.changes import Changed, check_uid
 from apiserver.request.query import WriteOptions
 
 Dict = dict[str, Any]
@@ -52,12 +52,14 @@ def read_config(body: bytes, validation: str) -> tuple[Dict, list[str]]:
 
 def check_config(resource: Resource[Any], config: Dict) -> None:
     """Raises: BadRequest."""
-    version = config.get("apiVersion")
+    version, kind = config.get("apiVersion"), config.get("kind")
     if version != resource.api_version:
         raise BadRequest(
             f"Incorrect version specified in apply patch. Specified patch version: {version or ''}, expected: "
             f"{resource.api_version}"
         )
+    if kind != resource.kind:
+        raise BadRequest(f"invalid object type: {resource.group}/{resource.version}, Kind={kind or ''}")
     meta = config.get("metadata")
     if meta is not None and not isinstance(meta, dict):
         raise BadRequest("error decoding YAML: metadata must be an object")
@@ -84,9 +86,10 @@ class Apply:
         live["metadata"].pop("managedFields", None)
         applied = self._merge(live, old.metadata.managedFields or [])
         obj = applied.obj
+        check_uid(self.resource, obj, old)
         if not applied.changed:
             same = old.clone()
-            same.metadata.uid, same.metadata.resourceVersion = obj.metadata.uid, obj.metadata.resourceVersion
+            same.metadata.resourceVersion = obj.metadata.resourceVersion
             return Changed(same)
         if self.options.manager == KUBECTL and LAST_APPLIED in old.annotations:
             self._keep_last_applied(obj)
@@ -98,7 +101,9 @@ class Apply:
         if uid:
             why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
             raise object_conflict(self.resource.plural, self.resource.group, self.name, why)
-        return self._merge({}, []).obj
+        obj = self._merge({}, []).obj
+        obj.metadata.resourceVersion = None  # there is no state that it could be too old for
+        return obj
 
     def _merge(self, live: Dict, entries: list[ManagedFieldsEntry]) -> Applied:
         resource, options = self.resource, self.options
@@ -108,8 +113,10 @@ class Apply:
                 entries, live, self.config, resource, writer, self._complete, force=bool(options.force)
             )
         except NotTyped as error:
-            where = f"{self.namespace}/{self.name}; {resource.group}/{resource.version}, Kind={resource.kind}"
-            raise BadRequest(f"failed to create typed patch object ({where}): {error}") from None
+            meta = self.config.get("metadata") or {}
+            place = f"{meta.get('namespace') or ''}/{meta.get('name') or ''}"
+            where = f"{place}; {resource.group}/{resource.version}, Kind={resource.kind}"
+            raise UnclassifiedError(f"failed to create typed patch object ({where}): {error}") from None
         applied.obj.metadata.managedFields = applied.entries or None
         return applied
 

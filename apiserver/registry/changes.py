@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from apimachinery.errors import invalid, invalid_object
 from apimachinery.meta import Object
+from apimachinery.resource import Resource
 
 T = TypeVar("T", bound=Object)
+
+
+def check_uid(resource: Resource[Any], new: Object, old: Object) -> None:
+    """Refuses a patch of the uid. (In an update it is a precondition.) Raises: Invalid, with the cause twice, as the
+    original does."""
+    uid = new.metadata.uid
+    if uid and uid != old.metadata.uid:
+        error = invalid("metadata.uid", uid, "field is immutable")
+        raise invalid_object(resource.kind, resource.group, old.name, [error, error])
 
 
 class Changed(NamedTuple, Generic[T]):

@@ -32,13 +32,12 @@ from apimachinery.resource import Resource
 from apimachinery.times import format_time
 from apiserver.admission._plugin import CREATE, DELETE, UPDATE, Attributes, Chain
 from apiserver.managedfields import tracking
-from apiserver.managedfields.manager import Entries
 from apiserver.registry.changes import Change
 from apiserver.registry.deletion import Deletion, check_preconditions, plan_deletion, removed_by_update, uid_conflict
 from apiserver.registry.hooks import NO_HOOKS, Hooks
 from apiserver.registry.validation import validate_metadata, validate_metadata_update
 from apiserver.request.info import RequestInfo
-from apiserver.request.query import NO_WRITE_OPTIONS, WriteOptions, parse_revision
+from apiserver.request.query import OWN_WRITE, WriteOptions, parse_revision
 from apiserver.request.user import User
 from apiserver.storage import Storage
 from apiserver.storage.interface import Entry, KeyExists, RevisionConflict, ValueTooLarge
@@ -118,7 +117,7 @@ class Store(Generic[T]):
         namespace: str,
         obj: T,
         user: User,
-        options: WriteOptions = NO_WRITE_OPTIONS,
+        options: WriteOptions = OWN_WRITE,
         *,
         subresource: str = "",
     ) -> WriteResult:
@@ -133,9 +132,8 @@ class Store(Generic[T]):
         attributes = Attributes(
             CREATE, resource, subresource, namespace, meta.name or "", obj, None, user, options.dry_run
         )
-        owners = None
-        if options.field_manager or meta.managedFields:
-            owners = tracking.created(obj, resource, options, self._now())
+        meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
+        owners = tracking.created(obj, resource, options, self._now())
         await self._admission.mutate(attributes)
         self._prepare_create(obj)
         meta.managedFields = owners
@@ -188,7 +186,6 @@ class Store(Generic[T]):
         meta = obj.metadata
         meta.uid = str(uuid4())
         meta.creationTimestamp = self._now()
-        meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
         meta.selfLink = None
         meta.generation = 1 if self._tracks_generation else None
         if self._empty_status is not None and self.resource.strategy.resets_status:
@@ -203,7 +200,7 @@ class Store(Generic[T]):
         name: str,
         change: Change[T],
         user: User,
-        options: WriteOptions = NO_WRITE_OPTIONS,
+        options: WriteOptions = OWN_WRITE,
         *,
         subresource: str = "",
     ) -> WriteResult:
@@ -265,9 +262,11 @@ class Store(Generic[T]):
         attributes = Attributes(
             UPDATE, resource, subresource, entry.namespace, entry.name, new, old, user, options.dry_run
         )
+        owners = tracking.updated(new, old, sent, resource, options, subresource, self._now())
         await self._admission.mutate(attributes)
         self._prepare_update(new, old, subresource)
-        errors = self._track(new, old, sent, options, subresource)
+        new.metadata.managedFields = owners
+        errors = tracking.entry_errors(owners) if sent and sent != old.metadata.managedFields else []
         if errors := errors + self._update_errors(new, old, subresource):
             raise self._invalid(new, errors)
         await self._admission.validate(attributes)
@@ -284,15 +283,6 @@ class Store(Generic[T]):
             raise
         await self.hooks.after_update(new, old)
         return WriteResult(stored.value, warnings=warnings)
-
-    def _track(self, new: T, old: T, sent: Entries | None, options: WriteOptions, subresource: str) -> list[FieldError]:
-        """Writes down whose the fields are; the errors are those of entries that the client sent."""
-        stored = old.metadata.managedFields
-        if not (stored or sent or options.field_manager):
-            return []
-        owners = tracking.updated(new, old, sent, self.resource, options, subresource, self._now())
-        new.metadata.managedFields = owners
-        return tracking.entry_errors(owners) if sent and sent != stored else []
 
     async def _put(self, entry: Entry, value: bytes, obj: T) -> Entry:
         try:

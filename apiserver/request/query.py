@@ -75,6 +75,8 @@ class WriteOptions:
 
 
 NO_WRITE_OPTIONS = WriteOptions()
+OWN_WRITE = WriteOptions(field_manager="kube-apiserver")
+"""The options of a write of the server itself."""
 
 
 def _first(query: Query, name: str) -> str:
@@ -255,7 +257,8 @@ def manager_errors(manager: str, path: str) -> list[FieldError]:
 def _user_agent_name(user_agent: bytes) -> str:
     """The program, without its version: "kubelet/v1.35 (linux)" -> "kubelet"."""
     name = user_agent.decode("utf-8", "replace").partition("/")[0]
-    return "".join(char for char in name if char.isprintable())[:MAX_MANAGER_BYTES] or "unknown"
+    printable = "".join(char for char in name if char.isprintable())
+    return printable.encode()[:MAX_MANAGER_BYTES].decode("utf-8", "ignore") or "unknown"
 
 
 def _dry_run(values: list[str] | None, errors: list[FieldError]) -> bool:

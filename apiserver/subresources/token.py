@@ -12,6 +12,7 @@ from apimachinery.model import decode, encode
 from apimachinery.times import format_time
 from apiserver.auth.tokens import ServiceAccountTokens
 from apiserver.handlers._shared import receive, warning_headers
+from apiserver.managedfields import tracking
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
 from apiserver.request.message import Request, Response
@@ -31,7 +32,7 @@ async def token(
 ) -> Response:
     """Answers 201 with the token in `status`. Nothing is kept: the token itself tells all that is to be known of it."""
     info = request.info
-    wanted, _, warnings = await receive(request, TOKEN_REQUESTS, "CreateOptions")
+    wanted, options, warnings = await receive(request, TOKEN_REQUESTS, "CreateOptions")
     if wanted.metadata.name not in (None, "", info.name):
         raise BadRequest("name in URL does not match name in TokenRequest object")
     account = await store.read_object(info.namespace, info.name)
@@ -46,6 +47,7 @@ async def token(
         warnings.append(f"requested expiration of {seconds} seconds shortened to {tokens.max_seconds} seconds")
         seconds = tokens.max_seconds
     spec.expirationSeconds = seconds
+    meta.managedFields = tracking.created(wanted, TOKEN_REQUESTS, options, meta.creationTimestamp, "token")
     spec.audiences = spec.audiences or list(tokens.audiences)
     bound = await _bound(stores, account, spec.boundObjectRef) if spec.boundObjectRef is not None else {}
     wanted.status = TokenRequestStatus(

@@ -30,6 +30,7 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+USER_AGENT = "kubectl/mini-kubernetes"  # "kubectl" owns the fields of verbs that name no field manager, as upstream
 PAGE_SIZE = 500  # objects a list request asks for, as kubectl's --chunk-size
 CONNECT_SECONDS = 10.0  # without --request-timeout
 CHUNK_BYTES = 64 * 1024
@@ -108,7 +109,7 @@ class ApiClient:
         self._on_warning = on_warning
         self._printed_warnings: set[str] = set()
         self._tls = tls_context(config)
-        self._headers = {"User-Agent": "mini-kubectl"} | authorization(config)
+        self._headers = {"User-Agent": USER_AGENT} | authorization(config)
         self._idle: list[ApiConnection] = []
 
     def request(

@@ -263,6 +263,7 @@ def test_fields_of_client_side_apply_are_taken_over(pair: Pair) -> None:
         ("set image deploy/web web=web:9", "kubectl-set"),
         ("rollout restart deploy/web", "kubectl-rollout"),
         ("label cm one x=y --field-manager=me", "me"),
+        ("scale deploy/web --replicas=2", "kubectl"),
     ],
 )
 def test_every_verb_says_who_writes(pair: Pair, line: str, manager: str) -> None:

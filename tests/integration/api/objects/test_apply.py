@@ -121,16 +121,16 @@ def test_conflicts_name_the_owner_and_force_takes_over(client: Client) -> None:
          'fieldValidation: Unsupported value: "Some": supported values: "Ignore", "Strict", "Warn"'),
         ({}, {"apiVersion": "v2"}, 400,
          "Incorrect version specified in apply patch. Specified patch version: v2, expected: v1"),
-        ({}, {"kind": "Secret"}, 400, "cannot be handled as a ConfigMap"),
+        ({}, {"kind": "Secret"}, 400, "invalid object type: /v1, Kind=Secret"),
+        ({}, {"kind": None}, 400, "invalid object type: /v1, Kind="),
         ({}, {"metadata": {"name": "c", "managedFields": []}}, 400, "metadata.managedFields must be nil"),
         ({}, {"metadata": {"name": "d"}}, 400, "the name of the object (d) does not match the name on the URL (c)"),
         ({}, {"metadata": {"name": "c", "namespace": "x"}}, 400, "does not match the namespace on the request"),
         ({}, {"metadata": {"name": "c", "uid": "u"}}, 409,
          'configmaps "c": uid mismatch: the provided object specified uid u, and no existing object was found'),
-        ({}, {"metadata": {"name": "c", "resourceVersion": "1"}}, 400, "resourceVersion should not be set"),
         ({}, {"metadata": []}, 400, "metadata must be an object"),
-        ({}, {"dat": {}, "data": []}, 400,
-         "failed to create typed patch object (NS/c; /v1, Kind=ConfigMap): errors:\n"
+        ({}, {"dat": {}, "data": []}, 500,
+         "failed to create typed patch object (/c; /v1, Kind=ConfigMap): errors:\n"
          "  .data: expected map, got list\n  .dat: field not declared in schema"),
         ({}, {"data": {"a": 1}}, 400, "data.a"),
         ({}, {"metadata": {"name": "c", "labels": {"a": "b c"}}}, 422, "metadata.labels"),
@@ -175,7 +175,9 @@ def test_preconditions_of_an_apply(client: Client) -> None:
     stale["metadata"]["resourceVersion"] = "1"
     assert "the object has been modified" in message(client.apply(stale), 409)
     stale["metadata"] = {"name": "c", "uid": "other"}
-    assert "Precondition failed: UID in precondition: other" in message(client.apply(stale), 409)
+    immutable = 'metadata.uid: Invalid value: "other": field is immutable'
+    assert message(client.apply(stale), 422) == f'ConfigMap "c" is invalid: {immutable}'
+    assert immutable in message(client.patch(stale, {"metadata": {"uid": "other"}}), 422)
     stale["metadata"] = {"name": "c", "uid": made["uid"], "resourceVersion": made["resourceVersion"]}
     stale["data"]["b"] = "2"
     assert client.apply(stale).status_code == 200
@@ -229,14 +231,12 @@ def test_scale_is_applied_and_takes_over_replicas(client: Client) -> None:
     assert apply_scale().status_code == 422
 
 
-def test_an_object_is_tracked_once_a_manager_is_named(client: Client) -> None:
+def test_a_write_belongs_to_the_manager_it_names_or_else_to_the_user_agent(client: Client) -> None:
     c = configmap("c", a="1")
     client.create(c)
-    client.patch(c, {"data": {"b": "1"}})
-    assert client.owners(c) == {}
     client.patch(c, {"data": {"b": "2"}}, fieldManager="m")
     assert client.owners(c) == {
-        ("before-first-apply", "Update", ""): {"f:data": {".": {}, "f:a": {}}},
+        ("python-httpx", "Update", ""): {"f:data": {".": {}, "f:a": {}}},
         ("m", "Update", ""): {"f:data": {"f:b": {}}},
     }
     headers = {"user-agent": "my-controller/v1.2 (linux)"}
@@ -244,6 +244,46 @@ def test_an_object_is_tracked_once_a_manager_is_named(client: Client) -> None:
     assert client.api.http.put(client.path(c), json=body, headers=headers).status_code == 200
     assert client.owners(c)[("my-controller", "Update", "")] == {"f:data": {"f:b": {}}}
     assert ("m", "Update", "") not in client.owners(c)
+    assert 'conflict with "my-controller" using v1: .data.b' in message(client.apply(configmap("c", b="4")), 409)
+    agent = {"user-agent": ("é" * 99).encode(), "content-type": MERGE.encode()}
+    client.api.http.patch(client.path(c), json={"data": {"b": "5"}}, headers=agent)
+    assert client.owners(c)[("é" * 64, "Update", "")] == {"f:data": {"f:b": {}}}, "at most 128 bytes"
+
+
+def test_an_object_whose_owners_were_reset_is_tracked_from_the_next_apply_on(client: Client) -> None:
+    c = configmap("c", a="1", b="1")
+    client.create({**c, "metadata": {**c["metadata"], "managedFields": [{}]}}, fieldManager="m")
+    assert client.owners(c) == {("m", "Update", ""): {"f:data": {".": {}, "f:a": {}, "f:b": {}}}}
+    client.patch(c, {"metadata": {"managedFields": [{}]}})
+    assert client.owners(c) == {}
+    client.patch(c, {"data": {"b": "2"}}, fieldManager="m")
+    assert client.owners(c) == {}
+    assert 'conflict with "before-first-apply" using v1: .data.b' in message(client.apply(configmap("c", b="3")), 409)
+    assert client.apply(configmap("c", a="1"), "a").status_code == 200
+    assert client.owners(c) == {
+        ("a", "Apply", ""): {"f:data": {"f:a": {}}},
+        ("before-first-apply", "Update", ""): {"f:data": {".": {}, "f:a": {}, "f:b": {}}},
+    }
+
+
+def test_an_apply_that_leaves_the_object_as_it_is_has_no_time_or_its_last(client: Client) -> None:
+    c = configmap("c", a="1")
+    client.create(c, fieldManager="m")
+    client.apply(c, "second")
+    times = {entry["manager"]: entry.get("time") for entry in client.get(c)["metadata"]["managedFields"]}
+    assert times["m"]
+    assert times["second"] is None
+
+
+def test_what_a_write_to_a_subresource_may_not_change_keeps_its_owner(client: Client) -> None:
+    p = pod("p")
+    client.create(p, fieldManager="m")
+    status = {"status": {"phase": "Running"}, "spec": {"nodeName": "n"}, "metadata": {"labels": {"a": "b"}}}
+    assert client.patch(p, status, subresource="/status", fieldManager="kubelet").status_code == 200
+    assert client.owners(p)[("kubelet", "Update", "status")] == {
+        "f:metadata": {"f:labels": {"f:a": {}}},
+        "f:status": {"f:phase": {}},
+    }
 
 
 def test_a_write_that_changes_nothing_is_not_written(client: Client) -> None:

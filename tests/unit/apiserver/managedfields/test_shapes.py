@@ -78,5 +78,5 @@ def test_maps_are_owned_by_key_unless_they_are_atomic() -> None:
 
 
 def test_a_struct_that_may_be_absent_can_be_owned_itself() -> None:
-    always = {name for name, field in fields_of(DeploymentSpec).items() if field.always}
+    always = {name for name, field in fields_of(DeploymentSpec).items() if field.zero == {}}
     assert always == {"strategy", "template"}
