@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import unquote
 
-from componentbase.net.http2 import Http2Connection, Http2Error, Http2Stream, header_block
+from componentbase.net.http2 import DEFAULT_LIMITS, Http2Connection, Http2Error, Http2Limits, Http2Stream, header_block
 
 MESSAGE_BYTES = 2**31 - 1  # etcd's own limit for one message; a call whose answer is longer fails
-CONNECT_SECONDS = 5.0  # for TCP, TLS and the peer's first word
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.1, 1.0  # between attempts to connect; doubled from one to the next
 CLOSE_SECONDS = 1.0  # for an orderly end of the connection
 UNSENT_RETRIES = 2  # for a call that the peer certainly has not acted on
@@ -68,11 +67,23 @@ class RpcError(Exception):
 class Channel:
     """One address, one connection at a time; a connection that drains lives on beside its successor."""
 
-    def __init__(self, address: str, tls: ssl.SSLContext | None) -> None:
-        """`address` is "host:port" ("[::1]:2379"); `tls` must offer "h2" by ALPN."""
+    def __init__(
+        self,
+        address: str,
+        tls: ssl.SSLContext | None,
+        *,
+        connect_seconds: float = 5.0,
+        limits: Http2Limits = DEFAULT_LIMITS,
+    ) -> None:
+        """`address` is "host:port" ("[::1]:2379"); `tls` must offer "h2" by ALPN.
+
+        `connect_seconds`: for TCP, TLS and the peer's first word.
+        """
         host, _, port = address.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
         self._tls = tls
+        self._connect_seconds = connect_seconds
+        self._limits = limits
         self._address = address
         self._connections: list[Http2Connection] = []  # not lost yet; calls take the last one
         self._connecting = asyncio.Lock()
@@ -166,10 +177,10 @@ class Channel:
     async def _attempt(self) -> Http2Connection:
         """Raises: OSError (with it ssl.SSLError and TimeoutError), Http2Error."""
         loop = asyncio.get_running_loop()
-        connection = Http2Connection()
+        connection = Http2Connection(self._limits)
         connected = False
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(self._connect_seconds):
                 transport, _ = await loop.create_connection(lambda: connection, self._host, self._port, ssl=self._tls)
                 tls = transport.get_extra_info("ssl_object")
                 if tls is not None and tls.selected_alpn_protocol() != "h2":

@@ -11,11 +11,11 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
 from componentbase import tls
+from componentbase.net.http2 import DEFAULT_LIMITS, Http2Limits
 from etcdclient import messages
 from etcdclient.channel import Channel, RpcError
 from etcdclient.messages import RangePage, TxnResult, WatchBatch
 
-REQUEST_TIMEOUT_SECONDS = 10.0
 WHOLE_STORE = b"\0"  # as key and as range_end: every key there is
 
 _RANGE = "/etcdserverpb.KV/Range"
@@ -34,6 +34,9 @@ class EtcdConfig:
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+    timeout_seconds: float = 10.0
+    """For one request."""
+    http2: Http2Limits = DEFAULT_LIMITS
 
 
 class EtcdError(Exception):
@@ -64,6 +67,7 @@ class EtcdClient:
         if not config.endpoints:
             raise ValueError("no etcd endpoint given")
         self._endpoints = [_channel(url, config) for url in config.endpoints]
+        self._timeout_seconds = config.timeout_seconds
         self._active = 0
         self._translate = translate
 
@@ -129,7 +133,7 @@ class EtcdClient:
                 _WATCH,
                 request,
                 metadata=_HAS_LEADER,
-                timeout_seconds=REQUEST_TIMEOUT_SECONDS,
+                timeout_seconds=self._timeout_seconds,
                 wait_for_ready=len(self._endpoints) == 1,
             )
             try:
@@ -159,7 +163,7 @@ class EtcdClient:
                 return await endpoint.unary(
                     path,
                     request,
-                    timeout_seconds=REQUEST_TIMEOUT_SECONDS,
+                    timeout_seconds=self._timeout_seconds,
                     wait_for_ready=len(self._endpoints) == 1,
                 )
             except RpcError as error:
@@ -192,7 +196,7 @@ def _channel(url: str, config: EtcdConfig) -> Channel:
     if scheme == "https":
         context = tls.client_context(ca_file=config.ca_file, cert_file=config.cert_file, key_file=config.key_file)
         context.set_alpn_protocols(["h2"])
-    return Channel(address, context)
+    return Channel(address, context, limits=config.http2)
 
 
 def _etcd_error(error: RpcError) -> EtcdError:

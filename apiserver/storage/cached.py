@@ -32,6 +32,7 @@ from apiserver.storage.interface import (
     WatchEvent,
 )
 from apiserver.storage.leases import LeasePool
+from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
 from apiserver.storage.listing import ListReader
 from apiserver.storage.splice import replace_revision, without_revision
 from etcdclient.client import EtcdConfig
@@ -41,11 +42,11 @@ from etcdclient.messages import TxnResult
 class CachedStorage:
     """The Storage of all resources, one per API server. Register every resource, `run` it in a task, then use it."""
 
-    def __init__(self, config: EtcdConfig) -> None:
+    def __init__(self, config: EtcdConfig, limits: StorageLimits = DEFAULT_LIMITS) -> None:
         self._etcd = etcd_client(config)
-        self._cacher = Cacher(self._etcd)
+        self._cacher = Cacher(self._etcd, limits)
         self._leases = LeasePool(self._etcd.grant_lease, time.monotonic)
-        self._listing = ListReader(self._etcd, self._cacher)
+        self._listing = ListReader(self._etcd, self._cacher, limits.etcd_page_keys)
 
     def register(self, resource: Resource[Any]) -> None:
         """Raises: ValueError when another resource is stored at the same keys."""

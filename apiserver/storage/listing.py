@@ -19,15 +19,15 @@ from apiserver.storage.interface import (
 )
 from etcdclient.client import EtcdClient
 
-ETCD_PAGE_KEYS = 500  # read at a time where a list comes from etcd
-
 
 class ListReader:
     """Reads pages. All pages of one list have the revision of its first."""
 
-    def __init__(self, etcd: EtcdClient, cacher: Cacher) -> None:
+    def __init__(self, etcd: EtcdClient, cacher: Cacher, page_keys: int) -> None:
+        """`page_keys` are read at a time where a list comes from etcd."""
         self._etcd = etcd
         self._cacher = cacher
+        self._page_keys = page_keys
 
     async def page(
         self,
@@ -97,7 +97,7 @@ class ListReader:
         entries: list[Entry] = []
         total = 0
         while True:
-            size = min(limit + 1, ETCD_PAGE_KEYS) if limit else ETCD_PAGE_KEYS
+            size = min(limit + 1, self._page_keys) if limit else self._page_keys
             page = await self._etcd.range(first.encode(), last.encode(), limit=size, revision=revision)
             revision = revision or page.revision
             total = total or page.count

@@ -29,8 +29,6 @@ HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024  # connections waiting to be accepted; the kernel refuses further ones
 DEAD_PEER_SECONDS = 60.0  # unacknowledged data this old ends a connection
 MAX_HEAD_BYTES = 1024 * 1024  # request line and headers; a client that sends more gets a 431
-HEAD_SECONDS = 32.0  # for a head to come, or a little longer (upstream's bound)
-LINGER_SECONDS = 0.5  # between an answer that ends a connection and its end
 EARLY_BYTES = 256 * 1024  # sent by a client before its upgrade was answered; a client that sends more is cut off
 
 _NOTED_HEADERS = frozenset((b"expect", b"content-length", b"transfer-encoding"))
@@ -48,6 +46,10 @@ class ServerLimits:
     max_connections: int = 0
     """Open connections or requests under way, beyond which requests get a 503; 0 for any number."""
     max_body_bytes: int = 64 * 1024
+    head_seconds: float = 32.0
+    """For a head to come, or a little longer (upstream's bound)."""
+    linger_seconds: float = 0.5
+    """Between an answer that ends a connection and its end."""
     drain_seconds: float = 0.0
     """For requests under way when the server stops; then they are cancelled."""
 
@@ -245,7 +247,9 @@ class HttpConnection(asyncio.Protocol):
 
     def close_if_idle(self, before: float) -> None:
         """Closes a connection that has been at rest since `before` (loop time), or is at its head for too long."""
-        slow = self._in_head and self._head_bytes and self._head_since < self.loop.time() - HEAD_SECONDS
+        slow = (
+            self._in_head and self._head_bytes and self._head_since < self.loop.time() - self.server.limits.head_seconds
+        )
         if slow or ((self.exchange is None or self.exchange.response_complete) and self.idle_since < before):
             self.transport.abort()  # not `close`, which waits until a client that reads nothing has read all
 
@@ -272,7 +276,7 @@ class HttpConnection(asyncio.Protocol):
         self._upgrading = self._lingering = True
         self._in_head = False
         self.resume_reading()
-        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self.loop.call_later(self.server.limits.linger_seconds, self.transport.close)
 
     def _keep_early(self, data: bytes) -> None:
         if self._lingering:

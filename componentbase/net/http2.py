@@ -13,19 +13,16 @@ import struct
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import cast
 
 import hpack
 
-STREAM_WINDOW = 4 << 20  # bytes a stream may have on its way or unread; when it is full the peer waits
 CONNECTION_WINDOW = 64 << 20  # the same for all streams together; given back as it arrives, so no stream starves others
 READ_BYTES = 128 << 10  # taken from the transport at once; the rest waits in the kernel
 WRITE_BUFFER_BYTES = 64 << 20  # not taken by the kernel; a peer that lets it fill up loses the connection
-WAITING_STREAMS = 10_000  # wait for one of the peer's slots to fall free; one more is refused
 HEADER_BLOCK_BYTES = 64 << 10  # of one answer; a peer that sends more loses the connection
 REMEMBERED_BLOCKS = 256  # decoded header blocks kept; when full, all are dropped
-KEEPALIVE_SECONDS = 10.0  # of silence while a call is open; then a PING asks whether the peer is there
-KEEPALIVE_TIMEOUT_SECONDS = 5.0  # for any sign of life after that PING; then the connection is given up
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, _PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -104,10 +101,26 @@ class Http2Stream:
         raise NotImplementedError
 
 
+@dataclass(frozen=True, slots=True)
+class Http2Limits:
+    stream_window: int = 4 << 20
+    """Bytes that a stream may have on its way or unread; when it is full the peer waits."""
+    waiting_streams: int = 10_000
+    """Calls that wait for one of the peer's slots to fall free; one more is refused."""
+    keepalive_seconds: float = 10.0
+    """Silence while a call is open, after which a PING asks whether the peer is there."""
+    keepalive_timeout_seconds: float = 5.0
+    """For any sign of life after that PING; then the connection is given up."""
+
+
+DEFAULT_LIMITS = Http2Limits()
+
+
 class Http2Connection(asyncio.BufferedProtocol):
     """The protocol of one transport. `ready` is done when the peer's SETTINGS are here, `lost` when all is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Http2Limits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
         self._loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[None] = self._loop.create_future()
@@ -145,7 +158,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         """
         if not self.usable:
             raise Http2Error("the connection is closing", unprocessed=True)
-        if len(self._waiting) >= WAITING_STREAMS:
+        if len(self._waiting) >= self._limits.waiting_streams:
             raise Http2Error("too many calls wait for the peer", unprocessed=True)
         stream.block, stream.unsent, stream.ends, stream.done = block, body, ends, False
         if len(self._streams) < self._max_streams and not self._waiting:
@@ -266,8 +279,8 @@ class Http2Connection(asyncio.BufferedProtocol):
         )  # uvloop's own class does not derive from asyncio's
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._heard = self._loop.time()
-        self._watchdog = self._loop.call_later(KEEPALIVE_SECONDS, self._watch_silence)
-        ours = settings({HEADER_TABLE_SIZE: 0, ENABLE_PUSH: 0, INITIAL_WINDOW_SIZE: STREAM_WINDOW})
+        self._watchdog = self._loop.call_later(self._limits.keepalive_seconds, self._watch_silence)
+        ours = settings({HEADER_TABLE_SIZE: 0, ENABLE_PUSH: 0, INITIAL_WINDOW_SIZE: self._limits.stream_window})
         more = frame(WINDOW_UPDATE, 0, 0, _LONG.pack(CONNECTION_WINDOW - DEFAULT_WINDOW))
         transport.write(PREFACE + ours + more)
 
@@ -314,22 +327,22 @@ class Http2Connection(asyncio.BufferedProtocol):
     def _watch_silence(self) -> None:
         """Runs when the silence may have become too long. etcd forbids PINGs without a call, so then there are none."""
         now = self._loop.time()
-        delay = self._heard + KEEPALIVE_SECONDS - now
+        delay = self._heard + self._limits.keepalive_seconds - now
         if delay <= 0:
             if self._transport is not None and self._transport.is_closing():
                 self._transport.abort()  # what is left to write, nobody takes
                 return
             if not self._streams:
-                delay = KEEPALIVE_SECONDS
+                delay = self._limits.keepalive_seconds
             elif self._pinged <= self._heard:
                 self._pinged = now
                 self._write(frame(PING, 0, 0, bytes(8)))
-                delay = KEEPALIVE_TIMEOUT_SECONDS
-            elif now - self._pinged >= KEEPALIVE_TIMEOUT_SECONDS:
+                delay = self._limits.keepalive_timeout_seconds
+            elif now - self._pinged >= self._limits.keepalive_timeout_seconds:
                 self._give_up(NO_ERROR, "the peer does not answer")
                 return
             else:
-                delay = self._pinged + KEEPALIVE_TIMEOUT_SECONDS - now
+                delay = self._pinged + self._limits.keepalive_timeout_seconds - now
         self._watchdog = self._loop.call_later(delay, self._watch_silence)
 
     def _give_up(self, code: int, message: str, *, abort: bool = True) -> None:
@@ -399,7 +412,7 @@ class Http2Connection(asyncio.BufferedProtocol):
         if stream is None:
             return  # cancelled meanwhile
         stream.uncredited += size
-        if stream.uncredited > STREAM_WINDOW:
+        if stream.uncredited > self._limits.stream_window:
             raise _BrokenPeer(FLOW_CONTROL_ERROR, "more data on a stream than there is room for")
         last = bool(flags & END_STREAM)
         if last:
@@ -410,7 +423,7 @@ class Http2Connection(asyncio.BufferedProtocol):
     def _credit(self, stream: Http2Stream) -> None:
         """Gives room back to the peer once enough of it is free."""
         free = stream.uncredited - stream.held
-        if free >= STREAM_WINDOW // 4 and not stream.done:
+        if free >= self._limits.stream_window // 4 and not stream.done:
             stream.uncredited -= free
             self._write(frame(WINDOW_UPDATE, 0, stream.id, _LONG.pack(free)))
 

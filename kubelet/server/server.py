@@ -22,6 +22,7 @@ from kubelet.container.log_requests import BadLogRequest, log_container, parse_l
 from kubelet.runtime.interface import EngineError, Runtime
 from kubelet.server.sessions import ACTIONS, HttpRefusal, PodLookup, Sessions, find_pod, parse_query
 from kubelet.server.stats import stats_summary
+from kubelet.server.stream.spdy.connection import DEFAULT_LIMITS, SpdyLimits
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
@@ -36,12 +37,19 @@ log = logs.logger(__name__)
 class KubeletServer:
     """`health` answers /healthz, /livez, /readyz and /metrics: add checks there."""
 
-    def __init__(self, node_name: str, pods: PodLookup, runtime: Runtime, clock: Clock) -> None:
+    def __init__(
+        self,
+        node_name: str,
+        pods: PodLookup,
+        runtime: Runtime,
+        clock: Clock,
+        spdy_limits: SpdyLimits = DEFAULT_LIMITS,
+    ) -> None:
         self._node_name = node_name
         self._pods = pods
         self._runtime = runtime
         self._clock = clock
-        self._sessions = Sessions(pods, runtime)
+        self._sessions = Sessions(pods, runtime, spdy_limits)
         self.health = HealthHandler()
 
     async def run(

@@ -37,7 +37,7 @@ from kubelet.runtime.interface import (
 from kubelet.server.stream.portforward import PROTOCOL as PORT_FORWARD
 from kubelet.server.stream.portforward import BadPorts, ChannelForward, Forwarder, SpdyForward, parse_ports
 from kubelet.server.stream.spdy import command as spdy_command
-from kubelet.server.stream.spdy.connection import ByteStream
+from kubelet.server.stream.spdy.connection import ByteStream, SpdyLimits
 from kubelet.server.stream.streaming import RemoteCommand, StreamOptions
 from kubelet.server.stream.websocket import WebSocketBytes, WebSocketChannels
 
@@ -96,7 +96,8 @@ class UpgradeRequest:
 class Sessions:
     """Answers upgrade requests."""
 
-    def __init__(self, pods: PodLookup, runtime: Runtime) -> None:
+    def __init__(self, pods: PodLookup, runtime: Runtime, spdy_limits: SpdyLimits) -> None:
+        self._spdy_limits = spdy_limits
         self._pods = pods
         self._runtime = runtime
 
@@ -190,10 +191,10 @@ class Sessions:
             if offered and PORT_FORWARD not in offered:
                 raise HttpRefusal(403, f"unable to upgrade: {refusal_text(offered, [PORT_FORWARD])}")
             async with client.spdy(PORT_FORWARD) as transport:
-                await SpdyForward(transport, forwarder).run()
+                await SpdyForward(transport, forwarder, self._spdy_limits).run()
         elif SPDY_TUNNEL in client.websocket.subprotocols:
             async with client.websocket.accept(SPDY_TUNNEL) as socket:
-                await SpdyForward(WebSocketBytes(socket), forwarder).run()
+                await SpdyForward(WebSocketBytes(socket), forwarder, self._spdy_limits).run()
         else:
             await _channel_forward(client.websocket, forwarder, query)
 

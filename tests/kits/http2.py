@@ -10,7 +10,7 @@ from typing import NamedTuple
 import hpack
 
 from componentbase.net import http2
-from componentbase.net.http2 import Http2Connection, Http2Error, Http2Stream, frame
+from componentbase.net.http2 import Http2Connection, Http2Error, Http2Limits, Http2Stream, frame
 
 
 class Frame(NamedTuple):
@@ -111,9 +111,11 @@ class Recorder(Http2Stream):
         self.error = error
 
 
-async def connected(*peer_settings: tuple[int, int]) -> tuple[Http2Connection, Notes]:
+async def connected(
+    *peer_settings: tuple[int, int], limits: Http2Limits = http2.DEFAULT_LIMITS
+) -> tuple[Http2Connection, Notes]:
     """A connection whose peer has just said these settings; nothing noted yet."""
-    connection, notes = Http2Connection(), Notes()
+    connection, notes = Http2Connection(limits), Notes()
     connection.connection_made(notes)
     connection.data_received(http2.settings(dict(peer_settings)))
     await connection.ready

@@ -19,6 +19,7 @@ from kubeapi.core.pod.model import Pod
 from kubelet.runtime.interface import ContainerConfig, PodRef, SandboxConfig
 from kubelet.server.server import KubeletServer
 from kubelet.server.stream.spdy import frames as spdy
+from kubelet.server.stream.spdy.connection import DEFAULT_LIMITS, SpdyLimits
 from kubelet.server.stream.spdy.frames import Frame, Framer
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.kubelet import make_pod
@@ -41,13 +42,13 @@ class Pods:
 class Bench:
     """A server with one pod "default/web", whose container "app" runs `command`."""
 
-    def __init__(self, files: dict[str, Path], port: int) -> None:
+    def __init__(self, files: dict[str, Path], port: int, spdy_limits: SpdyLimits) -> None:
         self.files = files
         self.port = port
         self.runtime = FakeRuntime()
         self.runtime.add_image("app:1")
         self.pods = Pods()
-        self.server = KubeletServer("worker-1", self.pods, self.runtime, Clock())
+        self.server = KubeletServer("worker-1", self.pods, self.runtime, Clock(), spdy_limits)
         self.container_id = ""
 
     def context(self, *, certificate: bool = True) -> ssl.SSLContext:
@@ -82,12 +83,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def server_bench(files: dict[str, Path]) -> AsyncIterator[Bench]:
+async def server_bench(files: dict[str, Path], spdy_limits: SpdyLimits = DEFAULT_LIMITS) -> AsyncIterator[Bench]:
     """A running server of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    bench = Bench(files, port)
+    bench = Bench(files, port, spdy_limits)
     serving = asyncio.ensure_future(
         bench.server.run(
             "127.0.0.1",

@@ -15,10 +15,13 @@ from apiserver.storage import CachedStorage, EtcdConfig, Storage
 from apiserver.storage.cache.table import Table
 from apiserver.storage.etcd import etcd_client
 from apiserver.storage.interface import Entry, Watcher
+from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
+from componentbase.net.http2 import DEFAULT_LIMITS as HTTP2_DEFAULTS
+from componentbase.net.http2 import Http2Limits
 from etcdclient.client import EtcdClient
 
 
-class WidgetSpec(Model):
+class WidgetSpec(Model, protobuf="nodeName* size* filler"):
     nodeName: str | None = None
     size: int = 1
     filler: str | None = None
@@ -67,9 +70,11 @@ def put(
 
 
 @asynccontextmanager
-async def running(*urls: str) -> AsyncIterator[CachedStorage]:
-    """One API server's storage over these etcd endpoints, loaded."""
-    store = CachedStorage(EtcdConfig(urls))
+async def running(
+    *urls: str, limits: StorageLimits = DEFAULT_LIMITS, timeout_seconds: float = 10.0
+) -> AsyncIterator[CachedStorage]:
+    """One API server's storage over these etcd endpoints, loaded. `timeout_seconds`: for one request to etcd."""
+    store = CachedStorage(EtcdConfig(urls, timeout_seconds=timeout_seconds), limits)
     store.register(WIDGETS)
     store.register(TAGS)
     async with loaded(store):
@@ -89,9 +94,9 @@ async def loaded(store: CachedStorage) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def direct(*urls: str) -> AsyncIterator[EtcdClient]:
+async def direct(*urls: str, http2: Http2Limits = HTTP2_DEFAULTS) -> AsyncIterator[EtcdClient]:
     """etcd behind the cache's back."""
-    client = etcd_client(EtcdConfig(urls))
+    client = etcd_client(EtcdConfig(urls, http2=http2))
     try:
         yield client
     finally:

@@ -20,14 +20,13 @@ from apiserver.storage.cache.shared_revision import SharedRevision
 from apiserver.storage.cache.table import ROOT, Table
 from apiserver.storage.cache.watchers import Progress, WatchHub
 from apiserver.storage.interface import Compacted, Entry, RevisionTooLarge, StorageUnavailable
+from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
 from componentbase import logs
 from etcdclient.client import EtcdClient
 from etcdclient.messages import KeyChange, KeyValue
 
 LOAD_PAGE_KEYS = 1_000
 OWN_WRITES = 1_024  # entries of own writes kept until their event arrives, to be used again; when full, all are dropped
-FRESH_SECONDS = 3.0  # how long a reader waits for the cache to reach a revision (upstream's bound)
-RETRY_SECONDS = 0.2  # between attempts to reach etcd
 
 _FIRST, _LAST = ROOT.encode(), ROOT.encode()[:-1] + b"0"
 
@@ -37,7 +36,8 @@ log = logs.logger(__name__)
 class Cacher:
     """The tables and watch hubs of all resources. All of it runs on one loop; a change is applied without an await."""
 
-    def __init__(self, etcd: EtcdClient) -> None:
+    def __init__(self, etcd: EtcdClient, limits: StorageLimits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
         self.progress = Progress()
         self.loaded = asyncio.Event()  # set for good once the tables have been read and follow etcd
         self._etcd = etcd
@@ -64,7 +64,7 @@ class Cacher:
         prefix = table.prefix[len(ROOT) : -1]
         if prefix in self._tables:
             raise ValueError(f"two resources are stored below {table.prefix}")
-        self._tables[prefix] = self._by_resource[(resource.group, resource.plural)] = (table, WatchHub())
+        self._tables[prefix] = self._by_resource[(resource.group, resource.plural)] = (table, WatchHub(self._limits))
 
     def table(self, resource: Resource[Any]) -> Table:
         return self._by_resource[(resource.group, resource.plural)][0]
@@ -89,13 +89,13 @@ class Cacher:
         return revision
 
     async def wait_for(self, revision: int) -> None:
-        """Returns once the tables hold everything up to `revision`. Raises: RevisionTooLarge after FRESH_SECONDS."""
+        """Returns once the tables hold everything up to `revision`. Raises: RevisionTooLarge in time."""
         if revision <= self.progress.revision:
             return
         waiter = (revision, next(self._order), asyncio.get_running_loop().create_future())
         heapq.heappush(self._waiters, waiter)
         try:
-            async with asyncio.timeout(FRESH_SECONDS):
+            async with asyncio.timeout(self._limits.fresh_seconds):
                 await waiter[2]
         except TimeoutError:
             raise RevisionTooLarge(revision, self.revision) from None
@@ -140,7 +140,7 @@ class Cacher:
                 self._stale = True
             except StorageUnavailable as error:
                 log.warning("etcd watch broken", revision=self.revision, error=str(error))
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(self._limits.retry_seconds)
 
     async def _same_store(self) -> bool:
         """Tells whether etcd still has all revisions seen: not after a restore or with a new data folder."""

@@ -14,15 +14,13 @@ from apimachinery.resource import Resource
 from apiserver.storage.cache.ring import TableChange
 from apiserver.storage.cache.selection import Selection, SelectionKey
 from apiserver.storage.interface import ADDED, BODY_PIECE_BYTES, BOOKMARK, Entry, WatchEvent
+from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
 
-WATCHER_BUFFER = 2_000  # events a watcher may lag behind its feed; then it is closed and resumes from its last revision
-WATCHER_BUFFER_BYTES = 16 << 20  # the same, counted in values; shared by all watchers of the feed
 # Waking a thousand watchers takes some 30 ms of CPU; in between, the loop must get to take the writes they wait for. So
 # a feed rests after each wake-up, a time per watcher, and then hands out all that has happened; after a longer quiet
 # the first event goes out at once.
 WAKE_GAP_SECONDS = 60e-6
 MAX_WAKE_GAP_SECONDS = 0.1
-BOOKMARK_SECONDS = 60.0
 CACHED_CHUNKS = 4  # positions of a feed; watchers of a feed mostly stand at the same one
 _TRIM_EVENTS = 16  # below this a feed is not worth trimming
 
@@ -53,12 +51,13 @@ class WatchFeed:
     """The events one filter lets through, from `base` (a running number) on."""
 
     __slots__ = (
-        "_bytes", "_chunks", "_last_wake", "_loop", "_timer", "_trim_at", "base", "closed", "events", "selection",
-        "waiting", "watchers",
+        "_bytes", "_chunks", "_last_wake", "_loop", "_max_bytes", "_max_events", "_timer", "_trim_at", "base",
+        "closed", "events", "selection", "waiting", "watchers",
     )  # fmt: skip
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, selection: Selection, limits: StorageLimits = DEFAULT_LIMITS) -> None:
         self.selection = selection
+        self._max_events, self._max_bytes = limits.watcher_events, limits.watcher_bytes
         self.base = 0
         self.events: list[WatchEvent] = []
         self.watchers: set[CacheWatcher] = set()
@@ -80,15 +79,15 @@ class WatchFeed:
         self._bytes += len(event.entry.value)
         if self._chunks:
             self._chunks.clear()
-        if len(self.events) >= self._trim_at or self._bytes > WATCHER_BUFFER_BYTES:
+        if len(self.events) >= self._trim_at or self._bytes > self._max_bytes:
             self._trim()
 
     def _trim(self) -> None:
         """Drops what every watcher has taken, and what lagging ones should have."""
         self._drop(min((watcher.position for watcher in self.watchers), default=self.end) - self.base)
-        if len(self.events) >= WATCHER_BUFFER or self._bytes > WATCHER_BUFFER_BYTES:
+        if len(self.events) >= self._max_events or self._bytes > self._max_bytes:
             self._drop((len(self.events) + 1) // 2)
-        self._trim_at = min(WATCHER_BUFFER, max(_TRIM_EVENTS, 2 * len(self.events)))
+        self._trim_at = min(self._max_events, max(_TRIM_EVENTS, 2 * len(self.events)))
 
     def _drop(self, count: int) -> None:
         if count > 0:
@@ -158,7 +157,8 @@ class WatchFeed:
 class WatchHub:
     """The feeds of one table, found by what an object has: no event looks at the feeds of other nodes' kubelets."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: StorageLimits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
         self._feeds: dict[SelectionKey, WatchFeed] = {}
         self._by_field: dict[str, dict[str, list[WatchFeed]]] = {}
         self._by_namespace: dict[str, list[WatchFeed]] = {}
@@ -196,7 +196,7 @@ class WatchHub:
     def join(self, selection: Selection) -> WatchFeed:
         feed = self._feeds.get(selection.key)
         if feed is None:
-            feed = self._feeds[selection.key] = WatchFeed(selection)
+            feed = self._feeds[selection.key] = WatchFeed(selection, self.limits)
             self._siblings(selection).append(feed)
         return feed
 
@@ -277,7 +277,7 @@ class CacheWatcher:
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
         self._deadline = _NEVER if timeout_seconds is None else now + timeout_seconds
-        self._bookmark_at = now + BOOKMARK_SECONDS if bookmarks else _NEVER
+        self._bookmark_at = now + self._hub.limits.bookmark_seconds if bookmarks else _NEVER
         self._future: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -372,7 +372,7 @@ class CacheWatcher:
         if self._bookmarks and up_to_date and (ending or now >= self._bookmark_at):
             events.append(bookmark(self._resource, self._progress.revision))
         if now >= self._bookmark_at:
-            self._bookmark_at = now + BOOKMARK_SECONDS
+            self._bookmark_at = now + self._hub.limits.bookmark_seconds
         if ending:
             self.close()
         elif self._timer is None:

@@ -18,11 +18,10 @@ from componentbase.net.http1_exchange import ClientDisconnected
 from componentbase.net.websocket_channels import ChannelSocket
 from componentbase.tasks import alongside
 from kubelet.runtime.interface import EngineError
-from kubelet.server.stream.spdy.connection import ByteStream, SpdyConnection, SpdyStream, StreamReset
+from kubelet.server.stream.spdy.connection import ByteStream, SpdyConnection, SpdyLimits, SpdyStream, StreamReset
 from kubelet.server.stream.spdy.frames import SpdyError
 
 PROTOCOL = "portforward.k8s.io"
-PAIR_SECONDS = 30.0  # for the second stream of a pair
 READ_BYTES = 64 * 1024
 CLOSING_SECONDS = 1.0  # for the client to end its half once the pod has ended its own
 CHANNEL_BYTES = 256 * 1024  # waiting for one port of a WebSocket; more, and nothing is read until it has gone
@@ -91,9 +90,10 @@ class _Pair:
 class SpdyForward:
     """All connections that one client forwards."""
 
-    def __init__(self, transport: ByteStream, forwarder: Forwarder) -> None:
+    def __init__(self, transport: ByteStream, forwarder: Forwarder, limits: SpdyLimits) -> None:
         self._forwarder = forwarder
-        self._connection = SpdyConnection(transport, self._take)
+        self._pair_seconds = limits.pair_seconds
+        self._connection = SpdyConnection(transport, self._take, limits)
         self._pairs: dict[str, _Pair] = {}  # whose second stream is still to come
         self._tasks: asyncio.TaskGroup
 
@@ -121,7 +121,7 @@ class SpdyForward:
         if kind not in ("error", "data") or not port or (pair and kind in pair.streams):
             self._tasks.create_task(_quietly(stream.reset()))
         elif pair is None:
-            timer = asyncio.get_running_loop().call_later(PAIR_SECONDS, self._give_up, request)
+            timer = asyncio.get_running_loop().call_later(self._pair_seconds, self._give_up, request)
             self._pairs[request] = _Pair({kind: stream}, timer)
         else:
             del self._pairs[request]

@@ -11,9 +11,8 @@ import orjson
 import pytest
 
 from apiserver.storage import CachedStorage, EtcdConfig, Storage
-from apiserver.storage.cache import cacher
 from apiserver.storage.interface import Compacted, Entry, KeyExists, RevisionConflict, StorageUnavailable, Watcher
-from etcdclient import client
+from apiserver.storage.limits import StorageLimits
 from tests.kits.etcd import EtcdServer
 from tests.kits.etcd_messages import etcdrpc
 from tests.kits.eventually import eventually_async
@@ -90,10 +89,9 @@ async def test_nothing_acknowledged_is_lost_when_etcd_is_killed(etcd: EtcdServer
         assert [entry.value for entry in again.entries] == [entry.value for entry in final.entries]
 
 
-async def test_history_compacted_while_the_watch_was_broken(etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cacher, "RETRY_SECONDS", 1.5)  # so that history goes on, and goes, before the cache is back
-
-    async with running(etcd.url) as store, direct(etcd.url) as client:
+async def test_history_compacted_while_the_watch_was_broken(etcd: EtcdServer) -> None:
+    limits = StorageLimits(retry_seconds=1.5)  # so that history goes on, and goes, before the cache is back
+    async with running(etcd.url, limits=limits) as store, direct(etcd.url) as client:
         first = await create(store, "a")
         doomed = await create(store, "b")
         watcher = await store.watch(WIDGETS, revision=doomed.revision)
@@ -134,12 +132,8 @@ async def test_an_etcd_that_lost_its_data_is_another_store(etcd: EtcdServer) -> 
         assert [entry.name for entry in (await store.list(WIDGETS)).entries] == ["a"]
 
 
-async def test_while_etcd_hangs_stale_reads_work_and_the_rest_fails_in_time(
-    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client, "REQUEST_TIMEOUT_SECONDS", 0.3)
-
-    async with running(etcd.url) as store:
+async def test_while_etcd_hangs_stale_reads_work_and_the_rest_fails_in_time(etcd: EtcdServer) -> None:
+    async with running(etcd.url, timeout_seconds=0.3) as store:
         entry = await create(store, "a")
         await store.get(WIDGETS, "default", "a", min_revision=None)
         etcd.pause()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from apiserver.storage.interface import ValueTooLarge
-from componentbase.net import http2
+from componentbase.net.http2 import Http2Limits
 from etcdclient.client import EtcdClient, EtcdConfig
 from tests.kits.certificates import write_certificates
 from tests.kits.etcd import EtcdServer
@@ -56,12 +56,9 @@ async def test_what_etcd_does_not_take_is_too_large(etcd: EtcdServer, size: int)
         assert (await client.put(b"a", b"small", 0)).succeeded
 
 
-async def test_a_slow_watch_holds_up_no_one_and_misses_nothing(
-    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http2, "STREAM_WINDOW", 100_000)  # less than one event
-
-    async with direct(etcd.url) as client, direct(etcd.url) as other:
+async def test_a_slow_watch_holds_up_no_one_and_misses_nothing(etcd: EtcdServer) -> None:
+    limits = Http2Limits(stream_window=100_000)  # less than one event
+    async with direct(etcd.url, http2=limits) as client, direct(etcd.url) as other:
         async with aclosing(client.watch(1)) as batches:
             assert (await anext(batches)).created
             written = []

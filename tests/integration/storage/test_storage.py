@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from apimachinery.selectors import parse_field_selector, parse_label_selector
-from apiserver.storage import CachedStorage, EtcdConfig, listing
+from apiserver.storage import CachedStorage, EtcdConfig
 from apiserver.storage.cache.ring import Ring
 from apiserver.storage.compactor import Compactor
 from apiserver.storage.continue_token import ContinueToken, decode_token
@@ -23,6 +23,7 @@ from apiserver.storage.interface import (
     RevisionTooLarge,
     ValueTooLarge,
 )
+from apiserver.storage.limits import StorageLimits
 from tests.kits.etcd import EtcdServer
 from tests.kits.eventually import eventually_async
 from tests.kits.storage import TAGS, WIDGETS, change, create, direct, loaded, remove, running, seen, tag, widget
@@ -167,12 +168,8 @@ async def test_a_consistent_read_sees_what_another_server_just_wrote(etcd: EtcdS
             assert again.revision == entry.revision
 
 
-async def test_a_read_at_a_revision_not_reached_yet_waits_and_then_says_so(
-    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("apiserver.storage.cache.cacher.FRESH_SECONDS", 0.2)
-
-    async with running(etcd.url) as store:
+async def test_a_read_at_a_revision_not_reached_yet_waits_and_then_says_so(etcd: EtcdServer) -> None:
+    async with running(etcd.url, limits=StorageLimits(fresh_seconds=0.2)) as store:
         entry = await create(store, "a")
         for attempt in (
             store.get(WIDGETS, "default", "a", min_revision=entry.revision + 100),
@@ -232,12 +229,8 @@ async def test_lists_by_namespace_and_selectors(etcd: EtcdServer) -> None:
 
 
 @pytest.mark.parametrize("memory", [True, False], ids=["from memory", "from etcd"])
-async def test_all_pages_of_a_list_are_one_snapshot(
-    etcd: EtcdServer, memory: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listing, "ETCD_PAGE_KEYS", 3)
-
-    async with running(etcd.url) as store:
+async def test_all_pages_of_a_list_are_one_snapshot(etcd: EtcdServer, memory: bool) -> None:
+    async with running(etcd.url, limits=StorageLimits(etcd_page_keys=3)) as store:
         entries = [await create(store, f"w{number}", labels={"odd": str(number % 2)}) for number in range(10)]
         for selector in ("", "odd=1"):
             expected = (await store.list(WIDGETS, labels=parse_label_selector(selector))).entries

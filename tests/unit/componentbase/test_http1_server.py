@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from apiserver.http.server import error_as_status
-from componentbase.net import http1_server
 from componentbase.net.http1_exchange import BodyTooLarge, HttpExchange
 from componentbase.net.http1_server import MAX_HEAD_BYTES, HttpConnection, HttpServer, ServerLimits
 
@@ -75,20 +74,20 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_head_may_not_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_head_may_not_be_slow() -> None:
     connection, transport = connected()
     connection.data_received(b"GET / HTTP/1.1\r\nX: ")
     connection.close_if_idle(before=-1.0)
     assert transport.ended == ""
-    monkeypatch.setattr(http1_server, "HEAD_SECONDS", -1.0)
+    connection, transport = connected(limits=ServerLimits(head_seconds=-1.0))
+    connection.data_received(b"GET / HTTP/1.1\r\nX: ")
     connection.close_if_idle(before=-1.0)
     assert transport.ended == "aborted"
 
 
 @pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nX: "])
-async def test_a_head_may_not_be_endless(monkeypatch: pytest.MonkeyPatch, start: bytes) -> None:
-    monkeypatch.setattr(http1_server, "LINGER_SECONDS", 0)
-    connection, transport = connected()
+async def test_a_head_may_not_be_endless(start: bytes) -> None:
+    connection, transport = connected(limits=ServerLimits(linger_seconds=0))
     connection.data_received(start)
     for _ in range(MAX_HEAD_BYTES // 65536 + 1):
         connection.data_received(b"a" * 65536)

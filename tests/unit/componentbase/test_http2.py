@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from componentbase.net import http2
-from componentbase.net.http2 import Http2Error, frame
+from componentbase.net.http2 import Http2Error, Http2Limits, frame
 from tests.kits.eventually import eventually_async
 from tests.kits.http2 import HEAD, OK, Notes, Recorder, answer, block, connected, number, split_frames, turn
 
@@ -120,10 +120,8 @@ async def test_room_that_is_taken_back_is_not_used() -> None:
     assert len(body_of(notes, 1)[0]) == 100
 
 
-async def test_calls_wait_for_the_peers_slots_and_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http2, "WAITING_STREAMS", 2)
-
-    connection, notes = await connected((http2.MAX_CONCURRENT_STREAMS, 1))
+async def test_calls_wait_for_the_peers_slots_and_not_without_end() -> None:
+    connection, notes = await connected((http2.MAX_CONCURRENT_STREAMS, 1), limits=Http2Limits(waiting_streams=2))
     first, second, third = streams = [Recorder() for _ in range(3)]
     for stream in streams:
         connection.open(stream, BLOCK, b"x")
@@ -162,18 +160,18 @@ async def test_room_is_given_back_as_it_is_read() -> None:
     notes.frames()
     given = {1: 0, 3: 0}
     piece = bytes(http2.FRAME_BYTES)
-    for _ in range(http2.STREAM_WINDOW // len(piece)):
+    for _ in range(http2.DEFAULT_LIMITS.stream_window // len(piece)):
         connection.data_received(frame(http2.DATA, 0, 1, piece) + frame(http2.DATA, 0, 3, piece))
         await turn()
         for update in notes.frames():
             assert update.kind == http2.WINDOW_UPDATE
             given[update.stream] += int.from_bytes(update.payload, "big")
-    assert given == {1: http2.STREAM_WINDOW, 3: 0}
-    connection.release(unread, http2.STREAM_WINDOW // 2)
+    assert given == {1: http2.DEFAULT_LIMITS.stream_window, 3: 0}
+    connection.release(unread, http2.DEFAULT_LIMITS.stream_window // 2)
     await turn()
     (update,) = notes.frames()
-    assert (update.stream, update.payload) == (3, number(http2.STREAM_WINDOW // 2))
-    connection.data_received(frame(http2.DATA, 0, 3, piece) * (http2.STREAM_WINDOW // 2 // len(piece)))
+    assert (update.stream, update.payload) == (3, number(http2.DEFAULT_LIMITS.stream_window // 2))
+    connection.data_received(frame(http2.DATA, 0, 3, piece) * (http2.DEFAULT_LIMITS.stream_window // 2 // len(piece)))
     connection.data_received(frame(http2.DATA, 0, 3, b"too much"))
     assert notes.closed == "aborted"
     assert isinstance(unread.error, Http2Error)
@@ -239,12 +237,10 @@ async def test_a_lost_connection_leaves_open_whether_a_call_was_acted_on() -> No
     assert connection.lost.done()
 
 
-async def test_a_silent_peer_is_asked_and_then_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http2, "KEEPALIVE_SECONDS", 0.02)
-    monkeypatch.setattr(http2, "KEEPALIVE_TIMEOUT_SECONDS", 0.05)
-
-    _, idle_notes = await connected()
-    connection, notes = await connected()
+async def test_a_silent_peer_is_asked_and_then_given_up() -> None:
+    limits = Http2Limits(keepalive_seconds=0.02, keepalive_timeout_seconds=0.05)
+    _, idle_notes = await connected(limits=limits)
+    connection, notes = await connected(limits=limits)
     stream = Recorder()
     connection.open(stream, BLOCK, b"x", ends=False)
     for _ in range(3):

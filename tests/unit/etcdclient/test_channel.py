@@ -21,8 +21,8 @@ LONG_SECONDS = 10.0
 
 
 @asynccontextmanager
-async def channel_to(address: str) -> AsyncIterator[Channel]:
-    channel = Channel(address, None)
+async def channel_to(address: str, **times: float) -> AsyncIterator[Channel]:
+    channel = Channel(address, None, **times)
     try:
         yield channel
     finally:
@@ -223,13 +223,11 @@ async def test_without_a_server_a_call_fails_at_once_or_waits_for_one() -> None:
         server.close()
 
 
-async def test_a_listener_that_says_nothing_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("etcdclient.channel.CONNECT_SECONDS", 0.1)
-
+async def test_a_listener_that_says_nothing_is_no_connection() -> None:
     async def silent(peer: Peer) -> None:
         await peer.frame(http2.HEADERS)
 
-    async with serving(silent) as address, channel_to(address) as channel:
+    async with serving(silent) as address, channel_to(address, connect_seconds=0.1) as channel:
         with pytest.raises(RpcError, match="cannot connect"):
             await call(channel)
 

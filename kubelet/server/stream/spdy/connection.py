@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from kubelet.server.stream.spdy import frames as spdy
@@ -16,8 +17,18 @@ from kubelet.server.stream.spdy.frames import Framer, SpdyError
 
 STREAM_BYTES = 256 * 1024  # buffered of one stream
 PIECE_BYTES = 32 * 1024  # of one data frame: streams take turns
-MAX_STREAMS = 1024  # open at once; further ones are refused
 IDLE_SECONDS = 4 * 3600.0  # without a byte in either direction
+
+
+@dataclass(frozen=True, slots=True)
+class SpdyLimits:
+    max_streams: int = 1024
+    """Open at once; further ones are refused."""
+    pair_seconds: float = 30.0
+    """For the second stream of a forwarded connection's pair."""
+
+
+DEFAULT_LIMITS = SpdyLimits()
 
 
 class ByteStream(Protocol):
@@ -119,10 +130,13 @@ class SpdyStream:
 class SpdyConnection:
     """`run` reads until the client leaves; meanwhile its streams can be used."""
 
-    def __init__(self, transport: ByteStream, on_stream: Callable[[SpdyStream], None]) -> None:
+    def __init__(
+        self, transport: ByteStream, on_stream: Callable[[SpdyStream], None], limits: SpdyLimits = DEFAULT_LIMITS
+    ) -> None:
         """`on_stream` is called for each new stream once it is accepted, and must not wait."""
         self._transport = transport
         self._on_stream = on_stream
+        self._max_streams = limits.max_streams
         self._framer = Framer()
         self._streams: dict[int, SpdyStream] = {}
         self._last = 0
@@ -181,7 +195,7 @@ class SpdyConnection:
             await self.send(spdy.reset_frame(number, spdy.PROTOCOL_ERROR))
             return
         self._last = number
-        if len(self._streams) >= MAX_STREAMS:
+        if len(self._streams) >= self._max_streams:
             await self.send(spdy.reset_frame(number, spdy.REFUSED_STREAM))
             return
         stream = self._streams[number] = SpdyStream(self, number, frame.headers or {})

@@ -6,10 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-import pytest
-
 from apimachinery.selectors import parse_field_selector, parse_label_selector
-from apiserver.storage.cache import watchers
 from apiserver.storage.cache.selection import Selection
 from apiserver.storage.cache.table import Table
 from apiserver.storage.cache.watchers import (
@@ -22,6 +19,7 @@ from apiserver.storage.cache.watchers import (
     replay,
 )
 from apiserver.storage.interface import WatchEvent
+from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
 from tests.kits.storage import WIDGETS, parsed, put, seen
 
 Seen = list[tuple[str, str, int]]
@@ -30,9 +28,9 @@ Seen = list[tuple[str, str, int]]
 class Board:
     """A table with its hub, changed as the watch of etcd would."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: StorageLimits = DEFAULT_LIMITS) -> None:
         self.table = Table(WIDGETS)
-        self.hub = WatchHub()
+        self.hub = WatchHub(limits)
         self.progress = Progress()
 
     def put(self, name: str, namespace: str = "default", labels: dict[str, str] | None = None, **spec: Any) -> None:
@@ -178,10 +176,8 @@ async def test_a_chunk_never_ends_between_events_of_one_revision() -> None:
     assert [feed.cut(0), feed.cut(4)] == [4, 5]
 
 
-async def test_a_watcher_that_lags_too_far_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchers, "WATCHER_BUFFER", 20)
-
-    board = Board()
+async def test_a_watcher_that_lags_too_far_is_closed() -> None:
+    board = Board(StorageLimits(watcher_events=20))
     slow, quick = board.watch(), board.watch()
     count = 0
     for number in range(100):
@@ -194,10 +190,8 @@ async def test_a_watcher_that_lags_too_far_is_closed(monkeypatch: pytest.MonkeyP
     assert len(feed.events) <= 20
 
 
-async def test_a_watcher_that_lags_by_too_many_bytes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchers, "WATCHER_BUFFER_BYTES", 10_000)
-
-    board = Board()
+async def test_a_watcher_that_lags_by_too_many_bytes_is_closed() -> None:
+    board = Board(StorageLimits(watcher_bytes=10_000))
     slow = board.watch()
     for number in range(15):
         board.put("a", size=number, filler="x" * 2_000)
@@ -214,10 +208,8 @@ async def test_what_every_watcher_has_taken_is_dropped() -> None:
     assert len(next(iter(board.hub._feeds.values())).events) <= 32
 
 
-async def test_bookmarks_tell_how_far_the_watch_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchers, "BOOKMARK_SECONDS", 0.05)
-
-    board = Board()
+async def test_bookmarks_tell_how_far_the_watch_is() -> None:
+    board = Board(StorageLimits(bookmark_seconds=0.05))
     board.put("a")
     watcher = board.watch(namespace="elsewhere", bookmarks=True)
     assert await seen(watcher, 1) == [("BOOKMARK", "", 1)]

@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from kubelet.server.stream import portforward
 from kubelet.server.stream.portforward import BadPorts, parse_ports
-from kubelet.server.stream.spdy import connection as spdy_connection
 from kubelet.server.stream.spdy import frames as spdy
+from kubelet.server.stream.spdy.connection import SpdyLimits
 from tests.kits.backend import UVLOOP, Backend
 from tests.kits.certificates import write_certificates
 from tests.kits.kubeletserver import RUNNING, Bench, SpdyClient, messages, server_bench, spdy_client
@@ -39,6 +38,15 @@ def anyio_backend() -> Backend:
 async def bench(files: dict[str, Path]) -> AsyncIterator[Bench]:
     async with server_bench(files) as bench:
         yield bench
+
+
+@asynccontextmanager
+async def limited_client(files: dict[str, Path], limits: SpdyLimits) -> AsyncIterator[SpdyClient]:
+    """A client of a server with these limits, where it may forward ports."""
+    async with server_bench(files, limits) as bench:
+        await bench.start(*RUNNING)
+        async with spdy_client(bench, "/portForward/default/web") as (client, _):
+            yield client
 
 
 @asynccontextmanager
@@ -125,11 +133,8 @@ async def test_a_websocket_with_channels_has_one_connection_for_each_port(bench:
                 assert await socket.recv() == bytes([channel]) + b"hello"
 
 
-async def test_a_request_that_is_not_complete_in_time_is_reset(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portforward, "PAIR_SECONDS", 0.05)
-
-    await bench.start(*RUNNING)
-    async with spdy_client(bench, "/portForward/default/web") as (client, _):
+async def test_a_request_that_is_not_complete_in_time_is_reset(files: dict[str, Path]) -> None:
+    async with limited_client(files, SpdyLimits(pair_seconds=0.05)) as client:
         alone = await client.stream(streamtype="error", port="80", requestid="1")
         strange = await client.stream(streamtype="data", port="0", requestid="2")
         await client.until(lambda: len(client.frames) == 2)
@@ -137,11 +142,8 @@ async def test_a_request_that_is_not_complete_in_time_is_reset(bench: Bench, mon
         assert all(frame.kind == spdy.RST_STREAM for frame in client.frames)
 
 
-async def test_streams_are_limited_and_numbered_upwards(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spdy_connection, "MAX_STREAMS", 2)
-
-    await bench.start(*RUNNING)
-    async with spdy_client(bench, "/portForward/default/web") as (client, _):
+async def test_streams_are_limited_and_numbered_upwards(files: dict[str, Path]) -> None:
+    async with limited_client(files, SpdyLimits(max_streams=2)) as client:
         for request in ("1", "2", "3"):
             last = await client.stream(streamtype="error", port="80", requestid=request)
         await client.until(lambda: bool(client.frames))
