@@ -45,6 +45,7 @@ def add_etcd_commands(
     """Each command stores its function as `run`."""
     etcd = commands.add_parser(
         "etcd",
+        parents=[shared],
         help="look after the store: status, snapshots, defragmentation",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -61,7 +62,9 @@ def add_etcd_commands(
     summary = "give the room of deleted data back, on one member after the other"
     defrag = actions.add_parser("defrag", parents=[shared], help=summary, description=summary)
     defrag.set_defaults(run=_defrag)
-    snapshot = actions.add_parser("snapshot", help="save all objects to a file, or restore them from one")
+    snapshot = actions.add_parser(
+        "snapshot", parents=[shared], help="save all objects to a file, or restore them from one"
+    )
     kinds = snapshot.add_subparsers(title="actions", metavar="ACTION", required=True)
     summary = "save all objects to a file"
     save = kinds.add_parser("save", parents=[shared], help=summary, description=summary)

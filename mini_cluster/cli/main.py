@@ -41,6 +41,7 @@ examples:
   mini-cluster down --purge                the folder goes, too
 
 Everything about the cluster is in one folder (--dir, by default ./.cluster), and several clusters live side by side.
+--dir and --quiet may stand before the command or after it.
 """
 
 
@@ -53,9 +54,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--dir", default=DEFAULT_FOLDER, metavar="FOLDER", help="the cluster's folder (%(default)s)")
-    shared.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
+    # Without a default of its own, a command leaves alone what was given before it.
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    for options in (top, shared):
+        options.add_argument("--dir", metavar="FOLDER", help=f"the cluster's folder ({DEFAULT_FOLDER})")
+        options.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
+    top.set_defaults(dir=DEFAULT_FOLDER, quiet=False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(name: str, run: Callable[[argparse.Namespace, Console], int], summary: str) -> argparse.ArgumentParser:
@@ -105,7 +109,9 @@ def parser() -> argparse.ArgumentParser:
 def _add_node_commands(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
 ) -> None:
-    node = commands.add_parser("node", help="switch worker hosts off and on", description="Worker hosts.")
+    node = commands.add_parser(
+        "node", parents=[shared], help="switch worker hosts off and on", description="Worker hosts."
+    )
     actions = node.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, run, summary in (
         ("list", _node_list, "show the worker hosts"),
@@ -122,7 +128,9 @@ def _add_node_commands(
 def _add_load_commands(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
 ) -> None:
-    load = commands.add_parser("load", help="put images on every node", description="Puts images on every node.")
+    load = commands.add_parser(
+        "load", parents=[shared], help="put images on every node", description="Puts images on every node."
+    )
     kinds = load.add_subparsers(title="sources", metavar="SOURCE", required=True)
     archive = kinds.add_parser("archive", parents=[shared], help="from an archive that `docker save` wrote")
     archive.add_argument("file", type=Path, metavar="FILE")
