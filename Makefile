@@ -5,7 +5,7 @@ BIN := .venv/bin
 NODES ?=
 ETCD_MEMBERS ?=
 LOADTEST ?=
-COMPOSE_FILES ?=
+WORKERS ?=
 
 .PHONY: help setup up down status demo test test-clients check format bench load compose-up compose-down compose-test offline-base clean
 
@@ -51,8 +51,8 @@ bench: setup ## measure a cluster: start, rollout, healing, idle cost, the comma
 load: setup ## load-test the control plane (LOADTEST=folder of the load harness)
 	@benchmarks/run_load.sh "$(LOADTEST)"
 
-compose-up: ## bring the cluster up with docker compose; builds the images first
-	@deploy/compose.sh up
+compose-up: ## bring the cluster up with docker compose; builds the images first (WORKERS=3 for a third worker)
+	@WORKERS=$(WORKERS) deploy/compose.sh up
 
 compose-down: ## end the compose cluster; its volumes stay
 	@deploy/compose.sh down

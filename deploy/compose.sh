@@ -1,20 +1,21 @@
 #!/bin/sh
 # Builds and runs the compose cluster, with what this machine needs for it: `make compose-up`, `make compose-down`.
-#   compose.sh up      build, start, and wait until both nodes are Ready
+#   compose.sh up      build, start, and wait until every node is Ready (WORKERS=3 for a third one)
 #   compose.sh down    end it; volumes stay
 #   compose.sh purge   end it and delete its volumes
 # Any other words go to docker compose as they are.
 set -eu
 cd "$(dirname "$0")/.."
+. deploy/shell.sh
 base=debian:bookworm-slim
 READY_SECONDS=300
 
-say() { printf '%s\n' "$*" >&2; }
-
 compose() {
     files="-f docker-compose.yml"
-    if restricted; then
-        files="$files -f deploy/compose.restricted.yml"
+    ! restricted || files="$files -f deploy/compose.restricted.yml"
+    if [ "${WORKERS:-2}" = 3 ]; then
+        files="$files -f deploy/compose.worker-3.yml"
+        ! restricted || files="$files -f deploy/compose.worker-3.restricted.yml"
     fi
     # shellcheck disable=SC2086
     if docker compose version >/dev/null 2>&1; then
@@ -22,7 +23,8 @@ compose() {
     elif command -v docker-compose >/dev/null; then
         COMPOSE_DOCKER_CLI_BUILD=0 docker-compose $files "$@"
     else
-        say "error: neither \`docker compose\` nor \`docker-compose\` is there (Debian: apt-get install docker-compose)"
+        say "error: neither \`docker compose\` nor \`docker-compose\` is there: install Docker's docker-compose-plugin or" \
+            "Debian's docker-compose"
         exit 1
     fi
 }
@@ -35,8 +37,15 @@ restricted() {
 }
 
 need_engine() {
-    if ! docker version >/dev/null 2>&1; then
-        say "error: no container engine answers (start it with \`systemctl start docker\`, or Docker Desktop)"
+    if ! command -v docker >/dev/null; then
+        say "error: there is no \`docker\` here: install Docker (docker-ce or Debian's docker.io)"
+        exit 1
+    fi
+    if ! problem=$(docker version 2>&1 >/dev/null); then
+        case "$problem" in
+        *"permission denied"*) say "error: your user may not use the container engine: run this with sudo" ;;
+        *) say "error: no container engine answers (start it with \`systemctl start docker\`, or Docker Desktop)" ;;
+        esac
         exit 1
     fi
 }
@@ -51,10 +60,38 @@ prepare() {
     deploy/fetch-wheels.sh
 }
 
+start() {
+    said=$(mktemp)
+    wait=--wait
+    docker compose version >/dev/null 2>&1 || wait=
+    if ! compose up -d $wait </dev/null >"$said" 2>&1; then
+        cat "$said" >&2
+        explain "$(cat "$said")"
+        rm -f "$said"
+        exit 1
+    fi
+    rm -f "$said"
+}
+
+# $1: what compose said when it failed. Adds what to do where something else is in the cluster's way.
+explain() {
+    case "$1" in
+    *"port is already allocated"* | *"address already in use"*)
+        say "error: port ${API_PORT:-6443} of this machine is in use. Choose another, and try again:"
+        say "  echo API_PORT=7443 >>.env"
+        ;;
+    *"Pool overlaps"* | *"pool overlaps"*)
+        say "error: the network ${SUBNET:-172.31.240}.0/24 is in use on this machine. Choose another, and try again:"
+        say "  echo SUBNET=172.31.241 >>.env"
+        ;;
+    esac
+}
+
 wait_ready() {
-    say "waiting for both nodes to be Ready"
+    workers=$(compose config --services | grep -c '^worker-')
+    say "waiting for $workers nodes to be Ready"
     deadline=$(($(date +%s) + READY_SECONDS))
-    while [ "$(ready_nodes)" != 2 ]; do
+    while [ "$(ready_nodes)" != "$workers" ]; do
         if [ "$(date +%s)" -gt "$deadline" ]; then
             compose ps >&2
             say "error: not Ready after $READY_SECONDS s"
@@ -74,14 +111,23 @@ case "$command" in
 up)
     need_engine
     prepare
+    say "building the images"
     # One service of each image: building all of them would send the same files again and again.
-    compose build etcd worker-1 setup
-    compose up -d
+    quietly compose build etcd worker-1 setup
+    say "starting the services"
+    start
     wait_ready
     say "the cluster is up: export KUBECONFIG=$PWD/.cluster/kubeconfig"
     ;;
-down) need_engine && compose down ;;
-purge) need_engine && compose down --volumes --remove-orphans ;;
+down | purge)
+    need_engine
+    WORKERS=3 # also where there are only two
+    if [ "$command" = purge ]; then
+        compose down --remove-orphans --volumes
+    else
+        compose down --remove-orphans
+    fi
+    ;;
 help) sed -n '2,6s/^# \{0,1\}//p' "$0" ;;
 *) compose "$@" ;;
 esac

@@ -3,6 +3,7 @@
 # package index. Needs the Python that the images have (Debian bookworm's, 3.11): some wheels are made for one version.
 set -eu
 cd "$(dirname "$0")/.."
+. deploy/shell.sh
 stamp=deploy/wheels/.locked
 wanted=$(sha256sum <requirements.lock)
 [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit 0
@@ -10,11 +11,11 @@ wanted=$(sha256sum <requirements.lock)
 mini_cluster/install.sh
 version=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if [ "$version" != 3.11 ]; then
-    echo "error: wheels for the images need Python 3.11; .venv has $version" >&2
+    say "error: wheels for the images need Python 3.11; .venv has $version"
     exit 1
 fi
-echo "fetching wheels" >&2
+say "fetching wheels"
 rm -f deploy/wheels/*.whl
-.venv/bin/pip wheel -q --disable-pip-version-check --no-deps --require-hashes --no-build-isolation \
+quietly .venv/bin/pip wheel --disable-pip-version-check --no-deps --require-hashes --no-build-isolation \
     -r requirements.lock -w deploy/wheels
 printf '%s' "$wanted" >"$stamp"

