@@ -1,8 +1,13 @@
 #!/bin/sh
 # A worker host in a container: prepares its network and cgroups, then runs its container engine.
-# POD_GATEWAY: address of the pods' bridge, such as 10.244.1.1/24. PEER_ROUTES: "CIDR=ADDRESS …" of the other workers' pods.
+# WORKER: its number. SUBNET: the first three numbers of the workers' network, where worker N has the address SUBNET.1N.
 set -eu
-pod_network=${POD_NETWORK:-10.244.0.0/16}
+pod_network=10.244.0.0/16
+service_network=10.96.0.0/16
+pod_gateway=10.244.$WORKER.1/24
+
+# The kubelet and kube-proxy that share this container's network see here whether they are still in it.
+readlink /proc/self/ns/net >/run/host/netns
 
 # Sysctls are read-only in a container that is not privileged.
 [ -w /proc/sys/net/ipv4/ip_forward ] && [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || mount -o remount,rw /proc/sys
@@ -13,20 +18,20 @@ if [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ]; then
     echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
 fi
 
-for route in ${PEER_ROUTES:-}; do
-    ip route replace "${route%%=*}" via "${route#*=}"
+for peer in 1 2 3 4 5; do
+    [ "$peer" = "$WORKER" ] || ip route replace "10.244.$peer.0/24" via "$SUBNET.1$peer"
 done
 # Addresses that nobody has must not leave by the uplink of the machine. What a host sends to a Service's address passes
 # kube-proxy's rules after it has found a route, so for Services it is a packet rule behind these.
 ip route replace unreachable "$pod_network"
 for chain in OUTPUT FORWARD; do
     reject() {
-        iptables -w "$1" "$chain" -d "${SERVICE_NETWORK:-10.96.0.0/16}" -j REJECT --reject-with icmp-host-unreachable
+        iptables -w "$1" "$chain" -d "$service_network" -j REJECT --reject-with icmp-host-unreachable
     }
     reject -C 2>/dev/null || reject -A
 done
 masquerade() {
-    iptables -w -t nat "$1" POSTROUTING -s "$POD_GATEWAY" ! -d "$pod_network" -j MASQUERADE
+    iptables -w -t nat "$1" POSTROUTING -s "$pod_gateway" ! -d "$pod_network" -j MASQUERADE
 }
 masquerade -C 2>/dev/null || masquerade -A
 
@@ -41,12 +46,13 @@ fi
 engine=
 trap 'kill -TERM $engine 2>/dev/null; wait $engine; exit 0' TERM INT
 while :; do
-    rm -f /run/node/docker.pid
+    # Other processes may have the numbers in these by now: the engine would wait for them.
+    rm -f /run/node/docker.pid /run/docker/containerd/containerd.pid
     dockerd \
         --host=unix:///run/node/docker.sock \
         --pidfile=/run/node/docker.pid \
         --data-root=/var/lib/docker \
-        --bip="$POD_GATEWAY" \
+        --bip="$pod_gateway" \
         --iptables=false \
         --ip6tables=false \
         --ip-masq=false \

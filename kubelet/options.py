@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from apimachinery.quantity import QuantityError, parse_quantity
 from componentbase.flags import add_duration, base_parser, fill, host_name, parse_list, parse_map
+from componentbase.hostnetwork import add_host_network_flag
 
 DEFAULT_PORT = 10250
 DEFAULT_ROOT_DIR = "/var/lib/kubelet"
@@ -42,6 +43,7 @@ class Options:
     resolv_conf: str
     log_file: str
     verbosity: int
+    host_netns_file: str = ""
     system_reserved: dict[str, Fraction] = field(default_factory=dict)
 
 
@@ -90,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RESOURCE=QUANTITY,…",
         help="what pods may not use, e.g. cpu=200m,memory=256Mi",
     )
+    add_host_network_flag(node)
     add_duration(parser, "--node-status-update-frequency", 10, "how often the node's own state is checked")
     _add_runtime_flags(parser)
     serving = parser.add_argument_group("serving: logs, exec and health")

@@ -8,6 +8,7 @@ import sys
 
 from componentbase import daemon, logs
 from componentbase.clock import Clock
+from componentbase.hostnetwork import end_outside_host_network, network_namespace
 from componentbase.process import CommandError
 from kubeapi.core.service.headless import HEADLESS_LABEL
 from kubeapi.core.service.model import Service
@@ -98,6 +99,7 @@ async def _proxy(options: Options, settings: Settings, rest: RestClient) -> None
     services.add_handler(on_service)
     slices.add_handler(on_slice)
     async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(end_outside_host_network(options.host_netns_file, clock, network_namespace()))
         tasks.create_task(HealthzHandler(proxier, clock).serve(*options.healthz_address))
         tasks.create_task(MetricsHandler(proxier).serve(*options.metrics_address))
         tasks.create_task(services.run())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from componentbase import flags
+from componentbase.hostnetwork import add_host_network_flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Options:
     metrics_address: tuple[str, int]
     healthz_address: tuple[str, int]
     cleanup: bool
+    host_netns_file: str
     log_file: str
     verbosity: int
 
@@ -56,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     flags.add_duration(parser, "--iptables-sync-period", 30, "time after which the rules are synced anyway")
     parser.add_argument("--metrics-bind-address", type=_address(10249), default=("127.0.0.1", 10249), metavar="IP:PORT")
     parser.add_argument("--healthz-bind-address", type=_address(10256), default=("0.0.0.0", 10256), metavar="IP:PORT")
+    add_host_network_flag(parser)
     flags.add_bool(parser, "--cleanup", False, "remove all of kube-proxy's rules and exit")
     return parser
 

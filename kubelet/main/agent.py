@@ -8,6 +8,7 @@ import os
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.daemon import FatalError
+from componentbase.hostnetwork import end_outside_host_network, network_namespace
 from kubeapi.core.service.model import Service
 from kubeclient.config import ConfigError, load_config
 from kubeclient.informer import Informer
@@ -58,6 +59,7 @@ class Agent:
         self, options: Options, runtime: Runtime, rest: RestClient, clock: Clock, tasks: asyncio.TaskGroup
     ) -> None:
         self._options = options
+        self._clock = clock
         self._tasks = tasks
         table = PodTable()
         self.recorder = EventRecorder(rest, "kubelet", options.node_name, clock=clock)
@@ -92,6 +94,7 @@ class Agent:
         """Starts every loop; the task group ends when one of them dies."""
         options = self._options
         loops = (
+            end_outside_host_network(options.host_netns_file, self._clock, network_namespace()),
             self.recorder.run(),
             self.pods.statuses.run(),
             self.services.run(),
@@ -130,7 +133,7 @@ class Agent:
         health = self.server.health
         health.add_check("pleg", self.pleg.health_error)
         health.add_ready_check("runtime", self.runtime_health.error)
-        health.add_ready_check("node", lambda: "" if self.node.registered.is_set() else "not registered yet")
+        health.add_ready_check("node", self.node.readiness_error)
         health.add_ready_check("pods", lambda: "" if self.source.synced else "pods are not known yet")
 
 

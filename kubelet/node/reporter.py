@@ -87,6 +87,12 @@ class NodeReporter:
         allocatable = {name: parse_quantity(value) for name, value in (self.node.status.allocatable or {}).items()}
         return NodeFacts(self._options.node_name, self._options.node_ips, allocatable)
 
+    def readiness_error(self) -> str:
+        """Returns "" when the API has the node as Ready."""
+        if not self.registered.is_set():
+            return "not registered yet"
+        return "" if is_true(self.node.status.conditions, "Ready") else "not Ready yet"
+
     def poke(self) -> None:
         self._poked.set()
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from mini_cluster.hosts.sweep import unmount_below
 from mini_cluster.machine.processes import kill_all, with_descendants
 from tests.kits.process import Process
+
+PLUGINS = Path(sys.prefix) / "docker"
+"""The configuration of `docker` in which the set-up has put Compose v2, where that is made for this machine."""
 
 
 class EngineHost:
@@ -23,6 +27,8 @@ class EngineHost:
         self.netns = f"compose-{os.getpid()}"
         self.run_folder = Path(f"/run/{self.netns}")
         self.environment = os.environ | {"DOCKER_HOST": f"unix://{self.run_folder}/docker.sock"}
+        if PLUGINS.is_dir():
+            self.environment["DOCKER_CONFIG"] = str(PLUGINS)
 
     def __enter__(self) -> EngineHost:
         self.run_folder.mkdir()
