@@ -42,11 +42,11 @@ def _drop_empty_field(field: Schema) -> None:
 
 
 def _basic_type(schema: Schema) -> str:
-    """Returns the type below the validators."""
+    """Returns the type below the validators; "any" for a map of whatever there may be, which is an object."""
     while schema["type"] == "function-after":
         schema = schema["schema"]
     name: str = schema["type"]
-    return name
+    return "any" if name == "dict" and schema.get("values_schema", {}).get("type") == "any" else name
 
 
 def _none_if_empty(value: Any) -> Any:

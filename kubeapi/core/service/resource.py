@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apimachinery.columns import AGE, NAME, NONE, label_text, listed
 from apimachinery.errors import FieldError
-from apimachinery.names import dns_1035_label_errors
+from apimachinery.names import dns_label_errors
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import Errors
 from kubeapi.core.service.allocation import carry_over
@@ -82,7 +82,7 @@ class ServiceStrategy(Strategy[Service]):
         return errors
 
     def validate_name(self, name: str) -> list[str]:
-        return dns_1035_label_errors(name)
+        return dns_label_errors(name)
 
 
 def _default_affinity(spec: ServiceSpec) -> None:

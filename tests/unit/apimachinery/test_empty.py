@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from apimachinery.model import Model, decode, encode
+from kubeapi.apps.controllerrevision import ControllerRevision
 from kubeapi.apps.deployment import Deployment
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.pod.model import Pod
@@ -50,6 +51,7 @@ def test_metadata_has_no_empty_maps_and_lists() -> None:
         (PersistentVolumeClaimSpec, {"storageClassName": ""}),
         (Container, {"name": "", "securityContext": {"runAsUser": 0, "privileged": False, "capabilities": {}}}),
         (ConfigMap, {"immutable": False, "data": {"key": ""}}),
+        (ControllerRevision, {"data": {}}),
     ],
 )
 def test_zeros_of_pointers_and_empty_objects_stay(model: type[Model], document: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from apimachinery.model import to_dict
+from apimachinery.names import dns_label_errors
 from kubeapi.core.service.allocation import choose_families
 from kubeapi.core.service.resource import RESOURCE as SERVICES
 from tests.kits.kinds import A_DAY_AGO, created, headers, load, merged, problems, row, status_problems, update_problems
@@ -299,9 +300,9 @@ def test_a_bad_selector_is_named() -> None:
     assert found[0].startswith('spec.selector: Invalid value: "a b": a valid label must be')
 
 
-def test_the_name_is_a_dns_1035_label() -> None:
-    assert SERVICES.strategy.validate_name("web-1") == []
-    assert SERVICES.strategy.validate_name("1web")[0].startswith("a DNS-1035 label must consist of")
+def test_the_name_is_a_dns_label() -> None:
+    assert SERVICES.strategy.validate_name("1-web") == []
+    assert SERVICES.strategy.validate_name("web_") == dns_label_errors("web_")
 
 
 HAD = {"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"]}
