@@ -92,7 +92,7 @@ class StatusError(Exception):
         status["message"] = self.message
         if self.reason:
             status["reason"] = self.reason
-        if details:
+        if details or self.details is not None:
             status["details"] = details
         status["code"] = self.code
         return status

@@ -20,6 +20,7 @@ MAX_COPIED_BYTES = 3 * 1024 * 1024  # by all `copy` operations of a patch togeth
 def json_patch(doc: Json, operations: Json) -> Json:
     """Applies the operations of RFC 6902; `doc` is not changed.
 
+    As with upstream's library, "replace" adds a member that is missing, and a `value` that is missing is null.
     Raises: BadRequest if `operations` is not a list of operations, Invalid if one does not apply to this document.
     """
     if not isinstance(operations, list):
@@ -45,25 +46,24 @@ class _Patching:
         op, path = operation.get("op"), operation.get("path")
         if not isinstance(path, str):
             raise Invalid("a JSON patch operation has no path")
-        if op in ("add", "replace", "test") and "value" not in operation:
-            raise Invalid(f'JSON patch operation "{op}" on "{path}" has no value')
+        value = operation.get("value")
         if op in ("add", "replace"):
-            self._put(path, _copy(operation["value"]), replace=op == "replace")
+            self._put(path, _copy(value), replace=op == "replace")
         elif op == "remove":
             self._remove(path)
         elif op == "test":
-            if _canonical(self._find(path, missing_is_none=True)) != _canonical(operation["value"]):
+            if _canonical(self._find(path, missing_is_none=True)) != _canonical(value):
                 raise Invalid(f"testing value {path} failed: test failed")
         elif op in ("move", "copy"):
             source = operation.get("from")
             if not isinstance(source, str):
                 raise Invalid(f'JSON patch operation "{op}" on "{path}" has no "from"')
-            value = self._find(source)
+            moved = self._find(source)
             if op == "copy":
-                value = self._duplicate(value)
+                moved = self._duplicate(moved)
             else:
                 self._remove(source)
-            self._put(path, value)
+            self._put(path, moved)
         else:
             raise Invalid(f'unknown JSON patch operation "{op}"')
 
@@ -104,10 +104,8 @@ class _Patching:
                 box[_index(box, key, path)] = value
             else:
                 box.insert(_index(box, key, path, end=True), value)
-        elif key in box or not replace:
-            box[key] = value
         else:
-            raise _missing(path)
+            box[key] = value
 
     def _remove(self, path: str) -> None:
         box, key = self._box(path)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from apimachinery.errors import BadRequest
+from apimachinery.errors import BadRequest, quote
 from apimachinery.fieldtypes import FieldType, walk_fields
 from apimachinery.model import MergeKey, Model, RetainKeys
 
@@ -77,10 +77,12 @@ def _merge_object(doc: Dict, patch: Dict, model: type[Model] | None) -> Dict:
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
-        raise BadRequest(f"unknown strategic merge patch directive {directive!r}")
+        raise BadRequest(f"unknown patch type: {directive} in map: {quote(patch)}")
     result = dict(doc)
     if retain := _directive_list(patch, _RETAIN):
         retained = set(map(_identity, retain))
+        if any(value is not None and field[:1] != "$" and field not in retained for field, value in patch.items()):
+            raise BadRequest("invalid patch format of retainKeys")
         result = {key: value for key, value in result.items() if key in retained}
     for field, value in patch.items():
         if field.startswith("$"):
@@ -88,7 +90,7 @@ def _merge_object(doc: Dict, patch: Dict, model: type[Model] | None) -> Dict:
         if value is None:
             result.pop(field, None)
         else:
-            result[field] = _merge_value(result.get(field), value, _rule(model, field), field)
+            result[field] = _merge_value(result.get(field), value, _rule(model, field))
     for name in patch:
         if name.startswith(_DELETE_LIST):
             field = name[len(_DELETE_LIST) :]
@@ -98,9 +100,10 @@ def _merge_object(doc: Dict, patch: Dict, model: type[Model] | None) -> Dict:
     for name in patch:
         if name.startswith(_ORDER):
             field = name[len(_ORDER) :]
-            order = _directive_list(patch, name)
+            order, key = _directive_list(patch, name), _rule(model, field).merge_key
+            _check_order(patch.get(field), order, key)
             if isinstance(result.get(field), list):
-                result[field] = _reorder(result[field], order, _rule(model, field).merge_key)
+                result[field] = _in_order(result[field], order, doc.get(field), key)
     return result
 
 
@@ -119,19 +122,19 @@ def _identity(value: Json) -> Hashable:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-def _merge_value(old: Json, value: Json, rule: _Rule, field: str) -> Json:
+def _merge_value(old: Json, value: Json, rule: _Rule) -> Json:
     if isinstance(value, dict):
         return _merge_object(old if isinstance(old, dict) else {}, value, rule.model)
     if isinstance(value, list) and rule.merge_key is not None:
+        before = old if isinstance(old, list) else []
         if rule.merge_key == "":
-            base = old if isinstance(old, list) else []
-            identities = set(map(_identity, base))
-            return base + [item for item in value if _identity(item) not in identities]
-        return _merge_list(old if isinstance(old, list) else [], value, rule, field)
+            items = {_identity(item): item for item in before + value}
+            return _in_order(list(items.values()), value, before, "")
+        return _in_order(_merge_list(before, value, rule), value, before, rule.merge_key)
     return _clean(value)
 
 
-def _merge_list(old: list[Any], patch: list[Any], rule: _Rule, field: str) -> list[Any]:
+def _merge_list(old: list[Any], patch: list[Any], rule: _Rule) -> list[Any]:
     key = rule.merge_key or ""
     if any(isinstance(item, dict) and item.get(_PATCH) == "replace" for item in patch):
         return [_clean(item) for item in patch if not (isinstance(item, dict) and item.get(_PATCH) == "replace")]
@@ -141,7 +144,7 @@ def _merge_list(old: list[Any], patch: list[Any], rule: _Rule, field: str) -> li
         result[(index,) if mark is None or mark in result else mark] = have
     for item in patch:
         if not isinstance(item, dict) or key not in item:
-            raise BadRequest(f"map: {str(item)[:100]} in list {field} does not contain declared merge key: {key}")
+            raise BadRequest(f"map: {quote(item)[:100]} does not contain declared merge key: {key}")
         mark = _identity(item[key])
         if item.get(_PATCH) == "delete":
             result.pop(mark, None)
@@ -150,18 +153,48 @@ def _merge_list(old: list[Any], patch: list[Any], rule: _Rule, field: str) -> li
     return list(result.values())
 
 
-def _reorder(items: list[Any], order: list[Any], key: str | None) -> list[Any]:
-    """Puts the listed items into the requested order. The others stay behind the item that they followed."""
+def _in_order(items: list[Any], order: list[Any], before: Json, key: str | None) -> list[Any]:
+    """Puts the items that `order` names into its order. The others keep theirs, and stand ahead of a named item only
+    if they did so in the list `before` the patch: what a patch adds comes first."""
+    named_at, stood_at = _positions(order, key), _positions(before, key)
+    named = [item for item in items if _item_identity(item, key) in named_at]
+    named.sort(key=lambda item: named_at[_item_identity(item, key)])
+    others = [item for item in items if _item_identity(item, key) not in named_at]
+    places = [stood_at.get(_item_identity(item, key), len(stood_at)) for item in others]
+    result: list[Any] = []
+    taken = 0  # of the others
+    for item in named:
+        place = stood_at.get(_item_identity(item, key), -1)
+        while taken < len(others) and places[taken] < place:
+            result.append(others[taken])
+            taken += 1
+        result.append(item)
+    return result + others[taken:]
 
-    def identity(item: Any) -> Hashable:
-        return _identity(item.get(key) if key and isinstance(item, dict) else item)
 
-    position = {identity(item): index for index, item in enumerate(order)}
-    ranked, last = [], -1.0
-    for index, item in enumerate(items):
-        last = position.get(identity(item), last)
-        ranked.append((last, identity(item) not in position, index, item))
-    return [entry[3] for entry in sorted(ranked, key=lambda entry: entry[:3])]
+def _check_order(items: Json, order: list[Any], key: str | None) -> None:
+    """Raises: BadRequest for a patch whose items are not among those it orders, or stand in another order."""
+    if not order or not isinstance(items, list):
+        return
+    rest = iter([_item_identity(item, key) for item in order])
+    for item in items:
+        deleted = isinstance(item, dict) and _PATCH in item
+        if not deleted and _item_identity(item, key) not in rest:
+            raise BadRequest(
+                f"The order in patch list:\n{quote(items)}\n doesn't match $setElementOrder list:\n{quote(order)}\n"
+            )
+
+
+def _positions(items: Json, key: str | None) -> dict[Hashable, int]:
+    """Returns the index of the first item of each identity."""
+    positions: dict[Hashable, int] = {}
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        positions.setdefault(_item_identity(item, key), index)
+    return positions
+
+
+def _item_identity(item: Json, key: str | None) -> Hashable:
+    return _identity(item.get(key) if key and isinstance(item, dict) else item)
 
 
 def _clean_object(value: Dict) -> Dict:
@@ -211,7 +244,7 @@ def _diff_list(field: str, old: list[Any], new: list[Any], rule: _Rule, *, delet
         added = [item for item in new if item not in old]
         gone = [item for item in old if item not in new]
         if additions and added:
-            patch[field] = added
+            patch |= {field: added, _ORDER + field: new}
         if deletions and gone:
             patch[_DELETE_LIST + field] = gone
         return patch

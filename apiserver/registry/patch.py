@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +45,8 @@ class Patch:
     """False spares `metadata.managedFields`, half of many objects, the way through the patch."""
 
     def apply(self, old: Any, value: bytes) -> Changed[Any]:
-        """Raises: BadRequest for a malformed patch or result, Invalid for one that does not apply or that "Strict"
-        does not let pass."""
+        """Raises: BadRequest for a malformed patch, Invalid for one that does not apply, whose result can't be read, or
+        that "Strict" does not let pass."""
         current = orjson.loads(value)
         if not self.touches_owners:
             current["metadata"].pop("managedFields", None)
@@ -53,9 +54,11 @@ class Patch:
         try:
             obj, unknown = decode_checked(self.resource, Body(patched), self.validation)
         except StrictDecoding as error:
-            raise _strict_error(patched, [*self.repeated, *error.warnings]) from None
+            raise self._strict_error(patched, [*self.repeated, *error.warnings]) from None
+        except BadRequest as error:
+            raise self._invalid(patched, error.message) from None
         if self.repeated and self.validation == "Strict":
-            raise _strict_error(patched, self.repeated)
+            raise self._strict_error(patched, self.repeated)
         check_place(obj, self.resource, self.namespace, self.name)
         check_uid(self.resource, obj, old)
         return Changed(obj, (*self.repeated, *unknown))
@@ -72,6 +75,15 @@ class Patch:
         if self.kind == MERGE_PATCH:
             return merge_patch(current, self.document)
         return strategic_merge_patch(current, self.document, self.resource.model)
+
+    def _strict_error(self, patched: bytes, warnings: Sequence[str]) -> Invalid:
+        return self._invalid(patched, f"strict decoding error: {', '.join(warnings)}")
+
+    def _invalid(self, patched: bytes, why: str) -> Invalid:
+        """Shows a strategic merge patch itself, as the fault must be in it; otherwise what the patch has made."""
+        shown = orjson.dumps(self.document) if self.kind == STRATEGIC_MERGE_PATCH else patched
+        cause = invalid("patch", shown.decode(), why)
+        return Invalid(f' "" is invalid: {cause}', {}, [cause])
 
     def _encode(self, document: Any) -> bytes:
         try:
@@ -109,8 +121,3 @@ def patch_type(content_type: bytes) -> bytes:
             f"the body of the request was in an unknown format - accepted media types include: {_SUPPORTED}"
         )
     return kind
-
-
-def _strict_error(patched: bytes, warnings: Any) -> Invalid:
-    cause = invalid("patch", patched.decode(), f"strict decoding error: {', '.join(warnings)}")
-    return Invalid(f' "" is invalid: {cause}', {}, [cause])

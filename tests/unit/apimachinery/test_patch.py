@@ -46,9 +46,9 @@ def test_lists_with_a_merge_key_merge_by_it_and_others_are_replaced():
     patch = {"boxes": [{"name": "a", "args": ["y"], "ports": [{"containerPort": 81}]}, {"name": "c"}]}
     assert strategic(doc, patch) == {
         "boxes": [
-            {"name": "a", "image": "1", "args": ["y"], "ports": [{"containerPort": 80}, {"containerPort": 81}]},
-            {"name": "b"},
+            {"name": "a", "image": "1", "args": ["y"], "ports": [{"containerPort": 81}, {"containerPort": 80}]},
             {"name": "c"},
+            {"name": "b"},
         ]
     }
 
@@ -58,7 +58,7 @@ def test_directives_of_a_strategic_merge_patch():
     assert strategic(doc, {"boxes": [{"name": "b", "$patch": "delete"}]})["boxes"] == [{"name": "a"}, {"name": "c"}]
     assert strategic(doc, {"boxes": [{"$patch": "replace"}, {"name": "z"}]})["boxes"] == [{"name": "z"}]
     assert strategic(doc, {"labels": {"$patch": "replace", "n": "1"}})["labels"] == {"n": "1"}
-    assert strategic(doc, {"finalizers": ["z", "x"]})["finalizers"] == ["x", "y", "z"]
+    assert strategic(doc, {"finalizers": ["z", "x"]})["finalizers"] == ["z", "x", "y"]
     assert strategic(doc, {"$deleteFromPrimitiveList/finalizers": ["x"]})["finalizers"] == ["y"]
     order = {"$setElementOrder/boxes": [{"name": "c"}, {"name": "a"}, {"name": "b"}]}
     assert [box["name"] for box in strategic(doc, order)["boxes"]] == ["c", "a", "b"]
@@ -67,6 +67,46 @@ def test_directives_of_a_strategic_merge_patch():
         {"strategy": {"type": "a", "rolling": {"x": 1}}}, {"strategy": {"$retainKeys": ["type"], "type": "b"}}
     )
     assert retained == {"strategy": {"type": "b"}}
+
+
+@pytest.mark.parametrize(
+    ("patch", "names"),
+    [
+        ({"boxes": [{"name": "z"}, {"name": "y"}]}, "z y a b c"),
+        ({"boxes": [{"name": "b"}]}, "a b c"),
+        ({"boxes": [{"name": "c"}, {"name": "a"}]}, "b c a"),
+        ({"boxes": [{"name": "z"}, {"name": "b"}]}, "z a b c"),
+        ({"boxes": [{"name": "b"}, {"name": "z"}]}, "a b z c"),
+        ({"boxes": [{"name": "a", "$patch": "delete"}, {"name": "z"}]}, "z b c"),
+        ({"$setElementOrder/boxes": [{"name": "c"}, {"name": "a"}]}, "b c a"),
+        ({"$setElementOrder/boxes": [{"name": "b"}]}, "a b c"),
+        ({"$setElementOrder/boxes": [{"name": "a"}, {"name": "ghost"}, {"name": "c"}]}, "a b c"),
+        (
+            {"$setElementOrder/boxes": [{"name": "a"}, {"name": "z"}, {"name": "b"}], "boxes": [{"name": "z"}]},
+            "a z b c",
+        ),
+        ({"$setElementOrder/boxes": [{"name": "z"}, {"name": "a"}], "boxes": [{"name": "z"}]}, "z a b c"),
+        ({"$setElementOrder/boxes": [], "boxes": [{"name": "z"}]}, "z a b c"),
+        ({"boxes": [{"name": "c"}, {"$patch": "replace"}, {"name": "z"}]}, "c z"),
+    ],
+)
+def test_items_stand_in_the_order_of_the_patch_and_new_ones_come_first(patch, names):
+    """As upstream: others stand ahead of an item of the patch only if they did so before."""
+    doc = {"boxes": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}
+    assert [box["name"] for box in strategic(doc, patch)["boxes"]] == names.split()
+
+
+def test_an_order_must_name_all_items_of_the_patch():
+    doc = {"boxes": [{"name": "a"}], "finalizers": ["x"]}
+    order = {"$setElementOrder/boxes": [{"name": "a"}, {"name": "b"}]}
+    for patch in (
+        order | {"boxes": [{"name": "z"}]},
+        order | {"boxes": [{"name": "b"}, {"name": "a"}]},
+        {"$setElementOrder/finalizers": ["x"], "finalizers": ["y"]},
+    ):
+        with pytest.raises(BadRequest, match="doesn't match"):
+            strategic(doc, patch)
+    assert strategic(doc, order | {"boxes": [{"name": "b"}, {"name": "c", "$patch": "delete"}]})["boxes"][1:]
 
 
 def test_fields_that_exclude_each_other_merge_unless_the_patch_says_what_stays():
@@ -79,7 +119,11 @@ def test_fields_that_exclude_each_other_merge_unless_the_patch_says_what_stays()
 
 def test_bad_strategic_patches_are_refused():
     bad = [[], {"boxes": [{"image": "x"}]}, {"boxes": [5]}, {"$patch": "explode"}, {"$patch": {}}, {"$retainKeys": 1}]
-    bad += [{"$setElementOrder/boxes": {}}, {"$deleteFromPrimitiveList/finalizers": "x"}]
+    bad += [
+        {"strategy": {"$retainKeys": ["type"], "rolling": {}}},
+        {"$setElementOrder/boxes": {}},
+        {"$deleteFromPrimitiveList/finalizers": "x"},
+    ]
     for patch in bad:
         with pytest.raises(BadRequest):
             strategic_merge_patch({"boxes": [], "finalizers": ["x"]}, patch, Spec)
@@ -140,6 +184,12 @@ def test_three_way_of_the_same_is_empty():
     assert patch == {}
 
 
+def test_three_way_adds_at_the_place_that_the_applier_wants():
+    doc = {"boxes": [{"name": "a"}], "finalizers": ["x"]}
+    modified = {"boxes": [{"name": "a"}, {"name": "b"}], "finalizers": ["x", "y"]}
+    assert apply(doc, modified, doc)[1] == modified
+
+
 def test_three_way_merge_without_a_model():
     patch = three_way_merge(
         {"a": {"x": 1, "y": 2}, "b": 1}, {"a": {"x": 3}}, {"a": {"x": 1, "y": 2, "z": 5}, "b": 1, "c": 1}
@@ -176,12 +226,10 @@ def test_json_patch_operations():
     ("operation", "error"),
     [
         ({"op": "remove", "path": "/x"}, Invalid),
-        ({"op": "replace", "path": "/x", "value": 1}, Invalid),
         ({"op": "add", "path": "/x/y", "value": 1}, Invalid),
         ({"op": "add", "path": "/l/9", "value": 1}, Invalid),
         ({"op": "test", "path": "/l", "value": 1}, Invalid),
         ({"op": "test", "path": "/l", "value": [True]}, Invalid),
-        ({"op": "add", "path": "/x"}, Invalid),
         ({"op": "jump", "path": "/x"}, Invalid),
         ({"op": "add", "path": "x", "value": 1}, Invalid),
         ({"op": "move", "path": "/x"}, Invalid),
@@ -192,6 +240,15 @@ def test_json_patch_operations():
 def test_json_patches_that_do_not_apply(operation, error):
     with pytest.raises(error):
         json_patch({"l": [1]}, [operation])
+
+
+def test_replace_adds_what_is_missing_and_a_missing_value_is_null():
+    operations = [
+        {"op": "replace", "path": "/x", "value": 1},
+        {"op": "add", "path": "/y"},
+        {"op": "test", "path": "/z"},
+    ]
+    assert json_patch({}, operations) == {"x": 1, "y": None}
 
 
 def test_copies_cannot_fill_the_memory():

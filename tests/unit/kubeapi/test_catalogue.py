@@ -194,7 +194,7 @@ def _from(path: str, document: Any) -> Any:
 def test_lists_merge_by_upstreams_keys(model: type[Any], path: str, key: str) -> None:
     one, two = {key: "one", "kept": "yes"}, {key: "two"}
     result = strategic_merge_patch(_at(path, [one]), _at(path, [two]), model)
-    assert _from(path, result) == [one, two]
+    assert _from(path, result) == [two, one]
     result = strategic_merge_patch(_at(path, [one]), _at(path, [{key: "one", "added": "yes"}]), model)
     assert _from(path, result) == [{key: "one", "kept": "yes", "added": "yes"}]
 
@@ -207,7 +207,7 @@ def test_other_lists_are_replaced(model: type[Any], path: str) -> None:
 
 def test_finalizers_merge_as_a_set() -> None:
     patched = strategic_merge_patch({"metadata": {"finalizers": ["a/b"]}}, {"metadata": {"finalizers": ["c/d"]}}, Pod)
-    assert patched["metadata"]["finalizers"] == ["a/b", "c/d"]
+    assert patched["metadata"]["finalizers"] == ["c/d", "a/b"]
 
 
 def test_apply_can_turn_a_rolling_update_into_recreate() -> None:
