@@ -42,6 +42,8 @@ class Strategy(Generic[T]):
     """Whether create drops `status` and update keeps it, so that only the status subresource writes it."""
     allow_unconditional_update = True
     """Whether a PUT without resourceVersion is taken as "whatever is stored"."""
+    orphans_dependents = False
+    """Whether a deletion without a propagation policy leaves the dependents of the object alone."""
     allow_create_on_update = False
     """Whether a PUT to a missing name creates the object (upstream: Lease, Event …)."""
 

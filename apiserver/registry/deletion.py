@@ -27,11 +27,19 @@ class Deletion(Enum):
 
 
 def plan_deletion(
-    obj: Object, options: DeleteOptions, *, grace_period_seconds: int | None, held: bool, now: float
+    obj: Object,
+    options: DeleteOptions,
+    *,
+    grace_period_seconds: int | None,
+    held: bool,
+    now: float,
+    orphans: bool = False,
 ) -> Deletion:
-    """Changes `obj` for MARK. `held` says that more than `metadata.finalizers` keeps it (a Namespace's spec).
+    """Changes `obj` for MARK, and for REMOVE where the kind knows graceful deletion: so the client sees it last.
 
-    `grace_period_seconds` is what the kind grants this request; None when it knows no graceful deletion.
+    `grace_period_seconds` is what the kind grants this request; None when it knows no graceful deletion. `held` says
+    that more than `metadata.finalizers` keeps the object (a Namespace's spec). `orphans` leaves its dependents alone
+    where neither the request nor a finalizer says otherwise.
     """
     meta = obj.metadata
     graceful = False
@@ -43,7 +51,7 @@ def plan_deletion(
     elif grace_period_seconds is not None:
         _mark(meta, grace_period_seconds, now)
         graceful = True
-    finalizers = _finalizers(meta.finalizers or [], options)
+    finalizers = _finalizers(meta.finalizers or [], options, orphans=orphans)
     meta.finalizers = finalizers or None
     if finalizers or held:
         if not graceful and meta.deletionTimestamp is None:
@@ -71,11 +79,13 @@ def _shorten(meta: ObjectMeta, asked_seconds: int | None) -> bool:
     return True
 
 
-def _finalizers(current: list[str], options: DeleteOptions) -> list[str]:
+def _finalizers(current: list[str], options: DeleteOptions, *, orphans: bool) -> list[str]:
     """The finalizers with those that the propagation policy asks the garbage collector for; as they are without one."""
     policy = options.propagationPolicy
     if options.orphanDependents is not None:
         policy = "Orphan" if options.orphanDependents else "Background"
+    if not policy and orphans and FOREGROUND not in current:
+        policy = "Orphan"
     if not policy:
         return current
     wanted = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(policy)
@@ -101,13 +111,13 @@ def check_preconditions(resource: Resource[T], name: str, meta: ObjectMeta, opti
             f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({meta.uid}). "
             "The object might have been deleted and then recreated"
         )
-        raise object_conflict(resource.plural, resource.group, name, why)
+        raise object_conflict(resource.kind, resource.group, name, why)
     if wanted.resourceVersion is not None and wanted.resourceVersion != meta.resourceVersion:
         why = (
             f"the ResourceVersion in the precondition ({wanted.resourceVersion}) does not match the ResourceVersion in "
             f"record ({meta.resourceVersion}). The object might have been modified"
         )
-        raise object_conflict(resource.plural, resource.group, name, why)
+        raise object_conflict(resource.kind, resource.group, name, why)
 
 
 def uid_conflict(resource: Resource[T], name: str, sent: str, stored: str) -> Conflict:

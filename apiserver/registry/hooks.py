@@ -47,6 +47,7 @@ class NamespaceHooks(Hooks):
 
     def marked(self, obj: Any) -> None:
         obj.status.phase = "Terminating"
+        obj.metadata.deletionGracePeriodSeconds = None
 
     def holds(self, obj: Any) -> bool:
         return bool(obj.spec.finalizers)

@@ -271,7 +271,7 @@ class Store(Generic[T]):
             raise self._invalid(new, errors)
         await self._admission.validate(attributes)
         if removed_by_update(new, old, held=self.hooks.holds(new)):
-            return await self._remove(entry, old, options.dry_run)
+            return await self._remove(entry, old, new, options.dry_run)
         undo = await self.hooks.begin_update(new, old, dry_run=options.dry_run)
         try:
             value = _encode_change(new, old, entry)
@@ -379,11 +379,18 @@ class Store(Generic[T]):
         new = decode(self.resource.model, entry.value)
         grace = self.resource.strategy.grace_period_seconds(new, options)
         held = self.hooks.holds(new)
-        plan = plan_deletion(new, options, grace_period_seconds=grace, held=held, now=self.clock.now())
+        plan = plan_deletion(
+            new,
+            options,
+            grace_period_seconds=grace,
+            held=held,
+            now=self.clock.now(),
+            orphans=self.resource.strategy.orphans_dependents,
+        )
         if plan is Deletion.PENDING:
             return WriteResult(entry.value)
         if plan is Deletion.REMOVE:
-            return await self._remove(entry, old, dry_run)
+            return await self._remove(entry, old, None if grace is None else new, dry_run)
         if old.metadata.deletionTimestamp is None:
             self.hooks.marked(new)
         if new == old:
@@ -394,13 +401,17 @@ class Store(Generic[T]):
             return WriteResult(with_revision(value, entry.revision))
         return WriteResult((await self._put(entry, value, new)).value)
 
-    async def _remove(self, entry: Entry, old: T, dry_run: bool) -> WriteResult:
-        uid = old.metadata.uid or ""
-        if dry_run:
-            return WriteResult(entry.value, removed=True, uid=uid)
-        last = await self.storage.delete(self.resource, entry.namespace, entry.name, entry.revision)
-        await self.hooks.after_delete(old)
-        return WriteResult(last.value, removed=True, uid=uid)
+    async def _remove(self, entry: Entry, old: T, shown: T | None, dry_run: bool) -> WriteResult:
+        """Removes what is stored as `old`. The client sees `shown`, the state that its request leads to; by default
+        the last one stored."""
+        uid, last = old.metadata.uid or "", entry
+        if not dry_run:
+            last = await self.storage.delete(self.resource, entry.namespace, entry.name, entry.revision)
+            await self.hooks.after_delete(old)
+        if shown is None:
+            return WriteResult(last.value, removed=True, uid=uid)
+        shown.metadata.resourceVersion = None
+        return WriteResult(with_revision(encode(shown), last.revision), removed=True, uid=uid)
 
     def _invalid(self, obj: T, errors: list[FieldError]) -> StatusError:
         return invalid_object(self.resource.kind, self.resource.group, obj.metadata.name or "", errors)

@@ -63,6 +63,8 @@ class ReplicationController(PodSpecHolder, protobuf="metadata spec status"):
 class ReplicationControllerStrategy(Strategy[ReplicationController]):
     """Source: Kubernetes documentation, "ReplicationController"."""
 
+    orphans_dependents = True
+
     def default(self, obj: ReplicationController) -> None:
         spec = obj.spec
         if spec.replicas is None:

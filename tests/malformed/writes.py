@@ -26,6 +26,8 @@ from tests.malformed._row import (
 
 KEPT = {"metadata": {"name": "kept"}}
 CONFLICT = 'Operation cannot be fulfilled on configmaps "kept": '
+UNMET = 'Operation cannot be fulfilled on ConfigMap "kept": '
+UNREADABLE, UNREADABLE_CAUSE = ' "" is invalid: patch: Invalid value: …', ("FieldValueInvalid", "patch")
 ELSEWHERE = {"metadata": {"name": "kept", "namespace": "other"}}
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
@@ -123,13 +125,13 @@ WRITES = [
     delete(
         "DELETE of another uid",
         {"preconditions": {"uid": "x"}},
-        CONFLICT + "the UID in the precondition (x) does not match the UID in record (…",
+        UNMET + "the UID in the precondition (x) does not match the UID in record (…",
         409,
     ),
     delete(
         "DELETE of an old version",
         {"preconditions": {"resourceVersion": "1"}},
-        CONFLICT + "the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (…",
+        UNMET + "the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (…",
         409,
     ),
     delete("DELETE within text", "", 'strconv.ParseInt: parsing "x": invalid syntax', query="?gracePeriodSeconds=x"),
@@ -152,7 +154,7 @@ WRITES = [
         "DELETE of a collection of another uid",
         "DELETE",
         CM,
-        CONFLICT + "the UID in the precondition (x) …",
+        UNMET + "the UID in the precondition (x) …",
         409,
         b'{"preconditions":{"uid":"x"}}',
     ),
@@ -206,9 +208,15 @@ PATCHES = [
             "counts from the end": {"op": "add", "path": "/metadata/finalizers/-2", "value": "a/b"},
         }.items()
     ],
-    patch("JSON patch that removes all", [{"op": "remove", "path": ""}], UNRECOGNIZED, kind=JSON_PATCH),
-    patch("JSON patch that replaces all", [{"op": "replace", "path": "", "value": []}], "…", kind=JSON_PATCH),
-    patch("JSON patch to another type", [{"op": "replace", "path": "/data", "value": []}], "…", kind=JSON_PATCH),
+    *[
+        patch(f"JSON patch {name}", [operation], UNREADABLE, 422, UNREADABLE_CAUSE, kind=JSON_PATCH)
+        for name, operation in {
+            "that removes all": {"op": "remove", "path": ""},
+            "that replaces all": {"op": "replace", "path": "", "value": []},
+            "to another type": {"op": "replace", "path": "/data", "value": []},
+        }.items()
+    ],
+    patch("strategic patch to another type", {"data": []}, UNREADABLE, 422, UNREADABLE_CAUSE, kind=STRATEGIC),
     patch("strategic patch with an unknown directive", {"data": {"$patch": "nonsense"}}, "…", kind=STRATEGIC),
     *[
         patch(
@@ -222,7 +230,7 @@ PATCHES = [
     patch(
         "strategic patch of 30,000 containers without a name",
         {"spec": {"containers": [{"a": "b"}] * 30_000}},
-        "map: {'a': 'b'} in list containers does not contain declared merge key: name",
+        'map: {"a":"b"} does not contain declared merge key: name',
         kind=STRATEGIC,
         path=f"{PODS}/kept",
     ),
@@ -236,12 +244,8 @@ PATCHES = [
         "the request's body is nested too deeply",
         kind=JSON_PATCH,
     ),
-    patch("patch to another kind", {"kind": "Pod"}, "…"),
-    patch(
-        "patch to another version",
-        {"apiVersion": "v2"},
-        "the API version in the data (v2) does not match the expected API version (v1)",
-    ),
+    patch("patch to another kind", {"kind": "Pod"}, UNREADABLE, 422, UNREADABLE_CAUSE),
+    patch("patch to another version", {"apiVersion": "v2"}, UNREADABLE, 422, UNREADABLE_CAUSE),
     patch(
         "patch to another name",
         {"metadata": {"name": "b"}},

@@ -329,7 +329,7 @@ def test_clients_write_managed_fields(client: Client) -> None:
     told = message(write([{**entry, "operation": "Steal"}]), 422)
     assert 'metadata.managedFields[0].operation: Invalid value: "Steal": must be `Apply` or `Update`' in told
     for bad in ("x", ["x"], [{**entry, "fieldsV1": "x"}], [{**entry, "time": "2026-13-45T99:00:00.5Z"}]):
-        assert write(bad).status_code == 400
+        assert write(bad).status_code == 422
     assert write([{}]).status_code == 200
     assert client.owners(c) == {}
 

@@ -302,6 +302,31 @@ def test_a_deletion_is_told_with_a_status_and_a_pods_with_the_pod(api: ApiServer
     assert api.http.get(f"{pods}/a").status_code == 404
 
 
+def test_a_pod_that_goes_at_once_is_shown_as_deleted(api: ApiServer, pods: str) -> None:
+    made = make(api, pods, pod("a"))["metadata"]
+    for query in ({"gracePeriodSeconds": "0", "dryRun": "All"}, {"gracePeriodSeconds": "0"}):
+        last = api.http.delete(f"{pods}/a", params=query).json()["metadata"]
+        assert (last["uid"], last["deletionGracePeriodSeconds"], last["generation"]) == (made["uid"], 0, 2)
+        assert parse(last["deletionTimestamp"]) == pytest.approx(time.time(), abs=3)
+
+
+def test_the_update_that_lets_an_object_go_answers_with_what_it_asked_for(api: ApiServer, configmaps: str) -> None:
+    make(api, configmaps, configmap("a", metadata={"name": "a", "finalizers": ["example.com/x"]}))
+    assert api.http.delete(f"{configmaps}/a").json()["kind"] == "ConfigMap"
+    freed = api.http.patch(f"{configmaps}/a", json={"metadata": {"finalizers": None}}, headers=MERGE).json()
+    assert (freed["kind"], freed["metadata"].get("finalizers")) == ("ConfigMap", None)
+    assert api.http.get(f"{configmaps}/a").status_code == 404
+
+
+def test_a_replication_controller_leaves_its_pods_unless_told_otherwise(api: ApiServer, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/replicationcontrollers"
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    for name in ("a", "b"):
+        make(api, path, {"metadata": {"name": name}, "spec": {"selector": {"a": "b"}, "template": template}})
+    assert api.http.delete(f"{path}/a").json()["metadata"]["finalizers"] == ["orphan"]
+    assert api.http.delete(f"{path}/b", params={"propagationPolicy": "Background"}).json()["kind"] == "Status"
+
+
 def test_a_running_pod_is_deleted_gracefully(api: ApiServer, pods: str) -> None:
     make(api, pods, pod("a", terminationGracePeriodSeconds=40))
     bind(api, pods, "a", "node-1")
@@ -350,15 +375,13 @@ def test_finalizers_hold_an_object_until_the_last_is_gone(api: ApiServer, config
     assert api.http.get(f"{configmaps}/a").status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("policy", "finalizers", "code"), [("Foreground", ["foregroundDeletion"], 202), ("Orphan", ["orphan"], 200)]
-)
+@pytest.mark.parametrize(("policy", "finalizers"), [("Foreground", ["foregroundDeletion"]), ("Orphan", ["orphan"])])
 def test_a_cascade_is_asked_of_the_garbage_collector(
-    api: ApiServer, configmaps: str, policy: str, finalizers: list[str], code: int
+    api: ApiServer, configmaps: str, policy: str, finalizers: list[str]
 ) -> None:
     make(api, configmaps, configmap("a"))
     answer = api.http.request("DELETE", f"{configmaps}/a", json={"propagationPolicy": policy})
-    assert (answer.status_code, answer.json()["metadata"]["finalizers"]) == (code, finalizers)
+    assert (answer.status_code, answer.json()["metadata"]["finalizers"]) == (200, finalizers)
     answer = api.http.request("DELETE", f"{configmaps}/a", json={"propagationPolicy": "Background"})
     assert answer.json()["kind"] == "Status"
     assert api.http.get(f"{configmaps}/a").status_code == 404
@@ -390,6 +413,7 @@ def test_basic_namespaces_can_not_be_deleted_and_others_wait_for_finalize(api: A
     path = f"/api/v1/namespaces/{namespace}"
     marked = api.http.delete(path).json()
     assert (marked["status"]["phase"], marked["spec"]["finalizers"]) == ("Terminating", ["kubernetes"])
+    assert "deletionGracePeriodSeconds" not in marked["metadata"]
     kept = api.http.put(path, json=marked | {"spec": {"finalizers": []}}).json()
     assert kept["spec"]["finalizers"] == ["kubernetes"]
     assert api.http.get(path).status_code == 200

@@ -34,6 +34,26 @@ def test_a_grace_period_marks_it_and_raises_the_generation() -> None:
     assert (meta.deletionTimestamp, meta.deletionGracePeriodSeconds, meta.generation) == (LATER, 30, 4)
 
 
+def test_what_goes_at_once_after_all_is_marked_too_where_the_kind_knows_graceful_deletion() -> None:
+    target = obj(generation=1)
+    assert plan(target, grace=0) is Deletion.REMOVE
+    meta = target.metadata
+    assert (meta.deletionTimestamp, meta.deletionGracePeriodSeconds, meta.generation) == ("2023-11-14T22:13:20Z", 0, 2)
+
+
+def test_a_kind_may_leave_dependents_alone_where_nothing_is_said() -> None:
+    def planned(target: Object, **options: Any) -> Deletion:
+        return plan_deletion(
+            target, DeleteOptions(**options), grace_period_seconds=None, held=False, now=NOW, orphans=True
+        )
+
+    target = obj()
+    assert (planned(target), target.metadata.finalizers) == (Deletion.MARK, ["orphan"])
+    assert planned(obj(), propagationPolicy="Background") is Deletion.REMOVE
+    waiting = obj(finalizers=["foregroundDeletion"])
+    assert (planned(waiting), waiting.metadata.finalizers) == (Deletion.MARK, ["foregroundDeletion"])
+
+
 def test_a_pending_grace_period_can_only_be_shortened() -> None:
     target = obj(deletionTimestamp=LATER, deletionGracePeriodSeconds=30)
     assert plan(target, grace=60, gracePeriodSeconds=60) is Deletion.PENDING
