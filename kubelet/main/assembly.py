@@ -12,6 +12,7 @@ from kubelet.container.downward import NodeView
 from kubelet.container.env import ServiceLookup
 from kubelet.container.events import Events
 from kubelet.container.images.manager import ImageManager
+from kubelet.container.images.pod_images import PodImages
 from kubelet.pod.dns import ClusterDns
 from kubelet.pod.host_ports import HostPorts
 from kubelet.pod.node_resources import NodeResources
@@ -62,14 +63,15 @@ class PodMachinery:
 def assemble(edges: Edges, table: PodTable) -> PodMachinery:
     """Makes the parts; none runs yet. `table` wakes a pod's worker, so the edges know it already."""
     runtime, events, node, clock = edges.runtime, edges.events, edges.node, edges.clock
-    volumes = VolumeManager(edges.root_dir, edges.objects, runtime, edges.tokens)
+    images = PodImages(ImageManager(runtime, events, clock), edges.objects, events)
+    volumes = VolumeManager(edges.root_dir, edges.objects, runtime, edges.tokens, images)
     statuses = StatusManager(edges.rest, clock)
     host_ports = HostPorts(clock)
     prober = Prober(runtime, events, table.wake, clock, edges.tasks)
     terminator = Terminator(runtime, events, clock)
     starter = ContainerStarter(
         runtime,
-        ImageManager(runtime, events, clock),
+        images,
         volumes,
         edges.objects,
         edges.services,

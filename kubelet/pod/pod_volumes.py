@@ -9,6 +9,8 @@ from kubeapi.core.pod.model import Pod
 from kubelet.container.config import HOSTS_PATH, managed_hosts
 from kubelet.container.downward import NodeView, pod_addresses
 from kubelet.container.events import Events
+from kubelet.container.spec import all_containers
+from kubelet.pod.status.compute import Waiting
 from kubelet.pod.work import ContainerSetup, PodWork, SyncFailed
 from kubelet.runtime.interface import Mount, PodRuntimeStatus
 from kubelet.volume.manager import VolumeFailure, VolumeManager
@@ -36,13 +38,22 @@ class PodVolumes:
         try:
             self.objects.use(work.uid, self.volumes.references(pod))
             await work.unless_stopping(self.objects.wait_synced(work.uid))
-            mounted = await self.volumes.set_up(pod, self.node.facts(), pod_ips)
+            mounted = await work.unless_stopping(self.volumes.set_up(pod, self.node.facts(), pod_ips))
             hosts = self._hosts_file(pod, pod_ips) if sandbox is not None else None
         except (VolumeFailure, ObjectsNotSynced, OSError) as error:
-            self.events.event(pod, "Warning", "FailedMount", str(error))
+            if isinstance(error, VolumeFailure) and error.image_reason:
+                self._wait_for_image(work, error)
+            else:
+                self.events.event(pod, "Warning", "FailedMount", str(error))
             raise SyncFailed(str(error)) from None
         running = {item.name: item.id for item in status.containers if item.state == "running"} if status else {}
         return ContainerSetup(sandbox.id if sandbox else "", pod_ips, mounted, hosts, running)
+
+    def _wait_for_image(self, work: PodWork, failure: VolumeFailure) -> None:
+        """Has the containers that mount the volume say what they wait for; the pull's own events tell the rest."""
+        for _, container in all_containers(work.pod):
+            if any(mount.name == failure.volume for mount in container.volumeMounts or ()):
+                work.waiting[container.name] = Waiting(failure.image_reason, failure.why)
 
     def release(self, work: PodWork) -> None:
         """Ends the watches of the pod's objects and the renewal of its tokens: nothing of it runs any more."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from componentbase import logs
@@ -15,8 +14,8 @@ from kubelet.container.config import HOSTS_PATH, ContainerInputs, container_conf
 from kubelet.container.downward import NodeView
 from kubelet.container.env import ConfigError, EnvContext, ObjectLookup, ServiceLookup, expand, make_environment
 from kubelet.container.events import ContainerEvents, Events, field_path
-from kubelet.container.images.credentials import secret_credentials
-from kubelet.container.images.manager import ImageManager, ImageRequest, ImageUnavailable
+from kubelet.container.images.manager import ImageUnavailable
+from kubelet.container.images.pod_images import PodImages
 from kubelet.container.spec import find_container, full_name, grace_seconds, spec_hash
 from kubelet.pod.actions import Start
 from kubelet.pod.status.compute import Waiting
@@ -29,7 +28,6 @@ from kubelet.runtime.interface import (
     EngineError,
     ImageInfo,
     Mount,
-    RegistryAuth,
     Runtime,
     RuntimeUnavailable,
 )
@@ -57,7 +55,7 @@ class ContainerStarter:
     """`backoff` delays containers that crash or cannot be started."""
 
     runtime: Runtime
-    images: ImageManager
+    images: PodImages
     volumes: VolumeManager
     objects: ObjectLookup
     services: ServiceLookup
@@ -124,35 +122,14 @@ class ContainerStarter:
         raise StartFailure(waiting, start.wait_seconds)
 
     async def _image(self, work: PodWork, container: Container) -> ImageInfo:
-        pod = work.pod
-        policy = container.imagePullPolicy or "IfNotPresent"
-        request = ImageRequest(
-            pod,
-            work.uid,
-            container.image or "",
-            policy,
-            self._credentials(pod),
-            field_path=field_path(pod, container.name),
+        wanted = self.images.ensure(
+            work.pod, container.image or "", container.imagePullPolicy, field_path(work.pod, container.name)
         )
         try:
-            return await work.unless_stopping(self.images.ensure(request))
+            return await work.unless_stopping(wanted)
         except ImageUnavailable as error:
             retry = IMAGE_RECHECK_SECONDS if error.reason == "ErrImagePull" else error.retry_seconds
             raise StartFailure(Waiting(error.reason, error.message), retry) from None
-
-    def _credentials(self, pod: Pod) -> list[Mapping[str, RegistryAuth]]:
-        credentials: list[Mapping[str, RegistryAuth]] = []
-        for reference in pod.spec.imagePullSecrets or ():
-            secret = self.objects.secret(pod.namespace, reference.name)
-            if secret is None:
-                message = f"Unable to retrieve some image pull secrets ({reference.name}); attempting to pull the image"
-                self.events.event(pod, "Warning", "FailedToRetrieveImagePullSecret", message + " may not succeed.")
-                continue
-            try:
-                credentials.append(secret_credentials(secret.type, secret.data))
-            except ValueError as error:
-                log.warning("image pull secret ignored", pod=pod.key, secret=reference.name, error=str(error))
-        return credentials
 
     def _config(
         self, pod: Pod, container: Container, start: Start, setup: ContainerSetup, image: ImageInfo

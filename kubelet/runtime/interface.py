@@ -474,6 +474,12 @@ class Runtime(Protocol):
     async def remove_image(self, image_id: str) -> None:
         """Untags and deletes. Raises: EngineError when a container uses it."""
 
+    async def save_image(self, image_id: str, path: str) -> None:
+        """Writes the image as an archive (`componentbase.image_archive`) to a file.
+
+        Raises: EngineNotFound; EngineError; OSError.
+        """
+
     async def load_image(self, archive: bytes) -> None:
         """Loads an image archive (`componentbase.image_archive`)."""
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from kubeapi.core.pod.model import Pod
 from kubelet.container.downward import NodeFacts
 from kubelet.container.env import ObjectLookup
+from kubelet.container.images.pod_images import PodImages
 from kubelet.runtime.interface import Runtime
 from kubelet.volume.tokens import TokenManager
 
@@ -42,6 +43,7 @@ class VolumeContext:
     runtime: Runtime
     pod_ips: tuple[str, ...] = ()
     tokens: TokenManager | None = None
+    images: PodImages | None = None
     fetched: dict[str, str] = field(default_factory=dict)
     """The texts that `prepare` leaves for `setup`, by a name of their own."""
 

@@ -15,6 +15,8 @@ from kubeapi.core.pod.spec import Container
 from kubeapi.core.pod.volumes import Volume, VolumeMount
 from kubelet.container.downward import NodeFacts
 from kubelet.container.env import ObjectLookup, expand
+from kubelet.container.images.manager import ImageUnavailable
+from kubelet.container.images.pod_images import PodImages
 from kubelet.runtime.interface import EngineError, Mount, Runtime, RuntimeUnavailable
 from kubelet.volume.interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeType
 from kubelet.volume.tokens import TokenManager
@@ -24,10 +26,11 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class VolumeFailure(Exception):
-    """The first volume that could not be set up."""
+    """The first volume that could not be set up. `image_reason`: its image is not there, for this reason."""
 
     volume: str
     why: str
+    image_reason: str = ""
 
     def __str__(self) -> str:
         return f'MountVolume.SetUp failed for volume "{self.volume}" : {self.why}'
@@ -37,12 +40,18 @@ class VolumeManager:
     """Keeps everything below `root_dir`/pods/<uid>; nothing is remembered elsewhere."""
 
     def __init__(
-        self, root_dir: str, objects: ObjectLookup, runtime: Runtime, tokens: TokenManager | None = None
+        self,
+        root_dir: str,
+        objects: ObjectLookup,
+        runtime: Runtime,
+        tokens: TokenManager | None = None,
+        images: PodImages | None = None,
     ) -> None:
         self._root = os.path.join(root_dir, "pods")
         self._objects = objects
         self._runtime = runtime
         self._tokens = tokens
+        self._images = images
         self.types = {item.source: item for item in collect("kubelet.volume.types", "VOLUME", VolumeType).values()}
 
     def pod_dir(self, uid: str) -> str:
@@ -69,11 +78,15 @@ class VolumeManager:
             if kind is None:
                 raise VolumeFailure(volume.name, f"volume type {_source_name(volume) or 'none'} is not supported")
             folder = self.pod_dir(pod.metadata.uid or "")
-            context = VolumeContext(pod, volume, folder, self._objects, node, self._runtime, pod_ips, self._tokens)
+            context = VolumeContext(
+                pod, volume, folder, self._objects, node, self._runtime, pod_ips, self._tokens, self._images
+            )
             try:
                 if kind.prepare is not None:
                     await kind.prepare(context, source)
                 mounted[volume.name] = kind.setup(context, source)
+            except ImageUnavailable as error:
+                raise VolumeFailure(volume.name, error.message, image_reason=error.reason) from None
             except (VolumeError, OSError, ValueError) as error:
                 raise VolumeFailure(volume.name, str(error)) from None
         return mounted

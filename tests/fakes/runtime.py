@@ -69,6 +69,7 @@ class FakeRuntime:
         self.exec_results: dict[tuple[str, ...], tuple[int, bytes, bytes]] = {}
         self.exec_hangs: set[tuple[str, ...]] = set()
         self.pullable: dict[str, ImageInfo] = {}
+        self.archives: dict[str, bytes] = {}  # of images, by id
         self.pull_errors: dict[str, str] = {}
         self.pulled_with: list[tuple[str, RegistryAuth | None]] = []
         self.sizes: list[tuple[int, int]] = []
@@ -375,6 +376,13 @@ class FakeRuntime:
         if any(c.status.image_id == image_id for c in self.containers.values()):
             raise EngineError(f"conflict: image {image_id} is being used")
         self._images.pop(image_id, None)
+
+    async def save_image(self, image_id: str, path: str) -> None:
+        self._check("save_image", image_id)
+        if image_id not in self.archives:
+            raise EngineNotFound(f"No such image: {image_id}")
+        with open(path, "wb") as file:
+            file.write(self.archives[image_id])
 
     async def load_image(self, archive: bytes) -> None:
         self._check("load_image", str(len(archive)))

@@ -92,3 +92,13 @@ class Objects:
 
     def secret(self, namespace: str, name: str) -> Secret | None:
         return self.secrets.get(name) if namespace == "default" else None
+
+
+class Events:
+    """Remembers the reasons of events."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
+        self.reasons.append(reason)

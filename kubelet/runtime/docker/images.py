@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 from typing import Any
@@ -63,6 +64,15 @@ class Images:
         for name in image.tags or image.digests or (image.id,):
             with contextlib.suppress(EngineNotFound):
                 await self._client.call(self._client.sdk.remove_image, short_name(name))
+
+    async def save_image(self, image_id: str, path: str) -> None:
+        stream = await self._client.open("GET", f"/images/{image_id}/get")
+        try:
+            with await asyncio.to_thread(open, path, "wb") as file:
+                async for data in stream.chunks():
+                    await asyncio.to_thread(file.write, data)
+        finally:
+            await stream.close()
 
     async def load_image(self, archive: bytes) -> None:
         await self._client.call(_load, self._client.sdk, archive)

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from componentbase.clock import Clock
+from kubelet.container.downward import NodeFacts
+from kubelet.container.images.manager import ImageManager
+from kubelet.container.images.pod_images import PodImages
 from kubelet.runtime.docker.runtime import DockerRuntime
 from kubelet.runtime.interface import (
     ContainerStartError,
@@ -23,8 +27,10 @@ from kubelet.runtime.interface import (
     SandboxConfig,
     Security,
 )
+from kubelet.volume.manager import VolumeManager
 from tests.kits.docker import USER_IMAGE, WorkerHost, open_runtime, worker_host
 from tests.kits.eventually import eventually_async
+from tests.kits.kubelet import Events, Objects, make_pod
 from tests.kits.runtime_contract import OBEYS_TERM, PodInHand, new_pod
 
 pytestmark = pytest.mark.cluster
@@ -211,6 +217,20 @@ async def test_a_followed_log_goes_on_across_rotations(runtime: DockerRuntime) -
     assert (await pod.output(container_id)) == output
     last = await pod.output(container_id, LogOptions(tail_lines=2))
     assert [line.partition(b" ")[0] for line in last.splitlines()] == [b"79999", b"80000"]
+
+
+async def test_the_files_of_an_image_are_a_read_only_volume(runtime: DockerRuntime, tmp_path: Path) -> None:
+    events = Events()
+    images = PodImages(ImageManager(runtime, events, Clock()), Objects(), events)
+    volume = {"name": "v", "image": {"reference": "rt-test:1", "pullPolicy": "IfNotPresent"}}
+    manager = VolumeManager(str(tmp_path), Objects(), runtime, images=images)
+    mounted = (await manager.set_up(make_pod({"volumes": [volume]}), NodeFacts("n", (), {})))["v"]
+    pod = await PodInHand.create(runtime)
+    mounts = (Mount("/data", mounted.path, read_only=True),)
+    output = await shell(pod, "ls /data/bin; touch /data/x 2>&1; /data/bin/cat 2>&1; exit 0", mounts=mounts)
+    assert "cat\n" in output
+    assert "Read-only file system" in output
+    assert "ermission denied" in output
 
 
 async def test_containers_share_network_and_ipc_but_not_processes(runtime: DockerRuntime) -> None:
