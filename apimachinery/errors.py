@@ -202,7 +202,7 @@ def object_conflict(plural: str, group: str, name: str, why: str = "") -> Confli
 def invalid_object(kind: str, group: str, name: str, errors: list[FieldError]) -> Invalid:
     """Makes the 422 of a failed validation; `errors` must not be empty."""
     reported = errors[:MAX_REPORTED_ERRORS]
-    texts = list(dict.fromkeys(map(str, reported)))
+    texts = list(dict.fromkeys(map(str, reported)))  # the message tells each fault once, the causes each time
     if len(reported) < len(errors):
         texts.append(f"and {len(errors) - len(reported)} more")
     text = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"

@@ -186,7 +186,8 @@ def _decode_with_nulls(cls: type[M], data: bytes | str, error: ValidationError) 
     if not any(item["input"] is None for item in error.errors(include_url=False)):
         raise _bad_request(cls, error) from None
     try:
-        return cls.model_validate(NullFiller(cls.__pydantic_core_schema__).fill(orjson.loads(data)))
+        document = orjson.loads(data)
+        return cls.model_validate({} if document is None else NullFiller(cls.__pydantic_core_schema__).fill(document))
     except ValidationError as second:
         raise _bad_request(cls, second) from None
     except orjson.JSONDecodeError:

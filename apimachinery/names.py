@@ -37,20 +37,24 @@ _VALUE_RULE = (
 )
 
 
-def _length(value: str, limit: int) -> list[str]:
-    return [f"must be no more than {limit} bytes"] if len(value) > limit else []
+def length_errors(value: str, limit: int, unit: str = "characters") -> list[str]:
+    """Upstream says "characters" of names, and "bytes" of the keys and values of labels."""
+    return [f"must be no more than {limit} {unit}"] if len(value) > limit else []
 
 
 def dns_label_errors(value: str) -> list[str]:
-    return _length(value, 63) + ([] if _LABEL.match(value) else [_LABEL_RULE])
+    errors = length_errors(value, 63)
+    if not _LABEL.match(value):
+        errors.append("must not contain dots" if _SUBDOMAIN.match(value) else _LABEL_RULE)
+    return errors
 
 
-def dns_subdomain_errors(value: str) -> list[str]:
-    return _length(value, 253) + ([] if _SUBDOMAIN.match(value) else [_SUBDOMAIN_RULE])
+def dns_subdomain_errors(value: str, unit: str = "characters") -> list[str]:
+    return length_errors(value, 253, unit) + ([] if _SUBDOMAIN.match(value) else [_SUBDOMAIN_RULE])
 
 
 def dns_1035_label_errors(value: str) -> list[str]:
-    return _length(value, 63) + ([] if _LABEL_1035.match(value) else [_LABEL_1035_RULE])
+    return length_errors(value, 63) + ([] if _LABEL_1035.match(value) else [_LABEL_1035_RULE])
 
 
 def qualified_name_errors(value: str) -> list[str]:
@@ -58,23 +62,23 @@ def qualified_name_errors(value: str) -> list[str]:
     prefix, slash, name = value.rpartition("/")
     if "/" in prefix:
         hint = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-        return [f"a qualified name {_QUALIFIED_RULE} {hint}"]
+        return [f"a valid label key {_QUALIFIED_RULE} {hint}"]
     errors = []
     if slash:
         if not prefix:
             errors.append("prefix part must be non-empty")
         else:
-            errors += [f"prefix part {message}" for message in dns_subdomain_errors(prefix)]
+            errors += [f"prefix part {message}" for message in dns_subdomain_errors(prefix, "bytes")]
     if not name:
         return [*errors, "name part must be non-empty", f"name part {_QUALIFIED_RULE}"]
-    errors += [f"name part {message}" for message in _length(name, 63)]
+    errors += [f"name part {message}" for message in length_errors(name, 63, "bytes")]
     if not _QUALIFIED.match(name):
         errors.append(f"name part {_QUALIFIED_RULE}")
     return errors
 
 
 def label_value_errors(value: str) -> list[str]:
-    errors = _length(value, 63)
+    errors = length_errors(value, 63, "bytes")
     if value and not _QUALIFIED.match(value):
         errors.append(_VALUE_RULE)
     return errors

@@ -5,12 +5,13 @@ Source: Kubernetes API reference, "Quantity".
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 _FORM = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)([eE][+-]?\d+|[KMGTPE]i|[numkMGTPE]?)\Z")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -117,3 +118,14 @@ def _from_wire(value: object) -> str:
 
 Quantity = Annotated[str, BeforeValidator(_from_wire)]
 """A quantity on the wire, kept in canonical form; JSON numbers are taken too, and null for the amount 0."""
+
+
+@lru_cache(maxsize=4096)
+def _in_thousandths(text: str) -> str:
+    """Rounds up a canonical quantity: "100u" -> "1m"."""
+    thousandths = parse_quantity(text) * 1000
+    return text if thousandths.denominator == 1 else format_quantity(Fraction(math.ceil(thousandths), 1000))
+
+
+ResourceList = dict[str, Annotated[Quantity, AfterValidator(_in_thousandths)]]
+"""Amounts of resources by name. A thousandth is the least."""

@@ -15,7 +15,13 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from apimachinery import errors
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector
-from apimachinery.names import dns_label_errors, dns_subdomain_errors, label_value_errors, qualified_name_errors
+from apimachinery.names import (
+    dns_label_errors,
+    dns_subdomain_errors,
+    label_value_errors,
+    length_errors,
+    qualified_name_errors,
+)
 
 Path = tuple[str | int, ...]
 NameRule = Callable[[str], list[str]]
@@ -28,6 +34,7 @@ GREATER_THAN_ZERO = "must be greater than zero"
 IMMUTABLE = "field is immutable"
 PORT_RULE = "must be between 1 and 65535, inclusive"
 IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+CIDR_RULE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 PERCENT_RULE = (
     "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', "
     "regex used for validation is '[0-9]+%')"
@@ -225,9 +232,7 @@ def check_target_ip(errors: Errors, path: Path, value: str) -> None:
 
 def config_key_errors(key: str) -> list[str]:
     """Checks a key of a ConfigMap or Secret, which becomes the name of a file."""
-    messages = []
-    if len(key) > _CONFIG_KEY_LIMIT:
-        messages.append(f"must be no more than {_CONFIG_KEY_LIMIT} bytes")
+    messages = length_errors(key, _CONFIG_KEY_LIMIT)
     if not _CONFIG_KEY.match(key):
         messages.append(_CONFIG_KEY_RULE)
     elif key in (".", ".."):
@@ -243,9 +248,7 @@ def env_name_errors(name: str) -> list[str]:
 
 def port_name_errors(name: str) -> list[str]:
     """Checks an IANA service name: "http", "my-port-1"."""
-    messages = []
-    if len(name) > 15:
-        messages.append("must be no more than 15 bytes")
+    messages = length_errors(name, 15)
     if not _PORT_NAME.match(name):
         messages.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not any("a" <= char <= "z" for char in name):

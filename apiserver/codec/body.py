@@ -182,10 +182,5 @@ def check_place(obj: Object, resource: Resource[Any], namespace: str, name: str 
         if meta.name != name:
             raise BadRequest(f"the name of the object ({meta.name}) does not match the name on the URL ({name})")
     if resource.namespaced and meta.namespace not in (None, "", namespace):
-        if name:
-            raise BadRequest(
-                f"the namespace of the object ({meta.namespace}) does not match the namespace on the request "
-                f"({namespace})"
-            )
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
     meta.namespace = namespace if resource.namespaced else None

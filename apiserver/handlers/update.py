@@ -36,4 +36,5 @@ async def update(request: Request, store: Store[Any]) -> Response:
         options,
         subresource=info.subresource,
     )
+    warnings += result.warnings
     return answer(request, resource, result.value, 201 if result.created else 200, warnings)

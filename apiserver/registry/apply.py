@@ -21,7 +21,7 @@ from apiserver.codec.fieldvalidation import duplicate_fields, may_repeat_fields
 from apiserver.managedfields.manager import KUBECTL, LAST_APPLIED, Applied, Writer
 from apiserver.managedfields.manager import apply as merge_config
 from apiserver.managedfields.typed import NotTyped
-from apiserver.registry.changes import Changed, check_uid
+from apiserver.registry.changes import Changed
 from apiserver.request.query import WriteOptions
 
 Dict = dict[str, Any]
@@ -86,10 +86,9 @@ class Apply:
         live["metadata"].pop("managedFields", None)
         applied = self._merge(live, old.metadata.managedFields or [])
         obj = applied.obj
-        check_uid(self.resource, obj, old)
         if not applied.changed:
             same = old.clone()
-            same.metadata.resourceVersion = obj.metadata.resourceVersion
+            same.metadata.uid, same.metadata.resourceVersion = obj.metadata.uid, obj.metadata.resourceVersion
             return Changed(same)
         if self.options.manager == KUBECTL and LAST_APPLIED in old.annotations:
             self._keep_last_applied(obj)

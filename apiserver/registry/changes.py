@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from apimachinery.errors import invalid, invalid_object
 from apimachinery.meta import Object
-from apimachinery.resource import Resource
 
 T = TypeVar("T", bound=Object)
-
-
-def check_uid(resource: Resource[Any], new: Object, old: Object) -> None:
-    """Refuses a patch of the uid. (In an update it is a precondition.) Raises: Invalid, with the cause twice, as the
-    original does."""
-    uid = new.metadata.uid
-    if uid and uid != old.metadata.uid:
-        error = invalid("metadata.uid", uid, "field is immutable")
-        raise invalid_object(resource.kind, resource.group, old.name, [error, error])
 
 
 class Changed(NamedTuple, Generic[T]):
@@ -26,6 +15,8 @@ class Changed(NamedTuple, Generic[T]):
 
     obj: T
     warnings: tuple[str, ...] = ()
+    expected_uid: str = ""
+    """The uid of the object that the client believes to replace; "" if it does not say, or sent a patch."""
 
 
 class Change(Protocol[T]):
@@ -61,7 +52,8 @@ class Replacement(Generic[T]):
         self._make = make
 
     def apply(self, old: T, value: bytes) -> Changed[T]:
-        return Changed(self._make())
+        obj = self._make()
+        return Changed(obj, expected_uid=obj.metadata.uid or "")
 
     def create(self) -> T | None:
         return self._make()

@@ -8,11 +8,12 @@ from __future__ import annotations
 from enum import Enum
 from typing import TypeVar
 
-from apimachinery.errors import Conflict, object_conflict
+from apimachinery.errors import object_conflict
 from apimachinery.meta import DeleteOptions, Object, ObjectMeta
 from apimachinery.resource import Resource
 from apimachinery.times import format_time, parse_time
 from apiserver.registry.validation import FOREGROUND, ORPHAN
+from apiserver.storage.cache.table import ROOT, storage_prefix
 
 T = TypeVar("T", bound=Object)
 
@@ -120,9 +121,15 @@ def check_preconditions(resource: Resource[T], name: str, meta: ObjectMeta, opti
         raise object_conflict(resource.kind, resource.group, name, why)
 
 
-def uid_conflict(resource: Resource[T], name: str, sent: str, stored: str) -> Conflict:
-    why = f"Precondition failed: UID in precondition: {sent}, UID in object meta: {stored}"
-    return object_conflict(resource.plural, resource.group, name, why)
+def check_uid(resource: Resource[T], obj: Object, expected: str) -> None:
+    """Refuses to change an object that is not the one a client has read. Raises: Conflict."""
+    if expected and expected != obj.metadata.uid:
+        key = "/".join(filter(None, (storage_prefix(resource), obj.namespace, obj.name)))
+        why = (
+            f"StorageError: invalid object, Code: 4, Key: {ROOT}{key}, ResourceVersion: 0, AdditionalErrorMsg: "
+            f"Precondition failed: UID in precondition: {expected}, UID in object meta: {obj.metadata.uid}"
+        )
+        raise object_conflict(resource.plural, resource.group, obj.name, why)
 
 
 def success(resource: Resource[T], name: str, uid: str) -> dict[str, object]:

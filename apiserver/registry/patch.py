@@ -15,7 +15,7 @@ from apimachinery.patch.strategic import strategic_merge_patch
 from apimachinery.resource import Resource
 from apiserver.codec.body import Body, StrictDecoding, check_place, decode_checked
 from apiserver.codec.fieldvalidation import duplicate_fields, may_repeat_fields
-from apiserver.registry.changes import Changed, check_uid
+from apiserver.registry.changes import Changed
 
 JSON_PATCH = b"application/json-patch+json"
 MERGE_PATCH = b"application/merge-patch+json"
@@ -60,7 +60,6 @@ class Patch:
         if self.repeated and self.validation == "Strict":
             raise self._strict_error(patched, self.repeated)
         check_place(obj, self.resource, self.namespace, self.name)
-        check_uid(self.resource, obj, old)
         return Changed(obj, (*self.repeated, *unknown))
 
     def create(self) -> None:

@@ -8,7 +8,7 @@ and the change is computed again: so a conflict is only ever reported about what
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
@@ -33,9 +33,9 @@ from apimachinery.times import format_time
 from apiserver.admission._plugin import CREATE, DELETE, UPDATE, Attributes, Chain
 from apiserver.managedfields import tracking
 from apiserver.registry.changes import Change
-from apiserver.registry.deletion import Deletion, check_preconditions, plan_deletion, removed_by_update, uid_conflict
+from apiserver.registry.deletion import Deletion, check_preconditions, check_uid, plan_deletion, removed_by_update
 from apiserver.registry.hooks import NO_HOOKS, Hooks
-from apiserver.registry.validation import validate_metadata, validate_metadata_update
+from apiserver.registry.validation import drop_repeated_owners, validate_metadata, validate_metadata_update
 from apiserver.request.info import RequestInfo
 from apiserver.request.query import OWN_WRITE, WriteOptions, parse_revision
 from apiserver.request.user import User
@@ -134,6 +134,7 @@ class Store(Generic[T]):
         )
         meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
         owners = tracking.created(obj, resource, options, self._now())
+        warnings = drop_repeated_owners(meta)
         await self._admission.mutate(attributes)
         self._prepare_create(obj)
         meta.managedFields = owners
@@ -145,10 +146,11 @@ class Store(Generic[T]):
         await self._admission.validate(attributes)
         undo = await self.hooks.begin_create(obj, dry_run=options.dry_run)
         try:
-            return await self._insert(namespace, obj, options, generated=generated)
+            result = await self._insert(namespace, obj, options, generated=generated)
         except StatusError:
             await undo()
             raise
+        return replace(result, warnings=warnings) if warnings else result
 
     async def _insert(self, namespace: str, obj: T, options: WriteOptions, *, generated: bool) -> WriteResult:
         for attempt in range(GENERATED_NAME_TRIES):
@@ -187,7 +189,8 @@ class Store(Generic[T]):
         meta.uid = str(uuid4())
         meta.creationTimestamp = self._now()
         meta.selfLink = None
-        meta.generation = 1 if self._tracks_generation else None
+        if self._tracks_generation:
+            meta.generation = 1
         if self._empty_status is not None and self.resource.strategy.resets_status:
             obj.status = self._empty_status()  # type: ignore[attr-defined]
         self.resource.strategy.prepare_create(obj)
@@ -256,9 +259,11 @@ class Store(Generic[T]):
         """One attempt. Raises: RevisionConflict, StatusError."""
         resource = self.resource
         old = decode(resource.model, entry.value)
-        new, warnings = change.apply(old, entry.value)
+        new, warnings, expected_uid = change.apply(old, entry.value)
         sent = new.metadata.managedFields
-        self._check_preconditions(new.metadata, old.metadata, entry)
+        warnings += drop_repeated_owners(new.metadata)
+        check_uid(resource, old, expected_uid)
+        self._check_revision(new.metadata, entry)
         attributes = Attributes(
             UPDATE, resource, subresource, entry.namespace, entry.name, new, old, user, options.dry_run
         )
@@ -298,11 +303,9 @@ class Store(Generic[T]):
         except ValueTooLarge as error:
             raise RequestEntityTooLarge(str(error)) from None
 
-    def _check_preconditions(self, new: ObjectMeta, old: ObjectMeta, entry: Entry) -> None:
-        """The uid and resourceVersion a client sends are what it believes to change. Raises: StatusError."""
+    def _check_revision(self, new: ObjectMeta, entry: Entry) -> None:
+        """The resourceVersion that a client sends is the one that it believes to change. Raises: StatusError."""
         resource = self.resource
-        if new.uid and new.uid != old.uid:
-            raise uid_conflict(resource, entry.name, new.uid, old.uid or "")
         revision = parse_revision(new.resourceVersion or "")
         if not revision:
             if not resource.strategy.allow_unconditional_update:
@@ -315,7 +318,7 @@ class Store(Generic[T]):
         meta, stored = new.metadata, old.metadata
         meta.resourceVersion = None
         stored.resourceVersion = None
-        meta.uid = stored.uid
+        meta.uid = meta.uid or stored.uid
         meta.creationTimestamp = stored.creationTimestamp
         meta.generation = stored.generation
         meta.managedFields = stored.managedFields
@@ -347,7 +350,9 @@ class Store(Generic[T]):
 
     def _update_errors(self, new: T, old: T, subresource: str) -> list[FieldError]:
         strategy = self.resource.strategy
-        errors = validate_metadata_update(new.metadata, old.metadata) + validate_metadata(new, self.resource)
+        errors = validate_metadata_update(new.metadata, old.metadata)
+        errors += errors  # upstream lists these twice: its generic check and each kind's find them
+        errors += validate_metadata(new, self.resource)
         if subresource == "status":
             return errors + strategy.validate_status_update(new, old)
         errors += strategy.validate(new)
@@ -414,7 +419,9 @@ class Store(Generic[T]):
         return WriteResult(with_revision(encode(shown), last.revision), removed=True, uid=uid)
 
     def _invalid(self, obj: T, errors: list[FieldError]) -> StatusError:
-        return invalid_object(self.resource.kind, self.resource.group, obj.metadata.name or "", errors)
+        """Names the stored kind, also where the request is about a view of it."""
+        resource = self.resource.view.of if self.resource.view else self.resource
+        return invalid_object(resource.kind, resource.group, obj.metadata.name or "", errors)
 
 
 def _encode_change(new: Object, old: Object, entry: Entry) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 
 from apimachinery.errors import FieldError, forbidden, invalid, required
 from apimachinery.meta import Object, ObjectMeta, OwnerReference
+from apimachinery.model import to_dict
 from apimachinery.names import (
     dns_label_errors,
     label_value_errors,
@@ -18,14 +19,19 @@ from apimachinery.names import (
     qualified_name_errors,
 )
 from apimachinery.resource import Resource
+from apimachinery.validation import IMMUTABLE, NOT_NEGATIVE
 
 MAX_ANNOTATIONS_BYTES = 256 * 1024  # keys and values together
 MAX_LABEL_CHARS = 253 + 1 + 63 + 63  # of a good key and value; longer ones are not remembered
-IMMUTABLE = "field is immutable"
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
 STANDARD_FINALIZERS = frozenset({ORPHAN, FOREGROUND, "kubernetes"})
+
+_REPEATED_OWNERS = (
+    ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject "
+    "such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+)
 
 
 def validate_metadata(obj: Object, resource: Resource[Any]) -> list[FieldError]:
@@ -34,6 +40,8 @@ def validate_metadata(obj: Object, resource: Resource[Any]) -> list[FieldError]:
     errors = _name_errors(meta, resource)
     if meta.namespace and resource.namespaced:
         errors += [invalid("metadata.namespace", meta.namespace, text) for text in dns_label_errors(meta.namespace)]
+    if (meta.generation or 0) < 0:
+        errors.append(invalid("metadata.generation", meta.generation, NOT_NEGATIVE))
     if meta.labels:
         errors += _label_errors(meta.labels)
     if meta.annotations:
@@ -85,40 +93,55 @@ def _annotation_errors(annotations: dict[str, str]) -> list[FieldError]:
 
 
 def _owner_errors(owners: list[OwnerReference]) -> list[FieldError]:
-    errors, controllers = [], []
-    for index, owner in enumerate(owners):
-        path = f"metadata.ownerReferences[{index}]"
-        version = owner.apiVersion.rpartition("/")[2]
-        if not version or owner.apiVersion.count("/") > 1:
+    """Names no index, as upstream."""
+    path = "metadata.ownerReferences"
+    errors, controller = [], ""
+    for owner in owners:
+        if not owner.apiVersion.rpartition("/")[2] or owner.apiVersion.count("/") > 1:
             errors.append(invalid(f"{path}.apiVersion", owner.apiVersion, "version must not be empty"))
-        if not owner.kind:
-            errors.append(invalid(f"{path}.kind", owner.kind, "must not be empty"))
-        if not owner.name:
-            errors.append(invalid(f"{path}.name", owner.name, "must not be empty"))
-        if not owner.uid:
-            errors.append(invalid(f"{path}.uid", owner.uid, "must not be empty"))
+        for field in ("kind", "name", "uid"):
+            if not getattr(owner, field):
+                errors.append(invalid(f"{path}.{field}", "", "must not be empty"))
         if owner.apiVersion == "v1" and owner.kind == "Event":
-            errors.append(invalid(path, f"{owner.apiVersion}, Kind={owner.kind}", "is disallowed from being an owner"))
+            errors.append(invalid(path, to_dict(owner), "/v1, Kind=Event is disallowed from being an owner"))
+    for owner in owners:
         if owner.controller:
-            controllers.append(owner.name)
-    if len(controllers) > 1:
-        text = 'Only one reference can have Controller set to true. Found "true" in references for '
-        text += " and ".join(controllers[:2])
-        errors.append(invalid("metadata.ownerReferences", [owner.name for owner in owners], text))
+            name = f"{owner.kind}/{owner.name}"
+            if controller:
+                text = "Only one reference can have Controller set to true. "
+                text += f'Found "true" in references for {controller} and {name}'
+                errors.append(invalid(path, [to_dict(owner) for owner in owners], text))
+            controller = controller or name
     return errors
 
 
 def _finalizer_errors(finalizers: list[str]) -> list[FieldError]:
-    errors = []
-    for index, name in enumerate(finalizers):
-        errors += [invalid(f"metadata.finalizers[{index}]", name, message) for message in qualified_name_errors(name)]
-        if "/" not in name and name not in STANDARD_FINALIZERS:
-            text = "name is neither a standard finalizer name nor is it fully qualified"
-            errors.append(invalid(f"metadata.finalizers[{index}]", name, text))
+    path = "metadata.finalizers"
+    errors = [invalid(path, name, message) for name in finalizers for message in qualified_name_errors(name)]
     if ORPHAN in finalizers and FOREGROUND in finalizers:
         text = f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"
-        errors.append(invalid("metadata.finalizers", finalizers, text))
+        errors.append(invalid(path, finalizers, text))
+    for index, name in enumerate(finalizers):
+        if "/" not in name and name not in STANDARD_FINALIZERS:
+            text = "name is neither a standard finalizer name nor is it fully qualified"
+            errors.append(invalid(f"{path}[{index}]", name, text))
     return errors
+
+
+def drop_repeated_owners(meta: ObjectMeta) -> tuple[str, ...]:
+    """Keeps the first of equal owner references, and returns a warning if there were others."""
+    owners = meta.ownerReferences or ()
+    if len(owners) < 2:
+        return ()
+    distinct: list[OwnerReference] = []
+    repeated: list[str] = []
+    for owner in owners:
+        if owner not in distinct:
+            distinct.append(owner)
+        elif owner.uid not in repeated:
+            repeated.append(owner.uid)
+    meta.ownerReferences = distinct
+    return (_REPEATED_OWNERS + ", ".join(repeated),) if repeated else ()
 
 
 def validate_metadata_update(new: ObjectMeta, old: ObjectMeta) -> list[FieldError]:

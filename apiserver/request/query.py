@@ -163,7 +163,7 @@ def _list_errors(query: Query, match: str) -> list[FieldError]:
         if _first(query, "continue"):
             errors.append(_match_forbidden("when continue is provided"))
         if match not in MATCHES:
-            errors.append(_unsupported("resourceVersionMatch", match, (*MATCHES, "")))
+            errors.append(not_supported("resourceVersionMatch", match, (*MATCHES, "")))
         if match == "Exact" and version == "0":
             why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
             errors.append(forbidden("resourceVersionMatch", why))
@@ -182,7 +182,7 @@ def _watch_errors(query: Query, match: str) -> list[FieldError]:
         if "sendInitialEvents" not in query:
             errors.append(_match_forbidden("for watch unless sendInitialEvents is provided"))
         if match != "NotOlderThan":
-            errors.append(_unsupported("resourceVersionMatch", match, ("NotOlderThan",)))
+            errors.append(not_supported("resourceVersionMatch", match, ("NotOlderThan",)))
         if _first(query, "continue"):
             errors.append(_match_forbidden("when continue is provided"))
     return errors
@@ -190,12 +190,6 @@ def _watch_errors(query: Query, match: str) -> list[FieldError]:
 
 def _match_forbidden(why: str) -> FieldError:
     return forbidden("resourceVersionMatch", f"resourceVersionMatch is forbidden {why}")
-
-
-def _unsupported(path: str, value: str, supported: tuple[str, ...]) -> FieldError:
-    """`not_supported` with the values in upstream's own order."""
-    names = ", ".join(map(quote, supported))
-    return FieldError("FieldValueNotSupported", path, f"Unsupported value: {quote(value)}: supported values: {names}")
 
 
 def check_fields(resource: Resource[Any], options: ListOptions) -> None:
@@ -225,7 +219,7 @@ def parse_write_options(query: Query, kind: str, user_agent: bytes = b"", *, app
     dry_run = _dry_run(query.get("dryRun"), errors)
     validation = _first(query, "fieldValidation")
     if validation and validation not in FIELD_VALIDATIONS:
-        errors.append(not_supported("fieldValidation", validation, FIELD_VALIDATIONS))
+        errors.append(not_supported("fieldValidation", validation, ("", *FIELD_VALIDATIONS)))
     if errors:
         raise invalid_object(kind, "meta.k8s.io", "", errors)
     return WriteOptions(dry_run, validation or "Warn", manager, force, applies, user_agent)
@@ -263,7 +257,8 @@ def _user_agent_name(user_agent: bytes) -> str:
 
 def _dry_run(values: list[str] | None, errors: list[FieldError]) -> bool:
     values = [value for value in values or () if value]
-    errors += [not_supported("dryRun", value, ("All",)) for value in values if value != "All"]
+    if any(value != "All" for value in values):
+        errors.append(not_supported("dryRun", values, ("All",)))
     return bool(values)
 
 
@@ -296,7 +291,7 @@ def check_delete_options(options: DeleteOptions) -> DeleteOptions:
         why = "orphanDependents and deletionPropagation cannot be both set"
         errors.append(invalid("propagationPolicy", policy, why))
     if policy and policy not in PROPAGATION_POLICIES:
-        errors.append(_unsupported("propagationPolicy", policy, (*PROPAGATION_POLICIES, "nil")))
+        errors.append(not_supported("propagationPolicy", policy, (*PROPAGATION_POLICIES, "nil")))
     _dry_run(options.dryRun, errors)
     if errors:
         raise invalid_object("DeleteOptions", "meta.k8s.io", "", errors)

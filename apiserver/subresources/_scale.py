@@ -87,7 +87,7 @@ class ScaleChange:
     def apply(self, old: Any, value: bytes) -> Changed[Any]:
         paths = _paths(self._resource)
         shown = to_scale(old, paths)
-        scale, warnings = self._change.apply(shown, encode(shown))
+        scale, warnings, expected_uid = self._change.apply(shown, encode(shown))
         check_place(scale, self._resource, self._namespace, self._name)
         if errors := _errors(scale):
             raise invalid_object(KIND, GROUP, self._name, errors)
@@ -95,7 +95,7 @@ class ScaleChange:
         new.metadata.uid = scale.metadata.uid
         new.metadata.resourceVersion = scale.metadata.resourceVersion or new.metadata.resourceVersion
         _write(new, paths.spec_replicas, scale.spec.replicas)
-        return Changed(new, warnings)
+        return Changed(new, warnings, expected_uid)
 
     def create(self) -> None:
         """A Scale needs an object."""

@@ -8,7 +8,6 @@ from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Int32, MicroTime, Model
-from apimachinery.names import qualified_name_errors
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import POSITIVE, Errors
 
@@ -49,23 +48,19 @@ class LeaseStrategy(Strategy[Lease]):
     allow_unconditional_update = False
     allow_create_on_update = True
 
+    def prepare_create(self, obj: Lease) -> None:
+        """Drops the fields of coordinated leader election, which upstream has switched off by default."""
+        obj.spec.strategy = obj.spec.preferredHolder = None
+
+    def prepare_update(self, obj: Lease, old: Lease) -> None:
+        self.prepare_create(obj)
+
     def validate(self, obj: Lease) -> list[FieldError]:
         errors, spec = Errors(), obj.spec
         if spec.leaseDurationSeconds is not None and spec.leaseDurationSeconds <= 0:
             errors.invalid(("spec", "leaseDurationSeconds"), spec.leaseDurationSeconds, POSITIVE)
         errors.check_not_negative(("spec", "leaseTransitions"), spec.leaseTransitions)
-        if spec.strategy is not None:
-            errors.check_messages(("spec", "strategy"), spec.strategy, _strategy_errors(spec.strategy))
-        if spec.preferredHolder and not spec.strategy:
-            errors.forbidden(("spec", "preferredHolder"), "may only be specified if `strategy` is defined")
         return errors
-
-
-def _strategy_errors(strategy: str) -> list[str]:
-    """Accepts the strategies of Kubernetes, and those with the domain of a vendor."""
-    if "/" not in strategy and strategy != "OldestEmulationVersion":
-        return ["must be OldestEmulationVersion or a qualified name with a domain"]
-    return qualified_name_errors(strategy)
 
 
 RESOURCE = Resource(

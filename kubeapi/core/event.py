@@ -90,7 +90,11 @@ class EventStrategy(Strategy[Event]):
         self._check_namespace(errors, obj)
         if not obj.eventTime:
             return errors
-        errors.check_name(("reportingComponent",), obj.reportingComponent, qualified_name_errors)
+        if not obj.reportingComponent:
+            errors.required(("reportingComponent",))
+        errors.check_messages(
+            ("reportingComponent",), obj.reportingComponent, qualified_name_errors(obj.reportingComponent)
+        )
         for name in ("reportingInstance", "action", "reason"):
             value = getattr(obj, name)
             if not value:
@@ -102,10 +106,14 @@ class EventStrategy(Strategy[Event]):
         return errors
 
     def _check_namespace(self, errors: Errors, obj: Event) -> None:
-        """Events about cluster-scoped objects live in "default", newer ones in "kube-system" too."""
+        """Events about cluster-scoped objects live in "default", newer ones in "kube-system" too. Only the older ones
+        must live in the namespace of their object."""
         about = obj.involvedObject.namespace or ""
-        homes = {about} if about else {"default", "kube-system"} if obj.eventTime else {"default", ""}
-        if obj.namespace not in homes:
+        if obj.eventTime:
+            fits = about or obj.namespace in ("default", "kube-system")
+        else:
+            fits = obj.namespace == about if about else obj.namespace in ("", "default")
+        if not fits:
             errors.invalid(("involvedObject", "namespace"), about, _OTHER_NAMESPACE)
 
 

@@ -12,7 +12,7 @@ from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Model, Required
 from apimachinery.names import qualified_name_errors
-from apimachinery.quantity import Quantity, parse_quantity
+from apimachinery.quantity import ResourceList, parse_quantity
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import Errors, Path
 from kubeapi.core.pod.validation.resources import check_resource_name, may_overcommit
@@ -21,23 +21,21 @@ POD, CONTAINER, CLAIM = "Pod", "Container", "PersistentVolumeClaim"
 _LISTS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
 _NOT_FOR_PODS = "may not be specified when `type` is 'Pod'"
 
-Quantities = dict[str, Quantity]
-
 
 class LimitRangeItem(Model, protobuf="type max min default defaultRequest maxLimitRequestRatio"):
     """Limits for one type of object."""
 
     type: str = ""
     """The type that the limits apply to: `Pod`, `Container` or `PersistentVolumeClaim`."""
-    max: Quantities | None = None
+    max: ResourceList | None = None
     """The maximum of each resource."""
-    min: Quantities | None = None
+    min: ResourceList | None = None
     """The minimum of each resource."""
-    default: Quantities | None = None
+    default: ResourceList | None = None
     """The limit of containers that do not set one."""
-    defaultRequest: Quantities | None = None
+    defaultRequest: ResourceList | None = None
     """The request of containers that do not set one."""
-    maxLimitRequestRatio: Quantities | None = None
+    maxLimitRequestRatio: ResourceList | None = None
     """The maximum ratio of a limit to its request."""
 
 
@@ -85,14 +83,14 @@ class LimitRangeStrategy(Strategy[LimitRange]):
 
 def _check_type(errors: Errors, path: Path, value: str) -> None:
     errors.check_messages(path, value, qualified_name_errors(value))
-    if "/" not in value and value not in (POD, CONTAINER, CLAIM):
+    if value and "/" not in value and value not in (POD, CONTAINER, CLAIM):
         errors.invalid(path, value, "must be a standard limit type or fully qualified")
 
 
 def _check_item(errors: Errors, path: Path, item: LimitRangeItem) -> None:
     names: dict[str, None] = {}
     for field in _LISTS:
-        quantities = cast("Quantities | None", getattr(item, field))
+        quantities = cast("ResourceList | None", getattr(item, field))
         if item.type == POD and field in ("default", "defaultRequest"):
             if quantities:
                 errors.forbidden((*path, field), _NOT_FOR_PODS)

@@ -12,7 +12,7 @@ from apimachinery.meta import Object, StatusCondition
 from apimachinery.model import MergeKey, Model
 from apimachinery.names import dns_label_errors, qualified_name_errors
 from apimachinery.resource import ALL_VERBS, Column, Resource, Strategy
-from apimachinery.validation import Errors
+from apimachinery.validation import Errors, Path
 
 
 class NamespaceSpec(Model, protobuf="finalizers"):
@@ -70,13 +70,16 @@ class NamespaceStrategy(Strategy[Namespace]):
     def prepare_update(self, obj: Namespace, old: Namespace) -> None:
         obj.spec.finalizers = old.spec.finalizers
 
-    def validate(self, obj: Namespace) -> list[FieldError]:
+    def validate_create(self, obj: Namespace) -> list[FieldError]:
+        errors = Errors()
+        for name in obj.spec.finalizers or ():
+            _check_finalizer(errors, ("spec", "finalizers"), name)  # upstream names the index at finalize alone
+        return errors
+
+    def validate_subresource_update(self, obj: Namespace, old: Namespace, subresource: str) -> list[FieldError]:
         errors = Errors()
         for index, name in enumerate(obj.spec.finalizers or ()):
-            errors.check_messages(("spec", "finalizers", index), name, qualified_name_errors(name))
-            if "/" not in name and name != KUBERNETES:
-                text = "name is neither a standard finalizer name nor is it fully qualified"
-                errors.invalid(("spec", "finalizers", index), name, text)
+            _check_finalizer(errors, ("spec", "finalizers", index), name)
         return errors
 
     def validate_status_update(self, obj: Namespace, old: Namespace) -> list[FieldError]:
@@ -91,6 +94,12 @@ class NamespaceStrategy(Strategy[Namespace]):
 
     def validate_name(self, name: str) -> list[str]:
         return dns_label_errors(name)
+
+
+def _check_finalizer(errors: Errors, path: Path, name: str) -> None:
+    errors.check_messages(path, name, qualified_name_errors(name))
+    if "/" not in name and name != KUBERNETES:
+        errors.invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified")
 
 
 RESOURCE = Resource(

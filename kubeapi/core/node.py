@@ -12,9 +12,9 @@ from apimachinery.errors import FieldError
 from apimachinery.meta import Object, StatusCondition
 from apimachinery.model import Int32, Int64, MergeKey, Model, Required, Time
 from apimachinery.names import label_value_errors, qualified_name_errors
-from apimachinery.quantity import Quantity
+from apimachinery.quantity import ResourceList
 from apimachinery.resource import Column, Resource, Strategy
-from apimachinery.validation import Errors, is_cidr
+from apimachinery.validation import CIDR_RULE, Errors, is_cidr
 from kubeapi.core.pod.affinity import Taint
 from kubeapi.core.pod.validation.affinity import EFFECTS
 from kubeapi.core.pod.validation.resources import check_resource_list
@@ -194,9 +194,9 @@ class NodeStatus(
 ):
     """The observed state of a node, mostly reported by its kubelet."""
 
-    capacity: dict[str, Quantity] | None = None
+    capacity: ResourceList | None = None
     """The total resources of the machine."""
-    allocatable: dict[str, Quantity] | None = None
+    allocatable: ResourceList | None = None
     """The resources that pods may request. Default: the capacity."""
     phase: str | None = None
     """No longer set."""
@@ -261,18 +261,19 @@ class NodeStrategy(Strategy[Node]):
     def validate(self, obj: Node) -> list[FieldError]:
         errors = Errors()
         _check_taints(errors, obj.spec.taints or [])
+        _check_resources(errors, obj.status)
         cidrs = obj.spec.podCIDRs or []
         for index, cidr in enumerate(cidrs):
             if not is_cidr(cidr):
-                errors.invalid(("spec", "podCIDRs", index), cidr, "must be a valid CIDR value, (e.g. 10.9.8.0/24)")
+                errors.invalid(("spec", "podCIDRs", index), cidr, CIDR_RULE)
         if len(cidrs) > 2 or len({":" in cidr for cidr in cidrs}) < len(cidrs):
             text = "may specify no more than one CIDR for each IP family"
             errors.invalid(("spec", "podCIDRs"), cidrs, text)
-        _check_status(errors, obj.status)
         return errors
 
     def validate_update(self, obj: Node, old: Node) -> list[FieldError]:
         errors = Errors()
+        _check_addresses(errors, obj.status)
         if old.spec.podCIDRs and obj.spec.podCIDRs != old.spec.podCIDRs:
             text = 'node updates may not change podCIDR except from "" to valid'
             errors.forbidden(("spec", "podCIDRs"), text)
@@ -283,14 +284,15 @@ class NodeStrategy(Strategy[Node]):
 
     def validate_status_update(self, obj: Node, old: Node) -> list[FieldError]:
         errors = Errors()
-        _check_status(errors, obj.status)
+        _check_resources(errors, obj.status)
+        _check_addresses(errors, obj.status)
         return errors
 
 
 def _check_taints(errors: Errors, taints: list[Taint]) -> None:
     seen: set[tuple[str, str]] = set()
     for index, taint in enumerate(taints):
-        at = ("spec", "taints", index)
+        at = ("metadata", "taints", index)  # as upstream names it
         errors.check_messages((*at, "key"), taint.key, qualified_name_errors(taint.key))
         if taint.value:
             errors.check_messages((*at, "value"), taint.value, label_value_errors(taint.value))
@@ -301,9 +303,12 @@ def _check_taints(errors: Errors, taints: list[Taint]) -> None:
         seen.add((taint.key, taint.effect))
 
 
-def _check_status(errors: Errors, status: NodeStatus) -> None:
+def _check_resources(errors: Errors, status: NodeStatus) -> None:
     check_resource_list(errors, ("status", "capacity"), status.capacity)
     check_resource_list(errors, ("status", "allocatable"), status.allocatable)
+
+
+def _check_addresses(errors: Errors, status: NodeStatus) -> None:
     seen: set[tuple[str, str]] = set()
     for index, address in enumerate(status.addresses or ()):
         if (address.type, address.address) in seen:

@@ -9,7 +9,7 @@ from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Atomic, Model
 from apimachinery.names import dns_label_errors
-from apimachinery.quantity import Quantity
+from apimachinery.quantity import ResourceList
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import Errors
 from kubeapi.core.pod.affinity import Toleration
@@ -20,7 +20,7 @@ from kubeapi.core.pod.validation.resources import check_overhead
 class Overhead(Model, protobuf="podFixed"):
     """The resources that a pod costs beyond its containers."""
 
-    podFixed: dict[str, Quantity] | None = None
+    podFixed: ResourceList | None = None
     """The resources that every pod of the class needs in addition to those of its containers."""
 
 
@@ -51,7 +51,7 @@ class RuntimeClassStrategy(Strategy[RuntimeClass]):
 
     def validate(self, obj: RuntimeClass) -> list[FieldError]:
         errors = Errors()
-        errors.check_messages(("handler",), obj.handler, dns_label_errors(obj.handler))
+        errors.check_name(("handler",), obj.handler, dns_label_errors)
         if obj.overhead is not None:
             check_overhead(errors, ("overhead", "limits"), obj.overhead.podFixed)
         if obj.scheduling is not None:

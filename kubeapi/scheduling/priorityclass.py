@@ -10,7 +10,7 @@ from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import Errors
 
 PREEMPT_LOWER = "PreemptLowerPriority"
-POLICIES = ("Never", PREEMPT_LOWER)
+POLICIES = (PREEMPT_LOWER, "Never")
 SYSTEM_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 SYSTEM_PREFIX = "system-"
 HIGHEST_OF_USERS = 1_000_000_000

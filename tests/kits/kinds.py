@@ -29,7 +29,7 @@ def created(resource: Resource[Any], document: dict[str, Any]) -> Any:
 
 def problems(resource: Resource[Any], document: dict[str, Any]) -> list[str]:
     """The errors of a create, as "path: message"."""
-    return [str(error) for error in resource.strategy.validate(created(resource, document))]
+    return [str(error) for error in resource.strategy.validate_create(created(resource, document))]
 
 
 def update_problems(resource: Resource[Any], old: dict[str, Any], new: dict[str, Any]) -> list[str]:

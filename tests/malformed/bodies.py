@@ -35,7 +35,13 @@ BODIES = [
     post("string", '"x"', UNRECOGNIZED),
     post("number", "12", UNRECOGNIZED),
     post("true", "true", UNRECOGNIZED),
-    post("null", "null", UNRECOGNIZED),
+    post(
+        "null",
+        "null",
+        'ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required',
+        422,
+        ("FieldValueRequired", "metadata.name"),
+    ),
     post("two documents", '{"metadata":{"name":"c"}}{}', UNRECOGNIZED),
     post("trailing comma", '{"metadata":{"name":"c"},}', UNRECOGNIZED),
     post("single quotes", "{'metadata':{'name':'c'}}", UNRECOGNIZED),
@@ -202,7 +208,7 @@ METADATA = [
     post(
         "name of 254 bytes",
         {"metadata": {"name": LONG}},
-        f'ConfigMap "{LONG}" is invalid: metadata.name: Invalid value: "{LONG}": must be no more than 253 bytes',
+        f'ConfigMap "{LONG}" is invalid: metadata.name: Invalid value: "{LONG}": must be no more than 253 characters',
         422,
         ("FieldValueInvalid", NAME),
     ),
@@ -269,7 +275,7 @@ METADATA = [
     post(
         "label key of three parts",
         with_meta(labels={"a/b/c": "1"}),
-        INVALID + 'metadata.labels: Invalid value: "a/b/c": a qualified name must consist of …',
+        INVALID + 'metadata.labels: Invalid value: "a/b/c": a valid label key must consist of …',
         422,
         ("FieldValueInvalid", "metadata.labels"),
     ),
@@ -334,26 +340,23 @@ METADATA = [
     post(
         "owner without uid",
         with_meta(ownerReferences=[{"apiVersion": "v1", "kind": "Pod", "name": "p"}]),
-        INVALID + 'metadata.ownerReferences[0].uid: Invalid value: "": must not be empty',
+        INVALID + 'metadata.ownerReferences.uid: Invalid value: "": must not be empty',
         422,
-        ("FieldValueInvalid", "metadata.ownerReferences[0].uid"),
+        ("FieldValueInvalid", "metadata.ownerReferences.uid"),
     ),
     post(
         "owner that is an Event",
         with_meta(ownerReferences=[{"apiVersion": "v1", "kind": "Event", "name": "p", "uid": "u"}]),
-        INVALID + "metadata.ownerReferences[0]: Invalid value: …",
+        INVALID + "metadata.ownerReferences: Invalid value: …",
         422,
-        ("FieldValueInvalid", "metadata.ownerReferences[0]"),
+        ("FieldValueInvalid", "metadata.ownerReferences"),
     ),
     post(
         "owners without anything",
         with_meta(ownerReferences=[{}]),
-        INVALID + '[metadata.ownerReferences[0].apiVersion: Invalid value: "": version must not be empty, …',
+        INVALID + '[metadata.ownerReferences.apiVersion: Invalid value: "": version must not be empty, …',
         422,
-        *[
-            ("FieldValueInvalid", f"metadata.ownerReferences[0].{part}")
-            for part in ("apiVersion", "kind", "name", "uid")
-        ],
+        *[("FieldValueInvalid", f"metadata.ownerReferences.{part}") for part in ("apiVersion", "kind", "name", "uid")],
     ),
     Row(
         "name taken",

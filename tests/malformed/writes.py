@@ -46,12 +46,13 @@ WRITES = [
     put(
         "PUT of another namespace",
         ELSEWHERE,
-        "the namespace of the object (other) does not match the namespace on the request (bad)",
+        "the namespace of the provided object does not match the namespace sent on the request",
     ),
     put(
         "PUT of another uid",
         {"metadata": {"name": "kept", "uid": "x"}},
-        CONFLICT + "Precondition failed: UID in precondition: x, UID in object meta: …",
+        CONFLICT + "StorageError: invalid object, Code: 4, Key: /registry/configmaps/bad/kept, ResourceVersion: 0, "
+        "AdditionalErrorMsg: Precondition failed: UID in precondition: x, UID in object meta: …",
         409,
     ),
     put("PUT of an old version", {"metadata": {"name": "kept", "resourceVersion": "1"}}, CONFLICT + MODIFIED, 409),
@@ -211,12 +212,17 @@ PATCHES = [
     *[
         patch(f"JSON patch {name}", [operation], UNREADABLE, 422, UNREADABLE_CAUSE, kind=JSON_PATCH)
         for name, operation in {
-            "that removes all": {"op": "remove", "path": ""},
             "that replaces all": {"op": "replace", "path": "", "value": []},
             "to another type": {"op": "replace", "path": "/data", "value": []},
         }.items()
     ],
     patch("strategic patch to another type", {"data": []}, UNREADABLE, 422, UNREADABLE_CAUSE, kind=STRATEGIC),
+    patch(
+        "JSON patch that removes all",
+        [{"op": "remove", "path": ""}],
+        "the name of the object (kept based on URL) was undeterminable: name must be provided",
+        kind=JSON_PATCH,
+    ),
     patch("strategic patch with an unknown directive", {"data": {"$patch": "nonsense"}}, "…", kind=STRATEGIC),
     *[
         patch(
@@ -254,7 +260,7 @@ PATCHES = [
     patch(
         "patch to another namespace",
         {"metadata": {"namespace": "b"}},
-        "the namespace of the object (b) does not match the namespace on the request (bad)",
+        "the namespace of the provided object does not match the namespace sent on the request",
     ),
     patch("patch without metadata", {"metadata": None}, "…"),
     patch(
@@ -272,8 +278,10 @@ PATCHES = [
     patch(
         "patch of another uid",
         {"metadata": {"uid": "x"}},
-        CONFLICT + "Precondition failed: UID in precondition: x, …",
-        409,
+        'ConfigMap "kept" is invalid: metadata.uid: Invalid value: "x": field is immutable',
+        422,
+        ("FieldValueInvalid", "metadata.uid"),
+        ("FieldValueInvalid", "metadata.uid"),
     ),
     patch(
         "patch with a bad label",

@@ -11,7 +11,7 @@ from apimachinery.resource import Resource
 from apimachinery.times import format_time
 from apiserver.handlers._shared import CREATED, receive, warning_headers
 from apiserver.registry.changes import Edit
-from apiserver.registry.deletion import uid_conflict
+from apiserver.registry.deletion import check_uid
 from apiserver.registry.store import Store
 from apiserver.request.message import Request, Response, json_response
 from apiserver.subresources._subresource import Subresource
@@ -57,8 +57,7 @@ def _validate(binding: Binding, pod_name: str) -> None:
 def assign(resource: Resource[Pod], pod: Pod, binding: Binding, now: str) -> Pod:
     """The pod on its node. Raises: Conflict, Invalid."""
     name, meta = pod.name, pod.metadata
-    if binding.metadata.uid and binding.metadata.uid != meta.uid:
-        raise uid_conflict(resource, name, binding.metadata.uid, meta.uid or "")
+    check_uid(resource, pod, binding.metadata.uid or "")
     if meta.deletionTimestamp is not None:
         why = f"pod {name} is being deleted, cannot be assigned to a host"
         raise object_conflict("pods/binding", "", name, why)

@@ -41,9 +41,11 @@ class PodStrategy(Strategy[Pod]):
         if obj.spec.ephemeralContainers:
             error = forbidden("spec.ephemeralContainers", "cannot be set on create")
             raise invalid_object("Pod", "", obj.name, [error])
+        if (obj.spec.terminationGracePeriodSeconds or 0) < 0:
+            obj.spec.terminationGracePeriodSeconds = 1
         obj.status = PodStatus(phase="Pending", qosClass=qos_class(obj.spec))
         if obj.spec.schedulingGates:
-            obj.status.conditions = [_gated()]
+            obj.status.conditions = [_gated(obj.metadata.creationTimestamp)]
         _select_by_label_keys(obj)
 
     def prepare_status_update(self, obj: Pod, old: Pod) -> None:
@@ -96,10 +98,11 @@ def _default_addresses(status: PodStatus) -> None:
     status.podIP = status.podIPs[0].ip
 
 
-def _gated() -> PodCondition:
+def _gated(since: str | None) -> PodCondition:
     return PodCondition(
         type="PodScheduled",
         status="False",
+        lastTransitionTime=since,
         reason="SchedulingGated",
         message="Scheduling is blocked due to non-empty scheduling gates",
     )

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from apimachinery.meta import Object
 from apimachinery.model import Atomic, Int32, Int64, ListMapKeys, MergeKey, Model, OneOf, Required, RetainKeys
-from apimachinery.quantity import Quantity
+from apimachinery.quantity import ResourceList
 from kubeapi.core._references import LocalObjectReference
 from kubeapi.core.pod.affinity import Affinity, Toleration, TopologySpreadConstraint
 from kubeapi.core.pod.env import EnvFromSource, EnvVar
@@ -44,10 +44,10 @@ class ResourceClaim(Model, protobuf="name request"):
 class ResourceRequirements(Model, protobuf="limits requests claims"):
     """The resources that are reserved on the node, and the limits of their use."""
 
-    limits: dict[str, Quantity] | None = None
+    limits: ResourceList | None = None
     """The limits by resource, such as cpu and memory. CPU use beyond the limit is throttled; memory use beyond it ends
     the container."""
-    requests: dict[str, Quantity] | None = None
+    requests: ResourceList | None = None
     """The resources that the scheduler reserves on the node. Default: the limits."""
     claims: Annotated[list[ResourceClaim], ListMapKeys("name")] | None = None
     """The devices to use, by the names of the pod's claims."""
@@ -311,7 +311,7 @@ class PodSpec(
     """Whether each container gets variables with the addresses of the namespace's Services. Default: true."""
     preemptionPolicy: Annotated[str, OneOf("PreemptLowerPriority", "Never")] | None = None
     """Whether the pod may preempt pods of lower priority: PreemptLowerPriority (the default) or Never."""
-    overhead: dict[str, Quantity] | None = None
+    overhead: ResourceList | None = None
     """The resources that the runtime itself needs for the pod, filled in from the RuntimeClass and counted by the
     scheduler."""
     topologySpreadConstraints: (

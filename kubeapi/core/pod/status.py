@@ -8,7 +8,7 @@ from pydantic import Field
 
 from apimachinery.meta import StatusCondition
 from apimachinery.model import Atomic, Int32, Int64, MergeKey, Model, Required, Time
-from apimachinery.quantity import Quantity
+from apimachinery.quantity import ResourceList
 from kubeapi.core.pod.spec import ResourceRequirements
 
 
@@ -160,7 +160,7 @@ class ContainerStatus(
     """The id of the container, as in TYPE://ID."""
     started: bool | None = None
     """Whether the container has passed its startup probe and its postStart hook."""
-    allocatedResources: dict[str, Quantity] | None = None
+    allocatedResources: ResourceList | None = None
     """The requests that the node has granted the container."""
     resources: ResourceRequirements | None = None
     """The requests and limits that are in force."""
@@ -246,7 +246,7 @@ class PodStatus(
     """The claims behind the entries of spec.resourceClaims."""
     extendedResourceClaimStatus: PodExtendedResourceClaimStatus | None = None
     """The claim for the pod's extended resources."""
-    allocatedResources: dict[str, Quantity] | None = None
+    allocatedResources: ResourceList | None = None
     """The requests that the node has granted the pod as a whole."""
     resources: ResourceRequirements | None = None
     """The requests and limits of the pod as a whole that are in force."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from apimachinery.meta import LabelSelector, ObjectMeta
 from apimachinery.model import Int32, Int64, Model, OneOf, Required
-from apimachinery.quantity import Quantity
+from apimachinery.quantity import Quantity, ResourceList
 from kubeapi.core._references import LocalObjectReference, TypedLocalObjectReference, TypedObjectReference
 from kubeapi.core.pod.env import ObjectFieldSelector, ResourceFieldSelector
 from kubeapi.core.pod.storagevolumes import (
@@ -248,9 +248,9 @@ class CSIVolumeSource(Model, protobuf="driver readOnly* fsType* volumeAttributes
 class VolumeResourceRequirements(Model, protobuf="limits requests"):
     """The requested amount of storage."""
 
-    limits: dict[str, Quantity] | None = None
+    limits: ResourceList | None = None
     """The maximum of storage, by resource."""
-    requests: dict[str, Quantity] | None = None
+    requests: ResourceList | None = None
     """The minimum of storage, by resource; only `storage` is used."""
 
 

@@ -6,7 +6,7 @@ Source: Kubernetes documentation, "Service", "Virtual IPs and Service Proxies".
 from __future__ import annotations
 
 from apimachinery.names import dns_label_errors, dns_subdomain_errors, qualified_name_errors
-from apimachinery.validation import PROTOCOLS, Errors, Path, check_target_ip, ip_family, is_cidr, is_ip
+from apimachinery.validation import CIDR_RULE, PROTOCOLS, Errors, Path, check_target_ip, ip_family, is_cidr, is_ip
 from kubeapi.core.service.headless import HEADLESS
 from kubeapi.core.service.model import Service, ServicePort, ServiceSpec, is_external
 
@@ -203,9 +203,7 @@ def _check_traffic(errors: Errors, spec: ServiceSpec) -> None:
 def _check_load_balancer(errors: Errors, spec: ServiceSpec) -> None:
     for index, cidr in enumerate(spec.loadBalancerSourceRanges or ()):
         if not is_cidr(cidr.strip()):
-            errors.invalid(
-                (*_SOURCE_RANGES, index), cidr, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
-            )
+            errors.invalid((*_SOURCE_RANGES, index), cidr, CIDR_RULE)
     if spec.type == "LoadBalancer":
         if spec.loadBalancerClass:
             name = spec.loadBalancerClass

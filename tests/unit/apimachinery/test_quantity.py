@@ -1,5 +1,6 @@
 from fractions import Fraction
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from apimachinery.model import Model, decode
 from apimachinery.quantity import (
     Quantity,
     QuantityError,
+    ResourceList,
     byte_count,
     canonical,
     cpu_millis,
@@ -67,12 +69,19 @@ def test_formatting_loses_nothing(nanos, family):
 
 class Box(Model):
     size: Quantity | None = None
+    limits: ResourceList | None = None
 
 
 def test_the_wire_takes_numbers_and_keeps_canonical_text():
     assert decode(Box, '{"size": 2}').size == "2"
     assert decode(Box, '{"size": 0.5}').size == "500m"
     assert decode(Box, '{"size": "2048Ki"}').size == "2Mi"
+    assert decode(Box, '{"size": "0.1m"}').size == "100u"
     for bad in ('{"size": "lots"}', '{"size": true}', '{"size": []}'):
         with pytest.raises(BadRequest, match="size"):
             decode(Box, bad)
+
+
+def test_resources_are_rounded_up_to_thousandths():
+    given = {"cpu": "0.1m", "memory": "0.0001Ki", "disk": "1Gi"}
+    assert decode(Box, orjson.dumps({"limits": given})).limits == {"cpu": "1m", "memory": "103m", "disk": "1Gi"}

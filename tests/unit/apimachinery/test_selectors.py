@@ -58,7 +58,7 @@ BAD = "unable to parse requirement: "
         ("a=(", f"{BAD}found '(', expected: identifier"),
         ("a>x", f"{BAD}values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be an integer"),
         ("-a=b", f'{BAD}<nil>: Invalid value: "-a": name part must consist of'),
-        ("a/b/c=d", f'{BAD}<nil>: Invalid value: "a/b/c": a qualified name must consist of'),
+        ("a/b/c=d", f'{BAD}<nil>: Invalid value: "a/b/c": a valid label key must consist of'),
         ("a in (b,-)", f'{BAD}values[0][a]: Invalid value: "-": a valid label must be an empty string or consist of'),
         ("a=" + "b" * 64, f'{BAD}values[0][a]: Invalid value: "{"b" * 64}": must be no more than 63 bytes'),
         ("a in (" + "b," * 2000, f"{BAD}found '', expected: ',' or ')'"),

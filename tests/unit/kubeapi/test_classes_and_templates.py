@@ -41,7 +41,7 @@ def limits(**item: Any) -> Dict:
 BAD: list[tuple[Resource[Any], Dict, list[str]]] = [
     (RUNTIMES, RUNTIME, []),
     (RUNTIMES, {**RUNTIME, "handler": "Run"}, [f'handler: Invalid value: "Run": {LABEL_RULE}']),
-    (RUNTIMES, {**RUNTIME, "handler": ""}, [f'handler: Invalid value: "": {LABEL_RULE}']),
+    (RUNTIMES, {**RUNTIME, "handler": ""}, ["handler: Required value"]),
     (
         RUNTIMES,
         {**RUNTIME, "overhead": {"podFixed": {"cpu": "-1"}}},
@@ -71,7 +71,7 @@ BAD: list[tuple[Resource[Any], Dict, list[str]]] = [
     (
         PRIORITIES,
         {**PRIORITY, "preemptionPolicy": "Sometimes"},
-        ['preemptionPolicy: Unsupported value: "Sometimes": supported values: "Never", "PreemptLowerPriority"'],
+        ['preemptionPolicy: Unsupported value: "Sometimes": supported values: "PreemptLowerPriority", "Never"'],
     ),
     (TEMPLATES, TEMPLATE, []),
     (

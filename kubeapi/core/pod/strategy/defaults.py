@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from apimachinery.image_reference import DEFAULT_TAG, parse_reference
-from apimachinery.quantity import Quantity
+from apimachinery.quantity import ResourceList
 from kubeapi.core.pod.env import EnvVar
 from kubeapi.core.pod.probes import Probe
 from kubeapi.core.pod.requests import containers_request
@@ -106,7 +106,7 @@ def _default_pod_requests(spec: PodSpec) -> None:
     resources = spec.resources
     if resources is None or not resources.limits:
         return
-    requests: dict[str, Quantity] = dict(resources.requests or {})
+    requests: ResourceList = dict(resources.requests or {})
     for name, limit in resources.limits.items():
         if name not in requests:
             requests[name] = containers_request(spec, name) or limit

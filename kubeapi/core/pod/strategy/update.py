@@ -39,10 +39,10 @@ def check_pod_update(errors: Errors, pod: Pod, old: Pod) -> None:
         errors.forbidden((*_SPEC, "initContainers"), "pod updates may not add or remove containers")
         return
     _check_deadline(errors, new_spec, old_spec)
+    _check_tolerations(errors, new_spec.tolerations or [], old_spec.tolerations or [])
     _check_gates(errors, new_spec, old_spec)
     if old_spec.schedulingGates:
         _check_gated(errors, new_spec, old_spec)
-    _check_tolerations(errors, new_spec.tolerations or [], old_spec.tolerations or [])
     changed = _changed_fields(new_spec, old_spec)
     if changed:
         errors.forbidden(_SPEC, f"{_FIXED}\nchanged: {', '.join(changed)}")
@@ -116,7 +116,8 @@ def _check_gated(errors: Errors, new: PodSpec, old: PodSpec) -> None:
     """Allows the node selection of a gated pod to become narrower, and not wider."""
     before, after = old.nodeSelector or {}, new.nodeSelector or {}
     if any(after.get(key) != value for key, value in before.items()):
-        errors.invalid((*_SPEC, "nodeSelector"), after, _ONLY_MORE)
+        text = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+        errors.invalid((*_SPEC, "nodeSelector"), after, text)
     required = required_terms(old.affinity)
     if not required:
         return

@@ -20,7 +20,7 @@ from kubeapi.core.pod.affinity import (
     TopologySpreadConstraint,
 )
 
-EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _WEIGHT_RULE = "must be in the range 1-100"
@@ -133,8 +133,7 @@ def _check_pod_term(errors: Errors, path: Path, term: PodAffinityTerm) -> None:
             errors.invalid((*path, "matchLabelKeys", index), key, "exists in both matchLabelKeys and mismatchLabelKeys")
     if not term.topologyKey:
         errors.required((*path, "topologyKey"), "can not be empty")
-    else:
-        errors.check_messages((*path, "topologyKey"), term.topologyKey, qualified_name_errors(term.topologyKey))
+    errors.check_messages((*path, "topologyKey"), term.topologyKey, qualified_name_errors(term.topologyKey))
 
 
 def _check_label_keys(errors: Errors, path: Path, name: str, keys: list[str] | None, *, selected: bool) -> None:

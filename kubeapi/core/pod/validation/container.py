@@ -19,8 +19,8 @@ from kubeapi.core.pod.validation.security import check_container_security
 from kubeapi.core.pod.volumes import Volume, VolumeMount
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-RESTART_POLICIES = ("Always", "Never", "OnFailure")
-_MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
+_RESTART_POLICIES = ("Always", "Never", "OnFailure")
+_MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
 _PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
 _MAX_RESTART_RULES = 20
 _MAX_EXIT_CODES = 255
@@ -207,16 +207,17 @@ class ContainerChecks:
             elif mount.mountPath in devices:
                 errors.invalid((*at, "mountPath"), mount.mountPath, "must not already exist as a path in volumeDevices")
             paths.add(mount.mountPath)
-            self._check_mount_options(at, mount, container)
+            self._check_mount_options(path, index, mount, container)
 
-    def _check_mount_options(self, path: Path, mount: VolumeMount, container: Container) -> None:
+    def _check_mount_options(self, path: Path, index: int, mount: VolumeMount, container: Container) -> None:
+        """Most errors name the list without the mount's index, as upstream."""
         errors = self.errors
         if mount.subPath:
             check_relative_path(errors, (*path, "subPath"), mount.subPath)
         if mount.subPathExpr:
             if mount.subPath:
                 text = "subPathExpr and subPath are mutually exclusive"
-                errors.invalid((*path, "subPathExpr"), mount.subPathExpr, text)
+                errors.invalid((*path, index, "subPathExpr"), mount.subPathExpr, text)
             check_relative_path(errors, (*path, "subPathExpr"), mount.subPathExpr)
         propagation = mount.mountPropagation
         if propagation is not None:
@@ -243,8 +244,8 @@ class ContainerChecks:
         if container.restartPolicy is None:
             text = "must specify restartPolicy when restart rules are used"
             errors.required((*path, "restartPolicy"), text)
-        elif container.restartPolicy not in RESTART_POLICIES:
-            errors.not_supported((*path, "restartPolicy"), container.restartPolicy, RESTART_POLICIES)
+        elif container.restartPolicy not in _RESTART_POLICIES:
+            errors.not_supported((*path, "restartPolicy"), container.restartPolicy, _RESTART_POLICIES)
         if len(rules) > _MAX_RESTART_RULES:
             errors.too_many((*path, "restartPolicyRules"), len(rules), _MAX_RESTART_RULES)
         for index, rule in enumerate(rules):

@@ -51,9 +51,9 @@ def check_env_from(errors: Errors, path: Path, sources: list[EnvFromSource] | No
         if source.secretRef is not None:
             _check_reference_name(errors, (*at, "secretRef"), source.secretRef.name)
         if source.configMapRef is None and source.secretRef is None:
-            errors.invalid(at, "", "must specify one of: `configMapRef` or `secretRef`")
+            errors.invalid(path, "", "must specify one of: `configMapRef` or `secretRef`")
         elif source.configMapRef is not None and source.secretRef is not None:
-            errors.invalid(at, "", _ONE_ONLY)
+            errors.invalid(path, "", _ONE_ONLY)
 
 
 def check_field_ref(errors: Errors, path: Path, ref: ObjectFieldSelector, supported: Collection[str]) -> None:

@@ -12,12 +12,14 @@ from apimachinery.validation import Errors, Path
 from kubeapi.core.pod.spec import PodDNSConfig, PodSpec
 from kubeapi.core.pod.template import PodTemplateSpec
 from kubeapi.core.pod.validation.affinity import check_affinity, check_tolerations, check_topology_spread
-from kubeapi.core.pod.validation.container import RESTART_POLICIES, ContainerChecks
+from kubeapi.core.pod.validation.container import ContainerChecks
 from kubeapi.core.pod.validation.resources import check_overhead, check_pod_resources
 from kubeapi.core.pod.validation.security import check_pod_security
-from kubeapi.core.pod.validation.volumes import check_resource_claims, check_volumes
+from kubeapi.core.pod.validation.volumes import check_resource_claims, check_token_volumes, check_volumes
 
-_DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
+_RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 _MAX_NAMESERVERS = 3
 _MAX_SEARCHES = 32
 _MAX_SEARCH_LENGTH = 2048
@@ -35,8 +37,8 @@ def check_pod_spec(errors: Errors, path: Path, spec: PodSpec) -> None:
     ContainerChecks(errors, path, spec, volumes, claims).check_all()
     if spec.resources is not None:
         check_pod_resources(errors, (*path, "resources"), spec)
-    if spec.restartPolicy not in RESTART_POLICIES:
-        errors.check_one_of((*path, "restartPolicy"), spec.restartPolicy, RESTART_POLICIES)
+    if spec.restartPolicy not in _RESTART_POLICIES:
+        errors.check_one_of((*path, "restartPolicy"), spec.restartPolicy, _RESTART_POLICIES)
     if spec.dnsPolicy not in _DNS_POLICIES:
         errors.check_one_of((*path, "dnsPolicy"), spec.dnsPolicy, _DNS_POLICIES)
     if spec.nodeSelector:
@@ -65,6 +67,8 @@ def check_pod_spec(errors: Errors, path: Path, spec: PodSpec) -> None:
 def check_pod(errors: Errors, path: Path, spec: PodSpec) -> None:
     """Checks the spec of a pod, with rules that do not apply to templates."""
     check_pod_spec(errors, path, spec)
+    if spec.volumes and not spec.serviceAccountName:
+        check_token_volumes(errors, (*path, "volumes"), spec.volumes)
     lists = (
         ("containers", spec.containers),
         ("initContainers", spec.initContainers or ()),
@@ -108,9 +112,12 @@ def _check_names(errors: Errors, path: Path, spec: PodSpec) -> None:
     if spec.subdomain:
         errors.check_dns_label((*path, "subdomain"), spec.subdomain)
     if spec.os is not None:
-        errors.check_one_of((*path, "os", "name"), spec.os.name, ("linux", "windows"))
-    if spec.preemptionPolicy is not None and spec.preemptionPolicy not in ("Never", "PreemptLowerPriority"):
-        errors.not_supported((*path, "preemptionPolicy"), spec.preemptionPolicy, ("Never", "PreemptLowerPriority"))
+        if not spec.os.name:
+            errors.required((*path, "os", "name"), "cannot be empty")
+        elif spec.os.name not in ("linux", "windows"):
+            errors.not_supported((*path, "os"), spec.os.name, ("linux", "windows"))
+    if spec.preemptionPolicy is not None:
+        errors.check_one_of((*path, "preemptionPolicy"), spec.preemptionPolicy, _PREEMPTION_POLICIES)
     if spec.hostnameOverride:
         _check_hostname_override(errors, path, spec)
 

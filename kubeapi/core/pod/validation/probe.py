@@ -87,7 +87,7 @@ def _check_handler(
         limit = 0 if grace_period_seconds is None else grace_period_seconds
         if not 0 <= handler.sleep.seconds <= limit:
             text = f"must be non-negative and less than terminationGracePeriodSeconds ({limit})"
-            errors.invalid((*at, "seconds"), handler.sleep.seconds, text)
+            errors.invalid(at, handler.sleep.seconds, text)
 
 
 def _check_http(errors: Errors, path: Path, action: HTTPGetAction) -> None:
@@ -95,6 +95,6 @@ def _check_http(errors: Errors, path: Path, action: HTTPGetAction) -> None:
         errors.required((*path, "path"))
     errors.check_port_or_name((*path, "port"), action.port)
     errors.check_one_of((*path, "scheme"), action.scheme, _SCHEMES)
-    for index, header in enumerate(action.httpHeaders or ()):
+    for header in action.httpHeaders or ():
         if not _HEADER.match(header.name):
-            errors.invalid((*path, "httpHeaders", index, "name"), header.name, _HEADER_RULE)
+            errors.invalid((*path, "httpHeaders"), header.name, _HEADER_RULE)

@@ -93,18 +93,16 @@ def check_overhead(errors: Errors, path: Path, overhead: Mapping[str, str] | Non
 def check_resize_policy(
     errors: Errors, path: Path, policies: list[ContainerResizePolicy] | None, restart_policy: str
 ) -> None:
+    """Errors name the list alone, as upstream."""
     names: set[str] = set()
-    for index, policy in enumerate(policies or ()):
-        at = (*path, index)
+    for policy in policies or ():
         if policy.resourceName in names:
-            errors.duplicate(at, policy.resourceName)
+            errors.duplicate(path, policy.resourceName)
         names.add(policy.resourceName)
-        errors.check_one_of((*at, "resourceName"), policy.resourceName, ("cpu", "memory"))
-        errors.check_one_of((*at, "restartPolicy"), policy.restartPolicy, ("NotRequired", "RestartContainer"))
+        errors.check_one_of(path, policy.resourceName, ("cpu", "memory"))
+        errors.check_one_of(path, policy.restartPolicy, ("NotRequired", "RestartContainer"))
         if restart_policy == "Never" and policy.restartPolicy == "RestartContainer":
-            errors.invalid(
-                (*at, "restartPolicy"), policy.restartPolicy, "must be 'NotRequired' when `restartPolicy` is 'Never'"
-            )
+            errors.invalid(path, policy.restartPolicy, "must be 'NotRequired' when `restartPolicy` is 'Never'")
 
 
 def _check_list(errors: Errors, path: Path, quantities: Mapping[str, str]) -> None:

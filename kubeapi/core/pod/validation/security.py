@@ -40,7 +40,7 @@ def check_pod_security(errors: Errors, path: Path, spec: PodSpec) -> None:
     context = spec.securityContext
     if spec.shareProcessNamespace and spec.hostPID:
         text = "ShareProcessNamespace and HostPID cannot both be enabled"
-        errors.invalid((*path[:-1], "shareProcessNamespace"), True, text)
+        errors.invalid((*path, "shareProcessNamespace"), True, text)
     if spec.hostUsers is False:
         for flag in ("hostNetwork", "hostPID", "hostIPC"):
             if getattr(spec, flag):

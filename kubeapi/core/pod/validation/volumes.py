@@ -24,32 +24,38 @@ _MAX_TOKEN_SECONDS = 2**32
 _FIELDS = ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid")
 
 _REQUIRED_FIELDS = {
-    "awsElasticBlockStore": ("volumeID",),
-    "azureDisk": ("diskName", "diskURI"),
-    "azureFile": ("secretName", "shareName"),
-    "cephfs": ("monitors",),
-    "cinder": ("volumeID",),
-    "configMap": ("name",),
-    "csi": ("driver",),
-    "flexVolume": ("driver",),
-    "gcePersistentDisk": ("pdName",),
-    "gitRepo": ("repository",),
-    "glusterfs": ("endpoints", "path"),
+    "emptyDir": (),
     "hostPath": ("path",),
-    "image": ("reference",),
-    "iscsi": ("targetPortal", "iqn"),
+    "gitRepo": ("repository",),
+    "gcePersistentDisk": ("pdName",),
+    "awsElasticBlockStore": ("volumeID",),
+    "secret": ("secretName",),
     "nfs": ("server", "path"),
+    "iscsi": ("targetPortal", "iqn"),
+    "glusterfs": ("endpoints", "path"),
+    "flocker": (),
     "persistentVolumeClaim": ("claimName",),
+    "rbd": ("monitors", "image"),
+    "cinder": ("volumeID",),
+    "cephfs": ("monitors",),
+    "quobyte": ("registry", "volume"),
+    "downwardAPI": (),
+    "fc": (),
+    "flexVolume": ("driver",),
+    "configMap": ("name",),
+    "azureFile": ("secretName", "shareName"),
+    "vsphereVolume": ("volumePath",),
     "photonPersistentDisk": ("pdID",),
     "portworxVolume": ("volumeID",),
-    "quobyte": ("registry", "volume"),
-    "rbd": ("monitors", "image"),
-    "scaleIO": ("gateway", "system", "volumeName"),
-    "secret": ("secretName",),
+    "azureDisk": ("diskName", "diskURI"),
     "storageos": ("volumeName",),
-    "vsphereVolume": ("volumePath",),
+    "projected": (),
+    "scaleIO": ("gateway", "system", "volumeName"),
+    "csi": ("driver",),
+    "ephemeral": (),
+    "image": ("reference",),
 }
-"""Source -> its required fields."""
+"""Source -> its required fields. Of several sources in one volume, the first in this order is the one that counts."""
 
 
 def check_volumes(errors: Errors, path: Path, volumes: list[Volume] | None) -> dict[str, Volume]:
@@ -68,16 +74,27 @@ def check_volumes(errors: Errors, path: Path, volumes: list[Volume] | None) -> d
     return by_name
 
 
+def check_token_volumes(errors: Errors, path: Path, volumes: list[Volume]) -> None:
+    """Refuses tokens of the service account for a pod without one."""
+    for index, volume in enumerate(volumes):
+        for number, source in enumerate((volume.projected and volume.projected.sources) or ()):
+            if source.serviceAccountToken is not None:
+                at = (*path, index, "projected", "sources", number, "serviceAccountToken")
+                errors.forbidden(at, "must not be specified when serviceAccountName is not set")
+
+
 def _check_source(errors: Errors, path: Path, volume: Volume) -> None:
     sources = [name for name in volume.present() if name != "name"]
     if not sources:
         errors.required(path, "must specify a volume type")
         return
+    if len(sources) > 1:
+        sources.sort(key=list(_REQUIRED_FIELDS).index)
     for name in sources[1:]:
         errors.forbidden((*path, name), "may not specify more than 1 volume type")
     name = sources[0]
     source = getattr(volume, name)
-    for field in _REQUIRED_FIELDS.get(name, ()):
+    for field in _REQUIRED_FIELDS[name]:
         if not getattr(source, field):
             errors.required((*path, name, field))
     check = _CHECKS.get(name)
@@ -223,7 +240,7 @@ def _check_csi(errors: Errors, path: Path, source: Any) -> None:
 
 
 def _check_nfs(errors: Errors, path: Path, source: Any) -> None:
-    if source.path and not source.path.startswith("/"):
+    if not source.path.startswith("/"):
         errors.invalid((*path, "path"), source.path, "must be an absolute path")
 
 

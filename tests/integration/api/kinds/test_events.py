@@ -149,7 +149,7 @@ def test_watches_of_both(api: ApiServer, core: str, view: str, namespace: str) -
 
 BAD: list[tuple[Dict, list[str]]] = [
     ({"eventTime": None}, ["eventTime: Required value"]),
-    ({"reportingController": ""}, ["reportingController: Required value"]),
+    ({"reportingController": "/b"}, ['reportingController: Invalid value: "/b": prefix part must be non-empty']),
     ({"reportingInstance": ""}, ["reportingInstance: Required value"]),
     ({"action": ""}, ["action: Required value"]),
     ({"reason": ""}, ["reason: Required value"]),
@@ -182,7 +182,7 @@ def test_what_an_update_through_the_new_version_may_not_change(
     api.http.post(view, json=new(namespace))
     answer = api.http.patch(f"{view}/new", json={"note": "other", "action": "Moving"}, headers=MERGE)
     assert answer.json()["message"] == (
-        'Event.events.k8s.io "new" is invalid: [message: Invalid value: "other": field is immutable, '
+        'Event "new" is invalid: [message: Invalid value: "other": field is immutable, '
         'action: Invalid value: "Moving": field is immutable]'
     )
     assert api.http.patch(f"{core}/new", json={"message": "other"}, headers=MERGE).status_code == 200

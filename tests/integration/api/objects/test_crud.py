@@ -52,7 +52,7 @@ def test_created_objects_get_identity_and_time_from_the_server(api: ApiServer, c
     assert len(meta["uid"]) == 36
     assert meta["creationTimestamp"] > "2026"
     assert meta["resourceVersion"].isdigit()
-    assert not {"deletionTimestamp", "generation", "selfLink"} & set(meta)
+    assert not {"deletionTimestamp", "selfLink"} & set(meta)
     assert (made["kind"], made["apiVersion"], made["data"]) == ("ConfigMap", "v1", {"a": "1"})
     assert api.http.get(f"{configmaps}/a").json() == made
 
@@ -190,9 +190,26 @@ def test_identity_can_not_be_changed(api: ApiServer, configmaps: str) -> None:
     answer = api.http.put(f"{configmaps}/a", json=other)
     assert answer.status_code == 409
     assert "Precondition failed: UID in precondition: other" in answer.json()["message"]
+    answer = api.http.patch(f"{configmaps}/a", json={"metadata": {"uid": "other"}}, headers=MERGE)
+    assert answer.status_code == 422
+    assert [cause["field"] for cause in answer.json()["details"]["causes"]] == ["metadata.uid"] * 2
+    assert answer.json()["message"].count("field is immutable") == 1
     answer = api.http.put(f"{configmaps}/b", json=made)
     assert answer.status_code == 400
     assert answer.json()["message"] == "the name of the object (a) does not match the name on the URL (b)"
+
+
+def test_equal_owner_references_are_stored_once_with_a_warning(api: ApiServer, configmaps: str) -> None:
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "1"}
+    made = configmap("a") | {"metadata": {"name": "a", "ownerReferences": [owner, owner]}}
+    writes = (
+        api.http.post(configmaps, json=made),
+        api.http.put(f"{configmaps}/a", json=made),
+        api.http.patch(f"{configmaps}/a", json={"metadata": {"ownerReferences": [owner, owner]}}, headers=MERGE),
+    )
+    for answer in writes:
+        assert answer.json()["metadata"]["ownerReferences"] == [owner]
+        assert "duplicate UID(s) observed: 1" in answer.headers["Warning"]
 
 
 def test_an_update_of_nothing_is_not_found(api: ApiServer, configmaps: str) -> None:

@@ -38,7 +38,7 @@ def test_a_patch_may_be_applied_again(kind: bytes, document: object) -> None:
     for other in ("x", "y"):
         old_bytes = stored(a="1", b=other)
         old = decode(ConfigMap, old_bytes)
-        obj, warnings = value.apply(old, old_bytes)
+        obj, warnings, _ = value.apply(old, old_bytes)
         assert (obj.data, warnings) == ({"a": "2", "b": other}, ('unknown field "unheard"',))
         assert old == decode(ConfigMap, old_bytes)
     assert value.document == before

@@ -12,7 +12,12 @@ from apimachinery.meta import Object, ObjectMeta, OwnerReference
 from apimachinery.resource import Resource
 from apiserver.codec.body import decode_object, yaml_to_json
 from apiserver.codec.fieldvalidation import duplicate_fields, unknown_fields
-from apiserver.registry.validation import MAX_ANNOTATIONS_BYTES, validate_metadata, validate_metadata_update
+from apiserver.registry.validation import (
+    MAX_ANNOTATIONS_BYTES,
+    drop_repeated_owners,
+    validate_metadata,
+    validate_metadata_update,
+)
 from kubeapi.core.configmap import RESOURCE as CONFIGMAPS
 from kubeapi.core.pod.resource import RESOURCE as PODS
 
@@ -44,20 +49,42 @@ def test_good_metadata() -> None:
         ({"labels": {"a": "x" * 64}}, "metadata.labels"),
         ({"annotations": {"": ""}}, "metadata.annotations"),
         ({"annotations": {"a": "x" * MAX_ANNOTATIONS_BYTES}}, "metadata.annotations"),
+        ({"generation": -1}, "metadata.generation"),
         ({"finalizers": ["unqualified"]}, "metadata.finalizers[0]"),
         ({"finalizers": ["a/b", "orphan", "foregroundDeletion"]}, "metadata.finalizers"),
-        ({"ownerReferences": [OwnerReference(**OWNER | {"uid": ""})]}, "metadata.ownerReferences[0].uid"),
-        ({"ownerReferences": [OwnerReference(**OWNER | {"name": ""})]}, "metadata.ownerReferences[0].name"),
-        ({"ownerReferences": [OwnerReference(**OWNER | {"kind": ""})]}, "metadata.ownerReferences[0].kind"),
+        ({"ownerReferences": [OwnerReference(**OWNER | {"uid": ""})]}, "metadata.ownerReferences.uid"),
+        ({"ownerReferences": [OwnerReference(**OWNER | {"name": ""})]}, "metadata.ownerReferences.name"),
+        ({"ownerReferences": [OwnerReference(**OWNER | {"kind": ""})]}, "metadata.ownerReferences.kind"),
         ({"ownerReferences": [OwnerReference(**OWNER | {"apiVersion": "a/b/c"})]},
-         "metadata.ownerReferences[0].apiVersion"),
+         "metadata.ownerReferences.apiVersion"),
         ({"ownerReferences": [OwnerReference(**OWNER | {"apiVersion": "v1", "kind": "Event"})]},
-         "metadata.ownerReferences[0]"),
+         "metadata.ownerReferences"),
         ({"ownerReferences": [OwnerReference(**OWNER, controller=True)] * 2}, "metadata.ownerReferences"),
     ],
 )  # fmt: skip
 def test_each_fault_of_metadata_is_named(meta: dict[str, Any], field: str) -> None:
     assert field in fields(**meta)
+
+
+def test_what_is_wrong_with_owners_is_shown() -> None:
+    owners = [OwnerReference(**OWNER | {"name": name}, controller=True) for name in ("a", "b", "c")]  # type: ignore[arg-type]
+    shown = ",".join(
+        f'{{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"{name}","uid":"u","controller":true}}' for name in "abc"
+    )
+    text = 'Only one reference can have Controller set to true. Found "true" in references for ReplicaSet/a and '
+    obj = Object(metadata=ObjectMeta(name="x", ownerReferences=owners))
+    assert [error.message for error in validate_metadata(obj, THINGS)] == [
+        f"Invalid value: [{shown}]: {text}ReplicaSet/{name}" for name in "bc"
+    ]
+
+
+def test_equal_owners_are_dropped() -> None:
+    one, other = OwnerReference(**OWNER), OwnerReference(**OWNER | {"uid": "v"})
+    meta = ObjectMeta(ownerReferences=[one, other, one, other, one])
+    (warning,) = drop_repeated_owners(meta)
+    assert warning.endswith("duplicate UID(s) observed: u, v")
+    assert meta.ownerReferences == [one, other]
+    assert drop_repeated_owners(meta) == ()
 
 
 def test_what_is_immutable() -> None:
@@ -135,6 +162,7 @@ def test_bad_yaml_is_refused(text: str) -> None:
 def test_kind_and_version_are_filled_in_and_checked() -> None:
     obj = decode_object(CONFIGMAPS, b'{"metadata":{"name":"c"}}')
     assert (obj.kind, obj.apiVersion) == ("ConfigMap", "v1")
+    assert decode_object(CONFIGMAPS, b"null").metadata.name is None
     with pytest.raises(BadRequest, match='Secret in version "v1" cannot be handled as a ConfigMap'):
         decode_object(CONFIGMAPS, b'{"kind":"Secret","apiVersion":"v1"}')
     with pytest.raises(BadRequest, match="does not match the expected API version"):

@@ -41,7 +41,7 @@ BOTH = [pytest.param(CONFIGMAPS, id="ConfigMap"), pytest.param(SECRETS, id="Secr
         (".", ["data[.]: Invalid value: \".\": must not be '.'"]),
         ("..", ["data[..]: Invalid value: \"..\": must not be '..'"]),
         ("..a", ["data[..a]: Invalid value: \"..a\": must not start with '..'"]),
-        ("a" * 254, [f'data[{"a" * 254}]: Invalid value: "{"a" * 254}": must be no more than 253 bytes']),
+        ("a" * 254, [f'data[{"a" * 254}]: Invalid value: "{"a" * 254}": must be no more than 253 characters']),
     ],
 )
 def test_each_fault_of_a_key_is_named(resource: Resource[Any], key: str, expected: list[str]) -> None:

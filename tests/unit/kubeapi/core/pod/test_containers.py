@@ -52,7 +52,7 @@ CONTAINERS: list[tuple[dict[str, Any], list[str]]] = [
     (pod({"containers": [{"name": "a"}]}), [f"{C}.image: Required value"]),
     (container(image=" app "), [f'{C}.image: Invalid value: " app ": must not have leading or trailing whitespace']),
     (container(name="App"), [f'{C}.name: Invalid value: "App": {DNS_LABEL}']),
-    (container(name="a" * 64), [f'{C}.name: Invalid value: "{"a" * 64}": must be no more than 63 bytes']),
+    (container(name="a" * 64), [f'{C}.name: Invalid value: "{"a" * 64}": must be no more than 63 characters']),
     (
         pod({"containers": [{"name": "a", "image": "a"}, {"name": "a", "image": "a"}]}),
         ['spec.containers[1].name: Duplicate value: "a"'],
@@ -67,7 +67,7 @@ CONTAINERS: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         container(terminationMessagePolicy="X"),
-        [f'{C}.terminationMessagePolicy: Unsupported value: "X": supported values: "FallbackToLogsOnError", "File"'],
+        [f'{C}.terminationMessagePolicy: Unsupported value: "X": supported values: "File", "FallbackToLogsOnError"'],
     ),
     (
         container(restartPolicy="Maybe"),
@@ -87,8 +87,8 @@ CONTAINERS: list[tuple[dict[str, Any], list[str]]] = [
     (
         container(resizePolicy=[{"resourceName": "gpu", "restartPolicy": "x"}]),
         [
-            f'{C}.resizePolicy[0].resourceName: Unsupported value: "gpu": supported values: "cpu", "memory"',
-            f'{C}.resizePolicy[0].restartPolicy: Unsupported value: "x": supported values: "NotRequired", "RestartContainer"',
+            f'{C}.resizePolicy: Unsupported value: "gpu": supported values: "cpu", "memory"',
+            f'{C}.resizePolicy: Unsupported value: "x": supported values: "NotRequired", "RestartContainer"',
         ],
     ),
     (
@@ -129,7 +129,7 @@ PORTS: list[tuple[list[dict[str, Any]], list[str]]] = [
     ),
     (
         [{"containerPort": 80, "name": "a-very-long-name"}],
-        ['[0].name: Invalid value: "a-very-long-name": must be no more than 15 bytes'],
+        ['[0].name: Invalid value: "a-very-long-name": must be no more than 15 characters'],
     ),
     ([{"containerPort": 80, "name": "80"}], ['[0].name: Invalid value: "80": must contain at least one letter (a-z)']),
     (
@@ -262,23 +262,23 @@ def test_each_fault_of_a_variable_is_named(variable: dict[str, Any], expected: l
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ({}, [': Invalid value: "": must specify one of: `configMapRef` or `secretRef`']),
+        ({}, ['envFrom: Invalid value: "": must specify one of: `configMapRef` or `secretRef`']),
         (
             {"configMapRef": {"name": "a"}, "secretRef": {"name": "a"}},
-            [': Invalid value: "": may not have more than one field specified at a time'],
+            ['envFrom: Invalid value: "": may not have more than one field specified at a time'],
         ),
-        ({"configMapRef": {}}, [".configMapRef.name: Required value"]),
-        ({"secretRef": {}}, [".secretRef.name: Required value"]),
+        ({"configMapRef": {}}, ["envFrom[0].configMapRef.name: Required value"]),
+        ({"secretRef": {}}, ["envFrom[0].secretRef.name: Required value"]),
         (
             {"prefix": "a=", "secretRef": {"name": "a"}},
             [
-                ".prefix: Invalid value: \"a=\": a valid environment variable name must consist only of printable ASCII characters other than '='"
+                "envFrom[0].prefix: Invalid value: \"a=\": a valid environment variable name must consist only of printable ASCII characters other than '='"
             ],
         ),
     ],
 )
 def test_sources_of_variables(source: dict[str, Any], expected: list[str]) -> None:
-    check(container(envFrom=[source]), *[f"{C}.envFrom[0]{text}" for text in expected])
+    check(container(envFrom=[source]), *[f"{C}.{text}" for text in expected])
 
 
 R = f"{C}.resources"
@@ -383,7 +383,7 @@ PROBES: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"livenessProbe": {"httpGet": {"port": 1, "httpHeaders": [{"name": "a b"}]}}},
         [
-            f"{L}.httpGet.httpHeaders[0].name: Invalid value: \"a b\": a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')"
+            f"{L}.httpGet.httpHeaders: Invalid value: \"a b\": a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')"
         ],
     ),
     ({"livenessProbe": {"tcpSocket": {"port": 0}}}, [f"{L}.tcpSocket.port: Invalid value: 0: {PORT}"]),
@@ -422,7 +422,7 @@ PROBES: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"lifecycle": {"preStop": {"sleep": {"seconds": 31}}}},
         [
-            f"{C}.lifecycle.preStop.sleep.seconds: Invalid value: 31: must be non-negative and less than terminationGracePeriodSeconds (30)"
+            f"{C}.lifecycle.preStop.sleep: Invalid value: 31: must be non-negative and less than terminationGracePeriodSeconds (30)"
         ],
     ),
     ({"lifecycle": {"preStop": {"sleep": {"seconds": 30}}}}, []),

@@ -77,7 +77,10 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     (
         {"schedulingGates": [{"name": "a"}], "nodeSelector": {"a": "b"}},
         {"schedulingGates": [{"name": "a"}], "nodeSelector": {"a": "c"}},
-        [f'spec.nodeSelector: Invalid value: {{"a":"c"}}: {ONLY_MORE}'],
+        [
+            'spec.nodeSelector: Invalid value: {"a":"c"}: '
+            "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+        ],
     ),
     ({"schedulingGates": [{"name": "a"}]}, {"schedulingGates": [{"name": "a"}], **nodes("x")}, []),
     (

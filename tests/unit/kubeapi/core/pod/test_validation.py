@@ -23,7 +23,7 @@ VOLUMES: list[tuple[dict[str, Any], list[str]]] = [
     ({"name": "A"}, [f'{V}.name: Invalid value: "A": {DNS_LABEL}']),
     (
         {"emptyDir": {}, "hostPath": {"path": "/a"}},
-        [f"{V}.emptyDir: Forbidden: may not specify more than 1 volume type"],
+        [f"{V}.hostPath: Forbidden: may not specify more than 1 volume type"],
     ),
     (
         {"emptyDir": {"sizeLimit": "-1"}},
@@ -62,7 +62,14 @@ VOLUMES: list[tuple[dict[str, Any], list[str]]] = [
     ({"secret": {}}, [f"{V}.secret.secretName: Required value"]),
     ({"persistentVolumeClaim": {}}, [f"{V}.persistentVolumeClaim.claimName: Required value"]),
     ({"nfs": {"server": "s", "path": "a"}}, [f'{V}.nfs.path: Invalid value: "a": must be an absolute path']),
-    ({"nfs": {}}, [f"{V}.nfs.server: Required value", f"{V}.nfs.path: Required value"]),
+    (
+        {"nfs": {}},
+        [
+            f"{V}.nfs.server: Required value",
+            f"{V}.nfs.path: Required value",
+            f'{V}.nfs.path: Invalid value: "": must be an absolute path',
+        ],
+    ),
     ({"csi": {}}, [f"{V}.csi.driver: Required value"]),
     (
         {"csi": {"driver": "d.example", "nodePublishSecretRef": {}}},
@@ -154,7 +161,13 @@ VOLUMES: list[tuple[dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("volume", "expected"), VOLUMES)
 def test_each_fault_of_a_volume_is_named(volume: dict[str, Any], expected: list[str]) -> None:
-    check(pod({"volumes": [{"name": "v", **volume}]}), *expected)
+    check(pod({"volumes": [{"name": "v", **volume}], "serviceAccountName": "default"}), *expected)
+
+
+def test_a_token_needs_a_service_account() -> None:
+    volume = {"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}
+    at = f"{V}.projected.sources[0].serviceAccountToken"
+    check(pod({"volumes": [volume]}), f"{at}: Forbidden: must not be specified when serviceAccountName is not set")
 
 
 def test_volume_names_are_unique() -> None:
@@ -162,14 +175,18 @@ def test_volume_names_are_unique() -> None:
 
 
 M = f"{C}.volumeMounts[0]"
+LIST = f"{C}.volumeMounts"  # upstream leaves out the index
 MOUNTS: list[tuple[dict[str, Any], list[str]]] = [
     ({"mountPath": "/a"}, [f"{M}.name: Required value"]),
     ({"name": "other", "mountPath": "/a"}, [f'{M}.name: Not found: "other"']),
     ({"name": "v"}, [f"{M}.mountPath: Required value"]),
-    ({"name": "v", "mountPath": "/a", "subPath": "/x"}, [f'{M}.subPath: Invalid value: "/x": must be a relative path']),
+    (
+        {"name": "v", "mountPath": "/a", "subPath": "/x"},
+        [f'{LIST}.subPath: Invalid value: "/x": must be a relative path'],
+    ),
     (
         {"name": "v", "mountPath": "/a", "subPath": "a/../b"},
-        [f"{M}.subPath: Invalid value: \"a/../b\": must not contain '..'"],
+        [f"{LIST}.subPath: Invalid value: \"a/../b\": must not contain '..'"],
     ),
     (
         {"name": "v", "mountPath": "/a", "subPath": "x", "subPathExpr": "y"},
@@ -178,18 +195,18 @@ MOUNTS: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"name": "v", "mountPath": "/a", "mountPropagation": "Both"},
         [
-            f'{M}.mountPropagation: Unsupported value: "Both": supported values: "Bidirectional", "HostToContainer", "None"'
+            f'{LIST}.mountPropagation: Unsupported value: "Both": supported values: "Bidirectional", "HostToContainer", "None"'
         ],
     ),
     (
         {"name": "v", "mountPath": "/a", "mountPropagation": "Bidirectional"},
         [
-            f"{M}.mountPropagation: Forbidden: Bidirectional mount propagation is available only to privileged containers"
+            f"{LIST}.mountPropagation: Forbidden: Bidirectional mount propagation is available only to privileged containers"
         ],
     ),
     (
         {"name": "v", "mountPath": "/a", "recursiveReadOnly": "Enabled"},
-        [f"{M}.recursiveReadOnly: Forbidden: may only be specified when readOnly is true"],
+        [f"{LIST}.recursiveReadOnly: Forbidden: may only be specified when readOnly is true"],
     ),
 ]
 
@@ -282,8 +299,8 @@ SUBDOMAIN = "a lowercase RFC 1123 subdomain must consist of lower case alphanume
     "\\\\", "\\"
 )
 SPECS: list[tuple[dict[str, Any], list[str]]] = [
-    ({"restartPolicy": "always"}, ['spec.restartPolicy: Unsupported value: "always": supported values: "Always", "Never", "OnFailure"']),
-    ({"dnsPolicy": "x"}, ['spec.dnsPolicy: Unsupported value: "x": supported values: "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"']),
+    ({"restartPolicy": "always"}, ['spec.restartPolicy: Unsupported value: "always": supported values: "Always", "OnFailure", "Never"']),
+    ({"dnsPolicy": "x"}, ['spec.dnsPolicy: Unsupported value: "x": supported values: "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"']),
     ({"dnsPolicy": "None"}, ["spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None"]),
     ({"dnsPolicy": "None", "dnsConfig": {}}, ["spec.dnsConfig.nameservers: Required value: must provide at least one DNS nameserver when `dnsPolicy` is None"]),
     ({"dnsConfig": {"nameservers": ["x"]}}, ['spec.dnsConfig.nameservers[0]: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)']),
@@ -296,11 +313,11 @@ SPECS: list[tuple[dict[str, Any], list[str]]] = [
     ({"nodeName": "N"}, [f'spec.nodeName: Invalid value: "N": {SUBDOMAIN}']),
     ({"serviceAccountName": "A_b"}, [f'spec.serviceAccountName: Invalid value: "A_b": {SUBDOMAIN}']),
     ({"priorityClassName": "A"}, [f'spec.priorityClassName: Invalid value: "A": {SUBDOMAIN}']),
-    ({"hostname": "a.b"}, [f'spec.hostname: Invalid value: "a.b": {DNS_LABEL}']),
-    ({"subdomain": "a.b"}, [f'spec.subdomain: Invalid value: "a.b": {DNS_LABEL}']),
-    ({"os": {"name": "plan9"}}, ['spec.os.name: Unsupported value: "plan9": supported values: "linux", "windows"']),
-    ({"preemptionPolicy": "x"}, ['spec.preemptionPolicy: Unsupported value: "x": supported values: "Never", "PreemptLowerPriority"']),
-    ({"hostPID": True, "shareProcessNamespace": True}, ["spec.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled"]),
+    ({"hostname": "a.b"}, ['spec.hostname: Invalid value: "a.b": must not contain dots']),
+    ({"subdomain": "a_b"}, [f'spec.subdomain: Invalid value: "a_b": {DNS_LABEL}']),
+    ({"os": {"name": "plan9"}}, ['spec.os: Unsupported value: "plan9": supported values: "linux", "windows"']),
+    ({"preemptionPolicy": "x"}, ['spec.preemptionPolicy: Unsupported value: "x": supported values: "PreemptLowerPriority", "Never"']),
+    ({"hostPID": True, "shareProcessNamespace": True}, ["spec.securityContext.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled"]),
     ({"hostUsers": False, "hostNetwork": True}, ["spec.hostNetwork: Forbidden: when `pod.Spec.HostUsers` is false"]),
     ({"hostAliases": [{"ip": "x", "hostnames": ["A"]}]}, ['spec.hostAliases[0].ip: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)', f'spec.hostAliases[0].hostnames[0]: Invalid value: "A": {SUBDOMAIN}']),
     ({"readinessGates": [{"conditionType": "a b"}]}, [f'spec.readinessGates[0].conditionType: Invalid value: "a b": {QUALIFIED}']),
@@ -328,7 +345,7 @@ TOLERATIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"key": "a", "operator": "Like"}, [f'{T}.operator: Unsupported value: "Like": supported values: "Equal", "Exists"']),
     ({"value": "a"}, [f'{T}.operator: Invalid value: "": operator must be Exists when `key` is empty, which means "match all values and all keys"']),
     ({"key": "a", "operator": "Exists", "value": "b"}, [f'{T}.operator: Invalid value: "b": value must be empty when `operator` is \'Exists\'']),
-    ({"key": "a", "effect": "Never"}, [f'{T}.effect: Unsupported value: "Never": supported values: "NoExecute", "NoSchedule", "PreferNoSchedule"']),
+    ({"key": "a", "effect": "Never"}, [f'{T}.effect: Unsupported value: "Never": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"']),
     ({"key": "a", "effect": "NoSchedule", "tolerationSeconds": 1}, [f"{T}.effect: Invalid value: \"NoSchedule\": effect must be 'NoExecute' when `tolerationSeconds` is set"]),
     ({"key": "a b"}, [f'{T}.key: Invalid value: "a b": {QUALIFIED}']),
     ({"operator": "Exists"}, []),
@@ -367,7 +384,11 @@ def test_node_affinity(expression: dict[str, Any], expected: list[str]) -> None:
         ({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "Exists"}]}]}}}, [f'{NA}.nodeSelectorTerms[0].matchFields[0].operator: Invalid value: "Exists": not a valid selector operator']),
         ({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["a", "b"]}]}]}}}, [f"{NA}.nodeSelectorTerms[0].matchFields[0].values: Required value: must be only one value when `operator` is 'In' or 'NotIn' for node field selector"]),
         ({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 0}]}}, ["spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight: Invalid value: 0: must be in the range 1-100"]),
-        ({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}, ["spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey: Required value: can not be empty"]),
+        ({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}, [
+            "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey: Required value: can not be empty",
+            'spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey: Invalid value: "": name part must be non-empty',
+            f'spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey: Invalid value: "": {QUALIFIED}',
+        ]),
         ({"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 101, "podAffinityTerm": {"topologyKey": "a"}}]}}, ["spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight: Invalid value: 101: must be in the range 1-100"]),
         ({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "a", "labelSelector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}]}}, ['spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].labelSelector.matchExpressions[0].operator: Invalid value: "Is": not a valid selector operator']),
         ({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "a", "namespaces": ["A"]}]}}, [f'spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].namespaces[0]: Invalid value: "A": {DNS_LABEL}']),
@@ -411,7 +432,7 @@ def test_all_problems_are_reported_at_once() -> None:
         pod({"containers": [{}], "restartPolicy": "x", "nodeName": "N"}),
         f"{C}.name: Required value",
         f"{C}.image: Required value",
-        'spec.restartPolicy: Unsupported value: "x": supported values: "Always", "Never", "OnFailure"',
+        'spec.restartPolicy: Unsupported value: "x": supported values: "Always", "OnFailure", "Never"',
         f'spec.nodeName: Invalid value: "N": {SUBDOMAIN}',
     )
 
