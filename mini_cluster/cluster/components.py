@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mini_cluster.cluster.containerd import containerd_socket, start_containerd
 from mini_cluster.cluster.etcd_members import ETCD, EtcdMember, etcd_members, initial_cluster
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY, Layout
 from mini_cluster.cluster.state import SERVICE_CIDR, ClusterState, NodeState
@@ -102,6 +103,8 @@ class Programs:
     etcd: str
     dockerd: str
     nsenter: str
+    machine_has_containerd: bool = False
+    """An engine would use the machine's containerd unless it is given another."""
 
     def script(self, name: str) -> str:
         return str(self.scripts / name)
@@ -231,7 +234,7 @@ def _dockerd(
     layout: Layout, state: ClusterState, node: NodeState, programs: Programs, wrapper: tuple[str, ...]
 ) -> Component:
     paths = layout.node(node.name)
-    program = (
+    program: tuple[str, ...] = (
         programs.dockerd,
         f"--host=unix://{paths.docker_socket}",
         f"--data-root={paths.docker_root}",
@@ -247,6 +250,9 @@ def _dockerd(
         f"--cgroup-parent={layout.cgroup}/{node.name}",
         "--log-level=warn",
     )
+    if programs.machine_has_containerd:
+        program += (f"--containerd={containerd_socket(paths)}",)
+        wrapper += start_containerd(paths)
     probe = SocketProbe(paths.docker_socket, "/_ping")
     return Component(f"dockerd-{node.name}", program, probe, wrapper, node=node.name, logs_itself=False)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mini_cluster.cluster.components import Programs
+from mini_cluster.cluster.containerd import MACHINE_SOCKET
 from mini_cluster.cluster.state import DEFAULT_NODES
 from mini_cluster.errors import LauncherError
 
@@ -95,6 +96,7 @@ def find_programs() -> Programs:
         etcd=find_program("etcd") or "etcd",
         dockerd=find_program("dockerd") or "dockerd",
         nsenter=find_program("nsenter") or "nsenter",
+        machine_has_containerd=MACHINE_SOCKET.exists(),
     )
 
 

@@ -1,0 +1,46 @@
+"""A containerd of its own for a worker host's engine.
+
+dockerd starts one by itself, unless it finds that of the machine: then it uses that, as every other dockerd of the
+machine does. The containers of all hosts, and the user's own, would live together, and a host's would outlive its power
+cut. So where the machine has one, this starts another before dockerd and tells dockerd to use it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mini_cluster.cluster.layout import NodeLayout
+
+MACHINE_SOCKET = Path("/run/containerd/containerd.sock")
+"""Where dockerd looks for the machine's."""
+
+_START = """\
+set -e
+folder=$1 root=$2
+shift 2
+mkdir -p "$folder"
+rm -f "$folder/containerd.sock"
+cat >"$folder/containerd.toml" <<END
+version = 2
+root = "$root"
+state = "$folder/daemon"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "$folder/containerd.sock"
+END
+setpriv --pdeathsig KILL sh -c 'while :; do setpriv --pdeathsig KILL "$@" || sleep 0.5; done' sh \\
+    containerd --config "$folder/containerd.toml" --log-level warn &
+until [ -S "$folder/containerd.sock" ]; do sleep 0.02; done
+exec "$@"
+"""
+"""Starts containerd, and again when it dies, and becomes the command that follows. containerd dies with that."""
+
+
+def containerd_socket(paths: NodeLayout) -> Path:
+    return paths.docker_exec_root / "containerd" / "containerd.sock"
+
+
+def start_containerd(paths: NodeLayout) -> tuple[str, ...]:
+    """Returns the command to put before dockerd's; files are where dockerd's own containerd would have them."""
+    folder, root = containerd_socket(paths).parent, paths.docker_root / "containerd" / "daemon"
+    return ("sh", "-c", _START, "sh", str(folder), str(root))
