@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from mini_cluster.cluster.state import (
     StateError,
     choose_network,
     choose_ports,
+    link_in_the_way,
     load_state,
     port_is_free,
     replace_taken_ports,
@@ -70,6 +72,18 @@ the objects:
   mini-cluster down --purge
   mini-cluster up --etcd-members {want}
   mini-cluster etcd snapshot restore objects.db"""
+
+
+_NETWORKS_TAKEN = """\
+this cluster has the networks {state.subnet} (hosts) and {state.pod_network} (pods), and while it was down the link
+{link} got addresses there. Remove what has that link (for a cluster in another folder: mini-cluster --dir FOLDER down),
+or forget this cluster and make a new one in networks that are free:
+  mini-cluster down --purge"""
+
+
+def _networks_of_machine() -> dict[IPv4Network, str]:
+    """Returns the networks in use; none where worker hosts can't be anyway."""
+    return hosts.networks_of_machine() if shutil.which("ip") else {}
 
 
 class ClusterError(LauncherError):
@@ -200,7 +214,7 @@ class Cluster:
         ensure_cluster_requirements(count, self.console.step)
         deadline = time.monotonic() + UP_SECONDS
         with self._locked():
-            state = self._free_ports(existing) if existing else self._choose(api_port, etcd_members or 1)
+            state = self._without_conflicts(existing) if existing else self._choose(api_port, etcd_members or 1)
             state = state.with_node_count(count)
             if count and hosts.enable_forwarding():
                 state = state.with_forwarding_enabled()
@@ -291,7 +305,7 @@ class Cluster:
         Raises: ClusterError, RestoreError (the cluster is as before), MissingRequirement, and as `up`.
         """
         with self._locked():
-            state = self._free_ports(self.state())
+            state = self._without_conflicts(self.state())
             if not find_program("etcdutl"):
                 ensure_requirements([ETCDCTL_REQUIREMENT], self.console.step)
             operator, members = EtcdOperator(self.layout, state), etcd_members(self.layout, state)
@@ -332,21 +346,29 @@ class Cluster:
         except (ControlError, ClusterError) as error:
             raise ClusterError(f"{error}\nsee `mini-cluster logs COMPONENT` (files in {self.layout.logs})") from None
 
-    def _free_ports(self, state: ClusterState) -> ClusterState:
-        """Returns the state with other ports where something else took them while the cluster was down."""
+    def _without_conflicts(self, state: ClusterState) -> ClusterState:
+        """Returns the state with other ports where something else took them while the cluster was down.
+
+        Raises: ClusterError when something else has come to use its networks; pods' addresses can't be changed.
+        """
         if any(process.cluster == self.layout.key for process in snapshot().values()):
             return state
+        if state.nodes and (link := link_in_the_way(state, _networks_of_machine(), self.layout.bridge)):
+            raise ClusterError(_NETWORKS_TAKEN.format(state=state, link=link))
         ports = replace_taken_ports(state.ports, self.layout.key, port_is_free)
         if ports.api != state.ports.api:
             self.console.warning(f"port {state.ports.api} was taken meanwhile; the API server now has {ports.api}")
         return replace(state, ports=ports)
 
     def _choose(self, api_port: int | None, etcd_members: int) -> ClusterState:
-        used = hosts.networks_of_machine() if shutil.which("ip") else []
+        used = _networks_of_machine()
+        ports = choose_ports(self.layout.key, api_port, port_is_free, etcd_members)
+        if api_port not in (None, ports.api):
+            self.console.warning(f"port {api_port} is in use; the API server has {ports.api}")
         return ClusterState(
             subnet=str(choose_network(HOST_SUBNETS, used)),
             pod_network=str(choose_network(POD_NETWORKS, used)),
-            ports=choose_ports(self.layout.key, api_port, port_is_free, etcd_members),
+            ports=ports,
         )
 
     def _begin(self, state: ClusterState) -> None:

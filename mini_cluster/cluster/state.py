@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from itertools import chain
@@ -228,15 +228,32 @@ def port_is_free(port: int) -> bool:
         return True
 
 
-def networks_in_use(route_text: str, address_text: str) -> list[IPv4Network]:
-    """Returns the networks that `ip -json route show table all` and `ip -json address` print, but no default route."""
-    routes = (route.get("dst") for route in json.loads(route_text or "[]"))
-    networks = [network for network in routes if network not in (None, "default")]
+def networks_in_use(route_text: str, address_text: str) -> dict[IPv4Network, str]:
+    """Returns the networks that `ip -json route show table all` and `ip -json address` print, but no default route.
+
+    Each comes with the name of its link, "" where there is none.
+    """
+    links = {route.get("dst"): route.get("dev", "") for route in json.loads(route_text or "[]")}
     for link in json.loads(address_text or "[]"):
-        networks += [
-            f"{item['local']}/{item['prefixlen']}" for item in link.get("addr_info", []) if item["family"] == "inet"
-        ]
-    return [IPv4Network(text, strict=False) for text in networks if is_ipv4(text.split("/")[0])]
+        links |= {
+            f"{item['local']}/{item['prefixlen']}": link.get("ifname", "")
+            for item in link.get("addr_info", [])
+            if item["family"] == "inet"
+        }
+    return {IPv4Network(text, strict=False): name for text, name in links.items() if is_ipv4(str(text).split("/")[0])}
+
+
+def link_in_the_way(state: ClusterState, used: Mapping[IPv4Network, str], own_link: str) -> str:
+    """Returns a link of this machine that something else has in the networks of the cluster, or "".
+
+    Wider networks (a VPN's) don't count: the cluster's routes go before theirs. Routes without a link say only that
+    addresses are unreachable.
+    """
+    networks = [IPv4Network(state.subnet), IPv4Network(state.pod_network)]
+    for network, link in used.items():
+        if link not in ("", own_link) and any(network.subnet_of(own) for own in networks):
+            return link
+    return ""
 
 
 def is_ipv4(text: str) -> bool:

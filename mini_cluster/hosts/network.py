@@ -93,8 +93,8 @@ def host_rules(state: ClusterState, node: NodeState) -> list[PacketRule]:
     ]
 
 
-def networks_of_machine() -> list[IPv4Network]:
-    """Returns every IPv4 network that the machine routes or has an address in."""
+def networks_of_machine() -> dict[IPv4Network, str]:
+    """Returns every IPv4 network that the machine routes or has an address in, with the name of its link."""
     routes = run(["ip", "-json", "-4", "route", "show", "table", "all"], check=False)
     return networks_in_use(routes, run(["ip", "-json", "-4", "address", "show"], check=False))
 

@@ -21,6 +21,7 @@ from mini_cluster.cluster.state import (
     StateError,
     choose_network,
     choose_ports,
+    link_in_the_way,
     load_state,
     networks_in_use,
     replace_taken_ports,
@@ -60,12 +61,28 @@ def test_the_first_subnet_that_overlaps_nothing_is_chosen() -> None:
 def test_the_default_route_is_no_network_in_use() -> None:
     routes = [
         {"dst": "default", "gateway": "192.0.2.1"},
-        {"dst": "172.30.0.0/24"},
-        {"type": "local", "dst": "10.1.2.3"},
+        {"dst": "172.30.0.0/24", "dev": "mk1"},
+        {"type": "unreachable", "dst": "10.96.0.0/16"},
+        {"type": "local", "dst": "10.1.2.3", "dev": "eth0"},
     ]
-    addresses = [{"addr_info": [{"family": "inet", "local": "172.17.0.1", "prefixlen": 16}]}, {}]
-    found = networks_in_use(json.dumps(routes), json.dumps(addresses))
-    assert found == [IPv4Network("172.30.0.0/24"), IPv4Network("10.1.2.3/32"), IPv4Network("172.17.0.0/16")]
+    addresses = [
+        {"ifname": "docker0", "addr_info": [{"family": "inet", "local": "172.17.0.1", "prefixlen": 16}]},
+        {},
+    ]
+    assert networks_in_use(json.dumps(routes), json.dumps(addresses)) == {
+        IPv4Network("172.30.0.0/24"): "mk1",
+        IPv4Network("10.96.0.0/16"): "",
+        IPv4Network("10.1.2.3/32"): "eth0",
+        IPv4Network("172.17.0.0/16"): "docker0",
+    }
+
+
+def test_what_took_a_cluster_s_networks_is_named_unless_it_is_the_cluster_s_own() -> None:
+    used = {IPv4Network("172.30.8.0/24"): "br1", IPv4Network("10.244.0.0/16"): "", IPv4Network("10.244.1.0/24"): "mk1"}
+    assert link_in_the_way(STATE, used, "mk1") == ""
+    assert link_in_the_way(STATE, used, "mk2") == "mk1"
+    assert link_in_the_way(STATE, {IPv4Network("172.30.7.128/25"): "br1"}, "mk1") == "br1"
+    assert link_in_the_way(STATE, {IPv4Network("172.16.0.0/12"): "tun0"}, "mk1") == "", "the narrower route wins"
 
 
 def test_ports_are_distinct_and_skip_those_in_use() -> None:
