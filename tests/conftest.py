@@ -1,5 +1,7 @@
 """What every test has: async tests run on asyncio, and folders have budgets of time."""
 
+import signal
+
 import hypothesis
 import pytest
 
@@ -13,6 +15,9 @@ hypothesis.settings.load_profile("house")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A background job of a shell ignores Ctrl-C, as the lanes of .ci/run do, and so would the programs that tests start
+    # and interrupt: what is ignored stays so in children, a handler does not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(Budgets(), "budgets")
 
 

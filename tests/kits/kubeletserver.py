@@ -22,6 +22,7 @@ from kubelet.server.stream.spdy import frames as spdy
 from kubelet.server.stream.spdy.connection import DEFAULT_LIMITS, SpdyLimits
 from kubelet.server.stream.spdy.frames import Frame, Framer
 from tests.fakes.runtime import FakeRuntime
+from tests.kits.eventually import eventually_async
 from tests.kits.kubelet import make_pod
 
 V5 = "v5.channel.k8s.io"
@@ -100,7 +101,7 @@ async def server_bench(files: dict[str, Path], spdy_limits: SpdyLimits = DEFAULT
         )
     )
     try:
-        await _listening(port, serving)
+        await eventually_async(lambda: serving.done() or _listening(port), "the kubelet's server listens")
         async with asyncio.timeout(30):
             yield bench
     finally:
@@ -108,15 +109,13 @@ async def server_bench(files: dict[str, Path], spdy_limits: SpdyLimits = DEFAULT
         await asyncio.wait((serving,))
 
 
-async def _listening(port: int, serving: asyncio.Future[None]) -> None:
-    while not serving.done():
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.01)
-            continue
-        writer.close()
-        return
+async def _listening(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def messages(connection: ClientConnection) -> list[tuple[int, bytes]]:

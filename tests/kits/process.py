@@ -7,14 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-START_SECONDS = 60.0
+from tests.kits.eventually import eventually
+
 STOP_SECONDS = 20.0
 TOKEN = "test-token"
 """An administrator's token for the API server of a test."""
@@ -55,12 +55,14 @@ class Process:
         """Starts it. Raises: RuntimeError with its last words when it ends, or is not `ready` in time."""
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, **options)
-        deadline = time.monotonic() + START_SECONDS
-        while ready is not None and not ready():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise RuntimeError(f"{self.name} did not start:\n{self.words()[-2000:]}")
-            time.sleep(0.02)
+        if ready is None:
+            return
+        try:
+            eventually(lambda: not self.running or ready(), f"{self.name} is ready")
+            assert self.running
+        except AssertionError:
+            self.kill()
+            raise RuntimeError(f"{self.name} did not start:\n{self.words()[-2000:]}") from None
 
     @property
     def running(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from mini_cluster.inprocess import InProcessApi
 from mini_cluster.pytest_plugin import api, namespace  # noqa: F401  (here the folder's own fixtures hide them)
 from tests.kits.apiserver import TOKEN, TOKENS
 from tests.kits.etcd import EtcdServer, free_port
-from tests.kits.eventually import eventually
+from tests.kits.eventually import eventually, eventually_async
 
 pytestmark = pytest.mark.usefixtures("api")
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}
@@ -87,9 +86,12 @@ async def test_httpx_calls_the_application_itself(app: FastAPI) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=ADMIN) as client:
         with pytest.raises(RuntimeError, match="lifespan has not begun"):
             await client.get("/api/v1/namespaces")
-        async with app.router.lifespan_context(app), asyncio.timeout(20):
-            while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+
+        async def ready() -> bool:
+            return (await client.get("/readyz")).status_code == 200
+
+        async with app.router.lifespan_context(app):
+            await eventually_async(ready)
             names = [item["metadata"]["name"] for item in (await client.get("/api/v1/namespaces")).json()["items"]]
             assert "default" in names
             answer = await client.get("/api/v1/namespaces", params={"watch": "true", "timeoutSeconds": "1"})

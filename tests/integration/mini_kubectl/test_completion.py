@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import shutil
 import subprocess
 import time
@@ -88,7 +89,6 @@ class Bash:
         )
         os.close(theirs)
         self._terminal = ours
-        os.set_blocking(ours, False)
 
     def type(self, text: str, expected: str) -> str:
         """What comes until `expected` does."""
@@ -96,11 +96,9 @@ class Bash:
         seen = ""
         deadline = time.monotonic() + SECONDS
         while not re.search(expected, seen):
-            assert time.monotonic() < deadline, f"{expected!r} is not in {seen!r}"
-            try:
-                seen += os.read(self._terminal, 4096).decode()
-            except BlockingIOError:
-                time.sleep(0.02)
+            ready, _, _ = select.select([self._terminal], [], [], deadline - time.monotonic())
+            assert ready, f"{expected!r} is not in {seen!r}"
+            seen += os.read(self._terminal, 4096).decode()
         return seen
 
     def close(self) -> None:

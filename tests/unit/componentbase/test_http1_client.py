@@ -12,6 +12,7 @@ import pytest
 from componentbase.net.http1_client import MAX_HEAD_BYTES, request_head
 from componentbase.net.http1_pool import Http1Client
 from tests.fakes.http import CHUNKED, Handler, HttpServer, Request, answer, chunk, http_server
+from tests.kits.eventually import eventually_async
 
 GET = b"GET /x HTTP/1.1\r\nhost: h\r\n\r\n"
 POST = b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nhi"
@@ -47,14 +48,16 @@ async def test_requests_in_a_row_share_one_connection(connect: Connect) -> None:
 
 
 async def test_no_more_connections_than_allowed_and_everyone_is_served(connect: Connect) -> None:
-    async def slow(request: Request, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.002)
+    pair = asyncio.Barrier(2)
+
+    async def both_at_work(request: Request, writer: asyncio.StreamWriter) -> None:
+        await pair.wait()
         writer.write(answer(b"ok"))
 
-    server, client = await connect(slow, max_connections=2)
+    server, client = await connect(both_at_work, max_connections=2)
     responses = await asyncio.gather(*(client.exchange(b"POST", POST) for _ in range(20)))
     assert [response.body for response in responses] == [b"ok"] * 20
-    assert server.connections <= 2
+    assert server.connections == 2
 
 
 async def test_a_waiter_that_gives_up_does_not_take_a_connection_with_it(connect: Connect) -> None:
@@ -64,10 +67,10 @@ async def test_a_waiter_that_gives_up_does_not_take_a_connection_with_it(connect
         await gate.wait()
         writer.write(answer(b"ok"))
 
-    _server, client = await connect(gated, max_connections=1)
+    server, client = await connect(gated, max_connections=1)
     first = asyncio.ensure_future(client.exchange(b"GET", GET))
     second = asyncio.ensure_future(client.exchange(b"GET", GET))
-    await asyncio.sleep(0.01)
+    await eventually_async(lambda: server.requests)  # the first's, so the second has come to wait for its connection
     second.cancel()
     gate.set()
     assert (await first).body == b"ok"
@@ -208,22 +211,32 @@ async def test_streams_do_not_count_against_the_bound(connect: Connect) -> None:
 
 async def test_a_slow_reader_stops_the_sender_and_loses_nothing(connect: Connect) -> None:
     part = b"x" * 65536
+    sent = 0
 
     async def big(request: Request, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
         writer.write(CHUNKED)
-        for _ in range(100):
+        for _ in range(500):
             writer.write(chunk(part))
             await writer.drain()
+            sent += 1
         writer.write(chunk(b""))
+
+    async def sender_stands_still() -> bool:
+        before = sent
+        for _ in range(100):  # turns of the loop, in each of which it could have sent something
+            await asyncio.sleep(0)
+        return 0 < sent == before
 
     _server, client = await connect(big)
     raw = await client.open_stream(GET)
+    await eventually_async(sender_stands_still)
+    assert sent < 500
     total = 0
     while data := await raw.next_chunk():
         assert len(data) < 3 * 1024 * 1024
         total += len(data)
-        await asyncio.sleep(0.001)
-    assert total == 100 * len(part)
+    assert total == 500 * len(part)
 
 
 async def test_an_endless_head_is_a_connection_error(connect: Connect) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import sys
+import termios
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import pytest
 from kubelet.runtime.docker.client import EngineClient, EngineConflict
 from kubelet.runtime.docker.sessions import demultiplex
 from kubelet.runtime.interface import EngineError, EngineNotFound, RuntimeUnavailable
+from tests.fakes.clock import idle
 from tests.kits.eventually import eventually_async
 
 
@@ -30,6 +34,11 @@ async def test_frames_are_put_together_however_they_arrive(size: int) -> None:
         ("stderr", b"error"),
         ("stdout", b""),
     ]
+
+
+def unread_bytes(writer: asyncio.StreamWriter) -> int:
+    """What the other end of a Unix socket has not read yet; 0 also when it has closed."""
+    return int.from_bytes(fcntl.ioctl(writer.get_extra_info("socket"), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 class Engine:
@@ -54,7 +63,7 @@ class Engine:
         for piece in self.answer:
             writer.write(piece)
             await writer.drain()
-            await asyncio.sleep(0.01)  # so that some pieces come with the head and others behind it
+            await eventually_async(lambda: not unread_bytes(writer), "the client has read the piece")
         writer.close()
 
 
@@ -136,10 +145,11 @@ async def test_documents_are_yielded_line_by_line(tmp_path: Path) -> None:
 
 async def test_a_call_that_is_cancelled_is_waited_out_and_leaves_no_socket(tmp_path: Path) -> None:
     answers = asyncio.Event()
+    asked: list[bytes] = []
     ended: list[str] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
         await answers.wait()
         writer.write(OK + b"\r\n")
         await reader.read()
@@ -150,9 +160,9 @@ async def test_a_call_that_is_cancelled_is_waited_out_and_leaves_no_socket(tmp_p
     async with server:
         client = EngineClient(f"unix://{tmp_path / 'e.sock'}")
         opening = asyncio.create_task(client.open("GET", "/events"))
-        await asyncio.sleep(0.05)
+        await eventually_async(lambda: asked)
         opening.cancel()
-        await asyncio.sleep(0.05)
+        await idle()
         assert not opening.done()
         answers.set()
         await asyncio.wait((opening,))
