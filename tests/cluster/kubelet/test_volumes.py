@@ -1,0 +1,66 @@
+"""Volumes and environments that only real containers show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.kits.commandline import CommandLine
+from tests.kits.eventually import eventually
+
+pytestmark = pytest.mark.cluster
+
+SECONDS = 60.0
+
+
+def make(name: str, image: str, script: str, volume: dict[str, Any], **container: Any) -> dict[str, Any]:
+    main = {"name": "main", "image": image, "command": ["sh", "-c", script]}
+    main |= {"volumeMounts": [{"name": "v", "mountPath": "/v"}], **container}
+    spec = {"terminationGracePeriodSeconds": 0, "volumes": [{"name": "v"} | volume], "containers": [main]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def main_status(mk: CommandLine, name: str) -> dict[str, Any]:
+    statuses = mk.get("pod", name)["status"].get("containerStatuses") or [{}]
+    status: dict[str, Any] = statuses[0]
+    return status
+
+
+def logs(mk: CommandLine, name: str) -> str:
+    """What the container has printed; "" before it runs."""
+    return mk.try_run("logs", name).stdout
+
+
+def test_a_file_in_memory_outlives_a_crash(mk: CommandLine, image: str) -> None:
+    script = "if [ -f /v/file ]; then cat /v/file; sleep 1000; else echo kept >/v/file; exit 1; fi"
+    mk.apply(make("crash", image, script, {"emptyDir": {"medium": "Memory"}}))
+    eventually(lambda: main_status(mk, "crash").get("restartCount") == 1, "it has crashed once", seconds=SECONDS)
+    eventually(lambda: logs(mk, "crash") == "kept\n", "the file is there", seconds=SECONDS)
+    assert main_status(mk, "crash")["restartCount"] == 1
+
+
+def test_the_files_of_an_image_are_mounted_and_every_key_is_a_variable(mk: CommandLine, image: str) -> None:
+    data = {"data-1": "one", "a.b": "two"}
+    mk.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "keys"}, "data": data})
+    mount = {"name": "v", "mountPath": "/v", "subPath": "www"}
+    source = {"image": {"reference": image, "pullPolicy": "IfNotPresent"}}
+    more = {"volumeMounts": [mount], "envFrom": [{"configMapRef": {"name": "keys"}}]}
+    script = "cat /v/ok; touch /v/new 2>&1; cat /proc/1/environ; echo; echo end; sleep 1000"
+    mk.apply(make("pages", image, script, source, **more))
+    eventually(lambda: logs(mk, "pages").endswith("\nend\n"), "it has printed all", seconds=SECONDS)
+    ok, refused, environment, _ = logs(mk, "pages").splitlines()
+    assert ok == "ok"
+    assert "Read-only file system" in refused
+    assert {"data-1=one", "a.b=two"} <= set(environment.split("\0"))
+    assert "InvalidEnvironmentVariableNames" not in mk.run("get", "events")
+
+
+def test_an_image_that_is_not_there_is_told_by_the_container_that_mounts_it(mk: CommandLine, image: str) -> None:
+    source = {"image": {"reference": "mini-kubernetes/none:1", "pullPolicy": "Never"}}
+    mk.apply(make("lacking", image, "sleep 1000", source))
+
+    def waits() -> bool:
+        return bool(main_status(mk, "lacking").get("state", {}).get("waiting", {}).get("reason") == "ErrImageNeverPull")
+
+    eventually(waits, "it waits for the image", seconds=SECONDS)
