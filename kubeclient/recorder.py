@@ -261,6 +261,6 @@ def build_event(occurrence: Occurrence, name: str, component: str, host: str) ->
         firstTimestamp=format_time(occurrence.first),
         lastTimestamp=format_time(occurrence.last),
         count=occurrence.count,
-        reportingComponent=component,
+        reportingComponent=component if occurrence.key.message else "",  # upstream leaves it out where it combines
         reportingInstance=host,
     )

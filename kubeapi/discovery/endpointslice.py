@@ -139,6 +139,9 @@ class EndpointSliceStrategy(Strategy[EndpointSlice]):
             errors.invalid(("addressType",), obj.addressType, IMMUTABLE)
         return errors
 
+    def create_warnings(self, obj: EndpointSlice) -> list[str]:
+        return ["spec.addressType: FQDN endpoints are deprecated"] if obj.addressType == "FQDN" else []
+
 
 def _drop_topology(obj: EndpointSlice) -> None:
     """Drops a field of the beta version that this version cannot write."""

@@ -24,7 +24,8 @@ OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 MANAGED_BY_LABEL = "endpoints.kubernetes.io/managed-by"
 MANAGER = "endpoint-controller"
 
-_PortKey = tuple[tuple[str, int, str, str], ...]
+_Port = tuple[str, int, str, str]
+"""(name, number, protocol, appProtocol)."""
 
 
 def wanted_endpoints(service: Service, pods: Iterable[Pod], current: Endpoints | None) -> Endpoints:
@@ -45,13 +46,14 @@ def wanted_endpoints(service: Service, pods: Iterable[Pod], current: Endpoints |
 
 
 def compute_subsets(service: Service, pods: Iterable[Pod]) -> tuple[list[EndpointSubset], bool]:
-    """Returns one subset for each distinct set of ports, in a canonical order, and whether addresses were left out.
+    """Returns the subsets, in a canonical order, and whether addresses were left out.
 
-    Ready addresses come first when there are more than MOST_ADDRESSES.
+    Ports that the same addresses have share a subset, so an address may be in several. Ready addresses come first when
+    there are more than MOST_ADDRESSES.
     """
     unready_too = bool(service.spec.publishNotReadyAddresses)
     family = (service.spec.ipFamilies or ["IPv4"])[0]
-    addresses: list[tuple[bool, str, _PortKey, EndpointAddress]] = []
+    addresses: list[tuple[bool, str, list[_Port], EndpointAddress]] = []
     for pod in pods:
         if pod.metadata.deletionTimestamp is not None and not unready_too:
             continue
@@ -62,14 +64,24 @@ def compute_subsets(service: Service, pods: Iterable[Pod]) -> tuple[list[Endpoin
         addresses.append((not (unready_too or is_ready(pod)), address, ports, _address(service, pod, address)))
     addresses.sort(key=lambda item: item[:3])
     published = addresses[:MOST_ADDRESSES]
-    groups: dict[_PortKey, EndpointSubset] = {}
-    for unready, _, ports, endpoint in published:
-        subset = groups.setdefault(ports, EndpointSubset(ports=_listed(ports)))
-        if unready:
-            subset.notReadyAddresses = [*(subset.notReadyAddresses or ()), endpoint]
-        else:
-            subset.addresses = [*(subset.addresses or ()), endpoint]
-    return [groups[ports] for ports in sorted(groups)], len(addresses) > len(published)
+    indices_by_port: dict[_Port | None, list[int]] = {}  # where the addresses of each port stand in `published`
+    for index, (_, _, ports, _) in enumerate(published):
+        for port in ports or (None,):
+            indices_by_port.setdefault(port, []).append(index)
+    ports_by_indices: dict[tuple[int, ...], list[_Port]] = {}
+    for port, places in indices_by_port.items():
+        ports_by_indices.setdefault(tuple(places), []).extend([] if port is None else [port])
+    subsets = []
+    for indices, ports in sorted(ports_by_indices.items(), key=lambda item: sorted(item[1])):
+        members = [published[index] for index in indices]
+        subsets.append(
+            EndpointSubset(
+                addresses=[endpoint for unready, _, _, endpoint in members if not unready] or None,
+                notReadyAddresses=[endpoint for unready, _, _, endpoint in members if unready] or None,
+                ports=_listed(sorted(ports)),
+            )
+        )
+    return subsets, len(addresses) > len(published)
 
 
 def _address(service: Service, pod: Pod, address: str) -> EndpointAddress:
@@ -77,12 +89,11 @@ def _address(service: Service, pod: Pod, address: str) -> EndpointAddress:
     return EndpointAddress(ip=address, hostname=hostname_of(pod, service), nodeName=pod.spec.nodeName, targetRef=target)
 
 
-def _ports_of(service: Service, pod: Pod) -> _PortKey:
-    ports = ports_behind(service, pod)
-    return tuple(sorted((p.name or "", number, p.protocol, p.appProtocol or "") for p, number in ports))
+def _ports_of(service: Service, pod: Pod) -> list[_Port]:
+    return [(p.name or "", number, p.protocol, p.appProtocol or "") for p, number in ports_behind(service, pod)]
 
 
-def _listed(ports: _PortKey) -> list[EndpointPort] | None:
+def _listed(ports: Iterable[_Port]) -> list[EndpointPort] | None:
     return [
         EndpointPort(name=name or None, port=number, protocol=protocol, appProtocol=app or None)
         for name, number, protocol, app in ports

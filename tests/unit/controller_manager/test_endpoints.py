@@ -250,6 +250,24 @@ def test_several_ports_of_one_pod_are_one_subset() -> None:
     assert [(each.name, each.port) for each in subset.ports or ()] == [("tls", 8443), ("web", 8080)]
 
 
+def test_ports_share_a_subset_where_they_have_the_same_addresses() -> None:
+    svc = service(port(80, 80, "plain"), port(81, "http", "named"))
+    subsets, _ = compute_subsets(svc, [pod(1), pod(2, ready=False, http=9090)])
+    shown = [
+        (
+            [(each.name, each.port) for each in subset.ports or ()],
+            [each.ip for each in subset.addresses or ()],
+            [each.ip for each in subset.notReadyAddresses or ()],
+        )
+        for subset in subsets
+    ]
+    assert shown == [
+        ([("named", 8080)], ["10.244.0.2"], []),
+        ([("named", 9090)], [], ["10.244.0.3"]),
+        ([("plain", 80)], ["10.244.0.2"], ["10.244.0.3"]),
+    ]
+
+
 def test_published_unready_addresses_are_ready() -> None:
     (subset,), _ = compute_subsets(service(publishNotReadyAddresses=True), [pod(1, ready=False, terminating=True)])
     assert len(subset.addresses or ()) == 1

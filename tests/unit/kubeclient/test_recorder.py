@@ -9,7 +9,7 @@ from apimachinery.errors import NotFound
 from apimachinery.meta import ObjectMeta
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.event import Event
-from kubeclient.recorder import BURST_PER_OBJECT, REFILL_SECONDS, Correlator, EventRecorder, Subject
+from kubeclient.recorder import BURST_PER_OBJECT, REFILL_SECONDS, Correlator, EventRecorder, Subject, build_event
 from tests.fakes.clock import QuickClock
 from tests.kits.eventually import eventually_async
 
@@ -30,6 +30,16 @@ def test_messages_beyond_ten_are_combined() -> None:
         f"(combined from similar events): message {n}" for n in range(10, 15)
     }
     assert len({f.key for f in found if f}) == 11
+
+
+def test_a_combined_event_is_not_attributed_to_its_reporter() -> None:
+    correlator = Correlator()
+    occurrences = [correlator.correlate(SUBJECT, f"message {n}", 0.0) for n in (*range(10), 10)]
+    events = [build_event(each, "x", "some-controller", "") for each in occurrences if each is not None]
+    assert {event.reportingComponent for event in events[:10]} == {"some-controller"}
+    assert events[10].reportingComponent == ""
+    assert events[10].source is not None
+    assert events[10].source.component == "some-controller"
 
 
 def test_an_object_that_talks_too_much_is_cut_off_for_a_while() -> None:

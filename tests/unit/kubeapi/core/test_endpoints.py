@@ -200,3 +200,11 @@ def test_slice_columns(change: dict[str, Any], ports: str, shown: str) -> None:
 def test_the_topology_of_the_beta_version_is_dropped() -> None:
     endpoint = {"addresses": ["10.0.0.1"], "deprecatedTopology": {"kubernetes.io/hostname": "n"}}
     assert created(SLICES, endpoint_slice(endpoints=[endpoint])).endpoints[0].deprecatedTopology is None
+
+
+def test_slices_of_names_are_deprecated() -> None:
+    warnings = SLICES.strategy.create_warnings
+    assert warnings(load(SLICES, endpoint_slice(addressType="FQDN"))) == [
+        "spec.addressType: FQDN endpoints are deprecated"
+    ]
+    assert warnings(load(SLICES, endpoint_slice())) == []
