@@ -96,7 +96,7 @@ def find_programs() -> Programs:
         etcd=find_program("etcd") or "etcd",
         dockerd=find_program("dockerd") or "dockerd",
         nsenter=find_program("nsenter") or "nsenter",
-        machine_has_containerd=MACHINE_SOCKET.exists(),
+        machine_has_containerd=os.path.exists(MACHINE_SOCKET),  # Path.exists() raises where only root may look
     )
 
 
