@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,6 @@ from mini_cluster.cluster.state import (
     POD_NETWORKS,
     ClusterState,
     StateError,
-    choose_network,
     choose_ports,
     link_in_the_way,
     load_state,
@@ -79,11 +77,6 @@ this cluster has the networks {state.subnet} (hosts) and {state.pod_network} (po
 {link} got addresses there. Remove what has that link (for a cluster in another folder: mini-cluster --dir FOLDER down),
 or forget this cluster and make a new one in networks that are free:
   mini-cluster down --purge"""
-
-
-def _networks_of_machine() -> dict[IPv4Network, str]:
-    """Returns the networks in use; none where worker hosts can't be anyway."""
-    return hosts.networks_of_machine() if shutil.which("ip") else {}
 
 
 class ClusterError(LauncherError):
@@ -215,6 +208,9 @@ class Cluster:
         deadline = time.monotonic() + UP_SECONDS
         with self._locked():
             state = self._without_conflicts(existing) if existing else self._choose(api_port, etcd_members or 1)
+            if count and not state.nodes:
+                subnet, pod_network = hosts.claim_networks(self.layout)
+                state = replace(state, subnet=subnet, pod_network=pod_network)
             state = state.with_node_count(count)
             if count and hosts.enable_forwarding():
                 state = state.with_forwarding_enabled()
@@ -353,7 +349,7 @@ class Cluster:
         """
         if any(process.cluster == self.layout.key for process in snapshot().values()):
             return state
-        if state.nodes and (link := link_in_the_way(state, _networks_of_machine(), self.layout.bridge)):
+        if state.nodes and (link := link_in_the_way(state, hosts.networks_of_machine(), self.layout.bridge)):
             raise ClusterError(_NETWORKS_TAKEN.format(state=state, link=link))
         ports = replace_taken_ports(state.ports, self.layout.key, port_is_free)
         if ports.api != state.ports.api:
@@ -361,15 +357,11 @@ class Cluster:
         return replace(state, ports=ports)
 
     def _choose(self, api_port: int | None, etcd_members: int) -> ClusterState:
-        used = _networks_of_machine()
         ports = choose_ports(self.layout.key, api_port, port_is_free, etcd_members)
         if api_port not in (None, ports.api):
             self.console.warning(f"port {api_port} is in use; the API server has {ports.api}")
-        return ClusterState(
-            subnet=str(choose_network(HOST_SUBNETS, used)),
-            pod_network=str(choose_network(POD_NETWORKS, used)),
-            ports=ports,
-        )
+        # Its networks are chosen anew when it gets its first worker host.
+        return ClusterState(subnet=str(HOST_SUBNETS[0]), pod_network=str(POD_NETWORKS[0]), ports=ports)
 
     def _begin(self, state: ClusterState) -> None:
         """Saves the state, and makes sure that certificates and a running supervisor agree with it."""

@@ -7,6 +7,7 @@ cluster that nobody has are unreachable: without that, packets to them would lea
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -15,11 +16,21 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from mini_cluster.cluster.layout import Layout
-from mini_cluster.cluster.state import MAX_NODES, SERVICE_CIDR, ClusterState, NodeState, networks_in_use
+from mini_cluster.cluster.state import (
+    HOST_SUBNETS,
+    MAX_NODES,
+    POD_NETWORKS,
+    SERVICE_CIDR,
+    ClusterState,
+    NodeState,
+    choose_network,
+    networks_in_use,
+)
 from mini_cluster.machine.commands import MachineCommandError, run, succeeds
 
 NETNS_FOLDER = Path("/run/netns")
 BRIDGE_FILTER = Path("/proc/sys/net/bridge")  # there once the kernel's module br_netfilter is loaded
+CHOICE_LOCK = Path("/run/mini-kubernetes.lock")
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 HOST_SYSCTLS = {
     "net/ipv4/ip_forward": "1",
@@ -99,6 +110,24 @@ def networks_of_machine() -> dict[IPv4Network, str]:
     return networks_in_use(routes, run(["ip", "-json", "-4", "address", "show"], check=False))
 
 
+def claim_networks(layout: Layout) -> tuple[str, str]:
+    """Chooses networks for hosts and for pods, and takes them at once: another cluster may be choosing beside this one.
+
+    What takes them are the routes that make unused addresses unreachable. Raises: StateError, MachineCommandError.
+    """
+    with CHOICE_LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        used = networks_of_machine()
+        subnet, pod_network = (str(choose_network(candidates, used)) for candidates in (HOST_SUBNETS, POD_NETWORKS))
+        run(["ip", "-batch", "-"], stdin="\n".join(_unreachable(layout, subnet, pod_network)) + "\n")
+    return subnet, pod_network
+
+
+def _unreachable(layout: Layout, *networks: str) -> list[str]:
+    """Returns `ip -batch` lines; the metric tells these routes from those of other clusters."""
+    return [f"route replace unreachable {network} metric {layout.route_metric}" for network in networks]
+
+
 def ensure_machine(layout: Layout, state: ClusterState) -> None:
     """Makes the bridge, the packet rules and the routes to pods. Raises: MachineCommandError."""
     bridge = layout.bridge
@@ -108,8 +137,7 @@ def ensure_machine(layout: Layout, state: ClusterState) -> None:
         # With an address of its own: else it takes that of a port, and another one when that host goes.
         run(["ip", "link", "add", "name", bridge, "address", layout.bridge_address, "type", "bridge"])
     commands = [f"address replace {state.gateway}/24 dev {bridge}", f"link set dev {bridge} up"]
-    for network in (SERVICE_CIDR, state.pod_network, state.subnet):
-        commands.append(f"route replace unreachable {network} metric {layout.route_metric}")
+    commands += _unreachable(layout, SERVICE_CIDR, state.pod_network, state.subnet)
     for node in state.nodes:
         commands.append(f"route replace {state.pod_cidr(node.index)} via {state.node_ip(node.index)} dev {bridge}")
     run(["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,17 @@ def test_down_leaves_the_machine_as_it_was(other: Cluster, guestbook_archive: Pa
     assert machine_state(other.layout) == before
     assert what_is_left(other.layout) == []
     other.down()
+
+
+def test_clusters_that_choose_networks_at_once_choose_different_ones(tmp_path: Path) -> None:
+    layouts = [Layout.of(tmp_path / str(number)) for number in range(4)]
+    try:
+        with ThreadPoolExecutor() as pool:
+            pairs = list(pool.map(hosts.claim_networks, layouts))
+    finally:
+        for layout in layouts:
+            hosts.remove_machine(layout)
+    assert len({subnet for subnet, _ in pairs}) == len({pod_network for _, pod_network in pairs}) == len(layouts)
 
 
 def test_data_survives_down_and_nothing_survives_a_purge(other: Cluster) -> None:
