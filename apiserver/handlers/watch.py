@@ -1,4 +1,4 @@
-"""GET on a collection with `watch`: streams newline-delimited events until its time is over."""
+"""GET on a collection with `watch`: streams events, one a line or a WebSocket's message, until its time is over."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from apimachinery.selectors import FieldSelector
 from apiserver.codec import tables
 from apiserver.handlers._shared import revision_too_large
 from apiserver.http.negotiation import check_stream
+from apiserver.proxy.websocket import as_events
 from apiserver.registry.store import Store
 from apiserver.request.message import Request, Stream
 from apiserver.request.query import ListOptions, check_fields, parse_list_options
@@ -44,11 +45,16 @@ async def watch(request: Request, store: Store[Any]) -> Stream:
             timeout_seconds=min(seconds, MAX_WATCH_SECONDS),
         )
     except Compacted as error:
-        return Stream(_only(Expired(str(error))))
+        return as_events(request, Stream(_only(Expired(str(error)))))
     except RevisionTooLarge as error:
-        return Stream(_only(revision_too_large(error)))
+        return as_events(request, Stream(_only(revision_too_large(error))))
     chunks = tables.transform_watch(resource, watcher, representation, include) if representation.shape else watcher
-    return Stream(chunks, close=watcher.close)
+    events = Stream(chunks, close=watcher.close)
+    try:
+        return as_events(request, events)
+    except StatusError:
+        watcher.close()
+        raise
 
 
 def _with_name(options: ListOptions, name: str) -> ListOptions:

@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from urllib.parse import quote, urlencode
 
-from apimachinery.errors import FieldError, invalid, invalid_object
+from apimachinery.errors import FieldError, StatusError, invalid, invalid_object
 from apiserver.http.types import ClientDisconnected
 from apiserver.proxy.kubelet import KubeletClient, refusal
 from apiserver.proxy.upgrade import IDLE_SECONDS
-from apiserver.proxy.websocket import send_over_websocket
+from apiserver.proxy.websocket import as_bytes
 from apiserver.registry.store import Store
 from apiserver.request.message import TEXT, Answer, Request, Response, Stream
 from apiserver.request.query import Query, parse_bool, parse_int
 from apiserver.subresources._subresource import Parameter, Subresource
 from apiserver.subresources.pods._target import choose_container
 from componentbase.net.http1_client import ResponseStream
-from componentbase.net.websocket import asks_upgrade
 from kubeapi.core.pod.model import Pod
 
 FLAGS = ("follow", "previous", "timestamps")
@@ -39,13 +38,12 @@ async def log(request: Request, store: Store[Pod], *, kubelet: KubeletClient) ->
     response = await kubelet.open(location, path, [(b"connection", b"close")])
     if response.status != 200:
         raise await refusal(response)
-    if asks_upgrade(request.headers, b"websocket"):
-        request.exchange.on_gone = response.close
-        try:
-            return await send_over_websocket(request, _lines(response))
-        finally:
-            response.close()
-    return Stream(_lines(response), close=response.close, content_type=TEXT, patience_seconds=IDLE_SECONDS)
+    text = Stream(_lines(response), close=response.close, content_type=TEXT, patience_seconds=IDLE_SECONDS)
+    try:
+        return as_bytes(request, text)
+    except StatusError:
+        response.close()
+        raise
 
 
 async def _lines(answer: ResponseStream) -> AsyncIterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -205,6 +206,26 @@ def test_a_log_over_a_websocket(
         backend.pieces.put(None)
         with pytest.raises(ConnectionClosedOK):
             socket.recv(5)
+
+
+@pytest.mark.parametrize("protocols", [(), ("base64.binary.k8s.io",)])
+def test_a_watch_over_a_websocket_has_an_event_a_message(api: ApiServer, protocols: tuple[str, ...]) -> None:
+    root = api.make_namespace(f"watched-{len(protocols)}")
+    with open_websocket(api, f"{root}/configmaps?watch=true", *protocols) as socket:
+        assert socket.subprotocol == (protocols[0] if protocols else None)
+        for name in ("a", "b"):
+            assert api.http.post(f"{root}/configmaps", json={"metadata": {"name": name}}).status_code == 201
+        for name in ("a", "b"):
+            message = socket.recv(5)
+            assert isinstance(message, str)
+            event = json.loads(message)
+            assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", name)
+    with open_websocket(api, f"{root}/configmaps?watch=true&timeoutSeconds=1") as socket:
+        with pytest.raises(ConnectionClosedOK):
+            list(iter(lambda: socket.recv(5), None))
+    with pytest.raises(InvalidStatus) as refused:
+        open_websocket(api, f"{root}/configmaps?watch=true", "a", "b")
+    assert refused.value.response.status_code == 400
 
 
 def test_a_browser_gives_its_token_as_a_protocol(api: ApiServer, backend: Backend, log_path: str) -> None:
