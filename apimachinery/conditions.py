@@ -12,7 +12,7 @@ class _Condition(Protocol):
 
 
 class _TimedCondition(_Condition, Protocol):
-    lastTransitionTime: str | None
+    lastTransitionTime: str
 
     def clone(self) -> Self: ...
 

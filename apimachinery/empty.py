@@ -1,5 +1,5 @@
 """Takes empty values for absent ones, as the original's types do: `readOnly: false`, `env: []` and `annotations: {}`
-say no more than leaving the field out, and vanish from the wire.
+say no more than leaving the field out, and vanish from the wire. Times and lists without that rule are null there.
 
 The rule becomes a part of the validator that each model has anyway, so it holds wherever an object is decoded and costs
 what calling a small function for some of the fields does. Where an empty value says something of its own, the original
@@ -11,11 +11,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import core_schema
+
 _CAN_BE_EMPTY = ("str", "int", "float", "bool", "list", "dict")
 _MARK = {"empty_is_absent": True}
 
 Schema = dict[str, Any]
 """A schema of pydantic's core: {"type": …, "schema": the inner one}."""
+
+
+class NullIfEmpty:
+    """Marks a time or list that is `null` on the wire when it is empty: `Annotated[Time, NullIfEmpty()] = ""`."""
+
+    __slots__ = ()
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        inner = handler(source)
+        empty = list if inner["type"] == "list" else str
+        return core_schema.no_info_after_validator_function(
+            lambda value: value or empty(),
+            core_schema.nullable_schema(inner),
+            serialization=core_schema.plain_serializer_function_ser_schema(_none_if_empty, when_used="json"),
+        )
 
 
 def drop_empty(model: Schema, pointers: frozenset[str]) -> None:
@@ -42,11 +60,13 @@ def _drop_empty_field(field: Schema) -> None:
 
 
 def _basic_type(schema: Schema) -> str:
-    """Returns the type below the validators; "any" for a map of whatever there may be, which is an object."""
+    """Returns the type below the validators; "any" for a map of anything, which is an object in Go."""
     while schema["type"] == "function-after":
         schema = schema["schema"]
+    if schema["type"] == "dict" and schema["values_schema"]["type"] == "any":
+        return "any"
     name: str = schema["type"]
-    return "any" if name == "dict" and schema.get("values_schema", {}).get("type") == "any" else name
+    return name
 
 
 def _none_if_empty(value: Any) -> Any:

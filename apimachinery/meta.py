@@ -6,6 +6,7 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import Field
 
+from apimachinery.empty import NullIfEmpty
 from apimachinery.model import MergeKey, Model, Time
 
 O = TypeVar("O", bound="Object")  # noqa: E741
@@ -193,7 +194,7 @@ class Condition(Model, protobuf="type status observedGeneration lastTransitionTi
     """The result of the observation: True, False or Unknown."""
     observedGeneration: int | None = None
     """The metadata.generation that the observation was made for."""
-    lastTransitionTime: Time | None = None
+    lastTransitionTime: Annotated[Time, NullIfEmpty()] = ""
     """The time at which `status` last changed."""
     reason: str = ""
     """The reason in one CamelCase word, for programs."""
@@ -208,7 +209,7 @@ class StatusCondition(Model):
     """The aspect of the object."""
     status: str = ""
     """The result of the observation: True, False or Unknown."""
-    lastTransitionTime: Time | None = None
+    lastTransitionTime: Annotated[Time, NullIfEmpty()] = ""
     """The time at which `status` last changed."""
     reason: str | None = None
     """The reason in one CamelCase word, for programs."""

@@ -134,6 +134,8 @@ class Resource(Generic[T]):
     categories: tuple[str, ...] = ()
     strategy: Strategy[T] = field(default_factory=Strategy)
     columns: tuple[Column, ...] = ()
+    row_conditions: Callable[[T], tuple[Mapping[str, str], ...]] = lambda obj: ()
+    """What a Table says of an object's row besides its cells."""
     fields: Mapping[str, Callable[[T], str]] = field(default_factory=dict)
     """Field selectors beyond metadata.name and metadata.namespace: "spec.nodeName" -> its value ("" when absent)."""
     status: bool = False

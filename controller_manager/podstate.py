@@ -43,7 +43,7 @@ def is_ready(pod: Pod) -> bool:
 def ready_since(pod: Pod) -> float | None:
     """Returns Unix seconds; None when the pod is not ready."""
     condition = ready_condition(pod)
-    if condition is None or condition.status != "True" or condition.lastTransitionTime is None:
+    if condition is None or condition.status != "True" or not condition.lastTransitionTime:
         return None
     return parse_time(condition.lastTransitionTime)
 

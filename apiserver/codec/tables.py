@@ -138,11 +138,10 @@ def cells(resource: Resource[Any], obj: Object, now: float) -> list[object]:
 
 
 def _row(resource: Resource[Any], obj: Object, value: bytes, include: Include, version: str, now: float) -> bytes:
-    encoded_cells = orjson.dumps(cells(resource, obj, now))
-    if include == "None":
-        return b'{"cells":%b}' % encoded_cells
-    shown = value if include == "Object" else _metadata_of(obj, version)
-    return b'{"cells":%b,"object":%b}' % (encoded_cells, shown)
+    shown = b"null" if include == "None" else value if include == "Object" else _metadata_of(obj, version)
+    row = b'{"cells":%b,"object":%b' % (orjson.dumps(cells(resource, obj, now)), shown)
+    conditions = resource.row_conditions(obj)
+    return b'%b,"conditions":%b}' % (row, orjson.dumps(conditions)) if conditions else row + b"}"
 
 
 def _metadata_of(obj: Object, version: str) -> bytes:

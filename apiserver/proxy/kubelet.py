@@ -52,8 +52,7 @@ class KubeletClient:
         host = next((addresses[kind] for kind in ADDRESS_TYPES if addresses.get(kind)), "")
         if not host:
             raise ServiceUnavailable(f'the node "{node_name}" has no address')
-        endpoint = status.daemonEndpoints.kubeletEndpoint
-        return Location(node_name, host, endpoint.Port if endpoint and endpoint.Port else DEFAULT_PORT)
+        return Location(node_name, host, status.daemonEndpoints.kubeletEndpoint.Port or DEFAULT_PORT)
 
     def tls(self) -> ssl.SSLContext:
         if self._context is None:

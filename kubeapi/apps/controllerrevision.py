@@ -53,7 +53,7 @@ RESOURCE = Resource(
     columns=(
         NAME,
         Column("Controller", _controller, description="The controller that made the revision."),
-        Column("Revision", lambda obj, now: obj.revision, "integer", description="The number of the revision."),
+        Column("Revision", lambda obj, now: obj.revision, description="The number of the revision."),
         AGE,
     ),
 )

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from apimachinery.columns import AGE, NAME
+from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector, StatusCondition
 from apimachinery.model import Int32, Int64, IntOrString, MergeKey, Model, OneOf, Required, RetainKeys, Time, to_dict
@@ -74,7 +75,7 @@ class DeploymentCondition(StatusCondition, protobuf="type status - reason messag
 
     type: str = ""
     """The aspect of the Deployment: Available, Progressing or ReplicaFailure."""
-    lastUpdateTime: Time | None = None
+    lastUpdateTime: Annotated[Time, NullIfEmpty()] = ""
     """The time of the last observation."""
 
 
@@ -123,7 +124,6 @@ class DeploymentKindStrategy(Strategy[Deployment]):
     def default(self, obj: Deployment) -> None:
         spec = obj.spec
         default_pod_spec(spec.template.spec)
-        spec.strategy.type = spec.strategy.type or "RollingUpdate"
         if spec.strategy.type == "RollingUpdate":
             rolling = spec.strategy.rollingUpdate = spec.strategy.rollingUpdate or RollingUpdateDeployment()
             if rolling.maxUnavailable is None:
@@ -196,13 +196,11 @@ RESOURCE = Resource(
         Column(
             "Up-to-date",
             lambda obj, now: obj.status.updatedReplicas or 0,
-            "integer",
             description="The pods that have the current template.",
         ),
         Column(
             "Available",
             lambda obj, now: obj.status.availableReplicas or 0,
-            "integer",
             description="The pods that have been ready for minReadySeconds.",
         ),
         AGE,

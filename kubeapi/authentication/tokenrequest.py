@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.empty import NullIfEmpty
 from apimachinery.meta import Object
 from apimachinery.model import Int64, Model, Required, Time
 from apimachinery.resource import Resource
@@ -40,7 +41,7 @@ class TokenRequestStatus(Model):
 
     token: str = ""
     """The token. Keep it secret."""
-    expirationTimestamp: Time | None = None
+    expirationTimestamp: Annotated[Time, NullIfEmpty()] = ""
     """The time at which the token expires."""
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from apimachinery.columns import NAME, since
+from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Int32, MicroTime, Model, Required, Time
@@ -36,7 +37,7 @@ class EventSeries(Model, protobuf="count lastObservedTime"):
 
     count: Int32 | None = None
     """The number of occurrences."""
-    lastObservedTime: MicroTime | None = None
+    lastObservedTime: Annotated[MicroTime, NullIfEmpty()] = ""
     """The time of the last occurrence, as observed."""
 
 
@@ -55,15 +56,15 @@ class Event(
     """A description of the event, for people."""
     source: EventSource = Field(default_factory=EventSource)
     """The source of the event; newer events use `reportingComponent` and `reportingInstance`."""
-    firstTimestamp: Time | None = None
+    firstTimestamp: Annotated[Time, NullIfEmpty()] = ""
     """The time of the first occurrence."""
-    lastTimestamp: Time | None = None
+    lastTimestamp: Annotated[Time, NullIfEmpty()] = ""
     """The time of the last occurrence."""
     count: Int32 | None = None
     """The number of occurrences."""
     type: str | None = None
     """The severity: `Normal` or `Warning`. More may be added."""
-    eventTime: MicroTime | None = None
+    eventTime: Annotated[MicroTime, NullIfEmpty()] = ""
     """The time of the first occurrence, in newer events."""
     series: EventSeries | None = None
     """The later occurrences, if a newer event happened more than once."""
@@ -158,7 +159,7 @@ COLUMNS = (
     Column("Source", _source, description="The source of the event.", priority=1),
     Column("Message", lambda event, now: (event.message or "").strip(), description="The message of the event."),
     Column("First Seen", _first_seen, description="The time since the first occurrence.", priority=1),
-    Column("Count", _count, "integer", description="The number of occurrences.", priority=1),
+    Column("Count", _count, description="The number of occurrences.", priority=1),
     replace(NAME, priority=1),
 )
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from apimachinery.columns import AGE, NAME, NONE, UNKNOWN
 from apimachinery.conditions import get_condition
+from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object, StatusCondition
 from apimachinery.model import Int32, Int64, MergeKey, Model, Required, Time
@@ -66,7 +67,7 @@ class NodeCondition(StatusCondition, protobuf="type status lastHeartbeatTime las
 
     type: str = ""
     """The aspect of the node: Ready, MemoryPressure, DiskPressure, PIDPressure or NetworkUnavailable."""
-    lastHeartbeatTime: Time | None = None
+    lastHeartbeatTime: Annotated[Time, NullIfEmpty()] = ""
     """The time of the kubelet's last report."""
 
 
@@ -89,7 +90,7 @@ class DaemonEndpoint(Model, protobuf="Port"):
 class NodeDaemonEndpoints(Model, protobuf="kubeletEndpoint"):
     """The ports of the node's daemons."""
 
-    kubeletEndpoint: DaemonEndpoint | None = None
+    kubeletEndpoint: DaemonEndpoint = Field(default_factory=DaemonEndpoint)
     """The kubelet's server, for logs and exec."""
 
 
@@ -328,6 +329,12 @@ def _roles(node: Node, now: float) -> str:
     return ",".join(sorted(roles - {""})) or NONE
 
 
+def _kernel(node: Node, now: float) -> str:
+    info = node.status.nodeInfo
+    kernel = info.kernelVersion or UNKNOWN
+    return f"{kernel} ({info.architecture})" if info.architecture else kernel
+
+
 def _address(node: Node, kind: str) -> str:
     return next((item.address for item in node.status.addresses or () if item.type == kind), NONE)
 
@@ -358,7 +365,7 @@ _COLUMNS = (
     ),
     Column(
         "Kernel-Version",
-        lambda node, now: node.status.nodeInfo.kernelVersion or UNKNOWN,
+        _kernel,
         description="The kernel.",
         priority=1,
     ),

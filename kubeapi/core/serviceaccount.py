@@ -7,7 +7,7 @@ from typing import Annotated
 from apimachinery.columns import AGE, NAME
 from apimachinery.meta import Object
 from apimachinery.model import MergeKey
-from apimachinery.resource import Column, Resource
+from apimachinery.resource import Resource
 from kubeapi.core._references import LocalObjectReference, ObjectReference
 
 
@@ -28,9 +28,5 @@ RESOURCE = Resource(
     model=ServiceAccount,
     short_names=("sa",),
     returned_on_delete=True,
-    columns=(
-        NAME,
-        Column("Secrets", lambda obj, now: len(obj.secrets or ()), description="The number of secrets."),
-        AGE,
-    ),
+    columns=(NAME, AGE),
 )

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from apimachinery.columns import AGE, NAME, first_few
+from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Int32, Model, OneOf, Required
@@ -96,9 +97,9 @@ class EndpointSlice(Object, protobuf="metadata endpoints ports addressType"):
 
     addressType: Annotated[str, OneOf("IPv4", "IPv6", "FQDN")] = ""
     """The type of the addresses: IPv4, IPv6 or FQDN. It can't be changed."""
-    endpoints: list[Endpoint] = Field(default_factory=list)
+    endpoints: Annotated[list[Endpoint], NullIfEmpty(), Required()] = Field(default_factory=list)
     """The backends, at most 1000."""
-    ports: list[EndpointPort] | None = None
+    ports: Annotated[list[EndpointPort], NullIfEmpty()] = Field(default_factory=list)
     """The ports of each backend, at most 100."""
 
 

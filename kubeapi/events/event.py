@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Int32, MicroTime, Model, Required, Time, from_dict, to_dict
@@ -45,7 +46,7 @@ class EventSeries(Model, protobuf="count lastObservedTime"):
 
     count: Int32 = 0
     """The number of occurrences."""
-    lastObservedTime: MicroTime | None = None
+    lastObservedTime: Annotated[MicroTime, NullIfEmpty()] = ""
     """The time of the last occurrence, as observed."""
 
 
@@ -56,7 +57,7 @@ class Event(
 ):
     """Reports something that happened to an object. Events are deleted after a while."""
 
-    eventTime: MicroTime | None = None
+    eventTime: Annotated[MicroTime, NullIfEmpty()] = ""
     """The time of the first occurrence, as observed."""
     series: EventSeries | None = None
     """The later occurrences, if the event happened more than once."""
@@ -78,9 +79,9 @@ class Event(
     """`Normal` or `Warning`."""
     deprecatedSource: EventSource = Field(default_factory=EventSource)
     """The source of an event that was created through the core group."""
-    deprecatedFirstTimestamp: Time | None = None
+    deprecatedFirstTimestamp: Annotated[Time, NullIfEmpty()] = ""
     """The first occurrence of an event of the core group."""
-    deprecatedLastTimestamp: Time | None = None
+    deprecatedLastTimestamp: Annotated[Time, NullIfEmpty()] = ""
     """The last occurrence of an event of the core group."""
     deprecatedCount: Int32 | None = None
     """The number of occurrences of an event of the core group."""

@@ -217,7 +217,7 @@ def _ready(problems: tuple[str, ...]) -> NodeCondition:
 def heartbeat_due(sent: NodeStatus, now: float, every_seconds: float) -> bool:
     """Tells whether the last report is so old that it must be repeated though nothing has changed."""
     ready = get_condition(sent.conditions, "Ready")
-    if ready is None or ready.lastHeartbeatTime is None:
+    if ready is None or not ready.lastHeartbeatTime:
         return True
     return now - parse_time(ready.lastHeartbeatTime) >= every_seconds
 
@@ -225,7 +225,7 @@ def heartbeat_due(sent: NodeStatus, now: float, every_seconds: float) -> bool:
 def significant(status: NodeStatus) -> NodeStatus:
     """Returns the status without its heartbeats: a report is worth sending when this part has changed."""
     conditions = [
-        condition.model_copy(update={"lastHeartbeatTime": None, "lastTransitionTime": None})
+        condition.model_copy(update={"lastHeartbeatTime": "", "lastTransitionTime": ""})
         for condition in status.conditions or ()
     ]
     return status.model_copy(update={"conditions": sorted(conditions, key=lambda condition: condition.type)})

@@ -11,6 +11,7 @@ from typing import Any
 
 from annotated_types import Ge
 
+from apimachinery.empty import NullIfEmpty
 from apimachinery.fieldtypes import Field, FieldType, walk_fields
 from apimachinery.meta import DeleteOptions, ListMeta
 from apimachinery.model import Atomic, Base64, Int32, ListMapKeys, MergeKey, Model, OneOf, Required, RetainKeys, Time
@@ -203,7 +204,8 @@ def _is_required(field: Field) -> bool:
     mark = field.type.mark(Required)
     if mark is not None:
         return mark.value
-    always = field.type.python in (str, int, bool) and not field.type.optional
+    may_be_null = field.type.optional or field.type.mark(NullIfEmpty) is not None
+    always = field.type.python in (str, int, bool) and not may_be_null
     return always and field.default in ("", 0, False)
 
 

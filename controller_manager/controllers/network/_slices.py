@@ -195,7 +195,7 @@ def _keep_one(plan: Plan, service: Service, family: str, labels: dict[str, str],
     spare = plan.delete.pop(0)
     if spare.endpoints or spare.ports or spare.labels != labels:
         empty = _changed(spare, [], labels)
-        empty.ports = None
+        empty.ports = []
         plan.update.append(empty)
 
 
@@ -213,7 +213,7 @@ def _new_slice(
         EndpointPort(name=name, protocol=protocol, port=number, appProtocol=app or None)
         for name, protocol, number, app in ports
     ]
-    return EndpointSlice(metadata=metadata, addressType=family, endpoints=endpoints, ports=listed or None)
+    return EndpointSlice(metadata=metadata, addressType=family, endpoints=endpoints, ports=listed)
 
 
 def _free_name(service: Service, ports: PortKey, family: str, taken: set[str]) -> str:

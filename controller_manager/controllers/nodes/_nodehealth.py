@@ -46,7 +46,7 @@ def conditions_after_silence(node: Node, now: float) -> list[NodeCondition] | No
                 status="Unknown",
                 reason="NodeStatusNeverUpdated",
                 message="Kubelet never posted node status.",
-                lastHeartbeatTime=node.metadata.creationTimestamp,
+                lastHeartbeatTime=node.metadata.creationTimestamp or stamp,
                 lastTransitionTime=stamp,
             )
             conditions.append(condition)

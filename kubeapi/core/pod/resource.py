@@ -11,7 +11,7 @@ from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import PodSpec
 from kubeapi.core.pod.status import PodCondition, PodIP, PodStatus
-from kubeapi.core.pod.strategy.columns import COLUMNS
+from kubeapi.core.pod.strategy.columns import COLUMNS, row_conditions
 from kubeapi.core.pod.strategy.defaults import default_pod
 from kubeapi.core.pod.strategy.qos import qos_class
 from kubeapi.core.pod.strategy.subresources import (
@@ -99,13 +99,14 @@ def _default_addresses(status: PodStatus) -> None:
 
 
 def _gated(since: str | None) -> PodCondition:
-    return PodCondition(
+    condition = PodCondition(
         type="PodScheduled",
         status="False",
-        lastTransitionTime=since,
         reason="SchedulingGated",
         message="Scheduling is blocked due to non-empty scheduling gates",
     )
+    condition.lastTransitionTime = since or ""
+    return condition
 
 
 def _select_by_label_keys(pod: Pod) -> None:
@@ -152,6 +153,7 @@ RESOURCE = Resource(
     strategy=PodStrategy(),
     returned_on_delete=True,
     columns=COLUMNS,
+    row_conditions=row_conditions,
     fields={
         "spec.nodeName": lambda pod: pod.spec.nodeName or "",
         "spec.restartPolicy": lambda pod: pod.spec.restartPolicy,

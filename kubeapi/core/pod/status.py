@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.empty import NullIfEmpty
 from apimachinery.meta import StatusCondition
 from apimachinery.model import Atomic, Int32, Int64, MergeKey, Model, Required, Time
 from apimachinery.quantity import ResourceList
@@ -22,7 +23,7 @@ class PodCondition(
     readiness gate."""
     observedGeneration: Int64 | None = None
     """The metadata.generation of the pod that the observation was made for."""
-    lastProbeTime: Time | None = None
+    lastProbeTime: Annotated[Time, NullIfEmpty()] = ""
     """The time of the last check."""
 
 
@@ -52,7 +53,7 @@ class ContainerStateWaiting(Model, protobuf="reason message"):
 class ContainerStateRunning(Model, protobuf="startedAt"):
     """The state of a running container."""
 
-    startedAt: Time | None = None
+    startedAt: Annotated[Time, NullIfEmpty()] = ""
     """The time at which the container was started."""
 
 
@@ -67,9 +68,9 @@ class ContainerStateTerminated(Model, protobuf="exitCode signal reason message s
     """The reason for the end in one word, such as Completed, Error or OOMKilled."""
     message: str | None = None
     """The termination message of the container, or the reason why it could not be started."""
-    startedAt: Time | None = None
+    startedAt: Annotated[Time, NullIfEmpty()] = ""
     """The time at which that run began."""
-    finishedAt: Time | None = None
+    finishedAt: Annotated[Time, NullIfEmpty()] = ""
     """The time at which that run ended."""
     containerID: str | None = None
     """The id of the container that ended, as in TYPE://ID."""

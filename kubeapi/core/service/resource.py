@@ -32,11 +32,8 @@ class ServiceStrategy(Strategy[Service]):
 
     def default(self, obj: Service) -> None:
         spec = obj.spec
-        spec.type = spec.type or "ClusterIP"
-        spec.sessionAffinity = spec.sessionAffinity or "None"
         _default_affinity(spec)
         for port in spec.ports or ():
-            port.protocol = port.protocol or "TCP"
             if not port.targetPort:
                 port.targetPort = port.port
         if is_external(spec) and not spec.externalTrafficPolicy:
@@ -45,6 +42,10 @@ class ServiceStrategy(Strategy[Service]):
             spec.internalTrafficPolicy = "Cluster"
         if spec.type == "LoadBalancer" and spec.allocateLoadBalancerNodePorts is None:
             spec.allocateLoadBalancerNodePorts = True
+        if spec.type == "LoadBalancer":
+            for ingress in obj.status.loadBalancer.ingress or ():
+                if ingress.ip and ingress.ipMode is None:
+                    ingress.ipMode = "VIP"
 
     def prepare_create(self, obj: Service) -> None:
         spec = obj.spec

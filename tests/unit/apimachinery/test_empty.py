@@ -5,14 +5,17 @@ from typing import Any
 import orjson
 import pytest
 
+from apimachinery.errors import BadRequest
 from apimachinery.model import Model, decode, encode
 from kubeapi.apps.controllerrevision import ControllerRevision
 from kubeapi.apps.deployment import Deployment
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec
+from kubeapi.core.pod.status import PodCondition
 from kubeapi.core.pod.volumes import PersistentVolumeClaimSpec
 from kubeapi.core.service.model import Service
+from kubeapi.discovery.endpointslice import EndpointSlice
 
 
 def on_the_wire(model: type[Model], document: dict[str, Any]) -> dict[str, Any]:
@@ -68,6 +71,20 @@ def test_an_empty_value_is_defaulted_as_an_absent_one_is() -> None:
     assert written["containers"][0]["livenessProbe"]["periodSeconds"] == 10
     assert on_the_wire(Service, {"spec": {"type": "", "sessionAffinity": ""}})["spec"]["type"] == "ClusterIP"
     assert on_the_wire(Deployment, {"spec": {"replicas": 0}})["spec"]["replicas"] == 0, "a pointer"
+
+
+def test_times_and_lists_that_the_original_always_writes_are_null() -> None:
+    condition = {"type": "Ready", "status": "True"}
+    null_times = {"lastProbeTime": None, "lastTransitionTime": None}
+    for given in (condition, {**condition, **null_times}):
+        assert on_the_wire(PodCondition, given) == {**condition, **null_times}
+    times = {"lastProbeTime": "2026-01-31T10:00:00Z", "lastTransitionTime": "2026-01-31T10:00:00Z"}
+    assert on_the_wire(PodCondition, {**condition, **times}) == {**condition, **times}
+    assert on_the_wire(EndpointSlice, {"addressType": "IPv4", "endpoints": []})["endpoints"] is None
+    endpoints = [{"addresses": ["10.0.0.1"], "conditions": {}}]
+    assert on_the_wire(EndpointSlice, {"addressType": "IPv4", "endpoints": endpoints})["endpoints"] == endpoints
+    with pytest.raises(BadRequest, match="RFC 3339"):
+        decode(PodCondition, b'{"lastProbeTime": ""}')
 
 
 @pytest.mark.parametrize("model", [Pod, Deployment])

@@ -169,7 +169,6 @@ def test_the_empty_slice_is_used_when_pods_come_and_kept_when_they_go() -> None:
     plan = planned(service(), slices, [pod(1)])
     assert (plan.create, plan.delete) == ([], [])
     assert [each.name for each in plan.update] == [slices[0].name]
-    assert plan.update[0].ports is not None
     assert plan.update[0].ports[0].port == 8080
     plan = planned(service(), plan.update, [])
     assert (len(plan.create), len(plan.delete), len(plan.update)) == (0, 0, 1)

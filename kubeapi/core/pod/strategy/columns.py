@@ -142,6 +142,17 @@ def _gates(pod: Pod, now: float) -> str:
     return f"{sum(is_true(pod.status.conditions, gate.conditionType) for gate in gates)}/{len(gates)}"
 
 
+_ROW_CONDITIONS: dict[str | None, tuple[dict[str, str], ...]] = {
+    phase: ({"type": "Completed", "status": "True", "reason": phase, "message": message},)
+    for phase, message in {"Succeeded": "The pod has completed successfully.", "Failed": "The pod failed."}.items()
+}
+
+
+def row_conditions(pod: Pod) -> tuple[dict[str, str], ...]:
+    """Says of a pod that has ended that it has, for clients that show such rows apart."""
+    return _ROW_CONDITIONS.get(pod.status.phase, ())
+
+
 COLUMNS = (
     NAME,
     Column("Ready", _ready, description="The ready containers, of all containers."),

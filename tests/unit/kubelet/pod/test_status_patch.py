@@ -19,7 +19,7 @@ def patched(old: dict[str, Any], new: dict[str, Any]) -> tuple[dict[str, Any] | 
 
 
 def condition(kind: str, status: str, **more: str) -> dict[str, Any]:
-    return {"type": kind, "status": status, **more}
+    return {"type": kind, "status": status, "lastTransitionTime": None, "lastProbeTime": None, **more}
 
 
 def test_nothing_to_say() -> None:
@@ -41,7 +41,7 @@ def test_a_condition_that_turns_true_loses_its_reason() -> None:
     old = {"conditions": [condition("Ready", "False", reason="ContainersNotReady", message="m")]}
     patch, result = patched(old, {"conditions": [condition("Ready", "True")]})
     assert result == {"conditions": [condition("Ready", "True")]}
-    assert patch == {"conditions": [{"type": "Ready", "status": "True", "reason": None, "message": None}]}
+    assert patch == {"conditions": [{**condition("Ready", "True"), "reason": None, "message": None}]}
 
 
 def test_conditions_of_others_are_neither_sent_nor_removed() -> None:

@@ -7,7 +7,7 @@ from apimachinery.meta import DeleteOptions
 from apimachinery.model import to_dict
 from kubeapi.apps.replicaset import RESOURCE as REPLICASETS
 from kubeapi.core.pod.resource import RESOURCE as PODS
-from tests.kits.kinds import container, created, load, pod
+from tests.kits.kinds import AN_HOUR_AGO, container, created, load, pod
 
 
 def spec_of(document: dict[str, Any]) -> dict[str, Any]:
@@ -244,13 +244,16 @@ def test_create_starts_with_a_fresh_status() -> None:
 
 
 def test_a_gated_pod_says_so() -> None:
-    status = to_dict(created(PODS, pod({"schedulingGates": [{"name": "example.com/wait"}]})).status)
+    gated = pod({"schedulingGates": [{"name": "example.com/wait"}]}, metadata={"creationTimestamp": AN_HOUR_AGO})
+    status = to_dict(created(PODS, gated).status)
     assert status["conditions"] == [
         {
             "type": "PodScheduled",
             "status": "False",
             "reason": "SchedulingGated",
             "message": "Scheduling is blocked due to non-empty scheduling gates",
+            "lastTransitionTime": AN_HOUR_AGO,
+            "lastProbeTime": None,
         }
     ]
 
