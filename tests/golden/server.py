@@ -20,6 +20,7 @@ FLAGS = (
     f"--token-auth-file={USERS}",
     "--service-cluster-ip-range=10.96.0.0/16",
     "--service-account-issuer=https://kubernetes.default.svc",
+    "--disable-admission-plugins=ServiceAccount",
 )
 
 
