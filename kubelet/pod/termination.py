@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 from componentbase import logs
 from componentbase.clock import Clock
@@ -63,29 +65,38 @@ class Terminator:
         await self._stop(work, container, status, grace, kill.message)
 
     async def _stop_containers(self, work: PodWork, status: PodRuntimeStatus, grace: float, message: str) -> None:
-        """Stops regular containers together, then sidecars from the last to the first, all within the grace period."""
-        began = self._clock.monotonic()
+        """Stops regular containers together, then sidecars from the last to the first, all within the grace period.
+
+        The hooks of all run at once. A sidecar whose turn comes late has MIN_STOP_SECONDS all the same.
+        """
         sidecars = [container.name for container in work.pod.spec.initContainers or () if is_sidecar(container)]
         running = [container for container in status.containers if container.state == "running"]
-        stops = (
-            self._stop(work, find_container(work.pod, container.name), container, grace, message)
-            for container in running
-            if container.name not in sidecars
-        )
-        errors = await asyncio.gather(*stops, return_exceptions=True)  # each is stopped, even when another fails
-        for error in errors:
-            if error is not None:
-                raise error
-        for name in reversed(sidecars):
-            left = max(grace - (self._clock.monotonic() - began), 0.0)
-            for container in running:
-                if container.name == name:
-                    await self._stop(work, find_container(work.pod, name), container, left, message)
+        groups = [[container for container in running if container.name not in sidecars]]
+        groups += [[container] for name in reversed(sidecars) for container in running if container.name == name]
+        over = [asyncio.Event() for _ in groups]
+
+        async def stop_group(number: int) -> None:
+            turn = over[number - 1] if number else None
+            try:
+                await _all(
+                    self._stop(work, find_container(work.pod, item.name), item, grace, message, turn)
+                    for item in groups[number]
+                )
+            finally:
+                over[number].set()
+
+        await _all(map(stop_group, range(len(groups))))
 
     async def _stop(
-        self, work: PodWork, container: Container | None, status: ContainerStatus, grace: float, message: str
+        self,
+        work: PodWork,
+        container: Container | None,
+        status: ContainerStatus,
+        grace: float,
+        message: str,
+        turn: asyncio.Event | None = None,
     ) -> None:
-        """Runs the hook, whose time counts against the grace period, and stops the container."""
+        """Runs the hook, waits for the container's turn, and stops it. Both count against the grace period."""
         began = self._clock.monotonic()
         if status.id not in work.hooks_run:
             work.hooks_run.add(status.id)
@@ -94,6 +105,8 @@ class Terminator:
             log.info("stopping container", pod=work.pod.key, container=status.name, grace_seconds=grace)
             if grace > 0 and container is not None:
                 await self._pre_stop(work, container, status, grace)
+        if turn is not None:
+            await turn.wait()
         left = grace - (self._clock.monotonic() - began)
         await self._runtime.stop_container(status.id, max(left, min(grace, MIN_STOP_SECONDS)))
 
@@ -115,3 +128,10 @@ class Terminator:
             log.warning("preStop hook failed", pod=work.pod.key, container=container.name, error=str(error))
             path = field_path(work.pod, container.name)
             self._events.event(work.pod, "Warning", "FailedPreStopHook", "PreStopHook failed", field_path=path)
+
+
+async def _all(stops: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Waits for all of them, even when one fails, and raises the first error."""
+    for error in await asyncio.gather(*stops, return_exceptions=True):
+        if error is not None:
+            raise error

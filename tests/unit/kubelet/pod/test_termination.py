@@ -76,7 +76,20 @@ async def test_sidecars_stop_after_the_rest_from_the_last_to_the_first(bench: Be
     assert bench.stopped() == ["app 30"]
     await bench.clock.advance(1)
     await stopping
-    assert [entry.split()[0] for entry in bench.stopped()] == ["app", "s2", "s1"]
+    assert bench.stopped() == ["app 30", "s2 2", "s1 2"]
+
+
+async def test_hooks_of_sidecars_run_at_once_and_keep_no_turn_waiting(bench: Bench) -> None:
+    hook = {"preStop": {"sleep": {"seconds": 5}}}
+    sidecars = [{"name": name, "image": "app:1", "restartPolicy": "Always", "lifecycle": hook} for name in ("s1", "s2")]
+    app = {"name": "app", "image": "app:1", "lifecycle": {"preStop": {"sleep": {"seconds": 8}}}}
+    work = await bench.run({"initContainers": sidecars, "containers": [app]})
+    stopping = asyncio.ensure_future(bench.terminator.stop_pod(work, await bench.status()))
+    await bench.clock.advance(7)
+    assert bench.stopped() == []
+    await bench.clock.advance(1)
+    await stopping
+    assert bench.stopped() == ["app 22", "s2 22", "s1 22"]
 
 
 async def test_the_hook_runs_first_and_its_time_counts(bench: Bench) -> None:
