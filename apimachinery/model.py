@@ -198,7 +198,11 @@ def _bad_request(cls: type[Model], error: ValidationError) -> BadRequest:
     first = error.errors(include_url=False, include_context=False)[0]
     path = field_path(first["loc"])
     where = f' in field "{path}"' if path else ""
-    why = "it is not an RFC 3339 time" if first["type"] == "string_pattern_mismatch" else first["msg"]
+    why = (
+        "it is not an RFC 3339 time"
+        if first["type"] == "string_pattern_mismatch"
+        else first["msg"].removeprefix("Value error, ")
+    )
     return BadRequest(f"{cls.__name__} cannot be decoded: {why}{where}")
 
 

@@ -175,13 +175,7 @@ UNACCEPTED = [
 ]
 
 PATCHES = [
-    patch(
-        "patch as JSON",
-        "{}",
-        "the body of the request was in an unknown format - accepted media types include: …",
-        415,
-        kind=JSON,
-    ),
+    patch("patch as JSON", "{}", "415: Unsupported Media Type", 415, kind=JSON),
     patch("patch of nothing", "", "error decoding patch: …"),
     patch("half a patch", "{", "error decoding patch: …"),
     patch("merge patch of a list", "[]", "error decoding patch: …"),

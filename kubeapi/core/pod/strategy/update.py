@@ -38,6 +38,10 @@ def check_pod_update(errors: Errors, pod: Pod, old: Pod) -> None:
     if len(new_spec.initContainers or ()) != len(old_spec.initContainers or ()):
         errors.forbidden((*_SPEC, "initContainers"), "pod updates may not add or remove containers")
         return
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(getattr(new_spec, field) or ()):
+            if not (container.image or "").strip():
+                errors.required((*_SPEC, field, index, "image"))
     _check_deadline(errors, new_spec, old_spec)
     _check_tolerations(errors, new_spec.tolerations or [], old_spec.tolerations or [])
     _check_gates(errors, new_spec, old_spec)

@@ -5,8 +5,12 @@ Source: the warnings `kubectl apply` shows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from apimachinery.quantity import parse_quantity
 from apimachinery.validation import Path, render
-from kubeapi.core.pod.spec import Container, PodSpec
+from kubeapi.core.pod.spec import Container, PodSpec, ResourceRequirements
+from kubeapi.core.pod.volumes import DownwardAPIVolumeFile, KeyToPath, Volume
 
 _NO_LONGER_SUPPORTED = (
     "cephfs",
@@ -32,14 +36,51 @@ def spec_warnings(path: Path, spec: PodSpec) -> list[str]:
         warnings += [
             f"{at}.{name}: no longer supported" for name in _NO_LONGER_SUPPORTED if getattr(volume, name) is not None
         ]
+        warnings += _overlapping_files(volume)
     for index, reference in enumerate(spec.imagePullSecrets or ()):
         if not reference.name:
-            at = render((*path, "imagePullSecrets", index))
+            at = render((*path, "imagePullSecrets", index, "name"))
             warnings.append(f'{at}: invalid empty name ""')
     for field, containers in (("initContainers", spec.initContainers or ()), ("containers", spec.containers)):
         for index, container in enumerate(containers):
+            resources = container.resources
+            if resources.limits or resources.requests:
+                warnings += _fractions_of_bytes((*path, field, index, "resources"), resources)
             if container.env or container.ports:
                 warnings += _container_warnings((*path, field, index), container)
+    return warnings
+
+
+def _overlapping_files(volume: Volume) -> list[str]:
+    """Warns of files of a volume that hide each other."""
+    items: Sequence[KeyToPath | DownwardAPIVolumeFile] | None = None
+    if volume.configMap is not None:
+        items, source = volume.configMap.items, f'ConfigMap "{volume.configMap.name or ""}"'
+    elif volume.secret is not None:
+        items, source = volume.secret.items, f'Secret "{volume.secret.secretName or ""}"'
+    elif volume.downwardAPI is not None:
+        items, source = volume.downwardAPI.items, "DownwardAPI"
+    if not items:
+        return []
+    files = [item.path.rstrip("/") for item in items]
+    overlaps = [
+        f'"{file}" with "{other}"'
+        for index, file in enumerate(files)
+        for other in files[:index]
+        if f"{file}/".startswith(f"{other}/") or other.startswith(f"{file}/")
+    ]
+    return [f'volume "{volume.name}" ({source}): overlapping paths: {", ".join(overlaps)}'] if overlaps else []
+
+
+def _fractions_of_bytes(path: Path, resources: ResourceRequirements) -> list[str]:
+    """Warns of "100m" where it is a tenth of a byte: "100M" was meant."""
+    warnings: list[str] = []
+    for name in ("memory", "ephemeral-storage"):
+        for field, quantities in (("limits", resources.limits), ("requests", resources.requests)):
+            value = (quantities or {}).get(name)
+            if value is not None and parse_quantity(value).denominator != 1:
+                at = render((*path, field, f"[{name}]"))
+                warnings.append(f'{at}: fractional byte value "{value}" is invalid, must be an integer')
     return warnings
 
 

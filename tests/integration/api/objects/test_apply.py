@@ -149,10 +149,7 @@ def test_bodies_that_are_no_object_are_refused(client: Client) -> None:
     cbor = client.api.http.patch(
         client.path(configmap("c")), content=b"\xa0", headers={"content-type": "application/apply-patch+cbor"}
     )
-    assert message(cbor, 415) == (
-        "the body of the request was in an unknown format - accepted media types include: "
-        f"{JSON_PATCH}, {MERGE}, {STRATEGIC}, {APPLY}"
-    )
+    assert message(cbor, 415) == "415: Unsupported Media Type"
     forced = client.patch(configmap("c"), {}, force="true")
     assert "force: Forbidden: may not be specified for non-apply patch" in message(forced, 422)
 

@@ -343,6 +343,10 @@ def test_the_default_grace_period(spec: dict[str, Any], phase: str, asked: int |
     assert PODS.strategy.grace_period_seconds(obj, DeleteOptions(gracePeriodSeconds=asked)) == granted
 
 
+def files(*paths: str) -> list[dict[str, str]]:
+    return [{"path": path} for path in paths]
+
+
 @pytest.mark.parametrize(
     ("document", "warning"),
     [
@@ -358,7 +362,24 @@ def test_the_default_grace_period(spec: dict[str, Any], phase: str, asked: int |
             pod({"terminationGracePeriodSeconds": -1}),
             "spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1",
         ),
-        (pod({"imagePullSecrets": [{}]}), 'spec.imagePullSecrets[0]: invalid empty name ""'),
+        (pod({"imagePullSecrets": [{}]}), 'spec.imagePullSecrets[0].name: invalid empty name ""'),
+        (
+            container(resources={"requests": {"memory": "100m", "cpu": "100m"}}),
+            "spec.containers[0].resources.requests[memory]: "
+            'fractional byte value "100m" is invalid, must be an integer',
+        ),
+        (
+            pod({"volumes": [{"name": "v", "configMap": {"name": "c", "items": files("a", "a/b", "ab")}}]}),
+            'volume "v" (ConfigMap "c"): overlapping paths: "a/b" with "a"',
+        ),
+        (
+            pod({"volumes": [{"name": "v", "secret": {"secretName": "s", "items": files("a/b", "a")}}]}),
+            'volume "v" (Secret "s"): overlapping paths: "a" with "a/b"',
+        ),
+        (
+            pod({"volumes": [{"name": "v", "downwardAPI": {"items": files("x", "x")}}]}),
+            'volume "v" (DownwardAPI): overlapping paths: "x" with "x"',
+        ),
         (
             pod({"volumes": [{"name": "v", "rbd": {"monitors": ["m"], "image": "i"}}]}),
             "spec.volumes[0].rbd: no longer supported",
@@ -392,3 +413,7 @@ def test_an_ordinary_pod_warns_of_nothing() -> None:
 )
 def test_field_selectors(document: dict[str, Any], field: str, value: str) -> None:
     assert PODS.fields[field](load(PODS, document)) == value
+
+
+def test_a_new_pod_has_at_least_a_second_to_end() -> None:
+    assert created(PODS, pod({"terminationGracePeriodSeconds": -3})).spec.terminationGracePeriodSeconds == 1

@@ -31,6 +31,11 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
     ({}, {}, []),
     ({}, {"containers": [{"name": "app", "image": "app:2", "imagePullPolicy": "IfNotPresent"}]}, []),
     ({"initContainers": [{"name": "i", "image": "i:1"}]}, {"initContainers": [{"name": "i", "image": "i:2"}]}, []),
+    (
+        {},
+        {"containers": [{"name": "app", "image": "", "imagePullPolicy": "IfNotPresent"}]},
+        ["spec.containers[0].image: Required value"] * 2,
+    ),
     ({}, {"nodeName": "n"}, [f"{FIXED}spec.nodeName"]),
     ({}, {"dnsPolicy": "Default", "hostNetwork": True}, [f"{FIXED}spec.dnsPolicy, spec.hostNetwork"]),
     ({}, {"containers": [{"name": "app", "image": "app:1", "args": ["x"]}]}, [f"{FIXED}spec.containers"]),
