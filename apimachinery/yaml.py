@@ -254,7 +254,7 @@ def _plain(text: str, event: Any) -> Any:
     try:
         if _INTEGER.fullmatch(text):
             return _integer(text.replace("_", ""))
-        return _number(text) if _FLOAT.fullmatch(text) else text
+        return read_number(text) if _FLOAT.fullmatch(text) else text
     except ValueError:
         raise _error(event, f"not representable as JSON: {text[:100]}") from None
 
@@ -267,7 +267,7 @@ def _integer(text: str) -> int:
     return sign * int(digits, 8 if digits.startswith("0") else 10)
 
 
-def _number(text: str) -> int | float | str:
+def read_number(text: str) -> int | float | str:
     """Returns an integer for a whole number, and the text for one that is too large. Raises: ValueError for numbers
     that JSON lacks."""
     if text[-1].isalpha():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,13 +12,20 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
-from apimachinery.yaml import YamlError, read_documents
+from apimachinery.yaml import YamlError, read_document, read_number
 from kubectl.api.client import Dict, unreachable
 from kubectl.input.kustomize import build as build_kustomization
 from kubectl.invocation.command import UsageError
 
 FETCH_SECONDS = 30.0
 _ENDINGS = (".json", ".yaml", ".yml")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"invalid value {name}")
+
+
+_JSON = json.JSONDecoder(parse_float=read_number, parse_constant=_refuse_constant)
 
 
 @dataclass(frozen=True)
@@ -136,35 +144,60 @@ def _fetch(url: str) -> str:
 
 def parse_manifests(text: str, source: str) -> list[Manifest]:
     """The objects in a text. Raises: UsageError for malformed YAML or JSON, and for documents that are not objects."""
-    manifests: list[Manifest] = []
+    documents = _json_documents(text) or _yaml_documents(text, source)
+    return [manifest for document in documents if document is not None for manifest in _objects(document, source)]
+
+
+def _json_documents(text: str) -> list[object]:
+    """The objects of a text that is JSON objects one behind the other; none if it is anything else, as YAML."""
+    documents: list[object] = []
+    position = _skip_blanks(text, 0)
+    if not text.startswith("{", position):
+        return []
+    while position < len(text):
+        try:
+            document, position = _JSON.raw_decode(text, position)
+        except ValueError:
+            return []
+        documents.append(document)
+        position = _skip_blanks(text, position)
+    return documents
+
+
+def _skip_blanks(text: str, position: int) -> int:
+    while text[position : position + 1].isspace():
+        position += 1
+    return position
+
+
+def _yaml_documents(text: str, source: str) -> Iterator[object]:
+    """Raises: UsageError."""
     for part in _parts(text, source):
         try:
-            document = next(read_documents(part), None)
+            yield read_document(part).value
         except YamlError as error:
             raise UsageError(f"error parsing {source}: error converting YAML to JSON: yaml: {error}") from error
-        if document is not None and document.value is not None:
-            manifests += _objects(document.value, source)
-    return manifests
 
 
 def _parts(text: str, source: str) -> Iterator[str]:
     """Splits a text at its lines of three dashes, before any of it is parsed, as kubectl does.
 
-    Of each part the first document counts, so what follows a line of three dots is not read. Every line ends with a
-    line break, also the last one of a file that has none there. Raises: UsageError for dashes with text behind them.
+    What follows a line of three dots is not read. Every line ends with a line break, also the last one of a file that
+    has none there. Raises: UsageError for dashes with text behind them.
     """
     lines: list[str] = []
-    for line in text.split("\n"):
-        if not line.startswith("---"):
+    is_open = True
+    for line in text.removesuffix("\n").split("\n"):
+        if line.startswith("---"):
+            behind = line[3:].strip()
+            if behind and not behind.startswith("#"):
+                raise UsageError(f"error parsing {source}: invalid Yaml document separator: {behind}")
+            yield "\n".join([*lines, ""])
+            lines, is_open = [], True
+        elif line.startswith("...") and not line[3:].strip():
+            is_open = False
+        elif is_open:
             lines.append(line)
-            continue
-        behind = line[3:].strip()
-        if behind and not behind.startswith("#"):
-            raise UsageError(f"error parsing {source}: invalid Yaml document separator: {behind}")
-        yield "\n".join([*lines, ""])
-        lines = []
-    if lines[-1:] == [""]:
-        lines.pop()
     yield "\n".join([*lines, ""])
 
 

@@ -83,3 +83,25 @@ def test_every_part_of_a_text_is_read() -> None:
     assert [manifest.name for manifest in parse_manifests("---\r\n".join(parts), "f")] == ["one", "two"]
     with pytest.raises(UsageError, match=r"error parsing f: invalid Yaml document separator: \{a: b\}"):
         parse_manifests(f"{parts[0]}--- {{a: b}}", "f")
+
+
+ONE = '{"apiVersion": "v1", "kind": "A", "metadata": {"name": "one"}}'
+TWO = (
+    r"""{"apiVersion": "v1", "kind": "A", "metadata": {"name": "two", "name": "\ud83d\ude00"}, "n": [80.0, 1.5, 1e3]}"""
+)
+
+
+def test_json_objects_may_follow_one_another() -> None:
+    first, second = parse_manifests(f"\n{ONE}\n{TWO}\n", "f")
+    assert (first.name, second.name) == ("one", "\U0001f600")
+    assert [(number, type(number)) for number in second.obj["n"]] == [(80, int), (1.5, float), (1000, int)]
+
+
+@pytest.mark.parametrize("rest", ["x", "{", '{"a": NaN}', "more: text"])
+def test_what_follows_json_and_is_not_json_is_refused(rest: str) -> None:
+    with pytest.raises(UsageError, match="error converting YAML to JSON: yaml: "):
+        parse_manifests(f"{ONE}\n{rest}", "f")
+
+
+def test_json_may_be_a_part_of_yaml() -> None:
+    assert [manifest.name for manifest in parse_manifests(f"{ONE}\n---\n{ONE}\n", "f")] == ["one", "one"]
