@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from apimachinery.errors import ServiceUnavailable, StatusError, from_status
+from apimachinery.errors import ServiceUnavailable, StatusError, UnclassifiedError, from_status, object_not_found
 from apimachinery.model import decode
 from apiserver.storage import Storage
 from componentbase import tls
@@ -43,15 +43,15 @@ class KubeletClient:
         self._context: ssl.SSLContext | None = None
 
     def locate(self, node_name: str) -> Location:
-        """Raises: ServiceUnavailable for an unknown node or one without an address."""
+        """Raises: NotFound for an unknown node; UnclassifiedError for one without an address, as upstream has it."""
         entry = self._storage.peek(self._nodes, "", node_name)
         if entry is None:
-            raise ServiceUnavailable(f'the node "{node_name}" of the pod is not known')
+            raise object_not_found("nodes", "", node_name)
         status = decode(self._nodes.model, entry.value).status
         addresses = {address.type: address.address for address in reversed(status.addresses or ())}
         host = next((addresses[kind] for kind in ADDRESS_TYPES if addresses.get(kind)), "")
         if not host:
-            raise ServiceUnavailable(f'the node "{node_name}" has no address')
+            raise UnclassifiedError("no preferred addresses found; known addresses: []")
         return Location(node_name, host, status.daemonEndpoints.kubeletEndpoint.Port or DEFAULT_PORT)
 
     def tls(self) -> ssl.SSLContext:

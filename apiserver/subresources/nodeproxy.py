@@ -5,7 +5,7 @@ Source: Kubernetes API reference, "Node", "connect GET requests to proxy of Node
 
 from __future__ import annotations
 
-from apimachinery.errors import BadRequest, object_not_found
+from apimachinery.errors import BadRequest
 from apiserver.proxy.forward import (
     PROXY_VERBS,
     Backend,
@@ -29,8 +29,6 @@ async def proxy(request: Request, store: Store[Node], *, kubelet: KubeletClient)
     if named is None:
         raise BadRequest(f'invalid node request "{request.info.name}"')
     scheme, name, port = named
-    if store.storage.peek(store.resource, "", name) is None:
-        raise object_not_found("nodes", "", name)
     location = kubelet.locate(name)
     path = rest_of_path(request)
     if not port or port == str(location.port):

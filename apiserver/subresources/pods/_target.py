@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from apimachinery.errors import BadRequest
-from apiserver.proxy.kubelet import KubeletClient, refusal
+from apiserver.proxy.kubelet import KubeletClient, Location, refusal
 from apiserver.proxy.upgrade import OWN_HEADERS, join
 from apiserver.request.message import Answered, Request
 from apiserver.subresources._subresource import Parameter
@@ -23,16 +23,21 @@ STREAM_PARAMETERS = (
 )
 
 
-async def connect(
-    request: Request, pod: Any, kubelet: KubeletClient, action: str, container: str = "", query: str = ""
-) -> Answered:
-    """Joins the client to `/ACTION/POD/CONTAINER?QUERY` of the pod's kubelet; returns when either side has closed."""
+def locate(pod: Any, kubelet: KubeletClient) -> Location:
+    """Finds the pod's kubelet. Raises: BadRequest for a pod without a node; NotFound; UnclassifiedError."""
     if not pod.spec.nodeName:
         raise BadRequest(f"pod {pod.name} does not have a host assigned")
-    location = kubelet.locate(pod.spec.nodeName)
-    path = "/".join(quote(part) for part in (action, pod.namespace, pod.name, container) if part)
+    return kubelet.locate(pod.spec.nodeName)
+
+
+def kubelet_path(action: str, pod: Any, *rest: str) -> str:
+    return "/" + "/".join(quote(part) for part in (action, pod.namespace, pod.name, *rest))
+
+
+async def connect(request: Request, kubelet: KubeletClient, location: Location, path: str, query: str) -> Answered:
+    """Joins the client to what the kubelet has at the path; returns when either side has closed."""
     headers = [header for header in request.headers if header[0] not in OWN_HEADERS]
-    response = await kubelet.open(location, f"/{path}?{query}", headers, may_switch=True)
+    response = await kubelet.open(location, f"{path}?{query}", headers, may_switch=True)
     if response.status != 101:
         raise await refusal(response)
     await join(request, response)
@@ -40,7 +45,7 @@ async def connect(
 
 
 def choose_container(pod: Any, name: str) -> str:
-    """The container asked for; without a name the pod's only one.
+    """Returns the container asked for; without a name the pod's only regular one.
 
     Raises: BadRequest with the names to choose from.
     """
@@ -52,7 +57,7 @@ def choose_container(pod: Any, name: str) -> str:
         if name not in (*regular, *init, *ephemeral):
             raise BadRequest(f"container {name} is not valid for pod {pod.name}")
         return name
-    if len(regular) == 1 and not init and not ephemeral:
+    if len(regular) == 1:
         return str(regular[0])
     message = f"a container name must be specified for pod {pod.name}, choose one of: [{' '.join(regular)}]"
     if init:

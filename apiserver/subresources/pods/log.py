@@ -6,9 +6,9 @@ Source: Kubernetes API reference, "Pod", "read log of the specified Pod".
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from apimachinery.errors import FieldError, StatusError, invalid, invalid_object
+from apimachinery.errors import FieldError, StatusError, forbidden, invalid, invalid_object
 from apiserver.http.types import ClientDisconnected
 from apiserver.proxy.kubelet import KubeletClient, refusal
 from apiserver.proxy.upgrade import IDLE_SECONDS
@@ -17,7 +17,7 @@ from apiserver.registry.store import Store
 from apiserver.request.message import TEXT, Answer, Request, Response, Stream
 from apiserver.request.query import Query, parse_bool, parse_int
 from apiserver.subresources._subresource import Parameter, Subresource
-from apiserver.subresources.pods._target import choose_container
+from apiserver.subresources.pods._target import choose_container, kubelet_path
 from componentbase.net.http1_client import ResponseStream
 from kubeapi.core.pod.model import Pod
 
@@ -32,10 +32,9 @@ async def log(request: Request, store: Store[Pod], *, kubelet: KubeletClient) ->
     pod = await store.read_object(request.info.namespace, request.info.name)
     container = choose_container(pod, request.parameter("container"))
     if not pod.spec.nodeName:
-        return Response(b"", content_type=TEXT)
-    location = kubelet.locate(pod.spec.nodeName)
-    path = f"/containerLogs/{quote(request.info.namespace)}/{quote(pod.name)}/{quote(container)}?{query}"
-    response = await kubelet.open(location, path, [(b"connection", b"close")])
+        return Response(b"", status=204)
+    path = f"{kubelet_path('containerLogs', pod, container)}?{query}"
+    response = await kubelet.open(kubelet.locate(pod.spec.nodeName), path, [(b"connection", b"close")])
     if response.status != 200:
         raise await refusal(response)
     text = Stream(_lines(response), close=response.close, content_type=TEXT, patience_seconds=IDLE_SECONDS)
@@ -69,9 +68,7 @@ def log_query(query: Query, name: str) -> str:
     if query.get("sinceTime"):
         pairs.append(("sinceTime", query["sinceTime"][0]))
         if query.get("sinceSeconds"):
-            errors.append(
-                FieldError("FieldValueForbidden", "", "at most one of `sinceTime` or `sinceSeconds` may be specified")
-            )
+            errors.append(forbidden("[]", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
     if errors:
         raise invalid_object("PodLogOptions", "", name, errors)
     return urlencode(pairs)

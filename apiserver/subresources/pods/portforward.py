@@ -14,16 +14,17 @@ from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
 from apiserver.request.query import Query
 from apiserver.subresources._subresource import Parameter, Subresource
-from apiserver.subresources.pods._target import connect
+from apiserver.subresources.pods._target import connect, kubelet_path, locate
 from kubeapi.core.pod.model import Pod
 
 
 async def port_forward(request: Request, store: Store[Pod], *, kubelet: KubeletClient) -> Answer:
     """Returns when either side has closed."""
+    pod = await store.read_object(request.info.namespace, request.info.name)
+    location = locate(pod, kubelet)
     check_upgrade(request)
     query = port_query(request.query)
-    pod = await store.read_object(request.info.namespace, request.info.name)
-    return await connect(request, pod, kubelet, "portForward", query=query)
+    return await connect(request, kubelet, location, kubelet_path("portForward", pod), query)
 
 
 def port_query(query: Query) -> str:
