@@ -23,12 +23,13 @@ import docker
 import httptools
 import requests
 from docker import errors as docker_errors
+from docker.utils import version_lt
 from prometheus_client import Histogram
 
 from componentbase import metrics
 from kubelet.runtime.interface import EngineError, EngineNotFound, RuntimeUnavailable
 
-API_VERSION = "1.41"
+API_VERSION = "1.41"  # what we need, in engines from 20.10 on; `negotiate` takes a newer one where this is too old
 THREADS = 8  # SDK calls at once; more wait their turn
 CALL_SECONDS = 120  # no answer for so long means that the engine hangs
 READ_BYTES = 64 * 1024  # also the amount that a stream buffers before the engine has to wait
@@ -59,6 +60,16 @@ class EngineClient:
         self.sdk = docker.APIClient(base_url=endpoint, version=API_VERSION, timeout=CALL_SECONDS, max_pool_size=THREADS)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="docker")
 
+    async def negotiate(self) -> None:
+        """Has all later requests name the oldest version of the API that the engine still speaks, if ours is older.
+
+        Raises: as `call`.
+        """
+        oldest = (await self.call(self.sdk.version, api_version=False)).get("MinAPIVersion") or API_VERSION
+        if version_lt(self.sdk.api_version, oldest):
+            # The SDK itself asks only while it is made, and blocks.
+            self.sdk._version = oldest  # type: ignore[attr-defined]
+
     async def call(self, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         """Runs a function of the SDK in the pool.
 
@@ -88,7 +99,7 @@ class EngineClient:
         With `upgrade`, the connection then carries a process' streams in both directions. Raises: as `call`.
         """
         fields = {**(headers or {}), **({"Connection": "Upgrade", "Upgrade": "tcp"} if upgrade else {})}
-        url = f"{self.sdk.base_url}/v{API_VERSION}{quote(path)}"
+        url = f"{self.sdk.base_url}/v{self.sdk.api_version}{quote(path)}"
         future = self._submit(_request_stream, self.sdk, method, url, params, body, fields)
         with DURATION.labels("stream").time():
             try:

@@ -245,6 +245,7 @@ class DockerRuntime(Images, Sessions):
         await self.remove_container(sandbox_id)
 
     async def prepare(self) -> None:
+        await self._client.negotiate()
         if await self.image_status(self._pause_image) is None:
             await self._load_pause_image()
         await self._learnt_host()

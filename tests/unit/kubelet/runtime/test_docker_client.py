@@ -99,6 +99,20 @@ async def test_bodies_with_a_length_in_chunks_and_until_the_end(tmp_path: Path, 
     assert engine.requests[0].startswith(b"GET /v1.41/x%20y?filters=%7B%22a%22%3A%5B%22b%22%5D%7D HTTP/1.1\r\n")
 
 
+@pytest.mark.parametrize(("oldest", "spoken"), [("1.12", b"1.41"), ("1.41", b"1.41"), ("1.44", b"1.44"), ("", b"1.41")])
+async def test_an_engine_that_no_longer_speaks_our_version_hears_its_oldest(
+    tmp_path: Path, oldest: str, spoken: bytes
+) -> None:
+    answer = json.dumps({"ApiVersion": "1.52", "MinAPIVersion": oldest}).encode()
+    engine = Engine(tmp_path / "e.sock", OK + b"Content-Length: %d\r\n\r\n" % len(answer) + answer)
+    async with engine as client:
+        await client.negotiate()
+        await read(client)
+        await client.call(client.sdk.inspect_container, "c")
+    paths = [request.split()[1] for request in engine.requests]
+    assert paths == [b"/version", b"/v%b/x" % spoken, b"/v%b/containers/c/json" % spoken]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
