@@ -7,10 +7,13 @@ ETCD_MEMBERS ?=
 LOADTEST ?=
 WORKERS ?=
 
-.PHONY: help setup up down status demo test test-clients check format bench load compose-up compose-down compose-test offline-base clean
+.PHONY: help need-root setup up down status demo test test-clients check format bench load compose-up compose-down compose-test offline-base clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+need-root:
+	@[ "$$(id -u)" = 0 ] || { echo 'error: worker hosts need root: sudo make $(MAKECMDGOALS)' >&2; exit 1; }
 
 setup: ## make .venv with the locked dependencies (and install Python where that is missing)
 	@mini_cluster/install.sh
@@ -24,7 +27,7 @@ down: setup ## end the cluster; its data stays in .cluster
 status: setup ## show components and nodes
 	@$(BIN)/mini-cluster status
 
-demo: setup ## the guestbook on two worker hosts, with a killed container and a lost host
+demo: need-root setup ## the guestbook on two worker hosts, with a killed container and a lost host
 	@$(BIN)/python examples/guestbook/demo.py
 
 test: ## everything: checks, unit, integration and cluster tests, the demonstration, compose

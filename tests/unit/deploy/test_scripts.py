@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[3]
-SCRIPTS = ("deploy", "mini_cluster/install.sh", ".ci/run", "docker-compose.yml")
+SCRIPTS = ("deploy", "mini_cluster/install.sh", ".ci/run", "docker-compose.yml", "Makefile")
 LOCKS = ("requirements.lock", "pyproject.toml", "tests/clients.lock", "tests/compose.lock")
 CHATTER = "WARNING: Location is ignored"
 
@@ -106,6 +106,15 @@ def test_without_root_the_tests_say_what_needs_it_and_what_does_not(machine: Mac
     assert done.returncode == 1
     assert "sudo make test" in done.stdout
     assert "pytest tests/unit" in done.stdout
+
+
+def test_without_root_the_demonstration_is_refused_before_anything_is_installed(machine: Machine) -> None:
+    machine.program("id", "echo 1000")
+    machine.program("make", 'exec /usr/bin/make "$@"')
+    done = machine.run("bin/make", "-C", str(machine.folder), "demo")
+    assert done.returncode == 2
+    assert "error: worker hosts need root: sudo make demo" in done.stdout
+    assert not (machine.folder / ".venv").exists()
 
 
 @pytest.mark.parametrize(
