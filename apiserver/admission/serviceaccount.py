@@ -14,10 +14,10 @@ from typing import Any
 from apimachinery.model import decode
 from apimachinery.names import random_suffix
 from apiserver.admission._plugin import CREATE, Attributes, Lookup, Plugin, refused, spec_of
+from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.volumes import Volume, VolumeMount
 from kubeapi.core.serviceaccount import ServiceAccount
 
-MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 TOKEN_SECONDS = 3607
 SOURCES = [

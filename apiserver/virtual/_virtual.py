@@ -9,8 +9,10 @@ from typing import Any
 
 from apimachinery.errors import invalid_object
 from apimachinery.model import encode
+from apimachinery.times import format_time
 from apiserver.handlers._shared import answer, receive
 from apiserver.handlers.api import Handler
+from apiserver.managedfields import tracking
 from apiserver.registry.store import Store
 from apiserver.request.message import Request, Response
 
@@ -30,11 +32,12 @@ def review(fill: Callable[..., None]) -> Mapping[str, Handler]:
 
     @functools.wraps(fill)  # its services are asked for in its name
     async def create(request: Request, store: Store[Any], **services: Any) -> Response:
-        """Answers 201 with the question and its answer."""
+        """Answers 201 with the question, whose fields its sender owns, and its answer."""
         resource = store.resource
-        obj, _, warnings = await receive(request, resource, "CreateOptions")
+        obj, options, warnings = await receive(request, resource, "CreateOptions")
         if errors := resource.strategy.validate_create(obj):
             raise invalid_object("", resource.group, obj.name, errors)  # upstream leaves the kind of a review out
+        obj.metadata.managedFields = tracking.created(obj, resource, options, format_time(int(store.clock.now())))
         fill(request, obj, **services)
         return answer(request, resource, encode(obj), 201, warnings)
 

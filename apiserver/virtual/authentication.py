@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from apimachinery.errors import BadRequest
+from apimachinery.times import format_time
 from apiserver.auth.authenticator import Authenticator
 from apiserver.auth.tokens import InvalidToken
 from apiserver.request.message import Request
 from apiserver.request.user import User
 from apiserver.virtual._virtual import Virtual, review
+from componentbase.clock import Clock
 from kubeapi.authentication.selfsubjectreview import SelfSubjectReview, SelfSubjectReviewStatus
 from kubeapi.authentication.tokenreview import TokenReview, TokenReviewStatus, UserInfo
 
@@ -29,7 +31,8 @@ def review_token(request: Request, obj: TokenReview, *, authenticator: Authentic
     obj.status = TokenReviewStatus(authenticated=True, user=user_info(user), audiences=audiences or None)
 
 
-def review_self(request: Request, obj: SelfSubjectReview) -> None:
+def review_self(request: Request, obj: SelfSubjectReview, *, clock: Clock) -> None:
+    obj.metadata.creationTimestamp = format_time(int(clock.now()))
     obj.status = SelfSubjectReviewStatus(userInfo=user_info(request.user))
 
 

@@ -9,6 +9,9 @@ from typing import Protocol, TypeGuard
 
 TERMINAL_PHASES = ("Succeeded", "Failed")
 
+MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+"""Marks the API's image of a static pod, which a kubelet runs by itself."""
+
 
 def is_terminal(phase: str | None) -> TypeGuard[str]:
     """Tells that the pod has ended and will not run again."""

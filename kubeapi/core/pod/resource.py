@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from apimachinery.errors import FieldError, forbidden, invalid_object
+from apimachinery.errors import FieldError, forbidden, invalid, invalid_object
 from apimachinery.meta import DeleteOptions, LabelSelector, LabelSelectorRequirement
 from apimachinery.resource import Resource, Strategy
 from apimachinery.validation import Errors, Path
 from kubeapi.core.pod.affinity import PodAffinityTerm
-from kubeapi.core.pod.lifecycle import is_terminal
+from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION, is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import PodSpec
 from kubeapi.core.pod.status import PodCondition, PodIP, PodStatus
@@ -54,6 +54,10 @@ class PodStrategy(Strategy[Pod]):
     def validate(self, obj: Pod) -> list[FieldError]:
         errors = Errors()
         check_pod(errors, _SPEC, obj.spec)
+        mirrored = obj.annotations.get(MIRROR_ANNOTATION)
+        if mirrored is not None and not obj.spec.nodeName:
+            at = f"metadata.annotations[{MIRROR_ANNOTATION}]"
+            errors.append(invalid(at, mirrored, "must set spec.nodeName if mirror pod annotation is set"))
         return errors
 
     def validate_update(self, obj: Pod, old: Pod) -> list[FieldError]:

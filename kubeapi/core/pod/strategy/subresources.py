@@ -11,6 +11,7 @@ from typing import Any
 from apimachinery.errors import forbidden, invalid_object
 from apimachinery.model import to_dict
 from apimachinery.validation import Errors, Path
+from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec, ResourceRequirements
 from kubeapi.core.pod.strategy.qos import qos_class
@@ -21,7 +22,6 @@ RESIZABLE = ("cpu", "memory")
 
 _SPEC: Path = ("spec",)
 _EPHEMERAL: Path = ("spec", "ephemeralContainers")
-_MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 
 def keep_all_but(pod: Pod, old: Pod, subresource: str) -> None:
@@ -35,13 +35,13 @@ def keep_all_but(pod: Pod, old: Pod, subresource: str) -> None:
     )
     pod.status = old.status
     if subresource == EPHEMERAL_CONTAINERS:
-        _refuse(pod, [("static pods do not support ephemeral containers", _MIRROR_ANNOTATION in old.annotations)])
+        _refuse(pod, [("static pods do not support ephemeral containers", MIRROR_ANNOTATION in old.annotations)])
         pod.spec = old.spec.model_copy(update={"ephemeralContainers": pod.spec.ephemeralContainers})
         return
     resources = [item.resources for item in (pod.spec, old.spec) if item.resources is not None]
     reasons = [
         ("pods with pod-level resources cannot be resized", any(item.requests or item.limits for item in resources)),
-        ("static pods cannot be resized", _MIRROR_ANNOTATION in old.annotations),
+        ("static pods cannot be resized", MIRROR_ANNOTATION in old.annotations),
         ("windows pods cannot be resized", old.spec.os is not None and old.spec.os.name == "windows"),
     ]
     _refuse(pod, reasons)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from kubeapi.core.pod.resource import RESOURCE as PODS
-from tests.kits.kinds import container, pod, problems
+from tests.kits.kinds import container, merged, pod, problems
 
 C = "spec.containers[0]"
 DNS_LABEL = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
@@ -168,6 +168,15 @@ def test_a_token_needs_a_service_account() -> None:
     volume = {"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}
     at = f"{V}.projected.sources[0].serviceAccountToken"
     check(pod({"volumes": [volume]}), f"{at}: Forbidden: must not be specified when serviceAccountName is not set")
+
+
+def test_the_mirror_of_a_static_pod_names_its_node() -> None:
+    mirror = pod(metadata={"annotations": {"kubernetes.io/config.mirror": "x"}})
+    at = "metadata.annotations[kubernetes.io/config.mirror]"
+    assert problems(PODS, mirror) == [
+        f'{at}: Invalid value: "x": must set spec.nodeName if mirror pod annotation is set'
+    ]
+    assert problems(PODS, merged(mirror, {"spec": {"nodeName": "n"}})) == []
 
 
 def test_volume_names_are_unique() -> None:
