@@ -142,6 +142,9 @@ class Model(BaseModel):
         drop_empty(cast("dict[str, Any]", handler.resolve_ref_schema(schema)), pointers)
         return schema
 
+    def __eq__(self, other: object) -> bool:
+        return self.__class__ is other.__class__ and self.__dict__ == other.__dict__
+
     def present(self) -> list[str]:
         """The attributes that are not absent, in the order of the model; ten times as fast as pydantic's iteration."""
         return [name for name, value in self.__dict__.items() if value is not None]

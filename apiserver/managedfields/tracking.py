@@ -1,84 +1,174 @@
 """Tracks field ownership over the writes to an object, from the create on.
 
 A write belongs to the `fieldManager` that it names, or else to the client's User-Agent. An object whose owners were
-reset is tracked again from the next apply on.
+reset is tracked again from the next apply on. Entries come and go as the store keeps them: encoded, b"" for none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter
 
 from apimachinery.errors import FieldError, invalid, too_long
-from apimachinery.meta import Object
-from apimachinery.model import Model
+from apimachinery.meta import ManagedFieldsEntry, Object, ObjectMeta
+from apimachinery.model import Model, encode
 from apimachinery.resource import Resource
 from apiserver.managedfields import manager
 from apiserver.managedfields.manager import APPLY, UPDATE, Entries, Writer
+from apiserver.managedfields.outline import NoOutline, Outline
+from apiserver.managedfields.recipes import RecipeBook, Values
+from apiserver.managedfields.shapes import fields_of, shape_of
 from apiserver.request.query import WriteOptions, manager_errors
 
 UNTRACKED = frozenset({"binding"})
 TIMELESS = frozenset({"scale"})  # the original loses the time of these on the way from the Scale to the object
 MAX_SUBRESOURCE_BYTES = 256
 
+_ENTRIES = TypeAdapter(list[ManagedFieldsEntry])
+_RECIPES = RecipeBook()
+
+
+def encode_entries(entries: Entries | None) -> bytes:
+    return _ENTRIES.dump_json(entries, exclude_none=True) if entries else b""
+
+
+def decode_entries(encoded: bytes) -> Entries:
+    return _ENTRIES.validate_json(encoded) if encoded else []
+
+
+def take_entries(obj: Object) -> Entries | None:
+    """Takes the entries out of an object."""
+    entries = obj.metadata.managedFields
+    obj.metadata.managedFields = None
+    return entries
+
 
 def created(
-    obj: Object, resource: Resource[Any], options: WriteOptions, time: str, subresource: str = ""
-) -> Entries | None:
-    """Returns the entries of a new object with its defaults; None if nothing in it has an owner."""
-    sent = obj.metadata.managedFields
+    obj: Object,
+    sent: Entries | None,
+    resource: Resource[Any],
+    options: WriteOptions,
+    time: str,
+    subresource: str = "",
+) -> bytes:
+    """Returns the entries of a new object with its defaults; `sent` are those that it came with."""
     if options.applies:
-        return sent
+        return encode_entries(sent)
     writer = Writer(options.manager, resource.api_version, subresource, time)
-    return manager.created(manager.from_client(sent, None), _document(obj, ""), resource, writer) or None
+
+    def compute(writer: Writer) -> bytes:
+        entries = manager.from_client(sent, None)
+        return encode_entries(manager.created(entries, _document(obj, ""), resource, writer))
+
+    if sent:
+        return compute(writer)
+    values = Values(b"", time)
+    outline = Outline(values.names)
+    try:
+        outline.add(obj, shape_of(type(obj)))
+    except NoOutline:
+        return compute(writer)
+    key = (resource.model, options.manager, subresource, *outline.tokens)
+    return _RECIPES.make(key, values, lambda: compute(replace(writer, time=values.rank(time))))
 
 
 def updated(
     new: Object,
     old: Object,
     sent: Entries | None,
+    stored: bytes,
     resource: Resource[Any],
     options: WriteOptions,
     subresource: str,
     time: str,
-) -> Entries | None:
-    """Returns the entries after an update; `sent` are those of the request, which writes to a subresource ignore.
+) -> bytes:
+    """Returns the entries after an update, `stored` being those before it. Both objects are without theirs.
 
-    None if the object is not tracked, because it had no entries before.
+    `sent` are those of the request, which writes to a subresource ignore.
     """
-    stored = old.metadata.managedFields
     if options.applies:
-        return sent
+        return encode_entries(sent)
     if subresource in UNTRACKED:
         return stored
-    entries = (stored or []) if subresource else manager.from_client(sent, stored)
-    if not entries:
-        return None
-    before, after = _document(old, subresource), _document(new, subresource)
     writer = Writer(options.manager, resource.api_version, subresource, "" if subresource in TIMELESS else time)
-    return manager.updated(entries, before, after, resource, writer) or None
+
+    def compute(entries: Entries, writer: Writer) -> bytes:
+        before, after = _document(old, subresource), _document(new, subresource)
+        return encode_entries(manager.updated(entries, before, after, resource, writer))
+
+    if sent and not subresource and encode_entries(sent) != stored:
+        entries = manager.from_client(sent, decode_entries(stored))
+        return compute(entries, writer) if entries else b""
+    if not stored:
+        return b""
+    return _updated(new, old, stored, resource, writer, compute)
+
+
+def _updated(
+    new: Object,
+    old: Object,
+    stored: bytes,
+    resource: Resource[Any],
+    writer: Writer,
+    compute: Callable[[Entries, Writer], bytes],
+) -> bytes:
+    """Looks up the entries after an update by the entries before it and the outline of what it changes."""
+    values = Values(stored, writer.time)
+    outline = Outline(values.names)
+    try:
+        _add_changes(outline, new, old, writer.subresource)
+    except NoOutline:
+        return compute(decode_entries(stored), writer)
+    if not outline.tokens:
+        return stored
+    if not values.are_regular():
+        return compute(decode_entries(stored), writer)
+
+    def compute_ranked() -> bytes:
+        entries = decode_entries(stored)
+        for entry in entries:
+            entry.time = values.rank(entry.time) or None
+        return compute(entries, replace(writer, time=values.rank(writer.time)))
+
+    key = (resource.model, writer.manager, writer.subresource, values.shape, *outline.tokens)
+    return _RECIPES.make(key, values, compute_ranked)
+
+
+def _add_changes(outline: Outline, new: Object, old: Object, subresource: str) -> None:
+    if subresource != "status":
+        if new != old:
+            outline.add_change(old, new, shape_of(type(new)))
+        return
+    if new.metadata != old.metadata:
+        outline.tokens.append("metadata")
+        outline.add_change(old.metadata, new.metadata, shape_of(ObjectMeta))
+    if new.status != old.status:  # type: ignore[attr-defined]
+        outline.tokens.append("status")
+        outline.add_change(old.status, new.status, fields_of(type(new))["status"])  # type: ignore[attr-defined]
 
 
 def _document(obj: Object, subresource: str) -> dict[str, Any]:
     """Returns the object as plain JSON types; for writes to the status only the status and metadata."""
     if subresource != "status":
-        return _json(obj, {"metadata": {"managedFields"}})
-    return {"metadata": _json(obj.metadata, {"managedFields"}), "status": _json(obj.status, None)}  # type: ignore[attr-defined]
+        return _json(obj)
+    return {"metadata": _json(obj.metadata), "status": _json(obj.status)}  # type: ignore[attr-defined]
 
 
-def _json(part: Model, without: Any) -> dict[str, Any]:
-    """Returns a part of the object as plain JSON types, without some fields."""
-    document: dict[str, Any] = orjson.loads(
-        part.__pydantic_serializer__.to_json(part, exclude_none=True, exclude=without)
-    )
+def _json(part: Model) -> dict[str, Any]:
+    document: dict[str, Any] = orjson.loads(encode(part))
     return document
 
 
-def entry_errors(entries: Entries | None) -> list[FieldError]:
-    """Lists errors in the entries of a client."""
+def entry_errors(sent: Entries | None, stored: bytes, owners: bytes) -> list[FieldError]:
+    """Lists errors in the entries that a client changed, once they are to become the object's `owners`."""
+    if not sent or encode_entries(sent) == stored:
+        return []
     errors = []
-    for index, entry in enumerate(entries or ()):
+    for index, entry in enumerate(decode_entries(owners)):
         path = f"metadata.managedFields[{index}]"
         if entry.operation not in (APPLY, UPDATE):
             errors.append(invalid(f"{path}.operation", entry.operation or "", "must be `Apply` or `Update`"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -79,6 +79,7 @@ class Apply:
     options: WriteOptions
     now: float
     """Unix seconds: when the written fields change owner."""
+    reads_owners: ClassVar[bool] = True
 
     def apply(self, old: Any, value: bytes) -> Changed[Any]:
         """Raises: BadRequest, Conflict."""

@@ -20,6 +20,11 @@ class Changed(NamedTuple, Generic[T]):
 
 
 class Change(Protocol[T]):
+    @property
+    def reads_owners(self) -> bool:
+        """True if `apply` needs `metadata.managedFields`, half of many objects."""
+        ...
+
     def apply(self, old: T, value: bytes) -> Changed[T]:
         """Makes what shall be stored in place of `old`, which stays as it is; `value` is its encoding.
 
@@ -35,6 +40,8 @@ class Change(Protocol[T]):
 class Edit(Generic[T]):
     """A change by a function of the stored object."""
 
+    reads_owners = False
+
     def __init__(self, function: Callable[[T], T]) -> None:
         self._function = function
 
@@ -47,6 +54,8 @@ class Edit(Generic[T]):
 
 class Replacement(Generic[T]):
     """An object in place of whatever is stored. `make` gives a new one for each attempt, since the store changes it."""
+
+    reads_owners = False
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make

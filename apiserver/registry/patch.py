@@ -39,15 +39,12 @@ class Patch:
     """The request's `fieldValidation`."""
     repeated: tuple[str, ...]
     """Warnings about fields that the patch has twice."""
-    touches_owners: bool
-    """False spares `metadata.managedFields`, half of many objects, the way through the patch."""
+    reads_owners: bool
 
     def apply(self, old: Any, value: bytes) -> Changed[Any]:
         """Raises: BadRequest for a malformed patch, Invalid for one that does not apply, whose result can't be read, or
         that "Strict" does not let pass."""
         current = orjson.loads(value)
-        if not self.touches_owners:
-            current["metadata"].pop("managedFields", None)
         patched = self._encode(self._merge(current))
         try:
             obj, unknown = decode_checked(self.resource, Body(patched), self.validation)
@@ -106,8 +103,8 @@ def read_patch(kind: bytes, body: bytes, resource: Resource[Any], namespace: str
             f"{MAX_JSON_PATCH_OPERATIONS}, got {len(document)}"
         )
     repeated = duplicate_fields(body) if validation != "Ignore" and may_repeat_fields(body) else ()
-    touches_owners = kind == JSON_PATCH or b"managedFields" in body
-    return Patch(kind, document, resource, namespace, name, validation, tuple(repeated), touches_owners)
+    reads_owners = kind == JSON_PATCH or b"managedFields" in body
+    return Patch(kind, document, resource, namespace, name, validation, tuple(repeated), reads_owners)
 
 
 def patch_type(content_type: bytes) -> bytes:

@@ -41,7 +41,7 @@ from apiserver.request.query import OWN_WRITE, WriteOptions, parse_revision
 from apiserver.request.user import User
 from apiserver.storage import Storage
 from apiserver.storage.interface import Entry, KeyExists, RevisionConflict, ValueTooLarge
-from apiserver.storage.splice import with_revision, without_revision
+from apiserver.storage.splice import split_owners, with_owners, with_revision, without_revision
 from componentbase.clock import Clock
 
 T = TypeVar("T", bound=Object)
@@ -133,29 +133,30 @@ class Store(Generic[T]):
             CREATE, resource, subresource, namespace, meta.name or "", obj, None, user, options.dry_run
         )
         meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
-        owners = tracking.created(obj, resource, options, self._now())
+        sent = tracking.take_entries(obj)
+        owners = tracking.created(obj, sent, resource, options, self._now())
         warnings = drop_repeated_owners(meta)
         await self._admission.mutate(attributes)
         self._prepare_create(obj)
-        meta.managedFields = owners
-        errors = (
-            tracking.entry_errors(owners) + validate_metadata(obj, resource) + resource.strategy.validate_create(obj)
-        )
+        errors = tracking.entry_errors(sent, b"", owners)
+        errors += validate_metadata(obj, resource) + resource.strategy.validate_create(obj)
         if errors:
             raise self._invalid(obj, errors)
         await self._admission.validate(attributes)
         undo = await self.hooks.begin_create(obj, dry_run=options.dry_run)
         try:
-            result = await self._insert(namespace, obj, options, generated=generated)
+            result = await self._insert(namespace, obj, owners, options, generated=generated)
         except StatusError:
             await undo()
             raise
         return replace(result, warnings=warnings) if warnings else result
 
-    async def _insert(self, namespace: str, obj: T, options: WriteOptions, *, generated: bool) -> WriteResult:
+    async def _insert(
+        self, namespace: str, obj: T, owners: bytes, options: WriteOptions, *, generated: bool
+    ) -> WriteResult:
         for attempt in range(GENERATED_NAME_TRIES):
             name = obj.metadata.name or ""
-            value = encode(obj)
+            value = with_owners(encode(obj), owners)
             if options.dry_run:
                 if await self.storage.get_from_etcd(self.resource, namespace, name) is None:
                     return WriteResult(value, created=True)
@@ -258,36 +259,38 @@ class Store(Generic[T]):
     ) -> WriteResult:
         """One attempt. Raises: RevisionConflict, StatusError."""
         resource = self.resource
-        old = decode(resource.model, entry.value)
-        new, warnings, expected_uid = change.apply(old, entry.value)
-        sent = new.metadata.managedFields
+        plain, stored = split_owners(entry.value)
+        current = entry.value if change.reads_owners else plain
+        old = decode(resource.model, current)
+        new, warnings, expected_uid = change.apply(old, current)
+        sent, kept = tracking.take_entries(new), tracking.take_entries(old)
+        stored = stored or tracking.encode_entries(kept)
         warnings += drop_repeated_owners(new.metadata)
         check_uid(resource, old, expected_uid)
         self._check_revision(new.metadata, entry)
         attributes = Attributes(
             UPDATE, resource, subresource, entry.namespace, entry.name, new, old, user, options.dry_run
         )
-        owners = tracking.updated(new, old, sent, resource, options, subresource, self._now())
+        owners = tracking.updated(new, old, sent, stored, resource, options, subresource, self._now())
         await self._admission.mutate(attributes)
         self._prepare_update(new, old, subresource)
-        new.metadata.managedFields = owners
-        errors = tracking.entry_errors(owners) if sent and sent != old.metadata.managedFields else []
+        errors = tracking.entry_errors(sent, stored, owners)
         if errors := errors + self._update_errors(new, old, subresource):
             raise self._invalid(new, errors)
         await self._admission.validate(attributes)
         if removed_by_update(new, old, held=self.hooks.holds(new)):
-            return await self._remove(entry, old, new, options.dry_run)
+            return await self._remove(entry, old, with_owners(encode(new), owners), options.dry_run)
         undo = await self.hooks.begin_update(new, old, dry_run=options.dry_run)
         try:
-            value = _encode_change(new, old, entry)
+            value = _encode_change(new, old, entry, owners, changed=owners != stored)
             if options.dry_run:
                 return WriteResult(with_revision(value, entry.revision), warnings=warnings)
-            stored = await self._put(entry, value, new)
+            written = await self._put(entry, value, new)
         except (StatusError, RevisionConflict):
             await undo()
             raise
         await self.hooks.after_update(new, old)
-        return WriteResult(stored.value, warnings=warnings)
+        return WriteResult(written.value, warnings=warnings)
 
     async def _put(self, entry: Entry, value: bytes, obj: T) -> Entry:
         try:
@@ -321,7 +324,6 @@ class Store(Generic[T]):
         meta.uid = meta.uid or stored.uid
         meta.creationTimestamp = stored.creationTimestamp
         meta.generation = stored.generation
-        meta.managedFields = stored.managedFields
         meta.selfLink = None
         if stored.deletionTimestamp is not None:
             meta.deletionTimestamp = stored.deletionTimestamp
@@ -373,7 +375,7 @@ class Store(Generic[T]):
         async def attempt(entry: Entry | None) -> WriteResult:
             if entry is None:
                 raise object_not_found(resource.plural, resource.group, name)
-            attributes.old = decode(resource.model, entry.value)
+            attributes.old = decode(resource.model, split_owners(entry.value)[0])
             await self._admission.validate(attributes)
             return await self._try_delete(entry, attributes.old, options, dry_run)
 
@@ -381,7 +383,8 @@ class Store(Generic[T]):
 
     async def _try_delete(self, entry: Entry, old: T, options: DeleteOptions, dry_run: bool) -> WriteResult:
         check_preconditions(self.resource, entry.name, old.metadata, options)
-        new = decode(self.resource.model, entry.value)
+        plain, owners = split_owners(entry.value)
+        new = decode(self.resource.model, plain)
         grace = self.resource.strategy.grace_period_seconds(new, options)
         held = self.hooks.holds(new)
         plan = plan_deletion(
@@ -395,28 +398,28 @@ class Store(Generic[T]):
         if plan is Deletion.PENDING:
             return WriteResult(entry.value)
         if plan is Deletion.REMOVE:
-            return await self._remove(entry, old, None if grace is None else new, dry_run)
+            new.metadata.resourceVersion = None
+            shown = b"" if grace is None else with_owners(encode(new), owners)
+            return await self._remove(entry, old, shown, dry_run)
         if old.metadata.deletionTimestamp is None:
             self.hooks.marked(new)
         if new == old:
             return WriteResult(entry.value)
         new.metadata.resourceVersion = None
-        value = encode(new)
+        value = with_owners(encode(new), owners)
         if dry_run:
             return WriteResult(with_revision(value, entry.revision))
         return WriteResult((await self._put(entry, value, new)).value)
 
-    async def _remove(self, entry: Entry, old: T, shown: T | None, dry_run: bool) -> WriteResult:
-        """Removes what is stored as `old`. The client sees `shown`, the state that its request leads to; by default
-        the last one stored."""
+    async def _remove(self, entry: Entry, old: T, shown: bytes, dry_run: bool) -> WriteResult:
+        """Removes what is stored as `old`. The client sees `shown`, the encoded state that its request leads to; for
+        b"" the last one stored."""
         uid, last = old.metadata.uid or "", entry
         if not dry_run:
             last = await self.storage.delete(self.resource, entry.namespace, entry.name, entry.revision)
             await self.hooks.after_delete(old)
-        if shown is None:
-            return WriteResult(last.value, removed=True, uid=uid)
-        shown.metadata.resourceVersion = None
-        return WriteResult(with_revision(encode(shown), last.revision), removed=True, uid=uid)
+        value = with_revision(shown, last.revision) if shown else last.value
+        return WriteResult(value, removed=True, uid=uid)
 
     def _invalid(self, obj: T, errors: list[FieldError]) -> StatusError:
         """Names the stored kind, also where the request is about a view of it."""
@@ -424,8 +427,9 @@ class Store(Generic[T]):
         return invalid_object(resource.kind, resource.group, obj.metadata.name or "", errors)
 
 
-def _encode_change(new: Object, old: Object, entry: Entry) -> bytes:
+def _encode_change(new: Object, old: Object, entry: Entry, owners: bytes, *, changed: bool) -> bytes:
     """The new object's encoding; the stored one where only the order of map keys differs, so that storage sees that
-    there is nothing to write."""
-    value, stored = encode(new), without_revision(entry.value)
-    return stored if len(value) == len(stored) and value != stored and new == old else value
+    there is nothing to write. `changed`: its owners are others than before."""
+    value, stored = with_owners(encode(new), owners), without_revision(entry.value)
+    same = not changed and len(value) == len(stored) and value != stored and new == old
+    return stored if same else value

@@ -78,6 +78,8 @@ def _write(obj: Any, path: str, value: int) -> None:
 class ScaleChange:
     """A change of the Scale that an object shows, as a change of the object."""
 
+    reads_owners = False
+
     def __init__(self, change: Change[Scale], resource: Resource[Any], namespace: str, name: str) -> None:
         self._change = change
         self._resource = resource

@@ -47,7 +47,8 @@ async def token(
         warnings.append(f"requested expiration of {seconds} seconds shortened to {tokens.max_seconds} seconds")
         seconds = tokens.max_seconds
     spec.expirationSeconds = seconds
-    meta.managedFields = tracking.created(wanted, TOKEN_REQUESTS, options, meta.creationTimestamp, "token")
+    owners = tracking.created(wanted, None, TOKEN_REQUESTS, options, meta.creationTimestamp, "token")
+    meta.managedFields = tracking.decode_entries(owners)
     spec.audiences = spec.audiences or list(tokens.audiences)
     bound = await _bound(stores, account, spec.boundObjectRef) if spec.boundObjectRef is not None else {}
     wanted.status = TokenRequestStatus(

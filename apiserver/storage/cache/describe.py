@@ -11,6 +11,7 @@ import orjson
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
+from apiserver.storage.splice import split_owners
 from componentbase import logs
 
 SHARED_SETS = 4096  # distinct label or field sets remembered for sharing; when full, sharing starts afresh
@@ -35,7 +36,7 @@ class Describer:
         """
         if obj is None and self._fields:
             try:
-                obj = decode(self._resource.model, value)
+                obj = decode(self._resource.model, split_owners(value)[0])
             except Exception as error:  # whatever a model raises, one object must not stop the cache
                 log.error("stored object does not decode", kind=self._resource.kind, error=str(error))
         if obj is None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apimachinery.meta import Object, ObjectMeta
 from apimachinery.model import encode
-from apiserver.storage.splice import replace_revision, with_revision, without_revision
+from apiserver.storage.splice import replace_revision, split_owners, with_owners, with_revision, without_revision
 
 NASTY = st.text() | st.sampled_from(['"metadata":{', "\\", '{"metadata":{"name"', '"resourceVersion":"1"'])
 
@@ -46,3 +47,26 @@ def test_what_has_no_place_for_it_is_refused() -> None:
         with_revision(b'{"kind":"Pod"}', 7)
     with pytest.raises(ValueError, match="no resourceVersion"):
         without_revision(b'{"metadata":{"name":"a"}}')
+
+
+OWNERS = b'[{"manager":"a]},\\"n","fieldsV1":{"f:x],":{},"f:]},\\"name\\"":{}}}]'
+
+
+@pytest.mark.parametrize("revision", [0, 7])
+def test_owners_are_the_first_of_metadata_and_come_out_again(revision):
+    raw = b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","uid":"u"},"spec":{}}'
+    value = with_owners(raw, OWNERS)
+    assert orjson.loads(value)["metadata"] == {"managedFields": orjson.loads(OWNERS), "name": "a", "uid": "u"}
+    if revision:
+        raw, value = with_revision(raw, revision), with_revision(value, revision)
+    assert split_owners(value) == (raw, OWNERS)
+    assert split_owners(raw) == (raw, b"")
+    assert with_owners(raw, b"") == raw
+
+
+def test_owners_elsewhere_are_left_where_they_are():
+    for value in (
+        b'{"metadata":{"name":"a","managedFields":[{"manager":"m"}]}}',
+        b'{"metadata":{"name":"a"},"data":{"managedFields":[{"manager":"m"}],"name":"b"}}',
+    ):
+        assert split_owners(value) == (value, b"")

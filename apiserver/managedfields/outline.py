@@ -1,0 +1,125 @@
+"""Outlines of objects and of their changes: what a set of fields depends on, as flat tuples to look results up by.
+
+Objects of equal shape own equal fields, whatever the values in them. Two objects, or two changes, with equal outlines
+give equal sets of fields; only the addresses and uids that list items are named by may differ (`VARIABLE_KEYS`).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from apimachinery import fieldtypes
+from apimachinery.model import Model
+from apiserver.managedfields.shapes import LEAF, LIST_MAP, LIST_SET, MAP, STRUCT, Shape, fields_of
+
+VARIABLE_KEYS = frozenset({"ip", "uid"})
+
+_END, _ADDED, _REMOVED, _CHANGED = 0, 1, 2, 3
+
+
+class NoOutline(Exception):
+    """The items of a list share a key, or lack it."""
+
+
+class Outline:
+    """Collects `tokens`; `variables` numbers the addresses and uids, in the order in which they come up."""
+
+    def __init__(self, variables: dict[bytes, int]) -> None:
+        self.tokens: list[Any] = []
+        self.variables = variables
+
+    def add(self, value: Any, shape: Shape) -> None:
+        """Outlines a value with all that is in it."""
+        tokens = self.tokens
+        if shape.kind == STRUCT:
+            members = value.__dict__
+            tokens += [name if member else (name,) for name, member in members.items() if member is not None]
+            tokens.append(_END)
+            for name, inner in _owned_inside(value.__class__):
+                if (member := members[name]) is not None:
+                    self.add(member, inner)
+        elif shape.kind == LIST_MAP:
+            assert shape.item is not None
+            for item in value:
+                tokens.append(self._key(item, shape))
+                self.add(item, shape.item)
+            tokens.append(_END)
+        elif shape.kind != LEAF:
+            tokens += value  # the keys of a map, the items of a set
+            tokens.append(_END)
+            if shape.kind != LIST_SET and shape.item is not None and shape.item.kind != LEAF:
+                for item in value.values():
+                    self.add(item, shape.item)
+
+    def add_change(self, old: Any, new: Any, shape: Shape) -> None:
+        """Outlines how two unequal values differ. Raises: NoOutline."""
+        if shape.kind == STRUCT:
+            before, after = old.__dict__, new.__dict__
+            names = [name for name, now in after.items() if now != before[name]]
+            shapes = _shapes(new.__class__)
+            for name in names:
+                was, now, inner = before[name], after[name], shapes[name]
+                if inner.kind == LEAF and was is not None and now is not None:
+                    self.tokens.append(name)
+                else:
+                    self._add_member(name, was, now, inner)
+        elif shape.kind == LIST_SET:
+            self.tokens += [*old, _END, *new]
+        elif shape.kind != LEAF:
+            assert shape.item is not None
+            before, after = (old, new) if shape.kind == MAP else (self._by_key(old, shape), self._by_key(new, shape))
+            for key in before | after:
+                was, now = before.get(key), after.get(key)
+                if was != now:
+                    self._add_member(key, was, now, shape.item)
+        self.tokens.append(_END)
+
+    def _add_member(self, key: Any, was: Any, now: Any, shape: Shape) -> None:
+        if was is None:
+            self.tokens += (key, _ADDED)
+            self.add(now, shape)
+        elif now is None:
+            self.tokens += (key, _REMOVED)
+            self.add(was, shape)
+        else:
+            self.tokens.append(key)
+            if shape.kind != LEAF:
+                self.tokens.append(_CHANGED)
+                self.add_change(was, now, shape)
+
+    def _by_key(self, items: list[Any], shape: Shape) -> dict[Any, Any]:
+        keys = shape.keys
+        if len(keys) == 1 and keys[0][0] not in VARIABLE_KEYS:
+            name = keys[0][0]
+            by_key = {item.__dict__[name]: item for item in items}
+        else:
+            by_key = {self._key(item, shape): item for item in items}
+        if len(by_key) < len(items) or None in by_key:
+            raise NoOutline
+        return by_key
+
+    def _key(self, item: Any, shape: Shape) -> Any:
+        keys = shape.keys
+        if len(keys) > 1:
+            return tuple([getattr(item, name) for name, _ in keys])
+        name, _ = keys[0]
+        key = getattr(item, name)
+        if key is None:
+            raise NoOutline
+        if name in VARIABLE_KEYS:
+            return self.variables.setdefault(key.encode(), len(self.variables)), _END
+        return key
+
+
+@cache
+def _shapes(model: type[Model]) -> dict[str, Shape]:
+    """Attribute -> shape."""
+    shapes = fields_of(model)
+    return {field.attribute: shapes[field.name] for field in fieldtypes.walk_fields(model)}
+
+
+@cache
+def _owned_inside(model: type[Model]) -> tuple[tuple[str, Shape], ...]:
+    """Returns (attribute, shape) of each field that is not owned as one value."""
+    return tuple((name, shape) for name, shape in _shapes(model).items() if shape.kind != LEAF)

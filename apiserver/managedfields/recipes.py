@@ -1,0 +1,110 @@
+"""Results of tracking as recipes, so that an object's owners are computed once for all objects of its shape.
+
+Encoded entries are kept in pieces. Between the pieces stands what differs among objects of one shape: the times of
+entries, and the addresses and uids that list items are named by. A result depends on these only by their order and
+equality, so the same recipe fits other values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+from apiserver.managedfields.outline import VARIABLE_KEYS
+
+KEPT_RECIPES = 2048  # of about 3 KB each; the oldest goes
+
+_TIME = re.compile(rb'"time":"([^"]*)')
+_NAME = re.compile(rb'(k:\{\\"(?:%b)\\":\\")([^"\\]*)' % "|".join(sorted(VARIABLE_KEYS)).encode())
+_BEFORE_TIME = b'"time":"'
+_RANKS = [f"0001-01-01T00:00:{number:02}Z".encode() for number in range(60)]
+"""Times that stand for those of an object while a result is computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """`texts` has one item more than `slots`, which are the numbers of the values between the texts."""
+
+    texts: Sequence[bytes]
+    slots: Sequence[int]
+
+    def fill(self, values: Sequence[bytes]) -> bytes:
+        parts = [self.texts[0]]
+        for slot, text in zip(self.slots, self.texts[1:], strict=True):
+            parts += (values[slot], text)
+        return b"".join(parts)
+
+
+class Values:
+    """What differs among objects of one shape: times, in order, and the names of list items.
+
+    The caller adds the names that the write brings to `names`, which numbers them.
+    """
+
+    def __init__(self, entries: bytes, now: str) -> None:
+        pieces = _TIME.split(entries)
+        found_times = pieces[1::2]
+        self.times = sorted({*found_times, now.encode()})
+        self.names: dict[bytes, int] = {}
+        shape: list[Hashable] = [self.times.index(now.encode())]
+        shape += map(self.times.index, found_times)
+        for text in pieces[::2]:
+            texts = _NAME.split(text)
+            shape += texts[::3]
+            for name in texts[2::3]:
+                shape.append(self.names.setdefault(name, len(self.names)))
+        self.shape = tuple(shape)
+        """The entries without the values: equal for objects of one shape."""
+
+    def are_regular(self) -> bool:
+        """Tells whether ranks may stand for the times; a client may have written times of other forms."""
+        return len(self.times) <= len(_RANKS) and all(len(time) in (0, len(_RANKS[0])) for time in self.times)
+
+    def rank(self, time: str | None) -> str:
+        """Returns what stands for a time in a result, and sorts as it; "" for none."""
+        return _RANKS[self.times.index(time.encode())].decode() if time else ""
+
+    def recipe(self, result: bytes) -> tuple[Recipe, bool]:
+        """Makes the recipe of an encoded result that has ranks for times; False if it fits these values alone."""
+        texts, slots, general = [b""], [], True
+        for before, value, slot in self._pieces(result):
+            texts[-1] += before
+            if slot is not None:
+                slots.append(slot)
+                texts.append(b"")
+            else:  # a name with escapes in it
+                texts[-1] += value
+                general = general and not value
+        return Recipe(texts, slots), general
+
+    def _pieces(self, result: bytes) -> Iterator[tuple[bytes, bytes, int | None]]:
+        """Yields each text with the value behind it and this value's number, None if it is not known."""
+        by_time = [*_TIME.split(result), b""]
+        for text, time in zip(by_time[::2], by_time[1::2], strict=True):
+            *by_name, last = _NAME.split(text)
+            for before, mark, name in zip(by_name[::3], by_name[1::3], by_name[2::3], strict=True):
+                number = self.names.get(name)
+                yield before + mark, name, None if number is None else len(self.times) + number
+            if time:
+                yield last + _BEFORE_TIME, time, _RANKS.index(time)
+            else:
+                yield last, b"", None
+
+
+class RecipeBook:
+    """Recipes by what they were computed from."""
+
+    def __init__(self) -> None:
+        self._recipes: dict[Hashable, Recipe] = {}
+
+    def make(self, key: Hashable, values: Values, compute: Callable[[], bytes]) -> bytes:
+        """Returns the result for these values; `compute` makes it, with ranks for times, where no recipe is kept."""
+        recipe = self._recipes.get(key)
+        if recipe is None:
+            recipe, general = values.recipe(compute())
+            if general:
+                self._recipes[key] = recipe
+                if len(self._recipes) > KEPT_RECIPES:
+                    del self._recipes[next(iter(self._recipes))]
+        return recipe.fill((*values.times, *values.names))

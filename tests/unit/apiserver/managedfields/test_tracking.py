@@ -1,0 +1,120 @@
+"""Owners that are looked up by the outline of a write are those that computing them anew gives."""
+
+import copy
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apiserver.codec.body import decode_object
+from apiserver.managedfields import manager, tracking
+from apiserver.managedfields.manager import Writer
+from apiserver.request.query import WriteOptions
+from kubeapi.core.pod.resource import RESOURCE as PODS
+from kubeapi.scheduling.priorityclass import RESOURCE as PRIORITY_CLASSES
+
+TIMES = [f"2026-01-31T10:00:0{second}Z" for second in range(9)]
+WORDS = st.sampled_from(["a", "b"])
+ADDRESSES = st.sampled_from(["10.0.0.1", "10.0.0.2", 'odd"\\é'])
+CONDITIONS = st.lists(
+    st.fixed_dictionaries({"type": WORDS, "status": WORDS}, optional={"reason": WORDS}), max_size=2
+)  # fmt: skip
+STATUS = st.fixed_dictionaries(
+    {},
+    optional={
+        "phase": WORDS,
+        "podIP": ADDRESSES,
+        "podIPs": st.lists(ADDRESSES.map(lambda ip: {"ip": ip}), max_size=2),
+        "conditions": CONDITIONS,
+        "containerStatuses": st.lists(st.fixed_dictionaries({"name": WORDS}), max_size=1),
+    },
+)
+META = st.fixed_dictionaries(
+    {},
+    optional={
+        "labels": st.dictionaries(WORDS, WORDS, max_size=2),
+        "finalizers": st.lists(WORDS, max_size=2),
+        "ownerReferences": st.lists(ADDRESSES.map(lambda uid: {"uid": uid, "name": "n", "kind": "K"}), max_size=2),
+    },
+)
+PORTS = st.lists(st.fixed_dictionaries({"containerPort": st.integers(0, 2)}, optional={"protocol": WORDS}), max_size=2)
+CONTAINERS = st.lists(
+    st.fixed_dictionaries({"name": WORDS}, optional={"image": WORDS, "ports": PORTS, "args": st.lists(WORDS)}),
+    min_size=1,
+    max_size=2,
+)
+DOCUMENTS = st.fixed_dictionaries(
+    {"metadata": META, "spec": st.fixed_dictionaries({"containers": CONTAINERS})}, optional={"status": STATUS}
+)
+WRITES = st.lists(
+    st.tuples(st.sampled_from(["one", "two"]), st.sampled_from(["", "status", "scale"]), DOCUMENTS), max_size=4
+)
+
+
+def make(document, resource=PODS):
+    named = copy.deepcopy(document)
+    named.setdefault("metadata", {})["name"] = "x"
+    return decode_object(resource, orjson.dumps(named))
+
+
+@settings(max_examples=60)
+@given(DOCUMENTS, WRITES, st.lists(st.sampled_from(TIMES), min_size=5, max_size=5))
+def test_looked_up_owners_are_the_computed_ones(first, writes, times):
+    old = make(first)
+    owners = tracking.created(old, None, PODS, WriteOptions(field_manager="one"), times[0])
+    expected = manager.created([], tracking._document(old, ""), PODS, Writer("one", "v1", "", times[0]))
+    assert tracking.decode_entries(owners) == expected
+    for time, (who, subresource, document) in zip(times[1:], writes, strict=False):
+        new = make(document)
+        entries = expected
+        if entries:
+            parts = tracking._document(old, subresource), tracking._document(new, subresource)
+            writer = Writer(who, "v1", subresource, "" if subresource == "scale" else time)
+            expected = manager.updated(entries, *parts, PODS, writer)
+        options = WriteOptions(field_manager=who)
+        owners = tracking.updated(new, old, None, owners, PODS, options, subresource, time)
+        assert tracking.decode_entries(owners) == expected
+        old = new
+
+
+def test_objects_of_one_shape_share_one_recipe():
+    options = WriteOptions(user_agent=b"kubelet/v1.35.0 (linux)")
+    recipes = tracking._RECIPES._recipes
+    container = {"name": "c", "image": "only-here"}
+
+    def run(ip):
+        old = make({"spec": {"containers": [container]}})
+        owners = tracking.created(old, None, PODS, options, TIMES[0])
+        new = make({"spec": {"containers": [container]}, "status": {"podIPs": [{"ip": ip}], "reason": ip}})
+        owners = tracking.updated(new, old, None, owners, PODS, options, "status", TIMES[int(ip[-1])])
+        return owners, len(recipes)
+
+    (first, kept), (second, kept_then) = run("10.0.0.1"), run("10.0.0.2")
+    assert kept == kept_then
+    assert second == first.replace(b"10.0.0.1", b"10.0.0.2").replace(b":01Z", b":02Z")
+    assert tracking.decode_entries(second)[1].manager == "kubelet"
+
+
+def test_a_zero_of_a_new_object_has_another_owner_than_a_value():
+    options = WriteOptions(field_manager="m")
+    owners = [
+        tracking.created(make({"value": value}, PRIORITY_CLASSES), None, PRIORITY_CLASSES, options, TIMES[0])
+        for value in (0, 7)
+    ]
+    assert b"f:value" not in owners[0]
+    assert b"f:value" in owners[1]
+
+
+def test_entries_with_times_of_other_forms_are_computed():
+    options = WriteOptions(field_manager="m")
+    old = make({"spec": {"containers": [{"name": "c"}]}})
+    entries = tracking.decode_entries(tracking.created(old, None, PODS, options, TIMES[0]))
+    entries[0].time = "2026-01-31T10:00:00.5+01:00"
+    new = make({"spec": {"containers": [{"name": "c"}]}, "metadata": {"labels": {"a": "b"}}})
+    stored = tracking.encode_entries(entries)
+    other = WriteOptions(field_manager="n")
+    times = [
+        entry.time
+        for entry in tracking.decode_entries(tracking.updated(new, old, None, stored, PODS, other, "", TIMES[1]))
+    ]
+    assert times == [entries[0].time, TIMES[1]]
