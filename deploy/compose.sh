@@ -50,6 +50,14 @@ need_engine() {
     fi
 }
 
+# Both keep their administrator's kubeconfig in .cluster.
+refuse_beside_mini_cluster() {
+    if .venv/bin/mini-cluster status -o json 2>/dev/null | grep -q '"up": true'; then
+        say "error: the cluster of \`mini-cluster up\` runs in this folder. End it first: make down"
+        exit 1
+    fi
+}
+
 # The base image, and without a registry also the wheels: a build in a container could not fetch them either.
 prepare() {
     if docker image inspect "$base" >/dev/null 2>&1 || docker pull -q "$base" >/dev/null 2>&1; then
@@ -110,6 +118,7 @@ command=${1:-help}
 case "$command" in
 up)
     need_engine
+    refuse_beside_mini_cluster
     prepare
     say "building the images"
     # One service of each image: building all of them would send the same files again and again.

@@ -148,6 +148,17 @@ def test_an_engine_that_can_t_be_used_is_explained(machine: Machine, problem: st
     assert advice in done.stdout
 
 
+def test_compose_leaves_the_kubeconfig_of_a_cluster_that_runs_in_its_folder(machine: Machine) -> None:
+    machine.program("docker", f"echo $* >>{machine.folder}/calls")
+    launcher = machine.folder / ".venv" / "bin" / "mini-cluster"
+    launcher.parent.mkdir(parents=True)
+    launcher.symlink_to(machine.program("mini-cluster", """echo '{\n  "up": true\n}'"""))
+    done = machine.run("deploy/compose.sh", "up")
+    assert done.returncode == 1
+    assert "make down" in done.stdout
+    assert "up" not in (machine.folder / "calls").read_text().split()
+
+
 def test_each_image_is_built_once_and_quietly(machine: Machine) -> None:
     calls = machine.folder / "calls"
     machine.program(
