@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from apimachinery import errors
@@ -24,6 +25,7 @@ from apimachinery.names import (
 )
 
 Path = tuple[str | int, ...]
+IPAddress = IPv4Address | IPv6Address
 NameRule = Callable[[str], list[str]]
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
@@ -45,6 +47,7 @@ _CONFIG_KEY_RULE = (
 )
 _ENV_NAME_RULE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 _CONFIG_KEY_LIMIT = 253
+_IP_LIMIT = 45  # characters of the longest address
 
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?\Z")
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+\Z")
@@ -150,13 +153,14 @@ class Errors(list[FieldError]):
 
     def check_ip(self, path: Path, value: str) -> bool:
         """Requires an address in its usual form; tells whether it is one."""
-        if is_ip(value):
-            if not is_mapped(value):
-                return True
-            self.invalid(path, value, "must not be an IPv4-mapped IPv6 address")
-        else:
+        address = parse_ip(value)
+        if address is None:
             self.invalid(path, value, IP_RULE if _loose_ip(value) is None else "must not have leading 0s")
-        return False
+            return False
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            self.invalid(path, value, "must not be an IPv4-mapped IPv6 address")
+            return False
+        return True
 
     def check_labels(self, path: Path, labels: Mapping[str, str] | None) -> None:
         if labels:
@@ -260,24 +264,27 @@ def port_name_errors(name: str) -> list[str]:
     return messages
 
 
-def is_ip(value: str) -> bool:
+def parse_ip(value: str) -> IPAddress | None:
+    """Returns the address in its usual form; None for other text."""
+    return _parse_ip(value) if len(value) <= _IP_LIMIT else None
+
+
+@lru_cache(maxsize=4096)
+def _parse_ip(value: str) -> IPAddress | None:
     try:
-        ip_address(value)
+        return None if "%" in value else ip_address(value)
     except ValueError:
-        return False
-    return "%" not in value
+        return None
 
 
-def is_mapped(value: str) -> bool:
-    """Tells whether an address is an IPv4 one in IPv6 form, such as ::ffff:10.0.0.1."""
-    address = ip_address(value)
-    return isinstance(address, IPv6Address) and address.ipv4_mapped is not None
+def is_ip(value: str) -> bool:
+    return parse_ip(value) is not None
 
 
-def _loose_ip(value: str) -> IPv4Address | IPv6Address | None:
+def _loose_ip(value: str) -> IPAddress | None:
     """Parses an address whose numbers may begin with zeros, as upstream once took them."""
-    without_zeros = _LEADING_ZEROS.sub("", value)
-    return ip_address(without_zeros) if is_ip(without_zeros) else None
+    address = parse_ip(value)
+    return parse_ip(_LEADING_ZEROS.sub("", value)) if address is None else address
 
 
 def is_cidr(value: str) -> bool:
@@ -290,10 +297,8 @@ def is_cidr(value: str) -> bool:
 
 def ip_family(value: str) -> str:
     """Returns "IPv4", "IPv6", or "" if the text is not an address."""
-    try:
-        return f"IPv{ip_address(value).version}"
-    except ValueError:
-        return ""
+    address = parse_ip(value)
+    return "" if address is None else f"IPv{address.version}"
 
 
 def percent_of(value: int | str | None) -> Fraction:
