@@ -154,11 +154,14 @@ def _check_toleration(errors: Errors, path: Path, toleration: Toleration) -> Non
         text = "effect must be 'NoExecute' when `tolerationSeconds` is set"
         errors.invalid((*path, "effect"), toleration.effect or "", text)
     if operator in ("", "Equal"):
-        if toleration.value:
-            errors.check_messages((*path, "operator"), toleration.value, label_value_errors(toleration.value))
+        messages = label_value_errors(toleration.value) if toleration.value else ()
+        if messages:
+            errors.invalid((*path, "operator"), toleration.value, ";".join(messages))
     elif operator == "Exists":
         if toleration.value:
             errors.invalid((*path, "operator"), toleration.value, "value must be empty when `operator` is 'Exists'")
+    elif operator in ("Lt", "Gt"):  # known, but switched off by default
+        errors.not_supported((*path, "operator"), operator, ("Equal", "Exists", "Lt", "Gt"))
     else:
         errors.not_supported((*path, "operator"), operator, ("Equal", "Exists"))
     if toleration.effect and toleration.effect not in EFFECTS:

@@ -16,7 +16,7 @@ from kubeapi.core.pod.validation.env import check_env, check_env_from
 from kubeapi.core.pod.validation.probe import check_lifecycle, check_probes
 from kubeapi.core.pod.validation.resources import check_resize_policy, check_resources
 from kubeapi.core.pod.validation.security import check_container_security
-from kubeapi.core.pod.volumes import Volume, VolumeMount
+from kubeapi.core.pod.volumes import Volume, VolumeDevice, VolumeMount
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")
@@ -51,8 +51,8 @@ class ContainerChecks:
         for index, container in enumerate(spec.containers):
             at = (*self.path, "containers", index)
             self._check(at, container)
-            check_probes(errors, at, container)
             check_lifecycle(errors, at, container, spec.terminationGracePeriodSeconds)
+            check_probes(errors, at, container)
         for index, container in enumerate(spec.initContainers or ()):
             self._check_init((*self.path, "initContainers", index), container)
         for index, ephemeral in enumerate(spec.ephemeralContainers or ()):
@@ -67,8 +67,8 @@ class ContainerChecks:
         if container.ports:
             self._check_host_ports((*path, "ports"), container.ports, set())
         if is_sidecar(container):
-            check_probes(self.errors, path, container)
             check_lifecycle(self.errors, path, container, self.spec.terminationGracePeriodSeconds)
+            check_probes(self.errors, path, container)
             return
         for name in _INIT_ONLY_SIDECARS:
             if getattr(container, name) is not None:
@@ -99,17 +99,18 @@ class ContainerChecks:
         if container.terminationMessagePolicy not in _MESSAGE_POLICIES:
             at = (*path, "terminationMessagePolicy")
             errors.check_one_of(at, container.terminationMessagePolicy, _MESSAGE_POLICIES)
-        if container.imagePullPolicy not in PULL_POLICIES:
-            errors.check_one_of((*path, "imagePullPolicy"), container.imagePullPolicy, PULL_POLICIES)
         if container.ports:
             self._check_ports((*path, "ports"), container.ports)
         if container.env:
             check_env(errors, (*path, "env"), container.env)
         if container.envFrom:
             check_env_from(errors, (*path, "envFrom"), container.envFrom)
-        devices = self._check_devices((*path, "volumeDevices"), container)
         if container.volumeMounts:
-            self._check_mounts((*path, "volumeMounts"), container, devices)
+            self._check_mounts((*path, "volumeMounts"), container)
+        if container.volumeDevices:
+            self._check_devices((*path, "volumeDevices"), container.volumeDevices)
+        if container.imagePullPolicy not in PULL_POLICIES:
+            errors.check_one_of((*path, "imagePullPolicy"), container.imagePullPolicy, PULL_POLICIES)
         check_resources(errors, (*path, "resources"), container.resources, self.claims)
         if container.resizePolicy:
             check_resize_policy(errors, (*path, "resizePolicy"), container.resizePolicy, self.spec.restartPolicy)
@@ -162,11 +163,11 @@ class ContainerChecks:
                     self.errors.duplicate((*path, index, "hostPort"), text)
                 taken.add(text)
 
-    def _check_devices(self, path: Path, container: Container) -> set[str]:
+    def _check_devices(self, path: Path, devices: list[VolumeDevice]) -> None:
         errors = self.errors
         names: set[str] = set()
         paths: set[str] = set()
-        for index, device in enumerate(container.volumeDevices or ()):
+        for index, device in enumerate(devices):
             at = (*path, index)
             volume = self.volumes.get(device.name)
             if not device.name:
@@ -186,11 +187,11 @@ class ContainerChecks:
                 errors.invalid((*at, "devicePath"), device.devicePath, "can not contain backsteps ('..')")
             names.add(device.name)
             paths.add(device.devicePath)
-        return paths
 
-    def _check_mounts(self, path: Path, container: Container, devices: set[str]) -> None:
+    def _check_mounts(self, path: Path, container: Container) -> None:
         errors = self.errors
         device_names = {device.name for device in container.volumeDevices or ()}
+        device_paths = {device.devicePath for device in container.volumeDevices or ()}
         paths: set[str] = set()
         for index, mount in enumerate(container.volumeMounts or ()):
             at = (*path, index)
@@ -204,7 +205,7 @@ class ContainerChecks:
                 errors.required((*at, "mountPath"))
             elif mount.mountPath in paths:
                 errors.invalid((*at, "mountPath"), mount.mountPath, "must be unique")
-            elif mount.mountPath in devices:
+            elif mount.mountPath in device_paths:
                 errors.invalid((*at, "mountPath"), mount.mountPath, "must not already exist as a path in volumeDevices")
             paths.add(mount.mountPath)
             self._check_mount_options(path, index, mount, container)

@@ -29,7 +29,7 @@ _NO_NAMES: frozenset[str] = frozenset()
 
 
 def check_pod_spec(errors: Errors, path: Path, spec: PodSpec) -> None:
-    """Checks the spec on its own, for pods and templates."""
+    """Checks the spec on its own, for pods and templates, in upstream's order."""
     volumes = check_volumes(errors, (*path, "volumes"), spec.volumes) if spec.volumes else {}
     claims = _NO_NAMES
     if spec.resourceClaims:
@@ -52,16 +52,32 @@ def check_pod_spec(errors: Errors, path: Path, spec: PodSpec) -> None:
         _check_gates(errors, path, spec)
     if spec.topologySpreadConstraints:
         check_topology_spread(errors, (*path, "topologySpreadConstraints"), spec.topologySpreadConstraints)
-    _check_names(errors, path, spec)
+    if spec.hostnameOverride:
+        _check_hostname_override(errors, path, spec)
+    errors.check_subdomain((*path, "serviceAccountName"), spec.serviceAccountName)
+    errors.check_subdomain((*path, "nodeName"), spec.nodeName)
     if spec.activeDeadlineSeconds is not None:
         at = (*path, "activeDeadlineSeconds")
         errors.check_range(at, spec.activeDeadlineSeconds, 1, _MAX_DEADLINE_SECONDS)
+    if spec.hostname:
+        errors.check_dns_label((*path, "hostname"), spec.hostname)
+    if spec.subdomain:
+        errors.check_dns_label((*path, "subdomain"), spec.subdomain)
     if spec.tolerations:
         check_tolerations(errors, (*path, "tolerations"), spec.tolerations)
     if spec.hostAliases:
         _check_aliases(errors, path, spec)
+    errors.check_subdomain((*path, "priorityClassName"), spec.priorityClassName)
+    errors.check_subdomain((*path, "runtimeClassName"), spec.runtimeClassName)
+    if spec.preemptionPolicy is not None:
+        errors.check_one_of((*path, "preemptionPolicy"), spec.preemptionPolicy, _PREEMPTION_POLICIES)
     if spec.overhead:
         check_overhead(errors, (*path, "overhead"), spec.overhead)
+    if spec.os is not None:
+        if not spec.os.name:
+            errors.required((*path, "os", "name"), "cannot be empty")
+        elif spec.os.name not in ("linux", "windows"):
+            errors.not_supported((*path, "os"), spec.os.name, ("linux", "windows"))
 
 
 def check_pod(errors: Errors, path: Path, spec: PodSpec) -> None:
@@ -102,35 +118,15 @@ def check_always_template(errors: Errors, path: Path, template: PodTemplateSpec,
         errors.forbidden(at, f"activeDeadlineSeconds in {kind} is not Supported")
 
 
-def _check_names(errors: Errors, path: Path, spec: PodSpec) -> None:
-    errors.check_subdomain((*path, "serviceAccountName"), spec.serviceAccountName)
-    errors.check_subdomain((*path, "nodeName"), spec.nodeName)
-    errors.check_subdomain((*path, "priorityClassName"), spec.priorityClassName)
-    errors.check_subdomain((*path, "runtimeClassName"), spec.runtimeClassName)
-    if spec.hostname:
-        errors.check_dns_label((*path, "hostname"), spec.hostname)
-    if spec.subdomain:
-        errors.check_dns_label((*path, "subdomain"), spec.subdomain)
-    if spec.os is not None:
-        if not spec.os.name:
-            errors.required((*path, "os", "name"), "cannot be empty")
-        elif spec.os.name not in ("linux", "windows"):
-            errors.not_supported((*path, "os"), spec.os.name, ("linux", "windows"))
-    if spec.preemptionPolicy is not None:
-        errors.check_one_of((*path, "preemptionPolicy"), spec.preemptionPolicy, _PREEMPTION_POLICIES)
-    if spec.hostnameOverride:
-        _check_hostname_override(errors, path, spec)
-
-
 def _check_hostname_override(errors: Errors, path: Path, spec: PodSpec) -> None:
     name = spec.hostnameOverride or ""
+    if spec.setHostnameAsFQDN:
+        errors.forbidden((*path, "hostnameOverride"), "may not be specified when setHostnameAsFQDN is true")
+    if spec.hostNetwork:
+        errors.forbidden((*path, "hostnameOverride"), "may not be specified when hostNetwork is true")
     if len(name) > 64:
         errors.too_long((*path, "hostnameOverride"), 64)
     errors.check_messages((*path, "hostnameOverride"), name, dns_subdomain_errors(name))
-    if spec.setHostnameAsFQDN:
-        errors.forbidden((*path, "hostnameOverride"), "may not be set when `setHostnameAsFQDN` is true")
-    if spec.hostNetwork:
-        errors.forbidden((*path, "hostnameOverride"), "may not be set when `hostNetwork` is true")
 
 
 def _check_gates(errors: Errors, path: Path, spec: PodSpec) -> None:

@@ -9,6 +9,7 @@ from tests.kits.kinds import container, merged, pod, problems
 C = "spec.containers[0]"
 DNS_LABEL = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 QUALIFIED = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+LABEL_VALUE = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 PORT = "must be between 1 and 65535, inclusive"
 
 
@@ -340,7 +341,7 @@ SPECS: list[tuple[dict[str, Any], list[str]]] = [
     ({"securityContext": {"sysctls": [{}]}}, [f"{P}.sysctls[0].name: Required value"]),
     ({"securityContext": {"sysctls": [{"name": "a"}, {"name": "a"}]}}, [f'{P}.sysctls[1].name: Duplicate value: "a"']),
     ({"securityContext": {"runAsUser": 1}, "os": {"name": "windows"}}, [f"{P}.runAsUser: Forbidden: cannot be set for a windows pod"]),
-    ({"hostnameOverride": "a.b", "hostNetwork": True}, ["spec.hostnameOverride: Forbidden: may not be set when `hostNetwork` is true"]),
+    ({"hostnameOverride": "a.b", "hostNetwork": True}, ["spec.hostnameOverride: Forbidden: may not be specified when hostNetwork is true"]),
 ]  # fmt: skip
 
 
@@ -352,6 +353,8 @@ def test_each_fault_of_a_pod_spec_is_named(spec: dict[str, Any], expected: list[
 T = "spec.tolerations[0]"
 TOLERATIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"key": "a", "operator": "Like"}, [f'{T}.operator: Unsupported value: "Like": supported values: "Equal", "Exists"']),
+    ({"key": "a", "operator": "Gt", "value": "5"}, [f'{T}.operator: Unsupported value: "Gt": supported values: "Equal", "Exists", "Lt", "Gt"']),
+    ({"key": "a", "value": "-" * 64}, [f'{T}.operator: Invalid value: "{"-" * 64}": must be no more than 63 bytes;{LABEL_VALUE}']),
     ({"value": "a"}, [f'{T}.operator: Invalid value: "": operator must be Exists when `key` is empty, which means "match all values and all keys"']),
     ({"key": "a", "operator": "Exists", "value": "b"}, [f'{T}.operator: Invalid value: "b": value must be empty when `operator` is \'Exists\'']),
     ({"key": "a", "effect": "Never"}, [f'{T}.effect: Unsupported value: "Never": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"']),
@@ -469,3 +472,36 @@ def test_contexts_fit_the_operating_system() -> None:
     linux["spec"] |= {"os": {"name": "linux"}, "securityContext": options}
     text = "Forbidden: windows options cannot be set for a linux pod"
     check(linux, f"{SC}.windowsOptions: {text}", f"{P}.windowsOptions: {text}")
+
+
+def test_problems_are_reported_in_the_order_of_the_original() -> None:
+    spec = {
+        "os": {"name": "x"},
+        "priorityClassName": "A",
+        "tolerations": [{"key": "a", "operator": "x"}],
+        "hostname": "A",
+        "activeDeadlineSeconds": 0,
+        "serviceAccountName": "A",
+        "containers": [
+            {
+                "name": "c",
+                "image": "c",
+                "livenessProbe": {},
+                "lifecycle": {"preStop": {}},
+                "imagePullPolicy": "x",
+                "volumeMounts": [{"mountPath": "/a", "name": "a"}],
+            }
+        ],
+    }
+    assert [problem.partition(":")[0] for problem in problems(PODS, pod(spec))] == [
+        f"{C}.volumeMounts[0].name",
+        f"{C}.imagePullPolicy",
+        f"{C}.lifecycle.preStop",
+        f"{C}.livenessProbe",
+        "spec.serviceAccountName",
+        "spec.activeDeadlineSeconds",
+        "spec.hostname",
+        "spec.tolerations[0].operator",
+        "spec.priorityClassName",
+        "spec.os",
+    ]
