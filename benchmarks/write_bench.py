@@ -119,7 +119,9 @@ def main() -> None:
             place = Path(folder) / str(number)
             place.mkdir()
             etcd = stack.enter_context(EtcdServer(place))
-            servers.append(stack.enter_context(CheckoutServer(checkout.resolve(), place / "api", etcd.url)))
+            server = CheckoutServer(checkout.resolve(), place / "api", etcd.url)
+            stack.enter_context(server)
+            servers.append(server)
         for number in range(args.rounds):
             for server in servers:
                 server.round(number)

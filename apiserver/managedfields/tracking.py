@@ -76,6 +76,12 @@ def created(
     return _RECIPES.make(key, values, lambda: compute(replace(writer, time=values.rank(time))))
 
 
+def own(obj: Object, resource: Resource[Any], options: WriteOptions, time: str, subresource: str = "") -> None:
+    """Makes the sender the owner of an object that is not stored, such as a review."""
+    owners = created(obj, take_entries(obj), resource, options, time, subresource)
+    obj.metadata.managedFields = decode_entries(owners) or None
+
+
 def updated(
     new: Object,
     old: Object,

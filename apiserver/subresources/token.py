@@ -47,8 +47,7 @@ async def token(
         warnings.append(f"requested expiration of {seconds} seconds shortened to {tokens.max_seconds} seconds")
         seconds = tokens.max_seconds
     spec.expirationSeconds = seconds
-    owners = tracking.created(wanted, None, TOKEN_REQUESTS, options, meta.creationTimestamp, "token")
-    meta.managedFields = tracking.decode_entries(owners)
+    tracking.own(wanted, TOKEN_REQUESTS, options, meta.creationTimestamp, "token")
     spec.audiences = spec.audiences or list(tokens.audiences)
     bound = await _bound(stores, account, spec.boundObjectRef) if spec.boundObjectRef is not None else {}
     wanted.status = TokenRequestStatus(

@@ -37,7 +37,7 @@ def review(fill: Callable[..., None]) -> Mapping[str, Handler]:
         obj, options, warnings = await receive(request, resource, "CreateOptions")
         if errors := resource.strategy.validate_create(obj):
             raise invalid_object("", resource.group, obj.name, errors)  # upstream leaves the kind of a review out
-        obj.metadata.managedFields = tracking.created(obj, resource, options, format_time(int(store.clock.now())))
+        tracking.own(obj, resource, options, format_time(int(store.clock.now())))
         fill(request, obj, **services)
         return answer(request, resource, encode(obj), 201, warnings)
 
