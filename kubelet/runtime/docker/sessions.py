@@ -187,25 +187,23 @@ class Sessions:
         if await asyncio.to_thread(path.exists):
             chunks = self._log_of_files(container_id, path, options)
         else:
-            chunks = self._log_of_engine(container_id, options, tty=bool(details["Config"]["Tty"]))
+            chunks = engine_log(self._client, container_id, options, tty=bool(details["Config"]["Tty"]))
         async with contextlib.aclosing(chunks):
             async for data in chunks:
                 yield data
 
     async def _log_of_files(self, container_id: str, path: Path, options: LogOptions) -> AsyncGenerator[bytes, None]:
-        try:
-            reader = await asyncio.to_thread(LogReader, path, options)
-        except OSError as error:
-            raise EngineNotFound(f"the log of container {container_id} is gone: {error}") from None
-        with contextlib.closing(reader):
-            async for data in _unread(reader):
-                yield data
-            if options.follow:
-                async for data in self._followed(container_id, reader, path.parent):
+        with contextlib.ExitStack() as stack:
+            try:
+                reader = await asyncio.to_thread(LogReader, path, options)
+                stack.enter_context(contextlib.closing(reader))
+                changed = stack.enter_context(self._folders.watching(path.parent))
+            except OSError as error:
+                raise EngineError(f"cannot read the log of container {container_id}: {error}") from None
+            if not options.follow:
+                async for data in _unread(reader):
                     yield data
-
-    async def _followed(self, container_id: str, reader: LogReader, folder: Path) -> AsyncGenerator[bytes, None]:
-        with self._folders.watching(folder) as changed:
+                return
             async with alongside(self.wait_container(container_id)) as end:
                 ended = False
                 while not ended:
@@ -217,15 +215,18 @@ class Sessions:
                         await first_of(changed.wait(), asyncio.wait((end,)))
                 end.result()
 
-    async def _log_of_engine(self, container_id: str, options: LogOptions, *, tty: bool) -> AsyncGenerator[bytes, None]:
-        path, params = f"/containers/{container_id}/logs", log_query(options)
-        stream = await self._client.open("GET", path, params=params)
-        split = as_stdout if tty else demultiplex
-        try:
-            async for _, data in split(stream.chunks()):
-                yield data
-        finally:
-            await stream.close()
+
+async def engine_log(
+    client: EngineClient, container_id: str, options: LogOptions, *, tty: bool
+) -> AsyncGenerator[bytes, None]:
+    """Yields a log as the engine's own reader has it. Raises: EngineNotFound; RuntimeUnavailable."""
+    stream = await client.open("GET", f"/containers/{container_id}/logs", params=log_query(options))
+    split = as_stdout if tty else demultiplex
+    try:
+        async for _, data in split(stream.chunks()):
+            yield data
+    finally:
+        await stream.close()
 
 
 async def _unread(reader: LogReader) -> AsyncIterator[bytes]:

@@ -13,7 +13,9 @@ from componentbase.clock import Clock
 from kubelet.container.downward import NodeFacts
 from kubelet.container.images.manager import ImageManager
 from kubelet.container.images.pod_images import PodImages
+from kubelet.runtime.docker.client import EngineClient
 from kubelet.runtime.docker.runtime import DockerRuntime
+from kubelet.runtime.docker.sessions import engine_log
 from kubelet.runtime.interface import (
     ContainerStartError,
     DnsConfig,
@@ -217,6 +219,16 @@ async def test_a_followed_log_goes_on_across_rotations(runtime: DockerRuntime) -
     assert (await pod.output(container_id)) == output
     last = await pod.output(container_id, LogOptions(tail_lines=2))
     assert [line.partition(b" ")[0] for line in last.splitlines()] == [b"79999", b"80000"]
+
+
+async def test_the_engine_gives_a_log_whose_files_are_out_of_sight(host: WorkerHost, runtime: DockerRuntime) -> None:
+    pod = await PodInHand.create(runtime)
+    container_id = await pod.start("sh", "-c", "echo one; echo two >&2; exit 0")
+    await pod.ended()
+    client = EngineClient(host.endpoint)
+    chunks = [data async for data in engine_log(client, container_id, LogOptions(follow=True), tty=False)]
+    assert sorted(b"".join(chunks).splitlines()) == [b"one", b"two"]
+    await client.close()
 
 
 async def test_the_files_of_an_image_are_a_read_only_volume(runtime: DockerRuntime, tmp_path: Path) -> None:
