@@ -45,7 +45,7 @@ def first_few(items: list[str], empty: str, *, limit: int = 3) -> str:
 
 NAME = Column(
     "Name",
-    lambda obj, now: obj.metadata.name,
+    lambda obj, now: obj.name,
     format="name",
     description="Name must be unique within a namespace. It is the last part of the object's path.",
 )

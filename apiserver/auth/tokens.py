@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import orjson
 
-from apimachinery.errors import ServiceUnavailable
+from apimachinery.errors import ServiceUnavailable, quote
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from apimachinery.times import parse_time
@@ -175,8 +175,9 @@ class ServiceAccountTokens:
         except BadToken:
             raise InvalidToken("invalid bearer token") from None
         if not verified.audiences.intersection(audiences):
-            names = " ".join(sorted(verified.audiences))
-            raise InvalidToken(f'token audiences ["{names}"] is invalid for the target audiences {list(audiences)}')
+            named, wanted = quote(sorted(verified.audiences)), quote(list(audiences))
+            why = f"token audiences {named} is invalid for the target audiences {wanted}"
+            raise InvalidToken(f"[invalid bearer token, {why}]")
         self._check_objects(verified)
         return verified
 

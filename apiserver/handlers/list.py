@@ -76,7 +76,7 @@ def list_head(resource: Resource[Any], page: ListPage) -> bytes:
 
 
 async def _answer_plain(resource: Resource[Any], page: ListPage, *, gzip: bool, whole: bool) -> Answer:
-    pieces = [list_head(resource, page), *page.items(), b"]}"]
+    pieces = [list_head(resource, page), *page.items(resource), b"]}"]
     size = sum(map(len, pieces))
     if gzip and worth_compressing(size):
         return Stream(gzip_pieces(pieces), gzip=True)

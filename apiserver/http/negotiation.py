@@ -58,17 +58,19 @@ class Representation:
 PLAIN = Representation()
 
 
-def negotiate(accept: bytes) -> Representation:
+def negotiate(accept: bytes, *, transformed: bool = True) -> Representation:
     """Chooses the best representation that the server can give; b"" accepts anything.
 
-    Raises: NotAcceptable when nothing in the header can be served.
+    `transformed`: a Table or metadata can be given too. Raises: NotAcceptable when nothing in the header can be served.
     """
     if not accept:
         return PLAIN
-    return _negotiate_cached(accept) if len(accept) <= CACHED_BYTES else _negotiate(accept)
+    if len(accept) > CACHED_BYTES or not transformed:
+        return _negotiate(accept, transformed)
+    return _negotiate_cached(accept)
 
 
-def _negotiate(accept: bytes) -> Representation:
+def _negotiate(accept: bytes, transformed: bool = True) -> Representation:
     for media_type, parameters in by_preference(accept):
         answer_format = _FORMATS.get(media_type)
         if answer_format is None or parameters.get("stream", "watch") != "watch" or parameters.get("sv", "v1") != "v1":
@@ -77,7 +79,7 @@ def _negotiate(accept: bytes) -> Representation:
         pretty = answer_format == "json" and parameters.get("pretty") == "1"
         if not (shape or group or version):
             return Representation(OBJECT, "v1", answer_format, pretty)
-        if shape in _SHAPES and group == "meta.k8s.io" and version in ("v1", "v1beta1"):
+        if transformed and shape in _SHAPES and group == "meta.k8s.io" and version in ("v1", "v1beta1"):
             return Representation(shape, version, answer_format, pretty)
     raise NotAcceptable(f"only the following media types are accepted: {ACCEPTED}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote_plus
 
 import orjson
@@ -92,6 +92,15 @@ class Request:
                 negotiate(accept), user_agent, self.parameter("pretty") if self.query_string else ""
             )
         return self._representation
+
+    def refuse_transformed(self) -> None:
+        """Leaves the plain object as the only answer: nothing is a row of a Table or has metadata of its own.
+
+        Raises: NotAcceptable.
+        """
+        if self.representation.shape:
+            plain = negotiate(self.header(b"accept"), transformed=False)
+            self._representation = replace(plain, pretty=self.representation.pretty)
 
     def check_acceptable(self) -> None:
         """Refuses what could not be answered, before anything is done. Raises: NotAcceptable."""

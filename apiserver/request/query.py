@@ -125,7 +125,7 @@ def parse_list_options(query: Query) -> ListOptions:
     fields = parse_field_selector(_first(query, "fieldSelector"))
     limit, timeout_seconds = parse_int(query, "limit"), parse_int(query, "timeoutSeconds")
     watch, match = parse_bool(query, "watch"), _first(query, "resourceVersionMatch")
-    if match or "sendInitialEvents" in query:
+    if match or "sendInitialEvents" in query or (watch and _first(query, "continue")):
         errors = _watch_errors(query, match) if watch else _list_errors(query, match)
         if errors:
             raise invalid_object("ListOptions", "meta.k8s.io", "", errors)
@@ -183,8 +183,8 @@ def _watch_errors(query: Query, match: str) -> list[FieldError]:
             errors.append(_match_forbidden("for watch unless sendInitialEvents is provided"))
         if match != "NotOlderThan":
             errors.append(not_supported("resourceVersionMatch", match, ("NotOlderThan",)))
-        if _first(query, "continue"):
-            errors.append(_match_forbidden("when continue is provided"))
+    if _first(query, "continue"):
+        errors.append(_match_forbidden("when continue is provided"))
     return errors
 
 

@@ -46,7 +46,9 @@ class CachedStorage:
         self._etcd = etcd_client(config)
         self._cacher = Cacher(self._etcd, limits)
         self._leases = LeasePool(self._etcd.grant_lease, time.monotonic)
-        self._listing = ListReader(self._etcd, self._cacher, limits.etcd_page_keys)
+        self._compactor = Compactor(self._etcd)
+        self._compaction_seconds = limits.compaction_seconds
+        self._listing = ListReader(self._etcd, self._cacher, self._compactor, limits.etcd_page_keys)
 
     def register(self, resource: Resource[Any]) -> None:
         """Raises: ValueError when another resource is stored at the same keys."""
@@ -67,7 +69,7 @@ class CachedStorage:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._cacher.run())
-                group.create_task(Compactor(self._etcd).run())
+                group.create_task(self._compactor.run(self._compaction_seconds))
         finally:
             await self._etcd.close()
 

@@ -14,7 +14,6 @@ from componentbase import logs
 from etcdclient.messages import TxnResult
 
 COMPACT_KEY = b"compact_rev_key"
-COMPACTION_SECONDS = 300.0  # between compactions, and the history kept at each
 
 log = logs.logger(__name__)
 
@@ -30,19 +29,23 @@ class CompactionStore(Protocol):
 class Compactor:
     """Takes turns with the compactors of other API servers."""
 
+    compacted = 0
+    """The revision before which etcd has no history, as far as this server knows."""
+
     def __init__(self, store: CompactionStore) -> None:
         self._store = store
         self._version = 0  # of the key, at the last turn
         self._revision = 0  # of the store, at the last turn
 
-    async def run(self) -> None:
-        """Goes on until cancelled."""
+    async def run(self, interval_seconds: float) -> None:
+        """Goes on until cancelled. Each compaction keeps the history of the last interval. The first turn only learns
+        how far others have compacted."""
         while True:
-            await asyncio.sleep(COMPACTION_SECONDS)
             try:
                 await self.turn()
             except StorageUnavailable as error:
                 log.warning("compaction failed", error=str(error))
+            await asyncio.sleep(interval_seconds)
 
     async def turn(self) -> int:
         """Compacts to the revision of the turn before, if no other server had its turn since; returns it, or 0.
@@ -55,10 +58,12 @@ class Compactor:
         self._revision = result.revision
         if not result.succeeded:
             self._version = result.kv.version if result.kv else 0
+            self.compacted = int(result.kv.value) if result.kv else 0
             return 0
         self._version += 1
         if target == 0:
             return 0  # the first turn ever: nothing is known to be old
+        self.compacted = target
         try:
             await self._store.compact(target)
         except Compacted:

@@ -132,19 +132,25 @@ class ListPage:
     continue_token: str = ""
     remaining: int | None = None
 
-    def items(self) -> Iterator[bytes]:
-        """Yields the content of a JSON array: values joined by commas, in pieces of about BODY_PIECE_BYTES."""
+    def items(self, resource: Resource[Any]) -> Iterator[bytes]:
+        """Yields the content of a JSON array: values joined by commas, in pieces of about BODY_PIECE_BYTES.
+
+        The list says what they are: they go without their own `kind` and `apiVersion`, which every value begins with.
+        """
+        head = b'{"kind":"%b","apiVersion":"%b",' % (resource.kind.encode(), resource.api_version.encode())
+        skipped = len(head)
         piece: list[bytes] = []
         size = 0
-        separator = b""
+        separator = b"{"
         for entry in self.entries:
-            piece.append(entry.value)
-            size += len(entry.value)
+            value = entry.value
+            piece.append(value[skipped:] if value.startswith(head) else value[1:])
+            size += len(value)
             if size >= BODY_PIECE_BYTES:
-                yield separator + b",".join(piece)
-                piece, size, separator = [], 0, b","
+                yield separator + b",{".join(piece)
+                piece, size, separator = [], 0, b",{"
         if piece:
-            yield separator + b",".join(piece)
+            yield separator + b",{".join(piece)
 
 
 class WatchEvent:

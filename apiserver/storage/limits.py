@@ -19,6 +19,8 @@ class StorageLimits:
     """The same, counted in values; shared by all watchers of the feed."""
     bookmark_seconds: float = 60.0
     """Between the bookmarks of a watch that asks for them."""
+    compaction_seconds: float = 300.0
+    """Between compactions of etcd, and the history kept at each: a list can be continued for up to twice as long."""
 
 
 DEFAULT_LIMITS = StorageLimits()

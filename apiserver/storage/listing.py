@@ -8,6 +8,7 @@ from apimachinery.resource import Resource
 from apiserver.storage.cache.cacher import Cacher
 from apiserver.storage.cache.selection import Selection
 from apiserver.storage.cache.table import Table
+from apiserver.storage.compactor import Compactor
 from apiserver.storage.continue_token import TOO_OLD, ContinueToken, decode_token
 from apiserver.storage.interface import (
     Compacted,
@@ -23,10 +24,11 @@ from etcdclient.client import EtcdClient
 class ListReader:
     """Reads pages. All pages of one list have the revision of its first."""
 
-    def __init__(self, etcd: EtcdClient, cacher: Cacher, page_keys: int) -> None:
+    def __init__(self, etcd: EtcdClient, cacher: Cacher, compactor: Compactor, page_keys: int) -> None:
         """`page_keys` are read at a time where a list comes from etcd."""
         self._etcd = etcd
         self._cacher = cacher
+        self._compactor = compactor
         self._page_keys = page_keys
 
     async def page(
@@ -40,14 +42,15 @@ class ListReader:
     ) -> ListPage:
         """Reads a page as of now (`revision` None), all that the cache has (0), or at revision N.
 
-        With N and match "Exact", or with a limit and no match, it is exactly N; otherwise N or later.
+        With N and match "Exact", or with a limit and no match, it is exactly N; otherwise N or later. With 0 all is
+        read, whatever the limit.
 
         Source: Kubernetes API concepts, "Resource versions", semantics for get and list.
         """
         table = self._cacher.table(resource)
         if continue_token:
             token = decode_token(continue_token)
-            return await self._continued(table, selection, token, limit)
+            return await self._continued(table, selection, token, limit if revision is None else 0)
         if revision is None:
             return await self._current(table, selection, "", limit)
         if revision == 0:
@@ -80,6 +83,10 @@ class ListReader:
         return self._from_memory(table, selection, start, limit, None)
 
     async def _snapshot(self, table: Table, selection: Selection, start: str, limit: int, revision: int) -> ListPage:
+        """Reads what was there at one revision, for as long as etcd has it: no longer from memory either, so that all
+        servers answer alike. Raises: Compacted."""
+        if revision < self._compactor.compacted:
+            raise Compacted(f"etcd has been compacted to {self._compactor.compacted}")
         if revision <= self._cacher.revision and (revision >= table.changed or table.reaches_back_to(revision)):
             return self._from_memory(table, selection, start, limit, revision)
         return await self._from_etcd(table, selection, start, limit, revision)

@@ -15,7 +15,7 @@ from apimachinery.resource import Resource
 from apimachinery.resource import Scale as ScalePaths
 from apimachinery.selectors import selector_from_map, selector_of
 from apiserver.codec.body import check_place, read_object
-from apiserver.handlers._shared import warning_headers, write_options
+from apiserver.handlers._shared import answer, write_options
 from apiserver.registry.apply import Apply, check_config, encoded, read_config
 from apiserver.registry.changes import Change, Changed, Replacement
 from apiserver.registry.patch import APPLY_PATCH, patch_type, read_patch
@@ -106,7 +106,7 @@ class ScaleChange:
 async def _get(request: Request, store: Store[Any]) -> Response:
     revision = parse_revision(request.parameter("resourceVersion"))
     entry = await store.read(request.info.namespace, request.info.name, min_revision=revision)
-    return _answer(store.resource, entry.value, ())
+    return _answer(request, store.resource, entry.value, ())
 
 
 async def _update(request: Request, store: Store[Any]) -> Response:
@@ -132,7 +132,7 @@ async def _store_change(
     result = await store.update(
         info.namespace, info.name, of_object, request.user, options, subresource=info.subresource
     )
-    return _answer(store.resource, result.value, [*warnings, *result.warnings])
+    return _answer(request, store.resource, result.value, [*warnings, *result.warnings])
 
 
 async def _server_side_apply(request: Request, store: Store[Any]) -> Response:
@@ -156,12 +156,12 @@ async def _server_side_apply(request: Request, store: Store[Any]) -> Response:
         inner[field] = scale.spec.replicas
     change = Apply(resource, info.namespace, info.name, info.subresource, behind, options, store.clock.now())
     result = await store.update(info.namespace, info.name, change, request.user, options, subresource=info.subresource)
-    return _answer(resource, result.value, warnings)
+    return _answer(request, resource, result.value, warnings)
 
 
-def _answer(resource: Resource[Any], value: bytes, warnings: Iterable[str]) -> Response:
+def _answer(request: Request, resource: Resource[Any], value: bytes, warnings: Iterable[str]) -> Response:
     scale = to_scale(decode(resource.model, value), _paths(resource))
-    return Response(encode(scale), headers=warning_headers(warnings))
+    return answer(request, SCALE, encode(scale), warnings=warnings)
 
 
 def _errors(scale: Scale) -> list[FieldError]:

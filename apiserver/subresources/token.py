@@ -6,6 +6,7 @@ Source: Kubernetes API reference, "TokenRequest".
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from apimachinery.errors import BadRequest, Conflict, FieldError, invalid, invalid_object
 from apimachinery.model import decode, encode
@@ -32,6 +33,7 @@ async def token(
 ) -> Response:
     """Answers 201 with the token in `status`. Nothing is kept: the token itself tells all that is to be known of it."""
     info = request.info
+    request.refuse_transformed()
     wanted, options, warnings = await receive(request, TOKEN_REQUESTS, "CreateOptions")
     if wanted.metadata.name not in (None, "", info.name):
         raise BadRequest("name in URL does not match name in TokenRequest object")
@@ -39,7 +41,7 @@ async def token(
     spec, meta = wanted.spec, wanted.metadata
     meta.name, meta.namespace = info.name, info.namespace
     now = clock.now()
-    meta.creationTimestamp = format_time(now)
+    meta.uid, meta.creationTimestamp = str(uuid4()), format_time(now)
     seconds = DEFAULT_SECONDS if spec.expirationSeconds is None else spec.expirationSeconds
     if errors := _errors(seconds):
         raise invalid_object(KIND, GROUP, "", errors)

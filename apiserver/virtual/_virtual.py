@@ -10,7 +10,7 @@ from typing import Any
 from apimachinery.errors import invalid_object
 from apimachinery.model import encode
 from apimachinery.times import format_time
-from apiserver.handlers._shared import answer, receive
+from apiserver.handlers._shared import receive, warning_headers
 from apiserver.handlers.api import Handler
 from apiserver.managedfields import tracking
 from apiserver.registry.store import Store
@@ -33,12 +33,13 @@ def review(fill: Callable[..., None]) -> Mapping[str, Handler]:
     @functools.wraps(fill)  # its services are asked for in its name
     async def create(request: Request, store: Store[Any], **services: Any) -> Response:
         """Answers 201 with the question, whose fields its sender owns, and its answer."""
+        request.refuse_transformed()
         resource = store.resource
         obj, options, warnings = await receive(request, resource, "CreateOptions")
         if errors := resource.strategy.validate_create(obj):
             raise invalid_object("", resource.group, obj.name, errors)  # upstream leaves the kind of a review out
         tracking.own(obj, resource, options, format_time(int(store.clock.now())))
         fill(request, obj, **services)
-        return answer(request, resource, encode(obj), 201, warnings)
+        return Response(encode(obj), 201, headers=warning_headers(warnings))
 
     return {"create": create}

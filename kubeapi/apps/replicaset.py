@@ -110,7 +110,6 @@ RESOURCE = Resource(
         AGE,
         *WORKLOAD_WIDE,
     ),
-    fields={"status.replicas": lambda obj: str(obj.status.replicas)},
     status=True,
     scale=Scale(),
 )

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.columns import AGE
 from apimachinery.meta import Object
 from apimachinery.model import Int32, Model, Required
-from apimachinery.resource import Resource
+from apimachinery.resource import Column, Resource
 
 
 class ScaleSpec(Model, protobuf="replicas"):
@@ -36,4 +37,16 @@ class Scale(Object, protobuf="metadata spec status"):
     """The size that was last observed."""
 
 
-RESOURCE = Resource(kind="Scale", plural="scales", model=Scale, group="autoscaling", verbs=())
+RESOURCE = Resource(
+    kind="Scale",
+    plural="scales",
+    model=Scale,
+    group="autoscaling",
+    verbs=(),
+    columns=(
+        Column("Name", lambda obj, now: obj.name),
+        Column("Desired", lambda obj, now: obj.spec.replicas, "integer"),
+        Column("Available", lambda obj, now: obj.status.replicas, "integer"),
+        AGE,
+    ),
+)

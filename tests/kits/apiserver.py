@@ -21,6 +21,11 @@ from tests.kits.process import TOKEN, Process, free_port
 TOKENS = f'{TOKEN},admin,admin-uid,"system:masters"\nother-token,jane,jane-uid\n'
 
 
+def as_item(obj: dict[str, Any]) -> dict[str, Any]:
+    """The object as it stands in a list, which says itself what its items are."""
+    return {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
+
+
 class ApiClient:
     """What tests do all the time, on whichever server; `http` is an administrator's."""
 

@@ -243,7 +243,7 @@ class CacheWatcher:
 
     __slots__ = (
         "_after", "_backlog", "_bookmark_at", "_bookmarks", "_closed", "_deadline", "_end_mark", "_feed", "_future",
-        "_hub", "_loop", "_progress", "_resource", "_timer", "position",
+        "_hub", "_loop", "_marked", "_progress", "_resource", "_timer", "position",
     )  # fmt: skip
 
     def __init__(
@@ -274,6 +274,7 @@ class CacheWatcher:
         self._after = after if after > progress.revision else 0
         self._bookmarks = bookmarks
         self._end_mark = end_mark
+        self._marked = end_mark.revision if end_mark is not None else 0  # by the last bookmark
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
         self._deadline = _NEVER if timeout_seconds is None else now + timeout_seconds
@@ -369,8 +370,10 @@ class CacheWatcher:
         now = self._loop.time()
         events: list[WatchEvent] = []
         ending = now >= self._deadline or (feed.closed and drained)
-        if self._bookmarks and up_to_date and (ending or now >= self._bookmark_at):
-            events.append(bookmark(self._resource, self._progress.revision))
+        due = now >= self._bookmark_at or (ending and self._progress.revision > self._marked)
+        if self._bookmarks and up_to_date and due:
+            self._marked = self._progress.revision
+            events.append(bookmark(self._resource, self._marked))
         if now >= self._bookmark_at:
             self._bookmark_at = now + self._hub.limits.bookmark_seconds
         if ending:

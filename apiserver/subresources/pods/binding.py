@@ -6,7 +6,7 @@ Source: Kubernetes API reference, "Binding".
 from __future__ import annotations
 
 from apimachinery.conditions import set_condition
-from apimachinery.errors import BadRequest, invalid, invalid_object, not_supported, object_conflict, required
+from apimachinery.errors import BadRequest, invalid_object, not_supported, object_conflict, required
 from apimachinery.resource import Resource
 from apimachinery.times import format_time
 from apiserver.handlers._shared import CREATED, receive, warning_headers
@@ -31,6 +31,7 @@ async def bind_pod(request: Request, pods: Store[Pod], name: str, clock: Clock) 
 
     `name` "": the pod is the one that the Binding is named after.
     """
+    request.refuse_transformed()
     binding, options, warnings = await receive(request, BINDINGS, "CreateOptions")
     name = name or binding.name
     _validate(binding, name)
@@ -66,7 +67,7 @@ def assign(resource: Resource[Pod], pod: Pod, binding: Binding, now: str) -> Pod
         raise object_conflict("pods/binding", "", name, why)
     if pod.spec.schedulingGates:
         why = f"pod {name} has non-empty .spec.schedulingGates"
-        raise invalid_object("Binding", "", name, [invalid("spec.schedulingGates", len(pod.spec.schedulingGates), why)])
+        raise object_conflict("pods/binding", "", name, why)
     bound = pod.clone()
     bound.spec.nodeName = binding.target.name
     if binding.metadata.annotations:

@@ -216,7 +216,7 @@ async def test_lists_by_namespace_and_selectors(etcd: EtcdServer) -> None:
             page = await store.list(
                 WIDGETS, namespace, labels=parse_label_selector(labels), fields=parse_field_selector(fields)
             )
-            body = orjson.loads(b"[" + b"".join(page.items()) + b"]")
+            body = orjson.loads(b"[" + b"".join(page.items(WIDGETS)) + b"]")
             return [item["metadata"]["name"] for item in body]
 
         assert await names("") == ["w0", "w2", "w4", "w1", "w3", "w5"]
@@ -318,7 +318,8 @@ async def test_exact_and_not_older_than(etcd: EtcdServer) -> None:
 
 async def test_two_servers_show_each_others_writes_in_one_order(etcd: EtcdServer) -> None:
     async with running(etcd.url) as one, running(etcd.url) as two:
-        watches = [await store.watch(WIDGETS, revision=1) for store in (one, two)]
+        start = await one.current_revision()
+        watches = [await store.watch(WIDGETS, revision=start) for store in (one, two)]
 
         async def churn(store: Any, name: str) -> None:
             for number in range(20):
@@ -418,6 +419,24 @@ async def test_compaction_forgets_history_and_disturbs_no_one(etcd: EtcdServer) 
             await client.range(b"/registry/widgets/default/a", revision=compacted - 1)
         await change(store, entry, size=50)
         assert len(await seen(watch, 12)) == 12
+
+
+async def test_a_list_can_be_continued_until_its_revision_is_compacted(etcd: EtcdServer) -> None:
+    """Also where memory would still have it: nothing has changed since."""
+    async with running(etcd.url, limits=StorageLimits(compaction_seconds=0.1)) as store:
+        for name in ("a", "b"):
+            await create(store, name)
+        page = await store.list(WIDGETS, limit=1)
+
+        async def expired() -> str:
+            try:
+                await store.list(WIDGETS, continue_token=page.continue_token)
+            except Compacted as error:
+                return error.continue_token
+            return ""
+
+        token = await eventually_async(expired)
+        assert [entry.name for entry in (await store.list(WIDGETS, continue_token=token)).entries] == ["b"]
 
 
 async def test_etcd_is_reached_with_a_client_certificate_only(tmp_path: Path) -> None:

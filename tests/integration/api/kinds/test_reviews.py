@@ -146,6 +146,21 @@ def test_reviews_are_checked(api: ApiServer, plural: str, spec: Dict, metadata: 
     assert causes(ask(api, f"{AUTHORIZATION}/{plural}", spec, 422, metadata=metadata)) == expected
 
 
+TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
+
+
+@pytest.mark.parametrize("form", [TABLE, "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"])
+def test_what_is_no_row_and_has_no_metadata_is_not_acceptable(
+    api: ApiServer, namespace: str, account: str, form: str
+) -> None:
+    review = f"{AUTHENTICATION}/selfsubjectreviews"
+    for path in (review, f"{account}/token", f"/api/v1/namespaces/{namespace}/pods/p/eviction"):
+        answer = api.http.post(path, json={}, headers={"accept": form})
+        assert (answer.status_code, answer.json()["reason"]) == (406, "NotAcceptable")
+    answer = api.http.post(review, json={}, headers={"accept": f"{form},application/json"})
+    assert (answer.status_code, answer.json()["kind"]) == (201, "SelfSubjectReview")
+
+
 def test_reviews_are_made_and_nothing_else(api: ApiServer) -> None:
     path = f"{AUTHENTICATION}/tokenreviews"
     assert api.http.get(path).status_code == 405

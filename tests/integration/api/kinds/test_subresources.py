@@ -88,6 +88,13 @@ def test_scale_is_a_view_of_replicas(api: ApiServer, deployment: str) -> None:
     assert (answer.status_code, answer.json()["details"]["causes"][0]["field"]) == (422, "spec.replicas")
 
 
+def test_scale_is_a_row_of_a_table(api: ApiServer, deployment: str) -> None:
+    headers = {"accept": "application/json;as=Table;g=meta.k8s.io;v=v1"}
+    table = api.http.get(f"{deployment}/scale", headers=headers).json()
+    assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Desired", "Available", "Age"]
+    assert table["rows"][0]["cells"][:3] == ["d", 2, 0]
+
+
 # Eviction
 
 
@@ -98,6 +105,21 @@ def test_an_evicted_pod_is_deleted(api: ApiServer, namespace: str) -> None:
     assert api.http.post(f"{path}/eviction", json=body).status_code == 201
     assert api.http.get(path).status_code == 404
     assert api.http.post(f"{path}/eviction", json=body).status_code == 404
+
+
+def test_an_evicted_pod_says_why_it_goes(api: ApiServer, namespace: str) -> None:
+    made = make_pod(api, namespace, node="n1")
+    path = f"/api/v1/namespaces/{namespace}/pods/p"
+    body = {"metadata": {"name": "p"}, "deleteOptions": {"preconditions": {"resourceVersion": "1"}}}
+    assert api.http.post(f"{path}/eviction", json=body).status_code == 409
+    assert api.http.get(path).json() == made
+    body["deleteOptions"]["preconditions"] = {key: made["metadata"][key] for key in ("uid", "resourceVersion")}
+    assert api.http.post(f"{path}/eviction", json=body).status_code == 201
+    pod = api.http.get(path).json()
+    assert "deletionTimestamp" in pod["metadata"]
+    condition = next(item for item in pod["status"]["conditions"] if item["type"] == "DisruptionTarget")
+    assert (condition["status"], condition["reason"]) == ("True", "EvictionByEvictionAPI")
+    assert api.http.post(f"{path}/eviction", json={}).json()["message"].startswith("name in URL does not match")
 
 
 # Kubelet

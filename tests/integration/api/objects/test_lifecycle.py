@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.kits.apiserver import ApiServer
+from tests.kits.apiserver import ApiServer, as_item
 from tests.kits.etcd import EtcdServer
 from tests.kits.eventually import eventually
 
@@ -55,7 +55,7 @@ def test_what_one_server_wrote_the_other_reads_at_once(two: tuple[ApiServer, Api
     for index in range(30):
         made = make(one, f"c-{index}")
         assert other.http.get(f"{CONFIGMAPS}/c-{index}").json() == made
-        assert made in other.http.get(CONFIGMAPS).json()["items"]
+        assert as_item(made) in other.http.get(CONFIGMAPS).json()["items"]
         patched = other.http.patch(f"{CONFIGMAPS}/c-{index}", json={"data": {"a": "1"}}, headers=MERGE).json()
         assert one.http.get(f"{CONFIGMAPS}/c-{index}").json() == patched
         assert one.http.delete(f"{CONFIGMAPS}/c-{index}").status_code == 200

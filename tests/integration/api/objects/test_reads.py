@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.kits.apiserver import ApiServer, Watch
+from tests.kits.apiserver import ApiServer, Watch, as_item
 from tests.kits.eventually import eventually
 
 TABLE = {"accept": "application/json;as=Table;g=meta.k8s.io;v=v1,application/json"}
@@ -54,7 +54,7 @@ def test_a_list_has_everything_written_before_it_in_order(api: ApiServer, config
     assert (listing["kind"], listing["apiVersion"]) == ("ConfigMapList", "v1")
     assert names(listing) == ["a", "b", "c"]
     assert int(revision(listing)) >= max(int(revision(obj)) for obj in made)
-    assert sorted(listing["items"], key=revision) == sorted(made, key=revision)
+    assert sorted(listing["items"], key=revision) == sorted(map(as_item, made), key=revision)
 
 
 def test_lists_over_all_namespaces(api: ApiServer, configmaps: str) -> None:
@@ -118,13 +118,23 @@ def test_an_exact_revision_is_the_list_as_it_was(api: ApiServer, configmaps: str
     assert answer.json()["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
 
 
+def test_revision_zero_takes_the_rest_of_a_list_at_once(api: ApiServer, configmaps: str) -> None:
+    for name in "abcd":
+        make(api, configmaps, name)
+    token = get_list(api, configmaps, limit="1")["metadata"]["continue"]
+    rest = get_list(api, configmaps, limit="1", **{"continue": token, "resourceVersion": "0"})
+    assert (names(rest), "continue" in rest["metadata"]) == (["b", "c", "d"], False)
+    watch = api.http.get(configmaps, params={"watch": "1", "timeoutSeconds": "1", "continue": token})
+    assert (watch.status_code, watch.json()["details"]["causes"][0]["field"]) == (422, "resourceVersionMatch")
+
+
 def test_a_read_after_a_write_sees_it(api: ApiServer, configmaps: str) -> None:
     make(api, configmaps, "a")
     for index in range(50):
         body = {"data": {"n": str(index)}}
         written = api.http.patch(f"{configmaps}/a", json=body, headers=MERGE).json()
         assert api.http.get(f"{configmaps}/a").json() == written
-        assert get_list(api, configmaps)["items"] == [written]
+        assert get_list(api, configmaps)["items"] == [as_item(written)]
         assert api.http.get(f"{configmaps}/a", params={"resourceVersion": revision(written)}).json() == written
 
 

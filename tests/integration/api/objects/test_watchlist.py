@@ -15,7 +15,7 @@ from apiserver.codec.tables import transform_watch
 from apiserver.http.negotiation import Representation
 from apiserver.storage.cache.watchers import bookmark
 from apiserver.storage.interface import BOOKMARK, WatchEvent
-from tests.kits.apiserver import ApiServer
+from tests.kits.apiserver import ApiServer, as_item
 from tests.kits.etcd import EtcdServer
 
 MERGE = {"content-type": "application/merge-patch+json"}
@@ -163,7 +163,7 @@ def test_what_etcd_no_longer_has_is_expired(tmp_path: Any) -> None:
         assert (expired.status_code, status["reason"]) == (410, "Expired")
         assert status["message"].startswith("The provided continue parameter is too old to display a consistent list")
         rest = api.http.get(configmaps, params={"continue": status["metadata"]["continue"]}).json()
-        assert rest["items"] == [made[2]]
+        assert rest["items"] == [as_item(made[2])]
         assert revision(rest) > int(then)
         with api.watch(configmaps, resourceVersion=then) as watch:
             kind, gone = watch.next()
@@ -230,7 +230,7 @@ def test_answers_come_in_yaml(api: ApiServer, configmaps: str) -> None:
     assert yaml.safe_load(answer.text)["data"] == text["data"]
     assert "  text: |\n    one\n    two\n" in answer.text
     assert yaml.safe_load(api.http.get(f"{configmaps}/a", headers=form).text) == made
-    assert yaml.safe_load(api.http.get(configmaps, headers=form).text)["items"][0] == made
+    assert yaml.safe_load(api.http.get(configmaps, headers=form).text)["items"][0] == as_item(made)
     assert yaml.safe_load(api.http.get(f"{configmaps}/none", headers=form).text)["reason"] == "NotFound"
     table = yaml.safe_load(api.http.get(configmaps, headers=shape("Table", form="yaml")).text)
     assert (table["kind"], len(table["rows"])) == ("Table", 2)

@@ -102,6 +102,7 @@ async def test_of_several_servers_one_compacts_per_interval() -> None:
         compacted.append([await server.turn() for server in servers])
     assert [sum(revision > 0 for revision in turn) for turn in compacted] == [0, 1, 1, 1]
     assert store.compacted == sorted(store.compacted)
+    assert [server.compacted for server in servers] == [store.compacted[-1]] * 3, "all know what one has done"
 
 
 async def test_another_takes_over_when_one_stops() -> None:
