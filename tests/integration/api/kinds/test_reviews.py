@@ -75,7 +75,7 @@ def test_who_may_what(api: ApiServer, namespace: str) -> None:
     spec = {"resourceAttributes": GET_PODS | {"namespace": namespace}, **subject}
     answer = ask(api, local, spec)
     assert answer["status"] == allowed
-    assert answer["metadata"] == {"namespace": namespace}
+    assert answer["metadata"]["namespace"] == namespace
     rules = ask(api, f"{AUTHORIZATION}/selfsubjectrulesreviews", {"namespace": namespace})["status"]
     assert rules == {
         "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
