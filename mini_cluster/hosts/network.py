@@ -226,11 +226,19 @@ def list_netns(layout: Layout) -> list[str]:
     return sorted(path.name for path in NETNS_FOLDER.glob(f"{prefix}*")) if NETNS_FOLDER.is_dir() else []
 
 
-def release_netns_folder() -> None:
-    """Undoes the mount of its folder on itself that `ip netns` makes at its first use, once no namespace is left."""
-    if NETNS_FOLDER.is_dir() and not any(NETNS_FOLDER.iterdir()):
-        while NETNS_FOLDER.is_mount():
-            run(["umount", str(NETNS_FOLDER)])
+def release_netns_folder(folder: Path = NETNS_FOLDER) -> None:
+    """Undoes the mount of its folder on itself that `ip netns` makes at its first use, once no namespace is left.
+
+    A mount that is busy stays: somebody has begun to use it.
+    """
+    if folder.is_dir() and not any(folder.iterdir()):
+        while is_mounted(folder) and succeeds(["umount", str(folder)]):
+            pass
+
+
+def is_mounted(folder: Path) -> bool:
+    """Tells whether something is mounted there; `Path.is_mount` doesn't see a folder that is mounted on itself."""
+    return any(line.split(" ")[4] == str(folder) for line in Path("/proc/self/mountinfo").read_text().splitlines())
 
 
 def disable_forwarding() -> None:

@@ -214,6 +214,17 @@ def test_clusters_that_choose_networks_at_once_choose_different_ones(tmp_path: P
     assert len({subnet for subnet, _ in pairs}) == len({pod_network for _, pod_network in pairs}) == len(layouts)
 
 
+def test_the_folder_of_namespaces_is_unmounted_unless_somebody_uses_it(tmp_path: Path) -> None:
+    """Another cluster may make its first namespace just when the last one of this has gone."""
+    subprocess.run(["mount", "--bind", tmp_path, tmp_path], check=True)
+    user = os.open(tmp_path, os.O_RDONLY)
+    hosts.release_netns_folder(tmp_path)
+    os.close(user)
+    assert hosts.is_mounted(tmp_path)
+    hosts.release_netns_folder(tmp_path)
+    assert not hosts.is_mounted(tmp_path)
+
+
 def test_data_survives_down_and_nothing_survives_a_purge(other: Cluster) -> None:
     other.up(0, api_port=None)
     kubectl(other, "create", "configmap", "kept", "--from-literal=a=b")
