@@ -114,7 +114,7 @@ def test_no_acknowledged_write_is_lost(cluster: ClusterHandle, mk: CommandLine, 
 
 def test_a_container_removed_behind_the_kubelets_back_is_restarted(cluster: ClusterHandle, mk: CommandLine) -> None:
     mk.apply(pod("victim"))
-    mk.run("wait", "--for=condition=Ready", "pod/victim", "--timeout=60s")
+    mk.run("wait", "--for=condition=Ready", "pod/victim", "--timeout=120s")
     before = mk.get("pod", "victim")
     engine = docker.DockerClient(base_url=f"unix://{cluster.docker_socket(before['spec']['nodeName'])}")
     container_id = before["status"]["containerStatuses"][0]["containerID"].removeprefix("docker://")
@@ -131,12 +131,12 @@ def test_a_container_removed_behind_the_kubelets_back_is_restarted(cluster: Clus
 
 def test_containers_outlive_their_kubelet_and_are_adopted(cluster: ClusterHandle, mk: CommandLine) -> None:
     mk.apply(pod("steady", nodeName="worker-1"))
-    mk.run("wait", "--for=condition=Ready", "pod/steady", "--timeout=60s")
+    mk.run("wait", "--for=condition=Ready", "pod/steady", "--timeout=120s")
     before = mk.get("pod", "steady")["status"]["containerStatuses"][0]
     cluster.kill("kubelet-worker-1")
     cluster.repair()
     mk.apply(pod("later", nodeName="worker-1"))  # the new kubelet works
-    mk.run("wait", "--for=condition=Ready", "pod/later", "--timeout=60s")
+    mk.run("wait", "--for=condition=Ready", "pod/later", "--timeout=120s")
     after = mk.get("pod", "steady")["status"]["containerStatuses"][0]
     assert (after["containerID"], after["restartCount"]) == (before["containerID"], 0)
 
@@ -147,7 +147,7 @@ def test_a_lost_host_is_noticed_its_pods_move_and_it_comes_back(cluster: Cluster
         for taint in ("not-ready", "unreachable")
     ]
     mk.apply(deployment("web", 2, web_container(), tolerations=tolerations), service("web"))
-    mk.run("rollout", "status", "deployment/web", "--timeout=60s")
+    mk.run("rollout", "status", "deployment/web", "--timeout=120s")
     cluster.stop_node("worker-2")
     try:
 
@@ -160,21 +160,21 @@ def test_a_lost_host_is_noticed_its_pods_move_and_it_comes_back(cluster: Cluster
         assert conditions["Ready"] == "Unknown"
     finally:
         cluster.start_node("worker-2")
-    mk.run("wait", "--for=condition=Ready", "node/worker-2", "--timeout=60s")
+    mk.run("wait", "--for=condition=Ready", "node/worker-2", "--timeout=120s")
 
     def taints_gone() -> bool:
         return not mk.get("node", "worker-2")["spec"].get("taints")
 
     eventually(taints_gone, "worker-2 without taints")
     mk.apply(pod("again", nodeName="worker-2"))
-    mk.run("wait", "--for=condition=Ready", "pod/again", "--timeout=60s")
+    mk.run("wait", "--for=condition=Ready", "pod/again", "--timeout=120s")
 
 
 def test_configuration_survives_a_restart_of_everything(cluster: ClusterHandle, mk: CommandLine) -> None:
     mk.apply(configmap("kept", key="value"), pod("kept", container()))
-    mk.run("wait", "--for=condition=Ready", "pod/kept", "--timeout=60s")
+    mk.run("wait", "--for=condition=Ready", "pod/kept", "--timeout=120s")
     for component in COMPONENTS:
         cluster.kill(component)
     cluster.repair()
     assert mk.get("configmap", "kept")["data"] == {"key": "value"}
-    mk.run("wait", "--for=condition=Ready", "pod/kept", "--timeout=90s")
+    mk.run("wait", "--for=condition=Ready", "pod/kept", "--timeout=120s")

@@ -162,7 +162,7 @@ def test_pods_reach_the_api_server_by_its_service(cluster: ClusterHandle, pods: 
 
 def test_the_machine_reaches_pods_by_their_address(pods: dict[str, str]) -> None:
     for address in pods.values():
-        with urllib.request.urlopen(f"http://{address}:8080/healthz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{address}:8080/healthz", timeout=60) as answer:
             assert answer.read() == b"ok\n"
 
 

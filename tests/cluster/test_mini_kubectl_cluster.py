@@ -31,7 +31,7 @@ def web(mk: CommandLine, image: str) -> CommandLine:
     spec = {"containers": [server, shell], "terminationGracePeriodSeconds": 0}
     meta = {"name": "web", "labels": {"app": "web"}}
     mk.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
-    mk.run("wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
+    mk.run("wait", "--for=condition=Ready", "pod/web", "--timeout=120s")
     return mk
 
 

@@ -28,7 +28,7 @@ def fetch(url: str) -> str:
 
 
 def ready(mk: CommandLine, name: str) -> dict[str, object]:
-    mk.run("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+    mk.run("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")
     return mk.get("pod", name)
 
 
@@ -38,7 +38,7 @@ def phase(mk: CommandLine, name: str) -> str:
 
 def test_a_service_spreads_over_pods_on_both_hosts(cluster: ClusterHandle, mk: CommandLine) -> None:
     mk.apply(deployment("web", 4, web_container()), service("web", type="NodePort"), pod("client"))
-    mk.run("rollout", "status", "deployment/web", "--timeout=60s")
+    mk.run("rollout", "status", "deployment/web", "--timeout=120s")
     pods = {item["metadata"]["name"]: item["spec"]["nodeName"] for item in mk.items("pods", "-l", "app=web")}
     assert set(pods.values()) == {"worker-1", "worker-2"}
     spec = mk.get("service", "web")["spec"]
@@ -180,7 +180,7 @@ def test_termination_is_graceful(mk: CommandLine) -> None:
     term = "echo got TERM; until [ -e /tmp/go ]; do sleep 0.1; done; echo bye; exit 0"
     script = f"trap '{term}' TERM; echo up; while true; do sleep 0.1; done"
     hook = {"preStop": {"exec": {"command": ["sh", "-c", "echo hook > /proc/1/fd/1"]}}}
-    mk.apply(pod("polite", container("sh", "-c", script, lifecycle=hook), terminationGracePeriodSeconds=20))
+    mk.apply(pod("polite", container("sh", "-c", script, lifecycle=hook), terminationGracePeriodSeconds=60))
     ready(mk, "polite")
     follow = subprocess.Popen(
         [mk.program, "-n", mk.namespace, "logs", "-f", "polite"],
@@ -191,11 +191,11 @@ def test_termination_is_graceful(mk: CommandLine) -> None:
     assert follow.stdout is not None
     assert follow.stdout.readline() == "up\n"
     mk.run("delete", "pod", "polite", "--wait=false")
-    assert mk.get("pod", "polite")["metadata"]["deletionGracePeriodSeconds"] == 20
+    assert mk.get("pod", "polite")["metadata"]["deletionGracePeriodSeconds"] == 60
     mk.run("exec", "polite", "--", "touch", "/tmp/go")
     assert follow.stdout.read() == "hook\ngot TERM\nbye\n"
-    assert follow.wait(timeout=20) == 0
-    mk.run("wait", "--for=delete", "pod/polite", "--timeout=30s")
+    assert follow.wait(timeout=60) == 0
+    mk.run("wait", "--for=delete", "pod/polite", "--timeout=120s")
 
 
 def test_logs_of_all_kinds(mk: CommandLine) -> None:
@@ -268,12 +268,12 @@ def test_rollouts_go_forward_back_and_pause(mk: CommandLine) -> None:
         return deployment("web", 2, container(env=[{"name": "VERSION", "value": text}]))
 
     mk.apply(version("one"))
-    assert "successfully rolled out" in mk.run("rollout", "status", "deployment/web", "--timeout=60s")
+    assert "successfully rolled out" in mk.run("rollout", "status", "deployment/web", "--timeout=120s")
     mk.apply(version("two"))
-    mk.run("rollout", "status", "deployment/web", "--timeout=60s")
+    mk.run("rollout", "status", "deployment/web", "--timeout=120s")
     assert [line.split()[0] for line in mk.run("rollout", "history", "deployment/web").splitlines()[2:4]] == ["1", "2"]
     assert mk.run("rollout", "undo", "deployment/web") == "deployment.apps/web rolled back\n"
-    mk.run("rollout", "status", "deployment/web", "--timeout=60s")
+    mk.run("rollout", "status", "deployment/web", "--timeout=120s")
     template = mk.get("deployment", "web")["spec"]["template"]
     assert template["spec"]["containers"][0]["env"][0]["value"] == "one"
     mk.run("rollout", "pause", "deployment/web")
@@ -287,20 +287,20 @@ def test_rollouts_go_forward_back_and_pause(mk: CommandLine) -> None:
     )
     assert {item["metadata"]["name"] for item in mk.items("pods")} == before
     mk.run("rollout", "resume", "deployment/web")
-    mk.run("rollout", "status", "deployment/web", "--timeout=60s")
+    mk.run("rollout", "status", "deployment/web", "--timeout=120s")
     mk.run("rollout", "restart", "deployment/web")
-    mk.run("rollout", "status", "deployment/web", "--timeout=60s")
+    mk.run("rollout", "status", "deployment/web", "--timeout=120s")
     mk.run("scale", "deployment/web", "--replicas=0")
     eventually(lambda: not mk.items("pods"), "no pods")
 
 
 def test_draining_moves_pods_and_uncordon_lets_them_come_back(mk: CommandLine) -> None:
     mk.apply(deployment("web", 3, container()))
-    mk.run("rollout", "status", "deployment/web", "--timeout=60s")
+    mk.run("rollout", "status", "deployment/web", "--timeout=120s")
     try:
-        mk.run("drain", "worker-1", "--ignore-daemonsets", "--force", "--delete-emptydir-data", "--timeout=60s")
+        mk.run("drain", "worker-1", "--ignore-daemonsets", "--force", "--delete-emptydir-data", "--timeout=120s")
         assert "SchedulingDisabled" in mk.run("get", "nodes")
-        mk.run("rollout", "status", "deployment/web", "--timeout=60s")
+        mk.run("rollout", "status", "deployment/web", "--timeout=120s")
         active = [item for item in mk.items("pods") if "deletionTimestamp" not in item["metadata"]]
         assert {item["spec"]["nodeName"] for item in active} == {"worker-2"}
     finally:
@@ -311,9 +311,9 @@ def test_a_deleted_namespace_takes_everything_with_it(mk: CommandLine) -> None:
     mk.run("create", "namespace", f"{mk.namespace}-doomed")
     doomed = CommandLine(mk.kubeconfig, f"{mk.namespace}-doomed")
     doomed.apply(deployment("web", 2, container()), configmap("c", a="b"), service("web"))
-    doomed.run("rollout", "status", "deployment/web", "--timeout=60s")
+    doomed.run("rollout", "status", "deployment/web", "--timeout=120s")
     assert doomed.get("serviceaccount", "default")
     assert "BEGIN CERTIFICATE" in doomed.get("configmap", "kube-root-ca.crt")["data"]["ca.crt"]
-    mk.run("delete", "namespace", doomed.namespace, "--timeout=60s")
+    mk.run("delete", "namespace", doomed.namespace, "--timeout=120s")
     assert "not found" in mk.fails("get", "namespace", doomed.namespace)
     assert not json.loads(doomed.run("get", "all", "-o", "json"))["items"]

@@ -13,6 +13,7 @@ from kubernetes_asyncio.dynamic import DynamicClient
 from kubernetes_asyncio.stream import WsApiClient
 
 from mini_cluster.pytest_plugin import ClusterHandle
+from tests.kits.eventually import eventually_async
 from tests.kits.manifests import configmap, container, pod
 
 READY_SECONDS = 60
@@ -92,7 +93,11 @@ async def test_exec_and_logs(cluster: ClusterHandle, namespace: str) -> None:
         core = client.CoreV1Api(connection)
         await core.create_namespaced_pod(namespace, pod("shell", container("sh", "-c", "echo up; sleep 1000")))
         await wait_ready(core, namespace, "shell")
-        assert await core.read_namespaced_pod_log("shell", namespace) == "up\n"
+
+        async def up() -> bool:
+            return bool(await core.read_namespaced_pod_log("shell", namespace) == "up\n")
+
+        await eventually_async(up, "the log's line")
         async with WsApiClient(connection.configuration) as streams:
             said = await client.CoreV1Api(streams).connect_get_namespaced_pod_exec(
                 "shell", namespace, command=["cat", "/etc/hostname"], stdout=True, stderr=True

@@ -122,7 +122,7 @@ def test_the_dynamic_client_applies_and_watches(connection: client.ApiClient, na
     assert forced.data.to_dict() == {"colour": "red", "size": "1"}
     given_up = configmaps.server_side_apply(configmap("settings"), namespace=namespace, field_manager="one")
     assert given_up.data.to_dict() == {"colour": "red"}
-    for event in configmaps.watch(namespace=namespace, name="settings", timeout=10):
+    for event in configmaps.watch(namespace=namespace, name="settings", timeout=60):
         assert event["object"].data.colour == "red"
         break
     configmaps.delete(name="settings", namespace=namespace)
@@ -137,9 +137,9 @@ def test_commands_run_in_a_container(core: client.CoreV1Api, namespace: str, ima
     assert stream(*place, command=["echo", "hello"], stdout=True, stderr=True) == "hello\n"
     shell = stream(*place, command=["sh"], stdin=True, stdout=True, stderr=True, _preload_content=False)
     shell.write_stdin("echo out; echo err >&2; exit 3\n")
-    shell.run_forever(timeout=20)
+    shell.run_forever(timeout=60)
     assert (shell.read_stdout(), shell.read_stderr(), shell.returncode) == ("out\n", "err\n", 3)
-    assert core.read_namespaced_pod_log("shell", namespace) == "started\n"
+    eventually(lambda: core.read_namespaced_pod_log("shell", namespace) == "started\n", "the log's line")
     lines = watch.Watch().stream(core.read_namespaced_pod_log, "shell", namespace)
     assert next(iter(lines)) == "started"
     core.delete_namespaced_pod("shell", namespace, grace_period_seconds=0)

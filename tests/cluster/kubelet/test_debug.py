@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.skipif(not KUBECTLS, reason="need
 
 VERSIONS = [version for version in ("1.27", "1.30", "1.33") if version in KUBECTLS] or list(KUBECTLS)[-1:]
 DEBUG = ("debug", f"--image={IMAGE}")
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def real(cluster: ClusterHandle, namespace: str, version: str) -> CommandLine:
 
 def run_pod(kubectl: CommandLine, **spec: object) -> None:
     kubectl.apply(pod("x", container("sh", "-c", "echo from the pod; sleep 100000"), **spec))
-    kubectl.run("wait", "--for=condition=Ready", "pod/x", "--timeout=60s")
+    kubectl.run("wait", "--for=condition=Ready", "pod/x", "--timeout=120s")
 
 
 def ended(kubectl: CommandLine, name: str, of: str = "ephemeralContainerStatuses", pod_name: str = "x") -> int:
@@ -130,7 +130,7 @@ def test_a_copy_that_shares_its_processes(kubectl: CommandLine) -> None:
     command = ("sh", "-c", "ps; cat /proc/*/root/etc/hostname; sleep 100000")
     words = (*DEBUG, "pod/x", "--copy-to=copy", "--share-processes", "-c", "debugger", "--", *command)
     kubectl.run(*words)
-    kubectl.run("wait", "--for=condition=Ready", "pod/copy", "--timeout=60s")
+    kubectl.run("wait", "--for=condition=Ready", "pod/copy", "--timeout=120s")
     log = eventually(lambda: logged(kubectl, "copy", "copy\n"), "the processes of the copy", SECONDS)
     assert "/pause" in log
     assert kubectl.get("pod", "copy")["spec"]["shareProcessNamespace"] is True

@@ -22,7 +22,7 @@ FILES = {
     "memory": "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max",
     "cpu": "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cat /sys/fs/cgroup/cpu.max",
 }
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def kubectl(cluster: ClusterHandle, namespace: str, image: str) -> CommandLine:
 
 def run_pod(kubectl: CommandLine, resources: dict[str, Any], command: str = "sleep 100000", **fields: Any) -> None:
     kubectl.apply(pod("x", container("sh", "-c", command, resources=resources, **fields)))
-    ready = kubectl.try_run("wait", "--for=condition=Ready", "pod/x", "--timeout=60s")
+    ready = kubectl.try_run("wait", "--for=condition=Ready", "pod/x", "--timeout=120s")
     assert ready.returncode == 0, kubectl.run("get", "pod", "x", "-o", "yaml") + kubectl.run("get", "events")
 
 
@@ -105,7 +105,7 @@ def test_what_others_hold_is_given_once_they_are_gone(kubectl: CommandLine) -> N
     run_pod(kubectl, SMALL)
     name = kubectl.get("pod", "x")["spec"]["nodeName"]
     kubectl.apply(pod("other", container(resources={"requests": {"cpu": "100m"}}), nodeName=name))
-    kubectl.run("wait", "--for=condition=Ready", "pod/other", "--timeout=60s")
+    kubectl.run("wait", "--for=condition=Ready", "pod/other", "--timeout=120s")
     nearly_all = f"{cpu_millis(kubectl.get('node', name)['status']['allocatable']['cpu']) - 50}m"
     wanted = {field: SMALL[field] | {"cpu": nearly_all} for field in ("requests", "limits")}
     resize(kubectl, wanted)

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(not KUBECTLS, reason="no kubectl on this machine
 
 WANTED = ("1.27", "1.30", "1.31", "1.33")
 VERSIONS = [version for version in WANTED if version in KUBECTLS] or [""]
-SECONDS = 30.0
+SECONDS = 60.0
 BIG = os.urandom(3_000_000)
 
 LOOPBACK = "httpd -p 127.0.0.1:8081 -h /www; exec httpd -f -p 8080 -h /www"
@@ -54,13 +54,14 @@ def place(cluster: ClusterHandle, image: str) -> Iterator[CommandLine]:
         {"name": "cat", "image": image, "command": ["cat"], "stdin": True},
     ]
     containers[0] |= {"ports": [{"name": "http", "containerPort": 8080}]}
+    serves = {"readinessProbe": {"httpGet": {"path": "/ok", "port": 8080}, "periodSeconds": 1}}
     spec: dict[str, Any] = {"terminationGracePeriodSeconds": 0}
     root.apply(
-        make("v1", "Pod", "web", spec | {"containers": containers}),
+        make("v1", "Pod", "web", spec | {"containers": [containers[0] | serves, containers[1]]}),
         make("v1", "Pod", "once", spec | {"containers": [containers[0] | {"command": ["sh", "-c", once]}]}),
         make("v1", "Service", "web", {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": "http"}]}),
     )
-    root.run("wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
+    root.run("wait", "--for=condition=Ready", "pod/web", "--timeout=120s")
     yield root
     root.run("delete", "namespace", name, "--wait=false")
 

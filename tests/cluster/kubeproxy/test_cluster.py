@@ -13,7 +13,7 @@ pytestmark = pytest.mark.cluster
 
 def test_a_pod_reaches_itself_through_its_service(mk: CommandLine) -> None:
     mk.apply(deployment("alone", 1, web_container()), service("alone"))
-    mk.run("rollout", "status", "deployment/alone", "--timeout=60s")
+    mk.run("rollout", "status", "deployment/alone", "--timeout=120s")
     (pod,) = mk.items("pods", "-l", "app=alone")
     address = mk.get("service", "alone")["spec"]["clusterIP"]
     request = f"printf 'GET /cgi-bin/hostname HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {address} 80"

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.kits.apiserver import ApiServer
 from tests.kits.etcd import EtcdServer
+from tests.kits.eventually import eventually
 from tests.kits.process import TOKEN
 
 AUTH = f"Host: x\r\nAuthorization: Bearer {TOKEN}\r\n"
@@ -160,8 +161,8 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing(api: ApiS
         with connect(api) as connection:
             connection.send(f"POST {path} HTTP/1.1\r\n{AUTH}Content-Length: 100\r\n\r\n" + '{"metadata":{"name":"c"}}')
     assert api.http.get(path).json()["items"] == []
-    text = api.http.get("/metrics").text
-    assert 'apiserver_current_inflight_requests{request_kind="mutating"} 0.0' in text
+    idle = 'apiserver_current_inflight_requests{request_kind="mutating"} 0.0'
+    eventually(lambda: idle in api.http.get("/metrics").text, "the server has noticed that they left")
 
 
 def test_a_list_may_take_its_reader_longer_than_the_request_timeout(etcd: EtcdServer, tmp_path: Path) -> None:
