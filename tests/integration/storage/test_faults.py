@@ -44,7 +44,6 @@ class Writer:
                 self.acknowledged.append((entry.revision, size))
             except StorageUnavailable:
                 self.failures += 1
-                await asyncio.sleep(0.01)
             except (KeyExists, RevisionConflict):  # a write whose answer was lost had happened
                 with contextlib.suppress(StorageUnavailable):
                     entry = await self._store.get_from_etcd(WIDGETS, "default", self._name)
