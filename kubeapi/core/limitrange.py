@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from pydantic import Field
 
 from apimachinery.columns import NAME
+from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Model, Required
@@ -42,7 +43,7 @@ class LimitRangeItem(Model, protobuf="type max min default defaultRequest maxLim
 class LimitRangeSpec(Model, protobuf="limits"):
     """The limits of a namespace."""
 
-    limits: Annotated[list[LimitRangeItem], Required()] = Field(default_factory=list)
+    limits: Annotated[list[LimitRangeItem], NullIfEmpty(), Required()] = Field(default_factory=list)
     """The limits, one item for each type."""
 
 
