@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mini_cluster.api import AdminApi
 from mini_cluster.cluster.layout import Layout
-from mini_cluster.cluster.state import ClusterState, NodeState, load_state
+from mini_cluster.cluster.state import ClusterState, load_state
 from mini_cluster.errors import LauncherError
 
 PIECE_BYTES = 256 * 1024  # of one log, list of objects or command's output; of a longer one the end is kept
@@ -33,8 +33,8 @@ NETWORK_COMMANDS = (["ip", "address"], ["ip", "route", "show", "table", "all"], 
 def collect(layout: Layout, folder: Path) -> None:
     """Fills `folder`: `logs/`, `objects/`, `machine.txt`, and a text for each worker host."""
     folder.mkdir(parents=True, exist_ok=True)
-    _copy_logs(layout, folder / "logs")
-    _write_commands(folder / "machine.txt", [*NETWORK_COMMANDS, ["ps", "-eo", "pid,ppid,stat,lstart,time,args"]])
+    copy_logs(layout.logs, folder / "logs")
+    write_commands(folder / "machine.txt", [*NETWORK_COMMANDS, ["ps", "-eo", "pid,ppid,stat,lstart,time,args"]])
     try:
         state = load_state(layout.state)
     except LauncherError as error:
@@ -42,27 +42,31 @@ def collect(layout: Layout, folder: Path) -> None:
         return
     if state is not None:
         for node in state.nodes:
-            _write_commands(folder / f"{node.name}.txt", _host_commands(layout, node))
+            commands = host_commands(layout.netns(node.name), layout.node(node.name).docker_socket)
+            write_commands(folder / f"{node.name}.txt", commands)
         _write_objects(layout, state, folder / "objects")
 
 
-def _copy_logs(layout: Layout, folder: Path) -> None:
+def copy_logs(logs: Path, folder: Path) -> None:
+    """Copies the end of each file in `logs`."""
     folder.mkdir(exist_ok=True)
-    for path in layout.logs.glob("*"):
+    for path in logs.glob("*"):
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - PIECE_BYTES))
             (folder / path.name).write_bytes(file.read(PIECE_BYTES))
 
 
-def _host_commands(layout: Layout, node: NodeState) -> list[list[str]]:
-    inside = ["nsenter", f"--net=/run/netns/{layout.netns(node.name)}", "--"]
-    engine = ["docker", "--host", f"unix://{layout.node(node.name).docker_socket}"]
+def host_commands(netns: str, docker_socket: Path) -> list[list[str]]:
+    """Returns what shows a host's containers, addresses, routes, packet rules and connections."""
+    inside = ["nsenter", f"--net=/run/netns/{netns}", "--"]
+    engine = ["docker", "--host", f"unix://{docker_socket}"]
     network = [[*inside, *command] for command in NETWORK_COMMANDS]
     return [[*engine, "ps", "--all", "--no-trunc"], *network, [*inside, "conntrack", "--dump"]]
 
 
-def _write_commands(path: Path, commands: Sequence[Sequence[str]]) -> None:
+def write_commands(path: Path, commands: Sequence[Sequence[str]]) -> None:
+    """Writes each command and what it prints."""
     with path.open("wb") as file:
         for command in commands:
             file.write(b"$ %b\n%b\n" % (" ".join(command).encode(), _end(_output(command))))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mini_cluster.pytest_plugin import leave_evidence
 from tests.kits.compose import EngineHost
 from tests.kits.eventually import eventually
 
@@ -32,6 +33,9 @@ class ComposeCluster:
         self.host = host
         self.folder = folder
         self.kubeconfig = folder / ".cluster" / "kubeconfig"
+
+    def collect_evidence(self, folder: Path) -> None:
+        self.host.collect_evidence(folder)
 
     def compose(self, *arguments: str, workers: int = 2, check: bool = True) -> str:
         """What `docker compose` prints, given the files that fit this machine; "" when it fails and may."""
@@ -96,7 +100,11 @@ def up(project: Path) -> Iterator[ComposeCluster]:
             pytest.skip("there is no Compose v2 (the set-up has it for x86-64 alone)")
         cluster = ComposeCluster(host, project)
         try:
-            cluster.compose("up")
+            try:
+                cluster.compose("up")
+            except AssertionError as error:
+                error.add_note(f"state of the cluster: {leave_evidence('compose-up', cluster)}")
+                raise
             yield cluster
         finally:
             cluster.compose("purge")

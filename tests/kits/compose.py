@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mini_cluster.evidence import NETWORK_COMMANDS, PIECE_BYTES, host_commands, write_commands
 from mini_cluster.hosts.sweep import unmount_below
 from mini_cluster.machine.processes import kill_all, with_descendants
 from tests.kits.process import Process
@@ -64,6 +65,18 @@ class EngineHost:
         )
         assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
         return done
+
+    def collect_evidence(self, folder: Path) -> None:
+        """What the engine runs, the end of each container's log; the workers' own containers, addresses and rules."""
+        (folder / "dockerd.log").write_text(self._engine.words()[-PIECE_BYTES:])
+        engine = ["docker", "--host", self.environment["DOCKER_HOST"]]
+        machine = host_commands(self.netns, self.run_folder / "docker.sock")
+        names = self.run("docker", "ps", "--all", "--format", "{{.Names}}", check=False, seconds=10).stdout.split()
+        write_commands(folder / "machine.txt", [*machine, *([*engine, "logs", "--tail=300", name] for name in names)])
+        for worker in (name for name in names if "worker" in name):
+            inside = [*engine, "exec", worker]
+            containers = [*inside, "docker", "--host=unix:///run/node/docker.sock", "ps", "--all"]
+            write_commands(folder / f"{worker}.txt", [containers, *([*inside, *each] for each in NETWORK_COMMANDS)])
 
     def __exit__(self, *_: object) -> None:
         inode = Path(f"/run/netns/{self.netns}").stat().st_ino

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from kubelet.runtime.docker.runtime import DockerRuntime
+from mini_cluster import evidence
 from tests.kits.eventually import eventually
 from tests.kits.host_image import host_image
+from tests.kits.netns import unique
 from tests.kits.process import Process
 from tests.kits.runtime_contract import IMAGE
 
@@ -93,6 +95,10 @@ class WorkerHost:
         file = self.folder / "exec" / "containerd" / "containerd.pid"
         return file.read_text().strip() if file.exists() else ""
 
+    def collect_evidence(self, folder: Path) -> None:
+        evidence.write_commands(folder / "host.txt", evidence.host_commands(self.name, self.socket))
+        (folder / "dockerd.log").write_text(self._engine.words()[-evidence.PIECE_BYTES :])
+
     def down(self) -> None:
         """Also after a test that left the engine dead: with live restore containers outlive it."""
         self._engine.stop()
@@ -126,7 +132,7 @@ def worker_host(name: str, folder: Path, subnet: int) -> Iterator[WorkerHost]:
     """For a fixture: a host that has the test image."""
     if reason := missing_for_worker_host():
         pytest.skip(reason)
-    host = WorkerHost(name, folder, subnet)
+    host = WorkerHost(unique(name), folder, subnet)
     try:
         host.up()
         asyncio.run(_load_test_images(host))

@@ -408,3 +408,12 @@ async def test_a_container_cannot_start_without_its_sandbox(runtime: DockerRunti
     with pytest.raises(ContainerStartError) as caught:
         await runtime.start_container(container_id)
     assert caught.value.reason == "ContainerCannotRun"
+
+
+async def test_a_failure_leaves_what_the_host_has(host: WorkerHost, runtime: DockerRuntime, tmp_path: Path) -> None:
+    await PodInHand.create(runtime)
+    host.collect_evidence(tmp_path)
+    text = (tmp_path / "host.txt").read_text()
+    assert "k8s_POD_" in text
+    assert f"inet 10.244.{host.subnet}.1/24" in text
+    assert "containerd" in (tmp_path / "dockerd.log").read_text()
