@@ -81,7 +81,7 @@ class ApiServer(ApiClient, Process):
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.url, verify=False, headers=headers, timeout=30, **options)
 
-    def _end(self, number: signal.Signals) -> int:
+    def _end(self, number: int) -> int:
         try:
             return super()._end(number)
         finally:

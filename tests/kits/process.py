@@ -84,7 +84,7 @@ class Process:
         """kill -9: nothing is flushed that was not already."""
         return self._end(signal.SIGKILL)
 
-    def _end(self, number: signal.Signals) -> int:
+    def _end(self, number: int) -> int:
         if self.process is None:
             return 0
         process, self.process = self.process, None
