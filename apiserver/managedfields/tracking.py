@@ -94,7 +94,8 @@ def updated(
 ) -> bytes:
     """Returns the entries after an update, `stored` being those before it. Both objects are without theirs.
 
-    `sent` are those of the request, which writes to a subresource ignore.
+    `sent` are those that an apply made, or that the client changed (`changed_entries`). Writes to a subresource ignore
+    the latter.
     """
     if options.applies:
         return encode_entries(sent)
@@ -106,7 +107,7 @@ def updated(
         before, after = _document(old, subresource), _document(new, subresource)
         return encode_entries(manager.updated(entries, before, after, resource, writer))
 
-    if sent and not subresource and encode_entries(sent) != stored:
+    if sent and not subresource:
         entries = manager.from_client(sent, decode_entries(stored))
         return compute(entries, writer) if entries else b""
     if not stored:
@@ -169,12 +170,15 @@ def _json(part: Model) -> dict[str, Any]:
     return document
 
 
-def entry_errors(sent: Entries | None, stored: bytes, owners: bytes) -> list[FieldError]:
-    """Lists errors in the entries that a client changed, once they are to become the object's `owners`."""
-    if not sent or encode_entries(sent) == stored:
-        return []
-    errors = []
-    for index, entry in enumerate(decode_entries(owners)):
+def changed_entries(sent: Entries | None, stored: bytes) -> Entries | None:
+    """Returns the entries that a client sent; None if it only sent back what is stored."""
+    return None if not sent or encode_entries(sent) == stored or sent == decode_entries(stored) else sent
+
+
+def entry_errors(sent: Entries | None, owners: bytes) -> list[FieldError]:
+    """Lists errors in the entries that a client changed, as they are to become the object's `owners`."""
+    errors: list[FieldError] = []
+    for index, entry in enumerate(decode_entries(owners) if sent else ()):
         path = f"metadata.managedFields[{index}]"
         if entry.operation not in (APPLY, UPDATE):
             errors.append(invalid(f"{path}.operation", entry.operation or "", "must be `Apply` or `Update`"))

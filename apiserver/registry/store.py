@@ -138,7 +138,7 @@ class Store(Generic[T]):
         warnings = drop_repeated_owners(meta)
         await self._admission.mutate(attributes)
         self._prepare_create(obj)
-        errors = tracking.entry_errors(sent, b"", owners)
+        errors = tracking.entry_errors(sent, owners)
         errors += validate_metadata(obj, resource) + resource.strategy.validate_create(obj)
         if errors:
             raise self._invalid(obj, errors)
@@ -265,6 +265,8 @@ class Store(Generic[T]):
         new, warnings, expected_uid = change.apply(old, current)
         sent, kept = tracking.take_entries(new), tracking.take_entries(old)
         stored = stored or tracking.encode_entries(kept)
+        if not options.applies:
+            sent = tracking.changed_entries(sent, stored)
         warnings += drop_repeated_owners(new.metadata)
         check_uid(resource, old, expected_uid)
         self._check_revision(new.metadata, entry)
@@ -274,7 +276,7 @@ class Store(Generic[T]):
         owners = tracking.updated(new, old, sent, stored, resource, options, subresource, self._now())
         await self._admission.mutate(attributes)
         self._prepare_update(new, old, subresource)
-        errors = tracking.entry_errors(sent, stored, owners)
+        errors = tracking.entry_errors(sent, owners)
         if errors := errors + self._update_errors(new, old, subresource):
             raise self._invalid(new, errors)
         await self._admission.validate(attributes)
