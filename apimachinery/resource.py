@@ -94,6 +94,10 @@ class Strategy(Generic[T]):
         """Returns texts for `Warning: 299` headers."""
         return []
 
+    def update_warnings(self, obj: T, old: T) -> list[str]:
+        """Returns the same for an update of anything but the status."""
+        return []
+
 
 @dataclass(frozen=True)
 class Scale:

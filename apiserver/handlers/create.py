@@ -14,5 +14,4 @@ async def create(request: Request, store: Store[Any]) -> Response:
     resource = store.resource
     obj, options, warnings = await receive(request, resource, "CreateOptions")
     result = await store.create(store.namespace_of(request.info), obj, request.user, options)
-    warnings += (*result.warnings, *resource.strategy.create_warnings(obj))
-    return answer(request, resource, result.value, 201, warnings)
+    return answer(request, resource, result.value, 201, [*warnings, *result.warnings])

@@ -149,6 +149,7 @@ class Store(Generic[T]):
         except StatusError:
             await undo()
             raise
+        warnings = (*warnings, *resource.strategy.create_warnings(obj))
         return replace(result, warnings=warnings) if warnings else result
 
     async def _insert(
@@ -282,6 +283,8 @@ class Store(Generic[T]):
         await self._admission.validate(attributes)
         if removed_by_update(new, old, held=self.hooks.holds(new)):
             return await self._remove(entry, old, with_owners(encode(new), owners), options.dry_run)
+        if not subresource:
+            warnings = (*warnings, *resource.strategy.update_warnings(new, old))
         undo = await self.hooks.begin_update(new, old, dry_run=options.dry_run)
         try:
             value = _encode_change(new, old, entry, owners, changed=owners != stored)

@@ -19,10 +19,10 @@ from kubeapi.core._workload import (
     check_rolling_update,
     check_selected_template,
     name_warnings,
+    template_warnings,
 )
 from kubeapi.core.pod.spec import PodSpecHolder
 from kubeapi.core.pod.strategy.defaults import default_pod_spec
-from kubeapi.core.pod.strategy.warnings import spec_warnings
 from kubeapi.core.pod.template import PodTemplateSpec
 
 
@@ -175,7 +175,10 @@ class DeploymentKindStrategy(Strategy[Deployment]):
         return errors
 
     def create_warnings(self, obj: Deployment) -> list[str]:
-        return name_warnings(obj.name) + spec_warnings(("spec", "template", "spec"), obj.spec.template.spec)
+        return name_warnings(obj.name) + template_warnings(obj.spec.template)
+
+    def update_warnings(self, obj: Deployment, old: Deployment) -> list[str]:
+        return template_warnings(obj.spec.template) if obj.spec != old.spec else []
 
 
 RESOURCE = Resource(

@@ -15,6 +15,7 @@ from apimachinery.names import dns_label_errors
 from apimachinery.resource import Column
 from apimachinery.selectors import selector_of
 from apimachinery.validation import Errors, Path, percent_of
+from kubeapi.core.pod.strategy.warnings import pod_warnings
 from kubeapi.core.pod.template import PodTemplateSpec
 from kubeapi.core.pod.validation.pod import check_always_template
 
@@ -51,6 +52,10 @@ def name_warnings(name: str) -> list[str]:
         return []
     why = "this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended"
     return [f"metadata.name: {why}: [{' '.join(messages)}]"]
+
+
+def template_warnings(template: PodTemplateSpec) -> list[str]:
+    return pod_warnings(("spec", "template"), template.spec, template.metadata.annotations or {})
 
 
 def check_rolling_update(

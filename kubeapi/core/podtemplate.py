@@ -10,7 +10,7 @@ from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import Errors
 from kubeapi.core.pod.spec import PodSpecHolder
 from kubeapi.core.pod.strategy.defaults import default_pod_spec
-from kubeapi.core.pod.strategy.warnings import spec_warnings
+from kubeapi.core.pod.strategy.warnings import pod_warnings
 from kubeapi.core.pod.template import PodTemplateSpec
 from kubeapi.core.pod.validation.pod import check_template
 
@@ -41,7 +41,7 @@ class PodTemplateStrategy(Strategy[PodTemplate]):
         return errors
 
     def create_warnings(self, obj: PodTemplate) -> list[str]:
-        return spec_warnings(("template", "spec"), obj.template.spec)
+        return pod_warnings(("template",), obj.template.spec, obj.template.metadata.annotations or {})
 
 
 RESOURCE = Resource(

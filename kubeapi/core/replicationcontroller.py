@@ -13,10 +13,16 @@ from apimachinery.model import Atomic, Int32, MergeKey, Model
 from apimachinery.resource import Resource, Scale, Strategy
 from apimachinery.selectors import selector_of
 from apimachinery.validation import Errors
-from kubeapi.core._workload import REPLICA_COUNTS, WORKLOAD_WIDE, ReplicaCounts, check_counts, name_warnings
+from kubeapi.core._workload import (
+    REPLICA_COUNTS,
+    WORKLOAD_WIDE,
+    ReplicaCounts,
+    check_counts,
+    name_warnings,
+    template_warnings,
+)
 from kubeapi.core.pod.spec import PodSpecHolder
 from kubeapi.core.pod.strategy.defaults import default_pod_spec
-from kubeapi.core.pod.strategy.warnings import spec_warnings
 from kubeapi.core.pod.template import PodTemplateSpec
 from kubeapi.core.pod.validation.pod import check_always_template
 
@@ -99,8 +105,11 @@ class ReplicationControllerStrategy(Strategy[ReplicationController]):
 
     def create_warnings(self, obj: ReplicationController) -> list[str]:
         template = obj.spec.template
-        warnings = name_warnings(obj.name)
-        return warnings + spec_warnings(("spec", "template", "spec"), template.spec) if template else warnings
+        return name_warnings(obj.name) + (template_warnings(template) if template else [])
+
+    def update_warnings(self, obj: ReplicationController, old: ReplicationController) -> list[str]:
+        template = obj.spec.template
+        return template_warnings(template) if template and obj.spec != old.spec else []
 
 
 RESOURCE = Resource(

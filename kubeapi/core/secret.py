@@ -29,11 +29,12 @@ class Secret(Object, protobuf="metadata data type stringData immutable*"):
 
 
 _SERVICE_ACCOUNT_NAME = "kubernetes.io/service-account.name"
+TLS = "kubernetes.io/tls"
 _REQUIRED_KEYS = {
     "kubernetes.io/dockercfg": (".dockercfg",),
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
-    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    TLS: ("tls.crt", "tls.key"),
 }
 """Type -> the keys its data must have."""
 _JSON_KEYS = (".dockercfg", ".dockerconfigjson")
@@ -73,6 +74,34 @@ class SecretStrategy(Strategy[Secret]):
         if old.immutable:
             check_data_update(errors, obj.immutable, (("data", obj.data, old.data),))
         return errors
+
+    def create_warnings(self, obj: Secret) -> list[str]:
+        return _tls_warnings(obj)
+
+    def update_warnings(self, obj: Secret, old: Secret) -> list[str]:
+        return _tls_warnings(obj)
+
+
+def _tls_warnings(secret: Secret) -> list[str]:
+    """Warns of a certificate that can't be read, or that is another key's."""
+    if secret.type != TLS:
+        return []
+    certificate, key = (b64decode((secret.data or {}).get(name, "")) for name in ("tls.crt", "tls.key"))
+    for pem, what in ((certificate, "certificate"), (key, "key")):
+        if b"-----BEGIN " not in pem:
+            return [f"tls: failed to find any PEM data in {what} input"]
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # here, as it takes 70 ms
+    from cryptography.x509 import load_pem_x509_certificate
+
+    try:
+        public = load_pem_x509_certificate(certificate).public_key()
+    except ValueError:
+        return ["x509: malformed certificate"]
+    try:
+        matches = load_pem_private_key(key, None).public_key() == public
+    except (TypeError, ValueError):
+        return ["tls: failed to parse private key"]
+    return [] if matches else ["tls: private key does not match public key"]
 
 
 def _is_json(encoded: str) -> bool:

@@ -22,7 +22,7 @@ from kubeapi.core.pod.strategy.subresources import (
     keep_all_but,
 )
 from kubeapi.core.pod.strategy.update import check_pod_update, check_status_update
-from kubeapi.core.pod.strategy.warnings import spec_warnings
+from kubeapi.core.pod.strategy.warnings import pod_warnings
 from kubeapi.core.pod.validation.pod import check_pod
 
 _SPEC: Path = ("spec",)
@@ -92,7 +92,7 @@ class PodStrategy(Strategy[Pod]):
         return seconds if seconds >= 0 else 1
 
     def create_warnings(self, obj: Pod) -> list[str]:
-        return spec_warnings(_SPEC, obj.spec)
+        return pod_warnings((), obj.spec, obj.annotations)
 
 
 def _default_addresses(status: PodStatus) -> None:

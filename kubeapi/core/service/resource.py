@@ -16,6 +16,7 @@ from kubeapi.core.service.model import (
     is_external,
 )
 from kubeapi.core.service.validation import check_ingress, check_service, check_service_update
+from kubeapi.core.service.warnings import service_warnings
 
 _AFFINITY_SECONDS = 3 * 60 * 60
 _INTERNAL_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
@@ -46,6 +47,12 @@ class ServiceStrategy(Strategy[Service]):
             for ingress in obj.status.loadBalancer.ingress or ():
                 if ingress.ip and ingress.ipMode is None:
                     ingress.ipMode = "VIP"
+
+    def create_warnings(self, obj: Service) -> list[str]:
+        return service_warnings(obj.spec)
+
+    def update_warnings(self, obj: Service, old: Service) -> list[str]:
+        return service_warnings(obj.spec)
 
     def prepare_create(self, obj: Service) -> None:
         spec = obj.spec

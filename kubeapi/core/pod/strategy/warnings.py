@@ -5,37 +5,23 @@ Source: the warnings `kubectl apply` shows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from apimachinery.quantity import parse_quantity
 from apimachinery.validation import Path, render
 from kubeapi.core.pod.spec import Container, PodSpec, ResourceRequirements
+from kubeapi.core.pod.strategy.deprecations import deprecations
 from kubeapi.core.pod.volumes import DownwardAPIVolumeFile, KeyToPath, Volume
 
-_NO_LONGER_SUPPORTED = (
-    "cephfs",
-    "flocker",
-    "glusterfs",
-    "photonPersistentDisk",
-    "quobyte",
-    "rbd",
-    "scaleIO",
-    "storageos",
-)
 
-
-def spec_warnings(path: Path, spec: PodSpec) -> list[str]:
-    warnings: list[str] = []
+def pod_warnings(path: Path, spec: PodSpec, annotations: Mapping[str, str]) -> list[str]:
+    """`path` is that of the pod or the template, which has the annotations and the spec."""
+    warnings = list(deprecations(path, spec, annotations))
+    path = (*path, "spec")
     if (spec.terminationGracePeriodSeconds or 0) < 0:
         at = render((*path, "terminationGracePeriodSeconds"))
         warnings.append(f"{at}: must be >= 0; negative values are invalid and will be treated as 1")
-    for index, volume in enumerate(spec.volumes or ()):
-        at = render((*path, "volumes", index))
-        if volume.gitRepo is not None:
-            warnings.append(f"{at}.gitRepo: deprecated in v1.11, and disabled by default in v1.33+")
-        warnings += [
-            f"{at}.{name}: no longer supported" for name in _NO_LONGER_SUPPORTED if getattr(volume, name) is not None
-        ]
+    for volume in spec.volumes or ():
         warnings += _overlapping_files(volume)
     for index, reference in enumerate(spec.imagePullSecrets or ()):
         if not reference.name:

@@ -436,3 +436,20 @@ def test_basic_namespaces_can_not_be_deleted_and_others_wait_for_finalize(api: A
     assert api.http.get(path).status_code == 200
     assert api.http.put(f"{path}/finalize", json=kept | {"spec": {"finalizers": []}}).status_code == 200
     assert api.http.get(path).status_code == 404
+
+
+def test_a_changed_template_warns_and_so_does_what_an_apply_creates(api: ApiServer, namespace: str) -> None:
+    root = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+    template["metadata"]["annotations"] = {"scheduler.alpha.kubernetes.io/critical-pod": ""}
+    apply = {"content-type": "application/apply-patch+yaml"}
+    created = api.http.patch(f"{root}/d", params={"fieldManager": "x"}, json=body, headers=apply)
+    where = "spec.template.metadata.annotations[scheduler.alpha.kubernetes.io/critical-pod]"
+    assert created.headers["warning"].startswith(f'299 - "{where}: non-functional in v1.16+;')
+    assert (
+        "warning" not in api.http.patch(f"{root}/d", json={"metadata": {"labels": {"x": "y"}}}, headers=MERGE).headers
+    )
+    changed = api.http.patch(f"{root}/d", json={"spec": {"replicas": 2}}, headers=MERGE)
+    assert changed.headers["warning"] == created.headers["warning"]

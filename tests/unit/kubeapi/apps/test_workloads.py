@@ -281,7 +281,3 @@ def test_selectors_show_sorted() -> None:
         ],
     }
     assert row(DEPLOYMENTS, spec({"selector": selector}))["Selector"] == "app=web,!e,m notin (a,b),z=1"
-
-
-def test_replicasets_are_selected_by_their_size() -> None:
-    assert REPLICASETS.fields["status.replicas"](load(REPLICASETS, merged(BASE, {"status": {"replicas": 3}}))) == "3"

@@ -1,4 +1,5 @@
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from kubeapi.core.configmap import RESOURCE as CONFIGMAPS
 from kubeapi.core.secret import RESOURCE as SECRETS
 from kubeapi.core.secret import Secret
 from kubeapi.core.serviceaccount import RESOURCE as ACCOUNTS
+from tests.kits.certificates import write_certificates
 from tests.kits.kinds import headers, load, merged, problems, row, update_problems
 
 KEY_RULE = (
@@ -150,3 +152,20 @@ def test_what_the_columns_of_maps_and_secrets_show() -> None:
 
 def test_secrets_are_selected_by_type() -> None:
     assert SECRETS.fields["type"](load(SECRETS, document())) == "Opaque"
+
+
+def test_a_tls_secret_warns_of_what_is_no_certificate_or_no_key_of_it(tmp_path: Path) -> None:
+    files = write_certificates(tmp_path)
+    certificate, key, other = (files[name].read_text() for name in ("server", "server-key", "client-key"))
+    for crt, private, expected in (
+        (certificate, key, []),
+        ("x", key, ["tls: failed to find any PEM data in certificate input"]),
+        (certificate, "x", ["tls: failed to find any PEM data in key input"]),
+        (certificate.replace("MII", "AAA"), key, ["x509: malformed certificate"]),
+        (certificate, certificate, ["tls: failed to parse private key"]),
+        (certificate, other, ["tls: private key does not match public key"]),
+    ):
+        data = {"tls.crt": base64(crt), "tls.key": base64(private)}
+        secret = load(SECRETS, document(type="kubernetes.io/tls", data=data))
+        assert SECRETS.strategy.create_warnings(secret) == expected
+    assert SECRETS.strategy.create_warnings(load(SECRETS, document(data={"tls.crt": base64("x")}))) == []

@@ -343,6 +343,15 @@ def test_the_default_grace_period(spec: dict[str, Any], phase: str, asked: int |
     assert PODS.strategy.grace_period_seconds(obj, DeleteOptions(gracePeriodSeconds=asked)) == granted
 
 
+OLD_LABEL = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "beta.kubernetes.io/os", "operator": "Exists"}]}]}
+
+
+def annotated(name: str) -> dict[str, Any]:
+    document = pod()
+    document["metadata"]["annotations"] = {name: "x"}
+    return document
+
+
 def files(*paths: str) -> list[dict[str, str]]:
     return [{"path": path} for path in paths]
 
@@ -382,12 +391,44 @@ def files(*paths: str) -> list[dict[str, str]]:
         ),
         (
             pod({"volumes": [{"name": "v", "rbd": {"monitors": ["m"], "image": "i"}}]}),
-            "spec.volumes[0].rbd: no longer supported",
+            "spec.volumes[0].rbd: deprecated in v1.28, non-functional in v1.31+",
+        ),
+        (
+            annotated("scheduler.alpha.kubernetes.io/critical-pod"),
+            "metadata.annotations[scheduler.alpha.kubernetes.io/critical-pod]: "
+            'non-functional in v1.16+; use the "priorityClassName" field instead',
+        ),
+        (
+            annotated("seccomp.security.alpha.kubernetes.io/pod"),
+            "metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]: "
+            'non-functional in v1.27+; use the "seccompProfile" field instead',
+        ),
+        (
+            annotated("container.apparmor.security.beta.kubernetes.io/app"),
+            "metadata.annotations[container.apparmor.security.beta.kubernetes.io/app]: "
+            'deprecated since v1.30; use the "appArmorProfile" field instead',
+        ),
+        (
+            pod({"nodeSelector": {"node-role.kubernetes.io/master": "", "kubernetes.io/os": "linux"}}),
+            "spec.nodeSelector[node-role.kubernetes.io/master]: "
+            'deprecated since v1.20; use "node-role.kubernetes.io/control-plane" instead',
+        ),
+        (
+            pod({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": OLD_LABEL}}}),
+            "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0]"
+            ".matchExpressions[0].key: beta.kubernetes.io/os is deprecated since v1.14; "
+            'use "kubernetes.io/os" instead',
         ),
     ],
 )
 def test_what_a_pod_is_warned_of(document: dict[str, Any], warning: str) -> None:
     assert PODS.strategy.create_warnings(load(PODS, document)) == [warning]
+
+
+def test_an_annotation_beside_its_field_is_not_warned_of() -> None:
+    document = annotated("seccomp.security.alpha.kubernetes.io/pod")
+    document["spec"]["securityContext"] = {"seccompProfile": {"type": "RuntimeDefault"}}
+    assert PODS.strategy.create_warnings(load(PODS, document)) == []
 
 
 def test_an_ordinary_pod_warns_of_nothing() -> None:

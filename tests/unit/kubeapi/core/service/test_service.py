@@ -423,3 +423,27 @@ def test_what_the_columns_of_a_service_show(
     names = ("Type", "Cluster-IP", "External-IP", "Port(s)", "Selector")
     assert tuple(cells[name] for name in names) == expected
     assert (cells["Name"], cells["Age"]) == ("web", "24h")
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({}, []),
+        (
+            {"externalIPs": ["1.2.3.4"]},
+            ["spec.externalIPs is deprecated and may no longer be implemented in some clusters"],
+        ),
+        (
+            {"trafficDistribution": "PreferClose"},
+            ['spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"'],
+        ),
+        (
+            {"clusterIP": "None", "sessionAffinity": "ClientIP"},
+            ["spec.SessionAffinity is ignored for headless services"],
+        ),
+        ({"externalName": "a.example"}, ['spec.externalName is ignored when spec.type is not "ExternalName"']),
+    ],
+)
+def test_a_service_warns_of_what_is_old_or_ignored(spec: dict[str, Any], expected: list[str]) -> None:
+    obj = load(SERVICES, service(spec))
+    assert SERVICES.strategy.create_warnings(obj) == SERVICES.strategy.update_warnings(obj, obj) == expected
