@@ -6,6 +6,7 @@ encoded; unknown fields are pruned; types are strict (`"80"` is not an integer),
 
 from __future__ import annotations
 
+import operator
 from base64 import b64decode, b64encode
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
 
@@ -42,6 +43,9 @@ Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 """Integers as wide as the wire's: a wider one is refused on decode, as clients could not read it back."""
 IntOrString = Int32 | str
+
+OMIT_EMPTY = Field(exclude_if=operator.not_)
+"""Leaves a field that is never None out of the wire while it is empty: `Annotated[str, OMIT_EMPTY] = ""`."""
 
 
 def _canonical_base64(text: str) -> str:

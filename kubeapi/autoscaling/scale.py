@@ -8,14 +8,14 @@ from pydantic import Field
 
 from apimachinery.columns import AGE
 from apimachinery.meta import Object
-from apimachinery.model import Int32, Model, Required
+from apimachinery.model import OMIT_EMPTY, Int32, Model, Required
 from apimachinery.resource import Column, Resource
 
 
 class ScaleSpec(Model, protobuf="replicas"):
     """The desired number of replicas."""
 
-    replicas: Annotated[Int32, Required(False)] = 0
+    replicas: Annotated[Int32, Required(False), OMIT_EMPTY] = 0
     """The desired number of replicas, 0 or more."""
 
 

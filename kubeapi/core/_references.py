@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from apimachinery.model import Model, Required
+from apimachinery.model import OMIT_EMPTY, Model, Required
 
 
 class LocalObjectReference(Model, protobuf="name"):
@@ -12,7 +12,7 @@ class LocalObjectReference(Model, protobuf="name"):
 
     map_type = "atomic"
 
-    name: Annotated[str, Required(False)] = ""
+    name: Annotated[str, Required(False), OMIT_EMPTY] = ""
     """The name of the object."""
 
 

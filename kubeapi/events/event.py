@@ -11,7 +11,7 @@ from pydantic import Field
 from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.model import Int32, MicroTime, Model, Required, Time, from_dict, to_dict
+from apimachinery.model import OMIT_EMPTY, Int32, MicroTime, Model, Required, Time, from_dict, to_dict
 from apimachinery.resource import Column, Resource, Strategy, View
 from apimachinery.validation import IMMUTABLE, Errors
 from kubeapi.core._references import ObjectReference
@@ -61,9 +61,9 @@ class Event(
     """The time of the first occurrence, as observed."""
     series: EventSeries | None = None
     """The later occurrences, if the event happened more than once."""
-    reportingController: Annotated[str, Required(False)] = ""
+    reportingController: Annotated[str, Required(False), OMIT_EMPTY] = ""
     """The reporting controller and its domain, such as `kubernetes.io/kubelet`."""
-    reportingInstance: Annotated[str, Required(False)] = ""
+    reportingInstance: Annotated[str, Required(False), OMIT_EMPTY] = ""
     """The reporting instance, such as `kubelet-xyz`."""
     action: str | None = None
     """The action that was taken or failed, in one word for programs."""

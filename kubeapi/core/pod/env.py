@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from apimachinery.model import Model, Required
+from apimachinery.model import OMIT_EMPTY, Model, Required
 from apimachinery.quantity import Quantity
 
 
@@ -38,7 +38,7 @@ class ConfigMapKeySelector(Model, protobuf="(name) key optional*"):
 
     map_type = "atomic"
 
-    name: Annotated[str, Required(False)] = ""
+    name: Annotated[str, Required(False), OMIT_EMPTY] = ""
     """The ConfigMap that has the key."""
     key: str = ""
     """The key whose value is used."""
@@ -51,7 +51,7 @@ class SecretKeySelector(Model, protobuf="(name) key optional*"):
 
     map_type = "atomic"
 
-    name: Annotated[str, Required(False)] = ""
+    name: Annotated[str, Required(False), OMIT_EMPTY] = ""
     """The Secret that has the key."""
     key: str = ""
     """The key whose decoded value is used."""
@@ -103,7 +103,7 @@ class EnvVar(Model, protobuf="name value valueFrom"):
 class ConfigMapEnvSource(Model, protobuf="(name) optional*"):
     """All keys of a ConfigMap as variables."""
 
-    name: Annotated[str, Required(False)] = ""
+    name: Annotated[str, Required(False), OMIT_EMPTY] = ""
     """The ConfigMap in the pod's namespace whose keys become variables."""
     optional: bool | None = None
     """Whether the ConfigMap may be missing. Default: false."""
@@ -112,7 +112,7 @@ class ConfigMapEnvSource(Model, protobuf="(name) optional*"):
 class SecretEnvSource(Model, protobuf="(name) optional*"):
     """All keys of a Secret as variables."""
 
-    name: Annotated[str, Required(False)] = ""
+    name: Annotated[str, Required(False), OMIT_EMPTY] = ""
     """The Secret in the pod's namespace whose keys become variables."""
     optional: bool | None = None
     """Whether the Secret may be missing. Default: false."""

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from apimachinery.meta import LabelSelector, ObjectMeta
-from apimachinery.model import Int32, Int64, Model, OneOf, Required
+from apimachinery.model import OMIT_EMPTY, Int32, Int64, Model, OneOf, Required
 from apimachinery.quantity import Quantity, ResourceList
 from kubeapi.core._references import LocalObjectReference, TypedLocalObjectReference, TypedObjectReference
 from kubeapi.core.pod.env import ObjectFieldSelector, ResourceFieldSelector
@@ -114,7 +114,7 @@ class DownwardAPIVolumeSource(Model, protobuf="items defaultMode*"):
 class ConfigMapVolumeSource(Model, protobuf="(name) items defaultMode* optional*"):
     """The keys of a ConfigMap as files, kept up to date."""
 
-    name: Annotated[str, Required(False)] = ""
+    name: Annotated[str, Required(False), OMIT_EMPTY] = ""
     """The ConfigMap in the pod's namespace whose keys become files."""
     items: list[KeyToPath] | None = None
     """The keys to show and their paths. Default: every key, under its own name."""
@@ -127,7 +127,7 @@ class ConfigMapVolumeSource(Model, protobuf="(name) items defaultMode* optional*
 class SecretProjection(Model, protobuf="(name) items - optional*"):
     """The keys of a Secret as files of a projected volume."""
 
-    name: Annotated[str, Required(False)] = ""
+    name: Annotated[str, Required(False), OMIT_EMPTY] = ""
     """The Secret whose keys are shown."""
     items: list[KeyToPath] | None = None
     """The keys to show and their paths. Default: every key, under its own name."""
@@ -145,7 +145,7 @@ class DownwardAPIProjection(Model, protobuf="items"):
 class ConfigMapProjection(Model, protobuf="(name) items - optional*"):
     """The keys of a ConfigMap as files of a projected volume."""
 
-    name: Annotated[str, Required(False)] = ""
+    name: Annotated[str, Required(False), OMIT_EMPTY] = ""
     """The ConfigMap whose keys are shown."""
     items: list[KeyToPath] | None = None
     """The keys to show and their paths. Default: every key, under its own name."""

@@ -9,6 +9,7 @@ from apimachinery.errors import BadRequest
 from apimachinery.model import Model, decode, encode
 from kubeapi.apps.controllerrevision import ControllerRevision
 from kubeapi.apps.deployment import Deployment
+from kubeapi.autoscaling.scale import Scale
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec
@@ -60,6 +61,12 @@ def test_metadata_has_no_empty_maps_and_lists() -> None:
 def test_zeros_of_pointers_and_empty_objects_stay(model: type[Model], document: dict[str, Any]) -> None:
     written = on_the_wire(model, document)
     assert {name: written[name] for name in document} == document
+
+
+def test_an_empty_name_of_a_reference_is_left_out() -> None:
+    references = {"imagePullSecrets": [{"name": ""}, {"name": "s"}, {}]}
+    assert on_the_wire(PodSpec, references)["imagePullSecrets"] == [{}, {"name": "s"}, {}]
+    assert on_the_wire(Scale, {"spec": {"replicas": 0}})["spec"] == {}
 
 
 def test_an_empty_value_is_defaulted_as_an_absent_one_is() -> None:
