@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mini_cluster.cluster.containerd import containerd_socket, start_containerd
+from mini_cluster.cluster.containerd import start_containerd, use_containerd
 from mini_cluster.cluster.etcd_members import ETCD, EtcdMember, etcd_members, initial_cluster
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY, Layout
 from mini_cluster.cluster.state import SERVICE_CIDR, ClusterState, NodeState
@@ -251,8 +251,8 @@ def _dockerd(
         "--log-level=warn",
     )
     if programs.machine_has_containerd:
-        program += (f"--containerd={containerd_socket(paths)}",)
-        wrapper += start_containerd(paths)
+        program += (use_containerd(paths.docker_exec_root),)
+        wrapper += start_containerd(paths.docker_exec_root, paths.docker_root)
     probe = SocketProbe(paths.docker_socket, "/_ping")
     return Component(f"dockerd-{node.name}", program, probe, wrapper, node=node.name, logs_itself=False)
 

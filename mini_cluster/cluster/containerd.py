@@ -7,12 +7,16 @@ cut. So where the machine has one, this starts another before dockerd and tells 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-
-from mini_cluster.cluster.layout import NodeLayout
 
 MACHINE_SOCKET = Path("/run/containerd/containerd.sock")
 """Where dockerd looks for the machine's."""
+
+
+def machine_has_containerd() -> bool:
+    return os.path.exists(MACHINE_SOCKET)  # Path.exists() raises where only root may look
+
 
 _START = """\
 set -e
@@ -36,11 +40,14 @@ exec "$@"
 """Starts containerd, and again when it dies, and becomes the command that follows. containerd dies with that."""
 
 
-def containerd_socket(paths: NodeLayout) -> Path:
-    return paths.docker_exec_root / "containerd" / "containerd.sock"
+def start_containerd(exec_root: Path, data_root: Path) -> tuple[str, ...]:
+    """Returns the command to put before that of the dockerd with these folders.
+
+    Files are where a containerd that dockerd starts would have them.
+    """
+    return ("sh", "-c", _START, "sh", str(exec_root / "containerd"), str(data_root / "containerd" / "daemon"))
 
 
-def start_containerd(paths: NodeLayout) -> tuple[str, ...]:
-    """Returns the command to put before dockerd's; files are where dockerd's own containerd would have them."""
-    folder, root = containerd_socket(paths).parent, paths.docker_root / "containerd" / "daemon"
-    return ("sh", "-c", _START, "sh", str(folder), str(root))
+def use_containerd(exec_root: Path) -> str:
+    """Returns dockerd's flag for it."""
+    return f"--containerd={exec_root}/containerd/containerd.sock"

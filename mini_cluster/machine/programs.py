@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mini_cluster.cluster.components import Programs
-from mini_cluster.cluster.containerd import MACHINE_SOCKET
+from mini_cluster.cluster.containerd import machine_has_containerd
 from mini_cluster.cluster.state import DEFAULT_NODES
 from mini_cluster.errors import LauncherError
 
@@ -96,7 +96,7 @@ def find_programs() -> Programs:
         etcd=find_program("etcd") or "etcd",
         dockerd=find_program("dockerd") or "dockerd",
         nsenter=find_program("nsenter") or "nsenter",
-        machine_has_containerd=os.path.exists(MACHINE_SOCKET),  # Path.exists() raises where only root may look
+        machine_has_containerd=machine_has_containerd(),
     )
 
 

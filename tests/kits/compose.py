@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mini_cluster.cluster.containerd import machine_has_containerd, start_containerd, use_containerd
 from mini_cluster.evidence import NETWORK_COMMANDS, PIECE_BYTES, host_commands, write_commands
 from mini_cluster.hosts.sweep import unmount_below
 from mini_cluster.machine.processes import kill_all, with_descendants
@@ -43,6 +44,9 @@ class EngineHost:
             f"--pidfile={self.run_folder}/docker.pid",
             "--log-level=warn",
         ]
+        if machine_has_containerd():
+            folders = self.run_folder / "docker", self.folder / "docker"
+            command = [*start_containerd(*folders), *command, use_containerd(folders[0])]
         self._engine = Process("dockerd", self.folder)
         self._engine.run(self._inside(command), ready=self._answers, start_new_session=True)
         return self

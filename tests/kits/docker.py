@@ -16,6 +16,7 @@ import pytest
 
 from kubelet.runtime.docker.runtime import DockerRuntime
 from mini_cluster import evidence
+from mini_cluster.cluster.containerd import machine_has_containerd, start_containerd, use_containerd
 from tests.kits.eventually import eventually
 from tests.kits.host_image import host_image
 from tests.kits.netns import unique
@@ -72,6 +73,9 @@ class WorkerHost:
             "--ip-masq=false",
             "--live-restore",
         ]
+        if machine_has_containerd():
+            folders = self.folder / "exec", self.folder / "data"
+            command = [*command[:2], *start_containerd(*folders), *command[2:], use_containerd(folders[0])]
         self._engine.run(command, ready=self._answers, start_new_session=True)
 
     def _answers(self) -> bool:
