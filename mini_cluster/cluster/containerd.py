@@ -1,8 +1,8 @@
 """A containerd of its own for a worker host's engine.
 
 dockerd starts one by itself, unless it finds that of the machine: then it uses that, as every other dockerd of the
-machine does. The containers of all hosts, and the user's own, would live together, and a host's would outlive its power
-cut. So where the machine has one, this starts another before dockerd and tells dockerd to use it.
+machine does. The containers of all hosts, and the user's own, would be kept together, and what a host leaves behind
+would stay there. So where the machine has one, this starts another before dockerd and tells dockerd to use it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 [grpc]
 address = "$folder/containerd.sock"
 END
-setpriv --pdeathsig KILL sh -c 'while :; do setpriv --pdeathsig KILL "$@" || sleep 0.5; done' sh \\
+setpriv --pdeathsig KILL sh -c 'while :; do setpriv --pdeathsig KILL "$@"; sleep 0.5; done' sh \\
     containerd --config "$folder/containerd.toml" --log-level warn &
 until [ -S "$folder/containerd.sock" ]; do sleep 0.02; done
 exec "$@"
