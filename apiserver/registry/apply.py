@@ -47,7 +47,12 @@ def read_config(body: bytes, validation: str) -> tuple[Dict, list[str]]:
         raise BadRequest("error decoding YAML: an apply must be an object")
     if repeated and validation == "Strict":
         raise BadRequest(f"error strict decoding YAML: {', '.join(repeated)}")
-    return config, [] if validation == "Ignore" else list(repeated)
+    return config, [] if validation == "Ignore" else [line for text in repeated for line in _lines(text)]
+
+
+def _lines(text: str) -> list[str]:
+    """Splits what the YAML parser found into one warning a line."""
+    return [line.strip() for line in text.removeprefix("yaml: unmarshal errors:").splitlines() if line.strip()]
 
 
 def check_config(resource: Resource[Any], config: Dict) -> None:

@@ -119,6 +119,31 @@ def test_a_deployment_becomes_pods_and_rolls_to_a_new_image(space: Space, hollow
     assert space.deployment()["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "2"
 
 
+def test_what_controllers_write_is_theirs_and_an_apply_does_not_take_it_unasked(
+    space: Space, hollow: HollowNode
+) -> None:
+    def owners(obj: Dict) -> set[tuple[str, str]]:
+        return {(entry["manager"], entry.get("subresource", "")) for entry in obj["metadata"]["managedFields"]}
+
+    space.create(web(1))
+    eventually(lambda: space.rolled_out("v1", 1))
+    controller = "kube-controller-manager"
+    assert (controller, "status") in owners(space.deployment())
+    assert owners(space.items("replicasets")[0]) == {(controller, ""), (controller, "status")}
+    assert {(controller, ""), ("hollow-node", "status")} <= owners(space.items("pods")[0])
+    revision = {"metadata": {"name": "web", "annotations": {"deployment.kubernetes.io/revision": "7"}}}
+    applied = space.api.http.patch(
+        f"{space.apps}/deployments/web",
+        params={"fieldManager": "someone"},
+        json={"apiVersion": "apps/v1", "kind": "Deployment", **revision},
+        headers={"content-type": "application/apply-patch+yaml"},
+    )
+    assert applied.status_code == 409
+    said = applied.json()["message"]
+    assert f'conflict with "{controller}" with subresource "status"' in said
+    assert said.endswith(".metadata.annotations.deployment.kubernetes.io/revision")
+
+
 @pytest.mark.skipif(not HAS_KUBECTL, reason="kubectl is not installed")
 def test_kubectl_follows_and_undoes_rollouts(space: Space, hollow: HollowNode) -> None:
     def kubectl(*arguments: str) -> str:

@@ -45,6 +45,8 @@ def test_a_pod_that_fits_nowhere_says_why_until_a_node_comes(cluster: Cluster, r
     condition = eventually(lambda: cluster.condition("big"))
     assert (condition["status"], condition["reason"], condition["message"]) == ("False", "Unschedulable", message)
     assert condition["lastTransitionTime"]
+    owners = [(e["manager"], e.get("subresource")) for e in cluster.get("big")["metadata"]["managedFields"]]
+    assert ("kube-scheduler", "status") in owners
     (event,) = eventually(lambda: cluster.events("big"))
     assert (event["type"], event["reason"], event["message"]) == ("Warning", "FailedScheduling", message)
     cluster.node("large", cpu="8")

@@ -408,6 +408,8 @@ def test_yaml_and_patches_that_repeat_themselves(client: Client) -> None:
     made = client.api.http.post(collection, content=text, headers=headers)
     assert made.json()["data"] == {"a": "2"}
     assert 'line 5: key \\"a\\" already set in map' in made.headers["warning"]
+    applied = client.apply(configmap("c"), body=f"apiVersion: v1\n{text}")
+    assert applied.headers["warning"] == '299 - "line 6: key \\"a\\" already set in map"'
     path = f"{collection}/c"
     twice = '{"data": {"a": "3", "a": "4"}}'
     patched = client.api.http.patch(path, content=twice, headers={"content-type": MERGE})
