@@ -18,8 +18,30 @@ from apiserver.subresources._subresource import Subresource
 
 Json = dict[str, Any]
 
-FIRST_GROUPS = ("", "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "autoscaling", "batch")
-"""In discovery's order, before all others by name: clients prefer what comes first."""
+FIRST_GROUPS = (
+    "",
+    "apiregistration.k8s.io",
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "scheduling.k8s.io",
+    "coordination.k8s.io",
+    "node.k8s.io",
+    "discovery.k8s.io",
+    "resource.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+)
+"""Upstream's order, before all others by name: clients prefer what comes first."""
 
 AGGREGATED_VERSIONS = ("v2", "v2beta1")
 """The same but for its name: kubectl before 1.30 knows the older one alone, and would ask for each group otherwise."""
@@ -81,7 +103,8 @@ class Discovery:
             return None
         entries = [entry for resource in resources for entry in self._entries(resource)]
         group_version = f"{group}/{version}" if group else version
-        return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": entries}
+        version_of_list = {"apiVersion": "v1"} if group else {}
+        return {"kind": "APIResourceList", **version_of_list, "groupVersion": group_version, "resources": entries}
 
     def _entries(self, resource: Resource[Any]) -> list[Json]:
         entry: Json = {
@@ -126,7 +149,7 @@ class Discovery:
     def _aggregate(self, version: str, *, core: bool) -> Json:
         items = [
             {
-                "metadata": {"name": group, "creationTimestamp": None},
+                "metadata": {"name": group} if group else {},
                 "versions": [self._aggregated_version(group, version) for version in versions],
             }
             for group, versions in self._groups.items()
@@ -146,7 +169,7 @@ class Discovery:
     def _aggregated_resource(self, resource: Resource[Any]) -> Json:
         entry: Json = {
             "resource": resource.plural,
-            "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
+            "responseKind": {"group": "", "version": "", "kind": resource.kind},
             "scope": "Namespaced" if resource.namespaced else "Cluster",
             "singularResource": resource.singular_name,
             "verbs": sorted(resource.verbs),
@@ -159,7 +182,7 @@ class Discovery:
             entry["subresources"] = [
                 {
                     "subresource": sub.name,
-                    "responseKind": {"group": sub.group, "version": sub.version, "kind": sub.kind},
+                    "responseKind": _response_kind(resource, sub),
                     "verbs": sub.verbs,
                 }
                 for sub in subs
@@ -167,7 +190,16 @@ class Discovery:
         return entry
 
 
+def _response_kind(resource: Resource[Any], sub: Subresource) -> dict[str, str]:
+    """The kind of a subresource's body; group and version only where they are not those of the resource."""
+    if (sub.group, sub.version) == (resource.group, resource.version):
+        return {"group": "", "version": "", "kind": sub.kind}
+    return {"group": sub.group, "version": sub.version, "kind": sub.kind}
+
+
 def storage_version_hash(resource: Resource[Any]) -> str:
     """Changes when a kind comes to be stored in another version; the same as upstream's."""
+    if resource.view is not None:
+        resource = resource.view.of
     name = f"{resource.group}/{resource.version}/{resource.kind}"
     return b64encode(hashlib.sha256(name.encode()).digest()[:8]).decode()

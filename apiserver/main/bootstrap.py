@@ -15,8 +15,9 @@ from kubeapi.scheduling.priorityclass import SYSTEM_CLASSES, PriorityClass
 
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 PURPOSES = {
-    "system-cluster-critical": "For pods that the cluster can't do without, on whichever node they run.",
-    "system-node-critical": "For pods that their own node can't do without.",
+    "system-cluster-critical": "Used for system critical pods that must run in the cluster, but can be moved to "
+    "another node if necessary.",
+    "system-node-critical": "Used for system critical pods that must not be moved from their current node.",
 }
 APISERVER = User("system:apiserver", "", ("system:masters",))
 """The identity of the server's own writes."""

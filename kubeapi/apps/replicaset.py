@@ -84,7 +84,8 @@ class ReplicaSetStrategy(Strategy[ReplicaSet]):
     def validate_update(self, obj: ReplicaSet, old: ReplicaSet) -> list[FieldError]:
         errors = Errors()
         if obj.spec.selector != old.spec.selector:
-            errors.invalid(("spec", "selector"), to_dict(obj.spec.selector or LabelSelector()), IMMUTABLE)
+            selector = obj.spec.selector
+            errors.invalid(("spec", "selector"), None if selector is None else to_dict(selector), IMMUTABLE)
         return errors
 
     def validate_status_update(self, obj: ReplicaSet, old: ReplicaSet) -> list[FieldError]:

@@ -113,7 +113,9 @@ def test_aggregated_discovery_tells_everything_at_once(api: ApiServer, version: 
     resources = {entry["resource"]: entry for entry in document["items"][0]["versions"][0]["resources"]}
     subresources = {entry["subresource"]: entry for entry in resources["pods"]["subresources"]}
     assert subresources["eviction"]["responseKind"] == {"group": "policy", "version": "v1", "kind": "Eviction"}
+    assert subresources["exec"]["responseKind"] == {"group": "", "version": "", "kind": "PodExecOptions"}
     assert subresources["exec"]["verbs"] == ["create", "get"]
+    assert document["items"][0]["metadata"] == {}
     kept = api.http.get("/api", headers={"accept": kind, "if-none-match": answer.headers["etag"]})
     assert kept.status_code == 304
 
