@@ -22,9 +22,33 @@ class FieldError:
         return f"{self.field}: {self.message}"
 
 
+_ESCAPES = {
+    '"': r"\"",
+    "\\": r"\\",
+    "\a": r"\a",
+    "\b": r"\b",
+    "\f": r"\f",
+    "\n": r"\n",
+    "\r": r"\r",
+    "\t": r"\t",
+    "\v": r"\v",
+}
+
+
 def quote(value: object) -> str:
-    """Prints a bad value as upstream does: strings quoted, the rest as JSON."""
+    """Prints a bad value as upstream does: strings quoted, with the escapes of Go, the rest as JSON."""
+    if isinstance(value, str) and not value.isprintable():
+        return f'"{"".join(map(_escaped, value))}"'
     return json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))
+
+
+def _escaped(char: str) -> str:
+    if char in _ESCAPES or char.isprintable():
+        return _ESCAPES.get(char, char)
+    number = ord(char)
+    if number < 0x80:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def required(path: str, detail: str = "") -> FieldError:

@@ -166,6 +166,9 @@ class DeploymentKindStrategy(Strategy[Deployment]):
             errors.invalid(("spec", "selector"), None if selector is None else to_dict(selector), IMMUTABLE)
         return errors
 
+    def prepare_status_update(self, obj: Deployment, old: Deployment) -> None:
+        obj.metadata.labels = old.metadata.labels
+
     def validate_status_update(self, obj: Deployment, old: Deployment) -> list[FieldError]:
         errors, status = Errors(), obj.status
         check_counts(errors, status, ("updatedReplicas", "readyReplicas", "availableReplicas"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apimachinery.errors import MethodNotAllowed, invalid, invalid_object, not_supported
+from apimachinery.errors import MethodNotAllowed, invalid, invalid_object, not_supported, quote
 
 
 def test_a_fault_that_is_found_twice_is_told_once() -> None:
@@ -21,3 +21,9 @@ def test_supported_values_keep_their_order() -> None:
 def test_details_without_content_are_an_empty_object() -> None:
     assert MethodNotAllowed("no", {}).to_status()["details"] == {}
     assert "details" not in MethodNotAllowed("no").to_status()
+
+
+def test_bad_values_are_quoted_with_the_escapes_of_go() -> None:
+    assert quote('a\x01\n\t\x7f\u200b\U000e0001"\\u0001 é') == r'"a\x01\n\t\x7f\u200b\U000e0001\"\\u0001 é"'
+    assert quote('say "é" \\') == r'"say \"é\" \\"'
+    assert quote(["x", 1, None]) == '["x",1,null]'
