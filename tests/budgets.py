@@ -24,7 +24,7 @@ BUDGET_SECONDS = {
     "unit/kubeproxy": 3,
     "unit/mini_cluster": 10,
     "unit/scheduler": 15,
-    "golden": 120,
+    "golden": 240,
     "integration/api": 180,
     "integration/controllers": 60,
     "integration/kubectl": 60,

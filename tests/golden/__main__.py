@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from apimachinery.catalogue import load_catalogue
 from tests.golden import pending
+from tests.golden.following import CONTROLLER_TOPICS, follow
 from tests.golden.replay import Case
 from tests.golden.server import TOPICS, check
 
@@ -39,11 +41,24 @@ def update(topic: str, served: set[str]) -> None:
     print(f"{topic}: {total - len(reasons)} of {total} as recorded")
 
 
-def show(topic: str, text: str) -> None:
+def update_controllers(topic: str) -> None:
+    known = pending.read(f"controllers-{topic}")
+    reasons: dict[str, str] = {}
+    total = 0
     with tempfile.TemporaryDirectory() as folder:
-        for case, differing in check(topic, Path(folder)):
-            if differing and text in case["name"]:
-                print("\n    ".join([case["name"], *differing]))
+        for name, differing in follow(topic, Path(folder)):
+            total += 1
+            if differing:
+                reasons[name] = known.get(name, pending.UNEXAMINED)
+    pending.write(f"controllers-{topic}", reasons)
+    print(f"controllers-{topic}: {total - len(reasons)} of {total} as recorded")
+
+
+def show(outcomes: Iterable[tuple[str, list[str]]], text: str) -> None:
+    """`outcomes`: the name of each case or step, and its differences."""
+    for name, differing in outcomes:
+        if differing and text in name:
+            print("\n    ".join([name, *differing]))
 
 
 def main() -> None:
@@ -54,11 +69,16 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     served = {f"{resource.plural}.{resource.group}".rstrip(".") for resource in load_catalogue()}
-    for topic in arguments.topics or TOPICS:
-        if arguments.show is None:
-            update(topic, served)
+    for topic in arguments.topics or [*TOPICS, *(f"controllers-{topic}" for topic in CONTROLLER_TOPICS)]:
+        kind, _, controller = topic.partition("-")
+        if arguments.show is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                cases = ((case["name"], differing) for case, differing in check(topic, Path(folder)))
+                show(follow(controller, Path(folder)) if kind == "controllers" else cases, arguments.show)
+        elif kind == "controllers":
+            update_controllers(controller)
         else:
-            show(topic, arguments.show)
+            update(topic, served)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ class Replay:
             time.sleep(case["wait"])  # the time is the input: a token's or a lease's age
         if patient and "until" in case:
             self._wait_until(case)
-        path = self._filled(case["path"])
+        path = filled(case["path"], self._saved)
         code, warnings, text = self._send(case, path)
         parsed = _parse(text, is_watch=code == 200 and _is_watch(path))
         for name, where in (case.get("save") or {}).items():
@@ -64,7 +64,7 @@ class Replay:
 
     def _wait_until(self, case: Case) -> None:
         """Repeats the request (a write: as a dry run) until it answers as the case says; gives up after 15 s."""
-        path, until = self._filled(case["path"]), case["until"]
+        path, until = filled(case["path"], self._saved), case["until"]
         if case["method"] != "GET":
             path += ("&" if "?" in path else "?") + "dryRun=All"
 
@@ -83,9 +83,10 @@ class Replay:
             headers["Authorization"] = f"Bearer {self._tokens[user]}"
         content = None
         if "body" in case or "text" in case:
-            content = json.dumps(self._filled(case["body"])) if "body" in case else self._filled(case["text"])
+            sent = filled(case.get("body", case.get("text")), self._saved)
+            content = json.dumps(sent) if "body" in case else sent
             headers["Content-Type"] = case.get("contentType") or "application/json"
-        headers.update(self._filled(case.get("headers") or {}))
+        headers.update(filled(case.get("headers") or {}, self._saved))
         self._connection.request(case["method"], path, headers=headers, body=content and content.encode())
         answer = self._connection.getresponse()
         return answer.status, answer.headers.get_all("Warning", []), answer.read().decode("utf-8", "replace")
@@ -103,18 +104,19 @@ class Replay:
             response = without_repeated_bookmarks(response)
         return response
 
-    def _filled(self, value: Any) -> Any:
-        """`${name}` becomes what an earlier case saved under that name."""
-        if isinstance(value, str):
-            whole = re.fullmatch(r"\$\{(\w+)\}", value)
-            if whole and whole.group(1) in self._saved:
-                return self._saved[whole.group(1)]
-            return re.sub(r"\$\{(\w+)\}", lambda match: str(self._saved.get(match.group(1), match.group(0))), value)
-        if isinstance(value, dict):
-            return {key: self._filled(member) for key, member in value.items()}
-        if isinstance(value, list):
-            return [self._filled(item) for item in value]
-        return value
+
+def filled(value: Any, saved: dict[str, Any]) -> Any:
+    """`${name}` becomes what an earlier case saved under that name."""
+    if isinstance(value, str):
+        whole = re.fullmatch(r"\$\{(\w+)\}", value)
+        if whole and whole.group(1) in saved:
+            return saved[whole.group(1)]
+        return re.sub(r"\$\{(\w+)\}", lambda match: str(saved.get(match.group(1), match.group(0))), value)
+    if isinstance(value, dict):
+        return {key: filled(member, saved) for key, member in value.items()}
+    if isinstance(value, list):
+        return [filled(item, saved) for item in value]
+    return value
 
 
 def _is_watch(path: str) -> bool:

@@ -16,8 +16,7 @@ from tests.kits.etcd import EtcdServer
 HERE = Path(__file__).parent
 USERS = HERE / "users.csv"
 TOPICS = sorted(file.stem for file in (HERE / "cases").iterdir())
-FLAGS = (
-    f"--token-auth-file={USERS}",
+SERVER_FLAGS = (
     "--service-cluster-ip-range=10.96.0.0/16",
     "--service-account-issuer=https://kubernetes.default.svc",
     "--disable-admission-plugins=ServiceAccount",
@@ -35,7 +34,7 @@ def check(topic: str, folder: Path) -> Iterator[tuple[Case, list[str]]]:
     document = json.loads((HERE / "cases" / f"{topic}.json").read_text())
     reasons = pending.read(topic)
     ca = write_certificates(folder)["ca"]
-    flags = (*FLAGS, f"--client-ca-file={ca}")
+    flags = (*SERVER_FLAGS, f"--token-auth-file={USERS}", f"--client-ca-file={ca}")
     with EtcdServer(folder) as etcd, ApiServer(folder / "apiserver", etcd.url, *flags) as api:
         tokens = read_tokens()
         if document.get("namespace", True):
