@@ -210,7 +210,7 @@ def test_a_service_follows_its_pods(space: Space, hollow: HollowNode) -> None:
 
     def addresses() -> set[str]:
         slices = space.items("endpointslices", labelSelector="kubernetes.io/service-name=web")
-        return {e["addresses"][0] for each in slices for e in each["endpoints"] if e["conditions"]["ready"]}
+        return {e["addresses"][0] for each in slices for e in each["endpoints"] or () if e["conditions"]["ready"]}
 
     def pod_ips() -> set[str]:
         return {str(pod["status"].get("podIP")) for pod in space.items("pods")}
