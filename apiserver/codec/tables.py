@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -19,6 +19,7 @@ from apimachinery.model import decode, encode
 from apimachinery.resource import Column, Resource
 from apiserver.http.negotiation import TABLE, Representation
 from apiserver.storage.interface import Entry, Watcher, WatchEvent
+from apiserver.storage.splice import split_owners, with_owners
 
 Include = Literal["Metadata", "None", "Object"]
 
@@ -42,14 +43,27 @@ def include_object(text: str) -> Include:
     raise BadRequest(f"Unable to convert to Table as requested: {why}")
 
 
+class _Encoded(NamedTuple):
+    """An encoded object, and what is shown of it; `decoded` is without its managedFields, which are `owners`."""
+
+    value: bytes
+    decoded: Object
+    owners: bytes
+
+    @classmethod
+    def of(cls, resource: Resource[Any], value: bytes) -> _Encoded:
+        plain, owners = split_owners(value)
+        return cls(value, decode(resource.model, plain), owners)
+
+
 def transform_object(resource: Resource[Any], value: bytes, representation: Representation, include: Include) -> bytes:
     """One object: a Table of one row, or its metadata."""
-    obj = decode(resource.model, value)
+    obj = _Encoded.of(resource, value)
     if representation.shape != TABLE:
         return _metadata_of(obj, representation.version)
-    revision = (obj.metadata.resourceVersion or "").encode()
+    revision = (obj.decoded.metadata.resourceVersion or "").encode()
     return _table_head(resource, representation.version, b'"resourceVersion":"%b"' % revision) + b"%b]}" % _row(
-        resource, obj, value, include, representation.version, time.time()
+        resource, obj, include, representation.version, time.time()
     )
 
 
@@ -68,9 +82,9 @@ async def transform_list(
     for start in range(0, len(entries), ROWS_BETWEEN_TURNS):
         piece = []
         for entry in entries[start : start + ROWS_BETWEEN_TURNS]:
-            obj = decode(resource.model, entry.value)
+            obj = _Encoded.of(resource, entry.value)
             if representation.shape == TABLE:
-                piece.append(_row(resource, obj, entry.value, include, representation.version, now))
+                piece.append(_row(resource, obj, include, representation.version, now))
             else:
                 piece.append(_metadata_of(obj, representation.version))
         yield (b"," if start else b"") + b",".join(piece)
@@ -95,10 +109,10 @@ async def transform_watch(
 def _watch_object(
     resource: Resource[Any], event: WatchEvent, representation: Representation, include: Include, *, columns: bool
 ) -> bytes:
-    obj = decode(resource.model, event.entry.value)
+    obj = _Encoded.of(resource, event.entry.value)
     if representation.shape != TABLE:
         return _metadata_of(obj, representation.version)
-    row = _row(resource, obj, event.entry.value, include, representation.version, time.time())
+    row = _row(resource, obj, include, representation.version, time.time())
     meta = b'"resourceVersion":"%d"' % event.revision
     return _table_head(resource, representation.version, meta, columns=columns) + row + b"]}"
 
@@ -137,15 +151,13 @@ def cells(resource: Resource[Any], obj: Object, now: float) -> list[object]:
     return [column.value(obj, now) for column in resource.columns or _DEFAULT_COLUMNS]
 
 
-def _row(resource: Resource[Any], obj: Object, value: bytes, include: Include, version: str, now: float) -> bytes:
-    shown = b"null" if include == "None" else value if include == "Object" else _metadata_of(obj, version)
-    row = b'{"cells":%b,"object":%b' % (orjson.dumps(cells(resource, obj, now)), shown)
-    conditions = resource.row_conditions(obj)
+def _row(resource: Resource[Any], obj: _Encoded, include: Include, version: str, now: float) -> bytes:
+    shown = b"null" if include == "None" else obj.value if include == "Object" else _metadata_of(obj, version)
+    row = b'{"cells":%b,"object":%b' % (orjson.dumps(cells(resource, obj.decoded, now)), shown)
+    conditions = resource.row_conditions(obj.decoded)
     return b'%b,"conditions":%b}' % (row, orjson.dumps(conditions)) if conditions else row + b"}"
 
 
-def _metadata_of(obj: Object, version: str) -> bytes:
-    return b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%b","metadata":%b}' % (
-        version.encode(),
-        encode(obj.metadata),
-    )
+def _metadata_of(obj: _Encoded, version: str) -> bytes:
+    form = b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%b","metadata":%b}'
+    return with_owners(form % (version.encode(), encode(obj.decoded.metadata)), obj.owners)
