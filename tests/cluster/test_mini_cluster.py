@@ -247,7 +247,8 @@ def test_down_after_a_start_that_came_half_way(tmp_path: Path, seconds: float) -
             os.kill(process.pid, signal.SIGKILL)
     starting.kill()
     starting.wait()
-    assert launcher(tmp_path, "down").returncode == 0
+    down = launcher(tmp_path, "down")
+    assert down.returncode == 0, down.stderr
     assert what_is_left(layout) == []
 
 
@@ -288,7 +289,8 @@ def test_a_control_plane_needs_no_root(tmp_path: Path) -> None:
     try:
         up = launcher(folder, "up", "--nodes", "0", "--api-port", "0", wrapper=nobody)
         assert up.returncode == 0, up.stderr
-        assert launcher(folder, "status", wrapper=nobody).returncode == 0
+        status = launcher(folder, "status", wrapper=nobody)
+        assert status.returncode == 0, status.stdout
     finally:
         down = launcher(folder, "down", "--purge", wrapper=nobody)
     assert down.returncode == 0, down.stderr
