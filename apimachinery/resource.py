@@ -40,6 +40,8 @@ class Strategy(Generic[T]):
     """Whether a changed `spec` raises `metadata.generation` (it starts at 1)."""
     resets_status = True
     """Whether create drops `status` and update keeps it, so that only the status subresource writes it."""
+    kept_by_status: tuple[str, ...] = ("ownerReferences",)
+    """The members of `metadata` that a write to the status keeps, and so does not own."""
     allow_unconditional_update = True
     """Whether a PUT without resourceVersion is taken as "whatever is stored"."""
     orphans_dependents = False

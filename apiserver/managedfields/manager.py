@@ -90,7 +90,8 @@ def ignored_fields(resource: Resource[Any], subresource: str) -> FieldSet:
     names = set(resource.model.model_fields)
     if subresource == "status":
         others = {field(name): MEMBER for name in names - {"metadata", "status"}}
-        return {**others, "f:metadata": {"f:deletionTimestamp": MEMBER, "f:ownerReferences": MEMBER}}
+        kept = {field(name): MEMBER for name in ("deletionTimestamp", *resource.strategy.kept_by_status)}
+        return {**others, "f:metadata": kept}
     return {"f:status": MEMBER} if not subresource and resource.status and "status" in names else {}
 
 

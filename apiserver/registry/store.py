@@ -349,8 +349,9 @@ class Store(Generic[T]):
             meta.generation = (stored.generation or 0) + 1
 
     def _keep_all_but_status(self, new: T, old: T) -> None:
-        """Labels, annotations and finalizers may change with a status, as upstream allows; owners may not."""
-        new.metadata.ownerReferences = old.metadata.ownerReferences
+        """Most of what clients set in the metadata may change with a status, as upstream allows; owners may not."""
+        for name in self.resource.strategy.kept_by_status:
+            setattr(new.metadata, name, getattr(old.metadata, name))
         for field in self.resource.model.model_fields:
             if field not in ("metadata", "status"):
                 setattr(new, field, getattr(old, field))

@@ -121,6 +121,8 @@ _DEFAULT_ROLL = "25%"
 class DeploymentKindStrategy(Strategy[Deployment]):
     """Source: Kubernetes documentation, "Deployments"."""
 
+    kept_by_status = ("ownerReferences", "labels")
+
     def default(self, obj: Deployment) -> None:
         spec = obj.spec
         default_pod_spec(spec.template.spec)
@@ -165,9 +167,6 @@ class DeploymentKindStrategy(Strategy[Deployment]):
             selector = obj.spec.selector
             errors.invalid(("spec", "selector"), None if selector is None else to_dict(selector), IMMUTABLE)
         return errors
-
-    def prepare_status_update(self, obj: Deployment, old: Deployment) -> None:
-        obj.metadata.labels = old.metadata.labels
 
     def validate_status_update(self, obj: Deployment, old: Deployment) -> list[FieldError]:
         errors, status = Errors(), obj.status

@@ -283,6 +283,18 @@ def test_what_a_write_to_a_subresource_may_not_change_keeps_its_owner(client: Cl
     }
 
 
+def test_labels_of_a_status_write_to_a_deployment_belong_to_nobody(client: Client) -> None:
+    web = deployment("web", 1, container())
+    client.create(web, fieldManager="m")
+    written = {"metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}}, "status": {"replicas": 1}}
+    answer = client.patch(web, written, subresource="/status", fieldManager="controller").json()
+    assert "a" not in answer["metadata"].get("labels", {})
+    assert client.owners(web)[("controller", "Update", "status")] == {
+        "f:metadata": {"f:annotations": {".": {}, "f:a": {}}},
+        "f:status": {"f:replicas": {}},
+    }
+
+
 def test_a_write_that_changes_nothing_is_not_written(client: Client) -> None:
     c = configmap("c", a="1")
     made = client.create(c, fieldManager="m").json()

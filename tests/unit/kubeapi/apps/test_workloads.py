@@ -281,9 +281,3 @@ def test_selectors_show_sorted() -> None:
         ],
     }
     assert row(DEPLOYMENTS, spec({"selector": selector}))["Selector"] == "app=web,!e,m notin (a,b),z=1"
-
-
-def test_a_write_of_a_deployments_status_leaves_its_labels() -> None:
-    old, new = load(DEPLOYMENTS, BASE), load(DEPLOYMENTS, merged(BASE, {"metadata": {"labels": {"x": "y"}}}))
-    DEPLOYMENTS.strategy.prepare_status_update(new, old)
-    assert new.metadata.labels == old.metadata.labels
