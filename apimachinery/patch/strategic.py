@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from apimachinery.errors import BadRequest, quote
+from apimachinery.errors import BadRequest
 from apimachinery.fieldtypes import FieldType, walk_fields
 from apimachinery.model import MergeKey, Model, RetainKeys
 
@@ -77,7 +77,7 @@ def _merge_object(doc: Dict, patch: Dict, model: type[Model] | None) -> Dict:
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
-        raise BadRequest(f"unknown patch type: {directive} in map: {quote(patch)}")
+        raise BadRequest(f"unknown patch type: {directive[:100] if isinstance(directive, str) else 'no text'}")
     result = dict(doc)
     if retain := _directive_list(patch, _RETAIN):
         retained = set(map(_identity, retain))
@@ -90,7 +90,8 @@ def _merge_object(doc: Dict, patch: Dict, model: type[Model] | None) -> Dict:
         if value is None:
             result.pop(field, None)
         else:
-            result[field] = _merge_value(result.get(field), value, _rule(model, field))
+            ordered = bool(patch.get(_ORDER + field))
+            result[field] = _merge_value(result.get(field), value, _rule(model, field), ordered=ordered)
     for name in patch:
         if name.startswith(_DELETE_LIST):
             field = name[len(_DELETE_LIST) :]
@@ -100,7 +101,8 @@ def _merge_object(doc: Dict, patch: Dict, model: type[Model] | None) -> Dict:
     for name in patch:
         if name.startswith(_ORDER):
             field = name[len(_ORDER) :]
-            order, key = _directive_list(patch, name), _rule(model, field).merge_key
+            key = _rule(model, field).merge_key
+            order = _identities(_directive_list(patch, name), key)
             _check_order(patch.get(field), order, key)
             if isinstance(result.get(field), list):
                 result[field] = _in_order(result[field], order, doc.get(field), key)
@@ -122,15 +124,17 @@ def _identity(value: Json) -> Hashable:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-def _merge_value(old: Json, value: Json, rule: _Rule) -> Json:
+def _merge_value(old: Json, value: Json, rule: _Rule, *, ordered: bool) -> Json:
+    """`ordered`: the patch gives the order of a list itself."""
     if isinstance(value, dict):
         return _merge_object(old if isinstance(old, dict) else {}, value, rule.model)
     if isinstance(value, list) and rule.merge_key is not None:
         before = old if isinstance(old, list) else []
         if rule.merge_key == "":
-            items = {_identity(item): item for item in before + value}
-            return _in_order(list(items.values()), value, before, "")
-        return _in_order(_merge_list(before, value, rule), value, before, rule.merge_key)
+            items = list({_identity(item): item for item in before + value}.values())
+        else:
+            items = _merge_list(before, value, rule)
+        return items if ordered else _in_order(items, _identities(value, rule.merge_key), before, rule.merge_key)
     return _clean(value)
 
 
@@ -144,7 +148,8 @@ def _merge_list(old: list[Any], patch: list[Any], rule: _Rule) -> list[Any]:
         result[(index,) if mark is None or mark in result else mark] = have
     for item in patch:
         if not isinstance(item, dict) or key not in item:
-            raise BadRequest(f"map: {quote(item)[:100]} does not contain declared merge key: {key}")
+            fields = ", ".join(item)[:100] if isinstance(item, dict) else "no object"
+            raise BadRequest(f"map: ({fields}) does not contain declared merge key: {key}")
         mark = _identity(item[key])
         if item.get(_PATCH) == "delete":
             result.pop(mark, None)
@@ -153,48 +158,53 @@ def _merge_list(old: list[Any], patch: list[Any], rule: _Rule) -> list[Any]:
     return list(result.values())
 
 
-def _in_order(items: list[Any], order: list[Any], before: Json, key: str | None) -> list[Any]:
+def _in_order(items: list[Any], order: list[Hashable], before: Json, key: str | None) -> list[Any]:
     """Puts the items that `order` names into its order. The others keep theirs, and stand ahead of a named item only
     if they did so in the list `before` the patch: what a patch adds comes first."""
-    named_at, stood_at = _positions(order, key), _positions(before, key)
-    named = [item for item in items if _item_identity(item, key) in named_at]
-    named.sort(key=lambda item: named_at[_item_identity(item, key)])
-    others = [item for item in items if _item_identity(item, key) not in named_at]
-    places = [stood_at.get(_item_identity(item, key), len(stood_at)) for item in others]
+    identities = _identities(items, key)
+    if identities == order:
+        return items
+    named_at, stood_at = _positions(order), _positions(_identities(before, key))
+    named: list[tuple[Hashable, Any]] = []
+    others: list[tuple[Hashable, Any]] = []
+    for identity, item in zip(identities, items, strict=True):
+        (named if identity in named_at else others).append((identity, item))
+    named.sort(key=lambda pair: named_at[pair[0]])
     result: list[Any] = []
     taken = 0  # of the others
-    for item in named:
-        place = stood_at.get(_item_identity(item, key), -1)
-        while taken < len(others) and places[taken] < place:
-            result.append(others[taken])
+    for identity, item in named:
+        place = stood_at.get(identity, -1)
+        while taken < len(others) and stood_at.get(others[taken][0], place) < place:
+            result.append(others[taken][1])
             taken += 1
         result.append(item)
-    return result + others[taken:]
+    return result + [item for _, item in others[taken:]]
 
 
-def _check_order(items: Json, order: list[Any], key: str | None) -> None:
+def _check_order(items: Json, order: list[Hashable], key: str | None) -> None:
     """Raises: BadRequest for a patch whose items are not among those it orders, or stand in another order."""
     if not order or not isinstance(items, list):
         return
-    rest = iter([_item_identity(item, key) for item in order])
-    for item in items:
+    rest = iter(order)
+    for item, identity in zip(items, _identities(items, key), strict=True):
         deleted = isinstance(item, dict) and _PATCH in item
-        if not deleted and _item_identity(item, key) not in rest:
-            raise BadRequest(
-                f"The order in patch list:\n{quote(items)}\n doesn't match $setElementOrder list:\n{quote(order)}\n"
-            )
+        if not deleted and identity not in rest:
+            raise BadRequest("The order in patch list doesn't match $setElementOrder list")
 
 
-def _positions(items: Json, key: str | None) -> dict[Hashable, int]:
-    """Returns the index of the first item of each identity."""
+def _positions(identities: list[Hashable]) -> dict[Hashable, int]:
+    """Returns the index of the first of each."""
     positions: dict[Hashable, int] = {}
-    for index, item in enumerate(items if isinstance(items, list) else ()):
-        positions.setdefault(_item_identity(item, key), index)
+    for index, identity in enumerate(identities):
+        positions.setdefault(identity, index)
     return positions
 
 
-def _item_identity(item: Json, key: str | None) -> Hashable:
-    return _identity(item.get(key) if key and isinstance(item, dict) else item)
+def _identities(items: Json, key: str | None) -> list[Hashable]:
+    """Returns what tells the items of a list apart: their keys, or themselves."""
+    if not isinstance(items, list):
+        return []
+    return [_identity(item.get(key) if key and isinstance(item, dict) else item) for item in items]
 
 
 def _clean_object(value: Dict) -> Dict:

@@ -75,7 +75,7 @@ class Patch:
 
     def _invalid(self, patched: bytes, why: str) -> Invalid:
         """Shows a strategic merge patch itself, as the fault must be in it; otherwise what the patch has made."""
-        shown = orjson.dumps(self.document) if self.kind == STRATEGIC_MERGE_PATCH else patched
+        shown = self._encode(self.document) if self.kind == STRATEGIC_MERGE_PATCH else patched
         cause = invalid("patch", shown.decode(), why)
         return Invalid(f' "" is invalid: {cause}', {}, [cause])
 

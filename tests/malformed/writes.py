@@ -230,7 +230,7 @@ PATCHES = [
     patch(
         "strategic patch of 30,000 containers without a name",
         {"spec": {"containers": [{"a": "b"}] * 30_000}},
-        'map: {"a":"b"} does not contain declared merge key: name',
+        "map: (a) does not contain declared merge key: name",
         kind=STRATEGIC,
         path=f"{PODS}/kept",
     ),

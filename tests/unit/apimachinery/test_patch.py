@@ -1,6 +1,7 @@
 import copy
 from typing import Annotated
 
+import orjson
 import pytest
 
 from apimachinery.errors import BadRequest, Invalid
@@ -127,6 +128,13 @@ def test_bad_strategic_patches_are_refused():
     for patch in bad:
         with pytest.raises(BadRequest):
             strategic_merge_patch({"boxes": [], "finalizers": ["x"]}, patch, Spec)
+
+
+def test_a_bad_patch_of_any_depth_is_refused():
+    deep = orjson.loads(b'{"a":' * 1000 + b"1" + b"}" * 1000)
+    for patch in ({"$patch": "explode", "x": deep}, {"$patch": deep}, {"boxes": [deep]}, {"boxes": [[deep]]}):
+        with pytest.raises(BadRequest):
+            strategic_merge_patch({"boxes": []}, patch, Spec)
 
 
 def test_what_strategic_patches_compare_need_not_be_text():
