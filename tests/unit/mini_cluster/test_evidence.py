@@ -54,7 +54,10 @@ def test_old_folders_make_way(tmp_path: Path) -> None:
         def collect_evidence(self, folder: Path) -> None:
             (folder / "log").touch()
 
-    folders = [leave_evidence(f"test[{number}]", Machine(), tmp_path) for number in range(EVIDENCE_KEPT + 2)]
+    folders = []
+    for number in range(EVIDENCE_KEPT + 2):
+        folders.append(leave_evidence(f"test[{number}]", Machine(), tmp_path))
+        os.utime(folders[-1], (number, number))  # the file system's own clock may give several the same time
     assert [folder.exists() for folder in folders] == [False, False, *[True] * EVIDENCE_KEPT]
 
 
