@@ -63,7 +63,7 @@ class Outline:
                 if inner.kind == LEAF and was is not None and now is not None:
                     self.tokens.append(name)
                 else:
-                    self._add_member(name, was, now, inner)
+                    self.add_member(name, was, now, inner)
         elif shape.kind == LIST_SET:
             self.tokens += [*old, _END, *new]
         elif shape.kind != LEAF:
@@ -72,10 +72,11 @@ class Outline:
             for key in before | after:
                 was, now = before.get(key), after.get(key)
                 if was != now:
-                    self._add_member(key, was, now, shape.item)
+                    self.add_member(key, was, now, shape.item)
         self.tokens.append(_END)
 
-    def _add_member(self, key: Any, was: Any, now: Any, shape: Shape) -> None:
+    def add_member(self, key: Any, was: Any, now: Any, shape: Shape) -> None:
+        """Outlines how one member of a value changes; None is an absent one. Raises: NoOutline."""
         if was is None:
             self.tokens += (key, _ADDED)
             self.add(now, shape)

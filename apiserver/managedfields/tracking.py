@@ -14,7 +14,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from apimachinery.errors import FieldError, invalid, too_long
-from apimachinery.meta import ManagedFieldsEntry, Object, ObjectMeta
+from apimachinery.meta import ManagedFieldsEntry, Object
 from apimachinery.model import Model, encode
 from apimachinery.resource import Resource
 from apiserver.managedfields import manager
@@ -72,7 +72,7 @@ def created(
         outline.add(obj, shape_of(type(obj)))
     except NoOutline:
         return compute(writer)
-    key = (resource.model, options.manager, subresource, *outline.tokens)
+    key = (resource.model, resource.api_version, options.manager, subresource, *outline.tokens)
     return _RECIPES.make(key, values, lambda: compute(replace(writer, time=values.rank(time))))
 
 
@@ -141,7 +141,7 @@ def _updated(
             entry.time = values.rank(entry.time) or None
         return compute(entries, replace(writer, time=values.rank(writer.time)))
 
-    key = (resource.model, writer.manager, writer.subresource, values.shape, *outline.tokens)
+    key = (resource.model, writer.api_version, writer.manager, writer.subresource, values.shape, *outline.tokens)
     return _RECIPES.make(key, values, compute_ranked)
 
 
@@ -150,19 +150,18 @@ def _add_changes(outline: Outline, new: Object, old: Object, subresource: str) -
         if new != old:
             outline.add_change(old, new, shape_of(type(new)))
         return
-    if new.metadata != old.metadata:
-        outline.tokens.append("metadata")
-        outline.add_change(old.metadata, new.metadata, shape_of(ObjectMeta))
-    if new.status != old.status:  # type: ignore[attr-defined]
-        outline.tokens.append("status")
-        outline.add_change(old.status, new.status, fields_of(type(new))["status"])  # type: ignore[attr-defined]
+    shapes = fields_of(type(new))
+    for name in ("metadata", "status"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            outline.add_member(name, before, after, shapes[name])
 
 
 def _document(obj: Object, subresource: str) -> dict[str, Any]:
     """Returns the object as plain JSON types; for writes to the status only the status and metadata."""
     if subresource != "status":
         return _json(obj)
-    return {"metadata": _json(obj.metadata), "status": _json(obj.status)}  # type: ignore[attr-defined]
+    return {name: _json(part) for name in ("metadata", "status") if (part := getattr(obj, name)) is not None}
 
 
 def _json(part: Model) -> dict[str, Any]:
