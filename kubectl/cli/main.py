@@ -24,7 +24,8 @@ def describe_failure(error: BaseException, *, alone: bool = True) -> str:
             return f"error: You must be logged in to the server ({error.message})"
         if error.reason == "Invalid" and alone:
             return _describe_invalid(error)
-        return f"Error from server ({error.reason}): {error.message}"
+        reason = f" ({error.reason})" if error.reason else ""
+        return f"Error from server{reason}: {error.message}"
     if isinstance(error, Unreachable) or not alone:
         return str(error)
     return f"error: {error}"

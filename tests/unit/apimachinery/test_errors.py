@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from apimachinery.errors import MethodNotAllowed, invalid, invalid_object, not_supported, quote
+from apimachinery.errors import (
+    MethodNotAllowed,
+    UnclassifiedError,
+    from_status,
+    invalid,
+    invalid_object,
+    not_supported,
+    quote,
+)
 
 
 def test_a_fault_that_is_found_twice_is_told_once() -> None:
@@ -12,6 +20,13 @@ def test_a_fault_that_is_found_twice_is_told_once() -> None:
     assert [cause["field"] for cause in status["details"]["causes"]] == ["spec.a", "spec.a", "spec.b"]
     alone = invalid_object("Thing", "", "x", [fault, fault]).to_status()
     assert alone["message"] == 'Thing "x" is invalid: spec.a: Invalid value: 1: no'
+
+
+def test_an_error_without_a_reason_keeps_none() -> None:
+    status = UnclassifiedError("why").to_status()
+    assert "reason" not in status
+    assert from_status(status).reason == ""
+    assert from_status({"message": "not a Status"}, 500).reason == "InternalError"
 
 
 def test_supported_values_keep_their_order() -> None:
