@@ -11,7 +11,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from apimachinery.errors import Unauthorized
+from apimachinery.errors import Forbidden, Unauthorized
 from apiserver.auth.tokens import InvalidToken, ServiceAccountTokens
 from apiserver.auth.websocket_token import take_token
 from apiserver.http.types import Header
@@ -54,13 +54,20 @@ class Authenticator:
         self._accounts = accounts
 
     def authenticate(self, headers: list[Header], certificate_user: User | None) -> User:
-        """Raises: Unauthorized."""
+        """Raises: Unauthorized; Forbidden for a request in another user's name, which would run in the client's own."""
+        credentials = None
         for name, value in headers:
             if name == b"authorization":
-                user = self._tokens.get(value) or self._bearer(value)
-                if user is None:
-                    raise Unauthorized("Unauthorized")
-                return user
+                credentials = value if credentials is None else credentials
+            elif name.startswith(b"impersonate-"):
+                raise Forbidden(
+                    "this server doesn't impersonate other users yet: leave out --as and Impersonate- headers"
+                )
+        if credentials is not None:
+            user = self._tokens.get(credentials) or self._bearer(credentials)
+            if user is None:
+                raise Unauthorized("Unauthorized")
+            return user
         if certificate_user is not None:
             return certificate_user
         token = take_token(headers)

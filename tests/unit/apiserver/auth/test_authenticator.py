@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from apimachinery.errors import Unauthorized
+from apimachinery.errors import Forbidden, Unauthorized
 from apiserver.auth.authenticator import Authenticator, TokenFileError, read_token_file
 from apiserver.request.user import User
 
@@ -36,6 +36,13 @@ def test_tokens_come_before_certificates() -> None:
     for headers in ([], [(b"authorization", b"Bearer x")], [(b"authorization", b"Basic t")], [(b"authorization", b"")]):
         with pytest.raises(Unauthorized):
             authenticator.authenticate(headers, node if headers else None)
+
+
+@pytest.mark.parametrize("name", [b"impersonate-user", b"impersonate-group", b"impersonate-extra-scopes"])
+def test_nobody_speaks_for_another_user(name: bytes) -> None:
+    authenticator = Authenticator({b"Bearer t": User("jane")})
+    with pytest.raises(Forbidden, match="doesn't impersonate"):
+        authenticator.authenticate([(b"authorization", b"Bearer t"), (name, b"joe")], None)
 
 
 def websocket(*offered: str) -> list[tuple[bytes, bytes]]:
