@@ -16,7 +16,8 @@ from apiserver.managedfields.outline import VARIABLE_KEYS
 KEPT_RECIPES = 2048  # of about 3 KB each; the oldest goes
 
 _TIME = re.compile(rb'"time":"([^"]*)')
-_NAME = re.compile(rb'(k:\{\\"(?:%b)\\":\\")([^"\\]*)' % "|".join(sorted(VARIABLE_KEYS)).encode())
+_NAME = re.compile(rb'(k:\{\\"(?:%b)\\":\\")([^"\\]*)(?=\\"\}":)' % "|".join(sorted(VARIABLE_KEYS)).encode())
+"""Names only where they are a member of a set: a manager may call itself like a path element."""
 _BEFORE_TIME = b'"time":"'
 _RANKS = [f"0001-01-01T00:00:{number:02}Z".encode() for number in range(60)]
 """Times that stand for those of an object while a result is computed."""

@@ -118,3 +118,13 @@ def test_entries_with_times_of_other_forms_are_computed():
         for entry in tracking.decode_entries(tracking.updated(new, old, None, stored, PODS, other, "", TIMES[1]))
     ]
     assert times == [entries[0].time, TIMES[1]]
+
+
+def test_a_manager_that_looks_like_a_list_key_keeps_its_name():
+    manager_name = 'k:{"ip":"10.0.0.1"}'
+    options = WriteOptions(field_manager=manager_name)
+    for address in ("10.0.0.1", "10.0.0.2"):
+        pod = make({"spec": {"hostAliases": [{"ip": address}], "containers": [{"name": "c", "image": "aliased"}]}})
+        (entry,) = tracking.decode_entries(tracking.created(pod, None, PODS, options, TIMES[0]))
+        assert entry.manager == manager_name
+        assert f'k:{{"ip":"{address}"}}' in entry.fieldsV1["f:spec"]["f:hostAliases"]
