@@ -16,6 +16,7 @@ BUDGET_SECONDS = {
     "unit/componentbase": 15,
     "unit/controller_manager": 20,
     "unit/deploy": 5,
+    "unit/docs": 3,
     "unit/etcdclient": 5,
     "unit/kubeapi": 10,
     "unit/kubeclient": 5,
