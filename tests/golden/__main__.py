@@ -55,7 +55,7 @@ def update_controllers(topic: str) -> None:
 
 
 def show(outcomes: Iterable[tuple[str, list[str]]], text: str) -> None:
-    """`outcomes`: the name of each case or step, and its differences."""
+    """Prints the differences of cases and steps; `outcomes` are their names and differences."""
     for name, differing in outcomes:
         if differing and text in name:
             print("\n    ".join([name, *differing]))

@@ -46,7 +46,7 @@ _IN_TEXT = [
 
 
 def follow(topic: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """The name of each step of a file, and its differences; on a new API server and controller manager."""
+    """Yields the name of each step and its differences, on a new API server and controller manager."""
     document = json.loads((HERE / "controllers" / f"{topic}.json").read_text())
     reasons = pending.read(f"controllers-{topic}")
     flags = (*SERVER_FLAGS, f"--client-ca-file={write_certificates(folder)['ca']}")
@@ -113,15 +113,15 @@ class Follower:
 
     def _list(self, then: Dict) -> list[Dict]:
         answer = self._http.get(then["list"])
-        found = answer.json()
+        body = answer.json()
         if answer.status_code != 200:
-            return [{"code": answer.status_code, "message": found.get("message")}]
-        items = found.get("items", [found])
+            return [{"code": answer.status_code, "message": body.get("message")}]
+        items = body.get("items", [body])
         items = [item for item in items if item["metadata"]["name"] not in _FOREIGN_OBJECTS]
         for item in items:
-            if "items" in found:  # whether items of a list say their kind is the matter of lists-watches
+            if "items" in body:  # whether items of a list say their kind is the matter of lists-watches
                 item.pop("apiVersion", None)
-                item["kind"] = found["kind"].removesuffix("List")
+                item["kind"] = body["kind"].removesuffix("List")
             self._placeholders.update(_placeholders(item))
         if fields := then.get("fields"):
             items = [{field: dig(item, field) for field in fields} for item in items]
@@ -167,7 +167,7 @@ def _is_meant(pod: Dict, order: Dict) -> bool:
 
 
 def _kubelet_status(pod: Dict, state: str) -> Dict:
-    """The status of a pod that runs, is ready, or has failed."""
+    """Returns the status of a pod that runs, is ready, or has failed."""
     runs = state in ("ready", "running")
     ended = {"exitCode": 1, "reason": "Error", "startedAt": _LONG_AGO, "finishedAt": _LONG_AGO}
     container_state = {"running": {"startedAt": _LONG_AGO}} if runs else {"terminated": ended}
@@ -196,7 +196,7 @@ def _kubelet_status(pod: Dict, state: str) -> Dict:
 
 
 def _placeholders(item: Dict) -> Iterator[tuple[str, str]]:
-    """(name or hash that differs from run to run, what stands for it) of an object."""
+    """Yields (name or hash that differs from run to run, what stands for it) of an object."""
     yield from generated_names(item)
     for label in _HASH_LABELS:
         value = (item["metadata"].get("labels") or {}).get(label)
@@ -205,7 +205,7 @@ def _placeholders(item: Dict) -> Iterator[tuple[str, str]]:
 
 
 def _replaced(value: Any, placeholders: dict[str, str]) -> Any:
-    """The value with placeholders for names, longer ones first, and for what texts tell of one run alone."""
+    """Returns the value with placeholders for names, longer ones first, and for what texts tell of one run alone."""
     text = json.dumps(value)
     for name in sorted(placeholders, key=len, reverse=True):
         text = text.replace(name, placeholders[name])
@@ -215,14 +215,14 @@ def _replaced(value: Any, placeholders: dict[str, str]) -> Any:
 
 
 def _recorded(value: Any) -> Any:
-    """The value without what controllers write at different times."""
+    """Returns the value without what controllers write at different times."""
     if isinstance(value, dict):
         return {key: _recorded(member) for key, member in value.items() if key not in _UNRECORDED}
     return [_recorded(item) for item in value] if isinstance(value, list) else value
 
 
 def _tidy(item: Dict) -> Dict:
-    """The item with lists sorted whose order nobody promises, and without times that only tell of the run."""
+    """Sorts lists whose order nobody promises, and drops times that only tell of the run."""
     for holder, key in ((item.get("metadata") or {}, "annotations"), (item, "metadata.annotations")):
         notes = holder.get(key)
         if isinstance(notes, dict) and notes.pop(_CHANGE_TIME, None) and not notes:

@@ -32,7 +32,7 @@ REVISIONS_IN_TEXT = [
 
 
 def normal(value: Any, generated: dict[str, str]) -> Any:
-    """The value with placeholders; `generated` maps names that the server made up to what stands for them."""
+    """Returns the value with placeholders; `generated` maps names that the server made up to what stands for them."""
     if isinstance(value, dict):
         if value.get("kind") == "Table" and "columnDefinitions" in value:
             value = _normal_table(value)
@@ -64,7 +64,7 @@ def _port_or_placeholder(port: int) -> int | str:
 
 
 def _is_of_this_run(time: str) -> bool:
-    """True within two days of now; fixed times of the inputs are far away."""
+    """Tells whether the time is within two days of now; fixed times of the inputs are far away."""
     try:
         moment = datetime.datetime.fromisoformat(time).replace(tzinfo=datetime.UTC)
     except ValueError:
@@ -92,7 +92,7 @@ def _normal_member(key: str, value: Any, generated: dict[str, str]) -> Any:
 
 
 def _normal_table(table: dict[str, Any]) -> dict[str, Any]:
-    """Ages replaced, and columns without their descriptions, which are everyone's own words."""
+    """Replaces ages, and drops the descriptions of columns, which are everyone's own words."""
     table = copy.deepcopy(table)
     columns = table["columnDefinitions"]
     for row in table.get("rows") or []:
@@ -116,7 +116,7 @@ def _tells_age(column: dict[str, Any]) -> bool:
 
 
 def generated_names(value: Any) -> Iterator[tuple[str, str]]:
-    """(name that the server made from a generateName, what stands for it), for every object inside `value`."""
+    """Yields (name that the server made from a generateName, what stands for it) for each object inside `value`."""
     if isinstance(value, list):
         for item in value:
             yield from generated_names(item)
@@ -131,19 +131,19 @@ def generated_names(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def without_generated_suffix(value: Any, prefix: str) -> Any:
-    """For a name that an answer quotes without its object, as a Status does."""
+    """Replaces a name that an answer quotes without its object, as a Status does."""
     text = re.sub(re.escape(prefix[:58]) + NAME_SUFFIX, prefix[:58] + "<gen>", json.dumps(value))
     return json.loads(text)
 
 
 def normal_warnings(headers: Iterable[str]) -> list[str]:
-    """The texts of Warning headers: '299 - "text"'."""
+    """Returns the texts of Warning headers: '299 - "text"'."""
     texts = [text for header in headers for text in re.findall(r'299 \S+ "((?:[^"\\]|\\.)*)"', header)]
     return [normal_text(re.sub(r"\\(.)", r"\1", text)) for text in texts]
 
 
 def without_repeated_bookmarks(events: list[Any]) -> list[Any]:
-    """Progress bookmarks that no event separates count as one."""
+    """Drops progress bookmarks that follow an equal one."""
     return [
         event
         for index, event in enumerate(events)
@@ -152,7 +152,7 @@ def without_repeated_bookmarks(events: list[Any]) -> list[Any]:
 
 
 def without_order(status: dict[str, Any]) -> dict[str, Any]:
-    """A Status whose causes come in the order of a hash map, sorted."""
+    """Sorts the causes of a Status that come in the order of a hash map."""
     status = copy.deepcopy(status)
     causes = (status.get("details") or {}).get("causes")
     if causes:

@@ -15,14 +15,14 @@ UNEXAMINED = "not examined yet"
 
 
 def read(topic: str) -> dict[str, str]:
-    """Case name -> reason."""
+    """Returns case name -> reason."""
     file = FOLDER / f"{topic}.yaml"
     groups = yaml.safe_load(file.read_text()) if file.exists() else []
     return {name: group["reason"] for group in groups or [] for name in group["cases"]}
 
 
 def write(topic: str, reasons: dict[str, str]) -> None:
-    """`reasons`: case name -> reason, in the order of the cases."""
+    """Writes case name -> reason, given in the order of the cases."""
     file = FOLDER / f"{topic}.yaml"
     if not reasons:
         file.unlink(missing_ok=True)

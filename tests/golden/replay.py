@@ -33,7 +33,7 @@ Case = dict[str, Any]
 
 
 class Replay:
-    """The cases of one file, in order, on one server. `tokens` maps users to their bearer tokens.
+    """Performs the cases of one file, in order, on one server. `tokens` maps users to their bearer tokens.
 
     Speaks through `http.client`, which sends malformed paths and headers as they are.
     """
@@ -46,7 +46,7 @@ class Replay:
         self._generated: dict[str, str] = {}
 
     def perform(self, case: Case, *, patient: bool) -> dict[str, Any]:
-        """The normal form of the answer: {"code", "response", "warnings"?}.
+        """Returns the normal form of the answer: {"code", "response", "warnings"?}.
 
         A patient replay waits where the case says that the server needs a moment.
         """
@@ -76,7 +76,7 @@ class Replay:
             eventually(answers_so, seconds=15)
 
     def _send(self, case: Case, path: str) -> tuple[int, list[str], str]:
-        """(code, Warning headers, body). The server may close the connection; the next request opens another."""
+        """Returns (code, Warning headers, body). Connects anew where the server has closed the connection."""
         headers = {"Accept": case.get("accept") or "application/json", "User-Agent": "golden/1"}
         user = case.get("user", "admin")
         if user:
@@ -106,7 +106,7 @@ class Replay:
 
 
 def filled(value: Any, saved: dict[str, Any]) -> Any:
-    """`${name}` becomes what an earlier case saved under that name."""
+    """Replaces `${name}` by what an earlier case saved under that name."""
     if isinstance(value, str):
         whole = re.fullmatch(r"\$\{(\w+)\}", value)
         if whole and whole.group(1) in saved:
@@ -124,7 +124,7 @@ def _is_watch(path: str) -> bool:
 
 
 def _parse(text: str, *, is_watch: bool) -> Any:
-    """JSON, the list of a watch's events, or {"text": …} of anything else; None of an empty body."""
+    """Returns JSON, the list of a watch's events, {"text": …} of anything else, or None of an empty body."""
     try:
         parsed = json.loads(text) if text else None
     except ValueError:
@@ -140,7 +140,7 @@ def _parse(text: str, *, is_watch: bool) -> Any:
 
 
 def _recorded_part(case: Case, code: int, parsed: Any) -> Any:
-    """The part of an answer that the case records."""
+    """Returns the part of an answer that the case records."""
     if "keysOf" in case and isinstance(parsed, dict):
         parsed = sorted(dig(parsed, case["keysOf"]) or {})
     if "listOf" in case and isinstance(parsed, dict):
@@ -157,7 +157,7 @@ def _recorded_part(case: Case, code: int, parsed: Any) -> Any:
 
 
 def dig(value: Any, path: str) -> Any:
-    """The member at a path such as "items.0.metadata.name"; None where there is none."""
+    """Returns the member at a path such as "items.0.metadata.name"; None where there is none."""
     for part in path.split("."):
         if isinstance(value, list):
             value = value[int(part)] if part.isdigit() and int(part) < len(value) else None
@@ -169,7 +169,7 @@ def dig(value: Any, path: str) -> Any:
 
 
 def differences(expected: Any, actual: Any, path: str = "") -> Iterator[str]:
-    """One line for each place where they differ: ".response.spec.replicas: expected 1, not 2"."""
+    """Yields a line for each place where they differ: ".response.spec.replicas: expected 1, not 2"."""
     if isinstance(expected, dict) and isinstance(actual, dict):
         for key in sorted(expected.keys() | actual.keys()):
             if key not in actual:

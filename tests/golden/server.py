@@ -24,13 +24,13 @@ SERVER_FLAGS = (
 
 
 def read_tokens() -> dict[str, str]:
-    """User -> bearer token."""
+    """Returns user -> bearer token."""
     with USERS.open(newline="") as stream:
         return {user: token for token, user, *_ in csv.reader(stream)}
 
 
 def check(topic: str, folder: Path) -> Iterator[tuple[Case, list[str]]]:
-    """Each case of a file with its differences. Waits only for cases that are expected to come out as recorded."""
+    """Yields each case of a file with its differences. Waits only for cases that are not pending."""
     document = json.loads((HERE / "cases" / f"{topic}.json").read_text())
     reasons = pending.read(topic)
     ca = write_certificates(folder)["ca"]

@@ -23,7 +23,7 @@ def test_controllers_do_as_recorded(topic: str, tmp_path: Path) -> None:
 
 
 def compare(topic: str, outcomes: Iterable[tuple[str, list[str]]]) -> None:
-    """`outcomes`: the name of each case or step, and its differences."""
+    """Holds differences against the pending table; `outcomes` are the names and differences of cases or steps."""
     reasons = pending.read(topic)
     faults = []
     for name, differences in outcomes:
