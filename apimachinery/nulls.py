@@ -28,7 +28,7 @@ class NullFiller:
         return self._fill(self._schema, document)
 
     def _fill(self, schema: Schema, value: Any) -> Any:
-        """What has another type than the schema says stays as it is: the validator refuses it."""
+        """Leaves a value of another type than the schema's as it is: the validator refuses it."""
         schema = self._inner(schema)
         if schema["type"] == "model-fields" and isinstance(value, dict):
             fields = {field.get("validation_alias", name): field for name, field in schema["fields"].items()}
@@ -47,10 +47,12 @@ class NullFiller:
         if value is not None:
             return self._fill(schema, value)
         inner = self._inner(schema)["type"]
-        return {} if inner in ("model-fields", "dict") else [] if inner == "list" else _EMPTY.get(inner)
+        if inner in ("model-fields", "dict"):
+            return {}
+        return [] if inner == "list" else _EMPTY.get(inner)
 
     def _inner(self, schema: Schema) -> Schema:
-        """The schema below defaults, validators and references. A function that comes before reads null itself."""
+        """Returns the schema below defaults, validators and references. A function before it reads null itself."""
         while True:
             if schema["type"] == "definition-ref":
                 schema = self._definitions[schema["schema_ref"]]

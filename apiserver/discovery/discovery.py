@@ -191,7 +191,7 @@ class Discovery:
 
 
 def _response_kind(resource: Resource[Any], sub: Subresource) -> dict[str, str]:
-    """The kind of a subresource's body; group and version only where they are not those of the resource."""
+    """Names the kind of a subresource's body; its group and version only where they differ from the resource's."""
     if (sub.group, sub.version) == (resource.group, resource.version):
         return {"group": "", "version": "", "kind": sub.kind}
     return {"group": sub.group, "version": sub.version, "kind": sub.kind}

@@ -45,11 +45,11 @@ class Values:
 
     def __init__(self, entries: bytes, now: str) -> None:
         pieces = _TIME.split(entries)
-        found_times = pieces[1::2]
-        self.times = sorted({*found_times, now.encode()})
+        entry_times = pieces[1::2]
+        self.times = sorted({*entry_times, now.encode()})
         self.names: dict[bytes, int] = {}
         shape: list[Hashable] = [self.times.index(now.encode())]
-        shape += map(self.times.index, found_times)
+        shape += map(self.times.index, entry_times)
         for text in pieces[::2]:
             texts = _NAME.split(text)
             shape += texts[::3]

@@ -312,7 +312,10 @@ class Store(Generic[T]):
             raise RequestEntityTooLarge(str(error)) from None
 
     def _check_revision(self, new: ObjectMeta, entry: Entry) -> None:
-        """The resourceVersion that a client sends is the one that it believes to change. Raises: StatusError."""
+        """Refuses a resourceVersion that is not the stored object's: the client has read another state.
+
+        Raises: StatusError.
+        """
         resource = self.resource
         revision = parse_revision(new.resourceVersion or "")
         if not revision:

@@ -149,7 +149,7 @@ def parse_manifests(text: str, source: str) -> list[Manifest]:
 
 
 def _json_documents(text: str) -> list[object]:
-    """The objects of a text that is JSON objects one behind the other; none if it is anything else, as YAML."""
+    """Reads JSON objects one behind the other; returns none for any other text, such as YAML."""
     documents: list[object] = []
     position = _skip_blanks(text, 0)
     if not text.startswith("{", position):
@@ -171,7 +171,7 @@ def _skip_blanks(text: str, position: int) -> int:
 
 
 def _yaml_documents(text: str, source: str) -> Iterator[object]:
-    """Raises: UsageError."""
+    """Yields the value of each YAML document. Raises: UsageError."""
     for part in _parts(text, source):
         try:
             yield read_document(part).value

@@ -89,7 +89,10 @@ class Cacher:
         return revision
 
     async def wait_for(self, revision: int) -> None:
-        """Returns once the tables hold everything up to `revision`. Raises: RevisionTooLarge in time."""
+        """Returns once the tables hold everything up to `revision`.
+
+        Raises: RevisionTooLarge when that takes longer than the limit `fresh_seconds`.
+        """
         if revision <= self.progress.revision:
             return
         waiter = (revision, next(self._order), asyncio.get_running_loop().create_future())

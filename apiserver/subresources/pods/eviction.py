@@ -42,7 +42,7 @@ async def evict(request: Request, store: Store[Pod], *, clock: Clock) -> Respons
 
 
 def with_reason(pod: Pod, now: str) -> Pod:
-    """A copy of the pod whose status says that it has been evicted."""
+    """Returns a copy of the pod whose status says that it has been evicted."""
     evicted = pod.clone()
     condition = PodCondition(
         type="DisruptionTarget",

@@ -74,7 +74,7 @@ def choose_families(service: Service, old: Service | None) -> list[FieldError]:
 
 
 def _release_second_family(errors: Errors, new: ServiceSpec, old: ServiceSpec) -> None:
-    """The policy SingleStack gives the second address and family back; under another, a client can't drop them."""
+    """Drops the second address and family under the policy SingleStack; under another, a client can't drop them."""
     if new.ipFamilyPolicy == _SINGLE:
         if new.clusterIPs == old.clusterIPs:
             new.clusterIPs = new.clusterIPs and new.clusterIPs[:1]

@@ -5,12 +5,13 @@ Source: the warnings `kubectl apply` shows.
 
 from __future__ import annotations
 
+from kubeapi.core.service.headless import HEADLESS
 from kubeapi.core.service.model import ServiceSpec
 
 
 def service_warnings(spec: ServiceSpec) -> list[str]:
     warnings: list[str] = []
-    if spec.type == "ClusterIP" and spec.clusterIP == "None":
+    if spec.type == "ClusterIP" and spec.clusterIP == HEADLESS:
         ignored = {
             "loadBalancerIP": bool(spec.loadBalancerIP),
             "externalIPs": bool(spec.externalIPs),

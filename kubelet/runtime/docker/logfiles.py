@@ -85,14 +85,14 @@ class LogReader:
         inodes = [os.fstat(file.fileno()).st_ino for file in files]
         own = os.fstat(self._file.fileno()).st_ino
         number = inodes.index(own) + 1 if own in inodes else 0
-        found = number < len(files)
-        if found:
+        is_there = number < len(files)
+        if is_there:
             self._file.close()
             self._file, self._rest = files[number], b""
         for file in files:
             if file is not self._file:
                 file.close()
-        return found
+        return is_there
 
     def _rendered(self, line: bytes) -> bytes:
         """Makes the log's own line of a document; b"" when the options leave it out, or it is damaged."""

@@ -168,7 +168,7 @@ class Sessions:
     # --- the container's end, logs
 
     async def wait_container(self, container_id: str) -> None:
-        """The answer's head comes at once, its body at the container's end."""
+        """Waits for the answer's body, which comes at the container's end; its head comes at once."""
         path, params = f"/containers/{container_id}/wait", {"condition": "not-running"}
         try:
             stream = await self._client.open("POST", path, params=params)
@@ -183,9 +183,9 @@ class Sessions:
     async def logs(self, container_id: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         """Reads the engine's files where they are in sight, and asks the engine for their content elsewhere."""
         details = await self._client.call(self._client.sdk.inspect_container, container_id)
-        path = Path(details["LogPath"] or "/nowhere")
-        if await asyncio.to_thread(path.exists):
-            chunks = self._log_of_files(container_id, path, options)
+        path = details["LogPath"]  # "" with a log driver that writes no files
+        if path and await asyncio.to_thread(os.path.exists, path):
+            chunks = self._log_of_files(container_id, Path(path), options)
         else:
             chunks = engine_log(self._client, container_id, options, tty=bool(details["Config"]["Tty"]))
         async with contextlib.aclosing(chunks):

@@ -53,7 +53,7 @@ def default_pod(spec: PodSpec) -> None:
 @lru_cache(maxsize=1024)
 def pull_policy(image: str | None) -> str:
     """Returns "Always" for the tag `latest`, given or implied, and "IfNotPresent" for other tags, for digests, and for
-    what is no image name."""
+    text that is not an image name."""
     try:
         tag = parse_reference(image or "").tag
     except ValueError:

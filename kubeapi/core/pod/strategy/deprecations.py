@@ -43,7 +43,7 @@ _APPARMOR = 'deprecated since v1.30; use the "appArmorProfile" field instead'
 
 
 def deprecations(path: Path, spec: PodSpec, annotations: Mapping[str, str]) -> Iterator[str]:
-    """`path` is that of the pod or the template, which has `metadata` and `spec`."""
+    """Yields the warnings. `path` is that of the pod or the template, which has `metadata` and `spec`."""
     yield from _labels((*path, "spec"), spec)
     if annotations:
         yield from _annotations((*path, "metadata", "annotations"), spec, annotations)

@@ -15,7 +15,7 @@ from kubeapi.core.pod.volumes import DownwardAPIVolumeFile, KeyToPath, Volume
 
 
 def pod_warnings(path: Path, spec: PodSpec, annotations: Mapping[str, str]) -> list[str]:
-    """`path` is that of the pod or the template, which has the annotations and the spec."""
+    """Returns all warnings. `path` is that of the pod or template, which has the annotations and the spec."""
     warnings = list(deprecations(path, spec, annotations))
     path = (*path, "spec")
     if (spec.terminationGracePeriodSeconds or 0) < 0:
