@@ -1,4 +1,5 @@
-"""RuntimeClass, PriorityClass, PodTemplate, ReplicationController, ControllerRevision and LimitRange as served."""
+"""RuntimeClass, PriorityClass, PodTemplate, ReplicationController, ControllerRevision, LimitRange, roles and bindings
+as served."""
 
 from __future__ import annotations
 
@@ -20,6 +21,18 @@ Shared = Callable[[str, Dict], Dict]
 PRIORITIES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 RUNTIMES = "/apis/node.k8s.io/v1/runtimeclasses"
 TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}}
+RBAC = "rbac.authorization.k8s.io/v1"
+RULES = [
+    {"verbs": ["list", "get"], "apiGroups": [""], "resources": ["pods", "pods/log"]},
+    {"verbs": ["watch"], "apiGroups": [""], "resources": ["pods"]},
+    {"verbs": ["*"], "apiGroups": ["apps"], "resources": ["deployments/scale", "*"], "resourceNames": ["b", "a"]},
+    {"verbs": ["get", "post"], "nonResourceURLs": ["/x", "/logs/*"]},
+]
+SUBJECTS = [
+    {"kind": "User", "name": "alice"},
+    {"kind": "Group", "name": "dev"},
+    {"kind": "ServiceAccount", "name": "robot", "namespace": "kinds"},
+]
 MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
@@ -209,6 +222,22 @@ def objects() -> list[Dict]:
             "description": "matters",
             "value": 9,
         },
+        {"apiVersion": RBAC, "kind": "Role", "metadata": {"name": "reader"}, "rules": RULES[:3]},
+        {"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": "kinds:all"}, "rules": RULES},
+        {
+            "apiVersion": RBAC,
+            "kind": "RoleBinding",
+            "metadata": {"name": "readers"},
+            "roleRef": {"kind": "Role", "name": "reader"},
+            "subjects": SUBJECTS,
+        },
+        {
+            "apiVersion": RBAC,
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "kinds:all"},
+            "roleRef": {"kind": "ClusterRole", "name": "kinds:all"},
+            "subjects": SUBJECTS[:1],
+        },
     ]
 
 
@@ -233,6 +262,13 @@ LINES = [
     "describe runtimeclass box",
     "describe podtemplate web",
     "describe controllerrevision d-1",
+    "get roles,rolebindings,clusterroles,clusterrolebindings",
+    "get rolebindings,clusterrolebindings -o wide",
+    "get rolebinding readers -o yaml",
+    "describe role reader",
+    "describe clusterrole kinds:all",
+    "describe rolebinding readers",
+    "describe clusterrolebinding kinds:all",
     "describe ns kinds",
     "describe ns default",
     "scale rc web --replicas=2",
