@@ -296,22 +296,25 @@ def _given_up(last: FieldSet, applied: FieldSet, others: Entries, shape: Shape) 
 def _check_conflicts(
     conflicts: list[tuple[ManagedFieldsEntry, FieldSet]], live: Dict, writer: Writer, shape: Shape
 ) -> None:
-    """Refuses conflicts. Fields that kubectl applied on the client side are kubectl's own, whatever the entries say.
+    """Refuses conflicts. Fields that are as kubectl applied them last are kubectl's own, whatever the entries say.
 
     Raises: Conflict.
     """
-    if writer.manager == KUBECTL and (mine := _last_applied_set(live, shape)):
+    if writer.manager == KUBECTL and (mine := _last_applied_set(live, shape, writer.api_version)):
         conflicts = [(entry, left) for entry, lost in conflicts if (left := difference(lost, mine))]
     if conflicts:
         raise conflict_error(conflicts)
 
 
-def _last_applied_set(live: Dict, shape: Shape) -> FieldSet:
+def _last_applied_set(live: Dict, shape: Shape, api_version: str) -> FieldSet:
+    """Returns the fields of kubectl's annotation that still have the values that they have there."""
     text = ((live.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED)
-    if not text:
-        return {}
     try:
-        return applied_set(orjson.loads(text), shape)
+        config = orjson.loads(text or "null")
+        if not isinstance(config, dict) or config.get("apiVersion") != api_version:
+            return {}
+        changed, removed = compare(config, live, shape)
+        return difference(applied_set(config, shape), union(changed, removed))
     except (orjson.JSONDecodeError, NotTyped):
         return {}
 

@@ -313,13 +313,31 @@ def test_a_null_is_owned_and_unsets():
 
 
 def test_kubectl_takes_over_what_it_applied_from_the_clients_side():
-    document = {"metadata": {"name": "x", "annotations": {LAST_APPLIED: '{"data":{"x":"1"}}'}}, **data(x="1", y="1")}
+    annotations = {LAST_APPLIED: '{"apiVersion":"v1","data":{"x":"1"}}'}
+    document = {"metadata": {"name": "x", "annotations": annotations}, **data(x="1", y="1")}
     stored = Stored(CONFIG_MAPS)
     stored.create("kubectl-client-side-apply", document)
     assert "conflict" in conflict_of(stored, "someone", data(x="2")).message
     stored.apply("kubectl", data(x="2"))
     assert stored.document["data"] == {"x": "2", "y": "1"}
     assert ".data.y" in conflict_of(stored, "kubectl", data(x="2", y="2")).message
+
+
+@pytest.mark.parametrize("last_applied", ["", "null", "[]", "{", '{"apiVersion":"v2","data":{"x":"2"}}'])
+def test_an_annotation_that_does_not_fit_gives_kubectl_nothing(last_applied):
+    stored = Stored(CONFIG_MAPS)
+    stored.create("someone", {"metadata": {"name": "x", "annotations": {LAST_APPLIED: last_applied}}, **data(x="2")})
+    assert ".data.x" in conflict_of(stored, "kubectl", data(x="1")).message
+
+
+def test_kubectl_does_not_take_back_what_others_changed_since_it_applied_it():
+    annotations = {LAST_APPLIED: '{"apiVersion":"v1","data":{"x":"1","y":"1"}}'}
+    metadata = {"name": "x", "annotations": annotations}
+    stored = Stored(CONFIG_MAPS)
+    stored.create("kubectl-client-side-apply", {"metadata": metadata, **data(x="1", y="1")})
+    stored.update("autoscaler", {"metadata": metadata, **data(x="5", y="1")})
+    conflict = conflict_of(stored, "kubectl", data(x="2", y="2"))
+    assert conflict.message == 'Apply failed with 1 conflict: conflict with "autoscaler" using v1: .data.x'
 
 
 def test_the_eleventh_updater_makes_the_oldest_two_one():
