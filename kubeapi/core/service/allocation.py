@@ -122,8 +122,9 @@ def _drop_what_the_type_lost(new: Service, old: Service) -> None:
     if needs_address(old) and not needs_address(new) and spec.clusterIP == before.clusterIP:
         spec.clusterIP = spec.clusterIPs = spec.ipFamilies = spec.ipFamilyPolicy = None
     if needs_node_ports(old) and not needs_node_ports(new) and spec.type != "LoadBalancer":
-        same = [port.nodePort for port in spec.ports or ()] == [port.nodePort for port in before.ports or ()]
-        for port in spec.ports or () if same else ():
-            port.nodePort = None
+        held = {port.nodePort for port in before.ports or ()} | {None}
+        if all(port.nodePort in held for port in spec.ports or ()):  # ports may come, go and change, node ports go
+            for port in spec.ports or ():
+                port.nodePort = None
     if needs_health_port(old) and not needs_health_port(new) and spec.healthCheckNodePort == before.healthCheckNodePort:
         spec.healthCheckNodePort = None

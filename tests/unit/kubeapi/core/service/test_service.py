@@ -358,6 +358,20 @@ def test_what_the_old_type_needed_goes_with_it(old: dict[str, Any], new: dict[st
     assert gone not in after_update(old, new)
 
 
+@pytest.mark.parametrize(
+    ("node_ports", "left"), [([None, 30002], [None, None]), ([30001, None, 30002], [None] * 3), ([30002, 30003], None)]
+)
+def test_node_ports_go_with_the_type_unless_a_new_one_is_asked_for(
+    node_ports: list[int | None], left: list[int | None] | None
+) -> None:
+    def ports(numbers: list[int | None]) -> list[dict[str, Any]]:
+        return [{"name": f"p{index}", "port": 80 + index, "nodePort": number} for index, number in enumerate(numbers)]
+
+    old = {"type": "NodePort", "ports": ports([30001, 30002])}
+    spec = after_update(old, {"type": "ClusterIP", "ports": ports(node_ports)})
+    assert [port.get("nodePort") for port in spec["ports"]] == (left or node_ports)
+
+
 def test_a_class_is_for_good() -> None:
     old = service({"type": "LoadBalancer", "loadBalancerClass": "a/b"})
     new = service({"type": "LoadBalancer", "loadBalancerClass": "a/c"})
