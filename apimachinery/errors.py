@@ -250,9 +250,10 @@ def from_status(status: dict[str, Any], code: int = 0) -> StatusError:
     """Makes the error of a `Status` body; `code` is the HTTP status, for bodies that lack it."""
     code = int(status.get("code") or code)
     reason = str(status.get("reason") or "")
-    classified = reason or code != 500 or status.get("kind") != "Status"
-    by_reason = _BY_REASON.get(reason) if reason else None
-    cls = by_reason or _BY_CODE.get(code) or StatusError if classified else UnclassifiedError
+    if not reason and code == 500 and status.get("kind") == "Status":
+        cls: type[StatusError] = UnclassifiedError
+    else:
+        cls = (_BY_REASON.get(reason) if reason else None) or _BY_CODE.get(code) or StatusError
     details = dict(status.get("details") or {})
     causes = [
         FieldError(str(c.get("reason", "")), str(c.get("field", "")), str(c.get("message", "")))

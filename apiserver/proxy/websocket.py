@@ -85,7 +85,7 @@ def as_events(request: Request, stream: Stream) -> Stream:
 
     Raises: StatusError for a handshake that is not valid.
     """
-    if not request.header(b"upgrade") or not asks_upgrade(request.headers, b"websocket"):
+    if not asks_upgrade(request.headers, b"websocket"):
         return stream
     handshake = _handshake(request)
     if len(handshake.subprotocols) > 1:
