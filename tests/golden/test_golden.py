@@ -32,5 +32,7 @@ def compare(topic: str, outcomes: Iterable[tuple[str, list[str]]]) -> None:
             faults.append("\n    ".join([name, *differences[:8]]))
         elif not differences and listed is not None:
             faults.append(f"{name}\n    comes out as recorded: take it out of pending/{topic}.yaml")
+        elif listed == pending.UNEXAMINED:
+            faults.append(f"{name}\n    is pending for no reason: give it one in pending/{topic}.yaml")
     faults += [f"pending/{topic}.yaml names a case that doesn't exist: {name}" for name in reasons]
     assert not faults, "\n".join([f"{len(faults)} cases of {topic}:", *faults])
