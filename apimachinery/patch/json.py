@@ -20,7 +20,8 @@ MAX_COPIED_BYTES = 3 * 1024 * 1024  # by all `copy` operations of a patch togeth
 def json_patch(doc: Json, operations: Json) -> Json:
     """Applies the operations of RFC 6902; `doc` is not changed.
 
-    As with upstream's library, "replace" adds a member that is missing, and a `value` that is missing is null.
+    As with upstream's library, "replace" adds a member that is missing, a `value` that is missing is null, and an index
+    below 0 counts from the end.
     Raises: BadRequest if `operations` is not a list of operations, Invalid if one does not apply to this document.
     """
     if not isinstance(operations, list):
@@ -81,8 +82,8 @@ class _Patching:
         for part in _pointer(path):
             if isinstance(value, dict) and part in value:
                 value = value[part]
-            elif isinstance(value, list) and _is_index(part) and int(part) < len(value):
-                value = value[int(part)]
+            elif isinstance(value, list) and (index := _place(part, len(value))) is not None:
+                value = value[index]
             elif missing_is_none:
                 return None
             else:
@@ -128,16 +129,22 @@ def _missing(path: str) -> Invalid:
     return Invalid(f'the JSON patch does not apply: "{path}" does not exist')
 
 
-def _is_index(key: str) -> bool:
-    return key.isascii() and key.isdigit() and len(key) < 10
+def _place(key: str, places: int) -> int | None:
+    """Returns the index that a key stands for among so many places; -1 is the last. None if there is no such place."""
+    digits = key.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        return None
+    index = places + int(key) if key.startswith("-") else int(key)
+    return index if 0 <= index < places else None
 
 
 def _index(box: list[Any], key: str, path: str, *, end: bool = False) -> int:
     if key == "-" and end:
         return len(box)
-    if not _is_index(key) or int(key) >= len(box) + end:
+    index = _place(key, len(box) + end)
+    if index is None:
         raise _missing(path)
-    return int(key)
+    return index
 
 
 def _copy(value: Json) -> Json:

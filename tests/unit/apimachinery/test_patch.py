@@ -236,6 +236,10 @@ def test_json_patch_operations():
         ({"op": "remove", "path": "/x"}, Invalid),
         ({"op": "add", "path": "/x/y", "value": 1}, Invalid),
         ({"op": "add", "path": "/l/9", "value": 1}, Invalid),
+        ({"op": "add", "path": "/l/-3", "value": 1}, Invalid),
+        ({"op": "remove", "path": "/l/-2"}, Invalid),
+        ({"op": "remove", "path": "/l/--1"}, Invalid),
+        ({"op": "replace", "path": "/l/-", "value": 1}, Invalid),
         ({"op": "test", "path": "/l", "value": 1}, Invalid),
         ({"op": "test", "path": "/l", "value": [True]}, Invalid),
         ({"op": "jump", "path": "/x"}, Invalid),
@@ -257,6 +261,17 @@ def test_replace_adds_what_is_missing_and_a_missing_value_is_null():
         {"op": "test", "path": "/z"},
     ]
     assert json_patch({}, operations) == {"x": 1, "y": None}
+
+
+def test_an_index_below_zero_counts_from_the_end():
+    operations = [
+        {"op": "test", "path": "/l/-1", "value": 3},
+        {"op": "replace", "path": "/l/-1", "value": 4},
+        {"op": "remove", "path": "/l/-3"},
+        {"op": "add", "path": "/l/-1", "value": 6},  # among the places that an item may take, the last is behind all
+        {"op": "add", "path": "/l/-2", "value": 5},
+    ]
+    assert json_patch({"l": [1, 2, 3]}, operations) == {"l": [2, 4, 5, 6]}
 
 
 def test_copies_cannot_fill_the_memory():
