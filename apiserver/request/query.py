@@ -256,8 +256,7 @@ def _user_agent_name(user_agent: bytes) -> str:
 
 
 def _dry_run(values: list[str] | None, errors: list[FieldError]) -> bool:
-    values = [value for value in values or () if value]
-    if any(value != "All" for value in values):
+    if any(value != "All" for value in values or ()):
         errors.append(not_supported("dryRun", values, ("All",)))
     return bool(values)
 

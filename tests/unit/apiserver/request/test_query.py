@@ -173,3 +173,10 @@ def test_write_options() -> None:
     with pytest.raises(StatusError) as caught:
         query.parse_write_options({"dryRun": ["Some"], "fieldValidation": ["x"]}, "CreateOptions")
     assert {cause.field for cause in caught.value.causes} == {"dryRun", "fieldValidation"}
+
+
+def test_an_empty_dry_run_is_refused_rather_than_written():
+    with pytest.raises(Invalid, match="dryRun"):
+        query.parse_write_options({"dryRun": [""]}, "CreateOptions")
+    with pytest.raises(Invalid, match="dryRun"):
+        query.parse_delete_options({"dryRun": [""]}, b"")
