@@ -51,7 +51,9 @@ def register(api: ApiServer, name: str, port: int, address: str = "127.0.0.1") -
     status = {"addresses": [{"type": "InternalIP", "address": address}]}
     body = {"status": {**status, "daemonEndpoints": {"kubeletEndpoint": {"Port": port}}}}
     headers = {"content-type": "application/merge-patch+json"}
-    assert api.http.patch(f"/api/v1/nodes/{name}/status", json=body, headers=headers).status_code == 200
+    node = api.http.patch(f"/api/v1/nodes/{name}/status", json=body, headers=headers).json()
+    revision = {"resourceVersion": node["metadata"]["resourceVersion"]}  # waits for the cache that proxies look into
+    assert api.http.get(f"/api/v1/nodes/{name}", params=revision).json()["status"] == node["status"]
 
 
 PROXY = "/api/v1/nodes/n/proxy"
@@ -184,6 +186,9 @@ def open_websocket(api: ApiServer, path: str, *protocols: str, token: str = TOKE
     headers = {"authorization": f"Bearer {token}"} if token else {}
     url, names = api.url.replace("https", "wss") + path, [Subprotocol(name) for name in protocols]
     context = ssl._create_unverified_context()
+    # In TLS 1.3 session tickets come after the handshake. The client takes one for data and reads on, so that a refusal
+    # waits until the server closes the idle connection.
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
     return connect(url, ssl=context, subprotocols=names or None, additional_headers=headers, open_timeout=SECONDS)
 
 
