@@ -63,9 +63,13 @@ def test_a_large_body_is_refused(api: InProcessApi, config_maps: str) -> None:  
 
 
 def test_what_needs_another_protocol_is_refused_clearly(api: InProcessApi, config_maps: str) -> None:  # noqa: F811
-    path = config_maps.replace("configmaps", "pods/p/exec")
+    pods = config_maps.replace("configmaps", "pods")
+    status = {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}]}
+    assert api.http.post("/api/v1/nodes", json={"metadata": {"name": "n"}, "status": status}).status_code == 201
+    spec = {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}
+    assert api.http.post(pods, json={"metadata": {"name": "p"}, "spec": spec}).status_code == 201
     headers = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1"}
-    answer = api.http.post(path, params={"command": "ls", "stdout": "1"}, headers=headers)
+    answer = api.http.post(f"{pods}/p/exec", params={"command": "ls", "stdout": "1"}, headers=headers)
     assert answer.status_code == 501
     assert "need the API server's own HTTP server" in answer.json()["message"]
 
