@@ -15,6 +15,7 @@ import orjson
 from apimachinery.errors import ServiceUnavailable, StatusError, UnclassifiedError, from_status, object_not_found
 from apimachinery.model import decode
 from apiserver.storage import Storage
+from apiserver.storage.interface import Entry
 from componentbase import tls
 from componentbase.net.http1_client import Header, ResponseStream, connect, request_head
 
@@ -42,17 +43,29 @@ class KubeletClient:
         self._nodes = nodes
         self._context: ssl.SSLContext | None = None
 
-    def locate(self, node_name: str) -> Location:
-        """Raises: NotFound for an unknown node; UnclassifiedError for one without an address, as upstream has it."""
-        entry = self._storage.peek(self._nodes, "", node_name)
+    async def locate(self, node_name: str) -> Location:
+        """Looks at what is stored now where the cache has no address, for the node may just have told it.
+
+        Raises: NotFound for an unknown node; UnclassifiedError for one without an address, as upstream has it.
+        """
+        location = self._location(self._storage.peek(self._nodes, "", node_name))
+        if location is None:
+            entry = await self._storage.get(self._nodes, "", node_name, min_revision=None)
+            if entry is None:
+                raise object_not_found("nodes", "", node_name)
+            location = self._location(entry)
+        if location is None:
+            raise UnclassifiedError("no preferred addresses found; known addresses: []")
+        return location
+
+    def _location(self, entry: Entry | None) -> Location | None:
+        """Returns None for a node without an address."""
         if entry is None:
-            raise object_not_found("nodes", "", node_name)
+            return None
         status = decode(self._nodes.model, entry.value).status
         addresses = {address.type: address.address for address in reversed(status.addresses or ())}
         host = next((addresses[kind] for kind in ADDRESS_TYPES if addresses.get(kind)), "")
-        if not host:
-            raise UnclassifiedError("no preferred addresses found; known addresses: []")
-        return Location(node_name, host, status.daemonEndpoints.kubeletEndpoint.Port or DEFAULT_PORT)
+        return Location(entry.name, host, status.daemonEndpoints.kubeletEndpoint.Port or DEFAULT_PORT) if host else None
 
     def tls(self) -> ssl.SSLContext:
         if self._context is None:

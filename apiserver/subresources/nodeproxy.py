@@ -29,7 +29,7 @@ async def proxy(request: Request, store: Store[Node], *, kubelet: KubeletClient)
     if named is None:
         raise BadRequest(f'invalid node request "{request.info.name}"')
     scheme, name, port = named
-    location = kubelet.locate(name)
+    location = await kubelet.locate(name)
     path = rest_of_path(request)
     if not port or port == str(location.port):
         backend = Backend(location.host, location.port, path, kubelet.tls())

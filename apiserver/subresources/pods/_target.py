@@ -23,11 +23,11 @@ STREAM_PARAMETERS = (
 )
 
 
-def locate(pod: Any, kubelet: KubeletClient) -> Location:
+async def locate(pod: Any, kubelet: KubeletClient) -> Location:
     """Finds the pod's kubelet. Raises: BadRequest for a pod without a node; NotFound; UnclassifiedError."""
     if not pod.spec.nodeName:
         raise BadRequest(f"pod {pod.name} does not have a host assigned")
-    return kubelet.locate(pod.spec.nodeName)
+    return await kubelet.locate(pod.spec.nodeName)
 
 
 def kubelet_path(action: str, pod: Any, *rest: str) -> str:

@@ -20,7 +20,7 @@ async def attach(request: Request, store: Store[Pod], *, kubelet: KubeletClient)
     """Returns when either side has closed."""
     pod = await store.read_object(request.info.namespace, request.info.name)
     container = choose_container(pod, request.parameter("container"))
-    location = locate(pod, kubelet)
+    location = await locate(pod, kubelet)
     check_upgrade(request)
     query = urlencode(stream_query(request.query))
     return await connect(request, kubelet, location, kubelet_path("attach", pod, container), query)

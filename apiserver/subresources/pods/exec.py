@@ -21,7 +21,7 @@ async def exec_(request: Request, store: Store[Pod], *, kubelet: KubeletClient) 
     """Returns when either side has closed."""
     pod = await store.read_object(request.info.namespace, request.info.name)
     container = choose_container(pod, request.parameter("container"))
-    location = locate(pod, kubelet)
+    location = await locate(pod, kubelet)
     check_upgrade(request)
     command = request.query.get("command")
     if not command:

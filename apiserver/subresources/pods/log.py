@@ -34,7 +34,7 @@ async def log(request: Request, store: Store[Pod], *, kubelet: KubeletClient) ->
     if not pod.spec.nodeName:
         return Response(b"", status=204)
     path = f"{kubelet_path('containerLogs', pod, container)}?{query}"
-    response = await kubelet.open(kubelet.locate(pod.spec.nodeName), path, [(b"connection", b"close")])
+    response = await kubelet.open(await kubelet.locate(pod.spec.nodeName), path, [(b"connection", b"close")])
     if response.status != 200:
         raise await refusal(response)
     text = Stream(_lines(response), close=response.close, content_type=TEXT, patience_seconds=IDLE_SECONDS)

@@ -21,7 +21,7 @@ from kubeapi.core.pod.model import Pod
 async def port_forward(request: Request, store: Store[Pod], *, kubelet: KubeletClient) -> Answer:
     """Returns when either side has closed."""
     pod = await store.read_object(request.info.namespace, request.info.name)
-    location = locate(pod, kubelet)
+    location = await locate(pod, kubelet)
     check_upgrade(request)
     query = port_query(request.query)
     return await connect(request, kubelet, location, kubelet_path("portForward", pod), query)
