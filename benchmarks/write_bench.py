@@ -19,8 +19,8 @@ from typing import Any
 
 import orjson
 
-from tests.kits.apiserver import ApiServer
-from tests.kits.etcd import EtcdServer
+from tests.kits.control_plane.apiserver import ApiServer
+from tests.kits.control_plane.etcd import EtcdServer
 
 PODS = 250  # of a round
 CLIENTS = 6  # at once, so that the server is as warm as under load

@@ -11,7 +11,7 @@ import pytest
 
 from componentbase.image_archive import Entry, ImageConfig, image_archive, layer, program
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import CommandLine
+from tests.kits.client.commandline import CommandLine
 
 BUSYBOX = Path("/bin/busybox")
 IMAGE = "mini-kubernetes/tests:1"

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mini_cluster.pytest_plugin import leave_evidence
-from tests.kits.compose import EngineHost
 from tests.kits.eventually import eventually
+from tests.kits.machine.compose import EngineHost
 
 pytestmark = [pytest.mark.cluster, pytest.mark.compose, pytest.mark.timeout(600)]
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import CommandLine
+from tests.kits.client.commandline import CommandLine
 from tests.kits.eventually import eventually
 from tests.kits.manifests import configmap, container, deployment, pod, service, web_container
 

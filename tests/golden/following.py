@@ -16,9 +16,9 @@ from tests.golden import pending
 from tests.golden.normal import NAME_SUFFIX, generated_names, normal
 from tests.golden.replay import differences, dig, filled
 from tests.golden.server import HERE, SERVER_FLAGS
-from tests.kits.apiserver import ApiServer
 from tests.kits.certificates import write_certificates
-from tests.kits.etcd import EtcdServer
+from tests.kits.control_plane.apiserver import ApiServer
+from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.eventually import eventually
 from tests.kits.process import controller_manager
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tests.golden import pending
 from tests.golden.replay import Case, Replay, differences
-from tests.kits.apiserver import ApiServer
 from tests.kits.certificates import write_certificates
-from tests.kits.etcd import EtcdServer
+from tests.kits.control_plane.apiserver import ApiServer
+from tests.kits.control_plane.etcd import EtcdServer
 
 HERE = Path(__file__).parent
 USERS = HERE / "users.csv"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
-from tests.kits.etcd import EtcdServer
+from tests.kits.control_plane.apiserver import ApiServer
+from tests.kits.control_plane.etcd import EtcdServer
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import CommandLine
+from tests.kits.client.commandline import CommandLine
 from tests.kits.eventually import eventually
 from tests.kits.manifests import configmap
 

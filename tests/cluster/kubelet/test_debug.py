@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import CommandLine
+from tests.kits.client.commandline import CommandLine
+from tests.kits.client.kubectlversions import KUBECTLS
 from tests.kits.eventually import eventually
-from tests.kits.kubectlversions import KUBECTLS
 from tests.kits.manifests import IMAGE, container, pod
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(not KUBECTLS, reason="needs a real kubectl")]

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from kubelet.runtime.interface import Runtime
-from tests.kits.docker import WorkerHost, open_runtime, worker_host
-from tests.kits.runtime_contract import RuntimeContract
+from tests.kits.machine.docker import WorkerHost, open_runtime, worker_host
+from tests.kits.node.runtime_contract import RuntimeContract
 
 pytestmark = pytest.mark.cluster
 

@@ -30,10 +30,10 @@ from kubelet.runtime.interface import (
     Security,
 )
 from kubelet.volume.manager import VolumeManager
-from tests.kits.docker import USER_IMAGE, WorkerHost, open_runtime, worker_host
 from tests.kits.eventually import eventually_async
-from tests.kits.kubelet import Events, Objects, make_pod
-from tests.kits.runtime_contract import OBEYS_TERM, PodInHand, new_pod
+from tests.kits.machine.docker import USER_IMAGE, WorkerHost, open_runtime, worker_host
+from tests.kits.node.kubelet import Events, Objects, make_pod
+from tests.kits.node.runtime_contract import OBEYS_TERM, PodInHand, new_pod
 
 pytestmark = pytest.mark.cluster
 

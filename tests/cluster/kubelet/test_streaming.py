@@ -28,9 +28,9 @@ from urllib.request import urlopen
 import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import CommandLine
+from tests.kits.client.commandline import CommandLine
+from tests.kits.client.kubectlversions import KUBECTLS
 from tests.kits.eventually import eventually
-from tests.kits.kubectlversions import KUBECTLS
 
 pytestmark = pytest.mark.skipif(not KUBECTLS, reason="no kubectl on this machine")
 

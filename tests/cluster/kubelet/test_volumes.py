@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.kits.commandline import CommandLine
+from tests.kits.client.commandline import CommandLine
 from tests.kits.eventually import eventually
 
 pytestmark = pytest.mark.cluster

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kits.commandline import CommandLine
+from tests.kits.client.commandline import CommandLine
 from tests.kits.eventually import eventually
 from tests.kits.manifests import deployment, service, web_container
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
-from tests.kits.etcd import EtcdServer
+from tests.kits.control_plane.apiserver import ApiServer
+from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.eventually import eventually
-from tests.kits.netns import Namespace, connect, unique
+from tests.kits.machine.netns import Namespace, connect, unique
 from tests.kits.process import Daemon
 
 pytestmark = pytest.mark.cluster

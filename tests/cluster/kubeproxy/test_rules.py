@@ -15,7 +15,7 @@ from kubeproxy.iptables import Iptables
 from kubeproxy.restore import Current, checked, restore_text
 from kubeproxy.rules import Settings, desired_chains
 from kubeproxy.topology import Endpoint, ServicePort
-from tests.kits.netns import Namespace, ask_udp, connect, unique
+from tests.kits.machine.netns import Namespace, ask_udp, connect, unique
 
 pytestmark = pytest.mark.cluster
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kits.apiserver import ApiClient, ApiServer, asgi_api
-from tests.kits.etcd import EtcdServer
+from tests.kits.control_plane.apiserver import ApiClient, ApiServer, asgi_api
+from tests.kits.control_plane.etcd import EtcdServer
 
 UNDER_ASGI_TOO = ("crud", "reads", "watchlist", "apply", "bad_input", "reviews", "openapi")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import HAS_KUBECTL, ApiServer
+from tests.kits.control_plane.apiserver import HAS_KUBECTL, ApiServer
 
 pytestmark = pytest.mark.skipif(not HAS_KUBECTL, reason="kubectl is not on PATH")
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import HAS_KUBECTL, ApiServer
+from tests.kits.control_plane.apiserver import HAS_KUBECTL, ApiServer
 from tests.kits.eventually import eventually
-from tests.kits.hollownode import HollowNode
 from tests.kits.manifests import configmap, deployment, service
+from tests.kits.node.hollownode import HollowNode
 from tests.kits.process import QUICK_ELECTION, Daemon, controller_manager
 
 Dict = dict[str, Any]

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
-from tests.kits.kubectlpair import run_in_process, seen, write_kubeconfig
-from tests.kits.kubectlversions import KUBECTLS
+from tests.kits.client.kubectlpair import run_in_process, seen, write_kubeconfig
+from tests.kits.client.kubectlversions import KUBECTLS
+from tests.kits.control_plane.apiserver import ApiServer
 
 FOLDER = Path(__file__).parent / "operations"
 MINI = "mini"

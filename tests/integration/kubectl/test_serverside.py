@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
-from tests.kits.commandline import CommandLine
-from tests.kits.kubectlpair import write_kubeconfig
-from tests.kits.kubectlversions import KUBECTLS
+from tests.kits.client.commandline import CommandLine
+from tests.kits.client.kubectlpair import write_kubeconfig
+from tests.kits.client.kubectlversions import KUBECTLS
+from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.manifests import configmap, container, deployment, service
 
 AGES = [version for version in ("1.27", "1.30", "1.33") if version in KUBECTLS] or list(KUBECTLS)[-1:]

@@ -15,7 +15,7 @@ from kubelet.main.agent import run_kubelet
 from kubelet.options import parse_options
 from kubelet.runtime.interface import PodRef, SandboxConfig
 from tests.fakes.runtime import FakeRuntime
-from tests.kits.apiserver import ApiServer
+from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.eventually import eventually
 from tests.kits.process import TOKEN, free_port
 

@@ -18,8 +18,8 @@ from apiserver.app import create_app
 from apiserver.main.options import parse_options
 from mini_cluster.inprocess import InProcessApi
 from mini_cluster.pytest_plugin import api, namespace  # noqa: F401  (here the folder's own fixtures hide them)
-from tests.kits.apiserver import TOKEN, TOKENS
-from tests.kits.etcd import EtcdServer, free_port
+from tests.kits.control_plane.apiserver import TOKEN, TOKENS
+from tests.kits.control_plane.etcd import EtcdServer, free_port
 from tests.kits.eventually import eventually, eventually_async
 
 pytestmark = pytest.mark.usefixtures("api")

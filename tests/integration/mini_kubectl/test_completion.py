@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
-from tests.kits.commandline import MINI_KUBECTL, CommandLine
-from tests.kits.kubectlpair import write_kubeconfig
+from tests.kits.client.commandline import MINI_KUBECTL, CommandLine
+from tests.kits.client.kubectlpair import write_kubeconfig
+from tests.kits.control_plane.apiserver import ApiServer
 
 SECONDS = 60.0  # for an answer, on a busy machine
 POD = {

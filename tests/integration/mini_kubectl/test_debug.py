@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
-from tests.kits.commandline import CommandLine
-from tests.kits.kubectlpair import Pair, write_kubeconfig
-from tests.kits.kubectlversions import KUBECTLS
+from tests.kits.client.commandline import CommandLine
+from tests.kits.client.kubectlpair import Pair, write_kubeconfig
+from tests.kits.client.kubectlversions import KUBECTLS
+from tests.kits.control_plane.apiserver import ApiServer
 
 pytestmark = pytest.mark.skipif(not KUBECTLS, reason="there is no kubectl")
 

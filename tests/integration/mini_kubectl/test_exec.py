@@ -22,7 +22,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from tests.kits.commandline import MINI_KUBECTL
+from tests.kits.client.commandline import MINI_KUBECTL
 from tests.kits.eventually import eventually
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255

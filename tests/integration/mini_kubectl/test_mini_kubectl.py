@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
-from tests.kits.commandline import MINI_KUBECTL, CommandLine
+from tests.kits.client.commandline import MINI_KUBECTL, CommandLine
+from tests.kits.client.kubectlpair import write_kubeconfig
+from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.eventually import eventually
-from tests.kits.kubectlpair import write_kubeconfig
 
 Json = dict[str, Any]
 

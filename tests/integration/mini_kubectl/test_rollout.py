@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
-from tests.kits.commandline import MINI_KUBECTL, CommandLine
+from tests.kits.client.commandline import MINI_KUBECTL, CommandLine
 from tests.kits.eventually import eventually
 
 Json = dict[str, Any]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.kits.apiserver import HAS_KUBECTL, ApiServer
-from tests.kits.commandline import CommandLine
-from tests.kits.kubectlpair import Pair, write_kubeconfig
+from tests.kits.client.commandline import CommandLine
+from tests.kits.client.kubectlpair import Pair, write_kubeconfig
+from tests.kits.control_plane.apiserver import HAS_KUBECTL, ApiServer
 
 pytestmark = pytest.mark.skipif(not HAS_KUBECTL, reason="kubectl is not on PATH")
 

@@ -20,7 +20,7 @@ from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from tests.kits.certificates import write_certificates
-from tests.kits.commandline import MINI_KUBECTL
+from tests.kits.client.commandline import MINI_KUBECTL
 
 NAME = "api.internal"
 POD_TYPE = {

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.fakes.scriptedapi import ScriptedApi, discovery, resource, serving
-from tests.kits.commandline import CommandLine
-from tests.kits.kubectlpair import Pair
-from tests.kits.kubectlversions import KUBECTLS
+from tests.kits.client.commandline import CommandLine
+from tests.kits.client.kubectlpair import Pair
+from tests.kits.client.kubectlversions import KUBECTLS
 
 Dict = dict[str, Any]
 

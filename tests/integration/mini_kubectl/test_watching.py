@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
-from tests.kits.commandline import CommandLine
-from tests.kits.kubectlpair import write_kubeconfig
+from tests.kits.client.commandline import CommandLine
+from tests.kits.client.kubectlpair import write_kubeconfig
+from tests.kits.control_plane.apiserver import ApiServer
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-import tests.kits.kubectlpair
-from tests.kits.apiserver import HAS_KUBECTL, ApiServer
-from tests.kits.commandline import CommandLine
-from tests.kits.kubectlpair import InProcess, Pair, compare, write_kubeconfig
-from tests.kits.kubectlversions import KUBECTLS
+import tests.kits.client.kubectlpair
+from tests.kits.client.commandline import CommandLine
+from tests.kits.client.kubectlpair import InProcess, Pair, compare, write_kubeconfig
+from tests.kits.client.kubectlversions import KUBECTLS
+from tests.kits.control_plane.apiserver import HAS_KUBECTL, ApiServer
 
 pytestmark = pytest.mark.skipif(not HAS_KUBECTL, reason="kubectl is not on PATH")
 
@@ -89,7 +89,7 @@ def home(monkeypatch: pytest.MonkeyPatch, pair: Pair) -> None:
 @pytest.fixture
 def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Comparisons leave out what differs between two runs: names of temporary files, uids, times."""
-    seen = tests.kits.kubectlpair.seen
+    seen = tests.kits.client.kubectlpair.seen
     noise = re.compile(
         r"\S*(LIVE|MERGED)-[^/]*/|\S*kubectl[\w.]*-edit-\w+|\d{4}-\d\d-\d\d.\d\d:\d\d:\d\d.*|(?<=kubectl)\.\d\.\d+"
         r'|"?(uid|resourceVersion|generation|creationTimestamp)"?: .*'
@@ -99,7 +99,7 @@ def unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
         out, err, code = seen(done)
         return [noise.sub("", line) for line in out], [noise.sub("", line) for line in err], code
 
-    monkeypatch.setattr(tests.kits.kubectlpair, "seen", plain)
+    monkeypatch.setattr(tests.kits.client.kubectlpair, "seen", plain)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_edit(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line:
         pair.real.try_run(*RESET.split())
         (tmp_path / "count").unlink(missing_ok=True)
         runs.append(at.try_run(*line.split()))
-    tests.kits.kubectlpair.compare(line, *runs)
+    tests.kits.client.kubectlpair.compare(line, *runs)
 
 
 def test_an_editor_that_fails(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
-from tests.kits.etcd import EtcdServer
+from tests.kits.control_plane.apiserver import ApiServer
+from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.eventually import eventually
 from tests.kits.house import build_house, recipe
 from tests.kits.process import TOKEN, controller_manager

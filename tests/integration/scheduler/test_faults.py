@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
+from tests.kits.control_plane.apiserver import ApiServer
+from tests.kits.control_plane.schedulercluster import Cluster, cluster_in
 from tests.kits.eventually import eventually
 from tests.kits.process import scheduler
-from tests.kits.schedulercluster import Cluster, cluster_in
 
 
 @pytest.fixture

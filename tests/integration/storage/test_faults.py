@@ -13,11 +13,11 @@ import pytest
 from apiserver.storage import CachedStorage, EtcdConfig, Storage
 from apiserver.storage.interface import Compacted, Entry, KeyExists, RevisionConflict, StorageUnavailable, Watcher
 from apiserver.storage.limits import StorageLimits
-from tests.kits.etcd import EtcdServer
-from tests.kits.etcd_messages import etcdrpc
+from tests.kits.control_plane.etcd import EtcdServer
+from tests.kits.control_plane.etcd_messages import etcdrpc
+from tests.kits.control_plane.storage import WIDGETS, change, create, direct, loaded, parsed, running, seen
 from tests.kits.eventually import eventually_async
 from tests.kits.process import free_port
-from tests.kits.storage import WIDGETS, change, create, direct, loaded, parsed, running, seen
 
 
 class Writer:

@@ -24,9 +24,21 @@ from apiserver.storage.interface import (
     ValueTooLarge,
 )
 from apiserver.storage.limits import StorageLimits
-from tests.kits.etcd import EtcdServer
+from tests.kits.control_plane.etcd import EtcdServer
+from tests.kits.control_plane.storage import (
+    TAGS,
+    WIDGETS,
+    change,
+    create,
+    direct,
+    loaded,
+    remove,
+    running,
+    seen,
+    tag,
+    widget,
+)
 from tests.kits.eventually import eventually_async
-from tests.kits.storage import TAGS, WIDGETS, change, create, direct, loaded, remove, running, seen, tag, widget
 
 # Writes
 

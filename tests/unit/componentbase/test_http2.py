@@ -9,8 +9,19 @@ from hypothesis import strategies as st
 
 from componentbase.net import http2
 from componentbase.net.http2 import Http2Error, Http2Limits, frame
+from tests.kits.control_plane.http2 import (
+    HEAD,
+    OK,
+    Notes,
+    Recorder,
+    answer,
+    block,
+    connected,
+    number,
+    split_frames,
+    turn,
+)
 from tests.kits.eventually import eventually_async
-from tests.kits.http2 import HEAD, OK, Notes, Recorder, answer, block, connected, number, split_frames, turn
 
 BLOCK = block((":path", "/x"))
 WHOLE = http2.END_HEADERS | http2.END_STREAM

@@ -13,7 +13,7 @@ from componentbase.net import http2
 from componentbase.net.http2 import frame
 from etcdclient.channel import Channel, RpcError
 from etcdclient.client import EtcdClient, EtcdConfig, EtcdUnavailable
-from tests.kits.http2 import HEAD, OK, Peer, answer, block, number, serving
+from tests.kits.control_plane.http2 import HEAD, OK, Peer, answer, block, number, serving
 from tests.kits.process import free_port
 
 WHOLE = http2.END_HEADERS | http2.END_STREAM

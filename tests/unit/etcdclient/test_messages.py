@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etcdclient import messages as wire
-from tests.kits.etcd_messages import etcdrpc
+from tests.kits.control_plane.etcd_messages import etcdrpc
 
 KEYS = st.binary(min_size=1, max_size=200)
 VALUES = st.binary(max_size=400)

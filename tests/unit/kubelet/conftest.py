@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kits.kubeletbench import Bench, kubelet_bench
+from tests.kits.node.kubeletbench import Bench, kubelet_bench
 
 
 @pytest.fixture

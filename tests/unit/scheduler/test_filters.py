@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scheduler.views.pod import Pod
-from tests.kits.scheduler import World, node, pod
+from tests.kits.control_plane.scheduler import World, node, pod
 
 
 def maker(**spec: Any) -> Callable[[], Pod]:

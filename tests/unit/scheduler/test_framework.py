@@ -20,8 +20,8 @@ from scheduler.framework import Cycle, Framework, Handle, Plugin, PluginSpec, Re
 from scheduler.state.cache import SchedulerCache
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod
+from tests.kits.control_plane.scheduler import FakeLister, World, node, pod
 from tests.kits.house import recipe
-from tests.kits.scheduler import FakeLister, World, node, pod
 
 NEEDED = [spec for spec in collect_plugins() if spec.name == "PrioritySort"]
 

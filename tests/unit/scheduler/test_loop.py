@@ -19,8 +19,8 @@ from scheduler.framework import Cycle, Plugin, PluginSpec, Rejected, collect_plu
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod, PodCondition
 from tests.fakes.clock import FakeClock
+from tests.kits.control_plane.scheduler import node, pod
 from tests.kits.eventually import eventually_async
-from tests.kits.scheduler import node, pod
 from tests.kits.tasks import background
 
 

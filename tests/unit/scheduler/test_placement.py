@@ -16,7 +16,7 @@ from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import IntArray
 from scheduler.state.table import BoolArray, Rows
 from scheduler.views.pod import Pod
-from tests.kits.scheduler import Turns, World, _feasible_rows, node, pod
+from tests.kits.control_plane.scheduler import Turns, World, _feasible_rows, node, pod
 
 NAMES = [f"n{number}" for number in range(6)]
 ZONE = "zone"

@@ -11,7 +11,7 @@ from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import Shape, Shapes
 from scheduler.views.pod import Pod
 from tests.fakes.clock import FakeClock
-from tests.kits.scheduler import pod
+from tests.kits.control_plane.scheduler import pod
 
 NODE_ADDED = ClusterEvent(NODE, Change.ADD)
 

@@ -15,7 +15,7 @@ from scheduler.framework import Cycle, Plugin, PluginSpec, collect_plugins, pod_
 from scheduler.state.shape import IntArray, Shapes, UndeclaredField
 from scheduler.state.table import BoolArray, Rows
 from scheduler.views.pod import RESOURCE, Pod, pod_view
-from tests.kits.scheduler import World, node
+from tests.kits.control_plane.scheduler import World, node
 
 FIELD = "spec.hostNetwork"
 

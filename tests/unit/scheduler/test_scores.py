@@ -8,7 +8,7 @@ from typing import Any
 from apimachinery.model import from_dict
 from scheduler.views.replicaset import ReplicaSet
 from scheduler.views.service import Service
-from tests.kits.scheduler import World, node, pod
+from tests.kits.control_plane.scheduler import World, node, pod
 
 GIB = 2**30
 

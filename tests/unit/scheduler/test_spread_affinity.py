@@ -9,7 +9,7 @@ from typing import Any
 from apimachinery.model import from_dict
 from scheduler.views.namespace import Namespace
 from scheduler.views.pod import Pod
-from tests.kits.scheduler import World, node, pod
+from tests.kits.control_plane.scheduler import World, node, pod
 
 ZONE, HOST = "zone", "kubernetes.io/hostname"
 WEB = {"app": "web"}

@@ -9,7 +9,7 @@ from scheduler.state.counters import COUNTERS, PodKind
 from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import Shapes
 from scheduler.state.table import FIRST_CAPACITY, LABEL_COLUMNS, NodeTable
-from tests.kits.scheduler import World, node, pod
+from tests.kits.control_plane.scheduler import World, node, pod
 
 
 def free(table: NodeTable, name: str, resource: str) -> int:

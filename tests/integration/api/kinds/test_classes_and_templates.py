@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import HAS_KUBECTL, ApiServer
-from tests.kits.commandline import CommandLine
+from tests.kits.client.commandline import CommandLine
+from tests.kits.client.kubectlpair import Pair, write_kubeconfig
+from tests.kits.control_plane.apiserver import HAS_KUBECTL, ApiServer
 from tests.kits.eventually import eventually
-from tests.kits.kubectlpair import Pair, write_kubeconfig
 
 Dict = dict[str, Any]
 Shared = Callable[[str, Dict], Dict]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import HAS_KUBECTL, ApiServer
+from tests.kits.control_plane.apiserver import HAS_KUBECTL, ApiServer
 
 Dict = dict[str, Any]
 

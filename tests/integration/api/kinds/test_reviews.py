@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from apiserver.auth.keys import read_public_key, sign, verify
-from tests.kits.apiserver import HAS_KUBECTL, ApiServer
-from tests.kits.etcd import EtcdServer
+from tests.kits.client.kubectlversions import KUBECTLS
+from tests.kits.control_plane.apiserver import HAS_KUBECTL, ApiServer
+from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.eventually import eventually
-from tests.kits.kubectlversions import KUBECTLS
 from tests.kits.process import TOKEN
 
 Dict = dict[str, Any]

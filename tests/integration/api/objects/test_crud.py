@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
+from tests.kits.control_plane.apiserver import ApiServer
 
 
 def configmap(name: str, **more: Any) -> dict[str, Any]:

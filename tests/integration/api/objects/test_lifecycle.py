@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.kits.apiserver import ApiServer, as_item
-from tests.kits.etcd import EtcdServer
+from tests.kits.control_plane.apiserver import ApiServer, as_item
+from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.eventually import eventually
 
 MERGE = {"content-type": "application/merge-patch+json"}

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.kits.apiserver import ApiServer, Watch, as_item
+from tests.kits.control_plane.apiserver import ApiServer, Watch, as_item
 from tests.kits.eventually import eventually
 
 TABLE = {"accept": "application/json;as=Table;g=meta.k8s.io;v=v1,application/json"}

@@ -15,8 +15,8 @@ from apiserver.codec.tables import transform_watch
 from apiserver.http.negotiation import Representation
 from apiserver.storage.cache.watchers import bookmark
 from apiserver.storage.interface import BOOKMARK, WatchEvent
-from tests.kits.apiserver import ApiServer, as_item
-from tests.kits.etcd import EtcdServer
+from tests.kits.control_plane.apiserver import ApiServer, as_item
+from tests.kits.control_plane.etcd import EtcdServer
 
 MERGE = {"content-type": "application/merge-patch+json"}
 WATCH_LIST = {

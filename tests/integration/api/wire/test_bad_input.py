@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
+from tests.kits.control_plane.apiserver import ApiServer
 
 JSON = {"content-type": "application/json"}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
+from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.process import TOKEN
 
 TABLE = {"accept": "application/json;as=Table;g=meta.k8s.io;v=v1"}

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.kits.apiserver import ApiServer
-from tests.kits.etcd import EtcdServer
+from tests.kits.control_plane.apiserver import ApiServer
+from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.process import TOKEN
 from tests.malformed import CM, NAMESPACE, PODS, ROWS, Row, with_container
 

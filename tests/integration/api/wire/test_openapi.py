@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kits.apiserver import ApiServer
-from tests.kits.kubectlversions import KUBECTLS
+from tests.kits.client.kubectlversions import KUBECTLS
+from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.process import TOKEN
 
 PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"

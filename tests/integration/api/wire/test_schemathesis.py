@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.kits.apiserver import ApiServer
+from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.process import TOKEN
 
 EXAMPLES = 2  # of good and of bad requests, for each operation

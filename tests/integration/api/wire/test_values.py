@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.kits.apiserver import ApiClient
+from tests.kits.control_plane.apiserver import ApiClient
 
 MERGE = {"content-type": "application/merge-patch+json"}
 STRATEGIC = {"content-type": "application/strategic-merge-patch+json"}

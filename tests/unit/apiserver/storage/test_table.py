@@ -12,7 +12,7 @@ from apiserver.storage.cache.ring import Ring
 from apiserver.storage.cache.selection import Selection
 from apiserver.storage.cache.table import Table, storage_prefix
 from apiserver.storage.interface import Compacted
-from tests.kits.storage import TAGS, WIDGETS, Widget, put, tag, widget
+from tests.kits.control_plane.storage import TAGS, WIDGETS, Widget, put, tag, widget
 
 
 def names(

@@ -20,7 +20,7 @@ from apiserver.storage.cache.watchers import (
 )
 from apiserver.storage.interface import WatchEvent
 from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
-from tests.kits.storage import WIDGETS, parsed, put, seen
+from tests.kits.control_plane.storage import WIDGETS, parsed, put, seen
 
 Seen = list[tuple[str, str, int]]
 

@@ -19,7 +19,7 @@ from kubelet.container.config import (
 )
 from kubelet.pod.dns import ClusterDns, parse_resolv_conf, pod_dns
 from kubelet.runtime.interface import DnsConfig, ImageInfo, Mount, PodRef, PortMapping
-from tests.kits.kubelet import make_pod
+from tests.kits.node.kubelet import make_pod
 
 IMAGE = ImageInfo("sha256:1")
 

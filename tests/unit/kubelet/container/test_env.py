@@ -12,7 +12,7 @@ from apimachinery.model import from_dict
 from kubeapi.core.service.model import Service
 from kubelet.container.downward import NodeFacts
 from kubelet.container.env import ConfigError, EnvContext, expand, make_environment, service_variables
-from tests.kits.kubelet import Objects, make_pod
+from tests.kits.node.kubelet import Objects, make_pod
 
 NODE = NodeFacts("worker-1", ("192.168.0.5",), {"cpu": Fraction(4), "memory": Fraction(8 << 30)})
 

@@ -8,7 +8,7 @@ import pytest
 
 from kubelet.container.limits import container_resources, cpu_quota_us, cpu_shares, qos_class
 from kubelet.runtime.interface import Resources
-from tests.kits.kubelet import make_pod
+from tests.kits.node.kubelet import make_pod
 
 GIB = 1 << 30
 

@@ -17,7 +17,7 @@ from kubelet.options import parse_options
 from kubelet.pod.admission import admit, pod_requests
 from kubelet.pod.status.compute import Failure
 from kubelet.runtime.interface import ImageInfo, RuntimeInfo
-from tests.kits.kubelet import NOW, make_pod
+from tests.kits.node.kubelet import NOW, make_pod
 
 GIB = 1 << 30
 MACHINE = Machine(

@@ -10,7 +10,7 @@ from kubeapi.core.pod.status import ContainerState, ContainerStatus, PodStatus
 from kubelet.container.backoff import KeyedBackoff
 from kubelet.pod.actions import PodActions, backoff_key, compute_actions, deadline_remaining, should_restart
 from kubelet.probe.state import Verdicts
-from tests.kits.kubelet import NOW, container, make_pod, runtime_status, sandbox
+from tests.kits.node.kubelet import NOW, container, make_pod, runtime_status, sandbox
 
 SIDECAR = {"name": "side", "image": "app:1", "restartPolicy": "Always"}
 INIT = {"name": "init", "image": "app:1"}

@@ -15,8 +15,8 @@ from kubelet.probe.state import Verdicts
 from kubelet.runtime.docker.bodies import Host, container_body
 from kubelet.runtime.interface import ContainerConfig, PodRef
 from tests.kits.eventually import eventually_async
-from tests.kits.kubelet import NOW, container, make_pod, runtime_status
-from tests.kits.kubeletbench import Bench
+from tests.kits.node.kubelet import NOW, container, make_pod, runtime_status
+from tests.kits.node.kubeletbench import Bench
 
 DEBUG = {"name": "debug", "image": "app:1", "targetContainerName": "app", "stdin": True, "tty": True}
 

@@ -8,8 +8,8 @@ import pytest
 
 from kubelet.pod.host_ports import CHAIN, JUMPS, HostPort, host_ports, restore_text
 from tests.kits.eventually import eventually_async
-from tests.kits.kubelet import make_pod
-from tests.kits.kubeletbench import Bench
+from tests.kits.node.kubelet import make_pod
+from tests.kits.node.kubeletbench import Bench
 
 EMPTY = "*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n"
 INSTALLED = "*nat\n:KUBE-HOSTPORTS - [0:0]\n" + "".join(f"-A {jump}\n" for jump in JUMPS) + "COMMIT\n"

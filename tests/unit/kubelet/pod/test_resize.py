@@ -29,8 +29,8 @@ from kubelet.probe.state import Verdicts
 from kubelet.runtime.docker.bodies import update_arguments
 from kubelet.runtime.interface import Resources
 from tests.kits.eventually import eventually_async
-from tests.kits.kubelet import NOW, container, make_pod, runtime_status
-from tests.kits.kubeletbench import Bench
+from tests.kits.node.kubelet import NOW, container, make_pod, runtime_status
+from tests.kits.node.kubeletbench import Bench
 
 MEBI = 1024 * 1024
 SMALL = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "200m", "memory": "128Mi"}}

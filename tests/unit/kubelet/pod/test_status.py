@@ -11,7 +11,7 @@ from apimachinery.model import from_dict
 from apimachinery.times import format_time
 from kubeapi.core.pod.status import PodCondition, PodStatus
 from kubelet.pod.status.compute import Failure, StatusInputs, Waiting, compute_status, rejected_status
-from tests.kits.kubelet import NOW, container, make_pod, runtime_status
+from tests.kits.node.kubelet import NOW, container, make_pod, runtime_status
 
 SIDECAR = {"name": "side", "image": "app:1", "restartPolicy": "Always"}
 INIT = {"name": "init", "image": "app:1"}

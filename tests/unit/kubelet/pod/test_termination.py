@@ -14,7 +14,7 @@ from kubelet.runtime.interface import ContainerConfig, PodRef, PodRuntimeStatus,
 from tests.fakes.clock import FakeClock, idle
 from tests.fakes.programs import Script
 from tests.fakes.runtime import FakeRuntime
-from tests.kits.kubelet import make_pod
+from tests.kits.node.kubelet import make_pod
 
 REF = PodRef("uid-1", "default", "web")
 HOOK = {"preStop": {"exec": {"command": ["sh", "-c", "exit 0"]}}}

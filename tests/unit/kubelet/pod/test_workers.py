@@ -18,7 +18,7 @@ from kubelet.runtime.interface import EngineError, RuntimeUnavailable
 from tests.fakes.clock import idle
 from tests.fakes.programs import Script
 from tests.kits.eventually import eventually_async
-from tests.kits.kubeletbench import Bench
+from tests.kits.node.kubeletbench import Bench
 
 APP = {"name": "app", "image": "app:1"}
 

@@ -23,7 +23,7 @@ from kubelet.runtime.interface import PodRuntimeStatus
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.eventually import eventually_async
-from tests.kits.kubelet import container, make_pod, runtime_status
+from tests.kits.node.kubelet import container, make_pod, runtime_status
 from tests.kits.tasks import background
 
 APP = from_dict(Container, {"name": "app", "ports": [{"containerPort": 8080, "name": "web"}]})

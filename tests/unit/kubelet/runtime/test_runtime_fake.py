@@ -6,7 +6,7 @@ import pytest
 
 from kubelet.runtime.interface import Runtime
 from tests.fakes.runtime import FakeRuntime
-from tests.kits.runtime_contract import IMAGE, RuntimeContract
+from tests.kits.node.runtime_contract import IMAGE, RuntimeContract
 
 
 @pytest.fixture

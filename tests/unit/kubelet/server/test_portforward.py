@@ -18,7 +18,7 @@ from kubelet.server.stream.spdy import frames as spdy
 from kubelet.server.stream.spdy.connection import SpdyLimits
 from tests.kits.backend import UVLOOP, Backend
 from tests.kits.certificates import write_certificates
-from tests.kits.kubeletserver import RUNNING, Bench, SpdyClient, messages, server_bench, spdy_client
+from tests.kits.node.kubeletserver import RUNNING, Bench, SpdyClient, messages, server_bench, spdy_client
 
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
 V4 = "v4.channel.k8s.io"

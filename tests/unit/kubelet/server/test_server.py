@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.kits.backend import UVLOOP, Backend
 from tests.kits.certificates import write_certificates
-from tests.kits.kubeletserver import RUNNING, V5, Bench, messages, server_bench
+from tests.kits.node.kubeletserver import RUNNING, V5, Bench, messages, server_bench
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from kubelet.volume.manager import VolumeFailure, VolumeManager, container_mount
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.eventually import eventually_async
-from tests.kits.kubelet import Events, Objects, make_pod
-from tests.kits.kubeletbench import Bench
+from tests.kits.node.kubelet import Events, Objects, make_pod
+from tests.kits.node.kubeletbench import Bench
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="unpacks below a root directory of its own: needs root")
 

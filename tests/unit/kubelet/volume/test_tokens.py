@@ -16,7 +16,7 @@ from kubelet.volume.manager import VolumeFailure, VolumeManager
 from kubelet.volume.tokens import RENEW_SHARE, TokenManager
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.eventually import eventually_async
-from tests.kits.kubelet import Objects, make_pod
+from tests.kits.node.kubelet import Objects, make_pod
 
 START = 1_000_000.0
 

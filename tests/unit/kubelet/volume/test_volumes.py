@@ -17,7 +17,7 @@ from kubelet.volume.manager import VolumeFailure, VolumeManager, container_mount
 from kubelet.volume.types import _atomic
 from kubelet.volume.types._atomic import File
 from tests.fakes.runtime import FakeRuntime
-from tests.kits.kubelet import Objects, make_pod
+from tests.kits.node.kubelet import Objects, make_pod
 
 NODE = NodeFacts("worker-1", ("192.168.0.5",), {})
 

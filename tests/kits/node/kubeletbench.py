@@ -28,7 +28,7 @@ from kubelet.volume.manager import VolumeManager
 from kubelet.volume.objects import ObjectStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import FakeRuntime
-from tests.kits.kubelet import Objects, make_pod
+from tests.kits.node.kubelet import Objects, make_pod
 from tests.kits.tasks import Tasks
 
 FACTS = NodeFacts("worker-1", ("192.168.0.5",), {"cpu": Fraction(4)})

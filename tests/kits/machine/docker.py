@@ -18,10 +18,10 @@ from kubelet.runtime.docker.runtime import DockerRuntime
 from mini_cluster import evidence
 from mini_cluster.cluster.containerd import machine_has_containerd, start_containerd, use_containerd
 from tests.kits.eventually import eventually
-from tests.kits.host_image import host_image
-from tests.kits.netns import unique
+from tests.kits.machine.host_image import host_image
+from tests.kits.machine.netns import unique
+from tests.kits.node.runtime_contract import IMAGE
 from tests.kits.process import Process
-from tests.kits.runtime_contract import IMAGE
 
 USER_IMAGE = "docker.io/library/rt-user:1"  # runs as the named user "app", 1234
 

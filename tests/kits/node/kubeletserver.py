@@ -23,7 +23,7 @@ from kubelet.server.stream.spdy.connection import DEFAULT_LIMITS, SpdyLimits
 from kubelet.server.stream.spdy.frames import Frame, Framer
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.eventually import eventually_async
-from tests.kits.kubelet import make_pod
+from tests.kits.node.kubelet import make_pod
 
 V5 = "v5.channel.k8s.io"
 RUNNING = ("sh", "-c", "echo one; echo two >&2; sleep 1000")

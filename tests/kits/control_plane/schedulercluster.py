@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.kits.apiserver import ApiServer
+from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.eventually import eventually
 
 

@@ -18,7 +18,7 @@ from kubeclient.config import ClientConfig
 from kubeclient.informer import Informer
 from kubeclient.rest import RestClient
 from kubeclient.workqueue import WorkQueue
-from tests.kits.apiserver import ApiServer
+from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.process import TOKEN
 from tests.kits.tasks import background
 

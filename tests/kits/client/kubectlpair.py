@@ -18,8 +18,8 @@ from subprocess import CompletedProcess
 import pytest
 
 from kubectl.cli.main import main
-from tests.kits.apiserver import ApiServer
-from tests.kits.commandline import CommandLine
+from tests.kits.client.commandline import CommandLine
+from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.process import TOKEN
 
 _AGE = re.compile(r"(?<![\w=:.#])(?:\d+[dhms]){1,2}(?=[\s)])")
