@@ -1,16 +1,14 @@
-"""Decides whether a user may make a request. The only mode so far is AlwaysAllow."""
+"""Decides whether a user may make a request: what an authorizer is, the simple ones, and several of them in turn."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from apimachinery.errors import Forbidden, resource_name
 from apiserver.request.info import RequestInfo
-from apiserver.request.user import User
-
-ALWAYS_ALLOW = "AlwaysAllow"
-MODES = (ALWAYS_ALLOW,)
+from apiserver.request.user import MASTERS, User
 
 Verdict = Literal["allow", "deny", "no opinion"]
 
@@ -71,6 +69,50 @@ class AlwaysAllow:
         return Rules((ResourceRule(every, every, every),), (PathRule(every, every),))
 
 
+class AlwaysDeny:
+    def authorize(self, user: User, info: RequestInfo) -> Decision:
+        return Decision("no opinion", "Everything is forbidden.")
+
+    def rules(self, user: User, namespace: str) -> Rules:
+        return Rules()
+
+
+class Masters:
+    """Allows everything to the group `system:masters`, which comes before all other authorizers."""
+
+    def authorize(self, user: User, info: RequestInfo) -> Decision:
+        return ALLOWED if MASTERS in user.groups else Decision("no opinion")
+
+    def rules(self, user: User, namespace: str) -> Rules:
+        return AlwaysAllow().rules(user, namespace) if MASTERS in user.groups else Rules()
+
+
+class InTurn:
+    """Asks authorizers one after the other, until one allows or denies."""
+
+    def __init__(self, authorizers: Sequence[Authorizer]) -> None:
+        self._authorizers = authorizers
+
+    def authorize(self, user: User, info: RequestInfo) -> Decision:
+        reasons, errors = [], []
+        for authorizer in self._authorizers:
+            decision = authorizer.authorize(user, info)
+            if decision.verdict != "no opinion":
+                return decision
+            reasons.append(decision.reason)
+            errors.append(decision.error)
+        return Decision("no opinion", "\n".join(filter(None, reasons)), "\n".join(filter(None, errors)))
+
+    def rules(self, user: User, namespace: str) -> Rules:
+        answers = [authorizer.rules(user, namespace) for authorizer in self._authorizers]
+        return Rules(
+            tuple(rule for answer in answers for rule in answer.resources),
+            tuple(rule for answer in answers for rule in answer.paths),
+            any(answer.incomplete for answer in answers),
+            "\n".join(answer.error for answer in answers if answer.error),
+        )
+
+
 def check(authorizer: Authorizer, user: User, info: RequestInfo) -> None:
     """Raises: Forbidden with upstream's wording."""
     decision = authorizer.authorize(user, info)
@@ -78,12 +120,18 @@ def check(authorizer: Authorizer, user: User, info: RequestInfo) -> None:
         return
     why = f": {decision.reason}" if decision.reason else ""
     if not info.is_resource:
-        raise Forbidden(f'forbidden: User "{user.name}" cannot {info.verb} path "{info.path}"{why}')
+        raise Forbidden(f'forbidden: User "{user.name}" cannot {info.verb} path "{info.path}"{why}', {})
     target = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
     where = f' in the namespace "{info.namespace}"' if info.namespace else " at the cluster scope"
     name = f' "{info.name}"' if info.name else ""
+    details = {"name": info.name, "group": info.group, "kind": info.resource}
     raise Forbidden(
         f'{resource_name(info.resource, info.group)}{name} is forbidden: User "{user.name}" cannot {info.verb} '
         f'resource "{target}" in API group "{info.group}"{where}{why}',
-        {"name": info.name, "group": info.group, "kind": info.resource},
+        {key: value for key, value in details.items() if value},
     )
+
+
+def check_create(authorizer: Authorizer, user: User, info: RequestInfo) -> None:
+    """Checks an update or patch that is about to create the object. Raises: Forbidden."""
+    check(authorizer, user, info._replace(verb="create"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+from apiserver.auth.authorizer import Authorizer, check_create
 from apiserver.codec.body import check_place, decode_checked, decode_object, read_body
 from apiserver.handlers._shared import answer, write_options
 from apiserver.registry.changes import Replacement
@@ -12,7 +14,7 @@ from apiserver.registry.store import Store
 from apiserver.request.message import Request, Response
 
 
-async def update(request: Request, store: Store[Any]) -> Response:
+async def update(request: Request, store: Store[Any], *, authorizer: Authorizer) -> Response:
     """Answers 200 with the object as stored; 201 where the kind lets an update create."""
     resource, info = store.resource, request.info
     options = write_options(request, "UpdateOptions")
@@ -35,6 +37,7 @@ async def update(request: Request, store: Store[Any]) -> Response:
         request.user,
         options,
         subresource=info.subresource,
+        check_create=partial(check_create, authorizer, request.user, info),
     )
     warnings += result.warnings
     return answer(request, resource, result.value, 201 if result.created else 200, warnings)

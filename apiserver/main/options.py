@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, ip_network
 
-from apiserver.auth.authorizer import ALWAYS_ALLOW, MODES
+from apiserver.auth.modes import ALWAYS_ALLOW, MODES, mode_errors
 from componentbase.flags import add_duration, base_parser, fill, parse_list
 
 DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"
@@ -47,6 +47,7 @@ class Options:
     client_ca_file: str = ""
     cert_dir: str = ""
     token_auth_file: str = ""
+    authorization_modes: list[str] = field(default_factory=lambda: [ALWAYS_ALLOW])
     service_cluster_ip_range: IPv4Network = field(default_factory=lambda: IPv4Network("10.96.0.0/16"))
     service_node_ports: range = range(30000, 32768)
     kubelet_certificate_authority: str = ""
@@ -74,9 +75,8 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
     """Ends the process with a message for flags that can't be used, as argparse does."""
     parser = _parser()
     args = parser.parse_args(argv)
-    for mode in parse_list(args.authorization_mode):
-        if mode not in MODES:
-            parser.error(f"--authorization-mode={mode} is not implemented; this server knows {', '.join(MODES)} alone")
+    for error in mode_errors(args.authorization_mode):
+        parser.error(f"--authorization-mode: {error}")
     if bool(args.tls_cert_file) != bool(args.tls_private_key_file):
         parser.error("--tls-cert-file and --tls-private-key-file belong together: give both or neither")
     if bool(args.kubelet_client_certificate) != bool(args.kubelet_client_key):
@@ -87,6 +87,7 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         Options,
         args,
         cert_dir=args.cert_dir or "/var/run/kubernetes",
+        authorization_modes=args.authorization_mode,
         service_node_ports=args.service_node_port_range,
         service_account_issuers=args.service_account_issuer or [DEFAULT_ISSUER],
         service_account_key_files=args.service_account_key_file,
@@ -126,7 +127,11 @@ def _add_identity(parser: argparse.ArgumentParser) -> None:
         "--token-auth-file", default="", metavar="FILE", help='bearer tokens: lines of token,user,uid,"group1,group2"'
     )
     identity.add_argument(
-        "--authorization-mode", default=ALWAYS_ALLOW, metavar="MODE", help=f"one of: {', '.join(MODES)}"
+        "--authorization-mode",
+        type=parse_list,
+        default=[ALWAYS_ALLOW],
+        metavar="MODE,...",
+        help=f"who decides, in this order, until one allows: {', '.join(MODES)} (default {ALWAYS_ALLOW})",
     )
     for verb in ("enable", "disable"):
         identity.add_argument(

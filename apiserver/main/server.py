@@ -16,7 +16,7 @@ from apimachinery.errors import StatusError
 from apimachinery.resource import Resource
 from apiserver.admission._plugin import Chain, Lookup, Plugin, UnknownPlugin, enabled_plugins
 from apiserver.auth.authenticator import Authenticator, TokenFileError, read_token_file
-from apiserver.auth.authorizer import AlwaysAllow
+from apiserver.auth.modes import make_authorizer
 from apiserver.auth.tokens import JWKS_PATH, ServiceAccountTokens, TokenSettings
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents
@@ -93,7 +93,8 @@ class ApiServer:
         advertised = _advertised(options)
         core = {kind.plural: kind for kind in catalogue if not kind.group}
         tokens = ServiceAccountTokens(_token_settings(options, advertised), self.storage, core, clock)
-        authenticator, authorizer = Authenticator(_tokens(options), tokens), AlwaysAllow()
+        authenticator = Authenticator(_tokens(options), tokens)
+        authorizer = make_authorizer(options.authorization_modes, self.storage)
         routes = Routes(
             Services(
                 authenticator=authenticator,

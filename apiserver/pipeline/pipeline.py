@@ -1,4 +1,4 @@
-"""The one way of a request through the server: identify -> route -> authorize -> limit -> handle.
+"""The one way of a request through the server: identify -> authorize -> route -> limit -> handle.
 
 All but the last two are plain calls, made as soon as the head is there; what is left, if anything, is a task. Whoever
 may not ask takes no place among the requests in flight. Every failure becomes a Status, and nothing a handler raises
@@ -87,8 +87,8 @@ class Pipeline:
         route: Route | None = None
         try:
             request.user = self._identify(exchange)
+            authz.check(self._authorizer, request.user, request.asked_info)
             route = self._routes.find(info) if info.is_resource else self._web_route
-            authz.check(self._authorizer, request.user, info)
             if route.answer_now is not None and (body := route.answer_now(request)):
                 exchange.respond(200, JSON_HEAD % request.audit_id, body)
                 self._metrics.observe(_metric_key(info, route), 200, self._loop.time() - begin)

@@ -208,10 +208,12 @@ class Store(Generic[T]):
         options: WriteOptions = OWN_WRITE,
         *,
         subresource: str = "",
+        check_create: Callable[[], None] = lambda: None,
     ) -> WriteResult:
         """Changes a stored object; an apply, or a kind that allows it, creates a missing one.
 
         Subresource "status" changes `status` alone, "" everything else, any other all of what `change` returns.
+        `check_create` raises if the user may change objects, but not create them.
         Raises: StatusError (403, 404, 409, 422).
         """
         may_create = not subresource and (options.applies or self.resource.strategy.allow_create_on_update)
@@ -222,6 +224,7 @@ class Store(Generic[T]):
             obj = change.create() if may_create else None
             if obj is None:
                 raise object_not_found(self.resource.plural, self.resource.group, name)
+            check_create()
             try:
                 return await self.create(namespace, obj, user, options)
             except AlreadyExists:

@@ -9,6 +9,8 @@ from urllib.parse import unquote_plus
 import orjson
 
 from apimachinery.errors import BadRequest, StatusError
+from apimachinery.names import path_segment_errors
+from apimachinery.selectors import parse_field_selector
 from apiserver.http.negotiation import PLAIN, Representation, for_reader, negotiate
 from apiserver.http.types import MAX_BODY_BYTES, Header, body_too_large
 from apiserver.request.info import RequestInfo
@@ -77,6 +79,18 @@ class Request:
             return parse_bool(self.query, "watch")
         except BadRequest:  # not UTF-8: told by whoever needs a parameter
             return False
+
+    @property
+    def asked_info(self) -> RequestInfo:
+        """What is authorized: a list or watch whose field selector names one object is about that object alone."""
+        info = self.info
+        if info.name or info.verb not in ("list", "watch") or b"fieldSelector" not in self.query_string:
+            return info
+        try:
+            name = parse_field_selector(self.parameter("fieldSelector")).exact("metadata.name")
+        except BadRequest:  # told by the handler
+            return info
+        return info._replace(name=name) if name and not path_segment_errors(name) else info
 
     @property
     def representation(self) -> Representation:

@@ -34,7 +34,8 @@ def check(topic: str, folder: Path) -> Iterator[tuple[Case, list[str]]]:
     document = json.loads((HERE / "cases" / f"{topic}.json").read_text())
     reasons = pending.read(topic)
     ca = write_certificates(folder)["ca"]
-    flags = (*SERVER_FLAGS, f"--token-auth-file={USERS}", f"--client-ca-file={ca}")
+    modes = "RBAC" if topic == "rbac" else "AlwaysAllow"
+    flags = (*SERVER_FLAGS, f"--authorization-mode={modes}", f"--token-auth-file={USERS}", f"--client-ca-file={ca}")
     with EtcdServer(folder) as etcd, ApiServer(folder / "apiserver", etcd.url, *flags) as api:
         tokens = read_tokens()
         if document.get("namespace", True):

@@ -84,7 +84,7 @@ def test_a_certificate_of_another_authority_is_none(api: ApiServer, tmp_path: Pa
 
 def test_bad_flags_end_the_server_with_a_message(tmp_path: Path) -> None:
     for flag, said in (
-        ("--authorization-mode=RBAC", "not implemented"),
+        ("--authorization-mode=Node,RBAC", "Node is not implemented"),
         ("--disable-admission-plugins=Nothing", "unknown admission plugin"),
         ("--service-cluster-ip-range=10.0.0.0/33", "service-cluster-ip-range"),
         ("--tls-cert-file=/none", "belong together"),

@@ -13,14 +13,26 @@ def test_flags_have_upstreams_defaults() -> None:
         6443, range(30000, 32768), 3600,
     )  # fmt: skip
     assert str(options.service_cluster_ip_range) == "10.96.0.0/16"
+    assert options.authorization_modes == ["AlwaysAllow"]
     options = parse_options(["--etcd-servers=http://a:1,http://b:2", "--service-node-port-range=100-200"])
     assert (options.etcd_servers, options.service_node_ports) == (["http://a:1", "http://b:2"], range(100, 201))
+
+
+def test_several_modes_decide_in_their_order() -> None:
+    assert parse_options(["--authorization-mode=RBAC,AlwaysDeny"]).authorization_modes == ["RBAC", "AlwaysDeny"]
+
+
+def test_a_mode_that_is_not_built_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_options(["--authorization-mode=Node,RBAC"])
+    assert "Node is not implemented; there are AlwaysAllow, AlwaysDeny, RBAC" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--authorization-mode=RBAC"], ["--authorization-mode=Node,RBAC"], ["--service-cluster-ip-range=10.0.0.0/30"],
+        ["--authorization-mode=Node,RBAC"], ["--authorization-mode=Webhook"], ["--authorization-mode=RBAC,RBAC"],
+        ["--authorization-mode="], ["--service-cluster-ip-range=10.0.0.0/30"],
         ["--service-cluster-ip-range=fd00::/64"], ["--service-node-port-range=5"], ["--tls-cert-file=x"],
         ["--kubelet-client-key=x"], ["--unknown"], ["--event-ttl=5"],
     ],
