@@ -16,7 +16,7 @@ from apiserver.handlers._shared import revision_too_large
 from apiserver.http.negotiation import check_stream
 from apiserver.proxy.websocket import as_events
 from apiserver.registry.store import Store
-from apiserver.request.message import Request, Stream
+from apiserver.request.message import Answer, Request, Stream
 from apiserver.request.query import ListOptions, check_fields, parse_list_options
 from apiserver.storage.interface import Compacted, RevisionTooLarge
 
@@ -24,7 +24,7 @@ MAX_WATCH_SECONDS = 365 * 86_400.0  # what a client asks for beyond that is as g
 MIN_WATCH_SECONDS = 1800.0  # a watch without timeoutSeconds lasts once to twice this: not all end at the same time
 
 
-async def watch(request: Request, store: Store[Any]) -> Stream:
+async def watch(request: Request, store: Store[Any]) -> Answer:
     """Answers with events as they come. A revision that can't be served is told by the only event."""
     resource = store.resource
     options = _with_name(parse_list_options(request.query), request.info.name)
@@ -45,16 +45,11 @@ async def watch(request: Request, store: Store[Any]) -> Stream:
             timeout_seconds=min(seconds, MAX_WATCH_SECONDS),
         )
     except Compacted as error:
-        return as_events(request, Stream(_only(Expired(str(error)))))
+        return await as_events(request, Stream(_only(Expired(str(error)))))
     except RevisionTooLarge as error:
-        return as_events(request, Stream(_only(revision_too_large(error))))
+        return await as_events(request, Stream(_only(revision_too_large(error))))
     chunks = tables.transform_watch(resource, watcher, representation, include) if representation.shape else watcher
-    events = Stream(chunks, close=watcher.close)
-    try:
-        return as_events(request, events)
-    except StatusError:
-        watcher.close()
-        raise
+    return await as_events(request, Stream(chunks, close=watcher.close))
 
 
 def _with_name(options: ListOptions, name: str) -> ListOptions:

@@ -30,7 +30,6 @@ from apiserver.http.types import AsgiApp, ClientDisconnected
 from apiserver.pipeline.inflight import InFlight
 from apiserver.pipeline.metrics import Key, RequestMetrics
 from apiserver.pipeline.routes import Route, Routes
-from apiserver.proxy.websocket import MessageStream
 from apiserver.request.info import RequestInfo, parse_request
 from apiserver.request.message import JSON, Answer, Answered, Request, Response, Stream, status_response
 from apiserver.request.user import User, user_of_subject
@@ -207,7 +206,7 @@ class Pipeline:
             exchange.respond(answer.status, headers, body)
             return answer.status
         if isinstance(answer, Stream):
-            await (answer.send(request) if isinstance(answer, MessageStream) else self._send_stream(request, answer))
+            await self._send_stream(request, answer)
             return answer.status
         return answer.status
 

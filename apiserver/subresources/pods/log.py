@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from urllib.parse import urlencode
 
-from apimachinery.errors import FieldError, StatusError, forbidden, invalid, invalid_object
+from apimachinery.errors import FieldError, forbidden, invalid, invalid_object
 from apiserver.http.types import ClientDisconnected
 from apiserver.proxy.kubelet import KubeletClient, refusal
 from apiserver.proxy.upgrade import IDLE_SECONDS
@@ -38,11 +38,7 @@ async def log(request: Request, store: Store[Pod], *, kubelet: KubeletClient) ->
     if response.status != 200:
         raise await refusal(response)
     text = Stream(_lines(response), close=response.close, content_type=TEXT, patience_seconds=IDLE_SECONDS)
-    try:
-        return as_bytes(request, text)
-    except StatusError:
-        response.close()
-        raise
+    return await as_bytes(request, text)
 
 
 async def _lines(answer: ResponseStream) -> AsyncIterator[bytes]:
