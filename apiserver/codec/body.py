@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ SHOWN_BYTES = 30  # of a body that is not an object, in the error
 class Body:
     json: bytes
     repeated: tuple[str, ...] = ()
-    """Warnings about keys that a YAML body has twice in one map."""
+    """The keys that a YAML body has twice in one map: `line 3: key "a" already set in map`."""
 
 
 class StrictDecoding(BadRequest):
@@ -66,11 +67,8 @@ def yaml_to_json(body: bytes) -> Body:
         document, repeated_keys = read_document(body)
     except YamlError as error:
         raise BadRequest(f"error converting YAML to JSON: yaml: {error}") from None
-    repeated: tuple[str, ...] = ()
-    if repeated_keys:
-        repeated = ("\n  ".join(["yaml: unmarshal errors:", *map(str, repeated_keys[:MAX_REPORTED])]),)
     try:
-        return Body(orjson.dumps(document), repeated)
+        return Body(orjson.dumps(document), tuple(map(str, repeated_keys[:MAX_REPORTED])))
     except (orjson.JSONEncodeError, TypeError) as error:
         raise BadRequest(f"error converting YAML to JSON: {error}") from None
 
@@ -153,13 +151,18 @@ def _unrecognized(resource: Resource[Any], body: bytes, why: str) -> BadRequest:
     return BadRequest(f"the object provided is unrecognized (must be of type {resource.kind}): {why} ({shown})")
 
 
+def in_one_text(repeated: Sequence[str]) -> list[str]:
+    """Joins the repeated keys of a YAML body to the one error that Go's reader makes of them; [] for none."""
+    return ["\n  ".join(["yaml: unmarshal errors:", *repeated])] if repeated else []
+
+
 def check_fields(resource: Resource[Any], body: Body, validation: str) -> list[str]:
     """Warnings about unknown and duplicate fields.
 
     Raises: StrictDecoding with all of them if `validation` is "Strict".
     """
     document = orjson.loads(body.json)
-    warnings = [*body.repeated, *duplicate_fields(body.json), *unknown_fields(resource.model, document)]
+    warnings = [*in_one_text(body.repeated), *duplicate_fields(body.json), *unknown_fields(resource.model, document)]
     if warnings and validation == "Strict":
         version = resource.api_version.rpartition("/")[2]
         where = f'{resource.kind} in version "{version}" cannot be handled as a {resource.kind}'

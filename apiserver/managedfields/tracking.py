@@ -10,12 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import orjson
 from pydantic import TypeAdapter
 
 from apimachinery.errors import FieldError, invalid, too_long
 from apimachinery.meta import ManagedFieldsEntry, Object
-from apimachinery.model import Model, encode
+from apimachinery.model import to_dict
 from apimachinery.resource import Resource
 from apiserver.managedfields import manager
 from apiserver.managedfields.manager import APPLY, UPDATE, Entries, Writer
@@ -160,13 +159,8 @@ def _add_changes(outline: Outline, new: Object, old: Object, subresource: str) -
 def _document(obj: Object, subresource: str) -> dict[str, Any]:
     """Returns the object as plain JSON types; for writes to the status only the status and metadata."""
     if subresource != "status":
-        return _json(obj)
-    return {name: _json(part) for name in ("metadata", "status") if (part := getattr(obj, name)) is not None}
-
-
-def _json(part: Model) -> dict[str, Any]:
-    document: dict[str, Any] = orjson.loads(encode(part))
-    return document
+        return to_dict(obj)
+    return {name: to_dict(part) for name in ("metadata", "status") if (part := getattr(obj, name)) is not None}
 
 
 def changed_entries(sent: Entries | None, stored: bytes) -> Entries | None:

@@ -13,10 +13,10 @@ import orjson
 
 from apimachinery.errors import BadRequest, UnclassifiedError, object_conflict
 from apimachinery.meta import ManagedFieldsEntry, Object
-from apimachinery.model import encode
+from apimachinery.model import to_dict
 from apimachinery.resource import Resource
 from apimachinery.times import format_time
-from apiserver.codec.body import check_place, decode_object, yaml_to_json
+from apiserver.codec.body import check_place, decode_object, in_one_text, yaml_to_json
 from apiserver.codec.fieldvalidation import duplicate_fields, may_repeat_fields
 from apiserver.managedfields.manager import KUBECTL, LAST_APPLIED, Applied, Writer
 from apiserver.managedfields.manager import apply as merge_config
@@ -31,7 +31,8 @@ MAX_LAST_APPLIED_BYTES = 256 * 1024  # the limit of all annotations: a longer on
 
 def read_config(body: bytes, validation: str) -> tuple[Dict, list[str]]:
     """The applied document, with warnings about what it says twice. Raises: BadRequest."""
-    repeated: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    strict_errors: Sequence[str] = ()
     try:
         config = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -39,20 +40,16 @@ def read_config(body: bytes, validation: str) -> tuple[Dict, list[str]]:
             converted = yaml_to_json(body)
         except BadRequest as error:
             raise BadRequest(f"error decoding YAML: {error.message}") from None
-        config, repeated = orjson.loads(converted.json), converted.repeated
+        config, warnings = orjson.loads(converted.json), converted.repeated
+        strict_errors = in_one_text(converted.repeated)
     else:
         if validation != "Ignore" and may_repeat_fields(body):
-            repeated = duplicate_fields(body)
+            warnings = strict_errors = duplicate_fields(body)
     if not isinstance(config, dict):
         raise BadRequest("error decoding YAML: an apply must be an object")
-    if repeated and validation == "Strict":
-        raise BadRequest(f"error strict decoding YAML: {', '.join(repeated)}")
-    return config, [] if validation == "Ignore" else [line for text in repeated for line in _lines(text)]
-
-
-def _lines(text: str) -> list[str]:
-    """Splits what the YAML parser found into one warning a line."""
-    return [line.strip() for line in text.removeprefix("yaml: unmarshal errors:").splitlines() if line.strip()]
+    if strict_errors and validation == "Strict":
+        raise BadRequest(f"error strict decoding YAML: {', '.join(strict_errors)}")
+    return config, [] if validation == "Ignore" else list(warnings)
 
 
 def check_config(resource: Resource[Any], config: Dict) -> None:
@@ -128,7 +125,7 @@ class Apply:
     def _complete(self, document: Dict) -> tuple[Object, Dict]:
         obj: Object = decode_object(self.resource, encoded(document))
         check_place(obj, self.resource, self.namespace, self.name)
-        return obj, orjson.loads(encode(obj))
+        return obj, to_dict(obj)
 
     def _keep_last_applied(self, obj: Any) -> None:
         """Whoever goes back to applying from the client's side finds there what was applied last."""
