@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -210,17 +210,17 @@ def resource_name(plural: str, group: str) -> str:
 
 
 def object_not_found(plural: str, group: str, name: str) -> NotFound:
-    return NotFound(f'{resource_name(plural, group)} "{name}" not found', _details(plural, group, name))
+    return NotFound(f'{resource_name(plural, group)} "{name}" not found', object_details(plural, group, name))
 
 
 def object_exists(plural: str, group: str, name: str) -> AlreadyExists:
-    return AlreadyExists(f'{resource_name(plural, group)} "{name}" already exists', _details(plural, group, name))
+    return AlreadyExists(f'{resource_name(plural, group)} "{name}" already exists', object_details(plural, group, name))
 
 
 def object_conflict(plural: str, group: str, name: str, why: str = "") -> Conflict:
     why = why or "the object has been modified; please apply your changes to the latest version and try again"
     message = f'Operation cannot be fulfilled on {resource_name(plural, group)} "{name}": {why}'
-    return Conflict(message, _details(plural, group, name))
+    return Conflict(message, object_details(plural, group, name))
 
 
 def invalid_object(kind: str, group: str, name: str, errors: list[FieldError]) -> Invalid:
@@ -229,12 +229,17 @@ def invalid_object(kind: str, group: str, name: str, errors: list[FieldError]) -
     texts = list(dict.fromkeys(map(str, reported)))  # the message tells each fault once, the causes each time
     if len(reported) < len(errors):
         texts.append(f"and {len(errors) - len(reported)} more")
-    text = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
+    text = join_errors(texts)
     kind_name = f"{kind}.{group}" if group else kind
-    return Invalid(f'{kind_name} "{name}" is invalid: {text}', _details(kind, group, name), reported)
+    return Invalid(f'{kind_name} "{name}" is invalid: {text}', object_details(kind, group, name), reported)
 
 
-def _details(kind: str, group: str, name: str) -> dict[str, Any]:
+def join_errors(texts: Sequence[str]) -> str:
+    """Joins several errors to one as upstream does: "[a, b]"; one alone stays as it is."""
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]" if texts else ""
+
+
+def object_details(kind: str, group: str, name: str) -> dict[str, Any]:
     details = {"name": name, "group": group, "kind": kind}
     return {key: value for key, value in details.items() if value}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from apimachinery.catalogue import collect
-from apimachinery.errors import Forbidden, resource_name
+from apimachinery.errors import Forbidden, object_details, resource_name
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
@@ -140,9 +140,8 @@ def enabled_plugins(disable: Iterable[str], enable: Iterable[str]) -> list[Plugi
 def refused(attributes: Attributes, why: str) -> Forbidden:
     """Makes the 403 of a plugin that refuses the request."""
     resource, name = attributes.resource, attributes.name
-    details = {"name": name, "group": resource.group, "kind": resource.plural}
     text = f'{resource_name(resource.plural, resource.group)} "{name}" is forbidden: {why}'
-    return Forbidden(text, {key: value for key, value in details.items() if value})
+    return Forbidden(text, object_details(resource.plural, resource.group, name))
 
 
 def spec_of(obj: Object) -> Any:

@@ -5,7 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from apimachinery.errors import NAMESPACE_TERMINATING, FieldError, Forbidden, object_not_found
+from apimachinery.errors import (
+    NAMESPACE_TERMINATING,
+    FieldError,
+    Forbidden,
+    object_details,
+    object_not_found,
+    resource_name,
+)
 from apiserver.admission._plugin import CREATE, DELETE, Attributes, Lookup, Plugin
 
 IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
@@ -41,12 +48,10 @@ async def _look_again(attributes: Attributes, lookup: Lookup) -> None:
 
 def terminating(attributes: Attributes) -> Forbidden:
     resource, namespace = attributes.resource, attributes.namespace
-    name = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
     why = f"unable to create new content in namespace {namespace} because it is being terminated"
-    message = f'{name} "{attributes.name}" is forbidden: {why}'
+    message = f'{resource_name(resource.plural, resource.group)} "{attributes.name}" is forbidden: {why}'
     cause = FieldError(NAMESPACE_TERMINATING, "metadata.namespace", f"namespace {namespace} is being terminated")
-    details = {"name": attributes.name, "group": resource.group, "kind": resource.plural}
-    return Forbidden(message, {key: value for key, value in details.items() if value}, [cause])
+    return Forbidden(message, object_details(resource.plural, resource.group, attributes.name), [cause])
 
 
 ADMISSION = Plugin("NamespaceLifecycle", frozenset({CREATE, DELETE}), mutate=admit, order=0)

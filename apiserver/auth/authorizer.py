@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from apimachinery.errors import Forbidden, resource_name
+from apimachinery.errors import Forbidden, object_details, resource_name
 from apiserver.request.info import RequestInfo
 from apiserver.request.user import MASTERS, User
 
@@ -124,11 +124,10 @@ def check(authorizer: Authorizer, user: User, info: RequestInfo) -> None:
     target = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
     where = f' in the namespace "{info.namespace}"' if info.namespace else " at the cluster scope"
     name = f' "{info.name}"' if info.name else ""
-    details = {"name": info.name, "group": info.group, "kind": info.resource}
     raise Forbidden(
         f'{resource_name(info.resource, info.group)}{name} is forbidden: User "{user.name}" cannot {info.verb} '
         f'resource "{target}" in API group "{info.group}"{where}{why}',
-        {key: value for key, value in details.items() if value},
+        object_details(info.resource, info.group, info.name),
     )
 
 

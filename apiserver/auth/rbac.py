@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from apimachinery.errors import quote
+from apimachinery.errors import join_errors, quote
 from apimachinery.model import decode
 from apimachinery.resource import Resource, resource_of
 from apiserver.auth.authorizer import Decision, PathRule, ResourceRule, Rules
@@ -132,7 +132,7 @@ class RuleSet:
                 errors[grant.missing] = None
             elif any(rule.allows(info) for rule in grant.rules):
                 return grant.decision
-        return Decision("no opinion", f"RBAC: {_together(errors)}" if errors else "")
+        return Decision("no opinion", f"RBAC: {join_errors(list(errors))}" if errors else "")
 
     def rules(self, user: User, namespace: str) -> Rules:
         resources: list[ResourceRule] = []
@@ -148,7 +148,7 @@ class RuleSet:
                     resources.append(ResourceRule(verbs, tuple(spec.apiGroups or ()), tuple(spec.resources), names))
                 if spec.nonResourceURLs:
                     paths.append(PathRule(verbs, tuple(spec.nonResourceURLs)))
-        return Rules(tuple(resources), tuple(paths), error=_together(errors))
+        return Rules(tuple(resources), tuple(paths), error=join_errors(list(errors)))
 
 
 def _holder(subject: Subject, namespace: str) -> Holder | None:
@@ -166,12 +166,6 @@ def _reason(binding: Binding, subject: Subject) -> str:
     if subject.kind == SERVICE_ACCOUNT:
         holder += f"/{subject.namespace or binding.namespace}"
     return f"RBAC: allowed by {kind} {quote(name)} of {ref.kind} {quote(ref.name)} to {subject.kind} {quote(holder)}"
-
-
-def _together(errors: Iterable[str]) -> str:
-    """Joins errors as upstream does."""
-    texts = list(errors)
-    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]" if texts else ""
 
 
 class Rbac:
