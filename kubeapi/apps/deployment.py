@@ -12,12 +12,13 @@ from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector, StatusCondition
 from apimachinery.model import Int32, Int64, IntOrString, MergeKey, Model, OneOf, Required, RetainKeys, Time, to_dict
 from apimachinery.resource import Column, Resource, Scale, Strategy
-from apimachinery.validation import IMMUTABLE, Errors
+from apimachinery.validation import Errors
 from kubeapi.core._workload import (
     WORKLOAD_WIDE,
     check_counts,
     check_rolling_update,
     check_selected_template,
+    check_selector_kept,
     name_warnings,
     template_warnings,
 )
@@ -163,9 +164,7 @@ class DeploymentKindStrategy(Strategy[Deployment]):
 
     def validate_update(self, obj: Deployment, old: Deployment) -> list[FieldError]:
         errors = Errors()
-        if obj.spec.selector != old.spec.selector:
-            selector = obj.spec.selector
-            errors.invalid(("spec", "selector"), None if selector is None else to_dict(selector), IMMUTABLE)
+        check_selector_kept(errors, obj.spec.selector, old.spec.selector)
         return errors
 
     def validate_status_update(self, obj: Deployment, old: Deployment) -> list[FieldError]:

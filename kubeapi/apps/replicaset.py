@@ -9,15 +9,16 @@ from pydantic import Field
 from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector, StatusCondition
-from apimachinery.model import Int32, MergeKey, Model, Required, to_dict
+from apimachinery.model import Int32, MergeKey, Model, Required
 from apimachinery.resource import Resource, Scale, Strategy
-from apimachinery.validation import IMMUTABLE, Errors
+from apimachinery.validation import Errors
 from kubeapi.core._workload import (
     REPLICA_COUNTS,
     WORKLOAD_WIDE,
     ReplicaCounts,
     check_counts,
     check_selected_template,
+    check_selector_kept,
     name_warnings,
     template_warnings,
 )
@@ -83,9 +84,7 @@ class ReplicaSetStrategy(Strategy[ReplicaSet]):
 
     def validate_update(self, obj: ReplicaSet, old: ReplicaSet) -> list[FieldError]:
         errors = Errors()
-        if obj.spec.selector != old.spec.selector:
-            selector = obj.spec.selector
-            errors.invalid(("spec", "selector"), None if selector is None else to_dict(selector), IMMUTABLE)
+        check_selector_kept(errors, obj.spec.selector, old.spec.selector)
         return errors
 
     def validate_status_update(self, obj: ReplicaSet, old: ReplicaSet) -> list[FieldError]:

@@ -14,7 +14,7 @@ from apimachinery.model import Int32, Int64, Model, to_dict
 from apimachinery.names import dns_label_errors
 from apimachinery.resource import Column
 from apimachinery.selectors import selector_of
-from apimachinery.validation import Errors, Path, percent_of
+from apimachinery.validation import IMMUTABLE, Errors, Path, percent_of
 from kubeapi.core.pod.strategy.warnings import pod_warnings
 from kubeapi.core.pod.template import PodTemplateSpec
 from kubeapi.core.pod.validation.pod import check_always_template
@@ -43,6 +43,11 @@ def check_selected_template(
     if selector is None or not selector_of(selector).matches(labels or {}):
         errors.invalid((*path, "metadata", "labels"), labels, "`selector` does not match template `labels`")
     check_always_template(errors, path, template, "ReplicaSet")
+
+
+def check_selector_kept(errors: Errors, selector: LabelSelector | None, old: LabelSelector | None) -> None:
+    if selector != old:
+        errors.invalid(("spec", "selector"), None if selector is None else to_dict(selector), IMMUTABLE)
 
 
 def name_warnings(name: str) -> list[str]:

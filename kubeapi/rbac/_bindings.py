@@ -12,9 +12,9 @@ from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Model
 from apimachinery.names import dns_subdomain_errors, path_segment_errors
-from apimachinery.resource import Column, Strategy
+from apimachinery.resource import Column
 from apimachinery.validation import Errors, Path
-from kubeapi.rbac._rules import GROUP
+from kubeapi.rbac._rules import GROUP, RbacStrategy
 
 USER, GROUP_KIND, SERVICE_ACCOUNT = "User", "Group", "ServiceAccount"
 
@@ -59,14 +59,11 @@ class Binding(Object):
 B = TypeVar("B", bound=Binding)
 
 
-class BindingStrategy(Strategy[B]):
+class BindingStrategy(RbacStrategy[B]):
     """Source: Kubernetes documentation, "Using RBAC Authorization"."""
 
     def __init__(self, *role_kinds: str) -> None:
         self._role_kinds = role_kinds
-
-    def validate_name(self, name: str) -> list[str]:
-        return path_segment_errors(name)
 
     def default(self, obj: B) -> None:
         obj.roleRef.apiGroup = obj.roleRef.apiGroup or GROUP

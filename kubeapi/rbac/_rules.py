@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
 from apimachinery.columns import NAME
 from apimachinery.empty import NullIfEmpty
+from apimachinery.meta import Object
 from apimachinery.model import Model
-from apimachinery.resource import Column
+from apimachinery.names import path_segment_errors
+from apimachinery.resource import Column, Strategy
 from apimachinery.validation import Errors
+
+T = TypeVar("T", bound=Object)
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -28,6 +32,13 @@ class PolicyRule(Model, protobuf="verbs apiGroups resources resourceNames nonRes
     """The names of the objects that the rule is limited to. Default: all."""
     nonResourceURLs: list[str] | None = None
     """Paths that are not resources; a `*` at the end stands for any rest. Only rules of a ClusterRole may have them."""
+
+
+class RbacStrategy(Strategy[T]):
+    """The names of roles and bindings may have colons, as in `system:node`."""
+
+    def validate_name(self, name: str) -> list[str]:
+        return path_segment_errors(name)
 
 
 CREATED_AT = Column(

@@ -10,9 +10,8 @@ from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector, Object
 from apimachinery.model import Model
-from apimachinery.names import path_segment_errors
-from apimachinery.resource import Resource, Strategy
-from kubeapi.rbac._rules import COLUMNS, GROUP, PolicyRule, validate_rules
+from apimachinery.resource import Resource
+from kubeapi.rbac._rules import COLUMNS, GROUP, PolicyRule, RbacStrategy, validate_rules
 
 
 class AggregationRule(Model, protobuf="clusterRoleSelectors"):
@@ -31,10 +30,7 @@ class ClusterRole(Object, protobuf="metadata rules aggregationRule"):
     """Which other ClusterRoles give this one its rules. It is stored, but no controller follows it yet."""
 
 
-class ClusterRoleStrategy(Strategy[ClusterRole]):
-    def validate_name(self, name: str) -> list[str]:
-        return path_segment_errors(name)
-
+class ClusterRoleStrategy(RbacStrategy[ClusterRole]):
     def validate(self, obj: ClusterRole) -> list[FieldError]:
         errors = validate_rules(obj.rules, namespaced=False)
         if obj.aggregationRule is not None:

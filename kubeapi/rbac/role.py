@@ -9,9 +9,8 @@ from pydantic import Field
 from apimachinery.empty import NullIfEmpty
 from apimachinery.errors import FieldError
 from apimachinery.meta import Object
-from apimachinery.names import path_segment_errors
-from apimachinery.resource import Resource, Strategy
-from kubeapi.rbac._rules import COLUMNS, GROUP, PolicyRule, validate_rules
+from apimachinery.resource import Resource
+from kubeapi.rbac._rules import COLUMNS, GROUP, PolicyRule, RbacStrategy, validate_rules
 
 
 class Role(Object, protobuf="metadata rules"):
@@ -21,10 +20,7 @@ class Role(Object, protobuf="metadata rules"):
     """The rules of the role. One that allows a request is enough."""
 
 
-class RoleStrategy(Strategy[Role]):
-    def validate_name(self, name: str) -> list[str]:
-        return path_segment_errors(name)
-
+class RoleStrategy(RbacStrategy[Role]):
     def validate(self, obj: Role) -> list[FieldError]:
         return validate_rules(obj.rules, namespaced=True)
 
