@@ -139,10 +139,14 @@ class Model(BaseModel):
         cls.protobuf = protobuf
 
     @classmethod
+    def protobuf_words(cls) -> list[str]:
+        """Splits `protobuf` into names (with their stars), "-", "(" and ")"."""
+        return cls.protobuf.replace("(", "( ").replace(")", " )").split()
+
+    @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
-        words = cls.protobuf.replace("(", " ").replace(")", " ").split()
-        pointers = frozenset(word.removesuffix("*") for word in words if word.endswith("*"))
+        pointers = frozenset(word.removesuffix("*") for word in cls.protobuf_words() if word.endswith("*"))
         drop_empty(cast("dict[str, Any]", handler.resolve_ref_schema(schema)), pointers)
         return schema
 

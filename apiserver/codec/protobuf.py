@@ -105,8 +105,7 @@ def kinds() -> dict[tuple[str, str], type[Model]]:
 
 @cache
 def numbered_fields(model: type[Model]) -> NumberedFields:
-    words = model.protobuf.replace("(", "( ").replace(")", " )").split()
-    return _read_numbers(iter(words), fields_of(model))
+    return _read_numbers(iter(model.protobuf_words()), fields_of(model))
 
 
 def _read_numbers(words: Iterator[str], fields: dict[str, Field]) -> NumberedFields:
