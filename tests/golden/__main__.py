@@ -8,14 +8,14 @@ from __future__ import annotations
 import argparse
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
 from apimachinery.catalogue import load_catalogue
 from tests.golden import pending
 from tests.golden.following import CONTROLLER_TOPICS, follow
 from tests.golden.replay import Case
-from tests.golden.server import TOPICS, check
+from tests.golden.server import TOPICS, check, read_topic
 
 
 def missing_kind(case: Case, served: set[str]) -> str:
@@ -27,38 +27,36 @@ def missing_kind(case: Case, served: set[str]) -> str:
     return "" if resource in served else f"{resource} don't exist yet"
 
 
-def update(topic: str, served: set[str]) -> None:
-    known = pending.read(topic)
-    reasons: dict[str, str] = {}
-    total = 0
+def outcomes(topic: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yields the name and the differences of each case or step of a file."""
+    kind, _, controller = topic.partition("-")
+    return follow(controller, folder) if kind == "controllers" else check(topic, folder)
+
+
+def missing_kinds(topic: str) -> dict[str, str]:
+    """Returns the reason for each case of a file whose kind isn't served, by the case's name."""
+    if topic.startswith("controllers-"):
+        return {}
+    served = {f"{resource.plural}.{resource.group}".rstrip(".") for resource in load_catalogue()}
+    reasons = {case["name"]: missing_kind(case, served) for case in read_topic(topic)["cases"]}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def update(topic: str) -> None:
+    known = {**pending.read(topic), **missing_kinds(topic)}
     with tempfile.TemporaryDirectory() as folder:
-        for case, differing in check(topic, Path(folder)):
-            total += 1
-            if differing:
-                reason = missing_kind(case, served) or known.get(case["name"])
-                reasons[case["name"]] = reason or pending.UNEXAMINED
+        results = list(outcomes(topic, Path(folder)))
+    reasons = {name: known.get(name, pending.UNEXAMINED) for name, differing in results if differing}
     pending.write(topic, reasons)
-    print(f"{topic}: {total - len(reasons)} of {total} as recorded")
+    print(f"{topic}: {len(results) - len(reasons)} of {len(results)} as recorded")
 
 
-def update_controllers(topic: str) -> None:
-    known = pending.read(f"controllers-{topic}")
-    reasons: dict[str, str] = {}
-    total = 0
+def show(topic: str, text: str) -> None:
+    """Prints the differences of the cases or steps whose name has the text."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, differing in follow(topic, Path(folder)):
-            total += 1
-            if differing:
-                reasons[name] = known.get(name, pending.UNEXAMINED)
-    pending.write(f"controllers-{topic}", reasons)
-    print(f"controllers-{topic}: {total - len(reasons)} of {total} as recorded")
-
-
-def show(outcomes: Iterable[tuple[str, list[str]]], text: str) -> None:
-    """Prints the differences of cases and steps; `outcomes` are their names and differences."""
-    for name, differing in outcomes:
-        if differing and text in name:
-            print("\n    ".join([name, *differing]))
+        for name, differing in outcomes(topic, Path(folder)):
+            if differing and text in name:
+                print("\n    ".join([name, *differing]))
 
 
 def main() -> None:
@@ -68,17 +66,11 @@ def main() -> None:
         "--show", metavar="TEXT", help="print the differences of cases whose name has TEXT, and write nothing"
     )
     arguments = parser.parse_args()
-    served = {f"{resource.plural}.{resource.group}".rstrip(".") for resource in load_catalogue()}
     for topic in arguments.topics or [*TOPICS, *(f"controllers-{topic}" for topic in CONTROLLER_TOPICS)]:
-        kind, _, controller = topic.partition("-")
-        if arguments.show is not None:
-            with tempfile.TemporaryDirectory() as folder:
-                cases = ((case["name"], differing) for case, differing in check(topic, Path(folder)))
-                show(follow(controller, Path(folder)) if kind == "controllers" else cases, arguments.show)
-        elif kind == "controllers":
-            update_controllers(controller)
+        if arguments.show is None:
+            update(topic)
         else:
-            update(topic, served)
+            show(topic, arguments.show)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tests.golden import pending
-from tests.golden.replay import Case, Replay, differences
+from tests.golden.replay import Replay, differences
 from tests.kits.certificates import write_certificates
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
@@ -29,9 +30,15 @@ def read_tokens() -> dict[str, str]:
         return {user: token for token, user, *_ in csv.reader(stream)}
 
 
-def check(topic: str, folder: Path) -> Iterator[tuple[Case, list[str]]]:
-    """Yields each case of a file with its differences. Waits only for cases that are not pending."""
-    document = json.loads((HERE / "cases" / f"{topic}.json").read_text())
+def read_topic(topic: str) -> dict[str, Any]:
+    """Returns the content of a file of cases."""
+    document: dict[str, Any] = json.loads((HERE / "cases" / f"{topic}.json").read_text())
+    return document
+
+
+def check(topic: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yields the name of each case of a file and its differences. Waits only for cases that are not pending."""
+    document = read_topic(topic)
     reasons = pending.read(topic)
     ca = write_certificates(folder)["ca"]
     modes = "RBAC" if topic == "rbac" else "AlwaysAllow"
@@ -50,4 +57,4 @@ def check(topic: str, folder: Path) -> Iterator[tuple[Case, list[str]]]:
         for case in document["cases"]:
             expected = {key: case[key] for key in ("code", "response", "warnings") if key in case}
             answer = replay.perform(case, patient=case["name"] not in reasons)
-            yield case, list(differences(expected, answer))
+            yield case["name"], list(differences(expected, answer))
