@@ -21,8 +21,8 @@ def add_host_network_flag(parser: argparse._ActionsContainer) -> None:
         "--host-netns-file",
         default="",
         metavar="FILE",
-        help="where the host writes its network namespace (as `readlink /proc/self/ns/net` prints it): the daemon ends "
-        "when that is no longer its own, to be restarted in the new one",
+        help="the file in which the host writes its network namespace, as `readlink /proc/self/ns/net` prints it; when "
+        "the host gets another one, the daemon ends, so that it is restarted there",
     )
 
 

@@ -130,7 +130,7 @@ def _missing(path: str) -> Invalid:
 
 
 def _place(key: str, places: int) -> int | None:
-    """Returns the index that a key stands for among so many places; -1 is the last. None if there is no such place."""
+    """Returns the index of the item that a key names in a list of so many; "-1" is the last. None if there is none."""
     digits = key.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
         return None

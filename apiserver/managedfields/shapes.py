@@ -18,7 +18,7 @@ LEAF, STRUCT, MAP, LIST_MAP, LIST_SET = "leaf", "struct", "map", "list-map", "li
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """The form of a field. LEAF is owned as one value, also where there is no schema.
+    """The form of a field. A LEAF is owned as one value; so is a field whose content has no schema.
 
     `model` is that of a STRUCT, `item` the shape of the content of a map or list, `keys` the keys of a LIST_MAP with
     their defaults or None. `zero` is what an object has there when nobody set it: None for nothing, {} for a struct.

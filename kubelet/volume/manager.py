@@ -79,7 +79,15 @@ class VolumeManager:
                 raise VolumeFailure(volume.name, f"volume type {_source_name(volume) or 'none'} is not supported")
             folder = self.pod_dir(pod.metadata.uid or "")
             context = VolumeContext(
-                pod, volume, folder, self._objects, node, self._runtime, pod_ips, self._tokens, self._images
+                pod,
+                volume,
+                folder,
+                self._objects,
+                node,
+                self._runtime,
+                pod_ips=pod_ips,
+                tokens=self._tokens,
+                images=self._images,
             )
             try:
                 if kind.prepare is not None:
