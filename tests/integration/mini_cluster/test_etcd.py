@@ -158,6 +158,8 @@ def test_a_snapshot_brings_every_object_back_after_the_cluster_is_destroyed(sing
         for number in range(300):
             api.request("POST", CONFIG_MAPS, config_map(f"kept-{number}", value=f"content {number}"))
         api.request("POST", "/api/v1/namespaces", {"metadata": {"name": "other"}})
+    made_by_controllers = {"configmaps/other/kube-root-ca.crt", "serviceaccounts/other/default"}
+    eventually(lambda: made_by_controllers <= all_objects(single).keys(), "the controllers have filled the namespace")
     before = all_objects(single)
     file = tmp_path / "backup.db"
     saved = launcher(single, "etcd", "snapshot", "save", str(file))

@@ -21,7 +21,7 @@ from tests.kits.process import free_port
 
 
 class Writer:
-    """Creates one object, then updates it for ever; knows the last revision that was acknowledged."""
+    """Creates one object, then updates it until it is stopped; knows the last revision that was acknowledged."""
 
     def __init__(self, store: Storage, name: str) -> None:
         self._store = store
@@ -29,11 +29,13 @@ class Writer:
         self.acknowledged: list[tuple[int, int]] = []  # (revision, size)
         self.failures = 0
         self.under_way = False
+        self.stopped = False
 
     async def run(self) -> None:
+        """Ends after the answer to the write that is under way when `stopped` is set."""
         entry: Entry | None = None
         size = 0
-        while True:
+        while not self.stopped:
             size += 1
             self.under_way = True
             try:
@@ -67,8 +69,8 @@ async def test_nothing_acknowledged_is_lost_when_etcd_is_killed(etcd: EtcdServer
         start = await eventually_async(noted)
         writers = [Writer(store, f"w{number}") for number, store in enumerate([one, two] * 2)]
         events: list[tuple[str, str, int]] = []
-        tasks = [asyncio.ensure_future(writer.run()) for writer in writers]
-        tasks.append(asyncio.ensure_future(collect(await one.watch(WIDGETS, revision=start), events)))
+        writing = [asyncio.ensure_future(writer.run()) for writer in writers]
+        collecting = asyncio.ensure_future(collect(await one.watch(WIDGETS, revision=start), events))
         for _ in range(3):
             marks = [len(writer.acknowledged) for writer in writers]
             await eventually_async(
@@ -78,12 +80,12 @@ async def test_nothing_acknowledged_is_lost_when_etcd_is_killed(etcd: EtcdServer
             await eventually_async(lambda: all(writer.under_way for writer in writers), "writes are under way")
             etcd.kill()
             await asyncio.to_thread(etcd.start)
-        for task in tasks[:-1]:
-            task.cancel()
-        await asyncio.wait(tasks[:-1])
+        for writer in writers:
+            writer.stopped = True
+        await asyncio.gather(*writing)
         final = await one.list(WIDGETS)
         await eventually_async(lambda: events and events[-1][2] >= final.revision)
-        tasks[-1].cancel()
+        collecting.cancel()
         revisions = [revision for _, _, revision in events]
         assert revisions == list(range(start + 1, final.revision + 1))  # every revision once, in order
         for writer, entry in zip(writers, final.entries, strict=True):
