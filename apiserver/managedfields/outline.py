@@ -66,12 +66,18 @@ class Outline:
                     self.add_member(name, was, now, inner)
         elif shape.kind == LIST_SET:
             self.tokens += [*old, _END, *new]
-        elif shape.kind != LEAF:
+        elif shape.kind == MAP:
             assert shape.item is not None
-            before, after = (old, new) if shape.kind == MAP else (self._by_key(old, shape), self._by_key(new, shape))
+            for key in old | new:
+                was, now = old.get(key), new.get(key)
+                if was != now:
+                    self.add_member(key, was, now, shape.item)
+        elif shape.kind == LIST_MAP:
+            assert shape.item is not None
+            before, after = self._by_key(old, shape), self._by_key(new, shape)
             for key in before | after:
                 was, now = before.get(key), after.get(key)
-                if was != now:
+                if was is None or now is None or was.__dict__ != now.__dict__:  # cheaper than the models' own equality
                     self.add_member(key, was, now, shape.item)
         self.tokens.append(_END)
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from apiserver.managedfields.outline import VARIABLE_KEYS
 
 KEPT_RECIPES = 2048  # of about 3 KB each; the oldest goes
+KEPT_ENTRIES = 256  # of about 4 KB each: objects of one shape that were written in one second have equal ones
 
 _TIME = re.compile(rb'"time":"([^"]*)')
 _NAME = re.compile(rb'(k:\{\\"(?:%b)\\":\\")([^"\\]*)(?=\\"\}":)' % "|".join(sorted(VARIABLE_KEYS)).encode())
@@ -40,23 +42,13 @@ class Recipe:
 class Values:
     """What differs among objects of one shape: times, in order, and the names of list items.
 
-    The caller adds the names that the write brings to `names`, which numbers them.
+    The caller adds the names that the write brings to `names`, which numbers them. `shape` is the entries without the
+    values: equal for objects of one shape.
     """
 
     def __init__(self, entries: bytes, now: str) -> None:
-        pieces = _TIME.split(entries)
-        entry_times = pieces[1::2]
-        self.times = sorted({*entry_times, now.encode()})
-        self.names: dict[bytes, int] = {}
-        shape: list[Hashable] = [self.times.index(now.encode())]
-        shape += map(self.times.index, entry_times)
-        for text in pieces[::2]:
-            texts = _NAME.split(text)
-            shape += texts[::3]
-            for name in texts[2::3]:
-                shape.append(self.names.setdefault(name, len(self.names)))
-        self.shape = tuple(shape)
-        """The entries without the values: equal for objects of one shape."""
+        self.times, names, self.shape = _parse(entries, now)
+        self.names = names.copy()
 
     def are_regular(self) -> bool:
         """Tells whether ranks may stand for the times; a client may have written times of other forms."""
@@ -91,6 +83,23 @@ class Values:
                 yield last + _BEFORE_TIME, time, _RANKS.index(time)
             else:
                 yield last, b"", None
+
+
+@lru_cache(maxsize=KEPT_ENTRIES)
+def _parse(entries: bytes, now: str) -> tuple[list[bytes], dict[bytes, int], tuple[Hashable, ...]]:
+    """Returns the times, in order, the names with their numbers, and what remains of the entries without both."""
+    pieces = _TIME.split(entries)
+    entry_times = pieces[1::2]
+    times = sorted({*entry_times, now.encode()})
+    names: dict[bytes, int] = {}
+    shape: list[Hashable] = [times.index(now.encode())]
+    shape += map(times.index, entry_times)
+    for text in pieces[::2]:
+        texts = _NAME.split(text)
+        shape += texts[::3]
+        for name in texts[2::3]:
+            shape.append(names.setdefault(name, len(names)))
+    return times, names, tuple(shape)
 
 
 class RecipeBook:
