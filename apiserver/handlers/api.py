@@ -9,9 +9,9 @@ from inspect import Parameter, signature
 from typing import Any
 
 from apimachinery.catalogue import CatalogueError
-from apiserver.auth.authenticator import Authenticator
-from apiserver.auth.authorizer import Authorizer
-from apiserver.auth.tokens import ServiceAccountTokens
+from apiserver.auth.authentication.authenticator import Authenticator
+from apiserver.auth.authentication.tokens import ServiceAccountTokens
+from apiserver.auth.authorization.authorizer import Authorizer
 from apiserver.proxy.kubelet import KubeletClient
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from apiserver.auth.authorizer import Authorizer, check_create
+from apiserver.auth.authorization.authorizer import Authorizer, check_create
 from apiserver.handlers._shared import answer, write_options
 from apiserver.registry.apply import Apply, check_config, read_config
 from apiserver.registry.changes import Change

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from apiserver.auth.authorizer import Authorizer, check_create
+from apiserver.auth.authorization.authorizer import Authorizer, check_create
 from apiserver.codec.body import check_place, decode_checked, decode_object, read_body
 from apiserver.handlers._shared import answer, write_options
 from apiserver.registry.changes import Replacement

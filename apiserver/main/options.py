@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, ip_network
 
-from apiserver.auth.modes import ALWAYS_ALLOW, MODES, mode_errors
+from apiserver.auth.authorization.modes import ALWAYS_ALLOW, MODES, mode_errors
 from componentbase.flags import add_duration, base_parser, fill, parse_list
 
 DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"

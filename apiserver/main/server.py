@@ -15,9 +15,9 @@ from apimachinery.catalogue import load_catalogue
 from apimachinery.errors import StatusError
 from apimachinery.resource import Resource
 from apiserver.admission._plugin import Chain, Lookup, Plugin, UnknownPlugin, enabled_plugins
-from apiserver.auth.authenticator import Authenticator, TokenFileError, read_token_file
-from apiserver.auth.modes import make_authorizer
-from apiserver.auth.tokens import JWKS_PATH, ServiceAccountTokens, TokenSettings
+from apiserver.auth.authentication.authenticator import Authenticator, TokenFileError, read_token_file
+from apiserver.auth.authentication.tokens import JWKS_PATH, ServiceAccountTokens, TokenSettings
+from apiserver.auth.authorization.modes import make_authorizer
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents
 from apiserver.handlers.api import Services

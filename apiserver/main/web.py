@@ -15,8 +15,8 @@ from starlette.responses import Response as WebResponse
 
 from apimachinery.errors import StatusError
 from apimachinery.times import format_time
-from apiserver.auth.openid import add_openid
-from apiserver.auth.tokens import ServiceAccountTokens
+from apiserver.auth.authentication.openid import add_openid
+from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents, add_routes
 from apiserver.http import negotiation

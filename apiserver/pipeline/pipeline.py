@@ -20,9 +20,9 @@ from apimachinery.errors import (
     ServiceUnavailable,
     StatusError,
 )
-from apiserver.auth import authorizer as authz
-from apiserver.auth.authenticator import Authenticator
-from apiserver.auth.authorizer import Authorizer
+from apiserver.auth.authentication.authenticator import Authenticator
+from apiserver.auth.authorization import authorizer as authz
+from apiserver.auth.authorization.authorizer import Authorizer
 from apiserver.handlers._shared import RETRY_SECONDS, revision_too_large
 from apiserver.http.asgi import answer_by_asgi
 from apiserver.http.rendering import rendered

@@ -11,7 +11,7 @@ from uuid import uuid4
 from apimachinery.errors import BadRequest, Conflict, FieldError, invalid, invalid_object
 from apimachinery.model import decode, encode
 from apimachinery.times import format_time
-from apiserver.auth.tokens import ServiceAccountTokens
+from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.handlers._shared import receive, warning_headers
 from apiserver.managedfields import tracking
 from apiserver.registry.store import Store

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from apimachinery.errors import BadRequest
 from apimachinery.times import format_time
-from apiserver.auth.authenticator import Authenticator
-from apiserver.auth.tokens import InvalidToken
+from apiserver.auth.authentication.authenticator import Authenticator
+from apiserver.auth.authentication.tokens import InvalidToken
 from apiserver.request.message import Request
 from apiserver.request.user import User
 from apiserver.virtual._virtual import Virtual, review

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apimachinery.errors import BadRequest
-from apiserver.auth.authorizer import Authorizer
+from apiserver.auth.authorization.authorizer import Authorizer
 from apiserver.request.info import RequestInfo
 from apiserver.request.message import Request
 from apiserver.request.user import User

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from apiserver.auth.keys import read_public_key, sign, verify
+from apiserver.auth.authentication.keys import read_public_key, sign, verify
 from tests.kits.client.kubectlversions import KUBECTLS
 from tests.kits.control_plane.apiserver import HAS_KUBECTL, ApiServer
 from tests.kits.control_plane.etcd import EtcdServer

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
-from apiserver.auth.authorizer import AlwaysAllow
+from apiserver.auth.authorization.authorizer import AlwaysAllow
 from apiserver.http.server import http_server
 from apiserver.pipeline.inflight import InFlight
 from apiserver.pipeline.metrics import RequestMetrics

@@ -9,7 +9,15 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from apiserver.auth.keys import BadKey, BadToken, make_key, read_private_key, read_public_key, sign, verify
+from apiserver.auth.authentication.keys import (
+    BadKey,
+    BadToken,
+    make_key,
+    read_private_key,
+    read_public_key,
+    sign,
+    verify,
+)
 from apiserver.codec.protobuf import to_json
 from kubeapi.core.event import RESOURCE as CORE_EVENTS
 from kubeapi.events.event import RESOURCE as EVENTS

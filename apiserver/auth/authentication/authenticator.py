@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from apimachinery.errors import Forbidden, Unauthorized
-from apiserver.auth.tokens import InvalidToken, ServiceAccountTokens
-from apiserver.auth.websocket_token import take_token
+from apiserver.auth.authentication.tokens import InvalidToken, ServiceAccountTokens
+from apiserver.auth.authentication.websocket_token import take_token
 from apiserver.http.types import Header
 from apiserver.request.user import AUTHENTICATED, User
 

@@ -8,8 +8,8 @@ import pytest
 
 from apimachinery.errors import Forbidden
 from apimachinery.resource import Resource
-from apiserver.auth.authorizer import AlwaysAllow, AlwaysDeny, InTurn, Masters, check
-from apiserver.auth.rbac import RuleSet
+from apiserver.auth.authorization.authorizer import AlwaysAllow, AlwaysDeny, InTurn, Masters, check
+from apiserver.auth.authorization.rbac import RuleSet
 from apiserver.request.info import RequestInfo, parse_request
 from apiserver.request.user import User
 from kubeapi.rbac.clusterrole import RESOURCE as CLUSTER_ROLES

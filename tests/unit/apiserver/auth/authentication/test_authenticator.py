@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from apimachinery.errors import Forbidden, Unauthorized
-from apiserver.auth.authenticator import Authenticator, TokenFileError, read_token_file
+from apiserver.auth.authentication.authenticator import Authenticator, TokenFileError, read_token_file
 from apiserver.request.user import User
 
 

@@ -9,7 +9,7 @@ import orjson
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from apiserver.auth.tokens import JWKS_PATH, ServiceAccountTokens
+from apiserver.auth.authentication.tokens import JWKS_PATH, ServiceAccountTokens
 
 CONFIGURATION = "/.well-known/openid-configuration"
 CACHED = {"cache-control": "public, max-age=3600"}

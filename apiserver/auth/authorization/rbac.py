@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from apimachinery.errors import join_errors, quote
 from apimachinery.model import decode
 from apimachinery.resource import Resource, resource_of
-from apiserver.auth.authorizer import Decision, PathRule, ResourceRule, Rules
-from apiserver.auth.tokens import USER_PREFIX
+from apiserver.auth.authentication.tokens import USER_PREFIX
+from apiserver.auth.authorization.authorizer import Decision, PathRule, ResourceRule, Rules
 from apiserver.request.info import RequestInfo
 from apiserver.request.user import User
 from apiserver.storage import CachedStorage

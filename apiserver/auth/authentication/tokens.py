@@ -1,7 +1,7 @@
 """Makes and verifies the tokens of service accounts.
 
 A token speaks for its account until it expires, or until the account or the object that it is bound to is deleted.
-`apiserver.auth.keys` is imported by the first token: PyJWT and cryptography take 70 ms.
+`apiserver.auth.authentication.keys` is imported by the first token: PyJWT and cryptography take 70 ms.
 Source: Kubernetes documentation, "Managing Service Accounts", "Bound service account tokens".
 """
 
@@ -26,7 +26,7 @@ from apiserver.storage.interface import Entry
 from componentbase.clock import Clock
 
 if TYPE_CHECKING:
-    from apiserver.auth.keys import Key, PrivateKey
+    from apiserver.auth.authentication.keys import Key, PrivateKey
 
 USER_PREFIX = "system:serviceaccount:"
 ACCOUNTS_GROUP = "system:serviceaccounts"
@@ -93,7 +93,7 @@ class ServiceAccountTokens:
 
     def issue(self, account: Object, bound: Mapping[str, Object], audiences: Sequence[str], seconds: int) -> str:
         """`bound` names what the token is bound to: "pod", "secret" or "node" and its object."""
-        from apiserver.auth.keys import sign
+        from apiserver.auth.authentication.keys import sign
 
         now = int(self._clock.now())
         own: Json = {"namespace": account.namespace, "serviceaccount": _reference(account)}
@@ -112,14 +112,14 @@ class ServiceAccountTokens:
 
     @cached_property
     def _private(self) -> PrivateKey:
-        from apiserver.auth.keys import read_private_key
+        from apiserver.auth.authentication.keys import read_private_key
 
         return read_private_key(Path(self._settings.signing_key_file).read_bytes())
 
     @cached_property
     def keys(self) -> list[Key]:
         """All keys that may have signed a token; the one that signs new tokens stands first."""
-        from apiserver.auth.keys import make_key, read_public_key
+        from apiserver.auth.authentication.keys import make_key, read_public_key
 
         files = self._settings.key_files
         keys = [make_key(self._private.public_key()), *(read_public_key(Path(file).read_bytes()) for file in files)]
@@ -166,7 +166,7 @@ class ServiceAccountTokens:
 
     def _verify(self, token: str, audiences: Sequence[str]) -> _Verified:
         """Raises: InvalidToken."""
-        from apiserver.auth.keys import BadToken, claims_of, verify
+        from apiserver.auth.authentication.keys import BadToken, claims_of, verify
 
         try:
             if claims_of(token).get("iss") not in self.issuers:

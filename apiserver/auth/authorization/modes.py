@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from apiserver.auth.authorizer import AlwaysAllow, AlwaysDeny, Authorizer, InTurn, Masters
-from apiserver.auth.rbac import Rbac
+from apiserver.auth.authorization.authorizer import AlwaysAllow, AlwaysDeny, Authorizer, InTurn, Masters
+from apiserver.auth.authorization.rbac import Rbac
 from apiserver.storage import CachedStorage
 
 ALWAYS_ALLOW = "AlwaysAllow"
