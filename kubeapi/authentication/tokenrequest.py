@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from apimachinery.empty import NullIfEmpty
 from apimachinery.meta import Object
@@ -34,6 +34,12 @@ class TokenRequestSpec(Model, protobuf="audiences - boundObjectRef expirationSec
     """Seconds for which the token is requested to be valid; the server may give fewer."""
     boundObjectRef: BoundObjectReference | None = None
     """An object to bind the token to: the token is invalid once it is deleted."""
+
+    @model_serializer(mode="wrap")
+    def _with_null(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The one field of the API that is `null` on the wire where it is absent."""
+        members: dict[str, Any] = handler(self)
+        return {"boundObjectRef": None, **members}
 
 
 class TokenRequestStatus(Model):
