@@ -12,6 +12,7 @@ from componentbase.clock import Clock
 from componentbase.daemon import FatalError
 from componentbase.health import HealthServer
 from controller_manager.options import Options, selected
+from kubeclient.accounts import AccountClients
 from kubeclient.config import ConfigError, load_config
 from kubeclient.controller import ControllerContext, ControllerSpec, run_controller
 from kubeclient.informer import Informers
@@ -21,6 +22,7 @@ from kubeclient.rest import RestClient, user_agent
 
 NAME = "kube-controller-manager"
 CONTROLLERS = "controller_manager.controllers"
+ACCOUNT_NAMESPACE = "kube-system"
 
 log = logs.logger(__name__)
 
@@ -65,13 +67,19 @@ async def run(specs: Mapping[str, ControllerSpec[Any]], options: Options) -> Non
 
 
 async def run_controllers(specs: list[ControllerSpec[Any]], rest: RestClient, options: Options) -> None:
-    """Runs until cancelled; an error in one controller's loop ends all, and with them the process."""
+    """Runs until cancelled; an error in one controller's loop ends all, and with them the process.
+
+    The shared informers speak as the daemon itself, a controller's other requests as its service account if the options
+    say so.
+    """
     clock = Clock()
     informers = Informers(rest, clock)
-    async with asyncio.TaskGroup() as group:
+    accounts = AccountClients(rest, ACCOUNT_NAMESPACE, user_agent=user_agent(NAME), clock=clock)
+    async with accounts, asyncio.TaskGroup() as group:
         for spec in specs:
-            recorder = EventRecorder(rest, spec.name, clock=clock)
-            context = ControllerContext(rest, informers, recorder, clock, options)
+            own = accounts.client(spec.account) if options.use_service_account_credentials else rest
+            recorder = EventRecorder(own, spec.name, clock=clock)
+            context = ControllerContext(own, informers, recorder, clock, options)
             group.create_task(recorder.run())
             group.create_task(run_controller(spec, context, options.workers[spec.name]))
         # Last: by its first step every controller above has asked for its informers.

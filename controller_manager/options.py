@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from componentbase.flags import Serving, add_duration, base_parser, fill, parse_list
+from componentbase.flags import Serving, add_bool, add_duration, base_parser, fill, parse_list
 from kubeclient.controller import ControllerSpec
 from kubeclient.leader import Election
 
@@ -23,6 +23,7 @@ class Options:
     workers: Mapping[str, int]
     """Controller -> the number of keys it reconciles at once."""
     root_ca_file: str
+    use_service_account_credentials: bool
     node_monitor_period: float
     node_monitor_grace_period: float
     node_startup_grace_period: float
@@ -71,6 +72,12 @@ def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
         default="",
         metavar="FILE",
         help="the authority published to every namespace (default: the kubeconfig's)",
+    )
+    add_bool(
+        flags,
+        "--use-service-account-credentials",
+        False,
+        "each controller speaks as a service account of kube-system, which has the rights of that controller alone",
     )
     _add_nodes(flags)
     flags.add_argument(

@@ -133,7 +133,8 @@ class ControllerSpec(Generic[R]):
     """Declares a controller in its file: `CONTROLLER = ControllerSpec("replicaset-controller", …)`.
 
     `watches` are all that wakes it. `workers` keys are reconciled at once, unless the flag `workers_flag`, which counts
-    `subjects`, says otherwise.
+    `subjects`, says otherwise. With --use-service-account-credentials it speaks as `service_account` of kube-system, by
+    default the one of its own name: the role `system:controller:NAME` says what that may do.
     """
 
     name: str
@@ -142,6 +143,12 @@ class ControllerSpec(Generic[R]):
     workers: int = 5
     workers_flag: str = ""
     subjects: str = ""
+    service_account: str = ""
+
+    @property
+    def account(self) -> str:
+        """Returns the name of its service account."""
+        return self.service_account or self.name
 
 
 async def run_controller(spec: ControllerSpec[R], context: ControllerContext, workers: int = 0) -> None:

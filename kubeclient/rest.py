@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import math
 import random
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 from urllib.parse import urlencode
 
 import orjson
@@ -49,6 +50,15 @@ REQUEST_SECONDS = Histogram(
 REQUESTS = Counter("rest_client_requests", "Requests by status code.", ["code", "method", "host"])
 
 
+class TokenSource(Protocol):
+    """Has the bearer token of an identity whose tokens don't last."""
+
+    async def token(self) -> str: ...
+
+    def refused(self, token: str) -> None:
+        """Notes that the server answered 401 to this token."""
+
+
 class RestClient:
     """One cluster, one identity. `async with RestClient(config, user_agent="kubelet") as rest:`
 
@@ -67,6 +77,7 @@ class RestClient:
         clock: Clock | None = None,
     ) -> None:
         self.config = config
+        self._tokens: TokenSource | None = None
         self._clock = clock or Clock()
         self._user_agent = user_agent
         self._on_warning = on_warning
@@ -91,6 +102,12 @@ class RestClient:
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+    def with_tokens(self, tokens: TokenSource) -> Self:
+        """Returns a client that speaks as the owner of the tokens, over the same connections."""
+        other = copy.copy(self)
+        other._tokens, other._heads = tokens, {}
+        return other
 
     # reading
 
@@ -278,6 +295,8 @@ class RestClient:
         timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
     ) -> bytes:
         """Sends a request and returns the response's body; sends it again when the server asks so by Retry-After."""
+        if self._tokens is not None:
+            await self._renew_token(self._tokens)
         data = self._encode(method, path, params, body, content_type, accept)
         for attempt in range(RETRIES_ON_REQUEST + 1):
             started = time.monotonic()
@@ -287,6 +306,7 @@ class RestClient:
                 self._show_warnings(response)
             if response.status < 400:
                 return response.body
+            self._note_refusal(response.status)
             retry_after = response.header(b"retry-after")
             # After a 5xx a creation may have happened: only the caller knows what a second one would mean.
             again = response.status == 429 or (response.status >= 500 and method != "POST")
@@ -305,12 +325,15 @@ class RestClient:
         accept: str = JSON,
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Opens a response whose body is read as it comes: watches and logs. Yields an iterator of chunks."""
+        if self._tokens is not None:
+            await self._renew_token(self._tokens)
         data = self._encode(method, path, params, None, JSON, accept)
         started = time.monotonic()
         stream = await self._client.open_stream(data)
         try:
             self._observe(method, stream.status, time.monotonic() - started)
             if stream.status >= 400:
+                self._note_refusal(stream.status)
                 retry_after = stream.header(b"retry-after").decode("latin-1")
                 raise wire.error(stream.status, await stream.read(), retry_after)
             yield stream.__aiter__()
@@ -358,6 +381,16 @@ class RestClient:
                 self._token = file.read().strip()
             self._token_read_at = self._clock.monotonic()
         return self._token
+
+    async def _renew_token(self, tokens: TokenSource) -> None:
+        token = await tokens.token()
+        if token != self._token:
+            self._token = token
+            self._heads.clear()
+
+    def _note_refusal(self, status: int) -> None:
+        if status == 401 and self._tokens is not None:
+            self._tokens.refused(self._token)
 
     def _observe(self, method: str, status: int, seconds: float) -> None:
         metrics = self._metrics.get((method, status))

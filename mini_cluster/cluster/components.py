@@ -195,6 +195,7 @@ def _controller_manager(layout: Layout, state: ClusterState, programs: Programs)
         programs.script(CONTROLLER_MANAGER),
         *_manager_flags(layout, CONTROLLER_MANAGER, state.ports.controller_manager),
         f"--root-ca-file={layout.certificate('ca')}",
+        "--use-service-account-credentials=true",
         f"--node-monitor-grace-period={NODE_MONITOR_GRACE_PERIOD}",
     )
     probe = HttpsProbe("127.0.0.1", state.ports.controller_manager, "/healthz")

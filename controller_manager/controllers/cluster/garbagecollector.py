@@ -332,4 +332,5 @@ CONTROLLER = ControllerSpec(
     workers=20,
     workers_flag="--concurrent-gc-syncs",
     subjects="objects looked at by the garbage collector",
+    service_account="generic-garbage-collector",
 )

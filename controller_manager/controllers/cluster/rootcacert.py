@@ -73,4 +73,5 @@ CONTROLLER = ControllerSpec(
         maps(ConfigMap, lambda config_map: (config_map.namespace,), field_selector=PUBLISHED),
     ],
     workers=2,
+    service_account="root-ca-cert-publisher",
 )

@@ -37,4 +37,5 @@ CONTROLLER = ControllerSpec(
     [own(Namespace), maps(ServiceAccount, lambda account: [account.namespace] if account.name == DEFAULT else [])],
     workers_flag="--concurrent-serviceaccount-token-syncs",
     subjects="Namespaces, for their default ServiceAccount",
+    service_account="service-account-controller",
 )

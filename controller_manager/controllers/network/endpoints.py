@@ -72,4 +72,5 @@ CONTROLLER = ControllerSpec(
     ],
     workers_flag="--concurrent-endpoint-syncs",
     subjects="Services, for their Endpoints",
+    service_account="endpoint-controller",
 )

@@ -165,4 +165,5 @@ CONTROLLER = ControllerSpec(
         Every(lambda reconciler: reconciler.period_seconds, NodeLifecycle.unhealthy_nodes),
     ],
     workers=4,
+    service_account="node-controller",
 )

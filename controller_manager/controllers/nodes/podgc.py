@@ -143,4 +143,5 @@ CONTROLLER = ControllerSpec(
         Watch(Pod, PodGarbageCollector.abandoned_pod),
         Every(lambda _: CHECK_SECONDS, PodGarbageCollector.surplus_pods),
     ],
+    service_account="pod-garbage-collector",
 )

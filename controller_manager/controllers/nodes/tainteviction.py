@@ -94,4 +94,5 @@ CONTROLLER = ControllerSpec(
     TaintEviction,
     [Watch(Node, TaintEviction.pods_on), Watch(Pod, TaintEviction.placed_pod)],
     workers=8,
+    service_account="node-controller",
 )
