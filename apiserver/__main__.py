@@ -13,7 +13,8 @@ def main() -> None:
     logs.setup("kube-apiserver", options.log_file, options.verbosity)
     from apiserver.main.server import run
 
-    sys.exit(daemon.run(lambda: run(options), "kube-apiserver"))
+    seconds = daemon.SHUTDOWN_SECONDS + options.shutdown_delay_seconds + options.drain_seconds
+    sys.exit(daemon.run(lambda: run(options), "kube-apiserver", shutdown_seconds=seconds))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def create_app(options: Options) -> FastAPI:
             try:
                 yield
             finally:
-                server.stop()
+                await server.stop()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     entry: Any = _Entry(app)

@@ -9,11 +9,13 @@ from apiserver.http.types import MAX_BODY_BYTES
 from componentbase.net.http1_exchange import Handler
 from componentbase.net.http1_server import HttpServer, ServerLimits
 
-LIMITS = ServerLimits(keep_alive_seconds=120.0, max_body_bytes=MAX_BODY_BYTES, drain_seconds=10.0)
+KEEP_ALIVE_SECONDS = 120.0
 
 
-def http_server(handler: Handler) -> HttpServer:
-    return HttpServer(handler, LIMITS, error_as_status)
+def http_server(handler: Handler, drain_seconds: float) -> HttpServer:
+    """`drain_seconds` is how long a request under way may go on when the server stops."""
+    limits = ServerLimits(KEEP_ALIVE_SECONDS, max_body_bytes=MAX_BODY_BYTES, drain_seconds=drain_seconds)
+    return HttpServer(handler, limits, error_as_status)
 
 
 def error_as_status(status: int, message: str) -> tuple[bytes, bytes]:

@@ -49,6 +49,7 @@ class EndpointReconciler:
         self._service_range = service_range
         self._address = address
         self._port = port
+        self._withdrawn = False
         self.published = not ip_address(address).is_loopback
         self._storage.register(MASTER_LEASES)
 
@@ -80,7 +81,7 @@ class EndpointReconciler:
         if not self.published:
             log.info("address not published: it is on loopback", address=self._address)
             return
-        while True:
+        while not self._withdrawn:
             try:
                 await self._renew()
                 await self._publish(await self._addresses())
@@ -90,6 +91,7 @@ class EndpointReconciler:
 
     async def withdraw(self) -> None:
         """Before this server stops: takes its own address out."""
+        self._withdrawn = True
         if not self.published:
             return
         try:

@@ -67,8 +67,15 @@ class Options:
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
     request_timeout_seconds: float = 60.0
+    shutdown_delay_seconds: float = 0.0
+    shutdown_watch_grace_seconds: float = 0.0
     log_file: str = ""
     verbosity: int = 0
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long the requests under way may go on once no more are taken."""
+        return max(self.request_timeout_seconds, self.shutdown_watch_grace_seconds)
 
 
 def parse_options(argv: Sequence[str] | None = None) -> Options:
@@ -81,6 +88,9 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         parser.error("--tls-cert-file and --tls-private-key-file belong together: give both or neither")
     if bool(args.kubelet_client_certificate) != bool(args.kubelet_client_key):
         parser.error("--kubelet-client-certificate and --kubelet-client-key belong together: give both or neither")
+    for flag in ("shutdown_delay_duration", "shutdown_watch_termination_grace_period"):
+        if getattr(args, flag) < 0:
+            parser.error(f"--{flag.replace('_', '-')} can not be a negative value")
     if 0 < args.service_account_max_token_expiration < MIN_TOKEN_SECONDS:
         parser.error("--service-account-max-token-expiration must be at least an hour")
     return fill(
@@ -94,6 +104,8 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         service_account_max_token_seconds=int(args.service_account_max_token_expiration),
         event_ttl_seconds=int(args.event_ttl),
         request_timeout_seconds=args.request_timeout,
+        shutdown_delay_seconds=args.shutdown_delay_duration,
+        shutdown_watch_grace_seconds=args.shutdown_watch_termination_grace_period,
     )
 
 
@@ -106,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_service_accounts(parser)
     _add_cluster(parser)
     _add_limits(parser)
+    _add_shutdown(parser)
     return parser
 
 
@@ -219,6 +232,21 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         "--max-mutating-requests-inflight", type=int, default=200, metavar="N", help="the same for writes (default 200)"
     )
     add_duration(parser, "--request-timeout", 60, "after this a request gets a 504; watches and logs are exempt")
+
+
+def _add_shutdown(parser: argparse.ArgumentParser) -> None:
+    add_duration(
+        parser,
+        "--shutdown-delay-duration",
+        0,
+        "how long to go on serving after SIGTERM while /readyz fails, so that load balancers send nobody here any more",
+    )
+    add_duration(
+        parser,
+        "--shutdown-watch-termination-grace-period",
+        0,
+        "over how long the ends of watches are spread after that, so that not all clients come back elsewhere at once",
+    )
 
 
 def _network(text: str) -> IPv4Network:

@@ -60,12 +60,13 @@ async def run(options: Options) -> None:
     server = ApiServer(options)
     address, port = options.bind_address, options.secure_port
     async with server.running():
-        await http_server(server.pipeline).run(
+        await http_server(server.pipeline, options.drain_seconds).run(
             address,
             port,
             tls_context,
             started=lambda: log.info("serving", address=address, port=port),
-            stopping=server.stop,
+            leaving=server.leave,
+            stopping=lambda: server.pipeline.end_long_running(options.shutdown_watch_grace_seconds),
         )
 
 
@@ -77,6 +78,7 @@ class ApiServer:
         catalogue, clock = load_catalogue(), Clock()
         self.stopping = False
         self.bootstrapped = False
+        self._storage_task: asyncio.Task[None] | None = None
         self.options = options
         self.storage = CachedStorage(
             EtcdConfig(options.etcd_servers, options.etcd_cafile, options.etcd_certfile, options.etcd_keyfile)
@@ -159,7 +161,7 @@ class ApiServer:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Runs the watch cache, the first objects and upkeep beside the block, which the death of any of them ends."""
-        storage = asyncio.create_task(self.storage.run())
+        storage = self._storage_task = asyncio.create_task(self.storage.run())
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
@@ -174,10 +176,19 @@ class ApiServer:
             storage.cancel()
             await asyncio.wait({storage})
 
-    def stop(self) -> None:
+    async def leave(self) -> None:
+        """Lets clients and load balancers notice that this server goes, for as long as the flags say."""
+        self.stopping = True
+        await self._withdraw()
+        log.info("serving for the last time", seconds=self.options.shutdown_delay_seconds)
+        storage = self._storage_task  # nothing can be served once it has died
+        if storage is not None and self.options.shutdown_delay_seconds > 0:
+            await asyncio.wait({storage}, timeout=self.options.shutdown_delay_seconds)
+
+    async def stop(self) -> None:
         """Ends what would otherwise last: every watch's client goes on elsewhere."""
         self.stopping = True
-        self.pipeline.stop()
+        await self.pipeline.end_long_running(0)
 
     async def _bootstrap(self) -> None:
         """Makes the first objects; then keeps this server among the endpoints of the `kubernetes` Service."""

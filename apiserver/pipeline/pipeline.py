@@ -46,6 +46,7 @@ OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version"})
 OPEN_PREFIXES = ("/healthz/", "/livez/", "/readyz/")
 COMMON_HEAD = b"cache-control: no-cache, private\r\naudit-id: %b\r\n"
 JSON_HEAD = b"content-type: application/json\r\n" + COMMON_HEAD
+END_STEP_SECONDS = 0.05
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 log = logs.logger(__name__)
@@ -71,6 +72,7 @@ class Pipeline:
         self._web_route = Route(self._serve_web)
         self._limits = limits
         self._long_running: set[HttpExchange] = set()
+        self._ending = False
         self._ids = count(1)
         self._id_prefix = f"{token_hex(4)}-{token_hex(2)}-4{token_hex(2)[1:]}-a{token_hex(2)[1:]}-".encode()
         self._loop = asyncio.get_running_loop()
@@ -98,11 +100,22 @@ class Pipeline:
             return self._refuse(request, route, self._translate(error, request), begin)
         return self._serve(request, route, begin)
 
-    def stop(self) -> None:
-        """Ends every watch, log and exec: their clients go on elsewhere."""
-        for exchange in list(self._long_running):
-            if exchange.on_gone is not None:
-                exchange.on_gone()
+    async def end_long_running(self, seconds: float) -> None:
+        """Ends every watch, log and exec, spread over so many seconds: their clients go on elsewhere, not all at once.
+
+        One that begins later ends at once.
+        """
+        self._ending = True
+        waiting = list(self._long_running)
+        steps = min(len(waiting), max(int(seconds / END_STEP_SECONDS), 1))
+        for step in range(steps):
+            for exchange in waiting[step::steps]:
+                if exchange.on_gone is not None:
+                    exchange.on_gone()
+                elif exchange.response_complete and exchange.task is not None:
+                    exchange.task.cancel()  # an exec: its connection has been taken over
+            if step + 1 < steps:
+                await asyncio.sleep(seconds / steps)
 
     def _identify(self, exchange: HttpExchange) -> User:
         """The connection remembers whom its client's certificate stands for. Raises: Unauthorized."""
@@ -220,6 +233,8 @@ class Pipeline:
                 raise ClientDisconnected  # before `on_gone` could tell: a watch would go on until its time is over
             if close is not None:
                 exchange.on_gone = close
+                if self._ending:
+                    close()  # its answer ends before its first piece
             exchange.begin(stream.status, headers, stream.length)
             if exchange.blocked:
                 await exchange.drain(stream.patience_seconds)

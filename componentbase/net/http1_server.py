@@ -11,7 +11,7 @@ import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import cached_property
@@ -23,6 +23,7 @@ import httptools
 
 from componentbase.net.http1_exchange import STATUS_LINES, Handler, Header, HttpExchange, PeerCertificate
 from componentbase.net.raw import RawConnection, notice_dead_peer
+from componentbase.tasks import alongside
 
 SWEEP_SECONDS = 10.0  # between looks at idle connections: cheaper than a timer each
 HANDSHAKE_SECONDS = 10.0
@@ -186,7 +187,9 @@ class HttpConnection(asyncio.Protocol):
             self.headers,
             waiting_for_100=self._expects_100,
             has_body=self._has_body,
-            keep_alive=not upgrading and parser.should_keep_alive() and parser.get_http_version() != "1.0",
+            keep_alive=not (upgrading or self.server.leaving)
+            and parser.should_keep_alive()
+            and parser.get_http_version() != "1.0",
         )
         self._upgrading = upgrading
         before, self.exchange = self.exchange, exchange
@@ -295,6 +298,10 @@ class HttpConnection(asyncio.Protocol):
         return raw
 
 
+async def _at_once() -> None:
+    """Leaves and ends nothing."""
+
+
 async def _when_readable(exchange: HttpExchange, handler: Handler) -> None:
     """Lets the client first read the answers to what it asked before."""
     await exchange.drain()
@@ -318,6 +325,8 @@ class HttpServer:
         self.error_body = error_body
         self.connections: set[HttpConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
+        self.leaving = False
+        """True once the end has begun: each answer is the last of its connection."""
         self._date = b""
         self._date_at = 0
         self._last_piece = self._last_chunk = b""
@@ -329,11 +338,12 @@ class HttpServer:
         tls: ssl.SSLContext | None,
         *,
         started: Callable[[], None] = lambda: None,
-        stopping: Callable[[], None] = lambda: None,
+        leaving: Callable[[], Awaitable[None]] = _at_once,
+        stopping: Callable[[], Coroutine[None, None, None]] = _at_once,
     ) -> None:
-        """Serves until cancelled; then calls `stopping`, which has to end long-running requests, and drains the rest.
+        """Serves until cancelled; goes on while `leaving` runs, then takes no more connections and drains the rest.
 
-        Raises: OSError when the address is taken.
+        `stopping` has to end the long-running requests meanwhile. Raises: OSError when the address is taken.
         """
         loop = asyncio.get_running_loop()
         listener = await loop.create_server(
@@ -352,13 +362,18 @@ class HttpServer:
                 for connection in list(self.connections):
                     connection.close_if_idle(before)
         finally:
+            self.leaving = True
+            await leaving()
             listener.close()
-            stopping()
-            await self._drain()
+            for connection in list(self.connections):
+                connection.shutdown()
+            async with alongside(stopping()):
+                await self._drain()
+            for connection in list(self.connections):
+                connection.transport.close()
 
     async def _drain(self) -> None:
-        for connection in list(self.connections):
-            connection.shutdown()
+        """Waits for the requests under way, and cancels those that take too long."""
         late = set(self.tasks)
         if late and self.limits.drain_seconds:
             _, late = await asyncio.wait(late, timeout=self.limits.drain_seconds)
@@ -366,8 +381,6 @@ class HttpServer:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=1)
-        for connection in list(self.connections):
-            connection.transport.close()
 
     @property
     def overloaded(self) -> bool:

@@ -10,6 +10,8 @@ import pytest
 from apiserver.http.server import error_as_status
 from componentbase.net.http1_exchange import BodyTooLarge, HttpExchange
 from componentbase.net.http1_server import MAX_HEAD_BYTES, HttpConnection, HttpServer, ServerLimits
+from tests.kits.eventually import eventually_async
+from tests.kits.process import free_port
 
 GET = b"GET /%d HTTP/1.1\r\nhost: h\r\n\r\n"
 
@@ -233,3 +235,41 @@ async def test_a_bug_of_a_pipelined_request_leaves_the_answer_before_it_whole() 
     await turns()
     assert transport.sent.startswith(b"HTTP/1.1 200 ")
     assert b"HTTP/1.1 500 " in transport.sent
+
+
+async def test_a_server_that_leaves_goes_on_serving_and_then_lets_requests_finish() -> None:
+    handler, may_end, left = Waiting(), asyncio.Event(), asyncio.Event()
+    server = HttpServer(handler, ServerLimits(drain_seconds=60), error_as_status)
+    started = asyncio.Event()
+
+    async def leave() -> None:
+        left.set()
+        await may_end.wait()
+
+    port = free_port()
+    running = asyncio.create_task(server.run("127.0.0.1", port, None, started=started.set, leaving=leave))
+    await started.wait()
+    running.cancel()
+    await left.wait()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET % 1)
+    await eventually_async(lambda: handler.exchanges)
+    may_end.set()
+    await eventually_async(lambda: refuses(port))
+    assert not running.done()
+    handler.goes_on.set()
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close\r\n" in answer
+    assert answer.endswith(b"/1")
+    await asyncio.wait({running})
+    writer.close()
+
+
+async def refuses(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return True
+    writer.close()
+    return False

@@ -38,9 +38,17 @@ class OneRoute:
 
 
 def connected(route: Route, identity: Identity) -> tuple[HttpConnection, FakeTransport]:
-    limits, transport = InFlight(10, 10, 60), FakeTransport()
+    return connected_to(pipeline(route, identity))
+
+
+def pipeline(route: Route, identity: Identity) -> Pipeline:
+    limits = InFlight(10, 10, 60)
     services: list[Any] = [identity, AlwaysAllow(), OneRoute(route), None, limits, RequestMetrics(limits)]
-    server = http_server(Pipeline(*services))
+    return Pipeline(*services)
+
+
+def connected_to(handler: Pipeline) -> tuple[HttpConnection, FakeTransport]:
+    server, transport = http_server(handler, drain_seconds=10), FakeTransport()
     connection = HttpConnection(server, asyncio.get_running_loop())
     connection.connection_made(transport)
     return connection, transport
@@ -96,3 +104,66 @@ async def test_nothing_is_proxied_for_a_client_that_left_during_the_connect() ->
         ready.set()
         async with asyncio.timeout(5):
             assert await seen.get() == b""
+
+
+class Watch:
+    """A watch without events, whose answer begins when the test says so."""
+
+    def __init__(self) -> None:
+        self.begins = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def __call__(self, request: Request) -> Stream:
+        await self.begins.wait()
+        return Stream(self._events(), close=self.closed.set)
+
+    async def _events(self) -> AsyncIterator[bytes]:
+        await self.closed.wait()
+        return
+        yield b""
+
+
+async def test_the_end_of_the_server_ends_watches_and_completes_their_answers() -> None:
+    watch = Watch()
+    watch.begins.set()
+    served = pipeline(Route(watch, long_running=True), Identity())
+    connection, transport = connected_to(served)
+    connection.data_received(GET_POD)
+    await turns()
+    assert not watch.closed.is_set()
+    await served.end_long_running(0)
+    await turns()
+    assert transport.sent.endswith(b"0\r\n\r\n")
+    assert not connection.tasks
+
+
+async def test_a_watch_that_begins_after_the_end_of_the_others_ends_at_once() -> None:
+    watch = Watch()
+    served = pipeline(Route(watch, long_running=True), Identity())
+    connection, transport = connected_to(served)
+    connection.data_received(GET_POD)
+    await turns()
+    await served.end_long_running(0)
+    watch.begins.set()
+    await turns()
+    assert transport.sent.startswith(b"HTTP/1.1 200 ")
+    assert transport.sent.endswith(b"0\r\n\r\n")
+
+
+async def test_the_ends_of_watches_are_spread_over_the_grace_period() -> None:
+    watches = [Watch() for _ in range(3)]
+    for watch in watches:
+        watch.begins.set()
+    waiting = iter(watches)
+
+    async def handle(request: Request) -> Answer:
+        return await next(waiting)(request)
+
+    served = pipeline(Route(handle, long_running=True), Identity())
+    for _ in watches:
+        connected_to(served)[0].data_received(GET_POD)
+    await turns()
+    ending = asyncio.create_task(served.end_long_running(600))
+    await turns()
+    assert [watch.closed.is_set() for watch in watches].count(True) == 1  # the next one's time is in 200 s
+    ending.cancel()
