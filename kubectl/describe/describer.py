@@ -29,8 +29,9 @@ def describe(context: CommandContext, kind: ResourceType, obj: Dict) -> str:
 
 def find_section(kind: ResourceType) -> DescribeSection:
     """The section of the kind, or the one that writes every field."""
-    name = f"{kinds.__name__}.{kind.kind.lower()}"
-    if find_spec(name) is not None:
+    folder = f"{kinds.__name__}.{kind.group.partition('.')[0] or 'core'}"
+    name = f"{folder}.{kind.kind.lower()}"
+    if find_spec(folder) is not None and find_spec(name) is not None:
         section: DescribeSection = import_module(name).DESCRIBE
         if section.group == kind.group:
             return section

@@ -15,7 +15,8 @@ _ACRONYMS = {"Api": "API", "Uid": "UID", "Ip": "IP", "Url": "URL", "Osb": "OSB"}
 
 @dataclass(frozen=True)
 class DescribeSection:
-    """`DESCRIBE = DescribeSection(...)` in `kinds/<kind in lower case>.py` brings the description of a kind.
+    """`DESCRIBE = DescribeSection(...)` in `kinds/<first word of the group>/<kind in lower case>.py` brings the
+    description of a kind; the folder of the group "" is `core`.
 
     `group` is the API group of the kind; a kind of the same name in another group is described field by field.
     """

@@ -25,5 +25,6 @@ def build_house(folder: Path, files: Mapping[str, str]) -> Path:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     for path, text in files.items():
         assert not (folder / path).exists(), path
+        (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(text)
     return folder

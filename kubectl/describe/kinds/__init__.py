@@ -1,1 +1,1 @@
-"""The descriptions of kinds, one a file of the kind's name in lower case."""
+"""The descriptions of kinds: a folder for each group, a file for each kind."""

@@ -23,7 +23,7 @@ FILES = {
     "apiserver/admission/widgetcolour.py": recipe("A new admission plugin"),
     "apiserver/subresources/area.py": recipe("A new subresource"),
     "kubectl/commands/other/sizes.py": recipe("A new verb"),
-    "kubectl/describe/kinds/widget.py": recipe("A kind's description"),
+    "kubectl/describe/kinds/example/widget.py": recipe("A kind's description"),
     "kubelet/volume/types/nfs.py": recipe("A new volume type"),
     "kubelet/probe/actions/udp.py": recipe("A new probe kind"),
 }

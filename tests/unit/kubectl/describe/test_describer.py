@@ -20,7 +20,12 @@ def kind(name: str, group: str) -> ResourceType:
 
 
 def test_every_file_describes_a_kind() -> None:
-    assert {"pod", "deployment", "node", "secret"} <= collect(kinds.__name__, "DESCRIBE", DescribeSection).keys()
+    sections = collect(kinds.__name__, "DESCRIBE", DescribeSection)
+    assert {"core.pod", "apps.deployment", "core.node", "core.secret"} <= sections.keys()
+    for name, section in sections.items():
+        folder, _, file = name.partition(".")
+        assert section.group.partition(".")[0] == ("" if folder == "core" else folder)
+        assert find_section(kind(file.capitalize(), section.group)) is section
 
 
 def test_a_kind_of_the_same_name_in_another_group_is_described_field_by_field() -> None:
@@ -29,7 +34,8 @@ def test_a_kind_of_the_same_name_in_another_group_is_described_field_by_field() 
 
 
 def test_one_file_adds_the_description_of_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "widget.py").write_text(
+    (tmp_path / "example").mkdir()
+    (tmp_path / "example" / "widget.py").write_text(
         "from kubectl.describe.section import DescribeSection\n"
         "DESCRIBE = DescribeSection(lambda context, writer, obj: writer.field('Size', obj['size']),\n"
         "                           'example.com', events=False)\n"

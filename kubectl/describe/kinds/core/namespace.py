@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubectl.api.client import Dict
-from kubectl.describe.kinds.limitrange import bounds
+from kubectl.describe.kinds.core.limitrange import bounds
 from kubectl.describe.section import DescribeSection
 from kubectl.describe.writer import TextWriter
 from kubectl.invocation.command import CommandContext

@@ -1,0 +1,1 @@
+"""The descriptions of the kinds in discovery.k8s.io."""

@@ -1,0 +1,1 @@
+"""The descriptions of roles and bindings."""

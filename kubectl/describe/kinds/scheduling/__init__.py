@@ -1,0 +1,1 @@
+"""The descriptions of the kinds in scheduling.k8s.io."""
