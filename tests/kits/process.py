@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -16,6 +18,7 @@ import httpx
 from tests.kits.eventually import eventually
 
 STOP_SECONDS = 20.0
+DUMP_SECONDS = 5.0
 TOKEN = "test-token"
 """An administrator's token for the API server of a test."""
 
@@ -53,8 +56,9 @@ class Process:
 
     def run(self, command: Sequence[str], ready: Callable[[], object] | None = None, **options: Any) -> None:
         """Starts it. Raises: RuntimeError with its last words when it ends, or is not `ready` in time."""
+        environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}  # SIGABRT makes it say what its threads do
         with self.output.open("ab") as output:
-            self.process = subprocess.Popen(command, stdout=output, stderr=output, **options)
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, **options)
         if ready is None:
             return
         try:
@@ -77,7 +81,8 @@ class Process:
         self.process.send_signal(number)
 
     def stop(self) -> int:
-        """Asks it to end; its exit code, 0 when it did not run. Raises: TimeoutExpired after having killed it."""
+        """Asks it to end; its exit code, 0 when it did not run. Raises: RuntimeError with its last words when it
+        doesn't end in time."""
         return self._end(signal.SIGTERM)
 
     def kill(self) -> int:
@@ -92,9 +97,12 @@ class Process:
         try:
             return process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(DUMP_SECONDS)
             process.kill()
             process.wait()
-            raise
+            raise RuntimeError(f"{self.name} did not end:\n{self.words()[-6000:]}") from None
 
 
 class Daemon(Process):
