@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from apimachinery.errors import FieldError
 from apimachinery.meta import DeleteOptions, Object
@@ -42,6 +42,9 @@ class Strategy(Generic[T]):
     """Whether create drops `status` and update keeps it, so that only the status subresource writes it."""
     kept_by_status: tuple[str, ...] = ("ownerReferences",)
     """The members of `metadata` that a write to the status keeps, and so does not own."""
+    ignored_members: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Subresource ("" for the object itself) -> the top members that a write to it never changes, and so does not own;
+    `status` need not be named."""
     allow_unconditional_update = True
     """Whether a PUT without resourceVersion is taken as "whatever is stored"."""
     orphans_dependents = False
@@ -51,6 +54,11 @@ class Strategy(Generic[T]):
 
     def default(self, obj: T) -> None:
         """Sets defaults that depend on other fields; constants are the model's own. Runs at every decoding."""
+
+    def record_requester(
+        self, obj: T, name: str, uid: str, groups: Sequence[str], extra: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Notes who creates the object, for kinds that tell; runs before `prepare_create`."""
 
     def prepare_create(self, obj: T) -> None:
         """Sets or clears the fields that a client must not decide."""

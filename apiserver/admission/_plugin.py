@@ -14,6 +14,7 @@ from apimachinery.errors import Forbidden, object_details, resource_name
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
+from apiserver.auth.authorization.authorizer import Authorizer
 from apiserver.request.user import User
 from apiserver.storage import CachedStorage
 
@@ -46,9 +47,12 @@ Step = Callable[[Attributes, "Lookup"], Awaitable[None] | None]
 class Lookup:
     """Access to other objects for plugins; reads come from the watch cache first."""
 
-    def __init__(self, storage: CachedStorage, resources: Mapping[tuple[str, str], Resource[Any]]) -> None:
-        """`resources` by (group, plural)."""
+    def __init__(
+        self, storage: CachedStorage, resources: Mapping[tuple[str, str], Resource[Any]], authorizer: Authorizer
+    ) -> None:
+        """`resources` by (group, plural). `authorizer` is for plugins that ask for a further right."""
         self.storage = storage
+        self.authorizer = authorizer
         self._resources = resources
         self._derived: dict[Callable[..., Any], tuple[int, Any]] = {}
 

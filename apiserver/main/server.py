@@ -34,7 +34,7 @@ from apiserver.pipeline.routes import Routes
 from apiserver.proxy.kubelet import KubeletClient
 from apiserver.registry.claims.allocators import Allocator, address_pool, port_pool
 from apiserver.registry.claims.services import ADDRESS_CLAIMS, PORT_CLAIMS, Repair, ServiceHooks
-from apiserver.registry.hooks import NO_HOOKS, Hooks, NamespaceHooks
+from apiserver.registry.hooks import NO_HOOKS, CertificateHooks, Hooks, NamespaceHooks
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
 from apiserver.request.user import User
@@ -47,6 +47,7 @@ from componentbase.clock import Clock
 from componentbase.daemon import FatalError
 from componentbase.flags import version
 from componentbase.health import Check
+from kubeapi.certificates.certificatesigningrequest import GROUP as CERTIFICATES
 
 BOOTSTRAP_RETRY_SECONDS = 1.0
 WITHDRAW_SECONDS = 2.0
@@ -85,10 +86,14 @@ class ApiServer:
         )
         addresses = Allocator(self.storage, ADDRESS_CLAIMS, address_pool(options.service_cluster_ip_range), clock)
         ports = Allocator(self.storage, PORT_CLAIMS, port_pool(options.service_node_ports), clock)
-        hooks = {"namespaces": NamespaceHooks(), "services": ServiceHooks(addresses, ports)}
-        admission = Chain(
-            _admission_plugins(options), Lookup(self.storage, {(kind.group, kind.plural): kind for kind in catalogue})
-        )
+        hooks: dict[tuple[str, str], Hooks] = {
+            ("", "namespaces"): NamespaceHooks(),
+            ("", "services"): ServiceHooks(addresses, ports),
+            (CERTIFICATES, "certificatesigningrequests"): CertificateHooks(clock),
+        }
+        authorizer = make_authorizer(options.authorization_modes, self.storage)
+        lookup = Lookup(self.storage, {(kind.group, kind.plural): kind for kind in catalogue}, authorizer)
+        admission = Chain(_admission_plugins(options), lookup)
         subresources = list(all_subresources(catalogue).values())
         self.stores = Stores(self._store(kind, admission, clock, hooks, subresources) for kind in catalogue)
         services, nodes = self.stores.find("services").resource, self.stores.find("nodes").resource
@@ -96,7 +101,6 @@ class ApiServer:
         core = {kind.plural: kind for kind in catalogue if not kind.group}
         tokens = ServiceAccountTokens(_token_settings(options, advertised), self.storage, core, clock)
         authenticator = Authenticator(_tokens(options), tokens)
-        authorizer = make_authorizer(options.authorization_modes, self.storage)
         routes = Routes(
             Services(
                 authenticator=authenticator,
@@ -141,7 +145,7 @@ class ApiServer:
         resource: Resource[Any],
         admission: Chain,
         clock: Clock,
-        hooks: Mapping[str, Hooks],
+        hooks: Mapping[tuple[str, str], Hooks],
         subresources: Iterable[Subresource],
     ) -> Store[Any]:
         storage: Storage = self.storage
@@ -150,7 +154,7 @@ class ApiServer:
         elif resource.stored:
             self.storage.register(resource)
         ttl = self.options.event_ttl_seconds if resource.expires else 0
-        own = NO_HOOKS if resource.group else hooks.get(resource.plural, NO_HOOKS)
+        own = hooks.get((resource.group, resource.plural), NO_HOOKS)
         changing_spec = (
             item.name
             for item in subresources

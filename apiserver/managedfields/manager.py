@@ -92,7 +92,10 @@ def ignored_fields(resource: Resource[Any], subresource: str) -> FieldSet:
         others = {field(name): MEMBER for name in names - {"metadata", "status"}}
         kept = {field(name): MEMBER for name in ("deletionTimestamp", *resource.strategy.kept_by_status)}
         return {**others, "f:metadata": kept}
-    return {"f:status": MEMBER} if not subresource and resource.status and "status" in names else {}
+    ignored = resource.strategy.ignored_members.get(subresource, ())
+    if not subresource and resource.status and "status" in names:
+        ignored = (*ignored, "status")
+    return {field(name): MEMBER for name in ignored}
 
 
 def entry_of(writer: Writer, operation: str, fields: FieldSet) -> ManagedFieldsEntry:

@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from apimachinery.times import format_time
+from componentbase.clock import Clock
+from kubeapi.certificates.certificatesigningrequest import complete_conditions
+
 Undo = Callable[[], Awaitable[None]]
 
 
@@ -51,3 +55,14 @@ class NamespaceHooks(Hooks):
 
     def holds(self, obj: Any) -> bool:
         return bool(obj.spec.finalizers)
+
+
+class CertificateHooks(Hooks):
+    """Decisions about a certificate request get the time at which they came."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def begin_update(self, obj: Any, old: Any, *, dry_run: bool) -> Undo:
+        complete_conditions(obj, old, format_time(self._clock.now()))
+        return nothing_to_undo

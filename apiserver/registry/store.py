@@ -137,7 +137,7 @@ class Store(Generic[T]):
         owners = tracking.created(obj, sent, resource, options, self._now())
         warnings = drop_repeated_owners(meta)
         await self._admission.mutate(attributes)
-        self._prepare_create(obj)
+        self._prepare_create(obj, user)
         errors = tracking.entry_errors(sent, owners)
         errors += validate_metadata(obj, resource) + resource.strategy.validate_create(obj)
         if errors:
@@ -186,7 +186,7 @@ class Store(Generic[T]):
     def _now(self) -> str:
         return time_text(int(self.clock.now()))
 
-    def _prepare_create(self, obj: T) -> None:
+    def _prepare_create(self, obj: T, user: User) -> None:
         meta = obj.metadata
         meta.uid = str(uuid4())
         meta.creationTimestamp = self._now()
@@ -195,7 +195,9 @@ class Store(Generic[T]):
             meta.generation = 1
         if self._empty_status is not None and self.resource.strategy.resets_status:
             obj.status = self._empty_status()  # type: ignore[attr-defined]
-        self.resource.strategy.prepare_create(obj)
+        strategy = self.resource.strategy
+        strategy.record_requester(obj, user.name, user.uid, user.groups, dict(user.extra))
+        strategy.prepare_create(obj)
 
     # -- update
 

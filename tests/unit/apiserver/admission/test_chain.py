@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from apiserver.admission._plugin import Attributes, Chain, Lookup, Plugin, UnknownPlugin, enabled_plugins
+from apiserver.auth.authorization.authorizer import AlwaysAllow
 from apiserver.codec.body import decode_object
 from apiserver.request.user import ANONYMOUS
 from kubeapi.core.configmap import RESOURCE as CONFIGMAPS
@@ -40,7 +41,7 @@ async def test_steps_run_in_order_and_only_for_what_they_concern() -> None:
             step("first", order=0),
             Plugin("status", frozenset({"UPDATE"}), frozenset({"pods/status"}), validate=waiting),
         ],
-        Lookup(None, {}),  # type: ignore[arg-type]
+        Lookup(None, {}, AlwaysAllow()),  # type: ignore[arg-type]
     )
     await chain.mutate(attributes(PODS, None))
     assert seen == ["first", "pods-only", "late"]
@@ -69,7 +70,7 @@ async def test_what_a_client_set_stays() -> None:
         "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}],
     }  # fmt: skip
     pod = decode_object(PODS, orjson.dumps({"metadata": {"name": "p"}, "spec": spec}))
-    chain = Chain(enabled_plugins(["NamespaceLifecycle", "Priority"], []), Lookup(None, {}))  # type: ignore[arg-type]
+    chain = Chain(enabled_plugins(["NamespaceLifecycle", "Priority"], []), Lookup(None, {}, AlwaysAllow()))  # type: ignore[arg-type]
     await chain.mutate(attributes(PODS, pod))
     assert pod.spec.serviceAccountName == "mine"
     assert [secret.name for secret in pod.spec.imagePullSecrets or ()] == ["own"]

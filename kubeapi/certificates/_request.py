@@ -1,0 +1,104 @@
+"""Reads and checks what is inside a CertificateSigningRequest: the PEM of the request, of the answer, and names."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from apimachinery.names import dns_label_errors, dns_subdomain_errors
+from apimachinery.validation import Errors, Path
+
+MAX_DOMAIN = 253  # characters
+MAX_SIGNER_PATH = 253 + 63 + 1  # a subdomain, a label and the dot between them
+_BEGIN, _END = b"-----BEGIN ", b"-----END "
+
+
+class BadPem(ValueError):
+    """The text is not the PEM that it should be; the message is for the client."""
+
+
+def parse_request(encoded: str) -> x509.CertificateSigningRequest:
+    """Reads the base64 of a PEM block `CERTIFICATE REQUEST` (PKCS#10).
+
+    Raises: BadPem.
+    """
+    blocks = pem_blocks(b64decode(encoded))
+    if not blocks or blocks[0] not in ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"):
+        raise BadPem("PEM block type must be CERTIFICATE REQUEST")
+    try:
+        return x509.load_pem_x509_csr(b64decode(encoded))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise BadPem(f"the request can't be parsed: {error}") from None
+
+
+def is_signed(request: x509.CertificateSigningRequest) -> bool:
+    """Tells whether the request is signed by the key that it is about."""
+    try:
+        return request.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+
+
+def common_name(subject: x509.Name) -> str:
+    """Returns the last common name; "" where there is none."""
+    names = [str(item.value) for item in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return names[-1] if names else ""
+
+
+def organizations(subject: x509.Name) -> list[str]:
+    return [str(item.value) for item in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+
+
+def pem_blocks(text: bytes) -> list[str]:
+    """Returns the types of the PEM blocks, such as "CERTIFICATE"; text between blocks is skipped."""
+    return [
+        line.removeprefix(_BEGIN).removesuffix(b"-----").decode(errors="replace")
+        for line in (line.strip() for line in text.splitlines())
+        if line.startswith(_BEGIN) and line.endswith(b"-----")
+    ]
+
+
+def certificate_error(encoded: str) -> str:
+    """Says what is wrong with the base64 of a chain of PEM certificates; "" if nothing is."""
+    text = b64decode(encoded)
+    blocks = pem_blocks(text)
+    for block in blocks:
+        if block != "CERTIFICATE":
+            return f'only CERTIFICATE PEM blocks are allowed, found "{block}"'
+    if not blocks or text.count(_END) < len(blocks):
+        return "must contain at least one CERTIFICATE PEM block"
+    if b":" in text.partition(_BEGIN)[2].rpartition(_END)[0]:
+        return "no PEM block headers are permitted"
+    try:
+        for certificate in x509.load_pem_x509_certificates(text):
+            certificate.public_bytes(Encoding.DER)
+    except ValueError as error:
+        return f"failed to parse certificate: {error}"
+    return ""
+
+
+def check_signer_name(errors: Errors, path: Path, name: str) -> None:
+    """Checks "domain/path": DNS labels with a dot between them, a slash, and DNS subdomains."""
+    if not name:
+        errors.required(path)
+        return
+    if name.count("/") != 1:
+        errors.invalid(path, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")
+        return
+    domain, _, rest = name.partition("/")
+    if len(domain) > MAX_DOMAIN:
+        errors.too_long(path, MAX_DOMAIN)
+    labels = domain.split(".")
+    for label in labels:
+        errors.check_messages(path, domain, (f'validating label "{label}": {why}' for why in dns_label_errors(label)))
+    if len(labels) < 2:
+        errors.invalid(path, domain, "should be a domain with at least two segments separated by dots")
+    for label in rest.split("."):
+        why_not = dns_subdomain_errors(label)
+        errors.check_messages(path, rest, (f'validating label "{label}": {why}' for why in why_not))
+    if len(rest) > MAX_SIGNER_PATH:
+        errors.too_long(path, MAX_SIGNER_PATH)
