@@ -24,6 +24,7 @@ from apiserver.handlers.api import Services
 from apiserver.http.server import http_server
 from apiserver.main.bootstrap import create_namespaces, create_priority_classes
 from apiserver.main.collected import all_subresources, virtual_handlers
+from apiserver.main.defaultroles import create_default_roles
 from apiserver.main.endpoints import EndpointReconciler
 from apiserver.main.options import Options
 from apiserver.main.web import make_web
@@ -201,6 +202,7 @@ class ApiServer:
             try:
                 await create_namespaces(self.stores)
                 await create_priority_classes(self.stores)
+                await create_default_roles(self.stores)
                 await self._endpoints.create_service()
                 self.bootstrapped = True
             except (StorageError, StatusError) as error:

@@ -148,7 +148,10 @@ def _recorded_part(case: Case, code: int, parsed: Any) -> Any:
     if "only" in case and isinstance(parsed, (dict, list)) and code < 400:
         parsed = {where: dig(parsed, where) for where in case["only"]}
     if "without" in case and isinstance(parsed, dict) and "items" in parsed:
-        parsed["items"] = [item for item in parsed["items"] if case["without"] not in item["metadata"]["name"]]
+        left_out = case["without"]
+        parsed["items"] = [
+            item for item in parsed["items"] if not any(text in item["metadata"]["name"] for text in left_out)
+        ]
     for where in case.get("sort") or ():
         items = dig(parsed, where)
         if isinstance(items, list):

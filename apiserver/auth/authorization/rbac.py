@@ -17,53 +17,22 @@ from apimachinery.model import decode
 from apimachinery.resource import Resource, resource_of
 from apiserver.auth.authentication.tokens import USER_PREFIX
 from apiserver.auth.authorization.authorizer import Decision, PathRule, ResourceRule, Rules
+from apiserver.auth.authorization.rules import Rule
 from apiserver.request.info import RequestInfo
 from apiserver.request.user import User
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import Entry
 from kubeapi.rbac._bindings import GROUP_KIND, SERVICE_ACCOUNT, Binding, Subject
-from kubeapi.rbac._rules import GROUP, PolicyRule
+from kubeapi.rbac._rules import GROUP
 from kubeapi.rbac.clusterrole import ClusterRole
 from kubeapi.rbac.clusterrolebinding import ClusterRoleBinding
 from kubeapi.rbac.role import Role
 from kubeapi.rbac.rolebinding import RoleBinding
 
-ALL = "*"
 MAX_DECISIONS = 8192  # kept answers; when they are as many, all are forgotten
 
 Question = tuple[str, tuple[str, ...], RequestInfo]
 """The user's name and groups, and the request."""
-
-
-class Rule:
-    """One rule of a role, prepared for many questions."""
-
-    __slots__ = ("_groups", "_names", "_paths", "_prefixes", "_resources", "_verbs", "spec")
-
-    def __init__(self, spec: PolicyRule) -> None:
-        self.spec = spec
-        self._verbs = frozenset(spec.verbs)
-        self._groups = frozenset(spec.apiGroups or ())
-        self._resources = frozenset(spec.resources or ())
-        self._names = frozenset(spec.resourceNames or ())
-        paths = spec.nonResourceURLs or ()
-        self._paths = frozenset(paths)
-        self._prefixes = tuple(path.rstrip(ALL) for path in paths if path.endswith(ALL))
-
-    def allows(self, info: RequestInfo) -> bool:
-        if info.verb not in self._verbs and ALL not in self._verbs:
-            return False
-        if not info.is_resource:
-            return info.path in self._paths or info.path.startswith(self._prefixes)
-        if info.group not in self._groups and ALL not in self._groups:
-            return False
-        if self._names and info.name not in self._names:
-            return False
-        if ALL in self._resources:
-            return True
-        if not info.subresource:
-            return info.resource in self._resources
-        return f"{info.resource}/{info.subresource}" in self._resources or f"*/{info.subresource}" in self._resources
 
 
 @dataclass(frozen=True, slots=True)
