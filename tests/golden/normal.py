@@ -34,7 +34,7 @@ REVISIONS_IN_TEXT = [
 def normal(value: Any, generated: dict[str, str]) -> Any:
     """Returns the value with placeholders; `generated` maps names that the server made up to what stands for them."""
     if isinstance(value, dict):
-        if value.get("kind") == "Table" and "columnDefinitions" in value:
+        if value.get("kind", "Table") == "Table" and "columnDefinitions" in value:  # or a part of one
             value = _normal_table(value)
         return {key: _normal_member(key, member, generated) for key, member in value.items()}
     if isinstance(value, list):
