@@ -63,12 +63,12 @@ def parse_map(text: str) -> dict[str, str]:
     return values
 
 
-def add_bool(parser: argparse.ArgumentParser, flag: str, default: bool, help: str) -> None:
+def add_bool(parser: argparse._ActionsContainer, flag: str, default: bool, help: str) -> None:
     """Adds a flag that is written `--flag`, `--flag=true` or `--flag=false`."""
     parser.add_argument(flag, nargs="?", const=True, default=default, type=parse_bool, metavar="true|false", help=help)
 
 
-def add_duration(parser: argparse.ArgumentParser, flag: str, default_seconds: float, help: str) -> None:
+def add_duration(parser: argparse._ActionsContainer, flag: str, default_seconds: float, help: str) -> None:
     """Adds a flag whose value is a number of seconds (float)."""
     help = f"{help} (default {default_seconds:g}s)"
     parser.add_argument(flag, type=parse_duration, default=default_seconds, metavar="DURATION", help=help)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, ip_network
 
 from apiserver.auth.authorization.modes import ALWAYS_ALLOW, MODES, mode_errors
+from apiserver.main.authentication_options import AuthenticationOptions, add_authentication, authentication_options
 from componentbase.flags import add_duration, base_parser, fill, parse_list
 
 DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"
@@ -46,7 +47,7 @@ class Options:
     tls_private_key_file: str = ""
     client_ca_file: str = ""
     cert_dir: str = ""
-    token_auth_file: str = ""
+    authentication: AuthenticationOptions = field(default_factory=AuthenticationOptions)
     authorization_modes: list[str] = field(default_factory=lambda: [ALWAYS_ALLOW])
     service_cluster_ip_range: IPv4Network = field(default_factory=lambda: IPv4Network("10.96.0.0/16"))
     service_node_ports: range = range(30000, 32768)
@@ -96,6 +97,7 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
     return fill(
         Options,
         args,
+        authentication=authentication_options(parser, args),
         cert_dir=args.cert_dir or "/var/run/kubernetes",
         authorization_modes=args.authorization_mode,
         service_node_ports=args.service_node_port_range,
@@ -114,7 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
     _add_etcd(parser)
-    _add_identity(parser)
+    add_authentication(parser)
+    _add_authorization(parser)
     _add_service_accounts(parser)
     _add_cluster(parser)
     _add_limits(parser)
@@ -134,12 +137,9 @@ def _add_etcd(parser: argparse.ArgumentParser) -> None:
     etcd.add_argument("--etcd-keyfile", default="", metavar="FILE", help="its private key (PEM)")
 
 
-def _add_identity(parser: argparse.ArgumentParser) -> None:
-    identity = parser.add_argument_group("identity and admission")
-    identity.add_argument(
-        "--token-auth-file", default="", metavar="FILE", help='bearer tokens: lines of token,user,uid,"group1,group2"'
-    )
-    identity.add_argument(
+def _add_authorization(parser: argparse.ArgumentParser) -> None:
+    authorization = parser.add_argument_group("authorization and admission")
+    authorization.add_argument(
         "--authorization-mode",
         type=parse_list,
         default=[ALWAYS_ALLOW],
@@ -147,7 +147,7 @@ def _add_identity(parser: argparse.ArgumentParser) -> None:
         help=f"who decides, in this order, until one allows: {', '.join(MODES)} (default {ALWAYS_ALLOW})",
     )
     for verb in ("enable", "disable"):
-        identity.add_argument(
+        authorization.add_argument(
             f"--{verb}-admission-plugins", type=parse_list, default=[], metavar="NAME,...", help=f"{verb} these plugins"
         )
 

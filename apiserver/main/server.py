@@ -15,13 +15,13 @@ from apimachinery.catalogue import load_catalogue
 from apimachinery.errors import StatusError
 from apimachinery.resource import Resource
 from apiserver.admission._plugin import Chain, Lookup, Plugin, UnknownPlugin, enabled_plugins
-from apiserver.auth.authentication.authenticator import Authenticator, TokenFileError, read_token_file
 from apiserver.auth.authentication.tokens import JWKS_PATH, ServiceAccountTokens, TokenSettings
 from apiserver.auth.authorization.modes import make_authorizer
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents
 from apiserver.handlers.api import Services
 from apiserver.http.server import http_server
+from apiserver.main.authentication import make_authenticator
 from apiserver.main.bootstrap import create_namespaces, create_priority_classes
 from apiserver.main.collected import all_subresources, virtual_handlers
 from apiserver.main.defaultroles import create_default_roles
@@ -38,7 +38,6 @@ from apiserver.registry.claims.services import ADDRESS_CLAIMS, PORT_CLAIMS, Repa
 from apiserver.registry.hooks import NO_HOOKS, CertificateHooks, Hooks, NamespaceHooks
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
-from apiserver.request.user import User
 from apiserver.storage import CachedStorage, EtcdConfig, Storage
 from apiserver.storage.interface import StorageError
 from apiserver.storage.view import ViewStorage
@@ -101,7 +100,7 @@ class ApiServer:
         advertised = _advertised(options)
         core = {kind.plural: kind for kind in catalogue if not kind.group}
         tokens = ServiceAccountTokens(_token_settings(options, advertised), self.storage, core, clock)
-        authenticator = Authenticator(_tokens(options), tokens)
+        authenticator = make_authenticator(options, tokens)
         routes = Routes(
             Services(
                 authenticator=authenticator,
@@ -247,15 +246,6 @@ def _advertised(options: Options) -> str:
         except OSError:
             return "127.0.0.1"
         return str(probe.getsockname()[0])
-
-
-def _tokens(options: Options) -> dict[bytes, User]:
-    if not options.token_auth_file:
-        return {}
-    try:
-        return read_token_file(options.token_auth_file)
-    except (TokenFileError, OSError) as error:
-        raise FatalError(f"--token-auth-file: {error}") from None
 
 
 def _token_settings(options: Options, address: str) -> TokenSettings:

@@ -20,9 +20,10 @@ from apimachinery.errors import (
     ServiceUnavailable,
     StatusError,
 )
-from apiserver.auth.authentication.authenticator import Authenticator
+from apiserver.auth.authentication.authenticator import Authenticator, read_credentials
 from apiserver.auth.authorization import authorizer as authz
 from apiserver.auth.authorization.authorizer import Authorizer
+from apiserver.auth.impersonation import impersonate
 from apiserver.handlers._shared import RETRY_SECONDS, revision_too_large
 from apiserver.http.asgi import answer_by_asgi
 from apiserver.http.rendering import rendered
@@ -118,12 +119,14 @@ class Pipeline:
                 await asyncio.sleep(seconds / steps)
 
     def _identify(self, exchange: HttpExchange) -> User:
-        """The connection remembers whom its client's certificate stands for. Raises: Unauthorized."""
+        """The connection remembers whom its client's certificate stands for. Raises: Unauthorized, Forbidden."""
         connection = exchange.connection
         user = connection.identity
         if user is None and (certificate := connection.certificate) is not None:
             user = connection.identity = user_of_subject(certificate.subject, certificate.digest)
-        return self._authenticator.authenticate(exchange.headers, user)
+        authorization, impersonates = read_credentials(exchange.headers)
+        user = self._authenticator.authenticate(authorization, exchange.headers, user, exchange.path)
+        return impersonate(exchange.headers, user, self._authorizer) if impersonates else user
 
     async def _serve_open(self, exchange: HttpExchange) -> None:
         await answer_by_asgi(self._web, exchange)

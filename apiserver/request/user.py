@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
 MASTERS = "system:masters"
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 
@@ -16,10 +17,12 @@ class User:
     groups: tuple[str, ...] = ()
     extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Further facts of the credential, such as the token's id or the pod that it was issued for."""
+    impersonator: User | None = None
+    """The user who sent the request, where it runs in the name of this one."""
 
 
-ANONYMOUS = User("system:anonymous", "", ("system:unauthenticated",))
-"""Carried by the few requests that need no identity: health and version."""
+ANONYMOUS = User("system:anonymous", "", (UNAUTHENTICATED,))
+"""The sender of a request without a credential."""
 
 
 def user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...], digest: str = "") -> User | None:

@@ -17,7 +17,7 @@ from tests.kits.control_plane.etcd import EtcdServer
 HERE = Path(__file__).parent
 USERS = HERE / "users.csv"
 TOPICS = sorted(file.stem for file in (HERE / "cases").iterdir())
-RBAC_TOPICS = ("rbac", "subresources")  # the others know no user but admin
+RBAC_TOPICS = ("discovery", "rbac", "subresources")  # the others know no user but admin
 SERVER_FLAGS = (
     "--service-cluster-ip-range=10.96.0.0/16",
     "--service-account-issuer=https://kubernetes.default.svc",

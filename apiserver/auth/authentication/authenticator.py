@@ -1,91 +1,85 @@
-"""Finds the user of a request: by client certificate (CN is the name, O the groups), or by bearer token, from a file or
-of a service account. The token of a WebSocket may come as a subprotocol.
+"""Finds the user of a request: by bearer token, else by client certificate (CN is the name, O the groups), else by the
+token of a WebSocket, which may come as a subprotocol. A request without any of these is anonymous.
 
-Source: Kubernetes documentation, "Authenticating": X.509 client certificates, static token file, service account
-tokens.
+Source: Kubernetes documentation, "Authenticating".
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
-from apimachinery.errors import Forbidden, Unauthorized
+from apimachinery.errors import Unauthorized
 from apiserver.auth.authentication.tokens import InvalidToken, ServiceAccountTokens
 from apiserver.auth.authentication.websocket_token import take_token
 from apiserver.http.types import Header
-from apiserver.request.user import AUTHENTICATED, User
-
-MAX_TOKENS = 100_000  # a longer token file is refused at start: it is held in memory
+from apiserver.request.user import ANONYMOUS, User
 
 
-class TokenFileError(Exception):
-    """The token file can't be used; the message names the line."""
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """Which requests may come without a credential."""
+
+    enabled: bool = True
+    paths: frozenset[str] | None = None
+    """These paths alone; None for all."""
+
+    def admits(self, path: str) -> bool:
+        return self.enabled and (self.paths is None or path in self.paths)
 
 
-def read_token_file(path: str) -> dict[bytes, User]:
-    """Authorization header value -> user. Lines are `token,user,uid` with optional `"group1,group2"`.
-
-    Raises: TokenFileError, OSError.
-    """
-    users: dict[bytes, User] = {}
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        reader = csv.reader(file, skipinitialspace=True)
-        for row in reader:
-            if not row or not any(row):
-                continue
-            if len(row) < 3 or not row[0] or not row[1]:
-                where = f"{path}:{reader.line_num}"
-                raise TokenFileError(f"{where}: a line must be token,user,uid and optionally quoted groups")
-            if len(users) >= MAX_TOKENS:
-                raise TokenFileError(f"{path}: more than {MAX_TOKENS} tokens")
-            groups = [group.strip() for group in row[3].split(",")] if len(row) > 3 else []
-            user = User(row[1], row[2], (*(group for group in groups if group), AUTHENTICATED))
-            users[b"Bearer " + row[0].encode()] = user
-    return users
+def read_credentials(headers: Sequence[Header]) -> tuple[bytes | None, bool]:
+    """Returns the value of the first Authorization header, and whether the request is to run in another user's name."""
+    authorization, impersonates = None, False
+    for name, value in headers:
+        if name == b"authorization":
+            authorization = value if authorization is None else authorization
+        elif name.startswith(b"impersonate-"):
+            impersonates = True
+    return authorization, impersonates
 
 
 class Authenticator:
     """Looks at the bearer token first: a bad one is refused even on a connection with a certificate."""
 
-    def __init__(self, tokens: Mapping[bytes, User], accounts: ServiceAccountTokens | None = None) -> None:
+    def __init__(
+        self,
+        tokens: Mapping[bytes, User],
+        accounts: ServiceAccountTokens | None = None,
+        anonymous: Anonymous = Anonymous(enabled=False),
+    ) -> None:
+        """`tokens` are those of the token file, by the value of the header."""
         self._tokens = tokens
         self._accounts = accounts
+        self._anonymous = anonymous
+        self._cached_user = accounts.cached_user if accounts is not None else _nobody
 
-    def authenticate(self, headers: list[Header], certificate_user: User | None) -> User:
-        """Raises: Unauthorized; Forbidden for a request in another user's name, which would run in the client's own."""
-        credentials = None
-        for name, value in headers:
-            if name == b"authorization":
-                credentials = value if credentials is None else credentials
-            elif name.startswith(b"impersonate-"):
-                raise Forbidden(
-                    "this server doesn't impersonate other users yet: leave out --as and Impersonate- headers"
-                )
-        if credentials is not None:
-            user = self._tokens.get(credentials) or self._bearer(credentials)
-            if user is None:
-                raise Unauthorized("Unauthorized")
-            return user
+    def authenticate(
+        self, authorization: bytes | None, headers: list[Header], certificate_user: User | None, path: str
+    ) -> User:
+        """`authorization` is the header's value. Raises: Unauthorized."""
+        if authorization is not None:
+            user = self._tokens.get(authorization) or self._cached_user(authorization)
+            if user is not None:
+                return user
+            if token := bearer_token(authorization):
+                return self._user_of_token(authorization, token)
         if certificate_user is not None:
             return certificate_user
-        token = take_token(headers)
-        user = self._bearer(b"Bearer " + token) if token else None
+        if offered := take_token(headers):
+            return self._user_of_token(b"Bearer " + offered, offered)
+        if self._anonymous.admits(path):
+            return ANONYMOUS
+        raise Unauthorized("Unauthorized")
+
+    def _user_of_token(self, header: bytes, token: bytes) -> User:
+        """Raises: Unauthorized."""
+        user = self._tokens.get(b"Bearer " + token)
+        if user is None and self._accounts is not None:
+            user = self._accounts.user(header, token)
         if user is None:
             raise Unauthorized("Unauthorized")
         return user
-
-    def _bearer(self, value: bytes) -> User | None:
-        """Takes the scheme in any case and with any spacing, as RFC 9110 allows."""
-        if self._accounts is not None and (user := self._accounts.cached_user(value)) is not None:
-            return user
-        scheme, _, token = value.strip().partition(b" ")
-        if scheme.lower() != b"bearer":
-            return None
-        token = token.strip()
-        user = self._tokens.get(b"Bearer " + token)
-        return user if user is not None or self._accounts is None else self._accounts.user(value, token)
 
     def review(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]]:
         """The user that a token speaks for, and its audiences among those asked about (by default this server's own).
@@ -103,3 +97,13 @@ class Authenticator:
         if self._accounts is None:
             raise InvalidToken("invalid bearer token")
         return self._accounts.review(token, audiences)
+
+
+def bearer_token(authorization: bytes) -> bytes:
+    """Takes the scheme in any case and with any spacing, as RFC 9110 allows; b"" for another scheme or no token."""
+    scheme, _, token = authorization.strip().partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else b""
+
+
+def _nobody(header: bytes) -> None:
+    """The verified tokens of a server without service accounts."""

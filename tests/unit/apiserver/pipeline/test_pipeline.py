@@ -23,7 +23,7 @@ class Identity:
     def __init__(self, bug: Exception | None = None) -> None:
         self._bug = bug
 
-    def authenticate(self, headers: object, user: object) -> User:
+    def authenticate(self, *credentials: object) -> User:
         if self._bug is not None:
             raise self._bug
         return ANONYMOUS

@@ -1,48 +1,59 @@
-"""Token files, and which of the credentials of a request counts."""
+"""Which of the credentials of a request counts."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from apimachinery.errors import Forbidden, Unauthorized
-from apiserver.auth.authentication.authenticator import Authenticator, TokenFileError, read_token_file
-from apiserver.request.user import User
+from apimachinery.errors import Unauthorized
+from apiserver.auth.authentication.authenticator import Anonymous, Authenticator, read_credentials
+from apiserver.request.user import ANONYMOUS, User
+
+Headers = list[tuple[bytes, bytes]]
 
 
-def test_a_token_file_names_users_and_groups(tmp_path: Path) -> None:
-    file = tmp_path / "tokens.csv"
-    file.write_text('t1,jane,u1\n\nt2, joe, u2, "a, b"\n')
-    users = read_token_file(str(file))
-    assert users[b"Bearer t1"] == User("jane", "u1", ("system:authenticated",))
-    assert users[b"Bearer t2"] == User("joe", "u2", ("a", "b", "system:authenticated"))
-
-
-@pytest.mark.parametrize("text", ["t1,jane", "t1", ",jane,u", "t1,,u"])
-def test_a_bad_line_of_a_token_file_is_named(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "tokens.csv"
-    file.write_text(f"ok,user,uid\n{text}\n")
-    with pytest.raises(TokenFileError, match=r"tokens\.csv:2: "):
-        read_token_file(str(file))
+def identify(authenticator: Authenticator, headers: Headers, certificate: User | None = None, path: str = "/") -> User:
+    return authenticator.authenticate(read_credentials(headers)[0], headers, certificate, path)
 
 
 def test_tokens_come_before_certificates() -> None:
     jane, node = User("jane"), User("node")
     authenticator = Authenticator({b"Bearer t": jane})
-    assert authenticator.authenticate([(b"authorization", b"Bearer t")], node) is jane
-    assert authenticator.authenticate([(b"authorization", b" bearer   t ")], None) is jane
-    assert authenticator.authenticate([(b"accept", b"*/*")], node) is node
-    for headers in ([], [(b"authorization", b"Bearer x")], [(b"authorization", b"Basic t")], [(b"authorization", b"")]):
+    assert identify(authenticator, [(b"authorization", b"Bearer t")], node) is jane
+    assert identify(authenticator, [(b"authorization", b" bearer   t ")], None) is jane
+    assert identify(authenticator, [(b"accept", b"*/*")], node) is node
+    with pytest.raises(Unauthorized):
+        identify(authenticator, [(b"authorization", b"Bearer x")], node)
+
+
+NO_CREDENTIAL: list[Headers] = [
+    [],
+    *([(b"authorization", value)] for value in (b"", b"Basic t", b"Bearer", b"Bearer  ")),
+]
+
+
+@pytest.mark.parametrize("headers", NO_CREDENTIAL)
+def test_a_request_without_a_credential_is_anonymous_where_that_is_allowed(headers: Headers) -> None:
+    tokens, node = {b"Bearer t": User("jane")}, User("node")
+    assert identify(Authenticator(tokens, None, Anonymous()), headers) is ANONYMOUS
+    assert identify(Authenticator(tokens, None, Anonymous()), headers, node) is node
+    limited = Authenticator(tokens, None, Anonymous(paths=frozenset({"/livez"})))
+    assert identify(limited, headers, None, "/livez") is ANONYMOUS
+    for authenticator, path in ((limited, "/livez/"), (limited, "/api"), (Authenticator(tokens), "/livez")):
         with pytest.raises(Unauthorized):
-            authenticator.authenticate(headers, node if headers else None)
+            identify(authenticator, headers, None, path)
 
 
-@pytest.mark.parametrize("name", [b"impersonate-user", b"impersonate-group", b"impersonate-extra-scopes"])
-def test_nobody_speaks_for_another_user(name: bytes) -> None:
-    authenticator = Authenticator({b"Bearer t": User("jane")})
-    with pytest.raises(Forbidden, match="doesn't impersonate"):
-        authenticator.authenticate([(b"authorization", b"Bearer t"), (name, b"joe")], None)
+@pytest.mark.parametrize("value", [b"Bearer x", b"bearer  x", b"Bearer t x", b"BEARER \x00"])
+def test_a_bad_token_is_not_an_anonymous_request(value: bytes) -> None:
+    with pytest.raises(Unauthorized):
+        identify(Authenticator({b"Bearer t": User("jane")}, None, Anonymous()), [(b"authorization", value)])
+
+
+def test_the_first_of_several_tokens_counts() -> None:
+    headers = [(b"authorization", b"Bearer x"), (b"authorization", b"Bearer t"), (b"impersonate-user", b"u")]
+    assert read_credentials(headers) == (b"Bearer x", True)
+    with pytest.raises(Unauthorized):
+        identify(Authenticator({b"Bearer t": User("jane")}), headers)
 
 
 def websocket(*offered: str) -> list[tuple[bytes, bytes]]:
@@ -57,7 +68,7 @@ def test_the_token_of_a_websocket_is_a_protocol_that_nobody_else_sees() -> None:
     jane = User("jane")
     authenticator = Authenticator({b"Bearer t/?": jane})
     headers = websocket(f"a.k8s.io, {BEARER}dC8_", "b.k8s.io")
-    assert authenticator.authenticate(headers, None) is jane
+    assert identify(authenticator, headers, None) is jane
     assert headers == websocket("a.k8s.io, b.k8s.io")
 
 
@@ -76,9 +87,9 @@ def test_the_token_of_a_websocket_is_a_protocol_that_nobody_else_sees() -> None:
 )
 def test_other_offers_of_a_websocket_name_nobody(headers: list[tuple[bytes, bytes]]) -> None:
     with pytest.raises(Unauthorized):
-        Authenticator({b"Bearer t/?": User("jane")}).authenticate(headers, None)
+        identify(Authenticator({b"Bearer t/?": User("jane")}), headers)
 
 
 def test_a_certificate_comes_before_the_token_of_a_websocket() -> None:
     node = User("node")
-    assert Authenticator({}).authenticate(websocket(f"a, {BEARER}eA"), node) is node
+    assert identify(Authenticator({}), websocket(f"a, {BEARER}eA"), node) is node
