@@ -15,10 +15,13 @@ from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
 from apiserver.auth.authorization.authorizer import Authorizer
+from apiserver.codec.configfile import ConfigFileError
 from apiserver.request.user import User
 from apiserver.storage import CachedStorage
 
 D = TypeVar("D")
+
+NO_CONFIGURATIONS: Mapping[str, Any] = {}
 
 CREATE = "CREATE"
 UPDATE = "UPDATE"
@@ -39,6 +42,16 @@ class Attributes:
     old: Any
     user: User
     dry_run: bool = False
+    warnings: tuple[str, ...] = ()
+    """What plugins warn the client of; only a request that succeeds carries it."""
+    audit_annotations: tuple[tuple[str, str], ...] = ()
+    """What plugins note for the audit log: (key, text)."""
+
+    def warn(self, *texts: str) -> None:
+        self.warnings += texts
+
+    def annotate(self, key: str, value: str) -> None:
+        self.audit_annotations += ((key, value),)
 
 
 Step = Callable[[Attributes, "Lookup"], Awaitable[None] | None]
@@ -85,6 +98,8 @@ class Plugin:
     mutate: Step | None = None
     validate: Step | None = None
     order: int = 100
+    configure: Callable[[Any], Plugin] | None = None
+    """Makes the plugin as a document of its own kind says, for one that can be configured. Raises: ConfigFileError."""
 
     def concerns(self, resource: Resource[Any], subresource: str, operation: str) -> bool:
         if operation not in self.operations:
@@ -128,17 +143,34 @@ class UnknownPlugin(Exception):
     """A flag names an admission plugin that does not exist."""
 
 
-def enabled_plugins(disable: Iterable[str], enable: Iterable[str]) -> list[Plugin]:
+def enabled_plugins(
+    disable: Iterable[str], enable: Iterable[str], configurations: Mapping[str, Any] = NO_CONFIGURATIONS
+) -> list[Plugin]:
     """Returns all plugins of this folder except the disabled ones; `enable` takes precedence over `disable`.
 
-    Raises: UnknownPlugin.
+    `configurations` are the documents of `--admission-control-config-file`, by plugin.
+    Raises: UnknownPlugin, ConfigFileError.
     """
     plugins = {plugin.name: plugin for plugin in collect("apiserver.admission", "ADMISSION", Plugin).values()}
     for name in (*disable, *enable):
         if name not in plugins:
             raise UnknownPlugin(f'unknown admission plugin "{name}"; there are: {", ".join(sorted(plugins))}')
+    for name, document in configurations.items():
+        plugins[name] = _configured(plugins.get(name), name, document)
     off = set(disable) - set(enable)
     return [plugin for name, plugin in plugins.items() if name not in off]
+
+
+def _configured(plugin: Plugin | None, name: str, document: Any) -> Plugin:
+    """Raises: ConfigFileError."""
+    if plugin is None:
+        raise ConfigFileError(f"{name}: there is no such admission plugin")
+    if plugin.configure is None:
+        raise ConfigFileError(f"{name}: this admission plugin has nothing to configure")
+    try:
+        return plugin.configure(document)
+    except ConfigFileError as error:
+        raise ConfigFileError(f"{name}: {error}") from None
 
 
 def refused(attributes: Attributes, why: str) -> Forbidden:

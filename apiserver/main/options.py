@@ -65,6 +65,7 @@ class Options:
     event_ttl_seconds: int = 3600
     enable_admission_plugins: list[str] = field(default_factory=list)
     disable_admission_plugins: list[str] = field(default_factory=list)
+    admission_control_config_file: str = ""
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
     request_timeout_seconds: float = 60.0
@@ -150,6 +151,12 @@ def _add_authorization(parser: argparse.ArgumentParser) -> None:
         authorization.add_argument(
             f"--{verb}-admission-plugins", type=parse_list, default=[], metavar="NAME,...", help=f"{verb} these plugins"
         )
+    authorization.add_argument(
+        "--admission-control-config-file",
+        default="",
+        metavar="FILE",
+        help="configurations of admission plugins (YAML: AdmissionConfiguration of apiserver.config.k8s.io/v1)",
+    )
 
 
 def _add_service_accounts(parser: argparse.ArgumentParser) -> None:

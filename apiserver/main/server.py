@@ -14,9 +14,11 @@ from typing import Any
 from apimachinery.catalogue import load_catalogue
 from apimachinery.errors import StatusError
 from apimachinery.resource import Resource
+from apiserver.admission._configuration import read_plugin_configurations
 from apiserver.admission._plugin import Chain, Lookup, Plugin, UnknownPlugin, enabled_plugins
 from apiserver.auth.authentication.tokens import JWKS_PATH, ServiceAccountTokens, TokenSettings
 from apiserver.auth.authorization.modes import make_authorizer
+from apiserver.codec.configfile import ConfigFileError
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents
 from apiserver.handlers.api import Services
@@ -292,9 +294,13 @@ def _server_tls(options: Options) -> ssl.SSLContext:
 
 def _admission_plugins(options: Options) -> list[Plugin]:
     try:
-        return enabled_plugins(options.disable_admission_plugins, options.enable_admission_plugins)
+        file = options.admission_control_config_file
+        configurations = read_plugin_configurations(file) if file else {}
+        return enabled_plugins(options.disable_admission_plugins, options.enable_admission_plugins, configurations)
     except UnknownPlugin as error:
         raise FatalError(str(error)) from None
+    except ConfigFileError as error:
+        raise FatalError(f"--admission-control-config-file: {error}") from None
 
 
 def _log_collected(stores: Stores, admission: Chain, subresources: Iterable[Subresource]) -> None:

@@ -149,7 +149,7 @@ class Store(Generic[T]):
         except StatusError:
             await undo()
             raise
-        warnings = (*warnings, *resource.strategy.create_warnings(obj))
+        warnings = (*warnings, *resource.strategy.create_warnings(obj), *attributes.warnings)
         return replace(result, warnings=warnings) if warnings else result
 
     async def _insert(
@@ -290,6 +290,7 @@ class Store(Generic[T]):
             return await self._remove(entry, old, with_owners(encode(new), owners), options.dry_run)
         if not subresource:
             warnings = (*warnings, *resource.strategy.update_warnings(new, old))
+        warnings += attributes.warnings
         undo = await self.hooks.begin_update(new, old, dry_run=options.dry_run)
         try:
             value = _encode_change(new, old, entry, owners, changed=owners != stored)
