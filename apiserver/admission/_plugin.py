@@ -14,6 +14,7 @@ from apimachinery.errors import Forbidden, object_details, resource_name
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
+from apiserver.admission._order import place_of
 from apiserver.auth.authorization.authorizer import Authorizer
 from apiserver.codec.configfile import ConfigFileError
 from apiserver.request.user import User
@@ -88,8 +89,7 @@ class Plugin:
     """One plugin. `mutate` runs before validation and may change the object, `validate` runs after it; both raise
     StatusError.
 
-    `resources` are "pods" or "pods/status" of the core group, or "deployments.apps"; empty means all. `order` sorts
-    plugins that depend on each other; equal ones go by name.
+    `resources` are "pods" or "pods/status" of the core group, or "deployments.apps"; empty means all.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Plugin:
     resources: frozenset[str] = frozenset()
     mutate: Step | None = None
     validate: Step | None = None
-    order: int = 100
+    on_by_default: bool = True
     configure: Callable[[Any], Plugin] | None = None
     """Makes the plugin as a document of its own kind says, for one that can be configured. Raises: ConfigFileError."""
 
@@ -112,7 +112,7 @@ class Chain:
     """The enabled plugins, with those that concern each kind of request (computed once for each kind)."""
 
     def __init__(self, plugins: Iterable[Plugin], lookup: Lookup) -> None:
-        self.plugins = sorted(plugins, key=lambda plugin: (plugin.order, plugin.name))
+        self.plugins = sorted(plugins, key=lambda plugin: (place_of(plugin.name), plugin.name))
         self._lookup = lookup
         self._steps: dict[tuple[str, str, str, str], tuple[list[Step], list[Step]]] = {}
 
@@ -146,7 +146,7 @@ class UnknownPlugin(Exception):
 def enabled_plugins(
     disable: Iterable[str], enable: Iterable[str], configurations: Mapping[str, Any] = NO_CONFIGURATIONS
 ) -> list[Plugin]:
-    """Returns all plugins of this folder except the disabled ones; `enable` takes precedence over `disable`.
+    """Returns the plugins of this folder that are on by default or by `enable`, which takes precedence over `disable`.
 
     `configurations` are the documents of `--admission-control-config-file`, by plugin.
     Raises: UnknownPlugin, ConfigFileError.
@@ -157,8 +157,8 @@ def enabled_plugins(
             raise UnknownPlugin(f'unknown admission plugin "{name}"; there are: {", ".join(sorted(plugins))}')
     for name, document in configurations.items():
         plugins[name] = _configured(plugins.get(name), name, document)
-    off = set(disable) - set(enable)
-    return [plugin for name, plugin in plugins.items() if name not in off]
+    on, off = set(enable), set(disable)
+    return [plugin for name, plugin in plugins.items() if name in on or (plugin.on_by_default and name not in off)]
 
 
 def _configured(plugin: Plugin | None, name: str, document: Any) -> Plugin:

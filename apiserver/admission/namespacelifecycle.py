@@ -54,4 +54,4 @@ def terminating(attributes: Attributes) -> Forbidden:
     return Forbidden(message, object_details(resource.plural, resource.group, attributes.name), [cause])
 
 
-ADMISSION = Plugin("NamespaceLifecycle", frozenset({CREATE, DELETE}), mutate=admit, order=0)
+ADMISSION = Plugin("NamespaceLifecycle", frozenset({CREATE, DELETE}), mutate=admit)

@@ -21,6 +21,11 @@ _COUNTED = frozenset(
         "resourcequotas", "services.nodeports", "services.loadbalancers",
     }
 )  # fmt: skip
+QUOTA_RESOURCES = _COUNTED | {
+    "requests.storage",
+    *(f"{prefix}{name}" for prefix in ("", "requests.", "limits.") for name in _CONTAINER_RESOURCES),
+}
+"""The names without a slash that a quota can limit, besides huge pages."""
 _STANDARD = _COUNTED | {
     f"{prefix}{name}" for prefix in ("", "requests.", "limits.") for name in (*_CONTAINER_RESOURCES, "storage")
 }
@@ -46,9 +51,9 @@ def check_quantity(errors: Errors, path: Path, name: str, value: str) -> None:
     if value.startswith("-"):  # quantities are canonical: zero is not signed
         errors.invalid(path, value, NOT_NEGATIVE)
     elif name not in _CONTAINER_RESOURCES:
-        if (name in _COUNTED or _is_extended(name)) and parse_quantity(value).denominator != 1:
+        if (name in _COUNTED or is_extended(name)) and parse_quantity(value).denominator != 1:
             errors.invalid(path, value, "must be an integer")
-        elif _is_huge(name) and not _is_multiple(name, value):
+        elif is_huge(name) and not _is_multiple(name, value):
             errors.invalid(path, value, f"{value} is not positive integer multiple of {name}")
 
 
@@ -68,7 +73,7 @@ def check_pod_resources(errors: Errors, path: Path, spec: PodSpec) -> None:
     for field, quantities in (("limits", resources.limits), ("requests", resources.requests)):
         for name, value in (quantities or {}).items():
             at = (*path, field, f"[{name}]")
-            if name not in ("cpu", "memory") and not _is_huge(name):
+            if name not in ("cpu", "memory") and not is_huge(name):
                 errors.not_supported(at, name, ("cpu", "hugepages-", "memory"))
             check_quantity(errors, at, name, value)
     limits, requests = resources.limits or {}, resources.requests or {}
@@ -116,11 +121,11 @@ def _check_list(errors: Errors, path: Path, quantities: Mapping[str, str]) -> No
 def _check_container_resource_name(errors: Errors, at: Path, name: str) -> None:
     errors.check_messages(at, name, qualified_name_errors(name))
     if "/" not in name:
-        if not _is_huge(name):
+        if not is_huge(name):
             if name not in _STANDARD:
                 errors.invalid(at, name, "must be a standard resource type or fully qualified")
             errors.invalid(at, name, "must be a standard resource for containers")
-    elif not _is_native(name) and not _is_extended(name):
+    elif not _is_native(name) and not is_extended(name):
         errors.invalid(at, name, "doesn't follow extended resource name standard")
 
 
@@ -130,19 +135,19 @@ def check_resource_name(errors: Errors, at: Path, name: str, *, of_container: bo
         _check_container_resource_name(errors, at, name)
     elif not of_container:
         errors.check_messages(at, name, qualified_name_errors(name))
-        if "/" not in name and name not in _STANDARD and not _is_huge(name):
+        if "/" not in name and name not in _STANDARD and not is_huge(name.removeprefix("requests.")):
             errors.invalid(at, name, "must be a standard resource type or fully qualified")
 
 
 def may_overcommit(name: str) -> bool:
     """Tells whether the limit of a resource may exceed the request, which requires that it can be shared."""
-    return _is_native(name) and not _is_huge(name)
+    return _is_native(name) and not is_huge(name)
 
 
 def _check_against_limits(errors: Errors, path: Path, requests: Mapping[str, str], limits: Mapping[str, str]) -> None:
     for name, request in requests.items():
         limit = limits.get(name)
-        strict = name not in _CONTAINER_RESOURCES and (not _is_native(name) or _is_huge(name))
+        strict = name not in _CONTAINER_RESOURCES and (not _is_native(name) or is_huge(name))
         if limit is None:
             if strict:
                 errors.required((*path, "limits"), "Limit must be set for non overcommitable resources")
@@ -155,7 +160,7 @@ def _check_against_limits(errors: Errors, path: Path, requests: Mapping[str, str
 
 
 def _check_huge_pages(errors: Errors, path: Path, quantities: Mapping[str, str]) -> None:
-    if "cpu" not in quantities and "memory" not in quantities and any(map(_is_huge, quantities)):
+    if "cpu" not in quantities and "memory" not in quantities and any(map(is_huge, quantities)):
         errors.forbidden(path, "HugePages require cpu or memory")
 
 
@@ -177,7 +182,8 @@ def _check_claims(errors: Errors, path: Path, resources: ResourceRequirements, c
             errors.not_found(at, claim.name, f"must be one of the names in pod.spec.resourceClaims{known}")
 
 
-def _is_huge(name: str) -> bool:
+def is_huge(name: str) -> bool:
+    """Tells whether the resource is huge pages of one size: "hugepages-2Mi"."""
     return name.startswith(_HUGE_PAGES)
 
 
@@ -194,6 +200,6 @@ def _is_native(name: str) -> bool:
     return "/" not in name or "kubernetes.io/" in name
 
 
-def _is_extended(name: str) -> bool:
+def is_extended(name: str) -> bool:
     """Tells whether the resource has the domain of a vendor: it is then counted, and can't be overcommitted."""
     return not _is_native(name) and not name.startswith("requests.")

@@ -36,18 +36,19 @@ async def test_steps_run_in_order_and_only_for_what_they_concern() -> None:
 
     chain = Chain(
         [
-            step("late", order=200),
-            step("pods-only", resources=frozenset({"pods"})),
-            step("first", order=0),
+            step("ResourceQuota"),
+            step("added", resources=frozenset({"pods"})),
+            step("LimitRanger"),
+            step("NamespaceLifecycle"),
             Plugin("status", frozenset({"UPDATE"}), frozenset({"pods/status"}), validate=waiting),
         ],
         Lookup(None, {}, AlwaysAllow()),  # type: ignore[arg-type]
     )
     await chain.mutate(attributes(PODS, None))
-    assert seen == ["first", "pods-only", "late"]
+    assert seen == ["NamespaceLifecycle", "LimitRanger", "added", "ResourceQuota"]
     seen.clear()
     await chain.mutate(attributes(CONFIGMAPS, None))
-    assert seen == ["first", "late"]
+    assert seen == ["NamespaceLifecycle", "LimitRanger", "ResourceQuota"]
     seen.clear()
     await chain.validate(attributes(PODS, None, "UPDATE"))
     await chain.validate(attributes(PODS, None, "UPDATE", "status"))
@@ -59,6 +60,7 @@ def test_plugins_are_switched_by_name() -> None:
     assert names >= {"NamespaceLifecycle", "ServiceAccount", "Priority", "TaintNodesByCondition"}
     assert names - {plugin.name for plugin in enabled_plugins(["Priority"], [])} == {"Priority"}
     assert {plugin.name for plugin in enabled_plugins(["Priority"], ["Priority"])} == names
+    assert {plugin.name for plugin in enabled_plugins([], ["AlwaysPullImages"])} - names == {"AlwaysPullImages"}
     with pytest.raises(UnknownPlugin, match="Nothing"):
         enabled_plugins(["Nothing"], [])
 
