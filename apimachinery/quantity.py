@@ -96,14 +96,24 @@ def format_quantity(value: Fraction | int, like: str = "DecimalSI") -> str:
 
 
 @lru_cache(maxsize=4096)
+def notation(text: str) -> str:
+    """The notation that a quantity is written in, as `format_quantity` takes it: "64Mi" -> "BinarySI"."""
+    suffix = _parse(text)[1]
+    if suffix in _BINARY:
+        return "BinarySI"
+    return "DecimalExponent" if suffix and suffix[0] in "eE" and suffix not in _DECIMAL else "DecimalSI"
+
+
+def add_quantities(first: str, second: str) -> str:
+    """The sum, in the notation of the first one that is not 0: ("0", "64Mi") -> "64Mi"."""
+    like = notation(first) if parse_quantity(first) else notation(second)
+    return format_quantity(parse_quantity(first) + parse_quantity(second), like)
+
+
+@lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
     """The canonical form of a quantity, in the family it was written in: "1000m" -> "1", "0.5Gi" -> "512Mi"."""
-    value, suffix = _parse(text)
-    if suffix in _BINARY:
-        return format_quantity(value, "BinarySI")
-    if suffix and suffix[0] in "eE" and suffix not in _DECIMAL:
-        return format_quantity(value, "DecimalExponent")
-    return format_quantity(value)
+    return format_quantity(_parse(text)[0], notation(text))
 
 
 def _from_wire(value: object) -> str:

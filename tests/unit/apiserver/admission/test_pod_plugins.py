@@ -9,6 +9,7 @@ import pytest
 from apimachinery.errors import Forbidden
 from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Chain, Lookup, Plugin
 from apiserver.admission.pods import alwayspullimages, extendedresourcetoleration, limitpodhardantiaffinitytopology
+from apiserver.auth.authorization.authorizer import AlwaysAllow
 from apiserver.request.user import ANONYMOUS
 from kubeapi.core.pod.resource import RESOURCE as PODS
 from tests.kits.kinds import load, pod
@@ -26,7 +27,7 @@ IMAGES: dict[str, Any] = {
 
 
 def chain(plugin: Plugin) -> Chain:
-    return Chain([plugin], Lookup(None, {}))  # type: ignore[arg-type]
+    return Chain([plugin], Lookup(None, {}, AlwaysAllow()))  # type: ignore[arg-type]
 
 
 def attributes(document: dict[str, Any], old: dict[str, Any] | None = None) -> Attributes:
