@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from apimachinery.selectors import FieldSelector
+
 VERB_OF_METHOD = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
@@ -28,6 +30,8 @@ class RequestInfo(NamedTuple):  # a tuple: a frozen dataclass of ten fields take
     name: str = ""
     rest: str = ""
     """The rest of the path behind the subresource, for proxies: "metrics/cadvisor"."""
+    fields: FieldSelector | None = None
+    """The field selector of what is authorized: some may only list what they select."""
 
 
 def parse_request(method: str, path: str, *, watch: bool = False) -> RequestInfo:

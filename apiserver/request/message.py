@@ -20,6 +20,7 @@ from componentbase.net.http1_exchange import BodyTooLarge, HttpExchange
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
+SELECTING_VERBS = frozenset({"list", "watch", "deletecollection"})
 
 
 class Request:
@@ -84,13 +85,14 @@ class Request:
     def asked_info(self) -> RequestInfo:
         """What is authorized: a list or watch whose field selector names one object is about that object alone."""
         info = self.info
-        if info.name or info.verb not in ("list", "watch") or b"fieldSelector" not in self.query_string:
+        if info.name or info.verb not in SELECTING_VERBS or b"fieldSelector" not in self.query_string:
             return info
         try:
-            name = parse_field_selector(self.parameter("fieldSelector")).exact("metadata.name")
+            fields = parse_field_selector(self.parameter("fieldSelector"))
         except BadRequest:  # told by the handler
             return info
-        return info._replace(name=name) if name and not path_segment_errors(name) else info
+        name = fields.exact("metadata.name") if info.verb != "deletecollection" else None
+        return info._replace(fields=fields, name=name if name and not path_segment_errors(name) else "")
 
     @property
     def representation(self) -> Representation:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
 MASTERS = "system:masters"
+NODES = "system:nodes"
+NODE_PREFIX = "system:node:"
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 
 
@@ -23,6 +25,13 @@ class User:
 
 ANONYMOUS = User("system:anonymous", "", (UNAUTHENTICATED,))
 """The sender of a request without a credential."""
+
+
+def node_of(user: User) -> str | None:
+    """Returns the name of the node whose kubelet this is, "" if it can't be told; None for all other users."""
+    if not user.name.startswith(NODE_PREFIX) or NODES not in user.groups:
+        return None
+    return user.name.removeprefix(NODE_PREFIX)
 
 
 def user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...], digest: str = "") -> User | None:

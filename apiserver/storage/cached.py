@@ -15,6 +15,7 @@ from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from apimachinery.selectors import FieldSelector, Selector
 from apiserver.storage.cache.cacher import Cacher
+from apiserver.storage.cache.ring import TableChange
 from apiserver.storage.cache.selection import Selection
 from apiserver.storage.cache.table import Table
 from apiserver.storage.cache.watchers import CacheWatcher, bookmark, current_state, replay
@@ -153,6 +154,11 @@ class CachedStorage:
     def changed(self, resource: Resource[Any]) -> int:
         """Returns the revision of the resource's last change in the cache: the same number means the same objects."""
         return self._cacher.table(resource).changed
+
+    def changes(self, resource: Resource[Any], after: int) -> list[TableChange]:
+        """Returns the cache's changes of a resource after a revision, in order. Raises: Compacted when not all of them
+        are kept."""
+        return self._cacher.table(resource).ring.after(after)
 
     def snapshot(self, resource: Resource[Any]) -> list[Entry]:
         """Returns all objects of a resource that the cache has, without I/O and in no order."""

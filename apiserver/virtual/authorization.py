@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apimachinery.errors import BadRequest
+from apimachinery.selectors import FieldSelector, parse_field_selector
 from apiserver.auth.authorization.authorizer import Authorizer
 from apiserver.request.info import RequestInfo
 from apiserver.request.message import Request
@@ -16,6 +17,7 @@ from kubeapi.authorization.selfsubjectrulesreview import (
     SubjectRulesReviewStatus,
 )
 from kubeapi.authorization.subjectaccessreview import (
+    FieldSelectorAttributes,
     NonResourceAttributes,
     ResourceAttributes,
     SubjectAccessReview,
@@ -38,6 +40,27 @@ def request_of(resource: ResourceAttributes | None, path: NonResourceAttributes 
         resource.resource or "",
         resource.subresource or "",
         resource.name or "",
+        fields=_fields(resource.fieldSelector),
+    )
+
+
+def _fields(selector: FieldSelectorAttributes | None) -> FieldSelector | None:
+    """Returns the conditions that a field selector of a request can state. Upstream leaves out all others too: the
+    answer is then about more objects, never fewer."""
+    if selector is None:
+        return None
+    if selector.rawSelector:
+        try:
+            return parse_field_selector(selector.rawSelector)
+        except BadRequest:
+            return None
+    operators = {"In": "=", "NotIn": "!="}
+    return FieldSelector(
+        tuple(
+            (item.key, operators[item.operator], item.values[0])
+            for item in selector.requirements or ()
+            if item.operator in operators and item.values and len(item.values) == 1
+        )
     )
 
 

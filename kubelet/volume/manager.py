@@ -11,6 +11,7 @@ from typing import Any
 from apimachinery.catalogue import collect
 from componentbase import logs
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.references import environment_references
 from kubeapi.core.pod.spec import Container
 from kubeapi.core.pod.volumes import Volume, VolumeMount
 from kubelet.container.downward import NodeFacts
@@ -68,7 +69,8 @@ class VolumeManager:
             kind, source = self._type_of(volume)
             if kind is not None:
                 references.update(kind.references(pod, source))
-        return references | environment_references(pod)
+        environment = environment_references(pod.spec)
+        return references | {ObjectRef(kind, pod.namespace, name) for kind, name in environment}
 
     async def set_up(self, pod: Pod, node: NodeFacts, pod_ips: tuple[str, ...] = ()) -> dict[str, Mounted]:
         """Volume name -> where it is; also brings live volumes up to date. Raises: VolumeFailure; EngineError."""
@@ -131,26 +133,6 @@ def _source_name(volume: Volume) -> str:
     """Returns the member that is set: "emptyDir", "nfs" …"""
     fields = type(volume).model_fields
     return next((name for name in fields if name != "name" and getattr(volume, name) is not None), "")
-
-
-def environment_references(pod: Pod) -> set[ObjectRef]:
-    namespace, references = pod.namespace, set()
-    containers = (*(pod.spec.initContainers or ()), *pod.spec.containers, *(pod.spec.ephemeralContainers or ()))
-    for container in containers:
-        for origin in container.envFrom or ():
-            if origin.configMapRef is not None:
-                references.add(ObjectRef("ConfigMap", namespace, origin.configMapRef.name))
-            if origin.secretRef is not None:
-                references.add(ObjectRef("Secret", namespace, origin.secretRef.name))
-        for variable in container.env or ():
-            if variable.valueFrom is None:
-                continue
-            if variable.valueFrom.configMapKeyRef is not None:
-                references.add(ObjectRef("ConfigMap", namespace, variable.valueFrom.configMapKeyRef.name))
-            if variable.valueFrom.secretKeyRef is not None:
-                references.add(ObjectRef("Secret", namespace, variable.valueFrom.secretKeyRef.name))
-    references |= {ObjectRef("Secret", namespace, ref.name) for ref in pod.spec.imagePullSecrets or () if ref.name}
-    return references
 
 
 def container_mounts(

@@ -17,8 +17,8 @@ from tests.kits.control_plane.etcd import EtcdServer
 HERE = Path(__file__).parent
 USERS = HERE / "users.csv"
 TOPICS = sorted(file.stem for file in (HERE / "cases").iterdir())
-RBAC_TOPICS = ("discovery", "rbac", "subresources")  # the others know no user but admin
 SERVER_FLAGS = (
+    "--authorization-mode=Node,RBAC",
     "--service-cluster-ip-range=10.96.0.0/16",
     "--service-account-issuer=https://kubernetes.default.svc",
     "--disable-admission-plugins=ServiceAccount",
@@ -42,8 +42,7 @@ def check(topic: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
     document = read_topic(topic)
     reasons = pending.read(topic)
     ca = write_certificates(folder)["ca"]
-    modes = "RBAC" if topic in RBAC_TOPICS else "AlwaysAllow"
-    flags = (*SERVER_FLAGS, f"--authorization-mode={modes}", f"--token-auth-file={USERS}", f"--client-ca-file={ca}")
+    flags = (*SERVER_FLAGS, f"--token-auth-file={USERS}", f"--client-ca-file={ca}")
     with EtcdServer(folder) as etcd, ApiServer(folder / "apiserver", etcd.url, *flags) as api:
         tokens = read_tokens()
         if document.get("namespace", True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from apiserver.auth.authorization.authorizer import AlwaysAllow, AlwaysDeny, Authorizer, InTurn, Masters
+from apiserver.auth.authorization.node import NodeAuthorizer
 from apiserver.auth.authorization.rbac import Rbac
 from apiserver.storage import CachedStorage
 
@@ -12,6 +13,7 @@ ALWAYS_ALLOW = "AlwaysAllow"
 MODES: dict[str, Callable[[CachedStorage], Authorizer]] = {
     ALWAYS_ALLOW: lambda storage: AlwaysAllow(),
     "AlwaysDeny": lambda storage: AlwaysDeny(),
+    "Node": NodeAuthorizer,
     "RBAC": Rbac,
 }
 

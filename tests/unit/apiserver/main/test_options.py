@@ -19,19 +19,19 @@ def test_flags_have_upstreams_defaults() -> None:
 
 
 def test_several_modes_decide_in_their_order() -> None:
-    assert parse_options(["--authorization-mode=RBAC,AlwaysDeny"]).authorization_modes == ["RBAC", "AlwaysDeny"]
+    assert parse_options(["--authorization-mode=Node,RBAC"]).authorization_modes == ["Node", "RBAC"]
 
 
 def test_a_mode_that_is_not_built_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parse_options(["--authorization-mode=Node,RBAC"])
-    assert "Node is not implemented; there are AlwaysAllow, AlwaysDeny, RBAC" in capsys.readouterr().err
+        parse_options(["--authorization-mode=Webhook,RBAC"])
+    assert "Webhook is not implemented; there are AlwaysAllow, AlwaysDeny, Node, RBAC" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--authorization-mode=Node,RBAC"], ["--authorization-mode=Webhook"], ["--authorization-mode=RBAC,RBAC"],
+        ["--authorization-mode=Webhook"], ["--authorization-mode=RBAC,RBAC"],
         ["--authorization-mode="], ["--service-cluster-ip-range=10.0.0.0/30"],
         ["--service-cluster-ip-range=fd00::/64"], ["--service-node-port-range=5"], ["--tls-cert-file=x"],
         ["--kubelet-client-key=x"], ["--unknown"], ["--event-ttl=5"],

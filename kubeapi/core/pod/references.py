@@ -1,0 +1,74 @@
+"""The objects that a pod names: Secrets, ConfigMaps and claims, all of its own namespace.
+
+Its service account is not among them: `spec.serviceAccountName` is the only place for that.
+Source: Kubernetes API reference, "PodSpec".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.spec import PodSpec
+from kubeapi.core.pod.volumes import Volume
+
+EnvironmentKind = Literal["Secret", "ConfigMap"]
+SECRET: EnvironmentKind = "Secret"
+CONFIG_MAP: EnvironmentKind = "ConfigMap"
+CLAIM = "PersistentVolumeClaim"
+
+Reference = tuple[str, str]
+"""Kind and name."""
+
+_SOURCES_WITH_SECRET_REF = ("cephfs", "cinder", "flexVolume", "iscsi", "rbd", "scaleIO", "storageos")
+
+
+def pod_references(pod: Pod) -> frozenset[Reference]:
+    """Returns what the volumes, the containers' variables and the pull secrets of a pod name."""
+    from_volumes = (reference for volume in pod.spec.volumes or () for reference in _of_volume(pod.name, volume))
+    return frozenset((kind, name) for kind, name in from_volumes if name) | environment_references(pod.spec)
+
+
+def environment_references(spec: PodSpec) -> frozenset[tuple[EnvironmentKind, str]]:
+    """Returns what becomes variables of a pod's containers, and its pull secrets."""
+    return frozenset((kind, name) for kind, name in _of_environment(spec) if name)
+
+
+def _of_environment(spec: PodSpec) -> Iterator[tuple[EnvironmentKind, str]]:
+    for pull_secret in spec.imagePullSecrets or ():
+        yield SECRET, pull_secret.name
+    for container in (*(spec.initContainers or ()), *spec.containers, *(spec.ephemeralContainers or ())):
+        for origin in container.envFrom or ():
+            if origin.configMapRef is not None:
+                yield CONFIG_MAP, origin.configMapRef.name
+            if origin.secretRef is not None:
+                yield SECRET, origin.secretRef.name
+        for source in (variable.valueFrom for variable in container.env or ()):
+            if source is not None and source.configMapKeyRef is not None:
+                yield CONFIG_MAP, source.configMapKeyRef.name
+            if source is not None and source.secretKeyRef is not None:
+                yield SECRET, source.secretKeyRef.name
+
+
+def _of_volume(pod_name: str, volume: Volume) -> Iterator[Reference]:
+    if volume.secret is not None:
+        yield SECRET, volume.secret.secretName or ""
+    if volume.configMap is not None:
+        yield CONFIG_MAP, volume.configMap.name
+    for projection in (volume.projected.sources or ()) if volume.projected is not None else ():
+        if projection.secret is not None:
+            yield SECRET, projection.secret.name
+        if projection.configMap is not None:
+            yield CONFIG_MAP, projection.configMap.name
+    if volume.persistentVolumeClaim is not None:
+        yield CLAIM, volume.persistentVolumeClaim.claimName
+    if volume.ephemeral is not None:
+        yield CLAIM, f"{pod_name}-{volume.name}"  # the claim that a controller makes for the pod
+    if volume.azureFile is not None:
+        yield SECRET, volume.azureFile.secretName
+    if volume.csi is not None and volume.csi.nodePublishSecretRef is not None:
+        yield SECRET, volume.csi.nodePublishSecretRef.name
+    for source in (getattr(volume, name) for name in _SOURCES_WITH_SECRET_REF):
+        if source is not None and source.secretRef is not None:
+            yield SECRET, source.secretRef.name
