@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from kubeclient.impersonation import Impersonation
+
 IN_CLUSTER_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -44,6 +46,8 @@ class ClientConfig:
     token_file: str = ""
     insecure: bool = False
     tls_server_name: str = ""
+    impersonation: Impersonation | None = None
+    """The user in whose name requests run; None for the owner of the credential."""
 
     @property
     def host(self) -> str:
@@ -192,7 +196,18 @@ def select_context(kubeconfig: Mapping[str, Any], context: str | None = None) ->
         token_file=user.get("tokenFile") or "",
         insecure=bool(cluster.get("insecure-skip-tls-verify")),
         tls_server_name=cluster.get("tls-server-name") or "",
+        impersonation=_impersonation(user, user_name),
     )
+
+
+def _impersonation(user: Mapping[str, Any], name: str) -> Impersonation | None:
+    groups, extra = user.get("as-groups") or (), user.get("as-user-extra") or {}
+    if not user.get("as"):
+        if groups or extra or user.get("as-uid"):
+            raise ConfigError(f'user "{name}": as-groups, as-uid and as-user-extra need a user to impersonate (as)')
+        return None
+    pairs = tuple((key, tuple(values)) for key, values in sorted(extra.items()))
+    return Impersonation(user["as"], tuple(groups), user.get("as-uid") or "", pairs)
 
 
 def _entry(kubeconfig: Mapping[str, Any], kind: str, name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import math
 import random
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, Self, TypeVar
 from urllib.parse import urlencode
@@ -340,10 +340,12 @@ class RestClient:
         finally:
             stream.close()
 
-    def auth_headers(self) -> dict[str, str]:
-        """Returns headers for a client of another protocol (WebSockets) that uses `ssl_context`."""
-        token = self._bearer_token()
-        return {"User-Agent": self._user_agent} | ({"Authorization": f"Bearer {token}"} if token else {})
+    def _identity_headers(self) -> Iterator[tuple[str, str]]:
+        yield "User-Agent", self._user_agent
+        if token := self._bearer_token():
+            yield "Authorization", f"Bearer {token}"
+        if self.config.impersonation is not None:
+            yield from self.config.impersonation.headers()
 
     def _encode(
         self,
@@ -370,7 +372,7 @@ class RestClient:
         config = self.config
         host = f"[{config.host}]" if ":" in config.host else config.host
         lines = [f"host: {host}:{config.port}", f"accept: {accept}", f"content-type: {content_type}"]
-        lines += [f"{name.lower()}: {value}" for name, value in self.auth_headers().items()]
+        lines += [f"{name.lower()}: {value}" for name, value in self._identity_headers()]
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("a header must be one line")
         return "".join(line + "\r\n" for line in lines).encode("latin-1")

@@ -14,7 +14,7 @@ import select
 import socket
 import ssl
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,10 +42,11 @@ class Unreachable(Exception):
     """The API server did not answer."""
 
 
-def authorization(config: ClientConfig) -> dict[str, str]:
-    """The Authorization header for the token of `config`; empty without a token."""
+def identity_headers(config: ClientConfig) -> list[tuple[str, str]]:
+    """The headers that tell who sends a request, and in whose name; none with a certificate alone."""
     token = config.token or (Path(config.token_file).read_text().strip() if config.token_file else "")
-    return {"Authorization": f"Bearer {token}"} if token else {}
+    headers = [("Authorization", f"Bearer {token}")] if token else []
+    return headers + list(config.impersonation.headers() if config.impersonation is not None else ())
 
 
 def unreachable(url: str, error: Exception) -> Unreachable:
@@ -61,10 +62,20 @@ def unreachable(url: str, error: Exception) -> Unreachable:
 
 
 class ApiConnection(http.client.HTTPConnection):
-    """One connection; with TLS, the server's certificate must have the name that the configuration gives."""
+    """One connection; with TLS, the server's certificate must have the name that the configuration gives.
 
-    def __init__(self, config: ClientConfig, tls: ssl.SSLContext | None, timeout_seconds: float) -> None:
+    `identity` are headers of each request; unlike those of `request`, several may have one name.
+    """
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        tls: ssl.SSLContext | None,
+        timeout_seconds: float,
+        identity: Sequence[tuple[str, str]] = (),
+    ) -> None:
         super().__init__(config.host, config.port, timeout=timeout_seconds)
+        self._identity = identity
         self._tls, self._server_name = tls, config.tls_server_name or config.host
         if proxy := _proxy("https" if tls else "http", config.host):
             self.set_tunnel(config.host, config.port)
@@ -74,6 +85,11 @@ class ApiConnection(http.client.HTTPConnection):
         super().connect()
         if self._tls is not None:
             self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._server_name)
+
+    def endheaders(self, message_body: Any = None, *, encode_chunked: bool = False) -> None:
+        for name, value in self._identity:
+            self.putheader(name, value)
+        super().endheaders(message_body, encode_chunked=encode_chunked)
 
     @property
     def usable(self) -> bool:
@@ -109,7 +125,8 @@ class ApiClient:
         self._on_warning = on_warning
         self._printed_warnings: set[str] = set()
         self._tls = tls_context(config)
-        self._headers = {"User-Agent": USER_AGENT} | authorization(config)
+        self._headers = {"User-Agent": USER_AGENT}
+        self._identity = identity_headers(config)
         self._idle: list[ApiConnection] = []
 
     def request(
@@ -172,7 +189,7 @@ class ApiClient:
         return self._connect(self._timeout_seconds)
 
     def _connect(self, read_seconds: float | None) -> ApiConnection:
-        connection = ApiConnection(self.config, self._tls, self._timeout_seconds or CONNECT_SECONDS)
+        connection = ApiConnection(self.config, self._tls, self._timeout_seconds or CONNECT_SECONDS, self._identity)
         connection.connect()
         connection.sock.settimeout(read_seconds)
         return connection

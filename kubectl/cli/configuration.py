@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeclient.config import ClientConfig, ConfigError, NoConfig, load_config
+from kubeclient.impersonation import Impersonation
 from kubectl.invocation.command import CommandContext
 
 
@@ -37,6 +38,19 @@ def _configuration(options: Mapping[str, Any]) -> ClientConfig:
         config = replace(config, server=server if "://" in server else f"http://{server}")
     if token := options.get("token"):
         config = replace(config, token=token, cert_file="", cert_data="", key_file="", key_data="")
+    impersonation = _impersonation(options)
+    if impersonation is not None:
+        config = replace(config, impersonation=impersonation)
     if options.get("insecure_skip_tls_verify"):
         config = replace(config, insecure=True, ca_file="", ca_data="")
     return config
+
+
+def _impersonation(options: Mapping[str, Any]) -> Impersonation | None:
+    """What the flags ask for, which replaces what the kubeconfig does. Raises: ConfigError."""
+    user, groups, uid = options.get("as_user"), options.get("as_group") or (), options.get("as_uid")
+    if user:
+        return Impersonation(user, tuple(groups), uid or "")
+    if groups or uid:
+        raise ConfigError("requesting uid, groups or user-extra without impersonating a user")
+    return None

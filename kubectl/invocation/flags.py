@@ -20,6 +20,9 @@ def add_connection_flags(parser: Parser) -> None:
     add("-n", "--namespace", metavar="NAME", help="instead of the context's namespace")
     add("-s", "--server", metavar="URL", help="address of the API server")
     add("--token", help="bearer token")
+    add("--as", dest="as_user", metavar="USER", help="run in this user's name (a right that few have)")
+    add("--as-group", action="append", metavar="GROUP", help="as a member of this group; may be repeated, needs --as")
+    add("--as-uid", metavar="UID", help="with this uid, needs --as")
     add("--insecure-skip-tls-verify", action="store_true", help="accept any server certificate")
     add("--request-timeout", type=duration, metavar="TIME", help="give up on one request, e.g. 10s")
 

@@ -26,7 +26,7 @@ from websockets.typing import Subprotocol
 
 from apimachinery.errors import from_status
 from kubeclient.tls import tls_context
-from kubectl.api.client import USER_AGENT, Unreachable, authorization
+from kubectl.api.client import USER_AGENT, Unreachable, identity_headers
 from kubectl.invocation.command import CommandContext, ExitCode, UsageError
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
@@ -111,7 +111,7 @@ def open_socket(
             subprotocols=protocols,
             ssl=tls,
             server_hostname=(config.tls_server_name or None) if tls is not None else None,
-            additional_headers=authorization(config),
+            additional_headers=identity_headers(config),
             user_agent_header=USER_AGENT,
             max_size=None,
             compression=None,

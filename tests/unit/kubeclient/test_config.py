@@ -116,3 +116,19 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_config(str(tmp_path / "none"))
     with pytest.raises(ConfigError, match="no kubeconfig found"):
         load_config()
+
+
+def test_a_user_may_ask_to_run_in_the_name_of_another(tmp_path: Path) -> None:
+    other = {"as": "joe", "as-groups": ["a", "b"], "as-uid": "7", "as-user-extra": {"acme.com/project": ["one", "two"]}}
+    config = load_config(str(kubeconfig(tmp_path / "config", **other)))
+    assert config.impersonation is not None
+    assert list(config.impersonation.headers()) == [
+        ("Impersonate-User", "joe"),
+        ("Impersonate-Group", "a"),
+        ("Impersonate-Group", "b"),
+        ("Impersonate-Uid", "7"),
+        ("Impersonate-Extra-acme.com%2Fproject", "one"),
+        ("Impersonate-Extra-acme.com%2Fproject", "two"),
+    ]
+    with pytest.raises(ConfigError, match="need a user to impersonate"):
+        load_config(str(kubeconfig(tmp_path / "groups", **{"as-groups": ["a"]})))
