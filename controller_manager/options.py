@@ -24,6 +24,9 @@ class Options:
     """Controller -> the number of keys it reconciles at once."""
     root_ca_file: str
     use_service_account_credentials: bool
+    cluster_signing_cert_file: str
+    cluster_signing_key_file: str
+    cluster_signing_duration: float
     node_monitor_period: float
     node_monitor_grace_period: float
     node_startup_grace_period: float
@@ -48,6 +51,10 @@ def parse(specs: Iterable[ControllerSpec[Any]], argv: list[str] | None = None) -
             flags.error(f"{spec.workers_flag} must be at least 1")
     if not 1 <= args.max_endpoints_per_slice <= 1000:
         flags.error("--max-endpoints-per-slice must be between 1 and 1000")
+    if bool(args.cluster_signing_cert_file) != bool(args.cluster_signing_key_file):
+        flags.error("--cluster-signing-cert-file and --cluster-signing-key-file go together")
+    if args.cluster_signing_duration < 600:
+        flags.error("--cluster-signing-duration must be at least 10m")
     if args.node_monitor_period <= 0 or args.node_monitor_grace_period <= args.node_monitor_period:
         flags.error("--node-monitor-grace-period must be longer than --node-monitor-period")
     return fill(Options, args, serving=Serving.of(args), election=Election.of(args), workers=workers)
@@ -79,6 +86,7 @@ def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
         False,
         "each controller speaks as a service account of kube-system, which has the rights of that controller alone",
     )
+    _add_signing(flags)
     _add_nodes(flags)
     flags.add_argument(
         "--terminated-pod-gc-threshold",
@@ -101,6 +109,20 @@ def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
                 spec.workers_flag, dest=spec.name, type=int, default=spec.workers, metavar="N", help=help
             )
     return flags
+
+
+def _add_signing(flags: argparse.ArgumentParser) -> None:
+    flags.add_argument(
+        "--cluster-signing-cert-file",
+        default="",
+        metavar="FILE",
+        help="the authority's certificate, by which approved certificate requests are signed (default: none are)",
+    )
+    flags.add_argument(
+        "--cluster-signing-key-file", default="", metavar="FILE", help="the private key of that certificate"
+    )
+    help = "the longest time for which a signed certificate is valid; a request may ask for less"
+    add_duration(flags, "--cluster-signing-duration", 365 * 24 * 3600, help)
 
 
 def _add_nodes(flags: argparse.ArgumentParser) -> None:

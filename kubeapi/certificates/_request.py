@@ -6,6 +6,7 @@ from base64 import b64decode
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
@@ -30,9 +31,13 @@ def parse_request(encoded: str) -> x509.CertificateSigningRequest:
     if not blocks or blocks[0] not in ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"):
         raise BadPem("PEM block type must be CERTIFICATE REQUEST")
     try:
-        return x509.load_pem_x509_csr(b64decode(encoded))
-    except (ValueError, UnsupportedAlgorithm) as error:
+        request = x509.load_pem_x509_csr(b64decode(encoded))
+        key, _ = request.public_key(), request.extensions  # these are parsed when they are looked at
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise BadPem(f"the request can't be parsed: {error}") from None
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
+        raise BadPem("the key must be of RSA, an elliptic curve, or Ed25519")
+    return request
 
 
 def is_signed(request: x509.CertificateSigningRequest) -> bool:

@@ -195,6 +195,8 @@ def _controller_manager(layout: Layout, state: ClusterState, programs: Programs)
         programs.script(CONTROLLER_MANAGER),
         *_manager_flags(layout, CONTROLLER_MANAGER, state.ports.controller_manager),
         f"--root-ca-file={layout.certificate('ca')}",
+        f"--cluster-signing-cert-file={layout.certificate('ca')}",
+        f"--cluster-signing-key-file={layout.private_key('ca')}",
         "--use-service-account-credentials=true",
         f"--node-monitor-grace-period={NODE_MONITOR_GRACE_PERIOD}",
     )

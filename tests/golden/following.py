@@ -41,6 +41,7 @@ _IN_TEXT = [
     (re.compile(rf"-<hash>-{NAME_SUFFIX}(?![0-9a-z])"), "-<hash>-<gen>"),
     (re.compile(rf"((?:Created|Deleted) pod: [a-z0-9-]+-){NAME_SUFFIX}(?![a-z0-9-])"), r"\1<gen>"),
     (re.compile(r'-----BEGIN CERTIFICATE-----[^"]*'), "<certificate>"),
+    (re.compile(r"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0t[A-Za-z0-9+/=]*"), "<certificate>"),  # the same in base64
     (re.compile(r'(\(combined from similar events\)): [^"]*'), r"\1"),  # which of them came last is timing
 ]
 
@@ -49,11 +50,13 @@ def follow(topic: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Yields the name of each step and its differences, on a new API server and controller manager."""
     document = json.loads((HERE / "controllers" / f"{topic}.json").read_text())
     reasons = pending.read(f"controllers-{topic}")
-    flags = (*SERVER_FLAGS, f"--client-ca-file={write_certificates(folder)['ca']}")
+    files = write_certificates(folder)
+    flags = (*SERVER_FLAGS, f"--client-ca-file={files['ca']}")
+    signing = (f"--cluster-signing-cert-file={files['ca']}", f"--cluster-signing-key-file={files['ca-key']}")
     with (
         EtcdServer(folder) as etcd,
         ApiServer(folder / "apiserver", etcd.url, *flags) as api,
-        controller_manager(api.url, folder / "manager", CONTROLLERS),
+        controller_manager(api.url, folder / "manager", CONTROLLERS, *signing),
     ):
         api.make_namespace("golden")
         follower = Follower(api.http)

@@ -13,19 +13,25 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 def write_certificates(folder: Path, server_name: str = "") -> dict[str, Path]:
-    """PEM files: "ca", "server", "server-key", "client", "client-key"; for `server_name` instead of 127.0.0.1."""
+    """PEM files: "ca", "server" and "client", and the keys "ca-key" …; for `server_name` instead of 127.0.0.1."""
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca = _certificate("test CA", ca_key, None, ca_key, server_name)
-    files = {"ca": _write(folder / "ca.crt", ca.public_bytes(serialization.Encoding.PEM))}
+    files = {
+        "ca": _write(folder / "ca.crt", ca.public_bytes(serialization.Encoding.PEM)),
+        "ca-key": _write(folder / "ca.key", _key_pem(ca_key)),
+    }
     for name in ("server", "client"):
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _certificate(name, key, ca, ca_key, server_name)
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
         files[name] = _write(folder / f"{name}.crt", certificate.public_bytes(serialization.Encoding.PEM))
-        files[f"{name}-key"] = _write(folder / f"{name}.key", pem)
+        files[f"{name}-key"] = _write(folder / f"{name}.key", _key_pem(key))
     return files
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _write(path: Path, content: bytes) -> Path:
