@@ -266,7 +266,8 @@ def _check_decisions(
             errors.forbidden(("status", "conditions"), f'updates may not add a condition of type "{kind}"')
 
 
-def _condition_text(obj: CertificateSigningRequest) -> str:
+def condition_text(obj: CertificateSigningRequest) -> str:
+    """Words the state of the request, such as "Approved,Issued"."""
     conditions = obj.status.conditions
     if get_condition(conditions, DENIED) is not None:
         text = DENIED
@@ -302,7 +303,7 @@ RESOURCE = Resource(
         ),
         Column(
             "Condition",
-            lambda obj, now: _condition_text(obj),
+            lambda obj, now: condition_text(obj),
             description="Whether the request is approved, denied or failed, and whether the certificate is issued.",
         ),
     ),

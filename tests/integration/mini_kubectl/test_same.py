@@ -10,6 +10,7 @@ import pytest
 from tests.kits.client.commandline import CommandLine
 from tests.kits.client.kubectlpair import Pair, write_kubeconfig
 from tests.kits.control_plane.apiserver import HAS_KUBECTL, ApiServer
+from tests.kits.requests import encoded_request
 
 pytestmark = pytest.mark.skipif(not HAS_KUBECTL, reason="kubectl is not on PATH")
 
@@ -86,6 +87,12 @@ def labelled(kind: str, name: str, api_version: str = "v1", **fields: object) ->
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "labels": {"app": name}}, **fields}
 
 
+def certificate_request(name: str) -> dict[str, object]:
+    request = encoded_request("jane", ["dev", "ops"], dns=["jane.example", "j.example"], ips=["10.0.0.1"])
+    spec = {"request": request, "signerName": "example.com/s", "usages": ["client auth"], "expirationSeconds": 7200}
+    return labelled("CertificateSigningRequest", name, "certificates.k8s.io/v1", spec=spec)
+
+
 def objects() -> list[dict[str, object]]:
     selector = {"matchLabels": {"app": "web"}}
     ports = [{"name": "http", "port": 80, "targetPort": "http"}, {"name": "b", "port": 81}]
@@ -103,6 +110,8 @@ def objects() -> list[dict[str, object]]:
         labelled("Endpoints", "web", subsets=[{"addresses": [{"ip": "1.1.1.1"}], "ports": [{"port": 80}]}]),
         labelled("EndpointSlice", "web-1", "discovery.k8s.io/v1", addressType="IPv4", endpoints=[endpoint]),
         labelled("Lease", "web", "coordination.k8s.io/v1", spec={"holderIdentity": "x"}),
+        certificate_request("web"),
+        certificate_request("db"),
     ]
 
 
@@ -143,6 +152,7 @@ def pair(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Pair:
         "get deploy web -o json",
         "get svc -o yaml",
         "get -n kube-system pods",
+        "get csr",
         "get pods -A -l none=none",
         "get cm nope --ignore-not-found",
         "get pod lone nope -o name",
@@ -179,7 +189,7 @@ def test_templates(pair: Pair, template: str) -> None:
 
 @pytest.mark.parametrize(
     "kind", ["pod lone", "deploy", "rs web", "svc", "cm web", "secret web", "node n1", "ns kube-system", "sa web",
-             "ep web", "endpointslice", "lease", "po -l none=none"],
+             "ep web", "endpointslice", "lease", "csr web", "po -l none=none"],
 )  # fmt: skip
 def test_describe(pair: Pair, kind: str) -> None:
     pair.same(f"describe {kind}")
@@ -326,6 +336,12 @@ def test_create_generators(pair: Pair, line: str) -> None:
         ("rollout pause deploy/web", "rollout resume deploy/web"),
         ("rollout resume deploy/web", "rollout restart deploy/web"),
         ("rollout resume deploy/web", "rollout status deploy/web --watch=false"),
+        ("certificate approve web", "certificate approve web"),
+        ("certificate approve web", "certificate approve csr/web --force"),
+        ("certificate approve web", "certificate deny web"),
+        ("certificate deny db", "certificate deny db"),
+        ("certificate deny db", "certificate approve nope db"),
+        ("certificate deny db", "certificate deny"),
     ],
 )
 def test_changes(pair: Pair, reset: str, line: str) -> None:

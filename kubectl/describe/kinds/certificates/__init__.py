@@ -1,0 +1,1 @@
+"""The descriptions of the kinds in certificates.k8s.io."""
