@@ -19,6 +19,7 @@ from apiserver.auth.authorization.authorizer import Authorizer
 from apiserver.codec.configfile import ConfigFileError
 from apiserver.request.user import User
 from apiserver.storage import CachedStorage
+from apiserver.storage.interface import Entry
 
 D = TypeVar("D")
 
@@ -69,6 +70,7 @@ class Lookup:
         self.authorizer = authorizer
         self._resources = resources
         self._derived: dict[Callable[..., Any], tuple[int, Any]] = {}
+        self._kept: dict[Callable[..., Any], Any] = {}
 
     def resource(self, plural: str, group: str = "") -> Resource[Any]:
         return self._resources[(group, plural)]
@@ -81,6 +83,17 @@ class Lookup:
             objects = [decode(resource.model, entry.value) for entry in self.storage.snapshot(resource)]
             cached = self._derived[make] = (changed, make(objects))
         value: D = cached[1]
+        return value
+
+    def in_namespace(self, plural: str, namespace: str) -> list[Entry]:
+        """Returns the objects of a core kind in a namespace, own writes included, in the order of their names."""
+        return self.storage.latest_in_namespace(self._resources[("", plural)], namespace)
+
+    def kept(self, make: Callable[[Lookup], D]) -> D:
+        """Returns what `make` has made at its first call: the state of a plugin, of which every server has its own."""
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        value: D = self._kept[make]
         return value
 
 

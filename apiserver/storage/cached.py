@@ -151,6 +151,14 @@ class CachedStorage:
         table = self._cacher.table(resource)
         return self._cacher.latest(table, table.key(namespace, name))
 
+    def latest_in_namespace(self, resource: Resource[Any], namespace: str) -> list[Entry]:
+        """Returns what `latest` does for each object in a namespace that the cache has, in the order of their names."""
+        table = self._cacher.table(resource)
+        if not table.keys:
+            return []
+        entries = (self._cacher.latest(table, key) for key in table.keys_in(namespace))
+        return [entry for entry in entries if entry is not None]
+
     def changed(self, resource: Resource[Any]) -> int:
         """Returns the revision of the resource's last change in the cache: the same number means the same objects."""
         return self._cacher.table(resource).changed

@@ -50,6 +50,10 @@ class Table:
         start = f"{self.prefix}{namespace}/" if namespace and self.resource.namespaced else self.prefix
         return start, start[:-1] + "0"  # "0" is the character after "/"
 
+    def keys_in(self, namespace: str) -> list[str]:
+        first, last = self.span(namespace)
+        return self.keys[bisect_left(self.keys, first) : bisect_left(self.keys, last)]
+
     def make_entry(self, key: str, raw: bytes, revision: int, obj: Object | None = None) -> Entry:
         """Makes the entry of a value as etcd holds it. Raises: ValueError if it is not an encoded object."""
         namespace, _, name = key[len(self.prefix) :].rpartition("/")

@@ -1,0 +1,1 @@
+"""Plugins that hold a namespace, or the whole server, to limits."""

@@ -1,0 +1,29 @@
+"""ResourceQuota: the objects of a namespace use no more together than its quotas allow.
+
+Source: Kubernetes documentation, "Resource Quotas".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin
+from apiserver.admission.limits._accounts import QuotaAccounts
+from kubeapi.core.resourcequota.evaluators import evaluator_of
+
+
+def check(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
+    namespace, subresource = attributes.namespace, attributes.subresource
+    creates = attributes.operation == CREATE
+    if not namespace or (creates and subresource):
+        return None
+    resource = attributes.resource
+    evaluator = evaluator_of(resource.group, resource.plural)
+    if evaluator is None or not (creates or subresource in evaluator.charged_updates):
+        return None
+    if not lookup.in_namespace("resourcequotas", namespace):
+        return None
+    return lookup.kept(QuotaAccounts).charge(attributes, evaluator)
+
+
+ADMISSION = Plugin("ResourceQuota", frozenset({CREATE, UPDATE}), validate=check)
