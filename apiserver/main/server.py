@@ -17,7 +17,8 @@ from apimachinery.resource import Resource
 from apiserver.admission._configuration import read_plugin_configurations
 from apiserver.admission._plugin import Chain, Lookup, Plugin, UnknownPlugin, enabled_plugins
 from apiserver.auth.authentication.tokens import JWKS_PATH, ServiceAccountTokens, TokenSettings
-from apiserver.auth.authorization.modes import make_authorizer
+from apiserver.auth.authorization.modes import Sources, make_authorizer
+from apiserver.auth.authorization.rbac import Rbac
 from apiserver.codec.configfile import ConfigFileError
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents
@@ -37,6 +38,7 @@ from apiserver.pipeline.routes import Routes
 from apiserver.proxy.kubelet import KubeletClient
 from apiserver.registry.claims.allocators import Allocator, address_pool, port_pool
 from apiserver.registry.claims.services import ADDRESS_CLAIMS, PORT_CLAIMS, Repair, ServiceHooks
+from apiserver.registry.grants import GRANTING_KINDS, GrantHooks
 from apiserver.registry.hooks import NO_HOOKS, CertificateHooks, Hooks, NamespaceHooks
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
@@ -88,12 +90,14 @@ class ApiServer:
         )
         addresses = Allocator(self.storage, ADDRESS_CLAIMS, address_pool(options.service_cluster_ip_range), clock)
         ports = Allocator(self.storage, PORT_CLAIMS, port_pool(options.service_node_ports), clock)
+        rbac = Rbac(self.storage)
+        authorizer = make_authorizer(options.authorization_modes, Sources(self.storage, rbac))
         hooks: dict[tuple[str, str], Hooks] = {
             ("", "namespaces"): NamespaceHooks(),
             ("", "services"): ServiceHooks(addresses, ports),
             (CERTIFICATES, "certificatesigningrequests"): CertificateHooks(clock),
+            **dict.fromkeys(GRANTING_KINDS, GrantHooks(authorizer, rbac, self.storage)),
         }
-        authorizer = make_authorizer(options.authorization_modes, self.storage)
         lookup = Lookup(self.storage, {(kind.group, kind.plural): kind for kind in catalogue}, authorizer)
         admission = Chain(_admission_plugins(options), lookup)
         subresources = list(all_subresources(catalogue).values())

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from apimachinery.times import format_time
+from apiserver.admission._plugin import Attributes
 from componentbase.clock import Clock
 from kubeapi.certificates.certificatesigningrequest import complete_conditions
 
@@ -21,6 +22,12 @@ async def nothing_to_undo() -> None:
 
 class Hooks:
     """Override what a kind needs. Objects are the request's own and may be changed in place."""
+
+    async def check_rights(self, attributes: Attributes) -> None:
+        """After the admission plugins that change the object, before validation: refuses what the user may not write.
+
+        Raises: StatusError.
+        """
 
     async def begin_create(self, obj: Any, *, dry_run: bool) -> Undo:
         """After validation, before the write; the result undoes it when the write fails. Raises: StatusError."""

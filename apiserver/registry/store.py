@@ -137,6 +137,7 @@ class Store(Generic[T]):
         owners = tracking.created(obj, sent, resource, options, self._now())
         warnings = drop_repeated_owners(meta)
         await self._admission.mutate(attributes)
+        await self.hooks.check_rights(attributes)
         self._prepare_create(obj, user)
         errors = tracking.entry_errors(sent, owners)
         errors += validate_metadata(obj, resource) + resource.strategy.validate_create(obj)
@@ -281,6 +282,7 @@ class Store(Generic[T]):
         )
         owners = tracking.updated(new, old, sent, stored, resource, options, subresource, self._now())
         await self._admission.mutate(attributes)
+        await self.hooks.check_rights(attributes)
         self._prepare_update(new, old, subresource)
         errors = tracking.entry_errors(sent, owners)
         if errors := errors + self._update_errors(new, old, subresource):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from apimachinery.meta import Object
@@ -167,6 +167,10 @@ class CachedStorage:
         """Returns the cache's changes of a resource after a revision, in order. Raises: Compacted when not all of them
         are kept."""
         return self._cacher.table(resource).ring.after(after)
+
+    def on_change(self, resource: Resource[Any], listener: Callable[[], None]) -> None:
+        """Calls `listener` after each change of the resource's objects in the cache; it must be quick."""
+        self._cacher.table(resource).listeners.append(listener)
 
     def snapshot(self, resource: Resource[Any]) -> list[Entry]:
         """Returns all objects of a resource that the cache has, without I/O and in no order."""

@@ -28,6 +28,7 @@ class Decision:
 
 
 ALLOWED = Decision("allow")
+NO_OPINION = Decision("no opinion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Masters:
     """Allows everything to the group `system:masters`, which comes before all other authorizers."""
 
     def authorize(self, user: User, info: RequestInfo) -> Decision:
-        return ALLOWED if MASTERS in user.groups else Decision("no opinion")
+        return ALLOWED if MASTERS in user.groups else NO_OPINION
 
     def rules(self, user: User, namespace: str) -> Rules:
         return AlwaysAllow().rules(user, namespace) if MASTERS in user.groups else Rules()

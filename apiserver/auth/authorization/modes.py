@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from apiserver.auth.authorization.authorizer import AlwaysAllow, AlwaysDeny, Authorizer, InTurn, Masters
 from apiserver.auth.authorization.node import NodeAuthorizer
@@ -10,11 +11,21 @@ from apiserver.auth.authorization.rbac import Rbac
 from apiserver.storage import CachedStorage
 
 ALWAYS_ALLOW = "AlwaysAllow"
-MODES: dict[str, Callable[[CachedStorage], Authorizer]] = {
-    ALWAYS_ALLOW: lambda storage: AlwaysAllow(),
-    "AlwaysDeny": lambda storage: AlwaysDeny(),
-    "Node": NodeAuthorizer,
-    "RBAC": Rbac,
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the authorizers decide by."""
+
+    storage: CachedStorage
+    rbac: Rbac
+
+
+MODES: dict[str, Callable[[Sources], Authorizer]] = {
+    ALWAYS_ALLOW: lambda sources: AlwaysAllow(),
+    "AlwaysDeny": lambda sources: AlwaysDeny(),
+    "Node": lambda sources: NodeAuthorizer(sources.storage),
+    "RBAC": lambda sources: sources.rbac,
 }
 
 
@@ -28,7 +39,7 @@ def mode_errors(modes: Sequence[str]) -> list[str]:
     return errors
 
 
-def make_authorizer(modes: Sequence[str], storage: CachedStorage) -> Authorizer:
+def make_authorizer(modes: Sequence[str], sources: Sources) -> Authorizer:
     if modes[0] == ALWAYS_ALLOW:
         return AlwaysAllow()
-    return InTurn([Masters(), *(MODES[mode](storage) for mode in modes)])
+    return InTurn([Masters(), *(MODES[mode](sources) for mode in modes)])

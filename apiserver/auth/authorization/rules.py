@@ -18,26 +18,28 @@ MAX_SIMPLE_RULES = 10_000  # what is taken apart at a time: some 100 ms
 class Rule:
     """One rule of a role, prepared for many questions."""
 
-    __slots__ = ("_groups", "_names", "_paths", "_prefixes", "_resources", "_verbs", "spec")
+    __slots__ = ("_groups", "_paths", "_prefixes", "_resources", "_verbs", "names", "spec")
 
     def __init__(self, spec: PolicyRule) -> None:
         self.spec = spec
+        self.names = frozenset(spec.resourceNames or ())
+        """The objects that the rule is limited to; none for all."""
         self._verbs = frozenset(spec.verbs)
         self._groups = frozenset(spec.apiGroups or ())
         self._resources = frozenset(spec.resources or ())
-        self._names = frozenset(spec.resourceNames or ())
         paths = spec.nonResourceURLs or ()
         self._paths = frozenset(paths)
         self._prefixes = tuple(path.rstrip(ALL) for path in paths if path.endswith(ALL))
 
     def allows(self, info: RequestInfo) -> bool:
+        """Tells whether the rule allows the request, whatever object it names: `names` are left to the caller."""
         if not self._has_verb(info.verb):
             return False
         if not info.is_resource:
             return self._has_path(info.path)
-        if not self._has_group(info.group) or (self._names and info.name not in self._names):
-            return False
-        return self._has_resource(f"{info.resource}/{info.subresource}" if info.subresource else info.resource)
+        return self._has_group(info.group) and self._has_resource(
+            f"{info.resource}/{info.subresource}" if info.subresource else info.resource
+        )
 
     def covers(self, spec: PolicyRule) -> bool:
         """Tells whether this rule alone allows all that the other does."""
@@ -46,7 +48,7 @@ class Rule:
             and all(map(self._has_group, spec.apiGroups or ()))
             and all(map(self._has_resource, spec.resources or ()))
             and all(map(self._has_path, spec.nonResourceURLs or ()))
-            and (not self._names or (bool(spec.resourceNames) and self._names.issuperset(spec.resourceNames or ())))
+            and (not self.names or (bool(spec.resourceNames) and self.names.issuperset(spec.resourceNames or ())))
         )
 
     def _has_verb(self, verb: str) -> bool:

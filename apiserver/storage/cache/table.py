@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from typing import Any
 
 from apimachinery.meta import Object
@@ -40,6 +41,8 @@ class Table:
         self.keys: list[str] = []
         self.changed = 0
         self.ring = Ring(0)
+        self.listeners: list[Callable[[], None]] = []
+        """Called after each change of the table."""
         self._describer = Describer(resource)
 
     def key(self, namespace: str, name: str) -> str:
@@ -69,6 +72,7 @@ class Table:
         self.keys = [entry.key for entry in entries]
         self.changed = revision
         self.ring = Ring(revision)
+        self._notify()
 
     def put(self, entry: Entry) -> TableChange:
         previous = self.entries.get(entry.key)
@@ -89,7 +93,12 @@ class Table:
     def _changed(self, change: TableChange) -> TableChange:
         self.changed = change.revision
         self.ring.append(change)
+        self._notify()
         return change
+
+    def _notify(self) -> None:
+        for listener in self.listeners:
+            listener()
 
     def reaches_back_to(self, revision: int) -> bool:
         """Tells whether the state at `revision` can be told from memory."""
