@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 ADMIN = 'admin,admin-uid,"system:masters"'
+WITHOUT_ACCOUNTS = "--disable-admission-plugins=ServiceAccount"
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.02
@@ -57,7 +58,9 @@ def _client_options(token: str, options: dict[str, Any]) -> dict[str, Any]:
 def in_process_api(folder: Path, etcd_url: str = "", *flags: str) -> Iterator[InProcessApi]:
     """Runs an API server until the block is left; on an etcd that is started in `folder` where no other is given.
 
-    `flags` are those of kube-apiserver. Raises: RuntimeError when either does not start.
+    `flags` are those of kube-apiserver. Pods need no service account, as no controller makes one: the admission plugin
+    ServiceAccount is off, unless `--enable-admission-plugins` names it.
+    Raises: RuntimeError when either does not start.
     """
     with _etcd(folder) if not etcd_url else _running(etcd_url) as url:
         from apiserver.app import create_app
@@ -66,7 +69,7 @@ def in_process_api(folder: Path, etcd_url: str = "", *flags: str) -> Iterator[In
         token = secrets.token_urlsafe(16)
         tokens = folder / "tokens.csv"
         tokens.write_text(f"{token},{ADMIN}\n")
-        own = [f"--etcd-servers={url}", "--bind-address=127.0.0.1", f"--cert-dir={folder}"]
+        own = [f"--etcd-servers={url}", "--bind-address=127.0.0.1", f"--cert-dir={folder}", WITHOUT_ACCOUNTS]
         app = create_app(parse_options([*own, f"--token-auth-file={tokens}", *flags]))
         with _event_loop() as loop, _lifespan(app, loop):
             api = InProcessApi(app, loop, token)

@@ -1,19 +1,21 @@
-"""ServiceAccount: a pod without an account runs as `default` of its namespace, and uses the image pull secrets of its
-account.
+"""ServiceAccount: gives each pod an account, by default `default` of its namespace, and what belongs to it.
 
-A missing account does not keep a pod out, as a server without controllers does not create accounts. A token is mounted
-if the pod or its account says `automountServiceAccountToken: true`; by default it is not.
-
+That is a token, unless the pod or the account says `automountServiceAccountToken: false`, and the account's image pull
+secrets. The account must exist; `default` is waited for, as a controller makes it just after its namespace.
 Source: Kubernetes documentation, "Configure Service Accounts for Pods".
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from apimachinery.model import decode
 from apimachinery.names import random_suffix
-from apiserver.admission._plugin import CREATE, Attributes, Lookup, Plugin, refused, spec_of
+from apimachinery.selectors import FieldSelector
+from apiserver.admission._mountablesecrets import ENFORCED, forbidden_secrets
+from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin, refused, spec_of
+from apiserver.storage.interface import Entry
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.volumes import Volume, VolumeMount
 from kubeapi.core.serviceaccount import ServiceAccount
@@ -29,33 +31,115 @@ SOURCES = [
         }
     },
 ]
-_TELLING = (b'"imagePullSecrets"', b'"automountServiceAccountToken"')
-"""Accounts with neither field are skipped without decoding."""
+DEFAULT_ACCOUNT = "default"
+DEFAULT_ACCOUNT_SECONDS = 2.0  # a pod waits so long for the account `default` of a new namespace
+_TELLING = (b'"imagePullSecrets"', b'"automountServiceAccountToken"', ENFORCED.encode())
+"""Accounts with none of these are skipped without decoding."""
 
 
-def admit(attributes: Attributes, lookup: Lookup) -> None:
+def admit(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
+    if attributes.operation != CREATE:
+        return None
     if MIRROR_ANNOTATION in attributes.obj.annotations:
-        return
+        check(attributes, lookup)
+        return None
     spec = spec_of(attributes.obj)
-    spec.serviceAccountName = spec.serviceAccountName or spec.serviceAccount or "default"
+    spec.serviceAccountName = spec.serviceAccountName or spec.serviceAccount or DEFAULT_ACCOUNT
     spec.serviceAccount = spec.serviceAccountName
-    if spec.imagePullSecrets and spec.automountServiceAccountToken is False:
-        return
-    accounts = lookup.resource("serviceaccounts")
-    entry = lookup.storage.latest(accounts, attributes.namespace, spec.serviceAccountName)
-    mounts_token = spec.automountServiceAccountToken
+    entry = lookup.storage.latest(lookup.resource("serviceaccounts"), attributes.namespace, spec.serviceAccountName)
     if entry is None:
-        if mounts_token:
-            name = spec.serviceAccountName
-            why = f'error looking up service account {attributes.namespace}/{name}: serviceaccount "{name}" not found'
-            raise refused(attributes, why)
-        return
-    if any(word in entry.value for word in _TELLING):
-        account = decode(ServiceAccount, entry.value)
+        return _admit_later(attributes, lookup)
+    _apply(spec, entry)
+    return None
+
+
+async def _admit_later(attributes: Attributes, lookup: Lookup) -> None:
+    """Admits the pod once its account is found: by etcd, as the cache may be behind, or by waiting for `default`."""
+    spec, accounts = spec_of(attributes.obj), lookup.resource("serviceaccounts")
+    name = spec.serviceAccountName
+    entry = await lookup.storage.get_from_etcd(accounts, attributes.namespace, name)
+    if entry is None and name == DEFAULT_ACCOUNT:
+        entry = await _next_account(lookup, attributes.namespace, name)
+    if entry is None:
+        why = f'error looking up service account {attributes.namespace}/{name}: serviceaccount "{name}" not found'
+        raise refused(attributes, why)
+    _apply(spec, entry)
+
+
+async def _next_account(lookup: Lookup, namespace: str, name: str) -> Entry | None:
+    """Waits for the account to be created; None after DEFAULT_ACCOUNT_SECONDS."""
+    accounts = lookup.resource("serviceaccounts")
+    watcher = await lookup.storage.watch(
+        accounts,
+        namespace,
+        fields=FieldSelector((("metadata.name", "=", name),)),
+        timeout_seconds=DEFAULT_ACCOUNT_SECONDS,
+    )
+    try:
+        async for _ in watcher:
+            if (entry := lookup.storage.latest(accounts, namespace, name)) is not None:
+                return entry
+    finally:
+        watcher.close()
+    return None
+
+
+def _apply(spec: Any, entry: Entry) -> None:
+    mounts_token = spec.automountServiceAccountToken
+    account = _telling_account(entry)
+    if account is not None:
         spec.imagePullSecrets = spec.imagePullSecrets or account.imagePullSecrets
         mounts_token = account.automountServiceAccountToken if mounts_token is None else mounts_token
-    if mounts_token:
+    if mounts_token is not False:
         mount_token(spec)
+
+
+def _telling_account(entry: Entry) -> ServiceAccount | None:
+    """Returns the account if it says anything about its pods."""
+    return decode(ServiceAccount, entry.value) if any(word in entry.value for word in _TELLING) else None
+
+
+def check(attributes: Attributes, lookup: Lookup) -> None:
+    pod = attributes.obj
+    if MIRROR_ANNOTATION in pod.annotations:
+        if attributes.operation == CREATE and (what := _foreign_reference(spec_of(pod))):
+            raise refused(attributes, f"a mirror pod may not {what}")
+        return
+    name = spec_of(pod).serviceAccountName or DEFAULT_ACCOUNT
+    entry = lookup.storage.latest(lookup.resource("serviceaccounts"), attributes.namespace, name)
+    account = _telling_account(entry) if entry is not None else None
+    if account is not None:
+        for why in forbidden_secrets(spec_of(pod), account):
+            raise refused(attributes, why)
+
+
+def _foreign_reference(spec: Any) -> str:
+    """Says what a mirror pod refers to although the kubelet has it from a file and must not: "" for nothing."""
+    if spec.serviceAccountName:
+        return "reference service accounts"
+    containers = [*(spec.initContainers or ()), *spec.containers]
+    sources = [env.valueFrom for container in containers for env in container.env or () if env.valueFrom is not None]
+    bulk = [source for container in containers for source in container.envFrom or ()]
+    volumes = spec.volumes or ()
+    parts = [part for volume in volumes if volume.projected is not None for part in volume.projected.sources or ()]
+    if (
+        spec.imagePullSecrets
+        or any(source.secretKeyRef for source in sources)
+        or any(source.secretRef for source in bulk)
+        or any(item.secret for item in (*volumes, *parts))
+    ):
+        return "reference secrets"
+    if (
+        any(source.configMapKeyRef for source in sources)
+        or any(source.configMapRef for source in bulk)
+        or any(item.configMap for item in (*volumes, *parts))
+    ):
+        return "reference configmaps"
+    if any(part.serviceAccountToken for part in parts):
+        return "use ServiceAccountToken volume projections"
+    if any(volume.persistentVolumeClaim for volume in volumes):
+        return "reference persistentvolumeclaims"
+    return ""
 
 
 def mount_token(spec: Any) -> None:
@@ -72,4 +156,10 @@ def mount_token(spec: Any) -> None:
         container.volumeMounts = [*(container.volumeMounts or ()), mount]
 
 
-ADMISSION = Plugin("ServiceAccount", frozenset({CREATE}), frozenset({"pods"}), mutate=admit)
+ADMISSION = Plugin(
+    "ServiceAccount",
+    frozenset({CREATE, UPDATE}),
+    frozenset({"pods", "pods/ephemeralcontainers"}),
+    mutate=admit,
+    validate=check,
+)

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mini_cluster.inprocess import InProcessApi, in_process_api
+from mini_cluster.inprocess import WITHOUT_ACCOUNTS, InProcessApi, in_process_api
 from tests.kits.process import TOKEN, Process, free_port
 
 TOKENS = f'{TOKEN},admin,admin-uid,"system:masters"\nother-token,jane,jane-uid\n'
@@ -43,14 +43,17 @@ class ApiClient:
 
 
 class ApiServer(ApiClient, Process):
-    """`with ApiServer(folder, etcd_url) as api`; `api.http` is an httpx client of an administrator."""
+    """`with ApiServer(folder, etcd_url) as api`; `api.http` is an httpx client of an administrator.
+
+    Pods need no service account, as most tests have no controller that makes one: see `in_process_api`.
+    """
 
     def __init__(self, folder: Path, etcd_url: str, *flags: str) -> None:
         super().__init__("kube-apiserver", folder)
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         self.log_file = folder / "kube-apiserver.log"
-        self._flags = [f"--etcd-servers={etcd_url}", *flags]
+        self._flags = [f"--etcd-servers={etcd_url}", WITHOUT_ACCOUNTS, *flags]
         (folder / "tokens.csv").write_text(TOKENS)
 
     def __enter__(self) -> ApiServer:

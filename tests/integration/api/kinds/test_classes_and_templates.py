@@ -129,53 +129,6 @@ def test_a_pod_gets_what_its_runtime_class_says(api: ApiServer, namespace: str, 
     )
 
 
-def test_a_pod_pulls_images_as_its_account_may(api: ApiServer, namespace: str) -> None:
-    root = f"/api/v1/namespaces/{namespace}"
-    make(api, f"{root}/serviceaccounts", {"metadata": {"name": "puller"}, "imagePullSecrets": [{"name": "hub"}]})
-    make(api, f"{root}/serviceaccounts", {"metadata": {"name": "plain"}})
-    for name, account, given, expected in (
-        ("a", "puller", None, [{"name": "hub"}]),
-        ("b", "puller", [{"name": "own"}], [{"name": "own"}]),
-        ("c", "plain", None, None),
-        ("d", "missing", None, None),
-    ):
-        own = {"imagePullSecrets": given} if given else {}
-        spec = make(api, f"{root}/pods", pod(name, serviceAccountName=account, **own))["spec"]
-        assert spec.get("imagePullSecrets") == expected, name
-
-
-def test_a_token_is_mounted_where_it_is_wanted(api: ApiServer, namespace: str) -> None:
-    root = f"/api/v1/namespaces/{namespace}"
-    make(api, f"{root}/serviceaccounts", {"metadata": {"name": "yes"}, "automountServiceAccountToken": True})
-    make(api, f"{root}/serviceaccounts", {"metadata": {"name": "any"}})
-    place = "/var/run/secrets/kubernetes.io/serviceaccount"
-    own = [{"name": "mine", "mountPath": place}]
-    init = [{"name": "i", "image": "i", "volumeMounts": own}]
-    volumes = [{"name": "mine", "emptyDir": {}}]
-    body = pod("a", serviceAccountName="yes", initContainers=init, volumes=volumes)
-    spec = make(api, f"{root}/pods", body)["spec"]
-    mine, access = spec["volumes"]
-    assert access["name"].startswith("kube-api-access-")
-    assert [next(iter(source)) for source in access["projected"]["sources"]] == [
-        "serviceAccountToken", "configMap", "downwardAPI",
-    ]  # fmt: skip
-    assert spec["containers"][0]["volumeMounts"] == [{"name": access["name"], "mountPath": place, "readOnly": True}]
-    assert [mount["name"] for mount in spec["initContainers"][0]["volumeMounts"]] == [mine["name"]]
-    for name, account, wanted, mounted in (
-        ("b", "yes", False, False),
-        ("c", "any", None, False),
-        ("d", "any", True, True),
-        ("e", "missing", None, False),
-    ):
-        said = {} if wanted is None else {"automountServiceAccountToken": wanted}
-        spec = make(api, f"{root}/pods", pod(name, serviceAccountName=account, **said))["spec"]
-        assert bool(spec.get("volumes")) is mounted, name
-    assert refusal(api, f"{root}/pods", pod("f", serviceAccountName="x", automountServiceAccountToken=True)) == (
-        403,
-        f'pods "f" is forbidden: error looking up service account {namespace}/x: serviceaccount "x" not found',
-    )
-
-
 def test_a_replicationcontroller_has_status_and_scale(api: ApiServer, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/replicationcontrollers"
     made = make(api, path, {"metadata": {"name": "web"}, "spec": {"template": TEMPLATE}})

@@ -69,7 +69,6 @@ def test_a_created_pod_has_defaults_and_no_status_of_its_own(api: ApiServer, pod
 
 def test_admission_completes_a_pod(api: ApiServer, pods: str) -> None:
     spec = make(api, pods, pod("a"))["spec"]
-    assert (spec["serviceAccountName"], spec["serviceAccount"]) == ("default", "default")
     assert (spec["priority"], spec["preemptionPolicy"]) == (0, "PreemptLowerPriority")
     tolerated = {(item["key"], item["effect"], item["tolerationSeconds"]) for item in spec["tolerations"]}
     assert tolerated == {

