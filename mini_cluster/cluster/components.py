@@ -18,6 +18,7 @@ SCHEDULER = "kube-scheduler"
 KUBELET_PORT = 10250
 KUBE_PROXY_HEALTH_PORT = 10256
 NODE_PORTS = "30000-32767"
+AUTHORIZATION_MODES = "Node,RBAC"
 
 NODE_MONITOR_GRACE_PERIOD = "16s"
 """A silent node stays Ready this long. Upstream's 50 s suits networks; these hosts share a machine, and a demonstration
@@ -179,6 +180,7 @@ def _api_server(layout: Layout, state: ClusterState, members: Sequence[EtcdMembe
         f"--tls-cert-file={layout.certificate('apiserver')}",
         f"--tls-private-key-file={layout.private_key('apiserver')}",
         f"--client-ca-file={layout.certificate('ca')}",
+        f"--authorization-mode={AUTHORIZATION_MODES}",
         f"--service-cluster-ip-range={SERVICE_CIDR}",
         f"--service-node-port-range={NODE_PORTS}",
         f"--kubelet-certificate-authority={layout.certificate('ca')}",
