@@ -10,26 +10,34 @@ import contextlib
 import os
 import socket
 import ssl
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 SELF_SIGNED_DAYS = 365
 RENEW_BEFORE_SECONDS = 24 * 3600
 
 
-def server_context(cert_file: str, key_file: str, client_ca_file: str = "") -> ssl.SSLContext:
-    """Makes the context of a server; with `client_ca_file` a client may show a certificate, which then must verify.
+def server_context(cert_file: str, key_file: str, *client_ca_files: str) -> ssl.SSLContext:
+    """Makes the context of a server. With authorities, a client may show a certificate, which one must have signed.
+
+    Of several authorities, the one that has signed is not known in a resumed session: there are none then.
 
     Raises: OSError (with the file's name) or ssl.SSLError.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(_readable(cert_file), _readable(key_file))
-    if client_ca_file:
+    if sum(map(bool, client_ca_files)) > 1:
+        context.num_tickets = 0
+        context.options |= ssl.OP_NO_TICKET
+    for client_ca_file in filter(None, client_ca_files):
         context.load_verify_locations(cafile=_readable(client_ca_file))
         context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
@@ -66,6 +74,26 @@ def client_context(
             context.load_cert_chain(cert, key or None)
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def trusted_authority(connection: ssl.SSLObject) -> str:
+    """SHA-256 of the trusted certificate that the other end's leads to, in hexadecimal.
+
+    "" where that is not known: without a certificate, or when the session was resumed.
+    """
+    inner: Any = connection if sys.version_info >= (3, 13) else getattr(connection, "_sslobj", None)
+    chain = inner.get_verified_chain() if inner is not None else None
+    if not chain:
+        return ""
+    last = chain[-1]
+    return sha256(last if isinstance(last, bytes) else ssl.PEM_cert_to_DER_cert(last.public_bytes())).hexdigest()
+
+
+def authorities(ca_file: str) -> frozenset[str]:
+    """SHA-256 of each certificate in a PEM file, in hexadecimal. Raises: OSError or ssl.SSLError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cafile=_readable(ca_file))
+    return frozenset(sha256(der).hexdigest() for der in context.get_ca_certs(binary_form=True))
 
 
 @contextlib.contextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from apiserver.auth.authentication.authenticator import Anonymous, Authenticator
+from apiserver.auth.authentication.front_proxy import FrontProxy, FrontProxySettings
 from apiserver.auth.authentication.token_file import TokenFileError, read_token_file
 from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.auth.authorization.modes import ALWAYS_ALLOW
 from apiserver.main.options import Options
 from apiserver.request.user import User
-from componentbase import logs
+from componentbase import logs, tls
 from componentbase.daemon import FatalError
 
 log = logs.logger(__name__)
@@ -16,7 +17,12 @@ log = logs.logger(__name__)
 
 def make_authenticator(options: Options, accounts: ServiceAccountTokens) -> Authenticator:
     """Raises: FatalError for a file that can't be used."""
-    return Authenticator(_token_file(options.authentication.token_auth_file), accounts, _anonymous(options))
+    return Authenticator(
+        _token_file(options.authentication.token_auth_file),
+        accounts,
+        _anonymous(options),
+        front_proxy=_front_proxy(options),
+    )
 
 
 def _anonymous(options: Options) -> Anonymous:
@@ -25,6 +31,35 @@ def _anonymous(options: Options) -> Anonymous:
         log.warning("anonymous requests are refused, since everything is allowed", mode=ALWAYS_ALLOW)
         return Anonymous(enabled=False)
     return Anonymous(options.authentication.anonymous_auth)
+
+
+def _front_proxy(options: Options) -> FrontProxy | None:
+    given = options.authentication.request_header
+    if not given.client_ca_file:
+        return None
+    settings = FrontProxySettings(
+        authorities=_authorities("--requestheader-client-ca-file", given.client_ca_file),
+        client_authorities=_authorities("--client-ca-file", options.client_ca_file),
+        allowed_names=frozenset(given.allowed_names),
+        user_headers=_lower(given.username_headers),
+        uid_headers=_lower(given.uid_headers),
+        group_headers=_lower(given.group_headers),
+        extra_prefixes=_lower(given.extra_headers_prefix),
+    )
+    if not settings.allowed_names and settings.authorities & settings.client_authorities:
+        log.warning("every client certificate may name any user: name proxies by --requestheader-allowed-names")
+    return FrontProxy(settings)
+
+
+def _lower(names: list[str]) -> tuple[bytes, ...]:
+    return tuple(name.lower().encode("latin-1") for name in names)
+
+
+def _authorities(flag: str, file: str) -> frozenset[str]:
+    try:
+        return tls.authorities(file) if file else frozenset()
+    except OSError as error:  # a bad certificate too: ssl.SSLError is one
+        raise FatalError(f"{flag}: {error}") from None
 
 
 def _token_file(path: str) -> dict[bytes, User]:

@@ -25,6 +25,7 @@ from apiserver.discovery.openapi.serving import Documents
 from apiserver.handlers.api import Services
 from apiserver.http.server import http_server
 from apiserver.main.authentication import make_authenticator
+from apiserver.main.authentication_configmap import publish_authentication
 from apiserver.main.bootstrap import create_namespaces, create_priority_classes
 from apiserver.main.collected import all_subresources, virtual_handlers
 from apiserver.main.defaultroles import create_default_roles
@@ -208,6 +209,7 @@ class ApiServer:
                 await create_namespaces(self.stores)
                 await create_priority_classes(self.stores)
                 await create_default_roles(self.stores)
+                await publish_authentication(self.stores, self.options)
                 await self._endpoints.create_service()
                 self.bootstrapped = True
             except (StorageError, StatusError) as error:
@@ -291,7 +293,9 @@ def _server_tls(options: Options) -> ssl.SSLContext:
         addresses = tuple({options.advertise_address, options.bind_address} - {"", "0.0.0.0", "::"})
         cert, key = tls.self_signed(options.cert_dir, "apiserver", addresses)
     try:
-        return tls.server_context(cert, key, options.client_ca_file)
+        return tls.server_context(
+            cert, key, options.client_ca_file, options.authentication.request_header.client_ca_file
+        )
     except (OSError, ssl.SSLError) as error:
         raise FatalError(f"serving certificate: {error}") from None
 

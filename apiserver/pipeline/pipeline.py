@@ -20,7 +20,7 @@ from apimachinery.errors import (
     ServiceUnavailable,
     StatusError,
 )
-from apiserver.auth.authentication.authenticator import Authenticator, read_credentials
+from apiserver.auth.authentication.authenticator import Authenticator, UnknownToken, read_credentials
 from apiserver.auth.authorization import authorizer as authz
 from apiserver.auth.authorization.authorizer import Authorizer
 from apiserver.auth.impersonation import impersonate
@@ -33,7 +33,7 @@ from apiserver.pipeline.metrics import Key, RequestMetrics
 from apiserver.pipeline.routes import Route, Routes
 from apiserver.request.info import RequestInfo, parse_request
 from apiserver.request.message import JSON, Answer, Answered, Request, Response, Stream, status_response
-from apiserver.request.user import User, user_of_subject
+from apiserver.request.user import User
 from apiserver.storage.interface import (
     BadContinueToken,
     Compacted,
@@ -85,10 +85,23 @@ class Pipeline:
             return self._serve_open(exchange)
         begin = self._loop.time()
         request = Request(exchange, b"%b%012x" % (self._id_prefix, next(self._ids)))
-        request.info = info = parse_request(exchange.method, path, watch=request.asks_watch)
+        request.info = parse_request(exchange.method, path, watch=request.asks_watch)
+        try:
+            user, impersonates = self._identify(exchange)
+        except StatusError as error:
+            return self._refuse(request, None, error, begin)
+        except Exception as error:
+            return self._refuse(request, None, self._translate(error, request), begin)
+        if isinstance(user, UnknownToken):
+            return self._identify_and_serve(request, user, impersonates, begin)
+        return self._serve_user(request, user, impersonates, begin)
+
+    def _serve_user(self, request: Request, user: User, impersonates: bool, begin: float) -> Awaitable[None] | None:
+        """As `__call__`, for the request of this user."""
+        info, exchange = request.info, request.exchange
         route: Route | None = None
         try:
-            request.user = self._identify(exchange)
+            request.user = impersonate(exchange.headers, user, self._authorizer) if impersonates else user
             authz.check(self._authorizer, request.user, request.asked_info)
             route = self._routes.find(info) if info.is_resource else self._web_route
             if route.answer_now is not None and (body := route.answer_now(request)):
@@ -100,6 +113,22 @@ class Pipeline:
         except Exception as error:
             return self._refuse(request, route, self._translate(error, request), begin)
         return self._serve(request, route, begin)
+
+    async def _identify_and_serve(
+        self, request: Request, unknown: UnknownToken, impersonates: bool, begin: float
+    ) -> None:
+        """Serves a request whose token another server may know."""
+        try:
+            user = await self._authenticator.user_of(unknown)
+        except StatusError as error:
+            await self._refuse(request, None, error, begin)
+            return
+        except Exception as error:
+            await self._refuse(request, None, self._translate(error, request), begin)
+            return
+        rest = self._serve_user(request, user, impersonates, begin)
+        if rest is not None:
+            await rest
 
     async def end_long_running(self, seconds: float) -> None:
         """Ends every watch, log and exec, spread over so many seconds: their clients go on elsewhere, not all at once.
@@ -118,15 +147,18 @@ class Pipeline:
             if step + 1 < steps:
                 await asyncio.sleep(seconds / steps)
 
-    def _identify(self, exchange: HttpExchange) -> User:
-        """The connection remembers whom its client's certificate stands for. Raises: Unauthorized, Forbidden."""
+    def _identify(self, exchange: HttpExchange) -> tuple[User | UnknownToken, bool]:
+        """Also returns whether the request is to run in another user's name.
+
+        The connection remembers whom its client's certificate stands for. Raises: Unauthorized.
+        """
         connection = exchange.connection
-        user = connection.identity
-        if user is None and (certificate := connection.certificate) is not None:
-            user = connection.identity = user_of_subject(certificate.subject, certificate.digest)
+        identity = connection.identity
+        if identity is None and (certificate := connection.certificate) is not None:
+            identity = connection.identity = self._authenticator.identity(certificate)
         authorization, impersonates = read_credentials(exchange.headers)
-        user = self._authenticator.authenticate(authorization, exchange.headers, user, exchange.path)
-        return impersonate(exchange.headers, user, self._authorizer) if impersonates else user
+        user = self._authenticator.authenticate(authorization, exchange.headers, identity, exchange.path)
+        return user, impersonates
 
     async def _serve_open(self, exchange: HttpExchange) -> None:
         await answer_by_asgi(self._web, exchange)

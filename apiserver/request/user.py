@@ -34,17 +34,21 @@ def node_of(user: User) -> str | None:
     return user.name.removeprefix(NODE_PREFIX)
 
 
-def user_of_subject(subject: tuple[tuple[tuple[str, str], ...], ...], digest: str = "") -> User | None:
-    """The user a verified certificate stands for, from the subject as `ssl` gives it; None without a common name.
+Subject = tuple[tuple[tuple[str, str], ...], ...]
+"""The subject of a certificate as `ssl` gives it."""
+
+
+def common_name(subject: Subject) -> str:
+    """The last of them; "" without one."""
+    return next((value for part in reversed(subject) for kind, value in reversed(part) if kind == "commonName"), "")
+
+
+def user_of_subject(subject: Subject, digest: str = "") -> User | None:
+    """The user a verified certificate stands for; None without a common name.
 
     `digest` is the certificate's SHA-256, which tells credentials of one user apart.
     """
-    name, groups = "", []
-    for relative_name in subject:
-        for kind, value in relative_name:
-            if kind == "commonName":
-                name = value
-            elif kind == "organizationName":
-                groups.append(value)
+    name = common_name(subject)
+    groups = [value for part in subject for kind, value in part if kind == "organizationName"]
     extra = ((CREDENTIAL_ID, (f"X509SHA256={digest}",)),) if digest else ()
     return User(name, "", (*groups, AUTHENTICATED), extra) if name else None

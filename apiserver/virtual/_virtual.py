@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,11 @@ class Virtual:
     """Plural -> verb -> handler."""
 
 
-def review(fill: Callable[..., None]) -> Mapping[str, Handler]:
+def review(fill: Callable[..., Awaitable[None] | None]) -> Mapping[str, Handler]:
     """The handlers of a kind that is a question: a POST answers it.
 
-    `fill(request, obj, *, SERVICE…)` writes the answer into the object's status; it may raise a StatusError.
+    `fill(request, obj, *, SERVICE…)` writes the answer into the object's status, at once or as a coroutine; it may
+    raise a StatusError.
     """
 
     @functools.wraps(fill)  # its services are asked for in its name
@@ -39,7 +40,8 @@ def review(fill: Callable[..., None]) -> Mapping[str, Handler]:
         if errors := resource.strategy.validate_create(obj):
             raise invalid_object("", resource.group, obj.name, errors)  # upstream leaves the kind of a review out
         tracking.own(obj, resource, options, format_time(int(store.clock.now())))
-        fill(request, obj, **services)
+        if (filling := fill(request, obj, **services)) is not None:
+            await filling
         return Response(encode(obj), 201, headers=warning_headers(warnings))
 
     return {"create": create}

@@ -19,12 +19,12 @@ def user_info(user: User) -> UserInfo:
     return UserInfo(username=user.name, uid=user.uid or None, groups=list(user.groups) or None, extra=extra or None)
 
 
-def review_token(request: Request, obj: TokenReview, *, authenticator: Authenticator) -> None:
+async def review_token(request: Request, obj: TokenReview, *, authenticator: Authenticator) -> None:
     token = obj.spec.token
     if not token:
         raise BadRequest("token is required for TokenReview in authentication")
     try:
-        user, audiences = authenticator.review(token, obj.spec.audiences or [])
+        user, audiences = await authenticator.review(token, obj.spec.audiences or [])
     except InvalidToken as error:
         obj.status = TokenReviewStatus(error=str(error))
         return

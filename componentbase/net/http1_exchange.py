@@ -69,6 +69,8 @@ class PeerCertificate:
     subject: tuple[tuple[tuple[str, str], ...], ...]
     digest: str
     """SHA-256 of its DER form, in hexadecimal."""
+    authority: str = ""
+    """The same of the trusted certificate that it leads to; "" where that is not known."""
 
 
 class ServerConnection(Protocol):

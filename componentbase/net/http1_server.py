@@ -24,6 +24,7 @@ import httptools
 from componentbase.net.http1_exchange import STATUS_LINES, Handler, Header, HttpExchange, PeerCertificate
 from componentbase.net.raw import RawConnection, notice_dead_peer
 from componentbase.tasks import alongside
+from componentbase.tls import trusted_authority
 
 SWEEP_SECONDS = 10.0  # between looks at idle connections: cheaper than a timer each
 HANDSHAKE_SECONDS = 10.0
@@ -95,7 +96,8 @@ class HttpConnection(asyncio.Protocol):
         fields = tls.getpeercert() if tls is not None else None
         if not fields:
             return None
-        return PeerCertificate(fields.get("subject", ()), sha256(tls.getpeercert(binary_form=True)).hexdigest())
+        digest = sha256(tls.getpeercert(binary_form=True)).hexdigest()
+        return PeerCertificate(fields.get("subject", ()), digest, trusted_authority(tls))
 
     # asyncio's side
 

@@ -12,10 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
-def write_certificates(folder: Path, server_name: str = "") -> dict[str, Path]:
-    """PEM files: "ca", "server" and "client", and the keys "ca-key" …; for `server_name` instead of 127.0.0.1."""
+def write_certificates(folder: Path, server_name: str = "", authority: str = "test CA") -> dict[str, Path]:
+    """PEM files: "ca", "server" and "client", and the keys "ca-key" …; for `server_name` instead of 127.0.0.1.
+
+    Authorities that one server believes need different names.
+    """
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _certificate("test CA", ca_key, None, ca_key, server_name)
+    ca = _certificate(authority, ca_key, None, ca_key, server_name)
     files = {
         "ca": _write(folder / "ca.crt", ca.public_bytes(serialization.Encoding.PEM)),
         "ca-key": _write(folder / "ca.key", _key_pem(ca_key)),
