@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -43,8 +44,9 @@ def web(image: str, **spec: Any) -> Json:
 
 
 def make_pods_ready(control_plane: ClusterHandle, mk: CommandLine) -> None:
-    """What kubelets would say."""
+    """What kubelets would say. A pod that changes or goes meanwhile is left to the next time."""
     from mini_cluster.api import AdminApi
+    from mini_cluster.errors import ApiError
 
     api = AdminApi(control_plane.cluster.layout, control_plane.cluster.state().ports.api)
     try:
@@ -52,7 +54,8 @@ def make_pods_ready(control_plane: ClusterHandle, mk: CommandLine) -> None:
             if pod["status"].get("phase") != "Running":
                 path = f"/api/v1/namespaces/{mk.namespace}/pods/{pod['metadata']['name']}/status"
                 pod["status"] |= READY
-                api.request("PUT", path, pod)
+                with contextlib.suppress(ApiError):
+                    api.request("PUT", path, pod)
     finally:
         api.close()
 
