@@ -36,6 +36,7 @@ class Options:
     large_cluster_size_threshold: int
     terminated_pod_gc_threshold: int
     max_endpoints_per_slice: int
+    resource_quota_sync_period: float
     log_file: str
     verbosity: int
 
@@ -55,6 +56,8 @@ def parse(specs: Iterable[ControllerSpec[Any]], argv: list[str] | None = None) -
         flags.error("--cluster-signing-cert-file and --cluster-signing-key-file go together")
     if args.cluster_signing_duration < 600:
         flags.error("--cluster-signing-duration must be at least 10m")
+    if args.resource_quota_sync_period < 1:
+        flags.error("--resource-quota-sync-period must be at least 1s")
     if args.node_monitor_period <= 0 or args.node_monitor_grace_period <= args.node_monitor_period:
         flags.error("--node-monitor-grace-period must be longer than --node-monitor-period")
     return fill(Options, args, serving=Serving.of(args), election=Election.of(args), workers=workers)
@@ -101,6 +104,9 @@ def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
         default=100,
         metavar="N",
         help="endpoints of one EndpointSlice, up to 1000 (default 100)",
+    )
+    add_duration(
+        flags, "--resource-quota-sync-period", 300, "how often the use of every quota is counted anew, event or not"
     )
     for spec in specs:
         if spec.workers_flag:

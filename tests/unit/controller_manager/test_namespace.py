@@ -123,7 +123,9 @@ def test_controllers_are_found_by_upstreams_names() -> None:
         "deployment-controller", "replicaset-controller", "endpointslice-controller", "endpoints-controller",
         "namespace-controller", "node-lifecycle-controller", "taint-eviction-controller",
         "garbage-collector-controller", "pod-garbage-collector-controller", "serviceaccount-controller",
-        "root-ca-certificate-publisher-controller",
+        "root-ca-certificate-publisher-controller", "resourcequota-controller",
+        "certificatesigningrequest-approving-controller", "certificatesigningrequest-signing-controller",
+        "certificatesigningrequest-cleaner-controller",
     }  # fmt: skip
 
 
