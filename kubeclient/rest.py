@@ -103,6 +103,15 @@ class RestClient:
     async def aclose(self) -> None:
         await self._client.aclose()
 
+    def renew_certificate(self) -> None:
+        """Reads the client certificate's files again, and has all later requests show what is in them.
+
+        Raises: OSError, ssl.SSLError.
+        """
+        assert self.ssl_context is not None
+        self.ssl_context.load_cert_chain(self.config.cert_file, self.config.key_file or None)
+        self._client.retire()
+
     def with_tokens(self, tokens: TokenSource) -> Self:
         """Returns a client that speaks as the owner of the tokens, over the same connections."""
         other = copy.copy(self)

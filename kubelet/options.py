@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from apimachinery.quantity import QuantityError, parse_quantity
-from componentbase.flags import add_duration, base_parser, fill, host_name, parse_list, parse_map
+from componentbase.flags import add_bool, add_duration, base_parser, fill, host_name, parse_list, parse_map
 from componentbase.hostnetwork import add_host_network_flag
 
 DEFAULT_PORT = 10250
@@ -23,6 +23,9 @@ class Options:
     """Durations in seconds, resources in base units."""
 
     kubeconfig: str
+    bootstrap_kubeconfig: str
+    rotate_certificates: bool
+    rotate_server_certificates: bool
     node_name: str
     node_ips: tuple[str, ...]
     pod_cidr: str
@@ -57,6 +60,10 @@ def parse_options(argv: list[str] | None = None) -> Options:
         reserved = {key: parse_quantity(value) for key, value in args.system_reserved.items()}
     except (ValueError, QuantityError) as error:
         parser.error(str(error))
+    if args.bootstrap_kubeconfig and not args.kubeconfig:
+        parser.error("--bootstrap-kubeconfig needs --kubeconfig: the file that is written then")
+    if args.rotate_server_certificates and args.tls_cert_file:
+        parser.error("--rotate-server-certificates and --tls-cert-file exclude each other")
     if not args.container_runtime_endpoint.startswith("unix://"):
         parser.error("--container-runtime-endpoint: want unix:///path/to/docker.sock")
     return fill(
@@ -95,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add_host_network_flag(node)
     add_duration(parser, "--node-status-update-frequency", 10, "how often the node's own state is checked")
     _add_runtime_flags(parser)
+    _add_certificate_flags(parser)
     serving = parser.add_argument_group("serving: logs, exec and health")
     serving.add_argument("--address", default="0.0.0.0", metavar="IP", help="address to serve HTTPS on")
     serving.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="PORT", help="HTTPS port (default 10250)")
@@ -104,9 +112,29 @@ def _parser() -> argparse.ArgumentParser:
         "--client-ca-file", default="", metavar="FILE", help="authority of the clients that may call (PEM)"
     )
     serving.add_argument(
-        "--cert-dir", default="", metavar="DIR", help="for a self-signed certificate (default: ROOT_DIR/pki)"
+        "--cert-dir",
+        default="",
+        metavar="DIR",
+        help="certificates that the kubelet asked for, or signed itself (default: ROOT_DIR/pki)",
     )
     return parser
+
+
+def _add_certificate_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("certificates of its own")
+    group.add_argument(
+        "--bootstrap-kubeconfig",
+        default="",
+        metavar="FILE",
+        help="kubeconfig of a bootstrap token: where --kubeconfig is missing or its certificate has expired, the "
+        "kubelet asks for a client certificate by it, and writes --kubeconfig",
+    )
+    add_bool(group, "--rotate-certificates", True, "renew the client certificate that it asked for before it expires")
+    help = (
+        "ask the cluster for the serving certificate, too, and renew it; somebody has to approve the request, "
+        "and until then the kubelet signs one itself"
+    )
+    add_bool(group, "--rotate-server-certificates", False, help)
 
 
 def _add_runtime_flags(parser: argparse.ArgumentParser) -> None:

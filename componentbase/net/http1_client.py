@@ -81,6 +81,8 @@ class ClientConnection(asyncio.Protocol):
         self.closed = False
         self.used = False
         self.keeps_alive = False
+        self.retired = False
+        """True for one that must not be used for another request."""
         self.idle_since = 0.0
         self.stream: ResponseStream | None = None
         self._parser = httptools.HttpResponseParser(self)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from weakref import WeakSet
 
 from componentbase.net.http1_client import (
     CONNECT_TIMEOUT_SECONDS,
@@ -49,6 +50,7 @@ class Http1Client:
         self._idle: list[ClientConnection] = []
         self._waiters: deque[asyncio.Future[ClientConnection | None]] = deque()
         self._closed = False
+        self._connections: WeakSet[ClientConnection] = WeakSet()
 
     async def exchange(
         self,
@@ -81,6 +83,16 @@ class Http1Client:
         """Sends a whole request and returns once the response's headers are there. Raises: as `exchange`."""
         connection = await self._connect()
         return await connection.start_stream(data, timeout_seconds, may_switch=may_switch)
+
+    def retire(self) -> None:
+        """Has later requests use new connections: ends idle ones and streams now, the others with their request."""
+        for connection in self._connections:
+            connection.retired = True
+            if connection.stream is not None and connection.transport is not None:
+                connection.transport.abort()  # whoever reads the stream sees a broken connection
+        while self._idle:
+            self._idle.pop().close()
+            self._open -= 1
 
     async def aclose(self) -> None:
         """Closes the idle connections, and the others as they come back."""
@@ -132,7 +144,7 @@ class Http1Client:
                 self._open -= 1
 
     def _release(self, connection: ClientConnection) -> None:
-        if self._closed or connection.closed or not connection.keeps_alive:
+        if self._closed or connection.closed or connection.retired or not connection.keeps_alive:
             connection.close()
             self._open -= 1
             self._wake_one(None)
@@ -161,7 +173,7 @@ class Http1Client:
             raise ConnectionError("the client is closed")
         where = self._host if self._host.startswith("/") else f"{self._host}:{self._port}"
         try:
-            return await connect(self._host, self._port, tls=self._context, server_name=self._server_name)
+            connection = await connect(self._host, self._port, tls=self._context, server_name=self._server_name)
         except TimeoutError:
             raise TimeoutError(f"no connection to {where} within {CONNECT_TIMEOUT_SECONDS:g}s") from None
         except ssl.SSLCertVerificationError as error:
@@ -170,3 +182,5 @@ class Http1Client:
             raise ConnectionRefusedError(f"the connection to {where} was refused") from None
         except OSError as error:  # resolving, routing, a failed handshake
             raise ConnectionError(f"no connection to {where}: {error}") from error
+        self._connections.add(connection)
+        return connection

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 
 from componentbase import logs
 from componentbase.clock import Clock
@@ -14,6 +15,8 @@ from kubeclient.config import ConfigError, load_config
 from kubeclient.informer import Informer
 from kubeclient.recorder import EventRecorder
 from kubeclient.rest import RestClient, user_agent
+from kubelet.certificate.bootstrap import ensure_kubeconfig
+from kubelet.certificate.loops import renewals, serving_context
 from kubelet.container.images.gc import GarbageCollector
 from kubelet.main.assembly import Edges, assemble
 from kubelet.node.eviction import Eviction
@@ -39,15 +42,20 @@ log = logs.logger(__name__)
 
 async def run_kubelet(options: Options, runtime: Runtime, clock: Clock | None = None) -> None:
     """Runs until cancelled. Containers keep running when it ends."""
+    clock = clock or Clock()
     try:
         os.makedirs(os.path.join(options.root_dir, "pods"), exist_ok=True)
+        await ensure_kubeconfig(options, clock)
         config = load_config(options.kubeconfig or None)
     except (ConfigError, OSError) as error:
         raise FatalError(str(error)) from None
     try:
         async with RestClient(config, user_agent=user_agent("kubelet"), max_connections=MAX_CONNECTIONS) as rest:
             async with asyncio.TaskGroup() as tasks:
-                Agent(options, runtime, rest, clock or Clock(), tasks).start()
+                serving = await serving_context(options, clock)
+                Agent(options, runtime, rest, clock, tasks).start(serving)
+                for loop in renewals(options, rest, serving, clock):
+                    tasks.create_task(loop)
     finally:
         await runtime.close()
 
@@ -90,7 +98,7 @@ class Agent:
         self.server = KubeletServer(options.node_name, NodePods(self.source, table), runtime, clock)
         self._add_checks()
 
-    def start(self) -> None:
+    def start(self, serving: ssl.SSLContext) -> None:
         """Starts every loop; the task group ends when one of them dies."""
         options = self._options
         loops = (
@@ -104,14 +112,7 @@ class Agent:
             self.pleg.run(),
             self.garbage.run(),
             self.eviction.run(),
-            self.server.run(
-                options.address,
-                options.port,
-                cert_file=options.tls_cert_file,
-                key_file=options.tls_private_key_file,
-                client_ca_file=options.client_ca_file,
-                cert_dir=options.cert_dir,
-            ),
+            self.server.run(options.address, options.port, serving),
             self.pods.host_ports.run(),
             self._take_pods(),
         )

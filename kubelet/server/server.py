@@ -6,13 +6,13 @@ server turns into a `Status`.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import ssl
 from collections.abc import Awaitable
 from urllib.parse import unquote
 
 from apimachinery.model import encode
-from componentbase import logs, tls
+from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.health import HealthHandler
 from componentbase.net.http1_exchange import HttpExchange
@@ -52,15 +52,10 @@ class KubeletServer:
         self._sessions = Sessions(pods, runtime, spdy_limits)
         self.health = HealthHandler()
 
-    async def run(
-        self, host: str, port: int, *, cert_file: str, key_file: str, client_ca_file: str, cert_dir: str
-    ) -> None:
-        """Serves until cancelled; without a certificate it makes its own. Raises: OSError."""
-        if not cert_file:
-            addresses = (host,) if host not in ("0.0.0.0", "::") else ()
-            cert_file, key_file = await asyncio.to_thread(tls.self_signed, cert_dir, "kubelet", addresses)
+    async def run(self, host: str, port: int, context: ssl.SSLContext) -> None:
+        """Serves until cancelled. Raises: OSError."""
         log.info("serving", address=host, port=port)
-        await HttpServer(self, LIMITS).run(host, port, tls.server_context(cert_file, key_file, client_ca_file))
+        await HttpServer(self, LIMITS).run(host, port, context)
 
     def __call__(self, exchange: HttpExchange) -> Awaitable[None] | None:
         """Answers probes and scrapes, and refuses clients without a certificate; the rest has to be awaited."""

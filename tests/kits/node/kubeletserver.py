@@ -14,6 +14,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from componentbase import tls
 from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubelet.runtime.interface import ContainerConfig, PodRef, SandboxConfig
@@ -90,16 +91,8 @@ async def server_bench(files: dict[str, Path], spdy_limits: SpdyLimits = DEFAULT
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     bench = Bench(files, port, spdy_limits)
-    serving = asyncio.ensure_future(
-        bench.server.run(
-            "127.0.0.1",
-            port,
-            cert_file=str(files["server"]),
-            key_file=str(files["server-key"]),
-            client_ca_file=str(files["ca"]),
-            cert_dir="",
-        )
-    )
+    context = tls.server_context(str(files["server"]), str(files["server-key"]), str(files["ca"]))
+    serving = asyncio.ensure_future(bench.server.run("127.0.0.1", port, context))
     try:
         await eventually_async(lambda: serving.done() or _listening(port), "the kubelet's server listens")
         async with asyncio.timeout(30):

@@ -198,6 +198,40 @@ async def test_a_stream_that_breaks_raises_after_what_had_come(connect: Connect)
         await raw.next_chunk()
 
 
+async def test_retired_connections_serve_no_other_request(connect: Connect) -> None:
+    at_work, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(request: Request, writer: asyncio.StreamWriter) -> None:
+        at_work.set()
+        await go_on.wait()
+        writer.write(answer(b"ok"))
+
+    server, client = await connect(slowly)
+    under_way = asyncio.ensure_future(client.exchange(b"GET", GET))
+    await at_work.wait()
+    client.retire()
+    go_on.set()
+    assert (await under_way).body == b"ok"
+    await client.exchange(b"GET", GET)
+    assert server.connections == 2
+    client.retire()  # this time while it is idle
+    await client.exchange(b"GET", GET)
+    assert server.connections == 3
+
+
+async def test_retiring_ends_streams(connect: Connect) -> None:
+    async def endless(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED + chunk(b"one"))
+        await asyncio.Event().wait()
+
+    _, client = await connect(endless)
+    stream = await client.open_stream(GET)
+    assert await stream.next_chunk() == b"one"
+    client.retire()
+    with pytest.raises(ConnectionError):
+        await stream.next_chunk()
+
+
 async def test_streams_do_not_count_against_the_bound(connect: Connect) -> None:
     async def stream_or_ok(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(CHUNKED if request.target == "/watch" else answer(b"ok"))

@@ -1,0 +1,75 @@
+"""Renews a certificate of the kubelet for as long as it runs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from cryptography import x509
+
+from apimachinery.errors import NotFound, StatusError
+from componentbase import logs
+from componentbase.clock import Clock
+from kubeclient.backoff import Backoff
+from kubeclient.rest import RestClient
+from kubelet.certificate.files import CertificateFiles
+from kubelet.certificate.issuing import Refused, obtain
+from kubelet.certificate.request import WantedCertificate, covers, renewal_time
+
+FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS = 1.0, 300.0
+
+log = logs.logger(__name__)
+
+
+class Rotation:
+    """Asks for a new certificate when the current one has lived long enough, or lacks a name that is wanted.
+
+    `changed` is called once the file holds a new certificate.
+    """
+
+    def __init__(
+        self,
+        rest: RestClient,
+        wanted: WantedCertificate,
+        files: CertificateFiles,
+        clock: Clock,
+        changed: Callable[[], None],
+    ) -> None:
+        self._rest = rest
+        self._wanted = wanted
+        self._files = files
+        self._clock = clock
+        self._changed = changed
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        current = self._files.load(self._now())
+        if current is not None and not covers(current, self._wanted):
+            current = None
+        while True:
+            if current is not None:
+                await self._wait_for_renewal(current)
+            current = await self.obtain()
+            self._changed()
+
+    async def _wait_for_renewal(self, current: x509.Certificate) -> None:
+        due = renewal_time(current, random.random())
+        log.info("certificate will be renewed", signer=self._wanted.signer, at=due.isoformat(timespec="seconds"))
+        await self._clock.sleep(max(0.0, (due - self._now()).total_seconds()))
+
+    async def obtain(self) -> x509.Certificate:
+        """Returns a new certificate; tries until it has one."""
+        backoff = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
+        while True:
+            try:
+                return await obtain(self._rest, self._wanted, self._files)
+            except (Refused, NotFound) as error:
+                self._files.drop_pending_key()
+                log.warning("certificate refused", signer=self._wanted.signer, error=str(error))
+            except (StatusError, ConnectionError, TimeoutError, OSError) as error:
+                log.warning("certificate not issued yet", signer=self._wanted.signer, error=str(error))
+            await self._clock.sleep(backoff.next_seconds())
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock.now(), UTC)
