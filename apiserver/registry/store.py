@@ -153,6 +153,18 @@ class Store(Generic[T]):
         warnings = (*warnings, *resource.strategy.create_warnings(obj), *attributes.warnings)
         return replace(result, warnings=warnings) if warnings else result
 
+    async def admit(
+        self, namespace: str, name: str, obj: Any, user: User, *, subresource: str, dry_run: bool = False
+    ) -> tuple[str, ...]:
+        """Runs admission for what a subresource is sent and doesn't store, such as an eviction; returns its warnings.
+
+        Raises: StatusError.
+        """
+        attributes = Attributes(CREATE, self.resource, subresource, namespace, name, obj, None, user, dry_run)
+        await self._admission.mutate(attributes)
+        await self._admission.validate(attributes)
+        return attributes.warnings
+
     async def _insert(
         self, namespace: str, obj: T, owners: bytes, options: WriteOptions, *, generated: bool
     ) -> WriteResult:

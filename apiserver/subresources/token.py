@@ -37,6 +37,9 @@ async def token(
     wanted, options, warnings = await receive(request, TOKEN_REQUESTS, "CreateOptions")
     if wanted.metadata.name not in (None, "", info.name):
         raise BadRequest("name in URL does not match name in TokenRequest object")
+    warnings += await store.admit(
+        info.namespace, info.name, wanted, request.user, subresource="token", dry_run=options.dry_run
+    )
     account = await store.read_object(info.namespace, info.name)
     spec, meta = wanted.spec, wanted.metadata
     meta.name, meta.namespace = info.name, info.namespace

@@ -26,6 +26,9 @@ async def evict(request: Request, store: Store[Pod], *, clock: Clock) -> Respons
     eviction, options, warnings = await receive(request, EVICTIONS, "CreateOptions")
     if eviction.metadata.name != info.name:
         raise BadRequest("name in URL does not match name in Eviction object")
+    warnings += await store.admit(
+        info.namespace, info.name, eviction, request.user, subresource="eviction", dry_run=options.dry_run
+    )
     deletion = check_delete_options(eviction.deleteOptions or DeleteOptions())
     dry_run = options.dry_run or bool(deletion.dryRun)
     if not dry_run:
