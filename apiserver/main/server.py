@@ -107,7 +107,7 @@ class ApiServer:
         advertised = _advertised(options)
         core = {kind.plural: kind for kind in catalogue if not kind.group}
         tokens = ServiceAccountTokens(_token_settings(options, advertised), self.storage, core, clock)
-        authenticator = make_authenticator(options, tokens)
+        authenticator = make_authenticator(options, tokens, self.storage, core["secrets"], clock)
         routes = Routes(
             Services(
                 authenticator=authenticator,
