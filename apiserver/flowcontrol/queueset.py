@@ -61,12 +61,13 @@ class Queue:
 class Ticket:
     """One request at its level. `on_start` is called when it may go on, unless it could at once."""
 
-    __slots__ = ("arrived", "began", "flow", "on_start", "queue", "request", "schema", "seats")
+    __slots__ = ("arrived", "began", "flow", "flow_of", "on_start", "queue", "request", "seats")
 
-    def __init__(self, flow: int, seats: int, schema: str = "", request: Any = None) -> None:
+    def __init__(self, flow: int, seats: int, flow_of: Any = None, request: Any = None) -> None:
+        """`flow` is the hash of the flow. `flow_of` and `request` are for whoever made the ticket."""
         self.flow = flow
         self.seats = seats
-        self.schema = schema
+        self.flow_of = flow_of
         self.request = request
         self.arrived = 0.0
         self.began: float | None = None

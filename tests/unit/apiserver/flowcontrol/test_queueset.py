@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apiserver.flowcontrol.queueset import Queuing, QueueSet, Rejected, Ticket
+from apiserver.flowcontrol.queueset import QueueSet, Queuing, Rejected, Ticket
 from apiserver.flowcontrol.seats import seats_of_list
 
 QUEUES = Queuing(queues=64, hand=4, length=50)

@@ -40,8 +40,8 @@ MERGED = {
     "ComponentStatus": {"conditions": "type"},
 } | {
     f"{kind}Status": {"conditions": "type"}
-    for kind in ("CertificateSigningRequest", "Deployment", "Namespace",
-                 "ReplicaSet", "ReplicationController", "Service")
+    for kind in ("CertificateSigningRequest", "Deployment", "FlowSchema", "Namespace",
+                 "PriorityLevelConfiguration", "ReplicaSet", "ReplicationController", "Service")
 }  # fmt: skip
 
 
