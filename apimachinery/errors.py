@@ -108,7 +108,8 @@ class StatusError(Exception):
         details = dict(self.details or {})
         if self.causes:
             details["causes"] = [
-                {"reason": c.type, "message": c.message} | ({"field": c.field} if c.field else {}) for c in self.causes
+                {key: value for key, value in (("reason", c.type), ("message", c.message), ("field", c.field)) if value}
+                for c in self.causes
             ]
         if self.retry_after_seconds is not None:
             details["retryAfterSeconds"] = self.retry_after_seconds

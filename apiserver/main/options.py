@@ -39,6 +39,8 @@ class Options:
     etcd_cafile: str = ""
     etcd_certfile: str = ""
     etcd_keyfile: str = ""
+    encryption_provider_config: str = ""
+    encryption_provider_config_automatic_reload: bool = False
     bind_address: str = "0.0.0.0"
     secure_port: int = 6443
     advertise_address: str = ""
@@ -68,7 +70,6 @@ class Options:
     admission_control_config_file: str = ""
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
-    enable_priority_and_fairness: bool = True
     request_timeout_seconds: float = 60.0
     shutdown_delay_seconds: float = 0.0
     shutdown_watch_grace_seconds: float = 0.0
@@ -91,8 +92,6 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         parser.error("--tls-cert-file and --tls-private-key-file belong together: give both or neither")
     if bool(args.kubelet_client_certificate) != bool(args.kubelet_client_key):
         parser.error("--kubelet-client-certificate and --kubelet-client-key belong together: give both or neither")
-    if args.enable_priority_and_fairness and args.max_requests_inflight + args.max_mutating_requests_inflight <= 0:
-        parser.error("--enable-priority-and-fairness needs seats: --max-requests-inflight or its pair above 0")
     for flag in ("shutdown_delay_duration", "shutdown_watch_termination_grace_period"):
         if getattr(args, flag) < 0:
             parser.error(f"--{flag.replace('_', '-')} can not be a negative value")
@@ -139,6 +138,19 @@ def _add_etcd(parser: argparse.ArgumentParser) -> None:
     )
     etcd.add_argument("--etcd-certfile", default="", metavar="FILE", help="client certificate for etcd (PEM)")
     etcd.add_argument("--etcd-keyfile", default="", metavar="FILE", help="its private key (PEM)")
+    etcd.add_argument(
+        "--encryption-provider-config",
+        default="",
+        metavar="FILE",
+        help="which resources are encrypted in etcd, and how (YAML: EncryptionConfiguration of "
+        "apiserver.config.k8s.io/v1)",
+    )
+    add_bool(
+        etcd,
+        "--encryption-provider-config-automatic-reload",
+        False,
+        "take over that file whenever it changes",
+    )
 
 
 def _add_authorization(parser: argparse.ArgumentParser) -> None:
@@ -231,25 +243,15 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits")
-    add_bool(
-        parser,
-        "--enable-priority-and-fairness",
-        True,
-        "let requests wait as FlowSchemas and PriorityLevelConfigurations say, which share the two bounds' seats",
-    )
     limits.add_argument(
         "--max-requests-inflight",
         type=int,
         default=400,
         metavar="N",
-        help="reads at once, or seats; without priority and fairness further reads get a 429 (default 400; 0: any)",
+        help="reads at once; further ones get a 429 (default 400)",
     )
     limits.add_argument(
-        "--max-mutating-requests-inflight",
-        type=int,
-        default=200,
-        metavar="N",
-        help="the same for writes (default 200)",
+        "--max-mutating-requests-inflight", type=int, default=200, metavar="N", help="the same for writes (default 200)"
     )
     add_duration(parser, "--request-timeout", 60, "after this a request gets a 504; watches and logs are exempt")
 

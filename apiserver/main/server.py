@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from apimachinery.catalogue import load_catalogue
+from apimachinery.catalogue import Catalogue, load_catalogue
 from apimachinery.errors import StatusError
 from apimachinery.resource import Resource
 from apiserver.admission._configuration import read_plugin_configurations
@@ -22,17 +22,15 @@ from apiserver.auth.authorization.rbac import Rbac
 from apiserver.codec.configfile import ConfigFileError
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents
-from apiserver.flowcontrol.keeper import FlowControlKeeper
-from apiserver.flowcontrol.metrics import FlowMetrics
+from apiserver.encryption.reload import EncryptionReloader
 from apiserver.handlers.api import Services
 from apiserver.http.server import http_server
 from apiserver.main.authentication import make_authenticator
 from apiserver.main.authentication_configmap import publish_authentication
-from apiserver.main.bootstrap import APISERVER, create_namespaces, create_priority_classes
+from apiserver.main.bootstrap import create_namespaces, create_priority_classes
 from apiserver.main.collected import all_subresources, virtual_handlers
 from apiserver.main.defaultroles import create_default_roles
 from apiserver.main.endpoints import EndpointReconciler
-from apiserver.main.fairness import add_debug_routes, make_flow_control
 from apiserver.main.options import Options
 from apiserver.main.web import make_web
 from apiserver.pipeline.inflight import InFlight
@@ -106,11 +104,12 @@ class ApiServer:
         admission = Chain(_admission_plugins(options), lookup)
         subresources = list(all_subresources(catalogue).values())
         self.stores = Stores(self._store(kind, admission, clock, hooks, subresources) for kind in catalogue)
+        self._encryption = _encryption(options, self.storage, catalogue)
         services, nodes = self.stores.find("services").resource, self.stores.find("nodes").resource
         advertised = _advertised(options)
         core = {kind.plural: kind for kind in catalogue if not kind.group}
         tokens = ServiceAccountTokens(_token_settings(options, advertised), self.storage, core, clock)
-        authenticator = make_authenticator(options, tokens, self.storage, core["secrets"], clock)
+        authenticator = make_authenticator(options, tokens)
         routes = Routes(
             Services(
                 authenticator=authenticator,
@@ -132,17 +131,18 @@ class ApiServer:
         )
         discovery = Discovery(catalogue, subresources, f"{options.bind_address}:{options.secure_port}")
         documents = Documents(catalogue, subresources, version())
-        flows = make_flow_control(options, catalogue, self.storage)
-        bounds = (options.max_requests_inflight, options.max_mutating_requests_inflight) if flows is None else (0, 0)
-        self._limits = InFlight(*bounds, options.request_timeout_seconds)
+        self._limits = InFlight(
+            options.max_requests_inflight, options.max_mutating_requests_inflight, options.request_timeout_seconds
+        )
         metrics = RequestMetrics(self._limits)
-        web = make_web(discovery, documents, tokens, metrics, self._checks())
-        self._flow_keeper: FlowControlKeeper | None = None
-        if flows is not None:
-            self._flow_keeper = FlowControlKeeper(flows, self.stores, self.storage, clock, APISERVER)
-            metrics.add(FlowMetrics(flows))
-            add_debug_routes(web, flows)
-        self.pipeline = Pipeline(authenticator, authorizer, routes, web, self._limits, metrics, flows)
+        self.pipeline = Pipeline(
+            authenticator,
+            authorizer,
+            routes,
+            make_web(discovery, documents, tokens, metrics, self._checks()),
+            self._limits,
+            metrics,
+        )
         self._repair = Repair(self.storage, services, addresses, ports)
         self._endpoints = EndpointReconciler(
             self.stores, self.storage, options.service_cluster_ip_range, advertised, options.secure_port
@@ -177,10 +177,10 @@ class ApiServer:
         storage = self._storage_task = asyncio.create_task(self.storage.run())
         try:
             async with asyncio.TaskGroup() as group:
-                upkeep = [_end_with(storage), self._limits.run(), self._repair.run(), self._bootstrap()]
-                if self._flow_keeper is not None:
-                    upkeep.append(self._flow_keeper.run())
-                tasks = [group.create_task(work) for work in upkeep]
+                works = [_end_with(storage), self._limits.run(), self._repair.run(), self._bootstrap()]
+                if self._encryption is not None and self.options.encryption_provider_config_automatic_reload:
+                    works.append(self._encryption.run())
+                tasks = [group.create_task(work) for work in works]
                 yield
                 for task in tasks:
                     task.cancel()
@@ -212,8 +212,6 @@ class ApiServer:
                 await create_priority_classes(self.stores)
                 await create_default_roles(self.stores)
                 await publish_authentication(self.stores, self.options)
-                if self._flow_keeper is not None:
-                    await self._flow_keeper.begin()
                 await self._endpoints.create_service()
                 self.bootstrapped = True
             except (StorageError, StatusError) as error:
@@ -302,6 +300,20 @@ def _server_tls(options: Options) -> ssl.SSLContext:
         )
     except (OSError, ssl.SSLError) as error:
         raise FatalError(f"serving certificate: {error}") from None
+
+
+def _encryption(options: Options, storage: CachedStorage, catalogue: Catalogue) -> EncryptionReloader | None:
+    """Encrypts what the configuration lists from now on. Raises: FatalError."""
+    file = options.encryption_provider_config
+    if not file:
+        if options.encryption_provider_config_automatic_reload:
+            raise FatalError("--encryption-provider-config-automatic-reload needs --encryption-provider-config")
+        return None
+    stored = [(kind.group, kind.plural) for kind in catalogue if kind.stored and kind.view is None]
+    try:
+        return EncryptionReloader(file, storage, stored)
+    except ConfigFileError as error:
+        raise FatalError(f"--encryption-provider-config: {error}") from None
 
 
 def _admission_plugins(options: Options) -> list[Plugin]:

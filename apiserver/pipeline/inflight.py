@@ -11,10 +11,7 @@ SWEEP_SECONDS = 1.0
 
 
 class InFlight:
-    """Reads and writes are counted apart, so that neither shuts the other out; long-running requests are not.
-
-    A maximum of 0 is none: priority and fairness bounds the requests, or nothing does.
-    """
+    """Reads and writes are counted apart, so that neither shuts the other out; long-running requests are not."""
 
     def __init__(self, max_reads: int, max_writes: int, timeout_seconds: float) -> None:
         self.reads = 0
@@ -29,11 +26,11 @@ class InFlight:
     def enter(self, exchange: HttpExchange, *, write: bool) -> None:
         """Raises: TooManyRequests: the client may try again after a second."""
         if write:
-            if 0 < self._max_writes <= self.writes:
+            if self.writes >= self._max_writes:
                 raise _too_many()
             self.writes += 1
         else:
-            if 0 < self._max_reads <= self.reads:
+            if self.reads >= self._max_reads:
                 raise _too_many()
             self.reads += 1
         self._since[exchange] = self._loop.time()

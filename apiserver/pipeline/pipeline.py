@@ -15,6 +15,7 @@ from secrets import token_hex
 from apimachinery.errors import (
     BadRequest,
     Expired,
+    FieldError,
     GatewayTimeout,
     InternalError,
     ServiceUnavailable,
@@ -24,7 +25,6 @@ from apiserver.auth.authentication.authenticator import Authenticator, UnknownTo
 from apiserver.auth.authorization import authorizer as authz
 from apiserver.auth.authorization.authorizer import Authorizer
 from apiserver.auth.impersonation import impersonate
-from apiserver.flowcontrol.control import FlowControl
 from apiserver.handlers._shared import RETRY_SECONDS, revision_too_large
 from apiserver.http.asgi import answer_by_asgi
 from apiserver.http.rendering import rendered
@@ -40,13 +40,15 @@ from apiserver.storage.interface import (
     Compacted,
     RevisionTooLarge,
     StorageUnavailable,
+    UnreadableObject,
 )
 from componentbase import logs
 from componentbase.net.http1_exchange import HttpExchange
 
 OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version"})
 OPEN_PREFIXES = ("/healthz/", "/livez/", "/readyz/")
-JSON_HEAD = b"content-type: application/json\r\n"
+COMMON_HEAD = b"cache-control: no-cache, private\r\naudit-id: %b\r\n"
+JSON_HEAD = b"content-type: application/json\r\n" + COMMON_HEAD
 END_STEP_SECONDS = 0.05
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -64,9 +66,7 @@ class Pipeline:
         web: AsgiApp,
         limits: InFlight,
         metrics: RequestMetrics,
-        flows: FlowControl | None = None,
     ) -> None:
-        """`flows` is API priority and fairness, None where it is turned off."""
         self._metrics = metrics
         self._authenticator = authenticator
         self._authorizer = authorizer
@@ -74,7 +74,6 @@ class Pipeline:
         self._web = web
         self._web_route = Route(self._serve_web)
         self._limits = limits
-        self._flows = flows
         self._long_running: set[HttpExchange] = set()
         self._ending = False
         self._ids = count(1)
@@ -105,12 +104,10 @@ class Pipeline:
         route: Route | None = None
         try:
             request.user = impersonate(exchange.headers, user, self._authorizer) if impersonates else user
-            if self._flows is not None:
-                request.head += self._flows.flow(request).head
             authz.check(self._authorizer, request.user, request.asked_info)
             route = self._routes.find(info) if info.is_resource else self._web_route
             if route.answer_now is not None and (body := route.answer_now(request)):
-                exchange.respond(200, JSON_HEAD + request.head, body)
+                exchange.respond(200, JSON_HEAD % request.audit_id, body)
                 self._metrics.observe(_metric_key(info, route), 200, self._loop.time() - begin)
                 return None
         except StatusError as error:
@@ -169,7 +166,7 @@ class Pipeline:
         await answer_by_asgi(self._web, exchange)
 
     async def _serve_web(self, request: Request) -> Answered:
-        common = [(name, value) for name, _, value in (line.partition(b": ") for line in request.head.splitlines())]
+        common = ((b"cache-control", b"no-cache, private"), (b"audit-id", request.audit_id))
         return Answered(await answer_by_asgi(self._web, request.exchange, common))
 
     async def _serve(self, request: Request, route: Route, begin: float) -> None:
@@ -192,18 +189,6 @@ class Pipeline:
 
     async def _serve_counted(self, request: Request, route: Route) -> int:
         """Raises: TooManyRequests, GatewayTimeout."""
-        if (flows := self._flows) is None:
-            return await self._serve_within(request, route)
-        ticket = flows.arrive(request)
-        if ticket.began is None:
-            await flows.wait(ticket)
-        try:
-            return await self._serve_within(request, route)
-        finally:
-            flows.leave(ticket)
-
-    async def _serve_within(self, request: Request, route: Route) -> int:
-        """Serves within the time that a request may take. Raises: TooManyRequests, GatewayTimeout."""
         write = request.method not in READ_METHODS
         exchange = request.exchange
         self._limits.enter(exchange, write=write)
@@ -223,23 +208,10 @@ class Pipeline:
         self._long_running.add(request.exchange)
         self._metrics.long_running += 1
         try:
-            answer = await (self._begin_watch if request.info.verb == "watch" else self._handle)(request, route)
-            await self._send(request, answer)
+            await self._send(request, await self._handle(request, route))
         finally:
             self._long_running.discard(request.exchange)
             self._metrics.long_running -= 1
-
-    async def _begin_watch(self, request: Request, route: Route) -> Answer:
-        """A watch has a seat while it is made, not while it lasts. Raises: TooManyRequests."""
-        if (flows := self._flows) is None:
-            return await self._handle(request, route)
-        ticket = flows.arrive(request)
-        if ticket.began is None:
-            await flows.wait(ticket)
-        try:
-            return await self._handle(request, route)
-        finally:
-            flows.leave(ticket)
 
     async def _handle(self, request: Request, route: Route) -> Answer:
         """The handler's answer, or the Status of whatever it raised."""
@@ -262,6 +234,8 @@ class Pipeline:
             return BadRequest("the request's body is nested too deeply")
         if isinstance(error, BadContinueToken):
             return BadRequest(f"invalid continue token: {error}")
+        if isinstance(error, UnreadableObject):
+            return InternalError(f"Internal error occurred: {error}", {}, [FieldError("", "", str(error))])
         if isinstance(error, StorageUnavailable):
             log.warning("storage unavailable", path=request.info.path, error=str(error))
             return ServiceUnavailable(f"the storage is not available: {error}", {}, [], RETRY_SECONDS)
@@ -278,7 +252,7 @@ class Pipeline:
                 representation = request.representation_for_error
                 if representation.pretty or representation.format != "json":
                     body, content_type = await rendered(body, representation)
-            headers = b"content-type: %b\r\n%b" % (content_type, request.head)
+            headers = b"content-type: %b\r\n%b" % (content_type, COMMON_HEAD % request.audit_id)
             for name, value in answer.headers or ():
                 headers += b"%b: %b\r\n" % (name, value)
             exchange.respond(answer.status, headers, body)
@@ -289,7 +263,7 @@ class Pipeline:
         return answer.status
 
     async def _send_stream(self, request: Request, stream: Stream) -> None:
-        headers = b"content-type: %b\r\n%b" % (stream.content_type, request.head)
+        headers = b"content-type: %b\r\n%b" % (stream.content_type, COMMON_HEAD % request.audit_id)
         if stream.gzip:
             headers += b"content-encoding: gzip\r\nvary: Accept-Encoding\r\n"
         exchange, close = request.exchange, stream.close

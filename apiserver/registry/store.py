@@ -40,7 +40,7 @@ from apiserver.request.info import RequestInfo
 from apiserver.request.query import OWN_WRITE, WriteOptions, parse_revision
 from apiserver.request.user import User
 from apiserver.storage import Storage
-from apiserver.storage.interface import Entry, KeyExists, RevisionConflict, ValueTooLarge
+from apiserver.storage.interface import Entry, KeyExists, RevisionConflict, UnreadableObject, ValueTooLarge
 from apiserver.storage.splice import split_owners, with_owners, with_revision, without_revision
 from componentbase.clock import Clock
 
@@ -191,7 +191,10 @@ class Store(Generic[T]):
 
     async def _exists(self, namespace: str, name: str) -> StatusError:
         error = object_exists(self.resource.plural, self.resource.group, name)
-        entry = await self.storage.get_from_etcd(self.resource, namespace, name)
+        try:
+            entry = await self.storage.get_from_etcd(self.resource, namespace, name)
+        except UnreadableObject:
+            return error
         if entry is not None and decode(self.resource.model, entry.value).metadata.deletionTimestamp is not None:
             error.message = f"object is being deleted: {error.message}"
         return error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from apimachinery.meta import Object
@@ -36,6 +36,7 @@ from apiserver.storage.leases import LeasePool
 from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
 from apiserver.storage.listing import ListReader
 from apiserver.storage.splice import replace_revision, without_revision
+from apiserver.storage.transform import ValueTransformer
 from etcdclient.client import EtcdConfig
 from etcdclient.messages import TxnResult
 
@@ -54,6 +55,20 @@ class CachedStorage:
     def register(self, resource: Resource[Any]) -> None:
         """Raises: ValueError when another resource is stored at the same keys."""
         self._cacher.register(resource)
+
+    def use_transformers(self, transformers: Mapping[tuple[str, str], ValueTransformer]) -> None:
+        """Stores resources, by (group, plural), through these from now on; all others as they are."""
+        for table in self._cacher.tables:
+            table.transformer = transformers.get((table.resource.group, table.resource.plural))
+
+    @property
+    def unreadable(self) -> int:
+        """The number of objects that can't be decrypted."""
+        return sum(len(table.unreadable) for table in self._cacher.tables)
+
+    async def read_again(self) -> None:
+        """Tries the objects that could not be read, after other keys have come. Raises: StorageUnavailable."""
+        await self._cacher.read_again()
 
     @property
     def ready(self) -> bool:
@@ -92,7 +107,7 @@ class CachedStorage:
     ) -> Entry:
         table = self._cacher.table(resource)
         key = table.key(namespace, name)
-        result = await self._put(key, value, 0, ttl_seconds)
+        result = await self._put(key, table.stored(key, value), 0, ttl_seconds)
         if not result.succeeded:
             raise KeyExists(key)
         return self._cacher.expect(table.make_entry(key, value, result.revision, obj))
@@ -111,12 +126,10 @@ class CachedStorage:
         table = self._cacher.table(resource)
         key = table.key(namespace, name)
         entry = self._cacher.latest(table, key)
-        if entry and entry.revision == revision and not ttl_seconds and without_revision(entry.value) == value:
-            result = await self._etcd.check(key.encode(), revision)
-            if result.succeeded:
-                return entry
-        else:
-            result = await self._put(key, value, revision, ttl_seconds)
+        is_same = entry and entry.revision == revision and not ttl_seconds and without_revision(entry.value) == value
+        if entry and is_same and await self._is_refreshed(table, key, revision):
+            return entry
+        result = await self._put(key, table.stored(key, value), revision, ttl_seconds)
         if not result.succeeded:
             raise self._conflict(table, key, result)
         return self._cacher.expect(table.make_entry(key, value, result.revision, obj))
@@ -130,7 +143,17 @@ class CachedStorage:
         entry = self._cacher.latest(table, key)
         if entry is not None and entry.revision == revision:
             return entry.at(result.revision, replace_revision(entry.value, result.revision))
-        return table.make_entry(key, result.kv.value, result.revision)
+        return table.read_entry(key, result.kv.value, result.revision)
+
+    async def _is_refreshed(self, table: Table, key: str, revision: int) -> bool:
+        """Tells whether a write that changes nothing is not needed: the object is still at `revision`, and encrypted as
+        it should be."""
+        if table.transformer is None:
+            return (await self._etcd.check(key.encode(), revision)).succeeded
+        page = await self._etcd.range(key.encode())
+        if not page.kvs or page.kvs[0].mod_revision != revision:
+            return False
+        return not table.is_stale(key, page.kvs[0].value)
 
     async def _put(self, key: str, value: bytes, revision: int, ttl_seconds: int) -> TxnResult:
         if not ttl_seconds:
@@ -160,21 +183,18 @@ class CachedStorage:
         return [entry for entry in entries if entry is not None]
 
     def changed(self, resource: Resource[Any]) -> int:
-        """Returns the revision of the resource's last change in the cache: the same number means the same objects."""
-        return self._cacher.table(resource).changed
+        """Returns a number that stands for the resource's state in the cache: the same number means the same objects.
+        `changes` takes it."""
+        return self._cacher.table(resource).state
 
     def changes(self, resource: Resource[Any], after: int) -> list[TableChange]:
-        """Returns the cache's changes of a resource after a revision, in order. Raises: Compacted when not all of them
-        are kept."""
-        return self._cacher.table(resource).ring.after(after)
+        """Returns the cache's changes of a resource after a state that `changed` told, in order; 0 is before the first.
+        Raises: Compacted when not all of them are kept."""
+        return self._cacher.table(resource).changes_after(after)
 
     def on_change(self, resource: Resource[Any], listener: Callable[[], None]) -> None:
         """Calls `listener` after each change of the resource's objects in the cache; it must be quick."""
         self._cacher.table(resource).listeners.append(listener)
-
-    def count(self, resource: Resource[Any]) -> int:
-        """Returns how many objects of a resource the cache has."""
-        return len(self._cacher.table(resource).entries)
 
     def snapshot(self, resource: Resource[Any]) -> list[Entry]:
         """Returns all objects of a resource that the cache has, without I/O and in no order."""
@@ -190,13 +210,17 @@ class CachedStorage:
                 return await self.get_from_etcd(resource, namespace, name)
         elif min_revision:
             await self._cacher.wait_for(min_revision)
-        return self.peek(resource, namespace, name)
+        entry = self.peek(resource, namespace, name)
+        if entry is None:
+            table = self._cacher.table(resource)
+            table.check_readable(table.key(namespace, name))
+        return entry
 
     async def get_from_etcd(self, resource: Resource[Any], namespace: str, name: str) -> Entry | None:
         table = self._cacher.table(resource)
         key = table.key(namespace, name)
         page = await self._etcd.range(key.encode())
-        return table.make_entry(key, page.kvs[0].value, page.kvs[0].mod_revision) if page.kvs else None
+        return table.read_entry(key, page.kvs[0].value, page.kvs[0].mod_revision) if page.kvs else None
 
     async def list(
         self,
@@ -262,4 +286,4 @@ class CachedStorage:
 
     def _conflict(self, table: Table, key: str, result: TxnResult) -> RevisionConflict:
         kv = result.kv
-        return RevisionConflict(table.make_entry(key, kv.value, kv.mod_revision) if kv else None)
+        return RevisionConflict(table.read_entry(key, kv.value, kv.mod_revision) if kv else None)

@@ -69,6 +69,10 @@ class ValueTooLarge(StorageError):
     """etcd takes no request of that size (413)."""
 
 
+class UnreadableObject(StorageError):
+    """What is stored can't be decrypted (500). It stays as it is until its key is known again."""
+
+
 class StorageUnavailable(StorageError):
     """etcd does not answer. A write that fails so may or may not have happened (as with any lost connection)."""
 
@@ -248,12 +252,13 @@ class Storage(Protocol):
     ) -> Entry | None:
         """Reads from the cache: as of now (None), whatever it has (0), or at revision N or later.
 
-        Raises: RevisionTooLarge, StorageUnavailable.
+        Raises: RevisionTooLarge, UnreadableObject, StorageUnavailable.
         """
         ...
 
     async def get_from_etcd(self, resource: Resource[Any], namespace: str, name: str) -> Entry | None:
-        """Reads past the cache, for callers that have to know what is stored now. Raises: StorageUnavailable."""
+        """Reads past the cache, for callers that have to know what is stored now. Raises: UnreadableObject,
+        StorageUnavailable."""
         ...
 
     async def list(
@@ -270,7 +275,7 @@ class Storage(Protocol):
     ) -> ListPage:
         """Returns a list or a page of it; `ListReader.page` explains `revision` and `match`.
 
-        Raises: Compacted, RevisionTooLarge, BadContinueToken, StorageUnavailable.
+        Raises: Compacted, RevisionTooLarge, BadContinueToken, UnreadableObject, StorageUnavailable.
         """
         ...
 
@@ -292,6 +297,6 @@ class Storage(Protocol):
         as of now or as the cache has it. `initial_events` True does so whatever the revision (which then is the
         minimum), and marks the end of these events with a bookmark where the watch has bookmarks; False starts at once
         with what happens next.
-        Raises: Compacted when N is no longer kept, RevisionTooLarge, StorageUnavailable.
+        Raises: Compacted when N is no longer kept, RevisionTooLarge, UnreadableObject, StorageUnavailable.
         """
         ...

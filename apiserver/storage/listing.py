@@ -7,7 +7,7 @@ from typing import Any
 from apimachinery.resource import Resource
 from apiserver.storage.cache.cacher import Cacher
 from apiserver.storage.cache.selection import Selection
-from apiserver.storage.cache.table import Table
+from apiserver.storage.cache.table import Table, unreadable_in_list
 from apiserver.storage.compactor import Compactor
 from apiserver.storage.continue_token import TOO_OLD, ContinueToken, decode_token
 from apiserver.storage.interface import (
@@ -17,6 +17,7 @@ from apiserver.storage.interface import (
     Match,
     RevisionTooLarge,
     StorageUnavailable,
+    UnreadableObject,
 )
 from etcdclient.client import EtcdClient
 
@@ -109,7 +110,11 @@ class ListReader:
             revision = revision or page.revision
             total = total or page.count
             for kv in page.kvs:
-                entry = table.make_entry(kv.key.decode(), kv.value, kv.mod_revision)
+                key = kv.key.decode()
+                try:
+                    entry = table.read_entry(key, kv.value, kv.mod_revision)
+                except UnreadableObject as error:
+                    raise unreadable_in_list(key, str(error)) from None
                 if not selection.selects(entry):
                     continue
                 if limit and len(entries) == limit:

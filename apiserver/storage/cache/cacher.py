@@ -19,7 +19,7 @@ from apiserver.storage.cache.ring import TableChange
 from apiserver.storage.cache.shared_revision import SharedRevision
 from apiserver.storage.cache.table import ROOT, Table
 from apiserver.storage.cache.watchers import Progress, WatchHub
-from apiserver.storage.interface import Compacted, Entry, RevisionTooLarge, StorageUnavailable
+from apiserver.storage.interface import Compacted, Entry, RevisionTooLarge, StorageUnavailable, UnreadableObject
 from apiserver.storage.limits import DEFAULT_LIMITS, StorageLimits
 from componentbase import logs
 from etcdclient.client import EtcdClient
@@ -65,6 +65,31 @@ class Cacher:
         if prefix in self._tables:
             raise ValueError(f"two resources are stored below {table.prefix}")
         self._tables[prefix] = self._by_resource[(resource.group, resource.plural)] = (table, WatchHub(self._limits))
+
+    @property
+    def tables(self) -> list[Table]:
+        return [table for table, _ in self._tables.values()]
+
+    async def read_again(self) -> None:
+        """Tries the objects that could not be read, after other keys have come. Raises: StorageUnavailable."""
+        for table, hub in self._tables.values():
+            found = [kv for key in list(table.unreadable) for kv in (await self._etcd.range(key.encode())).kvs]
+            if self._recover(table, found):
+                hub.close()
+
+    def _recover(self, table: Table, found: list[KeyValue]) -> bool:
+        """Takes in what can be read now; returns False if nothing can."""
+        entries = []
+        for kv in found:
+            key = kv.key.decode()
+            if key not in table.unreadable or kv.mod_revision > self.revision:
+                continue  # the watch brings what has become of it
+            try:
+                entries.append(table.read_entry(key, kv.value, kv.mod_revision))
+            except (UnreadableObject, ValueError) as error:
+                table.unreadable[key] = str(error)
+        table.recover(entries, self.revision)
+        return bool(entries)
 
     def table(self, resource: Resource[Any]) -> Table:
         return self._by_resource[(resource.group, resource.plural)][0]
@@ -157,6 +182,7 @@ class Cacher:
     async def _load(self) -> None:
         """Reads everything at one revision, then replaces the tables at once and ends all watches."""
         entries: dict[str, list[Entry]] = {prefix: [] for prefix in self._tables}
+        unreadable: dict[str, dict[str, str]] = {prefix: {} for prefix in self._tables}
         start, revision = _FIRST, 0
         while True:
             page = await self._etcd.range(start, _LAST, limit=LOAD_PAGE_KEYS, revision=revision)
@@ -164,14 +190,20 @@ class Cacher:
             for kv in page.kvs:
                 key = kv.key.decode(errors="surrogateescape")
                 prefix = self._prefix_of(key)
-                entry = self._read(self._tables[prefix][0], key, kv) if prefix else None
-                if entry is not None:
-                    entries[prefix].append(entry)
+                if not prefix:
+                    continue
+                try:
+                    entry = self._read(self._tables[prefix][0], key, kv)
+                except UnreadableObject as error:
+                    unreadable[prefix][key] = str(error)
+                else:
+                    if entry is not None:
+                        entries[prefix].append(entry)
             if not page.more:
                 break
             start = page.kvs[-1].key + b"\0"
         for prefix, (table, hub) in self._tables.items():
-            table.load(entries[prefix], revision)
+            table.load(entries[prefix], revision, unreadable[prefix])
             hub.close()
         self._cluster_id = page.cluster_id
         self._newest = revision
@@ -205,7 +237,12 @@ class Cacher:
             if deleted:
                 change = table.remove(key, kv.mod_revision)
             else:
-                entry = self._own_write(key, kv.mod_revision) or self._read(table, key, kv)
+                try:
+                    entry = self._own_write(key, kv.mod_revision) or self._read(table, key, kv)
+                except UnreadableObject as error:
+                    table.hide(key, str(error), kv.mod_revision)
+                    hub.close()
+                    continue
                 change = table.put(entry) if entry is not None else None
             if change is not None:
                 hub.publish(change)
@@ -239,9 +276,15 @@ class Cacher:
         return own if own.revision == revision else None
 
     def _read(self, table: Table, key: str, kv: KeyValue) -> Entry | None:
-        """Returns None, and logs it, for a value that is not an encoded object: someone else wrote it."""
+        """Returns None, and logs it, for a value that is not an encoded object: someone else wrote it.
+
+        Raises: UnreadableObject, after logging it.
+        """
         try:
-            return table.make_entry(key, kv.value, kv.mod_revision)
+            return table.read_entry(key, kv.value, kv.mod_revision)
+        except UnreadableObject as error:
+            log.error("stored value cannot be decrypted", key=key, error=str(error))
+            raise
         except ValueError as error:
             log.error("stored value is not an object", key=key, error=str(error))
             return None

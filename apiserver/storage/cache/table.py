@@ -1,4 +1,8 @@
-"""One resource's objects in memory, in etcd's order of keys, with the ring of their recent changes."""
+"""One resource's objects in memory, in etcd's order of keys, with the ring of their recent changes.
+
+Objects that can't be decrypted are known by key alone: who asks for one of them gets an error, and nobody is told that
+it is gone.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,13 @@ from apimachinery.resource import Resource
 from apiserver.storage.cache.describe import Describer
 from apiserver.storage.cache.ring import Ring, TableChange
 from apiserver.storage.cache.selection import Selection
-from apiserver.storage.interface import ADDED, DELETED, MODIFIED, Compacted, Entry
+from apiserver.storage.interface import ADDED, DELETED, MODIFIED, Compacted, Entry, UnreadableObject
 from apiserver.storage.splice import replace_revision, with_revision
+from apiserver.storage.transform import ENCRYPTED, TransformError, ValueTransformer
 
 ROOT = "/registry/"
+
+RECOVERIES = 1 << 16  # that `Table.state` tells apart
 
 # Upstream's own groups, whose keys it does not qualify by the group; so are all that end in ".k8s.io" without a dot
 # in what stands before.
@@ -34,12 +41,18 @@ def storage_prefix(resource: Resource[Any]) -> str:
 class Table:
     """Everything of one resource as of the cache's revision; `changed` is the revision of its own last change."""
 
+    transformer: ValueTransformer | None = None
+    """None for a resource whose values are stored as they are."""
+
     def __init__(self, resource: Resource[Any]) -> None:
         self.resource = resource
         self.prefix = f"{ROOT}{storage_prefix(resource)}/"
         self.entries: dict[str, Entry] = {}
         self.keys: list[str] = []
+        self.unreadable: dict[str, str] = {}
+        """Keys of objects that can't be read, and why."""
         self.changed = 0
+        self._recoveries = 0
         self.ring = Ring(0)
         self.listeners: list[Callable[[], None]] = []
         """Called after each change of the table."""
@@ -57,8 +70,36 @@ class Table:
         first, last = self.span(namespace)
         return self.keys[bisect_left(self.keys, first) : bisect_left(self.keys, last)]
 
+    def stored(self, key: str, raw: bytes) -> bytes:
+        """Returns the bytes to store for an encoded object."""
+        return raw if self.transformer is None else self.transformer.to_storage(key, raw)
+
+    def is_stale(self, key: str, stored: bytes) -> bool:
+        """Tells whether a write should refresh what is stored, as it is encrypted in another way than is asked for.
+
+        Raises: UnreadableObject.
+        """
+        return self._open(key, stored)[1]
+
+    def read_entry(self, key: str, stored: bytes, revision: int) -> Entry:
+        """Makes the entry of what etcd holds.
+
+        Raises: UnreadableObject; ValueError if it is not an encoded object.
+        """
+        return self.make_entry(key, self._open(key, stored)[0], revision)
+
+    def _open(self, key: str, stored: bytes) -> tuple[bytes, bool]:
+        if self.transformer is not None:
+            try:
+                return self.transformer.from_storage(key, stored)
+            except TransformError as error:
+                raise UnreadableObject(str(error)) from None
+        if stored.startswith(ENCRYPTED):
+            raise UnreadableObject("identity transformer tried to read encrypted data")
+        return stored, False
+
     def make_entry(self, key: str, raw: bytes, revision: int, obj: Object | None = None) -> Entry:
-        """Makes the entry of a value as etcd holds it. Raises: ValueError if it is not an encoded object."""
+        """Makes the entry of an encoded object. Raises: ValueError if it is none."""
         namespace, _, name = key[len(self.prefix) :].rpartition("/")
         labels, fields = self._describer.describe(raw, obj)
         previous = self.entries.get(key)
@@ -66,15 +107,56 @@ class Table:
             key, namespace, name = previous.key, previous.namespace, previous.name
         return Entry(key, namespace, name, revision, with_revision(raw, revision), labels, fields)
 
-    def load(self, entries: list[Entry], revision: int) -> None:
+    def load(self, entries: list[Entry], revision: int, unreadable: dict[str, str] | None = None) -> None:
         """Replaces everything; `entries` in order of keys, as of `revision`. Earlier revisions can't be resumed."""
         self.entries = {entry.key: entry for entry in entries}
         self.keys = [entry.key for entry in entries]
+        self.unreadable = unreadable or {}
+        self._begin_anew(revision)
+
+    def hide(self, key: str, why: str, revision: int) -> None:
+        """Takes out an object that has become unreadable. Earlier revisions can't be resumed."""
+        if self.entries.pop(key, None) is not None:
+            del self.keys[bisect_left(self.keys, key)]
+        self.unreadable[key] = why
+        self._begin_anew(revision)
+
+    def recover(self, entries: list[Entry], revision: int) -> None:
+        """Takes in objects that have become readable again, without a change in etcd. Revisions before `revision` can't
+        be resumed."""
+        for entry in entries:
+            del self.unreadable[entry.key]
+            insort(self.keys, entry.key)
+            self.entries[entry.key] = entry
+        if entries:
+            self._recoveries += 1
+            self._begin_anew(revision)
+
+    @property
+    def state(self) -> int:
+        """Another number after each change of what the table shows."""
+        return self.changed * RECOVERIES + self._recoveries % RECOVERIES
+
+    def changes_after(self, state: int) -> list[TableChange]:
+        """Raises: Compacted when not all changes are kept, or some of them were not changes in etcd."""
+        revision, recoveries = divmod(state, RECOVERIES)
+        if recoveries != self._recoveries % RECOVERIES:
+            raise Compacted("objects have become readable since")
+        return self.ring.after(revision)
+
+    def _begin_anew(self, revision: int) -> None:
         self.changed = revision
         self.ring = Ring(revision)
         self._notify()
 
+    def check_readable(self, key: str) -> None:
+        """Raises: UnreadableObject."""
+        if key in self.unreadable:
+            raise UnreadableObject(self.unreadable[key])
+
     def put(self, entry: Entry) -> TableChange:
+        if self.unreadable:
+            self.unreadable.pop(entry.key, None)
         previous = self.entries.get(entry.key)
         if previous is None:
             insort(self.keys, entry.key)
@@ -85,6 +167,7 @@ class Table:
         """Removes an object; the change has its last state under the revision of the deletion."""
         previous = self.entries.pop(key, None)
         if previous is None:
+            self.unreadable.pop(key, None)
             return None
         del self.keys[bisect_left(self.keys, key)]
         last = previous.at(revision, replace_revision(previous.value, revision))
@@ -110,10 +193,13 @@ class Table:
         """Returns (entries in order of keys from `start`, the key to continue with or "", how many follow if known).
 
         `limit` 0 takes all. With `revision` the table is read as it was then, undoing what the ring has after it.
-        Raises: Compacted when the ring does not reach back that far.
+        Raises: Compacted when the ring does not reach back that far, UnreadableObject.
         """
         first, last = self.span(selection.namespace)
         first = max(first, start)
+        for key in sorted(self.unreadable):
+            if first <= key < last:
+                raise unreadable_in_list(key, self.unreadable[key])
         if revision is None or revision >= self.changed:
             low, high = bisect_left(self.keys, first), bisect_left(self.keys, last)
             rows, keys = self.entries, self.keys[low:high]
@@ -135,6 +221,11 @@ class Table:
                 else:
                     rows[key] = change.previous
         return rows, sorted(rows)
+
+
+def unreadable_in_list(key: str, why: str) -> UnreadableObject:
+    """Makes the error of a list, which names the object at fault."""
+    return UnreadableObject(f'unable to transform key "{key}": {why}')
 
 
 def _take(
