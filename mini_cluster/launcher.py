@@ -208,16 +208,7 @@ class Cluster:
         deadline = time.monotonic() + UP_SECONDS
         with self._locked():
             state = self._without_conflicts(existing) if existing else self._choose(api_port, etcd_members or 1)
-            if count and not state.nodes:
-                subnet, pod_network = hosts.claim_networks(self.layout)
-                state = replace(state, subnet=subnet, pod_network=pod_network)
-            state = state.with_node_count(count)
-            if count and hosts.enable_forwarding():
-                state = state.with_forwarding_enabled()
-            self._begin(state)
-            self._apply({"op": "apply"})
-            self._forget_nodes(existing, state)
-            self._await_nodes({node.name for node in state.nodes}, deadline)
+            self._become(existing, state.with_node_count(count), deadline)
 
     def down(self, *, purge: bool = False) -> None:
         """Ends everything and leaves nothing on the machine but the cluster's folder, and with `purge` not even that.
@@ -238,6 +229,28 @@ class Cluster:
                 raise ClusterError("could not remove:\n  " + "\n  ".join(left))
             if purge:
                 shutil.rmtree(self.layout.root)
+
+    def add_node(self, name: str = "") -> str:
+        """Adds a worker host to the running cluster, waits until it is Ready, and returns its name.
+
+        `name` is by default that of the lowest free number. Raises: StateError, and as `up`.
+        """
+        deadline = time.monotonic() + UP_SECONDS
+        with self._locked():
+            before = self.state()
+            ensure_cluster_requirements(1, self.console.step)
+            state = before.with_node(name)
+            self._become(before, state, deadline)
+        return next(node.name for node in state.nodes if node.name not in {node.name for node in before.nodes})
+
+    def remove_node(self, name: str) -> None:
+        """Takes a worker host out of the cluster, with its Node, its containers and its disk.
+
+        Raises: StateError for an unknown node, and as `up`.
+        """
+        with self._locked():
+            before = self.state()
+            self._become(before, before.without_node(name), time.monotonic() + UP_SECONDS)
 
     def stop_node(self, name: str) -> None:
         """Cuts a worker host's power. Raises: StateError for an unknown node."""
@@ -317,6 +330,18 @@ class Cluster:
         self.up()
 
     # --- how ---
+
+    def _become(self, before: ClusterState | None, state: ClusterState, deadline: float) -> None:
+        """Makes the cluster agree with the state, and waits until the nodes that are on are Ready."""
+        if state.nodes and not (before and before.nodes):
+            subnet, pod_network = hosts.claim_networks(self.layout)
+            state = replace(state, subnet=subnet, pod_network=pod_network)
+        if state.nodes and hosts.enable_forwarding():
+            state = state.with_forwarding_enabled()
+        self._begin(state)
+        self._apply({"op": "apply"})
+        self._forget_nodes(before, state)
+        self._await_nodes({node.name for node in state.nodes if not node.stopped}, deadline)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -36,6 +36,7 @@ examples:
   mini-cluster load image web:1.0          from this machine's engine onto every node
   mini-cluster logs -f kubelet-worker-1
   mini-cluster node stop worker-2          as if its power was cut
+  mini-cluster node add                    one host more; `node remove worker-3` takes it away again
   mini-cluster etcd snapshot save all.db   every object, in one file; `snapshot restore` brings them back
   mini-cluster down                        ends everything; data stays in the folder for the next up
   mini-cluster down --purge                the folder goes, too
@@ -110,18 +111,22 @@ def _add_node_commands(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
 ) -> None:
     node = commands.add_parser(
-        "node", parents=[shared], help="switch worker hosts off and on", description="Worker hosts."
+        "node", parents=[shared], help="add, remove, switch off and on worker hosts", description="Worker hosts."
     )
     actions = node.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, run, summary in (
         ("list", _node_list, "show the worker hosts"),
+        ("add", _node_add, "add a host to the running cluster and wait until it is Ready"),
+        ("remove", _node_remove, "take a host out of the cluster, with its containers, images and volumes"),
         ("stop", _node_stop, "switch a host off as if its power was cut: daemons, engine and containers are killed"),
         ("start", _node_start, "switch a host on and wait until it is Ready"),
         ("restart", _node_restart, "switch a host off and on"),
     ):
         action = actions.add_parser(name, parents=[shared], help=summary, description=summary)
         action.set_defaults(run=run)
-        if name != "list":
+        if name == "add":
+            action.add_argument("node", nargs="?", default="", metavar="NODE", help="by default the lowest free number")
+        elif name != "list":
             action.add_argument("node", metavar="NODE", help="such as worker-1")
 
 
@@ -230,6 +235,18 @@ def _restart(options: argparse.Namespace, console: Console) -> int:
 
 def _node_list(options: argparse.Namespace, console: Console) -> int:
     _print_nodes(Cluster(options.dir, console).view(), Console(sys.stdout))
+    return 0
+
+
+def _node_add(options: argparse.Namespace, console: Console) -> int:
+    name = Cluster(options.dir, console).add_node(options.node)
+    console.title(f"{name} is part of the cluster")
+    return 0
+
+
+def _node_remove(options: argparse.Namespace, console: Console) -> int:
+    Cluster(options.dir, console).remove_node(options.node)
+    console.title(f"{options.node} is gone")
     return 0
 
 

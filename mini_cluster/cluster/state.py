@@ -111,8 +111,33 @@ class ClusterState:
         raise StateError(f"there is no node {name!r} in this cluster (nodes: {names})")
 
     def with_node_count(self, count: int) -> ClusterState:
-        """Nodes 1..count, all switched on."""
-        return replace(self, nodes=tuple(NodeState(index) for index in range(1, count + 1)))
+        """So many nodes, all switched on: those that it has, then the lowest free numbers; the highest go first."""
+        present = [node.index for node in self.nodes]
+        free = (index for index in range(1, MAX_NODES + 1) if index not in present)
+        indices = sorted([*present, *free][:count] if count > len(present) else sorted(present)[:count])
+        return replace(self, nodes=tuple(map(NodeState, indices)))
+
+    def with_node(self, name: str) -> ClusterState:
+        """One node more; "" stands for the lowest free number.
+
+        Raises: StateError for a name that it has, or no node can have: the number in it chooses the node's addresses.
+        """
+        possible = {node.name: node for node in map(NodeState, range(1, MAX_NODES + 1))}
+        free = [node for node in possible.values() if node not in map(_switched_on, self.nodes)]
+        if not free:
+            raise StateError(f"a cluster on one machine has at most {MAX_NODES} nodes")
+        if name and name not in possible:
+            raise StateError(f"a node can't be called {name!r}; free names are {', '.join(node.name for node in free)}")
+        added = possible[name] if name else free[0]
+        if added not in free:
+            raise StateError(f"there is a node {name} already")
+        nodes = sorted((*self.nodes, added), key=lambda node: node.index)
+        return replace(self, nodes=tuple(nodes))
+
+    def without_node(self, name: str) -> ClusterState:
+        """Raises: StateError for a name that is not a node of this cluster."""
+        gone = self.node(name)
+        return replace(self, nodes=tuple(node for node in self.nodes if node != gone))
 
     def with_forwarding_enabled(self, enabled: bool = True) -> ClusterState:
         return replace(self, forwarding_enabled=enabled)
@@ -122,6 +147,10 @@ class ClusterState:
         self.node(name)
         nodes = tuple(replace(node, stopped=stopped) if node.name == name else node for node in self.nodes)
         return replace(self, nodes=nodes)
+
+
+def _switched_on(node: NodeState) -> NodeState:
+    return replace(node, stopped=False)
 
 
 def choose_network(candidates: Iterable[IPv4Network], used: Iterable[IPv4Network]) -> IPv4Network:

@@ -174,3 +174,34 @@ def test_a_damaged_state_file_is_named(tmp_path: Path, text: str) -> None:
 def test_an_unknown_node_is_named_with_those_there_are() -> None:
     with pytest.raises(StateError, match=r"worker-9.*worker-1, worker-2"):
         STATE.with_node_count(2).with_stopped("worker-9", True)
+
+
+def names(state: ClusterState) -> list[str]:
+    return [node.name for node in state.nodes]
+
+
+def test_nodes_come_and_go_one_by_one() -> None:
+    state = STATE.with_node_count(2).with_node("worker-4").without_node("worker-1")
+    assert names(state) == ["worker-2", "worker-4"]
+    assert names(state.with_node("")) == ["worker-1", "worker-2", "worker-4"]
+    assert names(state.with_node_count(2)) == ["worker-2", "worker-4"]  # the same cluster again
+    assert names(state.with_node_count(3)) == ["worker-1", "worker-2", "worker-4"]
+    assert names(state.with_node_count(1)) == ["worker-2"]
+
+
+def test_a_node_that_is_off_stays_off_when_another_comes() -> None:
+    state = STATE.with_node_count(2).with_stopped("worker-2", True).with_node("")
+    assert [node.stopped for node in state.nodes] == [False, True, False]
+    with pytest.raises(StateError, match="there is a node worker-2 already"):
+        state.with_node("worker-2")
+
+
+@pytest.mark.parametrize("name", ["web", "worker-0", "worker-01", "worker-6", "worker-x"])
+def test_a_name_without_addresses_is_refused(name: str) -> None:
+    with pytest.raises(StateError, match="free names are worker-3, worker-4, worker-5"):
+        STATE.with_node_count(2).with_node(name)
+
+
+def test_a_full_cluster_takes_no_node() -> None:
+    with pytest.raises(StateError, match="at most 5 nodes"):
+        STATE.with_node_count(5).with_node("")
