@@ -98,9 +98,13 @@ def to_json(body: bytes) -> bytes:
 
 @cache
 def kinds() -> dict[tuple[str, str], type[Model]]:
-    """(apiVersion, kind) -> the model, for all that may be sent as protobuf."""
-    models = {(kind.api_version, kind.kind): kind.model for kind in load_catalogue().kinds() if kind.model.protobuf}
-    return {**models, ("v1", "DeleteOptions"): DeleteOptions}
+    """(apiVersion, kind) -> the model, for all that may be sent as protobuf. DeleteOptions are of every version."""
+    models: dict[tuple[str, str], type[Model]] = {}
+    for kind in load_catalogue().kinds():
+        models[kind.api_version, "DeleteOptions"] = DeleteOptions
+        if kind.model.protobuf:
+            models[kind.api_version, kind.kind] = kind.model
+    return models
 
 
 @cache

@@ -10,6 +10,7 @@ from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType, UnknownType
 from kubectl.invocation.command import Command, CommandContext, ExitCode, UsageError
 from kubectl.invocation.flags import add_all_namespaces, add_bool
+from kubectl.output.policyrules import HEADERS, rule_rows
 from kubectl.output.printers import object_printer, table
 
 ACCESS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -116,23 +117,8 @@ def _list(context: CommandContext, args: argparse.Namespace) -> None:
     if status.get("incomplete"):
         why = status.get("evaluationError")
         context.say("warning: the list may be incomplete" + (f": {why}" if why else ""))
-    headers = ["Resources", "Non-Resource URLs", "Resource Names", "Verbs"]
-    context.out.write(table(headers, list(rule_rows(status)), show_headers=not args.no_headers))
-
-
-def rule_rows(status: Dict) -> Iterator[list[str]]:
-    """A row for each resource or path, with all that is allowed on it."""
-    verbs: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
-    for rule in status.get("resourceRules") or ():
-        for group in rule.get("apiGroups") or ("",):
-            for resource in rule.get("resources") or ():
-                key = (resource, group, tuple(rule.get("resourceNames") or ()))
-                verbs[key] = [*dict.fromkeys([*verbs.get(key, ()), *rule["verbs"]])]
-    for (resource, group, names), allowed in sorted(verbs.items()):
-        yield [f"{resource}.{group}" if group else resource, "[]", _bracketed(names), _bracketed(allowed)]
-    for rule in sorted(status.get("nonResourceRules") or (), key=lambda rule: rule.get("nonResourceURLs") or []):
-        for url in rule.get("nonResourceURLs") or ():
-            yield ["", _bracketed([url]), "[]", _bracketed(rule["verbs"])]
+    rules = [*(status.get("resourceRules") or ()), *(status.get("nonResourceRules") or ())]
+    context.out.write(table(HEADERS, rule_rows(rules), show_headers=not args.no_headers))
 
 
 def _bracketed(words: Iterable[str]) -> str:

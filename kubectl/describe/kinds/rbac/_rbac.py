@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from kubectl.api.client import Dict
 from kubectl.describe.writer import TextWriter
 from kubectl.invocation.command import CommandContext
-
-Row = tuple[str, tuple[str, ...], tuple[str, ...], list[str]]
-"""Resource, paths, names of objects, verbs."""
+from kubectl.output.policyrules import HEADERS, rule_rows
 
 
 def write_role(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     _write_head(writer, obj)
     writer.heading("PolicyRule")
-    rows = [
-        [resource, *(f"[{' '.join(values)}]" for values in (paths, names, verbs))]
-        for resource, paths, names, verbs in _compact(obj.get("rules") or [])
-    ]
-    writer.table(["Resources", "Non-Resource URLs", "Resource Names", "Verbs"], rows)
+    writer.table(HEADERS, rule_rows(obj.get("rules") or ()))
 
 
 def write_binding(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
@@ -39,27 +31,3 @@ def _write_head(writer: TextWriter, obj: Dict) -> None:
     writer.field("Name", meta["name"])
     writer.labels("Labels", meta.get("labels"))
     writer.annotations(meta.get("annotations"))
-
-
-def _compact(rules: list[Dict]) -> list[Row]:
-    """Splits rules into one row for each resource, object and path, and joins the verbs of those that are alike."""
-    rows: list[Row] = []
-    by_object: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for rule in rules:
-        for resource, names in _objects(rule):
-            verbs = by_object.get((resource, names))
-            if verbs is None:
-                verbs = by_object[resource, names] = []
-                rows.append((resource, (), names, verbs))
-            verbs.extend(rule["verbs"])
-        rows += [("", (path,), (), [verb]) for path in rule.get("nonResourceURLs") or () for verb in rule["verbs"]]
-    return sorted(rows, key=lambda row: (f"[{' '.join(row[3])}]", row[0], row[2], row[1]))
-
-
-def _objects(rule: Dict) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for group in rule.get("apiGroups") or ():
-        for resource in rule.get("resources") or ():
-            name, slash, subresource = resource.partition("/")
-            qualified = f"{name}.{group}" if group else name
-            for object_name in rule.get("resourceNames") or ("",):
-                yield qualified + slash + subresource, (object_name,) if object_name else ()

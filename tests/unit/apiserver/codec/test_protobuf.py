@@ -185,3 +185,12 @@ def test_every_field_of_a_kind_that_is_sent_so_has_its_number() -> None:
         if model.__name__.endswith(("Review", "TokenRequest")):
             left_out.add("status")
         assert set(fields_of(model)) - set(names) == left_out | WITHOUT_NUMBER.get(model.__name__, set()), model
+
+
+def test_delete_options_come_in_every_version() -> None:
+    for version in ("v1", "apps/v1", "rbac.authorization.k8s.io/v1"):
+        assert read(version, "DeleteOptions", (1, 5)) == {
+            "kind": "DeleteOptions",
+            "apiVersion": version,
+            "gracePeriodSeconds": 5,
+        }
