@@ -136,10 +136,10 @@ RULES = {
 RULES_TEXT = """\
 Resources          Non-Resource URLs   Resource Names   Verbs
 *.*                []                  []               [*]
-deployments.apps   []                  [web]            [get list]
 pods               []                  []               [get list]
-                   [/healthz]          []               [get]
+deployments.apps   []                  [web]            [get list]
                    [/api]              []               [get]
+                   [/healthz]          []               [get]
 """
 JANE = {"username": "jane", "uid": "u1", "groups": ["a", "b"], "extra": {"x/y": ["1", "2"], "a": ["z"]}}
 JANE_TEXT = """\
