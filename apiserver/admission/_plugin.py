@@ -75,6 +75,11 @@ class Lookup:
     def resource(self, plural: str, group: str = "") -> Resource[Any]:
         return self._resources[(group, plural)]
 
+    def of_kind(self, api_version: str, kind: str) -> Resource[Any] | None:
+        """Returns the resource of a kind, None where the server has no such kind in that version."""
+        found = (item for item in self._resources.values() if (item.api_version, item.kind) == (api_version, kind))
+        return next(found, None)
+
     def derived(self, resource: Resource[Any], make: Callable[[list[Any]], D]) -> D:
         """Returns `make` of all cached objects of a resource, computed again once one of them has changed."""
         changed = self.storage.changed(resource)
@@ -171,6 +176,9 @@ def enabled_plugins(
     for name, document in configurations.items():
         plugins[name] = _configured(plugins.get(name), name, document)
     on, off = set(enable), set(disable)
+    for name in on:
+        if plugins[name].mutate is None and plugins[name].validate is None:
+            raise ConfigFileError(f"{name}: this admission plugin does nothing until it is configured")
     return [plugin for name, plugin in plugins.items() if name in on or (plugin.on_by_default and name not in off)]
 
 
