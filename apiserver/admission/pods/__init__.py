@@ -1,1 +1,1 @@
-"""Plugins that look at one pod alone."""
+"""Plugins for pods alone."""

@@ -13,8 +13,8 @@ from typing import Any
 from apimachinery.model import decode
 from apimachinery.names import random_suffix
 from apimachinery.selectors import FieldSelector
-from apiserver.admission._mountablesecrets import ENFORCED, forbidden_secrets
 from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin, refused, spec_of
+from apiserver.admission.pods._mountablesecrets import ENFORCED, forbidden_secrets
 from apiserver.storage.interface import Entry
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.volumes import Volume, VolumeMount

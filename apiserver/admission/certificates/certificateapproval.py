@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiserver.admission._plugin import UPDATE, Attributes, Lookup, Plugin
-from apiserver.admission._signer import check_signer
+from apiserver.admission.certificates._signer import check_signer
 
 
 def check(attributes: Attributes, lookup: Lookup) -> None:
