@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from apiserver.auth.authentication.authenticator import Anonymous, Authenticator
+from typing import Any
+
+from apimachinery.resource import Resource
+from apiserver.auth.authentication.authenticator import Anonymous, Authenticator, TokenSource
+from apiserver.auth.authentication.bootstrap_tokens import BootstrapTokens
 from apiserver.auth.authentication.front_proxy import FrontProxy, FrontProxySettings
 from apiserver.auth.authentication.token_file import TokenFileError, read_token_file
 from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.auth.authorization.modes import ALWAYS_ALLOW
 from apiserver.main.options import Options
 from apiserver.request.user import User
+from apiserver.storage import CachedStorage
 from componentbase import logs, tls
+from componentbase.clock import Clock
 from componentbase.daemon import FatalError
 
 log = logs.logger(__name__)
 
 
-def make_authenticator(options: Options, accounts: ServiceAccountTokens) -> Authenticator:
+def make_authenticator(
+    options: Options, accounts: ServiceAccountTokens, storage: CachedStorage, secrets: Resource[Any], clock: Clock
+) -> Authenticator:
     """Raises: FatalError for a file that can't be used."""
+    sources: list[TokenSource] = []
+    if options.authentication.enable_bootstrap_token_auth:
+        sources.append(BootstrapTokens(storage, secrets, clock, accounts.audiences))
     return Authenticator(
         _token_file(options.authentication.token_auth_file),
         accounts,
         _anonymous(options),
+        sources=sources,
         front_proxy=_front_proxy(options),
     )
 

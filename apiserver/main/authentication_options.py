@@ -25,6 +25,7 @@ class RequestHeaderOptions:
 class AuthenticationOptions:
     token_auth_file: str = ""
     anonymous_auth: bool = True
+    enable_bootstrap_token_auth: bool = False
     request_header: RequestHeaderOptions = field(default_factory=RequestHeaderOptions)
 
 
@@ -38,6 +39,12 @@ def add_authentication(parser: argparse.ArgumentParser) -> None:
         "--anonymous-auth",
         True,
         "take requests without a credential as of the user system:anonymous (never with AlwaysAllow)",
+    )
+    add_bool(
+        group,
+        "--enable-bootstrap-token-auth",
+        False,
+        "take the tokens in Secrets of type bootstrap.kubernetes.io/token in kube-system, of nodes that join",
     )
     _add_request_headers(parser)
 

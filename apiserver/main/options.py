@@ -70,6 +70,7 @@ class Options:
     admission_control_config_file: str = ""
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
+    enable_priority_and_fairness: bool = True
     request_timeout_seconds: float = 60.0
     shutdown_delay_seconds: float = 0.0
     shutdown_watch_grace_seconds: float = 0.0
@@ -92,6 +93,8 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         parser.error("--tls-cert-file and --tls-private-key-file belong together: give both or neither")
     if bool(args.kubelet_client_certificate) != bool(args.kubelet_client_key):
         parser.error("--kubelet-client-certificate and --kubelet-client-key belong together: give both or neither")
+    if args.enable_priority_and_fairness and args.max_requests_inflight + args.max_mutating_requests_inflight <= 0:
+        parser.error("--enable-priority-and-fairness needs seats: --max-requests-inflight or its pair above 0")
     for flag in ("shutdown_delay_duration", "shutdown_watch_termination_grace_period"):
         if getattr(args, flag) < 0:
             parser.error(f"--{flag.replace('_', '-')} can not be a negative value")
@@ -243,15 +246,25 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits")
+    add_bool(
+        parser,
+        "--enable-priority-and-fairness",
+        True,
+        "let requests wait as FlowSchemas and PriorityLevelConfigurations say, which share the two bounds' seats",
+    )
     limits.add_argument(
         "--max-requests-inflight",
         type=int,
         default=400,
         metavar="N",
-        help="reads at once; further ones get a 429 (default 400)",
+        help="reads at once, or seats; without priority and fairness further reads get a 429 (default 400; 0: any)",
     )
     limits.add_argument(
-        "--max-mutating-requests-inflight", type=int, default=200, metavar="N", help="the same for writes (default 200)"
+        "--max-mutating-requests-inflight",
+        type=int,
+        default=200,
+        metavar="N",
+        help="the same for writes (default 200)",
     )
     add_duration(parser, "--request-timeout", 60, "after this a request gets a 504; watches and logs are exempt")
 

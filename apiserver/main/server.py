@@ -23,14 +23,17 @@ from apiserver.codec.configfile import ConfigFileError
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents
 from apiserver.encryption.reload import EncryptionReloader
+from apiserver.flowcontrol.keeper import FlowControlKeeper
+from apiserver.flowcontrol.metrics import FlowMetrics
 from apiserver.handlers.api import Services
 from apiserver.http.server import http_server
 from apiserver.main.authentication import make_authenticator
 from apiserver.main.authentication_configmap import publish_authentication
-from apiserver.main.bootstrap import create_namespaces, create_priority_classes
+from apiserver.main.bootstrap import APISERVER, create_namespaces, create_priority_classes
 from apiserver.main.collected import all_subresources, virtual_handlers
 from apiserver.main.defaultroles import create_default_roles
 from apiserver.main.endpoints import EndpointReconciler
+from apiserver.main.fairness import add_debug_routes, make_flow_control
 from apiserver.main.options import Options
 from apiserver.main.web import make_web
 from apiserver.pipeline.inflight import InFlight
@@ -109,7 +112,7 @@ class ApiServer:
         advertised = _advertised(options)
         core = {kind.plural: kind for kind in catalogue if not kind.group}
         tokens = ServiceAccountTokens(_token_settings(options, advertised), self.storage, core, clock)
-        authenticator = make_authenticator(options, tokens)
+        authenticator = make_authenticator(options, tokens, self.storage, core["secrets"], clock)
         routes = Routes(
             Services(
                 authenticator=authenticator,
@@ -131,18 +134,17 @@ class ApiServer:
         )
         discovery = Discovery(catalogue, subresources, f"{options.bind_address}:{options.secure_port}")
         documents = Documents(catalogue, subresources, version())
-        self._limits = InFlight(
-            options.max_requests_inflight, options.max_mutating_requests_inflight, options.request_timeout_seconds
-        )
+        flows = make_flow_control(options, catalogue, self.storage)
+        bounds = (options.max_requests_inflight, options.max_mutating_requests_inflight) if flows is None else (0, 0)
+        self._limits = InFlight(*bounds, options.request_timeout_seconds)
         metrics = RequestMetrics(self._limits)
-        self.pipeline = Pipeline(
-            authenticator,
-            authorizer,
-            routes,
-            make_web(discovery, documents, tokens, metrics, self._checks()),
-            self._limits,
-            metrics,
-        )
+        web = make_web(discovery, documents, tokens, metrics, self._checks())
+        self._flow_keeper: FlowControlKeeper | None = None
+        if flows is not None:
+            self._flow_keeper = FlowControlKeeper(flows, self.stores, self.storage, clock, APISERVER)
+            metrics.add(FlowMetrics(flows))
+            add_debug_routes(web, flows)
+        self.pipeline = Pipeline(authenticator, authorizer, routes, web, self._limits, metrics, flows)
         self._repair = Repair(self.storage, services, addresses, ports)
         self._endpoints = EndpointReconciler(
             self.stores, self.storage, options.service_cluster_ip_range, advertised, options.secure_port
@@ -177,10 +179,12 @@ class ApiServer:
         storage = self._storage_task = asyncio.create_task(self.storage.run())
         try:
             async with asyncio.TaskGroup() as group:
-                works = [_end_with(storage), self._limits.run(), self._repair.run(), self._bootstrap()]
+                upkeep = [_end_with(storage), self._limits.run(), self._repair.run(), self._bootstrap()]
                 if self._encryption is not None and self.options.encryption_provider_config_automatic_reload:
-                    works.append(self._encryption.run())
-                tasks = [group.create_task(work) for work in works]
+                    upkeep.append(self._encryption.run())
+                if self._flow_keeper is not None:
+                    upkeep.append(self._flow_keeper.run())
+                tasks = [group.create_task(work) for work in upkeep]
                 yield
                 for task in tasks:
                     task.cancel()
@@ -212,6 +216,8 @@ class ApiServer:
                 await create_priority_classes(self.stores)
                 await create_default_roles(self.stores)
                 await publish_authentication(self.stores, self.options)
+                if self._flow_keeper is not None:
+                    await self._flow_keeper.begin()
                 await self._endpoints.create_service()
                 self.bootstrapped = True
             except (StorageError, StatusError) as error:

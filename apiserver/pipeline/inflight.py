@@ -11,7 +11,10 @@ SWEEP_SECONDS = 1.0
 
 
 class InFlight:
-    """Reads and writes are counted apart, so that neither shuts the other out; long-running requests are not."""
+    """Reads and writes are counted apart, so that neither shuts the other out; long-running requests are not.
+
+    A maximum of 0 is none: priority and fairness bounds the requests, or nothing does.
+    """
 
     def __init__(self, max_reads: int, max_writes: int, timeout_seconds: float) -> None:
         self.reads = 0
@@ -26,11 +29,11 @@ class InFlight:
     def enter(self, exchange: HttpExchange, *, write: bool) -> None:
         """Raises: TooManyRequests: the client may try again after a second."""
         if write:
-            if self.writes >= self._max_writes:
+            if 0 < self._max_writes <= self.writes:
                 raise _too_many()
             self.writes += 1
         else:
-            if self.reads >= self._max_reads:
+            if 0 < self._max_reads <= self.reads:
                 raise _too_many()
             self.reads += 1
         self._since[exchange] = self._loop.time()

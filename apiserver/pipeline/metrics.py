@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
 
 from apiserver.pipeline.inflight import InFlight
 from componentbase.metrics import LATENCY_BUCKETS
@@ -27,6 +28,10 @@ class RequestMetrics:
         self.long_running = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
+
+    def add(self, collector: Collector) -> None:
+        """Shows further figures of this server beside its requests."""
+        self._registry.register(collector)
 
     def observe(self, key: Key, code: int, seconds: float) -> None:
         counted = (key, code)

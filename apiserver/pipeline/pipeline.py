@@ -25,6 +25,7 @@ from apiserver.auth.authentication.authenticator import Authenticator, UnknownTo
 from apiserver.auth.authorization import authorizer as authz
 from apiserver.auth.authorization.authorizer import Authorizer
 from apiserver.auth.impersonation import impersonate
+from apiserver.flowcontrol.control import FlowControl
 from apiserver.handlers._shared import RETRY_SECONDS, revision_too_large
 from apiserver.http.asgi import answer_by_asgi
 from apiserver.http.rendering import rendered
@@ -47,8 +48,7 @@ from componentbase.net.http1_exchange import HttpExchange
 
 OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version"})
 OPEN_PREFIXES = ("/healthz/", "/livez/", "/readyz/")
-COMMON_HEAD = b"cache-control: no-cache, private\r\naudit-id: %b\r\n"
-JSON_HEAD = b"content-type: application/json\r\n" + COMMON_HEAD
+JSON_HEAD = b"content-type: application/json\r\n"
 END_STEP_SECONDS = 0.05
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -66,7 +66,9 @@ class Pipeline:
         web: AsgiApp,
         limits: InFlight,
         metrics: RequestMetrics,
+        flows: FlowControl | None = None,
     ) -> None:
+        """`flows` is API priority and fairness, None where it is turned off."""
         self._metrics = metrics
         self._authenticator = authenticator
         self._authorizer = authorizer
@@ -74,6 +76,7 @@ class Pipeline:
         self._web = web
         self._web_route = Route(self._serve_web)
         self._limits = limits
+        self._flows = flows
         self._long_running: set[HttpExchange] = set()
         self._ending = False
         self._ids = count(1)
@@ -104,10 +107,12 @@ class Pipeline:
         route: Route | None = None
         try:
             request.user = impersonate(exchange.headers, user, self._authorizer) if impersonates else user
+            if self._flows is not None:
+                request.head += self._flows.flow(request).head
             authz.check(self._authorizer, request.user, request.asked_info)
             route = self._routes.find(info) if info.is_resource else self._web_route
             if route.answer_now is not None and (body := route.answer_now(request)):
-                exchange.respond(200, JSON_HEAD % request.audit_id, body)
+                exchange.respond(200, JSON_HEAD + request.head, body)
                 self._metrics.observe(_metric_key(info, route), 200, self._loop.time() - begin)
                 return None
         except StatusError as error:
@@ -166,7 +171,7 @@ class Pipeline:
         await answer_by_asgi(self._web, exchange)
 
     async def _serve_web(self, request: Request) -> Answered:
-        common = ((b"cache-control", b"no-cache, private"), (b"audit-id", request.audit_id))
+        common = [(name, value) for name, _, value in (line.partition(b": ") for line in request.head.splitlines())]
         return Answered(await answer_by_asgi(self._web, request.exchange, common))
 
     async def _serve(self, request: Request, route: Route, begin: float) -> None:
@@ -189,6 +194,18 @@ class Pipeline:
 
     async def _serve_counted(self, request: Request, route: Route) -> int:
         """Raises: TooManyRequests, GatewayTimeout."""
+        if (flows := self._flows) is None:
+            return await self._serve_within(request, route)
+        ticket = flows.arrive(request)
+        if ticket.began is None:
+            await flows.wait(ticket)
+        try:
+            return await self._serve_within(request, route)
+        finally:
+            flows.leave(ticket)
+
+    async def _serve_within(self, request: Request, route: Route) -> int:
+        """Serves within the time that a request may take. Raises: TooManyRequests, GatewayTimeout."""
         write = request.method not in READ_METHODS
         exchange = request.exchange
         self._limits.enter(exchange, write=write)
@@ -208,10 +225,23 @@ class Pipeline:
         self._long_running.add(request.exchange)
         self._metrics.long_running += 1
         try:
-            await self._send(request, await self._handle(request, route))
+            answer = await (self._begin_watch if request.info.verb == "watch" else self._handle)(request, route)
+            await self._send(request, answer)
         finally:
             self._long_running.discard(request.exchange)
             self._metrics.long_running -= 1
+
+    async def _begin_watch(self, request: Request, route: Route) -> Answer:
+        """A watch has a seat while it is made, not while it lasts. Raises: TooManyRequests."""
+        if (flows := self._flows) is None:
+            return await self._handle(request, route)
+        ticket = flows.arrive(request)
+        if ticket.began is None:
+            await flows.wait(ticket)
+        try:
+            return await self._handle(request, route)
+        finally:
+            flows.leave(ticket)
 
     async def _handle(self, request: Request, route: Route) -> Answer:
         """The handler's answer, or the Status of whatever it raised."""
@@ -252,7 +282,7 @@ class Pipeline:
                 representation = request.representation_for_error
                 if representation.pretty or representation.format != "json":
                     body, content_type = await rendered(body, representation)
-            headers = b"content-type: %b\r\n%b" % (content_type, COMMON_HEAD % request.audit_id)
+            headers = b"content-type: %b\r\n%b" % (content_type, request.head)
             for name, value in answer.headers or ():
                 headers += b"%b: %b\r\n" % (name, value)
             exchange.respond(answer.status, headers, body)
@@ -263,7 +293,7 @@ class Pipeline:
         return answer.status
 
     async def _send_stream(self, request: Request, stream: Stream) -> None:
-        headers = b"content-type: %b\r\n%b" % (stream.content_type, COMMON_HEAD % request.audit_id)
+        headers = b"content-type: %b\r\n%b" % (stream.content_type, request.head)
         if stream.gzip:
             headers += b"content-encoding: gzip\r\nvary: Accept-Encoding\r\n"
         exchange, close = request.exchange, stream.close

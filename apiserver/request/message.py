@@ -20,6 +20,7 @@ from componentbase.net.http1_exchange import BodyTooLarge, HttpExchange
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
+COMMON_HEAD = b"cache-control: no-cache, private\r\naudit-id: %b\r\n"
 SELECTING_VERBS = frozenset({"list", "watch", "deletecollection"})
 
 
@@ -31,6 +32,7 @@ class Request:
         "_representation",
         "audit_id",
         "exchange",
+        "head",
         "headers",
         "info",
         "method",
@@ -42,6 +44,8 @@ class Request:
     """The resource and verb; set as soon as the path has been read."""
     user: User
     """The sender: anonymous until the credential has been checked."""
+    head: bytes
+    """Header lines that every answer to it has."""
 
     def __init__(self, exchange: HttpExchange, audit_id: bytes) -> None:
         self.exchange = exchange
@@ -50,6 +54,7 @@ class Request:
         self.headers = exchange.headers
         self.user = ANONYMOUS
         self.audit_id = audit_id
+        self.head = COMMON_HEAD % audit_id
         self._query: dict[str, list[str]] | None = None
         self._representation: Representation | None = None
 

@@ -196,6 +196,10 @@ class CachedStorage:
         """Calls `listener` after each change of the resource's objects in the cache; it must be quick."""
         self._cacher.table(resource).listeners.append(listener)
 
+    def count(self, resource: Resource[Any]) -> int:
+        """Returns how many objects of a resource the cache has."""
+        return len(self._cacher.table(resource).entries)
+
     def snapshot(self, resource: Resource[Any]) -> list[Entry]:
         """Returns all objects of a resource that the cache has, without I/O and in no order."""
         return list(self._cacher.table(resource).entries.values())

@@ -27,7 +27,7 @@ class ClusterRole(Object, protobuf="metadata rules aggregationRule"):
     rules: Annotated[list[PolicyRule], NullIfEmpty()] = Field(default_factory=list)
     """The rules of the role. One that allows a request is enough."""
     aggregationRule: AggregationRule | None = None
-    """Which other ClusterRoles give this one its rules. It is stored, but no controller follows it yet."""
+    """Which other ClusterRoles give this one its rules."""
 
 
 class ClusterRoleStrategy(RbacStrategy[ClusterRole]):

@@ -18,6 +18,7 @@ from kubelet.certificate.issuing import Refused, obtain
 from kubelet.certificate.request import WantedCertificate, covers, renewal_time
 
 FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS = 1.0, 300.0
+LEAST_SECONDS = 60.0  # between two renewals, whatever a clock that is wrong makes of them
 
 log = logs.logger(__name__)
 
@@ -47,16 +48,17 @@ class Rotation:
         current = self._files.load(self._now())
         if current is not None and not covers(current, self._wanted):
             current = None
+        if current is not None:
+            await self._wait_for_renewal(current, 0.0)
         while True:
-            if current is not None:
-                await self._wait_for_renewal(current)
             current = await self.obtain()
             self._changed()
+            await self._wait_for_renewal(current, LEAST_SECONDS)
 
-    async def _wait_for_renewal(self, current: x509.Certificate) -> None:
+    async def _wait_for_renewal(self, current: x509.Certificate, least_seconds: float) -> None:
         due = renewal_time(current, random.random())
         log.info("certificate will be renewed", signer=self._wanted.signer, at=due.isoformat(timespec="seconds"))
-        await self._clock.sleep(max(0.0, (due - self._now()).total_seconds()))
+        await self._clock.sleep(max(least_seconds, (due - self._now()).total_seconds()))
 
     async def obtain(self) -> x509.Certificate:
         """Returns a new certificate; tries until it has one."""

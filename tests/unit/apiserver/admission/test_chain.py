@@ -71,7 +71,7 @@ async def test_what_a_client_set_stays() -> None:
         "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}],
     }  # fmt: skip
     pod = decode_object(PODS, orjson.dumps({"metadata": {"name": "p"}, "spec": spec}))
-    plugins = enabled_plugins(["NamespaceLifecycle", "Priority", "ServiceAccount"], [])
+    plugins = enabled_plugins(["NamespaceLifecycle", "LimitRanger", "Priority", "ServiceAccount"], [])
     chain = Chain(plugins, Lookup(None, {}, AlwaysAllow()))  # type: ignore[arg-type]
     await chain.mutate(attributes(PODS, pod))
     keys = [toleration.key for toleration in pod.spec.tolerations or ()]

@@ -1,0 +1,1 @@
+"""API priority and fairness: which requests are served now, which wait, and which are refused."""
