@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mini_cluster.cluster.components import CONTROLLER_MANAGER, SCHEDULER
 from mini_cluster.pki.certificates import ensure
+from mini_cluster.pki.encryption import ensure_encryption
 from mini_cluster.pki.identities import LOCAL_HOSTS, control_plane_certificates, node_certificates
 from mini_cluster.pki.kubeconfig import write_kubeconfig
 
@@ -34,6 +35,7 @@ def main() -> int:
     for node, address in nodes.items():
         certificates += node_certificates(node, (address, "127.0.0.1"))
     remade = ensure(options.pki, certificates, datetime.now(UTC))
+    ensure_encryption(options.pki / "encryption.yaml")
     print(f"{len(remade)} certificates made, {len(certificates) + 2 - len(remade)} kept")
     write_kubeconfigs(options.pki, list(nodes))
     write_for_owner(options.project, options.pki, options.api_port)

@@ -38,7 +38,7 @@ from mini_cluster.cluster.state import (
 from mini_cluster.console import Console
 from mini_cluster.errors import ApiError, LauncherError
 from mini_cluster.etcd.operator import EtcdOperationError, EtcdOperator
-from mini_cluster.etcd.restore import commit, prepare, raise_revision
+from mini_cluster.etcd.restore import commit, prepare, raise_revision, take_keys
 from mini_cluster.hosts import network as hosts
 from mini_cluster.hosts.sweep import sweep_cluster, what_is_left
 from mini_cluster.machine.processes import send, snapshot, started_at, wait_gone
@@ -323,6 +323,7 @@ class Cluster:
             with suppress(EtcdOperationError):
                 newest_revision = operator.revision()
             self._begin(state)
+            take_keys(self.layout, snapshot, self.console.warning)
             self._apply({"op": "stop"})
             commit(self.layout, prepared)
             self._apply({"op": "start", "names": [member.component for member in members]})
@@ -398,10 +399,12 @@ class Cluster:
     def _write_identities(self, state: ClusterState) -> None:
         """Certificates and kubeconfigs. They are imported here because the library costs other commands 0.1 s."""
         from mini_cluster.pki.certificates import ensure
+        from mini_cluster.pki.encryption import ensure_encryption
         from mini_cluster.pki.identities import cluster_certificates
         from mini_cluster.pki.kubeconfig import write_cluster_kubeconfigs
 
         remade = ensure(self.layout.pki, cluster_certificates(state, socket.gethostname()), datetime.now(UTC))
+        ensure_encryption(self.layout.encryption_config)
         write_cluster_kubeconfigs(self.layout, state)
         if remade:
             self.console.good(f"{len(remade)} certificates made")

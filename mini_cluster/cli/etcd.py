@@ -14,8 +14,9 @@ from mini_cluster.launcher import Cluster
 DESCRIPTION = """\
 Looks after etcd, which holds every object of the cluster.
 
-A snapshot is one file with all objects, Secrets included: keep it as safe as the cluster itself. The identities in the
-cluster's folder (pki/) are not in it.
+A snapshot is one file with all objects. Its Secrets are encrypted; their keys stand beside it, in FILE.keys.yaml: who
+has both has the Secrets, and who loses the keys loses them. The identities in the cluster's folder (pki/) are not in
+it.
 """
 
 EPILOG = """\
@@ -32,6 +33,7 @@ To move all objects to a cluster with three members:
 
 RESTORE_DESCRIPTION = """\
 Replaces all objects of the cluster by those of a snapshot, which may come from another cluster, then brings it up.
+The keys of its Secrets are taken from FILE.keys.yaml and added to the cluster's own.
 
 The new data is made ready before anything is stopped: a file that is damaged changes nothing. Then every daemon is
 restarted; containers whose Pods are in the snapshot go on running. Revisions go on above those seen before, so that
@@ -130,6 +132,7 @@ def _defrag(options: argparse.Namespace, console: Console) -> int:
 def _save(options: argparse.Namespace, console: Console) -> int:
     snapshot = Cluster(options.dir, console).etcd().save_snapshot(options.file)
     console.title(f"Saved {_size(snapshot['size'])} at revision {snapshot['revision']} to {options.file}")
+    console.good(f"the keys of its Secrets are in {options.file}.keys.yaml")
     return 0
 
 

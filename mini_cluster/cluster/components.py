@@ -174,6 +174,8 @@ def _api_server(layout: Layout, state: ClusterState, members: Sequence[EtcdMembe
         f"--etcd-cafile={layout.certificate('etcd/ca')}",
         f"--etcd-certfile={layout.certificate(ETCD_CLIENT_CERTIFICATE)}",
         f"--etcd-keyfile={layout.private_key(ETCD_CLIENT_CERTIFICATE)}",
+        f"--encryption-provider-config={layout.encryption_config}",
+        "--encryption-provider-config-automatic-reload=true",
         f"--bind-address={state.api_bind_address}",
         f"--secure-port={state.ports.api}",
         f"--advertise-address={state.api_advertise_address}",

@@ -83,6 +83,11 @@ class Layout:
         return self.root / "conf"
 
     @property
+    def encryption_config(self) -> Path:
+        """The keys of the Secrets in etcd."""
+        return self.pki / "encryption.yaml"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

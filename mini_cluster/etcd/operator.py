@@ -41,8 +41,12 @@ class EtcdOperator:
         return members
 
     def save_snapshot(self, file: Path) -> dict[str, int]:
-        """Saves all of the store; returns the file's size and a revision that it has."""
+        """Saves all of the store, and beside it the keys of its Secrets; returns the file's size and a revision that it
+        has."""
+        from mini_cluster.pki.encryption import save_keys
+
         snapshot: dict[str, int] = self._run("snapshot", str(file.resolve()))
+        save_keys(self._layout.encryption_config, file.resolve())
         return snapshot
 
     def defragment(self) -> list[dict[str, Any]]:

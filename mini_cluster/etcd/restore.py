@@ -59,6 +59,14 @@ def prepare(layout: Layout, members: Sequence[EtcdMember], snapshot: Path) -> Pa
     return prepared
 
 
+def take_keys(layout: Layout, snapshot: Path, warn: Callable[[str], None]) -> None:
+    """Lets the API server read the Secrets of a snapshot, from its next start on. Raises: KeysError."""
+    from mini_cluster.pki.encryption import adopt_keys, keys_of_snapshot
+
+    if not adopt_keys(layout.encryption_config, snapshot):
+        warn(f"there is no {keys_of_snapshot(snapshot)}: Secrets that another cluster encrypted can't be read")
+
+
 def commit(layout: Layout, prepared: Path) -> None:
     """Lets the members take the new folders at their next start; none of them may run."""
     shutil.rmtree(_ready(layout), ignore_errors=True)

@@ -22,6 +22,7 @@ from mini_cluster.errors import ApiError
 from mini_cluster.etcd.operator import EtcdOperationError
 from mini_cluster.etcd.restore import REVISION_MARGIN, RestoreError
 from mini_cluster.launcher import Cluster, ClusterError
+from mini_cluster.pki.encryption import keys_of_snapshot
 from tests.kits.eventually import eventually
 
 Json = dict[str, Any]
@@ -158,6 +159,8 @@ def test_a_snapshot_brings_every_object_back_after_the_cluster_is_destroyed(sing
         for number in range(300):
             api.request("POST", CONFIG_MAPS, config_map(f"kept-{number}", value=f"content {number}"))
         api.request("POST", "/api/v1/namespaces", {"metadata": {"name": "other"}})
+        secret = {"metadata": {"name": "s"}, "data": {"password": "aHVudGVyMg=="}}
+        api.request("POST", "/api/v1/namespaces/default/secrets", secret)
     made_by_controllers = {"configmaps/other/kube-root-ca.crt", "serviceaccounts/other/default"}
     eventually(lambda: made_by_controllers <= all_objects(single).keys(), "the controllers have filled the namespace")
     before = all_objects(single)
@@ -165,7 +168,10 @@ def test_a_snapshot_brings_every_object_back_after_the_cluster_is_destroyed(sing
     saved = launcher(single, "etcd", "snapshot", "save", str(file))
     assert saved.returncode == 0, saved.stderr
     assert "at revision" in saved.stderr
-    assert file.stat().st_mode & 0o077 == 0
+    for written in (file, keys_of_snapshot(file), single.layout.encryption_config):
+        assert written.stat().st_mode & 0o077 == 0
+    assert b"content 299" in file.read_bytes()
+    assert b"aHVudGVyMg==" not in file.read_bytes()
 
     single.down(purge=True)
     assert not single.layout.root.exists()
@@ -187,12 +193,12 @@ def all_objects(cluster: Cluster) -> dict[str, Json]:
     """Every object that only its user or a controller's first act writes: by path, uid and content."""
     objects = {}
     with api_of(cluster) as api:
-        for kind in ("configmaps", "namespaces", "serviceaccounts", "services"):
+        for kind in ("configmaps", "namespaces", "secrets", "serviceaccounts", "services"):
             for item in api.request("GET", f"/api/v1/{kind}")["items"]:
                 meta = item["metadata"]
-                if kind == "configmaps" and meta["name"] == "kube-root-ca.crt":
+                if kind == "configmaps" and meta["name"] in ("kube-root-ca.crt", "extension-apiserver-authentication"):
                     item["data"] = {}  # a new cluster has a new authority
-                    meta.pop("resourceVersion")
+                    del meta["resourceVersion"], meta["managedFields"]
                 objects[f"{kind}/{meta.get('namespace', '')}/{meta['name']}"] = item
     return objects
 
