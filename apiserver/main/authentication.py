@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from apimachinery.resource import Resource
 from apiserver.auth.authentication.authenticator import Anonymous, Authenticator, TokenSource
 from apiserver.auth.authentication.bootstrap_tokens import BootstrapTokens
 from apiserver.auth.authentication.front_proxy import FrontProxy, FrontProxySettings
+from apiserver.auth.authentication.oidc.configuration import (
+    ALGORITHMS,
+    AuthenticationConfiguration,
+    ClaimMappings,
+    ClaimValidationRule,
+    ConfigurationError,
+    Issuer,
+    JWTAuthenticator,
+    PrefixedClaim,
+    check,
+    read_configuration,
+)
 from apiserver.auth.authentication.token_file import TokenFileError, read_token_file
 from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.auth.authorization.modes import ALWAYS_ALLOW
+from apiserver.main.authentication_options import OidcOptions
 from apiserver.main.options import Options
 from apiserver.request.user import User
 from apiserver.storage import CachedStorage
@@ -28,21 +42,67 @@ def make_authenticator(
     sources: list[TokenSource] = []
     if options.authentication.enable_bootstrap_token_auth:
         sources.append(BootstrapTokens(storage, secrets, clock, accounts.audiences))
+    configuration = _configuration(options)
+    if configuration.jwt:
+        from apiserver.auth.authentication.oidc.tokens import IssuedTokens
+
+        sources += [IssuedTokens(issuer, clock, accounts.audiences) for issuer in configuration.jwt]
     return Authenticator(
         _token_file(options.authentication.token_auth_file),
         accounts,
-        _anonymous(options),
+        _anonymous(options, configuration),
         sources=sources,
         front_proxy=_front_proxy(options),
     )
 
 
-def _anonymous(options: Options) -> Anonymous:
+def _anonymous(options: Options, configuration: AuthenticationConfiguration) -> Anonymous:
     """Whoever may do everything must at least have a name."""
-    if options.authentication.anonymous_auth and ALWAYS_ALLOW in options.authorization_modes:
+    wanted = Anonymous(options.authentication.anonymous_auth)
+    if (given := configuration.anonymous) is not None:
+        paths = frozenset(condition.path for condition in given.conditions)
+        wanted = Anonymous(given.enabled, paths or None)
+    if wanted.enabled and ALWAYS_ALLOW in options.authorization_modes:
         log.warning("anonymous requests are refused, since everything is allowed", mode=ALWAYS_ALLOW)
         return Anonymous(enabled=False)
-    return Anonymous(options.authentication.anonymous_auth)
+    return wanted
+
+
+def _configuration(options: Options) -> AuthenticationConfiguration:
+    """Raises: FatalError."""
+    file = options.authentication.authentication_config
+    if not file and not options.authentication.oidc.issuer_url:
+        return AuthenticationConfiguration()
+    try:
+        if file:
+            return read_configuration(file, options.service_account_issuers)
+        return _configuration_of_flags(options.authentication.oidc, options.service_account_issuers)
+    except (ConfigurationError, OSError) as error:
+        raise FatalError(f"{'--authentication-config' if file else '--oidc-...'}: {error}") from None
+
+
+def _configuration_of_flags(oidc: OidcOptions, own_issuers: list[str]) -> AuthenticationConfiguration:
+    """Raises: ConfigurationError, OSError."""
+    prefix = oidc.username_prefix
+    if not prefix and oidc.username_claim != "email":
+        prefix = f"{oidc.issuer_url}#"
+    rules = [item.partition("=") for item in oidc.required_claim]
+    if unknown := [name for name in oidc.signing_algs if name not in ALGORITHMS]:
+        raise ConfigurationError(f"unsupported signing algorithm {unknown[0]}; there are {', '.join(ALGORITHMS)}")
+    authenticator = JWTAuthenticator(
+        issuer=Issuer(
+            url=oidc.issuer_url,
+            audiences=[oidc.client_id],
+            certificateAuthority=Path(oidc.ca_file).read_text() if oidc.ca_file else "",
+        ),
+        claimValidationRules=[ClaimValidationRule(claim=claim, requiredValue=value) for claim, _, value in rules],
+        claimMappings=ClaimMappings(
+            username=PrefixedClaim(claim=oidc.username_claim, prefix="" if prefix == "-" else prefix),
+            groups=PrefixedClaim(claim=oidc.groups_claim, prefix=oidc.groups_prefix if oidc.groups_claim else None),
+        ),
+        algorithms=tuple(oidc.signing_algs),
+    )
+    return check(AuthenticationConfiguration(jwt=[authenticator]), own_issuers)
 
 
 def _front_proxy(options: Options) -> FrontProxy | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, field
+from typing import Any
 
 from componentbase.flags import add_bool, fill, parse_list
 
@@ -22,10 +23,29 @@ class RequestHeaderOptions:
 
 
 @dataclass(frozen=True)
+class OidcOptions:
+    """One issuer of tokens; the file of --authentication-config may have several."""
+
+    issuer_url: str = ""
+    client_id: str = ""
+    ca_file: str = ""
+    username_claim: str = "sub"
+    username_prefix: str = ""
+    """"" for the issuer and "#" in front of any claim but `email`; "-" for none."""
+    groups_claim: str = ""
+    groups_prefix: str = ""
+    signing_algs: list[str] = field(default_factory=lambda: ["RS256"])
+    required_claim: list[str] = field(default_factory=list)
+    """Items CLAIM=VALUE."""
+
+
+@dataclass(frozen=True)
 class AuthenticationOptions:
     token_auth_file: str = ""
     anonymous_auth: bool = True
     enable_bootstrap_token_auth: bool = False
+    authentication_config: str = ""
+    oidc: OidcOptions = field(default_factory=OidcOptions)
     request_header: RequestHeaderOptions = field(default_factory=RequestHeaderOptions)
 
 
@@ -46,7 +66,34 @@ def add_authentication(parser: argparse.ArgumentParser) -> None:
         False,
         "take the tokens in Secrets of type bootstrap.kubernetes.io/token in kube-system, of nodes that join",
     )
+    group.add_argument(
+        "--authentication-config",
+        default="",
+        metavar="FILE",
+        help="issuers of tokens, and which requests may be anonymous: an AuthenticationConfiguration (YAML)",
+    )
+    _add_oidc(parser)
     _add_request_headers(parser)
+
+
+def _add_oidc(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("OpenID Connect (with --authentication-config, the file alone tells)")
+    for name, default, metavar, text in (
+        ("issuer-url", "", "URL", "https address of the issuer whose tokens are taken, as in their claim iss"),
+        ("client-id", "", "NAME", "what tokens for this server have in their claim aud"),
+        ("ca-file", "", "FILE", "authority of the issuer's certificate (PEM; default: the system's)"),
+        ("username-claim", "sub", "CLAIM", "claim with the name of the user (default sub)"),
+        ("username-prefix", "", "TEXT", "in front of the name; - for none (default: URL# for any claim but email)"),
+        ("groups-claim", "", "CLAIM", "claim with the groups of the user"),
+        ("groups-prefix", "", "TEXT", "in front of each group"),
+    ):
+        group.add_argument(f"--oidc-{name}", default=default, metavar=metavar, help=text)
+    group.add_argument(
+        "--oidc-signing-algs", type=parse_list, default=["RS256"], metavar="NAME,...", help="algorithms (default RS256)"
+    )
+    group.add_argument(
+        "--oidc-required-claim", action="append", default=[], metavar="CLAIM=VALUE", help="needed; may be repeated"
+    )
 
 
 def _add_request_headers(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +122,19 @@ def _add_request_headers(parser: argparse.ArgumentParser) -> None:
 
 def authentication_options(parser: argparse.ArgumentParser, args: argparse.Namespace) -> AuthenticationOptions:
     """Ends the process with a message for flags that exclude each other."""
-    prefix = "requestheader_"
-    headers = {name.removeprefix(prefix): value for name, value in vars(args).items() if name.startswith(prefix)}
-    return fill(AuthenticationOptions, args, request_header=RequestHeaderOptions(**headers))
+    oidc = OidcOptions(**_named(args, "oidc_"))
+    if args.authentication_config and oidc != OidcOptions():
+        parser.error("--authentication-config and --oidc-... exclude each other")
+    if bool(oidc.issuer_url) != bool(oidc.client_id):
+        parser.error("--oidc-issuer-url and --oidc-client-id belong together: give both or neither")
+    if not oidc.issuer_url and oidc != OidcOptions():
+        parser.error("--oidc-... flags need --oidc-issuer-url and --oidc-client-id")
+    if bad := [item for item in oidc.required_claim if not item.partition("=")[0] or "=" not in item]:
+        parser.error(f"--oidc-required-claim: {bad[0]}: write CLAIM=VALUE")
+    return fill(
+        AuthenticationOptions, args, oidc=oidc, request_header=RequestHeaderOptions(**_named(args, "requestheader_"))
+    )
+
+
+def _named(args: argparse.Namespace, prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in vars(args).items() if name.startswith(prefix)}
