@@ -81,6 +81,14 @@ NODE_STATUS = {
     ],
     "nodeInfo": {"machineID": "m", "osImage": "Debian", "kubeletVersion": "v1.35.0", "architecture": "amd64"},
 }
+QUOTA_STATUS = {
+    "hard": {"configmaps": "10", "limits.memory": "4Gi", "requests.cpu": "2"},
+    "used": {"configmaps": "3", "limits.memory": "1073741824", "requests.cpu": "150m"},
+}
+LIMITS = [
+    {"type": "Container", "max": {"memory": "2Gi"}, "maxLimitRequestRatio": {"memory": "4"}},
+    {"type": "Pod", "min": {"cpu": "10m"}},
+]
 
 
 def labelled(kind: str, name: str, api_version: str = "v1", **fields: object) -> dict[str, object]:
@@ -112,6 +120,9 @@ def objects() -> list[dict[str, object]]:
         labelled("Lease", "web", "coordination.k8s.io/v1", spec={"holderIdentity": "x"}),
         certificate_request("web"),
         certificate_request("db"),
+        labelled("ResourceQuota", "web", spec={"hard": QUOTA_STATUS["hard"]}),
+        labelled("ResourceQuota", "a", spec={"hard": {"pods": "0"}}),
+        labelled("LimitRange", "web", spec={"limits": LIMITS}),
     ]
 
 
@@ -124,7 +135,11 @@ def pair(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     mini = CommandLine(kubeconfig, NAMESPACE)
     mini.run("create", "-f", "-", stdin="\n---\n".join(map(json.dumps, objects())))
     patch = "application/merge-patch+json"
-    for path, status in ((f"namespaces/{NAMESPACE}/pods/lone", POD_STATUS), ("nodes/n1", NODE_STATUS)):
+    for path, status in (
+        (f"namespaces/{NAMESPACE}/pods/lone", POD_STATUS),
+        (f"namespaces/{NAMESPACE}/resourcequotas/web", QUOTA_STATUS),
+        ("nodes/n1", NODE_STATUS),
+    ):
         body = json.dumps({"status": status})
         answer = api.http.patch(f"/api/v1/{path}/status", content=body, headers={"Content-Type": patch})
         assert answer.status_code == 200, answer.text
@@ -153,6 +168,7 @@ def pair(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Pair:
         "get svc -o yaml",
         "get -n kube-system pods",
         "get csr",
+        "get quota,limits",
         "get pods -A -l none=none",
         "get cm nope --ignore-not-found",
         "get pod lone nope -o name",
@@ -189,7 +205,8 @@ def test_templates(pair: Pair, template: str) -> None:
 
 @pytest.mark.parametrize(
     "kind", ["pod lone", "deploy", "rs web", "svc", "cm web", "secret web", "node n1", "ns kube-system", "sa web",
-             "ep web", "endpointslice", "lease", "csr web", "po -l none=none"],
+             "ep web", "endpointslice", "lease", "csr web", "po -l none=none", "quota web", "quota", "limits",
+             f"ns {NAMESPACE}"],
 )  # fmt: skip
 def test_describe(pair: Pair, kind: str) -> None:
     pair.same(f"describe {kind}")

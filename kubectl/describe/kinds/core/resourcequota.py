@@ -18,7 +18,11 @@ _SCOPES = {
 
 def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     writer.present(obj["metadata"], [("Name", "name"), ("Namespace", "namespace")])
-    _write_uses(writer, obj, 0, " ", "----")
+    _write_scopes(writer, obj, 0, " ")
+    status = obj.get("status", {})
+    hard = status.get("hard") or {}
+    used = {name: _in_notation(value, hard[name]) for name, value in (status.get("used") or {}).items() if name in hard}
+    _write_uses(writer, hard, used, 0, "----")
 
 
 def write_quotas(writer: TextWriter, quotas: list[Dict]) -> None:
@@ -29,21 +33,25 @@ def write_quotas(writer: TextWriter, quotas: list[Dict]) -> None:
     writer.line("Resource Quotas")
     for quota in sorted(quotas, key=lambda item: str(item["metadata"]["name"])):
         writer.field("Name", quota["metadata"]["name"], 1)
-        _write_uses(writer, quota, 1, "", "---")
+        _write_scopes(writer, quota, 1, "")
+        status = quota.get("status", {})
+        _write_uses(writer, status.get("hard") or {}, status.get("used") or {}, 1, "---")
 
 
-def _write_uses(writer: TextWriter, obj: Dict, level: int, margin: str, rule: str) -> None:
-    """Writes the scopes of a quota, with `margin` before what they mean, and a row for each resource."""
-    scopes = sorted(obj["spec"].get("scopes") or ())
+def _write_scopes(writer: TextWriter, quota: Dict, level: int, margin: str) -> None:
+    """Writes the scopes, and with `margin` before it what each means."""
+    scopes = sorted(quota["spec"].get("scopes") or ())
     if scopes:
         writer.field("Scopes", ", ".join(scopes), level)
         for scope in scopes:
             if scope in _SCOPES:
                 writer.line(f"{margin}* {_SCOPES[scope]}", level)
-    status = obj.get("status", {})
-    hard, used = status.get("hard") or {}, status.get("used") or {}
+
+
+def _write_uses(writer: TextWriter, hard: Dict, used: Dict, level: int, rule: str) -> None:
+    """Writes a row for each resource that is limited."""
     rows = [["--------", rule, rule]]
-    rows += [[name, _in_notation(used.get(name, "0"), hard[name]), hard[name]] for name in sorted(hard)]
+    rows += [[name, used.get(name, "0"), hard[name]] for name in sorted(hard)]
     writer.table(["Resource", "Used", "Hard"], rows, level, ruled=False)
 
 
