@@ -46,14 +46,15 @@ class Attributes:
     dry_run: bool = False
     warnings: tuple[str, ...] = ()
     """What plugins warn the client of; only a request that succeeds carries it."""
-    audit_annotations: tuple[tuple[str, str], ...] = ()
-    """What plugins note for the audit log: (key, text)."""
+    audit_annotations: dict[str, str] | None = None
+    """What plugins note in the request's audit event, also where they refuse it; None where there is no event."""
 
     def warn(self, *texts: str) -> None:
         self.warnings += texts
 
     def annotate(self, key: str, value: str) -> None:
-        self.audit_annotations += ((key, value),)
+        if self.audit_annotations is not None:
+            self.audit_annotations[key] = value
 
 
 Step = Callable[[Attributes, "Lookup"], Awaitable[None] | None]

@@ -132,6 +132,7 @@ class Store(Generic[T]):
         attributes = Attributes(
             CREATE, resource, subresource, namespace, meta.name or "", obj, None, user, options.dry_run
         )
+        attributes.audit_annotations = options.audit_annotations
         meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
         sent = tracking.take_entries(obj)
         owners = tracking.created(obj, sent, resource, options, self._now())
@@ -295,6 +296,7 @@ class Store(Generic[T]):
         attributes = Attributes(
             UPDATE, resource, subresource, entry.namespace, entry.name, new, old, user, options.dry_run
         )
+        attributes.audit_annotations = options.audit_annotations
         owners = tracking.updated(new, old, sent, stored, resource, options, subresource, self._now())
         await self._admission.mutate(attributes)
         await self.hooks.check_rights(attributes)

@@ -5,7 +5,7 @@ Source: Kubernetes API concepts, "Resource versions", "Retrieving large results 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
 
@@ -67,6 +67,8 @@ class WriteOptions:
     applies: bool = False
     """The object that is written carries the managed fields it shall have."""
     user_agent: bytes = b""
+    audit_annotations: dict[str, str] | None = field(default=None, compare=False)
+    """Where admission notes what the request's audit event shall say; None where there is no event."""
 
     @property
     def manager(self) -> str:
