@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client import Counter
 
-from apimachinery.errors import NotFound, StatusError
+from apimachinery.errors import NotFound, StatusError, namespace_is_terminating
 from apimachinery.meta import Object, ObjectMeta
 from apimachinery.resource import Resource, resource_of
 from apimachinery.times import format_time
@@ -199,8 +199,9 @@ class EventRecorder:
             try:
                 await self._write_once(occurrence)
                 return
-            except StatusError as error:  # the namespace ends, the object is refused: saying it again won't help
-                log.debug("event refused", reason=occurrence.key.subject.reason, error=str(error))
+            except StatusError as error:  # saying it again won't help
+                say = log.debug if namespace_is_terminating(error) or isinstance(error, NotFound) else log.warning
+                say("event refused", reason=occurrence.key.subject.reason, error=str(error))
                 break
             except (ConnectionError, TimeoutError) as error:
                 if attempt == ATTEMPTS - 1:

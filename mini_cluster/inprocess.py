@@ -69,7 +69,8 @@ def in_process_api(folder: Path, etcd_url: str = "", *flags: str) -> Iterator[In
         token = secrets.token_urlsafe(16)
         tokens = folder / "tokens.csv"
         tokens.write_text(f"{token},{ADMIN}\n")
-        own = [f"--etcd-servers={url}", "--bind-address=127.0.0.1", f"--cert-dir={folder}", WITHOUT_ACCOUNTS]
+        own = [f"--etcd-servers={url}", "--bind-address=127.0.0.1", f"--cert-dir={folder}"]
+        own += ["--authorization-mode=Node,RBAC", WITHOUT_ACCOUNTS]
         app = create_app(parse_options([*own, f"--token-auth-file={tokens}", *flags]))
         with _event_loop() as loop, _lifespan(app, loop):
             api = InProcessApi(app, loop, token)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from apimachinery.errors import AlreadyExists, Forbidden, NotFound
+from apimachinery.errors import AlreadyExists, Forbidden, NotFound, namespace_is_terminating
 from apimachinery.meta import ObjectMeta
 from kubeapi.core.namespace import Namespace
 from kubeapi.core.serviceaccount import ServiceAccount
@@ -25,9 +23,13 @@ class ServiceAccountReconciler:
         namespace = self._namespaces.get(key)
         if namespace is None or namespace.metadata.deletionTimestamp or self._accounts.get(f"{key}/{DEFAULT}"):
             return DONE
-        # Another one may be faster; or the namespace is ending, and needs none.
-        with suppress(AlreadyExists, NotFound, Forbidden):
+        try:
             await self._rest.create(ServiceAccount(metadata=ObjectMeta(name=DEFAULT, namespace=key)))
+        except (AlreadyExists, NotFound):
+            return DONE
+        except Forbidden as error:
+            if not namespace_is_terminating(error):
+                raise
         return DONE
 
 

@@ -40,7 +40,7 @@ def test_a_function_uses_the_api_without_a_socket(api: InProcessApi, config_maps
 
 def test_a_client_needs_an_identity(api: InProcessApi, config_maps: str) -> None:  # noqa: F811
     with api.client() as anonymous:
-        assert anonymous.get(config_maps).status_code == 401
+        assert anonymous.get(config_maps).status_code == 403
         assert anonymous.get("/readyz").status_code == 200
 
 

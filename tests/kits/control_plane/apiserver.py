@@ -118,7 +118,8 @@ def asgi_api(folder: Path, etcd_url: str) -> Iterator[AsgiApi]:
     folder.mkdir(parents=True, exist_ok=True)
     tokens = folder / "test-tokens.csv"
     tokens.write_text(TOKENS)
-    with in_process_api(folder, etcd_url, f"--token-auth-file={tokens}") as api:
+    flags = [f"--token-auth-file={tokens}", "--authorization-mode=AlwaysAllow"]  # the default of kube-apiserver
+    with in_process_api(folder, etcd_url, *flags) as api:
         yield AsgiApi(api)
 
 
