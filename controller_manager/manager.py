@@ -77,7 +77,8 @@ async def run_controllers(specs: list[ControllerSpec[Any]], rest: RestClient, op
     accounts = AccountClients(rest, ACCOUNT_NAMESPACE, user_agent=user_agent(NAME), clock=clock)
     async with accounts, asyncio.TaskGroup() as group:
         for spec in specs:
-            own = accounts.client(spec.account) if options.use_service_account_credentials else rest
+            by_account = options.use_service_account_credentials and not spec.speaks_as_daemon
+            own = accounts.client(spec.account) if by_account else rest
             recorder = EventRecorder(own, spec.name, clock=clock)
             context = ControllerContext(own, informers, recorder, clock, options)
             group.create_task(recorder.run())

@@ -23,6 +23,7 @@ class Options:
     workers: Mapping[str, int]
     """Controller -> the number of keys it reconciles at once."""
     root_ca_file: str
+    service_account_private_key_file: str
     use_service_account_credentials: bool
     cluster_signing_cert_file: str
     cluster_signing_key_file: str
@@ -82,6 +83,13 @@ def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
         default="",
         metavar="FILE",
         help="the authority published to every namespace (default: the kubeconfig's)",
+    )
+    flags.add_argument(
+        "--service-account-private-key-file",
+        default="",
+        metavar="FILE",
+        help="key that signs the tokens in Secrets of the type kubernetes.io/service-account-token (PEM; default: such "
+        "Secrets stay empty)",
     )
     add_bool(
         flags,

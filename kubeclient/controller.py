@@ -134,7 +134,8 @@ class ControllerSpec(Generic[R]):
 
     `watches` are all that wakes it. `workers` keys are reconciled at once, unless the flag `workers_flag`, which counts
     `subjects`, says otherwise. With --use-service-account-credentials it speaks as `service_account` of kube-system, by
-    default the one of its own name: the role `system:controller:NAME` says what that may do.
+    default the one of its own name: the role `system:controller:NAME` says what that may do. With `speaks_as_daemon` it
+    never does.
     """
 
     name: str
@@ -144,6 +145,7 @@ class ControllerSpec(Generic[R]):
     workers_flag: str = ""
     subjects: str = ""
     service_account: str = ""
+    speaks_as_daemon: bool = False
 
     @property
     def account(self) -> str:

@@ -11,6 +11,7 @@ from apimachinery.meta import Object
 from apimachinery.model import Base64
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import Errors
+from kubeapi.core import _tokensecret
 from kubeapi.core._data import MAX_DATA_BYTES, check_data_update, check_keys
 
 
@@ -28,7 +29,6 @@ class Secret(Object, protobuf="metadata data type stringData immutable*"):
     checked. Default: Opaque. It can't be changed."""
 
 
-_SERVICE_ACCOUNT_NAME = "kubernetes.io/service-account.name"
 TLS = "kubernetes.io/tls"
 _REQUIRED_KEYS = {
     "kubernetes.io/dockercfg": (".dockercfg",),
@@ -64,8 +64,8 @@ class SecretStrategy(Strategy[Secret]):
         if obj.type == "kubernetes.io/basic-auth" and not any(key in data for key in _BASIC_AUTH):
             for key in _BASIC_AUTH:
                 errors.required(("data", f"[{key}]"))
-        if obj.type == "kubernetes.io/service-account-token" and not obj.annotations.get(_SERVICE_ACCOUNT_NAME):
-            errors.required(("metadata", "annotations", f"[{_SERVICE_ACCOUNT_NAME}]"))
+        if obj.type == _tokensecret.TYPE and not obj.annotations.get(_tokensecret.ACCOUNT_NAME):
+            errors.required(("metadata", "annotations", f"[{_tokensecret.ACCOUNT_NAME}]"))
         return errors
 
     def validate_update(self, obj: Secret, old: Secret) -> list[FieldError]:

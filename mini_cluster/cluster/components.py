@@ -201,6 +201,7 @@ def _controller_manager(layout: Layout, state: ClusterState, programs: Programs)
         f"--root-ca-file={layout.certificate('ca')}",
         f"--cluster-signing-cert-file={layout.certificate('ca')}",
         f"--cluster-signing-key-file={layout.private_key('ca')}",
+        f"--service-account-private-key-file={layout.private_key(SERVICE_ACCOUNT_KEY)}",
         "--use-service-account-credentials=true",
         f"--node-monitor-grace-period={NODE_MONITOR_GRACE_PERIOD}",
     )

@@ -51,12 +51,14 @@ def follow(topic: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
     document = json.loads((HERE / "controllers" / f"{topic}.json").read_text())
     reasons = pending.read(f"controllers-{topic}")
     files = write_certificates(folder)
-    flags = (*SERVER_FLAGS, f"--client-ca-file={files['ca']}")
+    token_key = files["server-key"]
+    flags = (*SERVER_FLAGS, f"--client-ca-file={files['ca']}", f"--service-account-signing-key-file={token_key}")
+    accounts = (f"--service-account-private-key-file={token_key}", "--use-service-account-credentials")
     signing = (f"--cluster-signing-cert-file={files['ca']}", f"--cluster-signing-key-file={files['ca-key']}")
     with (
         EtcdServer(folder) as etcd,
         ApiServer(folder / "apiserver", etcd.url, *flags) as api,
-        controller_manager(api.url, folder / "manager", CONTROLLERS, *signing),
+        controller_manager(api.url, folder / "manager", CONTROLLERS, *accounts, *signing),
     ):
         api.make_namespace("golden")
         follower = Follower(api.http)

@@ -1,12 +1,14 @@
 """Makes and verifies the tokens of service accounts.
 
 A token speaks for its account until it expires, or until the account or the object that it is bound to is deleted.
-`apiserver.auth.authentication.keys` is imported by the first token: PyJWT and cryptography take 70 ms.
+`componentbase.signing_keys` is imported by the first token: PyJWT and cryptography take 70 ms.
 Source: Kubernetes documentation, "Managing Service Accounts", "Bound service account tokens".
 """
 
 from __future__ import annotations
 
+import math
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,11 +26,12 @@ from apiserver.request.user import AUTHENTICATED, CREDENTIAL_ID, User
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import Entry
 from componentbase.clock import Clock
+from kubeapi.core import _tokensecret
 
 if TYPE_CHECKING:
-    from apiserver.auth.authentication.keys import Key, PrivateKey
+    from componentbase.signing_keys import Key, PrivateKey
 
-USER_PREFIX = "system:serviceaccount:"
+USER_PREFIX = _tokensecret.USER_PREFIX
 ACCOUNTS_GROUP = "system:serviceaccounts"
 EXTRA = "authentication.kubernetes.io/"
 OWN_CLAIM = "kubernetes.io"
@@ -67,9 +70,11 @@ class _Verified:
     expires: float
     """Unix seconds; sooner than the token says where an object is being deleted."""
     objects: list[tuple[Resource[Any], str, str, str]]
-    """(resource, namespace, name, uid) of each."""
+    """(resource, namespace, name, uid) of each; any uid is good where it is ""."""
     entries: list[Entry]
     """The entries of the objects when they were last checked: while they are the same, the token is good."""
+    secret_token: str = ""
+    """The token itself, where a Secret has to hold it."""
 
 
 class ServiceAccountTokens:
@@ -93,7 +98,7 @@ class ServiceAccountTokens:
 
     def issue(self, account: Object, bound: Mapping[str, Object], audiences: Sequence[str], seconds: int) -> str:
         """`bound` names what the token is bound to: "pod", "secret" or "node" and its object."""
-        from apiserver.auth.authentication.keys import sign
+        from componentbase.signing_keys import sign
 
         now = int(self._clock.now())
         own: Json = {"namespace": account.namespace, "serviceaccount": _reference(account)}
@@ -112,14 +117,14 @@ class ServiceAccountTokens:
 
     @cached_property
     def _private(self) -> PrivateKey:
-        from apiserver.auth.authentication.keys import read_private_key
+        from componentbase.signing_keys import read_private_key
 
         return read_private_key(Path(self._settings.signing_key_file).read_bytes())
 
     @cached_property
     def keys(self) -> list[Key]:
         """All keys that may have signed a token; the one that signs new tokens stands first."""
-        from apiserver.auth.authentication.keys import make_key, read_public_key
+        from componentbase.signing_keys import make_key, read_public_key
 
         files = self._settings.key_files
         keys = [make_key(self._private.public_key()), *(read_public_key(Path(file).read_bytes()) for file in files)]
@@ -166,12 +171,14 @@ class ServiceAccountTokens:
 
     def _verify(self, token: str, audiences: Sequence[str]) -> _Verified:
         """Raises: InvalidToken."""
-        from apiserver.auth.authentication.keys import BadToken, claims_of, verify
+        from componentbase.signing_keys import BadToken, claims_of, verify
 
         try:
-            if claims_of(token).get("iss") not in self.issuers:
+            issuer = claims_of(token).get("iss")
+            if issuer not in self.issuers and issuer != _tokensecret.ISSUER:
                 raise InvalidToken("invalid bearer token")
-            verified = self._read(verify(token, self.keys))
+            claims = verify(token, self.keys)
+            verified = self._read(claims) if issuer in self.issuers else self._read_legacy(claims, token)
         except BadToken:
             raise InvalidToken("invalid bearer token") from None
         if not verified.audiences.intersection(audiences):
@@ -200,14 +207,28 @@ class ServiceAccountTokens:
             raise InvalidToken("invalid bearer token") from None
         if now < begins:
             raise InvalidToken("service account token is not valid yet")
-        name = f"{USER_PREFIX}{namespace}:{account['name']}"
-        if claims.get("sub") != name:
+        user = _account_user(namespace, account["name"], account["uid"], tuple(extra))
+        if claims.get("sub") != user.name:
             raise InvalidToken("invalid bearer token")
-        groups = (ACCOUNTS_GROUP, f"{ACCOUNTS_GROUP}:{namespace}", AUTHENTICATED)
-        user = User(name, account["uid"], groups, tuple(extra))
         return _Verified(
             user, frozenset([audiences] if isinstance(audiences, str) else audiences), expires, objects, []
         )
+
+    def _read_legacy(self, claims: Json, token: str) -> _Verified:
+        """Reads the claims of a token from a Secret, which holds until the Secret is gone. Raises: InvalidToken."""
+        try:
+            namespace, account = str(claims[_tokensecret.NAMESPACE_CLAIM]), str(claims[_tokensecret.ACCOUNT_CLAIM])
+            uid, secret = str(claims[_tokensecret.UID_CLAIM]), str(claims[_tokensecret.SECRET_CLAIM])
+        except KeyError:
+            raise InvalidToken("invalid bearer token") from None
+        user = _account_user(namespace, account, uid, ())
+        if not uid or claims.get("sub") != user.name:
+            raise InvalidToken("invalid bearer token")
+        objects = [
+            (self._core["serviceaccounts"], namespace, account, uid),
+            (self._core["secrets"], namespace, secret, ""),
+        ]
+        return _Verified(user, frozenset(self.audiences), math.inf, objects, [], token)
 
     def _check_objects(self, verified: _Verified) -> None:
         """Checks the time and each object again. Raises: InvalidToken, ServiceUnavailable."""
@@ -219,15 +240,36 @@ class ServiceAccountTokens:
         entries = []
         for resource, namespace, name, uid in verified.objects:
             entry = self._storage.latest(resource, namespace, name)
-            meta = orjson.loads(entry.value)["metadata"] if entry is not None else {}
-            if entry is None or meta.get("uid") != uid:
+            content = orjson.loads(entry.value) if entry is not None else {}
+            meta = content.get("metadata", {})
+            if entry is None or uid not in ("", meta["uid"]):
                 raise InvalidToken("service account token has been invalidated")
+            if not uid:
+                _check_secret(content, verified)
             if deleted := meta.get("deletionTimestamp"):
                 verified.expires = min(verified.expires, parse_time(deleted) + DELETED_LEEWAY_SECONDS)
             entries.append(entry)
         verified.entries = entries
         if verified.expires < now:
             raise InvalidToken("service account token has been invalidated")
+
+
+def _account_user(namespace: str, name: str, uid: str, extra: tuple[tuple[str, tuple[str, ...]], ...]) -> User:
+    groups = (ACCOUNTS_GROUP, f"{ACCOUNTS_GROUP}:{namespace}", AUTHENTICATED)
+    return User(f"{USER_PREFIX}{namespace}:{name}", uid, groups, extra)
+
+
+def _check_secret(secret: Json, verified: _Verified) -> None:
+    """Checks that the Secret of a token still holds it. Raises: InvalidToken."""
+    meta = secret["metadata"]
+    stored = (secret.get("data") or {}).get("token", "")
+    if meta.get("deletionTimestamp") or b64decode(stored) != verified.secret_token.encode():
+        raise InvalidToken("service account token has been invalidated")
+    if _tokensecret.INVALID_SINCE in (meta.get("labels") or {}):
+        raise InvalidToken(
+            f"the token in secret {meta['namespace']}/{meta['name']} has been marked invalid, as it was not used for "
+            f"long. Remove the label {_tokensecret.INVALID_SINCE} from the secret to allow it again"
+        )
 
 
 def _reference(obj: Object) -> Json:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from apimachinery.meta import ObjectMeta
+from apiserver.main.defaultroles import default_roles
 from componentbase.daemon import FatalError
 from controller_manager import manager
 from controller_manager.controllers.cluster._namespacecontent import Findings, conditions, content_resources
@@ -138,6 +139,13 @@ def test_controllers_have_upstreams_names() -> None:
     found = set(manager.collect_controllers())
     assert {"deployment-controller", "garbage-collector-controller", "taint-eviction-controller"} <= found
     assert found <= set(UPSTREAM.split())
+
+
+def test_every_controller_has_an_account_with_a_role_of_its_own() -> None:
+    """Else it would be refused everything with --use-service-account-credentials."""
+    roles = {default.role.name for default in default_roles()}
+    own = [spec for spec in SPECS if not spec.speaks_as_daemon]
+    assert [spec.name for spec in own if f"system:controller:{spec.account}" not in roles] == []
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ class IssuedTokens:
         return user, shared
 
     async def _verify(self, token: bytes) -> User | None:
-        from apiserver.auth.authentication.keys import BadToken, claims_of
+        from componentbase.signing_keys import BadToken, claims_of
 
         if len(token) > MAX_TOKEN_BYTES:
             return None
@@ -75,7 +75,7 @@ class IssuedTokens:
         """The claims, once a key of the issuer is found to have signed them. Raises: InvalidToken."""
         import jwt
 
-        from apiserver.auth.authentication.keys import SIGNATURE_ONLY
+        from componentbase.signing_keys import SIGNATURE_ONLY
 
         try:
             header = jwt.get_unverified_header(text)

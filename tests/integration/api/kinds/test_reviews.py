@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from apiserver.auth.authentication.keys import read_public_key, sign, verify
+from componentbase.signing_keys import read_public_key, sign, verify
 from tests.kits.client.kubectlversions import KUBECTLS
 from tests.kits.control_plane.apiserver import HAS_KUBECTL, ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
@@ -222,7 +222,7 @@ def claims_of(token: str) -> Dict:
 def test_a_token_speaks_for_its_account(api: ApiServer, account: str, namespace: str) -> None:
     answer = request_token(api, account)
     assert (answer["kind"], answer["metadata"]["name"]) == ("TokenRequest", "robot")
-    assert answer["spec"] == {"audiences": [ISSUER], "expirationSeconds": 3600}
+    assert answer["spec"] == {"audiences": [ISSUER], "expirationSeconds": 3600, "boundObjectRef": None}
     token = answer["status"]["token"]
     claims = claims_of(token)
     uid = api.http.get(account).json()["metadata"]["uid"]

@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from apiserver.auth.authentication.keys import (
+from apiserver.codec.protobuf import to_json
+from componentbase.signing_keys import (
     BadKey,
     BadToken,
     make_key,
@@ -18,7 +19,6 @@ from apiserver.auth.authentication.keys import (
     sign,
     verify,
 )
-from apiserver.codec.protobuf import to_json
 from kubeapi.core.event import RESOURCE as CORE_EVENTS
 from kubeapi.events.event import RESOURCE as EVENTS
 from kubeapi.events.event import from_core, to_core
