@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, ip_network
 
 from apiserver.auth.authorization.modes import ALWAYS_ALLOW, MODES, mode_errors
+from apiserver.main.audit import AuditOptions, add_audit, audit_options
 from apiserver.main.authentication_options import AuthenticationOptions, add_authentication, authentication_options
 from componentbase.flags import add_bool, add_duration, base_parser, fill, parse_list
 
@@ -72,6 +73,7 @@ class Options:
     max_mutating_requests_inflight: int = 200
     enable_priority_and_fairness: bool = True
     request_timeout_seconds: float = 60.0
+    audit: AuditOptions = field(default_factory=AuditOptions)
     shutdown_delay_seconds: float = 0.0
     shutdown_watch_grace_seconds: float = 0.0
     log_file: str = ""
@@ -112,6 +114,7 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         service_account_max_token_seconds=int(args.service_account_max_token_expiration),
         event_ttl_seconds=int(args.event_ttl),
         request_timeout_seconds=args.request_timeout,
+        audit=audit_options(parser, args),
         shutdown_delay_seconds=args.shutdown_delay_duration,
         shutdown_watch_grace_seconds=args.shutdown_watch_termination_grace_period,
     )
@@ -126,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_authorization(parser)
     _add_service_accounts(parser)
     _add_cluster(parser)
+    add_audit(parser)
     _add_limits(parser)
     _add_shutdown(parser)
     return parser

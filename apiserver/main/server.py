@@ -27,6 +27,7 @@ from apiserver.flowcontrol.keeper import FlowControlKeeper
 from apiserver.flowcontrol.metrics import FlowMetrics
 from apiserver.handlers.api import Services
 from apiserver.http.server import http_server
+from apiserver.main.audit import make_auditor
 from apiserver.main.authentication import make_authenticator
 from apiserver.main.authentication_configmap import publish_authentication
 from apiserver.main.bootstrap import APISERVER, create_namespaces, create_priority_classes
@@ -60,6 +61,7 @@ from kubeapi.certificates.certificatesigningrequest import GROUP as CERTIFICATES
 
 BOOTSTRAP_RETRY_SECONDS = 1.0
 WITHDRAW_SECONDS = 2.0
+AUDIT_SECONDS = 3.0  # for each audit back end to write what is left
 
 log = logs.logger(__name__)
 
@@ -144,7 +146,10 @@ class ApiServer:
             self._flow_keeper = FlowControlKeeper(flows, self.stores, self.storage, clock, APISERVER)
             metrics.add(FlowMetrics(flows))
             add_debug_routes(web, flows)
-        self.pipeline = Pipeline(authenticator, authorizer, routes, web, self._limits, metrics, flows)
+        self._auditor = make_auditor(options.audit, clock)
+        if self._auditor is not None:
+            metrics.add(self._auditor)
+        self.pipeline = Pipeline(authenticator, authorizer, routes, web, self._limits, metrics, flows, self._auditor)
         self._repair = Repair(self.storage, services, addresses, ports)
         self._endpoints = EndpointReconciler(
             self.stores, self.storage, options.service_cluster_ip_range, advertised, options.secure_port
@@ -192,6 +197,8 @@ class ApiServer:
             await self._withdraw()
             storage.cancel()
             await asyncio.wait({storage})
+            if self._auditor is not None:
+                await asyncio.to_thread(self._auditor.close, AUDIT_SECONDS)
 
     async def leave(self) -> None:
         """Lets clients and load balancers notice that this server goes, for as long as the flags say."""

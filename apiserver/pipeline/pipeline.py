@@ -8,7 +8,7 @@ escapes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from itertools import count
 from secrets import token_hex
 
@@ -21,6 +21,7 @@ from apimachinery.errors import (
     ServiceUnavailable,
     StatusError,
 )
+from apiserver.audit.auditor import Auditor
 from apiserver.auth.authentication.authenticator import Authenticator, UnknownToken, read_credentials
 from apiserver.auth.authorization import authorizer as authz
 from apiserver.auth.authorization.authorizer import Authorizer
@@ -34,7 +35,7 @@ from apiserver.pipeline.inflight import InFlight
 from apiserver.pipeline.metrics import Key, RequestMetrics
 from apiserver.pipeline.routes import Route, Routes
 from apiserver.request.info import RequestInfo, parse_request
-from apiserver.request.message import JSON, Answer, Answered, Request, Response, Stream, status_response
+from apiserver.request.message import JSON, Answer, Answered, AuditRecord, Request, Response, Stream, status_response
 from apiserver.request.user import User
 from apiserver.storage.interface import (
     BadContinueToken,
@@ -67,8 +68,9 @@ class Pipeline:
         limits: InFlight,
         metrics: RequestMetrics,
         flows: FlowControl | None = None,
+        auditor: Auditor | None = None,
     ) -> None:
-        """`flows` is API priority and fairness, None where it is turned off."""
+        """`flows` is API priority and fairness; it and `auditor` are None where they are turned off."""
         self._metrics = metrics
         self._authenticator = authenticator
         self._authorizer = authorizer
@@ -77,6 +79,7 @@ class Pipeline:
         self._web_route = Route(self._serve_web)
         self._limits = limits
         self._flows = flows
+        self._auditor = auditor
         self._long_running: set[HttpExchange] = set()
         self._ending = False
         self._ids = count(1)
@@ -86,11 +89,14 @@ class Pipeline:
     def __call__(self, exchange: HttpExchange) -> Awaitable[None] | None:
         """Identifies, routes and authorizes; answers at once what needs no waiting, else returns what is left to do."""
         path = exchange.path
-        if path in OPEN_PATHS or path.startswith(OPEN_PREFIXES):
+        is_open = path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)
+        if is_open and self._auditor is None:
             return self._serve_open(exchange)
         begin = self._loop.time()
         request = Request(exchange, b"%b%012x" % (self._id_prefix, next(self._ids)))
         request.info = parse_request(exchange.method, path, watch=request.asks_watch)
+        if is_open:
+            return self._serve_open_audited(request)
         try:
             user, impersonates = self._identify(exchange)
         except StatusError as error:
@@ -106,14 +112,22 @@ class Pipeline:
         info, exchange = request.info, request.exchange
         route: Route | None = None
         try:
+            if self._auditor is not None:
+                self._auditor.begin(request, user)
             request.user = impersonate(exchange.headers, user, self._authorizer) if impersonates else user
+            if self._auditor is not None and request.audit is not None and request.user is not user:
+                self._auditor.runs_as(request.audit, request.user)
             if self._flows is not None:
                 request.head += self._flows.flow(request).head
             authz.check(self._authorizer, request.user, request.asked_info)
+            if self._auditor is not None and request.audit is not None:
+                self._auditor.authorized(request.audit)
             route = self._routes.find(info) if info.is_resource else self._web_route
             if route.answer_now is not None and (body := route.answer_now(request)):
                 exchange.respond(200, JSON_HEAD + request.head, body)
-                self._metrics.observe(_metric_key(info, route), 200, self._loop.time() - begin)
+                if request.audit is not None:
+                    request.audit.note_response(body)
+                self._done(request, route, 200, begin)
                 return None
         except StatusError as error:
             return self._refuse(request, route, error, begin)
@@ -170,6 +184,18 @@ class Pipeline:
     async def _serve_open(self, exchange: HttpExchange) -> None:
         await answer_by_asgi(self._web, exchange)
 
+    async def _serve_open_audited(self, request: Request) -> None:
+        assert self._auditor is not None
+        self._auditor.begin(request, request.user)
+        code = await answer_by_asgi(self._web, request.exchange)
+        self._auditor.tell(request, "ResponseComplete", code)
+
+    def _done(self, request: Request, route: Route | None, code: int, begin: float) -> None:
+        """Counts the request and tells the audit that its answer is complete."""
+        self._metrics.observe(_metric_key(request.info, route), code, self._loop.time() - begin)
+        if request.audit is not None and self._auditor is not None:
+            self._auditor.tell(request, "ResponseComplete", code)
+
     async def _serve_web(self, request: Request) -> Answered:
         common = [(name, value) for name, _, value in (line.partition(b": ") for line in request.head.splitlines())]
         return Answered(await answer_by_asgi(self._web, request.exchange, common))
@@ -183,14 +209,16 @@ class Pipeline:
         except StatusError as error:
             await self._refuse(request, route, error, begin)
             return
-        self._metrics.observe(_metric_key(request.info, route), code, self._loop.time() - begin)
+        self._done(request, route, code, begin)
 
     async def _refuse(self, request: Request, route: Route | None, error: StatusError, begin: float) -> None:
         if request.exchange.response_started:
             request.exchange.abort()  # a second head would be read as a part of the body
             return
+        if self._auditor is not None:
+            self._auditor.refused(request, error)
         code = await self._send(request, status_response(error))
-        self._metrics.observe(_metric_key(request.info, route), code, self._loop.time() - begin)
+        self._done(request, route, code, begin)
 
     async def _serve_counted(self, request: Request, route: Route) -> int:
         """Raises: TooManyRequests, GatewayTimeout."""
@@ -226,7 +254,14 @@ class Pipeline:
         self._metrics.long_running += 1
         try:
             answer = await (self._begin_watch if request.info.verb == "watch" else self._handle)(request, route)
-            await self._send(request, answer)
+            if request.audit is None or self._auditor is None:
+                await self._send(request, answer)
+                return
+            self._auditor.tell(request, "ResponseStarted", answer.status)
+            try:
+                await self._send(request, answer)
+            finally:
+                self._auditor.tell(request, "ResponseComplete", answer.status)
         finally:
             self._long_running.discard(request.exchange)
             self._metrics.long_running -= 1
@@ -278,6 +313,8 @@ class Pipeline:
         exchange = request.exchange
         if isinstance(answer, Response):
             body, content_type = answer.body, answer.content_type
+            if request.audit is not None:
+                request.audit.note_response(body)
             if content_type is JSON:
                 representation = request.representation_for_error
                 if representation.pretty or representation.format != "json":
@@ -297,6 +334,9 @@ class Pipeline:
         if stream.gzip:
             headers += b"content-encoding: gzip\r\nvary: Accept-Encoding\r\n"
         exchange, close = request.exchange, stream.close
+        chunks = stream.chunks
+        if request.audit is not None and close is None:  # an object or a list, not a watch
+            request.audit.gzip, chunks = stream.gzip, _noted(chunks, request.audit)
         try:
             if exchange.disconnected:
                 raise ClientDisconnected  # before `on_gone` could tell: a watch would go on until its time is over
@@ -307,7 +347,7 @@ class Pipeline:
             exchange.begin(stream.status, headers, stream.length)
             if exchange.blocked:
                 await exchange.drain(stream.patience_seconds)
-            async for chunk in stream.chunks:
+            async for chunk in chunks:
                 exchange.write(chunk)
                 if exchange.blocked:
                     await exchange.drain(stream.patience_seconds)
@@ -315,6 +355,12 @@ class Pipeline:
         finally:
             if close is not None:
                 close()
+
+
+async def _noted(chunks: AsyncIterator[bytes], record: AuditRecord) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        record.note_response(chunk)
+        yield chunk
 
 
 def _metric_key(info: RequestInfo, route: Route | None) -> Key:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import unquote_plus
 
 import orjson
@@ -24,12 +25,46 @@ COMMON_HEAD = b"cache-control: no-cache, private\r\naudit-id: %b\r\n"
 SELECTING_VERBS = frozenset({"list", "watch", "deletecollection"})
 
 
+class AuditRecord:
+    """What the audit notes of a request while it is served. Nothing is made where no rule asks for it."""
+
+    __slots__ = (
+        "annotations",
+        "fields",
+        "gzip",
+        "managed_fields",
+        "most",
+        "request_body",
+        "response",
+        "size",
+        "stages",
+    )
+
+    def __init__(self, fields: dict[str, Any], stages: frozenset[str], most: int, *, managed_fields: bool) -> None:
+        self.fields = fields
+        self.stages = stages
+        self.annotations: dict[str, str] = {}
+        self.request_body = b""
+        self.response: list[bytes] = []
+        self.size = 0
+        self.most = most
+        """Bytes of an answer that are kept; 0 where the answer is not told."""
+        self.gzip = False
+        self.managed_fields = managed_fields
+
+    def note_response(self, piece: bytes) -> None:
+        if self.size < self.most:
+            self.response.append(piece[: self.most - self.size])
+        self.size += len(piece)
+
+
 class Request:
     """One API request as handlers see it. `query` is parsed once; the body is read when a handler asks for it."""
 
     __slots__ = (
         "_query",
         "_representation",
+        "audit",
         "audit_id",
         "exchange",
         "head",
@@ -55,6 +90,7 @@ class Request:
         self.user = ANONYMOUS
         self.audit_id = audit_id
         self.head = COMMON_HEAD % audit_id
+        self.audit: AuditRecord | None = None
         self._query: dict[str, list[str]] | None = None
         self._representation: Representation | None = None
 
@@ -142,9 +178,12 @@ class Request:
             self.exchange.keep_alive = False
             raise body_too_large()
         try:
-            return await self.exchange.read_body()
+            body = await self.exchange.read_body()
         except BodyTooLarge:
             raise body_too_large() from None
+        if self.audit is not None:
+            self.audit.request_body = body
+        return body
 
 
 def parse_query(raw: bytes) -> dict[str, list[str]]:

@@ -1,0 +1,1 @@
+"""Audit: who asked for what, when, and what came of it."""
