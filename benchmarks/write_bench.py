@@ -12,18 +12,16 @@ import contextlib
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
+from tests.kits.control_plane.measured import MeasuredServer
 
 PODS = 250  # of a round
-CLIENTS = 6  # at once, so that the server is as warm as under load
 PATH = "/api/v1/namespaces/default/pods"
 STRATEGIC = "application/strategic-merge-patch+json"
 CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
@@ -57,13 +55,12 @@ def status(*, ready: bool) -> dict[str, Any]:
     return {"status": patch | (running if ready else {"phase": "Pending"})}
 
 
-class CheckoutServer(ApiServer):
+class CheckoutServer(MeasuredServer):
     """The API server of a checkout."""
 
     def __init__(self, checkout: Path, folder: Path, etcd_url: str) -> None:
         super().__init__(folder, etcd_url)
         self.checkout = checkout
-        self.microseconds: dict[str, list[float]] = {}
 
     def run(self, command: Sequence[str], ready: Callable[[], object] | None = None, **options: Any) -> None:
         super().run(command, ready, cwd=self.checkout, **options)
@@ -73,17 +70,6 @@ class CheckoutServer(ApiServer):
         answer = self.http.request(method, path, content=orjson.dumps(body), headers=headers)
         if answer.status_code >= 300:
             raise SystemExit(f"{method} {path}: {answer.text}")
-
-    def measure(self, what: str, write: Callable[[str], None], names: Sequence[str]) -> None:
-        before = self._cpu_nanoseconds()
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            list(pool.map(write, names))
-        self.microseconds.setdefault(what, []).append((self._cpu_nanoseconds() - before) / PODS / 1000)
-
-    def _cpu_nanoseconds(self) -> int:
-        assert self.process is not None
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
 
     def round(self, number: int) -> None:
         names = [f"pod-{number}-{index}" for index in range(PODS)]

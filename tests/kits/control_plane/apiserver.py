@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -56,7 +56,7 @@ class ApiServer(ApiClient, Process):
         self._flags = [f"--etcd-servers={etcd_url}", WITHOUT_ACCOUNTS, *flags]
         (folder / "tokens.csv").write_text(TOKENS)
 
-    def __enter__(self) -> ApiServer:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
