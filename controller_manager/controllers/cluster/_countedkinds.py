@@ -9,7 +9,7 @@ from typing import Any
 from apimachinery.errors import StatusError
 from apimachinery.meta import Object
 from componentbase import logs
-from controller_manager.controllers.cluster._quotausage import Kind
+from kubeapi.core.resourcequota.evaluators import Kind
 from kubeclient.controller import ControllerContext
 from kubeclient.discovery import APIResource, discover
 from kubeclient.informer import Informer
@@ -71,9 +71,9 @@ class CountedKinds:
 
     def _follow(self, resource: APIResource, gone: Gone) -> Informer[Any]:
         kind, plain = (resource.group, resource.name), resource.metadata_only()
-        informer = self._informers.find(plain) or self._informers.of(
-            plain, list_accept=PARTIAL_METADATA_LIST, watch_accept=PARTIAL_METADATA
-        )
+        informer = self._informers.find(plain)
+        if informer is None:
+            informer = self._informers.of(plain, list_accept=PARTIAL_METADATA_LIST, watch_accept=PARTIAL_METADATA)
 
         def note(old: Object | None, new: Object | None) -> None:
             if new is None and old is not None:

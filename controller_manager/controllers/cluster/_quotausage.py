@@ -13,38 +13,12 @@ from typing import Any
 from apimachinery.quantity import ResourceList, add_quantities, parse_quantity
 from kubeapi.core.resourcequota.amounts import growth, positive, total
 from kubeapi.core.resourcequota.evaluator import Evaluator
-from kubeapi.core.resourcequota.evaluators import evaluator_of
 from kubeapi.core.resourcequota.model import ResourceQuota, conditions
 
 IN_FLIGHT_SECONDS = 2.0
 """The longest that storing an object and hearing of it is expected to take."""
 MAX_CHARGES = 1000
 """The most charges of a quota to keep apart; further ones count as made with the last."""
-
-Kind = tuple[str, str]
-"""Group and plural."""
-
-_PODS, _SERVICES = ("", "pods"), ("", "services")
-_COUNT = "count/"
-
-
-def kinds_of(hard: Iterable[str]) -> set[Kind]:
-    """Returns the kinds whose objects use the resources that a quota limits."""
-    kinds = {_counted_kind(name) for name in hard if name.startswith(_COUNT)}
-    plain = {name for name in hard if not name.startswith(_COUNT)}
-    kinds |= {("", name) for name in plain if evaluator_of("", name) and _measures(("", name), name)}
-    kinds |= {kind for kind in (_PODS, _SERVICES) for name in plain if _measures(kind, name)}
-    return {kind for kind in kinds if evaluator_of(*kind) is not None}
-
-
-def _counted_kind(name: str) -> Kind:
-    plural, _, group = name.removeprefix(_COUNT).partition(".")
-    return group, plural
-
-
-def _measures(kind: Kind, name: str) -> bool:
-    evaluator = evaluator_of(*kind)
-    return evaluator is not None and evaluator.measures(name)
 
 
 def usage_of(quota: ResourceQuota, evaluator: Evaluator, objects: Iterable[tuple[Any, ResourceList]]) -> ResourceList:

@@ -6,57 +6,44 @@ and corrects the use when objects go, and when a request failed after it had bee
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from apimachinery.meta import Object
 from apimachinery.quantity import ResourceList
 from controller_manager.controllers.cluster._countedkinds import CountedKinds
-from controller_manager.controllers.cluster._quotausage import (
-    IN_FLIGHT_SECONDS,
-    Charges,
-    Kind,
-    kinds_of,
-    settled,
-    usage_of,
-)
-from kubeapi.core.pod.lifecycle import is_terminal
-from kubeapi.core.pod.model import Pod
+from controller_manager.controllers.cluster._quotausage import IN_FLIGHT_SECONDS, Charges, settled, usage_of
 from kubeapi.core.resourcequota.amounts import among, same
 from kubeapi.core.resourcequota.evaluator import Evaluator
-from kubeapi.core.resourcequota.evaluators import evaluator_of
+from kubeapi.core.resourcequota.evaluators import SPECIAL, Kind, evaluator_of, kinds_of
 from kubeapi.core.resourcequota.model import ResourceQuota
-from kubeapi.core.service.model import Service
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Every, Result, Source, Watch, after
 from kubeclient.informer import Informer
 from kubeclient.workqueue import WorkQueue
 
 BATCH_SECONDS = 0.2  # objects often go together
-_PODS, _SERVICES = ("", "pods"), ("", "services")
+_MODELS = [(kind, evaluator.model) for kind, evaluator in SPECIAL.items() if evaluator.model is not None]
 
 
 class ResourceQuotaReconciler:
     def __init__(self, context: ControllerContext) -> None:
         self._rest, self._clock, self._options = context.rest, context.clock, context.options
         self._quotas = context.informers.of(ResourceQuota)
-        self._full: dict[Kind, Informer[Any]] = {
-            _PODS: context.informers.of(Pod),
-            _SERVICES: context.informers.of(Service),
-        }
+        self._special: dict[Kind, Informer[Any]] = {kind: context.informers.of(model) for kind, model in _MODELS}
         self._counted = CountedKinds(context)
         self._charges = Charges()
-        self._usage_of_pods: dict[str, tuple[Pod, ResourceList]] = {}
+        self._usages: dict[tuple[Kind, str], tuple[Object, ResourceList]] = {}
 
     # What wakes it
 
     def changed(self, old: ResourceQuota | None, new: ResourceQuota | None) -> Iterable[str]:
-        """Wakes a quota whose limits are not those enforced."""
+        """Notes what a quota was charged, and wakes one that says something else than before."""
         if new is None:
             if old is not None:
                 self._charges.forget(old.key)
         else:
             self._charges.note(old, new, self._clock.monotonic())
-            if old is None or old.spec.hard != new.spec.hard:
+            if old is None or old.spec != new.spec:
                 yield new.key
 
     def charged(self, old: ResourceQuota | None, new: ResourceQuota | None) -> Iterable[str]:
@@ -64,23 +51,13 @@ class ResourceQuotaReconciler:
         if old is not None and new is not None and old.status.used != new.status.used:
             yield new.key
 
-    def pod_changed(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
-        """Wakes the quotas that a pod may give something back to."""
-        if old is None:
+    def freed(self, kind: Kind, old: Object | None, new: Object | None) -> Iterable[str]:
+        """Wakes the quotas that an object may give something back to."""
+        if old is None or not SPECIAL[kind].may_free(old, new):
             return ()
         if new is None:
-            self._usage_of_pods.pop(old.key, None)
-        elif (
-            not (is_terminal(new.status.phase) and not is_terminal(old.status.phase))
-            and old.metadata.generation == new.metadata.generation
-        ):
-            return ()
-        return self._quotas_about(_PODS, old.namespace)
-
-    def service_changed(self, old: Service | None, new: Service | None) -> Iterable[str]:
-        if old is None or (new is not None and old.spec == new.spec):
-            return ()
-        return self._quotas_about(_SERVICES, old.namespace)
+            self._usages.pop((kind, old.key), None)
+        return self._quotas_about(kind, old.namespace)
 
     async def follow_kinds(self, queue: WorkQueue) -> None:
         """Wakes quotas when an object of a kind that they only count is gone, or their kind becomes known."""
@@ -127,22 +104,26 @@ class ResourceQuotaReconciler:
         """Adds up what the objects of the namespace use; kinds that are not known yet are left out."""
         counted: ResourceList = {}
         for kind in kinds_of(hard):
-            informer = self._full.get(kind) or self._counted.informer(kind)
+            informer = self._special[kind] if kind in self._special else self._counted.informer(kind)
             evaluator = evaluator_of(*kind)
             if informer is None or evaluator is None:
                 continue
-            objects = ((obj, self._usage(evaluator, obj)) for obj in informer.list(quota.namespace))
+            objects = ((obj, self._usage(kind, evaluator, obj)) for obj in informer.list(quota.namespace))
             counted |= usage_of(quota, evaluator, objects)
         return counted
 
-    def _usage(self, evaluator: Evaluator, obj: Any) -> ResourceList:
-        """Remembers what a pod uses until it changes: there are many, and each costs a sum of its containers."""
-        if not isinstance(obj, Pod) or obj.metadata.deletionTimestamp is not None:
+    def _usage(self, kind: Kind, evaluator: Evaluator, obj: Object) -> ResourceList:
+        """Remembers what an object uses until it changes: each pod costs a sum of its containers."""
+        if evaluator.model is None or obj.metadata.deletionTimestamp is not None:
             return evaluator.usage(obj, self._clock.now())
-        known = self._usage_of_pods.get(obj.key)
+        known = self._usages.get((kind, obj.key))
         if known is None or known[0] is not obj:
-            known = self._usage_of_pods[obj.key] = (obj, evaluator.usage(obj, self._clock.now()))
+            known = self._usages[(kind, obj.key)] = (obj, evaluator.usage(obj, self._clock.now()))
         return known[1]
+
+
+def _freed(kind: Kind) -> Callable[[ResourceQuotaReconciler, Object | None, Object | None], Iterable[str]]:
+    return lambda reconciler, old, new: reconciler.freed(kind, old, new)
 
 
 CONTROLLER = ControllerSpec(
@@ -151,8 +132,7 @@ CONTROLLER = ControllerSpec(
     [
         Watch(ResourceQuota, ResourceQuotaReconciler.changed),
         Watch(ResourceQuota, ResourceQuotaReconciler.charged, delay_seconds=IN_FLIGHT_SECONDS),
-        Watch(Pod, ResourceQuotaReconciler.pod_changed, delay_seconds=BATCH_SECONDS),
-        Watch(Service, ResourceQuotaReconciler.service_changed, delay_seconds=BATCH_SECONDS),
+        *(Watch(model, _freed(kind), delay_seconds=BATCH_SECONDS) for kind, model in _MODELS),
         Source(ResourceQuotaReconciler.follow_kinds),
         Every(ResourceQuotaReconciler.period, ResourceQuotaReconciler.all_keys),
     ],

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from apimachinery.meta import Object
 from apimachinery.quantity import ResourceList
 from kubeapi.core.resourcequota.model import ResourceQuota, ScopedResourceSelectorRequirement, conditions
 
+COUNT = "count/"
 _OLD_NAMES = frozenset({"configmaps", "replicationcontrollers", "resourcequotas", "secrets"})
 """Kinds that quotas also count under their plural alone, as they did before `count/` was there."""
 
@@ -18,14 +20,14 @@ _OLD_NAMES = frozenset({"configmaps", "replicationcontrollers", "resourcequotas"
 class Evaluator:
     """Counts the objects of a kind. Kinds that use more than their number override what differs."""
 
-    reads_metadata_alone = True
-    """Whether an object's use follows from its metadata."""
+    model: type[Object] | None = None
+    """The objects that `usage` needs; None where their metadata is enough."""
     charged_updates: frozenset[str] = frozenset()
     """The subresources whose updates can change an object's use; "" is the object itself."""
 
     def __init__(self, group: str, plural: str) -> None:
         self.group, self.plural = group, plural
-        self.count = f"count/{plural}.{group}" if group else f"count/{plural}"
+        self.count = f"{COUNT}{plural}.{group}" if group else f"{COUNT}{plural}"
         self._names = frozenset({self.count, plural} if not group and plural in _OLD_NAMES else {self.count})
 
     def measures(self, name: str) -> bool:
@@ -35,6 +37,10 @@ class Evaluator:
     def usage(self, obj: Any, now: float) -> ResourceList:
         """Returns what the object uses at `now` (Unix seconds) of all resources, zeros included."""
         return dict.fromkeys(self._names, "1")
+
+    def may_free(self, old: Any, new: Any) -> bool:
+        """Tells whether a change may have made an object use less; `new` is None for one that is gone."""
+        return new is None
 
     def in_scope(self, obj: Any, condition: ScopedResourceSelectorRequirement) -> bool:
         """Tells whether the object fulfils one condition of a quota. Objects that are only counted fulfil none."""

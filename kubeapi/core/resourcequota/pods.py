@@ -26,7 +26,7 @@ _STATED = frozenset(f"{prefix}{name}" for prefix in ("", _PREFIX, "limits.") for
 
 
 class PodEvaluator(Evaluator):
-    reads_metadata_alone = False
+    model = Pod
     charged_updates = frozenset({"resize"})
 
     def __init__(self, group: str, plural: str) -> None:
@@ -45,6 +45,12 @@ class PodEvaluator(Evaluator):
             used["pods"] = "1"
             used.update(_amounts(pod_resources(obj.spec, "requests"), pod_resources(obj.spec, "limits")))
         return used
+
+    def may_free(self, old: Pod, new: Pod | None) -> bool:
+        """A pod uses less once it has ended, or is resized."""
+        if new is None or old.metadata.generation != new.metadata.generation:
+            return True
+        return is_terminal(new.status.phase) and not is_terminal(old.status.phase)
 
     def missing(self, obj: Pod, names: Iterable[str]) -> str:
         stated = _STATED.intersection(names)

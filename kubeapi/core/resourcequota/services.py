@@ -8,7 +8,7 @@ from kubeapi.core.service.model import Service
 
 
 class ServiceEvaluator(Evaluator):
-    reads_metadata_alone = False
+    model = Service
     charged_updates = frozenset({""})
 
     def __init__(self, group: str, plural: str) -> None:
@@ -23,6 +23,9 @@ class ServiceEvaluator(Evaluator):
             "services.nodeports": str(_node_ports(obj)),
             "services.loadbalancers": "1" if balanced else "0",
         }
+
+    def may_free(self, old: Service, new: Service | None) -> bool:
+        return new is None or old.spec != new.spec
 
 
 def _node_ports(service: Service) -> int:

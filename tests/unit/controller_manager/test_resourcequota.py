@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller_manager.controllers.cluster._quotausage import IN_FLIGHT_SECONDS, Charges, kinds_of, settled
+from controller_manager.controllers.cluster._quotausage import IN_FLIGHT_SECONDS, Charges, settled
 from controller_manager.controllers.cluster.resourcequota import CONTROLLER
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.resourcequota.model import ResourceQuota
@@ -59,11 +59,6 @@ def test_charges_are_forgotten_after_their_time() -> None:
     assert charges.since("ns/q", 2.0, 105.0) == {}
 
 
-def test_the_kinds_that_use_a_quota() -> None:
-    names = ["requests.cpu", "services.nodeports", "count/deployments.apps", "secrets", "count/events", "nonsense"]
-    assert kinds_of(names) == {("", "pods"), ("", "services"), ("apps", "deployments"), ("", "secrets")}
-
-
 def pod(name: str, cpu: str = "", **fields: Any) -> Pod:
     resources = {"requests": {"cpu": cpu}} if cpu else {}
     return Pod.model_validate(
@@ -96,6 +91,12 @@ async def test_a_new_quota_gets_its_limits_and_the_use_so_far() -> None:
     await settle(api, running)
     used = {"pods": "2", "requests.cpu": "1500m", "count/pods": "3", "services": "1"}
     assert await status(api) == (hard, used)
+
+
+async def test_a_kind_without_objects_uses_nothing() -> None:
+    api = api_with(quota(hard={"pods": "5", "services": "1"}))
+    await settle(api, Running(api, CONTROLLER))
+    assert (await status(api))[1] == {"pods": "0", "services": "0"}
 
 
 async def test_only_pods_in_scope_are_counted() -> None:

@@ -9,7 +9,7 @@ import pytest
 from kubeapi.core.pod.resource import RESOURCE as PODS
 from kubeapi.core.resourcequota.amounts import exceeding, growth, same, total
 from kubeapi.core.resourcequota.evaluator import Evaluator
-from kubeapi.core.resourcequota.evaluators import evaluator_of
+from kubeapi.core.resourcequota.evaluators import evaluator_of, kinds_of
 from kubeapi.core.resourcequota.model import ScopedResourceSelectorRequirement
 from kubeapi.core.resourcequota.resource import RESOURCE as QUOTAS
 from kubeapi.core.service.resource import RESOURCE as SERVICES
@@ -197,6 +197,23 @@ def test_other_kinds_are_counted() -> None:
 )
 def test_what_pods_can_use(name: str, measured: bool) -> None:
     assert PODS_USE.measures(name) is measured
+
+
+def test_the_kinds_that_use_a_quota() -> None:
+    names = ["requests.cpu", "services.nodeports", "count/deployments.apps", "secrets", "count/events", "nonsense"]
+    assert kinds_of(names) == {("", "pods"), ("", "services"), ("apps", "deployments"), ("", "secrets")}
+    assert kinds_of(["count/pods"]) == {("", "pods")}
+    assert kinds_of(["cpu", "count/pods.example.com"]) == {("", "pods"), ("example.com", "pods")}
+
+
+def test_what_may_give_something_back() -> None:
+    running, ended = (load(PODS, pod(status={"phase": phase})) for phase in ("Running", "Failed"))
+    resized = load(PODS, pod(metadata={"generation": 2}))
+    assert PODS_USE.may_free(running, None)
+    assert PODS_USE.may_free(running, ended)
+    assert PODS_USE.may_free(running, resized)
+    assert not PODS_USE.may_free(running, running)
+    assert not PODS_USE.may_free(ended, ended)
 
 
 def test_a_quota_with_scopes_is_not_about_objects_that_are_only_counted() -> None:
