@@ -203,8 +203,10 @@ class ServiceAccountTokens:
                     objects.append((resource, namespace if resource.namespaced else "", ref["name"], ref["uid"]))
                     if kind != "secret":
                         extra += [(f"{EXTRA}{kind}-name", (ref["name"],)), (f"{EXTRA}{kind}-uid", (ref["uid"],))]
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise InvalidToken("invalid bearer token") from None
+        if not (math.isfinite(begins) and math.isfinite(expires)):  # Python reads NaN and Infinity in JSON
+            raise InvalidToken("invalid bearer token")
         if now < begins:
             raise InvalidToken("service account token is not valid yet")
         user = _account_user(namespace, account["name"], account["uid"], tuple(extra))

@@ -65,7 +65,7 @@ class IssuedTokens:
         claims = await self._verified_claims(text)
         expires = self._check_times(claims)
         named = claims.get("aud")
-        if not set(self._issuer.audiences).intersection(named if isinstance(named, list) else [named]):
+        if not any(audience in self._issuer.audiences for audience in (named if isinstance(named, list) else [named])):
             raise InvalidToken("oidc: the token is meant for other audiences")
         user = self._reader.user(claims)
         self._cache.put(token, user, expires)
