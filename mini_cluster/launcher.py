@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from mini_cluster.cluster.components import API_SERVER
 from mini_cluster.cluster.etcd_members import etcd_members
+from mini_cluster.cluster.joined import HOST
 from mini_cluster.cluster.layout import COMPONENT_MARKER, MARKER, Layout
 from mini_cluster.cluster.state import (
     DEFAULT_API_PORT,
@@ -152,7 +153,8 @@ class Cluster:
             )
             for node in state.nodes
         ]
-        return ClusterView(up, f"https://127.0.0.1:{state.ports.api}", components, nodes)
+        server = state.joined.server if state.joined else f"127.0.0.1:{state.ports.api}"
+        return ClusterView(up, f"https://{server}", components, nodes)
 
     def pid(self, component: str) -> int:
         """Returns the process id of a running component. Raises: ClusterError."""
@@ -201,6 +203,9 @@ class Cluster:
         StateError, ControlError, MachineCommandError.
         """
         existing = load_state(self.layout.state)
+        if existing and existing.joined:
+            self._repair_joined(existing)
+            return
         if existing and etcd_members not in (None, len(existing.ports.etcd)):
             raise ClusterError(_FIXED_MEMBERS.format(have=len(existing.ports.etcd), want=etcd_members))
         count = nodes if nodes is not None else len(existing.nodes) if existing else DEFAULT_NODES
@@ -246,10 +251,15 @@ class Cluster:
     def remove_node(self, name: str) -> None:
         """Takes a worker host out of the cluster, with its Node, its containers and its disk.
 
-        Raises: StateError for an unknown node, and as `up`.
+        Of one on another machine it removes the Node alone; `mini-cluster down --purge` there does the rest.
+        Raises: StateError or ApiError for an unknown node, and as `up`.
         """
         with self._locked():
             before = self.state()
+            if before.join_address and name not in {node.name for node in before.nodes}:
+                with self._api(before) as api:
+                    api.request("DELETE", f"/api/v1/nodes/{name}")
+                return
             self._become(before, before.without_node(name), time.monotonic() + UP_SECONDS)
 
     def stop_node(self, name: str) -> None:
@@ -284,14 +294,16 @@ class Cluster:
 
         Raises: ClusterError, HostEngineError, OSError.
         """
+        from mini_cluster.hosts.engine import Engine
+
         state = self.state()
-        running = [node for node in state.nodes if not node.stopped]
+        running = [HOST.name] if state.joined else [node.name for node in state.nodes if not node.stopped]
         if not running:
             raise ClusterError("this cluster has no node that is on, so there is nowhere to load the image")
         loaded = {}
-        for node in running:
+        for name in running:
             with archive.open("rb") as file:
-                loaded[node.name] = self.engine(node.name).load(file)
+                loaded[name] = Engine(self.layout.node(name).docker_socket).load(file)
         return loaded
 
     def load_image(self, image: str) -> dict[str, list[str]]:
@@ -332,12 +344,20 @@ class Cluster:
 
     # --- how ---
 
+    def _repair_joined(self, state: ClusterState) -> None:
+        """Starts what is missing of a worker host whose control plane is elsewhere."""
+        with self._locked():
+            if hosts.enable_forwarding():
+                state = state.with_forwarding_enabled()
+            self._begin(state)
+            self._apply({"op": "apply"})
+
     def _become(self, before: ClusterState | None, state: ClusterState, deadline: float) -> None:
         """Makes the cluster agree with the state, and waits until the nodes that are on are Ready."""
-        if state.nodes and not (before and before.nodes):
+        if state.has_networks and not (before and before.has_networks):
             subnet, pod_network = hosts.claim_networks(self.layout)
             state = replace(state, subnet=subnet, pod_network=pod_network)
-        if state.nodes and hosts.enable_forwarding():
+        if state.has_networks and hosts.enable_forwarding():
             state = state.with_forwarding_enabled()
         self._begin(state)
         self._apply({"op": "apply"})
@@ -398,6 +418,8 @@ class Cluster:
 
     def _write_identities(self, state: ClusterState) -> None:
         """Certificates and kubeconfigs. They are imported here because the library costs other commands 0.1 s."""
+        if state.joined is not None:
+            return  # its kubelet has asked for them
         from mini_cluster.pki.certificates import ensure
         from mini_cluster.pki.encryption import ensure_encryption
         from mini_cluster.pki.identities import cluster_certificates

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mini_cluster.cli.etcd import add_etcd_commands
+from mini_cluster.cli.join import add_join_commands
 from mini_cluster.cluster.layout import DEFAULT_FOLDER
 from mini_cluster.cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, ETCD_MEMBER_COUNTS, MAX_NODES
 from mini_cluster.console import DIM, GREEN, RED, YELLOW, Cell, Console
@@ -37,6 +38,7 @@ examples:
   mini-cluster logs -f kubelet-worker-1
   mini-cluster node stop worker-2          as if its power was cut
   mini-cluster node add                    one host more; `node remove worker-3` takes it away again
+  mini-cluster join-command                a line that makes another machine a worker host
   mini-cluster etcd snapshot save all.db   every object, in one file; `snapshot restore` brings them back
   mini-cluster down                        ends everything; data stays in the folder for the next up
   mini-cluster down --purge                the folder goes, too
@@ -102,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     restart = add("restart", _restart, "end and start components, for example after a change of their code")
     restart.add_argument("components", nargs="*", metavar="COMPONENT", help="by default all but container engines")
     _add_node_commands(commands, shared)
+    add_join_commands(commands, shared)
     _add_load_commands(commands, shared)
     add_etcd_commands(commands, shared)
     return top

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ API_SERVER = "kube-apiserver"
 CONTROLLER_MANAGER = "kube-controller-manager"
 SCHEDULER = "kube-scheduler"
 
+NODE_ROUTES = "node-routes"
 KUBELET_PORT = 10250
 KUBE_PROXY_HEALTH_PORT = 10256
 NODE_PORTS = "30000-32767"
@@ -68,7 +70,25 @@ class SocketProbe:
     path: str
 
 
-ReadinessProbe = HttpsProbe | HttpProbe | SocketProbe
+@dataclass(frozen=True)
+class OwnHttpsProbe:
+    """Ready when `path` answers 200 to a client that trusts whoever answers: a kubelet whose certificate waits for its
+    approval has signed one itself."""
+
+    host: str
+    port: int
+    path: str
+
+
+@dataclass(frozen=True)
+class FileProbe:
+    """Ready when the file is there."""
+
+    file: Path
+
+
+NetworkProbe = HttpsProbe | OwnHttpsProbe | HttpProbe | SocketProbe
+ReadinessProbe = NetworkProbe | FileProbe
 
 
 @dataclass(frozen=True)
@@ -120,7 +140,27 @@ def cluster_components(layout: Layout, state: ClusterState, programs: Programs) 
         component for node in state.nodes if not node.stopped for component in _host(layout, state, node, programs)
     ]
     managers = [_controller_manager(layout, state, programs), _scheduler(layout, state, programs)]
-    return [*plane, *hosts, *managers]
+    routes = [node_routes(layout, layout.component_kubeconfig(NODE_ROUTES), state.subnet)] if state.join_address else []
+    return [*plane, *hosts, *managers, *routes]
+
+
+def node_routes(
+    layout: Layout, kubeconfig: Path, own_network: str, own_name: str = "", *, needs: str = API_SERVER
+) -> Component:
+    """Returns the process that keeps the routes to nodes on other machines."""
+    program = (
+        sys.executable,
+        "-P",
+        "-m",
+        "mini_cluster.join.routes",
+        f"--kubeconfig={kubeconfig}",
+        f"--own-network={own_network}",
+        f"--own-name={own_name}",
+        f"--metric={layout.node_route_metric}",
+        f"--ready-file={layout.run / NODE_ROUTES}",
+        f"--log-file={layout.log(NODE_ROUTES)}",
+    )
+    return Component(NODE_ROUTES, program, FileProbe(layout.run / NODE_ROUTES), needs=(needs,))
 
 
 def is_engine(component: Component) -> bool:
@@ -183,6 +223,7 @@ def _api_server(layout: Layout, state: ClusterState, members: Sequence[EtcdMembe
         f"--tls-private-key-file={layout.private_key('apiserver')}",
         f"--client-ca-file={layout.certificate('ca')}",
         f"--authorization-mode={AUTHORIZATION_MODES}",
+        *(("--enable-bootstrap-token-auth=true",) if state.join_address else ()),
         f"--service-cluster-ip-range={SERVICE_CIDR}",
         f"--service-node-port-range={NODE_PORTS}",
         f"--kubelet-certificate-authority={layout.certificate('ca')}",
@@ -242,27 +283,36 @@ def _dockerd(
     layout: Layout, state: ClusterState, node: NodeState, programs: Programs, wrapper: tuple[str, ...]
 ) -> Component:
     paths = layout.node(node.name)
+    program, start = engine_program(layout, node.name, f"--bip={state.pod_gateway(node.index)}", programs)
+    wrapper += start
+    probe = SocketProbe(paths.docker_socket, "/_ping")
+    return Component(f"dockerd-{node.name}", program, probe, wrapper, node=node.name, logs_itself=False)
+
+
+def engine_program(layout: Layout, node: str, pods: str, programs: Programs) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the command line of a host's engine, and the command to put before it; `pods` is its flag for the network
+    of pods."""
+    paths = layout.node(node)
     program: tuple[str, ...] = (
         programs.dockerd,
         f"--host=unix://{paths.docker_socket}",
         f"--data-root={paths.docker_root}",
         f"--exec-root={paths.docker_exec_root}",
         f"--pidfile={paths.docker_pidfile}",
-        f"--bip={state.pod_gateway(node.index)}",
+        pods,
         "--iptables=false",
         "--ip6tables=false",
         "--ip-masq=false",
         "--userland-proxy=false",  # then the bridge lets a pod reach itself through its own Service
         "--live-restore",  # containers outlive an engine that dies and is restarted
         "--exec-opt=native.cgroupdriver=cgroupfs",
-        f"--cgroup-parent={layout.cgroup}/{node.name}",
+        f"--cgroup-parent={layout.cgroup}/{node}",
         "--log-level=warn",
     )
     if programs.machine_has_containerd:
         program += (use_containerd(paths.docker_exec_root),)
-        wrapper += start_containerd(paths.docker_exec_root, paths.docker_root)
-    probe = SocketProbe(paths.docker_socket, "/_ping")
-    return Component(f"dockerd-{node.name}", program, probe, wrapper, node=node.name, logs_itself=False)
+        return program, start_containerd(paths.docker_exec_root, paths.docker_root)
+    return program, ()
 
 
 def _kubelet(

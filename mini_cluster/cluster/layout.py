@@ -127,6 +127,16 @@ class Layout:
         return 0x10000000 + int(self.key, 16)
 
     @property
+    def node_route_metric(self) -> int:
+        """Tells the routes to nodes on other machines from others."""
+        return self.route_metric - 0x08000000
+
+    @property
+    def hub_route_metric(self) -> int:
+        """Tells a joined machine's routes to the control plane's from others; those to single nodes win."""
+        return self.route_metric - 0x04000000
+
+    @property
     def rule_comment(self) -> str:
         """Comment on each packet rule that the launcher adds on the machine itself."""
         return f"mini-kubernetes-{self.key}"

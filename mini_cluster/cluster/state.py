@@ -44,6 +44,29 @@ class NodeState:
 
 
 @dataclass(frozen=True)
+class Joined:
+    """What a machine knows of the cluster that its worker host belongs to, whose control plane is elsewhere."""
+
+    server: str
+    """ "ADDRESS:PORT" of the API server."""
+    node_name: str
+    address: str
+    """The machine's own, by which the others reach it."""
+    pod_cidr: str
+
+    @property
+    def hub(self) -> str:
+        """The address of the control plane's machine."""
+        return self.server.rpartition(":")[0]
+
+    @property
+    def pod_gateway(self) -> str:
+        """The address of the engine's bridge, with its prefix length."""
+        network = IPv4Network(self.pod_cidr)
+        return f"{network[1]}/{network.prefixlen}"
+
+
+@dataclass(frozen=True)
 class EtcdPorts:
     """One member's."""
 
@@ -78,6 +101,10 @@ class ClusterState:
     version: int = STATE_VERSION
     forwarding_enabled: bool = field(default=False)
     """The launcher switched the machine's IPv4 forwarding on, so `down` switches it off."""
+    join_address: str = ""
+    """The machine's address for worker hosts on other machines; "" while none may join."""
+    joined: Joined | None = None
+    """Set where there is no control plane, but one worker host of a cluster elsewhere."""
 
     @property
     def gateway(self) -> str:
@@ -94,13 +121,18 @@ class ClusterState:
         return f"{IPv4Network(self.pod_network)[256 * index + 1]}/24"
 
     @property
+    def has_networks(self) -> bool:
+        """Tells whether hosts and pods have addresses: the networks are this cluster's own from then on."""
+        return bool(self.nodes or self.join_address)
+
+    @property
     def api_bind_address(self) -> str:
         """Loopback, unless there are worker hosts that must reach it."""
-        return "0.0.0.0" if self.nodes else "127.0.0.1"
+        return "0.0.0.0" if self.has_networks else "127.0.0.1"
 
     @property
     def api_advertise_address(self) -> str:
-        return self.gateway if self.nodes else "127.0.0.1"
+        return self.join_address or (self.gateway if self.nodes else "127.0.0.1")
 
     def node(self, name: str) -> NodeState:
         """Raises: StateError for a name that is not a node of this cluster."""
@@ -233,7 +265,8 @@ def load_state(path: Path) -> ClusterState | None:
             ports["etcd"] = [{"client": ports.pop("etcd_client"), "peer": ports.pop("etcd_peer")}]
         ports["etcd"] = tuple(EtcdPorts(**member) for member in ports["etcd"])
         nodes = tuple(NodeState(**node) for node in data.pop("nodes"))
-        return ClusterState(**data, ports=Ports(**ports), nodes=nodes)
+        joined = data.pop("joined", None)
+        return ClusterState(**data, ports=Ports(**ports), nodes=nodes, joined=Joined(**joined) if joined else None)
     except (KeyError, TypeError) as error:
         raise StateError(f"{path} is damaged ({error}): run `mini-cluster down --purge` and start anew") from None
 

@@ -59,7 +59,11 @@ def machine_rules(bridge: str, state: ClusterState) -> list[PacketRule]:
     Docker's own policy on the machine, or a firewall, would drop these packets.
     """
     answers = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
+    elsewhere = [
+        PacketRule("filter", "FORWARD", ("-o", bridge, "-s", state.pod_network, "-j", "ACCEPT"))
+    ]  # pods on other machines
     return [
+        *(elsewhere if state.join_address else ()),
         PacketRule("filter", "INPUT", ("-i", bridge, "-p", "tcp", "--dport", str(state.ports.api), "-j", "ACCEPT")),
         PacketRule("filter", "INPUT", ("-i", bridge, *answers, "-j", "ACCEPT")),
         PacketRule("filter", "FORWARD", ("-i", bridge, "-j", "ACCEPT")),
@@ -75,13 +79,14 @@ def link_commands(layout: Layout, state: ClusterState, node: NodeState) -> tuple
         f"link add name {veth} type veth peer name eth0 netns {layout.netns(node.name)}\n"
         f"link set dev {veth} master {layout.bridge} up\n"
     )
-    prefix = IPv4Network(state.subnet).prefixlen
+    prefix, unreachable = IPv4Network(state.subnet).prefixlen, f"unreachable {state.pod_network}"
     inside = [
         "link set dev lo up",
         f"address replace {state.node_ip(node.index)}/{prefix} dev eth0",
         "link set dev eth0 up",
         f"route replace default via {state.gateway}",
-        f"route replace unreachable {state.pod_network}",
+        # By the machine, which knows the routes to pods on other machines, and what is unreachable.
+        f"route replace {f'{state.pod_network} via {state.gateway}' if state.join_address else unreachable}",
     ]
     for peer in range(1, MAX_NODES + 1):
         if peer != node.index:
@@ -196,6 +201,8 @@ def remove_machine(layout: Layout) -> None:
         run(["iptables", "-w", "-t", table, "-D", *rule])
     for route in list_unreachable_routes(layout):
         run(["ip", "route", "delete", "unreachable", route, "metric", str(layout.route_metric)])
+    for route, metric in list_routes_elsewhere(layout):
+        run(["ip", "route", "delete", route, "metric", str(metric)])
     release_netns_folder()
 
 
@@ -218,6 +225,15 @@ def list_unreachable_routes(layout: Layout) -> list[str]:
         return []
     routes = json.loads(run(["ip", "-json", "-4", "route", "show", "type", "unreachable"]) or "[]")
     return [route["dst"] for route in routes if route.get("metric") == layout.route_metric]
+
+
+def list_routes_elsewhere(layout: Layout) -> list[tuple[str, int]]:
+    """Returns destination and metric of this cluster's routes to other machines."""
+    if not shutil.which("ip"):
+        return []
+    routes = json.loads(run(["ip", "-json", "-4", "route", "show"]) or "[]")
+    metrics = (layout.node_route_metric, layout.hub_route_metric)
+    return [(route["dst"], route["metric"]) for route in routes if route.get("metric") in metrics]
 
 
 def list_netns(layout: Layout) -> list[str]:

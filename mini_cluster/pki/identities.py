@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
+from mini_cluster.cluster.components import NODE_ROUTES
 from mini_cluster.cluster.state import SERVICE_CIDR, ClusterState
 from mini_cluster.pki.certificates import ETCD_AUTHORITY, Certificate
 
@@ -45,8 +46,11 @@ def node_certificates(node: str, hosts: tuple[str, ...]) -> list[Certificate]:
 
 def cluster_certificates(state: ClusterState, hostname: str) -> list[Certificate]:
     """Returns all certificates for a cluster of processes on this machine."""
-    api_hosts = _unique(*LOCAL_HOSTS, hostname, *([state.gateway] if state.nodes else []))
+    outside = [state.join_address] if state.join_address else []
+    api_hosts = _unique(*LOCAL_HOSTS, hostname, *([state.gateway] if state.nodes else []), *outside)
     certificates = control_plane_certificates(api_hosts, LOCAL_HOSTS)
+    if state.join_address:
+        certificates.append(Certificate(NODE_ROUTES, "system:kube-proxy"))  # which may watch Nodes
     for node in state.nodes:
         certificates += node_certificates(node.name, (state.node_ip(node.index), "127.0.0.1"))
     return certificates

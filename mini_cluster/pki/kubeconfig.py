@@ -6,7 +6,7 @@ import base64
 import json
 from pathlib import Path
 
-from mini_cluster.cluster.components import CONTROLLER_MANAGER, SCHEDULER
+from mini_cluster.cluster.components import CONTROLLER_MANAGER, NODE_ROUTES, SCHEDULER
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState
 from mini_cluster.pki.certificates import write_private
@@ -55,7 +55,7 @@ def write_cluster_kubeconfigs(layout: Layout, state: ClusterState) -> None:
     local = f"https://127.0.0.1:{state.ports.api}"
     from_hosts = f"https://{state.gateway}:{state.ports.api}"
     write_kubeconfig(layout.kubeconfig, local, layout.pki, "admin", user="kubernetes-admin", embed=True)
-    for name in (CONTROLLER_MANAGER, SCHEDULER):
+    for name in (CONTROLLER_MANAGER, SCHEDULER, *((NODE_ROUTES,) if state.join_address else ())):
         write_kubeconfig(layout.component_kubeconfig(name), local, layout.pki, name)
     for node in state.nodes:
         for name in (f"kubelet-{node.name}", f"kube-proxy-{node.name}"):

@@ -11,7 +11,15 @@ from pathlib import Path
 
 from componentbase import tls
 from componentbase.net.http1_client import connect, request_head
-from mini_cluster.cluster.components import HttpsProbe, ReadinessProbe, SocketProbe
+from mini_cluster.cluster.components import (
+    FileProbe,
+    HttpProbe,
+    HttpsProbe,
+    NetworkProbe,
+    OwnHttpsProbe,
+    ReadinessProbe,
+    SocketProbe,
+)
 
 PROBE_SECONDS = 3.0  # for one question
 
@@ -28,18 +36,20 @@ class ReadinessProber:
         self._contexts.clear()
 
     async def is_ready(self, probe: ReadinessProbe) -> bool:
-        """Tells whether the component answers 200 within `PROBE_SECONDS`."""
+        """Tells whether the component answers 200 within `PROBE_SECONDS`, or has made its file."""
+        if isinstance(probe, FileProbe):
+            return probe.file.exists()
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 return await self._ask(probe) == 200
         except OSError:  # with it ConnectionError, ssl.SSLError and TimeoutError
             return False
 
-    async def _ask(self, probe: ReadinessProbe) -> int:
+    async def _ask(self, probe: NetworkProbe) -> int:
         if isinstance(probe, SocketProbe):
             host, connection = "localhost", await connect(str(probe.socket))
         else:
-            context = self._context(probe) if isinstance(probe, HttpsProbe) else None
+            context = None if isinstance(probe, HttpProbe) else self._context(probe)
             host, connection = probe.host, await connect(probe.host, probe.port, tls=context)
         try:
             headers = [(b"Host", host.encode()), (b"Connection", b"close")]
@@ -48,7 +58,9 @@ class ReadinessProber:
         finally:
             connection.close()
 
-    def _context(self, probe: HttpsProbe) -> ssl.SSLContext:
+    def _context(self, probe: HttpsProbe | OwnHttpsProbe) -> ssl.SSLContext:
+        if isinstance(probe, OwnHttpsProbe):
+            return tls.client_context(insecure=True)
         key = (probe.authority, probe.certificate)
         if key not in self._contexts:
             certificate = self._pki / probe.certificate

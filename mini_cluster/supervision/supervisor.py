@@ -19,13 +19,15 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Any
 
-from mini_cluster.cluster.components import API_SERVER, Component, Programs, cluster_components, is_engine
+from mini_cluster.cluster.components import API_SERVER, Component, Programs, is_engine
 from mini_cluster.cluster.etcd_members import ETCD, etcd_members
+from mini_cluster.cluster.joined import HOST, components_of
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState, NodeState, StateError, load_state
 from mini_cluster.errors import LauncherError
 from mini_cluster.etcd.restore import install
 from mini_cluster.hosts import network as hosts
+from mini_cluster.hosts.joined import ensure_joined
 from mini_cluster.hosts.sweep import clear_engine, power_off, sweep_cluster
 from mini_cluster.machine.commands import MachineCommandError
 from mini_cluster.machine.logview import last_lines
@@ -82,17 +84,26 @@ class Supervisor:
         async with self._applying:
             before, state = self._state, self._load_state()
             self._prober.forget_certificates()
-            components = {item.name: item for item in cluster_components(self._layout, state, self._programs)}
+            components = {item.name: item for item in components_of(self._layout, state, self._programs)}
             self._order = list(components)
             for keeper in [keeper for name, keeper in self._keepers.items() if name not in components]:
                 await self._drop(keeper.component, 0 if keeper.component.node else TERMINATE_SECONDS)
-            for node in self._hosts_to_switch_off(before, state, components.values()):
-                await self._switch_off(node)
-            await self._repair_networks(state, components.values())
-            if not state.nodes and hosts.link_exists(self._layout.bridge):
-                await asyncio.to_thread(hosts.remove_machine, self._layout)
+            if state.joined is not None:
+                await asyncio.to_thread(ensure_joined, self._layout, state, state.joined)
+            else:
+                await self._settle_hosts(before, state, components.values())
             for component in components.values():
                 await self._keep(component)
+
+    async def _settle_hosts(
+        self, before: ClusterState | None, state: ClusterState, components: Iterable[Component]
+    ) -> None:
+        """Switches hosts off that should not run, and repairs the network of the others."""
+        for node in self._hosts_to_switch_off(before, state, components):
+            await self._switch_off(node)
+        await self._repair_networks(state, components)
+        if not state.has_networks and hosts.link_exists(self._layout.bridge):
+            await asyncio.to_thread(hosts.remove_machine, self._layout)
 
     async def restart(self, names: list[str]) -> None:
         """Ends and starts these components. Raises: StateError for a name that is not a component."""
@@ -112,14 +123,14 @@ class Supervisor:
     async def stop(self) -> None:
         """Ends every component but the container engines, until the next `apply` or `start`. Raises: StateError."""
         async with self._applying:
-            components = cluster_components(self._layout, self._load_state(), self._programs)
+            components = components_of(self._layout, self._load_state(), self._programs)
             await self._drop_in_order([item for item in components if not is_engine(item)], TERMINATE_SECONDS)
 
     async def start(self, names: list[str]) -> None:
         """Starts components of the state file, nothing else. Raises: StateError."""
         async with self._applying:
             state = self._load_state()
-            for component in cluster_components(self._layout, state, self._programs):
+            for component in components_of(self._layout, state, self._programs):
                 if component.name in names:
                     await self._keep(component)
 
@@ -253,10 +264,14 @@ class Supervisor:
                     log.info("%s starts with restored data", component.name)
         if not is_engine(component):
             return
-        node = self._state.node(component.node)
+        joined = self._state.joined
+        node = self._state.node(component.node) if joined is None else HOST
         try:
             await asyncio.to_thread(clear_engine, self._layout, node)
-            await self._ensure_network(self._state, node)
+            if joined is None:
+                await self._ensure_network(self._state, node)
+            else:
+                await asyncio.to_thread(ensure_joined, self._layout, self._state, joined)
         except MachineCommandError as error:
             raise StartError(str(error)) from None
 

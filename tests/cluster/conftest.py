@@ -22,8 +22,15 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @pytest.fixture(scope="session")
-def image(cluster: ClusterHandle, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A shell with small programs, and a web server that answers /hostname with the pod's name, on every node."""
+def image(cluster: ClusterHandle, small_archive: Path) -> str:
+    """The small image, on every node."""
+    cluster.load_archive(small_archive)
+    return IMAGE
+
+
+@pytest.fixture(scope="session")
+def small_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`IMAGE`: a shell with small programs, and a web server that answers /hostname with the pod's name."""
     files = {"/bin/busybox": program(BUSYBOX.read_bytes()), "/tmp": Entry(None, 0o1777), "/proc": Entry(None)}
     files |= {f"/bin/{name}": Entry(link="busybox") for name in APPLETS}
     script = b"#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\ncat /etc/hostname\n"
@@ -32,8 +39,7 @@ def image(cluster: ClusterHandle, tmp_path_factory: pytest.TempPathFactory) -> s
     config = ImageConfig(env={"PATH": "/bin"}, architecture=ARCHITECTURES[platform.machine()])
     archive = tmp_path_factory.mktemp("image") / "image.tar"
     archive.write_bytes(image_archive([IMAGE], [layer(files)], config))
-    cluster.load_archive(archive)
-    return IMAGE
+    return archive
 
 
 @pytest.fixture

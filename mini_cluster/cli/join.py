@@ -1,0 +1,94 @@
+"""The commands by which worker hosts on other machines join a cluster."""
+
+from __future__ import annotations
+
+import argparse
+
+from componentbase.flags import parse_duration
+from mini_cluster.console import Console
+from mini_cluster.join.invitation import Invitation
+
+JOIN_EXAMPLE = """\
+The line that `mini-cluster join-command` prints on the control plane's machine, run here as root, makes this machine a
+worker host of that cluster. It needs Docker's engine (dockerd), iptables, iproute2 and conntrack, and installs what is
+missing where it can; a machine's own engine and its containers are left alone.
+
+The cluster is known by the hash in the line, so that nobody else can pretend to be it. `mini-cluster status`, `logs`,
+`up` and `down` work here as for a whole cluster.
+"""
+
+
+def add_join_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+) -> None:
+    invitation = commands.add_parser(
+        "join-command",
+        parents=[shared],
+        help="print the line that makes another machine a worker host",
+        description="Prints the line that makes another machine a worker host, once: each machine needs its own.",
+    )
+    invitation.add_argument(
+        "--address",
+        default="",
+        metavar="IP",
+        help="this machine's address, by which the others reach it (by default that of its route to the world)",
+    )
+    invitation.add_argument(
+        "--ttl",
+        type=parse_duration,
+        default=24 * 3600.0,
+        metavar="DURATION",
+        help="for how long the line can be used (24h)",
+    )
+    invitation.set_defaults(run=_join_command)
+    join = commands.add_parser(
+        "join",
+        parents=[shared],
+        help="make this machine a worker host of a cluster elsewhere",
+        description=JOIN_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    join.add_argument("server", metavar="ADDRESS:PORT", help="the API server")
+    join.add_argument(
+        "--token", required=True, metavar="TOKEN", help="bootstrap token, such as abcdef.0123456789abcdef"
+    )
+    join.add_argument(
+        "--discovery-token-ca-cert-hash",
+        dest="ca_hash",
+        required=True,
+        metavar="sha256:HASH",
+        help="hash of the authority's public key, as kubeadm has it",
+    )
+    join.add_argument("--pod-cidr", required=True, metavar="CIDR", help="addresses of the pods on this machine")
+    join.add_argument("--pod-network", required=True, metavar="CIDR", help="addresses of all pods of the cluster")
+    join.add_argument(
+        "--host-network", required=True, metavar="CIDR", help="network of the hosts on the control plane's machine"
+    )
+    join.add_argument("--node-name", default="", metavar="NAME", help="name of the Node (by default the host name)")
+    join.add_argument(
+        "--node-ip",
+        default="",
+        metavar="IP",
+        help="this machine's address (by default that of the route to the server)",
+    )
+    join.set_defaults(run=_join)
+
+
+def _join_command(options: argparse.Namespace, console: Console) -> int:
+    from mini_cluster.join.cluster import OpenCluster
+
+    print(OpenCluster(options.dir, console).invite(options.address, options.ttl).command)
+    return 0
+
+
+def _join(options: argparse.Namespace, console: Console) -> int:
+    from mini_cluster.join.cluster import JoinedHost
+
+    invitation = Invitation(
+        options.server, options.token, options.ca_hash, options.pod_cidr, options.pod_network, options.host_network
+    )
+    name = JoinedHost(options.dir, console).join(invitation, options.node_name, options.node_ip)
+    console.title(f"This machine is the node {name}")
+    console.step("Its serving certificate waits for approval, on the control plane's machine:")
+    console.step("  kubectl get csr; kubectl certificate approve NAME")
+    return 0

@@ -1,0 +1,134 @@
+"""A cluster that lets other machines join, and a machine that has joined one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from base64 import b64encode
+from dataclasses import replace
+
+from apimachinery.names import dns_subdomain_errors
+from mini_cluster.cluster.components import KUBE_PROXY_HEALTH_PORT, KUBELET_PORT
+from mini_cluster.cluster.joined import BOOTSTRAP
+from mini_cluster.cluster.state import (
+    ClusterState,
+    Joined,
+    choose_ports,
+    is_ipv4,
+    link_in_the_way,
+    load_state,
+    port_is_free,
+)
+from mini_cluster.errors import LauncherError
+from mini_cluster.hosts import network as hosts
+from mini_cluster.join.discovery import find_authority
+from mini_cluster.join.invitation import Invitation
+from mini_cluster.join.inviting import invite
+from mini_cluster.launcher import UP_SECONDS, Cluster
+from mini_cluster.machine.programs import HOST_REQUIREMENTS, ensure_requirements
+
+_OTHER_CLUSTER = """\
+{folder} has a cluster or worker host already. Another folder keeps this one apart:
+  mini-cluster --dir FOLDER join ..."""
+
+
+class JoinError(LauncherError):
+    """This machine can't join, or can't let others join; the message says why."""
+
+
+class OpenCluster(Cluster):
+    """A cluster that worker hosts on other machines may join."""
+
+    def invite(self, address: str = "", ttl_seconds: float = 24 * 3600.0) -> Invitation:
+        """Lets one machine join, which reaches this one by `address`; by default that of the route to the world.
+
+        The first time, the API server is restarted, to listen there. Raises: JoinError, ApiError, and as `up`.
+        """
+        state = self.state()
+        if state.joined is not None:
+            raise JoinError(f"the control plane is on {state.joined.hub}: run `mini-cluster join-command` there")
+        address = address or state.join_address or own_address()
+        if not is_ipv4(address):
+            raise JoinError(f"{address!r} is not an IPv4 address of this machine")
+        if address != state.join_address:
+            with self._locked():
+                self._become(state, replace(state, join_address=address), time.monotonic() + UP_SECONDS)
+                state = self.state()
+        server = f"{address}:{state.ports.api}"
+        with self._api(state) as api:
+            return invite(api, server, self.layout.certificate("ca"), state.pod_network, state.subnet, ttl_seconds)
+
+
+class JoinedHost(Cluster):
+    """A worker host that is this machine itself; the control plane is on another one."""
+
+    def join(self, invitation: Invitation, node_name: str = "", address: str = "") -> str:
+        """Checks what the machine needs, starts the worker host, and returns once its Node is Ready: the node's name.
+
+        Raises: JoinError, InvitationError, DiscoveryError, MissingRequirement, and as `up`.
+        """
+        invitation.check()
+        if load_state(self.layout.state) is not None:
+            raise JoinError(_OTHER_CLUSTER.format(folder=self.layout.root))
+        name = node_name or socket.gethostname().lower()
+        if problems := dns_subdomain_errors(name):
+            raise JoinError(f"the node can't be called {name!r}: {problems[0]}")
+        joined = Joined(invitation.server, name, address or own_address(invitation.server), invitation.pod_cidr)
+        ports = choose_ports(self.layout.key, None, port_is_free)
+        state = ClusterState(invitation.host_network, invitation.pod_network, ports, joined=joined)
+        self._check_machine(state)
+        authority = find_authority(invitation)
+        self.console.good("the cluster is the one that sent the invitation")
+        with self._locked():
+            self._write_credentials(invitation, authority)
+            if hosts.enable_forwarding():
+                state = state.with_forwarding_enabled()
+            self._begin(state)
+            self._apply({"op": "apply"})
+        return name
+
+    def _check_machine(self, state: ClusterState) -> None:
+        """Raises: JoinError, MissingRequirement."""
+        if os.geteuid() != 0:
+            raise JoinError("a worker host needs root (container engine, packet rules): run the command with sudo")
+        ensure_requirements(HOST_REQUIREMENTS, self.console.step)
+        for port, user in ((KUBELET_PORT, "the kubelet"), (KUBE_PROXY_HEALTH_PORT, "kube-proxy")):
+            if not port_is_free(port):
+                raise JoinError(f"port {port}, which {user} needs, is in use: does another worker host run here?")
+        used = hosts.networks_of_machine()
+        if link := link_in_the_way(replace(state, subnet=state.pod_network), used, self.layout.bridge):
+            raise JoinError(f"the link {link} has addresses in the cluster's pod network {state.pod_network}")
+
+    def _write_credentials(self, invitation: Invitation, authority: bytes) -> None:
+        from mini_cluster.pki.certificates import write_private
+
+        write_private(self.layout.certificate("ca"), authority, mode=0o644)
+        cluster = {
+            "server": f"https://{invitation.server}",
+            "certificate-authority-data": b64encode(authority).decode(),
+        }
+        kubeconfig = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "cluster", "cluster": cluster}],
+            "users": [{"name": "joiner", "user": {"token": invitation.token}}],
+            "contexts": [{"name": "join", "context": {"cluster": "cluster", "user": "joiner"}}],
+            "current-context": "join",
+        }
+        write_private(self.layout.component_kubeconfig(BOOTSTRAP), (json.dumps(kubeconfig, indent=2) + "\n").encode())
+
+
+def own_address(towards: str = "") -> str:
+    """Returns the address that this machine has towards "ADDRESS:PORT", or the world; no packet is sent.
+
+    Raises: JoinError without a route.
+    """
+    host = towards.rpartition(":")[0] or "192.0.2.1"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((host, 9))
+        except OSError as error:
+            raise JoinError(f"no route to {host} ({error.strerror}): name this machine's address") from None
+        return str(probe.getsockname()[0])

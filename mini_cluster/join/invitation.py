@@ -1,0 +1,77 @@
+"""What one line tells a machine that joins: where the cluster is, how to know it, and which addresses its pods get."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from mini_cluster.errors import LauncherError
+
+HASH = re.compile(r"sha256:[0-9a-f]{64}\Z")
+TOKEN = re.compile(r"[a-z0-9]{6}\.[a-z0-9]{16}\Z")
+FIRST_INDEX = 16
+"""The number of the first /24 of the pod network that goes to another machine; those below are the local hosts'."""
+
+
+class InvitationError(LauncherError):
+    """The line is not one that `join-command` printed."""
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """Good for one machine: its pods' addresses are in it."""
+
+    server: str
+    """ "ADDRESS:PORT" of the API server."""
+    token: str
+    ca_hash: str
+    pod_cidr: str
+    pod_network: str
+    host_network: str
+    """The network of the worker hosts on the control plane's own machine."""
+
+    @property
+    def command(self) -> str:
+        return (
+            f"mini-cluster join {self.server} --token {self.token} --discovery-token-ca-cert-hash {self.ca_hash} "
+            f"--pod-cidr {self.pod_cidr} --pod-network {self.pod_network} --host-network {self.host_network}"
+        )
+
+    def check(self) -> None:
+        """Raises: InvitationError."""
+        host, colon, port = self.server.rpartition(":")
+        if not host or not colon or not port.isdigit():
+            raise InvitationError(f"{self.server!r} is not ADDRESS:PORT of an API server")
+        if not TOKEN.match(self.token):
+            raise InvitationError("the token has not the form abcdef.0123456789abcdef")
+        if not HASH.match(self.ca_hash):
+            raise InvitationError("the hash of the authority has not the form sha256:<64 hexadecimal digits>")
+        try:
+            pods, network = IPv4Network(self.pod_cidr), IPv4Network(self.pod_network)
+            IPv4Network(self.host_network)
+        except ValueError as error:
+            raise InvitationError(str(error)) from None
+        if not pods.subnet_of(network):
+            raise InvitationError(f"--pod-cidr {pods} is outside of --pod-network {network}")
+
+
+def ca_hash(pem: bytes) -> str:
+    """Returns the hash by which a machine knows the cluster's authority, as kubeadm has it.
+
+    It is of the public key, so a renewed certificate of the same key keeps it. Raises: ValueError for no certificate.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = x509.load_pem_x509_certificate(pem).public_key()
+    return "sha256:" + hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def free_pod_cidr(pod_network: str, taken: set[str]) -> str:
+    """Returns the first /24 of the network for another machine that is not `taken`. Raises: InvitationError."""
+    for index, network in enumerate(IPv4Network(pod_network).subnets(new_prefix=24)):
+        if index >= FIRST_INDEX and str(network) not in taken:
+            return str(network)
+    raise InvitationError(f"every /24 of {pod_network} belongs to a node")
