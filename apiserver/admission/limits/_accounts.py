@@ -15,7 +15,7 @@ from apimachinery.errors import StatusError, UnclassifiedError
 from apimachinery.model import decode, encode
 from apimachinery.resource import Resource
 from apiserver.admission._plugin import Attributes, Lookup, refused
-from apiserver.admission.limits._charge import Ledger, QuotaRefusal, Request, charge
+from apiserver.admission.limits._charge import Ledger, Limited, NotCovered, QuotaRefusal, Request, charge
 from apiserver.storage.interface import Entry, RevisionConflict
 from apiserver.storage.splice import split_owners, with_owners
 from componentbase.clock import Clock
@@ -51,9 +51,10 @@ class QuotaAccounts:
         self._quotas: Resource[ResourceQuota] = lookup.resource("resourcequotas")
         self._accounts: dict[str, _Account] = {}
 
-    async def charge(self, attributes: Attributes, evaluator: Evaluator) -> None:
+    async def charge(self, attributes: Attributes, evaluator: Evaluator, limited: tuple[Limited, ...] = ()) -> None:
         """Returns once the quotas of the namespace have been charged. Raises: StatusError (403, 500)."""
-        payment = _Payment(attributes, Request(evaluator, attributes.obj, attributes.old, self._clock.now()))
+        request = Request(evaluator, attributes.obj, attributes.old, self._clock.now(), limited)
+        payment = _Payment(attributes, request)
         account = self._accounts.setdefault(attributes.namespace, _Account())
         account.payments.append(payment)
         try:
@@ -118,4 +119,6 @@ def _charge_all(ledgers: list[Ledger], payments: list[_Payment]) -> list[tuple[_
             charge([replace(ledger) for ledger in ledgers] if dry_run else ledgers, payment.request)
         except QuotaRefusal as refusal:
             refusals.append((payment, refused(payment.attributes, str(refusal))))
+        except NotCovered as refusal:
+            refusals.append((payment, UnclassifiedError(str(refusal))))
     return refusals

@@ -12,11 +12,26 @@ from typing import Any
 from apimachinery.quantity import ResourceList, parse_quantity
 from kubeapi.core.resourcequota.amounts import among, exceeding, growth, positive, total
 from kubeapi.core.resourcequota.evaluator import Evaluator
-from kubeapi.core.resourcequota.model import ResourceQuota
+from kubeapi.core.resourcequota.model import ResourceQuota, ScopedResourceSelectorRequirement, conditions
 
 
 class QuotaRefusal(Exception):
     """A quota refuses the request."""
+
+
+class NotCovered(Exception):
+    """No quota of the namespace is about a scope that may not be used without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """What may not be used at all in a namespace that has no quota for it."""
+
+    group: str
+    plural: str
+    parts: tuple[str, ...]
+    """Parts of the names of resources: "cpu" is in "requests.cpu"."""
+    scopes: tuple[ScopedResourceSelectorRequirement, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +42,7 @@ class Request:
     obj: Any
     old: Any
     now: float
+    limited: tuple[Limited, ...] = ()
 
 
 @dataclass(slots=True)
@@ -48,15 +64,17 @@ class Ledger:
 def charge(ledgers: Sequence[Ledger], request: Request) -> bool:
     """Books the use of a request on all quotas that are about it; tells whether there was anything to book.
 
-    Raises: QuotaRefusal, and nothing is booked.
+    Raises: QuotaRefusal, NotCovered, and nothing is booked.
     """
     concerned = [ledger for ledger in ledgers if _concerns(ledger, request)]
-    if not concerned:
+    if not concerned and not request.limited:
         return False
     usage = request.evaluator.usage(request.obj, request.now)
     negative = sorted(name for name, value in usage.items() if parse_quantity(value) < 0)
     if negative:
         raise QuotaRefusal(f"quota usage is negative for resource(s): {','.join(negative)}")
+    if request.limited:
+        _check_covered(ledgers, concerned, request, usage)
     booked = [(ledger, _booking(ledger, request, usage)) for ledger in concerned]
     for ledger, amounts in booked:
         _check_room(ledger, amounts)
@@ -84,6 +102,38 @@ def _booking(ledger: Ledger, request: Request, usage: Mapping[str, str]) -> Reso
     if old is not None and request.evaluator.concerns(ledger.quota, old, ledger.hard):
         usage = growth(usage, request.evaluator.usage(old, request.now))
     return among(positive(usage), ledger.hard)
+
+
+def _check_covered(
+    ledgers: Sequence[Ledger], concerned: Sequence[Ledger], request: Request, usage: Mapping[str, str]
+) -> None:
+    """Raises: QuotaRefusal, NotCovered if the request uses what is limited, and no quota is about that."""
+    evaluator, obj, old = request.evaluator, request.obj, request.old
+    grown = positive(growth(usage, evaluator.usage(old, request.now)) if old is not None else usage)
+    if not grown:
+        return
+    covered = {name for ledger in concerned for name in ledger.hard if evaluator.measures(name)}
+    parts = [
+        part
+        for limited in request.limited
+        if (limited.group, limited.plural) == (evaluator.group, evaluator.plural)
+        for part in limited.parts
+    ]
+    names = sorted(name for name in grown if name not in covered and any(part in name for part in parts))
+    if names:
+        raise QuotaRefusal(f"insufficient quota to consume: {','.join(names)}")
+    scopes = {
+        item.scopeName for ledger in ledgers for item in conditions(ledger.quota.spec) if evaluator.in_scope(obj, item)
+    }
+    without = [
+        item
+        for limited in request.limited
+        for item in limited.scopes
+        if evaluator.in_scope(obj, item) and item.scopeName not in scopes
+    ]
+    if without:
+        texts = (f"{{{item.scopeName} {item.operator} [{' '.join(item.values or ())}]}}" for item in without)
+        raise NotCovered(f"insufficient quota to match these scopes: [{' '.join(texts)}]")
 
 
 def _check_room(ledger: Ledger, amounts: ResourceList) -> None:

@@ -6,13 +6,25 @@ Source: Kubernetes documentation, "Resource Quotas".
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 
 from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin
 from apiserver.admission.limits._accounts import QuotaAccounts
+from apiserver.admission.limits._charge import Limited
+from apiserver.admission.limits._configuration import read_limited
 from kubeapi.core.resourcequota.evaluators import evaluator_of
 
 
-def check(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
+def make(limited: tuple[Limited, ...] = ()) -> Plugin:
+    return Plugin(
+        "ResourceQuota",
+        frozenset({CREATE, UPDATE}),
+        validate=partial(_check, limited),
+        configure=lambda document: make(read_limited(document)),
+    )
+
+
+def _check(limited: tuple[Limited, ...], attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
     namespace, subresource = attributes.namespace, attributes.subresource
     creates = attributes.operation == CREATE
     if not namespace or (creates and subresource):
@@ -21,9 +33,9 @@ def check(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
     evaluator = evaluator_of(resource.group, resource.plural)
     if evaluator is None or not (creates or subresource in evaluator.charged_updates):
         return None
-    if not lookup.in_namespace("resourcequotas", namespace):
+    if not limited and not lookup.in_namespace("resourcequotas", namespace):
         return None
-    return lookup.kept(QuotaAccounts).charge(attributes, evaluator)
+    return lookup.kept(QuotaAccounts).charge(attributes, evaluator, limited)
 
 
-ADMISSION = Plugin("ResourceQuota", frozenset({CREATE, UPDATE}), validate=check)
+ADMISSION = make()

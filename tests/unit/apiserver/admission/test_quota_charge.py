@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from apiserver.admission.limits._charge import Ledger, QuotaRefusal, Request, charge
+from apiserver.admission.limits._charge import Ledger, NotCovered, QuotaRefusal, Request, charge
+from apiserver.admission.limits._configuration import read_limited
+from apiserver.codec.configfile import ConfigFileError
 from kubeapi.core.pod.resource import RESOURCE as PODS
 from kubeapi.core.resourcequota.evaluators import evaluator_of
 from kubeapi.core.resourcequota.resource import RESOURCE as QUOTAS
@@ -94,3 +97,46 @@ def test_an_update_into_the_scope_of_a_quota_is_charged_in_full() -> None:
     quota = ledger({"pods": "1"}, {"pods": "0"}, scopes=["NotBestEffort"])
     assert charge([quota], request("pods", new_pod("1").obj, new_pod().obj))
     assert quota.used == {"pods": "1"}
+
+
+LIMITED = {
+    "apiVersion": "apiserver.config.k8s.io/v1",
+    "kind": "ResourceQuotaConfiguration",
+    "limitedResources": [
+        {"resource": "pods", "matchContains": ["cpu"]},
+        {
+            "resource": "pods",
+            "matchScopes": [{"scopeName": "PriorityClass", "operator": "In", "values": ["high", "top"]}],
+        },
+    ],
+}
+
+
+def limited_pod(cpu: str = "", priority: str = "") -> Request:
+    wanted = new_pod(cpu)
+    wanted.obj.spec.priorityClassName = priority or None
+    return replace(wanted, limited=read_limited(LIMITED))
+
+
+def test_what_is_limited_needs_a_quota() -> None:
+    assert not charge([], limited_pod())
+    assert refusal([], limited_pod("1")) == "insufficient quota to consume: cpu,requests.cpu"
+    hard = {"cpu": "2", "requests.cpu": "2"}
+    assert charge([ledger(hard, dict.fromkeys(hard, "0"))], limited_pod("1"))
+    assert "consume: cpu" in refusal([ledger({"requests.cpu": "2"}, {"requests.cpu": "0"})], limited_pod("1"))
+    assert not charge([], replace(request("services", service("NodePort")), limited=read_limited(LIMITED)))
+
+
+def test_a_scope_that_is_limited_needs_a_quota_with_that_scope() -> None:
+    with pytest.raises(NotCovered) as error:
+        charge([ledger({"pods": "5"}, {"pods": "0"})], limited_pod(priority="high"))
+    text = "insufficient quota to match these scopes: [{PriorityClass In [high top]}]"
+    assert str(error.value) == text
+    assert not charge([], limited_pod(priority="low"))
+    selector = {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]}
+    assert charge([ledger({"pods": "5"}, {"pods": "0"}, scopeSelector=selector)], limited_pod(priority="high"))
+
+
+def test_a_limit_names_its_kind() -> None:
+    with pytest.raises(ConfigFileError, match=r"limitedResources\[0\].resource: Required value"):
+        read_limited({**LIMITED, "limitedResources": [{"matchContains": ["cpu"]}]})
