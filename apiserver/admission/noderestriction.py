@@ -7,11 +7,12 @@ Source: Kubernetes documentation, "Admission Controllers: NodeRestriction".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
 from apimachinery.errors import object_not_found, quote
 from apimachinery.model import decode
 from apiserver.admission._plugin import CREATE, DELETE, UPDATE, Attributes, Lookup, Plugin, refused
+from apiserver.auth.authorization.authorizer import decide
 from apiserver.auth.authorization.node import LEASES
 from apiserver.request.info import RequestInfo
 from apiserver.request.user import node_of
@@ -22,7 +23,7 @@ from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.references import CONFIG_MAP, SECRET, pod_references
 
-Restriction = Callable[[str, Attributes, Lookup], None]
+Restriction = Callable[[str, Attributes, Lookup], Awaitable[None] | None]
 
 LABELS_OF_KUBELETS = frozenset(
     {
@@ -45,14 +46,15 @@ ASK_FOR_AUDIENCE = "request-serviceaccounts-token-audience"
 """The verb of the right to ask for tokens of an audience that a pod does not name itself."""
 
 
-def admit(attributes: Attributes, lookup: Lookup) -> None:
+def admit(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
     node = node_of(attributes.user)
     if node is None:
-        return
+        return None
     if not node:
         raise refused(attributes, f"could not determine node from user {quote(attributes.user.name)}")
     subresource = f"/{attributes.subresource}" if attributes.subresource else ""
-    RESTRICTIONS.get(f"{attributes.resource.plural}{subresource}", _refuse_subresource)(node, attributes, lookup)
+    restrict = RESTRICTIONS.get(f"{attributes.resource.plural}{subresource}", _refuse_subresource)
+    return restrict(node, attributes, lookup)
 
 
 # Pods
@@ -232,7 +234,7 @@ def _own_name(node: str, attributes: Attributes, what: str) -> None:
 # Tokens
 
 
-def _token(node: str, attributes: Attributes, lookup: Lookup) -> None:
+async def _token(node: str, attributes: Attributes, lookup: Lookup) -> None:
     """A token is bound to a pod of the node, and meant for an audience that the pod names."""
     request: TokenRequest = attributes.obj
     bound = request.spec.boundObjectRef
@@ -249,7 +251,7 @@ def _token(node: str, attributes: Attributes, lookup: Lookup) -> None:
     audiences = request.spec.audiences or [""]
     if len(audiences) > 1:
         raise refused(attributes, "node may only request 0 or 1 audiences")
-    if audiences[0] not in _audiences(pod) and not _may_ask(attributes, lookup, audiences[0]):
+    if audiences[0] not in _audiences(pod) and not await _may_ask(attributes, lookup, audiences[0]):
         user = attributes.user.name
         why = f"audience {quote(audiences[0])} not found in pod spec volume,"
         raise refused(attributes, f"{why} {user} is not authorized to request tokens for this audience")
@@ -262,7 +264,7 @@ def _audiences(pod: Pod) -> set[str]:
     return {source.audience or "" for source in sources if source is not None}
 
 
-def _may_ask(attributes: Attributes, lookup: Lookup, audience: str) -> bool:
+async def _may_ask(attributes: Attributes, lookup: Lookup, audience: str) -> bool:
     info = RequestInfo(
         verb=ASK_FOR_AUDIENCE,
         path="",
@@ -272,7 +274,7 @@ def _may_ask(attributes: Attributes, lookup: Lookup, audience: str) -> bool:
         resource=audience,
         name=attributes.name,
     )
-    return lookup.authorizer.authorize(attributes.user, info).allowed
+    return (await decide(lookup.authorizer, attributes.user, info)).allowed
 
 
 RESTRICTIONS: dict[str, Restriction] = {

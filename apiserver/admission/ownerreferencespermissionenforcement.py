@@ -11,13 +11,14 @@ from typing import Any
 from apimachinery.meta import OwnerReference
 from apimachinery.resource import Resource
 from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin, refused
+from apiserver.auth.authorization.authorizer import decide
 from apiserver.request.info import RequestInfo
 
 _CANNOT_DELETE = "cannot set an ownerRef on a resource you can't delete"
 _CANNOT_HOLD = "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on"
 
 
-def check(attributes: Attributes, lookup: Lookup) -> None:
+async def check(attributes: Attributes, lookup: Lookup) -> None:
     resource = attributes.resource
     if resource.plural == "pods" and not resource.group and attributes.subresource == "status":
         return
@@ -26,12 +27,13 @@ def check(attributes: Attributes, lookup: Lookup) -> None:
     if owners == before:
         return
     if attributes.operation != CREATE:
-        _require(attributes, lookup, resource, "delete", attributes.name, attributes.subresource, why=_CANNOT_DELETE)
+        name, subresource = attributes.name, attributes.subresource
+        await _require(attributes, lookup, resource, "delete", name, subresource, why=_CANNOT_DELETE)
     held = {owner.uid for owner in before if owner.blockOwnerDeletion}
     for owner in owners:
         if owner.blockOwnerDeletion and owner.uid not in held:
             kind = _kind_of(attributes, lookup, owner)
-            _require(attributes, lookup, kind, "update", owner.name, "finalizers", why=_CANNOT_HOLD)
+            await _require(attributes, lookup, kind, "update", owner.name, "finalizers", why=_CANNOT_HOLD)
 
 
 def _kind_of(attributes: Attributes, lookup: Lookup, owner: OwnerReference) -> Resource[Any]:
@@ -47,7 +49,7 @@ def _kind_of(attributes: Attributes, lookup: Lookup, owner: OwnerReference) -> R
     return resource
 
 
-def _require(
+async def _require(
     attributes: Attributes,
     lookup: Lookup,
     resource: Resource[Any],
@@ -69,7 +71,7 @@ def _require(
         subresource=subresource,
         name=name,
     )
-    decision = lookup.authorizer.authorize(attributes.user, info)
+    decision = await decide(lookup.authorizer, attributes.user, info)
     if not decision.allowed:
         raise refused(attributes, f"{why}: {decision.reason}, {decision.error or '<nil>'}")
 

@@ -51,7 +51,7 @@ def requested_user(headers: Sequence[Header]) -> User | None:
     return user
 
 
-def impersonate(headers: list[Header], user: User, authorizer: Authorizer) -> User:
+async def impersonate(headers: list[Header], user: User, authorizer: Authorizer) -> User:
     """The user that the request runs as: the one that its headers name, or `user`, its sender.
 
     The headers are taken out of the list: nothing behind this server is to act on them again.
@@ -62,7 +62,8 @@ def impersonate(headers: list[Header], user: User, authorizer: Authorizer) -> Us
     if requested is None:
         return user
     for info in needed_rights(requested):
-        check(authorizer, user, info)
+        if (pending := check(authorizer, user, info)) is not None:
+            await pending
     return User(requested.name, requested.uid, tuple(_all_groups(requested)), requested.extra, user)
 
 

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, ip_network
 
-from apiserver.auth.authorization.modes import ALWAYS_ALLOW, MODES, mode_errors
+from apiserver.auth.authorization.modes import ALWAYS_ALLOW
+from apiserver.auth.authorization.webhook import WebhookSettings
 from apiserver.main.audit import AuditOptions, add_audit, audit_options
 from apiserver.main.authentication_options import AuthenticationOptions, add_authentication, authentication_options
+from apiserver.main.authorization_options import add_authorization, webhook_settings
 from componentbase.flags import add_bool, add_duration, base_parser, fill, parse_list
 
 DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"
@@ -52,6 +54,7 @@ class Options:
     cert_dir: str = ""
     authentication: AuthenticationOptions = field(default_factory=AuthenticationOptions)
     authorization_modes: list[str] = field(default_factory=lambda: [ALWAYS_ALLOW])
+    authorization_webhook: WebhookSettings | None = None
     service_cluster_ip_range: IPv4Network = field(default_factory=lambda: IPv4Network("10.96.0.0/16"))
     service_node_ports: range = range(30000, 32768)
     kubelet_certificate_authority: str = ""
@@ -89,8 +92,6 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
     """Ends the process with a message for flags that can't be used, as argparse does."""
     parser = _parser()
     args = parser.parse_args(argv)
-    for error in mode_errors(args.authorization_mode):
-        parser.error(f"--authorization-mode: {error}")
     if bool(args.tls_cert_file) != bool(args.tls_private_key_file):
         parser.error("--tls-cert-file and --tls-private-key-file belong together: give both or neither")
     if bool(args.kubelet_client_certificate) != bool(args.kubelet_client_key):
@@ -108,6 +109,7 @@ def parse_options(argv: Sequence[str] | None = None) -> Options:
         authentication=authentication_options(parser, args),
         cert_dir=args.cert_dir or "/var/run/kubernetes",
         authorization_modes=args.authorization_mode,
+        authorization_webhook=webhook_settings(parser, args),
         service_node_ports=args.service_node_port_range,
         service_account_issuers=args.service_account_issuer or [DEFAULT_ISSUER],
         service_account_key_files=args.service_account_key_file,
@@ -126,7 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.epilog = EPILOG
     _add_etcd(parser)
     add_authentication(parser)
-    _add_authorization(parser)
+    add_authorization(parser)
+    _add_admission(parser)
     _add_service_accounts(parser)
     _add_cluster(parser)
     add_audit(parser)
@@ -160,20 +163,13 @@ def _add_etcd(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_authorization(parser: argparse.ArgumentParser) -> None:
-    authorization = parser.add_argument_group("authorization and admission")
-    authorization.add_argument(
-        "--authorization-mode",
-        type=parse_list,
-        default=[ALWAYS_ALLOW],
-        metavar="MODE,...",
-        help=f"who decides, in this order, until one allows: {', '.join(MODES)} (default {ALWAYS_ALLOW})",
-    )
+def _add_admission(parser: argparse.ArgumentParser) -> None:
+    admission = parser.add_argument_group("admission")
     for verb in ("enable", "disable"):
-        authorization.add_argument(
+        admission.add_argument(
             f"--{verb}-admission-plugins", type=parse_list, default=[], metavar="NAME,...", help=f"{verb} these plugins"
         )
-    authorization.add_argument(
+    admission.add_argument(
         "--admission-control-config-file",
         default="",
         metavar="FILE",

@@ -17,6 +17,7 @@ from apimachinery.resource import Resource
 from apiserver.admission._configuration import read_plugin_configurations
 from apiserver.admission._plugin import Chain, Lookup, Plugin, UnknownPlugin, enabled_plugins
 from apiserver.auth.authentication.tokens import JWKS_PATH, ServiceAccountTokens, TokenSettings
+from apiserver.auth.authorization.authorizer import Authorizer
 from apiserver.auth.authorization.modes import Sources, make_authorizer
 from apiserver.auth.authorization.rbac import Rbac
 from apiserver.codec.configfile import ConfigFileError
@@ -58,6 +59,7 @@ from componentbase.daemon import FatalError
 from componentbase.flags import version
 from componentbase.health import Check
 from kubeapi.certificates.certificatesigningrequest import GROUP as CERTIFICATES
+from kubeclient.config import ConfigError
 
 BOOTSTRAP_RETRY_SECONDS = 1.0
 WITHDRAW_SECONDS = 2.0
@@ -98,7 +100,7 @@ class ApiServer:
         addresses = Allocator(self.storage, ADDRESS_CLAIMS, address_pool(options.service_cluster_ip_range), clock)
         ports = Allocator(self.storage, PORT_CLAIMS, port_pool(options.service_node_ports), clock)
         rbac = Rbac(self.storage)
-        authorizer = make_authorizer(options.authorization_modes, Sources(self.storage, rbac))
+        authorizer = _authorizer(options, Sources(self.storage, rbac, clock, options.authorization_webhook))
         hooks: dict[tuple[str, str], Hooks] = {
             ("", "namespaces"): NamespaceHooks(),
             ("", "services"): ServiceHooks(addresses, ports),
@@ -269,6 +271,13 @@ def _advertised(options: Options) -> str:
         except OSError:
             return "127.0.0.1"
         return str(probe.getsockname()[0])
+
+
+def _authorizer(options: Options, sources: Sources) -> Authorizer:
+    try:
+        return make_authorizer(options.authorization_modes, sources)
+    except ConfigError as error:
+        raise FatalError(f"--authorization-webhook-config-file: {error}") from None
 
 
 def _token_settings(options: Options, address: str) -> TokenSettings:

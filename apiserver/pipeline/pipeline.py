@@ -8,9 +8,10 @@ escapes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
 from secrets import token_hex
+from typing import TypeVar
 
 from apimachinery.errors import (
     BadRequest,
@@ -54,6 +55,8 @@ END_STEP_SECONDS = 0.05
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 log = logs.logger(__name__)
+
+T = TypeVar("T")
 
 
 class Pipeline:
@@ -104,22 +107,42 @@ class Pipeline:
         except Exception as error:
             return self._refuse(request, None, self._translate(error, request), begin)
         if isinstance(user, UnknownToken):
-            return self._identify_and_serve(request, user, impersonates, begin)
-        return self._serve_user(request, user, impersonates, begin)
+            identified = self._authenticator.user_of(user)
+            return self._after(
+                request, begin, identified, lambda user: self._serve_sender(request, user, impersonates, begin)
+            )
+        return self._serve_sender(request, user, impersonates, begin)
 
-    def _serve_user(self, request: Request, user: User, impersonates: bool, begin: float) -> Awaitable[None] | None:
+    def _serve_sender(self, request: Request, sender: User, impersonates: bool, begin: float) -> Awaitable[None] | None:
+        """As `__call__`, for a request whose sender is known."""
+        if self._auditor is not None:
+            self._auditor.begin(request, sender)
+        if not impersonates:
+            return self._serve_user(request, sender, begin)
+        impersonated = impersonate(request.exchange.headers, sender, self._authorizer)
+        return self._after(request, begin, impersonated, lambda user: self._serve_user(request, user, begin))
+
+    def _serve_user(self, request: Request, user: User, begin: float) -> Awaitable[None] | None:
         """As `__call__`, for the request of this user."""
+        request.user = user
+        try:
+            if self._auditor is not None and request.audit is not None and user.impersonator is not None:
+                self._auditor.runs_as(request.audit, user)
+            if self._flows is not None:
+                request.head += self._flows.flow(request).head
+            pending = authz.check(self._authorizer, user, request.asked_info)
+        except StatusError as error:
+            return self._refuse(request, None, error, begin)
+        except Exception as error:
+            return self._refuse(request, None, self._translate(error, request), begin)
+        if pending is not None:
+            return self._after(request, begin, pending, lambda _: self._serve_authorized(request, begin))
+        return self._serve_authorized(request, begin)
+
+    def _serve_authorized(self, request: Request, begin: float) -> Awaitable[None] | None:
         info, exchange = request.info, request.exchange
         route: Route | None = None
         try:
-            if self._auditor is not None:
-                self._auditor.begin(request, user)
-            request.user = impersonate(exchange.headers, user, self._authorizer) if impersonates else user
-            if self._auditor is not None and request.audit is not None and request.user is not user:
-                self._auditor.runs_as(request.audit, request.user)
-            if self._flows is not None:
-                request.head += self._flows.flow(request).head
-            authz.check(self._authorizer, request.user, request.asked_info)
             if self._auditor is not None and request.audit is not None:
                 self._auditor.authorized(request.audit)
             route = self._routes.find(info) if info.is_resource else self._web_route
@@ -135,20 +158,19 @@ class Pipeline:
             return self._refuse(request, route, self._translate(error, request), begin)
         return self._serve(request, route, begin)
 
-    async def _identify_and_serve(
-        self, request: Request, unknown: UnknownToken, impersonates: bool, begin: float
+    async def _after(
+        self, request: Request, begin: float, step: Awaitable[T], go_on: Callable[[T], Awaitable[None] | None]
     ) -> None:
-        """Serves a request whose token another server may know."""
+        """Waits for a step that another server may have a part in, and goes on with what it gives."""
         try:
-            user = await self._authenticator.user_of(unknown)
+            result = await step
         except StatusError as error:
             await self._refuse(request, None, error, begin)
             return
         except Exception as error:
             await self._refuse(request, None, self._translate(error, request), begin)
             return
-        rest = self._serve_user(request, user, impersonates, begin)
-        if rest is not None:
+        if (rest := go_on(result)) is not None:
             await rest
 
     async def end_long_running(self, seconds: float) -> None:

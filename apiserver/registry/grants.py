@@ -8,7 +8,7 @@ from apimachinery.errors import object_not_found
 from apimachinery.meta import Object
 from apimachinery.resource import Resource, resource_of
 from apiserver.admission._plugin import Attributes, refused
-from apiserver.auth.authorization.authorizer import Authorizer
+from apiserver.auth.authorization.authorizer import Authorizer, decide
 from apiserver.auth.authorization.escalation import EVERYTHING, escalation_error
 from apiserver.auth.authorization.rbac import Rbac, role_key
 from apiserver.registry.hooks import Hooks
@@ -39,12 +39,14 @@ class GrantHooks(Hooks):
         if isinstance(obj, Binding):
             await self._check_binding(attributes, obj)
         else:
-            self._check_role(attributes, obj)
+            await self._check_role(attributes, obj)
 
-    def _check_role(self, attributes: Attributes, role: Role | ClusterRole) -> None:
+    async def _check_role(self, attributes: Attributes, role: Role | ClusterRole) -> None:
         """A creation by POST names no object, so that `escalate` on certain names doesn't allow it, as upstream."""
         old = attributes.old
-        if self._may(attributes, "escalate", attributes.resource.plural, attributes.name if old is not None else ""):
+        if await self._may(
+            attributes, "escalate", attributes.resource.plural, attributes.name if old is not None else ""
+        ):
             return
         self._check_held(attributes, role.rules)
         if getattr(role, "aggregationRule", None) or getattr(old, "aggregationRule", None):
@@ -57,7 +59,7 @@ class GrantHooks(Hooks):
         roles = ROLES.get(ref.kind)
         if roles is None or (roles.namespaced and not attributes.resource.namespaced):
             return  # validation refuses it
-        if self._may(attributes, "bind", roles.plural, ref.name):
+        if await self._may(attributes, "bind", roles.plural, ref.name):
             return
         role = role_key(ref, attributes.namespace)
         # As of now: the role may have come, or got more rules, through another server.
@@ -67,9 +69,9 @@ class GrantHooks(Hooks):
             raise object_not_found(attributes.resource.plural, GROUP, ref.name)
         self._check_held(attributes, [rule.spec for rule in rules])
 
-    def _may(self, attributes: Attributes, verb: str, plural: str, name: str) -> bool:
+    async def _may(self, attributes: Attributes, verb: str, plural: str, name: str) -> bool:
         asked = RequestInfo(verb, "", True, GROUP, "*", attributes.namespace, plural, "", name)
-        return self._authorizer.authorize(attributes.user, asked).allowed
+        return (await decide(self._authorizer, attributes.user, asked)).allowed
 
     def _check_held(self, attributes: Attributes, rules: list[PolicyRule]) -> None:
         """Raises: Forbidden."""

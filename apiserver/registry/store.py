@@ -227,7 +227,7 @@ class Store(Generic[T]):
         options: WriteOptions = OWN_WRITE,
         *,
         subresource: str = "",
-        check_create: Callable[[], None] = lambda: None,
+        check_create: Callable[[], Awaitable[None]] | None = None,
     ) -> WriteResult:
         """Changes a stored object; an apply, or a kind that allows it, creates a missing one.
 
@@ -243,7 +243,8 @@ class Store(Generic[T]):
             obj = change.create() if may_create else None
             if obj is None:
                 raise object_not_found(self.resource.plural, self.resource.group, name)
-            check_create()
+            if check_create is not None:
+                await check_create()
             try:
                 return await self.create(namespace, obj, user, options)
             except AlreadyExists:

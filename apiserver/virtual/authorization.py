@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apimachinery.errors import BadRequest
 from apimachinery.selectors import FieldSelector, parse_field_selector
-from apiserver.auth.authorization.authorizer import Authorizer
+from apiserver.auth.authorization.authorizer import Authorizer, decide
 from apiserver.request.info import RequestInfo
 from apiserver.request.message import Request
 from apiserver.request.user import User
@@ -64,8 +64,8 @@ def _fields(selector: FieldSelectorAttributes | None) -> FieldSelector | None:
     )
 
 
-def _status(authorizer: Authorizer, user: User, info: RequestInfo) -> SubjectAccessReviewStatus:
-    decision = authorizer.authorize(user, info)
+async def _status(authorizer: Authorizer, user: User, info: RequestInfo) -> SubjectAccessReviewStatus:
+    decision = await decide(authorizer, user, info)
     return SubjectAccessReviewStatus(
         allowed=decision.allowed,
         denied=True if decision.verdict == "deny" else None,
@@ -74,16 +74,16 @@ def _status(authorizer: Authorizer, user: User, info: RequestInfo) -> SubjectAcc
     )
 
 
-def review_access(request: Request, obj: SubjectAccessReview, *, authorizer: Authorizer) -> None:
+async def review_access(request: Request, obj: SubjectAccessReview, *, authorizer: Authorizer) -> None:
     spec = obj.spec
     extra = tuple((key, tuple(values)) for key, values in (spec.extra or {}).items())
     user = User(spec.user or "", spec.uid or "", tuple(spec.groups or ()), extra)
-    obj.status = _status(authorizer, user, request_of(spec.resourceAttributes, spec.nonResourceAttributes))
+    obj.status = await _status(authorizer, user, request_of(spec.resourceAttributes, spec.nonResourceAttributes))
 
 
-def review_own_access(request: Request, obj: SelfSubjectAccessReview, *, authorizer: Authorizer) -> None:
+async def review_own_access(request: Request, obj: SelfSubjectAccessReview, *, authorizer: Authorizer) -> None:
     info = request_of(obj.spec.resourceAttributes, obj.spec.nonResourceAttributes)
-    obj.status = _status(authorizer, request.user, info)
+    obj.status = await _status(authorizer, request.user, info)
 
 
 def review_own_rules(request: Request, obj: SelfSubjectRulesReview, *, authorizer: Authorizer) -> None:

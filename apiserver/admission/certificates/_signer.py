@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from apiserver.admission._plugin import Attributes, Lookup, refused
+from apiserver.auth.authorization.authorizer import decide
 from apiserver.request.info import RequestInfo
 from kubeapi.certificates.certificatesigningrequest import GROUP
 
 
-def check_signer(attributes: Attributes, lookup: Lookup, verb: str, signer: str) -> None:
+async def check_signer(attributes: Attributes, lookup: Lookup, verb: str, signer: str) -> None:
     """Requires the right on `domain/path`, or on all signers of the domain as `domain/*`. Raises: Forbidden."""
     domain = signer.partition("/")[0]
     for name in (signer, f"{domain}/*"):
         info = RequestInfo(
             is_resource=True, verb=verb, path="", group=GROUP, version="*", resource="signers", name=name
         )
-        if lookup.authorizer.authorize(attributes.user, info).allowed:
+        if (await decide(lookup.authorizer, attributes.user, info)).allowed:
             return
     raise refused(attributes, f'user not permitted to {verb} requests with signerName "{signer}"')

@@ -6,8 +6,8 @@ from apiserver.admission._plugin import UPDATE, Attributes, Lookup, Plugin
 from apiserver.admission.certificates._signer import check_signer
 
 
-def check(attributes: Attributes, lookup: Lookup) -> None:
-    check_signer(attributes, lookup, "approve", attributes.old.spec.signerName)
+async def check(attributes: Attributes, lookup: Lookup) -> None:
+    await check_signer(attributes, lookup, "approve", attributes.old.spec.signerName)
 
 
 ADMISSION = Plugin(

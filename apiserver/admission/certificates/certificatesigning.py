@@ -6,10 +6,10 @@ from apiserver.admission._plugin import UPDATE, Attributes, Lookup, Plugin
 from apiserver.admission.certificates._signer import check_signer
 
 
-def check(attributes: Attributes, lookup: Lookup) -> None:
+async def check(attributes: Attributes, lookup: Lookup) -> None:
     new, old = attributes.obj, attributes.old
     if new.status != old.status:
-        check_signer(attributes, lookup, "sign", old.spec.signerName)
+        await check_signer(attributes, lookup, "sign", old.spec.signerName)
 
 
 ADMISSION = Plugin(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from apimachinery.errors import Forbidden, object_details, resource_name
+from apimachinery.errors import Forbidden, InternalError, StatusError, object_details, quote, resource_name
 from apiserver.request.info import RequestInfo
 from apiserver.request.user import MASTERS, User
 
@@ -56,7 +56,9 @@ class Rules:
 
 
 class Authorizer(Protocol):
-    def authorize(self, user: User, info: RequestInfo) -> Decision: ...
+    def authorize(self, user: User, info: RequestInfo) -> Decision | Awaitable[Decision]:
+        """Decides at once from memory; only one that has to ask another server has something to wait for."""
+        ...
 
     def rules(self, user: User, namespace: str) -> Rules: ...
 
@@ -94,15 +96,34 @@ class InTurn:
     def __init__(self, authorizers: Sequence[Authorizer]) -> None:
         self._authorizers = authorizers
 
-    def authorize(self, user: User, info: RequestInfo) -> Decision:
-        reasons, errors = [], []
-        for authorizer in self._authorizers:
-            decision = authorizer.authorize(user, info)
+    def authorize(self, user: User, info: RequestInfo) -> Decision | Awaitable[Decision]:
+        undecided: list[Decision] = []
+        for place, authorizer in enumerate(self._authorizers, 1):
+            answer = authorizer.authorize(user, info)
+            if not isinstance(answer, Decision):
+                return self._wait(answer, undecided, self._authorizers[place:], user, info)
+            if answer.verdict != "no opinion":
+                return answer
+            undecided.append(answer)
+        return _no_opinion(undecided)
+
+    async def _wait(
+        self,
+        pending: Awaitable[Decision],
+        undecided: list[Decision],
+        others: Sequence[Authorizer],
+        user: User,
+        info: RequestInfo,
+    ) -> Decision:
+        """Goes on with the `others` if the pending answer is no opinion either."""
+        decision = await pending
+        undecided.append(decision)
+        for authorizer in others:
             if decision.verdict != "no opinion":
-                return decision
-            reasons.append(decision.reason)
-            errors.append(decision.error)
-        return Decision("no opinion", "\n".join(filter(None, reasons)), "\n".join(filter(None, errors)))
+                break
+            decision = await decide(authorizer, user, info)
+            undecided.append(decision)
+        return decision if decision.verdict != "no opinion" else _no_opinion(undecided)
 
     def rules(self, user: User, namespace: str) -> Rules:
         answers = [authorizer.rules(user, namespace) for authorizer in self._authorizers]
@@ -114,24 +135,54 @@ class InTurn:
         )
 
 
-def check(authorizer: Authorizer, user: User, info: RequestInfo) -> None:
-    """Raises: Forbidden with upstream's wording."""
-    decision = authorizer.authorize(user, info)
-    if decision is ALLOWED or decision.allowed:
-        return
+def _no_opinion(decisions: Sequence[Decision]) -> Decision:
+    reasons = (decision.reason for decision in decisions)
+    errors = (decision.error for decision in decisions)
+    return Decision("no opinion", "\n".join(filter(None, reasons)), "\n".join(filter(None, errors)))
+
+
+async def decide(authorizer: Authorizer, user: User, info: RequestInfo) -> Decision:
+    answer = authorizer.authorize(user, info)
+    return answer if isinstance(answer, Decision) else await answer
+
+
+def check(authorizer: Authorizer, user: User, info: RequestInfo) -> Awaitable[None] | None:
+    """Checks at once, or returns what to wait for, where another server has to be asked.
+
+    Raises: Forbidden with upstream's wording; InternalError if another server was to be asked, and did not answer.
+    """
+    answer = authorizer.authorize(user, info)
+    if not isinstance(answer, Decision):
+        return _check_later(answer, user, info)
+    if answer is not ALLOWED and not answer.allowed:
+        raise _forbidden(answer, user, info)
+    return None
+
+
+async def _check_later(pending: Awaitable[Decision], user: User, info: RequestInfo) -> None:
+    decision = await pending
+    if not decision.allowed:
+        raise _forbidden(decision, user, info)
+
+
+def _forbidden(decision: Decision, user: User, info: RequestInfo) -> StatusError:
+    """Returns the 403; a 500 where the decision failed and nobody else allowed the request."""
+    if decision.error:
+        return InternalError(f"Internal Server Error: {quote(info.path)}: {decision.error}")
     why = f": {decision.reason}" if decision.reason else ""
     if not info.is_resource:
-        raise Forbidden(f'forbidden: User "{user.name}" cannot {info.verb} path "{info.path}"{why}', {})
+        return Forbidden(f'forbidden: User "{user.name}" cannot {info.verb} path "{info.path}"{why}', {})
     target = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
     where = f' in the namespace "{info.namespace}"' if info.namespace else " at the cluster scope"
     name = f' "{info.name}"' if info.name else ""
-    raise Forbidden(
+    return Forbidden(
         f'{resource_name(info.resource, info.group)}{name} is forbidden: User "{user.name}" cannot {info.verb} '
         f'resource "{target}" in API group "{info.group}"{where}{why}',
         object_details(info.resource, info.group, info.name),
     )
 
 
-def check_create(authorizer: Authorizer, user: User, info: RequestInfo) -> None:
+async def check_create(authorizer: Authorizer, user: User, info: RequestInfo) -> None:
     """Checks an update or patch that is about to create the object. Raises: Forbidden."""
-    check(authorizer, user, info._replace(verb="create"))
+    if (pending := check(authorizer, user, info._replace(verb="create"))) is not None:
+        await pending

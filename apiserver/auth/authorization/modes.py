@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from apiserver.auth.authorization.authorizer import AlwaysAllow, AlwaysDeny, Authorizer, InTurn, Masters
 from apiserver.auth.authorization.node import NodeAuthorizer
 from apiserver.auth.authorization.rbac import Rbac
+from apiserver.auth.authorization.webhook import Webhook, WebhookSettings
 from apiserver.storage import CachedStorage
+from componentbase.clock import Clock
 
-ALWAYS_ALLOW = "AlwaysAllow"
+ALWAYS_ALLOW, WEBHOOK = "AlwaysAllow", "Webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,15 @@ class Sources:
 
     storage: CachedStorage
     rbac: Rbac
+    clock: Clock
+    webhook: WebhookSettings | None
+    """None where the mode is not listed."""
+
+    def make_webhook(self) -> Webhook:
+        """Raises: ConfigError."""
+        if self.webhook is None:
+            raise ValueError("the mode Webhook has no settings")
+        return Webhook(self.webhook, self.clock)
 
 
 MODES: dict[str, Callable[[Sources], Authorizer]] = {
@@ -26,6 +37,7 @@ MODES: dict[str, Callable[[Sources], Authorizer]] = {
     "AlwaysDeny": lambda sources: AlwaysDeny(),
     "Node": lambda sources: NodeAuthorizer(sources.storage),
     "RBAC": lambda sources: sources.rbac,
+    WEBHOOK: Sources.make_webhook,
 }
 
 
@@ -40,6 +52,7 @@ def mode_errors(modes: Sequence[str]) -> list[str]:
 
 
 def make_authorizer(modes: Sequence[str], sources: Sources) -> Authorizer:
+    """Raises: ConfigError for a kubeconfig of the webhook that can't be used."""
     if modes[0] == ALWAYS_ALLOW:
         return AlwaysAllow()
     return InTurn([Masters(), *(MODES[mode](sources) for mode in modes)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import orjson
@@ -85,10 +87,16 @@ def check(
     assert ADMISSION.concerns(resource, subresource, operation)
     kinds = {(item.group, item.plural): item for item in (NODES, PODS)}
     try:
-        admit(attributes, Lookup(Cache(), kinds, authorizer or AlwaysDeny()))  # type: ignore[arg-type]
+        waiting = admit(attributes, Lookup(Cache(), kinds, authorizer or AlwaysDeny()))  # type: ignore[arg-type]
+        if waiting is not None:
+            asyncio.run(_ended(waiting))
     except Forbidden as error:
         return str(error).partition(" is forbidden: ")[2]
     return ""
+
+
+async def _ended(waiting: Awaitable[None]) -> None:
+    await waiting
 
 
 def token(uid: str = "uid-mine", name: str = "mine", *audiences: str, **bound: Any) -> Dict:

@@ -19,8 +19,8 @@ def headers(*values: str) -> Headers:
     return [(b"accept", b"*/*"), *((f"impersonate-{name}".encode(), value.encode()) for name, value in pairs)]
 
 
-def run_as(*values: str) -> User:
-    return impersonate(headers(*values), JANE, AlwaysAllow())
+async def run_as(*values: str) -> User:
+    return await impersonate(headers(*values), JANE, AlwaysAllow())
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def run_as(*values: str) -> User:
         ),
     ],
 )
-def test_the_request_runs_as_the_user_that_the_headers_name(values: list[str], user: User) -> None:
-    actual = run_as(*values)
+async def test_the_request_runs_as_the_user_that_the_headers_name(values: list[str], user: User) -> None:
+    actual = await run_as(*values)
     assert actual.impersonator is JANE
     assert (actual.name, actual.uid, actual.groups, actual.extra) == (user.name, user.uid, user.groups, user.extra)
 
 
-def test_a_request_that_names_nobody_runs_as_its_sender() -> None:
-    assert impersonate(headers("user="), JANE, AlwaysDeny()) is JANE
-    assert impersonate(headers("uid="), JANE, AlwaysDeny()) is JANE
+async def test_a_request_that_names_nobody_runs_as_its_sender() -> None:
+    assert await impersonate(headers("user="), JANE, AlwaysDeny()) is JANE
+    assert await impersonate(headers("uid="), JANE, AlwaysDeny()) is JANE
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_a_request_that_names_nobody_runs_as_its_sender() -> None:
         ("extra-a=x", 'Name:"", UID:"", Groups:[]string(nil), Extra:map[string][]string{"a":[]string{"x"}}'),
     ],
 )
-def test_a_group_uid_or_extra_needs_a_user(value: str, printed: str) -> None:
+async def test_a_group_uid_or_extra_needs_a_user(value: str, printed: str) -> None:
     for values in ([value], ["user=", value]):
         with pytest.raises(BadRequest) as caught:
-            run_as(*values)
+            await run_as(*values)
         assert str(caught.value) == f"requested &user.DefaultInfo{{{printed}}} without impersonating a user name"
 
 
@@ -94,16 +94,16 @@ def test_each_part_of_an_identity_is_a_right_of_its_own() -> None:
     assert (robot.resource, robot.namespace, robot.name) == ("serviceaccounts", "web", "robot")
 
 
-def test_a_refusal_names_the_sender_and_the_part() -> None:
+async def test_a_refusal_names_the_sender_and_the_part() -> None:
     with pytest.raises(
         Forbidden, match=r'^users "joe" is forbidden: User "jane" cannot impersonate resource "users" in'
     ):
-        impersonate(headers("user=joe"), JANE, AlwaysDeny())
+        await impersonate(headers("user=joe"), JANE, AlwaysDeny())
 
 
-def test_nobody_behind_the_server_sees_the_headers() -> None:
+async def test_nobody_behind_the_server_sees_the_headers() -> None:
     given = headers("user=joe", "group=a", "extra-x=y", "other=z")
-    impersonate(given, JANE, AlwaysAllow())
+    await impersonate(given, JANE, AlwaysAllow())
     assert given == [(b"accept", b"*/*")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from apiserver.auth.authorization.webhook import WebhookSettings
 from apiserver.main.options import parse_options
 
 
@@ -22,16 +23,25 @@ def test_several_modes_decide_in_their_order() -> None:
     assert parse_options(["--authorization-mode=Node,RBAC"]).authorization_modes == ["Node", "RBAC"]
 
 
-def test_a_mode_that_is_not_built_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mode_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parse_options(["--authorization-mode=Webhook,RBAC"])
-    assert "Webhook is not implemented; there are AlwaysAllow, AlwaysDeny, Node, RBAC" in capsys.readouterr().err
+        parse_options(["--authorization-mode=ABAC,RBAC"])
+    assert "ABAC is not implemented; there are AlwaysAllow, AlwaysDeny, Node, RBAC, Webhook" in capsys.readouterr().err
+
+
+def test_the_webhook_has_a_file_and_times() -> None:
+    flags = ["--authorization-mode=Node,Webhook", "--authorization-webhook-config-file=f"]
+    assert parse_options(flags).authorization_webhook == WebhookSettings("f", "v1beta1", 300.0, 30.0)
+    flags += ["--authorization-webhook-version=v1", "--authorization-webhook-cache-authorized-ttl=0s"]
+    assert parse_options(flags).authorization_webhook == WebhookSettings("f", "v1", 0.0, 30.0)
+    assert parse_options(["--authorization-mode=RBAC"]).authorization_webhook is None
 
 
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--authorization-mode=Webhook"], ["--authorization-mode=RBAC,RBAC"],
+        ["--authorization-mode=Webhook"], ["--authorization-webhook-config-file=f"],
+        ["--authorization-webhook-version=v2"], ["--authorization-mode=RBAC,RBAC"],
         ["--authorization-mode="], ["--service-cluster-ip-range=10.0.0.0/30"],
         ["--service-cluster-ip-range=fd00::/64"], ["--service-node-port-range=5"], ["--tls-cert-file=x"],
         ["--kubelet-client-key=x"], ["--unknown"], ["--event-ttl=5"],
