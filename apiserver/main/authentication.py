@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ from apiserver.auth.authentication.oidc.configuration import (
 from apiserver.auth.authentication.token_file import TokenFileError, read_token_file
 from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.auth.authorization.modes import ALWAYS_ALLOW
-from apiserver.main.authentication_options import OidcOptions
+from apiserver.main.authentication_options import OidcOptions, WebhookTokenOptions
 from apiserver.main.options import Options
 from apiserver.request.user import User
 from apiserver.storage import CachedStorage
 from componentbase import logs, tls
 from componentbase.clock import Clock
 from componentbase.daemon import FatalError
+from kubeclient.config import ConfigError, load_config
 
 log = logs.logger(__name__)
 
@@ -47,6 +49,8 @@ def make_authenticator(
         from apiserver.auth.authentication.oidc.tokens import IssuedTokens
 
         sources += [IssuedTokens(issuer, clock, accounts.audiences) for issuer in configuration.jwt]
+    if options.authentication.webhook.config_file:
+        sources.append(_webhook(options.authentication.webhook, clock, accounts.audiences))
     return Authenticator(
         _token_file(options.authentication.token_auth_file),
         accounts,
@@ -54,6 +58,16 @@ def make_authenticator(
         sources=sources,
         front_proxy=_front_proxy(options),
     )
+
+
+def _webhook(options: WebhookTokenOptions, clock: Clock, audiences: Sequence[str]) -> TokenSource:
+    from apiserver.auth.authentication.webhook import WebhookTokens
+
+    try:
+        config = load_config(options.config_file)
+        return WebhookTokens(config, options.version, options.cache_ttl, clock, audiences)
+    except (ConfigError, OSError) as error:  # a bad certificate too: ssl.SSLError is one
+        raise FatalError(f"--authentication-token-webhook-config-file: {error}") from None
 
 
 def _anonymous(options: Options, configuration: AuthenticationConfiguration) -> Anonymous:

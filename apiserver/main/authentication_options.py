@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass, field
 from typing import Any
 
-from componentbase.flags import add_bool, fill, parse_list
+from componentbase.flags import add_bool, add_duration, fill, parse_list
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,23 @@ class OidcOptions:
 
 
 @dataclass(frozen=True)
+class WebhookTokenOptions:
+    """The server that is asked about tokens."""
+
+    config_file: str = ""
+    """A kubeconfig; "" where none is asked."""
+    version: str = "v1beta1"
+    cache_ttl: float = 120.0
+    """Seconds."""
+
+
+@dataclass(frozen=True)
 class AuthenticationOptions:
     token_auth_file: str = ""
     anonymous_auth: bool = True
     enable_bootstrap_token_auth: bool = False
     authentication_config: str = ""
+    webhook: WebhookTokenOptions = field(default_factory=WebhookTokenOptions)
     oidc: OidcOptions = field(default_factory=OidcOptions)
     request_header: RequestHeaderOptions = field(default_factory=RequestHeaderOptions)
 
@@ -72,8 +84,26 @@ def add_authentication(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="issuers of tokens, and which requests may be anonymous: an AuthenticationConfiguration (YAML)",
     )
+    _add_webhook(group)
     _add_oidc(parser)
     _add_request_headers(parser)
+
+
+def _add_webhook(group: argparse._ArgumentGroup) -> None:
+    webhook = "--authentication-token-webhook"
+    group.add_argument(
+        f"{webhook}-config-file",
+        default="",
+        metavar="FILE",
+        help="ask the server of this kubeconfig about other tokens",
+    )
+    group.add_argument(
+        f"{webhook}-version",
+        choices=("v1", "v1beta1"),
+        default="v1beta1",
+        help="version of the TokenReviews that it is sent (default v1beta1)",
+    )
+    add_duration(group, f"{webhook}-cache-ttl", 120, "how long its answers are kept")
 
 
 def _add_oidc(parser: argparse.ArgumentParser) -> None:
@@ -132,7 +162,11 @@ def authentication_options(parser: argparse.ArgumentParser, args: argparse.Names
     if bad := [item for item in oidc.required_claim if not item.partition("=")[0] or "=" not in item]:
         parser.error(f"--oidc-required-claim: {bad[0]}: write CLAIM=VALUE")
     return fill(
-        AuthenticationOptions, args, oidc=oidc, request_header=RequestHeaderOptions(**_named(args, "requestheader_"))
+        AuthenticationOptions,
+        args,
+        webhook=WebhookTokenOptions(**_named(args, "authentication_token_webhook_")),
+        oidc=oidc,
+        request_header=RequestHeaderOptions(**_named(args, "requestheader_")),
     )
 
 

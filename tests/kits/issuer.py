@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from componentbase.tls import server_context
 from tests.kits.certificates import write_certificates
+from tests.kits.loopback import https_server
 
 AUDIENCE = "the-cluster"
 WELL_KNOWN = "/.well-known/openid-configuration"
@@ -71,27 +69,7 @@ def _jwk(key: Any) -> dict[str, Any]:
 def running_issuer(folder: Path) -> Iterator[Issuer]:
     files = write_certificates(folder)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            document = issuer.answer(self.path)
-            body = json.dumps(document).encode()
-            self.send_response(404 if document is None else 200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing: a test tells what it needs by its own assertions."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        tls = server_context(str(files["server"]), str(files["server-key"]))
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-        issuer = Issuer(f"https://127.0.0.1:{server.server_port}", files["ca"].read_text())
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield issuer
-        finally:
-            server.shutdown()
-            thread.join()
+    served: list[Issuer] = []
+    with https_server(files, lambda path, _: served[0].answer(path)) as port:
+        served.append(Issuer(f"https://127.0.0.1:{port}", files["ca"].read_text()))
+        yield served[0]
