@@ -92,13 +92,13 @@ class Encryption:
 
     def transformers(self, resources: Iterable[GroupResource]) -> dict[GroupResource, ValueTransformer]:
         """Returns those of the given resources that are listed; the narrowest entry counts."""
-        found: dict[GroupResource, ValueTransformer] = {}
+        listed: dict[GroupResource, ValueTransformer] = {}
         for group, plural in resources:
             for candidate in ((group, plural), (group, ANY), (ANY, ANY)):
                 if candidate in self._transformers:
-                    found[(group, plural)] = self._transformers[candidate]
+                    listed[(group, plural)] = self._transformers[candidate]
                     break
-        return found
+        return listed
 
 
 def load_encryption(file: str) -> Encryption:
@@ -112,11 +112,11 @@ def parse_encryption(document: Any) -> Encryption:
     require_valid(KIND, _errors(config))
     providers: dict[GroupResource, list[Provider]] = {}
     for entry in config.resources or ():
-        made = [_provider(item) for item in entry.providers or ()]
+        chain = [_provider(item) for item in entry.providers or ()]
         for text in entry.resources or ():
             _check_not_masked(text, providers)
-            providers.setdefault(_parse(text), []).extend(made)
-    return Encryption({resource: ProviderList(made) for resource, made in providers.items()})
+            providers.setdefault(_parse(text), []).extend(chain)
+    return Encryption({resource: ProviderList(chain) for resource, chain in providers.items()})
 
 
 def _parse(text: str) -> GroupResource:

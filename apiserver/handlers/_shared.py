@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from apimachinery.errors import FieldError, GatewayTimeout, NotAcceptable
@@ -42,7 +43,8 @@ def write_options(request: Request, kind: str, *, applies: bool = False) -> Writ
     """The options of a write, from the query; `kind` is their kind. Raises: Invalid, BadRequest, NotAcceptable."""
     request.check_acceptable()
     query = request.query if request.query_string else {}
-    return parse_write_options(query, kind, request.header(b"user-agent"), applies=applies)
+    options = parse_write_options(query, kind, request.header(b"user-agent"), applies=applies)
+    return options if request.audit is None else replace(options, audit_annotations=request.audit.annotations)
 
 
 def answer(

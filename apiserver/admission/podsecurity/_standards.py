@@ -87,8 +87,8 @@ def violations(asked: LevelVersion, annotations: Annotations, spec: PodSpec) -> 
     """Returns in what a pod breaks a level."""
     if asked.level == PRIVILEGED:
         return ()
-    found = (check(annotations, spec) for check in checks_of(asked.level, minor_of(asked.version)))
-    return tuple(violation for violation in found if violation is not None)
+    results = (check(annotations, spec) for check in checks_of(asked.level, minor_of(asked.version)))
+    return tuple(violation for violation in results if violation is not None)
 
 
 def reasons(broken: Sequence[Violation]) -> str:

@@ -73,14 +73,14 @@ class Cacher:
     async def read_again(self) -> None:
         """Tries the objects that could not be read, after other keys have come. Raises: StorageUnavailable."""
         for table, hub in self._tables.values():
-            found = [kv for key in list(table.unreadable) for kv in (await self._etcd.range(key.encode())).kvs]
-            if self._recover(table, found):
+            kvs = [kv for key in list(table.unreadable) for kv in (await self._etcd.range(key.encode())).kvs]
+            if self._recover(table, kvs):
                 hub.close()
 
-    def _recover(self, table: Table, found: list[KeyValue]) -> bool:
+    def _recover(self, table: Table, kvs: list[KeyValue]) -> bool:
         """Takes in what can be read now; returns False if nothing can."""
         entries = []
-        for kv in found:
+        for kv in kvs:
             key = kv.key.decode()
             if key not in table.unreadable or kv.mod_revision > self.revision:
                 continue  # the watch brings what has become of it

@@ -3,6 +3,7 @@ there. What the levels refuse is told by golden cases and unit tests."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
+from tests.kits.eventually import eventually
 
 CONFIGURATION = """\
 apiVersion: apiserver.config.k8s.io/v1
@@ -37,8 +39,11 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     folder = tmp_path_factory.mktemp("podsecurity")
     file = folder / "admission.yaml"
     file.write_text(CONFIGURATION)
-    flag = f"--admission-control-config-file={file}"
-    with EtcdServer(folder) as etcd, ApiServer(folder / "apiserver", etcd.url, flag) as server:
+    policy = folder / "policy.yaml"
+    policy.write_text("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n")
+    flags = [f"--admission-control-config-file={file}", f"--audit-policy-file={policy}"]
+    flags.append(f"--audit-log-path={folder}/audit.log")
+    with EtcdServer(folder) as etcd, ApiServer(folder / "apiserver", etcd.url, *flags) as server:
         server.make_namespace("exempt")
         yield server
 
@@ -101,6 +106,34 @@ def test_pods_of_one_violation_share_a_warning(api: ApiServer) -> None:
         "host: host namespaces, privileged",
     ]
     assert warnings(api.http.patch("/api/v1/namespaces/crowd", json={"metadata": {}}, headers=merge)) == []
+
+
+def test_what_is_found_stands_in_the_audit_log_also_of_a_request_that_is_refused(api: ApiServer) -> None:
+    labels = {"pod-security.kubernetes.io/audit": "baseline", "pod-security.kubernetes.io/enforce-version": "v1.29"}
+    api.http.post("/api/v1/namespaces", json={"metadata": {"name": "audited", "labels": labels}})
+    answer = api.http.post("/api/v1/namespaces/audited/pods", json=privileged())
+    assert answer.status_code == 403
+    why = 'privileged (container "c" must not set securityContext.privileged=true)'
+    assert annotations_of(api, answer.headers["audit-id"]) == {
+        "pod-security.kubernetes.io/audit-violations": f'would violate PodSecurity "baseline:latest": {why}',
+        "pod-security.kubernetes.io/enforce-policy": "baseline:v1.29",
+    }
+    answer = api.http.post("/api/v1/namespaces/exempt/pods", json=privileged("noted"))
+    assert annotations_of(api, answer.headers["audit-id"]) == {"pod-security.kubernetes.io/exempt": "namespace"}
+
+
+def annotations_of(api: ApiServer, audit_id: str) -> dict[str, str]:
+    """What PodSecurity noted of a request, once its event is written."""
+    log = api.folder.parent / "audit.log"
+
+    def noted() -> dict[str, str] | None:
+        for event in map(json.loads, log.read_text().splitlines()):
+            if event["auditID"] == audit_id and event["stage"] == "ResponseComplete":
+                annotations = event["annotations"].items()
+                return {key: text for key, text in annotations if key.startswith("pod-security.")}
+        return None
+
+    return eventually(noted, f"the audit event {audit_id}")
 
 
 def test_a_configuration_that_is_wrong_ends_the_server(api: ApiServer, tmp_path: Any) -> None:
