@@ -11,6 +11,7 @@ from fractions import Fraction
 from apimachinery.quantity import QuantityError, parse_quantity
 from componentbase.flags import add_bool, add_duration, base_parser, fill, host_name, parse_list, parse_map
 from componentbase.hostnetwork import add_host_network_flag
+from kubelet.server.authorization import ALWAYS_ALLOW, MODES
 
 DEFAULT_PORT = 10250
 DEFAULT_ROOT_DIR = "/var/lib/kubelet"
@@ -36,6 +37,7 @@ class Options:
     tls_cert_file: str
     tls_private_key_file: str
     client_ca_file: str
+    authorization_mode: str
     cert_dir: str
     pause_image: str
     node_labels: dict[str, str]
@@ -110,6 +112,12 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--tls-private-key-file", default="", metavar="FILE", help="its private key (PEM)")
     serving.add_argument(
         "--client-ca-file", default="", metavar="FILE", help="authority of the clients that may call (PEM)"
+    )
+    serving.add_argument(
+        "--authorization-mode",
+        choices=MODES,
+        default=ALWAYS_ALLOW,
+        help=f"which of these clients may call: all, or those that the API server allows to (default {ALWAYS_ALLOW})",
     )
     serving.add_argument(
         "--cert-dir",

@@ -30,6 +30,7 @@ from kubelet.pod.source import NodePods, PodSource
 from kubelet.pod.table import PodTable
 from kubelet.probe.probes import probe_types
 from kubelet.runtime.interface import Runtime
+from kubelet.server.authorization import WEBHOOK, ReviewAuthorizer
 from kubelet.server.server import KubeletServer
 from kubelet.volume.objects import ObjectStore
 from kubelet.volume.tokens import TokenManager
@@ -95,7 +96,9 @@ class Agent:
         self.housekeeping = Housekeeping(runtime, self.source, workers, table, volumes, clock)
         self.eviction = Eviction(workers, table, volumes, self.recorder, clock)
         self.garbage = GarbageCollector(runtime, clock, keep_images=(options.pause_image,), may_touch=table.is_syncing)
-        self.server = KubeletServer(options.node_name, NodePods(self.source, table), runtime, clock)
+        authorizer = ReviewAuthorizer(rest, options.node_name, clock) if options.authorization_mode == WEBHOOK else None
+        pods = NodePods(self.source, table)
+        self.server = KubeletServer(options.node_name, pods, runtime, clock, authorizer=authorizer)
         self._add_checks()
 
     def start(self, serving: ssl.SSLContext) -> None:

@@ -1,7 +1,7 @@
 """Serves the kubelet's HTTPS: logs, exec, attach and port-forward for the API server, health and metrics beside them.
 
-Everything but the health probes needs a client certificate; errors are plain text, which the API
-server turns into a `Status`.
+Everything but the health probes needs a client certificate, whose user has to be authorized; errors are plain text,
+which the API server turns into a `Status`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Awaitable
 from urllib.parse import unquote
 
+from apimachinery.errors import StatusError
 from apimachinery.model import encode
 from componentbase import logs
 from componentbase.clock import Clock
@@ -20,14 +21,15 @@ from componentbase.net.http1_server import HttpServer, ServerLimits
 from componentbase.tasks import first_of
 from kubelet.container.log_requests import BadLogRequest, log_container, parse_log_request
 from kubelet.runtime.interface import EngineError, Runtime
+from kubelet.server.authorization import AlwaysAllow, Authorizer, client_of
 from kubelet.server.sessions import ACTIONS, HttpRefusal, PodLookup, Sessions, find_pod, parse_query
 from kubelet.server.stats import stats_summary
 from kubelet.server.stream.spdy.connection import DEFAULT_LIMITS, SpdyLimits
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
-PROTECTED = ("pods", "containerLogs", "stats", *ACTIONS)
-"""First parts of the paths that need a client certificate; health answers all others."""
+PROTECTED = ("pods", "containerLogs", "stats", "metrics", *ACTIONS)
+"""First parts of the paths that need an authorized client; health answers all others."""
 LIMITS = ServerLimits(max_connections=512)  # followed logs, execs and probes
 STALL_SECONDS = 4 * 3600.0  # a client that takes nothing of a log for so long is cut off
 
@@ -44,7 +46,10 @@ class KubeletServer:
         runtime: Runtime,
         clock: Clock,
         spdy_limits: SpdyLimits = DEFAULT_LIMITS,
+        authorizer: Authorizer | None = None,
     ) -> None:
+        """Without an authorizer every client with a certificate may do everything."""
+        self._authorizer = authorizer or AlwaysAllow()
         self._node_name = node_name
         self._pods = pods
         self._runtime = runtime
@@ -72,11 +77,25 @@ class KubeletServer:
 
     async def _serve(self, exchange: HttpExchange) -> None:
         try:
+            await self._authorize(exchange)
             await self._answer(exchange)
         except HttpRefusal as refusal:
             _respond(exchange, refusal.status, TEXT, refusal.message.encode())
         except OSError:
             log.debug("connection of a client broke", path=exchange.path)
+
+    async def _authorize(self, exchange: HttpExchange) -> None:
+        """Raises: HttpRefusal."""
+        certificate = exchange.connection.certificate
+        assert certificate is not None, "the caller has looked"
+        client, first = client_of(certificate), unquote(exchange.path.strip("/").partition("/")[0])
+        try:
+            why = await self._authorizer.refusal(client, exchange.method, first)
+        except (StatusError, ConnectionError, TimeoutError) as error:
+            log.warning("authorization failed", user=client.name, error=str(error))
+            raise HttpRefusal(500, f"Authorization error (user={client.name})") from None
+        if why:
+            raise HttpRefusal(403, why)
 
     async def _answer(self, exchange: HttpExchange) -> None:
         path = [unquote(part) for part in exchange.path.strip("/").split("/")]
@@ -85,7 +104,9 @@ class KubeletServer:
             return
         if exchange.method != "GET":
             raise HttpRefusal(405, "Method Not Allowed")
-        if path[0] == "containerLogs" and len(path) == 4:
+        if path[0] == "metrics":
+            _respond(exchange, *self.health.respond(exchange.path, exchange.query_string, True))
+        elif path[0] == "containerLogs" and len(path) == 4:
             await self._logs(path[1], path[2], path[3], exchange)
         elif path == ["pods"]:
             items = b",".join(encode(pod) for pod in self._pods.all())

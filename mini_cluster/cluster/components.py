@@ -331,6 +331,7 @@ def _kubelet(
         f"--root-dir={paths.kubelet_root}",
         f"--port={KUBELET_PORT}",
         f"--client-ca-file={layout.certificate('ca')}",
+        "--authorization-mode=Webhook",
         f"--tls-cert-file={layout.certificate(f'{name}-server')}",
         f"--tls-private-key-file={layout.private_key(f'{name}-server')}",
         f"--node-status-update-frequency={NODE_STATUS_UPDATE_FREQUENCY}",

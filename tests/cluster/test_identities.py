@@ -61,6 +61,11 @@ def connect(cluster: ClusterHandle, certificate: str = "") -> httpx.Client:
     return httpx.Client(base_url=cluster.server, verify=context, trust_env=False)
 
 
+def request_token(admin: httpx.Client, account: str) -> str:
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    return str(admin.post(f"{account}/token", json=request).raise_for_status().json()["status"]["token"])
+
+
 @pytest.mark.parametrize("identity", REFUSED)
 def test_a_process_is_refused_what_is_not_its_business(cluster: ClusterHandle, identity: str) -> None:
     method, path = REFUSED[identity]
@@ -71,19 +76,35 @@ def test_a_process_is_refused_what_is_not_its_business(cluster: ClusterHandle, i
 
 def test_a_controller_is_refused_what_another_may(cluster: ClusterHandle) -> None:
     accounts = {spec.account for spec in collect_controllers().values()}
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     refused = {}
     with connect(cluster, "admin") as admin, connect(cluster) as client:
         root = "/api/v1/namespaces/kube-system/serviceaccounts"
         for account in accounts:
             created = admin.post(root, json={"metadata": {"name": account}})
             assert created.status_code in (201, 409), created.text
-            token = admin.post(f"{root}/{account}/token", json=request).json()["status"]["token"]
+            token = request_token(admin, f"{root}/{account}")
             path = "/apis/apps/v1/deployments" if account == "certificate-controller" else f"{root}/default/token"
             method = "GET" if account == "certificate-controller" else "POST"
             answer = client.request(method, path, headers={"Authorization": f"Bearer {token}"})
             refused[account] = answer.status_code
     assert refused == dict.fromkeys(accounts, 403)
+
+
+def test_a_kubelet_serves_the_api_server_and_no_other_process(cluster: ClusterHandle) -> None:
+    answers = {}
+    for identity in ("apiserver-kubelet-client", "kube-proxy-worker-2", "kubelet-worker-2", "kube-scheduler"):
+        with connect(cluster, identity) as client:
+            answers[identity] = client.get(f"https://{cluster.node_ips['worker-1']}:10250/pods").status_code
+    refused = dict.fromkeys(answers, 403)
+    assert answers == refused | {"apiserver-kubelet-client": 200}
+
+
+def test_who_issues_tokens_is_told_to_their_holders(cluster: ClusterHandle) -> None:
+    with connect(cluster, "admin") as admin, connect(cluster) as client:
+        token = request_token(admin, "/api/v1/namespaces/default/serviceaccounts/default")
+        for path in ("/.well-known/openid-configuration", "/openid/v1/jwks"):
+            assert client.get(path, headers={"Authorization": f"Bearer {token}"}).status_code == 200
+            assert client.get(path).status_code == 403
 
 
 @pytest.mark.parametrize("library", IN_CLUSTER)
