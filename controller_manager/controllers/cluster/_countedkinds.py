@@ -18,6 +18,8 @@ from kubeclient.wire import PARTIAL_METADATA, PARTIAL_METADATA_LIST
 LOOK_SECONDS = 30.0
 """How often kinds are looked for that a quota counts and the API does not serve, as upstream."""
 RETRY_SECONDS = 2.0
+READ_SECONDS = 10.0
+"""The longest to wait for the objects of a kind, so that one that can't be read does not hold up the others."""
 
 Gone = Callable[[Kind, Object], None]
 
@@ -30,6 +32,7 @@ class CountedKinds:
         self._clock = context.clock
         self._followed: dict[Kind, Informer[Any]] = {}
         self._wanted: set[Kind] = set()
+        self._unknown: set[Kind] = set()
         self._wakes = asyncio.Event()
 
     def informer(self, kind: Kind) -> Informer[Any] | None:
@@ -42,8 +45,13 @@ class CountedKinds:
             return None
         return informer if informer.synced else None
 
+    def is_pending(self, kind: Kind) -> bool:
+        """Tells whether it will soon be known what objects of a kind there are, or that there is no such kind."""
+        return kind not in self._unknown and not (kind in self._followed and self._followed[kind].synced)
+
     async def follow(self, found: Callable[[Kind], None], gone: Gone) -> None:
-        """Works for ever. `found` is called once the objects of a kind are known, `gone` when one is deleted."""
+        """Works for ever. `found` is called once the objects of a kind are known, or that it is not served; `gone` when
+        one is deleted."""
         while True:
             try:
                 async with asyncio.timeout(LOOK_SECONDS if self._wanted else None):
@@ -51,6 +59,7 @@ class CountedKinds:
             except TimeoutError:
                 pass
             self._wakes.clear()
+            wanted = set(self._wanted)
             try:
                 resources = (await discover(self._rest)).resources
             except (StatusError, ConnectionError, TimeoutError) as error:
@@ -58,16 +67,29 @@ class CountedKinds:
                 await self._clock.sleep(RETRY_SECONDS)
                 self._wakes.set()
                 continue
-            for resource in filter(self._is_wanted, resources):
-                kind = (resource.group, resource.name)
-                self._wanted.discard(kind)
-                informer = self._followed[kind] = self._follow(resource, gone)
-                await informer.wait_synced()
+            served = {(resource.group, resource.name): resource for resource in resources if _can_be_followed(resource)}
+            for kind in wanted:
+                if kind in served and await self._is_read(served[kind], gone):
+                    self._wanted.discard(kind)
+                    self._unknown.discard(kind)
+                elif kind in self._unknown:
+                    continue
+                else:
+                    self._unknown.add(kind)
                 found(kind)
 
-    def _is_wanted(self, resource: APIResource) -> bool:
-        can_be_followed = resource.namespaced and {"list", "watch"} <= set(resource.verbs)
-        return can_be_followed and (resource.group, resource.name) in self._wanted
+    async def _is_read(self, resource: APIResource, gone: Gone) -> bool:
+        """Follows a kind; tells whether its objects could be read in time."""
+        kind = (resource.group, resource.name)
+        if kind not in self._followed:
+            self._followed[kind] = self._follow(resource, gone)
+        informer = self._followed[kind]
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                await informer.wait_synced()
+        except TimeoutError:
+            log.warning("objects can't be read yet", group=kind[0], resource=kind[1])
+        return informer.synced
 
     def _follow(self, resource: APIResource, gone: Gone) -> Informer[Any]:
         kind, plain = (resource.group, resource.name), resource.metadata_only()
@@ -81,3 +103,7 @@ class CountedKinds:
 
         informer.add_handler(note)
         return informer
+
+
+def _can_be_followed(resource: APIResource) -> bool:
+    return resource.namespaced and {"list", "watch"} <= set(resource.verbs)

@@ -11,7 +11,7 @@ from typing import Any
 
 from apimachinery.meta import Object
 from apimachinery.quantity import ResourceList
-from controller_manager.controllers.cluster._countedkinds import CountedKinds
+from controller_manager.controllers.cluster._countedkinds import READ_SECONDS, CountedKinds
 from controller_manager.controllers.cluster._quotausage import IN_FLIGHT_SECONDS, Charges, settled, usage_of
 from kubeapi.core.resourcequota.amounts import among, same
 from kubeapi.core.resourcequota.evaluator import Evaluator
@@ -91,7 +91,10 @@ class ResourceQuotaReconciler:
         if quota is None or quota.metadata.deletionTimestamp is not None:
             return DONE
         hard = dict(quota.spec.hard or {})
-        counted = self._count(quota, hard)
+        kinds = kinds_of(hard)
+        counted = self._count(quota, kinds)
+        if not same(quota.status.hard, hard) and any(map(self._is_pending, kinds)):
+            return after(READ_SECONDS)  # limits without a use would refuse everything; the kinds wake it before
         charged = self._charges.since(key, IN_FLIGHT_SECONDS, self._clock.monotonic())
         used = among(settled(quota.status.used or {}, counted, charged), hard)
         if not (same(quota.status.hard, hard) and same(quota.status.used, used)):
@@ -100,10 +103,13 @@ class ResourceQuotaReconciler:
             await self._rest.update(changed, "status")
         return DONE if same(among(used, counted), counted) else after(IN_FLIGHT_SECONDS)
 
-    def _count(self, quota: ResourceQuota, hard: ResourceList) -> ResourceList:
+    def _is_pending(self, kind: Kind) -> bool:
+        return kind not in self._special and self._counted.is_pending(kind)
+
+    def _count(self, quota: ResourceQuota, kinds: Iterable[Kind]) -> ResourceList:
         """Adds up what the objects of the namespace use; kinds that are not known yet are left out."""
         counted: ResourceList = {}
-        for kind in kinds_of(hard):
+        for kind in kinds:
             informer = self._special[kind] if kind in self._special else self._counted.informer(kind)
             evaluator = evaluator_of(*kind)
             if informer is None or evaluator is None:

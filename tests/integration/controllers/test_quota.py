@@ -65,6 +65,14 @@ def test_what_a_failed_request_was_charged_is_given_back(api: ApiServer, manager
     becomes(api, namespace, {"configmaps": "2"})
 
 
+def test_a_kind_that_is_not_served_is_left_out(api: ApiServer, manager: Daemon, namespace: str) -> None:
+    """And limits are never enforced of what has not been counted."""
+    make_quota(api, namespace, {"count/widgets.example.com": "1", "replicationcontrollers": "1"})
+    hard = eventually(lambda: status(api, namespace).get("hard"), "limits are enforced")
+    assert hard == {"count/widgets.example.com": "1", "replicationcontrollers": "1"}
+    assert status(api, namespace)["used"] == {"replicationcontrollers": "0"}
+
+
 def test_a_changed_limit_is_enforced(api: ApiServer, manager: Daemon, namespace: str) -> None:
     make_quota(api, namespace, {"services": "0"})
     becomes(api, namespace, {"services": "0"})
