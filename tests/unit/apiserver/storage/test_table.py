@@ -11,7 +11,8 @@ from apimachinery.selectors import parse_field_selector, parse_label_selector
 from apiserver.storage.cache.ring import Ring
 from apiserver.storage.cache.selection import Selection
 from apiserver.storage.cache.table import Table, storage_prefix
-from apiserver.storage.interface import Compacted
+from apiserver.storage.interface import Compacted, UnreadableObject
+from apiserver.storage.transform import Opened, TransformError
 from tests.kits.control_plane.storage import TAGS, WIDGETS, Widget, put, tag, widget
 
 
@@ -184,3 +185,66 @@ def test_loading_forgets_what_was_before() -> None:
     assert table.ring.after(9) == []
     with pytest.raises(Compacted):
         table.ring.after(8)
+
+
+class Sealed:
+    """A transformer whose key may be missing."""
+
+    has_key = True
+
+    def to_storage(self, key: str, value: bytes) -> bytes:
+        return b"k8s:enc:test:" + value
+
+    def from_storage(self, key: str, stored: bytes) -> Opened:
+        if not self.has_key:
+            raise TransformError("no key")
+        return Opened(stored.removeprefix(b"k8s:enc:test:"), is_stale=not stored.startswith(b"k8s:enc:test:"))
+
+
+def test_what_can_not_be_read_is_an_error_in_its_namespace_and_not_gone() -> None:
+    table, key = Table(WIDGETS), "/registry/widgets/default/a"
+    table.transformer = sealed = Sealed()
+    put(table, 1, "a")
+    put(table, 2, "b", "other")
+    stored = table.stored(key, widget("a", size=2))
+    sealed.has_key = False
+    with pytest.raises(UnreadableObject, match=r"^no key$"):
+        table.read_entry(key, stored, 3)
+    table.hide(key, "no key", 3)
+    with pytest.raises(UnreadableObject, match=r"^no key$"):
+        table.check_readable(key)
+    for selection in (Selection(""), Selection("default")):
+        with pytest.raises(UnreadableObject, match=f'^unable to transform key "{key}": no key$'):
+            table.page(selection, "", 0)
+    assert names(table, Selection("other")) == ["other/b"]
+    with pytest.raises(Compacted):
+        table.ring.after(2)
+
+    state = table.state
+    sealed.has_key = True
+    table.recover([table.read_entry(key, stored, 3)], 3)
+    assert names(table, Selection("")) == ["default/a", "other/b"]
+    assert table.state != state, "whoever keeps what is made of the objects looks again"
+    with pytest.raises(Compacted):
+        table.changes_after(state)
+    assert table.changes_after(table.state) == []
+
+
+def test_an_unreadable_object_goes_when_it_is_deleted_or_written_again() -> None:
+    table, key = Table(WIDGETS), "/registry/widgets/default/a"
+    table.hide(key, "no key", 1)
+    put(table, 2, "a")
+    assert names(table, Selection("")) == ["default/a"]
+    table.hide(key, "no key", 3)
+    assert table.remove(key, 4) is None
+    assert names(table, Selection("")) == []
+
+
+def test_values_without_a_transformer() -> None:
+    table, key = Table(WIDGETS), "/registry/widgets/default/a"
+    assert table.stored(key, widget("a")) == widget("a")
+    assert not table.is_stale(key, widget("a"))
+    with pytest.raises(UnreadableObject, match="identity transformer tried to read encrypted data"):
+        table.read_entry(key, b"k8s:enc:aesgcm:v1:k:x", 1)
+    table.transformer = Sealed()
+    assert table.is_stale(key, widget("a"))
