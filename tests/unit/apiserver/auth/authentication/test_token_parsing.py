@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from apiserver.auth.authentication.keys import BadToken, claims_of, make_key, verify
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from apimachinery.errors import Unauthorized
 from apiserver.auth.authentication.authenticator import bearer_token
 from apiserver.auth.authentication.websocket_token import take_token
+from componentbase.signing_keys import BadToken, claims_of, make_key, verify
 from tests.kits.tokens import encode
 
 KEY = make_key(ec.generate_private_key(ec.SECP256R1()).public_key())
