@@ -12,11 +12,12 @@ from apiserver.storage.interface import DELETED, Compacted, Entry
 from apiserver.storage.splice import split_owners
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.references import CLAIM, CONFIG_MAP, SECRET, Reference, pod_references
+from kubeapi.core.pod.references import CLAIM, CONFIG_MAP, SECRET, pod_references
 from kubeapi.core.pod.resource import RESOURCE as PODS
 
-SERVICE_ACCOUNT = "ServiceAccount"
+POD, SERVICE_ACCOUNT = "Pod", "ServiceAccount"
 KINDS = {
+    "pods": POD,
     "secrets": SECRET,
     "configmaps": CONFIG_MAP,
     "persistentvolumeclaims": CLAIM,
@@ -37,33 +38,53 @@ class Changes(Protocol):
     def snapshot(self, resource: Resource[Any]) -> Iterable[Entry]: ...
 
 
-class BoundPod:
-    """A pod that is bound to a node, with its references once they have been asked for."""
-
-    __slots__ = ("_references", "entry")
-
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        self._references: frozenset[Reference] | None = None
-
-    @property
-    def references(self) -> frozenset[Reference]:
-        if self._references is None:
-            self._references = _references(decode(Pod, split_owners(self.entry.value)[0]))
-        return self._references
-
-    def change(self, entry: Entry) -> None:
-        """Takes the pod's new state. Of all that names objects, only ephemeral containers are added to a pod later."""
-        self.entry = entry
-        if EPHEMERAL_CONTAINERS in entry.value:
-            self._references = None
+Used = tuple[str, str, str]
+"""Namespace, kind and name of an object."""
 
 
-def _references(pod: Pod) -> frozenset[Reference]:
-    """A mirror pod has none: its node has made it, and could name anything."""
+class NodePods:
+    """The pods of one node, and what they refer to once that has been asked for."""
+
+    __slots__ = ("_entries", "_references", "_used")
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._references: dict[str, frozenset[Used]] = {}
+        self._used: frozenset[Used] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def put(self, entry: Entry) -> None:
+        """Takes the state of a pod. Of all that names objects, only ephemeral containers are added to a pod later."""
+        if entry.key not in self._entries or EPHEMERAL_CONTAINERS in entry.value:
+            self._forget(entry.key)
+        self._entries[entry.key] = entry
+
+    def remove(self, key: str) -> None:
+        self._forget(key)
+        self._entries.pop(key, None)
+
+    def uses(self, used: Used) -> bool:
+        if self._used is None:
+            for key, entry in self._entries.items():
+                if key not in self._references:
+                    self._references[key] = _references(decode(Pod, split_owners(entry.value)[0]))
+            self._used = frozenset().union(*self._references.values())
+        return used in self._used
+
+    def _forget(self, key: str) -> None:
+        self._used = None
+        self._references.pop(key, None)
+
+
+def _references(pod: Pod) -> frozenset[Used]:
+    """Returns the pod itself and what it refers to; the pod alone for a mirror pod, whose node could name anything."""
+    own = {(pod.namespace, POD, pod.name)}
     if MIRROR_ANNOTATION in pod.annotations:
-        return frozenset()
-    return pod_references(pod) | {(SERVICE_ACCOUNT, pod.spec.serviceAccountName or "")}
+        return frozenset(own)
+    references = {*pod_references(pod), (SERVICE_ACCOUNT, pod.spec.serviceAccountName or "")}
+    return frozenset(own | {(pod.namespace, kind, name) for kind, name in references})
 
 
 class NodeGraph:
@@ -72,17 +93,13 @@ class NodeGraph:
     def __init__(self, storage: Changes) -> None:
         self._storage = storage
         self._revision = NOT_LOADED
-        self._nodes: dict[str, dict[str, BoundPod]] = {}
-        """By the node's name and the pod's key."""
+        self._nodes: dict[str, NodePods] = {}
 
     def uses(self, node: str, resource: str, namespace: str, name: str) -> bool:
         """Tells whether the object is a pod of the node, or one that such a pod refers to."""
         self._follow()
-        pods = [pod for pod in self._nodes.get(node, {}).values() if pod.entry.namespace == namespace]
-        if resource == PODS.plural:
-            return any(pod.entry.name == name for pod in pods)
-        reference = (KINDS.get(resource, ""), name)
-        return any(reference in pod.references for pod in pods)
+        pods = self._nodes.get(node)
+        return pods is not None and pods.uses((namespace, KINDS.get(resource, ""), name))
 
     def _follow(self) -> None:
         changed = self._storage.changed(PODS)
@@ -102,19 +119,12 @@ class NodeGraph:
         before = previous.field(NODE_NAME) if previous is not None else ""
         if before and (change.type == DELETED or entry.field(NODE_NAME) != before):
             pods = self._nodes[before]
-            del pods[entry.key]
+            pods.remove(entry.key)
             if not pods:
                 del self._nodes[before]
         if change.type != DELETED:
             self._put(entry)
 
     def _put(self, entry: Entry) -> None:
-        node = entry.field(NODE_NAME)
-        if not node:
-            return
-        pods = self._nodes.setdefault(node, {})
-        pod = pods.get(entry.key)
-        if pod is None:
-            pods[entry.key] = BoundPod(entry)
-        else:
-            pod.change(entry)
+        if node := entry.field(NODE_NAME):
+            self._nodes.setdefault(node, NodePods()).put(entry)
