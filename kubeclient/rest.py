@@ -7,6 +7,7 @@ import copy
 import math
 import random
 import re
+import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ from componentbase.net.http1_client import RESPONSE_TIMEOUT_SECONDS, HttpRespons
 from componentbase.net.http1_pool import Http1Client
 from kubeclient import wire
 from kubeclient.config import ClientConfig
-from kubeclient.tls import tls_context
+from kubeclient.tls import CertificateFiles, tls_context
 from kubeclient.wire import JSON, JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, Listing, WatchEvent, as_resource
 
 __all__ = [
@@ -88,6 +89,7 @@ class RestClient:
             context=self.ssl_context,
             server_name=config.tls_server_name,
             max_connections=max_connections,
+            before_connect=_certificate_follower(config, self.ssl_context),
         )
         self._heads: dict[tuple[str, str], bytes] = {}
         self._token = config.token
@@ -104,12 +106,7 @@ class RestClient:
         await self._client.aclose()
 
     def renew_certificate(self) -> None:
-        """Reads the client certificate's files again, and has all later requests show what is in them.
-
-        Raises: OSError, ssl.SSLError.
-        """
-        assert self.ssl_context is not None
-        self.ssl_context.load_cert_chain(self.config.cert_file, self.config.key_file or None)
+        """Has all later requests show the client certificate that is in its file now; new connections do anyway."""
         self._client.retire()
 
     def with_tokens(self, tokens: TokenSource) -> Self:
@@ -419,6 +416,13 @@ class RestClient:
                 match = re.match(r'299 \S+ "((?:[^"\\]|\\.)*)"', value.decode("utf-8", "replace"))
                 if match:
                     self._on_warning(re.sub(r"\\(.)", r"\1", match[1]))
+
+
+def _certificate_follower(config: ClientConfig, context: ssl.SSLContext | None) -> Callable[[], None]:
+    """Returns what to do before each connection, so that it shows a certificate that was renewed meanwhile."""
+    if context is None or config.cert_data or not config.cert_file:
+        return lambda: None
+    return CertificateFiles(config, context).follow
 
 
 def user_agent(component: str) -> str:

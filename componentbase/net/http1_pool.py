@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from weakref import WeakSet
 
 from componentbase.net.http1_client import (
@@ -40,12 +41,14 @@ class Http1Client:
         context: ssl.SSLContext | None = None,
         server_name: str = "",
         max_connections: int = 64,
+        before_connect: Callable[[], None] = lambda: None,
     ) -> None:
-        """`host` as in `connect`."""
+        """`host` as in `connect`. `before_connect` may change `context`; it must not block."""
         self._host, self._port = host, port
         self._context = context
         self._server_name = server_name
         self._max = max_connections
+        self._before_connect = before_connect
         self._open = 0
         self._idle: list[ClientConnection] = []
         self._waiters: deque[asyncio.Future[ClientConnection | None]] = deque()
@@ -172,6 +175,7 @@ class Http1Client:
         if self._closed:
             raise ConnectionError("the client is closed")
         where = self._host if self._host.startswith("/") else f"{self._host}:{self._port}"
+        self._before_connect()
         try:
             connection = await connect(self._host, self._port, tls=self._context, server_name=self._server_name)
         except TimeoutError:

@@ -25,6 +25,7 @@ from kubeclient.config import ClientConfig
 from kubeclient.rest import RestClient
 from tests.fakes.clock import FakeClock
 from tests.fakes.http import CHUNKED, Handler, HttpServer, Request, answer, chunk, http_server
+from tests.kits.certificates import write_certificates
 from tests.kits.eventually import eventually_async
 from tests.kits.process import free_port
 
@@ -259,3 +260,45 @@ async def test_a_server_that_asks_for_patience_gets_it_by_the_clients_clock(conn
         await clock.advance(8)
         assert await request == b"{}"
         assert len(server.requests) == 2
+
+
+async def test_new_connections_show_a_renewed_certificate(tmp_path: Path) -> None:
+    files = write_certificates(tmp_path)
+    context = tls.server_context(str(files["server"]), str(files["server-key"]), str(files["ca"]))
+    digests: list[str] = []
+
+    async def note_certificate(exchange: HttpExchange) -> None:
+        certificate = exchange.connection.certificate
+        assert certificate is not None
+        digests.append(certificate.digest)
+        exchange.respond(200, b"content-type: application/json\r\n", config_map("a"))
+
+    current = tmp_path / "current.pem"
+
+    def issue(name: str) -> None:
+        renewed = tmp_path / "renewed.pem"
+        renewed.write_bytes(files[name].read_bytes() + files[f"{name}-key"].read_bytes())
+        renewed.replace(current)
+
+    issue("client")
+    port = free_port()
+    config = ClientConfig(
+        server=f"https://127.0.0.1:{port}", ca_file=str(files["ca"]), cert_file=str(current), key_file=str(current)
+    )
+    started = asyncio.Event()
+    server = OurServer(note_certificate, ServerLimits(max_connections=10))
+    async with (
+        asyncio.timeout(20),
+        alongside(server.run("127.0.0.1", port, context, started=started.set)),
+        RestClient(config, user_agent="test/1") as rest,
+    ):
+        await started.wait()
+        await rest.get(ConfigMap, "a", "default")
+        issue("server")  # which is a client's, too
+        await rest.get(ConfigMap, "a", "default")  # over the connection that there is
+        rest.renew_certificate()
+        await rest.get(ConfigMap, "a", "default")
+        current.write_bytes(b"cut off")
+        rest.renew_certificate()
+        await rest.get(ConfigMap, "a", "default")  # by the last one that could be read
+    assert digests[0] == digests[1] != digests[2] == digests[3]
