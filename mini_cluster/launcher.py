@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,8 @@ from mini_cluster.machine.programs import (
 )
 from mini_cluster.supervision import control
 from mini_cluster.supervision.control import ControlError, NoSupervisor
-from mini_cluster.supervision.keeper import READY, STOPPED, ComponentStatus
+from mini_cluster.supervision.keeper import STOPPED, ComponentStatus
+from mini_cluster.view import ClusterView, NodeView
 
 if TYPE_CHECKING:  # they bring httpx, which costs a command 0.1 s: imported by those that need it
     from mini_cluster.api import AdminApi
@@ -82,38 +83,6 @@ or forget this cluster and make a new one in networks that are free:
 
 class ClusterError(LauncherError):
     """An operation on the cluster failed; the message is for the user."""
-
-
-@dataclass(frozen=True)
-class NodeView:
-    """A worker host as `status` and `node list` show it."""
-
-    name: str
-    address: str
-    pod_cidr: str
-    stopped: bool
-    ready: str
-    """The Ready condition of the Node object: "True", "False", "Unknown"; "" when the API server can't be asked."""
-
-
-@dataclass(frozen=True)
-class ClusterView:
-    """The cluster as `status` shows it."""
-
-    up: bool
-    """Whether the supervisor runs."""
-    server: str
-    components: list[ComponentStatus]
-    nodes: list[NodeView]
-
-    @property
-    def healthy(self) -> bool:
-        """Tells whether everything that should run is ready, and every node, too."""
-        return (
-            self.up
-            and all(status.state == READY for status in self.components)
-            and all(node.ready == "True" and not node.stopped for node in self.nodes)
-        )
 
 
 class Cluster:
@@ -204,7 +173,8 @@ class Cluster:
         """
         existing = load_state(self.layout.state)
         if existing and existing.joined:
-            self._repair_joined(existing)
+            with self._locked():
+                self._become(existing, existing, time.monotonic() + UP_SECONDS)
             return
         if existing and etcd_members not in (None, len(existing.ports.etcd)):
             raise ClusterError(_FIXED_MEMBERS.format(have=len(existing.ports.etcd), want=etcd_members))
@@ -343,14 +313,6 @@ class Cluster:
         self.up()
 
     # --- how ---
-
-    def _repair_joined(self, state: ClusterState) -> None:
-        """Starts what is missing of a worker host whose control plane is elsewhere."""
-        with self._locked():
-            if hosts.enable_forwarding():
-                state = state.with_forwarding_enabled()
-            self._begin(state)
-            self._apply({"op": "apply"})
 
     def _become(self, before: ClusterState | None, state: ClusterState, deadline: float) -> None:
         """Makes the cluster agree with the state, and waits until the nodes that are on are Ready."""
@@ -492,6 +454,8 @@ class Cluster:
 
     def _await_nodes(self, names: set[str], deadline: float) -> None:
         """Waits until every one of these nodes is Ready. Raises: ClusterError."""
+        if not names:
+            return
         state = self.state()
         missing = set(names)
         with self._api(state) as api:

@@ -17,9 +17,10 @@ from mini_cluster.cluster.layout import DEFAULT_FOLDER
 from mini_cluster.cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, ETCD_MEMBER_COUNTS, MAX_NODES
 from mini_cluster.console import DIM, GREEN, RED, YELLOW, Cell, Console
 from mini_cluster.errors import LauncherError
-from mini_cluster.launcher import Cluster, ClusterView
+from mini_cluster.launcher import Cluster
 from mini_cluster.machine.logview import log_names, show_log
 from mini_cluster.supervision.keeper import READY
+from mini_cluster.view import ClusterView
 
 DESCRIPTION = """\
 Runs a Kubernetes cluster on this machine, each component a process of its own.

@@ -123,7 +123,7 @@ class ClusterState:
     @property
     def has_networks(self) -> bool:
         """Tells whether hosts and pods have addresses: the networks are this cluster's own from then on."""
-        return bool(self.nodes or self.join_address)
+        return bool(self.nodes or self.join_address or self.joined)
 
     @property
     def api_bind_address(self) -> str:

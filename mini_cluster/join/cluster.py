@@ -83,10 +83,7 @@ class JoinedHost(Cluster):
         self.console.good("the cluster is the one that sent the invitation")
         with self._locked():
             self._write_credentials(invitation, authority)
-            if hosts.enable_forwarding():
-                state = state.with_forwarding_enabled()
-            self._begin(state)
-            self._apply({"op": "apply"})
+            self._become(state, state, time.monotonic() + UP_SECONDS)
         return name
 
     def _check_machine(self, state: ClusterState) -> None:
