@@ -61,6 +61,7 @@ def joined_components(layout: Layout, state: ClusterState, joined: Joined, progr
                 f"--root-dir={paths.kubelet_root}",
                 f"--port={KUBELET_PORT}",
                 f"--client-ca-file={layout.certificate('ca')}",
+                "--authorization-mode=Webhook",
                 f"--node-status-update-frequency={NODE_STATUS_UPDATE_FREQUENCY}",
                 f"--log-file={layout.log(kubelet)}",
             ),
