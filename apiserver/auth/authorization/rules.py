@@ -13,6 +13,7 @@ from kubeapi.rbac._rules import PolicyRule
 
 ALL = "*"
 MAX_SIMPLE_RULES = 10_000  # what is taken apart at a time: some 100 ms
+MAX_MISSING = 1000  # missing rules; a role that lacks more is refused without a full list
 
 
 class Rule:
@@ -74,7 +75,7 @@ class RuleIndex:
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._by_resource: dict[str, list[Rule]] = {}
         self._with_paths: list[Rule] = []
-        for rule in rules:
+        for rule in dict.fromkeys(rules):  # several bindings may give the same role
             for resource in rule.spec.resources or ():
                 self._by_resource.setdefault(resource, []).append(rule)
             if rule.spec.nonResourceURLs:
@@ -82,7 +83,11 @@ class RuleIndex:
 
     def uncovered(self, specs: Iterable[PolicyRule]) -> list[PolicyRule]:
         """Returns what the other rules allow and these don't, each with one verb and one group, resource and name, or
-        one path. Only where that were more than MAX_SIMPLE_RULES, further ones are returned as they are."""
+        one path.
+
+        The list ends early once it has MAX_MISSING rules, or with a rule, as it is, that would have to be taken apart
+        beyond MAX_SIMPLE_RULES. It is empty only if nothing is missing.
+        """
         missing: list[PolicyRule] = []
         left = MAX_SIMPLE_RULES
         for spec in specs:
@@ -90,9 +95,10 @@ class RuleIndex:
                 continue
             left -= _count_combinations(spec)
             if left < 0:
-                missing.append(spec)
-            else:
-                missing += (simple for simple in _take_apart(spec) if not self._covers(simple))
+                return [*missing, spec]
+            missing += (simple for simple in _take_apart(spec) if not self._covers(simple))
+            if len(missing) >= MAX_MISSING:
+                break
         return missing
 
     def _covers(self, spec: PolicyRule) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apiserver.auth.authorization.rules import MAX_SIMPLE_RULES, Rule, RuleIndex
+from apiserver.auth.authorization.rules import MAX_MISSING, MAX_SIMPLE_RULES, Rule, RuleIndex
 from kubeapi.rbac._rules import PolicyRule
 
 
@@ -69,11 +69,17 @@ def test_several_rules_cover_a_wide_one_together() -> None:
     ]
 
 
-def test_a_rule_of_too_many_combinations_is_returned_as_a_whole() -> None:
+def test_a_rule_of_too_many_combinations_is_returned_as_a_whole_and_ends_the_list() -> None:
     verbs = " ".join(f"v{number}" for number in range(MAX_SIMPLE_RULES + 1))
-    wide = on(verbs, "core", "pods")
-    assert uncovered([on("get", "core", "pods")], wide) == [wide]
+    wide, small = on(verbs, "core", "pods"), on("list", "core", "pods")
+    assert uncovered([on("get", "core", "pods")], small, wide, small) == [small, wide]
     assert uncovered([on("*", "core", "pods")], wide) == []
+
+
+def test_a_list_ends_once_it_is_long() -> None:
+    wanted = [on("get", "core", f"r{number}") for number in range(MAX_MISSING * 2)]
+    assert uncovered([], *wanted) == wanted[:MAX_MISSING]
+    assert uncovered([on("get", "core", "*")], *wanted) == []
 
 
 def test_words_in_another_case_are_others() -> None:
