@@ -32,8 +32,8 @@ examples:
       --token-auth-file=tokens.csv
     kubectl --server=https://127.0.0.1:6443 --insecure-skip-tls-verify --token=secret get namespaces
 
-/healthz, /livez, /readyz (with ?verbose) and /version are open to all. Any other request without a credential is one of
-system:anonymous, or a 401 where everything is allowed (--authorization-mode=AlwaysAllow) or with --anonymous-auth=false.
+/healthz, /livez, /readyz (with ?verbose) and /version are open to all. Any other request without a credential is one
+of system:anonymous, or a 401 where everything is allowed (--authorization-mode=AlwaysAllow).
 """
 
 

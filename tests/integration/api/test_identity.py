@@ -84,10 +84,15 @@ def test_a_certificate_of_another_authority_is_none(api: ApiServer, tmp_path: Pa
 
 def test_bad_flags_end_the_server_with_a_message(tmp_path: Path) -> None:
     for flag, said in (
-        ("--authorization-mode=Node,RBAC", "Node is not implemented"),
+        ("--authorization-mode=Nobody,RBAC", "Nobody is not implemented"),
         ("--disable-admission-plugins=Nothing", "unknown admission plugin"),
         ("--service-cluster-ip-range=10.0.0.0/33", "service-cluster-ip-range"),
         ("--tls-cert-file=/none", "belong together"),
+        ("--oidc-client-id=x", "belong together"),
+        ("--oidc-groups-claim=x", "need --oidc-issuer-url"),
+        ("--authentication-config=/none", "No such file"),
+        ("--authentication-token-webhook-config-file=/none", "authentication-token-webhook-config-file"),
+        ("--requestheader-client-ca-file=/none", "No such file"),
         ("--service-node-port-range=5", "30000-32767"),
     ):
         with pytest.raises(RuntimeError, match=said):
