@@ -81,13 +81,16 @@ class AlwaysDeny:
 
 
 class Masters:
-    """Allows everything to the group `system:masters`, which comes before all other authorizers."""
+    """Allows everything to the group `system:masters`, which comes before all other authorizers.
+
+    It lists no rules, as upstream: those that the group is bound to tell the same.
+    """
 
     def authorize(self, user: User, info: RequestInfo) -> Decision:
         return ALLOWED if MASTERS in user.groups else NO_OPINION
 
     def rules(self, user: User, namespace: str) -> Rules:
-        return AlwaysAllow().rules(user, namespace) if MASTERS in user.groups else Rules()
+        return Rules()
 
 
 class InTurn:
