@@ -136,7 +136,8 @@ class QueueSet:
             queue.seats_in_use -= ticket.seats
             queue.due += (now - ticket.began - EXPECTED_SECONDS) * ticket.seats
             self._note_end(queue)
-        self.dispatch(now)
+        if self.waiting:
+            self.dispatch(now)
 
     def abandon(self, ticket: Ticket, now: float) -> None:
         """Takes a waiting request out of its queue: its client has left, or it has waited too long."""
@@ -217,7 +218,14 @@ class QueueSet:
                 self._hands.clear()
             cards = deal(flow, self.queuing.queues, self.queuing.hand)
             hand = self._hands[flow] = tuple(self.queues[card] for card in cards)
-        return min(hand, key=_load)
+        best, least = hand[0], hand[0].seats_in_use + hand[0].seats_waiting
+        for queue in hand:  # not `min` with a key: this is most of what a request costs here
+            if not least:
+                break
+            load = queue.seats_in_use + queue.seats_waiting
+            if load < least:
+                best, least = queue, load
+        return best
 
     def _start(self, ticket: Ticket, queue: Queue, now: float) -> None:
         queue.executing += 1
@@ -249,7 +257,3 @@ class QueueSet:
 
 def _due(queue: Queue) -> float:
     return queue.due
-
-
-def _load(queue: Queue) -> int:
-    return queue.seats_in_use + queue.seats_waiting

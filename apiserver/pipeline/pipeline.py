@@ -35,6 +35,7 @@ from apiserver.http.types import AsgiApp, ClientDisconnected
 from apiserver.pipeline.inflight import InFlight
 from apiserver.pipeline.metrics import Key, RequestMetrics
 from apiserver.pipeline.routes import Route, Routes
+from apiserver.pipeline.turns import LARGE_BYTES, LargeWork
 from apiserver.request.info import RequestInfo, parse_request
 from apiserver.request.message import JSON, Answer, Answered, AuditRecord, Request, Response, Stream, status_response
 from apiserver.request.user import User
@@ -83,6 +84,7 @@ class Pipeline:
         self._limits = limits
         self._flows = flows
         self._auditor = auditor
+        self._large_work = LargeWork()
         self._long_running: set[HttpExchange] = set()
         self._ending = False
         self._ids = count(1)
@@ -250,6 +252,8 @@ class Pipeline:
         if ticket.began is None:
             await flows.wait(ticket)
         try:
+            if ticket.seats > 1:
+                await self._large_work.turn()
             return await self._serve_within(request, route)
         finally:
             flows.leave(ticket)
@@ -344,7 +348,14 @@ class Pipeline:
             headers = b"content-type: %b\r\n%b" % (content_type, request.head)
             for name, value in answer.headers or ():
                 headers += b"%b: %b\r\n" % (name, value)
-            exchange.respond(answer.status, headers, body)
+            if len(body) < LARGE_BYTES:
+                exchange.respond(answer.status, headers, body)
+                return answer.status
+            async with self._large_work:
+                exchange.respond(answer.status, headers, body)
+            self._limits.stop_clock(exchange)
+            if exchange.blocked:
+                await exchange.drain()  # its seat is taken until the client has read it
             return answer.status
         if isinstance(answer, Stream):
             await self._send_stream(request, answer)
@@ -370,7 +381,11 @@ class Pipeline:
             if exchange.blocked:
                 await exchange.drain(stream.patience_seconds)
             async for chunk in chunks:
-                exchange.write(chunk)
+                if len(chunk) < LARGE_BYTES:
+                    exchange.write(chunk)
+                else:
+                    async with self._large_work:
+                        exchange.write(chunk)
                 if exchange.blocked:
                     await exchange.drain(stream.patience_seconds)
             exchange.end()
