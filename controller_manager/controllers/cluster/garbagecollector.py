@@ -93,9 +93,11 @@ class GarbageCollector:
 
     def _follow(self, resource: Resource[Any], queue: WorkQueue) -> Informer[Any]:
         """Uses another controller's informer where one follows this kind already."""
-        informer = self._informers.find(resource) or self._informers.of(
-            resource, list_accept=PARTIAL_METADATA_LIST, watch_accept=PARTIAL_METADATA, trim=_trim
-        )
+        informer = self._informers.find(resource)
+        if informer is None:
+            informer = self._informers.of(
+                resource, list_accept=PARTIAL_METADATA_LIST, watch_accept=PARTIAL_METADATA, trim=_trim
+            )
         self._followed[path_of(resource)] = (resource, informer)
         informer.add_handler(self._noter(resource, queue))
         return informer
