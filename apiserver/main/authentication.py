@@ -71,9 +71,14 @@ def _webhook(options: WebhookTokenOptions, clock: Clock, audiences: Sequence[str
 
 
 def _anonymous(options: Options, configuration: AuthenticationConfiguration) -> Anonymous:
-    """Whoever may do everything must at least have a name."""
-    wanted = Anonymous(options.authentication.anonymous_auth)
+    """Whoever may do everything must at least have a name. Raises: FatalError."""
+    flag = options.authentication.anonymous_auth
+    wanted = Anonymous(flag is not False)
     if (given := configuration.anonymous) is not None:
+        if flag is not None:
+            raise FatalError(
+                "--anonymous-auth and the member `anonymous` of --authentication-config exclude each other"
+            )
         paths = frozenset(condition.path for condition in given.conditions)
         wanted = Anonymous(given.enabled, paths or None)
     if wanted.enabled and ALWAYS_ALLOW in options.authorization_modes:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass, field
 from typing import Any
 
-from componentbase.flags import add_bool, add_duration, fill, parse_list
+from componentbase.flags import add_bool, add_duration, fill, parse_bool, parse_list
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class WebhookTokenOptions:
 @dataclass(frozen=True)
 class AuthenticationOptions:
     token_auth_file: str = ""
-    anonymous_auth: bool = True
+    anonymous_auth: bool | None = None
+    """None, where the flag is not given, is true unless the configuration says otherwise."""
     enable_bootstrap_token_auth: bool = False
     authentication_config: str = ""
     webhook: WebhookTokenOptions = field(default_factory=WebhookTokenOptions)
@@ -66,11 +67,13 @@ def add_authentication(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--token-auth-file", default="", metavar="FILE", help='bearer tokens: lines of token,user,uid,"group1,group2"'
     )
-    add_bool(
-        group,
+    group.add_argument(
         "--anonymous-auth",
-        True,
-        "take requests without a credential as of the user system:anonymous (never with AlwaysAllow)",
+        nargs="?",
+        const=True,
+        type=parse_bool,
+        metavar="true|false",
+        help="take requests without a credential as of system:anonymous (default true; never with AlwaysAllow)",
     )
     add_bool(
         group,
