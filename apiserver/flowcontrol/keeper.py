@@ -102,9 +102,11 @@ class FlowControlKeeper:
         if _follows(decode(store.resource.model, entry.value), default):
 
             def replace(old: Any) -> Any:
-                if _follows(old, default):
-                    old.spec = default.spec.clone()
-                return old
+                if not _follows(old, default):
+                    return old
+                new = old.clone()
+                new.spec = default.spec.clone()
+                return new
 
             with suppress(NotFound):  # deleted just now: the next change creates it
                 await store.update("", default.name, Edit(replace), self._user, PRODUCER)
