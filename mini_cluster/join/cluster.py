@@ -30,8 +30,10 @@ from mini_cluster.launcher import UP_SECONDS, Cluster
 from mini_cluster.machine.programs import HOST_REQUIREMENTS, ensure_requirements
 
 _OTHER_CLUSTER = """\
-{folder} has a cluster or worker host already. Another folder keeps this one apart:
-  mini-cluster --dir FOLDER join ..."""
+{folder} has a cluster or worker host already.
+  mini-cluster up                         goes on with a join that was interrupted
+  mini-cluster down --purge               forgets it, for example to join by another line
+  mini-cluster --dir FOLDER join ...      keeps the new one apart"""
 
 
 class JoinError(LauncherError):
