@@ -17,6 +17,8 @@ from tests.kits.eventually import eventually
 
 pytestmark = pytest.mark.skipif(not KUBECTLS, reason="kubectl is not on PATH")
 
+PROGRAMS = {version: program for version, program in KUBECTLS.items() if version} or KUBECTLS
+
 MANIFEST = """
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -59,7 +61,7 @@ class Kubectl:
         return real.stdout
 
 
-@pytest.fixture(scope="module", params=KUBECTLS.values(), ids=KUBECTLS.keys())
+@pytest.fixture(scope="module", params=PROGRAMS.values(), ids=PROGRAMS.keys())
 def kubectl(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     folder = tmp_path_factory.mktemp("rbac")
     with EtcdServer(folder) as etcd, ApiServer(folder / "apiserver", etcd.url, "--authorization-mode=RBAC") as api:
