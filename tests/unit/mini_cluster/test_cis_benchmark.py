@@ -80,7 +80,10 @@ ITEMS: list[tuple[str, str, Callable[[], Any]]] = [
 ]
 
 NOT_SET = {
-    "1.2.1": (lambda: not API.authentication.anonymous_auth, "health is open to load balancers; roles allow no more"),
+    "1.2.1": (
+        lambda: API.authentication.anonymous_auth is False,
+        "health is open to load balancers; roles allow no more",
+    ),
     "1.2.9": (lambda: "EventRateLimit" in PLUGINS, "off by default, as upstream"),
     "1.2.11": (lambda: "AlwaysPullImages" in PLUGINS, "images of a laptop's cluster are often built on it"),
     "1.2.16": (
