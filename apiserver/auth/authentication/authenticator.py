@@ -19,6 +19,9 @@ from apiserver.request.user import ANONYMOUS, User, user_of_subject
 from componentbase import logs
 from componentbase.net.http1_exchange import PeerCertificate
 
+REFUSED = "invalid bearer token"
+"""The reason of a refusal that has no better one."""
+
 log = logs.logger(__name__)
 
 
@@ -152,18 +155,22 @@ class Authenticator:
         if user is not None:
             shared = [name for name in audiences if name in self._audiences]
             if audiences and not shared:
-                raise InvalidToken("invalid bearer token")
+                raise InvalidToken(REFUSED)
             return user, shared
         reasons = []
+        if self._accounts is not None:
+            try:
+                return self._accounts.review(token, audiences)
+            except InvalidToken as error:
+                reasons.append(str(error))
         for source in self._sources:
             try:
                 if (verified := await source.verify(token.encode(), audiences)) is not None:
                     return verified
             except InvalidToken as error:
                 reasons.append(str(error))
-        if self._accounts is not None and not reasons:
-            return self._accounts.review(token, audiences)
-        raise InvalidToken("; ".join(reasons) or "invalid bearer token")
+        special = [reason for reason in reasons if reason != REFUSED]
+        raise InvalidToken("; ".join(special) or REFUSED)
 
 
 def bearer_token(authorization: bytes) -> bytes:

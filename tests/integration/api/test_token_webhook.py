@@ -96,8 +96,14 @@ def test_an_answer_that_names_nobody_is_a_refusal(api: ApiServer, token: str) ->
 
 
 def test_tokens_that_this_server_knows_are_not_passed_on(api: ApiServer, webhook: Webhook) -> None:
-    assert ask(api, "other-token")[0] == 201
-    assert webhook.asked("other-token") == 0
+    account = "/api/v1/namespaces/default/serviceaccounts/default"
+    api.http.post("/api/v1/namespaces/default/serviceaccounts", json={"metadata": {"name": "default"}})
+    own = api.http.post(f"{account}/token", json={"spec": {}}).json()["status"]["token"]
+    for token in ("other-token", own):
+        assert ask(api, token)[0] == 201
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+        assert api.http.post(REVIEWS, json=body).json()["status"]["authenticated"] is True
+        assert webhook.asked(token) == 0
 
 
 @pytest.mark.parametrize(
