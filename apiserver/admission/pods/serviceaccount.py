@@ -17,20 +17,28 @@ from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plug
 from apiserver.admission.pods._mountablesecrets import ENFORCED, forbidden_secrets
 from apiserver.storage.interface import Entry
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
-from kubeapi.core.pod.volumes import Volume, VolumeMount
+from kubeapi.core.pod.volumes import ProjectedVolumeSource, Volume, VolumeMount
 from kubeapi.core.serviceaccount import ServiceAccount
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 TOKEN_SECONDS = 3607
-SOURCES = [
-    {"serviceAccountToken": {"expirationSeconds": TOKEN_SECONDS, "path": "token"}},
-    {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+PROJECTED = ProjectedVolumeSource.model_validate(
     {
-        "downwardAPI": {
-            "items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]
-        }
-    },
-]
+        "defaultMode": 0o644,
+        "sources": [
+            {"serviceAccountToken": {"expirationSeconds": TOKEN_SECONDS, "path": "token"}},
+            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+            {
+                "downwardAPI": {
+                    "items": [
+                        {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+                    ]
+                }
+            },
+        ],
+    }
+)
+"""Validated once: all pods share its sources, which nobody changes."""
 DEFAULT_ACCOUNT = "default"
 DEFAULT_ACCOUNT_SECONDS = 2.0  # a pod waits so long for the account `default` of a new namespace
 _TELLING = (b'"imagePullSecrets"', b'"automountServiceAccountToken"', ENFORCED.encode())
@@ -149,8 +157,7 @@ def mount_token(spec: Any) -> None:
     if not without:
         return
     name = f"kube-api-access-{random_suffix()}"
-    projected = {"defaultMode": 0o644, "sources": SOURCES}
-    spec.volumes = [*(spec.volumes or ()), Volume.model_validate({"name": name, "projected": projected})]
+    spec.volumes = [*(spec.volumes or ()), Volume(name=name, projected=PROJECTED.model_copy())]
     for container in without:
         mount = VolumeMount(name=name, mountPath=MOUNT_PATH, readOnly=True)
         container.volumeMounts = [*(container.volumeMounts or ()), mount]
