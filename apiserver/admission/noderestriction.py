@@ -13,8 +13,8 @@ from apimachinery.errors import object_not_found, quote
 from apimachinery.model import decode
 from apiserver.admission._plugin import CREATE, DELETE, UPDATE, Attributes, Lookup, Plugin, refused
 from apiserver.auth.authorization.authorizer import decide
-from apiserver.auth.authorization.node import LEASES
-from apiserver.request.info import RequestInfo
+from apiserver.auth.authorization.node import LEASE_NAMESPACE
+from apiserver.request.info import access
 from apiserver.request.user import node_of
 from apiserver.storage.interface import Entry
 from kubeapi.authentication.tokenrequest import TokenRequest
@@ -217,8 +217,8 @@ def _within(prefix: str, domains: Iterable[str]) -> bool:
 
 
 def _lease(node: str, attributes: Attributes, lookup: Lookup) -> None:
-    if attributes.namespace != LEASES:
-        raise refused(attributes, f"can only access leases in the {quote(LEASES)} system namespace")
+    if attributes.namespace != LEASE_NAMESPACE:
+        raise refused(attributes, f"can only access leases in the {quote(LEASE_NAMESPACE)} system namespace")
     _own_name(node, attributes, "node lease")
 
 
@@ -265,16 +265,8 @@ def _audiences(pod: Pod) -> set[str]:
 
 
 async def _may_ask(attributes: Attributes, lookup: Lookup, audience: str) -> bool:
-    info = RequestInfo(
-        verb=ASK_FOR_AUDIENCE,
-        path="",
-        is_resource=True,
-        version="v1",
-        namespace=attributes.namespace,
-        resource=audience,
-        name=attributes.name,
-    )
-    return (await decide(lookup.authorizer, attributes.user, info)).allowed
+    request = access(ASK_FOR_AUDIENCE, audience, attributes.name, version="v1", namespace=attributes.namespace)
+    return (await decide(lookup.authorizer, attributes.user, request)).allowed
 
 
 RESTRICTIONS: dict[str, Restriction] = {

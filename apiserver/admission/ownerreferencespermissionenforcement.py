@@ -12,7 +12,7 @@ from apimachinery.meta import OwnerReference
 from apimachinery.resource import Resource
 from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin, refused
 from apiserver.auth.authorization.authorizer import decide
-from apiserver.request.info import RequestInfo
+from apiserver.request.info import access
 
 _CANNOT_DELETE = "cannot set an ownerRef on a resource you can't delete"
 _CANNOT_HOLD = "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on"
@@ -60,18 +60,16 @@ async def _require(
     why: str,
 ) -> None:
     """Raises: Forbidden unless the user may do this as well."""
-    info = RequestInfo(
-        verb=verb,
-        path="",
-        is_resource=True,
+    request = access(
+        verb,
+        resource.plural,
+        name,
         group=resource.group,
         version=resource.version,
         namespace=attributes.namespace if resource.namespaced else "",
-        resource=resource.plural,
         subresource=subresource,
-        name=name,
     )
-    decision = await decide(lookup.authorizer, attributes.user, info)
+    decision = await decide(lookup.authorizer, attributes.user, request)
     if not decision.allowed:
         raise refused(attributes, f"{why}: {decision.reason}, {decision.error or '<nil>'}")
 

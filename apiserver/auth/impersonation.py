@@ -12,7 +12,7 @@ from apimachinery.errors import BadRequest, quote
 from apiserver.auth.authentication.tokens import ACCOUNTS_GROUP, USER_PREFIX
 from apiserver.auth.authorization.authorizer import Authorizer, check
 from apiserver.http.types import Header
-from apiserver.request.info import RequestInfo
+from apiserver.request.info import RequestInfo, access
 from apiserver.request.user import ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, User
 
 PREFIX = b"impersonate-"
@@ -91,7 +91,9 @@ def account_of(user_name: str) -> tuple[str, str] | None:
 
 
 def _right(resource: str, name: str, group: str = "", *, namespace: str = "", subresource: str = "") -> RequestInfo:
-    return RequestInfo("impersonate", "", True, group, "v1", namespace, resource, subresource, name)
+    return access(
+        "impersonate", resource, name, group=group, version="v1", namespace=namespace, subresource=subresource
+    )
 
 
 def _all_groups(requested: User) -> Iterator[str]:

@@ -12,7 +12,7 @@ from apiserver.auth.authorization.authorizer import Authorizer, decide
 from apiserver.auth.authorization.escalation import EVERYTHING, escalation_error
 from apiserver.auth.authorization.rbac import Rbac, role_key
 from apiserver.registry.hooks import Hooks
-from apiserver.request.info import RequestInfo
+from apiserver.request.info import access
 from apiserver.request.user import MASTERS
 from apiserver.storage import CachedStorage
 from kubeapi.rbac._bindings import Binding
@@ -44,15 +44,13 @@ class GrantHooks(Hooks):
     async def _check_role(self, attributes: Attributes, role: Role | ClusterRole) -> None:
         """A creation by POST names no object, so that `escalate` on certain names doesn't allow it, as upstream."""
         old = attributes.old
-        if await self._may(
-            attributes, "escalate", attributes.resource.plural, attributes.name if old is not None else ""
-        ):
+        name = attributes.name if old is not None else ""
+        if await self._may(attributes, "escalate", attributes.resource.plural, name):
             return
         self._check_held(attributes, role.rules)
-        if getattr(role, "aggregationRule", None) or getattr(old, "aggregationRule", None):
-            why = "must have cluster-admin privileges to use an aggregationRule"
-            if self._error(attributes, list(EVERYTHING)):
-                raise refused(attributes, why)
+        aggregates = getattr(role, "aggregationRule", None) or getattr(old, "aggregationRule", None)
+        if aggregates and self._error(attributes, list(EVERYTHING)):
+            raise refused(attributes, "must have cluster-admin privileges to use an aggregationRule")
 
     async def _check_binding(self, attributes: Attributes, binding: Binding) -> None:
         ref = binding.roleRef
@@ -70,8 +68,8 @@ class GrantHooks(Hooks):
         self._check_held(attributes, [rule.spec for rule in rules])
 
     async def _may(self, attributes: Attributes, verb: str, plural: str, name: str) -> bool:
-        asked = RequestInfo(verb, "", True, GROUP, "*", attributes.namespace, plural, "", name)
-        return (await decide(self._authorizer, attributes.user, asked)).allowed
+        request = access(verb, plural, name, group=GROUP, namespace=attributes.namespace)
+        return (await decide(self._authorizer, attributes.user, request)).allowed
 
     def _check_held(self, attributes: Attributes, rules: list[PolicyRule]) -> None:
         """Raises: Forbidden."""

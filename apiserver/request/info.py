@@ -34,6 +34,20 @@ class RequestInfo(NamedTuple):  # a tuple: a frozen dataclass of ten fields take
     """The field selector of what is authorized: some may only list what they select."""
 
 
+def access(
+    verb: str,
+    resource: str,
+    name: str = "",
+    *,
+    group: str = "",
+    version: str = "*",
+    namespace: str = "",
+    subresource: str = "",
+) -> RequestInfo:
+    """Makes a request that nobody has sent, to ask an authorizer whether a user may do this as well."""
+    return RequestInfo(verb, "", True, group, version, namespace, resource, subresource, name)
+
+
 def parse_request(method: str, path: str, *, watch: bool = False) -> RequestInfo:
     """`watch` is whether the query asks for it; it only matters for a collection.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apiserver.admission._plugin import Attributes, Lookup, refused
 from apiserver.auth.authorization.authorizer import decide
-from apiserver.request.info import RequestInfo
+from apiserver.request.info import access
 from kubeapi.certificates.certificatesigningrequest import GROUP
 
 
@@ -12,9 +12,6 @@ async def check_signer(attributes: Attributes, lookup: Lookup, verb: str, signer
     """Requires the right on `domain/path`, or on all signers of the domain as `domain/*`. Raises: Forbidden."""
     domain = signer.partition("/")[0]
     for name in (signer, f"{domain}/*"):
-        info = RequestInfo(
-            is_resource=True, verb=verb, path="", group=GROUP, version="*", resource="signers", name=name
-        )
-        if (await decide(lookup.authorizer, attributes.user, info)).allowed:
+        if (await decide(lookup.authorizer, attributes.user, access(verb, "signers", name, group=GROUP))).allowed:
             return
     raise refused(attributes, f'user not permitted to {verb} requests with signerName "{signer}"')

@@ -11,21 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from apimachinery.errors import quote
-from apiserver.auth.authorization.authorizer import ALLOWED, Decision, Rules
+from apiserver.auth.authorization.authorizer import ALLOWED, NO_OPINION, Decision, Rules
 from apiserver.auth.authorization.defaults.components import NODE
 from apiserver.auth.authorization.node_graph import Changes, NodeGraph
 from apiserver.auth.authorization.rules import Rule
 from apiserver.request.info import RequestInfo
 from apiserver.request.user import User, node_of
 
-LEASES = "kube-node-lease"  # the namespace of the nodes' leases
-NO_OPINION = Decision("no opinion")
+LEASE_NAMESPACE = "kube-node-lease"  # the namespace of the nodes' leases
 READ = ("get", "list", "watch")
 OWN_OBJECT_VERBS = ("get", "create", "update", "patch", "delete")
 
-
 RULES = tuple(Rule(spec) for spec in NODE.role.rules)
-"""What all nodes may do alike; asked about kinds only that `NodeAuthorizer` does not look at more closely."""
+"""The rights that all nodes share; they decide about the kinds that `NodeAuthorizer` has no method for."""
 
 
 class NodeAuthorizer:
@@ -141,8 +139,8 @@ def _lease(node: str, info: RequestInfo) -> Decision:
     """A create doesn't have the name in its path: NodeRestriction looks at it."""
     if info.verb not in OWN_OBJECT_VERBS:
         return _refused("can only get, create, update, patch, or delete a node lease")
-    if info.namespace != LEASES:
-        return _refused(f"can only access leases in the {quote(LEASES)} system namespace")
+    if info.namespace != LEASE_NAMESPACE:
+        return _refused(f"can only access leases in the {quote(LEASE_NAMESPACE)} system namespace")
     if info.verb != "create" and info.name != node:
         return _refused("can only access node lease with the same name as the requesting node")
     return ALLOWED
