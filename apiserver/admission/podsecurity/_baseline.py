@@ -22,7 +22,7 @@ from apiserver.admission.podsecurity._violation import (
     setters_text,
 )
 from kubeapi.core.pod.probes import LifecycleHandler, Probe
-from kubeapi.core.pod.security import SELinuxOptions
+from kubeapi.core.pod.security import PodSecurityContext, SecurityContext, SELinuxOptions
 from kubeapi.core.pod.spec import Container, PodSpec
 
 CAPABILITIES = frozenset(
@@ -71,18 +71,7 @@ SYSCTLS_1_32 = SYSCTLS_1_29 | {"net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"}
 
 
 def apparmor_profile(annotations: Annotations, spec: PodSpec) -> Violation | None:
-    values: set[str] = set()
-    pod = spec.securityContext
-    pod_profile = pod.appArmorProfile if pod else None
-    by_pod = pod_profile is not None and pod_profile.type not in CONFINED
-    if pod_profile is not None and by_pod:
-        values.add(pod_profile.type)
-    names = []
-    for container in containers_of(spec):
-        profile = container.securityContext.appArmorProfile if container.securityContext else None
-        if profile is not None and profile.type not in CONFINED:
-            names.append(container.name)
-            values.add(profile.type)
+    by_pod, names, types = _unconfined(spec, "appArmorProfile")
     setters = [text] if (text := setters_text(by_pod, names)) else []
     annotated = sorted(
         f"{key}={quote(value)}"
@@ -95,9 +84,28 @@ def apparmor_profile(annotations: Annotations, spec: PodSpec) -> Violation | Non
         setters.append(plural(len(annotated), "annotation", "annotations"))
     if not setters:
         return None
-    shown = [*sorted(values), *annotated]
+    shown = [*types, *annotated]
     reason = plural(len(shown), "forbidden AppArmor profile", "forbidden AppArmor profiles")
     return Violation(reason, f"{' and '.join(setters)} must not set AppArmor profile type to {quoted(shown)}")
+
+
+def _unconfined(spec: PodSpec, field: str) -> tuple[bool, list[str], list[str]]:
+    """Returns whether the pod sets a profile that doesn't confine, the containers that do, and its types, sorted.
+
+    `field` is "appArmorProfile" or "seccompProfile".
+    """
+
+    def types_of(context: PodSecurityContext | SecurityContext | None) -> set[str]:
+        profile = getattr(context, field, None)
+        return set() if profile is None or profile.type in CONFINED else {profile.type}
+
+    types = types_of(spec.securityContext)
+    by_pod, names = bool(types), []
+    for container in containers_of(spec):
+        if own := types_of(container.securityContext):
+            names.append(container.name)
+            types |= own
+    return by_pod, names, sorted(types)
 
 
 def added_capabilities(container: Container) -> list[str]:
@@ -146,7 +154,7 @@ def host_ports(annotations: Annotations, spec: PodSpec) -> Violation | None:
 def probe_hosts(annotations: Annotations, spec: PodSpec) -> Violation | None:
     names, hosts = set(), set()
     for container in containers_of(spec):
-        own = {host for action in _network_actions(container) if (host := action)}
+        own = set(filter(None, _network_hosts(container)))
         if own:
             names.add(container.name)
             hosts |= own
@@ -159,7 +167,7 @@ def probe_hosts(annotations: Annotations, spec: PodSpec) -> Violation | None:
     )
 
 
-def _network_actions(container: Container) -> Iterator[str | None]:
+def _network_hosts(container: Container) -> Iterator[str | None]:
     """Yields the host of each request that the kubelet makes for a container."""
     lifecycle = container.lifecycle
     hooks = (lifecycle.postStart, lifecycle.preStop) if lifecycle else ()
@@ -244,21 +252,10 @@ def seccomp_annotations(annotations: Annotations, spec: PodSpec) -> Violation | 
 
 
 def seccomp_profile(annotations: Annotations, spec: PodSpec) -> Violation | None:
-    values: set[str] = set()
-    pod_profile = spec.securityContext.seccompProfile if spec.securityContext else None
-    by_pod = pod_profile is not None and pod_profile.type not in CONFINED
-    if pod_profile is not None and by_pod:
-        values.add(pod_profile.type)
-    names = []
-    for container in containers_of(spec):
-        profile = container.securityContext.seccompProfile if container.securityContext else None
-        if profile is not None and profile.type not in CONFINED:
-            names.append(container.name)
-            values.add(profile.type)
-    if not values:
+    by_pod, names, types = _unconfined(spec, "seccompProfile")
+    if not types:
         return None
-    setters = setters_text(by_pod, names)
-    detail = f"{setters} must not set securityContext.seccompProfile.type to {quoted(sorted(values))}"
+    detail = f"{setters_text(by_pod, names)} must not set securityContext.seccompProfile.type to {quoted(types)}"
     return Violation("seccompProfile", detail)
 
 

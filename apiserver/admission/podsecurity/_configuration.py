@@ -79,11 +79,11 @@ def read_settings(document: Any) -> Settings:
 
 def _errors(config: PodSecurityConfiguration) -> list[FieldError]:
     errors: list[FieldError] = []
-    known = {**dict.fromkeys(MODES, level_error), **{f"{mode}-version": version_error for mode in MODES}}
+    checks = {**dict.fromkeys(MODES, level_error), **{f"{mode}-version": version_error for mode in MODES}}
     for name, value in config.defaults.items():
-        if name not in known:
-            errors.append(invalid(f"defaults.{name}", value, f"must be one of {', '.join(known)}"))
-        elif value and (why := known[name](value)):
+        if name not in checks:
+            errors.append(invalid(f"defaults.{name}", value, f"must be one of {', '.join(checks)}"))
+        elif value and (why := checks[name](value)):
             errors.append(invalid(f"defaults.{name}", value, why))
     exempt = config.exemptions
     errors += _list_errors("namespaces", exempt.namespaces or (), dns_label_errors)
@@ -93,14 +93,14 @@ def _errors(config: PodSecurityConfiguration) -> list[FieldError]:
 
 def _list_errors(field: str, names: Iterable[str], check: Callable[[str], list[str]]) -> list[FieldError]:
     errors: list[FieldError] = []
-    before: set[str] = set()
+    earlier: set[str] = set()
     for index, name in enumerate(names):
         path = f"exemptions.{field}[{index}]"
         if not name:
             errors.append(required(path))
         elif why := check(name):
             errors.append(invalid(path, name, ", ".join(why)))
-        elif name in before:
+        elif name in earlier:
             errors.append(duplicate(path, name))
-        before.add(name)
+        earlier.add(name)
     return errors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from apimachinery.meta import controller_of
@@ -12,6 +12,7 @@ from apimachinery.model import decode
 from apiserver.admission._plugin import Lookup
 from apiserver.admission.podsecurity._policy import LevelVersion
 from apiserver.admission.podsecurity._standards import reasons, violations
+from apiserver.admission.podsecurity._violation import plural
 from kubeapi.core.pod.model import Pod
 
 T = TypeVar("T")
@@ -30,18 +31,6 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-@dataclass
-class _Report:
-    """The pods that break the same rules."""
-
-    names: list[str] = field(default_factory=list)
-
-    def text(self, broken: str) -> str:
-        others = len(self.names) - 1
-        more = f" (and {others} other {'pod' if others == 1 else 'pods'})" if others else ""
-        return f"{min(self.names)}{more}: {broken}"
-
-
 async def warnings(
     lookup: Lookup, namespace: str, asked: LevelVersion, exempt_runtimes: frozenset[str], limits: Limits
 ) -> list[str]:
@@ -51,19 +40,26 @@ async def warnings(
     decoded = [decode(Pod, entry.value) async for entry in _paced(page.entries[: limits.pods], deadline)]
     left_out = len(page.entries) - len(decoded)
     pods = one_of_each_owner_first(pod for pod in decoded if (pod.spec.runtimeClassName or "") not in exempt_runtimes)
-    reports: dict[str, _Report] = {}
+    names_by_rules: dict[str, list[str]] = {}
     checked = 0
     async for pod in _paced(pods, deadline):
         if broken := reasons(violations(asked, pod.annotations, pod.spec)):
-            reports.setdefault(broken, _Report()).names.append(pod.name)
+            names_by_rules.setdefault(broken, []).append(pod.name)
         checked += 1
     total = len(pods) + left_out
     lines = []
     if checked < total:
         lines.append(f"new PodSecurity enforce level only checked against the first {checked} of {total} existing pods")
-    if reports:
+    if names_by_rules:
         lines.append(f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{asked}"')
-    return lines + sorted(report.text(broken) for broken, report in reports.items())
+    return lines + sorted(f"{_first_of(names)}: {broken}" for broken, names in names_by_rules.items())
+
+
+def _first_of(names: Sequence[str]) -> str:
+    """["b", "a"] -> "a (and 1 other pod)"."""
+    others = len(names) - 1
+    more = f" (and {others} other {plural(others, 'pod', 'pods')})" if others else ""
+    return f"{min(names)}{more}"
 
 
 async def _paced(items: Sequence[T], deadline: float) -> AsyncIterator[T]:

@@ -19,7 +19,7 @@ LABEL_PREFIX = "pod-security.kubernetes.io/"
 MODES = ("enforce", "audit", "warn")
 LABELS = tuple(f"{LABEL_PREFIX}{mode}{part}" for mode in MODES for part in ("", "-version"))
 
-KNOWN_POLICIES = 1024  # label sets whose policies are kept; a cluster uses a handful
+MAX_POLICIES = 1024  # label sets whose policies are kept; a cluster uses a handful
 
 _VERSION = re.compile(r"v1\.(0|[1-9][0-9]{0,17})")
 
@@ -77,7 +77,7 @@ def policy_of(labels: Mapping[str, str], defaults: Policy) -> tuple[Policy, tupl
     return _policy_of(tuple(map(labels.get, LABELS)), defaults)
 
 
-@lru_cache(maxsize=KNOWN_POLICIES)
+@lru_cache(maxsize=MAX_POLICIES)
 def _policy_of(values: tuple[str | None, ...], defaults: Policy) -> tuple[Policy, tuple[FieldError, ...]]:
     """`values` are those of LABELS."""
     errors: list[FieldError] = []

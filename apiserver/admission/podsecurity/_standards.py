@@ -17,7 +17,7 @@ from apiserver.admission.podsecurity._violation import Annotations, CheckFunctio
 from kubeapi.core.pod.spec import PodSpec
 
 NEWEST_MINOR = 35
-"""Of the releases that changed a check: later ones, and "latest", check the same."""
+"""The last release that changed a check; later ones, and "latest", check the same."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a check of the Pod Security Standards finds, and words that the checks share.
+"""A violation of the Pod Security Standards, and the words that its checks share.
 
 Reasons and details are upstream's, as clients and people search for them.
 """
