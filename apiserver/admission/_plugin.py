@@ -45,9 +45,9 @@ class Attributes:
     user: User
     dry_run: bool = False
     warnings: tuple[str, ...] = ()
-    """What plugins warn the client of; only a request that succeeds carries it."""
+    """Warnings of plugins to the client; only the answer to a request that succeeds carries them."""
     audit_annotations: dict[str, str] | None = None
-    """What plugins note in the request's audit event, also where they refuse it; None where there is no event."""
+    """Notes of plugins in the request's audit event, also where they refuse it; None where there is no event."""
 
     def warn(self, *texts: str) -> None:
         self.warnings += texts
@@ -71,15 +71,15 @@ class Lookup:
         self.authorizer = authorizer
         self._resources = resources
         self._derived: dict[Callable[..., Any], tuple[int, Any]] = {}
-        self._kept: dict[Callable[..., Any], Any] = {}
+        self._states: dict[Callable[..., Any], Any] = {}
 
     def resource(self, plural: str, group: str = "") -> Resource[Any]:
         return self._resources[(group, plural)]
 
     def of_kind(self, api_version: str, kind: str) -> Resource[Any] | None:
         """Returns the resource of a kind, None where the server has no such kind in that version."""
-        found = (item for item in self._resources.values() if (item.api_version, item.kind) == (api_version, kind))
-        return next(found, None)
+        matches = (item for item in self._resources.values() if (item.api_version, item.kind) == (api_version, kind))
+        return next(matches, None)
 
     def derived(self, resource: Resource[Any], make: Callable[[list[Any]], D]) -> D:
         """Returns `make` of all cached objects of a resource, computed again once one of them has changed."""
@@ -95,11 +95,11 @@ class Lookup:
         """Returns the objects of a core kind in a namespace, own writes included, in the order of their names."""
         return self.storage.latest_in_namespace(self._resources[("", plural)], namespace)
 
-    def kept(self, make: Callable[[Lookup], D]) -> D:
-        """Returns what `make` has made at its first call: the state of a plugin, of which every server has its own."""
-        if make not in self._kept:
-            self._kept[make] = make(self)
-        value: D = self._kept[make]
+    def state(self, make: Callable[[Lookup], D]) -> D:
+        """Returns the state of a plugin in this server, made by `make` at the first call."""
+        if make not in self._states:
+            self._states[make] = make(self)
+        value: D = self._states[make]
         return value
 
 

@@ -79,7 +79,7 @@ def _breaks(word: str, amount: str, bound: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Amounts:
-    """What a container or a whole pod asks for."""
+    """The requests and limits of a container or a whole pod."""
 
     requests: ResourceList
     limits: ResourceList

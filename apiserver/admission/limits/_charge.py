@@ -25,7 +25,7 @@ class NotCovered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """What may not be used at all in a namespace that has no quota for it."""
+    """A use of a kind that is refused in a namespace that has no quota for it."""
 
     group: str
     plural: str
@@ -61,14 +61,14 @@ class Ledger:
         return self.quota.status.hard or {}
 
 
-def charge(ledgers: Sequence[Ledger], request: Request) -> bool:
-    """Books the use of a request on all quotas that are about it; tells whether there was anything to book.
+def charge(ledgers: Sequence[Ledger], request: Request) -> None:
+    """Books the use of a request on all quotas that are about it.
 
     Raises: QuotaRefusal, NotCovered, and nothing is booked.
     """
     concerned = [ledger for ledger in ledgers if _concerns(ledger, request)]
     if not concerned and not request.limited:
-        return False
+        return
     usage = request.evaluator.usage(request.obj, request.now)
     negative = sorted(name for name, value in usage.items() if parse_quantity(value) < 0)
     if negative:
@@ -80,7 +80,6 @@ def charge(ledgers: Sequence[Ledger], request: Request) -> bool:
         _check_room(ledger, amounts)
     for ledger, amounts in booked:
         ledger.used = total(ledger.used, amounts)
-    return any(amounts for _, amounts in booked)
 
 
 def _concerns(ledger: Ledger, request: Request) -> bool:

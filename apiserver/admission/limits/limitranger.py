@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
+from apimachinery.errors import join_errors
 from apimachinery.model import decode
 from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin, refused, spec_of
 from apiserver.admission.limits._bounds import claim_refusals, pod_refusals, set_defaults
@@ -30,14 +31,14 @@ def check(attributes: Attributes, lookup: Lookup) -> None:
         else:
             texts = pod_refusals(limits, attributes.obj)
         if texts:
-            raise refused(attributes, texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]")
+            raise refused(attributes, join_errors(texts))
 
 
 def _limits(attributes: Attributes, lookup: Lookup) -> Iterator[LimitRange]:
     """Yields the LimitRanges that the object has to keep to: none for one that is being deleted, and for an update of a
     pod, whose containers stay as they are unless they are resized."""
-    updates, of_pod = attributes.operation == UPDATE, attributes.resource.plural != CLAIMS
-    if updates and of_pod and not attributes.subresource:
+    is_pod = attributes.resource.plural != CLAIMS
+    if is_pod and attributes.operation == UPDATE and not attributes.subresource:
         return
     if attributes.old is not None and attributes.old.metadata.deletionTimestamp is not None:
         return

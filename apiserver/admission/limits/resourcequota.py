@@ -35,7 +35,7 @@ def _check(limited: tuple[Limited, ...], attributes: Attributes, lookup: Lookup)
         return None
     if not limited and not lookup.in_namespace("resourcequotas", namespace):
         return None
-    return lookup.kept(QuotaAccounts).charge(attributes, evaluator, limited)
+    return lookup.state(QuotaAccounts).charge(attributes, evaluator, limited)
 
 
 ADMISSION = make()

@@ -40,10 +40,16 @@ def service(kind: str) -> Any:
     return load(SERVICES, {"metadata": {"name": "s"}, "spec": {"type": kind, "ports": [{"port": 1}, {"port": 2}]}})
 
 
-def refusal(ledgers: list[Ledger], wanted: Request) -> str:
+def books(ledgers: list[Ledger], asked: Request) -> bool:
+    before = [item.used for item in ledgers]
+    charge(ledgers, asked)
+    return [item.used for item in ledgers] != before
+
+
+def refusal(ledgers: list[Ledger], asked: Request) -> str:
     before = [item.used for item in ledgers]
     with pytest.raises(QuotaRefusal) as error:
-        charge(ledgers, wanted)
+        charge(ledgers, asked)
     assert [item.used for item in ledgers] == before
     return str(error.value)
 
@@ -52,14 +58,14 @@ def test_the_use_is_booked_on_each_quota_that_is_about_the_object() -> None:
     both = ledger({"pods": "2", "requests.cpu": "1"}, {"pods": "1", "requests.cpu": "500m"})
     best = ledger({"pods": "1"}, {"pods": "1"}, "best", scopes=["BestEffort"])
     secrets = ledger({"secrets": "0"}, {"secrets": "0"}, "secrets")
-    assert charge([both, best, secrets], new_pod("500m"))
+    assert books([both, best, secrets], new_pod("500m"))
     assert (both.used, best.used, secrets.used) == ({"pods": "2", "requests.cpu": "1"}, {"pods": "1"}, {"secrets": "0"})
 
 
 def test_the_requests_of_a_batch_add_up() -> None:
     quota = ledger({"pods": "2"}, {"pods": "0"})
-    assert charge([quota], new_pod())
-    assert charge([quota], new_pod())
+    assert books([quota], new_pod())
+    assert books([quota], new_pod())
     assert refusal([quota], new_pod()) == "exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2"
 
 
@@ -82,20 +88,20 @@ def test_what_must_be_stated_and_known() -> None:
 
 
 def test_a_quota_without_a_status_limits_nothing_yet() -> None:
-    assert not charge([ledger({}, {})], new_pod())
+    assert not books([ledger({}, {})], new_pod())
 
 
 def test_an_update_is_charged_its_growth_and_gives_nothing_back() -> None:
     quota = ledger({"services": "1", "services.nodeports": "2"}, {"services": "1", "services.nodeports": "0"})
-    assert charge([quota], request("services", service("NodePort"), service("ClusterIP")))
+    assert books([quota], request("services", service("NodePort"), service("ClusterIP")))
     assert quota.used == {"services": "1", "services.nodeports": "2"}
-    assert not charge([quota], request("services", service("ClusterIP"), service("NodePort")))
+    assert not books([quota], request("services", service("ClusterIP"), service("NodePort")))
     assert quota.used == {"services": "1", "services.nodeports": "2"}
 
 
 def test_an_update_into_the_scope_of_a_quota_is_charged_in_full() -> None:
     quota = ledger({"pods": "1"}, {"pods": "0"}, scopes=["NotBestEffort"])
-    assert charge([quota], request("pods", new_pod("1").obj, new_pod().obj))
+    assert books([quota], request("pods", new_pod("1").obj, new_pod().obj))
     assert quota.used == {"pods": "1"}
 
 
@@ -113,18 +119,18 @@ LIMITED = {
 
 
 def limited_pod(cpu: str = "", priority: str = "") -> Request:
-    wanted = new_pod(cpu)
-    wanted.obj.spec.priorityClassName = priority or None
-    return replace(wanted, limited=read_limited(LIMITED))
+    creation = new_pod(cpu)
+    creation.obj.spec.priorityClassName = priority or None
+    return replace(creation, limited=read_limited(LIMITED))
 
 
 def test_what_is_limited_needs_a_quota() -> None:
-    assert not charge([], limited_pod())
+    assert not books([], limited_pod())
     assert refusal([], limited_pod("1")) == "insufficient quota to consume: cpu,requests.cpu"
     hard = {"cpu": "2", "requests.cpu": "2"}
-    assert charge([ledger(hard, dict.fromkeys(hard, "0"))], limited_pod("1"))
+    assert books([ledger(hard, dict.fromkeys(hard, "0"))], limited_pod("1"))
     assert "consume: cpu" in refusal([ledger({"requests.cpu": "2"}, {"requests.cpu": "0"})], limited_pod("1"))
-    assert not charge([], replace(request("services", service("NodePort")), limited=read_limited(LIMITED)))
+    assert not books([], replace(request("services", service("NodePort")), limited=read_limited(LIMITED)))
 
 
 def test_a_scope_that_is_limited_needs_a_quota_with_that_scope() -> None:
@@ -132,9 +138,9 @@ def test_a_scope_that_is_limited_needs_a_quota_with_that_scope() -> None:
         charge([ledger({"pods": "5"}, {"pods": "0"})], limited_pod(priority="high"))
     text = "insufficient quota to match these scopes: [{PriorityClass In [high top]}]"
     assert str(error.value) == text
-    assert not charge([], limited_pod(priority="low"))
+    assert not books([], limited_pod(priority="low"))
     selector = {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]}
-    assert charge([ledger({"pods": "5"}, {"pods": "0"}, scopeSelector=selector)], limited_pod(priority="high"))
+    assert books([ledger({"pods": "5"}, {"pods": "0"}, scopeSelector=selector)], limited_pod(priority="high"))
 
 
 def test_a_limit_names_its_kind() -> None:
