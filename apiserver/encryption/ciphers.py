@@ -113,7 +113,7 @@ class Secretbox:
 class CipherType:
     make: Callable[[bytes], Cipher]
     secret_sizes: tuple[int, ...]
-    """Of its secrets, in bytes."""
+    """The sizes that its secrets may have, in bytes."""
     title: str
     """Its name in an error about a secret that is not there."""
 

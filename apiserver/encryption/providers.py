@@ -12,7 +12,7 @@ from apiserver.storage.transform import ENCRYPTED, Opened, TransformError
 
 class Provider(Protocol):
     prefix: bytes
-    """What a value of this provider begins with."""
+    """The beginning of every value of this provider."""
 
     def to_storage(self, key: str, value: bytes) -> bytes: ...
 
@@ -37,7 +37,7 @@ class Identity:
 
 class NamedCipher(NamedTuple):
     prefix: bytes
-    """Of a value: "k8s:enc:aesgcm:v1:KEY:"."""
+    """The beginning of its values: "k8s:enc:aesgcm:v1:NAME:"."""
     cipher: Cipher
 
 

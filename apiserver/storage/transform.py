@@ -1,4 +1,4 @@
-"""What stands between an object and the bytes that etcd holds of it, for resources that are encrypted at rest."""
+"""The transformation between an object's encoding and the bytes in etcd, for resources that are encrypted at rest."""
 
 from __future__ import annotations
 

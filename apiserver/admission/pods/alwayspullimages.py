@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from apimachinery.errors import not_supported
+from apimachinery.errors import join_errors, not_supported
 from apimachinery.validation import Path, render
 from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin, refused, spec_of
 
@@ -32,7 +32,7 @@ def check(attributes: Attributes, lookup: Lookup) -> None:
         if getattr(policy.holder, policy.field) != ALWAYS
     ]
     if errors:
-        raise refused(attributes, errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]")
+        raise refused(attributes, join_errors(errors))
 
 
 def _brings_images(attributes: Attributes) -> bool:

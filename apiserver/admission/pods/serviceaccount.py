@@ -17,6 +17,8 @@ from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plug
 from apiserver.admission.pods._mountablesecrets import ENFORCED, forbidden_secrets
 from apiserver.storage.interface import Entry
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.references import CLAIM, CONFIG_MAP, SECRET, pod_references
 from kubeapi.core.pod.volumes import ProjectedVolumeSource, Volume, VolumeMount
 from kubeapi.core.serviceaccount import ServiceAccount
 
@@ -110,8 +112,8 @@ def _telling_account(entry: Entry) -> ServiceAccount | None:
 def check(attributes: Attributes, lookup: Lookup) -> None:
     pod = attributes.obj
     if MIRROR_ANNOTATION in pod.annotations:
-        if attributes.operation == CREATE and (what := _foreign_reference(spec_of(pod))):
-            raise refused(attributes, f"a mirror pod may not {what}")
+        if attributes.operation == CREATE and (action := _forbidden_action(pod)):
+            raise refused(attributes, f"a mirror pod may not {action}")
         return
     name = spec_of(pod).serviceAccountName or DEFAULT_ACCOUNT
     entry = lookup.storage.latest(lookup.resource("serviceaccounts"), attributes.namespace, name)
@@ -121,33 +123,19 @@ def check(attributes: Attributes, lookup: Lookup) -> None:
             raise refused(attributes, why)
 
 
-def _foreign_reference(spec: Any) -> str:
-    """Says what a mirror pod refers to although the kubelet has it from a file and must not: "" for nothing."""
-    if spec.serviceAccountName:
+def _forbidden_action(pod: Pod) -> str:
+    """Returns what the pod does that a mirror pod must not, as its kubelet could name anything; "" for nothing."""
+    if pod.spec.serviceAccountName:
         return "reference service accounts"
-    containers = [*(spec.initContainers or ()), *spec.containers]
-    sources = [env.valueFrom for container in containers for env in container.env or () if env.valueFrom is not None]
-    bulk = [source for container in containers for source in container.envFrom or ()]
-    volumes = spec.volumes or ()
-    parts = [part for volume in volumes if volume.projected is not None for part in volume.projected.sources or ()]
-    if (
-        spec.imagePullSecrets
-        or any(source.secretKeyRef for source in sources)
-        or any(source.secretRef for source in bulk)
-        or any(item.secret for item in (*volumes, *parts))
-    ):
+    kinds = {kind for kind, _ in pod_references(pod)}
+    if SECRET in kinds:
         return "reference secrets"
-    if (
-        any(source.configMapKeyRef for source in sources)
-        or any(source.configMapRef for source in bulk)
-        or any(item.configMap for item in (*volumes, *parts))
-    ):
+    if CONFIG_MAP in kinds:
         return "reference configmaps"
-    if any(part.serviceAccountToken for part in parts):
+    projected = (volume.projected for volume in pod.spec.volumes or () if volume.projected is not None)
+    if any(source.serviceAccountToken for volume in projected for source in volume.sources or ()):
         return "use ServiceAccountToken volume projections"
-    if any(volume.persistentVolumeClaim for volume in volumes):
-        return "reference persistentvolumeclaims"
-    return ""
+    return "reference persistentvolumeclaims" if CLAIM in kinds else ""
 
 
 def mount_token(spec: Any) -> None:

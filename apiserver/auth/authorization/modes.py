@@ -17,7 +17,7 @@ ALWAYS_ALLOW, WEBHOOK = "AlwaysAllow", "Webhook"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the authorizers decide by."""
+    """The parts of the server that authorizers are made from."""
 
     storage: CachedStorage
     rbac: Rbac

@@ -34,7 +34,7 @@ from kubeapi.rbac.rolebinding import RoleBinding
 MAX_ANSWERS = 8192  # kept answers; when they are as many, all are forgotten
 
 Shape = tuple[str | tuple[str, ...], ...]
-"""What an answer depends on: the user's name and groups, and the request but for the name of the object."""
+"""The facts that an answer depends on: the user's name and groups, and the request but for the name of the object."""
 
 Answer = tuple[tuple[frozenset[str], Decision], ...]
 """Decisions, each with the names of the objects that it is about, none for all. The first about an object counts."""
@@ -55,7 +55,7 @@ class Holder(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a binding gives to one of its subjects."""
+    """A role that a binding gives to one of its subjects."""
 
     binding: str
     role: RoleKey
