@@ -12,7 +12,7 @@ from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.pod.env import EnvFromSource, EnvVar
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container
-from kubeapi.core.secret import Secret
+from kubeapi.core.secret.model import Secret
 from kubeapi.core.service.headless import HEADLESS
 from kubeapi.core.service.model import Service, ServicePort
 from kubelet.container.downward import FieldError, NodeFacts, field_value, resource_value

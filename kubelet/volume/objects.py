@@ -12,7 +12,7 @@ from typing import Any
 
 from componentbase import logs
 from kubeapi.core.configmap import ConfigMap
-from kubeapi.core.secret import Secret
+from kubeapi.core.secret.model import Secret
 from kubeclient.informer import Informer
 from kubeclient.rest import RestClient
 from kubelet.volume.interface import ObjectRef

@@ -15,7 +15,7 @@ from apiserver.auth.authentication.tokens import InvalidToken
 from apiserver.request.user import AUTHENTICATED, User
 from apiserver.storage import CachedStorage
 from componentbase.clock import Clock
-from kubeapi.core._bootstraptoken import NAME_PREFIX, NAMESPACE, TOKEN, bootstrap_token
+from kubeapi.core.secret.bootstraptoken import NAME_PREFIX, NAMESPACE, TOKEN, bootstrap_token
 
 USER_PREFIX = "system:bootstrap:"
 GROUP = "system:bootstrappers"

@@ -26,12 +26,12 @@ from apiserver.request.user import AUTHENTICATED, CREDENTIAL_ID, User
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import Entry
 from componentbase.clock import Clock
-from kubeapi.core import _tokensecret
+from kubeapi.core.secret import accounttoken
 
 if TYPE_CHECKING:
     from componentbase.signing_keys import Key, PrivateKey
 
-USER_PREFIX = _tokensecret.USER_PREFIX
+USER_PREFIX = accounttoken.USER_PREFIX
 ACCOUNTS_GROUP = "system:serviceaccounts"
 EXTRA = "authentication.kubernetes.io/"
 OWN_CLAIM = "kubernetes.io"
@@ -175,7 +175,7 @@ class ServiceAccountTokens:
 
         try:
             issuer = claims_of(token).get("iss")
-            if issuer not in self.issuers and issuer != _tokensecret.ISSUER:
+            if issuer not in self.issuers and issuer != accounttoken.ISSUER:
                 raise InvalidToken("invalid bearer token")
             claims = verify(token, self.keys)
             verified = self._read(claims) if issuer in self.issuers else self._read_legacy(claims, token)
@@ -219,8 +219,8 @@ class ServiceAccountTokens:
     def _read_legacy(self, claims: Json, token: str) -> _Verified:
         """Reads the claims of a token from a Secret, which holds until the Secret is gone. Raises: InvalidToken."""
         try:
-            namespace, account = str(claims[_tokensecret.NAMESPACE_CLAIM]), str(claims[_tokensecret.ACCOUNT_CLAIM])
-            uid, secret = str(claims[_tokensecret.UID_CLAIM]), str(claims[_tokensecret.SECRET_CLAIM])
+            namespace, account = str(claims[accounttoken.NAMESPACE_CLAIM]), str(claims[accounttoken.ACCOUNT_CLAIM])
+            uid, secret = str(claims[accounttoken.UID_CLAIM]), str(claims[accounttoken.SECRET_CLAIM])
         except KeyError:
             raise InvalidToken("invalid bearer token") from None
         user = _account_user(namespace, account, uid, ())
@@ -267,10 +267,10 @@ def _check_secret(secret: Json, verified: _Verified) -> None:
     stored = (secret.get("data") or {}).get("token", "")
     if meta.get("deletionTimestamp") or b64decode(stored) != verified.secret_token.encode():
         raise InvalidToken("service account token has been invalidated")
-    if _tokensecret.INVALID_SINCE in (meta.get("labels") or {}):
+    if accounttoken.INVALID_SINCE in (meta.get("labels") or {}):
         raise InvalidToken(
             f"the token in secret {meta['namespace']}/{meta['name']} has been marked invalid, as it was not used for "
-            f"long. Remove the label {_tokensecret.INVALID_SINCE} from the secret to allow it again"
+            f"long. Remove the label {accounttoken.INVALID_SINCE} from the secret to allow it again"
         )
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from controller_manager.controllers.bootstrap._signature import detached_signature
-from kubeapi.core._bootstraptoken import NAMESPACE, SECRET_TYPE, bootstrap_token
 from kubeapi.core.configmap import ConfigMap
-from kubeapi.core.secret import Secret
+from kubeapi.core.secret.bootstraptoken import NAMESPACE, SECRET_TYPE, bootstrap_token
+from kubeapi.core.secret.model import Secret
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after
 
 PUBLIC_NAMESPACE, NAME = "kube-public", "cluster-info"

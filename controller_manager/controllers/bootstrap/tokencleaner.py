@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable
 
 from apimachinery.errors import NotFound
-from kubeapi.core._bootstraptoken import NAMESPACE, SECRET_TYPE, expiry
-from kubeapi.core.secret import Secret
+from kubeapi.core.secret.bootstraptoken import NAMESPACE, SECRET_TYPE, expiry
+from kubeapi.core.secret.model import Secret
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after
 
 TOKENS = f"type={SECRET_TYPE}"

@@ -15,14 +15,14 @@ from componentbase import logs
 from componentbase.daemon import FatalError
 from componentbase.signing_keys import BadKey, PrivateKey, read_private_key, sign
 from controller_manager.controllers.cluster.rootcacert import root_ca
-from kubeapi.core import _tokensecret
-from kubeapi.core.secret import Secret
+from kubeapi.core.secret import accounttoken
+from kubeapi.core.secret.model import Secret
 from kubeapi.core.serviceaccount import ServiceAccount
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, maps
 
 log = logs.logger(__name__)
 
-TOKEN_SECRETS = f"type={_tokensecret.TYPE}"
+TOKEN_SECRETS = f"type={accounttoken.TYPE}"
 
 
 def filled(secret: Secret, account: ServiceAccount, authority: str, key: PrivateKey) -> Secret | None:
@@ -31,12 +31,12 @@ def filled(secret: Secret, account: ServiceAccount, authority: str, key: Private
     data["ca.crt"] = _base64(authority)
     data["namespace"] = _base64(account.namespace)
     if not data.get("token"):
-        data["token"] = _base64(sign(_tokensecret.token_claims(account, secret.name), key))
-    if data == secret.data and secret.annotations.get(_tokensecret.ACCOUNT_UID) == account.metadata.uid:
+        data["token"] = _base64(sign(accounttoken.token_claims(account, secret.name), key))
+    if data == secret.data and secret.annotations.get(accounttoken.ACCOUNT_UID) == account.metadata.uid:
         return None
     changed = secret.clone()
     changed.data = data
-    changed.metadata.annotations = {**secret.annotations, _tokensecret.ACCOUNT_UID: account.metadata.uid or ""}
+    changed.metadata.annotations = {**secret.annotations, accounttoken.ACCOUNT_UID: account.metadata.uid or ""}
     return changed
 
 
@@ -80,7 +80,7 @@ class TokenReconciler:
 
     async def _account_of(self, secret: Secret) -> ServiceAccount | None:
         """Returns the account; asks the server before it says that there is none, as the cache may be behind."""
-        name, uid = (secret.annotations.get(key, "") for key in (_tokensecret.ACCOUNT_NAME, _tokensecret.ACCOUNT_UID))
+        name, uid = (secret.annotations.get(key, "") for key in (accounttoken.ACCOUNT_NAME, accounttoken.ACCOUNT_UID))
         account = self._accounts.get(f"{secret.namespace}/{name}")
         if account is None or uid not in ("", account.metadata.uid):
             try:
@@ -116,7 +116,7 @@ class TokenReconciler:
         return [
             secret.key
             for secret in self._secrets.list(account.namespace)
-            if secret.annotations.get(_tokensecret.ACCOUNT_NAME) == account.name
+            if secret.annotations.get(accounttoken.ACCOUNT_NAME) == account.name
         ]
 
 

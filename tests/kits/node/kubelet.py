@@ -9,7 +9,7 @@ from typing import Any
 from apimachinery.model import from_dict
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.secret import Secret
+from kubeapi.core.secret.model import Secret
 from kubelet.container.spec import spec_hash
 from kubelet.runtime.interface import (
     ContainerKind,

@@ -12,9 +12,9 @@ from apimachinery.times import format_time
 from controller_manager.controllers.bootstrap._signature import detached_signature
 from controller_manager.controllers.bootstrap.bootstrapsigner import CONTROLLER as SIGNER
 from controller_manager.controllers.bootstrap.tokencleaner import CONTROLLER as CLEANER
-from kubeapi.core._bootstraptoken import NAMESPACE, SECRET_TYPE, bootstrap_token
 from kubeapi.core.configmap import ConfigMap
-from kubeapi.core.secret import Secret
+from kubeapi.core.secret.bootstraptoken import NAMESPACE, SECRET_TYPE, bootstrap_token
+from kubeapi.core.secret.model import Secret
 from tests.fakes.api import FakeApi, Running, settle
 from tests.fakes.clock import FakeClock
 

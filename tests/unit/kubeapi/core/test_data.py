@@ -8,8 +8,8 @@ from apimachinery.errors import BadRequest
 from apimachinery.model import from_dict, to_dict
 from apimachinery.resource import Resource
 from kubeapi.core.configmap import RESOURCE as CONFIGMAPS
-from kubeapi.core.secret import RESOURCE as SECRETS
-from kubeapi.core.secret import Secret
+from kubeapi.core.secret.model import Secret
+from kubeapi.core.secret.resource import RESOURCE as SECRETS
 from kubeapi.core.serviceaccount import RESOURCE as ACCOUNTS
 from tests.kits.certificates import write_certificates
 from tests.kits.kinds import headers, load, merged, problems, row, update_problems

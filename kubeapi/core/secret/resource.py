@@ -1,4 +1,4 @@
-"""Secret: bytes (base64 on the wire) for pods to read. Its type says which keys it has."""
+"""The Secret kind: the strategy of writes, and the columns."""
 
 from __future__ import annotations
 
@@ -7,27 +7,11 @@ from base64 import b64decode, b64encode
 
 from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
-from apimachinery.meta import Object
-from apimachinery.model import Base64
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import Errors
-from kubeapi.core import _tokensecret
 from kubeapi.core._data import MAX_DATA_BYTES, check_data_update, check_keys
-
-
-class Secret(Object, protobuf="metadata data type stringData immutable*"):
-    """Passwords, tokens and keys that pods can use as files or variables."""
-
-    immutable: bool | None = None
-    """Whether data and stringData are frozen for good. Default: false."""
-    data: dict[str, Base64] | None = None
-    """Bytes by key, in base64, at most 1 MiB together."""
-    stringData: dict[str, str] | None = None
-    """Texts by key, for writes only. They are merged into `data` and override its values."""
-    type: str = "Opaque"
-    """The type of the content, such as kubernetes.io/tls or kubernetes.io/dockerconfigjson, against which it is
-    checked. Default: Opaque. It can't be changed."""
-
+from kubeapi.core.secret import accounttoken
+from kubeapi.core.secret.model import Secret
 
 TLS = "kubernetes.io/tls"
 _REQUIRED_KEYS = {
@@ -64,8 +48,8 @@ class SecretStrategy(Strategy[Secret]):
         if obj.type == "kubernetes.io/basic-auth" and not any(key in data for key in _BASIC_AUTH):
             for key in _BASIC_AUTH:
                 errors.required(("data", f"[{key}]"))
-        if obj.type == _tokensecret.TYPE and not obj.annotations.get(_tokensecret.ACCOUNT_NAME):
-            errors.required(("metadata", "annotations", f"[{_tokensecret.ACCOUNT_NAME}]"))
+        if obj.type == accounttoken.TYPE and not obj.annotations.get(accounttoken.ACCOUNT_NAME):
+            errors.required(("metadata", "annotations", f"[{accounttoken.ACCOUNT_NAME}]"))
         return errors
 
     def validate_update(self, obj: Secret, old: Secret) -> list[FieldError]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from apimachinery.times import parse_time
-from kubeapi.core.secret import Secret
+from kubeapi.core.secret.model import Secret
 
 NAMESPACE = "kube-system"
 SECRET_TYPE = "bootstrap.kubernetes.io/token"
