@@ -82,9 +82,9 @@ class Source(Generic[R]):
     run: Callable[[R, WorkQueue], Coroutine[Any, Any, None]]
 
 
-def own(model: type[T]) -> Watch[Any, T]:
+def own(model: type[T], *, namespace: str = "", field_selector: str = "") -> Watch[Any, T]:
     """Watches a kind for the key of the object itself."""
-    return maps(model, lambda obj: (obj.key,))
+    return maps(model, lambda obj: (obj.key,), namespace=namespace, field_selector=field_selector)
 
 
 def owner(model: type[T], kind: str) -> Watch[Any, T]:
@@ -97,13 +97,15 @@ def owner(model: type[T], kind: str) -> Watch[Any, T]:
     return maps(model, owner_keys)
 
 
-def maps(model: type[T], function: Callable[[T], Iterable[str]], *, field_selector: str = "") -> Watch[Any, T]:
+def maps(
+    model: type[T], function: Callable[[T], Iterable[str]], *, namespace: str = "", field_selector: str = ""
+) -> Watch[Any, T]:
     """Watches a kind for the keys that `function` gives for the object as it was and as it is."""
 
     def keys(_: Any, old: T | None, new: T | None) -> Iterable[str]:
         return {key for obj in (old, new) if obj is not None for key in function(obj)}
 
-    return Watch(model, keys, field_selector=field_selector)
+    return Watch(model, keys, namespace=namespace, field_selector=field_selector)
 
 
 def owner_key(obj: Object, kind: str) -> str:

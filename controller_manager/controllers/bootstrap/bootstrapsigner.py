@@ -6,25 +6,23 @@ Source: Kubernetes documentation, "Authenticating with Bootstrap Tokens", "Confi
 
 from __future__ import annotations
 
-from typing import Any
-
 from controller_manager.controllers.bootstrap._signature import detached_signature
 from kubeapi.core.configmap import ConfigMap
-from kubeapi.core.secret.bootstraptoken import NAMESPACE, SECRET_TYPE, bootstrap_token
+from kubeapi.core.secret.bootstraptoken import FIELD_SELECTOR, NAMESPACE, NEVER, bootstrap_token
 from kubeapi.core.secret.model import Secret
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, after, maps, own
 
 PUBLIC_NAMESPACE, NAME = "kube-public", "cluster-info"
 KEY = f"{PUBLIC_NAMESPACE}/{NAME}"
 SIGNED, SIGNATURE_PREFIX = "kubeconfig", "jws-kubeconfig-"
-TOKENS, CLUSTER_INFO = f"type={SECRET_TYPE}", f"metadata.name={NAME}"
+CLUSTER_INFO = f"metadata.name={NAME}"
 
 
 class BootstrapSignerReconciler:
     def __init__(self, context: ControllerContext) -> None:
         self._rest = context.rest
         self._clock = context.clock
-        self._secrets = context.informers.of(Secret, namespace=NAMESPACE, field_selector=TOKENS)
+        self._secrets = context.informers.of(Secret, namespace=NAMESPACE, field_selector=FIELD_SELECTOR)
         self._config_maps = context.informers.of(ConfigMap, namespace=PUBLIC_NAMESPACE, field_selector=CLUSTER_INFO)
 
     async def reconcile(self, key: str) -> Result:
@@ -37,29 +35,22 @@ class BootstrapSignerReconciler:
         old = config_map.data or {}
         data = {name: value for name, value in old.items() if not name.startswith(SIGNATURE_PREFIX)}
         if SIGNED in data:
-            data |= {
-                SIGNATURE_PREFIX + each.id: detached_signature(data[SIGNED], each.id, each.secret) for each in valid
-            }
+            for token in valid:
+                data[SIGNATURE_PREFIX + token.id] = detached_signature(data[SIGNED], token.id, token.secret)
         if data != old:
             changed = config_map.clone()
             changed.data = data
             await self._rest.update(changed)
-        ends = [token.expires for token in valid if token.expires != float("inf")]
+        ends = [token.expires for token in valid if token.expires != NEVER]
         return after(min(ends) - now) if ends else DONE
-
-
-def _cluster_info(*_: Any) -> list[str]:
-    return [KEY]
 
 
 CONTROLLER = ControllerSpec(
     "bootstrap-signer-controller",
     BootstrapSignerReconciler,
     [
-        Watch[BootstrapSignerReconciler, Secret](Secret, _cluster_info, namespace=NAMESPACE, field_selector=TOKENS),
-        Watch[BootstrapSignerReconciler, ConfigMap](
-            ConfigMap, _cluster_info, namespace=PUBLIC_NAMESPACE, field_selector=CLUSTER_INFO
-        ),
+        maps(Secret, lambda secret: (KEY,), namespace=NAMESPACE, field_selector=FIELD_SELECTOR),
+        own(ConfigMap, namespace=PUBLIC_NAMESPACE, field_selector=CLUSTER_INFO),
     ],
     workers=1,
     service_account="bootstrap-signer",

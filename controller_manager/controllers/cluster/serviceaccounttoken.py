@@ -18,7 +18,7 @@ from controller_manager.controllers.cluster.rootcacert import root_ca
 from kubeapi.core.secret import accounttoken
 from kubeapi.core.secret.model import Secret
 from kubeapi.core.serviceaccount import ServiceAccount
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, maps
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, own
 
 log = logs.logger(__name__)
 
@@ -124,7 +124,7 @@ CONTROLLER = ControllerSpec(
     "serviceaccount-token-controller",
     TokenReconciler,
     [
-        maps(Secret, lambda secret: (secret.key,), field_selector=TOKEN_SECRETS),
+        own(Secret, field_selector=TOKEN_SECRETS),
         Watch(ServiceAccount, TokenReconciler.secrets_of),
     ],
     speaks_as_daemon=True,

@@ -15,6 +15,7 @@ from kubeapi.core.secret.model import Secret
 
 NAMESPACE = "kube-system"
 SECRET_TYPE = "bootstrap.kubernetes.io/token"
+FIELD_SELECTOR = f"type={SECRET_TYPE}"
 NAME_PREFIX = "bootstrap-token-"
 TOKEN = re.compile(r"([a-z0-9]{6})\.([a-z0-9]{16})")
 EXTRA_GROUP = re.compile(r"system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]")
