@@ -15,7 +15,6 @@ from apiserver.admission.podsecurity._violation import (
     Annotations,
     CheckFunction,
     Violation,
-    containers_of,
     containers_text,
     plural,
     quoted,
@@ -23,7 +22,7 @@ from apiserver.admission.podsecurity._violation import (
 )
 from kubeapi.core.pod.probes import LifecycleHandler, Probe
 from kubeapi.core.pod.security import PodSecurityContext, SecurityContext, SELinuxOptions
-from kubeapi.core.pod.spec import Container, PodSpec
+from kubeapi.core.pod.spec import Container, PodSpec, all_containers
 
 CAPABILITIES = frozenset(
     (
@@ -101,7 +100,7 @@ def _unconfined(spec: PodSpec, field: str) -> tuple[bool, list[str], list[str]]:
 
     types = types_of(spec.securityContext)
     by_pod, names = bool(types), []
-    for container in containers_of(spec):
+    for container in all_containers(spec):
         if own := types_of(container.securityContext):
             names.append(container.name)
             types |= own
@@ -115,7 +114,7 @@ def added_capabilities(container: Container) -> list[str]:
 
 def capabilities(annotations: Annotations, spec: PodSpec) -> Violation | None:
     names, added = [], set()
-    for container in containers_of(spec):
+    for container in all_containers(spec):
         beyond = set(added_capabilities(container)) - CAPABILITIES
         if beyond:
             names.append(container.name)
@@ -140,7 +139,7 @@ def host_path_volumes(annotations: Annotations, spec: PodSpec) -> Violation | No
 
 def host_ports(annotations: Annotations, spec: PodSpec) -> Violation | None:
     names, ports = [], set()
-    for container in containers_of(spec):
+    for container in all_containers(spec):
         own = {str(port.hostPort) for port in container.ports or () if port.hostPort}
         if own:
             names.append(container.name)
@@ -153,7 +152,7 @@ def host_ports(annotations: Annotations, spec: PodSpec) -> Violation | None:
 
 def probe_hosts(annotations: Annotations, spec: PodSpec) -> Violation | None:
     names, hosts = set(), set()
-    for container in containers_of(spec):
+    for container in all_containers(spec):
         own = set(filter(None, _network_hosts(container)))
         if own:
             names.add(container.name)
@@ -185,7 +184,7 @@ def _network_hosts(container: Container) -> Iterator[str | None]:
 
 
 def privileged(annotations: Annotations, spec: PodSpec) -> Violation | None:
-    names = [item.name for item in containers_of(spec) if item.securityContext and item.securityContext.privileged]
+    names = [item.name for item in all_containers(spec) if item.securityContext and item.securityContext.privileged]
     if not names:
         return None
     return Violation("privileged", f"{containers_text(names)} must not set securityContext.privileged=true")
@@ -193,7 +192,7 @@ def privileged(annotations: Annotations, spec: PodSpec) -> Violation | None:
 
 def proc_mount(annotations: Annotations, spec: PodSpec) -> Violation | None:
     names, values = [], set()
-    for container in containers_of(spec):
+    for container in all_containers(spec):
         value = container.securityContext.procMount if container.securityContext else None
         if value is not None and value != "Default":
             names.append(container.name)
@@ -221,7 +220,7 @@ def _selinux_options(types: frozenset[str], annotations: Annotations, spec: PodS
     by_pod = is_bad(spec.securityContext.seLinuxOptions if spec.securityContext else None)
     names = [
         item.name
-        for item in containers_of(spec)
+        for item in all_containers(spec)
         if is_bad(item.securityContext.seLinuxOptions if item.securityContext else None)
     ]
     if not bad:
@@ -236,7 +235,7 @@ def _selinux_options(types: frozenset[str], annotations: Annotations, spec: PodS
 
 def seccomp_annotations(annotations: Annotations, spec: PodSpec) -> Violation | None:
     """The annotations of releases that had no field for the profile."""
-    keys = [SECCOMP_POD_ANNOTATION, *(SECCOMP_ANNOTATION + container.name for container in containers_of(spec))]
+    keys = [SECCOMP_POD_ANNOTATION, *(SECCOMP_ANNOTATION + container.name for container in all_containers(spec))]
     bad = {
         f"{key}={quote(value)}"
         for key in keys
@@ -275,7 +274,7 @@ def windows_host_process(annotations: Annotations, spec: PodSpec) -> Violation |
     by_pod = bool(pod and pod.windowsOptions and pod.windowsOptions.hostProcess)
     names = [
         container.name
-        for container in containers_of(spec)
+        for container in all_containers(spec)
         if (context := container.securityContext) and context.windowsOptions and context.windowsOptions.hostProcess
     ]
     if not by_pod and not names:

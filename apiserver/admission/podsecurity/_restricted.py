@@ -10,13 +10,12 @@ from apiserver.admission.podsecurity._violation import (
     Annotations,
     CheckFunction,
     Violation,
-    containers_of,
     containers_text,
     plural,
     quoted,
     setters_text,
 )
-from kubeapi.core.pod.spec import PodSpec
+from kubeapi.core.pod.spec import PodSpec, all_containers
 from kubeapi.core.pod.volumes import Volume
 
 VOLUME_TYPES = (
@@ -53,7 +52,7 @@ def unless_own_users(check: CheckFunction) -> CheckFunction:
 def privilege_escalation(annotations: Annotations, spec: PodSpec) -> Violation | None:
     names = [
         container.name
-        for container in containers_of(spec)
+        for container in all_containers(spec)
         if not (context := container.securityContext) or context.allowPrivilegeEscalation is not False
     ]
     if not names:
@@ -64,7 +63,7 @@ def privilege_escalation(annotations: Annotations, spec: PodSpec) -> Violation |
 
 def capabilities(annotations: Annotations, spec: PodSpec) -> Violation | None:
     keeping, adding, added = [], [], set()
-    for container in containers_of(spec):
+    for container in all_containers(spec):
         own = container.securityContext.capabilities if container.securityContext else None
         if "ALL" not in ((own.drop if own else None) or ()):
             keeping.append(container.name)
@@ -102,7 +101,7 @@ def _source(volume: Volume) -> str:
 def run_as_non_root(annotations: Annotations, spec: PodSpec) -> Violation | None:
     pod = spec.securityContext.runAsNonRoot if spec.securityContext else None
     explicit, implicit = [], []
-    for container in containers_of(spec):
+    for container in all_containers(spec):
         own = container.securityContext.runAsNonRoot if container.securityContext else None
         if own is False:
             explicit.append(container.name)
@@ -120,7 +119,7 @@ def run_as_user(annotations: Annotations, spec: PodSpec) -> Violation | None:
     pod = spec.securityContext
     names = [
         container.name
-        for container in containers_of(spec)
+        for container in all_containers(spec)
         if (context := container.securityContext) and context.runAsUser == 0
     ]
     setters = setters_text(bool(pod and pod.runAsUser == 0), names)
@@ -134,7 +133,7 @@ def required_seccomp_profile(annotations: Annotations, spec: PodSpec) -> Violati
         return None
     names = [
         container.name
-        for container in containers_of(spec)
+        for container in all_containers(spec)
         if not (context := container.securityContext) or context.seccompProfile is None
     ]
     if not names:

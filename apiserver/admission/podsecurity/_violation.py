@@ -5,10 +5,10 @@ Reasons and details are upstream's, as clients and people search for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from kubeapi.core.pod.spec import Container, PodSpec
+from kubeapi.core.pod.spec import PodSpec
 
 
 class Violation(NamedTuple):
@@ -23,13 +23,6 @@ class Violation(NamedTuple):
 
 Annotations = Mapping[str, str]
 CheckFunction = Callable[[Annotations, PodSpec], Violation | None]
-
-
-def containers_of(spec: PodSpec) -> Iterator[Container]:
-    """Yields every container in the order in which they are reported."""
-    yield from spec.initContainers or ()
-    yield from spec.containers
-    yield from spec.ephemeralContainers or ()
 
 
 def plural(count: int, one: str, many: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.spec import PodSpec
+from kubeapi.core.pod.spec import PodSpec, all_containers
 from kubeapi.core.pod.volumes import Volume
 
 EnvironmentKind = Literal["Secret", "ConfigMap"]
@@ -38,7 +38,7 @@ def environment_references(spec: PodSpec) -> frozenset[tuple[EnvironmentKind, st
 def _of_environment(spec: PodSpec) -> Iterator[tuple[EnvironmentKind, str]]:
     for pull_secret in spec.imagePullSecrets or ():
         yield SECRET, pull_secret.name
-    for container in (*(spec.initContainers or ()), *spec.containers, *(spec.ephemeralContainers or ())):
+    for container in all_containers(spec):
         for origin in container.envFrom or ():
             if origin.configMapRef is not None:
                 yield CONFIG_MAP, origin.configMapRef.name

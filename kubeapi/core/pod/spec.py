@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -340,6 +341,13 @@ class PodSpec(
     """The host name that the pod sees, in place of the one from hostname and subdomain."""
     workloadRef: WorkloadReference | None = None
     """The workload that the pod is scheduled together with."""
+
+
+def all_containers(spec: PodSpec) -> Iterator[Container]:
+    """Yields the containers of every kind: init containers first, ephemeral ones last."""
+    yield from spec.initContainers or ()
+    yield from spec.containers
+    yield from spec.ephemeralContainers or ()
 
 
 class PodSpecHolder(Object):

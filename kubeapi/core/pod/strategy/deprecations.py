@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from apimachinery.validation import Path, render
 from kubeapi.core.pod.affinity import NodeSelectorTerm
-from kubeapi.core.pod.spec import PodSpec
+from kubeapi.core.pod.spec import PodSpec, all_containers
 
 _VOLUMES = {
     "photonPersistentDisk": "deprecated in v1.11, non-functional in v1.16+",
@@ -92,7 +92,7 @@ def _annotations(path: Path, spec: PodSpec, annotations: Mapping[str, str]) -> I
     if _SECCOMP_OF_POD in annotations and (of_pod is None or of_pod.seccompProfile is None):
         yield f"{render((*path, f'[{_SECCOMP_OF_POD}]'))}: {_SECCOMP}"
     confined = of_pod is not None and of_pod.appArmorProfile is not None
-    for container in (*(spec.initContainers or ()), *spec.containers, *(spec.ephemeralContainers or ())):
+    for container in all_containers(spec):
         security = container.securityContext
         seccomp, apparmor = _SECCOMP_OF_CONTAINER + container.name, _APPARMOR_OF_CONTAINER + container.name
         if seccomp in annotations and (security is None or security.seccompProfile is None):
