@@ -48,7 +48,7 @@ def settled(used: Mapping[str, str], counted: Mapping[str, str], charged: Mappin
 
 
 class Charges:
-    """What was charged to quotas lately, as their statuses told."""
+    """The recent charges to quotas, as seen in their statuses."""
 
     def __init__(self) -> None:
         self._charges: dict[str, deque[tuple[float, ResourceList]]] = {}

@@ -34,7 +34,7 @@ class ResourceQuotaReconciler:
         self._charges = Charges()
         self._usages: dict[tuple[Kind, str], tuple[Object, ResourceList]] = {}
 
-    # What wakes it
+    # Watches
 
     def changed(self, old: ResourceQuota | None, new: ResourceQuota | None) -> Iterable[str]:
         """Notes what a quota was charged, and wakes one that says something else than before."""
@@ -66,10 +66,9 @@ class ResourceQuotaReconciler:
             for key in self._quotas_about(kind, namespace):
                 queue.add_after(key, BATCH_SECONDS)
 
-        def gone(kind: Kind, obj: Object) -> None:
-            wake(kind, obj.namespace)
-
-        await self._counted.follow(lambda kind: wake(kind, ""), gone)
+        await self._counted.follow(
+            on_known=lambda kind: wake(kind, ""), on_delete=lambda kind, obj: wake(kind, obj.namespace)
+        )
 
     def _quotas_about(self, kind: Kind, namespace: str) -> Iterator[str]:
         """`namespace` "" stands for all."""
@@ -84,7 +83,7 @@ class ResourceQuotaReconciler:
         seconds: float = self._options.resource_quota_sync_period
         return seconds
 
-    # What it does
+    # Reconciling
 
     async def reconcile(self, key: str) -> Result:
         quota = self._quotas.get(key)
@@ -122,10 +121,10 @@ class ResourceQuotaReconciler:
         """Remembers what an object uses until it changes: each pod costs a sum of its containers."""
         if evaluator.model is None or obj.metadata.deletionTimestamp is not None:
             return evaluator.usage(obj, self._clock.now())
-        known = self._usages.get((kind, obj.key))
-        if known is None or known[0] is not obj:
-            known = self._usages[(kind, obj.key)] = (obj, evaluator.usage(obj, self._clock.now()))
-        return known[1]
+        cached = self._usages.get((kind, obj.key))
+        if cached is None or cached[0] is not obj:
+            cached = self._usages[(kind, obj.key)] = (obj, evaluator.usage(obj, self._clock.now()))
+        return cached[1]
 
 
 def _freed(kind: Kind) -> Callable[[ResourceQuotaReconciler, Object | None, Object | None], Iterable[str]]:
