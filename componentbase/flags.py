@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))
+TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))  # as Go reads booleans
 _FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 
 
@@ -40,7 +40,7 @@ def parse_duration(text: str) -> float:
 
 def parse_bool(text: str) -> bool:
     """Raises: argparse.ArgumentTypeError."""
-    if text in _TRUE:
+    if text in TRUE:
         return True
     if text in _FALSE:
         return False

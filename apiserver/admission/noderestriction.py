@@ -13,11 +13,11 @@ from apimachinery.errors import object_not_found, quote
 from apimachinery.model import decode
 from apiserver.admission._plugin import CREATE, DELETE, UPDATE, Attributes, Lookup, Plugin, refused
 from apiserver.auth.authorization.authorizer import decide
-from apiserver.auth.authorization.node import LEASE_NAMESPACE
 from apiserver.request.info import access
 from apiserver.request.user import node_of
 from apiserver.storage.interface import Entry
 from kubeapi.authentication.tokenrequest import TokenRequest
+from kubeapi.coordination.lease import NODE_LEASES
 from kubeapi.core.node import Node
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
@@ -217,8 +217,8 @@ def _within(prefix: str, domains: Iterable[str]) -> bool:
 
 
 def _lease(node: str, attributes: Attributes, lookup: Lookup) -> None:
-    if attributes.namespace != LEASE_NAMESPACE:
-        raise refused(attributes, f"can only access leases in the {quote(LEASE_NAMESPACE)} system namespace")
+    if attributes.namespace != NODE_LEASES:
+        raise refused(attributes, f"can only access leases in the {quote(NODE_LEASES)} system namespace")
     _own_name(node, attributes, "node lease")
 
 

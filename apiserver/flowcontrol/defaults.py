@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from apimachinery.model import from_dict
+from kubeapi.core.node import NODE_GROUP
 from kubeapi.flowcontrol import flowschema, prioritylevelconfiguration
 from kubeapi.flowcontrol._flowcontrol import CATCH_ALL, EXEMPT
 from kubeapi.flowcontrol.flowschema import FlowSchema
@@ -90,7 +91,7 @@ def default_levels() -> list[PriorityLevelConfiguration]:
 
 def default_schemas() -> list[FlowSchema]:
     managers = _users("system:kube-controller-manager", "system:kube-scheduler")
-    nodes = _groups("system:nodes")
+    nodes = _groups(NODE_GROUP)
     return [
         _schema(EXEMPT, 1, EXEMPT, "", _groups("system:masters"), EVERYTHING),
         _schema("probes", 2, EXEMPT, "", ANYONE, PROBES),

@@ -11,9 +11,10 @@ from apimachinery.errors import AlreadyExists
 from apimachinery.resource import Resource
 from apiserver.registry.stores import Stores
 from apiserver.request.user import User
+from kubeapi.coordination.lease import NODE_LEASES
 from kubeapi.scheduling.priorityclass import SYSTEM_CLASSES, PriorityClass
 
-SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", NODE_LEASES)
 PURPOSES = {
     "system-cluster-critical": "Used for system critical pods that must run in the cluster, but can be moved to "
     "another node if necessary.",

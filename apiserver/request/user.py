@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kubeapi.core.node import NODE_GROUP, NODE_USER_PREFIX
+
 AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
 MASTERS = "system:masters"
-NODES = "system:nodes"
-NODE_PREFIX = "system:node:"
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 
 
@@ -29,9 +29,9 @@ ANONYMOUS = User("system:anonymous", "", (UNAUTHENTICATED,))
 
 def node_of(user: User) -> str | None:
     """Returns the name of the node whose kubelet this is, "" if it can't be told; None for all other users."""
-    if not user.name.startswith(NODE_PREFIX) or NODES not in user.groups:
+    if not user.name.startswith(NODE_USER_PREFIX) or NODE_GROUP not in user.groups:
         return None
-    return user.name.removeprefix(NODE_PREFIX)
+    return user.name.removeprefix(NODE_USER_PREFIX)
 
 
 Subject = tuple[tuple[tuple[str, str], ...], ...]

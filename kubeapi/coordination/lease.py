@@ -11,6 +11,9 @@ from apimachinery.model import Int32, MicroTime, Model
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import POSITIVE, Errors
 
+NODE_LEASES = "kube-node-lease"
+"""The namespace of the nodes' heartbeats."""
+
 
 class LeaseSpec(
     Model,

@@ -20,6 +20,9 @@ from kubeapi.core.pod.affinity import Taint
 from kubeapi.core.pod.validation.affinity import EFFECTS
 from kubeapi.core.pod.validation.resources import check_resource_list
 
+NODE_GROUP, NODE_USER_PREFIX = "system:nodes", "system:node:"
+"""The group of the kubelets, and the beginning of their user names."""
+
 
 class ConfigMapNodeConfigSource(Model, protobuf="namespace name uid resourceVersion kubeletConfigKey"):
     """A ConfigMap with a kubelet's configuration."""

@@ -24,8 +24,8 @@ from kubeapi.certificates.certificatesigningrequest import (
     CertificateSigningRequest,
     CertificateSigningRequestSpec,
 )
+from kubeapi.core.node import NODE_GROUP, NODE_USER_PREFIX
 
-NODES = "system:nodes"
 EARLIEST, LATEST = 0.7, 0.9
 """The parts of a certificate's lifetime between which it is renewed, at random: nodes don't ask all at once."""
 
@@ -53,8 +53,8 @@ def make_request(wanted: WantedCertificate, key: ec.EllipticCurvePrivateKey) -> 
     """Makes the object to create. Its name follows from key and content: a kubelet that was killed finds it again."""
     subject = x509.Name(
         [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, NODES),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{wanted.node}"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, NODE_GROUP),
+            x509.NameAttribute(NameOID.COMMON_NAME, NODE_USER_PREFIX + wanted.node),
         ]
     )
     builder = x509.CertificateSigningRequestBuilder(subject)

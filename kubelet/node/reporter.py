@@ -16,7 +16,7 @@ from apimachinery.times import format_micro_time
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.tasks import first_of
-from kubeapi.coordination.lease import Lease, LeaseSpec
+from kubeapi.coordination.lease import NODE_LEASES, Lease, LeaseSpec
 from kubeapi.core.node import Node, NodeSpec, NodeStatus
 from kubeclient.backoff import Backoff
 from kubeclient.informer import Informer
@@ -27,7 +27,6 @@ from kubelet.node.status import NodeInputs, heartbeat_due, node_status, read_mac
 from kubelet.options import Options
 from kubelet.runtime.interface import EngineError, Runtime
 
-LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
 LEASE_RENEW_SECONDS = 10.0
 REPORT_SECONDS = 300.0  # an unchanged status is repeated after this
@@ -248,11 +247,11 @@ class NodeReporter:
         lease = self._lease
         if lease is None:
             try:
-                lease = await self._rest.get(Lease, name, LEASE_NAMESPACE)
+                lease = await self._rest.get(Lease, name, NODE_LEASES)
             except NotFound:
                 owner = OwnerReference(apiVersion="v1", kind="Node", name=name, uid=self.node.metadata.uid or "")
                 spec = LeaseSpec(holderIdentity=name, leaseDurationSeconds=LEASE_SECONDS, renewTime=now)
-                metadata = ObjectMeta(name=name, namespace=LEASE_NAMESPACE, ownerReferences=[owner])
+                metadata = ObjectMeta(name=name, namespace=NODE_LEASES, ownerReferences=[owner])
                 return await self._rest.create(Lease(metadata=metadata, spec=spec))
         changed = lease.clone()
         changed.spec.holderIdentity, changed.spec.renewTime = name, now

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from componentbase.flags import TRUE
 from kubeapi.core.serviceaccount import ServiceAccount
 
 ENFORCED = "kubernetes.io/enforce-mountable-secrets"
@@ -15,7 +16,7 @@ ENFORCED = "kubernetes.io/enforce-mountable-secrets"
 
 def forbidden_secrets(spec: Any, account: ServiceAccount) -> Iterator[str]:
     """Yields why the pod may not refer to Secrets that it refers to."""
-    if account.annotations.get(ENFORCED) not in ("1", "t", "T", "TRUE", "true", "True"):
+    if account.annotations.get(ENFORCED) not in TRUE:
         return
     mountable = {ref.name for ref in account.secrets or ()}
     for where, name in _references(spec):

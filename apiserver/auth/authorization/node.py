@@ -17,8 +17,8 @@ from apiserver.auth.authorization.node_graph import Changes, NodeGraph
 from apiserver.auth.authorization.rules import Rule
 from apiserver.request.info import RequestInfo
 from apiserver.request.user import User, node_of
+from kubeapi.coordination.lease import NODE_LEASES
 
-LEASE_NAMESPACE = "kube-node-lease"  # the namespace of the nodes' leases
 READ = ("get", "list", "watch")
 OWN_OBJECT_VERBS = ("get", "create", "update", "patch", "delete")
 
@@ -139,8 +139,8 @@ def _lease(node: str, info: RequestInfo) -> Decision:
     """A create doesn't have the name in its path: NodeRestriction looks at it."""
     if info.verb not in OWN_OBJECT_VERBS:
         return _refused("can only get, create, update, patch, or delete a node lease")
-    if info.namespace != LEASE_NAMESPACE:
-        return _refused(f"can only access leases in the {quote(LEASE_NAMESPACE)} system namespace")
+    if info.namespace != NODE_LEASES:
+        return _refused(f"can only access leases in the {quote(NODE_LEASES)} system namespace")
     if info.verb != "create" and info.name != node:
         return _refused("can only access node lease with the same name as the requesting node")
     return ALLOWED

@@ -20,9 +20,7 @@ from kubeapi.certificates.certificatesigningrequest import (
     LEGACY_UNKNOWN,
     SERVER_AUTH,
 )
-
-NODES = "system:nodes"
-NODE_PREFIX = "system:node:"
+from kubeapi.core.node import NODE_GROUP, NODE_USER_PREFIX
 
 _FORBIDDEN_NAMES: tuple[tuple[type[x509.GeneralName], str], ...] = (
     (x509.DNSName, "DNS"),
@@ -33,7 +31,7 @@ _FORBIDDEN_NAMES: tuple[tuple[type[x509.GeneralName], str], ...] = (
 
 
 def client_error(request: x509.CertificateSigningRequest, usages: Sequence[str]) -> str:
-    """Says why a request for a client certificate of anybody can't be signed; "" if it can."""
+    """Says why a request for any user's client certificate can't be signed; "" if it can."""
     for usage in usages:
         if usage not in (DIGITAL_SIGNATURE, KEY_ENCIPHERMENT, CLIENT_AUTH):
             return f"invalid usage for client certificate: {usage}"
@@ -41,7 +39,7 @@ def client_error(request: x509.CertificateSigningRequest, usages: Sequence[str])
 
 
 def kubelet_client_error(request: x509.CertificateSigningRequest, usages: Sequence[str]) -> str:
-    """The same for a kubelet's client certificate."""
+    """Says why a request for a kubelet's client certificate can't be signed; "" if it can."""
     if why := _node_name_error(request):
         return why
     for kind, name in _FORBIDDEN_NAMES:
@@ -51,7 +49,7 @@ def kubelet_client_error(request: x509.CertificateSigningRequest, usages: Sequen
 
 
 def kubelet_serving_error(request: x509.CertificateSigningRequest, usages: Sequence[str]) -> str:
-    """The same for a kubelet's serving certificate."""
+    """Says why a request for a kubelet's serving certificate can't be signed; "" if it can."""
     if why := _node_name_error(request):
         return why
     if not _alternative_names(request, x509.DNSName) and not _alternative_names(request, x509.IPAddress):
@@ -81,10 +79,10 @@ def is_of_its_own_node(request: x509.CertificateSigningRequest, username: str) -
 
 
 def _node_name_error(request: x509.CertificateSigningRequest) -> str:
-    if organizations(request.subject) != [NODES]:
-        return f"subject organization is not {NODES}"
-    if not common_name(request.subject).startswith(NODE_PREFIX):
-        return f"subject common name does not begin with {NODE_PREFIX}"
+    if organizations(request.subject) != [NODE_GROUP]:
+        return f"subject organization is not {NODE_GROUP}"
+    if not common_name(request.subject).startswith(NODE_USER_PREFIX):
+        return f"subject common name does not begin with {NODE_USER_PREFIX}"
     return ""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from cryptography import x509
 
+from apimachinery.conditions import set_condition
 from apimachinery.meta import ObjectMeta
 from componentbase import logs
 from controller_manager.controllers.certificates._requests import is_of_its_own_node, kubelet_client_error
@@ -67,12 +68,12 @@ class ApprovingReconciler:
         condition = CertificateSigningRequestCondition(
             type=APPROVED, status="True", reason="AutoApproved", message=message
         )
-        approved.status.conditions = [*(approved.status.conditions or ()), condition]
+        approved.status.conditions = set_condition(approved.status.conditions, condition)
         await self._rest.update(approved, subresource=APPROVAL)
 
 
 def _rights(request: CertificateSigningRequest, content: x509.CertificateSigningRequest) -> dict[str, str]:
-    """Returns the rights of which one lets the request be approved, as subresources of requests -> the message then."""
+    """Returns the rights, as subresources of requests, that each suffice for an approval, with its message."""
     spec = request.spec
     if spec.signerName != KUBE_APISERVER_CLIENT_KUBELET or kubelet_client_error(content, spec.usages):
         return {}

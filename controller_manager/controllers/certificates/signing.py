@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from datetime import timedelta
 
+from apimachinery.conditions import set_condition
 from componentbase import logs
 from controller_manager.controllers.certificates._authority import Authority, lifetime, utc
 from controller_manager.controllers.certificates._requests import CHECKS
@@ -47,7 +48,7 @@ class SigningReconciler:
             condition = CertificateSigningRequestCondition(
                 type=FAILED, status="True", reason="SignerValidationFailure", message=why
             )
-            changed.status.conditions = [*(changed.status.conditions or ()), condition]
+            changed.status.conditions = set_condition(changed.status.conditions, condition)
         else:
             authority = Authority.load(self._certificate, self._key)
             seconds = lifetime(request.spec.expirationSeconds, self._longest)

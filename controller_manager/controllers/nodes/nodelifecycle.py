@@ -24,12 +24,10 @@ from controller_manager.controllers.nodes._nodehealth import (
     zone_of,
 )
 from controller_manager.podstate import NODE_INDEX, index_by_node, is_ready
-from kubeapi.coordination.lease import Lease
+from kubeapi.coordination.lease import NODE_LEASES, Lease
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Every, Result, Watch, after
-
-LEASE_NAMESPACE = "kube-node-lease"
 
 log = logs.logger(__name__)
 
@@ -161,7 +159,7 @@ CONTROLLER = ControllerSpec(
     NodeLifecycle,
     [
         Watch(Node, NodeLifecycle.heard_node),
-        Watch(Lease, NodeLifecycle.heard_lease, namespace=LEASE_NAMESPACE),
+        Watch(Lease, NodeLifecycle.heard_lease, namespace=NODE_LEASES),
         Every(lambda reconciler: reconciler.period_seconds, NodeLifecycle.unhealthy_nodes),
     ],
     workers=4,

@@ -35,5 +35,5 @@ def kinds_of(names: Iterable[str]) -> set[Kind]:
     for name in names:
         plural, _, group = name.removeprefix(COUNT).partition(".") if name.startswith(COUNT) else (name, "", "")
         candidates = ((group, plural), *SPECIAL)
-        kinds |= {kind for kind in candidates if (found := evaluator_of(*kind)) and found.measures(name)}
+        kinds |= {kind for kind in candidates if (evaluator := evaluator_of(*kind)) and evaluator.measures(name)}
     return kinds
