@@ -7,5 +7,9 @@ class LauncherError(Exception):
     """The base of the launcher's errors; the message says what happened and, where it can, what to do."""
 
 
+class ClusterError(LauncherError):
+    """An operation on the cluster failed; the message is for the user."""
+
+
 class ApiError(LauncherError):
     """The API server can't be reached or refused; the message says how."""

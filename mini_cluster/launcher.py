@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,12 +13,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mini_cluster.cluster.components import API_SERVER
 from mini_cluster.cluster.etcd_members import etcd_members
 from mini_cluster.cluster.joined import HOST
-from mini_cluster.cluster.layout import COMPONENT_MARKER, MARKER, Layout
+from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import (
     DEFAULT_API_PORT,
     DEFAULT_NODES,
@@ -37,21 +34,20 @@ from mini_cluster.cluster.state import (
     save_state,
 )
 from mini_cluster.console import Console
-from mini_cluster.errors import ApiError, LauncherError
+from mini_cluster.errors import ApiError, ClusterError
 from mini_cluster.etcd.operator import EtcdOperationError, EtcdOperator
 from mini_cluster.etcd.restore import commit, prepare, raise_revision, take_keys
 from mini_cluster.hosts import network as hosts
 from mini_cluster.hosts.sweep import sweep_cluster, what_is_left
-from mini_cluster.machine.processes import send, snapshot, started_at, wait_gone
+from mini_cluster.machine.processes import send, snapshot, wait_gone
 from mini_cluster.machine.programs import (
     ETCDCTL_REQUIREMENT,
     ensure_cluster_requirements,
     ensure_requirements,
     find_program,
 )
-from mini_cluster.supervision import control
-from mini_cluster.supervision.control import ControlError, NoSupervisor
-from mini_cluster.supervision.keeper import STOPPED, ComponentStatus
+from mini_cluster.supervision.client import POLL_SECONDS, SHUTDOWN_SECONDS, SupervisorClient
+from mini_cluster.supervision.control import NoSupervisor
 from mini_cluster.view import ClusterView, NodeView
 
 if TYPE_CHECKING:  # they bring httpx, which costs a command 0.1 s: imported by those that need it
@@ -59,10 +55,6 @@ if TYPE_CHECKING:  # they bring httpx, which costs a command 0.1 s: imported by 
     from mini_cluster.hosts.engine import Engine
 
 UP_SECONDS = 120.0
-SILENCE_SECONDS = 60.0  # the longest that the supervisor may leave a request without a word
-SUPERVISOR_START_SECONDS = 10.0
-POLL_SECONDS = 0.05
-SHUTDOWN_SECONDS = 30.0
 
 
 _FIXED_MEMBERS = """\
@@ -81,10 +73,6 @@ or forget this cluster and make a new one in networks that are free:
   mini-cluster down --purge"""
 
 
-class ClusterError(LauncherError):
-    """An operation on the cluster failed; the message is for the user."""
-
-
 class Cluster:
     """The cluster in `folder`. Operations that change it wait for one another, across processes."""
 
@@ -92,7 +80,7 @@ class Cluster:
         """With `owner_pid` the cluster lives no longer than that process: for tests, which may be killed."""
         self.layout = Layout.of(folder)
         self.console = console or Console(quiet=True)
-        self._owner_pid = owner_pid
+        self._supervisor = SupervisorClient(self.layout, self.console.component, owner_pid)
 
     # --- what is there ---
 
@@ -107,10 +95,9 @@ class Cluster:
         """Raises: ClusterError when the cluster was never brought up."""
         state = self.state()
         try:
-            components = [ComponentStatus(**line) for line in self._call({"op": "status"}, SILENCE_SECONDS)]
-            up = True
+            components, up = self._supervisor.statuses(), True
         except NoSupervisor:
-            components, up = self._orphans(), False
+            components, up = self._supervisor.unsupervised(), False
         readiness = self._readiness(state) if any(s.name == API_SERVER and s.pid for s in components) else {}
         nodes = [
             NodeView(
@@ -134,8 +121,7 @@ class Cluster:
 
     def supervisor_pid(self) -> int:
         """Returns the process id of the supervisor; 0 when it doesn't run."""
-        key = self.layout.key
-        return next((p.pid for p in snapshot().values() if p.cluster == key and p.component == "supervisor"), 0)
+        return self._supervisor.pid()
 
     def node_addresses(self) -> dict[str, str]:
         """Node name -> IP address."""
@@ -194,9 +180,7 @@ class Cluster:
             sweep_cluster(self.layout)
             return
         with self._locked():
-            with suppress(ControlError):
-                for _ in self._call({"op": "shutdown"}, SHUTDOWN_SECONDS):
-                    pass
+            self._supervisor.shut_down()
             sweep_cluster(self.layout)
             self._undo_forwarding()
             left = what_is_left(self.layout)
@@ -244,7 +228,7 @@ class Cluster:
     def restart(self, components: list[str]) -> None:
         """Ends and starts components, and waits until they are ready. Raises: StateError for an unknown one."""
         with self._locked():
-            self._apply({"op": "restart", "names": components})
+            self._supervisor.perform({"op": "restart", "names": components})
 
     def kill(self, component: str) -> int:
         """Sends SIGKILL to a component, which the supervisor then restarts; returns the id of the killed process.
@@ -306,9 +290,9 @@ class Cluster:
                 newest_revision = operator.revision()
             self._begin(state)
             take_keys(self.layout, snapshot, self.console.warning)
-            self._apply({"op": "stop"})
+            self._supervisor.perform({"op": "stop"})
             commit(self.layout, prepared)
-            self._apply({"op": "start", "names": [member.component for member in members]})
+            self._supervisor.perform({"op": "start", "names": [member.component for member in members]})
             raise_revision(operator, newest_revision, self.console.warning)
         self.up()
 
@@ -322,7 +306,7 @@ class Cluster:
         if state.has_networks and hosts.enable_forwarding():
             state = state.with_forwarding_enabled()
         self._begin(state)
-        self._apply({"op": "apply"})
+        self._supervisor.perform({"op": "apply"})
         self._forget_nodes(before, state)
         self._await_nodes({node.name for node in state.nodes if not node.stopped}, deadline)
 
@@ -332,23 +316,6 @@ class Cluster:
         with self.layout.lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-    def _call(self, request: dict[str, Any], seconds: float) -> Iterator[dict[str, Any]]:
-        return control.call(self.layout.supervisor_socket, request, seconds=seconds)
-
-    def _apply(self, request: dict[str, Any]) -> None:
-        deadline = time.monotonic() + UP_SECONDS
-        waiting: list[str] = []
-        try:
-            for line in self._call(request, SILENCE_SECONDS):
-                self.console.component(line)
-                waiting = line.get("waiting", waiting)
-                if time.monotonic() > deadline:
-                    raise ClusterError(f"not ready after {UP_SECONDS:g} s: {', '.join(waiting)}")
-        except NoSupervisor:
-            raise
-        except (ControlError, ClusterError) as error:
-            raise ClusterError(f"{error}\nsee `mini-cluster logs COMPONENT` (files in {self.layout.logs})") from None
 
     def _without_conflicts(self, state: ClusterState) -> ClusterState:
         """Returns the state with other ports where something else took them while the cluster was down.
@@ -374,9 +341,9 @@ class Cluster:
     def _begin(self, state: ClusterState) -> None:
         """Saves the state, and makes sure that certificates and a running supervisor agree with it."""
         save_state(self.layout.state, state)
-        self._ensure_supervisor()
+        self._supervisor.start()
         self._write_identities(state)
-        self._await_supervisor()
+        self._supervisor.await_start()
 
     def _write_identities(self, state: ClusterState) -> None:
         """Certificates and kubeconfigs. They are imported here because the library costs other commands 0.1 s."""
@@ -393,55 +360,12 @@ class Cluster:
         if remade:
             self.console.good(f"{len(remade)} certificates made")
 
-    def _ensure_supervisor(self) -> None:
-        """Starts it unless it answers. One that is deaf, or runs other code, is replaced; components don't notice."""
-        if self._supervisor_version() == control.code_version():
-            return
-        for process in snapshot().values():
-            if process.cluster == self.layout.key and process.component == "supervisor":
-                send(process, signal.SIGKILL)
-                wait_gone([process], SHUTDOWN_SECONDS)
-        self.layout.logs.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {MARKER: self.layout.key, COMPONENT_MARKER: "supervisor"}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        with self.layout.supervisor_log.open("ab") as log:
-            subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "mini_cluster.supervision.supervisor",
-                    str(self.layout.root),
-                    str(self._owner_pid),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                env=environment,
-                start_new_session=True,
-            )
-
-    def _await_supervisor(self) -> None:
-        deadline = time.monotonic() + SUPERVISOR_START_SECONDS
-        while not self._supervisor_version():
-            if time.monotonic() > deadline:
-                raise ClusterError(f"the supervisor did not start: see {self.layout.supervisor_log}")
-            time.sleep(POLL_SECONDS)
-
-    def _supervisor_version(self) -> str:
-        """Returns the version of the running supervisor's code, "" when it doesn't answer."""
-        with suppress(ControlError):
-            for line in self._call({"op": "version"}, control.CONNECT_SECONDS):
-                return str(line["version"])
-        return ""
-
     def _switch(self, name: str, *, stopped: bool) -> None:
         with self._locked():
             save_state(self.layout.state, self.state().with_stopped(name, stopped))
-            self._ensure_supervisor()
-            self._await_supervisor()
-            self._apply({"op": "apply", "wait": not stopped})
+            self._supervisor.start()
+            self._supervisor.await_start()
+            self._supervisor.perform({"op": "apply", "wait": not stopped})
 
     def _forget_nodes(self, before: ClusterState | None, state: ClusterState) -> None:
         """Removes the objects and the disks of nodes that the cluster no longer has."""
@@ -485,16 +409,6 @@ class Cluster:
             with self._api(state) as api:
                 return api.node_readiness()
         return {}
-
-    def _orphans(self) -> list[ComponentStatus]:
-        """Returns the components that run although their supervisor doesn't."""
-        orphans = {}
-        for process in snapshot().values():
-            if process.cluster == self.layout.key and process.component not in orphans:
-                orphans[process.component] = ComponentStatus(
-                    process.component, "", "unsupervised", process.pid, started_at(process)
-                )
-        return list(orphans.values()) or [ComponentStatus("supervisor", state=STOPPED)]
 
     def _undo_forwarding(self) -> None:
         with suppress(StateError):

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from mini_cluster.cluster.layout import Layout
+from mini_cluster.errors import ClusterError
 from mini_cluster.hosts import network as hosts
 from mini_cluster.hosts.engine import HostEngineError
 from mini_cluster.hosts.sweep import what_is_left
-from mini_cluster.launcher import Cluster, ClusterError
+from mini_cluster.launcher import Cluster
 from mini_cluster.machine.processes import snapshot
 from tests.kits.eventually import eventually
 

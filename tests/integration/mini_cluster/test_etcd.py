@@ -18,10 +18,10 @@ import pytest
 
 from mini_cluster.api import AdminApi
 from mini_cluster.cluster.state import load_state
-from mini_cluster.errors import ApiError
+from mini_cluster.errors import ApiError, ClusterError
 from mini_cluster.etcd.operator import EtcdOperationError
 from mini_cluster.etcd.restore import REVISION_MARGIN, RestoreError
-from mini_cluster.launcher import Cluster, ClusterError
+from mini_cluster.launcher import Cluster
 from mini_cluster.pki.encryption import keys_of_snapshot
 from tests.kits.eventually import eventually
 
