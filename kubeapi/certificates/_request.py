@@ -27,11 +27,12 @@ def parse_request(encoded: str) -> x509.CertificateSigningRequest:
 
     Raises: BadPem.
     """
-    blocks = pem_blocks(b64decode(encoded))
+    pem = b64decode(encoded)
+    blocks = pem_blocks(pem)
     if not blocks or blocks[0] not in ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"):
         raise BadPem("PEM block type must be CERTIFICATE REQUEST")
     try:
-        request = x509.load_pem_x509_csr(b64decode(encoded))
+        request = x509.load_pem_x509_csr(pem)
         key, _ = request.public_key(), request.extensions  # these are parsed when they are looked at
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise BadPem(f"the request can't be parsed: {error}") from None
