@@ -7,7 +7,6 @@ some 50 ms at start for it.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import ssl
 import sys
@@ -19,6 +18,8 @@ from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+
+from componentbase.privatefiles import write_private
 
 SELF_SIGNED_DAYS = 365
 RENEW_BEFORE_SECONDS = 24 * 3600
@@ -121,8 +122,8 @@ def self_signed(cert_dir: str, name: str, addresses: tuple[str, ...] = ()) -> tu
     if not (key.exists() and cert.exists() and _still_valid(cert)):
         folder.mkdir(parents=True, exist_ok=True)
         cert_pem, key_pem = _make_self_signed(name, addresses)
-        _write(key, key_pem, 0o600)
-        _write(cert, cert_pem, 0o644)
+        write_private(key, key_pem)
+        write_private(cert, cert_pem, 0o644)
     return str(cert), str(key)
 
 
@@ -136,7 +137,7 @@ def private_key(cert_dir: str, name: str) -> str:
         new_key = ec.generate_private_key(ec.SECP256R1())
         form = serialization.PrivateFormat.PKCS8
         key.parent.mkdir(parents=True, exist_ok=True)
-        _write(key, new_key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()), 0o600)
+        write_private(key, new_key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
     return str(key)
 
 
@@ -148,15 +149,6 @@ def _still_valid(cert: Path) -> bool:
     except ValueError:
         return False
     return parsed.not_valid_after_utc.timestamp() > time.time() + RENEW_BEFORE_SECONDS
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Writes the file at once or not at all, and never readable by more than `mode` allows."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    temporary.replace(path)
 
 
 def _make_self_signed(name: str, addresses: tuple[str, ...]) -> tuple[bytes, bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -94,6 +95,19 @@ def kubeconfig_files(path: str | None = None) -> list[Path]:
         return [Path(path)]
     listed = [item for item in os.environ.get("KUBECONFIG", "").split(os.pathsep) if item]
     return [Path(item) for item in dict.fromkeys(listed)] or [Path.home() / ".kube" / "config"]
+
+
+def kubeconfig_text(cluster: Mapping[str, Any], user: Mapping[str, Any], *, name: str, user_name: str) -> str:
+    """Returns a kubeconfig, in JSON, with one cluster and one user, and a context of the cluster's name."""
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": user_name, "user": user}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": user_name}}],
+        "current-context": name,
+    }
+    return json.dumps(document, indent=2) + "\n"
 
 
 def merge_kubeconfigs(files: list[Path]) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
-import socket
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from apimachinery.quantity import QuantityError, parse_quantity
 from componentbase.flags import add_bool, add_duration, base_parser, fill, host_name, parse_list, parse_map
 from componentbase.hostnetwork import add_host_network_flag
+from componentbase.net.own_address import own_address
 from kubelet.server.authorization import ALWAYS_ALLOW, MODES
 
 DEFAULT_PORT = 10250
@@ -175,10 +175,8 @@ def _add_runtime_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _own_address() -> str:
-    """The address this host uses towards others; no packet is sent. Raises: ValueError without any route."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            raise ValueError("no route out of this host: name its address with --node-ip") from None
-        return str(probe.getsockname()[0])
+    """Raises: ValueError without any route."""
+    try:
+        return own_address()
+    except OSError:
+        raise ValueError("no route out of this host: name its address with --node-ip") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -58,6 +57,7 @@ from componentbase.clock import Clock
 from componentbase.daemon import FatalError
 from componentbase.flags import version
 from componentbase.health import Check
+from componentbase.net.own_address import own_address
 from kubeapi.certificates.certificatesigningrequest import GROUP as CERTIFICATES
 from kubeclient.config import ConfigError
 
@@ -265,12 +265,10 @@ def _advertised(options: Options) -> str:
     for address in (options.advertise_address, options.bind_address):
         if address and not ip_address(address).is_unspecified:
             return address
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: only asks the kernel which way it would go
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+    try:
+        return own_address()
+    except OSError:
+        return "127.0.0.1"
 
 
 def _authorizer(options: Options, sources: Sources) -> Authorizer:

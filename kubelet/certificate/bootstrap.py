@@ -5,17 +5,16 @@ Source: Kubernetes documentation, "TLS bootstrapping".
 
 from __future__ import annotations
 
-import json
 import os
 from base64 import b64encode
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.daemon import FatalError
-from kubeclient.config import ClientConfig, ConfigError, load_config
+from componentbase.privatefiles import write_private
+from kubeclient.config import ClientConfig, ConfigError, kubeconfig_text, load_config
 from kubeclient.rest import RestClient, user_agent
 from kubelet.certificate.files import CertificateFiles
 from kubelet.certificate.request import client_certificate
@@ -32,8 +31,8 @@ async def ensure_kubeconfig(options: Options, clock: Clock) -> None:
 
     Waits for as long as the certificate takes to be issued. Raises: FatalError.
     """
-    files = CertificateFiles(options.cert_dir, CLIENT)
-    if not options.bootstrap_kubeconfig or _is_usable(options.kubeconfig, files, clock):
+    files = CertificateFiles(options.cert_dir, CLIENT, clock)
+    if not options.bootstrap_kubeconfig or _is_usable(options.kubeconfig, files):
         return
     try:
         config = load_config(options.bootstrap_kubeconfig)
@@ -42,9 +41,7 @@ async def ensure_kubeconfig(options: Options, clock: Clock) -> None:
         raise FatalError(f"--bootstrap-kubeconfig: {error}") from None
     log.info("asking for the first client certificate", node=options.node_name, server=config.server)
     async with rest:
-        if (
-            files.load(datetime.fromtimestamp(clock.now(), UTC)) is None
-        ):  # else killed before the kubeconfig was written
+        if files.load() is None:  # else the kubelet was killed before it wrote the kubeconfig
             await Rotation(rest, client_certificate(options.node_name), files, clock, lambda: None).obtain()
     _write_kubeconfig(Path(options.kubeconfig), config, files)
 
@@ -54,7 +51,7 @@ def is_rotated(config: ClientConfig, files: CertificateFiles) -> bool:
     return not config.cert_data and config.cert_file == str(files.current)
 
 
-def _is_usable(path: str, files: CertificateFiles, clock: Clock) -> bool:
+def _is_usable(path: str, files: CertificateFiles) -> bool:
     """Tells whether the kubeconfig is there; where it names our own certificate, that must be valid, too."""
     if not os.path.exists(path):
         return False
@@ -62,11 +59,11 @@ def _is_usable(path: str, files: CertificateFiles, clock: Clock) -> bool:
         config = load_config(path)
     except ConfigError as error:
         raise FatalError(f"--kubeconfig: {error}") from None
-    return not is_rotated(config, files) or files.load(datetime.fromtimestamp(clock.now(), UTC)) is not None
+    return not is_rotated(config, files) or files.load() is not None
 
 
 def _write_kubeconfig(path: Path, config: ClientConfig, files: CertificateFiles) -> None:
-    """Writes the kubeconfig at once. Its server and authority are those of the bootstrap kubeconfig."""
+    """Writes the kubeconfig, with the server and the authority of the bootstrap kubeconfig."""
     cluster: dict[str, Any] = {"server": config.server}
     if config.ca_data:
         cluster["certificate-authority-data"] = b64encode(config.ca_data.encode()).decode()
@@ -77,17 +74,5 @@ def _write_kubeconfig(path: Path, config: ClientConfig, files: CertificateFiles)
     if config.tls_server_name:
         cluster["tls-server-name"] = config.tls_server_name
     user = {"client-certificate": str(files.current), "client-key": str(files.current)}
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "default", "cluster": cluster}],
-        "users": [{"name": "default-auth", "user": user}],
-        "contexts": [{"name": "default-context", "context": {"cluster": "default", "user": "default-auth"}}],
-        "current-context": "default-context",
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(json.dumps(document, indent=2) + "\n")
-    temporary.replace(path)
+    text = kubeconfig_text(cluster, user, name="default", user_name="default-auth")
+    write_private(path, text.encode(), durable=True)

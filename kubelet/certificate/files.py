@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -16,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from componentbase import logs
+from componentbase.clock import Clock
+from componentbase.privatefiles import write_private
 
 log = logs.logger(__name__)
 
@@ -23,11 +23,12 @@ log = logs.logger(__name__)
 class CertificateFiles:
     """`NAME-current.pem` holds the certificate and its key, `NAME.key.tmp` the key of a request that is under way."""
 
-    def __init__(self, folder: str, name: str) -> None:
+    def __init__(self, folder: str, name: str, clock: Clock) -> None:
         self.current = Path(folder, f"{name}-current.pem")
         self._pending = Path(folder, f"{name}.key.tmp")
+        self._clock = clock
 
-    def load(self, now: datetime) -> x509.Certificate | None:
+    def load(self) -> x509.Certificate | None:
         """Returns the certificate; None where there is none, or one that has expired or lacks its key."""
         try:
             content = self.current.read_bytes()
@@ -38,7 +39,7 @@ class CertificateFiles:
         except (ValueError, TypeError) as error:
             log.warning("certificate file can't be read", file=str(self.current), error=str(error))
             return None
-        if key.public_key() != certificate.public_key() or not _is_valid(certificate, now):
+        if key.public_key() != certificate.public_key() or not _is_valid(certificate, self._clock.now()):
             return None
         return certificate
 
@@ -51,7 +52,7 @@ class CertificateFiles:
         except (FileNotFoundError, ValueError, TypeError):
             pass  # none yet, or one that was cut off by a full disk
         key = ec.generate_private_key(ec.SECP256R1())
-        _write(self._pending, _key_pem(key))
+        write_private(self._pending, _key_pem(key), durable=True)
         return key
 
     def drop_pending_key(self) -> None:
@@ -60,25 +61,13 @@ class CertificateFiles:
 
     def replace(self, certificates: bytes, key: ec.EllipticCurvePrivateKey) -> None:
         """Makes the certificate (PEM, with those of its issuers) the current one."""
-        _write(self.current, certificates.rstrip() + b"\n" + _key_pem(key))
+        write_private(self.current, certificates.rstrip() + b"\n" + _key_pem(key), durable=True)
         self.drop_pending_key()
 
 
-def _is_valid(certificate: x509.Certificate, now: datetime) -> bool:
-    return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
+def _is_valid(certificate: x509.Certificate, now: float) -> bool:
+    return certificate.not_valid_before_utc.timestamp() <= now < certificate.not_valid_after_utc.timestamp()
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replaces the file at once; only its owner may read it, and the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-    temporary.replace(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Coroutine
-from datetime import UTC, datetime
 from typing import Any
 
 from componentbase import tls
@@ -26,8 +25,8 @@ async def serving_context(options: Options, clock: Clock) -> ssl.SSLContext:
     Raises: OSError, ssl.SSLError.
     """
     cert_file, key_file = options.tls_cert_file, options.tls_private_key_file
-    files = CertificateFiles(options.cert_dir, SERVER)
-    if options.rotate_server_certificates and files.load(datetime.fromtimestamp(clock.now(), UTC)) is not None:
+    files = CertificateFiles(options.cert_dir, SERVER, clock)
+    if options.rotate_server_certificates and files.load() is not None:
         cert_file = key_file = str(files.current)
     if not cert_file:
         addresses = (options.address,) if options.address not in ("0.0.0.0", "::") else ()
@@ -40,11 +39,11 @@ def renewals(
 ) -> list[Coroutine[Any, Any, None]]:
     """Returns the loops that renew certificates. New connections of the server and of `rest` use the new ones."""
     loops = []
-    client = CertificateFiles(options.cert_dir, CLIENT)
+    client = CertificateFiles(options.cert_dir, CLIENT, clock)
     if options.rotate_certificates and is_rotated(rest.config, client):
         loops.append(Rotation(rest, client_certificate(options.node_name), client, clock, rest.renew_certificate).run())
     if options.rotate_server_certificates:
-        server = CertificateFiles(options.cert_dir, SERVER)
+        server = CertificateFiles(options.cert_dir, SERVER, clock)
         wanted = serving_certificate(options.node_name, options.node_ips)
         loops.append(Rotation(rest, wanted, server, clock, lambda: serving.load_cert_chain(server.current)).run())
     return loops

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from cryptography import x509
 
@@ -45,7 +44,7 @@ class Rotation:
 
     async def run(self) -> None:
         """Runs until cancelled."""
-        current = self._files.load(self._now())
+        current = self._files.load()
         if current is not None and not covers(current, self._wanted):
             current = None
         if current is not None:
@@ -58,7 +57,7 @@ class Rotation:
     async def _wait_for_renewal(self, current: x509.Certificate, least_seconds: float) -> None:
         due = renewal_time(current, random.random())
         log.info("certificate will be renewed", signer=self._wanted.signer, at=due.isoformat(timespec="seconds"))
-        await self._clock.sleep(max(least_seconds, (due - self._now()).total_seconds()))
+        await self._clock.sleep(max(least_seconds, due.timestamp() - self._clock.now()))
 
     async def obtain(self) -> x509.Certificate:
         """Returns a new certificate; tries until it has one."""
@@ -72,6 +71,3 @@ class Rotation:
             except (StatusError, ConnectionError, TimeoutError, OSError) as error:
                 log.warning("certificate not issued yet", signer=self._wanted.signer, error=str(error))
             await self._clock.sleep(backoff.next_seconds())
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock.now(), UTC)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
@@ -10,6 +9,9 @@ from base64 import b64encode
 from dataclasses import replace
 
 from apimachinery.names import dns_subdomain_errors
+from componentbase.net.own_address import OUTSIDE, own_address
+from componentbase.privatefiles import write_private
+from kubeclient.config import kubeconfig_text
 from mini_cluster.cluster.components import KUBE_PROXY_HEALTH_PORT, KUBELET_PORT
 from mini_cluster.cluster.joined import BOOTSTRAP
 from mini_cluster.cluster.state import (
@@ -51,7 +53,7 @@ class OpenCluster(Cluster):
         state = self.state()
         if state.joined is not None:
             raise JoinError(f"the control plane is on {state.joined.hub}: run `mini-cluster join-command` there")
-        address = address or state.join_address or own_address()
+        address = address or state.join_address or _address_towards(OUTSIDE)
         if not is_ipv4(address):
             raise JoinError(f"{address!r} is not an IPv4 address of this machine")
         if address != state.join_address:
@@ -77,7 +79,8 @@ class JoinedHost(Cluster):
         name = node_name or socket.gethostname().lower()
         if problems := dns_subdomain_errors(name):
             raise JoinError(f"the node can't be called {name!r}: {problems[0]}")
-        joined = Joined(invitation.server, name, address or own_address(invitation.server), invitation.pod_cidr)
+        address = address or _address_towards(invitation.server.rpartition(":")[0])
+        joined = Joined(invitation.server, name, address, invitation.pod_cidr)
         ports = choose_ports(self.layout.key, None, port_is_free)
         state = ClusterState(invitation.host_network, invitation.pod_network, ports, joined=joined)
         self._check_machine(state)
@@ -101,33 +104,18 @@ class JoinedHost(Cluster):
             raise JoinError(f"the link {link} has addresses in the cluster's pod network {state.pod_network}")
 
     def _write_credentials(self, invitation: Invitation, authority: bytes) -> None:
-        from mini_cluster.pki.certificates import write_private
-
         write_private(self.layout.certificate("ca"), authority, mode=0o644)
         cluster = {
             "server": f"https://{invitation.server}",
             "certificate-authority-data": b64encode(authority).decode(),
         }
-        kubeconfig = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "cluster", "cluster": cluster}],
-            "users": [{"name": "joiner", "user": {"token": invitation.token}}],
-            "contexts": [{"name": "join", "context": {"cluster": "cluster", "user": "joiner"}}],
-            "current-context": "join",
-        }
-        write_private(self.layout.component_kubeconfig(BOOTSTRAP), (json.dumps(kubeconfig, indent=2) + "\n").encode())
+        text = kubeconfig_text(cluster, {"token": invitation.token}, name="cluster", user_name="joiner")
+        write_private(self.layout.component_kubeconfig(BOOTSTRAP), text.encode())
 
 
-def own_address(towards: str = "") -> str:
-    """Returns the address that this machine has towards "ADDRESS:PORT", or the world; no packet is sent.
-
-    Raises: JoinError without a route.
-    """
-    host = towards.rpartition(":")[0] or "192.0.2.1"
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((host, 9))
-        except OSError as error:
-            raise JoinError(f"no route to {host} ({error.strerror}): name this machine's address") from None
-        return str(probe.getsockname()[0])
+def _address_towards(host: str) -> str:
+    """Returns this machine's address on the way to another. Raises: JoinError without a route."""
+    try:
+        return own_address(host)
+    except OSError as error:
+        raise JoinError(f"no route to {host} ({error.strerror}): name this machine's address") from None

@@ -6,7 +6,6 @@ leaves the rest alone. Keys are EC P-256, made in microseconds, and readable by 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, ip_address
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from componentbase.privatefiles import write_private
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY
 from mini_cluster.cluster.state import is_ipv4
 
@@ -199,13 +199,3 @@ def _write_pair(folder: Path, name: str, certificate: x509.Certificate, key: ec.
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replaces the file in one step; its new folders and itself are the owner's alone."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    temporary.replace(path)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.yaml import YamlError, read_document, to_yaml
+from componentbase.privatefiles import write_private
 from mini_cluster.errors import LauncherError
-from mini_cluster.pki.certificates import write_private
 
 KEY_BYTES = 32
 IDENTITY: dict[str, Any] = {"identity": {}}

@@ -3,49 +3,31 @@
 from __future__ import annotations
 
 import base64
-import json
 from pathlib import Path
 
+from componentbase.privatefiles import write_private
+from kubeclient.config import kubeconfig_text
 from mini_cluster.cluster.components import CONTROLLER_MANAGER, NODE_ROUTES, SCHEDULER
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState
-from mini_cluster.pki.certificates import write_private
 
 CONTEXT = "mini-kubernetes"
 
 
-def kubeconfig_text(server: str, authority: Path, certificate: Path, key: Path, user: str, *, embed: bool) -> str:
-    """Makes a kubeconfig with one cluster, user and context. JSON is YAML, so a YAML writer is not needed.
+def write_kubeconfig(path: Path, server: str, pki: Path, identity: str, *, user: str = "", embed: bool = False) -> None:
+    """Writes the kubeconfig of the identity whose certificate is `identity` below `pki`; an equal one is left alone.
 
     `embed` copies the certificates into it, so that the file can be carried elsewhere.
     """
+    authority, certificate, key = pki / "ca.crt", pki / f"{identity}.crt", pki / f"{identity}.key"
     if embed:
         cluster_part = {"certificate-authority-data": _base64(authority)}
         user_part = {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)}
     else:
         cluster_part = {"certificate-authority": str(authority)}
         user_part = {"client-certificate": str(certificate), "client-key": str(key)}
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": CONTEXT, "cluster": {"server": server, **cluster_part}}],
-        "users": [{"name": user, "user": user_part}],
-        "contexts": [{"name": CONTEXT, "context": {"cluster": CONTEXT, "user": user}}],
-        "current-context": CONTEXT,
-    }
-    return json.dumps(config, indent=2) + "\n"
-
-
-def write_kubeconfig(path: Path, server: str, pki: Path, identity: str, *, user: str = "", embed: bool = False) -> None:
-    """Writes the kubeconfig of the identity whose certificate is `identity` below `pki`; an equal one is left alone."""
-    text = kubeconfig_text(
-        server,
-        pki / "ca.crt",
-        pki / f"{identity}.crt",
-        pki / f"{identity}.key",
-        user or identity,
-        embed=embed,
-    ).encode()
+    cluster = {"server": server, **cluster_part}
+    text = kubeconfig_text(cluster, user_part, name=CONTEXT, user_name=user or identity).encode()
     if not path.exists() or path.read_bytes() != text:
         write_private(path, text)
 

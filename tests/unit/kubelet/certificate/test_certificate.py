@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from componentbase.clock import Clock
 from controller_manager.controllers.certificates._authority import Authority
 from controller_manager.controllers.certificates._requests import kubelet_client_error, kubelet_serving_error
 from kubeapi.certificates._request import common_name, parse_request
@@ -20,6 +21,7 @@ from kubelet.certificate.request import (
     renewal_time,
     serving_certificate,
 )
+from tests.fakes.clock import FakeClock
 from tests.kits.certificates import write_certificates
 from tests.kits.requests import request_key
 
@@ -44,16 +46,16 @@ def test_the_signers_take_what_the_kubelet_asks_for() -> None:
 
 
 def test_a_request_keeps_its_name_for_as_long_as_key_and_content_stay(tmp_path: Path) -> None:
-    files = CertificateFiles(str(tmp_path), "kubelet-client")
+    files = CertificateFiles(str(tmp_path), "kubelet-client", Clock())
     name = make_request(CLIENT, files.pending_key()).name
-    assert make_request(CLIENT, CertificateFiles(str(tmp_path), "kubelet-client").pending_key()).name == name
+    assert make_request(CLIENT, CertificateFiles(str(tmp_path), "kubelet-client", Clock()).pending_key()).name == name
     assert make_request(serving_certificate("n1", ("10.0.0.2",)), files.pending_key()).name != name
     files.drop_pending_key()
     assert make_request(CLIENT, files.pending_key()).name != name
 
 
 def test_a_pending_key_that_was_cut_off_is_made_anew(tmp_path: Path) -> None:
-    files = CertificateFiles(str(tmp_path), "kubelet-client")
+    files = CertificateFiles(str(tmp_path), "kubelet-client", Clock())
     files.pending_key()
     (tmp_path / "kubelet-client.key.tmp").write_bytes(b"-----BEGIN PRIVATE KEY-----\nMIG")
     key = files.pending_key()
@@ -61,23 +63,24 @@ def test_a_pending_key_that_was_cut_off_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_certificate_and_key_are_replaced_together(tmp_path: Path) -> None:
-    files = CertificateFiles(str(tmp_path / "pki"), "kubelet-client")
-    now = datetime.now(UTC)
-    assert files.load(now) is None
+    clock = FakeClock(datetime.now(UTC).timestamp())
+    files = CertificateFiles(str(tmp_path / "pki"), "kubelet-client", clock)
+    assert files.load() is None
     files.pending_key()
     files.replace(issued(CLIENT, tmp_path), request_key())
-    certificate = files.load(now)
+    certificate = files.load()
     assert certificate is not None
     assert files.current.stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in (tmp_path / "pki").iterdir()) == ["kubelet-client-current.pem"]
-    assert files.load(now + 2 * HOUR) is None  # expired
+    clock.step(2 * HOUR.total_seconds())
+    assert files.load() is None  # expired
 
 
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"])
 def test_a_damaged_file_counts_as_none(tmp_path: Path, content: bytes) -> None:
-    files = CertificateFiles(str(tmp_path), "kubelet-client")
+    files = CertificateFiles(str(tmp_path), "kubelet-client", Clock())
     files.current.write_bytes(content)
-    assert files.load(datetime.now(UTC)) is None
+    assert files.load() is None
 
 
 def test_a_certificate_is_renewed_in_the_last_third_of_its_life(tmp_path: Path) -> None:
