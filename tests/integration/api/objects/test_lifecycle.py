@@ -239,6 +239,7 @@ def _code(probe: httpx.Client, path: str) -> int:
 
 def test_more_writes_than_allowed_at_once_are_asked_to_come_back(etcd_server: EtcdServer, tmp_path: Path) -> None:
     flags = ["--max-mutating-requests-inflight=1", "--max-requests-inflight=400", "--request-timeout=2s"]
+    flags.append("--enable-priority-and-fairness=false")
     with ApiServer(tmp_path / "one", etcd_server.url, *flags) as server:
         etcd_server.pause()
         try:
