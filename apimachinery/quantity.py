@@ -13,7 +13,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
-_FORM = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)([eE][+-]?\d+|[KMGTPE]i|[numkMGTPE]?)\Z")
+_FORM = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)([eE][+-]?\d+|[KMGTPE]i|[numkMGTPE]?)\Z", re.ASCII)
+_MAX_LENGTH = 4000  # characters; Python reads no longer integers
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _DECIMAL_BY_POWER = {power: suffix for suffix, power in _DECIMAL.items()}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
@@ -28,7 +29,7 @@ class QuantityError(ValueError):
 
 
 def _parse(text: str) -> tuple[Fraction, str]:
-    match = _FORM.match(text)
+    match = _FORM.match(text) if len(text) <= _MAX_LENGTH else None
     if not match:
         raise QuantityError(RULE)
     sign, number, suffix = match.groups()
