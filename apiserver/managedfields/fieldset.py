@@ -10,6 +10,7 @@ Source: Kubernetes documentation, "Server-Side Apply"; API reference, "FieldsV1"
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,8 @@ Path = tuple[str, ...]
 SELF = "."
 MEMBER: FieldSet = {}
 MAX_DEPTH = 200  # of a set a client sends; no model is half as deep
+
+_INDEX = re.compile("-?[0-9]{1,19}")
 
 
 class MalformedSet(ValueError):
@@ -168,7 +171,7 @@ def _normal_element(key: str) -> str:
     kind, text = key[:2], key[2:]
     if kind == "f:":
         return key
-    if kind == "i:" and text.lstrip("-").isdigit():
+    if kind == "i:" and _INDEX.fullmatch(text):
         return key
     if kind in ("k:", "v:"):
         try:

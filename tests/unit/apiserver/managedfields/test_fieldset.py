@@ -64,7 +64,11 @@ def test_a_clients_spelling_is_made_ours():
 
 
 @pytest.mark.parametrize(
-    "sent", [[], {"a": {}}, {"f:a": 1}, {"k:x": {}}, {"k:[]": {}}, {"v:{": {}}, {"i:x": {}}, single(["f:a"] * 300)]
+    "sent",
+    [
+        *([], {"a": {}}, {"f:a": 1}, {"k:x": {}}, {"k:[]": {}}, {"v:{": {}}),
+        *({"i:x": {}}, {"i:--5": {}}, {"i:\u00b2": {}}, {"i:" + "9" * 30: {}}, single(["f:a"] * 300)),
+    ],
 )
 def test_what_is_no_set_is_refused(sent):
     with pytest.raises(MalformedSet):
