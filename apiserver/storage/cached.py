@@ -137,10 +137,10 @@ class CachedStorage:
     async def delete(self, resource: Resource[Any], namespace: str, name: str, revision: int) -> Entry:
         table = self._cacher.table(resource)
         key = table.key(namespace, name)
+        entry = self._cacher.latest(table, key)  # before: once the object is gone, it may be too late to decrypt it
         result = await self._etcd.delete(key.encode(), revision)
         if not result.succeeded or result.kv is None:
             raise self._conflict(table, key, result)
-        entry = self._cacher.latest(table, key)
         if entry is not None and entry.revision == revision:
             return entry.at(result.revision, replace_revision(entry.value, result.revision))
         return table.read_entry(key, result.kv.value, result.revision)

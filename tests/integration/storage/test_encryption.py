@@ -11,6 +11,7 @@ import pytest
 from apiserver.encryption.config import parse_encryption
 from apiserver.storage import CachedStorage, EtcdConfig
 from apiserver.storage.interface import Compacted, KeyExists, UnreadableObject
+from etcdclient.messages import TxnResult
 from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.control_plane.storage import TAGS, WIDGETS, change, create, direct, loaded, remove, tag
 from tests.kits.eventually import eventually_async
@@ -135,6 +136,25 @@ async def test_watches_end_when_an_object_becomes_unreadable_and_nobody_is_told_
         await remove(writer, changed)
         await eventually_async(lambda: store.unreadable == 0)
         assert (await store.list(WIDGETS)).entries == []
+
+
+async def test_a_deletion_that_etcd_has_done_succeeds_without_the_objects_key(
+    etcd: EtcdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watch may tell of the deletion before etcd's answer to it is read: the cache has no plain object then."""
+    async with encrypted(etcd.url, "a") as store:
+        entry = await create(store, "w", size=1)
+        await store.catch_up()
+        use_keys(store, "b")
+        delete = store._etcd.delete
+
+        async def delete_slowly(key: bytes, revision: int) -> TxnResult:
+            result = await delete(key, revision)
+            await eventually_async(lambda: store.peek(WIDGETS, "default", "w") is None)
+            return result
+
+        monkeypatch.setattr(store._etcd, "delete", delete_slowly)
+        assert b'"size":1' in (await remove(store, entry)).value
 
 
 async def test_encrypted_values_of_a_resource_that_is_no_longer_listed(etcd: EtcdServer) -> None:
