@@ -23,6 +23,7 @@ from apiserver.admission.podsecurity._violation import (
 from kubeapi.core.pod.probes import LifecycleHandler, Probe
 from kubeapi.core.pod.security import PodSecurityContext, SecurityContext, SELinuxOptions
 from kubeapi.core.pod.spec import Container, PodSpec, all_containers
+from kubeapi.core.pod.strategy.deprecations import APPARMOR_OF_CONTAINER
 
 CAPABILITIES = frozenset(
     (
@@ -43,7 +44,6 @@ CAPABILITIES = frozenset(
 )
 CONFINED = ("RuntimeDefault", "Localhost")
 """The types of seccomp and AppArmor profiles that confine."""
-APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
 SECCOMP_POD_ANNOTATION = "seccomp.security.alpha.kubernetes.io/pod"
 SECCOMP_ANNOTATION = "container.seccomp.security.alpha.kubernetes.io/"
 
@@ -75,7 +75,7 @@ def apparmor_profile(annotations: Annotations, spec: PodSpec) -> Violation | Non
     annotated = sorted(
         f"{key}={quote(value)}"
         for key, value in annotations.items()
-        if key.startswith(APPARMOR_ANNOTATION)
+        if key.startswith(APPARMOR_OF_CONTAINER)
         and value not in ("", "runtime/default")
         and not value.startswith("localhost/")
     )

@@ -38,7 +38,7 @@ _ANNOTATIONS = {
 _SECCOMP_OF_POD = "seccomp.security.alpha.kubernetes.io/pod"
 _SECCOMP_OF_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
 _SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
-_APPARMOR_OF_CONTAINER = "container.apparmor.security.beta.kubernetes.io/"
+APPARMOR_OF_CONTAINER = "container.apparmor.security.beta.kubernetes.io/"
 _APPARMOR = 'deprecated since v1.30; use the "appArmorProfile" field instead'
 
 
@@ -94,7 +94,7 @@ def _annotations(path: Path, spec: PodSpec, annotations: Mapping[str, str]) -> I
     confined = of_pod is not None and of_pod.appArmorProfile is not None
     for container in all_containers(spec):
         security = container.securityContext
-        seccomp, apparmor = _SECCOMP_OF_CONTAINER + container.name, _APPARMOR_OF_CONTAINER + container.name
+        seccomp, apparmor = _SECCOMP_OF_CONTAINER + container.name, APPARMOR_OF_CONTAINER + container.name
         if seccomp in annotations and (security is None or security.seccompProfile is None):
             yield f"{render((*path, f'[{seccomp}]'))}: {_SECCOMP}"
         if apparmor in annotations and not (confined or (security is not None and security.appArmorProfile)):

@@ -12,10 +12,12 @@ from apimachinery.model import to_dict
 from apimachinery.names import dns_subdomain_errors
 from apimachinery.validation import Errors, Path
 from kubeapi.core.pod.affinity import Toleration
+from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.nodeselection import required_terms
 from kubeapi.core.pod.spec import PodSpec
 from kubeapi.core.pod.status import ContainerStatus
+from kubeapi.core.pod.strategy.deprecations import APPARMOR_OF_CONTAINER
 
 _SPEC: Path = ("spec",)
 _STATUS: Path = ("status",)
@@ -29,6 +31,7 @@ _ONLY_MORE = "only additions are allowed (no deletions or mutations)"
 
 
 def check_pod_update(errors: Errors, pod: Pod, old: Pod) -> None:
+    _check_annotations(errors, pod, old)
     new_spec, old_spec = pod.spec, old.spec
     if new_spec == old_spec:
         return
@@ -53,6 +56,7 @@ def check_pod_update(errors: Errors, pod: Pod, old: Pod) -> None:
 
 
 def check_status_update(errors: Errors, pod: Pod, old: Pod) -> None:
+    _check_annotations(errors, pod, old)
     status = pod.status
     if status.nominatedNodeName:
         at = (*_STATUS, "nominatedNodeName")
@@ -64,6 +68,23 @@ def check_status_update(errors: Errors, pod: Pod, old: Pod) -> None:
         _check_transitions(
             errors, "initContainerStatuses", pod, status.initContainerStatuses, before.initContainerStatuses
         )
+
+
+def _check_annotations(errors: Errors, pod: Pod, old: Pod) -> None:
+    """Keeps the annotations that admission has decided by: what a pod is confined by, and whether it is a mirror."""
+    new, before = pod.annotations, old.annotations
+    if new == before:
+        return
+    for key in sorted(new.keys() | before.keys()):
+        if key == MIRROR_ANNOTATION:
+            what = "mirror pod annotation"
+        elif key.startswith(APPARMOR_OF_CONTAINER):
+            what = "AppArmor annotations"
+        else:
+            continue
+        if new.get(key) != before.get(key):
+            verb = "remove or update" if key in before else "add"
+            errors.forbidden(("metadata", "annotations", f"[{key}]"), f"may not {verb} {what}")
 
 
 def _check_addresses(errors: Errors, addresses: list[str]) -> None:

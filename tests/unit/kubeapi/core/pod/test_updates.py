@@ -166,3 +166,36 @@ def test_a_status_update_keeps_the_qos_class() -> None:
 
 def test_metadata_changes_freely() -> None:
     assert update_problems(PODS, pod(), merged(pod(), {"metadata": {"labels": {"a": "b"}}})) == []
+
+
+APPARMOR = "container.apparmor.security.beta.kubernetes.io/app"
+MIRROR = "kubernetes.io/config.mirror"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "errors"),
+    [
+        ({}, {"a": "b"}, []),
+        ({MIRROR: "x", APPARMOR: "unconfined"}, {MIRROR: "x", APPARMOR: "unconfined", "a": "b"}, []),
+        (
+            {},
+            {MIRROR: "x", APPARMOR: "unconfined"},
+            [
+                f"metadata.annotations[{APPARMOR}]: Forbidden: may not add AppArmor annotations",
+                f"metadata.annotations[{MIRROR}]: Forbidden: may not add mirror pod annotation",
+            ],
+        ),
+        (
+            {MIRROR: "x", APPARMOR: "runtime/default"},
+            {APPARMOR: "unconfined"},
+            [
+                f"metadata.annotations[{APPARMOR}]: Forbidden: may not remove or update AppArmor annotations",
+                f"metadata.annotations[{MIRROR}]: Forbidden: may not remove or update mirror pod annotation",
+            ],
+        ),
+    ],
+)
+@pytest.mark.parametrize("problems", [update_problems, status_problems])
+def test_annotations_that_admission_has_decided_by_stay(problems, old, new, errors):
+    before, after = (pod({"nodeName": "n"}, metadata={"annotations": annotations}) for annotations in (old, new))
+    assert problems(PODS, before, after) == errors
