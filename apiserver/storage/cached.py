@@ -175,8 +175,12 @@ class CachedStorage:
         return self._cacher.latest(table, table.key(namespace, name))
 
     def latest_in_namespace(self, resource: Resource[Any], namespace: str) -> list[Entry]:
-        """Returns what `latest` does for each object in a namespace that the cache has, in the order of their names."""
+        """Returns what `latest` does for each object in a namespace that the cache has, in the order of their names.
+
+        Raises: UnreadableObject, so that a rule nobody can read doesn't count as none.
+        """
         table = self._cacher.table(resource)
+        table.check_span_readable(*table.span(namespace))
         if not table.keys:
             return []
         entries = (self._cacher.latest(table, key) for key in table.keys_in(namespace))

@@ -154,6 +154,12 @@ class Table:
         if key in self.unreadable:
             raise UnreadableObject(self.unreadable[key])
 
+    def check_span_readable(self, first: str, last: str) -> None:
+        """Raises: UnreadableObject, if a key from `first` up to, but not including `last` can't be read."""
+        for key in sorted(self.unreadable):
+            if first <= key < last:
+                raise unreadable_in_list(key, self.unreadable[key])
+
     def put(self, entry: Entry) -> TableChange:
         if self.unreadable:
             self.unreadable.pop(entry.key, None)
@@ -197,9 +203,7 @@ class Table:
         """
         first, last = self.span(selection.namespace)
         first = max(first, start)
-        for key in sorted(self.unreadable):
-            if first <= key < last:
-                raise unreadable_in_list(key, self.unreadable[key])
+        self.check_span_readable(first, last)
         if revision is None or revision >= self.changed:
             low, high = bisect_left(self.keys, first), bisect_left(self.keys, last)
             rows, keys = self.entries, self.keys[low:high]

@@ -139,3 +139,23 @@ def test_a_configuration_that_can_not_be_used_ends_the_server(tmp_path: Path, pr
     with pytest.raises(RuntimeError, match=why):
         server.start()
     server.stop()
+
+
+@pytest.mark.parametrize(
+    ("plural", "spec"),
+    [
+        ("resourcequotas", {"hard": {"count/secrets": "0"}}),
+        ("limitranges", {"limits": [{"type": "Pod", "max": {"cpu": "1"}}]}),
+    ],
+)
+async def test_a_limit_that_cannot_be_read_refuses_what_it_may_be_about(
+    etcd: EtcdServer, tmp_path: Path, plural: str, spec: dict[str, Any]
+) -> None:
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+    flag = write_configuration(tmp_path / "one.yaml", "a", resources=plural)
+    with ApiServer(tmp_path / "one", etcd.url, flag) as api:
+        body = {"metadata": {"name": "limit"}, "spec": spec}
+        assert api.http.post(f"/api/v1/namespaces/default/{plural}", json=body).status_code == 201
+    flag = write_configuration(tmp_path / "two.yaml", "b", resources=plural)
+    with ApiServer(tmp_path / "two", etcd.url, flag) as api:
+        assert f'default/limit": {WHY}' in message(api.http.post("/api/v1/namespaces/default/pods", json=pod))

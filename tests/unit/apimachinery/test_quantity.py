@@ -45,7 +45,9 @@ def test_canonical_form_keeps_the_family_and_drops_fractions(text, expected):
     assert canonical(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "x", "1 Gi", "1gi", "1KI", "--1", "1.2.3", "1e99", "Mi", "1Kim", "\uff11", "1" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "x", "1 Gi", "1gi", "1KI", "--1", "1.2.3", "1e99", "Mi", "1Kim", "\uff11", "1" * 5000]
+)
 def test_what_is_no_quantity_is_refused(text):
     with pytest.raises(QuantityError):
         parse_quantity(text)
