@@ -15,7 +15,7 @@ from apimachinery.errors import StatusError, UnclassifiedError
 from apimachinery.model import decode, encode
 from apimachinery.resource import Resource
 from apiserver.admission._plugin import Attributes, Lookup, refused
-from apiserver.admission.limits._charge import Ledger, Limited, NotCovered, QuotaRefusal, Request, charge
+from apiserver.admission.limits._charge import Ledger, Limited, NotCovered, QuotaRefusal, QuotaRequest, charge
 from apiserver.storage.interface import Entry, RevisionConflict
 from apiserver.storage.splice import split_owners, with_owners
 from componentbase.clock import Clock
@@ -30,7 +30,7 @@ class _Payment:
     """A request that waits to be charged."""
 
     attributes: Attributes
-    request: Request
+    request: QuotaRequest
     settled: bool = False
     error: StatusError | None = None
 
@@ -53,7 +53,7 @@ class QuotaAccounts:
 
     async def charge(self, attributes: Attributes, evaluator: Evaluator, limited: tuple[Limited, ...] = ()) -> None:
         """Returns once the quotas of the namespace have been charged. Raises: StatusError (403, 500)."""
-        request = Request(evaluator, attributes.obj, attributes.old, self._clock.now(), limited)
+        request = QuotaRequest(evaluator, attributes.obj, attributes.old, self._clock.now(), limited)
         payment = _Payment(attributes, request)
         account = self._accounts.setdefault(attributes.namespace, _Account())
         account.payments.append(payment)

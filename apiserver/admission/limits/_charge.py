@@ -35,7 +35,7 @@ class Limited:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class QuotaRequest:
     """`old` is the object before an update, None for a new one; `now` is Unix seconds."""
 
     evaluator: Evaluator
@@ -61,7 +61,7 @@ class Ledger:
         return self.quota.status.hard or {}
 
 
-def charge(ledgers: Sequence[Ledger], request: Request) -> None:
+def charge(ledgers: Sequence[Ledger], request: QuotaRequest) -> None:
     """Books the use of a request on all quotas that are about it.
 
     Raises: QuotaRefusal, NotCovered, and nothing is booked.
@@ -82,7 +82,7 @@ def charge(ledgers: Sequence[Ledger], request: Request) -> None:
         ledger.used = total(ledger.used, amounts)
 
 
-def _concerns(ledger: Ledger, request: Request) -> bool:
+def _concerns(ledger: Ledger, request: QuotaRequest) -> bool:
     """Raises: QuotaRefusal if the object does not state what the quota counts, or the use so far is not known."""
     evaluator, name, hard = request.evaluator, ledger.quota.name, ledger.hard
     if not evaluator.concerns(ledger.quota, request.obj, hard):
@@ -95,7 +95,7 @@ def _concerns(ledger: Ledger, request: Request) -> bool:
     return True
 
 
-def _booking(ledger: Ledger, request: Request, usage: Mapping[str, str]) -> ResourceList:
+def _booking(ledger: Ledger, request: QuotaRequest, usage: Mapping[str, str]) -> ResourceList:
     """Returns what a quota is charged: of an object that it was about before, the growth alone."""
     old = request.old
     if old is not None and request.evaluator.concerns(ledger.quota, old, ledger.hard):
@@ -104,7 +104,7 @@ def _booking(ledger: Ledger, request: Request, usage: Mapping[str, str]) -> Reso
 
 
 def _check_covered(
-    ledgers: Sequence[Ledger], concerned: Sequence[Ledger], request: Request, usage: Mapping[str, str]
+    ledgers: Sequence[Ledger], concerned: Sequence[Ledger], request: QuotaRequest, usage: Mapping[str, str]
 ) -> None:
     """Raises: QuotaRefusal, NotCovered if the request uses what is limited, and no quota is about that."""
     evaluator, obj, old = request.evaluator, request.obj, request.old

@@ -1,4 +1,4 @@
-"""ResourceQuotaConfiguration: what may not be used at all in a namespace without a quota for it.
+"""ResourceQuotaConfiguration: the kinds whose use is refused in a namespace without a quota for it.
 
 Source: Kubernetes documentation, "Resource Quotas: Limit Priority Class consumption by default".
 """
@@ -33,7 +33,7 @@ class ResourceQuotaConfiguration(Model):
     """The configuration as it stands in the file."""
 
     limitedResources: list[LimitedResource] | None = None
-    """What is limited by default."""
+    """The kinds that are limited by default."""
 
 
 KINDS = {("apiserver.config.k8s.io/v1", KIND): ResourceQuotaConfiguration}

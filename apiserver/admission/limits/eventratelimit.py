@@ -29,14 +29,14 @@ class Limit(Model):
     """One limit."""
 
     type: str = ""
-    """What the Events are told apart by: Server (not at all), Namespace, User or SourceAndObject."""
+    """How Events are grouped: Server (all together), Namespace, User or SourceAndObject."""
     qps: Int32 = 0
     """Events a second."""
     burst: Int32 = 0
     """Events that may come at once."""
     cacheSize: Int32 | None = None
-    """The most namespaces, users or sources to remember; the one that was quiet for the longest time is forgotten, and
-    starts anew. Default: 4096."""
+    """The most groups to remember; the one that was quiet for the longest time is forgotten, and starts anew.
+    Default: 4096."""
 
 
 class Configuration(Model):
@@ -62,7 +62,7 @@ KEYS: dict[str, Callable[[Attributes], str]] = {
     "User": lambda attributes: attributes.user.name,
     "SourceAndObject": _source_and_object,
 }
-"""Type of a limit -> what Events that are counted together have in common."""
+"""Type of a limit -> the key that Events of one group share."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.admission.limits._charge import Ledger, NotCovered, QuotaRefusal, Request, charge
+from apiserver.admission.limits._charge import Ledger, NotCovered, QuotaRefusal, QuotaRequest, charge
 from apiserver.admission.limits._configuration import read_limited
 from apiserver.codec.configfile import ConfigFileError
 from kubeapi.core.pod.resource import RESOURCE as PODS
@@ -24,29 +24,29 @@ def ledger(hard: Dict, used: Dict, name: str = "q", **spec: Any) -> Ledger:
     return Ledger.of(load(QUOTAS, document))
 
 
-def new_pod(cpu: str = "") -> Request:
+def new_pod(cpu: str = "") -> QuotaRequest:
     resources = {"requests": {"cpu": cpu}} if cpu else {}
     obj = load(PODS, pod({"containers": [{"name": "c", "image": "i", "resources": resources}]}))
     return request("pods", obj)
 
 
-def request(plural: str, obj: Any, old: Any = None) -> Request:
+def request(plural: str, obj: Any, old: Any = None) -> QuotaRequest:
     evaluator = evaluator_of("", plural)
     assert evaluator is not None
-    return Request(evaluator, obj, old, NOW)
+    return QuotaRequest(evaluator, obj, old, NOW)
 
 
 def service(kind: str) -> Any:
     return load(SERVICES, {"metadata": {"name": "s"}, "spec": {"type": kind, "ports": [{"port": 1}, {"port": 2}]}})
 
 
-def books(ledgers: list[Ledger], asked: Request) -> bool:
+def books(ledgers: list[Ledger], asked: QuotaRequest) -> bool:
     before = [item.used for item in ledgers]
     charge(ledgers, asked)
     return [item.used for item in ledgers] != before
 
 
-def refusal(ledgers: list[Ledger], asked: Request) -> str:
+def refusal(ledgers: list[Ledger], asked: QuotaRequest) -> str:
     before = [item.used for item in ledgers]
     with pytest.raises(QuotaRefusal) as error:
         charge(ledgers, asked)
@@ -118,7 +118,7 @@ LIMITED = {
 }
 
 
-def limited_pod(cpu: str = "", priority: str = "") -> Request:
+def limited_pod(cpu: str = "", priority: str = "") -> QuotaRequest:
     creation = new_pod(cpu)
     creation.obj.spec.priorityClassName = priority or None
     return replace(creation, limited=read_limited(LIMITED))
