@@ -5,12 +5,12 @@ Source: Kubernetes documentation, "Admission Controllers".
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from apimachinery.catalogue import collect
-from apimachinery.errors import Forbidden, object_details, resource_name
+from apimachinery.errors import FieldError, Forbidden, object_details, resource_name
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
@@ -195,11 +195,11 @@ def _configured(plugin: Plugin | None, name: str, document: Any) -> Plugin:
         raise ConfigFileError(f"{name}: {error}") from None
 
 
-def refused(attributes: Attributes, why: str) -> Forbidden:
+def refused(attributes: Attributes, why: str, causes: Sequence[FieldError] = ()) -> Forbidden:
     """Makes the 403 of a plugin that refuses the request."""
     resource, name = attributes.resource, attributes.name
     text = f'{resource_name(resource.plural, resource.group)} "{name}" is forbidden: {why}'
-    return Forbidden(text, object_details(resource.plural, resource.group, name))
+    return Forbidden(text, object_details(resource.plural, resource.group, name), list(causes))
 
 
 def spec_of(obj: Object) -> Any:

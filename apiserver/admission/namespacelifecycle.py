@@ -9,11 +9,9 @@ from apimachinery.errors import (
     NAMESPACE_TERMINATING,
     FieldError,
     Forbidden,
-    object_details,
     object_not_found,
-    resource_name,
 )
-from apiserver.admission._plugin import CREATE, DELETE, Attributes, Lookup, Plugin
+from apiserver.admission._plugin import CREATE, DELETE, Attributes, Lookup, Plugin, refused
 
 IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 
@@ -22,10 +20,7 @@ def admit(attributes: Attributes, lookup: Lookup) -> Awaitable[None] | None:
     resource = attributes.resource
     if attributes.operation == DELETE:
         if resource.plural == "namespaces" and not resource.group and attributes.name in IMMORTAL:
-            why = "this namespace may not be deleted"
-            raise Forbidden(
-                f'namespaces "{attributes.name}" is forbidden: {why}', {"name": attributes.name, "kind": "namespaces"}
-            )
+            raise refused(attributes, "this namespace may not be deleted")
         return None
     if not resource.namespaced:
         return None
@@ -47,11 +42,10 @@ async def _look_again(attributes: Attributes, lookup: Lookup) -> None:
 
 
 def terminating(attributes: Attributes) -> Forbidden:
-    resource, namespace = attributes.resource, attributes.namespace
-    why = f"unable to create new content in namespace {namespace} because it is being terminated"
-    message = f'{resource_name(resource.plural, resource.group)} "{attributes.name}" is forbidden: {why}'
+    namespace = attributes.namespace
     cause = FieldError(NAMESPACE_TERMINATING, "metadata.namespace", f"namespace {namespace} is being terminated")
-    return Forbidden(message, object_details(resource.plural, resource.group, attributes.name), [cause])
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    return refused(attributes, why, [cause])
 
 
 ADMISSION = Plugin("NamespaceLifecycle", frozenset({CREATE, DELETE}), mutate=admit)
