@@ -37,7 +37,7 @@ _AFTER_ADDED = (
     "ValidatingAdmissionWebhook",
     "ResourceQuota",
 )
-"""What users define sees the object that all others have completed; a quota pays only for what they have let pass."""
+"""Policies and webhooks see the object as all other plugins complete it; a quota is charged last."""
 
 _PLACES = {name: place for place, name in enumerate((*_BEFORE_ADDED, "", *_AFTER_ADDED))}
 

@@ -1,4 +1,4 @@
-"""Checks that the author of a role or binding grants nothing beyond the own rights: the hooks of the four kinds."""
+"""Checks that a role or binding grants no right that its author lacks: the hooks of the four kinds."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""What a start of a server makes of a default role or binding that is there: it adds what is missing, and takes nothing
-away. Pure functions; none changes its arguments.
+"""Completes a default role or binding when a server starts: adds what is missing, and takes nothing away.
+
+Pure functions; none changes its arguments.
 
 Source: Kubernetes documentation, "Using RBAC Authorization", "Auto-reconciliation".
 """

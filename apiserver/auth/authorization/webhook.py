@@ -52,9 +52,9 @@ class Webhook:
 
     def authorize(self, user: User, info: RequestInfo) -> Decision | Awaitable[Decision]:
         question = Question(user, info if info.is_resource else RequestInfo(info.verb, info.path))
-        kept = self._answers.get(question)
-        if kept is not None and kept[0] > self._clock.monotonic():
-            return kept[1]
+        cached = self._answers.get(question)
+        if cached is not None and cached[0] > self._clock.monotonic():
+            return cached[1]
         return self._ask(question)
 
     def rules(self, user: User, namespace: str) -> Rules:

@@ -1,4 +1,4 @@
-"""Who may ask for certificates, and who may approve which."""
+"""The rights to ask for certificates, and to approve and sign them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the controllers that keep the cluster itself in order need."""
+"""The rights of the controllers that keep the cluster itself in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the processes of a cluster need, and well-known additions to it."""
+"""The rights of the processes of a cluster, and of well-known additions to it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NODE = role(
     allow("get", "serviceaccounts"),
     subjects=(),
 )
-"""What kubelets may do; without the Node authorizer, which looks at their objects, somebody has to bind it."""
+"""The rights of kubelets; without the Node authorizer, which looks at their objects, somebody has to bind it."""
 
 ROLES = (
     role(

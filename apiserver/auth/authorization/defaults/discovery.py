@@ -1,4 +1,4 @@
-"""What everyone may ask about the cluster and about themselves, and what those need who watch or guard it."""
+"""The rights of everyone to ask about the cluster and themselves, and of those who monitor it or check its users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the controllers of services and routes need."""
+"""The rights of the controllers of services and routes."""
 
 from __future__ import annotations
 

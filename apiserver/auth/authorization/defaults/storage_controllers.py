@@ -1,4 +1,4 @@
-"""What the controllers of volumes, claims and devices need."""
+"""The rights of the controllers of volumes, claims and devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the controllers of pods, and of what makes pods, need."""
+"""The rights of the controllers of pods and workloads."""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ class Rights:
 def owner(kind: str = "ReplicaSet", *, blocks: bool = False) -> Dict:
     names = {"ReplicaSet": ("apps/v1", "rs"), "Node": ("v1", "n"), "Widget": ("example.com/v1", "w")}
     version, name = names[kind]
-    found: Dict = {"apiVersion": version, "kind": kind, "name": name, "uid": f"uid-{name}"}
-    return {**found, "blockOwnerDeletion": True} if blocks else found
+    reference: Dict = {"apiVersion": version, "kind": kind, "name": name, "uid": f"uid-{name}"}
+    return {**reference, "blockOwnerDeletion": True} if blocks else reference
 
 
 def owned(*owners: Dict) -> Any:
@@ -50,7 +50,7 @@ def owned(*owners: Dict) -> Any:
 
 
 async def refusal(old: Any, new: Any, *rights: str, subresource: str = "") -> str:
-    """What the change is refused with, "" if it passes."""
+    """Returns why the change is refused; "" if it passes."""
     kinds = {(kind.group, kind.plural): kind for kind in (PODS, REPLICASETS, NODES)}
     chain = Chain([ADMISSION], Lookup(None, kinds, Rights(*rights)))  # type: ignore[arg-type]
     operation = CREATE if old is None else UPDATE
