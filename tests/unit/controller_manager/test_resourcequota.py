@@ -23,8 +23,8 @@ def quota(used: Dict | None = None, hard: Dict | None = None, **spec: Any) -> Re
     limits = hard or {"pods": "5"}
     document = {"metadata": {"name": "q", "namespace": "ns"}, "spec": {"hard": limits, **spec}}
     status = {"status": {"hard": limits, "used": used}} if used is not None else {}
-    made: ResourceQuota = load(QUOTAS, {**document, **status})
-    return made
+    result: ResourceQuota = load(QUOTAS, {**document, **status})
+    return result
 
 
 @pytest.mark.parametrize(

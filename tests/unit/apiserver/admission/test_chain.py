@@ -22,17 +22,17 @@ def attributes(resource: Any, obj: Any, operation: str = "CREATE", subresource: 
 
 
 async def test_steps_run_in_order_and_only_for_what_they_concern() -> None:
-    seen: list[str] = []
+    steps: list[str] = []
 
     def step(name: str, **more: Any) -> Plugin:
         def note(attributes: Attributes, lookup: Lookup) -> None:
-            seen.append(name)
+            steps.append(name)
 
         return Plugin(name, frozenset({"CREATE"}), mutate=note, **more)
 
     async def waiting(attributes: Attributes, lookup: Lookup) -> None:
         await asyncio.sleep(0)
-        seen.append("checked")
+        steps.append("checked")
 
     chain = Chain(
         [
@@ -45,14 +45,14 @@ async def test_steps_run_in_order_and_only_for_what_they_concern() -> None:
         Lookup(None, {}, AlwaysAllow()),  # type: ignore[arg-type]
     )
     await chain.mutate(attributes(PODS, None))
-    assert seen == ["NamespaceLifecycle", "LimitRanger", "added", "ResourceQuota"]
-    seen.clear()
+    assert steps == ["NamespaceLifecycle", "LimitRanger", "added", "ResourceQuota"]
+    steps.clear()
     await chain.mutate(attributes(CONFIGMAPS, None))
-    assert seen == ["NamespaceLifecycle", "LimitRanger", "ResourceQuota"]
-    seen.clear()
+    assert steps == ["NamespaceLifecycle", "LimitRanger", "ResourceQuota"]
+    steps.clear()
     await chain.validate(attributes(PODS, None, "UPDATE"))
     await chain.validate(attributes(PODS, None, "UPDATE", "status"))
-    assert seen == ["checked"]
+    assert steps == ["checked"]
 
 
 def test_plugins_are_switched_by_name() -> None:

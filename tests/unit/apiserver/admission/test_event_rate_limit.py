@@ -30,7 +30,7 @@ class Server:
         self._chain = Chain(plugins, Lookup(None, {}, AlwaysAllow()))  # type: ignore[arg-type]
 
     async def refusal(self, namespace: str = "a", user: str = "u", *, about: str = "p", dry_run: bool = False) -> str:
-        """What an Event is refused with, "" for one that passes."""
+        """Returns why an Event is refused; "" for one that passes."""
         body = {
             "metadata": {"name": "e", "namespace": namespace},
             "involvedObject": {"kind": "Pod", "name": about, "namespace": namespace},

@@ -17,8 +17,8 @@ Dict = dict[str, Any]
 
 def limits(kind: str = "Container", **item: Dict) -> LimitRange:
     document = {"metadata": {"name": "l", "namespace": "ns"}, "spec": {"limits": [{"type": kind, **item}]}}
-    made: LimitRange = load(RANGES, document)
-    return made
+    limit_range: LimitRange = load(RANGES, document)
+    return limit_range
 
 
 def container(requests: Dict | None = None, maxima: Dict | None = None, name: str = "c", **fields: Any) -> Dict:
@@ -26,8 +26,8 @@ def container(requests: Dict | None = None, maxima: Dict | None = None, name: st
     return {"name": name, "image": "i", "resources": resources, **fields}
 
 
-def refusals(found: LimitRange, *containers: Dict, **spec: Any) -> list[str]:
-    return pod_refusals(found, load(PODS, pod({"containers": list(containers), **spec})))
+def refusals(limit_range: LimitRange, *containers: Dict, **spec: Any) -> list[str]:
+    return pod_refusals(limit_range, load(PODS, pod({"containers": list(containers), **spec})))
 
 
 def test_containers_get_what_they_do_not_state() -> None:
@@ -36,24 +36,24 @@ def test_containers_get_what_they_do_not_state() -> None:
         "containers": [container({"cpu": "200m"}, name="a"), container({"cpu": "1"}, {"cpu": "1", "memory": "1"})],
         "initContainers": [container(name="i")],
     }
-    made = load(PODS, pod(spec))
-    set_defaults(defaults, made)
-    first, full = made.spec.containers
+    created = load(PODS, pod(spec))
+    set_defaults(defaults, created)
+    first, full = created.spec.containers
     assert first.resources.requests == {"cpu": "200m", "memory": "1Gi"}
     assert first.resources.limits == {"cpu": "1", "memory": "1Gi"}
     assert full.resources.limits == {"cpu": "1", "memory": "1"}
-    assert made.spec.initContainers[0].resources.requests == {"cpu": "100m", "memory": "1Gi"}
-    assert made.annotations[ANNOTATION] == (
+    assert created.spec.initContainers[0].resources.requests == {"cpu": "100m", "memory": "1Gi"}
+    assert created.annotations[ANNOTATION] == (
         "LimitRanger plugin set: memory request for container a; cpu, memory limit for container a; "
         "cpu, memory request for init container i; cpu, memory limit for init container i"
     )
 
 
 def test_a_complete_pod_gets_no_annotation() -> None:
-    made = load(PODS, pod({"containers": [container({"cpu": "1"}, {"cpu": "1"})]}))
-    set_defaults(limits(default={"cpu": "2"}), made)
-    set_defaults(limits("Pod", max={"cpu": "2"}), made)
-    assert ANNOTATION not in made.annotations
+    created = load(PODS, pod({"containers": [container({"cpu": "1"}, {"cpu": "1"})]}))
+    set_defaults(limits(default={"cpu": "2"}), created)
+    set_defaults(limits("Pod", max={"cpu": "2"}), created)
+    assert ANNOTATION not in created.annotations
 
 
 @pytest.mark.parametrize(
@@ -77,16 +77,16 @@ def test_a_complete_pod_gets_no_annotation() -> None:
     ],
 )  # fmt: skip
 def test_bounds_of_a_container(requests: Dict | None, maxima: Dict | None, texts: list[str]) -> None:
-    found = limits(min={"cpu": "50m"}, max={"cpu": "1"}, maxLimitRequestRatio={"cpu": "10"})
-    assert refusals(found, container(requests, maxima)) == texts
+    limit_range = limits(min={"cpu": "50m"}, max={"cpu": "1"}, maxLimitRequestRatio={"cpu": "10"})
+    assert refusals(limit_range, container(requests, maxima)) == texts
 
 
 def test_a_pod_is_bounded_by_what_it_needs_at_its_peak() -> None:
-    found = limits("Pod", max={"cpu": "2"})
+    limit_range = limits("Pod", max={"cpu": "2"})
     side = container({"cpu": "1"}, {"cpu": "1"}, "side", restartPolicy="Always")
     one = container({"cpu": "1"}, {"cpu": "1"})
-    assert refusals(found, one, initContainers=[side]) == []
-    assert refusals(found, one, initContainers=[side, container(maxima={"cpu": "1500m"}, name="init")]) == [
+    assert refusals(limit_range, one, initContainers=[side]) == []
+    assert refusals(limit_range, one, initContainers=[side, container(maxima={"cpu": "1500m"}, name="init")]) == [
         "maximum cpu usage per Pod is 2, but limit is 2500m"
     ]
 
@@ -111,6 +111,6 @@ def test_the_same_refusal_is_made_once() -> None:
     ],
 )  # fmt: skip
 def test_bounds_of_a_claim(requests: Dict, texts: list[str]) -> None:
-    found = limits("PersistentVolumeClaim", min={"storage": "1Gi"}, max={"storage": "5Gi"})
-    assert claim_refusals(found, requests) == texts
+    limit_range = limits("PersistentVolumeClaim", min={"storage": "1Gi"}, max={"storage": "5Gi"})
+    assert claim_refusals(limit_range, requests) == texts
     assert claim_refusals(limits(), requests) == []

@@ -189,8 +189,8 @@ def test_a_node_changes_itself_alone_and_neither_taints_nor_foreign_labels(subre
     assert why(node(), node(labels={"node-role.kubernetes.io/worker": ""})) == (
         "is not allowed to modify labels: node-role.kubernetes.io/worker"
     )
-    kept = {"node-role.kubernetes.io/worker": ""}
-    assert why(node(labels=kept), node(labels=kept)) == ""
+    unchanged = {"node-role.kubernetes.io/worker": ""}
+    assert why(node(labels=unchanged), node(labels=unchanged)) == ""
     source = {"configMap": {"name": "c", "namespace": "ns", "kubeletConfigKey": "k"}}
     assert why(node(configSource=source), node()) == (
         'node "n1" is not allowed to update configSource to a new non-nil configSource'

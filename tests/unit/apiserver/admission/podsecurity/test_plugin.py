@@ -55,7 +55,7 @@ def run(
 
 
 def notes(attributes: Attributes) -> dict[str, str]:
-    """What is noted, without the prefix of the keys."""
+    """Returns the notes, without the prefix of the keys."""
     return {key.removeprefix(PREFIX): text for key, text in (attributes.audit_annotations or {}).items()}
 
 
