@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from apiserver.main.options import parse_options
+from apiserver.options.options import parse_options
 from componentbase import daemon, logs
 
 

@@ -14,8 +14,8 @@ from starlette.websockets import WebSocket
 
 from apiserver.http.asgi import serve_asgi
 from apiserver.http.types import Receive, Scope, Send
-from apiserver.main.options import Options
 from apiserver.main.server import ApiServer
+from apiserver.options.options import Options
 from apiserver.proxy.upgrade import NO_SWITCH
 
 RESOURCE_PATHS = ("/api/{version}/{path:path}", "/apis/{group}/{version}/{path:path}")

@@ -64,7 +64,7 @@ def in_process_api(folder: Path, etcd_url: str = "", *flags: str) -> Iterator[In
     """
     with _etcd(folder) if not etcd_url else _running(etcd_url) as url:
         from apiserver.app import create_app
-        from apiserver.main.options import parse_options
+        from apiserver.options.options import parse_options
 
         token = secrets.token_urlsafe(16)
         tokens = folder / "tokens.csv"

@@ -25,8 +25,8 @@ from apiserver.auth.authentication.oidc.configuration import (
 from apiserver.auth.authentication.token_file import TokenFileError, read_token_file
 from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.auth.authorization.modes import ALWAYS_ALLOW
-from apiserver.main.authentication_options import OidcOptions, WebhookTokenOptions
-from apiserver.main.options import Options
+from apiserver.options.authentication import OidcOptions, WebhookTokenOptions
+from apiserver.options.options import Options
 from apiserver.request.user import User
 from apiserver.storage import CachedStorage
 from componentbase import logs, tls

@@ -16,7 +16,7 @@ from pathlib import Path
 from apimachinery.errors import AlreadyExists
 from apimachinery.meta import ObjectMeta
 from apiserver.main.bootstrap import APISERVER
-from apiserver.main.options import Options
+from apiserver.options.options import Options
 from apiserver.registry.changes import Edit
 from apiserver.registry.stores import Stores
 from kubeapi.core.configmap import ConfigMap

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from apimachinery.catalogue import Catalogue
 from apiserver.flowcontrol.control import FlowControl
 from apiserver.flowcontrol.debug import dump_priority_levels, dump_queues, dump_requests
-from apiserver.main.options import Options
+from apiserver.options.options import Options
 from apiserver.storage import CachedStorage
 
 DEBUG_PATH = "/debug/api_priority_and_fairness"

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
-from apimachinery.catalogue import Catalogue, load_catalogue
+from apimachinery.catalogue import load_catalogue
 from apimachinery.errors import StatusError
 from apimachinery.resource import Resource
-from apiserver.admission._configuration import read_plugin_configurations
-from apiserver.admission._plugin import Chain, Lookup, Plugin, UnknownPlugin, enabled_plugins
-from apiserver.auth.authentication.tokens import JWKS_PATH, ServiceAccountTokens, TokenSettings
-from apiserver.auth.authorization.authorizer import Authorizer
-from apiserver.auth.authorization.modes import Sources, make_authorizer
+from apiserver.admission._plugin import Chain, Lookup
+from apiserver.auth.authentication.tokens import ServiceAccountTokens
+from apiserver.auth.authorization.modes import Sources
 from apiserver.auth.authorization.rbac import Rbac
-from apiserver.codec.configfile import ConfigFileError
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents
-from apiserver.encryption.reload import EncryptionReloader
 from apiserver.flowcontrol.keeper import FlowControlKeeper
 from apiserver.flowcontrol.metrics import FlowMetrics
 from apiserver.handlers.api import Services
@@ -32,34 +25,40 @@ from apiserver.main.authentication import make_authenticator
 from apiserver.main.authentication_configmap import publish_authentication
 from apiserver.main.bootstrap import APISERVER, create_namespaces, create_priority_classes
 from apiserver.main.collected import all_subresources, virtual_handlers
+from apiserver.main.configured import (
+    admission_plugins,
+    advertised_address,
+    configured_authorizer,
+    encryption_reloader,
+    etcd_config,
+    in_flight_limits,
+    kubelet_client,
+    server_tls,
+    token_settings,
+)
 from apiserver.main.defaultroles import create_default_roles
 from apiserver.main.endpoints import EndpointReconciler
 from apiserver.main.fairness import add_debug_routes, make_flow_control
-from apiserver.main.options import Options
 from apiserver.main.web import make_web
-from apiserver.pipeline.inflight import InFlight
+from apiserver.options.options import Options
 from apiserver.pipeline.metrics import RequestMetrics
 from apiserver.pipeline.pipeline import Pipeline
 from apiserver.pipeline.routes import Routes
-from apiserver.proxy.kubelet import KubeletClient
 from apiserver.registry.claims.allocators import Allocator, address_pool, port_pool
 from apiserver.registry.claims.services import ADDRESS_CLAIMS, PORT_CLAIMS, Repair, ServiceHooks
 from apiserver.registry.grants import GRANTING_KINDS, GrantHooks
 from apiserver.registry.hooks import NO_HOOKS, CertificateHooks, Hooks, NamespaceHooks
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
-from apiserver.storage import CachedStorage, EtcdConfig, Storage
+from apiserver.storage import CachedStorage, Storage
 from apiserver.storage.interface import StorageError
 from apiserver.storage.view import ViewStorage
 from apiserver.subresources._subresource import Subresource
-from componentbase import logs, tls
+from componentbase import logs
 from componentbase.clock import Clock
-from componentbase.daemon import FatalError
 from componentbase.flags import version
 from componentbase.health import Check
-from componentbase.net.own_address import own_address
 from kubeapi.certificates.certificatesigningrequest import GROUP as CERTIFICATES
-from kubeclient.config import ConfigError
 
 BOOTSTRAP_RETRY_SECONDS = 1.0
 WITHDRAW_SECONDS = 2.0
@@ -70,7 +69,7 @@ log = logs.logger(__name__)
 
 async def run(options: Options) -> None:
     """Serves HTTPS until cancelled. Raises: FatalError for what the flags name and is not there."""
-    tls_context = _server_tls(options)
+    tls_context = server_tls(options)
     server = ApiServer(options)
     address, port = options.bind_address, options.secure_port
     async with server.running():
@@ -94,13 +93,11 @@ class ApiServer:
         self.bootstrapped = False
         self._storage_task: asyncio.Task[None] | None = None
         self.options = options
-        self.storage = CachedStorage(
-            EtcdConfig(options.etcd_servers, options.etcd_cafile, options.etcd_certfile, options.etcd_keyfile)
-        )
+        self.storage = CachedStorage(etcd_config(options))
         addresses = Allocator(self.storage, ADDRESS_CLAIMS, address_pool(options.service_cluster_ip_range), clock)
         ports = Allocator(self.storage, PORT_CLAIMS, port_pool(options.service_node_ports), clock)
         rbac = Rbac(self.storage)
-        authorizer = _authorizer(options, Sources(self.storage, rbac, clock, options.authorization_webhook))
+        authorizer = configured_authorizer(options, Sources(self.storage, rbac, clock, options.authorization_webhook))
         hooks: dict[tuple[str, str], Hooks] = {
             ("", "namespaces"): NamespaceHooks(),
             ("", "services"): ServiceHooks(addresses, ports),
@@ -108,27 +105,20 @@ class ApiServer:
             **dict.fromkeys(GRANTING_KINDS, GrantHooks(authorizer, rbac, self.storage)),
         }
         lookup = Lookup(self.storage, {(kind.group, kind.plural): kind for kind in catalogue}, authorizer)
-        admission = Chain(_admission_plugins(options), lookup)
+        admission = Chain(admission_plugins(options), lookup)
         subresources = list(all_subresources(catalogue).values())
         self.stores = Stores(self._store(kind, admission, clock, hooks, subresources) for kind in catalogue)
-        self._encryption = _encryption(options, self.storage, catalogue)
-        services, nodes = self.stores.find("services").resource, self.stores.find("nodes").resource
-        advertised = _advertised(options)
+        self._encryption = encryption_reloader(options, self.storage, catalogue)
+        advertised = advertised_address(options)
         core = {kind.plural: kind for kind in catalogue if not kind.group}
-        tokens = ServiceAccountTokens(_token_settings(options, advertised), self.storage, core, clock)
+        tokens = ServiceAccountTokens(token_settings(options, advertised), self.storage, core, clock)
         authenticator = make_authenticator(options, tokens, self.storage, core["secrets"], clock)
         routes = Routes(
             Services(
                 authenticator=authenticator,
                 authorizer=authorizer,
                 clock=clock,
-                kubelet=KubeletClient(
-                    options.kubelet_certificate_authority,
-                    options.kubelet_client_certificate,
-                    options.kubelet_client_key,
-                    self.storage,
-                    nodes,
-                ),
+                kubelet=kubelet_client(options, self.storage, core["nodes"]),
                 storage=self.storage,
                 stores=self.stores,
                 tokens=tokens,
@@ -139,8 +129,7 @@ class ApiServer:
         discovery = Discovery(catalogue, subresources, f"{options.bind_address}:{options.secure_port}")
         documents = Documents(catalogue, subresources, version())
         flows = make_flow_control(options, catalogue, self.storage)
-        bounds = (options.max_requests_inflight, options.max_mutating_requests_inflight) if flows is None else (0, 0)
-        self._limits = InFlight(*bounds, options.request_timeout_seconds)
+        self._limits = in_flight_limits(options, bounded=flows is None)
         metrics = RequestMetrics(self._limits)
         web = make_web(discovery, documents, tokens, metrics, self._checks())
         self._flow_keeper: FlowControlKeeper | None = None
@@ -152,7 +141,7 @@ class ApiServer:
         if self._auditor is not None:
             metrics.add(self._auditor)
         self.pipeline = Pipeline(authenticator, authorizer, routes, web, self._limits, metrics, flows, self._auditor)
-        self._repair = Repair(self.storage, services, addresses, ports)
+        self._repair = Repair(self.storage, core["services"], addresses, ports)
         self._endpoints = EndpointReconciler(
             self.stores, self.storage, options.service_cluster_ip_range, advertised, options.secure_port
         )
@@ -258,93 +247,6 @@ class ApiServer:
 async def _end_with(storage: asyncio.Task[None]) -> None:
     """Storage outlives the group that this runs in, but a death of it ends the server."""
     await asyncio.shield(storage)
-
-
-def _advertised(options: Options) -> str:
-    """The address given, else the one served on, else that of the interface towards the outside."""
-    for address in (options.advertise_address, options.bind_address):
-        if address and not ip_address(address).is_unspecified:
-            return address
-    try:
-        return own_address()
-    except OSError:
-        return "127.0.0.1"
-
-
-def _authorizer(options: Options, sources: Sources) -> Authorizer:
-    try:
-        return make_authorizer(options.authorization_modes, sources)
-    except ConfigError as error:
-        raise FatalError(f"--authorization-webhook-config-file: {error}") from None
-
-
-def _token_settings(options: Options, address: str) -> TokenSettings:
-    """`address` is where others reach this server. Raises: FatalError."""
-    return TokenSettings(
-        issuers=options.service_account_issuers,
-        audiences=options.api_audiences,
-        jwks_uri=options.service_account_jwks_uri or f"https://{address}:{options.secure_port}{JWKS_PATH}",
-        max_seconds=options.service_account_max_token_seconds,
-        signing_key_file=_signing_key(options),
-        key_files=options.service_account_key_files,
-    )
-
-
-def _signing_key(options: Options) -> str:
-    """The file of the key that signs tokens; made in --cert-dir when none is given. Raises: FatalError."""
-    file = options.service_account_signing_key_file
-    for flag, name in [
-        ("--service-account-signing-key-file", file),
-        *(("--service-account-key-file", name) for name in options.service_account_key_files),
-    ]:
-        try:
-            if name and b"-----BEGIN" not in Path(name).read_bytes():
-                raise FatalError(f"{flag}: {name} holds no PEM key")
-        except OSError as error:
-            raise FatalError(f"{flag}: {error}") from None
-    try:
-        return file or tls.private_key(options.cert_dir, "service-account")
-    except OSError as error:
-        why = f"none is given, and none can be made in --cert-dir: {error}"
-        raise FatalError(f"--service-account-signing-key-file: {why}") from None
-
-
-def _server_tls(options: Options) -> ssl.SSLContext:
-    cert, key = options.tls_cert_file, options.tls_private_key_file
-    if not cert:
-        addresses = tuple({options.advertise_address, options.bind_address} - {"", "0.0.0.0", "::"})
-        cert, key = tls.self_signed(options.cert_dir, "apiserver", addresses)
-    try:
-        return tls.server_context(
-            cert, key, options.client_ca_file, options.authentication.request_header.client_ca_file
-        )
-    except (OSError, ssl.SSLError) as error:
-        raise FatalError(f"serving certificate: {error}") from None
-
-
-def _encryption(options: Options, storage: CachedStorage, catalogue: Catalogue) -> EncryptionReloader | None:
-    """Encrypts what the configuration lists from now on. Raises: FatalError."""
-    file = options.encryption_provider_config
-    if not file:
-        if options.encryption_provider_config_automatic_reload:
-            raise FatalError("--encryption-provider-config-automatic-reload needs --encryption-provider-config")
-        return None
-    stored = [(kind.group, kind.plural) for kind in catalogue if kind.stored and kind.view is None]
-    try:
-        return EncryptionReloader(file, storage, stored)
-    except ConfigFileError as error:
-        raise FatalError(f"--encryption-provider-config: {error}") from None
-
-
-def _admission_plugins(options: Options) -> list[Plugin]:
-    try:
-        file = options.admission_control_config_file
-        configurations = read_plugin_configurations(file) if file else {}
-        return enabled_plugins(options.disable_admission_plugins, options.enable_admission_plugins, configurations)
-    except UnknownPlugin as error:
-        raise FatalError(str(error)) from None
-    except ConfigFileError as error:
-        raise FatalError(f"--admission-control-config-file: {error}") from None
 
 
 def _log_collected(stores: Stores, admission: Chain, subresources: Iterable[Subresource]) -> None:

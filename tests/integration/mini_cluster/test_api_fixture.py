@@ -15,7 +15,7 @@ import websockets.sync.client
 from fastapi import FastAPI
 
 from apiserver.app import create_app
-from apiserver.main.options import parse_options
+from apiserver.options.options import parse_options
 from mini_cluster.inprocess import InProcessApi
 from mini_cluster.pytest_plugin import api, namespace  # noqa: F401  (here the folder's own fixtures hide them)
 from tests.kits.control_plane.apiserver import TOKEN, TOKENS

@@ -20,7 +20,7 @@ import pytest
 from apiserver.admission._plugin import enabled_plugins
 from apiserver.auth.authorization.defaults._role import DefaultRole
 from apiserver.main.defaultroles import default_roles
-from apiserver.main.options import Options, parse_options
+from apiserver.options.options import Options, parse_options
 from componentbase import tls
 from kubelet.options import parse_options as parse_kubelet_options
 from mini_cluster.cluster.components import Programs, cluster_components

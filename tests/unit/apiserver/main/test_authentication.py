@@ -11,7 +11,7 @@ from apimachinery.errors import Unauthorized
 from apiserver.auth.authentication.authenticator import Authenticator
 from apiserver.auth.authentication.tokens import ServiceAccountTokens, TokenSettings
 from apiserver.main.authentication import make_authenticator
-from apiserver.main.options import parse_options
+from apiserver.options.options import parse_options
 from apiserver.request.user import ANONYMOUS
 from componentbase.clock import Clock
 from componentbase.daemon import FatalError

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from apiserver.main.authentication_configmap import merge, own_data
-from apiserver.main.options import parse_options
+from apiserver.options.options import parse_options
 from tests.kits.certificates import write_certificates
 
 NOW = datetime.now(UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from apiserver.auth.authorization.webhook import WebhookSettings
-from apiserver.main.options import parse_options
+from apiserver.options.options import parse_options
 
 
 def test_flags_have_upstreams_defaults() -> None:

@@ -9,9 +9,9 @@ from ipaddress import IPv4Network, ip_network
 
 from apiserver.auth.authorization.modes import ALWAYS_ALLOW
 from apiserver.auth.authorization.webhook import WebhookSettings
-from apiserver.main.audit import AuditOptions, add_audit, audit_options
-from apiserver.main.authentication_options import AuthenticationOptions, add_authentication, authentication_options
-from apiserver.main.authorization_options import add_authorization, webhook_settings
+from apiserver.options.audit import AuditOptions, add_audit, audit_options
+from apiserver.options.authentication import AuthenticationOptions, add_authentication, authentication_options
+from apiserver.options.authorization import add_authorization, webhook_settings
 from componentbase.flags import add_bool, add_duration, base_parser, fill, parse_list
 
 DEFAULT_ISSUER = "https://kubernetes.default.svc.cluster.local"
