@@ -1,24 +1,22 @@
-"""The processes of a cluster: their command lines, what each waits for, and how to see that it is ready. Pure."""
+"""The processes of a cluster on one machine: the control plane, and its worker hosts. Pure."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
-from mini_cluster.cluster.containerd import start_containerd, use_containerd
+from mini_cluster.cluster.component import Component, FileProbe, HttpsProbe, Programs
 from mini_cluster.cluster.etcd_members import ETCD, EtcdMember, etcd_members, initial_cluster
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY, Layout
 from mini_cluster.cluster.state import SERVICE_CIDR, ClusterState, NodeState
+from mini_cluster.cluster.worker_host import KUBELET_PORT, WorkerHost, node_component_names
 
 API_SERVER = "kube-apiserver"
 CONTROLLER_MANAGER = "kube-controller-manager"
 SCHEDULER = "kube-scheduler"
 
 NODE_ROUTES = "node-routes"
-KUBELET_PORT = 10250
-KUBE_PROXY_HEALTH_PORT = 10256
 NODE_PORTS = "30000-32767"
 AUTHORIZATION_MODES = "Node,RBAC"
 
@@ -34,101 +32,10 @@ LEADER_ELECTION = (
 )
 """Upstream waits 15 s for a leader that was killed; here its successor is the same component, restarted at once."""
 
-NODE_STATUS_UPDATE_FREQUENCY = "10s"
-
 ETCD_CLIENT_CERTIFICATE = "apiserver-etcd-client"
 
 ETCD_ALONE = ("--heartbeat-interval=50", "--election-timeout=500")
 """Milliseconds. A member without others elects itself after this long, so it is a part of every start."""
-
-
-@dataclass(frozen=True)
-class HttpsProbe:
-    """Ready when `path` answers 200. Certificates are names below the PKI folder."""
-
-    host: str
-    port: int
-    path: str
-    authority: str = "ca"
-    certificate: str = "admin"
-
-
-@dataclass(frozen=True)
-class HttpProbe:
-    """Ready when `path` answers 200, without TLS."""
-
-    host: str
-    port: int
-    path: str
-
-
-@dataclass(frozen=True)
-class SocketProbe:
-    """Ready when the HTTP server on a unix socket answers `path` with 200."""
-
-    socket: Path
-    path: str
-
-
-@dataclass(frozen=True)
-class OwnHttpsProbe:
-    """Ready when `path` answers 200 to a client that trusts whoever answers: a kubelet whose certificate waits for its
-    approval has signed one itself."""
-
-    host: str
-    port: int
-    path: str
-
-
-@dataclass(frozen=True)
-class FileProbe:
-    """Ready when the file is there."""
-
-    file: Path
-
-
-NetworkProbe = HttpsProbe | OwnHttpsProbe | HttpProbe | SocketProbe
-ReadinessProbe = NetworkProbe | FileProbe
-
-
-@dataclass(frozen=True)
-class Component:
-    """One process to keep alive."""
-
-    name: str
-    program: tuple[str, ...]
-    """Path and arguments, as the process itself sees them."""
-    ready: ReadinessProbe
-    wrapper: tuple[str, ...] = ()
-    """A command that goes before the program and replaces itself with it (nsenter)."""
-    needs: tuple[str, ...] = ()
-    """Components, or groups of them by majority, that must be ready before this one is started."""
-    group: str = ""
-    """The group that it is a member of."""
-    node: str = ""
-    """The worker host that it belongs to; "" for the control plane."""
-    logs_itself: bool = True
-    """Writes its log file; else its standard error goes there."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def argv(self) -> tuple[str, ...]:
-        return self.wrapper + self.program
-
-
-@dataclass(frozen=True)
-class Programs:
-    """Paths of the executables: `scripts` is the folder of our console scripts, the others are paths."""
-
-    scripts: Path
-    etcd: str
-    dockerd: str
-    nsenter: str
-    machine_has_containerd: bool = False
-    """An engine would use the machine's containerd unless it is given another."""
-
-    def script(self, name: str) -> str:
-        return str(self.scripts / name)
 
 
 def cluster_components(layout: Layout, state: ClusterState, programs: Programs) -> list[Component]:
@@ -161,16 +68,6 @@ def node_routes(
         f"--log-file={layout.log(NODE_ROUTES)}",
     )
     return Component(NODE_ROUTES, program, FileProbe(layout.run / NODE_ROUTES), needs=(needs,))
-
-
-def is_engine(component: Component) -> bool:
-    """Tells whether it is a worker host's container engine, the first process of the host."""
-    return component.name == f"dockerd-{component.node}"
-
-
-def node_component_names(node: str) -> tuple[str, str, str]:
-    """Returns the names of the processes of a worker host."""
-    return f"dockerd-{node}", f"kubelet-{node}", f"kube-proxy-{node}"
 
 
 def _etcd(layout: Layout, members: Sequence[EtcdMember], member: EtcdMember, programs: Programs) -> Component:
@@ -271,88 +168,26 @@ def _manager_flags(layout: Layout, name: str, port: int) -> tuple[str, ...]:
 
 def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Programs) -> list[Component]:
     """Returns a worker host's engine and daemons, all of them inside its network namespace."""
-    wrapper = (programs.nsenter, f"--net=/var/run/netns/{layout.netns(node.name)}", "--")
+    host = WorkerHost(
+        layout,
+        programs,
+        node.name,
+        node_name=node.name,
+        address=state.node_ip(node.index),
+        pod_cidr=state.pod_cidr(node.index),
+        pod_network=state.pod_network,
+        wrapper=(programs.nsenter, f"--net=/var/run/netns/{layout.netns(node.name)}", "--"),
+    )
+    engine, kubelet, kube_proxy = node_component_names(node.name)
+    probe = HttpsProbe(host.address, KUBELET_PORT, "/readyz")  # it has reported its node by then
     return [
-        _dockerd(layout, state, node, programs, wrapper),
-        _kubelet(layout, state, node, programs, wrapper),
-        _kube_proxy(layout, state, node, programs, wrapper),
+        host.engine(f"--bip={state.pod_gateway(node.index)}"),
+        host.kubelet(
+            layout.component_kubeconfig(kubelet),
+            f"--tls-cert-file={layout.certificate(f'{kubelet}-server')}",
+            f"--tls-private-key-file={layout.private_key(f'{kubelet}-server')}",
+            ready=probe,
+            needs=(API_SERVER, engine),
+        ),
+        host.kube_proxy(layout.component_kubeconfig(kube_proxy), needs=(API_SERVER, engine)),
     ]
-
-
-def _dockerd(
-    layout: Layout, state: ClusterState, node: NodeState, programs: Programs, wrapper: tuple[str, ...]
-) -> Component:
-    paths = layout.node(node.name)
-    program, start = engine_program(layout, node.name, f"--bip={state.pod_gateway(node.index)}", programs)
-    wrapper += start
-    probe = SocketProbe(paths.docker_socket, "/_ping")
-    return Component(f"dockerd-{node.name}", program, probe, wrapper, node=node.name, logs_itself=False)
-
-
-def engine_program(layout: Layout, node: str, pods: str, programs: Programs) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the command line of a host's engine, and the command to put before it; `pods` is its flag for the network
-    of pods."""
-    paths = layout.node(node)
-    program: tuple[str, ...] = (
-        programs.dockerd,
-        f"--host=unix://{paths.docker_socket}",
-        f"--data-root={paths.docker_root}",
-        f"--exec-root={paths.docker_exec_root}",
-        f"--pidfile={paths.docker_pidfile}",
-        pods,
-        "--iptables=false",
-        "--ip6tables=false",
-        "--ip-masq=false",
-        "--userland-proxy=false",  # then the bridge lets a pod reach itself through its own Service
-        "--live-restore",  # containers outlive an engine that dies and is restarted
-        "--exec-opt=native.cgroupdriver=cgroupfs",
-        f"--cgroup-parent={layout.cgroup}/{node}",
-        "--log-level=warn",
-    )
-    if programs.machine_has_containerd:
-        program += (use_containerd(paths.docker_exec_root),)
-        return program, start_containerd(paths.docker_exec_root, paths.docker_root)
-    return program, ()
-
-
-def _kubelet(
-    layout: Layout, state: ClusterState, node: NodeState, programs: Programs, wrapper: tuple[str, ...]
-) -> Component:
-    name = f"kubelet-{node.name}"
-    paths = layout.node(node.name)
-    address = state.node_ip(node.index)
-    program = (
-        programs.script("kubelet"),
-        f"--kubeconfig={layout.component_kubeconfig(name)}",
-        f"--hostname-override={node.name}",
-        f"--node-ip={address}",
-        f"--pod-cidr={state.pod_cidr(node.index)}",
-        f"--container-runtime-endpoint=unix://{paths.docker_socket}",
-        f"--root-dir={paths.kubelet_root}",
-        f"--port={KUBELET_PORT}",
-        f"--client-ca-file={layout.certificate('ca')}",
-        "--authorization-mode=Webhook",
-        f"--tls-cert-file={layout.certificate(f'{name}-server')}",
-        f"--tls-private-key-file={layout.private_key(f'{name}-server')}",
-        f"--node-status-update-frequency={NODE_STATUS_UPDATE_FREQUENCY}",
-        f"--log-file={layout.log(name)}",
-    )
-    probe = HttpsProbe(address, KUBELET_PORT, "/readyz")  # it has reported its node by then
-    return Component(name, program, probe, wrapper, needs=(API_SERVER, f"dockerd-{node.name}"), node=node.name)
-
-
-def _kube_proxy(
-    layout: Layout, state: ClusterState, node: NodeState, programs: Programs, wrapper: tuple[str, ...]
-) -> Component:
-    name = f"kube-proxy-{node.name}"
-    address = state.node_ip(node.index)
-    program = (
-        programs.script("kube-proxy"),
-        f"--kubeconfig={layout.component_kubeconfig(name)}",
-        f"--hostname-override={node.name}",
-        f"--cluster-cidr={state.pod_network}",
-        f"--healthz-bind-address={address}:{KUBE_PROXY_HEALTH_PORT}",
-        f"--log-file={layout.log(name)}",
-    )
-    probe = HttpProbe(address, KUBE_PROXY_HEALTH_PORT, "/healthz")
-    return Component(name, program, probe, wrapper, needs=(API_SERVER, f"dockerd-{node.name}"), node=node.name)

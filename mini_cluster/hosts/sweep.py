@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mini_cluster.cluster.components import node_component_names
 from mini_cluster.cluster.layout import Layout, NodeLayout
 from mini_cluster.cluster.state import MAX_NODES, NodeState
+from mini_cluster.cluster.worker_host import node_component_names
 from mini_cluster.errors import LauncherError
 from mini_cluster.hosts import network as hosts
 from mini_cluster.machine.commands import run

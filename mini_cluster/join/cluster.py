@@ -12,7 +12,6 @@ from apimachinery.names import dns_subdomain_errors
 from componentbase.net.own_address import OUTSIDE, own_address
 from componentbase.privatefiles import write_private
 from kubeclient.config import kubeconfig_text
-from mini_cluster.cluster.components import KUBE_PROXY_HEALTH_PORT, KUBELET_PORT
 from mini_cluster.cluster.joined import BOOTSTRAP
 from mini_cluster.cluster.state import (
     ClusterState,
@@ -23,6 +22,7 @@ from mini_cluster.cluster.state import (
     load_state,
     port_is_free,
 )
+from mini_cluster.cluster.worker_host import KUBE_PROXY_HEALTH_PORT, KUBELET_PORT
 from mini_cluster.errors import LauncherError
 from mini_cluster.hosts import network as hosts
 from mini_cluster.join.discovery import find_authority

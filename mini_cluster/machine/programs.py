@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mini_cluster.cluster.components import Programs
+from mini_cluster.cluster.component import Programs
 from mini_cluster.cluster.containerd import machine_has_containerd
 from mini_cluster.cluster.state import DEFAULT_NODES
 from mini_cluster.errors import LauncherError

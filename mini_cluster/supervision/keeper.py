@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mini_cluster.cluster.components import Component
+from mini_cluster.cluster.component import Component
 from mini_cluster.cluster.layout import COMPONENT_MARKER, MARKER, Layout
 from mini_cluster.errors import LauncherError
 from mini_cluster.machine.processes import Process, read_process, send, snapshot, started_at

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from componentbase import tls
 from componentbase.net.http1_client import connect, request_head
-from mini_cluster.cluster.components import (
+from mini_cluster.cluster.component import (
     FileProbe,
     HttpProbe,
     HttpsProbe,

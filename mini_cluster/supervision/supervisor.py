@@ -19,11 +19,13 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Any
 
-from mini_cluster.cluster.components import API_SERVER, Component, Programs, is_engine
+from mini_cluster.cluster.component import Component, Programs
+from mini_cluster.cluster.components import API_SERVER
 from mini_cluster.cluster.etcd_members import ETCD, etcd_members
 from mini_cluster.cluster.joined import HOST, components_of
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState, NodeState, StateError, load_state
+from mini_cluster.cluster.worker_host import is_engine
 from mini_cluster.errors import LauncherError
 from mini_cluster.etcd.restore import install
 from mini_cluster.hosts import network as hosts

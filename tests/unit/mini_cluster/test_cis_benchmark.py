@@ -23,7 +23,8 @@ from apiserver.main.defaultroles import default_roles
 from apiserver.options.options import Options, parse_options
 from componentbase import tls
 from kubelet.options import parse_options as parse_kubelet_options
-from mini_cluster.cluster.components import Programs, cluster_components
+from mini_cluster.cluster.component import Programs
+from mini_cluster.cluster.components import cluster_components
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState, EtcdPorts, Ports
 from mini_cluster.pki.certificates import ensure

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mini_cluster.cluster.components import Component, HttpsProbe, Programs, cluster_components
+from mini_cluster.cluster.component import Component, HttpsProbe, Programs
+from mini_cluster.cluster.components import cluster_components
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState, EtcdPorts, NodeState, Ports
 from mini_cluster.hosts.network import host_rules, link_commands, machine_rules

@@ -1,0 +1,102 @@
+"""The processes of a worker host, on the control plane's machine or another: engine, kubelet, kube-proxy. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mini_cluster.cluster.component import Component, HttpProbe, Programs, ReadinessProbe, SocketProbe
+from mini_cluster.cluster.containerd import start_containerd, use_containerd
+from mini_cluster.cluster.layout import Layout
+
+KUBELET_PORT = 10250
+KUBE_PROXY_HEALTH_PORT = 10256
+NODE_STATUS_UPDATE_FREQUENCY = "10s"
+
+
+@dataclass(frozen=True)
+class WorkerHost:
+    """A worker host as its processes are told of it."""
+
+    layout: Layout
+    programs: Programs
+    name: str
+    """By which its files and processes are named."""
+    node_name: str
+    address: str
+    pod_cidr: str
+    pod_network: str
+    """Addresses of all pods of the cluster."""
+    wrapper: tuple[str, ...] = ()
+    """The command that puts a process into the host's network."""
+
+    def engine(self, pods: str) -> Component:
+        """Returns the container engine; `pods` is its flag for the network of pods."""
+        paths = self.layout.node(self.name)
+        program: tuple[str, ...] = (
+            self.programs.dockerd,
+            f"--host=unix://{paths.docker_socket}",
+            f"--data-root={paths.docker_root}",
+            f"--exec-root={paths.docker_exec_root}",
+            f"--pidfile={paths.docker_pidfile}",
+            pods,
+            "--iptables=false",
+            "--ip6tables=false",
+            "--ip-masq=false",
+            "--userland-proxy=false",  # then the bridge lets a pod reach itself through its own Service
+            "--live-restore",  # containers outlive an engine that dies and is restarted
+            "--exec-opt=native.cgroupdriver=cgroupfs",
+            f"--cgroup-parent={self.layout.cgroup}/{self.name}",
+            "--log-level=warn",
+        )
+        wrapper = self.wrapper
+        if self.programs.machine_has_containerd:
+            program += (use_containerd(paths.docker_exec_root),)
+            wrapper += start_containerd(paths.docker_exec_root, paths.docker_root)
+        name, _, _ = node_component_names(self.name)
+        probe = SocketProbe(paths.docker_socket, "/_ping")
+        return Component(name, program, probe, wrapper, node=self.name, logs_itself=False)
+
+    def kubelet(self, kubeconfig: Path, *flags: str, ready: ReadinessProbe, needs: tuple[str, ...]) -> Component:
+        """Returns the kubelet; `flags` are those about its certificates."""
+        paths = self.layout.node(self.name)
+        _, name, _ = node_component_names(self.name)
+        program = (
+            self.programs.script("kubelet"),
+            f"--kubeconfig={kubeconfig}",
+            f"--hostname-override={self.node_name}",
+            f"--node-ip={self.address}",
+            f"--pod-cidr={self.pod_cidr}",
+            f"--container-runtime-endpoint=unix://{paths.docker_socket}",
+            f"--root-dir={paths.kubelet_root}",
+            f"--port={KUBELET_PORT}",
+            f"--client-ca-file={self.layout.certificate('ca')}",
+            "--authorization-mode=Webhook",
+            *flags,
+            f"--node-status-update-frequency={NODE_STATUS_UPDATE_FREQUENCY}",
+            f"--log-file={self.layout.log(name)}",
+        )
+        return Component(name, program, ready, self.wrapper, needs=needs, node=self.name)
+
+    def kube_proxy(self, kubeconfig: Path, needs: tuple[str, ...]) -> Component:
+        _, _, name = node_component_names(self.name)
+        program = (
+            self.programs.script("kube-proxy"),
+            f"--kubeconfig={kubeconfig}",
+            f"--hostname-override={self.node_name}",
+            f"--cluster-cidr={self.pod_network}",
+            f"--healthz-bind-address={self.address}:{KUBE_PROXY_HEALTH_PORT}",
+            f"--log-file={self.layout.log(name)}",
+        )
+        probe = HttpProbe(self.address, KUBE_PROXY_HEALTH_PORT, "/healthz")
+        return Component(name, program, probe, self.wrapper, needs=needs, node=self.name)
+
+
+def is_engine(component: Component) -> bool:
+    """Tells whether it is a worker host's container engine, the first process of the host."""
+    return component.name == f"dockerd-{component.node}"
+
+
+def node_component_names(node: str) -> tuple[str, str, str]:
+    """Returns the names of the processes of a worker host."""
+    return f"dockerd-{node}", f"kubelet-{node}", f"kube-proxy-{node}"
