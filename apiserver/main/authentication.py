@@ -71,16 +71,16 @@ def _webhook(options: WebhookTokenOptions, clock: Clock, audiences: Sequence[str
 
 
 def _anonymous(options: Options, configuration: AuthenticationConfiguration) -> Anonymous:
-    """Whoever may do everything must at least have a name. Raises: FatalError."""
+    """Anonymous requests are refused where everything is allowed. Raises: FatalError."""
     flag = options.authentication.anonymous_auth
     wanted = Anonymous(flag is not False)
-    if (given := configuration.anonymous) is not None:
+    if (member := configuration.anonymous) is not None:
         if flag is not None:
             raise FatalError(
                 "--anonymous-auth and the member `anonymous` of --authentication-config exclude each other"
             )
-        paths = frozenset(condition.path for condition in given.conditions)
-        wanted = Anonymous(given.enabled, paths or None)
+        paths = frozenset(condition.path for condition in member.conditions)
+        wanted = Anonymous(member.enabled, paths or None)
     if wanted.enabled and ALWAYS_ALLOW in options.authorization_modes:
         log.warning("anonymous requests are refused, since everything is allowed", mode=ALWAYS_ALLOW)
         return Anonymous(enabled=False)
@@ -125,17 +125,17 @@ def _configuration_of_flags(oidc: OidcOptions, own_issuers: list[str]) -> Authen
 
 
 def _front_proxy(options: Options) -> FrontProxy | None:
-    given = options.authentication.request_header
-    if not given.client_ca_file:
+    headers = options.authentication.request_header
+    if not headers.client_ca_file:
         return None
     settings = FrontProxySettings(
-        authorities=_authorities("--requestheader-client-ca-file", given.client_ca_file),
+        authorities=_authorities("--requestheader-client-ca-file", headers.client_ca_file),
         client_authorities=_authorities("--client-ca-file", options.client_ca_file),
-        allowed_names=frozenset(given.allowed_names),
-        user_headers=_lower(given.username_headers),
-        uid_headers=_lower(given.uid_headers),
-        group_headers=_lower(given.group_headers),
-        extra_prefixes=_lower(given.extra_headers_prefix),
+        allowed_names=frozenset(headers.allowed_names),
+        user_headers=_lower(headers.username_headers),
+        uid_headers=_lower(headers.uid_headers),
+        group_headers=_lower(headers.group_headers),
+        extra_prefixes=_lower(headers.extra_headers_prefix),
     )
     if not settings.allowed_names and settings.authorities & settings.client_authorities:
         log.warning("every client certificate may name any user: name proxies by --requestheader-allowed-names")

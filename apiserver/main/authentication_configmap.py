@@ -1,7 +1,7 @@
-"""Publishes by what the API servers of this cluster know their clients, for servers that stand behind them.
+"""Publishes how the API servers of this cluster authenticate clients, for the aggregated servers behind them.
 
 The ConfigMap `extension-apiserver-authentication` in kube-system holds the authorities of client certificates, and how
-a front proxy names users. Several API servers add to it; what an authority had signed is believed until it expires.
+a front proxy names users. Several API servers add to it; an authority stays in it until its certificate expires.
 Source: Kubernetes documentation, "Configure the Aggregation Layer".
 """
 
@@ -26,7 +26,7 @@ PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.
 
 
 def own_data(options: Options) -> dict[str, str]:
-    """What this server has to publish; nothing without authorities. Raises: OSError."""
+    """Returns what this server publishes; {} without authorities. Raises: OSError."""
     data, proxies = {}, options.authentication.request_header
     if options.client_ca_file:
         data["client-ca-file"] = Path(options.client_ca_file).read_text()
@@ -44,7 +44,7 @@ def own_data(options: Options) -> dict[str, str]:
 
 
 def merge(old: Mapping[str, str], own: Mapping[str, str], now: datetime) -> dict[str, str]:
-    """The data of all servers: those of others are in `old`."""
+    """Returns the data of all servers; `old` has those of the others."""
     merged = dict(old)
     for key, value in own.items():
         before = old.get(key, "")
@@ -69,15 +69,15 @@ def _merge_lists(old: str, own: str) -> str:
 def _merge_bundles(old: str, own: str, now: datetime) -> str:
     from cryptography import x509  # only where the bundles differ: the import takes 50 ms
 
-    kept = []
+    valid = []
     for pem in PEM.findall(old):
         try:
             expires = x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
         except ValueError:
             continue  # of no use to anyone
         if expires > now:
-            kept.append(pem)
-    return "".join(f"{pem}\n" for pem in dict.fromkeys([*kept, *PEM.findall(own)]))
+            valid.append(pem)
+    return "".join(f"{pem}\n" for pem in dict.fromkeys([*valid, *PEM.findall(own)]))
 
 
 async def publish_authentication(stores: Stores, options: Options) -> None:

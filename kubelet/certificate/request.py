@@ -1,4 +1,4 @@
-"""What the kubelet asks for, and when it asks again. Pure."""
+"""Decides which certificates the kubelet requests, and when it renews them. Pure."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ NODE_PORTS = "30000-32767"
 AUTHORIZATION_MODES = "Node,RBAC"
 
 NODE_MONITOR_GRACE_PERIOD = "16s"
-"""A silent node stays Ready this long. Upstream's 50 s suits networks; these hosts share a machine, and a demonstration
-of healing should not be a lesson in patience. The kubelet renews its Lease every 10 s."""
+"""A silent node stays Ready this long. Upstream's 50 s suits networks; these hosts share a machine, and healing should
+be seen without waiting. The kubelet renews its Lease every 10 s."""
 
 LEADER_ELECTION = (
     "--leader-elect=true",

@@ -1,4 +1,4 @@
-"""Gets the cluster's authority from cluster-info, and knows it by its hash: nothing that comes before is believed."""
+"""Gets the cluster's authority from cluster-info, and verifies it by the hash of the invitation."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ def find_authority(invitation: Invitation) -> bytes:
     unverified = tls.client_context(insecure=True)
     pem = _authority_of(_get(invitation.server, unverified))
     try:
-        found = ca_hash(pem)
+        received_hash = ca_hash(pem)
     except ValueError:
         raise DiscoveryError(f"the authority in cluster-info of {invitation.server} can't be read") from None
-    if found != invitation.ca_hash:
+    if received_hash != invitation.ca_hash:
         raise DiscoveryError(
-            f"{invitation.server} is not the cluster that sent the invitation: its authority's hash is {found}, "
+            f"{invitation.server} is not the cluster that sent the invitation: "
+            f"its authority's hash is {received_hash}, "
             f"not {invitation.ca_hash}"
         )
     _get(invitation.server, tls.client_context(ca_data=pem.decode()))
