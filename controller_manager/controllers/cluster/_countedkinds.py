@@ -21,7 +21,7 @@ RETRY_SECONDS = 2.0
 READ_SECONDS = 10.0
 """The longest to wait for the objects of a kind, so that one that can't be read does not hold up the others."""
 
-OnDelete = Callable[[Kind, Object], None]
+OnObject = Callable[[Kind, Object], None]
 
 log = logs.logger(__name__)
 
@@ -49,9 +49,9 @@ class CountedKinds:
         """Tells whether it will soon be known what objects of a kind there are, or that there is no such kind."""
         return kind not in self._unknown and not (kind in self._followed and self._followed[kind].synced)
 
-    async def follow(self, on_known: Callable[[Kind], None], on_delete: OnDelete) -> None:
+    async def follow(self, on_known: Callable[[Kind], None], on_add: OnObject, on_delete: OnObject) -> None:
         """Never returns. Calls `on_known` once the objects of a kind are known, or that it is not served, and
-        `on_delete` for each object that is deleted."""
+        `on_add` and `on_delete` for each object that comes or goes."""
         while True:
             try:
                 async with asyncio.timeout(LOOK_SECONDS if self._wanted else None):
@@ -69,7 +69,7 @@ class CountedKinds:
                 continue
             served = {(resource.group, resource.name): resource for resource in resources if _can_be_followed(resource)}
             for kind in wanted:
-                if kind in served and await self._is_read(served[kind], on_delete):
+                if kind in served and await self._is_read(served[kind], on_add, on_delete):
                     self._wanted.discard(kind)
                     self._unknown.discard(kind)
                 elif kind in self._unknown:
@@ -78,11 +78,11 @@ class CountedKinds:
                     self._unknown.add(kind)
                 on_known(kind)
 
-    async def _is_read(self, resource: APIResource, on_delete: OnDelete) -> bool:
+    async def _is_read(self, resource: APIResource, on_add: OnObject, on_delete: OnObject) -> bool:
         """Follows a kind; tells whether its objects could be read in time."""
         kind = (resource.group, resource.name)
         if kind not in self._followed:
-            self._followed[kind] = self._follow(resource, on_delete)
+            self._followed[kind] = self._follow(resource, on_add, on_delete)
         informer = self._followed[kind]
         try:
             async with asyncio.timeout(READ_SECONDS):
@@ -91,7 +91,7 @@ class CountedKinds:
             log.warning("objects can't be read yet", group=kind[0], resource=kind[1])
         return informer.synced
 
-    def _follow(self, resource: APIResource, on_delete: OnDelete) -> Informer[Any]:
+    def _follow(self, resource: APIResource, on_add: OnObject, on_delete: OnObject) -> Informer[Any]:
         kind, plain = (resource.group, resource.name), resource.metadata_only()
         informer = self._informers.find(plain)
         if informer is None:
@@ -100,6 +100,8 @@ class CountedKinds:
         def note(old: Object | None, new: Object | None) -> None:
             if new is None and old is not None:
                 on_delete(kind, old)
+            elif old is None and new is not None:
+                on_add(kind, new)
 
         informer.add_handler(note)
         return informer

@@ -59,15 +59,21 @@ class ResourceQuotaReconciler:
             self._usages.pop((kind, old.key), None)
         return self._quotas_about(kind, old.namespace)
 
-    async def follow_kinds(self, queue: WorkQueue) -> None:
-        """Wakes quotas when an object of a kind that they only count is gone, or their kind becomes known."""
+    def added(self, kind: Kind, old: Object | None, new: Object | None) -> Iterable[str]:
+        """Wakes the quotas about a new object: one that took long to be stored may have had its charge given back."""
+        return self._quotas_about(kind, new.namespace) if old is None and new is not None else ()
 
-        def wake(kind: Kind, namespace: str) -> None:
+    async def follow_kinds(self, queue: WorkQueue) -> None:
+        """Wakes quotas when an object of a kind that they only count comes or goes, or their kind becomes known."""
+
+        def wake(kind: Kind, namespace: str, seconds: float) -> None:
             for key in self._quotas_about(kind, namespace):
-                queue.add_after(key, BATCH_SECONDS)
+                queue.add_after(key, seconds)
 
         await self._counted.follow(
-            on_known=lambda kind: wake(kind, ""), on_delete=lambda kind, obj: wake(kind, obj.namespace)
+            on_known=lambda kind: wake(kind, "", BATCH_SECONDS),
+            on_add=lambda kind, obj: wake(kind, obj.namespace, IN_FLIGHT_SECONDS),
+            on_delete=lambda kind, obj: wake(kind, obj.namespace, BATCH_SECONDS),
         )
 
     def _quotas_about(self, kind: Kind, namespace: str) -> Iterator[str]:
@@ -131,6 +137,10 @@ def _freed(kind: Kind) -> Callable[[ResourceQuotaReconciler, Object | None, Obje
     return lambda reconciler, old, new: reconciler.freed(kind, old, new)
 
 
+def _added(kind: Kind) -> Callable[[ResourceQuotaReconciler, Object | None, Object | None], Iterable[str]]:
+    return lambda reconciler, old, new: reconciler.added(kind, old, new)
+
+
 CONTROLLER = ControllerSpec(
     "resourcequota-controller",
     ResourceQuotaReconciler,
@@ -138,6 +148,7 @@ CONTROLLER = ControllerSpec(
         Watch(ResourceQuota, ResourceQuotaReconciler.changed),
         Watch(ResourceQuota, ResourceQuotaReconciler.charged, delay_seconds=IN_FLIGHT_SECONDS),
         *(Watch(model, _freed(kind), delay_seconds=BATCH_SECONDS) for kind, model in _MODELS),
+        *(Watch(model, _added(kind), delay_seconds=IN_FLIGHT_SECONDS) for kind, model in _MODELS),
         Source(ResourceQuotaReconciler.follow_kinds),
         Every(ResourceQuotaReconciler.period, ResourceQuotaReconciler.all_keys),
     ],

@@ -106,6 +106,20 @@ async def test_only_pods_in_scope_are_counted() -> None:
     assert await status(api) == ({"pods": "5"}, {"pods": "1"})
 
 
+async def test_an_object_that_comes_after_its_charge_was_given_back_is_counted() -> None:
+    api = api_with(quota({"pods": "1"}), pod("a"))
+    running = Running(api, CONTROLLER)
+    running.tick()
+    await settle(api, running)
+    running.queue._delayed.clear()
+    api.put(pod("late"))
+    await settle(api, running)
+    assert list(running.queue._delayed) == ["ns/q"]
+    running.tick()
+    await settle(api, running)
+    assert (await status(api))[1] == {"pods": "2"}
+
+
 async def test_a_charge_whose_object_is_not_seen_yet_stays_for_a_moment() -> None:
     api = api_with(quota({"pods": "3"}), pod("a"))
     clock = api.clock
