@@ -171,6 +171,13 @@ def test_a_node_that_was_deleted_comes_back(api: ApiServer, kubelet: Kubelet) ->
     eventually(lambda: ready(api), "the new node is Ready")
 
 
+def test_a_lease_that_was_deleted_comes_back(api: ApiServer, kubelet: Kubelet) -> None:
+    path = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{NODE}"
+    eventually(lambda: get(api, path), "the node has a Lease")
+    assert api.http.delete(path).status_code == 200
+    eventually(lambda: get(api, path), "the node has a Lease again", seconds=60)
+
+
 def test_a_runtime_that_is_down_makes_the_node_not_ready(api: ApiServer, kubelet: Kubelet) -> None:
     kubelet.take_runtime(away=True)
     eventually(lambda: not ready(api), "the node is not Ready")
