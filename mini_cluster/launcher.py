@@ -159,6 +159,8 @@ class Cluster:
         """
         existing = load_state(self.layout.state)
         if existing and existing.joined:
+            if nodes is not None or etcd_members is not None:
+                existing.require_control_plane()
             with self._locked():
                 self._become(existing, existing, time.monotonic() + UP_SECONDS)
             return
@@ -270,8 +272,13 @@ class Cluster:
             return self.load_archive(Path(file.name))
 
     def etcd(self) -> EtcdOperator:
-        """Returns the operations on the cluster's etcd. Raises: ClusterError when the cluster was never brought up."""
-        return EtcdOperator(self.layout, self.state())
+        """Returns the operations on the cluster's etcd.
+
+        Raises: ClusterError when the cluster was never brought up, StateError on a machine that has joined.
+        """
+        state = self.state()
+        state.require_control_plane()
+        return EtcdOperator(self.layout, state)
 
     def restore_snapshot(self, snapshot: Path) -> None:
         """Replaces all objects by those of a snapshot, and brings the cluster up.
@@ -280,6 +287,7 @@ class Cluster:
         Raises: ClusterError, RestoreError (the cluster is as before), MissingRequirement, and as `up`.
         """
         with self._locked():
+            self.state().require_control_plane()
             state = self._without_conflicts(self.state())
             if not find_program("etcdutl"):
                 ensure_requirements([ETCDCTL_REQUIREMENT], self.console.step)

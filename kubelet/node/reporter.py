@@ -233,7 +233,7 @@ class NodeReporter:
                 await self._clock.sleep(FIRST_RETRY_SECONDS)
                 continue
             except (StatusError, ConnectionError, TimeoutError) as error:
-                self._lease = None  # a refusal may be of what was read last: a PUT of a Lease that is gone is a creation
+                self._lease = None  # what was read last may be why: a PUT of a Lease that is gone is a creation
                 if not failing:
                     log.warning("lease not renewed", error=str(error))
                 failing = True

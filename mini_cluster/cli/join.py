@@ -35,7 +35,7 @@ def add_join_commands(
     )
     invitation.add_argument(
         "--ttl",
-        type=parse_duration,
+        type=_lifetime,
         default=24 * 3600.0,
         metavar="DURATION",
         help="for how long the line can be used (24h)",
@@ -72,6 +72,13 @@ def add_join_commands(
         help="this machine's address (by default that of the route to the server)",
     )
     join.set_defaults(run=_join)
+
+
+def _lifetime(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is over before it began")
+    return seconds
 
 
 def _join_command(options: argparse.Namespace, console: Console) -> int:

@@ -159,6 +159,9 @@ def _up(options: argparse.Namespace, console: Console) -> int:
     cluster = Cluster(options.dir, console)
     console.title(f"Bringing up the cluster in {cluster.layout.root}")
     cluster.up(options.nodes, api_port=options.api_port or None, etcd_members=options.etcd_members)
+    if (joined := cluster.state().joined) is not None:
+        console.title(f"The worker host {joined.node_name} is up ({console.seconds():.1f} s)")
+        return 0
     console.title(f"The cluster is up ({console.seconds():.1f} s). Use it with:")
     console.step(f"  export KUBECONFIG={cluster.layout.kubeconfig}")
     return 0

@@ -142,8 +142,20 @@ class ClusterState:
         names = ", ".join(node.name for node in self.nodes) or "none"
         raise StateError(f"there is no node {name!r} in this cluster (nodes: {names})")
 
+    def require_control_plane(self) -> None:
+        """Raises: StateError on a machine that has joined: its cluster is looked after where the control plane is."""
+        if self.joined is not None:
+            raise StateError(
+                f"this machine is a worker host of the cluster at {self.joined.server}: "
+                f"run the command on the control plane's machine, {self.joined.hub}"
+            )
+
     def with_node_count(self, count: int) -> ClusterState:
-        """So many nodes, all switched on: those that it has, then the lowest free numbers; the highest go first."""
+        """So many nodes, all switched on: those that it has, then the lowest free numbers; the highest go first.
+
+        Raises: StateError on a machine that has joined.
+        """
+        self.require_control_plane()
         present = [node.index for node in self.nodes]
         free = (index for index in range(1, MAX_NODES + 1) if index not in present)
         indices = sorted([*present, *free][:count] if count > len(present) else sorted(present)[:count])
@@ -152,8 +164,10 @@ class ClusterState:
     def with_node(self, name: str) -> ClusterState:
         """One node more; "" stands for the lowest free number.
 
-        Raises: StateError for a name that it has, or no node can have: the number in it chooses the node's addresses.
+        Raises: StateError on a machine that has joined, and for a name that it has, or no node can have: the number in
+        it chooses the node's addresses.
         """
+        self.require_control_plane()
         possible = {node.name: node for node in map(NodeState, range(1, MAX_NODES + 1))}
         free = [node for node in possible.values() if node not in map(_switched_on, self.nodes)]
         if not free:
@@ -167,7 +181,8 @@ class ClusterState:
         return replace(self, nodes=tuple(nodes))
 
     def without_node(self, name: str) -> ClusterState:
-        """Raises: StateError for a name that is not a node of this cluster."""
+        """Raises: StateError for a name that is not a node of this cluster, and on a machine that has joined."""
+        self.require_control_plane()
         gone = self.node(name)
         return replace(self, nodes=tuple(node for node in self.nodes if node != gone))
 
@@ -175,7 +190,8 @@ class ClusterState:
         return replace(self, forwarding_enabled=enabled)
 
     def with_stopped(self, name: str, stopped: bool) -> ClusterState:
-        """Raises: StateError for a name that is not a node of this cluster."""
+        """Raises: StateError for a name that is not a node of this cluster, and on a machine that has joined."""
+        self.require_control_plane()
         self.node(name)
         nodes = tuple(replace(node, stopped=stopped) if node.name == name else node for node in self.nodes)
         return replace(self, nodes=nodes)

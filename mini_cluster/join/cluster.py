@@ -7,6 +7,7 @@ import socket
 import time
 from base64 import b64encode
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 from apimachinery.names import dns_subdomain_errors
 from componentbase.net.own_address import OUTSIDE, own_address
@@ -25,7 +26,7 @@ from mini_cluster.cluster.state import (
 from mini_cluster.cluster.worker_host import KUBE_PROXY_HEALTH_PORT, KUBELET_PORT
 from mini_cluster.errors import LauncherError
 from mini_cluster.hosts import network as hosts
-from mini_cluster.join.discovery import find_authority
+from mini_cluster.join.discovery import check_vacancy, find_authority, nodes_of_cluster
 from mini_cluster.join.invitation import Invitation
 from mini_cluster.join.inviting import invite
 from mini_cluster.launcher import UP_SECONDS, Cluster
@@ -48,14 +49,14 @@ class OpenCluster(Cluster):
     def invite(self, address: str = "", ttl_seconds: float = 24 * 3600.0) -> Invitation:
         """Lets one machine join, which reaches this one by `address`; by default that of the route to the world.
 
-        The first time, the API server is restarted, to listen there. Raises: JoinError, ApiError, and as `up`.
+        The first time, the API server is restarted, to listen there.
+        Raises: JoinError, StateError, ApiError, and as `up`.
         """
         state = self.state()
-        if state.joined is not None:
-            raise JoinError(f"the control plane is on {state.joined.hub}: run `mini-cluster join-command` there")
+        state.require_control_plane()
         address = address or state.join_address or _address_towards(OUTSIDE)
-        if not is_ipv4(address):
-            raise JoinError(f"{address!r} is not an IPv4 address of this machine")
+        if not is_own_address(address):
+            raise JoinError(f"{address!r} is not an IPv4 address of this machine that other machines can reach")
         if address != state.join_address:
             with self._locked():
                 self._become(state, replace(state, join_address=address), time.monotonic() + UP_SECONDS)
@@ -86,9 +87,11 @@ class JoinedHost(Cluster):
         self._check_machine(state)
         authority = find_authority(invitation)
         self.console.good("the cluster is the one that sent the invitation")
+        check_vacancy(invitation, name, nodes_of_cluster(invitation, authority))
         with self._locked():
             self._write_credentials(invitation, authority)
             self._become(state, state, time.monotonic() + UP_SECONDS)
+        check_vacancy(invitation, name, nodes_of_cluster(invitation, authority), joined=True)
         return name
 
     def _check_machine(self, state: ClusterState) -> None:
@@ -118,4 +121,17 @@ def _address_towards(host: str) -> str:
     try:
         return own_address(host)
     except OSError as error:
-        raise JoinError(f"no route to {host} ({error.strerror}): name this machine's address") from None
+        option = "--address" if host == OUTSIDE else "--node-ip"
+        raise JoinError(f"no route to {host} ({error.strerror}): name this machine's address by {option}") from None
+
+
+def is_own_address(address: str) -> bool:
+    """Tells whether it is an IPv4 address of a link of this machine other than loopback."""
+    if not is_ipv4(address) or (parsed := IPv4Address(address)).is_loopback or parsed.is_unspecified:
+        return False
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True

@@ -57,16 +57,25 @@ class Invitation:
             raise InvitationError(f"--pod-cidr {pods} is outside of --pod-network {network}")
 
 
-def ca_hash(pem: bytes) -> str:
-    """Returns the hash by which a machine knows the cluster's authority, as kubeadm has it.
+def hashed_authorities(pem: bytes) -> dict[str, bytes]:
+    """Returns each certificate of the text (PEM, alone) by the hash with which a machine knows its authority.
 
-    It is of the public key, so a renewed certificate of the same key keeps it. Raises: ValueError for no certificate.
+    The hash is kubeadm's. It is of the public key, so a renewed certificate of the same key keeps it.
+    Raises: ValueError for no certificate.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    key = x509.load_pem_x509_certificate(pem).public_key()
-    return "sha256:" + hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    authorities = {}
+    for certificate in x509.load_pem_x509_certificates(pem):
+        key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        authorities["sha256:" + hashlib.sha256(key).hexdigest()] = certificate.public_bytes(Encoding.PEM)
+    return authorities
+
+
+def ca_hash(pem: bytes) -> str:
+    """Returns the hash of the first authority. Raises: ValueError for no certificate."""
+    return next(iter(hashed_authorities(pem)))
 
 
 def free_pod_cidr(pod_network: str, taken: set[str]) -> str:

@@ -20,6 +20,7 @@ from mini_cluster.join.invitation import Invitation, ca_hash, free_pod_cidr
 POD_CIDR = "mini-kubernetes.io/pod-cidr"
 """Annotation of a token: the addresses that its machine's pods get."""
 TOKENS_GROUP = "system:bootstrappers:mini-cluster:default-node-token"
+NODES_READER = "mini-cluster:nodes-reader"
 RBAC = "rbac.authorization.k8s.io"
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -87,12 +88,19 @@ def _objects(server: str, ca: bytes) -> list[tuple[str, dict[str, Any]]]:
             {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["cluster-info"], "verbs": ["get"]}
         ],
     }
+    nodes_reader = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": NODES_READER},
+        "rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list"]}],
+    }
     public = "/api/v1/namespaces/kube-public/configmaps"
     roles = f"/apis/{RBAC}/v1/namespaces/kube-public"
     approve = "system:certificates.k8s.io:certificatesigningrequests"
     return [
         (public, info),
         (f"{roles}/roles", reader),
+        (f"/apis/{RBAC}/v1/clusterroles", nodes_reader),
         (
             f"{roles}/rolebindings",
             _binding("RoleBinding", "cluster-info", "Role", "mini-cluster:cluster-info", "system:unauthenticated"),
@@ -101,6 +109,7 @@ def _objects(server: str, ca: bytes) -> list[tuple[str, dict[str, Any]]]:
             (f"/apis/{RBAC}/v1/clusterrolebindings", _binding("ClusterRoleBinding", name, "ClusterRole", role, group))
             for name, role, group in (
                 ("kubelet-bootstrap", "system:node-bootstrapper", TOKENS_GROUP),
+                ("joining-nodes-reader", NODES_READER, TOKENS_GROUP),  # is there a node of the name already?
                 ("node-autoapprove-bootstrap", f"{approve}:nodeclient", TOKENS_GROUP),
                 ("node-autoapprove-rotation", f"{approve}:selfnodeclient", "system:nodes"),
                 ("joined-node-proxier", "system:node-proxier", "system:nodes"),  # kube-proxy has the kubelet's identity

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
+import ssl
 import subprocess
+import threading
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from apimachinery.meta import ObjectMeta
 from kubeapi.core.node import Node, NodeAddress, NodeSpec, NodeStatus
-from mini_cluster.cli.main import parser
+from mini_cluster.cli.main import main, parser
+from mini_cluster.cluster.layout import Layout
+from mini_cluster.cluster.state import ClusterState, Joined, choose_ports, save_state
+from mini_cluster.join.cluster import is_own_address
+from mini_cluster.join.discovery import DiscoveryError, check_vacancy, find_authority
 from mini_cluster.join.invitation import Invitation, InvitationError, ca_hash, free_pod_cidr
 from mini_cluster.join.routes import plan, wanted_routes
 from tests.kits.certificates import write_certificates
@@ -58,6 +70,121 @@ def test_the_hash_is_that_of_the_public_key(tmp_path: Path) -> None:
     commands = f"openssl x509 -pubkey -noout -in {ca} | openssl pkey -pubin -outform der"
     der = subprocess.run(["sh", "-c", commands], check=True, capture_output=True).stdout
     assert ca_hash(ca.read_bytes()) == "sha256:" + hashlib.sha256(der).hexdigest()
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Answers every GET with `cluster_info`."""
+
+    cluster_info: ClassVar[bytes] = b""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.cluster_info)))
+        self.end_headers()
+        self.wfile.write(self.cluster_info)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def impostor(files: dict[str, Path], authorities: bytes) -> Iterator[str]:
+    """Serves a cluster-info with these authorities by a certificate from `files`; "ADDRESS:PORT"."""
+    cluster = {"certificate-authority-data": b64encode(authorities).decode()}
+    kubeconfig = json.dumps({"clusters": [{"name": "", "cluster": cluster}]})
+    Answers.cluster_info = json.dumps({"data": {"kubeconfig": kubeconfig}}).encode()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files["server"], files["server-key"])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("own_first", [True, False])
+def test_an_authority_beside_the_clusters_own_is_not_believed(tmp_path: Path, own_first: bool) -> None:
+    (tmp_path / "cluster").mkdir()
+    (tmp_path / "other").mkdir()
+    own = write_certificates(tmp_path / "cluster")
+    other = write_certificates(tmp_path / "other", authority="other CA")
+    pems = [own["ca"].read_bytes(), other["ca"].read_bytes()]
+    both = b"".join(pems if own_first else reversed(pems))
+    invitation = replace(INVITATION, ca_hash=ca_hash(pems[0]))
+    with impostor(other, both) as server, pytest.raises(DiscoveryError, match="certificate verify failed"):
+        find_authority(replace(invitation, server=server))
+    with impostor(own, both) as server:
+        assert find_authority(replace(invitation, server=server)) == pems[0]
+    with impostor(other, pems[1]) as server, pytest.raises(DiscoveryError, match="is not the cluster that sent"):
+        find_authority(replace(invitation, server=server))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "why"),
+    [
+        ({"b": "10.244.17.0/24"}, "has a node b already"),
+        ({"b": INVITATION.pod_cidr}, "has a node b already"),
+        ({"c": INVITATION.pod_cidr}, "the line was used for the node c"),
+    ],
+)
+def test_a_machine_does_not_take_the_place_of_another(nodes: dict[str, str], why: str) -> None:
+    with pytest.raises(DiscoveryError, match=why):
+        check_vacancy(INVITATION, "b", nodes)
+
+
+def test_a_free_place_is_taken() -> None:
+    check_vacancy(INVITATION, "b", {"worker-1": "10.244.1.0/24", "new": ""})
+
+
+def test_two_machines_that_came_at_once_are_told() -> None:
+    check_vacancy(INVITATION, "b", {"b": INVITATION.pod_cidr, "c": "10.244.17.0/24"}, joined=True)
+    with pytest.raises(DiscoveryError, match=r"used for the node c.*\n.*down --purge"):
+        check_vacancy(INVITATION, "b", {"b": INVITATION.pod_cidr, "c": INVITATION.pod_cidr}, joined=True)
+    with pytest.raises(DiscoveryError, match="has a node b already"):  # both are called b
+        check_vacancy(INVITATION, "b", {"b": "10.244.17.0/24"}, joined=True)
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1", "0.0.0.0", "192.0.2.7", "::1", "host"])
+def test_an_address_that_other_machines_cannot_reach_is_not_this_ones(address: str) -> None:
+    assert not is_own_address(address)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("node", "add"),
+        ("node", "remove", "b"),
+        ("node", "stop", "b"),
+        ("up", "--nodes", "2"),
+        ("join-command",),
+        ("etcd", "status"),
+        ("etcd", "snapshot", "save", "objects.db"),
+    ],
+    ids=" ".join,
+)
+def test_a_joined_machine_leaves_the_cluster_to_the_control_planes(
+    command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    joined = Joined(INVITATION.server, "b", "10.0.0.2", INVITATION.pod_cidr)
+    ports = choose_ports("a" * 6, None, lambda _: True)
+    file = Layout.of(tmp_path).state
+    save_state(file, ClusterState(INVITATION.host_network, INVITATION.pod_network, ports, joined=joined))
+    before = file.read_bytes()
+    assert main(["--dir", str(tmp_path), *command]) == 1
+    assert "run the command on the control plane's machine, 10.0.0.1" in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("ttl", ["0s", "-5s"])
+def test_a_line_lasts_for_a_while(ttl: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args(["join-command", f"--ttl={ttl}"])
+    assert "--ttl" in capsys.readouterr().err
 
 
 def test_each_machine_gets_addresses_of_its_own() -> None:
