@@ -72,7 +72,8 @@ class Authority:
             not_valid_before=before,
             not_valid_after=min(now + lifetime, self.certificate.not_valid_after_utc),
         )
-        builder = builder.add_extension(_key_usage(usages), critical=True)
+        if (key_usage := _key_usage(usages)) != _key_usage(()):  # one without a usage makes a certificate invalid
+            builder = builder.add_extension(key_usage, critical=True)
         if purposes := [_EXTENDED[usage] for usage in usages if usage in _EXTENDED]:
             builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from apimachinery.meta import ObjectMeta
 from apimachinery.times import parse_time
@@ -136,6 +138,17 @@ def test_a_signed_certificate_has_what_was_asked_for(authority: dict[str, Path])
     purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(purposes) == [x509.ExtendedKeyUsageOID.SERVER_AUTH]
     assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+
+
+def test_a_certificate_for_client_auth_alone_can_be_used(authority: dict[str, Path], tmp_path: Path) -> None:
+    issuer = Authority.load(str(authority["ca"]), str(authority["ca-key"]))
+    pem = issuer.sign(parsed("jane"), ["client auth"], timedelta(hours=1), datetime.now(UTC))
+    extensions = x509.load_pem_x509_certificate(pem).extensions
+    with pytest.raises(x509.ExtensionNotFound):
+        extensions.get_extension_for_class(x509.KeyUsage)
+    key = request_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "jane.pem").write_bytes(pem + key)
+    ssl.create_default_context().load_cert_chain(tmp_path / "jane.pem")  # OpenSSL refuses an invalid certificate
 
 
 def test_a_certificate_never_outlives_its_authority(authority: dict[str, Path]) -> None:
