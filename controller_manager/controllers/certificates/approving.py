@@ -5,8 +5,6 @@ Source: Kubernetes documentation, "TLS bootstrapping", "Approval controller".
 
 from __future__ import annotations
 
-from cryptography import x509
-
 from apimachinery.conditions import set_condition
 from apimachinery.meta import ObjectMeta
 from componentbase import logs
@@ -42,13 +40,13 @@ class ApprovingReconciler:
         request = self._requests.get(key)
         if request is None or request.status.certificate or is_decided(request):
             return DONE
-        rights = _rights(request, parse_request(request.spec.request))
+        rights = _rights(request)
+        if not rights:
+            return DONE
         for subresource, message in rights.items():
             if await self._is_allowed(request, subresource):
                 await self._approve(request, message)
                 return DONE
-        if not rights:
-            return DONE
         log.info("requester may not get a kubelet's certificate", request=key, user=request.spec.username or "")
         return after(RETRY_SECONDS)
 
@@ -72,10 +70,13 @@ class ApprovingReconciler:
         await self._rest.update(approved, subresource=APPROVAL)
 
 
-def _rights(request: CertificateSigningRequest, content: x509.CertificateSigningRequest) -> dict[str, str]:
+def _rights(request: CertificateSigningRequest) -> dict[str, str]:
     """Returns the rights, as subresources of requests, that each suffice for an approval, with its message."""
     spec = request.spec
-    if spec.signerName != KUBE_APISERVER_CLIENT_KUBELET or kubelet_client_error(content, spec.usages):
+    if spec.signerName != KUBE_APISERVER_CLIENT_KUBELET:
+        return {}
+    content = parse_request(spec.request)
+    if kubelet_client_error(content, spec.usages):
         return {}
     rights = {"nodeclient": "Auto approving kubelet client certificate after SubjectAccessReview."}
     if is_of_its_own_node(content, spec.username or ""):

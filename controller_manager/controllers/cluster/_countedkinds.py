@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from apimachinery.errors import StatusError
@@ -53,11 +54,9 @@ class CountedKinds:
         """Never returns. Calls `on_known` once the objects of a kind are known, or that it is not served, and
         `on_add` and `on_delete` for each object that comes or goes."""
         while True:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS if self._wanted else None):
                     await self._wakes.wait()
-            except TimeoutError:
-                pass
             self._wakes.clear()
             wanted = set(self._wanted)
             try:
