@@ -21,8 +21,12 @@ import pytest
 from apimachinery.meta import ObjectMeta
 from kubeapi.core.node import Node, NodeAddress, NodeSpec, NodeStatus
 from mini_cluster.cli.main import main, parser
+from mini_cluster.cluster.component import Programs
+from mini_cluster.cluster.components import NODE_ROUTES
+from mini_cluster.cluster.joined import HOST, KUBELET, components_of
 from mini_cluster.cluster.layout import Layout
-from mini_cluster.cluster.state import ClusterState, Joined, choose_ports, save_state
+from mini_cluster.cluster.state import ClusterState, EtcdPorts, Joined, Ports, choose_ports, save_state
+from mini_cluster.cluster.worker_host import node_component_names
 from mini_cluster.join.cluster import is_own_address
 from mini_cluster.join.discovery import DiscoveryError, check_vacancy, find_authority
 from mini_cluster.join.invitation import Invitation, InvitationError, ca_hash, free_pod_cidr
@@ -185,6 +189,22 @@ def test_a_line_lasts_for_a_while(ttl: str, capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit):
         parser().parse_args(["join-command", f"--ttl={ttl}"])
     assert "--ttl" in capsys.readouterr().err
+
+
+def test_a_machine_runs_a_worker_host_alone_whose_kubelet_asks_for_its_certificates() -> None:
+    layout = Layout(Path("/srv/host"), Path("/run/mini-kubernetes-abc"))
+    joined = Joined("10.0.0.1:6443", "b", "10.0.0.2", "10.244.16.0/24")
+    state = ClusterState("172.30.0.0/24", "10.244.0.0/16", Ports(1, 2, 3, (EtcdPorts(4, 5),)), joined=joined)
+    programs = Programs(Path("/venv/bin"), "", "/usr/sbin/dockerd", "")
+    components = {component.name: component for component in components_of(layout, state, programs)}
+    engine, kubelet, kube_proxy = (components[name] for name in node_component_names(HOST.name))
+    assert set(components) == {engine.name, kubelet.name, kube_proxy.name, NODE_ROUTES}
+    assert not any(component.wrapper for component in components.values())  # in the machine's own network
+    assert f"--bridge={layout.bridge}" in engine.program
+    assert {"--rotate-server-certificates", "--hostname-override=b", "--node-ip=10.0.0.2"} <= set(kubelet.program)
+    assert not any(argument.startswith("--tls-cert-file") for argument in kubelet.program)
+    assert kube_proxy.needs == (kubelet.name,)  # which writes the kubeconfig of both
+    assert f"--kubeconfig={layout.component_kubeconfig(KUBELET)}" in {*kubelet.program} & {*kube_proxy.program}
 
 
 def test_each_machine_gets_addresses_of_its_own() -> None:
