@@ -11,7 +11,7 @@ from kubectl.invocation.command import CommandContext, UsageError
 from kubectl.invocation.flags import duration
 from kubectl.output.printers import object_printer
 
-_BOUND = {"Pod": "v1", "Secret": "v1", "Node": "v1"}
+_BOUND_KINDS = ("Node", "Pod", "Secret")
 
 
 def add_token(parser: argparse.ArgumentParser) -> None:
@@ -32,11 +32,11 @@ def request_token(context: CommandContext, args: argparse.Namespace) -> None:
         spec["expirationSeconds"] = int(args.duration)
     kind = args.bound_object_kind
     if kind:
-        if kind not in _BOUND:
-            raise UsageError(f"supported --bound-object-kind values are {', '.join(sorted(_BOUND))}")
+        if kind not in _BOUND_KINDS:
+            raise UsageError(f"supported --bound-object-kind values are {', '.join(_BOUND_KINDS)}")
         if not args.bound_object_name:
             raise UsageError("--bound-object-name is required if --bound-object-kind is provided")
-        ref = {"kind": kind, "apiVersion": _BOUND[kind], "name": args.bound_object_name, "uid": args.bound_object_uid}
+        ref = {"kind": kind, "apiVersion": "v1", "name": args.bound_object_name, "uid": args.bound_object_uid}
         spec["boundObjectRef"] = {key: value for key, value in ref.items() if value}
     elif args.bound_object_name or args.bound_object_uid:
         field = "name" if args.bound_object_name else "uid"
@@ -46,8 +46,7 @@ def request_token(context: CommandContext, args: argparse.Namespace) -> None:
     try:
         answer = context.api.request("POST", path, body=body)
     except StatusError as error:
-        error.message = f"failed to create token: {error.message}"
-        raise UsageError(error.message) from error
+        raise UsageError(f"failed to create token: {error.message}") from error
     if args.output:
         context.out.write(object_printer(args.output)(answer))
         return

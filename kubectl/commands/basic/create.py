@@ -47,10 +47,10 @@ def _add_common_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
-    build: Callable[[argparse.Namespace], Dict] | None = getattr(args, "build", None)
     if request := getattr(args, "request", None):
         request(context, args)
         return
+    build: Callable[[argparse.Namespace], Dict] | None = getattr(args, "build", None)
     if build is not None:
         manifests = [Manifest(build(args), GENERATED)]
     else:
