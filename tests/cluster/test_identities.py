@@ -170,6 +170,7 @@ def test_no_process_was_refused_what_it_needs(cluster: ClusterHandle, mk: Comman
 
 
 def test_keys_and_kubeconfigs_are_their_owners_alone(cluster: ClusterHandle) -> None:
-    private = [*cluster.pki.rglob("*.key"), *cluster.pki.parent.rglob("*kubeconfig")]
+    layout = cluster.cluster.layout
+    private = [layout.kubeconfig, *layout.pki.rglob("*.key"), *layout.conf.glob("*kubeconfig")]
     assert len(private) > 10
     assert {path: oct(path.stat().st_mode & 0o777) for path in private} == dict.fromkeys(private, "0o600")

@@ -64,7 +64,7 @@ class Two:
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory, small_archive: Path) -> Iterator[Two]:
     folder = tmp_path_factory.mktemp("machines")
-    switch = Switch("mkjoin")
+    switch = Switch()
     machines: list[Machine] = []
     try:
         machines += [Machine(switch, number, folder / f"machine-{number}") for number in (1, 2)]

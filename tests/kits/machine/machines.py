@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from secrets import token_hex
 
 from tests.kits.eventually import eventually
 
@@ -27,10 +28,10 @@ exec sleep infinity
 
 
 class Switch:
-    """A network cable for each machine, in one bridge."""
+    """A network cable for each machine, in one bridge of a name that no other test uses."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
+        self.name = name = f"mkjoin{token_hex(2)}"
         _ip("link", "add", name, "type", "bridge")
         _ip("link", "set", name, "up")
         self._rule = ["FORWARD", "-i", name, "-o", name, "-j", "ACCEPT"]
