@@ -427,18 +427,3 @@ def test_one_of_two_leads_and_the_other_takes_over(api: ApiServer, tmp_path: Pat
             assert holder() not in ("", leader)
             assert second.stop() == 0
             assert holder() == ""
-
-
-def test_each_controller_speaks_as_its_own_service_account(api: ApiServer, tmp_path: Path) -> None:
-    flags = ("--use-service-account-credentials=true", "--controllers=root-ca-certificate-publisher-controller")
-    accounts = "/api/v1/namespaces/kube-system/serviceaccounts"
-    name = "root-ca-cert-publisher"
-    with controller_manager(api.url, tmp_path, *flags):
-        namespace = api.make_namespace("speaks")
-        eventually(lambda: api.http.get(f"{namespace}/configmaps/kube-root-ca.crt").status_code == 200)
-        uid = api.http.get(f"{accounts}/{name}").json()["metadata"]["uid"]
-        # A deleted account ends its token: the controller makes both anew.
-        assert api.http.delete(f"{accounts}/{name}").status_code == 200
-        namespace = api.make_namespace("speaks-again")
-        eventually(lambda: api.http.get(f"{namespace}/configmaps/kube-root-ca.crt").status_code == 200)
-        assert api.http.get(f"{accounts}/{name}").json()["metadata"]["uid"] != uid

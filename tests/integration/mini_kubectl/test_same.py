@@ -81,8 +81,8 @@ NODE_STATUS = {
     ],
     "nodeInfo": {"machineID": "m", "osImage": "Debian", "kubeletVersion": "v1.35.0", "architecture": "amd64"},
 }
-QUOTA_STATUS = {
-    "hard": {"configmaps": "10", "limits.memory": "4Gi", "requests.cpu": "2"},
+QUOTA_STATUS = {  # no controller counts here, so what is used only grows
+    "hard": {"configmaps": "100", "limits.memory": "4Gi", "requests.cpu": "2"},
     "used": {"configmaps": "3", "limits.memory": "1073741824", "requests.cpu": "150m"},
 }
 LIMITS = [
