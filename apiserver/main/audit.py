@@ -8,7 +8,6 @@ from apiserver.audit.auditor import Auditor, Backend
 from apiserver.audit.logfile import LogBackend, LogOptions
 from apiserver.audit.policy import Rules, read_policy
 from apiserver.audit.queue import QueueLimits
-from apiserver.audit.webhook import WebhookBackend, WebhookOptions
 from apiserver.codec.configfile import ConfigFileError
 from apiserver.options.audit import AuditOptions
 from componentbase.clock import Clock
@@ -52,6 +51,8 @@ def _log(options: AuditOptions) -> list[Backend]:
 def _webhook(options: AuditOptions) -> list[Backend]:
     if not options.audit_webhook_config_file:
         return []
+    from apiserver.audit.webhook import WebhookBackend, WebhookOptions  # here: httpx is for servers that have one
+
     try:
         config = load_config(options.audit_webhook_config_file)
         context = tls_context(config) or ssl.create_default_context()

@@ -16,7 +16,7 @@ from apimachinery.model import Base64, Int32, ListMapKeys, Model, Required, Time
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.times import human_duration
 from apimachinery.validation import Errors
-from kubeapi.certificates._request import BadPem, certificate_error, check_signer_name, is_signed, parse_request
+from kubeapi.certificates._signername import check_signer_name
 
 GROUP = "certificates.k8s.io"
 APPROVAL = "approval"
@@ -151,6 +151,8 @@ class CertificateSigningRequestStrategy(Strategy[CertificateSigningRequest]):
         obj.status.conditions = conditions
 
     def validate_create(self, obj: CertificateSigningRequest) -> list[FieldError]:
+        from kubeapi.certificates._request import BadPem, is_signed, parse_request
+
         errors, spec = Errors(), obj.spec
         try:
             if not is_signed(parse_request(spec.request)):
@@ -171,6 +173,8 @@ class CertificateSigningRequestStrategy(Strategy[CertificateSigningRequest]):
     def validate_status_update(
         self, obj: CertificateSigningRequest, old: CertificateSigningRequest
     ) -> list[FieldError]:
+        from kubeapi.certificates._request import certificate_error
+
         errors = Errors()
         _check_conditions(errors, obj.status.conditions or ())
         if obj.status.certificate and (why := certificate_error(obj.status.certificate)):

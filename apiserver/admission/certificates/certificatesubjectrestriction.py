@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from apiserver.admission._plugin import CREATE, Attributes, Lookup, Plugin, refused
 from apiserver.request.user import MASTERS
-from kubeapi.certificates._request import organizations, parse_request
 from kubeapi.certificates.certificatesigningrequest import KUBE_APISERVER_CLIENT
 
 
 def check(attributes: Attributes, lookup: Lookup) -> None:
     """Runs after validation, so the request can be read."""
+    from kubeapi.certificates._request import organizations, parse_request
+
     spec = attributes.obj.spec
     if spec.signerName == KUBE_APISERVER_CLIENT and MASTERS in organizations(parse_request(spec.request).subject):
         signer = KUBE_APISERVER_CLIENT
