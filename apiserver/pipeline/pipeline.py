@@ -229,7 +229,7 @@ class Pipeline:
             if route.long_running:
                 await self._serve_long(request, route)
                 return
-            code = await self._serve_counted(request, route)
+            code = await self._seated(request, route, self._serve_within)
         except StatusError as error:
             await self._refuse(request, route, error, begin)
             return
@@ -244,17 +244,17 @@ class Pipeline:
         code = await self._send(request, status_response(error))
         self._done(request, route, code, begin)
 
-    async def _serve_counted(self, request: Request, route: Route) -> int:
-        """Raises: TooManyRequests, GatewayTimeout."""
+    async def _seated(self, request: Request, route: Route, serve: Callable[[Request, Route], Awaitable[T]]) -> T:
+        """Serves once priority and fairness lets the request through. Raises: TooManyRequests."""
         if (flows := self._flows) is None:
-            return await self._serve_within(request, route)
+            return await serve(request, route)
         ticket = flows.arrive(request)
         if ticket.began is None:
             await flows.wait(ticket)
         try:
             if ticket.seats > 1:
                 await self._large_work.turn()
-            return await self._serve_within(request, route)
+            return await serve(request, route)
         finally:
             flows.leave(ticket)
 
@@ -279,7 +279,10 @@ class Pipeline:
         self._long_running.add(request.exchange)
         self._metrics.long_running += 1
         try:
-            answer = await (self._begin_watch if request.info.verb == "watch" else self._handle)(request, route)
+            if request.info.verb == "watch":  # it has a seat while it is made, not while it lasts
+                answer = await self._seated(request, route, self._handle)
+            else:
+                answer = await self._handle(request, route)
             if request.audit is None or self._auditor is None:
                 await self._send(request, answer)
                 return
@@ -291,18 +294,6 @@ class Pipeline:
         finally:
             self._long_running.discard(request.exchange)
             self._metrics.long_running -= 1
-
-    async def _begin_watch(self, request: Request, route: Route) -> Answer:
-        """A watch has a seat while it is made, not while it lasts. Raises: TooManyRequests."""
-        if (flows := self._flows) is None:
-            return await self._handle(request, route)
-        ticket = flows.arrive(request)
-        if ticket.began is None:
-            await flows.wait(ticket)
-        try:
-            return await self._handle(request, route)
-        finally:
-            flows.leave(ticket)
 
     async def _handle(self, request: Request, route: Route) -> Answer:
         """The handler's answer, or the Status of whatever it raised."""
