@@ -47,7 +47,7 @@ class Attributes:
     warnings: tuple[str, ...] = ()
     """Warnings of plugins to the client; only the answer to a request that succeeds carries them."""
     audit_annotations: dict[str, str] | None = None
-    """Notes of plugins in the request's audit event, also where they refuse it; None where there is no event."""
+    """What plugins add to the request's audit event, also when they refuse the request; None if it has no event."""
 
     def warn(self, *texts: str) -> None:
         self.warnings += texts

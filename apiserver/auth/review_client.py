@@ -24,7 +24,7 @@ MAX_WAITING = 512  # questions at a time; more fail at once
 
 
 class ReviewFailed(Exception):
-    """There is no answer; the message says why."""
+    """The other server gave no usable answer; the message says why."""
 
 
 class ReviewClient:

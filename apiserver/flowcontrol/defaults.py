@@ -14,7 +14,7 @@ from kubeapi.flowcontrol.prioritylevelconfiguration import PriorityLevelConfigur
 
 AUTO_UPDATE = "apf.kubernetes.io/autoupdate-spec"
 MANDATORY = frozenset({EXEMPT, CATCH_ALL})
-"""Whose spec is always the default one; the others stay as a user has changed them, if AUTO_UPDATE is not "true"."""
+"""Their spec is always reset to the default. Others keep a user's changes unless AUTO_UPDATE is "true"."""
 
 Dict = dict[str, Any]
 

@@ -76,7 +76,7 @@ class Ticket:
 
 
 class QueueSet:
-    """The requests of one level. `limit` is how many seats they may use at once; None is no limit."""
+    """The requests of one level. They may use `limit` seats at once, or any number if it is None."""
 
     def __init__(self, queuing: Queuing, limit: int | None, now: float) -> None:
         self.queuing = queuing

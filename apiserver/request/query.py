@@ -68,7 +68,7 @@ class WriteOptions:
     """The object that is written carries the managed fields it shall have."""
     user_agent: bytes = b""
     audit_annotations: dict[str, str] | None = field(default=None, compare=False)
-    """Where admission notes what the request's audit event shall say; None where there is no event."""
+    """What admission adds to the request's audit event; None if the request has no event."""
 
     @property
     def manager(self) -> str:

@@ -102,7 +102,7 @@ class FlowSchemaSpec(Model, protobuf="priorityLevelConfiguration matchingPrecede
     )
     """The priority level of the requests. Until it exists the schema is ignored."""
     matchingPrecedence: Int32 = 0
-    """Of the schemas that match a request, the one with the lowest number counts: 1 to 10000. Default: 1000."""
+    """1 to 10000. A request that several schemas match belongs to the one with the lowest number. Default: 1000."""
     distinguisherMethod: FlowDistinguisherMethod | None = None
     """How the requests are divided into flows, among which the level is fair. Default: they are one flow."""
     rules: list[PolicyRulesWithSubjects] | None = None

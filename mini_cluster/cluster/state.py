@@ -104,7 +104,7 @@ class ClusterState:
     join_address: str = ""
     """The machine's address for worker hosts on other machines; "" while none may join."""
     joined: Joined | None = None
-    """Set where there is no control plane, but one worker host of a cluster elsewhere."""
+    """The worker host that this machine is of a cluster elsewhere; None if the control plane runs here."""
 
     @property
     def gateway(self) -> str:

@@ -24,7 +24,7 @@ NEWEST_MINOR = 35
 class Check:
     level: str
     by_minor: Mapping[int, CheckFunction]
-    """The function from each minor release on; before the first there is no check."""
+    """Minor release -> the function that checks from this release on; older releases have no check."""
     overrides: str = ""
     """The check of "baseline" that "restricted" leaves out where it has this one."""
 

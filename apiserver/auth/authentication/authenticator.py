@@ -49,7 +49,7 @@ def read_credentials(headers: Sequence[Header]) -> tuple[bytes | None, bool]:
 
 
 class TokenSource(Protocol):
-    """One kind of bearer tokens. A token that isn't of this kind is none of its business: None."""
+    """Knows the users of one kind of bearer token, and answers None for a token of another kind."""
 
     def known_user(self, token: bytes) -> User | None:
         """The user, where that is known without asking another server."""

@@ -26,7 +26,7 @@ class FrontProxySettings:
     allowed_names: frozenset[str] = frozenset()
     """Common names that a proxy may have; any when empty."""
     user_headers: tuple[bytes, ...] = (b"x-remote-user",)
-    """Of several headers the first that has a value counts."""
+    """The first of these headers that has a value names the user."""
     uid_headers: tuple[bytes, ...] = (b"x-remote-uid",)
     group_headers: tuple[bytes, ...] = (b"x-remote-group",)
     extra_prefixes: tuple[bytes, ...] = (b"x-remote-extra-",)
@@ -58,7 +58,7 @@ class FrontProxy:
         return ProxyCertificate(not names or common_name(certificate.subject) in names, user)
 
     def user(self, certificate: ProxyCertificate, headers: list[Header]) -> User | None:
-        """The user that the proxy names; None where it names nobody or is no proxy.
+        """The user that the proxy names; None if it names nobody, or if the certificate is not a proxy's.
 
         The headers of a proxy are taken out of the list: nothing behind this server is to believe them.
         """

@@ -118,7 +118,7 @@ class InTurn:
         user: User,
         info: RequestInfo,
     ) -> Decision:
-        """Goes on with the `others` if the pending answer is no opinion either."""
+        """Waits for the pending answer, and asks the `others` if it is "no opinion"."""
         decision = await pending
         undecided.append(decision)
         for authorizer in others:

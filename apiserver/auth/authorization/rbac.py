@@ -101,7 +101,7 @@ class RuleSet:
                     self._grants[key] = grants
 
     def rules_of(self, role: RoleKey) -> tuple[Rule, ...] | None:
-        """Returns the rules of a role, None if there is no such role."""
+        """Returns the rules of a role; None if the role doesn't exist."""
         return self._rules.get(role)
 
     def _held(self, user: User, namespace: str) -> Iterator[Grant]:

@@ -47,7 +47,7 @@ class CountedKinds:
         return informer if informer.synced else None
 
     def is_pending(self, kind: Kind) -> bool:
-        """Tells whether it will soon be known what objects of a kind there are, or that there is no such kind."""
+        """Tells whether the objects of a kind are still being read, or the kind itself is still being looked for."""
         return kind not in self._unknown and not (kind in self._followed and self._followed[kind].synced)
 
     async def follow(self, on_known: Callable[[Kind], None], on_add: OnObject, on_delete: OnObject) -> None:

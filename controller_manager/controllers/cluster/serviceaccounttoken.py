@@ -45,7 +45,7 @@ def _base64(text: str) -> str:
 
 
 def signing_key(file: str) -> PrivateKey | None:
-    """Reads the key; None where there is no file. Raises: FatalError when it can't be read."""
+    """Reads the key; None if no file is named. Raises: FatalError if it can't be read."""
     try:
         return read_private_key(Path(file).read_bytes()) if file else None
     except (OSError, BadKey) as error:
