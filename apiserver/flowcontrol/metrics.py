@@ -9,7 +9,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from apiserver.flowcontrol.control import FlowControl, Level
-from componentbase.metrics import LATENCY_BUCKETS
 
 PREFIX = "apiserver_flowcontrol_"
 
@@ -54,12 +53,7 @@ class FlowMetrics(Collector):
     def _waits(self) -> HistogramMetricFamily:
         labels = ["priority_level", "flow_schema"]
         waits = HistogramMetricFamily(PREFIX + "request_wait_duration_seconds", "Time in a queue.", labels=labels)
-        for key, row in self._control.counts.waits.items():
-            so_far, buckets = 0.0, []
-            for bound, count in zip((*map(str, LATENCY_BUCKETS), "+Inf"), row, strict=False):
-                so_far += count
-                buckets.append((bound, so_far))
-            waits.add_metric(list(key), buckets, row[-1])
+        self._control.counts.waits.add_to(waits)
         return waits
 
 

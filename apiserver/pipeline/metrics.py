@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from apiserver.pipeline.inflight import InFlight
-from componentbase.metrics import LATENCY_BUCKETS
+from componentbase.metrics import Latencies
 
 Key = tuple[str, str, str, str, str]
 """verb, group, version, resource, subresource: bounded, for only served resources get their names here."""
@@ -24,7 +23,7 @@ class RequestMetrics:
     def __init__(self, inflight: InFlight) -> None:
         self._inflight = inflight
         self._codes: dict[tuple[Key, int], int] = {}
-        self._durations: dict[Key, list[float]] = {}
+        self._durations: Latencies[Key] = Latencies()
         self.long_running = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -36,11 +35,7 @@ class RequestMetrics:
     def observe(self, key: Key, code: int, seconds: float) -> None:
         counted = (key, code)
         self._codes[counted] = self._codes.get(counted, 0) + 1
-        buckets = self._durations.get(key)
-        if buckets is None:
-            buckets = self._durations[key] = [0.0] * (len(LATENCY_BUCKETS) + 2)
-        buckets[bisect_left(LATENCY_BUCKETS, seconds)] += 1
-        buckets[-1] += seconds
+        self._durations.observe(key, seconds)
 
     def collect(self) -> Iterator[Any]:
         names = ["verb", "group", "version", "resource", "subresource"]
@@ -53,12 +48,7 @@ class RequestMetrics:
         durations = HistogramMetricFamily(
             "apiserver_request_duration_seconds", "Time to answer; watches excluded.", labels=names
         )
-        for key, row in self._durations.items():
-            sofar, buckets = 0.0, []
-            for bound, count in zip((*map(str, LATENCY_BUCKETS), "+Inf"), row, strict=False):
-                sofar += count
-                buckets.append((bound, sofar))
-            durations.add_metric(list(key), buckets, row[-1])
+        self._durations.add_to(durations)
         yield durations
         current = GaugeMetricFamily(
             "apiserver_current_inflight_requests", "Requests being worked on.", labels=["request_kind"]
