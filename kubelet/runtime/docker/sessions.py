@@ -10,10 +10,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from pathlib import Path
 
 from componentbase import logs as component_logs
+from componentbase.inotify import FolderWatcher
 from componentbase.tasks import alongside, first_of
 from kubelet.runtime.docker import netns
 from kubelet.runtime.docker.client import EngineClient, EngineStream
-from kubelet.runtime.docker.inotify import FolderWatcher
 from kubelet.runtime.docker.logfiles import LogReader
 from kubelet.runtime.docker.parsing import is_engine_trouble
 from kubelet.runtime.interface import (

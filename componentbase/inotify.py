@@ -1,4 +1,4 @@
-"""Wakes the readers of folders when a file in them is written, made or renamed. One inotify instance serves all."""
+"""Wakes readers of folders when a file in one is written, made, renamed or removed. One inotify instance serves all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-CHANGES = 0x2 | 0x80 | 0x100  # IN_MODIFY, IN_MOVED_TO, IN_CREATE
+CHANGES = 0x2 | 0x40 | 0x80 | 0x100 | 0x200  # IN_MODIFY, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE
 QUEUE_BYTES = 64 * 1024  # taken at once; when the kernel's own queue is full, all readers are woken
 _HEAD = struct.Struct("iIII")  # watch, mask, cookie, length of the name behind it
 _libc = ctypes.CDLL(None, use_errno=True)
