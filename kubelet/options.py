@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
+from typing import Any
 
-from apimachinery.quantity import QuantityError, parse_quantity
 from componentbase.flags import add_bool, add_duration, base_parser, fill, host_name, parse_list, parse_map
 from componentbase.hostnetwork import add_host_network_flag
 from componentbase.net.own_address import own_address
+from kubelet.configuration import BadConfiguration, add_config_flag, shown, take_file
+from kubelet.resource_flags import ResourceOptions, add_resource_flags, resource_options
 from kubelet.server.authorization import ALWAYS_ALLOW, MODES
 
 DEFAULT_PORT = 10250
@@ -49,18 +51,24 @@ class Options:
     log_file: str
     verbosity: int
     host_netns_file: str = ""
-    system_reserved: dict[str, Fraction] = field(default_factory=dict)
+    resources: ResourceOptions = field(default_factory=ResourceOptions)
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    """What is in effect, as a KubeletConfiguration has it."""
 
 
 def parse_options(argv: list[str] | None = None) -> Options:
     """Ends the process with a message and exit code 2 when the command line is wrong."""
     parser = _parser()
+    try:
+        take_file(parser, argv)
+    except (BadConfiguration, OSError) as error:
+        parser.error(f"--config: {error}")
     args = parser.parse_args(argv)
     try:
         ips = tuple(str(ipaddress.ip_address(ip)) for ip in parse_list(args.node_ip)) or (_own_address(),)
         cidr = str(ipaddress.ip_network(args.pod_cidr)) if args.pod_cidr else ""
-        reserved = {key: parse_quantity(value) for key, value in args.system_reserved.items()}
-    except (ValueError, QuantityError) as error:
+        resources = resource_options(args)
+    except ValueError as error:
         parser.error(str(error))
     if args.bootstrap_kubeconfig and not args.kubeconfig:
         parser.error("--bootstrap-kubeconfig needs --kubeconfig: the file that is written then")
@@ -80,7 +88,8 @@ def parse_options(argv: list[str] | None = None) -> Options:
         pause_image=args.pod_infra_container_image,
         node_status_update_seconds=args.node_status_update_frequency,
         cluster_dns=tuple(parse_list(args.cluster_dns)),
-        system_reserved=reserved,
+        resources=resources,
+        configuration=shown(parser, args),
     )
 
 
@@ -94,15 +103,10 @@ def _parser() -> argparse.ArgumentParser:
         "--node-labels", type=parse_map, default={}, metavar="KEY=VALUE,…", help="labels to register the Node with"
     )
     node.add_argument("--max-pods", type=int, default=110, metavar="N", help="pods it takes at most (default 110)")
-    node.add_argument(
-        "--system-reserved",
-        type=parse_map,
-        default={},
-        metavar="RESOURCE=QUANTITY,…",
-        help="what pods may not use, e.g. cpu=200m,memory=256Mi",
-    )
     add_host_network_flag(node)
     add_duration(parser, "--node-status-update-frequency", 10, "how often the node's own state is checked")
+    add_config_flag(parser)
+    add_resource_flags(parser)
     _add_runtime_flags(parser)
     _add_certificate_flags(parser)
     serving = parser.add_argument_group("serving: logs, exec and health")

@@ -95,7 +95,14 @@ class Agent:
         workers, volumes = self.pods.workers, self.pods.volumes
         self.housekeeping = Housekeeping(runtime, self.source, workers, table, volumes, clock)
         self.eviction = Eviction(workers, table, volumes, self.recorder, clock)
-        self.garbage = GarbageCollector(runtime, clock, keep_images=(options.pause_image,), may_touch=table.is_syncing)
+        self.garbage = GarbageCollector(
+            runtime,
+            clock,
+            keep_images=(options.pause_image,),
+            may_touch=table.is_syncing,
+            report=lambda reason, message: self.recorder.event(self.node.current(), "Warning", reason, message),
+            policy=options.resources.garbage,
+        )
         authorizer = ReviewAuthorizer(rest, options.node_name, clock) if options.authorization_mode == WEBHOOK else None
         pods = NodePods(self.source, table)
         self.server = KubeletServer(options.node_name, pods, runtime, clock, authorizer=authorizer)

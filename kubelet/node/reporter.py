@@ -39,7 +39,10 @@ log = logs.logger(__name__)
 
 
 class NodeReporter:
-    """Implements `NodeView`. `problems()` gives the texts that make the node not ready; `poke` has it look again."""
+    """Implements `NodeView`. `poke` has it look again.
+
+    `problems()` gives the texts that make the node not ready, `pressures()` the pressure conditions that hold.
+    """
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class NodeReporter:
         clock: Clock,
         recorder: EventRecorder,
         problems: Callable[[], tuple[str, ...]],
+        pressures: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self._rest = rest
         self._runtime = runtime
@@ -56,6 +60,7 @@ class NodeReporter:
         self._clock = clock
         self._recorder = recorder
         self._problems = problems
+        self._pressures = pressures
         self._poked = asyncio.Event()
         self._images_at = -IMAGE_REFRESH_SECONDS
         self._lease: Lease | None = None
@@ -66,7 +71,8 @@ class NodeReporter:
             options.port,
             options.max_pods,
             machine,
-            reserved=options.system_reserved,
+            reserved=options.resources.reserved,
+            eviction=options.resources.eviction,
         )
         self.node = Node(metadata=ObjectMeta(name=options.node_name, labels=self._labels()))
         self.node.status = node_status(NodeStatus(), self._inputs, clock.now())
@@ -207,7 +213,12 @@ class NodeReporter:
 
     async def _refresh_inputs(self) -> None:
         problems = self._problems()
-        inputs = replace(self._inputs, machine=read_machine(self._options.root_dir), problems=problems)
+        inputs = replace(
+            self._inputs,
+            machine=read_machine(self._options.root_dir),
+            problems=problems,
+            pressures=self._pressures(),
+        )
         try:
             if inputs.runtime is None or problems:
                 inputs = replace(inputs, runtime=await self._runtime.info())

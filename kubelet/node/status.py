@@ -21,30 +21,24 @@ from kubeapi.core.node import (
     NodeStatus,
     NodeSystemInfo,
 )
+from kubelet.eviction.thresholds import MEMORY_AVAILABLE, NODEFS_AVAILABLE, EvictionPolicy
 from kubelet.runtime.interface import ImageInfo, RuntimeInfo
 
 MAX_IMAGES = 50  # images a status lists, the largest first
 MAX_IMAGE_NAMES = 5
 
-MEMORY_PRESSURE_BYTES = 100 * 1024 * 1024  # less available memory than this is pressure
-DISK_PRESSURE_SHARE = Fraction(1, 10)  # less free space than this share, likewise
-INODE_PRESSURE_SHARE = Fraction(1, 20)
-PID_PRESSURE_SHARE = Fraction(1, 20)
+HUGE_PAGES = "/sys/kernel/mm/hugepages"
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Facts of the host. Sizes in bytes; `disk_…` of the file system that holds --root-dir."""
+    """Facts of the host that seldom change. Sizes in bytes; the disk is the one that holds --root-dir."""
 
     cpus: int
     memory_bytes: int
-    memory_available_bytes: int
     disk_bytes: int
-    disk_free_bytes: int
-    inodes: int
-    inodes_free: int
-    pids_max: int
-    pids: int
+    huge_pages: Mapping[str, int] = field(default_factory=dict)
+    """Resource -> bytes, for each size of pages that the kernel has."""
     machine_id: str = ""
     system_uuid: str = ""
     boot_id: str = ""
@@ -66,6 +60,9 @@ class NodeInputs:
     images: tuple[ImageInfo, ...] = ()
     problems: tuple[str, ...] = ()
     reserved: Mapping[str, Fraction] = field(default_factory=dict)
+    eviction: EvictionPolicy = field(default_factory=EvictionPolicy)
+    pressures: frozenset[str] = frozenset()
+    """The pressure conditions that hold: MemoryPressure, DiskPressure, PIDPressure."""
 
 
 def read_machine(root_dir: str) -> Machine:
@@ -75,13 +72,8 @@ def read_machine(root_dir: str) -> Machine:
     return Machine(
         cpus=os.cpu_count() or 1,
         memory_bytes=_kib(memory, "MemTotal"),
-        memory_available_bytes=_kib(memory, "MemAvailable"),
         disk_bytes=disk.f_blocks * disk.f_frsize,
-        disk_free_bytes=disk.f_bavail * disk.f_frsize,
-        inodes=disk.f_files,
-        inodes_free=disk.f_favail,
-        pids_max=int(_text("/proc/sys/kernel/pid_max") or 0),
-        pids=int((_text("/proc/loadavg") or "0 0 0 0/0").split()[3].partition("/")[2]),
+        huge_pages=_huge_pages(),
         machine_id=_text("/etc/machine-id"),
         system_uuid=_text("/sys/class/dmi/id/product_uuid") or _text("/etc/machine-id"),
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
@@ -107,21 +99,37 @@ def _kib(fields: Mapping[str, str], name: str) -> int:
     return int(fields.get(name, "0 kB").split()[0]) * 1024
 
 
+def _huge_pages() -> dict[str, int]:
+    try:
+        names = os.listdir(HUGE_PAGES)
+    except OSError:
+        return {}
+    sizes = {name: int(name.removeprefix("hugepages-").removesuffix("kB")) * 1024 for name in names}
+    return {
+        f"hugepages-{format_quantity(size, 'BinarySI')}": size * int(_text(f"{HUGE_PAGES}/{name}/nr_hugepages") or 0)
+        for name, size in sizes.items()
+    }
+
+
 def capacity(machine: Machine, max_pods: int) -> dict[str, Fraction]:
     return {
         "cpu": Fraction(machine.cpus),
         "memory": Fraction(machine.memory_bytes),
         "ephemeral-storage": Fraction(machine.disk_bytes),
         "pods": Fraction(max_pods),
-        "hugepages-1Gi": Fraction(0),
-        "hugepages-2Mi": Fraction(0),
+        **{name: Fraction(size) for name, size in machine.huge_pages.items()},
     }
 
 
 def allocatable(facts: NodeInputs) -> dict[str, Fraction]:
-    """Returns the capacity less the part that is reserved for the system."""
+    """Returns the capacity less what is reserved for the system, what a hard eviction threshold keeps free, and, of
+    memory, what is set aside as huge pages."""
     total = capacity(facts.machine, facts.max_pods)
-    return {name: max(value - facts.reserved.get(name, Fraction(0)), Fraction(0)) for name, value in total.items()}
+    kept = dict(facts.reserved)
+    for name, signal in (("memory", MEMORY_AVAILABLE), ("ephemeral-storage", NODEFS_AVAILABLE)):
+        kept[name] = kept.get(name, Fraction(0)) + int(facts.eviction.hard(signal, total[name]))
+    kept["memory"] += sum(facts.machine.huge_pages.values())
+    return {name: max(value - kept.get(name, Fraction(0)), Fraction(0)) for name, value in total.items()}
 
 
 def node_status(old: NodeStatus, facts: NodeInputs, now: float) -> NodeStatus:
@@ -153,11 +161,12 @@ def node_status(old: NodeStatus, facts: NodeInputs, now: float) -> NodeStatus:
 
 
 def _shown(resources: Mapping[str, Fraction]) -> dict[str, str]:
-    """Memory is shown in Ki, as upstream reads it from the kernel."""
-    texts = {name: format_quantity(value) for name, value in resources.items()}
-    texts["memory"] = f"{int(resources['memory']) // 1024}Ki"
-    texts["ephemeral-storage"] = f"{int(resources['ephemeral-storage']) // 1024}Ki"
-    return texts
+    """Sizes are shown in powers of 1024."""
+    decimal = ("cpu", "pods")
+    return {
+        name: format_quantity(value, "DecimalSI" if name in decimal else "BinarySI")
+        for name, value in resources.items()
+    }
 
 
 def _images(images: Iterable[ImageInfo]) -> list[ContainerImage] | None:
@@ -171,18 +180,7 @@ def _images(images: Iterable[ImageInfo]) -> list[ContainerImage] | None:
 
 def _conditions(old: Iterable[NodeCondition], facts: NodeInputs, now: float) -> list[NodeCondition]:
     others = list(old)
-    machine = facts.machine
-    low_memory = machine.memory_bytes > 0 and machine.memory_available_bytes < MEMORY_PRESSURE_BYTES
-    low_disk = _scarce(machine.disk_free_bytes, machine.disk_bytes, DISK_PRESSURE_SHARE) or _scarce(
-        machine.inodes_free, machine.inodes, INODE_PRESSURE_SHARE
-    )
-    low_pids = _scarce(machine.pids_max - machine.pids, machine.pids_max, PID_PRESSURE_SHARE)
-    own = [
-        _pressure("MemoryPressure", low_memory, "KubeletHasInsufficientMemory", "KubeletHasSufficientMemory", "memory"),
-        _pressure("DiskPressure", low_disk, "KubeletHasDiskPressure", "KubeletHasNoDiskPressure", "disk"),
-        _pressure("PIDPressure", low_pids, "KubeletHasInsufficientPID", "KubeletHasSufficientPID", "PID"),
-        _ready(facts.problems),
-    ]
+    own = [*(_pressure(kind, kind in facts.pressures) for kind in PRESSURES), _ready(facts.problems)]
     for condition in own:
         before = get_condition(others, condition.type)
         same = before is not None and before.status == condition.status
@@ -192,20 +190,26 @@ def _conditions(old: Iterable[NodeCondition], facts: NodeInputs, now: float) -> 
     return [condition for condition in others if condition.type not in types] + own
 
 
-def _scarce(free: int, total: int, share: Fraction) -> bool:
-    return total > 0 and Fraction(free, total) < share
+PRESSURES = {
+    "MemoryPressure": (
+        ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+        ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ),
+    "DiskPressure": (
+        ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+        ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ),
+    "PIDPressure": (
+        ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+        ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ),
+}
+"""Condition -> reason and message while it holds, and while it does not."""
 
 
-def _pressure(type: str, pressed: bool, bad: str, good: str, noun: str) -> NodeCondition:
-    texts = {
-        "memory": ("kubelet has insufficient memory available", "kubelet has sufficient memory available"),
-        "disk": ("kubelet has disk pressure", "kubelet has no disk pressure"),
-        "PID": ("kubelet has insufficient PID available", "kubelet has sufficient PID available"),
-    }
-    message = texts[noun][0 if pressed else 1]
-    return NodeCondition(
-        type=type, status="True" if pressed else "False", reason=bad if pressed else good, message=message
-    )
+def _pressure(type: str, holds: bool) -> NodeCondition:
+    reason, message = PRESSURES[type][0 if holds else 1]
+    return NodeCondition(type=type, status="True" if holds else "False", reason=reason, message=message)
 
 
 def _ready(problems: tuple[str, ...]) -> NodeCondition:

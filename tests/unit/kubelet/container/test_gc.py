@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kubelet.container.images.gc import (
+    EVERYTHING,
     GarbageCollector,
+    GarbagePolicy,
     ImageUse,
     bytes_to_free,
     dead_containers,
@@ -17,7 +21,6 @@ from kubelet.runtime.interface import (
     ContainerConfig,
     ContainerState,
     ContainerStatus,
-    EngineError,
     ImageInfo,
     PodRef,
     PodRuntimeStatus,
@@ -53,7 +56,7 @@ def test_the_newest_dead_attempt_of_each_container_is_kept() -> None:
             container("init", 0, "exited"),
         ),
     )
-    assert dead_containers([pod]) == ["web-1", "web-0"]
+    assert dead_containers([pod], GarbagePolicy(), 100.0) == ["web-1", "web-0"]
 
 
 def test_replaced_sandboxes_go_once_they_hold_no_container() -> None:
@@ -65,11 +68,11 @@ def test_replaced_sandboxes_go_once_they_hold_no_container() -> None:
 
 @pytest.mark.parametrize(("used", "expected"), [(0, 0), (84, 0), (85, 5), (100, 20)])
 def test_freeing_begins_at_85_percent_and_aims_at_80(used: int, expected: int) -> None:
-    assert bytes_to_free(100, used) == expected
+    assert bytes_to_free(100, used, GarbagePolicy()) == expected
 
 
 def test_an_unknown_disk_size_frees_nothing() -> None:
-    assert bytes_to_free(0, 0) == 0
+    assert bytes_to_free(0, 0, GarbagePolicy()) == 0
 
 
 def test_unused_old_images_go_the_longest_unused_first() -> None:
@@ -81,7 +84,7 @@ def test_unused_old_images_go_the_longest_unused_first() -> None:
         "sha256:d": ImageUse(950),
         "sha256:e": ImageUse(100, 0),
     }
-    names = [image.id for image in removable_images(images, uses, ["e"], now=1000)]
+    names = [image.id for image in removable_images(images, uses, ["e"], 1000, 120)]
     assert names == ["sha256:b", "sha256:a"]  # c is in use, d too young, e is to be kept
 
 
@@ -95,8 +98,12 @@ def test_an_image_is_in_use_by_id_or_by_digest() -> None:
     assert {key: use.last_used for key, use in uses.items()} == {"sha256:a": 50, "sha256:b": 50, "sha256:c": 0}
 
 
+DEFAULTS = GarbagePolicy()
+
+
 class Bench:
-    def __init__(self, used: int = 0) -> None:
+    def __init__(self, used: int = 0, policy: GarbagePolicy = DEFAULTS) -> None:
+        self.reports: list[tuple[str, str]] = []
         self.clock = FakeClock()
         self.runtime = FakeRuntime(now=self.clock.now)
         self.used = used
@@ -106,6 +113,8 @@ class Bench:
             self.clock,
             keep_images=("pause:1",),
             may_touch=lambda uid: self.touchable,
+            report=lambda reason, message: self.reports.append((reason, message)),
+            policy=policy,
             disk=lambda path: (100, self.used),
         )
 
@@ -133,8 +142,10 @@ async def test_images_are_removed_until_enough_is_free_and_no_further() -> None:
     for name in ("a", "b", "c"):
         bench.runtime.add_image(f"docker.io/library/{name}:latest", size_bytes=6)
     bench.runtime.add_image("docker.io/library/pause:1", size_bytes=6)
-    with pytest.raises(EngineError, match="wanted to free 10 bytes, but freed 0 bytes"):
-        await bench.collector.collect_images()  # all too young
+    await bench.collector.collect_images()  # all too young
+    reason, message = bench.reports.pop()
+    assert reason == "FreeDiskSpaceFailed"
+    assert "Attempted to free 10 bytes, but only found 0 bytes eligible to free." in message
     bench.clock.step(200)
     await bench.collector.collect_images()
     left = [image.tags[0] for image in await bench.runtime.images()]
@@ -148,3 +159,31 @@ async def test_a_disk_with_room_keeps_all_images() -> None:
     bench.clock.step(1000)
     await bench.collector.collect_images()
     assert len(await bench.runtime.images()) == 1
+
+
+def test_dead_containers_may_be_kept_by_age_and_by_number() -> None:
+    ended = [replace(container("web", n, "exited"), finished_at=float(n)) for n in (3, 2, 1)]
+    pod = PodRuntimeStatus(REF, (), (*ended, replace(container("other", 0, "exited"), finished_at=9.0)))
+    assert dead_containers([pod], GarbagePolicy(min_dead_age_seconds=8), 10.0) == ["web-2", "web-1"]
+    assert dead_containers([pod], GarbagePolicy(max_dead_containers=1), 10.0) == ["web-2", "web-1", "web-3"]
+    assert dead_containers([pod], EVERYTHING, 10.0) == ["web-3", "web-2", "web-1", "other-0"]
+
+
+async def test_an_image_unused_for_too_long_goes_whatever_room_there_is() -> None:
+    bench = Bench(used=10, policy=GarbagePolicy(max_image_age_seconds=1000))
+    bench.runtime.add_image("docker.io/library/a:latest")
+    await bench.collector.collect_images()
+    bench.clock.step(999)
+    await bench.collector.collect_images()
+    assert len(await bench.runtime.images()) == 1
+    bench.clock.step(2)
+    await bench.collector.collect_images()
+    assert not await bench.runtime.images()
+
+
+async def test_a_node_short_of_disk_keeps_nothing_unused() -> None:
+    bench = Bench(used=10)
+    bench.runtime.add_image("docker.io/library/a:latest")
+    bench.runtime.add_image("docker.io/library/pause:1")
+    await bench.collector.remove_unused()
+    assert [image.tags[0] for image in await bench.runtime.images()] == ["docker.io/library/pause:1"]

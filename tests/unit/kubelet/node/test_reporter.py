@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from apimachinery.conditions import get_condition
 from apimachinery.model import from_dict
 from apimachinery.times import format_time
 from kubeapi.core.node import Node, NodeStatus
+from kubelet.eviction.thresholds import DEFAULT_HARD, EvictionPolicy, eviction_thresholds, parse_thresholds
 from kubelet.node.status import Machine, NodeInputs, heartbeat_due, node_status, significant
 from kubelet.options import parse_options
 from kubelet.pod.admission import admit, pod_requests
@@ -23,13 +25,8 @@ GIB = 1 << 30
 MACHINE = Machine(
     cpus=4,
     memory_bytes=8 * GIB,
-    memory_available_bytes=4 * GIB,
     disk_bytes=100 * GIB,
-    disk_free_bytes=50 * GIB,
-    inodes=1000,
-    inodes_free=900,
-    pids_max=32768,
-    pids=100,
+    huge_pages={"hugepages-2Mi": 0},
     kernel="6.1",
 )
 RUNTIME = RuntimeInfo("docker", "20.10")
@@ -157,7 +154,7 @@ class TestNodeStatus:
         }
         assert status.capacity is not None
         assert status.allocatable is not None
-        assert (status.capacity["cpu"], status.capacity["memory"], status.capacity["pods"]) == ("4", "8388608Ki", "110")
+        assert (status.capacity["cpu"], status.capacity["memory"], status.capacity["pods"]) == ("4", "8Gi", "110")
         assert status.nodeInfo.containerRuntimeVersion == "docker://20.10"
         assert [(item.type, item.address) for item in status.addresses or ()] == [
             ("InternalIP", "192.168.0.5"),
@@ -169,22 +166,30 @@ class TestNodeStatus:
         assert status.allocatable is not None
         assert status.allocatable["cpu"] == "3500m"
 
+    def test_hard_thresholds_and_huge_pages_are_not_allocatable(self) -> None:
+        thresholds = eviction_thresholds(parse_thresholds(DEFAULT_HARD), {}, {}, {})
+        machine = replace(MACHINE, huge_pages={"hugepages-2Mi": GIB})
+        facts = replace(
+            FACTS, machine=machine, eviction=EvictionPolicy(thresholds), reserved={"memory": Fraction(100 << 20)}
+        )
+        status = node_status(NodeStatus(), facts, NOW)
+        assert status.allocatable is not None
+        assert status.allocatable["memory"] == f"{(7 << 10) - 200}Mi"
+        assert status.allocatable["ephemeral-storage"] == "90Gi"
+        assert status.allocatable["hugepages-2Mi"] == "1Gi"
+
     @pytest.mark.parametrize(
-        ("machine", "kind", "reason"),
+        ("kind", "reason"),
         [
-            ({"memory_available_bytes": 50 << 20}, "MemoryPressure", "KubeletHasInsufficientMemory"),
-            ({"disk_free_bytes": 5 * GIB}, "DiskPressure", "KubeletHasDiskPressure"),
-            ({"inodes_free": 10}, "DiskPressure", "KubeletHasDiskPressure"),
-            ({"pids": 32000}, "PIDPressure", "KubeletHasInsufficientPID"),
+            ("MemoryPressure", "KubeletHasInsufficientMemory"),
+            ("DiskPressure", "KubeletHasDiskPressure"),
+            ("PIDPressure", "KubeletHasInsufficientPID"),
         ],
     )
-    def test_pressure_shows_in_conditions_and_taints(self, machine: dict[str, Any], kind: str, reason: str) -> None:
-        status = node_status(NodeStatus(), replace(FACTS, machine=replace(MACHINE, **machine)), NOW)
+    def test_pressure_shows_in_conditions(self, kind: str, reason: str) -> None:
+        status = node_status(NodeStatus(), replace(FACTS, pressures=frozenset((kind,))), NOW)
         assert conditions(status)[kind] == ("True", reason)
-
-    def test_a_file_system_without_inode_counts_is_no_pressure(self) -> None:
-        status = node_status(NodeStatus(), replace(FACTS, machine=replace(MACHINE, inodes=0, inodes_free=0)), NOW)
-        assert conditions(status)["DiskPressure"][0] == "False"
+        assert sum(value == "True" for value, _ in conditions(status).values()) == 2  # Ready is the other
 
     def test_a_runtime_that_is_down(self) -> None:
         first = node_status(NodeStatus(), FACTS, NOW)
@@ -228,14 +233,80 @@ class TestOptions:
         options = parse_options([*given, "--node-labels=a=1,b=2", "--system-reserved=cpu=500m"])
         assert (options.node_name, options.node_ips, options.pod_cidr) == ("worker-1", ("10.0.0.2",), "10.244.1.0/24")
         assert (options.root_dir, options.node_labels) == ("/r", {"a": "1", "b": "2"})
-        assert options.system_reserved == {"cpu": Fraction(1, 2)}
+        assert options.resources.reserved == {"cpu": Fraction(1, 2)}
 
     @pytest.mark.parametrize(
         "flag",
-        ["--node-ip=x", "--pod-cidr=10.0.0.1/8", "--container-runtime-endpoint=tcp://x", "--system-reserved=cpu=x"],
+        [
+            "--node-ip=x",
+            "--pod-cidr=10.0.0.1/8",
+            "--container-runtime-endpoint=tcp://x",
+            "--system-reserved=cpu=x",
+            "--kube-reserved=memory=-1",
+            "--kube-reserved=pods=1",
+            "--eviction-hard=memory.available>1Mi",
+            "--eviction-hard=memory.free<1Mi",
+            "--eviction-hard=memory.available<101%",
+            "--eviction-soft=memory.available<1Mi",
+            "--eviction-max-pod-grace-period=-1",
+            "--image-gc-high-threshold=101",
+            "--image-gc-low-threshold=85",
+        ],
     )
     def test_bad_flags_end_with_usage(self, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
             parse_options(["--node-ip=10.0.0.2", flag])
         assert caught.value.code == 2
         assert "usage: kubelet" in capsys.readouterr().err
+
+    def test_a_configuration_file_sets_flags_and_flags_win(self, tmp_path: Path) -> None:
+        file = tmp_path / "config.yaml"
+        file.write_text(
+            """
+            apiVersion: kubelet.config.k8s.io/v1beta1
+            kind: KubeletConfiguration
+            maxPods: 20
+            clusterDNS: [10.96.0.10]
+            systemReserved: {cpu: 500m}
+            evictionHard: {memory.available: 200Mi}
+            evictionPressureTransitionPeriod: 1m
+            imageGCHighThresholdPercent: 90
+            authorization: {mode: Webhook}
+            rotateCertificates: false
+            """
+        )
+        options = parse_options(["--node-ip=10.0.0.2", f"--config={file}", "--max-pods=30"])
+        assert (options.max_pods, options.cluster_dns, options.authorization_mode) == (30, ("10.96.0.10",), "Webhook")
+        assert options.rotate_certificates is False
+        resources = options.resources
+        assert resources.reserved == {"cpu": Fraction(1, 2)}
+        assert [item.signal for item in resources.eviction.thresholds] == ["memory.available"]
+        assert (resources.eviction.transition_seconds, resources.garbage.high_percent) == (60, 90)
+        shown = options.configuration
+        assert (shown["maxPods"], shown["clusterDNS"], shown["evictionHard"]) == (
+            30,
+            ["10.96.0.10"],
+            {"memory.available": "200Mi"},
+        )
+        assert (shown["authorization"], shown["evictionPressureTransitionPeriod"]) == ({"mode": "Webhook"}, "60s")
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("maxPods: 1", "want kind: KubeletConfiguration"),
+            ("noSuch: 1", 'unknown field "noSuch"'),
+            ("maxPods: true", "maxPods: Invalid value"),
+            ("rotateCertificates: 1", "rotateCertificates: Invalid value"),
+            ("evictionHard: [a]", "evictionHard: Invalid value"),
+            ("maxPods: many", "invalid int value"),
+        ],
+    )
+    def test_a_bad_configuration_file_is_refused(
+        self, text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        head = "" if "want" in message else "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"
+        file = tmp_path / "config.yaml"
+        file.write_text(head + text)
+        with pytest.raises(SystemExit):
+            parse_options(["--node-ip=10.0.0.2", f"--config={file}"])
+        assert message in capsys.readouterr().err
