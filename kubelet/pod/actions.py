@@ -109,6 +109,19 @@ def should_restart(pod: Pod, container: Container, exit_code: int) -> bool:
     return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
 
 
+def restarts_after_kill(pod: Pod, container: Container) -> bool:
+    """Asks the policies alone whether a container that the kubelet kills is started again.
+
+    Its rules are about an exit code, which it does not have yet.
+    """
+    return (container.restartPolicy or restart_policy(pod)) != "Never"
+
+
+def may_restart(pod: Pod, container: Container) -> bool:
+    """Tells whether any end of the container could be followed by another start."""
+    return restarts_after_kill(pod, container) or bool(container.restartPolicyRules)
+
+
 def backoff_key(pod: Pod, container: Container) -> str:
     return f"{pod.metadata.uid}/{container.name}/{spec_hash(container)}"
 
@@ -162,7 +175,8 @@ class _Plan:
         """Everything of the old sandbox goes; what has to run again starts in the new one, init containers first."""
         again = [container for container in self.pod.spec.containers or () if self._runs_in_new_sandbox(container)]
         ran = self.status is not None and bool(self.status.containers)
-        if not again or (attempt > 0 and ran and restart_policy(self.pod) == "Never"):
+        restarts = any(may_restart(self.pod, container) for container in self.pod.spec.containers or ())
+        if not again or (attempt > 0 and ran and not restarts):
             return PodActions(kill_pod=True)
         return PodActions(kill_pod=attempt > 0, create_sandbox=True, sandbox_attempt=attempt)
 
@@ -212,7 +226,7 @@ class _Plan:
             return False
         if status.exit_code == 0:
             return True
-        if restart_policy(self.pod) == "Never":
+        if not should_restart(self.pod, container, status.exit_code):
             return None
         self._add_start(container, "init")
         return False
@@ -223,9 +237,9 @@ class _Plan:
         if status is None or status.state != "running":
             self._add_start(container, "init")
             return False
-        if self._replace(container, status, "Init container", "init"):
-            return False
-        return container.startupProbe is None or self.verdicts.startup.get(status.id) == "success"
+        started = container.startupProbe is None or self.verdicts.startup.get(status.id) == "success"
+        self._replace(container, status, "Init container", "init")
+        return started
 
     def _regular_containers(self, sandbox_id: str) -> int:
         """Plans each regular container; returns how many go on as they are."""
@@ -241,16 +255,14 @@ class _Plan:
                 if should_restart(self.pod, container, status.exit_code):
                     self._add_start(container, "regular")
             elif status.sandbox_id != sandbox_id:
-                message = f"Container {container.name} runs in an old sandbox, will be restarted"
-                self.kill.append(Kill(container.name, status.id, "sandbox", message))
                 self._add_start(container, "regular")
-            elif not self._replace(container, status, "Container", "regular"):
-                continuing += 1
+            elif not self._replace(container, status, "Container", "regular") or container.restartPolicyRules:
+                continuing += 1  # what it is killed for may have it restarted, by a rule about its exit code
         return continuing
 
     def _replace(self, container: Container, status: ContainerStatus, noun: str, kind: ContainerKind) -> bool:
         """Plans the end (and, if the policy says so, the restart) of a running container; False when it may go on."""
-        restart = is_sidecar(container) or should_restart(self.pod, container, EXIT_UNKNOWN)
+        restart = restarts_after_kill(self.pod, container)
         reason: KillReason
         if status.spec_hash and status.spec_hash != spec_hash(container):
             reason, message, restart = "changed", f"{noun} {container.name} definition changed", True
@@ -261,7 +273,7 @@ class _Plan:
         else:
             return self._resize(container, status, kind)
         if restart:
-            message += ", will be restarted"
+            message += ", will be restarted" if kind == "regular" else ""
             self._add_start(container, kind)
         self.kill.append(Kill(container.name, status.id, reason, message))
         return True
@@ -280,6 +292,9 @@ class _Plan:
     def _add_start(self, container: Container, kind: ContainerKind) -> None:
         attempts = self._attempts(container)
         newest, key = self._newest(container), backoff_key(self.pod, container)
+        if newest is not None and newest.state == "running" and not self._current(newest):
+            message = f"Container {container.name} runs in an old sandbox, will be restarted"
+            self.kill.append(Kill(container.name, newest.id, "sandbox", message))
         failed_at = next((status.finished_at for status in attempts if status.state == "exited"), 0.0)
         wait = self.backoff.remaining(key, failed_at, self.now) if failed_at else 0.0
         if newest is None:

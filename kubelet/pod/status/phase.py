@@ -8,7 +8,7 @@ from typing import Literal
 from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import ContainerStatus
-from kubelet.container.spec import restart_policy
+from kubelet.pod.actions import should_restart
 
 Phase = Literal["Pending", "Running", "Succeeded", "Failed"]
 
@@ -28,7 +28,7 @@ def compute_phase(
         return "Succeeded" if complete else "Failed"
     running = [status for status in statuses if status.state.running is not None]
     if not running and not ended:
-        return "Failed" if restart_policy(pod) == "Never" and _init_failed(pod, init) else "Pending"
+        return "Failed" if _init_failed(pod, init, for_good=True) else "Pending"
     if len(running) + len(ended) < len(statuses):
         return "Pending"
     return "Running"
@@ -46,6 +46,9 @@ def _exit_code(status: ContainerStatus) -> int | None:
     return ended.exitCode if ended else None
 
 
-def _init_failed(pod: Pod, init: Iterable[ContainerStatus]) -> bool:
-    sidecars = {container.name for container in pod.spec.initContainers or () if is_sidecar(container)}
-    return any(_has_ended(status) and _exit_code(status) != 0 for status in init if status.name not in sidecars)
+def _init_failed(pod: Pod, init: Iterable[ContainerStatus], *, for_good: bool = False) -> bool:
+    """Tells whether an init container has failed; with `for_good`, only one that is not repeated counts."""
+    containers = {item.name: item for item in pod.spec.initContainers or () if not is_sidecar(item)}
+    codes = {status.name: _exit_code(status) for status in init if status.name in containers and _has_ended(status)}
+    failed = {name: code for name, code in codes.items() if code}
+    return any(not for_good or not should_restart(pod, containers[name], code) for name, code in failed.items())

@@ -214,7 +214,7 @@ class TestSidecars:
         pod = make_pod({"initContainers": [SIDECAR], "restartPolicy": "Never"})
         status = runtime_status(container("side", kind="init"), container())
         result = actions(pod, status, verdicts=Verdicts(liveness={"side-0": "failure"}))
-        assert result.kill[0].message == "Init container side failed liveness probe, will be restarted"
+        assert result.kill[0].message == "Init container side failed liveness probe"
         assert starts(result) == [("side", 1)]
 
 
@@ -288,3 +288,30 @@ def test_the_seconds_until_the_active_deadline() -> None:
     assert deadline_remaining(pod, NOW - 10, NOW) == 20
     assert deadline_remaining(pod, NOW - 31, NOW) == 0
     assert deadline_remaining(make_pod(), NOW - 31, NOW) is None
+
+
+class TestKillsAndRestartRules:
+    def test_rules_do_not_speak_about_a_container_that_still_runs(self) -> None:
+        rule = {"action": "Restart", "exitCodes": {"operator": "In", "values": [143]}}
+        app = {"name": "app", "image": "app:1", "restartPolicy": "Never", "restartPolicyRules": [rule]}
+        pod = make_pod({"restartPolicy": "Always", "containers": [app]})
+        result = actions(pod, runtime_status(container()), verdicts=Verdicts(liveness={"app-0": "failure"}))
+        assert [kill.message for kill in result.kill] == ["Container app failed liveness probe"]
+        assert (result.start, result.finished) == ((), False)
+        assert starts(actions(pod, runtime_status(container(state="exited", exit_code=143)))) == [("app", 1)]
+        assert actions(pod, runtime_status(container(state="exited", exit_code=1))).finished
+
+    def test_an_init_container_is_repeated_as_its_own_rules_say(self) -> None:
+        rule = {"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}
+        init = INIT | {"restartPolicy": "Never", "restartPolicyRules": [rule]}
+        pod = make_pod({"initContainers": [init], "restartPolicy": "Never"})
+        assert starts(actions(pod, runtime_status(container("init", "exited", exit_code=42, kind="init")))) == [
+            ("init", 1)
+        ]
+        assert actions(pod, runtime_status(container("init", "exited", exit_code=1, kind="init"))).finished
+
+    def test_an_unhealthy_sidecar_does_not_hold_up_the_next_container(self) -> None:
+        pod = make_pod({"initContainers": [SIDECAR]})
+        unhealthy = Verdicts(liveness={"side-0": "failure"})
+        result = actions(pod, runtime_status(container("side", kind="init")), verdicts=unhealthy)
+        assert starts(result) == [("side", 1), ("app", 0)]
