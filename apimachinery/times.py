@@ -28,6 +28,19 @@ def parse_time(text: str) -> float:
         return parse_time(f"{text[:4]}-03-01{text[10:]}")
 
 
+def format_date(unix_seconds: float) -> str:
+    """1700000000.9 -> "2023-11-14", the day in UTC."""
+    return format_time(unix_seconds)[:10]
+
+
+def parse_date(text: str) -> float | None:
+    """Unix seconds of the beginning of a day in UTC, "2023-11-14"; None if it is not written so."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
 def human_duration(seconds: float) -> str:
     """Ages as kubectl prints them: 45s, 3m5s, 12m, 3h20m, 26h, 5d2h, 40d, 3y10d."""
     total = int(seconds)

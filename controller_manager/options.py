@@ -25,6 +25,7 @@ class Options:
     root_ca_file: str
     service_account_private_key_file: str
     use_service_account_credentials: bool
+    legacy_service_account_token_clean_up_period: float
     cluster_signing_cert_file: str
     cluster_signing_key_file: str
     cluster_signing_duration: float
@@ -57,6 +58,8 @@ def parse(specs: Iterable[ControllerSpec[Any]], argv: list[str] | None = None) -
         flags.error("--cluster-signing-cert-file and --cluster-signing-key-file go together")
     if args.cluster_signing_duration < 600:
         flags.error("--cluster-signing-duration must be at least 10m")
+    if args.legacy_service_account_token_clean_up_period <= 0:
+        flags.error("--legacy-service-account-token-clean-up-period must be above 0")
     if args.resource_quota_sync_period < 1:
         flags.error("--resource-quota-sync-period must be at least 1s")
     if args.node_monitor_period <= 0 or args.node_monitor_grace_period <= args.node_monitor_period:
@@ -97,6 +100,10 @@ def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
         False,
         "each controller speaks as a service account of kube-system, which has the rights of that controller alone",
     )
+    help = (
+        "how long a token of a Secret that was made with its account may be unused before it is refused, then deleted"
+    )
+    add_duration(flags, "--legacy-service-account-token-clean-up-period", 365 * 24 * 3600, help)
     _add_signing(flags)
     _add_nodes(flags)
     flags.add_argument(

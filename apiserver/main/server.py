@@ -39,6 +39,7 @@ from apiserver.main.configured import (
 from apiserver.main.defaultroles import create_default_roles
 from apiserver.main.endpoints import EndpointReconciler
 from apiserver.main.fairness import add_debug_routes, make_flow_control
+from apiserver.main.legacytokens import LegacyTokenUse
 from apiserver.main.web import make_web
 from apiserver.options.options import Options
 from apiserver.pipeline.metrics import RequestMetrics
@@ -111,7 +112,10 @@ class ApiServer:
         self._encryption = encryption_reloader(options, self.storage, catalogue)
         advertised = advertised_address(options)
         core = {kind.plural: kind for kind in catalogue if not kind.group}
-        tokens = ServiceAccountTokens(token_settings(options, advertised), self.storage, core, clock)
+        self._legacy_tokens = LegacyTokenUse(clock)
+        tokens = ServiceAccountTokens(
+            token_settings(options, advertised), self.storage, core, clock, self._legacy_tokens.note
+        )
         authenticator = make_authenticator(options, tokens, self.storage, core["secrets"], clock)
         routes = Routes(
             Services(
@@ -175,7 +179,13 @@ class ApiServer:
         storage = self._storage_task = asyncio.create_task(self.storage.run())
         try:
             async with asyncio.TaskGroup() as group:
-                upkeep = [_end_with(storage), self._limits.run(), self._repair.run(), self._bootstrap()]
+                upkeep = [
+                    _end_with(storage),
+                    self._limits.run(),
+                    self._repair.run(),
+                    self._bootstrap(),
+                    self._legacy_tokens.run(self.stores),
+                ]
                 if self._encryption is not None and self.options.encryption_provider_config_automatic_reload:
                     upkeep.append(self._encryption.run())
                 if self._flow_keeper is not None:
@@ -214,6 +224,7 @@ class ApiServer:
                 await create_priority_classes(self.stores)
                 await create_default_roles(self.stores)
                 await publish_authentication(self.stores, self.options)
+                await self._legacy_tokens.begin(self.stores)
                 if self._flow_keeper is not None:
                     await self._flow_keeper.begin()
                 await self._endpoints.create_service()

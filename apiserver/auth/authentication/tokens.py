@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,7 @@ OWN_CLAIM = "kubernetes.io"
 JWKS_PATH = "/openid/v1/jwks"
 BOUND_KINDS = ("pod", "secret", "node")
 DELETED_LEEWAY_SECONDS = 60.0  # a token outlives its deleted pod for a little: the pod may still be shutting down
+DAY_SECONDS = 24 * 3600.0
 VERIFIED_TOKENS = 4096  # kept with what they stand for, by header value; when full, all are dropped
 
 Json = dict[str, Any]
@@ -75,15 +76,22 @@ class _Verified:
     """The entries of the objects when they were last checked: while they are the same, the token is good."""
     secret_token: str = ""
     """The token itself, where a Secret has to hold it."""
+    checked_until: float = math.inf
+    """Unix seconds: such a token is checked anew each day, so that each day's use is noted."""
 
 
 class ServiceAccountTokens:
     """Makes tokens, and finds the user that a token speaks for. The first token has the keys read."""
 
     def __init__(
-        self, settings: TokenSettings, storage: CachedStorage, core: Mapping[str, Resource[Any]], clock: Clock
+        self,
+        settings: TokenSettings,
+        storage: CachedStorage,
+        core: Mapping[str, Resource[Any]],
+        clock: Clock,
+        note_use: Callable[[Json], None],
     ) -> None:
-        """`core` has the core group's resources by plural."""
+        """`core` has the core group's resources by plural; `note_use` takes a Secret whose token has been used."""
         self.issuers = settings.issuers
         self.audiences = settings.audiences or settings.issuers[:1]
         self.jwks_uri = settings.jwks_uri
@@ -92,6 +100,7 @@ class ServiceAccountTokens:
         self._storage = storage
         self._core = core
         self._clock = clock
+        self._note_use = note_use
         self._verified: dict[bytes, _Verified] = {}
 
     # -- making
@@ -162,7 +171,7 @@ class ServiceAccountTokens:
         return verified.user, [name for name in audiences if name in verified.audiences]
 
     def _unchanged(self, verified: _Verified) -> bool:
-        if verified.expires < self._clock.now():
+        if min(verified.expires, verified.checked_until) < self._clock.now():
             return False
         for (resource, namespace, name, _), entry in zip(verified.objects, verified.entries, strict=True):
             if self._storage.peek(resource, namespace, name) is not entry:
@@ -248,6 +257,8 @@ class ServiceAccountTokens:
                 raise InvalidToken("service account token has been invalidated")
             if not uid:
                 _check_secret(content, verified)
+                verified.checked_until = now - now % DAY_SECONDS + DAY_SECONDS
+                self._note_use(content)
             if deleted := meta.get("deletionTimestamp"):
                 verified.expires = min(verified.expires, parse_time(deleted) + DELETED_LEEWAY_SECONDS)
             entries.append(entry)

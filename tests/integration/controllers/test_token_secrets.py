@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ Dict = dict[str, Any]
 CONTROLLER = "--controllers=serviceaccount-token-controller"
 ACCOUNT_NAME = "kubernetes.io/service-account.name"
 ACCOUNT_UID = "kubernetes.io/service-account.uid"
+INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
+PERIOD = "--legacy-service-account-token-clean-up-period=1ms"  # each Secret is old at once
 MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
@@ -113,7 +116,30 @@ def test_it_goes_with_its_account(space: Space) -> None:
 
 def test_a_token_that_is_marked_invalid_is_refused(space: Space) -> None:
     token = space.token()
-    label = {"kubernetes.io/legacy-token-invalid-since": "2026-01-01"}
+    label = {INVALID_SINCE: "2026-01-01"}
     patch = {"metadata": {"labels": label}}
     assert space.api.http.patch(space.secret, json=patch, headers=MERGE).status_code == 200
     assert space.user(token) == ""
+
+
+def test_the_day_of_its_last_use_is_noted(space: Space) -> None:
+    path = "/api/v1/namespaces/kube-system/configmaps/kube-apiserver-legacy-service-account-token-tracking"
+    since = space.api.http.get(path).json()["data"]["since"]
+    assert space.user(space.token())
+    label = "kubernetes.io/legacy-token-last-used"
+    used = eventually(lambda: space.api.http.get(space.secret).json()["metadata"].get("labels", {}).get(label))
+    assert since <= used  # days, written so that their order is that of their texts
+
+
+def test_one_that_nobody_uses_is_marked_and_then_deleted_by_its_cleaner(space: Space, tmp_path: Path) -> None:
+    token, http = space.token(), space.api.http
+    path = "/api/v1/namespaces/kube-system/configmaps/kube-apiserver-legacy-service-account-token-tracking"
+    assert http.patch(path, json={"data": {"since": "2020-01-01"}}, headers=MERGE).status_code == 200
+    flags = "--controllers=legacy-serviceaccount-token-cleaner-controller", PERIOD
+    with controller_manager(space.api.url, tmp_path, *flags):
+        eventually(lambda: INVALID_SINCE in http.get(space.secret).json()["metadata"].get("labels", {}), "the mark")
+    assert space.user(token) == ""
+    patch = {"metadata": {"labels": {INVALID_SINCE: "2020-01-01"}}}
+    assert http.patch(space.secret, json=patch, headers=MERGE).status_code == 200
+    with controller_manager(space.api.url, tmp_path, *flags):
+        eventually(lambda: http.get(space.secret).status_code == 404, "the end of the secret")

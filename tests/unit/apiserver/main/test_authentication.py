@@ -22,7 +22,7 @@ NOWHERE = cast(Any, None)  # neither a store nor keys are needed until a token c
 
 def made(*flags: str) -> Authenticator:
     settings = TokenSettings(["https://own.example"], [], "", 0, "", [])
-    accounts = ServiceAccountTokens(settings, NOWHERE, {}, Clock())
+    accounts = ServiceAccountTokens(settings, NOWHERE, {}, Clock(), NOWHERE)
     return make_authenticator(parse_options(list(flags)), accounts, NOWHERE, NOWHERE, Clock())
 
 
