@@ -1,8 +1,8 @@
 """Messages of protobuf as frozen dataclasses: a field's place in its class is its number, unless `number` says another.
 
 The kubelet speaks three small protocols to plugins. protobuf's own runtime would cost it 4 MiB, and generated code that
-nobody reads. Types: str, int (64 bits), bool, another Message or None, lists of str, int and Message, and
-dict[str, str]. Unknown fields are skipped, and a field that has its default is not written, both as in proto3.
+nobody reads. Types: str, int (64 bits), bool, another Message or None, tuples of str, int and Message,
+and dict[str, str]. Unknown fields are skipped, and a field that has its default is not written, both as in proto3.
 Source: protobuf, "Encoding".
 """
 
@@ -27,22 +27,12 @@ class MessageError(ValueError):
     """The bytes are not a message of this type."""
 
 
-def number(value: int, default: Any) -> Any:
-    """Declares a field with a number of its own: `volume_mount_group: str = number(3, "")`."""
+def number(value: int, *, default: Any) -> Any:
+    """Declares a field with a number of its own: `volume_mount_group: str = number(3, default="")`."""
     return field(default=default, metadata={"number": value})
 
 
-def many() -> Any:
-    """Declares a list."""
-    return field(default_factory=list)
-
-
-def mapping() -> Any:
-    """Declares a map of texts."""
-    return field(default_factory=dict)
-
-
-@dataclass_transform(field_specifiers=(field, number, many, mapping))
+@dataclass_transform(field_specifiers=(field, number))
 class Message:
     """A subclass is a frozen dataclass, whose fields all have defaults."""
 
@@ -69,7 +59,7 @@ class Message:
 
 
 class _Field(NamedTuple):
-    """`many`: a list or a map; a map's entries are messages with a key and a value."""
+    """`many`: a tuple or a map; a map's entries are messages with a key and a value."""
 
     name: str
     number: int
@@ -106,7 +96,7 @@ class _Field(NamedTuple):
                 raise MessageError(f"{self.name} is not a number")
             value: Any = bool(content) if self.type is bool else content - _TWO64 if content & _SIGN else content
             if self.many:
-                values.setdefault(self.name, []).append(value)
+                values[self.name] = (*values.get(self.name, ()), value)
             else:
                 values[self.name] = value
         elif kind != _BYTES:
@@ -117,14 +107,15 @@ class _Field(NamedTuple):
         elif self.type in (int, bool):
             if not self.many:
                 raise MessageError(f"{self.name} is a number")
-            at, packed = 0, values.setdefault(self.name, [])
+            at, packed = 0, list(values.get(self.name, ()))
             while at < len(content):
                 value, at = _read_varint(content, at)
                 packed.append(value - _TWO64 if value & _SIGN else value)
+            values[self.name] = tuple(packed)
         else:
             value = _text(self.name, content) if self.type is str else self.type.parse(content)
             if self.many:
-                values.setdefault(self.name, []).append(value)
+                values[self.name] = (*values.get(self.name, ()), value)
             else:
                 values[self.name] = value
 
@@ -140,10 +131,10 @@ def _layout(cls: type[Message]) -> dict[int, _Field]:
         origin, args = typing.get_origin(hint), typing.get_args(hint)
         if origin in (types.UnionType, typing.Union):
             hint = next(arg for arg in args if arg is not type(None))
-        elif origin is list:
+        elif origin is tuple:
             hint = args[0]
         key = item.metadata.get("number", place)
-        layout[key] = _Field(item.name, key, hint, origin in (list, dict), origin is dict)
+        layout[key] = _Field(item.name, key, hint, origin in (tuple, dict), origin is dict)
     return layout
 
 
