@@ -86,6 +86,7 @@ class ContainerInputs:
     mounts: Sequence[Mount] = ()
     supplemental_groups: Sequence[int] = ()  # from volumes, beside the spec's own
     devices: Sequence[tuple[str, str, str]] = ()
+    annotations: Mapping[str, str] | None = None
     termination_message_host_path: str = ""
     grace_seconds: int | None = None
     node_memory_bytes: int = 0
@@ -108,6 +109,7 @@ def container_config(pod: Pod, container: Container, kind: ContainerKind, inputs
         env=tuple((inputs.env or {}).items()),
         mounts=tuple(inputs.mounts),
         devices=tuple(inputs.devices),
+        annotations=dict(inputs.annotations or {}),
         resources=container_resources(pod, container, inputs.node_memory_bytes),
         security=merged_security(
             spec.securityContext, container.securityContext, extra_groups=tuple(inputs.supplemental_groups)

@@ -18,6 +18,7 @@ from kubeclient.rest import RestClient, user_agent
 from kubelet.certificate.bootstrap import ensure_kubeconfig
 from kubelet.certificate.loops import renewals, serving_context
 from kubelet.container.images.gc import GarbageCollector
+from kubelet.devices.manager import DeviceManager
 from kubelet.main.assembly import Edges, assemble
 from kubelet.node.eviction import Eviction
 from kubelet.node.housekeeping import Housekeeping
@@ -25,7 +26,9 @@ from kubelet.node.pleg import Pleg
 from kubelet.node.reporter import NodeReporter
 from kubelet.node.runtime_health import RuntimeHealth
 from kubelet.options import Options
+from kubelet.plugins.watcher import PluginWatcher
 from kubelet.pod.dns import ClusterDns, parse_resolv_conf
+from kubelet.pod.hardware import Hardware
 from kubelet.pod.source import NodePods, PodSource
 from kubelet.pod.table import PodTable
 from kubelet.probe.probes import probe_types
@@ -76,7 +79,11 @@ class Agent:
         self.services = Informer(rest, Service)
         self.pleg = Pleg(runtime, table.wake, clock)
         self.runtime_health = RuntimeHealth(runtime, self.pleg, clock)
-        self.node = NodeReporter(rest, runtime, options, clock, self.recorder, self.runtime_health.problems)
+        self.devices = DeviceManager(options.root_dir, lambda: self.node.poke(), tasks)
+        self.node = NodeReporter(
+            rest, runtime, options, clock, self.recorder, self.runtime_health.problems, self.devices.counts
+        )
+        hardware = Hardware(self.devices)
         edges = Edges(
             runtime=runtime,
             rest=rest,
@@ -88,12 +95,13 @@ class Agent:
             cluster_dns=ClusterDns(options.cluster_dns, options.cluster_domain),
             node_dns=parse_resolv_conf(_read(options.resolv_conf)),
             root_dir=options.root_dir,
+            hardware=hardware,
             clock=clock,
             tasks=tasks,
         )
         self.pods = assemble(edges, table)
         workers, volumes = self.pods.workers, self.pods.volumes
-        self.housekeeping = Housekeeping(runtime, self.source, workers, table, volumes, clock)
+        self.housekeeping = Housekeeping(runtime, self.source, workers, table, volumes, hardware, clock)
         self.eviction = Eviction(workers, table, volumes, self.recorder, clock)
         self.garbage = GarbageCollector(
             runtime,
@@ -109,8 +117,13 @@ class Agent:
         self._add_checks()
 
     def start(self, serving: ssl.SSLContext) -> None:
-        """Starts every loop; the task group ends when one of them dies."""
+        """Starts every loop; the task group ends when one of them dies. Raises: FatalError."""
         options = self._options
+        try:
+            self.devices.load()
+        except (OSError, ValueError) as error:
+            raise FatalError(f"{error}: end the pods of this node that use devices, and remove the file") from None
+        plugins = os.path.join(options.root_dir, "plugins_registry")
         loops = (
             end_outside_host_network(options.host_netns_file, self._clock, network_namespace()),
             self.recorder.run(),
@@ -124,6 +137,8 @@ class Agent:
             self.eviction.run(),
             self.server.run(options.address, options.port, serving),
             self.pods.host_ports.run(),
+            self.devices.run(),
+            PluginWatcher(plugins, {"DevicePlugin": self.devices}, self._clock).run(),
             self._take_pods(),
         )
         for loop in loops:

@@ -14,6 +14,7 @@ from kubelet.container.events import Events
 from kubelet.container.images.manager import ImageManager
 from kubelet.container.images.pod_images import PodImages
 from kubelet.pod.dns import ClusterDns
+from kubelet.pod.hardware import Hardware
 from kubelet.pod.host_ports import HostPorts
 from kubelet.pod.node_resources import NodeResources
 from kubelet.pod.pod_volumes import PodVolumes
@@ -46,6 +47,7 @@ class Edges:
     cluster_dns: ClusterDns
     node_dns: DnsConfig
     root_dir: str
+    hardware: Hardware
     clock: Clock
     tasks: asyncio.TaskGroup
 
@@ -79,10 +81,11 @@ def assemble(edges: Edges, table: PodTable) -> PodMachinery:
         events,
         clock,
         KeyedBackoff(),
+        edges.hardware,
     )
     syncer = PodSyncer(
         runtime,
-        NodeResources(runtime, events, node, table),
+        NodeResources(runtime, events, node, table, edges.hardware),
         Sandboxes(runtime, terminator, events, edges.cluster_dns, edges.node_dns),
         PodVolumes(volumes, edges.objects, node, events, edges.cluster_dns.domain),
         starter,

@@ -14,6 +14,7 @@ from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec
 from kubelet.container.spec import DEFAULT_GRACE_SECONDS
+from kubelet.pod.hardware import Hardware
 from kubelet.pod.source import PodSource
 from kubelet.pod.table import PodTable
 from kubelet.pod.workers import PodWorkers
@@ -34,6 +35,7 @@ class Housekeeping:
         workers: PodWorkers,
         table: PodTable,
         volumes: VolumeManager,
+        hardware: Hardware,
         clock: Clock,
     ) -> None:
         self._runtime = runtime
@@ -41,6 +43,7 @@ class Housekeeping:
         self._workers = workers
         self._table = table
         self._volumes = volumes
+        self._hardware = hardware
         self._clock = clock
 
     async def run(self) -> None:
@@ -66,6 +69,7 @@ class Housekeeping:
             if uid not in uids and uid not in pods:
                 log.info("removing the folder of a pod that is gone", path=os.path.basename(self._volumes.pod_dir(uid)))
                 self._volumes.remove_pod_dir(uid)
+        self._hardware.keep(uids | set(pods))
         await remove_memory_volumes(self._runtime, lambda uid: uid not in uids)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from kubeclient.informer import Informer
 from kubeclient.recorder import EventRecorder
 from kubeclient.rest import STRATEGIC_MERGE_PATCH, RestClient
 from kubelet.container.downward import NodeFacts
+from kubelet.devices.manager import DeviceCount
 from kubelet.node.status import NodeInputs, heartbeat_due, node_status, read_machine, significant
 from kubelet.options import Options
 from kubelet.runtime.interface import EngineError, Runtime
@@ -52,6 +53,7 @@ class NodeReporter:
         clock: Clock,
         recorder: EventRecorder,
         problems: Callable[[], tuple[str, ...]],
+        devices: Callable[[], Mapping[str, DeviceCount]] = dict,
         pressures: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self._rest = rest
@@ -60,6 +62,7 @@ class NodeReporter:
         self._clock = clock
         self._recorder = recorder
         self._problems = problems
+        self._devices = devices
         self._pressures = pressures
         self._poked = asyncio.Event()
         self._images_at = -IMAGE_REFRESH_SECONDS
@@ -218,6 +221,7 @@ class NodeReporter:
             machine=read_machine(self._options.root_dir),
             problems=problems,
             pressures=self._pressures(),
+            devices=self._devices(),
         )
         try:
             if inputs.runtime is None or problems:

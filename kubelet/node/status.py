@@ -21,6 +21,8 @@ from kubeapi.core.node import (
     NodeStatus,
     NodeSystemInfo,
 )
+from kubeapi.core.pod.validation.resources import is_extended
+from kubelet.devices.manager import DeviceCount
 from kubelet.eviction.thresholds import MEMORY_AVAILABLE, NODEFS_AVAILABLE, EvictionPolicy
 from kubelet.runtime.interface import ImageInfo, RuntimeInfo
 
@@ -63,6 +65,7 @@ class NodeInputs:
     eviction: EvictionPolicy = field(default_factory=EvictionPolicy)
     pressures: frozenset[str] = frozenset()
     """The pressure conditions that hold: MemoryPressure, DiskPressure, PIDPressure."""
+    devices: Mapping[str, DeviceCount] = field(default_factory=dict)
 
 
 def read_machine(root_dir: str) -> Machine:
@@ -133,11 +136,15 @@ def allocatable(facts: NodeInputs) -> dict[str, Fraction]:
 
 
 def node_status(old: NodeStatus, facts: NodeInputs, now: float) -> NodeStatus:
-    """The status to report; fields and conditions that are not the kubelet's stay as `old` has them."""
+    """The status to report; resources, fields and conditions that are not the kubelet's stay as `old` has them."""
     machine = facts.machine
     status = old.model_copy()
-    status.capacity = _shown(capacity(machine, facts.max_pods))
-    status.allocatable = _shown(allocatable(facts))
+    foreign = {name: value for name, value in (old.capacity or {}).items() if is_extended(name)}
+    devices = facts.devices.items()
+    status.capacity = foreign | _shown(capacity(machine, facts.max_pods))
+    status.capacity |= {name: str(count.capacity) for name, count in devices}
+    status.allocatable = foreign | _shown(allocatable(facts))
+    status.allocatable |= {name: str(count.allocatable) for name, count in devices}
     status.addresses = [NodeAddress(type="InternalIP", address=ip) for ip in facts.ips]
     status.addresses.append(NodeAddress(type="Hostname", address=facts.name))
     status.daemonEndpoints = NodeDaemonEndpoints(kubeletEndpoint=DaemonEndpoint(Port=facts.port))

@@ -14,6 +14,7 @@ from kubelet.container.limits import container_resources
 from kubelet.container.spec import find_container
 from kubelet.pod import allocation as resize
 from kubelet.pod.admission import admit, resize_refusal
+from kubelet.pod.hardware import Hardware
 from kubelet.pod.status.compute import Failure
 from kubelet.pod.table import PodTable
 from kubelet.pod.work import PodWork
@@ -33,14 +34,24 @@ class NodeResources:
     events: Events
     node: NodeView
     table: PodTable
+    hardware: Hardware
 
-    def admit(self, work: PodWork, *, runs_already: bool) -> Failure | None:
-        """Takes the pod in, or says why the node does not. A pod that runs here already was admitted before."""
+    async def admit(self, work: PodWork, *, runs_already: bool) -> Failure | None:
+        """Takes the pod in, or says why the node does not. A pod that runs here already was admitted before.
+
+        Raises: Stopping.
+        """
         if work.admitted or runs_already:
             work.admitted = True
             return None
         work.allocation = resize.recalled_allocation(work.asked)
         failure = admit(work.pod, self.table.admitted(), self.node.current())
+        if failure is None and self.hardware.concerns(work.pod):
+            work.admitted = True  # the pod holds its share while the plugins are asked
+            try:
+                failure = await work.unless_stopping(self.hardware.allocate(work.pod))
+            finally:
+                work.admitted = False
         work.admitted = failure is None
         return failure
 

@@ -17,7 +17,9 @@ from kubelet.container.events import ContainerEvents, Events, field_path
 from kubelet.container.images.manager import ImageUnavailable
 from kubelet.container.images.pod_images import PodImages
 from kubelet.container.spec import find_container, full_name, grace_seconds, spec_hash
+from kubelet.plugins.rpc import RpcError
 from kubelet.pod.actions import Start
+from kubelet.pod.hardware import Hardware, HardwareOptions
 from kubelet.pod.status.compute import Waiting
 from kubelet.pod.work import ContainerSetup, PodWork
 from kubelet.probe.interface import HookError, ProbedContainer
@@ -63,6 +65,7 @@ class ContainerStarter:
     events: Events
     clock: Clock
     backoff: KeyedBackoff
+    hardware: Hardware
 
     async def start(self, work: PodWork, start: Start, setup: ContainerSetup) -> None:
         """Raises: StartFailure; Stopping; RuntimeUnavailable."""
@@ -75,7 +78,8 @@ class ContainerStarter:
         if start.failed_at:
             self.backoff.advance(start.backoff_key, start.failed_at)
         image = await self._image(work, container)
-        config = self._config(pod, container, start, setup, image)
+        hardware = await self._hardware(work, container)
+        config = self._config(pod, container, start, setup, image, hardware)
         try:
             container_id = await self.runtime.create_container(setup.sandbox_id, config)
         except RuntimeUnavailable:
@@ -131,8 +135,21 @@ class ContainerStarter:
             retry = IMAGE_RECHECK_SECONDS if error.reason == "ErrImagePull" else error.retry_seconds
             raise StartFailure(Waiting(error.reason, error.message), retry) from None
 
+    async def _hardware(self, work: PodWork, container: Container) -> HardwareOptions:
+        """Raises: StartFailure with CreateContainerConfigError; Stopping."""
+        try:
+            return await work.unless_stopping(self.hardware.options(work.uid, container.name))
+        except RpcError as error:
+            raise self._failed(work.pod, container.name, "CreateContainerConfigError", str(error)) from None
+
     def _config(
-        self, pod: Pod, container: Container, start: Start, setup: ContainerSetup, image: ImageInfo
+        self,
+        pod: Pod,
+        container: Container,
+        start: Start,
+        setup: ContainerSetup,
+        image: ImageInfo,
+        hardware: HardwareOptions,
     ) -> ContainerConfig:
         """Raises: StartFailure with CreateContainerConfigError."""
         refused = non_root_error(pod, container, image)
@@ -155,8 +172,10 @@ class ContainerStarter:
             spec_hash=spec_hash(container),
             command=[expand(part, env) for part in container.command or ()],
             args=[expand(part, env) for part in container.args or ()],
-            env=env,
-            mounts=[*mounts, *_hosts_mount(setup.hosts, mounts)],
+            env=hardware.env | env,
+            mounts=[*hardware.mounts, *mounts, *_hosts_mount(setup.hosts, mounts)],
+            devices=hardware.devices,
+            annotations=hardware.annotations,
             termination_message_host_path=os.path.join(message_dir, str(start.attempt)),
             grace_seconds=pod.spec.terminationGracePeriodSeconds,
             node_memory_bytes=self.node.memory_bytes,

@@ -50,7 +50,7 @@ class PodSyncer:
         """Raises: SyncFailed; Stopping; EngineError."""
         status = await self.runtime.pod(work.uid)
         runs_already = status is not None and bool(status.containers)
-        rejection = self.resources.admit(work, runs_already=runs_already)
+        rejection = await self.resources.admit(work, runs_already=runs_already)
         if rejection is not None:
             self.events.event(work.pod, "Warning", rejection.reason, rejection.message)
             self.publisher.report_rejected(work, rejection)
@@ -153,6 +153,7 @@ class PodSyncer:
         """
         self.publisher.forget(work)
         self.volumes.release(work)
+        self.resources.hardware.release(work.uid)
         self.starter.forget(work)
         self.publisher.finish(work)
         if work.gone or work.pod.metadata.deletionTimestamp:

@@ -18,9 +18,11 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.model import Service
 from kubeclient.rest import RestClient
 from kubelet.container.downward import NodeFacts
+from kubelet.devices.manager import DeviceManager
 from kubelet.main.assembly import Edges, PodMachinery, assemble
 from kubelet.node.pleg import Pleg
 from kubelet.pod.dns import ClusterDns
+from kubelet.pod.hardware import Hardware
 from kubelet.pod.host_ports import HostPorts
 from kubelet.pod.table import PodTable
 from kubelet.runtime.interface import DnsConfig
@@ -157,6 +159,7 @@ class Bench:
     def start(self) -> None:
         """Starts the kubelet; call it again after `kill` for the next life."""
         self.table = PodTable()
+        self.devices = DeviceManager(str(self.root), lambda: None, cast(asyncio.TaskGroup, self.tasks))
         edges = Edges(
             runtime=self.runtime,
             rest=cast(RestClient, self.api),
@@ -168,6 +171,7 @@ class Bench:
             cluster_dns=ClusterDns(),
             node_dns=DnsConfig(),
             root_dir=str(self.root),
+            hardware=Hardware(self.devices),
             clock=self.clock,
             tasks=cast(asyncio.TaskGroup, self.tasks),
         )

@@ -1,0 +1,66 @@
+"""Gives pods the parts of the machine that they have for themselves, and containers the means to use them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from kubeapi.core.pod.model import Pod
+from kubelet.devices.allocation import DeviceError
+from kubelet.devices.manager import DeviceManager
+from kubelet.pod.status.compute import Failure
+from kubelet.runtime.interface import Mount
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareOptions:
+    """What one container gets beside its spec. Its own variables win over `env`."""
+
+    env: dict[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    devices: tuple[tuple[str, str, str], ...] = ()
+    annotations: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """All methods may be repeated; pods that ask for no part of the machine cost nothing."""
+
+    devices: DeviceManager
+
+    def concerns(self, pod: Pod) -> bool:
+        return self.devices.concerns(pod)
+
+    async def allocate(self, pod: Pod) -> Failure | None:
+        """Returns why the pod can't have what it asks for."""
+        try:
+            await self.devices.allocate(pod)
+        except DeviceError as error:
+            return Failure("UnexpectedAdmissionError", f"Allocate failed due to {error}, which is unexpected")
+        return None
+
+    async def options(self, pod_uid: str, container: str) -> HardwareOptions:
+        """Makes the devices ready for a start of the container. Raises: RpcError."""
+        options = HardwareOptions()
+        responses = self.devices.responses(pod_uid, container)
+        if not responses:
+            return options
+        await self.devices.before_start(pod_uid, container)
+        for response in responses:
+            mounts = [Mount(item.container_path, item.host_path, read_only=item.read_only) for item in response.mounts]
+            devices = [(item.host_path, item.container_path, item.permissions or "mrw") for item in response.devices]
+            options = HardwareOptions(
+                options.env | response.envs,
+                (*options.mounts, *mounts),
+                (*options.devices, *devices),
+                options.annotations | response.annotations,
+            )
+        return options
+
+    def release(self, pod_uid: str) -> None:
+        """Takes back what a pod had that has ended. Raises: OSError."""
+        self.devices.release(pod_uid)
+
+    def keep(self, pod_uids: Collection[str]) -> None:
+        """Takes back what pods had that the node no longer knows. Raises: OSError."""
+        self.devices.keep(pod_uids)
