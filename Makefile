@@ -7,7 +7,7 @@ ETCD_MEMBERS ?=
 LOADTEST ?=
 WORKERS ?=
 
-.PHONY: help need-root setup up down status demo test test-clients check format bench load compose-up compose-down compose-test offline-base clean
+.PHONY: help need-root setup up down status demo test test-clients check format bench bench-node load compose-up compose-down compose-test offline-base clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ format: setup ## format the code
 bench: setup ## measure a cluster: start, rollout, healing, idle cost, the command line
 	@$(BIN)/python benchmarks/cluster_bench.py
 	@$(BIN)/python benchmarks/client_bench.py
+
+bench-node: setup ## measure a worker host: pod starts beside docker run, 100 pods, a ConfigMap's way to its file
+	@$(BIN)/python benchmarks/node_bench.py
 
 load: setup ## load-test the control plane (LOADTEST=folder of the load harness)
 	@benchmarks/run_load.sh "$(LOADTEST)"
