@@ -1,7 +1,9 @@
-"""`kubelet`: the agent of a worker host."""
+"""`kubelet`: the agent of a worker host. SIGPWR tells it that the host is about to be switched off."""
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
 
 from componentbase import daemon, logs
@@ -18,7 +20,10 @@ def main() -> int:
 
         seccomp_root = f"{options.root_dir}/seccomp"
         runtime = DockerRuntime(options.endpoint, pause_image=options.pause_image, seccomp_root=seccomp_root)
-        await run_kubelet(options, runtime)
+        host_stops = asyncio.Event()
+        if options.shutdown_periods:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGPWR, host_stops.set)
+        await run_kubelet(options, runtime, host_stops=host_stops)
 
     return daemon.run(run, "kubelet")
 

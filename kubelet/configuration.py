@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from apimachinery.yaml import YamlError, read_document
 from componentbase.flags import parse_bool, parse_duration, parse_list, parse_map
@@ -40,6 +40,17 @@ LISTS = frozenset(("allowedUnsafeSysctls", "clusterDNS"))
 
 class BadConfiguration(ValueError):
     """The file is not a configuration, or sets what this kubelet does not have."""
+
+
+@runtime_checkable
+class ObjectsFlag(Protocol):
+    """The type of a flag whose field is a list of objects."""
+
+    def from_field(self, value: Any) -> str:
+        """Writes the field as the command line would. Raises: BadConfiguration."""
+
+    def to_field(self, value: Any) -> list[dict[str, Any]]:
+        """Returns the flag's value as the file has it."""
 
 
 def add_config_flag(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +115,8 @@ def _leaves(value: Mapping[str, Any], prefix: str, names: frozenset[str]) -> Ite
 
 
 def _as_flag(action: argparse.Action, name: str, value: Any) -> str:
+    if (objects := _objects(action)) is not None:
+        return objects.from_field(value)
     if isinstance(value, bool):
         text = str(value).lower()
     elif isinstance(value, dict):
@@ -118,11 +131,18 @@ def _as_flag(action: argparse.Action, name: str, value: Any) -> str:
     return text
 
 
+def _objects(action: argparse.Action) -> ObjectsFlag | None:
+    kind: object = action.type
+    return kind if isinstance(kind, ObjectsFlag) else None
+
+
 def _is_map(action: argparse.Action) -> bool:
     return action.type in (parse_map, parse_thresholds)
 
 
 def _as_field(action: argparse.Action, name: str, value: Any) -> Any:
+    if (objects := _objects(action)) is not None:
+        return objects.to_field(value)
     if action.type is parse_duration:
         return f"{value:g}s"
     return parse_list(value) if name in LISTS and isinstance(value, str) else value

@@ -14,6 +14,7 @@ from componentbase.net.own_address import own_address
 from kubelet.configuration import BadConfiguration, add_config_flag, shown, take_file
 from kubelet.resource_flags import ResourceOptions, add_resource_flags, resource_options
 from kubelet.server.authorization import ALWAYS_ALLOW, MODES
+from kubelet.shutdown_flags import ShutdownPeriod, add_shutdown_flags, shutdown_periods
 
 DEFAULT_PORT = 10250
 DEFAULT_ROOT_DIR = "/var/lib/kubelet"
@@ -52,6 +53,7 @@ class Options:
     verbosity: int
     host_netns_file: str = ""
     resources: ResourceOptions = field(default_factory=ResourceOptions)
+    shutdown_periods: tuple[ShutdownPeriod, ...] = ()
     configuration: Mapping[str, Any] = field(default_factory=dict)
     """What is in effect, as a KubeletConfiguration has it."""
 
@@ -67,7 +69,7 @@ def parse_options(argv: list[str] | None = None) -> Options:
     try:
         ips = tuple(str(ipaddress.ip_address(ip)) for ip in parse_list(args.node_ip)) or (_own_address(),)
         cidr = str(ipaddress.ip_network(args.pod_cidr)) if args.pod_cidr else ""
-        resources = resource_options(args)
+        resources, periods = resource_options(args), shutdown_periods(args)
     except ValueError as error:
         parser.error(str(error))
     if args.bootstrap_kubeconfig and not args.kubeconfig:
@@ -89,6 +91,7 @@ def parse_options(argv: list[str] | None = None) -> Options:
         node_status_update_seconds=args.node_status_update_frequency,
         cluster_dns=tuple(parse_list(args.cluster_dns)),
         resources=resources,
+        shutdown_periods=periods,
         configuration=shown(parser, args),
     )
 
@@ -107,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     add_duration(parser, "--node-status-update-frequency", 10, "how often the node's own state is checked")
     add_config_flag(parser)
     add_resource_flags(parser)
+    add_shutdown_flags(parser)
     _add_runtime_flags(parser)
     _add_certificate_flags(parser)
     serving = parser.add_argument_group("serving: logs, exec and health")

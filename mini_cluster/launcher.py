@@ -173,8 +173,10 @@ class Cluster:
             state = self._without_conflicts(existing) if existing else self._choose(api_port, etcd_members or 1)
             self._become(existing, state.with_node_count(count), deadline)
 
-    def down(self, *, purge: bool = False) -> None:
+    def down(self, *, purge: bool = False, at_once: bool = False) -> None:
         """Ends everything and leaves nothing on the machine but the cluster's folder, and with `purge` not even that.
+
+        Pods have some seconds to end, unless all goes `at_once`, as it does with `purge`.
 
         Raises: ClusterError when something could not be removed, SweepError, MachineCommandError.
         """
@@ -182,7 +184,7 @@ class Cluster:
             sweep_cluster(self.layout)
             return
         with self._locked():
-            self._supervisor.shut_down()
+            self._supervisor.shut_down(at_once=at_once or purge)
             sweep_cluster(self.layout)
             self._undo_forwarding()
             left = what_is_left(self.layout)

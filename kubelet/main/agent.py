@@ -25,6 +25,7 @@ from kubelet.node.housekeeping import Housekeeping
 from kubelet.node.pleg import Pleg
 from kubelet.node.reporter import NodeReporter
 from kubelet.node.runtime_health import RuntimeHealth
+from kubelet.node.shutdown import NodeShutdown
 from kubelet.options import Options
 from kubelet.plugins.watcher import PluginWatcher
 from kubelet.pod.dns import ClusterDns, parse_resolv_conf
@@ -44,8 +45,10 @@ MAX_CONNECTIONS = 512
 log = logs.logger(__name__)
 
 
-async def run_kubelet(options: Options, runtime: Runtime, clock: Clock | None = None) -> None:
-    """Runs until cancelled. Containers keep running when it ends."""
+async def run_kubelet(
+    options: Options, runtime: Runtime, clock: Clock | None = None, *, host_stops: asyncio.Event | None = None
+) -> None:
+    """Runs until cancelled, when containers keep running; or until `host_stops` is set and its pods have ended."""
     clock = clock or Clock()
     try:
         os.makedirs(os.path.join(options.root_dir, "pods"), exist_ok=True)
@@ -57,11 +60,22 @@ async def run_kubelet(options: Options, runtime: Runtime, clock: Clock | None = 
         async with RestClient(config, user_agent=user_agent("kubelet"), max_connections=MAX_CONNECTIONS) as rest:
             async with asyncio.TaskGroup() as tasks:
                 serving = await serving_context(options, clock)
-                Agent(options, runtime, rest, clock, tasks).start(serving)
+                agent = Agent(options, runtime, rest, clock, tasks)
+                agent.start(serving)
                 for loop in renewals(options, rest, serving, clock):
                     tasks.create_task(loop)
+                if host_stops is not None:
+                    await host_stops.wait()
+                    await agent.shutdown.end_pods()
+                    raise HostStopped
+    except* HostStopped:
+        log.info("the host may be switched off")
     finally:
         await runtime.close()
+
+
+class HostStopped(Exception):
+    """The pods have ended, as the host is being switched off."""
 
 
 class Agent:
@@ -80,9 +94,7 @@ class Agent:
         self.pleg = Pleg(runtime, table.wake, clock)
         self.runtime_health = RuntimeHealth(runtime, self.pleg, clock)
         self.devices = DeviceManager(options.root_dir, lambda: self.node.poke(), tasks)
-        self.node = NodeReporter(
-            rest, runtime, options, clock, self.recorder, self.runtime_health.problems, self.devices.counts
-        )
+        self.node = NodeReporter(rest, runtime, options, clock, self.recorder, self._problems, self.devices.counts)
         hardware = Hardware(self.devices)
         edges = Edges(
             runtime=runtime,
@@ -101,6 +113,9 @@ class Agent:
         )
         self.pods = assemble(edges, table)
         workers, volumes = self.pods.workers, self.pods.volumes
+        self.shutdown = NodeShutdown(
+            options.shutdown_periods, table, workers, self.pods.statuses, self._tell_shutdown, clock
+        )
         self.housekeeping = Housekeeping(runtime, self.source, workers, table, volumes, hardware, clock)
         self.eviction = Eviction(workers, table, volumes, self.recorder, clock)
         self.garbage = GarbageCollector(
@@ -145,6 +160,14 @@ class Agent:
             self._tasks.create_task(loop)
         log.info("volume types", types=",".join(sorted(self.pods.volumes.types)))
         log.info("probe types", types=",".join(sorted(probe_types())))
+
+    def _problems(self) -> tuple[str, ...]:
+        shutdown = self.shutdown.problem()
+        return (*self.runtime_health.problems(), *([shutdown] if shutdown else ()))
+
+    def _tell_shutdown(self) -> None:
+        self.recorder.event(self.node.current(), "Normal", "Shutdown", "Shutdown manager detected shutdown event")
+        self.node.poke()
 
     async def _take_pods(self) -> None:
         """Starts pods once the runtime is ready and Services are known: their variables go into every environment."""

@@ -45,7 +45,7 @@ class NodeResources:
             work.admitted = True
             return None
         work.allocation = resize.recalled_allocation(work.asked)
-        failure = admit(work.pod, self.table.admitted(), self.node.current())
+        failure = self.table.refusal or admit(work.pod, self.table.admitted(), self.node.current())
         if failure is None and self.hardware.concerns(work.pod):
             work.admitted = True  # the pod holds its share while the plugins are asked
             try:

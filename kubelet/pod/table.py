@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubeapi.core.pod.model import Pod
+from kubelet.pod.status.compute import Failure
 from kubelet.pod.work import PodWork
 
 
 class PodTable:
-    """Only `PodWorkers` adds and removes entries."""
+    """Only `PodWorkers` adds and removes entries. `refusal` says why no pod is taken in any more; None while one is."""
 
     def __init__(self) -> None:
         self._works: dict[str, PodWork] = {}
+        self.refusal: Failure | None = None
 
     def get(self, uid: str) -> PodWork | None:
         return self._works.get(uid)
@@ -36,6 +38,10 @@ class PodTable:
         """
         works = (work for work in self._works.values() if work.admitted and not work.gone)
         return [work.pod for work in works if work.state != "terminated"]
+
+    def unfinished(self) -> list[PodWork]:
+        """Lists the pods of which something may run."""
+        return [work for work in self._works.values() if not work.ended.is_set()]
 
     def is_syncing(self, uid: str) -> bool:
         """Tells whether the pod is neither ending nor unknown, so that its leftovers may be collected."""

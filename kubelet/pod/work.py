@@ -52,6 +52,8 @@ class PodWork:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     grace_changed: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Nothing of the pod runs any more, and its last status is decided."""
     hooks_run: set[str] = field(default_factory=set)
     """Ids of containers whose preStop hook has been started: a second, shorter kill does not repeat it."""
     allocation: Allocation = field(init=False)

@@ -84,14 +84,24 @@ class PodWorkers:
             work.stopping.set()
             self._tasks.create_task(self._run(work), name=f"orphan {pod.key}")
 
-    def fail(self, uid: str, failure: Failure) -> None:
-        """Ends the pod at once: the node can no longer bear it."""
+    def fail(self, uid: str, failure: Failure, grace_seconds: int = MIN_GRACE_SECONDS) -> asyncio.Event:
+        """Ends the pod, which the node can no longer bear; the event is set when nothing of it runs.
+
+        One that is ending already does so in the shorter of the two times.
+        """
         work = self._table.get(uid)
-        if work is not None and not work.stopping.is_set():
-            work.failure = failure
-            work.grace_override = MIN_GRACE_SECONDS
+        if work is None:
+            over = asyncio.Event()
+            over.set()
+            return over
+        if not work.stopping.is_set():
+            work.failure, work.grace_override = failure, grace_seconds
             work.stopping.set()
             work.wake.set()
+        elif grace_seconds < work.grace_seconds():
+            work.grace_override = grace_seconds
+            work.grace_changed.set()
+        return work.ended
 
     def _set_pod(self, work: PodWork, pod: Pod) -> bool:
         """Takes the API's pod, but keeps the status this kubelet has decided: the API's may be older.
@@ -143,6 +153,7 @@ class PodWorkers:
         if work.state == "terminating":
             await self._syncer.terminate(work)
             work.state = "terminated"
+        work.ended.set()
         await self._syncer.clean_up(work)
         return None
 

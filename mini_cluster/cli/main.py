@@ -96,6 +96,7 @@ def parser() -> argparse.ArgumentParser:
     down.add_argument(
         "--purge", action="store_true", help="delete the folder, too: objects, images, certificates, logs"
     )
+    down.add_argument("--now", action="store_true", help="cut the hosts' power: pods have no time to end")
     status = add("status", _status, "show components and nodes; exit code 1 unless all is well")
     status.add_argument("-o", "--output", choices=("table", "json"), default="table")
     logs = add("logs", _logs, "show a component's log; without a component, list them")
@@ -169,7 +170,7 @@ def _up(options: argparse.Namespace, console: Console) -> int:
 
 def _down(options: argparse.Namespace, console: Console) -> int:
     cluster = Cluster(options.dir, console)
-    cluster.down(purge=options.purge)
+    cluster.down(purge=options.purge, at_once=options.now)
     remains = "" if options.purge or not cluster.layout.root.exists() else f" (its data stays in {cluster.layout.root})"
     console.title(f"The cluster is down{remains}")
     return 0

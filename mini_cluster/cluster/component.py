@@ -74,6 +74,8 @@ class Component:
     """The worker host that it belongs to; "" for the control plane."""
     logs_itself: bool = True
     """Writes its log file; else its standard error goes there."""
+    host_stop_seconds: float = 0
+    """SIGPWR has it end what it keeps, and then itself, within this time: before its host is switched off in order."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property

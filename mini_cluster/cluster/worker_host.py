@@ -12,6 +12,10 @@ from mini_cluster.cluster.layout import Layout
 KUBELET_PORT = 10250
 KUBE_PROXY_HEALTH_PORT = 10256
 NODE_STATUS_UPDATE_FREQUENCY = "10s"
+SHUTDOWN_SECONDS, CRITICAL_SECONDS = 10, 3
+"""The time that pods have to end when their host is switched off in order; the last of it is that of critical ones."""
+BEYOND_SECONDS = 6.0
+"""For the kubelet to kill what did not end in time, and to tell the API."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,12 @@ class WorkerHost:
             "--authorization-mode=Webhook",
             *flags,
             f"--node-status-update-frequency={NODE_STATUS_UPDATE_FREQUENCY}",
+            f"--shutdown-grace-period={SHUTDOWN_SECONDS}s",
+            f"--shutdown-grace-period-critical-pods={CRITICAL_SECONDS}s",
             f"--log-file={self.layout.log(name)}",
         )
-        return Component(name, program, ready, self.wrapper, needs=needs, node=self.name)
+        stop = SHUTDOWN_SECONDS + BEYOND_SECONDS
+        return Component(name, program, ready, self.wrapper, needs=needs, node=self.name, host_stop_seconds=stop)
 
     def kube_proxy(self, kubeconfig: Path, needs: tuple[str, ...]) -> Component:
         _, _, name = node_component_names(self.name)

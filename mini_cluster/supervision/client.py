@@ -105,10 +105,11 @@ class SupervisorClient:
         except (ControlError, ClusterError) as error:
             raise ClusterError(f"{error}\nsee `mini-cluster logs COMPONENT` (files in {self._layout.logs})") from None
 
-    def shut_down(self) -> None:
+    def shut_down(self, *, at_once: bool) -> None:
         """Lets it end everything and itself, if it answers; what is left is for the sweep."""
+        request = {"op": "shutdown", "at_once": at_once}
         with suppress(ControlError):
-            for _ in control.call(self._layout.supervisor_socket, {"op": "shutdown"}, seconds=SHUTDOWN_SECONDS):
+            for _ in control.call(self._layout.supervisor_socket, request, seconds=SHUTDOWN_SECONDS):
                 pass
 
     def _version(self) -> str:

@@ -153,11 +153,11 @@ class Keeper:
         """Cuts a backoff short."""
         self._retry_now.set()
 
-    async def terminate(self, seconds: float) -> None:
-        """Ends the process: SIGTERM, and SIGKILL after `seconds` (0: at once)."""
+    async def terminate(self, seconds: float, first: signal.Signals = signal.SIGTERM) -> None:
+        """Ends the process: a signal, and SIGKILL after `seconds` (0: at once)."""
         process = self._process
         if process is not None:
-            await end_process(process, seconds)
+            await end_process(process, seconds, first)
             self._reap()
         self._process = None
         self._show(STOPPED)
@@ -242,10 +242,10 @@ def spawn(component: Component, layout: Layout) -> subprocess.Popen[bytes]:
         raise StartError(f"cannot run {component.argv[0]}: {error.strerror}") from None
 
 
-async def end_process(process: Process, seconds: float) -> None:
-    """SIGTERM, then SIGKILL after `seconds`; returns when the process has ended."""
+async def end_process(process: Process, seconds: float, first: signal.Signals = signal.SIGTERM) -> None:
+    """A signal, then SIGKILL after `seconds`; returns when the process has ended."""
     if seconds > 0:
-        send(process, signal.SIGTERM)
+        send(process, first)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await process_end(process.pid)

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
@@ -88,7 +89,10 @@ class Supervisor:
             self._prober.forget_certificates()
             components = {item.name: item for item in components_of(self._layout, state, self._programs)}
             self._order = list(components)
-            for keeper in [keeper for name, keeper in self._keepers.items() if name not in components]:
+            leaving = [keeper for name, keeper in self._keepers.items() if name not in components]
+            switched_off = {node.name for node in state.nodes}
+            await self._end_pods(keeper.component for keeper in leaving if keeper.component.node not in switched_off)
+            for keeper in leaving:
                 await self._drop(keeper.component, 0 if keeper.component.node else TERMINATE_SECONDS)
             if state.joined is not None:
                 await asyncio.to_thread(ensure_joined, self._layout, state, state.joined)
@@ -116,10 +120,16 @@ class Supervisor:
                 await self._drop(component, TERMINATE_SECONDS)
                 await self._keep(component)
 
-    async def shutdown(self) -> None:
-        """Ends every component, etcd last, so that nobody misses it; worker hosts lose their power."""
+    async def shutdown(self, *, at_once: bool) -> None:
+        """Ends every component, etcd last, so that nobody misses it.
+
+        Worker hosts lose their power, `at_once` or after their pods had their time to end.
+        """
         async with self._applying:
-            await self._drop_in_order([keeper.component for keeper in self._keepers.values()], host_seconds=0)
+            components = [keeper.component for keeper in self._keepers.values()]
+            if not at_once:
+                await self._end_pods(components)
+            await self._drop_in_order(components, host_seconds=0)
         self.ended.set()
 
     async def stop(self) -> None:
@@ -135,6 +145,12 @@ class Supervisor:
             for component in components_of(self._layout, state, self._programs):
                 if component.name in names:
                     await self._keep(component)
+
+    async def _end_pods(self, components: Iterable[Component]) -> None:
+        """Has those of these components that keep pods end them, and themselves."""
+        await asyncio.gather(
+            *(self._drop(item, item.host_stop_seconds, signal.SIGPWR) for item in components if item.host_stop_seconds)
+        )
 
     async def _drop_in_order(self, components: list[Component], host_seconds: float) -> None:
         """Ends the API server's clients, then the API server, then etcd, so that nobody misses what it needs."""
@@ -203,16 +219,16 @@ class Supervisor:
         self._inputs[component.name] = inputs
         self._running[component.name] = self._tasks.create_task(keeper.run(), name=component.name)
 
-    async def _drop(self, component: Component, seconds: float) -> None:
-        """Ends a component for good, whoever started it: SIGTERM and, after `seconds`, SIGKILL."""
+    async def _drop(self, component: Component, seconds: float, first: signal.Signals = signal.SIGTERM) -> None:
+        """Ends a component for good, whoever started it: a signal and, after `seconds`, SIGKILL."""
         if (keeper := self._keepers.get(component.name)) is None:
             for process in component_processes(snapshot(), self._layout.key, component):
-                await end_process(process, seconds)
+                await end_process(process, seconds, first)
             return
         task = self._running.pop(component.name)
         task.cancel()
         await asyncio.wait((task,))
-        await keeper.terminate(seconds)
+        await keeper.terminate(seconds, first)
         del self._keepers[component.name]
 
     def _hosts_to_switch_off(
@@ -340,7 +356,7 @@ class ControlServer:
             async for line in self._supervisor.progress():
                 yield line
         elif operation == "shutdown":
-            await self._supervisor.shutdown()
+            await self._supervisor.shutdown(at_once=bool(request.get("at_once")))
         else:
             raise StateError(f"unknown request {operation!r}")
 
@@ -372,7 +388,7 @@ async def supervise(layout: Layout, owner_pid: int) -> bool:
 async def _shut_down_after(owner_pid: int, supervisor: Supervisor) -> None:
     await process_end(owner_pid)
     log.info("the owner has ended")
-    await supervisor.shutdown()
+    await supervisor.shutdown(at_once=True)
 
 
 def main() -> int:

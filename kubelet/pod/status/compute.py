@@ -34,6 +34,9 @@ from kubelet.probe.state import Verdict
 from kubelet.runtime.interface import ContainerKind, PodRuntimeStatus
 from kubelet.runtime.interface import ContainerStatus as RuntimeContainer
 
+TERMINATION_BY_KUBELET = "TerminationByKubelet"
+"""The reason of a DisruptionTarget condition that is the kubelet's own; others write that condition, too."""
+
 _GONE = "The container could not be located when the pod was terminated"
 _GONE_BEFORE_DELETE = "The container could not be located when the pod was deleted.  The container used to be Running"
 
@@ -48,10 +51,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The kubelet has failed the pod as a whole: DeadlineExceeded, or it was never admitted."""
+    """The kubelet has failed the pod as a whole: DeadlineExceeded, or it was never admitted.
+
+    `disruption`: it is no fault of the pod's own (eviction, a host that is switched off), so that Jobs may ignore it.
+    """
 
     reason: str
     message: str
+    disruption: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,7 @@ class _Status:
         self.runtime = runtime
         self.inputs = inputs
         self.old = api_statuses(pod)
+        self.failure = inputs.failure if inputs.terminal else None  # a pod has failed once nothing of it runs
 
     def compute(self) -> PodStatus:
         spec, old = self.pod.spec, self.pod.status
@@ -107,16 +115,16 @@ class _Status:
         regular = [self._container(container, "regular") for container in spec.containers]
         ephemeral = [self._container(container, "ephemeral") for container in spec.ephemeralContainers or ()]
         phase: str = compute_phase(self.pod, init, regular, terminal=self.inputs.terminal)
-        if self.inputs.failure is not None:
-            phase = "Failed"
-        elif is_terminal(old.phase):
+        if is_terminal(old.phase):
             phase = old.phase
+        elif self.failure is not None:
+            phase = "Failed"
         pod_ips = self._pod_ips()
         status = PodStatus(
             observedGeneration=self.pod.metadata.generation,
             phase=phase,
-            reason=self.inputs.failure.reason if self.inputs.failure else old.reason,
-            message=self.inputs.failure.message if self.inputs.failure else old.message,
+            reason=self.failure.reason if self.failure else old.reason,
+            message=self.failure.message if self.failure else old.message,
             nominatedNodeName=old.nominatedNodeName,
             hostIP=self.inputs.node_ips[0] if self.inputs.node_ips else None,
             hostIPs=[HostIP(ip=ip) for ip in self.inputs.node_ips] or None,
@@ -253,6 +261,7 @@ class _Status:
             self._ready(status),
             self._containers_ready(status),
             PodCondition(type="PodScheduled", status="True"),
+            *self._disruption(),
         ]
         for condition in own:
             condition.observedGeneration = self.pod.metadata.generation
@@ -268,6 +277,12 @@ class _Status:
             conditions = set_condition(conditions, condition)
         order = {condition.type: index for index, condition in enumerate(own)}
         return sorted(conditions, key=lambda condition: order.get(condition.type, len(order)))
+
+    def _disruption(self) -> list[PodCondition]:
+        if self.failure is None or not self.failure.disruption:
+            return []
+        reason, message = TERMINATION_BY_KUBELET, self.failure.message
+        return [PodCondition(type="DisruptionTarget", status="True", reason=reason, message=message)]
 
     def _sandbox_condition(self) -> PodCondition:
         sandbox = self.runtime.sandbox if self.runtime else None

@@ -49,6 +49,7 @@ class StatusManager:
         self._queued: set[str] = set()
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._tasks: asyncio.TaskGroup | None = None
+        self._sent = asyncio.Event()
 
     def observe(self, pod: Pod) -> None:
         """Takes in what the API has; a status that somebody else changed is put right."""
@@ -79,6 +80,12 @@ class StatusManager:
         """Drops a pod that is gone from the API."""
         self._entries.pop(uid, None)
 
+    async def all_sent(self) -> None:
+        """Returns when the API has every status."""
+        while any(entry.latest and status_patch(entry.stored, entry.latest) for entry in self._entries.values()):
+            self._sent.clear()
+            await self._sent.wait()
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
@@ -104,6 +111,7 @@ class StatusManager:
             try:
                 await self._send(uid, entry)
                 entry.retry = None
+                self._sent.set()
             except (StatusError, ConnectionError, TimeoutError) as error:
                 self._retry_later(uid, entry, error)
             entry.sending = False

@@ -8,6 +8,7 @@ from typing import Any
 from apimachinery.model import to_dict
 from kubeapi.core.pod.status import PodCondition, PodStatus
 from kubelet.pod.allocation import RESIZE_CONDITIONS
+from kubelet.pod.status.compute import TERMINATION_BY_KUBELET
 
 OWN_CONDITIONS = (
     "PodReadyToStartContainers",
@@ -46,7 +47,8 @@ def _changed_conditions(old: Iterable[PodCondition], new: Collection[PodConditio
     for condition in new:
         value = to_dict(condition)
         before = before_by_type.get(condition.type)
-        if condition.type in OWN_CONDITIONS and value != before:
+        own = condition.type in OWN_CONDITIONS or condition.reason == TERMINATION_BY_KUBELET
+        if own and value != before:
             changed.append({**dict.fromkeys(before or ()), **value})
     types = {condition.type for condition in new}
     changed += [

@@ -72,8 +72,23 @@ class TestPhase:
         assert status_of(pod, runtime_status(container())).phase == "Failed"
 
     def test_a_deadline_fails_the_pod(self) -> None:
-        status = status_of(make_pod(), runtime_status(container()), failure=Failure("DeadlineExceeded", "too long"))
+        failure = Failure("DeadlineExceeded", "too long")
+        over = container(state="exited")
+        status = status_of(make_pod(), runtime_status(over), failure=failure, terminal=True)
         assert (status.phase, status.reason, status.message) == ("Failed", "DeadlineExceeded", "too long")
+
+    def test_a_pod_has_not_failed_while_something_of_it_runs(self) -> None:
+        """A Job would start its replacement beside it."""
+        status = status_of(make_pod(), runtime_status(container()), failure=Failure("DeadlineExceeded", "too long"))
+        assert (status.phase, status.reason) == ("Running", None)
+
+    def test_a_disruption_is_no_fault_of_the_pod(self) -> None:
+        failure = Failure("Terminated", "node shutdown", disruption=True)
+        over = runtime_status(container(state="exited"), ready=False)
+        conditions = status_of(make_pod(), over, failure=failure, terminal=True).conditions
+        condition = get_condition(conditions, "DisruptionTarget")
+        assert condition is not None
+        assert (condition.status, condition.reason) == ("True", "TerminationByKubelet")
 
 
 class TestContainerStates:
