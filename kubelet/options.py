@@ -12,6 +12,7 @@ from componentbase.flags import add_bool, add_duration, base_parser, fill, host_
 from componentbase.hostnetwork import add_host_network_flag
 from componentbase.net.own_address import own_address
 from kubelet.configuration import BadConfiguration, add_config_flag, shown, take_file
+from kubelet.pod.pod_security import pattern_error
 from kubelet.resource_flags import ResourceOptions, add_resource_flags, resource_options
 from kubelet.server.authorization import ALWAYS_ALLOW, MODES
 from kubelet.shutdown_flags import ShutdownPeriod, add_shutdown_flags, shutdown_periods
@@ -56,6 +57,8 @@ class Options:
     shutdown_periods: tuple[ShutdownPeriod, ...] = ()
     configuration: Mapping[str, Any] = field(default_factory=dict)
     """What is in effect, as a KubeletConfiguration has it."""
+    unsafe_sysctls: tuple[str, ...] = ()
+    seccomp_default: bool = False
 
 
 def parse_options(argv: list[str] | None = None) -> Options:
@@ -72,6 +75,9 @@ def parse_options(argv: list[str] | None = None) -> Options:
         resources, periods = resource_options(args), shutdown_periods(args)
     except ValueError as error:
         parser.error(str(error))
+    unsafe_sysctls = tuple(parse_list(args.allowed_unsafe_sysctls))
+    if wrong := pattern_error(unsafe_sysctls):
+        parser.error(f"--allowed-unsafe-sysctls: {wrong}")
     if args.bootstrap_kubeconfig and not args.kubeconfig:
         parser.error("--bootstrap-kubeconfig needs --kubeconfig: the file that is written then")
     if args.rotate_server_certificates and args.tls_cert_file:
@@ -93,6 +99,7 @@ def parse_options(argv: list[str] | None = None) -> Options:
         resources=resources,
         shutdown_periods=periods,
         configuration=shown(parser, args),
+        unsafe_sysctls=unsafe_sysctls,
     )
 
 
@@ -167,6 +174,13 @@ def _add_runtime_flags(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help=f"volumes and other files of pods; the engine must see the same folder (default {DEFAULT_ROOT_DIR})",
     )
+    group.add_argument(
+        "--allowed-unsafe-sysctls",
+        default="",
+        metavar="PATTERN,…",
+        help="kernel parameters, such as net.core.somaxconn or net.ipv4.tcp_*, that pods may set beyond the safe ones",
+    )
+    add_bool(group, "--seccomp-default", False, "give containers without a seccomp profile RuntimeDefault")
     group.add_argument(
         "--pod-infra-container-image",
         default=PAUSE_IMAGE,

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.security import AppArmorProfile, Capabilities, PodSecurityContext, SeccompProfile, SecurityContext
 from kubeapi.core.pod.spec import Container
 from kubelet.container.limits import container_resources
+from kubelet.container.security import merged_security
 from kubelet.runtime.interface import (
     ContainerConfig,
     ContainerKind,
@@ -19,7 +19,6 @@ from kubelet.runtime.interface import (
     PodRef,
     PortMapping,
     SandboxConfig,
-    Security,
 )
 
 MAX_HOSTNAME_LENGTH = 63
@@ -37,7 +36,12 @@ def pod_hostname(pod: Pod) -> str:
 
 
 def sandbox_config(
-    pod: Pod, *, attempt: int, dns: DnsConfig | None, memory_volumes: tuple[str, ...] = ()
+    pod: Pod,
+    *,
+    attempt: int,
+    dns: DnsConfig | None,
+    memory_volumes: tuple[str, ...] = (),
+    runtime_handler: str = "",
 ) -> SandboxConfig:
     """Configures the pod's sandbox. With host networking, hostname and host ports are the node's own."""
     spec = pod.spec
@@ -54,11 +58,18 @@ def sandbox_config(
         host_pid=bool(spec.hostPID),
         host_ipc=bool(spec.hostIPC),
         share_process_namespace=bool(spec.shareProcessNamespace),
-        sysctls={sysctl.name: sysctl.value for sysctl in sysctls},
+        sysctls={dotted_sysctl(sysctl.name): sysctl.value for sysctl in sysctls},
         labels=dict(pod.metadata.labels or {}),
-        runtime_handler=spec.runtimeClassName or "",
+        runtime_handler=runtime_handler,
+        host_users=spec.hostUsers is not False,
         memory_volumes=memory_volumes,
     )
+
+
+def dotted_sysctl(name: str) -> str:
+    """Writes "net/ipv4/conf/eth0.1/rp_filter" with dots as separators; a dot inside a part becomes a slash."""
+    first = next((char for char in name if char in "./"), ".")
+    return name if first == "." else name.translate(str.maketrans("./", "/."))
 
 
 def _port_mappings(pod: Pod) -> tuple[PortMapping, ...]:
@@ -91,6 +102,7 @@ class ContainerInputs:
     grace_seconds: int | None = None
     node_memory_bytes: int = 0
     pid_target: str = ""
+    seccomp_default: str = "Unconfined"  # the profile of a container that names none
 
 
 def container_config(pod: Pod, container: Container, kind: ContainerKind, inputs: ContainerInputs) -> ContainerConfig:
@@ -112,10 +124,14 @@ def container_config(pod: Pod, container: Container, kind: ContainerKind, inputs
         annotations=dict(inputs.annotations or {}),
         resources=container_resources(pod, container, inputs.node_memory_bytes),
         security=merged_security(
-            spec.securityContext, container.securityContext, extra_groups=tuple(inputs.supplemental_groups)
+            spec.securityContext,
+            container.securityContext,
+            extra_groups=tuple(inputs.supplemental_groups),
+            seccomp_default=inputs.seccomp_default,
         ),
         host_network=bool(spec.hostNetwork),
         host_ipc=bool(spec.hostIPC),
+        host_users=spec.hostUsers is not False,
         pid_mode=_pid_mode(pod),
         pid_target=inputs.pid_target,
         tty=bool(container.tty),
@@ -133,54 +149,6 @@ def _pid_mode(pod: Pod) -> PidMode:
     if pod.spec.hostPID:
         return "host"
     return "pod" if pod.spec.shareProcessNamespace else "container"
-
-
-def merged_security(
-    pod: PodSecurityContext | None, container: SecurityContext | None, *, extra_groups: tuple[int, ...] = ()
-) -> Security:
-    """The container's fields win over the pod's; `fsGroup` becomes a supplemental group."""
-    pod, container = pod or PodSecurityContext(), container or SecurityContext()
-    groups = [*extra_groups, *(pod.supplementalGroups or ()), *(() if pod.fsGroup is None else (pod.fsGroup,))]
-    capabilities = container.capabilities or Capabilities()
-    return Security(
-        run_as_user=pod.runAsUser if container.runAsUser is None else container.runAsUser,
-        run_as_group=pod.runAsGroup if container.runAsGroup is None else container.runAsGroup,
-        supplemental_groups=tuple(dict.fromkeys(groups)),
-        privileged=bool(container.privileged),
-        add_capabilities=tuple(capabilities.add or ()),
-        drop_capabilities=tuple(capabilities.drop or ()),
-        read_only_root_filesystem=bool(container.readOnlyRootFilesystem),
-        no_new_privileges=container.allowPrivilegeEscalation is False,
-        unmasked_proc=container.procMount == "Unmasked",
-        seccomp=_profile(container.seccompProfile or pod.seccompProfile, "Unconfined"),
-        apparmor=_profile(container.appArmorProfile or pod.appArmorProfile, "RuntimeDefault"),
-    )
-
-
-def _profile(profile: SeccompProfile | AppArmorProfile | None, default: str) -> str:
-    if profile is None or not profile.type:
-        return default
-    return f"Localhost/{profile.localhostProfile or ''}" if profile.type == "Localhost" else profile.type
-
-
-def non_root_error(pod: Pod, container: Container, image: ImageInfo) -> str:
-    """Says why `runAsNonRoot` forbids this container to start, in upstream's words; "" when it may."""
-    own, whole = container.securityContext, pod.spec.securityContext
-    required = own.runAsNonRoot if own and own.runAsNonRoot is not None else (whole.runAsNonRoot if whole else None)
-    if not required:
-        return ""
-    ref = pod_ref(pod)
-    where = f'(pod: "{ref.name}_{ref.namespace}({ref.uid})", container: {container.name})'
-    user = merged_security(whole, own).run_as_user
-    if user is not None:
-        return f"container's runAsUser breaks non-root policy {where}" if user == 0 else ""
-    if image.uid is None:
-        name = image.user.partition(":")[0]
-        return (
-            f"container has runAsNonRoot and image has non-numeric user ({name}), "
-            f"cannot verify user is non-root {where}"
-        )
-    return f"container has runAsNonRoot and image will run as root {where}" if image.uid == 0 else ""
 
 
 def managed_hosts(pod: Pod, ips: Sequence[str], *, domain: str = "", node_hosts: str = "") -> str:

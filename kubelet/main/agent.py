@@ -30,6 +30,7 @@ from kubelet.options import Options
 from kubelet.plugins.watcher import PluginWatcher
 from kubelet.pod.dns import ClusterDns, parse_resolv_conf
 from kubelet.pod.hardware import Hardware
+from kubelet.pod.pod_security import NodePolicy
 from kubelet.pod.source import NodePods, PodSource
 from kubelet.pod.table import PodTable
 from kubelet.probe.probes import probe_types
@@ -110,6 +111,7 @@ class Agent:
             hardware=hardware,
             clock=clock,
             tasks=tasks,
+            policy=_policy(options),
         )
         self.pods = assemble(edges, table)
         workers, volumes = self.pods.workers, self.pods.volumes
@@ -184,6 +186,15 @@ class Agent:
         health.add_ready_check("runtime", self.runtime_health.error)
         health.add_ready_check("node", self.node.readiness_error)
         health.add_ready_check("pods", lambda: "" if self.source.synced else "pods are not known yet")
+
+
+APPARMOR_SWITCH = "/sys/module/apparmor/parameters/enabled"
+
+
+def _policy(options: Options) -> NodePolicy:
+    enabled = os.path.exists(APPARMOR_SWITCH) and _read(APPARMOR_SWITCH).startswith("Y")
+    default = "RuntimeDefault" if options.seccomp_default else "Unconfined"
+    return NodePolicy(options.unsafe_sysctls, apparmor=enabled, seccomp_default=default)
 
 
 def _read(path: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from componentbase.clock import Clock
 from kubeclient.rest import RestClient
@@ -17,6 +17,7 @@ from kubelet.pod.dns import ClusterDns
 from kubelet.pod.hardware import Hardware
 from kubelet.pod.host_ports import HostPorts
 from kubelet.pod.node_resources import NodeResources
+from kubelet.pod.pod_security import NodePolicy
 from kubelet.pod.pod_volumes import PodVolumes
 from kubelet.pod.publisher import Publisher
 from kubelet.pod.sandboxes import Sandboxes
@@ -50,6 +51,7 @@ class Edges:
     hardware: Hardware
     clock: Clock
     tasks: asyncio.TaskGroup
+    policy: NodePolicy = field(default_factory=NodePolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,12 @@ def assemble(edges: Edges, table: PodTable) -> PodMachinery:
         clock,
         KeyedBackoff(),
         edges.hardware,
+        edges.policy.seccomp_default,
     )
     syncer = PodSyncer(
         runtime,
-        NodeResources(runtime, events, node, table, edges.hardware),
-        Sandboxes(runtime, terminator, events, edges.cluster_dns, edges.node_dns),
+        NodeResources(runtime, events, node, table, edges.hardware, edges.policy),
+        Sandboxes(runtime, edges.rest, terminator, events, edges.cluster_dns, edges.node_dns),
         PodVolumes(volumes, edges.objects, node, events, edges.cluster_dns.domain),
         starter,
         terminator,

@@ -18,6 +18,9 @@ from kubeapi.core.node import (
     NodeAddress,
     NodeCondition,
     NodeDaemonEndpoints,
+    NodeFeatures,
+    NodeRuntimeHandler,
+    NodeRuntimeHandlerFeatures,
     NodeStatus,
     NodeSystemInfo,
 )
@@ -160,11 +163,20 @@ def node_status(old: NodeStatus, facts: NodeInputs, now: float) -> NodeStatus:
         operatingSystem="linux",
         architecture=machine.architecture,
     )
-    if facts.runtime is None:
+    if facts.runtime is not None:
+        status.runtimeHandlers = _handlers(facts.runtime)
+        status.features = NodeFeatures(supplementalGroupsPolicy=True)
+    else:
         status.nodeInfo.containerRuntimeVersion = old.nodeInfo.containerRuntimeVersion
     status.images = _images(facts.images) or old.images
     status.conditions = _conditions(old.conditions or (), facts, now)
     return status
+
+
+def _handlers(runtime: RuntimeInfo) -> list[NodeRuntimeHandler]:
+    """Lists the default handler, which has no name, and those that a RuntimeClass may choose."""
+    features = NodeRuntimeHandlerFeatures(recursiveReadOnlyMounts=False, userNamespaces=runtime.user_namespaces)
+    return [NodeRuntimeHandler(name=name, features=features) for name in ("", *runtime.handlers)]
 
 
 def _shown(resources: Mapping[str, Fraction]) -> dict[str, str]:

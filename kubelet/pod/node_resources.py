@@ -15,6 +15,7 @@ from kubelet.container.spec import find_container
 from kubelet.pod import allocation as resize
 from kubelet.pod.admission import admit, resize_refusal
 from kubelet.pod.hardware import Hardware
+from kubelet.pod.pod_security import NodePolicy, security_refusal
 from kubelet.pod.status.compute import Failure
 from kubelet.pod.table import PodTable
 from kubelet.pod.work import PodWork
@@ -35,6 +36,7 @@ class NodeResources:
     node: NodeView
     table: PodTable
     hardware: Hardware
+    policy: NodePolicy
 
     async def admit(self, work: PodWork, *, runs_already: bool) -> Failure | None:
         """Takes the pod in, or says why the node does not. A pod that runs here already was admitted before.
@@ -45,7 +47,8 @@ class NodeResources:
             work.admitted = True
             return None
         work.allocation = resize.recalled_allocation(work.asked)
-        failure = self.table.refusal or admit(work.pod, self.table.admitted(), self.node.current())
+        failure = self.table.refusal or security_refusal(work.pod, self.policy)
+        failure = failure or admit(work.pod, self.table.admitted(), self.node.current())
         if failure is None and self.hardware.concerns(work.pod):
             work.admitted = True  # the pod holds its share while the plugins are asked
             try:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from apimachinery.errors import StatusError
 from componentbase import logs
+from kubeapi.core.pod.model import Pod
+from kubeapi.node.runtimeclass import RuntimeClass
+from kubeclient.rest import RestClient
 from kubelet.container.config import sandbox_config
 from kubelet.container.events import Events
 from kubelet.pod.dns import ClusterDns, pod_dns
@@ -22,6 +26,7 @@ class Sandboxes:
     """`node_dns` is the node's own resolver configuration."""
 
     runtime: Runtime
+    rest: RestClient
     terminator: Terminator
     events: Events
     cluster_dns: ClusterDns
@@ -32,16 +37,22 @@ class Sandboxes:
         pod = work.pod
         dns = pod_dns(pod, self.cluster_dns, self.node_dns)
         held = tuple(volume.memory_volume for volume in volumes if volume.memory_volume)
-        config = sandbox_config(pod, attempt=attempt, dns=dns, memory_volumes=held)
         try:
+            handler = await self._handler(pod)
+            config = sandbox_config(pod, attempt=attempt, dns=dns, memory_volumes=held, runtime_handler=handler)
             sandbox = await self.runtime.create_sandbox(config)
         except RuntimeUnavailable:
             raise
-        except EngineError as error:
+        except (EngineError, StatusError, ConnectionError, TimeoutError) as error:
             message = f"Failed to create pod sandbox: {error}"
             self.events.event(pod, "Warning", "FailedCreatePodSandBox", message)
             raise SyncFailed(message) from None
         log.info("sandbox created", pod=pod.key, attempt=attempt, ips=",".join(sandbox.ips))
+
+    async def _handler(self, pod: Pod) -> str:
+        """Looks up the handler of the pod's class. Raises: StatusError; ConnectionError; TimeoutError."""
+        name = pod.spec.runtimeClassName
+        return (await self.rest.get(RuntimeClass, name)).handler if name else ""
 
     async def stop(self, work: PodWork, status: PodRuntimeStatus) -> None:
         """Stops the pod's containers and old sandboxes, because its network is gone. Raises: EngineError."""

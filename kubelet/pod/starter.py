@@ -10,12 +10,13 @@ from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, EphemeralContainer
 from kubelet.container.backoff import KeyedBackoff, describe
-from kubelet.container.config import HOSTS_PATH, ContainerInputs, container_config, non_root_error
+from kubelet.container.config import HOSTS_PATH, ContainerInputs, container_config
 from kubelet.container.downward import NodeView
 from kubelet.container.env import ConfigError, EnvContext, ObjectLookup, ServiceLookup, expand, make_environment
 from kubelet.container.events import ContainerEvents, Events, field_path
 from kubelet.container.images.manager import ImageUnavailable
 from kubelet.container.images.pod_images import PodImages
+from kubelet.container.security import non_root_error
 from kubelet.container.spec import find_container, full_name, grace_seconds, spec_hash
 from kubelet.plugins.rpc import RpcError
 from kubelet.pod.actions import Start
@@ -54,7 +55,8 @@ class StartFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ContainerStarter:
-    """`backoff` delays containers that crash or cannot be started."""
+    """`backoff` delays containers that crash or cannot be started. `seccomp_default` is the profile of a container that
+    names none."""
 
     runtime: Runtime
     images: PodImages
@@ -66,6 +68,7 @@ class ContainerStarter:
     clock: Clock
     backoff: KeyedBackoff
     hardware: Hardware
+    seccomp_default: str
 
     async def start(self, work: PodWork, start: Start, setup: ContainerSetup) -> None:
         """Raises: StartFailure; Stopping; RuntimeUnavailable."""
@@ -88,6 +91,9 @@ class ContainerStarter:
             raise self._failed(pod, start.name, "CreateContainerError", str(error)) from None
         events = ContainerEvents(self.events, pod, start.name)
         events.event("Normal", "Created", f"Created container: {start.name}")
+        if config.security.privileged or config.security.selinux:
+            for text in await self.runtime.unmet(config.security):
+                events.event("Warning", "SecurityContextNotEnforced", text)
         try:
             await self.runtime.start_container(container_id)
         except RuntimeUnavailable:
@@ -180,6 +186,7 @@ class ContainerStarter:
             grace_seconds=pod.spec.terminationGracePeriodSeconds,
             node_memory_bytes=self.node.memory_bytes,
             pid_target=setup.running[target] if target else "",
+            seccomp_default=self.seccomp_default,
         )
         config = container_config(pod, container, start.kind, inputs)
         signal = container.lifecycle.stopSignal if container.lifecycle else None

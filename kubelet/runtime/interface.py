@@ -96,6 +96,7 @@ class SandboxConfig:
     host_pid: bool = False
     host_ipc: bool = False
     share_process_namespace: bool = False
+    host_users: bool = True
     sysctls: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)  # the pod's own labels
     runtime_handler: str = ""
@@ -137,13 +138,15 @@ class Resources:
 class Security:
     """Pod and container securityContext, merged (the container's fields win).
 
-    `run_as_user` None leaves the image's user. `seccomp`/`apparmor`: "RuntimeDefault" | "Unconfined" |
-    "Localhost/<profile>". `capabilities` are spelled as in the spec ("NET_ADMIN", "ALL").
+    `run_as_user` None leaves the image's user. `strict_groups` leaves out the groups that the image's /etc/group gives
+    the user. `seccomp`/`apparmor`: "RuntimeDefault" | "Unconfined" | "Localhost/<profile>". Capabilities have no prefix
+    ("NET_ADMIN", "ALL"), and none but ALL is both added and dropped. `selinux` has the parts of a label.
     """
 
     run_as_user: int | None = None
     run_as_group: int | None = None
     supplemental_groups: tuple[int, ...] = ()
+    strict_groups: bool = False
     privileged: bool = False
     add_capabilities: tuple[str, ...] = ()
     drop_capabilities: tuple[str, ...] = ()
@@ -152,6 +155,16 @@ class Security:
     unmasked_proc: bool = False
     seccomp: str = "Unconfined"
     apparmor: str = "RuntimeDefault"
+    selinux: tuple[tuple[str, str], ...] = ()  # ("type", "spc_t"), …
+
+
+@dataclass(frozen=True, slots=True)
+class LinuxUser:
+    """The ids that a container's first process starts with; `groups` has all of them, `gid` first."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +194,7 @@ class ContainerConfig:
     security: Security = Security()
     host_network: bool = False
     host_ipc: bool = False
+    host_users: bool = True
     pid_mode: PidMode = "container"
     pid_target: str = ""  # the id of a running container whose processes it joins; wins over `pid_mode`
     tty: bool = False
@@ -235,6 +249,7 @@ class ContainerStatus:
     message: str = ""
     grace_seconds: int | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
+    user: LinuxUser | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +351,10 @@ class ContainerStats:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeInfo:
-    """For the node's status: name "docker", version, and what the engine says about the machine."""
+    """For the node's status: name "docker", version, and what the engine says about the machine.
+
+    `handlers` are the names that a RuntimeClass may choose from.
+    """
 
     name: str
     version: str
@@ -349,6 +367,8 @@ class RuntimeInfo:
     data_root: str = ""
     cpus: int = 0
     memory_bytes: int = 0
+    handlers: tuple[str, ...] = ()
+    user_namespaces: bool = False
 
 
 class Session(Protocol):
@@ -404,6 +424,9 @@ class Runtime(Protocol):
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
         """Returns the new id. Raises: EngineNotFound when the image is gone; EngineError for a bad config."""
+
+    async def unmet(self, security: Security) -> Sequence[str]:
+        """Says what of a security context this machine can't give, though containers start without it."""
 
     async def start_container(self, container_id: str) -> None:
         """Starts the process. Raises: ContainerStartError; EngineNotFound."""

@@ -30,6 +30,7 @@ from kubelet.runtime.interface import (
     RuntimeUnavailable,
     SandboxConfig,
     SandboxStatus,
+    Security,
     StreamName,
 )
 from tests.fakes.programs import FakeSession, Script, script_of
@@ -73,6 +74,7 @@ class FakeRuntime:
         self.pull_errors: dict[str, str] = {}
         self.pulled_with: list[tuple[str, RegistryAuth | None]] = []
         self.sizes: list[tuple[int, int]] = []
+        self.unmet_texts: list[tuple[str, Callable[[Security], object]]] = []
         self.used_memory = 4096  # bytes, by each container
         self.available = True
         self.containers: dict[str, FakeContainer] = {}
@@ -220,6 +222,9 @@ class FakeRuntime:
         )
         self.containers[status.id] = FakeContainer(status, config)
         return status.id
+
+    async def unmet(self, security: Security) -> Sequence[str]:
+        return [text for text, asked in self.unmet_texts if asked(security)]
 
     async def start_container(self, container_id: str) -> None:
         container = self._container(container_id)

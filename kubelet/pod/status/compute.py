@@ -19,7 +19,9 @@ from kubeapi.core.pod.status import (
     ContainerStateTerminated,
     ContainerStateWaiting,
     ContainerStatus,
+    ContainerUser,
     HostIP,
+    LinuxContainerUser,
     PodCondition,
     PodIP,
     PodStatus,
@@ -31,7 +33,7 @@ from kubelet.pod.actions import EXIT_UNKNOWN, should_restart
 from kubelet.pod.allocation import RESIZE_CONDITIONS, Allocation
 from kubelet.pod.status.phase import compute_phase
 from kubelet.probe.state import Verdict
-from kubelet.runtime.interface import ContainerKind, PodRuntimeStatus
+from kubelet.runtime.interface import ContainerKind, LinuxUser, PodRuntimeStatus
 from kubelet.runtime.interface import ContainerStatus as RuntimeContainer
 
 TERMINATION_BY_KUBELET = "TerminationByKubelet"
@@ -179,6 +181,7 @@ class _Status:
             imageID=newest.image_id,
             containerID=ID_PREFIX + newest.id,
             restartCount=newest.attempt,
+            user=_user(newest.user),
             state=self._state(container, newest),
             lastState=ContainerState(),
         )
@@ -340,6 +343,12 @@ class _Status:
 def start_time(pod: Pod) -> float | None:
     """Returns when the kubelet first saw the pod, in unix seconds."""
     return parse_time(pod.status.startTime) if pod.status.startTime else None
+
+
+def _user(user: LinuxUser | None) -> ContainerUser | None:
+    if user is None:
+        return None
+    return ContainerUser(linux=LinuxContainerUser(uid=user.uid, gid=user.gid, supplementalGroups=list(user.groups)))
 
 
 def _waiting(waiting: Waiting) -> ContainerState:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kubelet.runtime.docker.names import container_labels, sandbox_labels
-from kubelet.runtime.interface import MIN_CPU_SHARES, ContainerConfig, Mount, Resources, SandboxConfig, Security
+from kubelet.runtime.interface import (
+    MIN_CPU_SHARES,
+    ContainerConfig,
+    LinuxUser,
+    Mount,
+    Resources,
+    SandboxConfig,
+    Security,
+)
 
 PAUSE_OOM_SCORE_ADJ = -998
 LOG_FILE_SIZE, LOG_FILES = "10m", "5"  # per container, as upstream; the oldest file is lost
@@ -15,6 +23,9 @@ HELD_VOLUMES = "/volumes"
 """The folder of the pause container for the pod's memory volumes: one that no running container mounts is emptied."""
 PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 """Else the engine's own choice: private, but for a folder that holds its data, such as the node's root."""
+
+READING = "io.kubernetes.docker.reading"
+"""The label of containers that only serve to read files of their image."""
 
 # Without privileges a container may reach every device node it is given; masks and read-only paths are lifted.
 ANY_DEVICE = "a *:* rwm"
@@ -25,11 +36,24 @@ class Host:
     """The rights that the engine has on this machine.
 
     A host that lacks CAP_SYS_RESOURCE can neither lower an OOM score below `min_oom_score_adj` nor give every
-    capability; "privileged" then means all capabilities but `missing_capabilities`.
+    capability; "privileged" then means all capabilities but `missing_capabilities`. With `user_namespaces` the engine
+    puts containers into one unless they ask for the host's users.
     """
 
     min_oom_score_adj: int = -1000
     missing_capabilities: tuple[str, ...] = ()
+    selinux: bool = False
+    user_namespaces: bool = False
+
+    def unmet(self, security: Security) -> list[str]:
+        """Says what of a security context has no effect here."""
+        texts = []
+        if security.privileged and self.missing_capabilities:
+            names = ", ".join(f"CAP_{name}" for name in self.missing_capabilities)
+            texts.append(f"privileged: the host can't grant {names}; the container runs with all other capabilities")
+        if security.selinux and not self.selinux:
+            texts.append("seLinuxOptions: SELinux is not enabled on the host; the container runs without a label")
+        return texts
 
 
 def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[str, Any]:
@@ -39,6 +63,7 @@ def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[st
         "IpcMode": "host" if config.host_ipc else "shareable",
         "PidMode": "host" if config.host_pid else "",
         "UTSMode": "host" if config.host_network else "",
+        "UsernsMode": _userns_mode(config.host_users, host),
         "LogConfig": {"Type": "none"},
         "CpuShares": MIN_CPU_SHARES,
         "OomScoreAdj": max(PAUSE_OOM_SCORE_ADJ, host.min_oom_score_adj),
@@ -79,16 +104,23 @@ def probe_body(pause_image: str, host: Host) -> dict[str, Any]:
     return {"Image": pause_image, "User": "0:0", "HostConfig": host_config}  # others are given no capabilities
 
 
+def accounts_body(image: str) -> dict[str, Any]:
+    """Asks for a container that is never started, to read files of an image from it."""
+    return {"Image": image, "Entrypoint": ["/"], "Labels": {READING: ""}, "HostConfig": {"NetworkMode": "none"}}
+
+
 def container_body(
-    sandbox_id: str, config: ContainerConfig, host: Host, *, image_user: str = "", seccomp_profile: str = ""
+    sandbox_id: str, config: ContainerConfig, host: Host, user: LinuxUser, *, seccomp_profile: str = ""
 ) -> dict[str, Any]:
-    """Asks for one container. `image_user` counts when only a group is set; `seccomp_profile` is a Localhost's JSON."""
+    """Asks for one container. `user` is whom its image and its security context make; `seccomp_profile` is the JSON of
+    a Localhost profile."""
     resources = config.resources
     host_config: dict[str, Any] = {
         "NetworkMode": f"container:{sandbox_id}",
         "IpcMode": "host" if config.host_ipc else f"container:{sandbox_id}",
         "PidMode": _pid_mode(sandbox_id, config),
         "UTSMode": "host" if config.host_network else "",
+        "UsernsMode": _userns_mode(config.host_users, host),
         "LogConfig": {"Type": "json-file", "Config": {"max-size": LOG_FILE_SIZE, "max-file": LOG_FILES}},
         "Mounts": [*map(_mount, config.mounts), *_termination_mount(config)],
         "Devices": [
@@ -103,16 +135,17 @@ def container_body(
         "PidsLimit": resources.pids_limit or None,
         "OomScoreAdj": max(resources.oom_score_adj, host.min_oom_score_adj),
         **_security(config.security, host, seccomp_profile),
+        "GroupAdd": [str(group) for group in user.groups if group != user.gid],
     }
     body: dict[str, Any] = {
         "Image": config.image_ref,
-        "Labels": container_labels(sandbox_id, config),
+        "Labels": container_labels(sandbox_id, config, user),
         "Env": [f"{name}={value}" for name, value in config.env],
         "WorkingDir": config.working_dir,
         "Tty": config.tty,
         "OpenStdin": config.stdin,
         "StdinOnce": config.stdin and config.stdin_once,
-        "User": _user(config.security, image_user),
+        "User": f"{user.uid}:{user.gid}",
         "Healthcheck": {"Test": ["NONE"]},  # an image's own health check is not the pod's
         "HostConfig": host_config,
     }
@@ -163,23 +196,19 @@ def _termination_mount(config: ContainerConfig) -> list[dict[str, Any]]:
     return [_mount(Mount(config.termination_message_path, config.termination_message_host_path))]
 
 
-def _user(security: Security, image_user: str) -> str:
-    """ "uid", "uid:gid" or "" for the image's own user."""
-    if security.run_as_user is None and security.run_as_group is None:
-        return ""
-    user = image_user.partition(":")[0] or "0" if security.run_as_user is None else str(security.run_as_user)
-    return user if security.run_as_group is None else f"{user}:{security.run_as_group}"
+def _userns_mode(host_users: bool, host: Host) -> str:
+    return "host" if host_users and host.user_namespaces else ""
 
 
 def _security(security: Security, host: Host, seccomp_profile: str) -> dict[str, Any]:
     options = ["no-new-privileges=true"] if security.no_new_privileges else []
     options += _confinement("seccomp", security.seccomp, seccomp_profile)
     options += _confinement("apparmor", security.apparmor, security.apparmor.removeprefix("Localhost/"))
+    options += [f"label={name}:{value}" for name, value in security.selinux if host.selinux]
     result: dict[str, Any] = {
-        "CapAdd": _capabilities(security.add_capabilities),
-        "CapDrop": _capabilities(security.drop_capabilities),
+        "CapAdd": list(security.add_capabilities),
+        "CapDrop": list(security.drop_capabilities),
         "ReadonlyRootfs": security.read_only_root_filesystem,
-        "GroupAdd": [str(group) for group in security.supplemental_groups],
     }
     if security.privileged and host.missing_capabilities:
         result["CapAdd"] = ["ALL"]
@@ -200,10 +229,6 @@ def _confinement(kind: str, profile: str, localhost: str) -> list[str]:
     if profile == "Unconfined":
         return [f"{kind}=unconfined"]
     return [f"{kind}={localhost}"] if profile.startswith("Localhost/") else []
-
-
-def _capabilities(names: Sequence[str]) -> list[str]:
-    return [name.upper().removeprefix("CAP_") for name in names]
 
 
 def memory_volume_body(name: str, size_bytes: int, mode: int, labels: Mapping[str, str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import cast, get_args
 
-from kubelet.runtime.interface import ContainerConfig, ContainerKind, PodRef, SandboxConfig
+from kubelet.runtime.interface import ContainerConfig, ContainerKind, LinuxUser, PodRef, SandboxConfig
 
 TYPE = "io.kubernetes.docker.type"
 SANDBOX_TYPE, CONTAINER_TYPE = "podsandbox", "container"
@@ -24,6 +24,7 @@ MESSAGE_HOST_PATH = "annotation.io.kubernetes.container.terminationMessageHostPa
 MESSAGE_POLICY = "annotation.io.kubernetes.container.terminationMessagePolicy"
 TTY = "annotation.io.kubernetes.container.tty"
 GRACE_SECONDS = "annotation.io.kubernetes.pod.terminationGracePeriod"
+USER = "annotation.io.kubernetes.container.user"
 ANNOTATIONS = "annotation.io.kubernetes.container.annotations"
 
 _RESERVED_PREFIXES = ("io.kubernetes.", "annotation.io.kubernetes.")
@@ -54,7 +55,7 @@ def sandbox_labels(config: SandboxConfig) -> dict[str, str]:
     return {**_free_labels(config.labels), **_pod_labels(config.pod), **own}
 
 
-def container_labels(sandbox_id: str, config: ContainerConfig) -> dict[str, str]:
+def container_labels(sandbox_id: str, config: ContainerConfig, user: LinuxUser) -> dict[str, str]:
     own = {
         TYPE: CONTAINER_TYPE,
         CONTAINER_NAME: config.name,
@@ -68,6 +69,7 @@ def container_labels(sandbox_id: str, config: ContainerConfig) -> dict[str, str]
         MESSAGE_POLICY: config.termination_message_policy,
         TTY: "true" if config.tty else "",
         GRACE_SECONDS: "" if config.grace_seconds is None else str(config.grace_seconds),
+        USER: " ".join(map(str, (user.uid, *user.groups))),
         ANNOTATIONS: json.dumps(dict(config.annotations)) if config.annotations else "",
     }
     return {
@@ -94,6 +96,12 @@ def kind_of(labels: Mapping[str, str]) -> ContainerKind:
 def grace_of(labels: Mapping[str, str]) -> int | None:
     text = labels.get(GRACE_SECONDS, "")
     return int(text) if text.isdigit() else None
+
+
+def user_of(labels: Mapping[str, str]) -> LinuxUser | None:
+    """Reads "UID GID GROUP…"; None for a container of an older kubelet, which did not say."""
+    ids = [int(word) for word in labels.get(USER, "").split() if word.isdigit()]
+    return LinuxUser(ids[0], ids[1], tuple(ids[1:])) if len(ids) > 1 else None
 
 
 def annotations_of(labels: Mapping[str, str]) -> dict[str, str]:

@@ -112,6 +112,7 @@ def container_status(item: Json, details: Json, image_id: str, message: str) -> 
         message=message if phase == "exited" else "",
         grace_seconds=names.grace_of(labels),
         annotations=names.annotations_of(labels),
+        user=names.user_of(labels),
     )
 
 
@@ -207,4 +208,11 @@ def runtime_info(version: Json, info: Json) -> RuntimeInfo:
         data_root=str(info.get("DockerRootDir", "")),
         cpus=int(info.get("NCPU", 0)),
         memory_bytes=int(info.get("MemTotal", 0)),
+        handlers=tuple(sorted(info.get("Runtimes") or ())),
+        user_namespaces=offers(info, "userns"),
     )
+
+
+def offers(info: Json, feature: str) -> bool:
+    """Tells whether the engine enforces a feature, such as "selinux"; it lists them as "name=selinux,…"."""
+    return any(option.partition(",")[0] == f"name={feature}" for option in info.get("SecurityOptions") or ())

@@ -8,12 +8,14 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
 from componentbase import logs
 from kubelet.runtime.docker import names
+from kubelet.runtime.docker.accounts import Accounts
 from kubelet.runtime.docker.bodies import (
     Host,
     container_body,
@@ -33,6 +35,7 @@ from kubelet.runtime.docker.parsing import (
     is_engine_trouble,
     is_sandbox,
     listed_state,
+    offers,
     runtime_event,
     runtime_info,
     sandbox_status,
@@ -41,6 +44,7 @@ from kubelet.runtime.docker.parsing import (
 )
 from kubelet.runtime.docker.pause import DEFAULT_IMAGE, MACHINES, pause_archive
 from kubelet.runtime.docker.sessions import Sessions
+from kubelet.runtime.docker.users import linux_user
 from kubelet.runtime.interface import (
     ContainerConfig,
     ContainerStartError,
@@ -59,6 +63,7 @@ from kubelet.runtime.interface import (
     RuntimeUnavailable,
     SandboxConfig,
     SandboxStatus,
+    Security,
 )
 
 EVENT_TYPES: tuple[EventType, ...] = ("start", "die", "oom", "destroy")
@@ -80,6 +85,7 @@ class DockerRuntime(Images, Sessions):
         Images.__init__(self, client)
         Sessions.__init__(self, client)
         self._sdk = self._client.sdk
+        self._accounts = Accounts(client)
         self._stats_slots = asyncio.Semaphore(PARALLEL_STATS)
         self._pause_image = pause_image
         self._seccomp_root = Path(seccomp_root)
@@ -222,7 +228,11 @@ class DockerRuntime(Images, Sessions):
 
     async def create_sandbox(self, config: SandboxConfig) -> SandboxStatus:
         name = names.sandbox_name(config.pod, config.attempt)
-        body = sandbox_body(config, self._pause_image, await self._learnt_host())
+        host = await self._learnt_host()
+        if not config.host_users and not host.user_namespaces:
+            handler = config.runtime_handler
+            raise EngineError(f'RuntimeClass handler "{handler}" does not support user namespaces')
+        body = sandbox_body(config, self._pause_image, host)
         try:
             sandbox_id = await self._create(name, body)
         except EngineNotFound:
@@ -246,6 +256,7 @@ class DockerRuntime(Images, Sessions):
 
     async def prepare(self) -> None:
         await self._client.negotiate()
+        await self._accounts.clean_up()
         if await self.image_status(self._pause_image) is None:
             await self._load_pause_image()
         await self._learnt_host()
@@ -260,7 +271,9 @@ class DockerRuntime(Images, Sessions):
     async def _learnt_host(self) -> Host:
         async with self._learning:
             if self._host is None:
-                self._host = await asyncio.to_thread(visible_host, self._client.socket_path) or await self._tried_host()
+                host = await asyncio.to_thread(visible_host, self._client.socket_path) or await self._tried_host()
+                info = await self._client.call(self._sdk.info)
+                self._host = replace(host, selinux=offers(info, "selinux"), user_namespaces=offers(info, "userns"))
                 log.info("learnt what the host grants", host=str(self._host))
             return self._host
 
@@ -299,20 +312,24 @@ class DockerRuntime(Images, Sessions):
     async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
         if config.termination_message_host_path:
             await asyncio.to_thread(_create_message_file, config.termination_message_host_path)
-        security = config.security
-        image_user = seccomp = ""
-        if security.run_as_group is not None and security.run_as_user is None:
-            image = await self.image_status(config.image_ref)
-            image_user = image.user if image else ""
-        if security.seccomp.startswith("Localhost/"):
-            path = self._seccomp_root / security.seccomp.removeprefix("Localhost/")
-            try:
-                seccomp = await asyncio.to_thread(path.read_text)
-            except OSError as error:
-                raise EngineError(f"cannot load seccomp profile: {error}") from None
-        host = await self._learnt_host()
-        body = container_body(sandbox_id, config, host, image_user=image_user, seccomp_profile=seccomp)
+        user = linux_user(config.security, await self._accounts.of(config.image_ref))
+        seccomp = await self._seccomp_profile(config.security)
+        body = container_body(sandbox_id, config, await self._learnt_host(), user, seccomp_profile=seccomp)
         return await self._create(names.container_name(config.pod, config.name, config.attempt), body)
+
+    async def _seccomp_profile(self, security: Security) -> str:
+        """Reads the text of a Localhost profile; "" for others."""
+        if not security.seccomp.startswith("Localhost/"):
+            return ""
+        path = self._seccomp_root / security.seccomp.removeprefix("Localhost/")
+        try:
+            return await asyncio.to_thread(path.read_text)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise EngineError(f'cannot load seccomp profile "{path}": open {path}: {why}') from None
+
+    async def unmet(self, security: Security) -> Sequence[str]:
+        return (await self._learnt_host()).unmet(security)
 
     async def _create(self, name: str, body: Mapping[str, Any]) -> str:
         """Creates the container called `name`, or takes the existing one if it can be used; returns its id.

@@ -21,6 +21,7 @@ from kubelet.runtime.interface import (
     DnsConfig,
     EngineError,
     ImagePullError,
+    LinuxUser,
     LogOptions,
     Mount,
     PortMapping,
@@ -128,6 +129,28 @@ async def test_users_groups_and_capabilities(runtime: DockerRuntime) -> None:
     assert "CapEff:\t0000000000000400" in status
     quiet = await shell(pod, "cat /proc/self/status", name="nnp", security=Security(no_new_privileges=True))
     assert "NoNewPrivs:\t1" in quiet
+
+
+async def test_a_status_tells_the_user(runtime: DockerRuntime) -> None:
+    pod = await PodInHand.create(runtime)
+    security = Security(run_as_user=1000, run_as_group=3000, supplemental_groups=(4000,), seccomp="RuntimeDefault")
+    text = "id -u; id -g; id -G; cat /proc/self/status"
+    output = await shell(pod, text, security=security)
+    assert output.startswith("1000\n3000\n3000 4000\n")
+    assert "Seccomp:\t2" in output
+    assert (await pod.container("probe")).user == LinuxUser(1000, 3000, (3000, 4000))
+
+
+async def test_what_the_machine_cannot_give_is_told(runtime: DockerRuntime) -> None:
+    pod = await PodInHand.create(runtime)
+    with pytest.raises(EngineError, match=r'cannot load seccomp profile ".*/none.json": open .*: no such file'):
+        await pod.start("true", security=Security(seccomp="Localhost/none.json"))
+    with pytest.raises(EngineError, match='RuntimeClass handler "" does not support user namespaces'):
+        await runtime.create_sandbox(SandboxConfig(new_pod(), host_users=False))
+    with pytest.raises(EngineError, match="unknown capability"):
+        await pod.start("true", security=Security(add_capabilities=("FLY",)))
+    if not (await runtime.unmet(Security(selinux=(("type", "spc_t"),)))):
+        pytest.skip("SELinux is enabled")
 
 
 async def test_a_group_alone_keeps_the_images_user(runtime: DockerRuntime) -> None:

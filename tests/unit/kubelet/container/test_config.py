@@ -6,14 +6,10 @@ from typing import Any
 
 import pytest
 
-from apimachinery.model import from_dict
-from kubeapi.core.pod.security import PodSecurityContext, SecurityContext
 from kubelet.container.config import (
     ContainerInputs,
     container_config,
     managed_hosts,
-    merged_security,
-    non_root_error,
     pod_hostname,
     sandbox_config,
 )
@@ -78,58 +74,6 @@ def test_a_container_gets_its_inputs() -> None:
     assert (config.tty, config.stdin, config.working_dir, config.pid_mode) == (True, True, "/srv", "host")
     assert config.termination_message_path == "/dev/termination-log"
     assert config.termination_message_host_path == "/pods/u/app/2"
-
-
-def test_the_containers_security_wins_over_the_pods() -> None:
-    pod = from_dict(
-        PodSecurityContext,
-        {
-            "runAsUser": 1,
-            "runAsGroup": 2,
-            "fsGroup": 3,
-            "supplementalGroups": [4, 3],
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-    )
-    own = from_dict(
-        SecurityContext,
-        {"runAsUser": 0, "allowPrivilegeEscalation": False, "capabilities": {"add": ["NET_ADMIN"], "drop": ["ALL"]}},
-    )
-    merged = merged_security(pod, own, extra_groups=(9,))
-    assert (merged.run_as_user, merged.run_as_group, merged.supplemental_groups) == (0, 2, (9, 4, 3))
-    assert (merged.add_capabilities, merged.drop_capabilities) == (("NET_ADMIN",), ("ALL",))
-    assert merged.no_new_privileges
-    assert merged.seccomp == "RuntimeDefault"
-    local = from_dict(SecurityContext, {"seccompProfile": {"type": "Localhost", "localhostProfile": "a.json"}})
-    assert merged_security(pod, local).seccomp == "Localhost/a.json"
-    bare = merged_security(None, None)
-    assert (bare.run_as_user, bare.seccomp, bare.apparmor, bare.privileged) == (
-        None,
-        "Unconfined",
-        "RuntimeDefault",
-        False,
-    )
-
-
-@pytest.mark.parametrize(
-    ("context", "user", "words"),
-    [
-        ({}, "", ""),
-        ({"runAsNonRoot": True, "runAsUser": 5}, "", ""),
-        ({"runAsNonRoot": True, "runAsUser": 0}, "5", "container's runAsUser breaks non-root policy"),
-        ({"runAsNonRoot": True}, "", "image will run as root"),
-        ({"runAsNonRoot": True}, "0:5", "image will run as root"),
-        ({"runAsNonRoot": True}, "1000", ""),
-        ({"runAsNonRoot": True}, "app:app", "image has non-numeric user (app)"),
-        ({"runAsNonRoot": False}, "root", ""),
-    ],
-)
-def test_run_as_non_root(context: dict[str, Any], user: str, words: str) -> None:
-    pod = make_pod({"containers": [{"name": "app", "image": "i", "securityContext": context}]})
-    error = non_root_error(pod, pod.spec.containers[0], ImageInfo("sha256:1", user=user))
-    assert (words in error) if words else error == ""
-    if words:
-        assert '(pod: "web_default(uid-1)", container: app)' in error
 
 
 def test_the_hosts_file_names_the_pod_and_its_aliases() -> None:

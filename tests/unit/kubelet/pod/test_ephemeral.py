@@ -13,7 +13,7 @@ from kubelet.pod.actions import Start, compute_actions
 from kubelet.pod.status.compute import StatusInputs, compute_status
 from kubelet.probe.state import Verdicts
 from kubelet.runtime.docker.bodies import Host, container_body
-from kubelet.runtime.interface import ContainerConfig, PodRef
+from kubelet.runtime.interface import ContainerConfig, LinuxUser, PodRef
 from tests.kits.eventually import eventually_async
 from tests.kits.node.kubelet import NOW, container, make_pod, runtime_status
 from tests.kits.node.kubeletbench import Bench
@@ -35,9 +35,10 @@ def test_one_that_was_created_is_started_after_a_restart_of_the_kubelet() -> Non
 
 def test_it_joins_the_processes_of_its_target() -> None:
     config = ContainerConfig(PodRef("u", "default", "web"), "debug", "i", "i")
-    host_config = container_body("sb", replace(config, pid_mode="pod"), Host())["HostConfig"]
+    root = LinuxUser(0, 0, (0,))
+    host_config = container_body("sb", replace(config, pid_mode="pod"), Host(), root)["HostConfig"]
     assert (host_config["PidMode"], host_config["NetworkMode"]) == ("container:sb", "container:sb")
-    host_config = container_body("sb", replace(config, pid_mode="host", pid_target="app-0"), Host())["HostConfig"]
+    host_config = container_body("sb", replace(config, pid_mode="host", pid_target="app-0"), Host(), root)["HostConfig"]
     assert (host_config["PidMode"], host_config["NetworkMode"]) == ("container:app-0", "container:sb")
 
 

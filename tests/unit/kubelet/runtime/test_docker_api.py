@@ -26,6 +26,7 @@ from kubelet.runtime.docker.parsing import (
 from kubelet.runtime.interface import (
     ContainerConfig,
     DnsConfig,
+    LinuxUser,
     Mount,
     PodRef,
     PortMapping,
@@ -34,13 +35,14 @@ from kubelet.runtime.interface import (
 )
 
 REF = PodRef("uid-1", "default", "web")
+ROOT = LinuxUser(0, 0, (0,))
 CONFIG = ContainerConfig(REF, "app", "app:1", "sha256:1", attempt=2, spec_hash="h", grace_seconds=5, kind="init")
 
 
 def test_names_and_labels_say_everything_about_a_container() -> None:
     assert names.container_name(REF, "app", 2) == "k8s_app_web_default_uid-1_2"
     assert names.sandbox_name(REF, 0) == "k8s_POD_web_default_uid-1_0"
-    labels = names.container_labels("s", replace(CONFIG, annotations={"a": "b"}))
+    labels = names.container_labels("s", replace(CONFIG, annotations={"a": "b"}), ROOT)
     assert names.pod_of(labels) == REF
     assert (names.attempt_of(labels), names.kind_of(labels), names.grace_of(labels)) == (2, "init", 5)
     assert names.annotations_of(labels) == {"a": "b"}
@@ -48,7 +50,7 @@ def test_names_and_labels_say_everything_about_a_container() -> None:
 
 def test_a_pods_own_labels_cannot_pass_for_the_kubelets() -> None:
     forged = {names.POD_UID: "other", names.TTY: "true", names.GRACE_SECONDS: "9", "app": "web"}
-    labels = names.container_labels("s", replace(CONFIG, labels=forged, grace_seconds=None))
+    labels = names.container_labels("s", replace(CONFIG, labels=forged, grace_seconds=None), ROOT)
     assert names.pod_of(labels).uid == "uid-1"
     assert names.grace_of(labels) is None
     assert names.TTY not in labels
@@ -86,18 +88,18 @@ def test_a_sandbox_holds_the_memory_volumes_of_its_pod() -> None:
 
 
 def test_a_container_joins_its_sandbox() -> None:
-    body = container_body("s1", replace(CONFIG, pid_mode="pod"), Host())
+    body = container_body("s1", replace(CONFIG, pid_mode="pod"), Host(), ROOT)
     host = body["HostConfig"]
     assert {host["NetworkMode"], host["IpcMode"], host["PidMode"]} == {"container:s1"}
-    assert container_body("s1", CONFIG, Host())["HostConfig"]["PidMode"] == ""
-    assert container_body("s1", replace(CONFIG, host_ipc=True), Host())["HostConfig"]["IpcMode"] == "host"
+    assert container_body("s1", CONFIG, Host(), ROOT)["HostConfig"]["PidMode"] == ""
+    assert container_body("s1", replace(CONFIG, host_ipc=True), Host(), ROOT)["HostConfig"]["IpcMode"] == "host"
 
 
 def test_command_and_args_are_entrypoint_and_cmd() -> None:
-    bare = container_body("s", CONFIG, Host())
+    bare = container_body("s", CONFIG, Host(), ROOT)
     assert "Entrypoint" not in bare
     assert "Cmd" not in bare
-    both = container_body("s", replace(CONFIG, command=("run",), args=("-x",)), Host())
+    both = container_body("s", replace(CONFIG, command=("run",), args=("-x",)), Host(), ROOT)
     assert (both["Entrypoint"], both["Cmd"]) == (["run"], ["-x"])
 
 
@@ -106,30 +108,24 @@ def test_mounts_are_binds_or_memory_volumes() -> None:
     config = replace(
         CONFIG, mounts=mounts, termination_message_path="/dev/log", termination_message_host_path="/pods/log"
     )
-    bind, volume, log = container_body("s", config, Host())["HostConfig"]["Mounts"]
+    bind, volume, log = container_body("s", config, Host(), ROOT)["HostConfig"]["Mounts"]
     assert (bind["Type"], bind["ReadOnly"], bind["BindOptions"]) == ("bind", True, {"Propagation": "rslave"})
     assert (volume["Type"], volume["Source"], volume["VolumeOptions"]) == ("volume", "v", {"NoCopy": True})
     assert (log["Source"], log["Target"], log["ReadOnly"]) == ("/pods/log", "/dev/log", False)
 
 
-@pytest.mark.parametrize(
-    ("security", "image_user", "user"),
-    [
-        (Security(), "app", ""),
-        (Security(run_as_user=0), "app", "0"),
-        (Security(run_as_user=5, run_as_group=6), "", "5:6"),
-        (Security(run_as_group=6), "app:app", "app:6"),
-        (Security(run_as_group=6), "", "0:6"),
-    ],
-)
-def test_the_user_of_a_container_as_docker_writes_it(security: Security, image_user: str, user: str) -> None:
-    assert container_body("s", replace(CONFIG, security=security), Host(), image_user=image_user)["User"] == user
+def test_a_container_runs_with_the_ids_that_were_decided() -> None:
+    user = LinuxUser(5, 6, (6, 7, 8))
+    body = container_body("s", CONFIG, Host(), user)
+    assert (body["User"], body["HostConfig"]["GroupAdd"]) == ("5:6", ["7", "8"])
+    assert names.user_of(body["Labels"]) == user
+    assert names.user_of({}) is None
 
 
 def test_privileged_on_a_restricted_host_is_all_it_grants() -> None:
     config = replace(CONFIG, security=Security(privileged=True))
-    assert container_body("s", config, Host())["HostConfig"]["Privileged"] is True
-    host = container_body("s", config, Host(missing_capabilities=("SYS_RESOURCE",)))["HostConfig"]
+    assert container_body("s", config, Host(), ROOT)["HostConfig"]["Privileged"] is True
+    host = container_body("s", config, Host(missing_capabilities=("SYS_RESOURCE",)), ROOT)["HostConfig"]
     assert (host.get("Privileged"), host["CapAdd"], host["CapDrop"]) == (None, ["ALL"], ["SYS_RESOURCE"])
     assert host["SecurityOpt"] == ["seccomp=unconfined", "apparmor=unconfined"]
     assert host["MaskedPaths"] == []
@@ -150,10 +146,34 @@ def test_an_engine_out_of_sight_is_not_guessed_about(tmp_path: Path) -> None:
         assert visible_host(str(tmp_path / "other.sock")) is None  # it is this process, no engine
 
 
+def test_what_the_host_lacks_is_told() -> None:
+    lacking, whole = Host(missing_capabilities=("SYS_RESOURCE",)), Host(selinux=True)
+    asked = Security(privileged=True, selinux=(("type", "spc_t"),))
+    privileged, selinux = lacking.unmet(asked)
+    assert "CAP_SYS_RESOURCE" in privileged
+    assert "SELinux is not enabled" in selinux
+    assert whole.unmet(asked) == lacking.unmet(Security()) == []
+
+
+def test_labels_go_to_an_engine_that_knows_them() -> None:
+    config = replace(CONFIG, security=Security(selinux=(("type", "spc_t"),)))
+    assert "label=type:spc_t" in container_body("s", config, Host(selinux=True), ROOT)["HostConfig"]["SecurityOpt"]
+    assert container_body("s", config, Host(), ROOT)["HostConfig"]["SecurityOpt"] == ["seccomp=unconfined"]
+
+
+def test_pods_use_the_hosts_users_unless_they_ask_otherwise() -> None:
+    remapped = Host(user_namespaces=True)
+    for host_users, mode in ((True, "host"), (False, "")):
+        sandbox = sandbox_body(SandboxConfig(REF, host_users=host_users), "pause:1", remapped)
+        container = container_body("s", replace(CONFIG, host_users=host_users), remapped, ROOT)
+        assert (sandbox["HostConfig"]["UsernsMode"], container["HostConfig"]["UsernsMode"]) == (mode, mode)
+    assert sandbox_body(SandboxConfig(REF), "pause:1", Host())["HostConfig"]["UsernsMode"] == ""
+
+
 def test_security_options_of_a_container() -> None:
     def options(**fields: Any) -> list[str]:
         config = replace(CONFIG, security=Security(**fields))
-        found: list[str] = container_body("s", config, Host(), seccomp_profile="{}")["HostConfig"]["SecurityOpt"]
+        found: list[str] = container_body("s", config, Host(), ROOT, seccomp_profile="{}")["HostConfig"]["SecurityOpt"]
         return found
 
     assert options() == ["seccomp=unconfined"]
@@ -162,7 +182,7 @@ def test_security_options_of_a_container() -> None:
 
 
 def listed(**fields: Any) -> dict[str, Any]:
-    labels = names.container_labels("s1", CONFIG)
+    labels = names.container_labels("s1", CONFIG, ROOT)
     return {
         "Id": "c1",
         "Image": "app:1",
@@ -260,7 +280,7 @@ def test_image_ids_are_shown_by_the_digest_of_the_named_repository() -> None:
 
 
 def test_docker_s_events_are_starts_and_ends() -> None:
-    attributes = names.container_labels("s", CONFIG) | {"exitCode": "3"}
+    attributes = names.container_labels("s", CONFIG, ROOT) | {"exitCode": "3"}
     event = runtime_event({"Action": "die", "timeNano": 1_500_000_000, "Actor": {"ID": "c1", "Attributes": attributes}})
     assert event is not None
     assert (event.type, event.pod_uid, event.container_name, event.time, event.exit_code) == (
