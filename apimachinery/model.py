@@ -92,6 +92,12 @@ class Atomic:
     __slots__ = ()
 
 
+class Granular:
+    """Marks a field whose members server-side apply owns one by one, although its model says "atomic"."""
+
+    __slots__ = ()
+
+
 class Required:
     """Says whether OpenAPI lists a field as required. By default it lists strings, numbers and flags that are always
     encoded."""

@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from apimachinery import errors
 from apimachinery.errors import FieldError
 from apimachinery.meta import LabelSelector
+from apimachinery.model import Model, to_dict
 from apimachinery.names import (
     dns_label_errors,
     dns_subdomain_errors,
@@ -200,7 +201,7 @@ class Errors(list[FieldError]):
 
     def check_immutable(self, path: Path, value: object, old: object) -> None:
         if value != old:
-            self.invalid(path, value, IMMUTABLE)
+            self.invalid(path, to_dict(value) if isinstance(value, Model) else value, IMMUTABLE)
 
     def check_int_or_percent(self, path: Path, value: int | str | None) -> None:
         if isinstance(value, str):

@@ -48,7 +48,7 @@ from apiserver.pipeline.routes import Routes
 from apiserver.registry.claims.allocators import Allocator, address_pool, port_pool
 from apiserver.registry.claims.services import ADDRESS_CLAIMS, PORT_CLAIMS, Repair, ServiceHooks
 from apiserver.registry.grants import GRANTING_KINDS, GrantHooks
-from apiserver.registry.hooks import NO_HOOKS, CertificateHooks, Hooks, NamespaceHooks
+from apiserver.registry.hooks import NO_HOOKS, CertificateHooks, Hooks, NamespaceHooks, VolumeHooks
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
 from apiserver.storage import CachedStorage, Storage
@@ -103,6 +103,7 @@ class ApiServer:
             ("", "namespaces"): NamespaceHooks(),
             ("", "services"): ServiceHooks(addresses, ports),
             (CERTIFICATES, "certificatesigningrequests"): CertificateHooks(clock),
+            ("", "persistentvolumes"): VolumeHooks(clock),
             **dict.fromkeys(GRANTING_KINDS, GrantHooks(authorizer, rbac, self.storage)),
         }
         lookup = Lookup(self.storage, {(kind.group, kind.plural): kind for kind in catalogue}, authorizer)

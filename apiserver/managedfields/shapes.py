@@ -11,7 +11,7 @@ from typing import Any
 
 from apimachinery import fieldtypes
 from apimachinery.fieldtypes import Field, FieldType
-from apimachinery.model import Atomic, ListMapKeys, MergeKey, Model
+from apimachinery.model import Atomic, Granular, ListMapKeys, MergeKey, Model
 
 LEAF, STRUCT, MAP, LIST_MAP, LIST_SET = "leaf", "struct", "map", "list-map", "list-set"
 
@@ -63,7 +63,7 @@ def _shape(kind: FieldType) -> Shape:
     if kind.item is not None:
         return Shape(MAP, item=_shape(kind.item)) if kind.item.form != "any" else _LEAF
     if kind.model is not None:
-        return shape_of(kind.model)
+        return Shape(STRUCT, kind.model) if kind.mark(Granular) is not None else shape_of(kind.model)
     return _LEAF
 
 

@@ -73,3 +73,16 @@ class CertificateHooks(Hooks):
     async def begin_update(self, obj: Any, old: Any, *, dry_run: bool) -> Undo:
         complete_conditions(obj, old, format_time(self._clock.now()))
         return nothing_to_undo
+
+
+class VolumeHooks(Hooks):
+    """A volume's status says when its phase last changed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def begin_update(self, obj: Any, old: Any, *, dry_run: bool) -> Undo:
+        status, before = obj.status, old.status
+        if status.phase != before.phase and status.lastPhaseTransitionTime in (None, before.lastPhaseTransitionTime):
+            status.lastPhaseTransitionTime = format_time(int(self._clock.now()))
+        return nothing_to_undo

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from apimachinery.empty import NullIfEmpty
 from apimachinery.model import OMIT_EMPTY, Model, Required
 
 
@@ -21,8 +22,8 @@ class TypedLocalObjectReference(Model, protobuf="apiGroup* kind name"):
 
     map_type = "atomic"
 
-    apiGroup: str | None = None
-    """The API group of the object's kind; absent for the core group."""
+    apiGroup: Annotated[str, NullIfEmpty(), Required(False)] = ""
+    """The API group of the object's kind; null for the core group."""
     kind: str = ""
     """The object's kind."""
     name: str = ""
@@ -32,8 +33,8 @@ class TypedLocalObjectReference(Model, protobuf="apiGroup* kind name"):
 class TypedObjectReference(Model, protobuf="apiGroup* kind name namespace*"):
     """Names an object of any kind, possibly in another namespace."""
 
-    apiGroup: str | None = None
-    """The API group that the kind belongs to; absent for the core group."""
+    apiGroup: Annotated[str, NullIfEmpty(), Required(False)] = ""
+    """The API group that the kind belongs to; null for the core group."""
     kind: str = ""
     """The kind of the referenced object."""
     name: str = ""
@@ -61,3 +62,14 @@ class ObjectReference(Model, protobuf="kind namespace name uid apiVersion resour
     """The revision of that object."""
     fieldPath: str | None = None
     """A part of that object, such as spec.containers{web}."""
+
+
+class SecretReference(Model, protobuf="name namespace"):
+    """Names a Secret in a namespace."""
+
+    map_type = "atomic"
+
+    name: str | None = None
+    """The name of the Secret."""
+    namespace: str | None = None
+    """The namespace of the Secret."""

@@ -14,7 +14,19 @@ from annotated_types import Ge
 from apimachinery.empty import NullIfEmpty
 from apimachinery.fieldtypes import Field, FieldType, walk_fields
 from apimachinery.meta import DeleteOptions, ListMeta
-from apimachinery.model import Atomic, Base64, Int32, ListMapKeys, MergeKey, Model, OneOf, Required, RetainKeys, Time
+from apimachinery.model import (
+    Atomic,
+    Base64,
+    Granular,
+    Int32,
+    ListMapKeys,
+    MergeKey,
+    Model,
+    OneOf,
+    Required,
+    RetainKeys,
+    Time,
+)
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
 from apiserver.discovery.openapi.describe import Descriptions
@@ -228,6 +240,8 @@ def _extensions(kind: FieldType) -> Dict:
             extensions["x-kubernetes-list-map-keys"] = keys
     elif atomic:
         extensions["x-kubernetes-map-type"] = "atomic"
+    elif kind.mark(Granular) is not None:
+        extensions["x-kubernetes-map-type"] = "granular"
     if one_of is not None:
         extensions["enum"] = sorted(one_of.values)
     return extensions

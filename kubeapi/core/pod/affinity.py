@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from apimachinery.empty import NullIfEmpty
 from apimachinery.meta import LabelSelector
 from apimachinery.model import Int32, Int64, Model, OneOf, Required, Time
 
@@ -39,6 +40,24 @@ class NodeSelector(Model, protobuf="nodeSelectorTerms"):
 
     nodeSelectorTerms: Annotated[list[NodeSelectorTerm], Required()] = Field(default_factory=list)
     """The terms, at least one."""
+
+
+class TopologySelectorLabelRequirement(Model, protobuf="key values"):
+    """A label of a node, and the values that it may have."""
+
+    key: str = ""
+    """The key of the node label."""
+    values: Annotated[list[str], Required(), NullIfEmpty()] = Field(default_factory=list)
+    """The possible values, of which a volume has one."""
+
+
+class TopologySelectorTerm(Model, protobuf="matchLabelExpressions"):
+    """Labels of nodes that must all fit: a place where volumes can be made."""
+
+    map_type = "atomic"
+
+    matchLabelExpressions: list[TopologySelectorLabelRequirement] | None = None
+    """The labels."""
 
 
 class PreferredSchedulingTerm(Model, protobuf="weight preference"):

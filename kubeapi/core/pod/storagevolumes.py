@@ -66,13 +66,8 @@ class NFSVolumeSource(_ReadOnlyOption, protobuf="server path readOnly"):
     """The exported directory, as an absolute path."""
 
 
-class ISCSIVolumeSource(
-    _FileSystem,
-    _ReadOnlyOption,
-    protobuf="targetPortal iqn lun iscsiInterface fsType readOnly portals chapAuthDiscovery - secretRef "
-    "chapAuthSession initiatorName*",
-):
-    """A disk of an iSCSI target."""
+class ISCSIDisk(_Disk):
+    """A disk of an iSCSI target, but for the Secret with the credentials."""
 
     targetPortal: str = ""
     """The target's portal: an address, with a port if it is not 3260."""
@@ -88,10 +83,19 @@ class ISCSIVolumeSource(
     """Whether discovery authenticates by CHAP."""
     chapAuthSession: bool | None = None
     """Whether sessions authenticate by CHAP."""
-    secretRef: LocalObjectReference | None = None
-    """The Secret with the CHAP credentials."""
     initiatorName: str | None = None
     """The initiator's own qualified name. Default: the node's."""
+
+
+class ISCSIVolumeSource(
+    ISCSIDisk,
+    protobuf="targetPortal iqn lun iscsiInterface fsType readOnly portals chapAuthDiscovery - secretRef "
+    "chapAuthSession initiatorName*",
+):
+    """A disk of an iSCSI target."""
+
+    secretRef: LocalObjectReference | None = None
+    """The Secret with the CHAP credentials."""
 
 
 class GlusterfsVolumeSource(_ReadOnlyOption, protobuf="endpoints path readOnly"):
@@ -103,8 +107,8 @@ class GlusterfsVolumeSource(_ReadOnlyOption, protobuf="endpoints path readOnly")
     """The name of the Gluster volume."""
 
 
-class RBDVolumeSource(_Disk, protobuf="monitors image fsType pool user keyring secretRef readOnly"):
-    """A block image of a Ceph cluster."""
+class RBDImage(_Disk):
+    """A block image of a Ceph cluster, but for the Secret with the key."""
 
     monitors: Annotated[list[str], Required()] = Field(default_factory=list)
     """The addresses of the Ceph monitors for the image."""
@@ -116,34 +120,49 @@ class RBDVolumeSource(_Disk, protobuf="monitors image fsType pool user keyring s
     """The Ceph user for the image. Default: admin."""
     keyring: str = "/etc/ceph/keyring"
     """The file on the node with the user's key. Default: /etc/ceph/keyring."""
+
+
+class RBDVolumeSource(RBDImage, protobuf="monitors image fsType pool user keyring secretRef readOnly"):
+    """A block image of a Ceph cluster."""
+
     secretRef: LocalObjectReference | None = None
     """A Secret with the key, in place of `keyring`."""
 
 
-class FlexVolumeSource(_ReadOnlyOption, protobuf="driver fsType secretRef readOnly options"):
-    """A volume from a driver program that is installed on the node."""
+class FlexDisk(_ReadOnlyOption):
+    """A volume from a driver program that is installed on the node, but for the Secret."""
 
     driver: str = ""
     """The name of the driver program."""
     fsType: str | None = None
     """The file system for the program to use. Default: the choice of the program."""
-    secretRef: LocalObjectReference | None = None
-    """A Secret that is passed to the program."""
     options: dict[str, str] | None = None
     """Further settings for the program."""
 
 
-class CinderVolumeSource(_Disk, protobuf="volumeID fsType readOnly secretRef"):
-    """A volume of OpenStack's block storage."""
+class FlexVolumeSource(FlexDisk, protobuf="driver fsType secretRef readOnly options"):
+    """A volume from a driver program that is installed on the node."""
+
+    secretRef: LocalObjectReference | None = None
+    """A Secret that is passed to the program."""
+
+
+class CinderDisk(_Disk):
+    """A volume of OpenStack's block storage, but for the Secret."""
 
     volumeID: str = ""
     """The id of the Cinder volume."""
+
+
+class CinderVolumeSource(CinderDisk, protobuf="volumeID fsType readOnly secretRef"):
+    """A volume of OpenStack's block storage."""
+
     secretRef: LocalObjectReference | None = None
     """The Secret with the settings for reaching OpenStack."""
 
 
-class CephFSVolumeSource(_ReadOnlyOption, protobuf="monitors path user secretFile secretRef readOnly"):
-    """A directory of a CephFS file system."""
+class CephFSDirectory(_ReadOnlyOption):
+    """A directory of a CephFS file system, but for the Secret with the key."""
 
     monitors: Annotated[list[str], Required()] = Field(default_factory=list)
     """The addresses of the Ceph monitors for the file system."""
@@ -153,6 +172,11 @@ class CephFSVolumeSource(_ReadOnlyOption, protobuf="monitors path user secretFil
     """The Ceph user for the file system. Default: admin."""
     secretFile: str | None = None
     """The file on the node with the key of that user. Default: /etc/ceph/user.secret."""
+
+
+class CephFSVolumeSource(CephFSDirectory, protobuf="monitors path user secretFile secretRef readOnly"):
+    """A directory of a CephFS file system."""
+
     secretRef: LocalObjectReference | None = None
     """A Secret with the key, in place of `secretFile`."""
 
@@ -243,18 +267,13 @@ class PortworxVolumeSource(_Disk, protobuf="volumeID fsType readOnly"):
     """The id of the Portworx volume."""
 
 
-class ScaleIOVolumeSource(
-    _ReadOnlyOption,
-    protobuf="gateway system secretRef sslEnabled protectionDomain storagePool storageMode volumeName fsType readOnly",
-):
-    """A volume of ScaleIO."""
+class ScaleIODisk(_ReadOnlyOption):
+    """A volume of ScaleIO, but for the Secret with the credentials."""
 
     gateway: str = ""
     """The address of the gateway."""
     system: str = ""
     """The name of the storage system."""
-    secretRef: Annotated[LocalObjectReference, Required()] | None = None
-    """The Secret with the credentials for the gateway."""
     sslEnabled: bool | None = None
     """Whether the gateway is reached over TLS. Default: false."""
     protectionDomain: str | None = None
@@ -269,12 +288,27 @@ class ScaleIOVolumeSource(
     """The file system of the ScaleIO volume. Default: xfs."""
 
 
-class StorageOSVolumeSource(_Disk, protobuf="volumeName volumeNamespace fsType readOnly secretRef"):
-    """A volume of StorageOS."""
+class ScaleIOVolumeSource(
+    ScaleIODisk,
+    protobuf="gateway system secretRef sslEnabled protectionDomain storagePool storageMode volumeName fsType readOnly",
+):
+    """A volume of ScaleIO."""
+
+    secretRef: Annotated[LocalObjectReference, Required()] | None = None
+    """The Secret with the credentials for the gateway."""
+
+
+class StorageOSDisk(_Disk):
+    """A volume of StorageOS, but for the Secret with the credentials."""
 
     volumeName: str | None = None
     """The name of the StorageOS volume."""
     volumeNamespace: str | None = None
     """The namespace within StorageOS. Default: the pod's."""
+
+
+class StorageOSVolumeSource(StorageOSDisk, protobuf="volumeName volumeNamespace fsType readOnly secretRef"):
+    """A volume of StorageOS."""
+
     secretRef: LocalObjectReference | None = None
     """The Secret with the credentials for StorageOS."""

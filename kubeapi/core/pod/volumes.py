@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
-
-from apimachinery.meta import LabelSelector, ObjectMeta
+from apimachinery.meta import LabelSelector
 from apimachinery.model import OMIT_EMPTY, Int32, Int64, Model, OneOf, Required
-from apimachinery.quantity import Quantity, ResourceList
-from kubeapi.core._references import LocalObjectReference, TypedLocalObjectReference, TypedObjectReference
+from apimachinery.quantity import Quantity
+from kubeapi.core._references import LocalObjectReference
+from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaimTemplate
 from kubeapi.core.pod.env import ObjectFieldSelector, ResourceFieldSelector
 from kubeapi.core.pod.storagevolumes import (
     AWSElasticBlockStoreVolumeSource,
@@ -243,51 +242,6 @@ class CSIVolumeSource(Model, protobuf="driver readOnly* fsType* volumeAttributes
     """Further settings for the driver."""
     nodePublishSecretRef: LocalObjectReference | None = None
     """A Secret that is passed to the driver."""
-
-
-class VolumeResourceRequirements(Model, protobuf="limits requests"):
-    """The requested amount of storage."""
-
-    limits: ResourceList | None = None
-    """The maximum of storage, by resource."""
-    requests: ResourceList | None = None
-    """The minimum of storage, by resource; only `storage` is used."""
-
-
-class PersistentVolumeClaimSpec(
-    Model,
-    protobuf="accessModes resources volumeName selector storageClassName* volumeMode* dataSource dataSourceRef "
-    "volumeAttributesClassName*",
-):
-    """The requested storage."""
-
-    accessModes: list[str] | None = None
-    """The required access modes: ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOncePod."""
-    selector: LabelSelector | None = None
-    """Selects the volumes that are suitable, by their labels."""
-    resources: VolumeResourceRequirements = Field(default_factory=VolumeResourceRequirements)
-    """The requested size."""
-    volumeName: str | None = None
-    """The name of one certain volume."""
-    storageClassName: str | None = None
-    """The name of the StorageClass. Absent means the cluster's default, empty means no class."""
-    volumeMode: Annotated[str, OneOf("Filesystem", "Block")] | None = "Filesystem"
-    """Filesystem (the default) or Block."""
-    dataSource: TypedLocalObjectReference | None = None
-    """The source of the initial content: a snapshot or another claim."""
-    dataSourceRef: TypedObjectReference | None = None
-    """The source of the initial content, of any kind that a controller in the cluster supports."""
-    volumeAttributesClassName: str | None = None
-    """The VolumeAttributesClass with settings that can be changed later."""
-
-
-class PersistentVolumeClaimTemplate(Model, protobuf="metadata spec"):
-    """The template of a claim."""
-
-    metadata: ObjectMeta = Field(default_factory=ObjectMeta)
-    """Labels and annotations of the claim."""
-    spec: Annotated[PersistentVolumeClaimSpec, Required()] = Field(default_factory=PersistentVolumeClaimSpec)
-    """The storage that the claim requests."""
 
 
 class EphemeralVolumeSource(Model, protobuf="volumeClaimTemplate"):

@@ -11,10 +11,10 @@ from kubeapi.apps.controllerrevision import ControllerRevision
 from kubeapi.apps.deployment import Deployment
 from kubeapi.autoscaling.scale import Scale
 from kubeapi.core.configmap import ConfigMap
+from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaimSpec
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec
 from kubeapi.core.pod.status import PodCondition
-from kubeapi.core.pod.volumes import PersistentVolumeClaimSpec
 from kubeapi.core.service.model import Service
 from kubeapi.discovery.endpointslice import EndpointSlice
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from apimachinery.model import Model
 from apimachinery.validation import Path, render
 from kubeapi.core.pod.affinity import NodeSelectorTerm
 from kubeapi.core.pod.spec import PodSpec, all_containers
@@ -48,10 +49,14 @@ def deprecations(path: Path, spec: PodSpec, annotations: Mapping[str, str]) -> I
     if annotations:
         yield from _annotations((*path, "metadata", "annotations"), spec, annotations)
     for index, volume in enumerate(spec.volumes or ()):
-        for name, why in _VOLUMES.items():
-            if getattr(volume, name) is not None:
-                shown = "storageOS" if name == "storageos" else name
-                yield f"{render((*path, 'spec', 'volumes', index, shown))}: {why}"
+        yield from volume_warnings((*path, "spec", "volumes", index), volume)
+
+
+def volume_warnings(path: Path, volume: Model) -> Iterator[str]:
+    """Yields a warning for a source whose type is of the past."""
+    for name in volume.present():
+        if why := _VOLUMES.get(name):
+            yield f"{render((*path, 'storageOS' if name == 'storageos' else name))}: {why}"
 
 
 def _labels_of_selector(path: Path, selector: Mapping[str, str] | None) -> Iterator[str]:
@@ -67,17 +72,18 @@ def _labels(path: Path, spec: PodSpec) -> Iterator[str]:
         required = affinity.requiredDuringSchedulingIgnoredDuringExecution
         for index, term in enumerate(required.nodeSelectorTerms if required is not None else ()):
             name = "requiredDuringSchedulingIgnoredDuringExecution"
-            yield from _labels_of_term((*at, name, "nodeSelectorTerms", index), term)
+            yield from node_label_warnings((*at, name, "nodeSelectorTerms", index), term)
         for index, preferred in enumerate(affinity.preferredDuringSchedulingIgnoredDuringExecution or ()):
             name = "preferredDuringSchedulingIgnoredDuringExecution"
-            yield from _labels_of_term((*at, name, index, "preference"), preferred.preference)
+            yield from node_label_warnings((*at, name, index, "preference"), preferred.preference)
     for index, constraint in enumerate(spec.topologySpreadConstraints or ()):
         if why := _NODE_LABELS.get(constraint.topologyKey):
             where = render((*path, "topologySpreadConstraints", index, "topologyKey"))
             yield f"{where}: {constraint.topologyKey} is {why}"
 
 
-def _labels_of_term(path: Path, term: NodeSelectorTerm) -> Iterator[str]:
+def node_label_warnings(path: Path, term: NodeSelectorTerm) -> Iterator[str]:
+    """Yields a warning for each label in a term of a node selector that has got another name."""
     for index, expression in enumerate(term.matchExpressions or ()):
         if why := _NODE_LABELS.get(expression.key):
             yield f"{render((*path, 'matchExpressions', index, 'key'))}: {expression.key} is {why}"

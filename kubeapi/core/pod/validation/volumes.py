@@ -5,20 +5,18 @@ Source: Kubernetes documentation, "Volumes", "Projected Volumes", "Ephemeral Vol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from apimachinery.names import dns_label_errors, dns_subdomain_errors
+from apimachinery.names import dns_label_errors
 from apimachinery.quantity import parse_quantity
-from apimachinery.validation import GREATER_THAN_ZERO, Errors, Path, check_relative_path
+from apimachinery.validation import Errors, Path, check_relative_path
+from kubeapi.core.persistentvolumeclaim.validation import check_claim_template
 from kubeapi.core.pod.validation.env import check_field_ref, check_resource_ref
+from kubeapi.core.pod.validation.storagevolumes import STORAGE_CHECKS, Check, check_driver_name, check_only_source
 from kubeapi.core.pod.volumes import DownwardAPIVolumeFile, KeyToPath, Volume, VolumeProjection
 
 _MODE_RULE = "must be a number between 0 and 0777 (octal), both inclusive"
-_HOST_PATH_TYPES = (
-    "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
-)  # fmt: skip
-_ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 _MIN_TOKEN_SECONDS = 10 * 60
 _MAX_TOKEN_SECONDS = 2**32
 _FIELDS = ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid")
@@ -51,7 +49,7 @@ _REQUIRED_FIELDS = {
     "storageos": ("volumeName",),
     "projected": (),
     "scaleIO": ("gateway", "system", "volumeName"),
-    "csi": ("driver",),
+    "csi": (),
     "ephemeral": (),
     "image": ("reference",),
 }
@@ -84,34 +82,12 @@ def check_token_volumes(errors: Errors, path: Path, volumes: list[Volume]) -> No
 
 
 def _check_source(errors: Errors, path: Path, volume: Volume) -> None:
-    sources = [name for name in volume.present() if name != "name"]
-    if not sources:
-        errors.required(path, "must specify a volume type")
-        return
-    if len(sources) > 1:
-        sources.sort(key=list(_REQUIRED_FIELDS).index)
-    for name in sources[1:]:
-        errors.forbidden((*path, name), "may not specify more than 1 volume type")
-    name = sources[0]
-    source = getattr(volume, name)
-    for field in _REQUIRED_FIELDS[name]:
-        if not getattr(source, field):
-            errors.required((*path, name, field))
-    check = _CHECKS.get(name)
-    if check is not None:
-        check(errors, (*path, name), source)
+    check_only_source(errors, path, volume, _REQUIRED_FIELDS, _CHECKS)
 
 
 def _check_empty_dir(errors: Errors, path: Path, source: Any) -> None:
     if source.sizeLimit is not None and parse_quantity(source.sizeLimit) < 0:
         errors.forbidden((*path, "sizeLimit"), "SizeLimit field must be a valid resource quantity")
-
-
-def _check_host_path(errors: Errors, path: Path, source: Any) -> None:
-    if ".." in source.path.split("/"):
-        errors.invalid((*path, "path"), source.path, "must not contain '..'")
-    if source.type not in _HOST_PATH_TYPES:
-        errors.not_supported((*path, "type"), source.type, _HOST_PATH_TYPES)
 
 
 def _check_keyed(errors: Errors, path: Path, source: Any) -> None:
@@ -232,42 +208,9 @@ def _check_trust_bundle(errors: Errors, path: Path, source: Any) -> None:
 
 
 def _check_csi(errors: Errors, path: Path, source: Any) -> None:
-    errors.check_messages(
-        (*path, "driver"), source.driver, dns_subdomain_errors(source.driver.lower()) if source.driver else ()
-    )
+    check_driver_name(errors, (*path, "driver"), source.driver)
     if source.nodePublishSecretRef is not None and not source.nodePublishSecretRef.name:
         errors.required((*path, "nodePublishSecretRef", "name"))
-
-
-def _check_nfs(errors: Errors, path: Path, source: Any) -> None:
-    if not source.path.startswith("/"):
-        errors.invalid((*path, "path"), source.path, "must be an absolute path")
-
-
-def _check_iscsi(errors: Errors, path: Path, source: Any) -> None:
-    errors.check_range((*path, "lun"), source.lun, 0, 255)
-    if source.iqn and not source.iqn.startswith(("iqn", "eui", "naa")):
-        errors.invalid((*path, "iqn"), source.iqn, "must be valid format starting with iqn, eui, or naa")
-
-
-def _check_flocker(errors: Errors, path: Path, source: Any) -> None:
-    if not source.datasetName and not source.datasetUUID:
-        errors.required(path, "one of datasetName and datasetUUID is required")
-    elif source.datasetName and source.datasetUUID:
-        errors.invalid(path, "resource", "datasetName and datasetUUID can not be specified simultaneously")
-
-
-def _check_fc(errors: Errors, path: Path, source: Any) -> None:
-    if not source.targetWWNs and not source.wwids:
-        errors.required((*path, "targetWWNs"), "must specify either targetWWNs or wwids, but not both")
-    elif source.targetWWNs and source.wwids:
-        text = "targetWWNs and wwids can not be specified simultaneously"
-        errors.invalid((*path, "targetWWNs"), source.targetWWNs, text)
-    if source.targetWWNs:
-        if source.lun is None:
-            errors.required((*path, "lun"), "lun is required if targetWWNs is specified")
-        else:
-            errors.check_range((*path, "lun"), source.lun, 0, 255)
 
 
 def _check_image(errors: Errors, path: Path, source: Any) -> None:
@@ -279,19 +222,8 @@ def _check_ephemeral(errors: Errors, path: Path, source: Any) -> None:
     template = source.volumeClaimTemplate
     if template is None:
         errors.required((*path, "volumeClaimTemplate"))
-        return
-    at = (*path, "volumeClaimTemplate", "spec")
-    if not template.spec.accessModes:
-        errors.required((*at, "accessModes"), "at least 1 access mode is required")
-    for index, mode in enumerate(template.spec.accessModes or ()):
-        if mode not in _ACCESS_MODES:
-            errors.not_supported((*at, "accessModes", index), mode, _ACCESS_MODES)
-    storage = (template.spec.resources.requests or {}).get("storage")
-    if storage is None:
-        errors.required((*at, "resources", "[storage]"))
-    elif parse_quantity(storage) <= 0:
-        errors.invalid((*at, "resources", "[storage]"), storage, GREATER_THAN_ZERO)
-    errors.check_selector((*at, "selector"), template.spec.selector)
+    else:
+        check_claim_template(errors, (*path, "volumeClaimTemplate"), template)
 
 
 def check_resource_claims(errors: Errors, path: Path, claims: Iterable[Any]) -> frozenset[str]:
@@ -312,18 +244,14 @@ def check_resource_claims(errors: Errors, path: Path, claims: Iterable[Any]) -> 
     return frozenset(names)
 
 
-_CHECKS: dict[str, Callable[[Errors, Path, Any], None]] = {
+_CHECKS: dict[str, Check] = {
+    **STORAGE_CHECKS,
     "configMap": _check_keyed,
     "csi": _check_csi,
     "downwardAPI": _check_downward,
     "emptyDir": _check_empty_dir,
     "ephemeral": _check_ephemeral,
-    "fc": _check_fc,
-    "flocker": _check_flocker,
-    "hostPath": _check_host_path,
     "image": _check_image,
-    "iscsi": _check_iscsi,
-    "nfs": _check_nfs,
     "projected": _check_projected,
     "secret": _check_keyed,
 }

@@ -18,6 +18,8 @@ CONTAINER = {
 }
 MERGED = {
     "ObjectMeta": {"finalizers": "", "ownerReferences": "uid"},
+    "CSIDriverSpec": {"volumeLifecycleModes": ""},
+    "CSINodeSpec": {"drivers": "name"},
     "Container": CONTAINER,
     "EphemeralContainer": CONTAINER,
     "NodeSpec": {"podCIDRs": ""},

@@ -1,0 +1,1 @@
+"""Admission plugins about claims, volumes and their classes."""
