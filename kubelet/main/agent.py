@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from collections.abc import Mapping
 
 from componentbase import logs
 from componentbase.clock import Clock
@@ -34,9 +35,11 @@ from kubelet.pod.pod_security import NodePolicy
 from kubelet.pod.source import NodePods, PodSource
 from kubelet.pod.table import PodTable
 from kubelet.probe.probes import probe_types
-from kubelet.runtime.interface import Runtime
+from kubelet.runtime.interface import PodRuntimeStatus, Runtime
 from kubelet.server.authorization import WEBHOOK, ReviewAuthorizer
+from kubelet.server.figures import Figures
 from kubelet.server.server import KubeletServer
+from kubelet.stats.collector import Collector
 from kubelet.volume.objects import ObjectStore
 from kubelet.volume.tokens import TokenManager
 
@@ -130,7 +133,11 @@ class Agent:
         )
         authorizer = ReviewAuthorizer(rest, options.node_name, clock) if options.authorization_mode == WEBHOOK else None
         pods = NodePods(self.source, table)
-        self.server = KubeletServer(options.node_name, pods, runtime, clock, authorizer=authorizer)
+        self.collector = Collector(runtime, pods.all, self.listed, options.root_dir, clock)
+        figures = Figures(
+            options.node_name, runtime, self.collector, self.listed, self.node.machine_facts, options.configuration
+        )
+        self.server = KubeletServer(pods, runtime, clock, figures, authorizer=authorizer)
         self._add_checks()
 
     def start(self, serving: ssl.SSLContext) -> None:
@@ -152,6 +159,7 @@ class Agent:
             self.pleg.run(),
             self.garbage.run(),
             self.eviction.run(),
+            self.collector.run(),
             self.server.run(options.address, options.port, serving),
             self.pods.host_ports.run(),
             self.devices.run(),
@@ -170,6 +178,10 @@ class Agent:
     def _tell_shutdown(self) -> None:
         self.recorder.event(self.node.current(), "Normal", "Shutdown", "Shutdown manager detected shutdown event")
         self.node.poke()
+
+    def listed(self) -> Mapping[str, PodRuntimeStatus]:
+        """What the runtime listed last."""
+        return self.pleg.pods
 
     async def _take_pods(self) -> None:
         """Starts pods once the runtime is ready and Services are known: their variables go into every environment."""

@@ -36,6 +36,8 @@ class Pleg:
         self._error = ""
         self._stream_changed = asyncio.Event()
         self._streaming = False
+        self.pods: Mapping[str, PodRuntimeStatus] = {}
+        """What the last relist found."""
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -61,6 +63,7 @@ class Pleg:
         for uid in _changed(self._fingerprints, pods):
             self._on_change(uid)
         self._fingerprints = {uid: _fingerprint(pod) for uid, pod in pods.items()}
+        self.pods = pods
         self._relisted_at = self._clock.monotonic()
 
     async def _follow_events(self) -> None:

@@ -15,6 +15,7 @@ from apimachinery.quantity import parse_quantity
 from apimachinery.times import format_micro_time
 from componentbase import logs
 from componentbase.clock import Clock
+from componentbase.flags import version
 from componentbase.tasks import first_of
 from kubeapi.coordination.lease import NODE_LEASES, Lease, LeaseSpec
 from kubeapi.core.node import Node, NodeSpec, NodeStatus
@@ -27,6 +28,7 @@ from kubelet.devices.manager import DeviceCount
 from kubelet.node.status import NodeInputs, heartbeat_due, node_status, read_machine, significant
 from kubelet.options import Options
 from kubelet.runtime.interface import EngineError, Runtime
+from kubelet.stats.cadvisor import MachineFacts
 
 LEASE_SECONDS = 40
 LEASE_RENEW_SECONDS = 10.0
@@ -94,6 +96,22 @@ class NodeReporter:
     def facts(self) -> NodeFacts:
         allocatable = {name: parse_quantity(value) for name, value in (self.node.status.allocatable or {}).items()}
         return NodeFacts(self._options.node_name, self._options.node_ips, allocatable)
+
+    def machine_facts(self) -> MachineFacts:
+        """The machine, as metrics name it."""
+        machine, runtime = self._inputs.machine, self._inputs.runtime
+        return MachineFacts(
+            cpus=machine.cpus,
+            memory_bytes=machine.memory_bytes,
+            machine_id=machine.machine_id,
+            boot_id=machine.boot_id,
+            system_uuid=machine.system_uuid,
+            kernel=machine.kernel,
+            os_image=machine.os_image,
+            runtime_version=runtime.version if runtime is not None else "",
+            version=version(),
+            pause_image=self._options.pause_image,
+        )
 
     def readiness_error(self) -> str:
         """Returns "" when the API has the node as Ready."""

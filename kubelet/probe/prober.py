@@ -14,6 +14,7 @@ from kubeapi.core.pod.probes import Probe
 from kubeapi.core.pod.spec import Container
 from kubelet.container.events import ContainerEvents, Events
 from kubelet.container.spec import api_statuses, container_id
+from kubelet.probe import metrics
 from kubelet.probe.interface import ProbedContainer
 from kubelet.probe.probes import run_probe
 from kubelet.probe.state import ProbeKind, ProbeResult, ProbeState, Verdict, Verdicts
@@ -91,6 +92,7 @@ class Prober:
 
     def forget(self, uid: str) -> None:
         for worker in self._workers.pop(uid, {}).values():
+            metrics.forget(worker.pod, worker.container.name)
             if worker.task is not None:
                 worker.task.cancel()
 
@@ -123,7 +125,10 @@ class Prober:
             await self._clock.sleep(delay)
         while not worker.state.done:
             if worker.kind == "startup" or self._has_started(uid, instance):
+                began_at = self._clock.monotonic()
                 result = await self._attempt(worker, instance)
+                seconds = self._clock.monotonic() - began_at
+                metrics.observe(worker.pod, worker.container.name, worker.kind, result, seconds)
                 self._record(worker, result)
                 if worker.state.observe(result.outcome):
                     self._log_change(worker)

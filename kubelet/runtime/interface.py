@@ -250,6 +250,11 @@ class ContainerStatus:
     grace_seconds: int | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     user: LinuxUser | None = None
+    pid: int = 0
+    """Its first process, as the engine numbers it; 0 while it does not run."""
+    writable_path: str = ""
+    log_path: str = ""
+    """The folder of its writable layer, and its log file, on the engine's host; "" where that has no such thing."""
 
 
 @dataclass(frozen=True, slots=True)

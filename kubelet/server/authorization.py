@@ -25,7 +25,12 @@ from kubeclient.rest import RestClient
 ALWAYS_ALLOW, WEBHOOK = "AlwaysAllow", "Webhook"
 MODES = (ALWAYS_ALLOW, WEBHOOK)
 VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-SUBRESOURCES = {"stats": ("stats",), "metrics": ("metrics",), "pods": ("pods", "proxy")}
+SUBRESOURCES = {
+    "stats": ("stats",),
+    "metrics": ("metrics",),
+    "pods": ("pods", "proxy"),
+    "configz": ("configz", "proxy"),
+}
 """First part of a path -> the subresources of the Node, one of which has to be allowed; `proxy` for all others."""
 AUTHENTICATED = "system:authenticated"
 

@@ -22,13 +22,13 @@ from componentbase.tasks import first_of
 from kubelet.container.log_requests import BadLogRequest, log_container, parse_log_request
 from kubelet.runtime.interface import EngineError, Runtime
 from kubelet.server.authorization import AlwaysAllow, Authorizer, client_of
+from kubelet.server.figures import Figures
 from kubelet.server.sessions import ACTIONS, HttpRefusal, PodLookup, Sessions, find_pod, parse_query
-from kubelet.server.stats import stats_summary
 from kubelet.server.stream.spdy.connection import DEFAULT_LIMITS, SpdyLimits
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
-PROTECTED = ("pods", "containerLogs", "stats", "metrics", *ACTIONS)
+PROTECTED = ("pods", "containerLogs", "stats", "metrics", "configz", *ACTIONS)
 """First parts of the paths that need an authorized client; health answers all others."""
 LIMITS = ServerLimits(max_connections=512)  # followed logs, execs and probes
 STALL_SECONDS = 4 * 3600.0  # a client that takes nothing of a log for so long is cut off
@@ -37,20 +37,20 @@ log = logs.logger(__name__)
 
 
 class KubeletServer:
-    """`health` answers /healthz, /livez, /readyz and /metrics: add checks there."""
+    """`health` answers /healthz, /livez and /readyz: add checks there."""
 
     def __init__(
         self,
-        node_name: str,
         pods: PodLookup,
         runtime: Runtime,
         clock: Clock,
+        figures: Figures,
         spdy_limits: SpdyLimits = DEFAULT_LIMITS,
         authorizer: Authorizer | None = None,
     ) -> None:
         """Without an authorizer every client with a certificate may do everything."""
         self._authorizer = authorizer or AlwaysAllow()
-        self._node_name = node_name
+        self._figures = figures
         self._pods = pods
         self._runtime = runtime
         self._clock = clock
@@ -104,26 +104,21 @@ class KubeletServer:
             return
         if exchange.method != "GET":
             raise HttpRefusal(405, "Method Not Allowed")
-        if path[0] == "metrics":
-            _respond(exchange, *self.health.respond(exchange.path, exchange.query_string, True))
-        elif path[0] == "containerLogs" and len(path) == 4:
+        if path[0] == "containerLogs" and len(path) == 4:
             await self._logs(path[1], path[2], path[3], exchange)
         elif path == ["pods"]:
             items = b",".join(encode(pod) for pod in self._pods.all())
             _respond(exchange, 200, JSON, b'{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[%s]}' % items)
-        elif path == ["stats", "summary"]:
-            _respond(exchange, 200, JSON, await self._summary())
+        elif (page := await self._page(path, exchange)) is not None:
+            _respond(exchange, 200, *page)
         else:
             raise HttpRefusal(404, "404 page not found")
 
-    async def _summary(self) -> bytes:
+    async def _page(self, path: list[str], exchange: HttpExchange) -> tuple[str, bytes] | None:
         try:
-            statuses = await self._runtime.pods()
-            running = [c.id for pod in statuses.values() for c in pod.containers if c.state == "running"]
-            stats = await self._runtime.stats(running)
-        except EngineError as error:
+            return await self._figures.answer(path, parse_query(exchange))
+        except (EngineError, OSError) as error:
             raise HttpRefusal(500, str(error)) from None
-        return stats_summary(self._node_name, stats, self._clock.now())
 
     async def _logs(self, namespace: str, name: str, container: str, exchange: HttpExchange) -> None:
         pod, query = find_pod(self._pods, namespace, name), parse_query(exchange)

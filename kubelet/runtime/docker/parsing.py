@@ -113,6 +113,9 @@ def container_status(item: Json, details: Json, image_id: str, message: str) -> 
         grace_seconds=names.grace_of(labels),
         annotations=names.annotations_of(labels),
         user=names.user_of(labels),
+        pid=int(state.get("Pid", 0)) if phase == "running" else 0,
+        writable_path=str(((details.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir", "")),
+        log_path=str(details.get("LogPath") or ""),
     )
 
 

@@ -17,11 +17,14 @@ from websockets.typing import Subprotocol
 from componentbase import tls
 from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
-from kubelet.runtime.interface import ContainerConfig, PodRef, SandboxConfig
+from kubelet.runtime.interface import ContainerConfig, PodRef, PodRuntimeStatus, SandboxConfig
+from kubelet.server.figures import Figures
 from kubelet.server.server import KubeletServer
 from kubelet.server.stream.spdy import frames as spdy
 from kubelet.server.stream.spdy.connection import DEFAULT_LIMITS, SpdyLimits
 from kubelet.server.stream.spdy.frames import Frame, Framer
+from kubelet.stats.cadvisor import MachineFacts
+from kubelet.stats.collector import Collector
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.eventually import eventually_async
 from tests.kits.node.kubelet import make_pod
@@ -50,7 +53,11 @@ class Bench:
         self.runtime = FakeRuntime()
         self.runtime.add_image("app:1")
         self.pods = Pods()
-        self.server = KubeletServer("worker-1", self.pods, self.runtime, Clock(), spdy_limits)
+        listed = dict[str, PodRuntimeStatus]
+        self.collector = Collector(self.runtime, self.pods.all, listed, "/", Clock())
+        machine = MachineFacts(2, 1 << 30, "m", "b", "s", "6.1", "Debian", "20.10", "v1.35.0", "pause:1")
+        figures = Figures("worker-1", self.runtime, self.collector, listed, lambda: machine, {"maxPods": 110})
+        self.server = KubeletServer(self.pods, self.runtime, Clock(), figures, spdy_limits)
         self.container_id = ""
 
     def context(self, *, certificate: bool = True) -> ssl.SSLContext:

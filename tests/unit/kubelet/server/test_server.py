@@ -71,6 +71,34 @@ async def test_the_stats_summary_has_node_and_containers(bench: Bench) -> None:
     assert document["node"]["memory"]["workingSetBytes"] > 0
     assert document["pods"][0]["podRef"] == {"name": "web", "namespace": "default", "uid": "uid-1"}
     assert document["pods"][0]["containers"][0]["cpu"]["usageCoreNanoSeconds"] == 1_000_000
+    short = (await bench.get("/stats/summary?only_cpu_and_memory=true")).json()
+    assert "fs" not in short["node"]
+
+
+@pytest.mark.parametrize(
+    ("path", "series"),
+    [
+        ("/metrics", "kubelet_running_pods 0"),
+        ("/metrics/resource", 'container_cpu_usage_seconds_total{container="app",namespace="default",pod="web"} 0.001'),
+        ("/metrics/cadvisor", "machine_cpu_cores{"),
+        ("/metrics/probes", "# TYPE prober_probe_total counter"),
+    ],
+)
+async def test_metrics(path: str, series: str, bench: Bench) -> None:
+    await bench.start(*RUNNING)
+    answer = await bench.get(path)
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert series in answer.text
+
+
+async def test_a_scrape_while_the_runtime_is_down_says_so(bench: Bench) -> None:
+    bench.runtime.available = False
+    assert "resource_scrape_error 1" in (await bench.get("/metrics/resource")).text
+    assert (await bench.get("/stats/summary")).status_code == 500
+
+
+async def test_the_configuration_in_effect_is_shown(bench: Bench) -> None:
+    assert (await bench.get("/configz")).json() == {"kubeletconfig": {"maxPods": 110}}
 
 
 async def test_logs_of_a_container(bench: Bench) -> None:
