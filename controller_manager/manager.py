@@ -79,7 +79,7 @@ async def run_controllers(specs: list[ControllerSpec[Any]], rest: RestClient, op
         for spec in specs:
             by_account = options.use_service_account_credentials and not spec.speaks_as_daemon
             own = accounts.client(spec.account) if by_account else rest
-            recorder = EventRecorder(own, spec.name, clock=clock)
+            recorder = EventRecorder(own, spec.event_source or spec.name, clock=clock)
             context = ControllerContext(own, informers, recorder, clock, options)
             group.create_task(recorder.run())
             group.create_task(run_controller(spec, context, options.workers[spec.name]))

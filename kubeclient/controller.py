@@ -137,7 +137,7 @@ class ControllerSpec(Generic[R]):
     `watches` are all that wakes it. `workers` keys are reconciled at once, unless the flag `workers_flag`, which counts
     `subjects`, says otherwise. With --use-service-account-credentials it speaks as `service_account` of kube-system, by
     default the one of its own name: the role `system:controller:NAME` says what that may do. With `speaks_as_daemon` it
-    never does.
+    never does. Its events come from `event_source`, by default its name.
     """
 
     name: str
@@ -148,6 +148,7 @@ class ControllerSpec(Generic[R]):
     subjects: str = ""
     service_account: str = ""
     speaks_as_daemon: bool = False
+    event_source: str = ""
 
     @property
     def account(self) -> str:

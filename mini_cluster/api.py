@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import httpx
 
@@ -17,14 +18,14 @@ class AdminApi:
     """A connection to the API server, which is kept for the next request."""
 
     def __init__(self, layout: Layout, port: int) -> None:
-        context = tls.client_context(
-            ca_file=str(layout.certificate("ca")),
-            cert_file=str(layout.certificate("admin")),
-            key_file=str(layout.private_key("admin")),
-        )
-        self._client = httpx.Client(
-            base_url=f"https://127.0.0.1:{port}", verify=context, timeout=REQUEST_SECONDS, trust_env=False
-        )
+        self._client = _client(f"https://127.0.0.1:{port}", layout.pki)
+
+    @classmethod
+    def at(cls, url: str, pki: Path) -> Self:
+        """Connects to the API server of any cluster whose administrator's certificate is in the folder."""
+        api = cls.__new__(cls)
+        api._client = _client(url, pki)
+        return api
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Returns the decoded answer. Raises: ApiError, also for every status from 400 on."""
@@ -33,7 +34,8 @@ class AdminApi:
         except httpx.HTTPError as error:
             raise ApiError(f"{method} {path}: {error}") from None
         if response.status_code >= 400:
-            raise ApiError(f"{method} {path}: {response.status_code} {response.text[:500]}")
+            text = f"{method} {path}: {response.status_code} {response.text[:500]}"
+            raise ApiError(text, response.status_code)
         answer: dict[str, Any] = response.json()
         return answer
 
@@ -44,6 +46,13 @@ class AdminApi:
         """Returns the status of the Ready condition ("True", "False", "Unknown") by node name. Raises: ApiError."""
         nodes = self.request("GET", "/api/v1/nodes").get("items") or []
         return {node["metadata"]["name"]: _ready(node) for node in nodes}
+
+
+def _client(url: str, pki: Path) -> httpx.Client:
+    context = tls.client_context(
+        ca_file=str(pki / "ca.crt"), cert_file=str(pki / "admin.crt"), key_file=str(pki / "admin.key")
+    )
+    return httpx.Client(base_url=url, verify=context, timeout=REQUEST_SECONDS, trust_env=False)
 
 
 def _ready(node: dict[str, Any]) -> str:

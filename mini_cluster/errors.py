@@ -12,4 +12,8 @@ class ClusterError(LauncherError):
 
 
 class ApiError(LauncherError):
-    """The API server can't be reached or refused; the message says how."""
+    """The API server can't be reached or refused; the message says how, and `code` is its answer's, or 0."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code

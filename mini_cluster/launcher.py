@@ -318,6 +318,7 @@ class Cluster:
         self._begin(state)
         self._supervisor.perform({"op": "apply"})
         self._forget_nodes(before, state)
+        self._ensure_storage_classes(state)
         self._await_nodes({node.name for node in state.nodes if not node.stopped}, deadline)
 
     @contextmanager
@@ -385,6 +386,15 @@ class Cluster:
             with self._api(state) as api, suppress(ApiError):
                 api.request("DELETE", f"/api/v1/nodes/{name}")
             shutil.rmtree(self.layout.node(name).root, ignore_errors=True)
+
+    def _ensure_storage_classes(self, state: ClusterState) -> None:
+        """Gives a new cluster with worker hosts its storage classes. Raises: ApiError."""
+        if state.joined is not None or not (state.nodes or state.join_address):
+            return
+        from mini_cluster.storage_classes import ensure_storage_classes
+
+        with self._api(state) as api:
+            ensure_storage_classes(api)
 
     def _await_nodes(self, names: set[str], deadline: float) -> None:
         """Waits until every one of these nodes is Ready. Raises: ClusterError."""

@@ -19,7 +19,6 @@ from kubeclient.rest import RestClient, user_agent
 from kubelet.certificate.bootstrap import ensure_kubeconfig
 from kubelet.certificate.loops import renewals, serving_context
 from kubelet.container.images.gc import GarbageCollector
-from kubelet.container.images.provider_config import Plugin, ProviderConfigError, read_plugins
 from kubelet.devices.manager import DeviceManager
 from kubelet.main.assembly import Edges, assemble
 from kubelet.node.eviction import Eviction
@@ -41,6 +40,7 @@ from kubelet.server.authorization import WEBHOOK, ReviewAuthorizer
 from kubelet.server.figures import Figures
 from kubelet.server.server import KubeletServer
 from kubelet.stats.collector import Collector
+from kubelet.volume.folders import FolderKeeper, folder_roots
 from kubelet.volume.objects import ObjectStore
 from kubelet.volume.tokens import TokenManager
 
@@ -116,8 +116,6 @@ class Agent:
             clock=clock,
             tasks=tasks,
             policy=_policy(options),
-            image_options=options.images,
-            credential_plugins=_credential_plugins(options),
         )
         self.pods = assemble(edges, table)
         workers, volumes = self.pods.workers, self.pods.volumes
@@ -136,11 +134,12 @@ class Agent:
         )
         authorizer = ReviewAuthorizer(rest, options.node_name, clock) if options.authorization_mode == WEBHOOK else None
         pods = NodePods(self.source, table)
+        self.folders = FolderKeeper(folder_roots(options.root_dir, options.shared_volumes_dir))
         self.collector = Collector(runtime, pods.all, self.listed, options.root_dir, clock)
         figures = Figures(
             options.node_name, runtime, self.collector, self.listed, self.node.machine_facts, options.configuration
         )
-        self.server = KubeletServer(pods, runtime, clock, figures, authorizer=authorizer)
+        self.server = KubeletServer(pods, runtime, clock, figures, authorizer=authorizer, folders=self.folders)
         self._add_checks()
 
     def start(self, serving: ssl.SSLContext) -> None:
@@ -165,6 +164,7 @@ class Agent:
             self.collector.run(),
             self.server.run(options.address, options.port, serving),
             self.pods.host_ports.run(),
+            self.folders.finish_deletions(),
             self.devices.run(),
             PluginWatcher(plugins, {"DevicePlugin": self.devices}, self._clock).run(),
             self._take_pods(),
@@ -210,17 +210,6 @@ def _policy(options: Options) -> NodePolicy:
     enabled = os.path.exists(APPARMOR_SWITCH) and _read(APPARMOR_SWITCH).startswith("Y")
     default = "RuntimeDefault" if options.seccomp_default else "Unconfined"
     return NodePolicy(options.unsafe_sysctls, apparmor=enabled, seccomp_default=default)
-
-
-def _credential_plugins(options: Options) -> list[Plugin]:
-    """Raises: FatalError."""
-    images = options.images
-    if not images.image_credential_provider_config:
-        return []
-    try:
-        return read_plugins(images.image_credential_provider_config, images.image_credential_provider_bin_dir)
-    except ProviderConfigError as error:
-        raise FatalError(f"credential provider config: {error}") from None
 
 
 def _read(path: str) -> str:

@@ -11,6 +11,8 @@ import ssl
 from collections.abc import Awaitable
 from urllib.parse import unquote
 
+import orjson
+
 from apimachinery.errors import StatusError
 from apimachinery.model import encode
 from componentbase import logs
@@ -25,10 +27,11 @@ from kubelet.server.authorization import AlwaysAllow, Authorizer, client_of
 from kubelet.server.figures import Figures
 from kubelet.server.sessions import ACTIONS, HttpRefusal, PodLookup, Sessions, find_pod, parse_query
 from kubelet.server.stream.spdy.connection import DEFAULT_LIMITS, SpdyLimits
+from kubelet.volume.folders import FolderKeeper, FolderRefusal
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
-PROTECTED = ("pods", "containerLogs", "stats", "metrics", "configz", *ACTIONS)
+PROTECTED = ("pods", "containerLogs", "stats", "metrics", "configz", "folders", *ACTIONS)
 """First parts of the paths that need an authorized client; health answers all others."""
 LIMITS = ServerLimits(max_connections=512)  # followed logs, execs and probes
 STALL_SECONDS = 4 * 3600.0  # a client that takes nothing of a log for so long is cut off
@@ -47,6 +50,7 @@ class KubeletServer:
         figures: Figures,
         spdy_limits: SpdyLimits = DEFAULT_LIMITS,
         authorizer: Authorizer | None = None,
+        folders: FolderKeeper | None = None,
     ) -> None:
         """Without an authorizer every client with a certificate may do everything."""
         self._authorizer = authorizer or AlwaysAllow()
@@ -54,6 +58,7 @@ class KubeletServer:
         self._pods = pods
         self._runtime = runtime
         self._clock = clock
+        self._folders = folders
         self._sessions = Sessions(pods, runtime, spdy_limits)
         self.health = HealthHandler()
 
@@ -102,6 +107,9 @@ class KubeletServer:
         if path[0] in ACTIONS:
             await self._sessions.serve(exchange)
             return
+        if path[0] == "folders" and len(path) == 3 and self._folders is not None:
+            _respond(exchange, 200, JSON, await self._change_folder(self._folders, exchange.method, path[1], path[2]))
+            return
         if exchange.method != "GET":
             raise HttpRefusal(405, "Method Not Allowed")
         if path[0] == "containerLogs" and len(path) == 4:
@@ -113,6 +121,18 @@ class KubeletServer:
             _respond(exchange, 200, *page)
         else:
             raise HttpRefusal(404, "404 page not found")
+
+    @staticmethod
+    async def _change_folder(folders: FolderKeeper, method: str, kind: str, name: str) -> bytes:
+        try:
+            if method == "PUT":
+                return orjson.dumps({"path": await folders.make(kind, name)})
+            if method == "DELETE":
+                await folders.delete(kind, name)
+                return b"{}"
+        except FolderRefusal as refusal:
+            raise HttpRefusal(refusal.status, refusal.message) from None
+        raise HttpRefusal(405, "Method Not Allowed")
 
     async def _page(self, path: list[str], exchange: HttpExchange) -> tuple[str, bytes] | None:
         try:

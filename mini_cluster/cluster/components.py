@@ -186,6 +186,7 @@ def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Progra
             layout.component_kubeconfig(kubelet),
             f"--tls-cert-file={layout.certificate(f'{kubelet}-server')}",
             f"--tls-private-key-file={layout.private_key(f'{kubelet}-server')}",
+            f"--shared-volumes-dir={layout.shared_volumes}",
             ready=probe,
             needs=(API_SERVER, engine),
         ),

@@ -88,6 +88,11 @@ class Layout:
         return self.pki / "encryption.yaml"
 
     @property
+    def shared_volumes(self) -> Path:
+        """The folder that all worker hosts of the machine share."""
+        return self.root / "shared-volumes"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

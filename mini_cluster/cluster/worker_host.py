@@ -62,7 +62,7 @@ class WorkerHost:
         return Component(name, program, probe, wrapper, node=self.name, logs_itself=False)
 
     def kubelet(self, kubeconfig: Path, *flags: str, ready: ReadinessProbe, needs: tuple[str, ...]) -> Component:
-        """Returns the kubelet; `flags` are those about its certificates."""
+        """Returns the kubelet; `flags` are those about its certificates, and what it shares with other hosts."""
         paths = self.layout.node(self.name)
         _, name, _ = node_component_names(self.name)
         program = (

@@ -1,0 +1,151 @@
+"""Makes and deletes the folders of volumes that provisioners keep on nodes.
+
+A folder is named by its volume, and lies in a root of the kubelet's own. A name never leads out of it: only the folder
+itself is opened, renamed and removed, symbolic links are not followed, and other file systems are not entered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from apimachinery.names import dns_subdomain_errors
+from componentbase import logs
+
+LOCAL, SHARED = "local", "shared"
+LOCAL_FOLDER = "local-volumes"
+"""The folder of local volumes below --root-dir."""
+NEW, DELETED = ".new-", ".deleted-"
+"""Begin the names of folders that are being made or removed; no volume's name begins with a dot."""
+MOUNTS = "/proc/self/mountinfo"
+
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRefusal(Exception):
+    """Says why a folder isn't made or deleted; `status` is the answer's."""
+
+    status: int
+    message: str
+
+
+def folder_roots(root_dir: str, shared_volumes_dir: str) -> dict[str, str]:
+    """Kind of folder -> where such folders lie; nodes without a folder that all nodes share don't have that kind."""
+    roots = {LOCAL: os.path.join(root_dir, LOCAL_FOLDER)}
+    return roots | ({SHARED: shared_volumes_dir} if shared_volumes_dir else {})
+
+
+class FolderKeeper:
+    """Keeps nothing in memory: a folder is there or not."""
+
+    def __init__(self, roots: Mapping[str, str]) -> None:
+        self._roots = roots
+        self._lock = asyncio.Lock()
+
+    async def make(self, kind: str, name: str) -> str:
+        """Makes the folder unless it is there, and returns its path. Raises: FolderRefusal."""
+        root = self._root(kind, name)
+        async with self._lock:
+            await self._in_thread(_make, root, name)
+        return os.path.join(root, name)
+
+    async def delete(self, kind: str, name: str) -> None:
+        """Deletes the folder with all that is in it; one that isn't there is fine. Raises: FolderRefusal."""
+        root = self._root(kind, name)
+        async with self._lock:
+            await self._in_thread(_delete, root, name)
+
+    async def finish_deletions(self) -> None:
+        """Removes what an earlier process had begun to remove."""
+        for root in self._roots.values():
+            async with self._lock:
+                try:
+                    await asyncio.to_thread(_empty_bin, root)
+                except OSError as error:
+                    log.warning("deleted folders not removed", root=root, error=str(error))
+
+    def _root(self, kind: str, name: str) -> str:
+        if kind not in self._roots:
+            raise FolderRefusal(404, f"this node keeps no {kind} folders")
+        if problems := dns_subdomain_errors(name):
+            raise FolderRefusal(400, f"invalid folder name {name!r}: {problems[0]}")
+        return self._roots[kind]
+
+    async def _in_thread(self, work: object, root: str, name: str) -> None:
+        assert callable(work)
+        try:
+            await asyncio.to_thread(work, root, name)
+        except OSError as error:
+            raise FolderRefusal(500, f"{name}: {error}") from None
+
+
+def _make(root: str, name: str) -> None:
+    os.makedirs(root, mode=0o711, exist_ok=True)
+    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        mode = _mode(name, directory)
+        if mode is None:
+            new = NEW + name
+            if _mode(new, directory) is None:
+                os.mkdir(new, dir_fd=directory)
+            os.chmod(new, 0o777, dir_fd=directory)  # a container's user may be anybody
+            os.rename(new, name, src_dir_fd=directory, dst_dir_fd=directory)
+            os.fsync(directory)
+        elif not stat.S_ISDIR(mode):
+            raise FolderRefusal(409, f"{name} is not a directory")
+    finally:
+        os.close(directory)
+
+
+def _delete(root: str, name: str) -> None:
+    """Takes the folder out of sight by one rename, then removes it; who dies in between finds it in the bin."""
+    if not os.path.isdir(root):
+        return
+    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _mode(name, directory) is not None:
+            if mount := next(_mounts_below(os.path.join(os.path.realpath(root), name)), ""):
+                raise FolderRefusal(409, f"{name} is in use: {mount} is mounted")
+            bin_name = f"{DELETED}{name}-{os.urandom(4).hex()}"
+            os.rename(name, bin_name, src_dir_fd=directory, dst_dir_fd=directory)
+            os.fsync(directory)
+            log.info("deleting folder of volume", root=root, name=name)
+    finally:
+        os.close(directory)
+    _empty_bin(root)
+
+
+def _empty_bin(root: str) -> None:
+    if not os.path.isdir(root):
+        return
+    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for name in os.listdir(directory):
+            mode = _mode(name, directory) if name.startswith(DELETED) else None
+            if mode is not None and stat.S_ISDIR(mode):
+                shutil.rmtree(name, dir_fd=directory)
+            elif mode is not None:
+                os.unlink(name, dir_fd=directory)
+    finally:
+        os.close(directory)
+
+
+def _mode(name: str, directory: int) -> int | None:
+    """Returns the mode of the entry itself, of a link too; None where there is none."""
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _mounts_below(path: str) -> Iterator[str]:
+    with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            mount = line.split(" ")[4].replace("\\040", " ").replace("\\134", "\\")
+            if mount == path or mount.startswith(path + "/"):
+                yield mount
