@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 COMMAND_TIMEOUT_SECONDS = 300.0
 """The nft variant of iptables takes minutes to write the first rules of some thousand services."""
@@ -19,15 +19,20 @@ class CommandError(Exception):
         """The exit code; None where it never ran or was killed at its time limit."""
 
 
-async def run(*argv: str, stdin: str = "", timeout_seconds: float = COMMAND_TIMEOUT_SECONDS) -> str:
-    """Runs the program and returns its standard output.
+async def run(
+    *argv: str,
+    stdin: str = "",
+    timeout_seconds: float = COMMAND_TIMEOUT_SECONDS,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Runs the program and returns its standard output; `environment` is by default our own.
 
     Raises: CommandError.
     """
     source = _file_of(stdin)
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=source, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *argv, stdin=source, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment
         )
     except OSError as error:
         message = "no such program on PATH" if isinstance(error, FileNotFoundError) else error.strerror or str(error)

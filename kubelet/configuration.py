@@ -34,7 +34,7 @@ OTHER_NAMES = {
     "--v": "logging.verbosity",
 }
 NOT_IN_FILE = ("--help", "--version", "--config", "--kubeconfig", "--bootstrap-kubeconfig", "--hostname-override")
-LISTS = frozenset(("allowedUnsafeSysctls", "clusterDNS"))
+LISTS = frozenset(("allowedUnsafeSysctls", "clusterDNS", "preloadedImagesVerificationAllowlist"))
 """Fields that are lists: their flags take the items with commas between."""
 
 

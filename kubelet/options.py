@@ -12,6 +12,7 @@ from componentbase.flags import add_bool, add_duration, base_parser, fill, host_
 from componentbase.hostnetwork import add_host_network_flag
 from componentbase.net.own_address import own_address
 from kubelet.configuration import BadConfiguration, add_config_flag, shown, take_file
+from kubelet.container.images.options import ImageOptions, add_image_flags, image_options
 from kubelet.pod.pod_security import pattern_error
 from kubelet.resource_flags import ResourceOptions, add_resource_flags, resource_options
 from kubelet.server.authorization import ALWAYS_ALLOW, MODES
@@ -55,6 +56,7 @@ class Options:
     host_netns_file: str = ""
     resources: ResourceOptions = field(default_factory=ResourceOptions)
     shutdown_periods: tuple[ShutdownPeriod, ...] = ()
+    images: ImageOptions = field(default_factory=ImageOptions)
     configuration: Mapping[str, Any] = field(default_factory=dict)
     """What is in effect, as a KubeletConfiguration has it."""
     unsafe_sysctls: tuple[str, ...] = ()
@@ -74,6 +76,7 @@ def parse_options(argv: list[str] | None = None) -> Options:
         ips = tuple(str(ipaddress.ip_address(ip)) for ip in parse_list(args.node_ip)) or (_own_address(),)
         cidr = str(ipaddress.ip_network(args.pod_cidr)) if args.pod_cidr else ""
         resources, periods = resource_options(args), shutdown_periods(args)
+        images = image_options(args)
     except ValueError as error:
         parser.error(str(error))
     unsafe_sysctls = tuple(parse_list(args.allowed_unsafe_sysctls))
@@ -99,6 +102,7 @@ def parse_options(argv: list[str] | None = None) -> Options:
         cluster_dns=tuple(parse_list(args.cluster_dns)),
         resources=resources,
         shutdown_periods=periods,
+        images=images,
         configuration=shown(parser, args),
         unsafe_sysctls=unsafe_sysctls,
     )
@@ -120,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     add_resource_flags(parser)
     add_shutdown_flags(parser)
     _add_runtime_flags(parser)
+    add_image_flags(parser)
     _add_certificate_flags(parser)
     serving = parser.add_argument_group("serving: logs, exec and health")
     serving.add_argument("--address", default="0.0.0.0", metavar="IP", help="address to serve HTTPS on")

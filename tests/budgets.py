@@ -21,7 +21,7 @@ BUDGET_SECONDS = {
     "unit/kubeapi": 10,
     "unit/kubeclient": 5,
     "unit/kubectl": 10,
-    "unit/kubelet": 15,
+    "unit/kubelet": 20,
     "unit/kubeproxy": 3,
     "unit/mini_cluster": 10,
     "unit/scheduler": 15,

@@ -19,6 +19,7 @@ from kubeclient.rest import RestClient, user_agent
 from kubelet.certificate.bootstrap import ensure_kubeconfig
 from kubelet.certificate.loops import renewals, serving_context
 from kubelet.container.images.gc import GarbageCollector
+from kubelet.container.images.provider_config import Plugin, ProviderConfigError, read_plugins
 from kubelet.devices.manager import DeviceManager
 from kubelet.main.assembly import Edges, assemble
 from kubelet.node.eviction import Eviction
@@ -116,6 +117,8 @@ class Agent:
             clock=clock,
             tasks=tasks,
             policy=_policy(options),
+            image_options=options.images,
+            credential_plugins=_credential_plugins(options),
         )
         self.pods = assemble(edges, table)
         workers, volumes = self.pods.workers, self.pods.volumes
@@ -210,6 +213,17 @@ def _policy(options: Options) -> NodePolicy:
     enabled = os.path.exists(APPARMOR_SWITCH) and _read(APPARMOR_SWITCH).startswith("Y")
     default = "RuntimeDefault" if options.seccomp_default else "Unconfined"
     return NodePolicy(options.unsafe_sysctls, apparmor=enabled, seccomp_default=default)
+
+
+def _credential_plugins(options: Options) -> list[Plugin]:
+    """Raises: FatalError."""
+    images = options.images
+    if not images.image_credential_provider_config:
+        return []
+    try:
+        return read_plugins(images.image_credential_provider_config, images.image_credential_provider_bin_dir)
+    except ProviderConfigError as error:
+        raise FatalError(f"credential provider config: {error}") from None
 
 
 def _read(path: str) -> str:

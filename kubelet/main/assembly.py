@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from componentbase.clock import Clock
@@ -12,7 +13,14 @@ from kubelet.container.downward import NodeView
 from kubelet.container.env import ServiceLookup
 from kubelet.container.events import Events
 from kubelet.container.images.manager import ImageManager
+from kubelet.container.images.node_config import node_credentials
+from kubelet.container.images.options import ImageOptions
 from kubelet.container.images.pod_images import PodImages
+from kubelet.container.images.provider_config import Plugin
+from kubelet.container.images.providers import CredentialProvider
+from kubelet.container.images.pull_limits import PullLimits
+from kubelet.container.images.pull_records import PullRecords
+from kubelet.main.accounts import ApiAccounts
 from kubelet.pod.dns import ClusterDns
 from kubelet.pod.hardware import Hardware
 from kubelet.pod.host_ports import HostPorts
@@ -52,6 +60,8 @@ class Edges:
     clock: Clock
     tasks: asyncio.TaskGroup
     policy: NodePolicy = field(default_factory=NodePolicy)
+    image_options: ImageOptions = field(default_factory=ImageOptions)
+    credential_plugins: Sequence[Plugin] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ class PodMachinery:
 def assemble(edges: Edges, table: PodTable) -> PodMachinery:
     """Makes the parts; none runs yet. `table` wakes a pod's worker, so the edges know it already."""
     runtime, events, node, clock = edges.runtime, edges.events, edges.node, edges.clock
-    images = PodImages(ImageManager(runtime, events, clock), edges.objects, events)
+    images = _pod_images(edges)
     volumes = VolumeManager(edges.root_dir, edges.objects, runtime, edges.tokens, images)
     statuses = StatusManager(edges.rest, clock)
     host_ports = HostPorts(clock)
@@ -98,3 +108,12 @@ def assemble(edges: Edges, table: PodTable) -> PodMachinery:
         clock,
     )
     return PodMachinery(PodWorkers(table, syncer, statuses, clock, edges.tasks), statuses, volumes, host_ports)
+
+
+def _pod_images(edges: Edges) -> PodImages:
+    clock, options = edges.clock, edges.image_options
+    records = PullRecords(edges.root_dir, options, clock)
+    manager = ImageManager(edges.runtime, edges.events, clock, PullLimits(options, clock), records)
+    accounts = ApiAccounts(edges.rest)
+    providers = [CredentialProvider(plugin, accounts, clock) for plugin in edges.credential_plugins]
+    return PodImages(manager, edges.objects, edges.events, lambda: node_credentials(edges.root_dir), providers)

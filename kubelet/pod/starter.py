@@ -14,7 +14,7 @@ from kubelet.container.config import HOSTS_PATH, ContainerInputs, container_conf
 from kubelet.container.downward import NodeView
 from kubelet.container.env import ConfigError, EnvContext, ObjectLookup, ServiceLookup, expand, make_environment
 from kubelet.container.events import ContainerEvents, Events, field_path
-from kubelet.container.images.manager import ImageUnavailable
+from kubelet.container.images.manager import PULL_FAILURES, ImageUnavailable
 from kubelet.container.images.pod_images import PodImages
 from kubelet.container.security import non_root_error
 from kubelet.container.spec import find_container, full_name, grace_seconds, spec_hash
@@ -138,7 +138,7 @@ class ContainerStarter:
         try:
             return await work.unless_stopping(wanted)
         except ImageUnavailable as error:
-            retry = IMAGE_RECHECK_SECONDS if error.reason == "ErrImagePull" else error.retry_seconds
+            retry = IMAGE_RECHECK_SECONDS if error.reason in PULL_FAILURES else error.retry_seconds
             raise StartFailure(Waiting(error.reason, error.message), retry) from None
 
     async def _hardware(self, work: PodWork, container: Container) -> HardwareOptions:

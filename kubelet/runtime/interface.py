@@ -46,7 +46,14 @@ class ContainerStartError(EngineError):
 
 
 class ImagePullError(EngineError):
-    """A pull failed; the text is the registry's or the transport's, as in upstream's "Failed to pull image" event."""
+    """A pull failed; the text is the registry's or the transport's, as in upstream's "Failed to pull image" event.
+
+    `registry_unavailable`: the registry said itself that it can't serve anyone now.
+    """
+
+    def __init__(self, message: str, *, registry_unavailable: bool = False) -> None:
+        super().__init__(message)
+        self.registry_unavailable = registry_unavailable
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class TokenManager:
         if cached is not None and now < cached.renew:
             return cached.text
         try:
-            answer = await self._request(pod, audience, seconds)
+            answer = await request_token(self._rest, pod, audience, seconds)
         except Exception as error:
             if cached is None or cached.expires <= now:
                 raise
@@ -76,12 +76,12 @@ class TokenManager:
         for key in [key for key in self._tokens if key[0] == uid]:
             self._tokens.pop(key).timer.cancel()
 
-    async def _request(self, pod: Pod, audience: str, seconds: int) -> TokenRequest:
-        bound = BoundObjectReference(kind="Pod", apiVersion="v1", name=pod.name, uid=pod.metadata.uid)
-        spec = TokenRequestSpec(
-            audiences=[audience] if audience else None, expirationSeconds=seconds, boundObjectRef=bound
-        )
-        body = TokenRequest(kind="TokenRequest", apiVersion="authentication.k8s.io/v1", spec=spec)
-        account = pod.spec.serviceAccountName or "default"
-        path = f"/api/v1/namespaces/{pod.namespace}/serviceaccounts/{account}/token"
-        return decode(TokenRequest, await self._rest.request("POST", path, body=encode(body)))
+
+async def request_token(rest: RestClient, pod: Pod, audience: str, seconds: int) -> TokenRequest:
+    """Asks for a token of the pod's service account, which ends with the pod. Raises: StatusError; OSError."""
+    bound = BoundObjectReference(kind="Pod", apiVersion="v1", name=pod.name, uid=pod.metadata.uid)
+    spec = TokenRequestSpec(audiences=[audience] if audience else None, expirationSeconds=seconds, boundObjectRef=bound)
+    body = TokenRequest(kind="TokenRequest", apiVersion="authentication.k8s.io/v1", spec=spec)
+    account = pod.spec.serviceAccountName or "default"
+    path = f"/api/v1/namespaces/{pod.namespace}/serviceaccounts/{account}/token"
+    return decode(TokenRequest, await rest.request("POST", path, body=encode(body)))

@@ -70,6 +70,7 @@ class FakeRuntime:
         self.exec_results: dict[tuple[str, ...], tuple[int, bytes, bytes]] = {}
         self.exec_hangs: set[tuple[str, ...]] = set()
         self.pullable: dict[str, ImageInfo] = {}
+        self.pull_auth: dict[str, RegistryAuth | None] = {}  # what the registry asks for, by image
         self.archives: dict[str, bytes] = {}  # of images, by id
         self.pull_errors: dict[str, str] = {}
         self.pulled_with: list[tuple[str, RegistryAuth | None]] = []
@@ -372,6 +373,8 @@ class FakeRuntime:
         self.pulled_with.append((reference, auth))
         if reference in self.pull_errors or reference not in self.pullable:
             raise ImagePullError(self.pull_errors.get(reference, f"failed to pull {reference}: not found"))
+        if (want := self.pull_auth.get(reference)) and want != auth:
+            raise ImagePullError(f"failed to pull {reference}: unauthorized")
         image = self.pullable[reference]
         self._images[image.id] = image
         return image

@@ -1,9 +1,8 @@
-"""Makes a container's image present before it starts: pull policies, credentials, back-off, events."""
+"""Makes a container's image present before it starts: pull policies, who may use it, back-off, events."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from apimachinery.image_reference import Reference, parse_reference
@@ -12,11 +11,15 @@ from componentbase import logs
 from componentbase.clock import Clock
 from kubelet.container.backoff import INITIAL_SECONDS, MAX_SECONDS, KeyedBackoff
 from kubelet.container.events import Events
-from kubelet.container.images.credentials import matching_credentials
-from kubelet.runtime.interface import EngineError, ImageInfo, ImagePullError, RegistryAuth, Runtime, RuntimeUnavailable
+from kubelet.container.images.credentials import Credential
+from kubelet.container.images.pull_limits import PullLimits
+from kubelet.container.images.pull_records import PullRecords
+from kubelet.runtime.interface import EngineError, ImageInfo, ImagePullError, Runtime, RuntimeUnavailable
 
 REMEMBERED_FAILURES = 1024  # (pod, image) pairs; the one that failed longest ago is forgotten and may be pulled at once
-MAX_PARALLEL_PULLS = 3  # more wait their turn
+
+PULL_FAILURES = ("ErrImagePull", "RegistryUnavailable")
+"""Reasons of a pull that was just tried; the next try is a back-off."""
 
 log = logs.logger(__name__)
 
@@ -24,7 +27,7 @@ log = logs.logger(__name__)
 class ImageUnavailable(Exception):
     """The container cannot start for want of its image: the reason and message of its `waiting` state.
 
-    `reason`: ErrImagePull | ImagePullBackOff | ErrImageNeverPull | InvalidImageName | ImageInspectError.
+    `reason`: one of PULL_FAILURES, ImagePullBackOff, ErrImageNeverPull, InvalidImageName, ImageInspectError.
     `retry_seconds`: when it is worth trying again.
     """
 
@@ -35,15 +38,20 @@ class ImageUnavailable(Exception):
         self.retry_seconds = retry_seconds
 
 
+async def no_credentials(reference: Reference) -> Sequence[Credential]:
+    """Returns none, for pods without any."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """The image that one container needs. Events are about `pod`; `credentials` come from `secret_credentials`."""
+    """The image that one container needs. Events are about `pod`; `credentials` finds those for the image."""
 
     pod: Object
     pod_uid: str
     image: str
     pull_policy: str = "IfNotPresent"
-    credentials: Sequence[Mapping[str, RegistryAuth]] = ()
+    credentials: Callable[[Reference], Awaitable[Sequence[Credential]]] = no_credentials
     field_path: str = ""  # of the container, e.g. "spec.containers{app}"
 
 
@@ -51,17 +59,21 @@ class ImageManager:
     """One per kubelet."""
 
     def __init__(
-        self, runtime: Runtime, events: Events, clock: Clock, *, max_parallel_pulls: int = MAX_PARALLEL_PULLS
+        self, runtime: Runtime, events: Events, clock: Clock, limits: PullLimits, records: PullRecords
     ) -> None:
         self._runtime = runtime
         self._events = events
         self._clock = clock
+        self._limits = limits
+        self._records = records
         self._backoff = KeyedBackoff()
         self._failures: dict[str, tuple[float, str]] = {}  # monotonic time and text of the last one
-        self._pulling = asyncio.Semaphore(max_parallel_pulls)
 
     async def ensure(self, request: ImageRequest) -> ImageInfo:
-        """The image, pulled if its policy says so. Raises: ImageUnavailable; RuntimeUnavailable."""
+        """The image, pulled if its policy says so, or if the pod must show that it may use it.
+
+        Raises: ImageUnavailable; RuntimeUnavailable.
+        """
         try:
             reference = _parse(request.image)
         except ValueError as error:
@@ -70,12 +82,14 @@ class ImageManager:
                 f'couldn\'t parse image name "{request.image}": {error}'
             )
             raise self._refuse(request, "InspectFailed", "InvalidImageName", message, MAX_SECONDS) from None
-        present = await self._inspect(request, reference)
-        if present is not None and request.pull_policy != "Always":
-            message = f'Container image "{request.image}" already present on machine'
-            self._record(request, "Normal", "Pulled", message)
-            return present
+        if request.pull_policy != "Always":
+            present = await self._inspect(request, reference)
+            if present is not None and await self._may_use(request, reference, present):
+                message = f'Container image "{request.image}" already present on machine and can be accessed by the pod'
+                self._record(request, "Normal", "Pulled", message)
+                return present
         if request.pull_policy == "Never":
+            # The same words for an image that the pod may not use: it doesn't learn that it is here.
             message = f'Container image "{request.image}" is not present with pull policy of Never'
             raise self._refuse(request, "ErrImageNeverPull", "ErrImageNeverPull", message, MAX_SECONDS)
         return await self._pull(request, reference)
@@ -89,6 +103,11 @@ class ImageManager:
             message = f'Failed to inspect image "{request.image}": {error}'
             raise self._refuse(request, "InspectFailed", "ImageInspectError", message, INITIAL_SECONDS) from None
 
+    async def _may_use(self, request: ImageRequest, reference: Reference | str, image: ImageInfo) -> bool:
+        if isinstance(reference, str) or not self._records.needs_credentials(reference, image):
+            return True
+        return self._records.allows(reference, image, await request.credentials(reference))
+
     async def _pull(self, request: ImageRequest, reference: Reference | str) -> ImageInfo:
         key = f"{request.pod_uid}_{request.image}"
         failed_at, cause = self._failures.get(key, (0.0, ""))
@@ -97,20 +116,17 @@ class ImageManager:
             message = f'Back-off pulling image "{request.image}"'
             self._record(request, "Normal", "BackOff", message)
             self._record(request, "Warning", "Failed", "Error: ImagePullBackOff")
-            raise ImageUnavailable("ImagePullBackOff", f"{message}: ErrImagePull: {cause}", remaining)
+            raise ImageUnavailable("ImagePullBackOff", f"{message}: {cause}", remaining)
         self._record(request, "Normal", "Pulling", f'Pulling image "{request.image}"')
         requested_at = self._clock.monotonic()
         try:
-            async with self._pulling:
+            if isinstance(reference, str):
+                raise ImagePullError(f'"{reference}" is an image id: it cannot be pulled')
+            async with self._limits.turn():
                 started = self._clock.monotonic()
-                image = await self._pull_with_credentials(request, reference)
+                image = await self._recorded_pull(request, reference)
         except ImagePullError as error:
-            delay = self._note_failure(key, str(error))
-            message = f'Failed to pull image "{request.image}": {error}'
-            log.info("image pull failed", image=request.image, error=str(error), retry_seconds=delay)
-            self._record(request, "Warning", "Failed", message)
-            self._record(request, "Warning", "Failed", "Error: ErrImagePull")
-            raise ImageUnavailable("ErrImagePull", str(error), delay) from None
+            raise self._pull_failure(request, key, error) from None
         ended = self._clock.monotonic()
         self._record(
             request,
@@ -121,19 +137,57 @@ class ImageManager:
         )
         return image
 
-    async def _pull_with_credentials(self, request: ImageRequest, reference: Reference | str) -> ImageInfo:
-        """Tries each matching credential; the last error counts. Without any, an anonymous pull."""
-        if isinstance(reference, str):
-            raise ImagePullError(f'"{reference}" is an image id: it cannot be pulled')
-        error: ImagePullError | None = None
-        for auth in matching_credentials(reference, request.credentials):
+    async def _recorded_pull(self, request: ImageRequest, reference: Reference) -> ImageInfo:
+        """Leaves a record of what was pulled with what.
+
+        Where it isn't known how the pull ended (this process was killed, the runtime is gone), the intent stays.
+        Raises: ImagePullError; RuntimeUnavailable.
+        """
+        try:
+            self._records.begin(request.image)
             try:
-                return await self._runtime.pull_image(str(reference), auth)
-            except ImagePullError as failure:
-                error = failure
-        if error is not None:
-            raise error
-        return await self._runtime.pull_image(str(reference))
+                image, credential = await self._pull_with_credentials(request, reference)
+            except ImagePullError:
+                self._records.end(request.image)
+                raise
+            self._records.pulled(reference, image, credential)
+            self._records.end(request.image, succeeded=True)
+            recorded = self._records.images()
+            self._records.prune(recorded - {image.id for image in await self._runtime.images()})
+        except OSError as error:
+            raise ImagePullError(f'Failed to record the pull of container image "{request.image}": {error}') from None
+        return image
+
+    async def _pull_with_credentials(
+        self, request: ImageRequest, reference: Reference
+    ) -> tuple[ImageInfo, Credential | None]:
+        """Tries each matching credential, and returns the one that opened; without any, the pull is anonymous.
+
+        Raises: ImagePullError; RuntimeUnavailable.
+        """
+        errors: dict[str, ImagePullError] = {}
+        for credential in await request.credentials(reference) or (None,):
+            try:
+                self._limits.count()
+                auth = credential.auth if credential else None
+                return await self._runtime.pull_image(str(reference), auth), credential
+            except ImagePullError as error:
+                errors.setdefault(str(error), error)
+        first = next(iter(errors.values()))
+        raise first if len(errors) == 1 else ImagePullError(f"[{', '.join(errors)}]")
+
+    def _pull_failure(self, request: ImageRequest, key: str, error: ImagePullError) -> ImageUnavailable:
+        reason, message = "ErrImagePull", str(error)
+        text = f'Failed to pull image "{request.image}": {error}'
+        if error.registry_unavailable:
+            reason = "RegistryUnavailable"
+            message = f"image pull failed for {request.image} because the registry is unavailable: {error}"
+            text = f'Failed to pull image "{request.image}": {reason}: {error}'
+        delay = self._note_failure(key, f"{reason}: {message}")
+        log.info("image pull failed", image=request.image, error=str(error), retry_seconds=delay)
+        self._record(request, "Warning", "Failed", text)
+        self._record(request, "Warning", "Failed", f"Error: {reason}")
+        return ImageUnavailable(reason, message, delay)
 
     def _note_failure(self, key: str, message: str) -> float:
         """Remembers the failure; returns the seconds until the next attempt."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import docker
 from docker import auth as docker_auth
 
 from apimachinery.image_reference import parse_reference, short_name
+from componentbase import logs
 from kubelet.runtime.docker.client import EngineClient
-from kubelet.runtime.docker.parsing import image_info
+from kubelet.runtime.docker.parsing import Json, image_info
 from kubelet.runtime.interface import (
     EngineError,
     EngineNotFound,
@@ -21,6 +23,34 @@ from kubelet.runtime.interface import (
     RegistryAuth,
     RuntimeUnavailable,
 )
+
+STALLED_SECONDS = 300.0  # without any progress, a pull has failed: others wait for their turn
+PROGRESS_EVERY_SECONDS = 10.0  # in the log
+
+_UNAVAILABLE = re.compile(r"received unexpected HTTP status: 50[234]\b")
+
+log = logs.logger(__name__)
+
+
+class PullProgress:
+    """The bytes of the layers of a pull, by what the engine tells of each."""
+
+    def __init__(self) -> None:
+        self._layers: dict[str, tuple[int, int]] = {}  # (bytes that have come, bytes in all)
+
+    def take(self, line: Json) -> None:
+        """Takes a message of the engine's; a layer that is here already, or complete, has nothing left to come."""
+        layer, status = line.get("id"), line.get("status")
+        detail = line.get("progressDetail") or {}
+        if layer and status == "Downloading" and "total" in detail:
+            self._layers[layer] = (int(detail.get("current", 0)), int(detail["total"]))
+        elif layer in self._layers and status in ("Download complete", "Pull complete"):
+            total = self._layers[layer][1]
+            self._layers[layer] = (total, total)
+
+    def __str__(self) -> str:
+        come, total = (sum(layer[side] for layer in self._layers.values()) for side in (0, 1))
+        return f"{come} of {total} bytes of {len(self._layers)} layers"
 
 
 class Images:
@@ -44,13 +74,12 @@ class Images:
         headers = {"X-Registry-Auth": _auth_header(auth)} if auth else {}
         try:
             lines = await self._client.documents("POST", "/images/create", params=params, headers=headers)
-            async for line in lines:
-                if line.get("error"):
-                    raise EngineError(str(line["error"]))
+            await _follow_pull(reference, lines)
         except RuntimeUnavailable:
             raise
         except EngineError as error:
-            raise ImagePullError(f'failed to pull image "{reference}": {error}') from None
+            message = f'failed to pull image "{reference}": {error}'
+            raise ImagePullError(message, registry_unavailable=bool(_UNAVAILABLE.search(str(error)))) from None
         image = await self.image_status(reference)
         if image is None:
             raise ImagePullError(f'image "{reference}" is gone right after it was pulled')
@@ -76,6 +105,25 @@ class Images:
 
     async def load_image(self, archive: bytes) -> None:
         await self._client.call(_load, self._client.sdk, archive)
+
+
+async def _follow_pull(reference: str, lines: AsyncIterator[Json]) -> None:
+    """Reads what the engine says until the pull is over. Raises: EngineError."""
+    loop, progress = asyncio.get_running_loop(), PullProgress()
+    told = loop.time()
+    try:
+        async with asyncio.timeout(STALLED_SECONDS) as stalled:
+            async for line in lines:
+                if line.get("error"):
+                    raise EngineError(str(line["error"]))
+                progress.take(line)
+                now = loop.time()
+                stalled.reschedule(now + STALLED_SECONDS)
+                if now - told >= PROGRESS_EVERY_SECONDS:
+                    told = now
+                    log.info("pulling image", image=reference, progress=str(progress))
+    except TimeoutError:
+        raise EngineError(f"no progress for {STALLED_SECONDS:g} s, after {progress}") from None
 
 
 def _load(sdk: docker.APIClient, archive: bytes) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from componentbase.clock import Clock
 from kubelet.container.downward import NodeFacts
-from kubelet.container.images.manager import ImageManager
 from kubelet.container.images.pod_images import PodImages
 from kubelet.runtime.docker.client import EngineClient
 from kubelet.runtime.docker.runtime import DockerRuntime
@@ -33,7 +32,7 @@ from kubelet.runtime.interface import (
 from kubelet.volume.manager import VolumeManager
 from tests.kits.eventually import eventually_async
 from tests.kits.machine.docker import USER_IMAGE, WorkerHost, open_runtime, worker_host
-from tests.kits.node.kubelet import Events, Objects, make_pod
+from tests.kits.node.kubelet import Events, Objects, image_manager, make_pod
 from tests.kits.node.runtime_contract import OBEYS_TERM, PodInHand, new_pod
 
 pytestmark = pytest.mark.cluster
@@ -256,7 +255,7 @@ async def test_the_engine_gives_a_log_whose_files_are_out_of_sight(host: WorkerH
 
 async def test_the_files_of_an_image_are_a_read_only_volume(runtime: DockerRuntime, tmp_path: Path) -> None:
     events = Events()
-    images = PodImages(ImageManager(runtime, events, Clock()), Objects(), events)
+    images = PodImages(image_manager(runtime, events, Clock(), tmp_path), Objects(), events)
     volume = {"name": "v", "image": {"reference": "rt-test:1", "pullPolicy": "IfNotPresent"}}
     manager = VolumeManager(str(tmp_path), Objects(), runtime, images=images)
     mounted = (await manager.set_up(make_pod({"volumes": [volume]}), NodeFacts("n", (), {})))["v"]

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from apimachinery.model import from_dict
+from componentbase.clock import Clock
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.secret.model import Secret
+from kubelet.container.images.manager import ImageManager
+from kubelet.container.images.options import ImageOptions
+from kubelet.container.images.pull_limits import PullLimits
+from kubelet.container.images.pull_records import PullRecords
 from kubelet.container.spec import spec_hash
 from kubelet.runtime.interface import (
     ContainerKind,
@@ -17,6 +23,7 @@ from kubelet.runtime.interface import (
     ContainerStatus,
     PodRef,
     PodRuntimeStatus,
+    Runtime,
     SandboxStatus,
 )
 
@@ -78,6 +85,15 @@ def runtime_status(
 def sandbox(attempt: int = 0, *, ready: bool = True) -> SandboxStatus:
     ips = ("10.244.1.5",) if ready else ()
     return SandboxStatus(f"sb-{attempt}", REF, attempt, ready, ips, NOW - 100)
+
+
+def image_manager(
+    runtime: Runtime, events: Any, clock: Clock, root: Path, options: ImageOptions | None = None
+) -> ImageManager:
+    """An image manager whose records are below `root`; without options, one that pulls as often as it likes."""
+    options = options or ImageOptions(registry_qps=0)
+    limits, records = PullLimits(options, clock), PullRecords(str(root), options, clock)
+    return ImageManager(runtime, events, clock, limits, records)
 
 
 class Objects:

@@ -20,10 +20,12 @@ from kubeclient.rest import RestClient
 from kubelet.container.downward import NodeFacts
 from kubelet.devices.manager import DeviceManager
 from kubelet.main.assembly import Edges, PodMachinery, assemble
+from kubelet.node.housekeeping import Housekeeping
 from kubelet.node.pleg import Pleg
 from kubelet.pod.dns import ClusterDns
 from kubelet.pod.hardware import Hardware
 from kubelet.pod.host_ports import HostPorts
+from kubelet.pod.source import PodSource
 from kubelet.pod.table import PodTable
 from kubelet.runtime.interface import DnsConfig
 from kubelet.volume.manager import VolumeManager
@@ -107,6 +109,13 @@ class BenchObjects(Objects):
         return
 
 
+class SyncedSource:
+    """The pods of the API are known as soon as a kubelet starts."""
+
+    async def wait_synced(self) -> None:
+        return
+
+
 class NoServices:
     def list(self) -> list[Service]:
         return []
@@ -181,6 +190,11 @@ class Bench:
         self.api.on_change, self.api.on_delete = self.pods.workers.update, self.pods.workers.remove
         for document in list(self.api.pods.values()):
             self.pods.workers.update(from_dict(Pod, document))
+        source = cast(PodSource, SyncedSource())
+        sweeper = Housekeeping(
+            self.runtime, source, self.pods.workers, self.table, self.volumes, edges.hardware, self.clock
+        )
+        self.tasks.create_task(sweeper.run())
 
     async def kill(self) -> None:
         """As `kill -9`: nothing of this kubelet runs any more."""

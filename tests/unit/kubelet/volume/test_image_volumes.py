@@ -10,7 +10,6 @@ import pytest
 
 from componentbase.image_archive import Entry, ImageConfig, image_archive, layer, program
 from kubelet.container.downward import NodeFacts
-from kubelet.container.images.manager import ImageManager
 from kubelet.container.images.pod_images import PodImages
 from kubelet.runtime.interface import Mount
 from kubelet.volume.interface import Mounted, VolumeError
@@ -18,7 +17,7 @@ from kubelet.volume.manager import VolumeFailure, VolumeManager, container_mount
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.eventually import eventually_async
-from tests.kits.node.kubelet import Events, Objects, make_pod
+from tests.kits.node.kubelet import Events, Objects, image_manager, make_pod
 from tests.kits.node.kubeletbench import Bench
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="unpacks below a root directory of its own: needs root")
@@ -33,7 +32,7 @@ class Volumes:
     def __init__(self, root: Path) -> None:
         self.runtime = FakeRuntime()
         self.events = Events()
-        images = PodImages(ImageManager(self.runtime, self.events, FakeClock()), Objects(), self.events)
+        images = PodImages(image_manager(self.runtime, self.events, FakeClock(), root), Objects(), self.events)
         self.manager = VolumeManager(str(root), Objects(), self.runtime, images=images)
 
     def add_image(self, *layers: Mapping[str, Entry | bytes]) -> None:
