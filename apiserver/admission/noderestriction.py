@@ -1,4 +1,5 @@
 """NodeRestriction: a kubelet writes its own Node, Lease, CSINode and pods alone, and asks for tokens of its own pods.
+Of a claim it writes how its volume grows.
 
 It can't label or taint its node into another role, and creates no pods but mirrors of those it runs by itself.
 
@@ -19,6 +20,7 @@ from apiserver.storage.interface import Entry
 from kubeapi.authentication.tokenrequest import TokenRequest
 from kubeapi.coordination.lease import NODE_LEASES
 from kubeapi.core.node import Node
+from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.references import CONFIG_MAP, SECRET, pod_references
@@ -231,6 +233,25 @@ def _own_name(node: str, attributes: Attributes, what: str) -> None:
         raise refused(attributes, f"can only access {what} with the same name as the requesting node")
 
 
+# Claims
+
+
+def _claim_status(node: str, attributes: Attributes, lookup: Lookup) -> None:
+    """A kubelet writes what it has done to grow a volume."""
+    old, new = _but_for_growth(attributes.old), _but_for_growth(attributes.obj)
+    if old != new:
+        why = "is not allowed to update fields other than status.quantity and status.conditions"  # upstream's words
+        raise refused(attributes, f"node {quote(node)} {why}")
+
+
+def _but_for_growth(claim: PersistentVolumeClaim) -> PersistentVolumeClaim:
+    copy = claim.clone()
+    copy.metadata.resourceVersion = None
+    status = copy.status
+    status.capacity = status.conditions = status.allocatedResources = status.allocatedResourceStatuses = None
+    return copy
+
+
 # Tokens
 
 
@@ -278,9 +299,11 @@ RESTRICTIONS: dict[str, Restriction] = {
     "serviceaccounts/token": _token,
     "leases": _lease,
     "csinodes": _csi_node,
+    "persistentvolumeclaims/status": _claim_status,
 }
 RESOURCES = (
     *("pods", "pods/status", "pods/eviction", "pods/binding", "pods/ephemeralcontainers", "pods/resize"),
     *("nodes", "nodes/status", "serviceaccounts/token", "leases.coordination.k8s.io", "csinodes.storage.k8s.io"),
+    "persistentvolumeclaims/status",
 )
 ADMISSION = Plugin("NodeRestriction", frozenset({CREATE, UPDATE, DELETE}), frozenset(RESOURCES), mutate=admit)

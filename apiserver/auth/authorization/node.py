@@ -1,7 +1,7 @@
 """Decides about the requests of kubelets, who are `system:node:NAME` in the group `system:nodes`.
 
-A node reads the Secrets, ConfigMaps, claims and service accounts that its own pods use, and no others. What it may
-write of its Node, Lease and pods, the admission plugin NodeRestriction narrows down: it sees the object.
+A node reads the Secrets, ConfigMaps, service accounts, claims and volumes that its own pods use, and no others. What
+it may write of its Node, Lease and pods, the admission plugin NodeRestriction narrows down: it sees the object.
 
 Source: Kubernetes documentation, "Using Node Authorization".
 """
@@ -13,7 +13,8 @@ from collections.abc import Callable
 from apimachinery.errors import quote
 from apiserver.auth.authorization.authorizer import ALLOWED, NO_OPINION, Decision, Rules
 from apiserver.auth.authorization.defaults.components import NODE
-from apiserver.auth.authorization.node_graph import Changes, NodeGraph
+from apiserver.auth.authorization.follower import Changes
+from apiserver.auth.authorization.node_graph import NodeGraph
 from apiserver.auth.authorization.rules import Rule
 from apiserver.request.info import RequestInfo
 from apiserver.request.user import User, node_of

@@ -1,14 +1,12 @@
-"""Which objects the pods of each node use, followed from change to change of the watch cache."""
+"""Which objects the pods of each node use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol
-
 from apimachinery.model import decode
-from apimachinery.resource import Resource
+from apiserver.auth.authorization.follower import Changes, Follower
+from apiserver.auth.authorization.node_volumes import Attachments, BoundVolumes, Name
 from apiserver.storage.cache.ring import TableChange
-from apiserver.storage.interface import DELETED, Compacted, Entry
+from apiserver.storage.interface import DELETED, Entry
 from apiserver.storage.splice import split_owners
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
@@ -24,18 +22,7 @@ KINDS = {
     "serviceaccounts": SERVICE_ACCOUNT,
 }
 NODE_NAME = "spec.nodeName"
-NOT_LOADED = -1  # before every revision: the changes since then are never at hand
 EPHEMERAL_CONTAINERS = b'"ephemeralContainers":'
-
-
-class Changes(Protocol):
-    """The part of `CachedStorage` that the graph follows."""
-
-    def changed(self, resource: Resource[Any]) -> int: ...
-
-    def changes(self, resource: Resource[Any], after: int) -> Iterable[TableChange]: ...
-
-    def snapshot(self, resource: Resource[Any]) -> Iterable[Entry]: ...
 
 
 Used = tuple[str, str, str]
@@ -87,34 +74,23 @@ def _references(pod: Pod) -> frozenset[Used]:
     return frozenset(own | {(pod.namespace, kind, name) for kind, name in references})
 
 
-class NodeGraph:
-    """The pods of all nodes. Each question first takes the changes of pods since the last one."""
+class PodsOfNodes(Follower):
+    """The pods of all nodes."""
 
     def __init__(self, storage: Changes) -> None:
-        self._storage = storage
-        self._revision = NOT_LOADED
+        super().__init__(storage, PODS)
         self._nodes: dict[str, NodePods] = {}
 
-    def uses(self, node: str, resource: str, namespace: str, name: str) -> bool:
+    def uses(self, node: str, used: Used) -> bool:
         """Tells whether the object is a pod of the node, or one that such a pod refers to."""
-        self._follow()
+        self.follow()
         pods = self._nodes.get(node)
-        return pods is not None and pods.uses((namespace, KINDS.get(resource, ""), name))
+        return pods is not None and pods.uses(used)
 
-    def _follow(self) -> None:
-        changed = self._storage.changed(PODS)
-        if changed == self._revision:
-            return
-        try:
-            for change in self._storage.changes(PODS, self._revision):
-                self._take(change)
-        except Compacted:
-            self._nodes = {}
-            for entry in self._storage.snapshot(PODS):
-                self._put(entry)
-        self._revision = changed
+    def clear(self) -> None:
+        self._nodes = {}
 
-    def _take(self, change: TableChange) -> None:
+    def take(self, change: TableChange) -> None:
         entry, previous = change.entry, change.previous
         before = previous.field(NODE_NAME) if previous is not None else ""
         if before and (change.type == DELETED or entry.field(NODE_NAME) != before):
@@ -123,8 +99,32 @@ class NodeGraph:
             if not pods:
                 del self._nodes[before]
         if change.type != DELETED:
-            self._put(entry)
+            self.put(entry)
 
-    def _put(self, entry: Entry) -> None:
+    def put(self, entry: Entry) -> None:
         if node := entry.field(NODE_NAME):
             self._nodes.setdefault(node, NodePods()).put(entry)
+
+
+class NodeGraph:
+    """What a node has to do with: its pods, what they refer to, the volumes of their claims with their Secrets, and
+    what is attached to the node."""
+
+    def __init__(self, storage: Changes) -> None:
+        self._pods = PodsOfNodes(storage)
+        self._volumes = BoundVolumes(storage)
+        self._attachments = Attachments(storage)
+
+    def uses(self, node: str, resource: str, namespace: str, name: str) -> bool:
+        if resource == "persistentvolumes":
+            claim = self._volumes.claim(name)
+            return claim is not None and self._has_claim(node, claim)
+        if resource == "volumeattachments":
+            return self._attachments.node(name) == node
+        if self._pods.uses(node, (namespace, KINDS.get(resource, ""), name)):
+            return True
+        claims = self._volumes.claims_with_secret((namespace, name)) if resource == "secrets" else ()
+        return any(self._has_claim(node, claim) for claim in claims)
+
+    def _has_claim(self, node: str, claim: Name) -> bool:
+        return self._pods.uses(node, (claim[0], CLAIM, claim[1]))

@@ -55,3 +55,15 @@ class Evaluator:
         return any(map(self.measures, names)) and all(
             self.in_scope(obj, condition) for condition in conditions(quota.spec)
         )
+
+
+def names_class(name: str | None, condition: ScopedResourceSelectorRequirement) -> bool:
+    """Tells whether a class, None or "" for none, fulfils a condition about classes."""
+    match condition.operator:
+        case "Exists":
+            return bool(name)
+        case "DoesNotExist":
+            return not name
+        case "In":
+            return bool(name) and name in (condition.values or ())
+    return not name or name not in (condition.values or ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from kubeapi.core.resourcequota.claims import ClaimEvaluator
 from kubeapi.core.resourcequota.evaluator import COUNT, Evaluator
 from kubeapi.core.resourcequota.pods import PodEvaluator
 from kubeapi.core.resourcequota.services import ServiceEvaluator
@@ -14,7 +15,11 @@ Kind = tuple[str, str]
 
 SPECIAL: Mapping[Kind, Evaluator] = {
     (evaluator.group, evaluator.plural): evaluator
-    for evaluator in (PodEvaluator("", "pods"), ServiceEvaluator("", "services"))
+    for evaluator in (
+        PodEvaluator("", "pods"),
+        ServiceEvaluator("", "services"),
+        ClaimEvaluator("", "persistentvolumeclaims"),
+    )
 }
 """The kinds that use more than their number."""
 _FREE = frozenset({("", "bindings"), ("", "events"), ("events.k8s.io", "events")})

@@ -16,7 +16,7 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.requests import pod_resources
 from kubeapi.core.pod.strategy.qos import BEST_EFFORT, qos_class
 from kubeapi.core.pod.validation.resources import is_extended, is_huge
-from kubeapi.core.resourcequota.evaluator import Evaluator
+from kubeapi.core.resourcequota.evaluator import Evaluator, names_class
 from kubeapi.core.resourcequota.model import ScopedResourceSelectorRequirement
 
 _PREFIX = "requests."
@@ -77,7 +77,7 @@ class PodEvaluator(Evaluator):
             case "NotBestEffort":
                 return qos_class(obj.spec) != BEST_EFFORT
             case "PriorityClass":
-                return _is_selected(obj.spec.priorityClassName, condition)
+                return names_class(obj.spec.priorityClassName, condition)
             case "CrossNamespacePodAffinity":
                 return any(term.namespaces or term.namespaceSelector for term in _affinity_terms(obj.spec.affinity))
         return False
@@ -108,18 +108,6 @@ def _amounts(requests: Mapping[str, str], limits: Mapping[str, str]) -> Resource
 
 def _has_deadline(pod: Pod) -> bool:
     return pod.spec.activeDeadlineSeconds is not None and pod.spec.activeDeadlineSeconds >= 0
-
-
-def _is_selected(name: str | None, condition: ScopedResourceSelectorRequirement) -> bool:
-    """Tells whether a class, None or "" for none, fulfils a condition about classes."""
-    match condition.operator:
-        case "Exists":
-            return bool(name)
-        case "DoesNotExist":
-            return not name
-        case "In":
-            return bool(name) and name in (condition.values or ())
-    return not name or name not in (condition.values or ())
 
 
 def _affinity_terms(affinity: Affinity | None) -> Iterable[PodAffinityTerm]:

@@ -20,16 +20,17 @@ from apiserver.storage.interface import Entry
 from kubeapi.authentication.tokenrequest import RESOURCE as TOKEN_REQUESTS
 from kubeapi.coordination.lease import RESOURCE as LEASES
 from kubeapi.core.node import RESOURCE as NODES
+from kubeapi.core.persistentvolumeclaim.resource import RESOURCE as CLAIMS
 from kubeapi.core.pod.resource import RESOURCE as PODS
 from kubeapi.core.serviceaccount import RESOURCE as ACCOUNTS
 from kubeapi.policy.eviction import RESOURCE as EVICTIONS
+from kubeapi.storage.csinode import RESOURCE as CSI_NODES
 from tests.kits.kinds import load
 
 Dict = dict[str, Any]
 
 N1 = User("system:node:n1", groups=("system:nodes",))
 OWNER = {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "uid-n1", "controller": True}
-CSI_NODES = Resource(kind="CSINode", plural="csinodes", model=LEASES.model, group="storage.k8s.io", namespaced=False)
 
 
 def pod(name: str = "p", *owners: Dict, node: str = "n1", mirror: bool = True, **spec: Any) -> Dict:
@@ -264,3 +265,21 @@ def test_only_nodes_are_restricted() -> None:
     assert check(NODES, node("n2"), user=User("jane", groups=("system:masters",))) == ""
     nameless = User("system:node:", groups=("system:nodes",))
     assert check(NODES, node("n2"), user=nameless) == 'could not determine node from user "system:node:"'
+
+
+def claim(meta: Dict | None = None, **status: Any) -> Dict:
+    return {"metadata": {"name": "c", "namespace": "ns", **(meta or {})}, "status": {"phase": "Bound", **status}}
+
+
+def test_a_node_writes_of_a_claim_how_it_grows() -> None:
+    sizes = {"storage": "2Gi"}
+    grown = claim(
+        capacity=sizes,
+        allocatedResources=sizes,
+        allocatedResourceStatuses={"storage": "NodeResizeInProgress"},
+        conditions=[{"type": "FileSystemResizePending", "status": "True"}],
+    )
+    assert check(CLAIMS, grown, claim(), subresource="status") == ""
+    only = 'node "n1" is not allowed to update fields other than status.quantity and status.conditions'
+    for changed in (claim(phase="Lost"), claim({"labels": {"a": "b"}}), claim(accessModes=["ReadWriteMany"])):
+        assert check(CLAIMS, changed, claim(), subresource="status") == only

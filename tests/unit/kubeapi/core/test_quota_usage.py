@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kubeapi.core.persistentvolumeclaim.resource import RESOURCE as CLAIMS
 from kubeapi.core.pod.resource import RESOURCE as PODS
 from kubeapi.core.resourcequota.amounts import exceeding, growth, same, total
 from kubeapi.core.resourcequota.evaluator import Evaluator
@@ -234,3 +235,62 @@ def test_amounts_keep_their_notation() -> None:
     assert same({"memory": "1024Mi"}, {"memory": "1Gi"})
     assert not same({"memory": "1Gi"}, {"memory": "1Gi", "pods": "0"})
     assert not same({}, None)
+
+
+def claim(spec: Dict | None = None, status: Dict | None = None, **meta: Any) -> Any:
+    storage = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    document = {"metadata": {"name": "c", **meta}, "spec": {**storage, **(spec or {})}, "status": status or {}}
+    return load(CLAIMS, document)
+
+
+def test_a_claim_uses_storage_of_its_class() -> None:
+    claims = evaluator("", "persistentvolumeclaims")
+    assert claims.usage(claim(), NOW) == {
+        "count/persistentvolumeclaims": "1",
+        "persistentvolumeclaims": "1",
+        "requests.storage": "1Gi",
+    }
+    assert claims.usage(claim({"storageClassName": "gold"}), NOW) == {
+        "count/persistentvolumeclaims": "1",
+        "persistentvolumeclaims": "1",
+        "requests.storage": "1Gi",
+        "gold.storageclass.storage.k8s.io/persistentvolumeclaims": "1",
+        "gold.storageclass.storage.k8s.io/requests.storage": "1Gi",
+    }
+    annotated = claim(annotations={"volume.beta.kubernetes.io/storage-class": "old"})
+    assert "old.storageclass.storage.k8s.io/requests.storage" in claims.usage(annotated, NOW)
+
+
+@pytest.mark.parametrize(("allocated", "storage"), [("3Gi", "3Gi"), ("500Mi", "1Gi")])
+def test_a_claim_uses_the_larger_of_what_it_asks_for_and_is_being_given(allocated: str, storage: str) -> None:
+    growing = claim(status={"allocatedResources": {"storage": allocated}})
+    claims = evaluator("", "persistentvolumeclaims")
+    assert claims.usage(growing, NOW)["requests.storage"] == storage
+    assert claims.may_free(growing, claim()) is (storage != "1Gi")
+
+
+def test_quotas_of_storage_are_about_claims_alone() -> None:
+    names = ["requests.storage", "gold.storageclass.storage.k8s.io/persistentvolumeclaims", "persistentvolumeclaims"]
+    for name in names:
+        assert kinds_of([name]) == {("", "persistentvolumeclaims")}, name
+    assert ("", "persistentvolumeclaims") not in kinds_of([".storageclass.storage.k8s.io/requests.storage"])
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "spec", "status", "fits"),
+    [
+        ("In", ["fast"], {"volumeAttributesClassName": "fast"}, {}, True),
+        ("In", ["fast"], {"volumeAttributesClassName": "slow"}, {}, False),
+        ("In", ["fast"], {"volumeAttributesClassName": "slow"}, {"currentVolumeAttributesClassName": "fast"}, True),
+        ("In", ["fast"], {}, {"modifyVolumeStatus": {"targetVolumeAttributesClassName": "fast", "status": "x"}}, True),
+        ("NotIn", ["fast"], {}, {}, True),
+        ("Exists", None, {}, {}, False),
+        ("Exists", None, {"volumeAttributesClassName": "slow"}, {}, True),
+        ("DoesNotExist", None, {}, {}, True),
+    ],
+)
+def test_a_claim_is_in_the_scope_of_its_attributes_class(
+    operator: str, values: list[str] | None, spec: Dict, status: Dict, fits: bool
+) -> None:
+    condition = ScopedResourceSelectorRequirement(scopeName="VolumeAttributesClass", operator=operator, values=values)
+    assert evaluator("", "persistentvolumeclaims").in_scope(claim(spec, status), condition) is fits

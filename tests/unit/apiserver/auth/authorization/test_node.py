@@ -18,7 +18,9 @@ from apiserver.request.user import User, node_of
 from apiserver.storage.cache.ring import TableChange
 from apiserver.storage.cache.table import Table
 from apiserver.storage.interface import Entry
+from kubeapi.core.persistentvolume.resource import RESOURCE as VOLUMES
 from kubeapi.core.pod.resource import RESOURCE as PODS
+from kubeapi.storage.volumeattachment import RESOURCE as ATTACHMENTS
 
 Dict = dict[str, Any]
 
@@ -31,32 +33,38 @@ MIRROR = {"kubernetes.io/config.mirror": "x"}
 
 
 class Cache:
-    """The watch cache with nothing but pods."""
+    """The watch cache of pods, volumes and attachments."""
 
     def __init__(self, *pods: Dict) -> None:
-        self.table = Table(PODS)
+        self.tables = {resource.plural: Table(resource) for resource in (PODS, VOLUMES, ATTACHMENTS)}
         self.revision = 0
         for pod in pods:
             self.put(pod)
 
-    def put(self, pod: Dict) -> None:
-        self.revision += 1
-        document = {"kind": "Pod", "apiVersion": "v1", **pod}
-        key = self.table.key(pod["metadata"]["namespace"], pod["metadata"]["name"])
-        self.table.put(self.table.make_entry(key, orjson.dumps(document), self.revision))
+    @property
+    def table(self) -> Table:
+        return self.tables["pods"]
 
-    def remove(self, name: str) -> None:
+    def put(self, document: Dict, resource: Resource[Any] = PODS) -> None:
         self.revision += 1
-        self.table.remove(self.table.key("ns", name), self.revision)
+        document = {"kind": resource.kind, "apiVersion": resource.api_version, **document}
+        table, meta = self.tables[resource.plural], document["metadata"]
+        key = table.key(meta.get("namespace", ""), meta["name"])
+        table.put(table.make_entry(key, orjson.dumps(document), self.revision))
+
+    def remove(self, name: str, resource: Resource[Any] = PODS) -> None:
+        self.revision += 1
+        table = self.tables[resource.plural]
+        table.remove(table.key("ns" if resource.namespaced else "", name), self.revision)
 
     def changed(self, resource: Resource[Any]) -> int:
-        return self.table.changed
+        return self.tables[resource.plural].changed
 
     def changes(self, resource: Resource[Any], after: int) -> Iterable[TableChange]:
-        return self.table.ring.after(after)
+        return self.tables[resource.plural].ring.after(after)
 
     def snapshot(self, resource: Resource[Any]) -> Iterable[Entry]:
-        return list(self.table.entries.values())
+        return list(self.tables[resource.plural].entries.values())
 
 
 def pod(name: str, node: str, secret: str = "", annotations: Dict | None = None, **spec: Any) -> Dict:
@@ -280,3 +288,50 @@ def test_a_pods_references_are_read_once() -> None:
 
 def _value(document: Dict) -> bytes:
     return orjson.dumps({"kind": "Pod", "apiVersion": "v1", **document})
+
+
+def volume(name: str, claim: str, **source: Any) -> Dict:
+    claim_ref = {"claimRef": {"namespace": "ns", "name": claim}} if claim else {}
+    return {"metadata": {"name": name}, "spec": {**source, **claim_ref}}
+
+
+def attachment(name: str, node: str) -> Dict:
+    return {"metadata": {"name": name}, "spec": {"attacher": "d", "nodeName": node, "source": {}}}
+
+
+def claiming(claim: str) -> Dict:
+    return {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}]}
+
+
+def test_a_node_reaches_the_volumes_of_its_claims_with_the_secrets_that_kubelets_need() -> None:
+    cache = Cache(pod("a", "n1", **claiming("c1")), pod("b", "n2", **claiming("c2")))
+    graph = NodeGraph(cache)
+    secrets = {
+        "nodeStageSecretRef": {"namespace": "system", "name": "stage"},
+        "controllerPublishSecretRef": {"namespace": "system", "name": "attach"},
+    }
+    cache.put(volume("v1", "c1", csi={"driver": "d", "volumeHandle": "h", **secrets}), VOLUMES)
+    cache.put(volume("v2", "c2", cephfs={"monitors": ["m"], "secretRef": {"name": "ceph"}}), VOLUMES)
+    cache.put(volume("free", "", nfs={"server": "s", "path": "/"}), VOLUMES)
+    assert [graph.uses("n1", "persistentvolumes", "", name) for name in ("v1", "v2", "free")] == [True, False, False]
+    assert graph.uses("n1", "secrets", "system", "stage")
+    assert not graph.uses("n1", "secrets", "system", "attach")
+    assert not graph.uses("n2", "secrets", "system", "stage")
+    assert graph.uses("n2", "secrets", "ns", "ceph")  # in the claim's namespace, as the volume names none
+    cache.put(volume("v1", "c1", csi={"driver": "d", "volumeHandle": "h"}), VOLUMES)
+    assert not graph.uses("n1", "secrets", "system", "stage")
+    cache.put(volume("v1", "c2", csi={"driver": "d", "volumeHandle": "h"}), VOLUMES)
+    assert not graph.uses("n1", "persistentvolumes", "", "v1")
+    assert graph.uses("n2", "persistentvolumes", "", "v1")
+    cache.remove("v1", VOLUMES)
+    assert not graph.uses("n2", "persistentvolumes", "", "v1")
+
+
+def test_a_node_reads_what_is_attached_to_it() -> None:
+    cache = Cache()
+    graph = NodeGraph(cache)
+    cache.put(attachment("a1", "n1"), ATTACHMENTS)
+    cache.put(attachment("a2", "n2"), ATTACHMENTS)
+    assert [graph.uses("n1", "volumeattachments", "", name) for name in ("a1", "a2", "none")] == [True, False, False]
+    cache.remove("a1", ATTACHMENTS)
+    assert not graph.uses("n1", "volumeattachments", "", "a1")
