@@ -60,6 +60,8 @@ class Options:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     """What is in effect, as a KubeletConfiguration has it."""
     unsafe_sysctls: tuple[str, ...] = ()
+    pod_manifest_path: str = ""
+    file_check_frequency: float = 20.0
     seccomp_default: bool = False
     shared_volumes_dir: str = ""
 
@@ -123,6 +125,13 @@ def _parser() -> argparse.ArgumentParser:
     add_config_flag(parser)
     add_resource_flags(parser)
     add_shutdown_flags(parser)
+    node.add_argument(
+        "--pod-manifest-path",
+        default="",
+        metavar="PATH",
+        help="folder with manifests of static pods, or one such file: they run with or without an API server",
+    )
+    add_duration(parser, "--file-check-frequency", 20, "how often it is looked through, beside every change in it")
     _add_runtime_flags(parser)
     add_image_flags(parser)
     _add_certificate_flags(parser)

@@ -8,7 +8,7 @@ Source: Kubernetes documentation, "Admission Controllers: NodeRestriction".
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from apimachinery.errors import object_not_found, quote
 from apimachinery.model import decode
@@ -23,7 +23,7 @@ from kubeapi.core.node import Node
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.references import CONFIG_MAP, SECRET, pod_references
+from kubeapi.core.pod.references import api_reference
 
 Restriction = Callable[[str, Attributes, Lookup], Awaitable[None] | None]
 
@@ -87,7 +87,7 @@ def _mirror_pod(node: str, attributes: Attributes, lookup: Lookup) -> None:
     if pod.spec.nodeName != node:
         raise refused(attributes, f"node {quote(node)} can only create pods with spec.nodeName set to itself")
     _owned_by_node(node, attributes, lookup)
-    if kind := _reference(pod):
+    if kind := api_reference(pod):
         raise refused(attributes, f"node {quote(node)} can not create pods that reference {kind}")
 
 
@@ -109,35 +109,6 @@ def _owned_by_node(node: str, attributes: Attributes, lookup: Lookup) -> None:
     uid = decode(Node, entry.value).metadata.uid
     if owner.uid != uid:
         raise refused(attributes, f"node {node} UID mismatch: expected {owner.uid} got {uid}")
-
-
-def _reference(pod: Pod) -> str:
-    """Returns the first kind of API objects that the pod refers to, in upstream's order; "" for none."""
-    if pod.spec.serviceAccountName:
-        return "serviceaccounts"
-    kinds = {kind for kind, _ in pod_references(pod)}
-    if SECRET in kinds:
-        return "secrets"
-    if CONFIG_MAP in kinds:
-        return "configmaps"
-    if pod.spec.resourceClaims:
-        return "resourceclaims"
-    return next(_volume_references(pod), "")
-
-
-def _volume_references(pod: Pod) -> Iterator[str]:
-    for volume in pod.spec.volumes or ():
-        if volume.persistentVolumeClaim is not None or volume.ephemeral is not None:
-            yield "persistentvolumeclaims"
-        if volume.glusterfs is not None:
-            yield "endpoints"
-        for source in (volume.projected.sources or ()) if volume.projected is not None else ():
-            if source.clusterTrustBundle is not None:
-                yield "clustertrustbundles"
-            if source.serviceAccountToken is not None:
-                yield "serviceaccounts"
-            if source.podCertificate is not None:
-                yield "podcertificates"
 
 
 def _pod_status(node: str, attributes: Attributes, lookup: Lookup) -> None:

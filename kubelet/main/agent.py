@@ -7,6 +7,7 @@ import os
 import ssl
 from collections.abc import Mapping
 
+from apimachinery.times import format_micro_time
 from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.daemon import FatalError
@@ -33,13 +34,16 @@ from kubelet.plugins.watcher import PluginWatcher
 from kubelet.pod.dns import ClusterDns, parse_resolv_conf
 from kubelet.pod.hardware import Hardware
 from kubelet.pod.pod_security import NodePolicy
-from kubelet.pod.source import NodePods, PodSource
 from kubelet.pod.table import PodTable
 from kubelet.probe.probes import probe_types
 from kubelet.runtime.interface import PodRuntimeStatus, Runtime
 from kubelet.server.authorization import WEBHOOK, ReviewAuthorizer
 from kubelet.server.figures import Figures
 from kubelet.server.server import KubeletServer
+from kubelet.source.api import NodePods, PodSource
+from kubelet.source.files import ManifestFiles
+from kubelet.source.mirrors import MirrorPods
+from kubelet.source.static import StaticPods
 from kubelet.stats.collector import Collector
 from kubelet.volume.folders import FolderKeeper, folder_roots
 from kubelet.volume.objects import ObjectStore
@@ -122,6 +126,15 @@ class Agent:
         )
         self.pods = assemble(edges, table)
         workers, volumes = self.pods.workers, self.pods.volumes
+        self.mirrors = MirrorPods(rest, table, self.pods.statuses, self.node, clock)
+        self.static = StaticPods(
+            ManifestFiles(options.pod_manifest_path, options.node_name, lambda: format_micro_time(clock.now())),
+            options.file_check_frequency,
+            table,
+            workers,
+            lambda problem: self.recorder.event(self.node.current(), "Warning", "InvalidStaticPod", problem),
+            clock,
+        )
         self.shutdown = NodeShutdown(
             options.shutdown_periods, table, workers, self.pods.statuses, self._tell_shutdown, clock
         )
@@ -190,12 +203,17 @@ class Agent:
         return self.pleg.pods
 
     async def _take_pods(self) -> None:
-        """Starts pods once the runtime is ready and Services are known: their variables go into every environment."""
+        """Starts static pods once the runtime is ready. Others wait for Services, whose variables they get."""
         await self.runtime_health.prepare()
         self.node.poke()
+        if self._options.pod_manifest_path:
+            await self.static.read()
+            self._tasks.create_task(self.static.run())
         await self.services.wait_synced()
         await self.node.registered.wait()
-        self.source.feed(self.pods.workers)
+        self.source.feed(self.pods.workers, self.mirrors.observe)
+        await self.source.wait_synced()
+        self._tasks.create_task(self.mirrors.run())
         await self.housekeeping.run()
 
     def _add_checks(self) -> None:

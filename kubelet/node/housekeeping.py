@@ -15,10 +15,10 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec
 from kubelet.container.spec import DEFAULT_GRACE_SECONDS
 from kubelet.pod.hardware import Hardware
-from kubelet.pod.source import PodSource
 from kubelet.pod.table import PodTable
 from kubelet.pod.workers import PodWorkers
 from kubelet.runtime.interface import EngineError, PodRuntimeStatus, Runtime
+from kubelet.source.api import PodSource
 from kubelet.volume.manager import VolumeManager, remove_memory_volumes
 
 EVERY_SECONDS = 120.0

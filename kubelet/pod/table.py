@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from kubeapi.core.pod.model import Pod
@@ -15,15 +16,32 @@ class PodTable:
     def __init__(self) -> None:
         self._works: dict[str, PodWork] = {}
         self.refusal: Failure | None = None
+        self._followers: list[asyncio.Event] = []
 
     def get(self, uid: str) -> PodWork | None:
         return self._works.get(uid)
 
     def add(self, work: PodWork) -> None:
         self._works[work.uid] = work
+        self._tell()
 
     def remove(self, uid: str) -> None:
         self._works.pop(uid, None)
+        self._tell()
+
+    def follow(self) -> asyncio.Event:
+        """Returns an event that is set when a pod comes or leaves; the caller clears it."""
+        event = asyncio.Event()
+        self._followers.append(event)
+        return event
+
+    def _tell(self) -> None:
+        for event in self._followers:
+            event.set()
+
+    def static(self) -> list[PodWork]:
+        """Lists the pods that come from manifest files."""
+        return [work for work in self._works.values() if work.static]
 
     def wake(self, uid: str) -> None:
         """Makes the pod's worker look again, because something about the pod may have changed."""

@@ -37,11 +37,13 @@ class PodWork:
     """One pod on this node. Only its worker's task changes it; others set `asked`, `gone` and the events.
 
     `asked` is the pod as the API has it, but with the status that this kubelet decided (once it has, `reported`).
+    `static`: it comes from a manifest file, and the API has but a mirror of it.
     `waiting`: by container name, why it is not running. `failure`: why the kubelet ended the pod.
     """
 
     asked: Pod
     state: WorkState = "sync"
+    static: bool = False
     gone: bool = False
     admitted: bool = False
     cleaned: bool = False

@@ -51,13 +51,14 @@ class PodWorkers:
         self._clock = clock
         self._tasks = tasks
 
-    def update(self, pod: Pod) -> None:
-        """Takes in a new or changed pod of the API for this node."""
+    def update(self, pod: Pod, *, static: bool = False) -> None:
+        """Takes in a new or changed pod for this node: of the API, or a static one."""
         uid = pod.metadata.uid or ""
-        self._statuses.observe(pod)
+        if not static:
+            self._statuses.observe(pod)
         work = self._table.get(uid)
         if work is None:
-            work = PodWork(pod)
+            work = PodWork(pod, static=static)
             self._table.add(work)
             self._set_pod(work, pod)
             self._tasks.create_task(self._run(work), name=f"pod {pod.key}")

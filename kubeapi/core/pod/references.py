@@ -30,6 +30,38 @@ def pod_references(pod: Pod) -> frozenset[Reference]:
     return frozenset((kind, name) for kind, name in from_volumes if name) | environment_references(pod.spec)
 
 
+def api_reference(pod: Pod) -> str:
+    """Returns the first kind of API objects that a pod depends on, in upstream's order; "" for none.
+
+    A static pod has to do without them, and so has its mirror.
+    """
+    if pod.spec.serviceAccountName:
+        return "serviceaccounts"
+    kinds = {kind for kind, _ in pod_references(pod)}
+    if SECRET in kinds:
+        return "secrets"
+    if CONFIG_MAP in kinds:
+        return "configmaps"
+    if pod.spec.resourceClaims:
+        return "resourceclaims"
+    return next(_volume_references(pod), "")
+
+
+def _volume_references(pod: Pod) -> Iterator[str]:
+    for volume in pod.spec.volumes or ():
+        if volume.persistentVolumeClaim is not None or volume.ephemeral is not None:
+            yield "persistentvolumeclaims"
+        if volume.glusterfs is not None:
+            yield "endpoints"
+        for source in (volume.projected.sources or ()) if volume.projected is not None else ():
+            if source.clusterTrustBundle is not None:
+                yield "clustertrustbundles"
+            if source.serviceAccountToken is not None:
+                yield "serviceaccounts"
+            if source.podCertificate is not None:
+                yield "podcertificates"
+
+
 def environment_references(spec: PodSpec) -> frozenset[tuple[EnvironmentKind, str]]:
     """Returns what becomes variables of a pod's containers, and its pull secrets."""
     return frozenset((kind, name) for kind, name in _of_environment(spec) if name)

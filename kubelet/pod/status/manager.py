@@ -51,9 +51,12 @@ class StatusManager:
         self._tasks: asyncio.TaskGroup | None = None
         self._sent = asyncio.Event()
 
-    def observe(self, pod: Pod) -> None:
-        """Takes in what the API has; a status that somebody else changed is put right."""
-        uid, revision = pod.metadata.uid or "", _revision(pod)
+    def observe(self, pod: Pod, *, runs_as: str = "") -> None:
+        """Takes in what the API has; a status that somebody else changed is put right.
+
+        `runs_as` is the uid of the static pod that `pod` is the mirror of.
+        """
+        uid, revision = runs_as or pod.metadata.uid or "", _revision(pod)
         entry = self._entries.get(uid)
         if entry is None:
             self._entries[uid] = _Entry(pod, pod.status, revision)
@@ -128,7 +131,7 @@ class StatusManager:
                     Pod,
                     entry.pod.name,
                     entry.pod.namespace,
-                    {"metadata": {"uid": uid}, "status": patch},
+                    {"metadata": {"uid": entry.pod.metadata.uid}, "status": patch},
                     content_type=STRATEGIC_MERGE_PATCH,
                     subresource="status",
                 )
@@ -142,11 +145,12 @@ class StatusManager:
                 self._enqueue(uid)
                 return
         if entry.finished and entry.pod.metadata.deletionTimestamp and not entry.deleted:
-            await self._delete(uid, entry)
+            await self._delete(entry)
 
-    async def _delete(self, uid: str, entry: _Entry) -> None:
+    async def _delete(self, entry: _Entry) -> None:
         """Ends the graceful deletion; finalizers of others may still hold the object."""
         try:
+            uid = entry.pod.metadata.uid or ""
             await self._rest.delete(Pod, entry.pod.name, entry.pod.namespace, grace_period_seconds=0, uid=uid)
             log.info("pod deleted", pod=entry.pod.key)
         except (NotFound, Conflict):

@@ -27,7 +27,7 @@ R = TypeVar("R")
 class Kubelet:
     """A kubelet in a thread of its own; `stop` is as abrupt as a kill for everything it holds."""
 
-    def __init__(self, api: ApiServer, root: Path) -> None:
+    def __init__(self, api: ApiServer, root: Path, *flags: str) -> None:
         self.root = root
         self.runtime = FakeRuntime()
         self.runtime.add_image("docker.io/library/app:1")
@@ -54,6 +54,7 @@ current-context: x
                 f"--root-dir={root}/kubelet",
                 "--address=127.0.0.1",
                 f"--port={free_port()}",
+                *flags,
             ]
         )
         self._thread: threading.Thread | None = None

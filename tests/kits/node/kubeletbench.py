@@ -25,9 +25,9 @@ from kubelet.node.pleg import Pleg
 from kubelet.pod.dns import ClusterDns
 from kubelet.pod.hardware import Hardware
 from kubelet.pod.host_ports import HostPorts
-from kubelet.pod.source import PodSource
 from kubelet.pod.table import PodTable
 from kubelet.runtime.interface import DnsConfig
+from kubelet.source.api import PodSource
 from kubelet.volume.manager import VolumeManager
 from kubelet.volume.objects import ObjectStore
 from tests.fakes.clock import FakeClock

@@ -1,9 +1,10 @@
-"""The pods bound to this node, from the API."""
+"""The pods bound to this node, from the API, and what others see of all pods that run here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
 from kubeclient.informer import Informer
 from kubeclient.rest import RestClient
@@ -12,16 +13,19 @@ from kubelet.pod.workers import PodWorkers
 
 
 class PodSource:
-    """An informer that hands every change to the workers."""
+    """An informer that hands every change to the workers; mirrors of static pods go to those who keep them."""
 
     def __init__(self, rest: RestClient, node_name: str) -> None:
         self._informer = Informer(rest, Pod, field_selector=f"spec.nodeName={node_name}")
 
-    def feed(self, workers: PodWorkers) -> None:
-        """Gives the workers all pods that are here, and from now on every change."""
+    def feed(self, workers: PodWorkers, observe_mirror: Callable[[Pod | None, Pod | None], None]) -> None:
+        """Hands on all pods that are here, and from now on every change."""
 
         def changed(old: Pod | None, new: Pod | None) -> None:
-            if new is not None:
+            pod = new or old
+            if pod is not None and MIRROR_ANNOTATION in pod.annotations:
+                observe_mirror(old, new)
+            elif new is not None:
                 workers.update(new)
             elif old is not None:
                 workers.remove(old)
@@ -46,18 +50,24 @@ class PodSource:
 
 
 class NodePods:
-    """Implements `server.PodLookup`: the API's pods of this node, each with the newest status decided here."""
+    """Implements `server.PodLookup`: the pods of this node, each with the newest status decided here.
+
+    A static pod stands in the place of its mirror: its containers have its own uid.
+    """
 
     def __init__(self, source: PodSource, table: PodTable) -> None:
         self._source = source
         self._table = table
 
     def find(self, namespace: str, name: str) -> Pod | None:
-        pod = self._source.get(namespace, name)
+        key = f"{namespace}/{name}"
+        static = next((work.asked for work in self._table.static() if work.asked.key == key), None)
+        pod = static or self._source.get(namespace, name)
         return self._newest(pod) if pod is not None else None
 
     def all(self) -> Iterable[Pod]:
-        return [self._newest(pod) for pod in self._source.list()]
+        from_api = (pod for pod in self._source.list() if MIRROR_ANNOTATION not in pod.annotations)
+        return [*(work.asked for work in self._table.static()), *map(self._newest, from_api)]
 
     def _newest(self, pod: Pod) -> Pod:
         work = self._table.get(pod.metadata.uid or "")
