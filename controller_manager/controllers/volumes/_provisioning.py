@@ -130,11 +130,11 @@ def plan_volume(volume: PersistentVolume) -> VolumeStep:
     """Says what comes next for a volume of this provisioner: "reclaim" its folder, or "let go" of it with its data."""
     deleted = volume.metadata.deletionTimestamp is not None
     released = volume.status.phase == RELEASED or (deleted and volume.status.phase in (AVAILABLE, FAILED))
-    if not released:
+    if not released or (deleted and VOLUME_FINALIZER not in (volume.metadata.finalizers or ())):
         return ""
     if volume.spec.persistentVolumeReclaimPolicy == DELETE:
         return "reclaim"
-    return "let go" if deleted and VOLUME_FINALIZER in (volume.metadata.finalizers or ()) else ""
+    return "let go" if deleted else ""
 
 
 def claim_uid(volume: PersistentVolume) -> str:

@@ -1,0 +1,460 @@
+"""The controllers of volumes on an API in memory, whose caches are as late as a test wants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from apimachinery.model import from_dict
+from controller_manager.controllers.volumes import _expansion as expansion
+from controller_manager.controllers.volumes import _provisioning as provisioning
+from controller_manager.controllers.volumes._nodefolders import FolderError
+from controller_manager.controllers.volumes._provisioner import WATCHES, Provisioner
+from controller_manager.controllers.volumes.ephemeralvolume import CONTROLLER as EPHEMERAL
+from controller_manager.controllers.volumes.expander import CONTROLLER as EXPANDER
+from controller_manager.controllers.volumes.localpath import LocalFolders, node_of
+from controller_manager.controllers.volumes.persistentvolumebinder import CONTROLLER as BINDER
+from controller_manager.controllers.volumes.pvcprotection import CONTROLLER as CLAIM_PROTECTION
+from controller_manager.controllers.volumes.pvprotection import CONTROLLER as VOLUME_PROTECTION
+from kubeapi.core.persistentvolume.binding import PROVISIONED_BY, PROVISIONER, SELECTED_NODE
+from kubeapi.core.persistentvolume.model import PersistentVolume, PersistentVolumeSpec
+from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
+from kubeapi.core.pod.model import Pod
+from kubeclient.controller import ControllerSpec
+from tests.fakes.api import FakeApi, Running, settle
+from tests.kits.volumes import claim_ref, make_claim, make_class, make_volume
+
+UID = "00000000-0000-0000-0000-00000000000a"
+MADE = f"pvc-{UID}"
+
+
+def make_pod(name: str, *volumes: Any, node: str = "") -> Any:
+    spec = {"containers": [{"name": "c", "image": "i"}], "volumes": list(volumes), "nodeName": node or None}
+    return from_dict(Pod, {"metadata": {"name": name, "namespace": "team", "uid": f"uid-{name}"}, "spec": spec})
+
+
+def uses_claim(name: str) -> Any:
+    return {"name": "data", "persistentVolumeClaim": {"claimName": name}}
+
+
+def claim_of(api: FakeApi, name: str = "c") -> Any:
+    return api.find(PersistentVolumeClaim, f"team/{name}")
+
+
+def volume_of(api: FakeApi, name: str = "v") -> Any:
+    return api.find(PersistentVolume, name)
+
+
+# The binder
+
+
+async def test_two_claims_that_want_one_volume_do_not_both_get_it() -> None:
+    api = FakeApi()
+    binders = [Running(api, BINDER), Running(api, BINDER)]  # as when an old leader still works
+    api.put(make_volume())
+    api.deliver()
+    api.put(make_claim("a"))
+    api.put(make_claim("b"))
+    api.deliver()
+    for binder in binders:  # both have decided on the volume before either sees what the other wrote
+        while binder.waiting:
+            await binder.step()
+            if len(api.requests) > 40:
+                break
+    await settle(api, *binders)
+    phases = sorted(claim.status.phase for claim in api.all(PersistentVolumeClaim))
+    assert phases == ["Bound", "Pending"]
+    bound = next(claim for claim in api.all(PersistentVolumeClaim) if claim.status.phase == "Bound")
+    assert volume_of(api).spec.claimRef.uid == bound.metadata.uid
+
+
+async def test_many_claims_share_out_many_volumes_without_one_conflict() -> None:
+    api = FakeApi()
+    binder = Running(api, BINDER)
+    for number in range(20):
+        api.put(make_volume(f"v{number}"))
+        api.put(make_claim(f"c{number}"))
+    api.deliver()
+    while binder.waiting:  # the cache learns of nothing that is written meanwhile
+        outcome = await binder.step()
+        assert not isinstance(outcome, Exception), outcome
+    await settle(api, binder)
+    assert {claim.status.phase for claim in api.all(PersistentVolumeClaim)} == {"Bound"}
+    assert len({volume.spec.claimRef.name for volume in api.all(PersistentVolume)}) == 20
+
+
+async def test_a_volume_is_not_released_for_a_claim_that_the_cache_has_not_seen() -> None:
+    api = FakeApi()
+    binder = Running(api, BINDER)
+    claim = api.put(make_claim(volumeName="v"))
+    volume = api.put(make_volume(phase="Pending", claimRef=claim_ref("c", claim.metadata.uid)))
+    binder.reconciler._volumes.apply("ADDED", volume)
+    await binder.reconciler.reconcile("volume/v")
+    assert volume_of(api).status.phase == "Bound"
+
+
+async def test_a_claim_that_waits_gets_the_volume_that_becomes_free() -> None:
+    api = FakeApi()
+    binder = Running(api, BINDER)
+    api.put(make_claim())
+    await settle(api, binder)
+    assert claim_of(api).status.phase == "Pending"
+    assert "Warning ProvisioningFailed" in binder.recorder.events[0]
+    api.put(make_volume(phase="Pending"))
+    await settle(api, binder)
+    for key in binder.reconciler.freed_volume(None, volume_of(api)):
+        binder.queue.add(key)  # which waits for others like it
+    await settle(api, binder)
+    assert claim_of(api).status.phase == "Bound"
+
+
+async def test_a_class_that_comes_later_becomes_that_of_claims_without_one() -> None:
+    api = FakeApi()
+    binder = Running(api, BINDER)
+    api.put(make_claim(storage_class=None))
+    api.put(make_claim("none", storage_class=""))
+    await settle(api, binder)
+    api.put(make_class("late", default=True))
+    await settle(api, binder)
+    assert claim_of(api).spec.storageClassName == "late"
+    assert claim_of(api).annotations[PROVISIONER] == "x.example/p"
+    assert claim_of(api, "none").spec.storageClassName == ""
+
+
+# Protection
+
+
+async def test_a_deleted_claim_stays_while_a_pod_on_a_node_uses_it() -> None:
+    api = FakeApi()
+    protection = Running(api, CLAIM_PROTECTION)
+    api.put(make_claim())
+    api.put(make_pod("waits", uses_claim("c")))
+    api.put(make_pod("runs", uses_claim("c"), node="n"))
+    await settle(api, protection)
+    assert claim_of(api).metadata.finalizers == ["kubernetes.io/pvc-protection"]
+    await api.delete(PersistentVolumeClaim, "c", "team")
+    await settle(api, protection)
+    assert claim_of(api).metadata.deletionTimestamp is not None
+    await api.delete(Pod, "runs", "team")
+    await settle(api, protection)
+    assert api.all(PersistentVolumeClaim) == []
+
+
+async def test_a_pod_that_only_the_server_knows_protects_its_claim_too() -> None:
+    api = FakeApi()
+    protection = Running(api, CLAIM_PROTECTION)
+    api.put(make_claim())
+    await settle(api, protection)
+    await api.delete(PersistentVolumeClaim, "c", "team")
+    api.deliver()
+    api.put(make_pod("new", uses_claim("c"), node="n"))
+    await protection.step()
+    assert claim_of(api).metadata.finalizers
+
+
+async def test_a_deleted_volume_stays_while_it_is_bound() -> None:
+    api = FakeApi()
+    protection = Running(api, VOLUME_PROTECTION)
+    api.put(make_volume(phase="Bound"))
+    await settle(api, protection)
+    await api.delete(PersistentVolume, "v")
+    await settle(api, protection)
+    assert volume_of(api).metadata.finalizers == ["kubernetes.io/pv-protection"]
+    api.change(PersistentVolume, "v", lambda volume: setattr(volume.status, "phase", "Released"))
+    await settle(api, protection)
+    assert api.all(PersistentVolume) == []
+
+
+# Ephemeral volumes
+
+SCRATCH = {
+    "name": "scratch",
+    "ephemeral": {
+        "volumeClaimTemplate": {
+            "metadata": {"labels": {"a": "b"}},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+        }
+    },
+}
+
+
+async def test_an_ephemeral_volumes_claim_belongs_to_its_pod() -> None:
+    api = FakeApi()
+    controller = Running(api, EPHEMERAL)
+    pod = api.put(make_pod("p", SCRATCH))
+    await settle(api, controller)
+    claim = claim_of(api, "p-scratch")
+    (owner,) = claim.metadata.ownerReferences
+    assert (owner.kind, owner.uid, owner.controller) == ("Pod", pod.metadata.uid, True)
+    assert (claim.labels, claim.spec.resources.requests) == ({"a": "b"}, {"storage": "1Gi"})
+
+
+async def test_a_strangers_claim_of_that_name_is_left_alone_and_told() -> None:
+    api = FakeApi()
+    controller = Running(api, EPHEMERAL)
+    stranger = api.put(make_claim("p-scratch"))
+    api.put(make_pod("p", SCRATCH))
+    await settle(api, controller)
+    assert claim_of(api, "p-scratch").metadata.resourceVersion == stranger.metadata.resourceVersion
+    assert controller.recorder.events == [
+        "Warning FailedBinding ephemeral volume scratch: PVC team/p-scratch was not created for pod team/p "
+        "(pod is not owner)"
+    ]
+    await api.delete(PersistentVolumeClaim, "p-scratch", "team")
+    await settle(api, controller)
+    assert claim_of(api, "p-scratch").metadata.ownerReferences
+
+
+# Provisioners
+
+
+class FakeBackend:
+    """Notes what it is asked for; `refuses` makes it fail."""
+
+    abilities = provisioning.Abilities("x.example/p", frozenset({"ReadWriteOnce"}), frozenset({"known"}), True)
+
+    def __init__(self) -> None:
+        self.folders: set[str] = set()
+        self.refuses = ""
+        self.node_is_gone = False
+
+    async def make(self, claim: Any, storage_class: Any) -> PersistentVolumeSpec | None:
+        self._check()
+        if self.node_is_gone:
+            return None
+        self.folders.add(provisioning.volume_name(claim))
+        return from_dict(PersistentVolumeSpec, {"hostPath": {"path": "/x"}})
+
+    async def unmake(self, claim: Any) -> None:
+        self._check()
+        self.folders.discard(provisioning.volume_name(claim))
+
+    async def delete(self, volume: Any) -> None:
+        self._check()
+        self.folders.discard(volume.name)
+
+    def _check(self) -> None:
+        if self.refuses:
+            raise FolderError(self.refuses, 500)
+
+
+class Dynamic:
+    """A claim of a class with a provisioner, which the scheduler has found a node for."""
+
+    def __init__(self, **class_members: Any) -> None:
+        self.api = FakeApi()
+        self.backend = FakeBackend()
+        spec = ControllerSpec("p", lambda context: Provisioner(context, self.backend), WATCHES)
+        self.provisioner = Running(self.api, spec)
+        self.others = [Running(self.api, spec) for spec in (BINDER, VOLUME_PROTECTION, CLAIM_PROTECTION)]
+        self.api.put(make_class("manual", **{"volumeBindingMode": "WaitForFirstConsumer", **class_members}))
+
+    async def claimed(self, **spec: Any) -> None:
+        claim = make_claim(annotations={SELECTED_NODE: "n"}, **spec)
+        claim.metadata.uid = UID
+        self.api.put(claim)
+        await self.settled()
+
+    async def settled(self) -> None:
+        await settle(self.api, self.provisioner, *self.others)
+
+    @property
+    def events(self) -> list[str]:
+        return self.provisioner.recorder.events
+
+
+async def test_a_claim_gets_a_folder_and_its_volume_goes_with_it() -> None:
+    world = Dynamic()
+    await world.claimed()
+    volume = volume_of(world.api, MADE)
+    assert claim_of(world.api).status.phase == volume.status.phase == "Bound"
+    assert claim_of(world.api).metadata.finalizers == ["kubernetes.io/pvc-protection"]
+    assert world.backend.folders == {MADE}
+    await world.api.delete(PersistentVolumeClaim, "c", "team")
+    await world.settled()
+    assert (world.api.all(PersistentVolume), world.api.all(PersistentVolumeClaim)) == ([], [])
+    assert world.backend.folders == set()
+
+
+async def test_with_retain_neither_the_claim_nor_the_volume_take_the_folder_with_them() -> None:
+    world = Dynamic(reclaimPolicy="Retain")
+    await world.claimed()
+    await world.api.delete(PersistentVolumeClaim, "c", "team")
+    await world.settled()
+    assert volume_of(world.api, MADE).status.phase == "Released"
+    await world.api.delete(PersistentVolume, MADE)
+    await world.settled()
+    assert world.api.all(PersistentVolume) == []
+    assert world.backend.folders == {MADE}
+
+
+async def test_a_policy_that_becomes_retain_at_the_last_moment_is_respected() -> None:
+    world = Dynamic()
+    await world.claimed()
+    await world.api.delete(PersistentVolumeClaim, "c", "team")
+    await settle(world.api, *world.others)  # Released, and only the provisioner has not seen it yet
+
+    def retain(volume: Any) -> None:
+        volume.spec.persistentVolumeReclaimPolicy = "Retain"
+
+    released = volume_of(world.api, MADE).clone()
+    world.api.change(PersistentVolume, MADE, retain)
+    world.provisioner.reconciler._volumes._store.put(MADE, released)
+    await world.provisioner.reconciler.reconcile(f"volume/{MADE}")
+    assert world.backend.folders == {MADE}
+
+
+async def test_nothing_is_deleted_while_the_claim_is_there() -> None:
+    world = Dynamic()
+    await world.claimed()
+    world.api.change(PersistentVolume, MADE, lambda volume: setattr(volume.status, "phase", "Released"))
+    world.api.deliver()
+    await world.provisioner.reconciler.reconcile(f"volume/{MADE}")
+    assert world.backend.folders == {MADE}
+
+
+async def test_a_forged_volume_leads_to_no_folder() -> None:
+    world = Dynamic()
+    await world.claimed()
+    for name, ref in (("v", None), ("..", None), (MADE + "x", None), (f"pvc-{UID[:-1]}b", claim_ref("c", "other"))):
+        forged = make_volume(
+            name, phase="Released", annotations={PROVISIONED_BY: "x.example/p"}, persistentVolumeReclaimPolicy="Delete"
+        )
+        forged.spec.claimRef = from_dict(PersistentVolume, {"spec": {"claimRef": ref}}).spec.claimRef
+        assert provisioning.claim_uid(forged) == ""
+        world.api.put(forged)
+        world.api.deliver()
+        await world.provisioner.reconciler.reconcile(f"volume/{name}")
+        assert volume_of(world.api, name).name == name
+    assert world.backend.folders == {MADE}
+    assert sum("VolumeFailedDelete" in event for event in world.events) == 4
+
+
+async def test_a_folder_that_can_not_be_made_or_deleted_is_told_and_tried_again() -> None:
+    world = Dynamic()
+    world.backend.refuses = "disk full"
+    claim = make_claim(annotations={SELECTED_NODE: "n"})
+    claim.metadata.uid = UID
+    world.api.put(claim)
+    for _ in range(30):
+        world.api.deliver()
+        for each in (*world.others, world.provisioner):
+            if each.waiting:
+                await each.step()
+    assert any('ProvisioningFailed failed to provision volume with StorageClass "manual"' in e for e in world.events)
+    world.backend.refuses = ""
+    await world.settled()
+    assert claim_of(world.api).status.phase == "Bound"
+
+
+async def test_a_claim_that_is_deleted_while_its_folder_is_made_leaves_none() -> None:
+    world = Dynamic()
+    claim = make_claim(annotations={SELECTED_NODE: "n", PROVISIONER: "x.example/p"})
+    claim.metadata.uid, claim.metadata.finalizers = UID, [provisioning.CLAIM_FINALIZER]
+    world.api.put(claim)
+    world.backend.folders.add(MADE)  # the process was killed here
+    await world.api.delete(PersistentVolumeClaim, "c", "team")
+    await world.settled()
+    assert world.api.all(PersistentVolumeClaim) == []
+    assert world.backend.folders == set()
+
+
+async def test_another_node_is_chosen_when_the_first_is_gone() -> None:
+    world = Dynamic()
+    world.backend.node_is_gone = True
+    await world.claimed()
+    claim = claim_of(world.api)
+    assert SELECTED_NODE not in claim.annotations
+    assert provisioning.CLAIM_FINALIZER not in claim.metadata.finalizers
+
+
+@pytest.mark.parametrize(
+    ("claim", "storage_class", "why"),
+    [
+        ({}, {}, ""),
+        ({}, {"volumeBindingMode": "Immediate"}, "volumeBindingMode WaitForFirstConsumer"),
+        ({}, {"parameters": {"known": "x"}}, ""),
+        ({}, {"parameters": {"foreign": "x"}}, 'parameter "foreign"'),
+        ({}, {"mountOptions": ["ro"]}, "mountOptions"),
+        ({"accessModes": ["ReadWriteMany"]}, {}, "access mode ReadWriteMany is not supported, only ReadWriteOnce"),
+        ({"volumeMode": "Block"}, {}, "volumeMode Block"),
+        ({"selector": {"matchLabels": {"a": "b"}}}, {}, "spec.selector"),
+        ({"dataSource": {"kind": "PersistentVolumeClaim", "name": "x"}}, {}, "spec.dataSource"),
+        ({"volumeAttributesClassName": "fast"}, {}, "spec.volumeAttributesClassName"),
+    ],
+)
+def test_what_a_provisioner_can_not_do_is_refused(claim: Any, storage_class: Any, why: str) -> None:
+    members = {"volumeBindingMode": "WaitForFirstConsumer", **storage_class}
+    text = provisioning.refusal(make_claim(**claim), make_class("manual", **members), FakeBackend.abilities)
+    assert (why in text) if why else text == ""
+
+
+# Growth
+
+
+async def test_a_claim_grows_and_says_so_meanwhile() -> None:
+    world = Dynamic()
+    await world.claimed()
+    seen: list[tuple[Any, Any]] = []
+
+    def look(text: str) -> None:
+        if text.startswith("PUT persistentvolumes pvc"):
+            status = claim_of(world.api).status
+            seen.append((status.allocatedResourceStatuses, [item.type for item in status.conditions or ()]))
+
+    world.api.before = look
+    world.api.change(PersistentVolumeClaim, "team/c", lambda claim: claim.spec.resources.requests.update(storage="5Gi"))
+    await world.settled()
+    status = claim_of(world.api).status
+    assert volume_of(world.api, MADE).spec.capacity == status.capacity == {"storage": "5Gi"}
+    assert seen == [({"storage": "ControllerResizeInProgress"}, ["Resizing"])]
+    assert (status.allocatedResources, status.allocatedResourceStatuses) == ({"storage": "5Gi"}, None)
+    assert status.conditions is None
+    assert "Normal VolumeResizeSuccessful Resize volume succeeded" in world.events
+
+
+@pytest.mark.parametrize(
+    ("annotations", "event"),
+    [
+        ({PROVISIONED_BY: "x.example/p"}, "Normal ExternalExpanding waiting for an external controller"),
+        ({}, "Warning ExternalExpanding Ignoring the PVC: didn't find a plugin"),
+    ],
+)
+async def test_who_grows_a_volume_is_told(annotations: Any, event: str) -> None:
+    api = FakeApi()
+    expander = Running(api, EXPANDER)
+    claim = make_claim(size="2Gi", volumeName="v")
+    claim.status.phase, claim.status.capacity = "Bound", {"storage": "1Gi"}
+    api.put(make_volume(annotations=annotations))
+    api.deliver()
+    api.put(claim)
+    await settle(api, expander)
+    assert len(expander.recorder.events) == 1
+    assert expander.recorder.events[0].startswith(event)
+
+
+def test_only_a_bound_claim_that_asks_for_more_grows() -> None:
+    claim = make_claim(size="2Gi")
+    assert not expansion.wants_to_grow(claim)
+    claim.status.phase, claim.status.capacity = "Bound", {"storage": "2Gi"}
+    assert not expansion.wants_to_grow(claim)
+    claim.status.capacity = {"storage": "1Gi"}
+    assert expansion.wants_to_grow(claim)
+
+
+# Local folders
+
+
+def test_the_node_of_a_local_volume_is_that_of_its_affinity_alone() -> None:
+    def affinity(*expressions: Any) -> Any:
+        terms = [{"matchExpressions": list(expressions)}]
+        return make_volume(local={"path": "/x"}, nodeAffinity={"required": {"nodeSelectorTerms": terms}})
+
+    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["n"]}
+    assert node_of(affinity(here)) == "n"
+    assert node_of(affinity(here, here)) == ""
+    assert node_of(affinity({**here, "values": ["n", "m"]})) == ""
+    assert node_of(affinity({**here, "key": "zone"})) == ""
+    assert node_of(make_volume()) == ""
+    assert LocalFolders.abilities.waits_for_node

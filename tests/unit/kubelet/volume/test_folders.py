@@ -1,0 +1,127 @@
+"""Folders of volumes: made and deleted by name below their root, whatever a name or a folder holds."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from kubelet.volume import folders
+from kubelet.volume.folders import LOCAL, SHARED, FolderKeeper, FolderRefusal, folder_roots
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> FolderKeeper:
+    return FolderKeeper(folder_roots(str(tmp_path / "kubelet"), str(tmp_path / "shared")))
+
+
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "kubelet" / folders.LOCAL_FOLDER
+
+
+async def test_a_folder_is_made_once_for_anybody_to_write(keeper: FolderKeeper, tmp_path: Path) -> None:
+    path = Path(await keeper.make(LOCAL, "pvc-1"))
+    assert path == root(tmp_path) / "pvc-1"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o777
+    (path / "data").write_text("kept")
+    path.chmod(0o700)
+    assert await keeper.make(LOCAL, "pvc-1") == str(path)
+    assert (path / "data").read_text() == "kept"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700  # its users may have changed it
+    assert Path(await keeper.make(SHARED, "pvc-1")) == tmp_path / "shared" / "pvc-1"
+
+
+async def test_a_folder_that_was_being_made_is_made(keeper: FolderKeeper, tmp_path: Path) -> None:
+    (root(tmp_path) / ".new-pvc-1").mkdir(parents=True, mode=0o700)
+    path = Path(await keeper.make(LOCAL, "pvc-1"))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o777
+    assert os.listdir(root(tmp_path)) == ["pvc-1"]
+
+
+async def test_a_deletion_takes_all_and_may_be_repeated(keeper: FolderKeeper, tmp_path: Path) -> None:
+    path = Path(await keeper.make(LOCAL, "pvc-1"))
+    other = Path(await keeper.make(LOCAL, "pvc-2"))
+    (path / "deep" / "er").mkdir(parents=True)
+    (path / "deep" / "er" / "file").write_text("x")
+    await keeper.delete(LOCAL, "pvc-1")
+    await keeper.delete(LOCAL, "pvc-1")
+    assert os.listdir(root(tmp_path)) == [other.name]
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "../pvc-1", "/etc", "a/../../b", "pvc-1/x", ".deleted-x", "x\0y", "A"])
+async def test_a_name_can_not_lead_out(keeper: FolderKeeper, tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "pvc-1"
+    outside.mkdir()
+    await keeper.make(LOCAL, "pvc-1")
+    for act in (keeper.make, keeper.delete):
+        with pytest.raises(FolderRefusal) as refusal:
+            await act(LOCAL, name)
+        assert refusal.value.status == 400
+    assert outside.is_dir()
+    assert os.listdir(root(tmp_path)) == ["pvc-1"]
+
+
+async def test_links_in_a_folder_are_removed_and_not_followed(keeper: FolderKeeper, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("kept")
+    path = Path(await keeper.make(LOCAL, "pvc-1"))
+    (path / "folder").symlink_to(outside)
+    (path / "file").symlink_to(outside / "file")
+    (path / "up").symlink_to("../..")
+    await keeper.delete(LOCAL, "pvc-1")
+    assert (outside / "file").read_text() == "kept"
+    assert os.listdir(root(tmp_path)) == []
+
+
+async def test_a_link_in_the_place_of_a_folder_is_neither_used_nor_followed(
+    keeper: FolderKeeper, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("kept")
+    root(tmp_path).mkdir(parents=True)
+    (root(tmp_path) / "pvc-1").symlink_to(outside)
+    with pytest.raises(FolderRefusal, match="not a directory"):
+        await keeper.make(LOCAL, "pvc-1")
+    await keeper.delete(LOCAL, "pvc-1")
+    assert (outside / "file").read_text() == "kept"
+    assert os.listdir(root(tmp_path)) == []
+
+
+async def test_a_folder_with_a_mount_in_it_is_left_alone(
+    keeper: FolderKeeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(await keeper.make(LOCAL, "pvc-1"))
+    await keeper.make(LOCAL, "pvc-10")
+    table = tmp_path / "mountinfo"
+    table.write_text(f"36 35 98:0 / {path.resolve()}/a\\040b rw,noatime - ext4 /dev/x rw\n")
+    monkeypatch.setattr(folders, "MOUNTS", str(table))
+    with pytest.raises(FolderRefusal, match="in use") as refusal:
+        await keeper.delete(LOCAL, "pvc-1")
+    assert refusal.value.status == 409
+    assert path.is_dir()
+    await keeper.delete(LOCAL, "pvc-10")
+    assert os.listdir(root(tmp_path)) == ["pvc-1"]
+
+
+async def test_a_deletion_that_was_cut_off_is_finished_and_its_data_is_out_of_sight(
+    keeper: FolderKeeper, tmp_path: Path
+) -> None:
+    left = root(tmp_path) / ".deleted-pvc-1-0a0b0c0d"
+    left.mkdir(parents=True)
+    (left / "file").write_text("x")
+    path = Path(await keeper.make(LOCAL, "pvc-1"))
+    assert os.listdir(path) == []
+    await keeper.finish_deletions()
+    assert os.listdir(root(tmp_path)) == ["pvc-1"]
+
+
+async def test_a_node_without_a_shared_folder_says_so(tmp_path: Path) -> None:
+    keeper = FolderKeeper(folder_roots(str(tmp_path), ""))
+    with pytest.raises(FolderRefusal) as refusal:
+        await keeper.make(SHARED, "pvc-1")
+    assert refusal.value.status == 404
+    await keeper.finish_deletions()
