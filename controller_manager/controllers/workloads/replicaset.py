@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apimachinery.errors import Conflict, NotFound, StatusError, namespace_is_terminating
-from apimachinery.meta import ObjectMeta, controller_of
-from apimachinery.names import generate_name
+from apimachinery.errors import Conflict, NotFound
+from apimachinery.meta import controller_of
 from apimachinery.selectors import selector_of
 from controller_manager.controllers.workloads._podranking import pods_to_delete
 from controller_manager.controllers.workloads._replicasetstatus import ManageError, Outcome, compute_status
-from controller_manager.ownership import (
-    OWNER_INDEX,
-    Expectations,
-    candidates,
-    claim,
-    create_surely,
-    delete_surely,
-    in_parallel,
-    index_by_owner,
-    owner_reference,
-    slow_start,
-)
+from controller_manager.ownership import OWNER_INDEX, candidates, claim, index_by_owner
+from controller_manager.podcontrol import PodControl, pod_of
 from controller_manager.podstate import counts_changed, is_active
 from kubeapi.apps.replicaset import ReplicaSet
 from kubeapi.core.pod.model import Pod
@@ -36,22 +25,16 @@ UNSETTLED_SECONDS = 1.0
 
 class ReplicaSetReconciler:
     def __init__(self, context: ControllerContext) -> None:
-        self._rest, self._recorder, self._clock = context.rest, context.recorder, context.clock
+        self._rest, self._clock = context.rest, context.clock
         self._replica_sets = context.informers.of(ReplicaSet)
         self._pods = context.informers.of(Pod)
         index_by_owner(self._replica_sets)
         index_by_owner(self._pods)
-        self._expectations = Expectations(context.clock.monotonic)
+        self._pod_control = PodControl(context, KIND, self._pods)
 
     def concerned_by(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
         """Notes what was expected, and wakes the pod's ReplicaSet, or those that may adopt it."""
-        pod = new if new is not None else old
-        assert pod is not None
-        key = owner_key(pod, KIND)
-        if key and old is None:
-            self._expectations.creation_seen(key)
-        if key and (new is None or new.metadata.deletionTimestamp is not None):
-            self._expectations.deletion_seen(key, pod.metadata.uid or "")
+        self._pod_control.note(old, new)
         if not counts_changed(old, new):
             return
         yield from {owner_key(each, KIND) for each in (old, new) if each is not None} - {""}
@@ -63,9 +46,9 @@ class ReplicaSetReconciler:
     async def reconcile(self, key: str) -> Result:
         replica_set = self._replica_sets.get(key)
         if replica_set is None:
-            self._expectations.forget(key)
+            self._pod_control.forget(key)
             return DONE
-        if not self._expectations.fulfilled(key):
+        if not self._pod_control.settled(key):
             return after(UNSETTLED_SECONDS)
         pods = await claim(
             self._rest, replica_set, selector_of(replica_set.spec.selector), candidates(self._pods, replica_set)
@@ -89,48 +72,10 @@ class ReplicaSetReconciler:
     async def _correct(self, replica_set: ReplicaSet, active: list[Pod], surplus: int) -> list[Exception]:
         count = min(abs(surplus), BURST_REPLICAS)
         if surplus < 0:
-            return await self._create(replica_set, count)
-        pods = pods_to_delete(active, self._related(replica_set), count, self._clock.now())
-        return await self._delete(replica_set, pods)
-
-    async def _create(self, replica_set: ReplicaSet, count: int) -> list[Exception]:
-        key = replica_set.key
-        self._expectations.expect(key, creations=count)
-
-        async def create(pod: Pod) -> None:
-            try:
-                await create_surely(self._rest, pod, self._clock)
-            except StatusError as error:
-                self._expectations.creation_seen(key)
-                if namespace_is_terminating(error):
-                    return
-                self._recorder.event(replica_set, "Warning", "FailedCreate", f"Error creating: {error}")
-                raise
-            self._recorder.event(replica_set, "Normal", "SuccessfulCreate", f"Created pod: {pod.name}")
-
-        pods = [new_pod(replica_set) for _ in range(count)]
-        tried, errors = await slow_start(pods, create)
-        for _ in range(count - tried):
-            self._expectations.creation_seen(key)
-        return errors
-
-    async def _delete(self, replica_set: ReplicaSet, doomed: list[Pod]) -> list[Exception]:
-        key = replica_set.key
-        self._expectations.expect(key, deletions=(pod.metadata.uid or "" for pod in doomed))
-
-        async def delete(pod: Pod) -> None:
-            try:
-                await delete_surely(self._rest, pod, self._clock)
-            except StatusError as error:
-                self._expectations.deletion_seen(key, pod.metadata.uid or "")
-                self._recorder.event(replica_set, "Warning", "FailedDelete", f"Error deleting: {error}")
-                raise
-            self._recorder.event(replica_set, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.name}")
-
-        for pod in doomed:  # gone between the decision and the expectation: nothing more will be seen of it
-            if self._pods.get(pod.key) is None:
-                self._expectations.deletion_seen(key, pod.metadata.uid or "")
-        return await in_parallel(doomed, delete)
+            create = [pod_of(replica_set, replica_set.spec.template) for _ in range(count)]
+            return await self._pod_control.apply(replica_set, create=create)
+        delete = pods_to_delete(active, self._related(replica_set), count, self._clock.now())
+        return await self._pod_control.apply(replica_set, delete=delete)
 
     def _related(self, replica_set: ReplicaSet) -> list[Pod]:
         """Lists the active pods of all ReplicaSets with the same owner (a Deployment), or of this one."""
@@ -152,22 +97,6 @@ class ReplicaSetReconciler:
             await self._rest.update(changed, "status")
         except (NotFound, Conflict):
             return  # the cache is behind: what it is about to learn brings the key back
-
-
-def new_pod(replica_set: ReplicaSet) -> Pod:
-    """Makes a pod of the template, with a name chosen here: see `create_surely`."""
-    template = replica_set.spec.template
-    base = f"{replica_set.name}-"
-    metadata = ObjectMeta(
-        name=generate_name(base),
-        generateName=base,
-        namespace=replica_set.namespace,
-        labels=template.metadata.labels,
-        annotations=template.metadata.annotations,
-        finalizers=template.metadata.finalizers,
-        ownerReferences=[owner_reference(replica_set)],
-    )
-    return Pod(metadata=metadata, spec=template.spec)
 
 
 CONTROLLER = ControllerSpec(

@@ -1,0 +1,41 @@
+"""DaemonSets."""
+
+from __future__ import annotations
+
+from kubectl.api.client import Dict
+from kubectl.describe.kinds.apps._podcounts import write_pod_counts
+from kubectl.describe.section import DescribeSection, conditions
+from kubectl.describe.template import template_lines
+from kubectl.describe.writer import TextWriter
+from kubectl.input.pods import selector_text
+from kubectl.invocation.command import CommandContext
+
+_COUNTS = {
+    "Desired Number of Nodes Scheduled": "desiredNumberScheduled",
+    "Current Number of Nodes Scheduled": "currentNumberScheduled",
+    "Number of Nodes Scheduled with Up-to-date Pods": "updatedNumberScheduled",
+    "Number of Nodes Scheduled with Available Pods": "numberAvailable",
+    "Number of Nodes Misscheduled": "numberMisscheduled",
+}
+
+
+def write_daemonset(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
+    meta, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
+    selector = selector_text(spec["selector"])
+    writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
+    writer.field("Selector", selector)
+    node_selector = spec["template"]["spec"].get("nodeSelector") or {}
+    writer.field(
+        "Node-Selector", ",".join(f"{key}={value}" for key, value in sorted(node_selector.items())) or "<none>"
+    )
+    writer.labels("Labels", meta.get("labels"))
+    writer.annotations(meta.get("annotations"))
+    for title, name in _COUNTS.items():
+        writer.field(title, str(status.get(name, 0)))
+    write_pod_counts(context, writer, meta, selector)
+    writer.heading("Pod Template")
+    template_lines(writer, spec["template"])
+    conditions(writer, obj)
+
+
+DESCRIBE = DescribeSection(write_daemonset, "apps")
