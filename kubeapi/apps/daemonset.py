@@ -52,7 +52,7 @@ class DaemonSetSpec(Model, protobuf="selector template updateStrategy minReadySe
     template: Annotated[PodTemplateSpec, Required()] = Field(default_factory=PodTemplateSpec)
     """The template of the pods. They run on each node that its node selector, affinity and tolerations allow."""
     updateStrategy: DaemonSetUpdateStrategy = Field(default_factory=DaemonSetUpdateStrategy)
-    """The way in which pods of an older template are replaced."""
+    """How pods of an older template are replaced: node by node, or as someone deletes them."""
     minReadySeconds: Int32 | None = None
     """Seconds that a new pod must be ready before it counts as available. Default: 0."""
     revisionHistoryLimit: Int32 | None = 10
