@@ -21,8 +21,8 @@ from kubelet.certificate.bootstrap import ensure_kubeconfig
 from kubelet.certificate.loops import renewals, serving_context
 from kubelet.container.images.gc import GarbageCollector
 from kubelet.container.images.provider_config import Plugin, ProviderConfigError, read_plugins
-from kubelet.devices.manager import DeviceManager
 from kubelet.main.assembly import Edges, assemble
+from kubelet.main.plugins import NodePlugins
 from kubelet.node.eviction import Eviction
 from kubelet.node.housekeeping import Housekeeping
 from kubelet.node.pleg import Pleg
@@ -30,7 +30,6 @@ from kubelet.node.reporter import NodeReporter
 from kubelet.node.runtime_health import RuntimeHealth
 from kubelet.node.shutdown import NodeShutdown
 from kubelet.options import Options
-from kubelet.plugins.watcher import PluginWatcher
 from kubelet.pod.dns import ClusterDns, parse_resolv_conf
 from kubelet.pod.hardware import Hardware
 from kubelet.pod.pod_security import NodePolicy
@@ -103,15 +102,25 @@ class Agent:
         self.services = Informer(rest, Service)
         self.pleg = Pleg(runtime, table.wake, clock)
         self.runtime_health = RuntimeHealth(runtime, self.pleg, clock)
-        self.devices = DeviceManager(options.root_dir, lambda: self.node.poke(), tasks)
-        self.node = NodeReporter(rest, runtime, options, clock, self.recorder, self._problems, self.devices.counts)
-        hardware = Hardware(self.devices)
+        self.node = NodeReporter(
+            rest,
+            runtime,
+            options,
+            clock,
+            self.recorder,
+            self._problems,
+            lambda: self.plugins.devices.counts(),
+            volumes_in_use=lambda: self.plugins.storage.in_use(),
+        )
+        tokens = TokenManager(rest, table.wake, clock)
+        self.plugins = NodePlugins(options.root_dir, rest, self.node, tokens, table.wake, self.node.poke, clock, tasks)
+        hardware = Hardware(self.plugins.devices)
         edges = Edges(
             runtime=runtime,
             rest=rest,
             events=self.recorder,
             objects=ObjectStore(rest, table.wake, tasks),
-            tokens=TokenManager(rest, table.wake, clock),
+            tokens=tokens,
             services=self.services,
             node=self.node,
             cluster_dns=ClusterDns(options.cluster_dns, options.cluster_domain),
@@ -161,11 +170,7 @@ class Agent:
     def start(self, serving: ssl.SSLContext) -> None:
         """Starts every loop; the task group ends when one of them dies. Raises: FatalError."""
         options = self._options
-        try:
-            self.devices.load()
-        except (OSError, ValueError) as error:
-            raise FatalError(f"{error}: end the pods of this node that use devices, and remove the file") from None
-        plugins = os.path.join(options.root_dir, "plugins_registry")
+        self.plugins.load()
         loops = (
             end_outside_host_network(options.host_netns_file, self._clock, network_namespace()),
             self.recorder.run(),
@@ -181,8 +186,7 @@ class Agent:
             self.server.run(options.address, options.port, serving),
             self.pods.host_ports.run(),
             self.folders.finish_deletions(),
-            self.devices.run(),
-            PluginWatcher(plugins, {"DevicePlugin": self.devices}, self._clock).run(),
+            *self.plugins.loops(),
             self._take_pods(),
         )
         for loop in loops:

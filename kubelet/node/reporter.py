@@ -36,6 +36,7 @@ REPORT_SECONDS = 300.0  # an unchanged status is repeated after this
 FIRST_RETRY_SECONDS = 0.2
 MOST_RETRY_SECONDS = 7.0
 IMAGE_REFRESH_SECONDS = 300.0
+ANNOTATIONS = {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
 UNREADY_RECHECK_SECONDS = 1.0  # a node that is not ready looks often whether it is again
 
 log = logs.logger(__name__)
@@ -57,6 +58,7 @@ class NodeReporter:
         problems: Callable[[], tuple[str, ...]],
         devices: Callable[[], Mapping[str, DeviceCount]] = dict,
         pressures: Callable[[], frozenset[str]] = frozenset,
+        volumes_in_use: Callable[[], list[str]] = list,
     ) -> None:
         self._rest = rest
         self._runtime = runtime
@@ -66,7 +68,9 @@ class NodeReporter:
         self._problems = problems
         self._devices = devices
         self._pressures = pressures
+        self._volumes_in_use = volumes_in_use
         self._poked = asyncio.Event()
+        self._seen = asyncio.Event()
         self._images_at = -IMAGE_REFRESH_SECONDS
         self._lease: Lease | None = None
         machine = read_machine(options.root_dir)
@@ -92,6 +96,12 @@ class NodeReporter:
     def current(self) -> Node:
         """The Node with the labels it has now."""
         return self._nodes.get(self._options.node_name) or self.node
+
+    async def wait_until(self, holds: Callable[[Node], bool]) -> None:
+        """Returns when `holds` is true of the Node as the API has it."""
+        await self._nodes.wait_synced()
+        while not holds(self.current()):
+            await self._seen.wait()
 
     def facts(self) -> NodeFacts:
         allocatable = {name: parse_quantity(value) for name, value in (self.node.status.allocatable or {}).items()}
@@ -125,6 +135,8 @@ class NodeReporter:
     def observe(self, _: Node | None, stored: Node | None) -> None:
         """Takes what the API has: where another hand changed the status (a silent node is declared Unknown) or deleted
         the node, it is put right at once."""
+        seen, self._seen = self._seen, asyncio.Event()
+        seen.set()
         if stored is None:
             self.node.status = NodeStatus()
             self.poke()
@@ -176,15 +188,16 @@ class NodeReporter:
         spec = NodeSpec()
         if self._options.pod_cidr:
             spec = NodeSpec(podCIDR=self._options.pod_cidr, podCIDRs=[self._options.pod_cidr])
-        metadata = ObjectMeta(name=self._options.node_name, labels=self._labels())
+        metadata = ObjectMeta(name=self._options.node_name, labels=self._labels(), annotations=dict(ANNOTATIONS))
         try:
             created = await self._rest.create(Node(metadata=metadata, spec=spec, status=status))
         except AlreadyExists:
             created = await self._rest.get(Node, self._options.node_name)
-        patch: dict[str, Any] = {"metadata": {"labels": self._labels()}}
+        patch: dict[str, Any] = {"metadata": {"labels": self._labels(), "annotations": ANNOTATIONS}}
         if self._options.pod_cidr and not created.spec.podCIDR:
             patch["spec"] = {"podCIDR": self._options.pod_cidr, "podCIDRs": [self._options.pod_cidr]}
         stale = any(created.labels.get(key) != value for key, value in self._labels().items())
+        stale = stale or any(created.annotations.get(key) != value for key, value in ANNOTATIONS.items())
         if stale or "spec" in patch:
             created = await self._rest.patch(Node, created.name, "", patch, content_type=STRATEGIC_MERGE_PATCH)
         return await self._send_status(created)
@@ -240,6 +253,7 @@ class NodeReporter:
             problems=problems,
             pressures=self._pressures(),
             devices=self._devices(),
+            volumes_in_use=tuple(self._volumes_in_use()),
         )
         try:
             if inputs.runtime is None or problems:

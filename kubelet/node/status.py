@@ -69,6 +69,7 @@ class NodeInputs:
     pressures: frozenset[str] = frozenset()
     """The pressure conditions that hold: MemoryPressure, DiskPressure, PIDPressure."""
     devices: Mapping[str, DeviceCount] = field(default_factory=dict)
+    volumes_in_use: tuple[str, ...] = ()
 
 
 def read_machine(root_dir: str) -> Machine:
@@ -168,6 +169,7 @@ def node_status(old: NodeStatus, facts: NodeInputs, now: float) -> NodeStatus:
         status.features = NodeFeatures(supplementalGroupsPolicy=True)
     else:
         status.nodeInfo.containerRuntimeVersion = old.nodeInfo.containerRuntimeVersion
+    status.volumesInUse = list(facts.volumes_in_use) or None
     status.images = _images(facts.images) or old.images
     status.conditions = _conditions(old.conditions or (), facts, now)
     return status

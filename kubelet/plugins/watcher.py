@@ -11,6 +11,7 @@ import asyncio
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -65,6 +66,16 @@ class PluginHandler(Protocol):
         """Forgets the plugin, unless one of its name has registered since by another socket."""
 
 
+@dataclass(slots=True)
+class _Served:
+    """A socket: what tells it from its successor at the same path, and the plugin, once it is registered."""
+
+    identity: tuple[int, int]
+    task: asyncio.Task[None] | None = None
+    info: PluginInfo | None = None
+    endpoint: str = ""
+
+
 class PluginWatcher:
     """`handlers` by the type that a plugin calls itself: "CSIPlugin", "DevicePlugin"."""
 
@@ -74,42 +85,49 @@ class PluginWatcher:
         self._clock = clock
 
     async def run(self) -> None:
-        """Follows the folder until cancelled. Raises: OSError."""
+        """Follows the folder until cancelled; plugins stay registered then. Raises: OSError."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-        watcher, serving = FolderWatcher(), dict[Path, tuple[tuple[int, int], asyncio.Task[None]]]()
+        watcher, served = FolderWatcher(), dict[Path, _Served]()
         try:
             with watcher.watching(self._folder) as changed:
                 async with asyncio.TaskGroup() as tasks:
                     while True:
                         changed.clear()
                         sockets = _sockets(self._folder)
-                        for path, (identity, task) in list(serving.items()):
-                            if sockets.get(path) != identity:
-                                del serving[path]
-                                task.cancel()
-                                await asyncio.wait((task,))
+                        for path, plugin in list(served.items()):
+                            if sockets.get(path) != plugin.identity:
+                                del served[path]
+                                await self._end(plugin)
                         for path, identity in sockets.items():
-                            if path not in serving:
-                                serving[path] = identity, tasks.create_task(self._serve(str(path)))
+                            if path not in served:
+                                plugin = served[path] = _Served(identity)
+                                plugin.task = tasks.create_task(self._serve(str(path), plugin))
                         await changed.wait()
         finally:
             watcher.close()
 
-    async def _serve(self, socket_path: str) -> None:
-        """Keeps one plugin registered until cancelled, which is when its socket is gone."""
+    async def _end(self, plugin: _Served) -> None:
+        if plugin.task is not None:
+            plugin.task.cancel()
+            await asyncio.wait((plugin.task,))
+        if plugin.info is not None:
+            log.info("plugin gone", type=plugin.info.type, name=plugin.info.name)
+            await self._handlers[plugin.info.type].deregister(plugin.info.name, plugin.endpoint)
+
+    async def _serve(self, socket_path: str, plugin: _Served) -> None:
+        """Registers one plugin, however often that takes."""
         client, backoff = PluginClient(socket_path), Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS)
         try:
-            while True:
+            while plugin.info is None:
                 try:
-                    await self._register(client)
+                    await self._register(client, plugin)
                 except Exception as error:
                     log.warning("plugin not registered, will retry", socket=socket_path, error=str(error))
                     await self._clock.sleep(backoff.next_seconds())
         finally:
             client.close()
 
-    async def _register(self, client: PluginClient) -> None:
-        """Registers the plugin and waits until cancelled."""
+    async def _register(self, client: PluginClient, plugin: _Served) -> None:
         info = await client.call(f"{_SERVICE}/GetInfo", InfoRequest(), PluginInfo, timeout_seconds=INFO_SECONDS)
         endpoint = info.endpoint or client.socket_path
         try:
@@ -122,13 +140,9 @@ class PluginWatcher:
         except Exception as error:
             await self._notify(client, RegistrationStatus(False, str(error)))
             raise
-        try:
-            await self._notify(client, RegistrationStatus(True))
-            log.info("plugin registered", type=info.type, name=info.name, endpoint=endpoint)
-            await asyncio.get_running_loop().create_future()
-        finally:
-            log.info("plugin gone", type=info.type, name=info.name)
-            await handler.deregister(info.name, endpoint)
+        plugin.info, plugin.endpoint = info, endpoint
+        log.info("plugin registered", type=info.type, name=info.name, endpoint=endpoint)
+        await self._notify(client, RegistrationStatus(True))
 
     async def _notify(self, client: PluginClient, status: RegistrationStatus) -> None:
         """A plugin that does not listen is registered all the same, as upstream."""

@@ -30,7 +30,9 @@ Key = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class IssuedToken:
+    """`expires` and `renew` are in seconds since the epoch."""
+
     text: str
     expires: float
     renew: float
@@ -44,9 +46,13 @@ class TokenManager:
         self._rest = rest
         self._on_due = on_due
         self._clock = clock
-        self._tokens: dict[Key, _Token] = {}
+        self._tokens: dict[Key, IssuedToken] = {}
 
     async def token(self, pod: Pod, audience: str, seconds: int) -> str:
+        """Returns the text of what `issue` returns. Raises: StatusError; OSError."""
+        return (await self.issue(pod, audience, seconds)).text
+
+    async def issue(self, pod: Pod, audience: str, seconds: int) -> IssuedToken:
         """Returns a token that is not due to be renewed; the old one while it lasts, if a new one cannot be had.
 
         Raises: StatusError; OSError.
@@ -55,21 +61,21 @@ class TokenManager:
         key = (uid, audience, seconds)
         cached = self._tokens.get(key)
         if cached is not None and now < cached.renew:
-            return cached.text
+            return cached
         try:
             answer = await request_token(self._rest, pod, audience, seconds)
         except Exception as error:
             if cached is None or cached.expires <= now:
                 raise
             log.warning("token not renewed", pod=pod.key, error=str(error))
-            return cached.text
+            return cached
         if cached is not None:
             cached.timer.cancel()
         expires = parse_time(answer.status.expirationTimestamp or "")
         lasts = min(RENEW_SHARE * (expires - now), RENEW_AT_MOST_SECONDS) - random.uniform(0, JITTER_SECONDS)
         timer = asyncio.get_running_loop().call_later(max(lasts, 0), self._on_due, uid)
-        self._tokens[key] = _Token(answer.status.token, expires, now + lasts, timer)
-        return answer.status.token
+        token = self._tokens[key] = IssuedToken(answer.status.token, expires, now + lasts, timer)
+        return token
 
     def forget(self, uid: str) -> None:
         """Drops the tokens of a pod that has ended."""

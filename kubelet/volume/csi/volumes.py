@@ -1,0 +1,328 @@
+"""Has storage drivers stage and publish the volumes of pods, and undo that when the pods are gone.
+
+The files beside the volumes are written before a driver is asked and removed after it has undone its work, so a
+kubelet that dies at any line finds what is left. All calls may be repeated, as the interface demands of drivers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import b64decode
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from apimachinery.errors import NotFound
+from apimachinery.times import format_time
+from componentbase import logs
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.secret.model import Secret
+from kubeapi.storage.csidriver import CSIDriver
+from kubeapi.storage.volumeattachment import VolumeAttachment
+from kubeclient.rest import RestClient
+from kubelet.plugins.rpc import RpcError
+from kubelet.volume.csi import messages as csi
+from kubelet.volume.csi.driver import Driver, access_mode, is_final
+from kubelet.volume.csi.drivers import CsiDrivers, CsiError, OwnNode
+from kubelet.volume.csi.volume import (
+    CsiPaths,
+    CsiVolume,
+    Publication,
+    SecretName,
+    attachment_name,
+    forget_folder,
+    mode_error,
+    needs_attachment,
+    owns_files,
+    pod_context,
+    remember_publication,
+    remember_staging,
+    remove_target,
+    unique_name,
+)
+from kubelet.volume.tokens import TokenManager
+
+ATTACH_SECONDS = 120.0  # then the pod is told, and tries again
+REPUBLISH_SECONDS = 60.0  # between calls for drivers that want to see a volume again and again
+DEFAULT_TOKEN_SECONDS = 3600
+
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CsiMount:
+    """A published volume. `owns_files`: its files are to be given to the pod's fsGroup."""
+
+    path: str
+    read_only: bool
+    owns_files: bool
+
+
+@dataclass(slots=True)
+class _Published:
+    mount: CsiMount
+    again_at: float | None  # in the loop's time
+
+
+class CsiVolumes:
+    """`wake(pod_uid)` has a pod looked at again; `on_change()` is called when `in_use` may have changed."""
+
+    def __init__(
+        self,
+        root_dir: str,
+        rest: RestClient,
+        drivers: CsiDrivers,
+        node: OwnNode,
+        tokens: TokenManager,
+        wake: Callable[[str], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._paths = CsiPaths(root_dir)
+        self._rest = rest
+        self._drivers = drivers
+        self._node = node
+        self._tokens = tokens
+        self._wake = wake
+        self._on_change = on_change
+        self._users: dict[tuple[str, str], dict[Path, Publication]] = {}
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._staged: set[tuple[str, str]] = set()  # since this kubelet started
+        self._published: dict[Path, _Published] = {}
+
+    def load(self) -> None:
+        """Finds what an earlier kubelet has mounted. Raises: OSError; ValueError."""
+        for publication in self._paths.publications():
+            self._users.setdefault(publication.key, {})[publication.folder] = publication
+
+    def in_use(self) -> list[str]:
+        """Lists the attached volumes that must stay attached."""
+        users = (user for users in self._users.values() for user in users.values())
+        return sorted({user.unique_name for user in users if user.attached})
+
+    async def set_up(self, pod: Pod, volume: CsiVolume) -> CsiMount:
+        """Makes the volume appear at its path. Raises: CsiError; RpcError; StatusError; OSError."""
+        uid = pod.metadata.uid or ""
+        folder, now = self._paths.publication(uid, volume).folder, asyncio.get_running_loop().time()
+        published = self._published.get(folder)
+        if published is not None and (published.again_at is None or now < published.again_at):
+            return published.mount
+        settings = await self._settings(volume.driver)
+        if error := mode_error(volume, settings):
+            raise CsiError(error)
+        driver = self._drivers.get(volume.driver)
+        publication = self._paths.publication(uid, volume, attached=needs_attachment(volume, settings))
+        async with self._lock(volume.key):
+            remember_publication(publication, volume, self._node.current().name)
+            self._users.setdefault(volume.key, {})[folder] = publication
+        context = await self._attached(volume) if publication.attached else {}
+        async with self._lock(volume.key):
+            fs_group = pod.spec.securityContext.fsGroup if pod.spec.securityContext else None
+            mounts_group = fs_group is not None and await driver.serves(csi.VOLUME_MOUNT_GROUP)
+            capability = await self._capability(driver, volume, str(fs_group) if mounts_group else "")
+            staging = ""
+            if not volume.ephemeral and await driver.serves(csi.STAGE_UNSTAGE_VOLUME):
+                staging = await self._stage(driver, volume, capability, context)
+            await self._publish(driver, pod, volume, publication, capability, context, staging, settings)
+        mount = CsiMount(str(publication.target), volume.read_only, owns_files(volume, settings) and not mounts_group)
+        again = settings is not None and bool(settings.spec.requiresRepublish)
+        self._published[folder] = _Published(mount, now + REPUBLISH_SECONDS if again else None)
+        if again:
+            asyncio.get_running_loop().call_later(REPUBLISH_SECONDS, self._wake, uid)
+        return mount
+
+    async def _attached(self, volume: CsiVolume) -> dict[str, str]:
+        """Waits until the volume is attached to this node; returns what the attacher says. Raises: CsiError."""
+        name = unique_name(*volume.key)
+        self._on_change()
+        try:
+            async with asyncio.timeout(ATTACH_SECONDS):
+                await self._node.wait_until(
+                    lambda node: (
+                        name in (node.status.volumesInUse or ())
+                        and any(item.name == name for item in node.status.volumesAttached or ())
+                    )
+                )
+        except TimeoutError:
+            who = f"external-attacher of {volume.driver} CSI driver"
+            raise CsiError(f"timed out waiting for {who} to attach volume {volume.handle}") from None
+        attachment = await self._rest.get(
+            VolumeAttachment, attachment_name(volume.driver, volume.handle, self._node.current().name)
+        )
+        if not attachment.status.attached:
+            raise CsiError(f"volume {volume.handle} is no longer attached")
+        return attachment.status.attachmentMetadata or {}
+
+    async def _stage(
+        self, driver: Driver, volume: CsiVolume, capability: csi.VolumeCapability, context: dict[str, str]
+    ) -> str:
+        """Stages the volume unless this kubelet has; returns the path."""
+        staging = self._paths.staging(*volume.key)
+        if volume.key in self._staged:
+            return str(staging)
+        request = csi.NodeStageVolumeRequest(
+            volume.handle,
+            context,
+            str(staging),
+            capability,
+            await self._secret(volume.stage_secret),
+            dict(volume.attributes),
+        )
+        fresh = not staging.parent.exists()
+        remember_staging(staging, *volume.key)
+        staging.mkdir(exist_ok=True, mode=0o750)
+        try:
+            await driver.stage(request)
+        except RpcError as error:
+            if fresh and is_final(error):
+                remove_target(staging)
+                forget_folder(staging.parent)
+            raise
+        self._staged.add(volume.key)
+        return str(staging)
+
+    async def _publish(
+        self,
+        driver: Driver,
+        pod: Pod,
+        volume: CsiVolume,
+        publication: Publication,
+        capability: csi.VolumeCapability,
+        context: dict[str, str],
+        staging: str,
+        settings: CSIDriver | None,
+    ) -> None:
+        volume_context, secrets = dict(volume.attributes), await self._secret(volume.publish_secret)
+        if settings is not None and settings.spec.podInfoOnMount:
+            volume_context |= pod_context(pod, volume)
+        if settings is not None and settings.spec.tokenRequests:
+            place = secrets if settings.spec.serviceAccountTokenInSecrets else volume_context
+            place["csi.storage.k8s.io/serviceAccount.tokens"] = await self._pod_tokens(pod, settings)
+        request = csi.NodePublishVolumeRequest(
+            volume.handle,
+            context,
+            staging,
+            str(publication.target),
+            capability,
+            volume.read_only,
+            secrets,
+            volume_context,
+        )
+        await driver.publish(request)
+
+    async def tear_down(self, folder: Path) -> None:
+        """Gives back the volume that a pod had in this folder of its own, which nothing uses any more.
+
+        Raises: CsiError; RpcError; OSError; ValueError.
+        """
+        publication = self._paths.publication_in(folder)
+        if publication is None:
+            return
+        async with self._lock(publication.key):
+            driver = self._drivers.get(publication.driver)
+            await driver.unpublish(publication.handle, str(publication.target))
+            remove_target(publication.target)
+            self._published.pop(folder, None)
+            users = self._users.get(publication.key, {})
+            if not publication.ephemeral and not users.keys() - {folder}:
+                await self._unstage(driver, publication.handle)
+            forget_folder(folder)
+            users.pop(folder, None)
+            if not users:
+                self._users.pop(publication.key, None)
+        self._on_change()
+
+    async def _unstage(self, driver: Driver, handle: str) -> None:
+        staging = self._paths.staging(driver.name, handle)
+        self._staged.discard((driver.name, handle))
+        if not staging.parent.exists():
+            return
+        await driver.unstage(handle, str(staging))
+        remove_target(staging)
+        forget_folder(staging.parent)
+
+    async def unstage_unused(self) -> None:
+        """Undoes the staging that a kubelet left which died between two steps. Raises: OSError; ValueError."""
+        for key in list(self._paths.staged()):
+            if key in self._users:
+                continue
+            try:
+                async with self._lock(key):
+                    if key not in self._users:
+                        await self._unstage(self._drivers.get(key[0]), key[1])
+            except (CsiError, RpcError) as error:
+                log.warning("volume not unstaged, will retry", driver=key[0], handle=key[1], error=str(error))
+
+    async def expand(self, pod: Pod, volume: CsiVolume, size_bytes: int) -> int | None:
+        """Grows the file system of a published volume; its size then, or None where the driver has nothing to do.
+
+        Raises: CsiError; RpcError; StatusError.
+        """
+        driver = self._drivers.get(volume.driver)
+        if not await driver.serves(csi.EXPAND_VOLUME):
+            return None
+        publication = self._paths.publication(pod.metadata.uid or "", volume)
+        staged = await driver.serves(csi.STAGE_UNSTAGE_VOLUME)
+        async with self._lock(volume.key):
+            return await driver.expand(
+                csi.NodeExpandVolumeRequest(
+                    volume.handle,
+                    str(publication.target),
+                    csi.CapacityRange(size_bytes),
+                    str(self._paths.staging(*volume.key)) if staged else "",
+                    await self._capability(driver, volume, ""),
+                    await self._secret(volume.expand_secret),
+                )
+            )
+
+    async def stats(self, pod_uid: str) -> dict[str, csi.NodeGetVolumeStatsResponse]:
+        """How full the pod's volumes are, by the names of their folders, where their drivers tell. Raises: OSError."""
+        found = {}
+        for publication in self._paths.publications(pod_uid):
+            try:
+                driver = self._drivers.get(publication.driver)
+                if await driver.serves(csi.GET_VOLUME_STATS):
+                    staging = str(self._paths.staging(*publication.key)) if not publication.ephemeral else ""
+                    request = csi.NodeGetVolumeStatsRequest(publication.handle, str(publication.target), staging)
+                    found[publication.folder.name] = await driver.stats(request)
+            except (CsiError, RpcError) as error:
+                log.debug("no figures of a volume", path=str(publication.folder), error=str(error))
+        return found
+
+    # Pieces of requests
+
+    async def _settings(self, name: str) -> CSIDriver | None:
+        try:
+            return await self._rest.get(CSIDriver, name)
+        except NotFound:
+            return None
+
+    async def _capability(self, driver: Driver, volume: CsiVolume, group: str) -> csi.VolumeCapability:
+        mode = csi.AccessMode(await access_mode(driver, volume.access_modes))
+        if volume.block:
+            return csi.VolumeCapability(csi.Empty(), None, mode)
+        return csi.VolumeCapability(None, csi.MountVolume(volume.fs_type, volume.mount_options, group), mode)
+
+    async def _secret(self, name: SecretName | None) -> dict[str, str]:
+        """Raises: CsiError; StatusError."""
+        if name is None:
+            return {}
+        try:
+            secret = await self._rest.get(Secret, name.name, name.namespace)
+            return {key: b64decode(value).decode() for key, value in (secret.data or {}).items()}
+        except (NotFound, UnicodeDecodeError) as error:
+            raise CsiError(f'failed to get secret "{name.namespace}/{name.name}": {error}') from None
+
+    async def _pod_tokens(self, pod: Pod, settings: CSIDriver) -> str:
+        """Returns the tokens by audience, as JSON. Raises: StatusError."""
+        tokens = {}
+        for request in settings.spec.tokenRequests or ():
+            seconds = request.expirationSeconds or DEFAULT_TOKEN_SECONDS
+            token = await self._tokens.issue(pod, request.audience, seconds)
+            tokens[request.audience] = {"token": token.text, "expirationTimestamp": format_time(token.expires)}
+        return json.dumps(tokens)
+
+    def _lock(self, key: tuple[str, str]) -> asyncio.Lock:
+        """One volume is worked on by one pod at a time."""
+        return self._locks.setdefault(key, asyncio.Lock())

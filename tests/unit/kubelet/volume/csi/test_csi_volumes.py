@@ -1,0 +1,426 @@
+"""Volumes of storage drivers: staged once, published for each pod, given back, whatever dies in between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import grpc
+import pytest
+
+from apimachinery.model import from_dict
+from kubeapi.core.node import Node
+from kubeapi.core.persistentvolume.model import PersistentVolume
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.secret.model import Secret
+from kubeapi.storage.csidriver import CSIDriver
+from kubeapi.storage.csinode import CSINode
+from kubeapi.storage.volumeattachment import VolumeAttachment
+from kubeclient.rest import RestClient
+from kubelet.plugins.rpc import RpcError
+from kubelet.plugins.watcher import PluginInfo, PluginRefused
+from kubelet.volume.csi.drivers import NODE_ID_ANNOTATION, CsiDrivers, CsiError
+from kubelet.volume.csi.volume import CsiVolume, attachment_name, claimed_volume, inline_volume, owns_files
+from kubelet.volume.csi.volumes import CsiMount, CsiVolumes
+from kubelet.volume.tokens import TokenManager
+from tests.fakes.api import FakeApi
+from tests.fakes.clock import FakeClock
+from tests.kits.eventually import eventually_async
+from tests.kits.node.kubelet import make_pod
+from tests.kits.plugins.csi_driver import EXPAND, MOUNT_GROUP, MULTI_WRITER, STAGE, STATS, CsiDriver
+from tests.kits.tasks import Tasks
+
+NAME = "folders.csi.example.com"
+
+
+class Api(FakeApi):
+    async def request(self, method: str, path: str, **_: Any) -> bytes:
+        assert (method, path) == ("POST", "/api/v1/namespaces/default/serviceaccounts/robot/token")
+        return b'{"status": {"token": "ey", "expirationTimestamp": "2040-01-01T00:00:00Z"}}'
+
+
+class FakeNode:
+    """The Node as the API has it; the test writes its status."""
+
+    def __init__(self, api: FakeApi) -> None:
+        self._api = api
+        api.put(from_dict(Node, {"metadata": {"name": "worker-1", "uid": "node-uid"}}))
+        self._changed = asyncio.Event()
+
+    def current(self) -> Node:
+        node: Node = self._api.find(Node, "worker-1")
+        return node
+
+    async def wait_until(self, holds: Callable[[Node], bool]) -> None:
+        while not holds(self.current()):
+            await self._changed.wait()
+
+    def change(self, **status: Any) -> None:
+        node = self.current().clone()
+        node.status = node.status.model_copy(update=status)
+        self._api.put(node)
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+class Machine:
+    """A node whose kubelet dies and starts again, and whose driver does not."""
+
+    def __init__(self, root: Path, tasks: Tasks) -> None:
+        self.root = root
+        self.tasks = tasks
+        self.api = Api()
+        self.node = FakeNode(self.api)
+        self.woken: list[str] = []
+        self.running: list[CsiDriver] = []
+
+    def settings(self, **spec: Any) -> None:
+        self.api.put(from_dict(CSIDriver, {"metadata": {"name": NAME}, "spec": {"attachRequired": False} | spec}))
+
+    async def driver(self, *capabilities: int) -> CsiDriver:
+        driver = CsiDriver(NAME, "node-7", self.root / "driver", capabilities=capabilities, mounts=False)
+        await asyncio.to_thread(driver.start)
+        self.running.append(driver)
+        return driver
+
+    async def start_kubelet(self) -> CsiVolumes:
+        rest, group = cast(RestClient, self.api), cast(asyncio.TaskGroup, self.tasks)
+        self.drivers = CsiDrivers(rest, self.node, FakeClock(), group)
+        tokens = TokenManager(rest, self.woken.append, FakeClock())
+        volumes = CsiVolumes(
+            str(self.root), rest, self.drivers, self.node, tokens, self.woken.append, lambda: self._report(volumes)
+        )
+        volumes.load()
+        self.volumes = volumes
+        for driver in self.running:
+            await self.drivers.register(PluginInfo("CSIPlugin", NAME, "", ("1.0.0",)), str(driver.socket))
+        return volumes
+
+    def _report(self, volumes: CsiVolumes) -> None:
+        self.node.change(volumesInUse=volumes.in_use() or None)
+
+    def left(self) -> list[str]:
+        """All files and folders that the kubelet has made."""
+        places = (self.root / "pods", self.root / "plugins")
+        kept = [path for place in places for path in place.rglob("*") if path.is_file()]
+        return [str(path.relative_to(self.root)) for path in kept]
+
+    def folder(self, pod: Pod, name: str) -> Path:
+        return self.root / "pods" / (pod.metadata.uid or "") / "volumes/kubernetes.io~csi" / name
+
+
+@pytest.fixture
+async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
+    tasks = Tasks()
+    machine = Machine(tmp_path, tasks)
+    yield machine
+    for driver in machine.running:
+        await asyncio.to_thread(driver.stop)
+    await tasks.end()
+
+
+def persistent(name: str = "pv-1", handle: str = "h-1", *, read_only: bool = False, **spec: Any) -> CsiVolume:
+    source = {"driver": NAME, "volumeHandle": handle, "fsType": "ext4", "volumeAttributes": {"tier": "fast"}}
+    source |= spec.pop("csi", {})
+    document = {"metadata": {"name": name}, "spec": {"accessModes": ["ReadWriteOnce"], "csi": source} | spec}
+    return claimed_volume(from_dict(PersistentVolume, document), read_only=read_only)
+
+
+def inline(pod: Pod) -> CsiVolume:
+    assert pod.spec.volumes is not None
+    return inline_volume(pod, pod.spec.volumes[0])
+
+
+def inline_pod(**metadata: Any) -> Pod:
+    csi = {"driver": NAME, "volumeAttributes": {"size": "1Gi"}, "nodePublishSecretRef": {"name": "s"}}
+    return make_pod({"volumes": [{"name": "v", "csi": csi}], "serviceAccountName": "robot"}, **metadata)
+
+
+async def test_a_volume_is_staged_once_and_published_for_each_pod(machine: Machine) -> None:
+    machine.settings()
+    driver = await machine.driver(STAGE)
+    driver.data("h-1").mkdir(parents=True)
+    volumes = await machine.start_kubelet()
+    one, two = make_pod(), make_pod(name="two", uid="uid-2")
+    mount = await volumes.set_up(one, persistent(mountOptions=["noatime"]))
+    target = machine.folder(one, "pv-1") / "mount"
+    assert mount == CsiMount(str(target), read_only=False, owns_files=True)
+    await volumes.set_up(two, persistent(read_only=True))
+    await volumes.set_up(two, persistent(read_only=True))  # a later look at the pod asks nobody
+    assert driver.methods() == ["NodeStageVolume", "NodePublishVolume", "NodePublishVolume"]
+    staged = driver.last("NodeStageVolume")
+    assert staged.staging_target_path.startswith(f"{machine.root}/plugins/kubernetes.io/csi/{NAME}/")
+    assert staged.staging_target_path.endswith("/globalmount")
+    assert staged.volume_capability.mount.fs_type == "ext4"
+    assert list(staged.volume_capability.mount.mount_flags) == ["noatime"]
+    assert staged.volume_capability.access_mode.mode == 1
+    assert dict(staged.volume_context) == {"tier": "fast"}
+    published = driver.last("NodePublishVolume")
+    assert published.readonly
+    assert published.staging_target_path == staged.staging_target_path
+    data = json.loads((target.parent / "vol_data.json").read_text())
+    assert (data["driverName"], data["volumeHandle"], data["specVolID"]) == (NAME, "h-1", "pv-1")
+
+    await volumes.tear_down(machine.folder(one, "pv-1"))
+    assert driver.methods()[3:] == ["NodeUnpublishVolume"]
+    await volumes.tear_down(machine.folder(two, "pv-1"))
+    assert driver.methods()[3:] == ["NodeUnpublishVolume", "NodeUnpublishVolume", "NodeUnstageVolume"]
+    assert machine.left() == []
+    await volumes.tear_down(machine.folder(two, "pv-1"))  # nothing is there any more
+
+
+async def test_a_driver_without_staging_is_only_asked_to_publish(machine: Machine) -> None:
+    machine.settings()
+    driver = await machine.driver()
+    driver.data("h-1").mkdir(parents=True)
+    volumes = await machine.start_kubelet()
+    await volumes.set_up(make_pod(), persistent())
+    await volumes.tear_down(machine.folder(make_pod(), "pv-1"))
+    assert driver.methods() == ["NodePublishVolume", "NodeUnpublishVolume"]
+    assert machine.left() == []
+
+
+async def test_a_volume_of_one_pod_gets_its_secret_pod_and_tokens(machine: Machine) -> None:
+    token = {"audience": "vault", "expirationSeconds": 700}
+    machine.settings(
+        volumeLifecycleModes=["Ephemeral"], podInfoOnMount=True, tokenRequests=[token], requiresRepublish=True
+    )
+    machine.api.put(from_dict(Secret, {"metadata": {"name": "s", "namespace": "default"}, "data": {"key": "d29yZA=="}}))
+    driver = await machine.driver(STAGE)
+    volumes = await machine.start_kubelet()
+    pod = inline_pod()
+    mount = await volumes.set_up(pod, inline(pod))
+    assert mount.path == str(machine.folder(pod, "v") / "mount")
+    assert driver.methods() == ["NodePublishVolume"]
+    request = driver.last("NodePublishVolume")
+    assert request.volume_id.startswith("csi-")
+    assert dict(request.secrets) == {"key": "word"}
+    context = dict(request.volume_context)
+    tokens = json.loads(context.pop("csi.storage.k8s.io/serviceAccount.tokens"))
+    assert tokens == {"vault": {"token": "ey", "expirationTimestamp": "2040-01-01T00:00:00Z"}}
+    assert context == {
+        "size": "1Gi",
+        "csi.storage.k8s.io/pod.name": "web",
+        "csi.storage.k8s.io/pod.namespace": "default",
+        "csi.storage.k8s.io/pod.uid": "uid-1",
+        "csi.storage.k8s.io/serviceAccount.name": "robot",
+        "csi.storage.k8s.io/ephemeral": "true",
+    }
+    await volumes.tear_down(machine.folder(pod, "v"))
+    assert driver.methods() == ["NodePublishVolume", "NodeUnpublishVolume"]
+    assert machine.left() == []
+
+
+async def test_what_a_driver_does_not_offer_is_an_error(machine: Machine) -> None:
+    pod = inline_pod()
+    volumes = await machine.start_kubelet()
+    with pytest.raises(CsiError, match=r'volume mode "Ephemeral" not supported by driver .* \(no CSIDriver object\)'):
+        await volumes.set_up(pod, inline(pod))
+    machine.settings(volumeLifecycleModes=["Persistent"])
+    with pytest.raises(CsiError, match=r'\(only supports \["Persistent"\]\)'):
+        await volumes.set_up(pod, inline(pod))
+    with pytest.raises(CsiError, match=f"driver name {NAME} not found in the list of registered CSI drivers"):
+        await volumes.set_up(pod, persistent())
+    await machine.driver()
+    volumes = await machine.start_kubelet()
+    with pytest.raises(CsiError, match='failed to get secret "kube-system/none"'):
+        await volumes.set_up(
+            pod, persistent(csi={"nodePublishSecretRef": {"name": "none", "namespace": "kube-system"}})
+        )
+
+
+async def test_an_attached_volume_is_waited_for_and_told_of_as_in_use(machine: Machine) -> None:
+    driver = await machine.driver(STAGE)  # without a CSIDriver, a driver attaches
+    driver.data("h-1").mkdir(parents=True)
+    volumes = await machine.start_kubelet()
+    pod, name = make_pod(), f"kubernetes.io/csi/{NAME}^h-1"
+    setting_up = asyncio.create_task(volumes.set_up(pod, persistent()))
+    await eventually_async(lambda: machine.node.current().status.volumesInUse == [name])
+    assert driver.methods() == []
+    document = {
+        "metadata": {"name": attachment_name(NAME, "h-1", "worker-1")},
+        "spec": {"attacher": NAME, "nodeName": "worker-1", "source": {"persistentVolumeName": "pv-1"}},
+        "status": {"attached": True, "attachmentMetadata": {"device": "sdx"}},
+    }
+    machine.api.put(from_dict(VolumeAttachment, document))
+    attached = from_dict(Node, {"status": {"volumesAttached": [{"name": name, "devicePath": ""}]}})
+    machine.node.change(volumesAttached=attached.status.volumesAttached)
+    await setting_up
+    assert dict(driver.last("NodeStageVolume").publish_context) == {"device": "sdx"}
+    assert dict(driver.last("NodePublishVolume").publish_context) == {"device": "sdx"}
+    again = await machine.start_kubelet()
+    assert again.in_use() == [name]
+    await again.tear_down(machine.folder(pod, "pv-1"))
+    assert not machine.node.current().status.volumesInUse
+
+
+async def test_a_failure_of_the_driver_is_told_and_staging_undone_where_it_is_final(machine: Machine) -> None:
+    machine.settings()
+    driver = await machine.driver(STAGE)
+    driver.data("h-1").mkdir(parents=True)
+    volumes = await machine.start_kubelet()
+    driver.fail["NodeStageVolume"] = [grpc.StatusCode.INTERNAL, grpc.StatusCode.DEADLINE_EXCEEDED]
+    staging = machine.root / "plugins/kubernetes.io/csi" / NAME
+    with pytest.raises(RpcError, match="rpc error: code = Internal desc = NodeStageVolume is to fail"):
+        await volumes.set_up(make_pod(), persistent())
+    assert list(staging.iterdir()) == []
+    with pytest.raises(RpcError, match="DeadlineExceeded"):
+        await volumes.set_up(make_pod(), persistent())
+    assert len(list(staging.iterdir())) == 1  # it may have happened
+    await volumes.set_up(make_pod(), persistent())
+    driver.fail["NodeUnpublishVolume"] = [grpc.StatusCode.INTERNAL]
+    with pytest.raises(RpcError, match="code = Internal"):
+        await volumes.tear_down(machine.folder(make_pod(), "pv-1"))
+    await volumes.tear_down(machine.folder(make_pod(), "pv-1"))
+    assert machine.left() == []
+
+
+@pytest.mark.parametrize("method", ["NodeStageVolume", "NodePublishVolume", "NodeUnpublishVolume", "NodeUnstageVolume"])
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_a_kubelet_killed_after_any_call_leaves_what_its_successor_finishes(
+    machine: Machine, method: str, goes_on: bool
+) -> None:
+    """`goes_on`: the pod is still wanted afterwards."""
+    machine.settings()
+    driver = await machine.driver(STAGE)
+    driver.data("h-1").mkdir(parents=True)
+    (driver.data("h-1") / "precious").write_text("data")
+    volumes, pod = await machine.start_kubelet(), make_pod()
+
+    async def life() -> None:
+        await volumes.set_up(pod, persistent())
+        await volumes.tear_down(machine.folder(pod, "pv-1"))
+
+    living, loop = asyncio.create_task(life()), asyncio.get_running_loop()
+    driver.after[method] = lambda: cast(None, loop.call_soon_threadsafe(living.cancel))
+    with pytest.raises(asyncio.CancelledError):
+        await living
+    assert driver.methods()[-1] == method
+    volumes = await machine.start_kubelet()
+    if goes_on:
+        mount = await volumes.set_up(pod, persistent())
+        assert (Path(mount.path) / "volume").exists()
+    await volumes.tear_down(machine.folder(pod, "pv-1"))
+    await volumes.unstage_unused()
+    assert machine.left() == []
+    assert (driver.data("h-1") / "precious").read_text() == "data"
+
+
+async def test_staging_without_a_pod_is_undone(machine: Machine) -> None:
+    machine.settings()
+    driver = await machine.driver(STAGE)
+    driver.data("h-1").mkdir(parents=True)
+    volumes, pod = await machine.start_kubelet(), make_pod()
+    await volumes.set_up(pod, persistent())
+    folder = machine.folder(pod, "pv-1")
+    for file in (folder / "mount/volume", folder / "vol_data.json"):
+        file.unlink()
+    volumes = await machine.start_kubelet()
+    driver.fail["NodeUnstageVolume"] = [grpc.StatusCode.UNAVAILABLE]
+    await volumes.unstage_unused()
+    assert machine.left() != []
+    await volumes.unstage_unused()
+    assert machine.left() == []
+
+
+async def test_nothing_is_removed_that_the_driver_left_there(machine: Machine) -> None:
+    machine.settings()
+    driver = await machine.driver()
+    driver.data("h-1").mkdir(parents=True)
+    volumes, pod = await machine.start_kubelet(), make_pod()
+    await volumes.set_up(pod, persistent())
+    target = machine.folder(pod, "pv-1") / "mount"
+    (target / "file").write_text("still here")
+    with pytest.raises(RpcError):  # the driver can't remove its folder
+        await volumes.tear_down(target.parent)
+    assert (target / "file").read_text() == "still here"
+    (target / "file").unlink()
+    await volumes.tear_down(target.parent)
+
+
+async def test_access_modes_and_the_group_of_a_mount(machine: Machine) -> None:
+    machine.settings()
+    driver = await machine.driver(MULTI_WRITER, MOUNT_GROUP)
+    driver.data("h-1").mkdir(parents=True)
+    volumes = await machine.start_kubelet()
+    for number, (mode, want) in enumerate(
+        [("ReadWriteOnce", 7), ("ReadWriteOncePod", 6), ("ReadOnlyMany", 3), ("ReadWriteMany", 5)]
+    ):
+        pod = make_pod({"securityContext": {"fsGroup": 5000}}, uid=f"uid-{number}")
+        mount = await volumes.set_up(pod, persistent(accessModes=[mode]))
+        assert not mount.owns_files  # the driver does
+        capability = driver.last("NodePublishVolume").volume_capability
+        assert (capability.access_mode.mode, capability.mount.volume_mount_group) == (want, "5000")
+
+
+async def test_growing_and_figures(machine: Machine) -> None:
+    machine.settings()
+    driver = await machine.driver(STAGE, EXPAND, STATS)
+    driver.data("h-1").mkdir(parents=True)
+    volumes, pod = await machine.start_kubelet(), make_pod()
+    await volumes.set_up(pod, persistent())
+    assert await volumes.expand(pod, persistent(), 5 << 30) == 5 << 30
+    request = driver.last("NodeExpandVolume")
+    assert request.volume_path == str(machine.folder(pod, "pv-1") / "mount")
+    assert request.staging_target_path.endswith("globalmount")
+    figures = (await volumes.stats("uid-1"))["pv-1"]
+    assert [(usage.total, usage.unit) for usage in figures.usage] == [(10, 1), (9, 2)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "fs_type", "mode", "want"),
+    [
+        (None, "ext4", "ReadWriteOnce", True),
+        ("ReadWriteOnceWithFSType", "", "ReadWriteOnce", False),
+        ("ReadWriteOnceWithFSType", "ext4", "ReadWriteMany", False),
+        ("File", "", "ReadWriteMany", True),
+        ("None", "ext4", "ReadWriteOnce", False),
+    ],
+)
+def test_who_owns_the_files(policy: str | None, fs_type: str, mode: str, want: bool) -> None:
+    settings = from_dict(CSIDriver, {"metadata": {"name": NAME}, "spec": {"fsGroupPolicy": policy}})
+    volume = persistent(accessModes=[mode], csi={"fsType": fs_type})
+    assert owns_files(volume, settings) is want
+
+
+# Drivers
+
+
+async def test_the_cluster_learns_of_a_driver_and_of_its_end(machine: Machine) -> None:
+    driver = await machine.driver()
+    driver.topology, driver.most_volumes = {"topology.example.com/rack": "r1"}, 8
+    await machine.start_kubelet()
+    (entry,) = machine.api.find(CSINode, "worker-1").spec.drivers
+    assert (entry.name, entry.nodeID, entry.topologyKeys) == (NAME, "node-7", ["topology.example.com/rack"])
+    assert entry.allocatable is not None
+    assert entry.allocatable.count == 8
+    assert machine.api.find(CSINode, "worker-1").metadata.ownerReferences[0].uid == "node-uid"
+    node = machine.node.current()
+    assert node.labels["topology.example.com/rack"] == "r1"
+    assert json.loads(node.annotations[NODE_ID_ANNOTATION]) == {NAME: "node-7"}
+    await machine.drivers.deregister(NAME, "another socket")
+    machine.drivers.get(NAME)
+    await machine.drivers.deregister(NAME, str(driver.socket))
+    await eventually_async(lambda: machine.api.find(CSINode, "worker-1").spec.drivers == [])
+    await eventually_async(lambda: NODE_ID_ANNOTATION not in machine.node.current().annotations)
+    with pytest.raises(CsiError):
+        machine.drivers.get(NAME)
+
+
+async def test_a_driver_that_does_not_fit_is_refused(machine: Machine) -> None:
+    driver = await machine.driver()
+    await machine.start_kubelet()
+    with pytest.raises(PluginRefused, match=r"none of the versions 1\.x, but 0\.3"):
+        await machine.drivers.register(PluginInfo("CSIPlugin", NAME, "", ("0.3",)), str(driver.socket))
+    driver.topology = {"rack": "r1"}
+    node = machine.node.current().clone()
+    node.metadata.labels = {"rack": "r2"}
+    machine.api.put(node)
+    with pytest.raises(PluginRefused, match='driver reported "rack":"r1" but existing label is "rack":"r2"'):
+        await machine.drivers.register(PluginInfo("CSIPlugin", NAME, "", ("1.0.0",)), str(driver.socket))
+    driver.node = ""
+    with pytest.raises(PluginRefused, match="nodeID must not be empty"):
+        await machine.drivers.register(PluginInfo("CSIPlugin", NAME, "", ("1.0.0",)), str(driver.socket))
