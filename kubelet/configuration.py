@@ -25,6 +25,7 @@ OTHER_NAMES = {
     "--image-gc-high-threshold": "imageGCHighThresholdPercent",
     "--image-gc-low-threshold": "imageGCLowThresholdPercent",
     "--image-maximum-gc-age": "imageMaximumGCAge",
+    "--max-container-restart-period": "crashLoopBackOff.maxContainerRestartPeriod",
     "--minimum-image-ttl-duration": "imageMinimumGCAge",
     "--pod-manifest-path": "staticPodPath",
     "--pod-max-pids": "podPidsLimit",

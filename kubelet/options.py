@@ -12,6 +12,7 @@ from componentbase.flags import add_bool, add_duration, base_parser, fill, host_
 from componentbase.hostnetwork import add_host_network_flag
 from componentbase.net.own_address import own_address
 from kubelet.configuration import BadConfiguration, add_config_flag, shown, take_file
+from kubelet.container.backoff import MAX_SECONDS
 from kubelet.container.images.options import ImageOptions, add_image_flags, image_options
 from kubelet.pod.pod_security import pattern_error
 from kubelet.resource_flags import ResourceOptions, add_resource_flags, resource_options
@@ -60,6 +61,8 @@ class Options:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     """What is in effect, as a KubeletConfiguration has it."""
     unsafe_sysctls: tuple[str, ...] = ()
+    max_restart_seconds: float = MAX_SECONDS
+    """The longest that a container that crashes waits for its next start."""
     pod_manifest_path: str = ""
     file_check_frequency: float = 20.0
     seccomp_default: bool = False
@@ -84,6 +87,8 @@ def parse_options(argv: list[str] | None = None) -> Options:
     unsafe_sysctls = tuple(parse_list(args.allowed_unsafe_sysctls))
     if wrong := pattern_error(unsafe_sysctls):
         parser.error(f"--allowed-unsafe-sysctls: {wrong}")
+    if not 1 <= args.max_container_restart_period <= MAX_SECONDS:
+        parser.error("--max-container-restart-period: must be from 1s to 300s")
     if args.bootstrap_kubeconfig and not args.kubeconfig:
         parser.error("--bootstrap-kubeconfig needs --kubeconfig: the file that is written then")
     if args.rotate_server_certificates and args.tls_cert_file:
@@ -104,6 +109,7 @@ def parse_options(argv: list[str] | None = None) -> Options:
         cluster_dns=tuple(parse_list(args.cluster_dns)),
         resources=resources,
         shutdown_periods=periods,
+        max_restart_seconds=args.max_container_restart_period,
         images=images,
         configuration=shown(parser, args),
         unsafe_sysctls=unsafe_sysctls,
@@ -177,6 +183,9 @@ def _add_certificate_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_runtime_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("containers")
+    add_duration(
+        group, "--max-container-restart-period", MAX_SECONDS, "the longest that a crashing container waits to restart"
+    )
     group.add_argument(
         "--container-runtime-endpoint",
         default=DEFAULT_ENDPOINT,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 INITIAL_SECONDS = 10.0
 MAX_SECONDS = 300.0
-RESET_FACTOR = 2.0  # a container that ran for twice the maximum starts over
+RESET_SECONDS = 600.0  # a container that ran for so long starts over, whatever the maximum
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class KeyedBackoff:
     """Delays by key. Callers forget the keys of what is gone, so it holds one entry per live container or image."""
 
     def __init__(self, initial_seconds: float = INITIAL_SECONDS, max_seconds: float = MAX_SECONDS) -> None:
-        self.initial_seconds = initial_seconds
+        self.initial_seconds = min(initial_seconds, max_seconds)
         self.max_seconds = max_seconds
         self._entries: dict[str, _Entry] = {}
 
@@ -56,7 +56,7 @@ class KeyedBackoff:
         return len(self._entries)
 
     def _expired(self, entry: _Entry, when: float) -> bool:
-        return when - entry.updated_at > self.max_seconds * RESET_FACTOR
+        return when - entry.updated_at > RESET_SECONDS
 
 
 def describe(seconds: float) -> str:

@@ -129,6 +129,7 @@ class Agent:
             hardware=hardware,
             clock=clock,
             tasks=tasks,
+            max_restart_seconds=options.max_restart_seconds,
             policy=_policy(options),
             image_options=options.images,
             credential_plugins=_credential_plugins(options),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from componentbase.clock import Clock
 from kubeclient.rest import RestClient
-from kubelet.container.backoff import KeyedBackoff
+from kubelet.container.backoff import MAX_SECONDS, KeyedBackoff
 from kubelet.container.downward import NodeView
 from kubelet.container.env import ServiceLookup
 from kubelet.container.events import Events
@@ -59,6 +59,7 @@ class Edges:
     hardware: Hardware
     clock: Clock
     tasks: asyncio.TaskGroup
+    max_restart_seconds: float = MAX_SECONDS
     policy: NodePolicy = field(default_factory=NodePolicy)
     image_options: ImageOptions = field(default_factory=ImageOptions)
     credential_plugins: Sequence[Plugin] = ()
@@ -89,10 +90,11 @@ def assemble(edges: Edges, table: PodTable) -> PodMachinery:
         volumes,
         edges.objects,
         edges.services,
+        terminator,
         node,
         events,
         clock,
-        KeyedBackoff(),
+        KeyedBackoff(max_seconds=edges.max_restart_seconds),
         edges.hardware,
         edges.policy.seccomp_default,
     )

@@ -19,7 +19,7 @@ from kubelet.pod.allocation import change_of
 from kubelet.probe.state import Verdicts
 from kubelet.runtime.interface import ContainerKind, ContainerStatus, PodRuntimeStatus
 
-KillReason = Literal["changed", "liveness", "startup", "sandbox", "resize"]
+KillReason = Literal["changed", "liveness", "startup", "sandbox", "resize", "hook"]
 
 EXIT_UNKNOWN = 137
 """The exit code taken for a container that was killed or that nobody can ask any more."""

@@ -17,11 +17,12 @@ from kubelet.container.events import ContainerEvents, Events, field_path
 from kubelet.container.images.manager import PULL_FAILURES, ImageUnavailable
 from kubelet.container.images.pod_images import PodImages
 from kubelet.container.security import non_root_error
-from kubelet.container.spec import find_container, full_name, grace_seconds, spec_hash
+from kubelet.container.spec import find_container, full_name, spec_hash
 from kubelet.plugins.rpc import RpcError
-from kubelet.pod.actions import Start
+from kubelet.pod.actions import Kill, Start
 from kubelet.pod.hardware import Hardware, HardwareOptions
 from kubelet.pod.status.compute import Waiting
+from kubelet.pod.termination import Terminator
 from kubelet.pod.work import ContainerSetup, PodWork
 from kubelet.probe.interface import HookError, ProbedContainer
 from kubelet.probe.probes import run_hook
@@ -39,7 +40,6 @@ from kubelet.volume.manager import VolumeManager, container_mounts
 
 IMAGE_RECHECK_SECONDS = 1.0
 """After a failed pull the pod is looked at again soon, and then shows ImagePullBackOff."""
-HOOK_KILL_SECONDS = 2.0
 
 log = logs.logger(__name__)
 
@@ -63,6 +63,7 @@ class ContainerStarter:
     volumes: VolumeManager
     objects: ObjectLookup
     services: ServiceLookup
+    terminator: Terminator
     node: NodeView
     events: Events
     clock: Clock
@@ -210,8 +211,11 @@ class ContainerStarter:
             log.warning("postStart hook failed", pod=work.pod.key, container=container.name, error=str(error))
             events = ContainerEvents(self.events, work.pod, container.name)
             events.event("Warning", "FailedPostStartHook", "PostStartHook failed")
-            grace = float(grace_seconds(work.pod))
-            await self.runtime.stop_container(container_id, max(grace, HOOK_KILL_SECONDS))
+            status = await self.runtime.pod(work.uid)
+            started = status.container(container.name) if status else None
+            if started is not None and started.state == "running":
+                kill = Kill(container.name, started.id, "hook", "FailedPostStartHook")
+                await self.terminator.stop_container(work, started, kill)
             raise StartFailure(Waiting("PostStartHookError", str(error))) from None
 
     def _failed(self, pod: Pod, name: str, reason: str, message: str) -> StartFailure:

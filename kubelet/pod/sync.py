@@ -151,12 +151,15 @@ class PodSyncer:
         A deleted pod may leave the API before its remains are removed, which nobody else can see.
         Raises: EngineError; OSError.
         """
+        if work.cleaned and not work.leaves:  # woken later: an OOM event may follow the exit that it explains
+            self.publisher.report(work, await self.runtime.pod(work.uid), terminal=True)
+            return
         self.publisher.forget(work)
         self.volumes.release(work)
         self.resources.hardware.release(work.uid)
         self.starter.forget(work)
         self.publisher.finish(work)
-        if work.gone or work.pod.metadata.deletionTimestamp:
+        if work.leaves:
             await self.sandboxes.remove(work.uid)
             await self.volumes.remove(work)
         if not work.cleaned:

@@ -72,6 +72,11 @@ class PodWork:
     def uid(self) -> str:
         return self.asked.metadata.uid or ""
 
+    @property
+    def leaves(self) -> bool:
+        """Tells whether the pod is gone from the API, or will be once nothing of it is left here."""
+        return self.gone or self.asked.metadata.deletionTimestamp is not None
+
     def decide_status(self, status: PodStatus) -> None:
         """Takes the status that this kubelet has decided. From now on the API's copy of it is only an echo."""
         self.asked, self.reported = self.asked.model_copy(update={"status": status}), True

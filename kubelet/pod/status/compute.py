@@ -36,6 +36,9 @@ from kubelet.probe.state import Verdict
 from kubelet.runtime.interface import ContainerKind, LinuxUser, PodRuntimeStatus
 from kubelet.runtime.interface import ContainerStatus as RuntimeContainer
 
+MAX_POD_MESSAGE_BYTES = 12 * 1024
+"""The termination messages of all containers of a pod together."""
+
 TERMINATION_BY_KUBELET = "TerminationByKubelet"
 """The reason of a DisruptionTarget condition that is the kubelet's own; others write that condition, too."""
 
@@ -116,6 +119,9 @@ class _Status:
         init = [self._container(container, "init") for container in spec.initContainers or ()]
         regular = [self._container(container, "regular") for container in spec.containers]
         ephemeral = [self._container(container, "ephemeral") for container in spec.ephemeralContainers or ()]
+        if self.inputs.terminal:
+            self._end_all(init, regular)
+        self._shorten_messages([*init, *regular, *ephemeral])
         phase: str = compute_phase(self.pod, init, regular, terminal=self.inputs.terminal)
         if is_terminal(old.phase):
             phase = old.phase
@@ -134,8 +140,8 @@ class _Status:
             podIPs=[PodIP(ip=ip) for ip in pod_ips] or None,
             startTime=old.startTime or format_time(self.inputs.now),
             initContainerStatuses=init or None,
-            containerStatuses=regular,
-            ephemeralContainerStatuses=ephemeral or None,
+            containerStatuses=sorted(regular, key=lambda item: item.name),
+            ephemeralContainerStatuses=sorted(ephemeral, key=lambda item: item.name) or None,
             qosClass=qos_class(self.pod),
         )
         status.conditions = self._conditions(status)
@@ -170,6 +176,7 @@ class _Status:
         status.resources = container.resources
         if attempts and attempts[0].state == "running":
             status.resources = self.inputs.allocation.actuated.get(attempts[0].id, container.resources)
+        status.stopSignal = container.lifecycle.stopSignal if container.lifecycle else None
         self._set_ready(container, kind, status, attempts[0].id if attempts else "")
         return status
 
@@ -202,8 +209,6 @@ class _Status:
             return ContainerState(running=ContainerStateRunning(startedAt=format_time(newest.started_at)))
         if newest.state == "exited":
             return ContainerState(terminated=_terminated(newest))
-        if self.inputs.terminal:
-            return ContainerState(terminated=_unknown_end(_GONE))
         return self._default_waiting()
 
     def _unknown(self, container: Container, kind: ContainerKind) -> ContainerStatus:
@@ -213,8 +218,6 @@ class _Status:
             return self._lost(container, kind, old)
         waiting = self.inputs.waiting.get(container.name)
         state = _waiting(waiting) if waiting else self._default_waiting()
-        if self.inputs.terminal:
-            state = ContainerState(terminated=_unknown_end(_GONE))
         return ContainerStatus(
             name=container.name, image=container.image or "", state=state, lastState=ContainerState()
         )
@@ -254,6 +257,22 @@ class _Status:
         passes = container.readinessProbe is None or self.inputs.readiness.get(runtime_id) == "success"
         status.started = running and started
         status.ready = running and started and passes
+
+    def _end_all(self, init: list[ContainerStatus], regular: list[ContainerStatus]) -> None:
+        """Nothing runs any more: who has no end that is known has failed, unless its turn never came."""
+        begun = [index for index, item in enumerate(init) if _has_begun(item)]
+        unknown = init[: max(begun, default=0) + 1]
+        if not init or any(map(_has_begun, regular)) or _has_completed(init[-1]):
+            unknown += regular
+        for status in unknown:
+            if status.state.terminated is None:
+                status.state = ContainerState(terminated=_unknown_end(_GONE))
+
+    def _shorten_messages(self, statuses: list[ContainerStatus]) -> None:
+        """Divides what the termination messages of a pod may take among its containers."""
+        limit = MAX_POD_MESSAGE_BYTES // max(len(statuses), 1)
+        for status in statuses:
+            status.state, status.lastState = _shortened(status.state, limit), _shortened(status.lastState, limit)
 
     # conditions
 
@@ -379,6 +398,22 @@ def _ended(old: ContainerStatus) -> ContainerState:
     if old.state.running is not None:
         return ContainerState(terminated=_unknown_end(_GONE_BEFORE_DELETE))
     return old.lastState
+
+
+def _shortened(state: ContainerState, limit: int) -> ContainerState:
+    message = (state.terminated.message or "").encode() if state.terminated else b""
+    if state.terminated is None or len(message) <= limit:
+        return state
+    text = message[:limit].decode(errors="ignore")
+    return ContainerState(terminated=state.terminated.model_copy(update={"message": text}))
+
+
+def _has_begun(status: ContainerStatus) -> bool:
+    return status.state.waiting is None or status.lastState.terminated is not None
+
+
+def _has_completed(status: ContainerStatus) -> bool:
+    return any(state.terminated and state.terminated.exitCode == 0 for state in (status.state, status.lastState))
 
 
 def _has_started(status: ContainerStatus) -> bool:

@@ -53,3 +53,9 @@ def test_keys_are_independent_and_forgotten_by_prefix() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (10, "10s"), (80, "1m20s"), (300, "5m0s"), (3661, "1h1m1s")])
 def test_the_message_of_a_back_off(seconds: float, text: str) -> None:
     assert describe(seconds) == text
+
+
+def test_a_lower_maximum_lowers_the_first_wait_but_not_the_time_after_which_it_starts_over() -> None:
+    backoff = KeyedBackoff(max_seconds=3)
+    assert [backoff.advance("k", 1000.0 + number) for number in range(3)] == [3, 3, 3]
+    assert backoff.remaining("k", 1500.0, 1500.0) == 3

@@ -295,3 +295,50 @@ def test_a_rejected_pod_has_failed() -> None:
     assert (status.phase, status.reason, status.observedGeneration) == ("Failed", "OutOfcpu", 3)
     assert status.message == "Pod was rejected: Node didn't have enough resource: cpu"
     assert status.qosClass == "BestEffort"
+
+
+class TestTheEnd:
+    """Nothing of the pod runs any more."""
+
+    def states(self, pod: Any, *containers: Any) -> dict[str, str | None]:
+        status = status_of(pod, runtime_status(*containers, ready=False), terminal=True)
+        items = (*(status.initContainerStatuses or ()), *(status.containerStatuses or ()))
+        return {
+            item.name: item.state.terminated.reason if item.state.terminated else (item.state.waiting or Any).reason
+            for item in items
+        }
+
+    def test_containers_whose_turn_never_came_still_wait(self) -> None:
+        inits = [{"name": name, "image": "app:1"} for name in ("i1", "i2")]
+        pod = make_pod({"initContainers": inits, "restartPolicy": "Never"})
+        failed = container("i1", "exited", exit_code=1, kind="init")
+        assert self.states(pod, failed) == {"i1": "Error", "i2": "PodInitializing", "app": "PodInitializing"}
+        condition = get_condition(
+            status_of(pod, runtime_status(failed, ready=False), terminal=True).conditions, "Initialized"
+        )
+        assert condition is not None
+        assert condition.message == "containers with incomplete status: [i1 i2]"
+
+    def test_the_first_init_container_has_failed_though_none_started(self) -> None:
+        pod = make_pod({"initContainers": [{"name": name, "image": "app:1"} for name in ("i1", "i2")]})
+        assert self.states(pod) == {"i1": "ContainerStatusUnknown", "i2": "PodInitializing", "app": "PodInitializing"}
+
+    def test_a_container_without_a_trace_has_failed_once_the_pod_was_initialized(self) -> None:
+        assert self.states(make_pod()) == {"app": "ContainerStatusUnknown"}
+        pod = make_pod({"initContainers": [{"name": "i1", "image": "app:1"}]})
+        done = container("i1", "exited", kind="init")
+        assert self.states(pod, done) == {"i1": "Completed", "app": "ContainerStatusUnknown"}
+
+
+def test_termination_messages_share_what_a_pod_may_say() -> None:
+    pod = make_pod({"containers": [{"name": f"c{number}", "image": "app:1"} for number in range(6)]})
+    over = [container(f"c{number}", "exited", message="é" * 2048) for number in range(6)]
+    statuses = status_of(pod, runtime_status(*over)).containerStatuses or []
+    messages = [item.state.terminated.message or "" for item in statuses if item.state.terminated]
+    assert [len(message.encode()) for message in messages] == [2048] * 6
+
+
+def test_statuses_are_in_the_order_of_their_names() -> None:
+    pod = make_pod({"containers": [{"name": name, "image": "app:1"} for name in ("zeta", "alpha")]})
+    statuses = status_of(pod, runtime_status(container("zeta"), container("alpha"))).containerStatuses or []
+    assert [item.name for item in statuses] == ["alpha", "zeta"]

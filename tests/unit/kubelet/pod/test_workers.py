@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,17 @@ async def test_deletion_does_not_wait_for_a_pull(bench: Bench) -> None:
     await eventually_async(lambda: bench.api.deleted == ["web"])
 
 
+async def test_an_out_of_memory_event_after_the_end_of_the_pod_still_tells_its_reason(bench: Bench) -> None:
+    bench.runtime.programs["app"] = Script(exit_code=137)
+    bench.add({"restartPolicy": "Never"})
+    await eventually_async(lambda: phase(bench) == "Failed")
+    await idle()
+    app = bench.runtime.find("uid-1", "app")
+    app.status = replace(app.status, reason="OOMKilled")
+    bench.table.wake("uid-1")
+    await eventually_async(lambda: (app_status(bench).state.terminated or app).reason == "OOMKilled")
+
+
 class TestImages:
     async def test_a_failing_pull_backs_off_and_recovers(self, bench: Bench) -> None:
         bench.add({"containers": [{"name": "app", "image": "late:1"}]})
@@ -286,6 +298,7 @@ class TestStartFailures:
         bench.add({"containers": [APP | {"lifecycle": hook}]})
         await eventually_async(lambda: ("FailedPostStartHook", "PostStartHook failed") in bench.events)
         await eventually_async(lambda: app_status(bench).lastState.terminated is not None)
+        assert ("Killing", "FailedPostStartHook") in bench.events
 
 
 class TestAdmission:
