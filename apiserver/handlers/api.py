@@ -16,6 +16,7 @@ from apiserver.proxy.kubelet import KubeletClient
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
 from apiserver.request.message import Answer, Request
+from apiserver.resourcemetrics.collector import UsageCollector
 from apiserver.storage import CachedStorage
 from componentbase.clock import Clock
 
@@ -38,6 +39,7 @@ class Services:
     storage: CachedStorage
     stores: Stores
     tokens: ServiceAccountTokens
+    usage: UsageCollector
 
 
 def bind(handler: Handler, store: Store[Any], services: Services) -> Callable[[Request], Awaitable[Answer]]:

@@ -51,6 +51,7 @@ from apiserver.registry.grants import GRANTING_KINDS, GrantHooks
 from apiserver.registry.hooks import NO_HOOKS, CertificateHooks, Hooks, NamespaceHooks, VolumeHooks
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
+from apiserver.resourcemetrics.collector import UsageCollector
 from apiserver.storage import CachedStorage, Storage
 from apiserver.storage.interface import StorageError
 from apiserver.storage.view import ViewStorage
@@ -118,15 +119,17 @@ class ApiServer:
             token_settings(options, advertised), self.storage, core, clock, self._legacy_tokens.note
         )
         authenticator = make_authenticator(options, tokens, self.storage, core["secrets"], clock)
+        kubelet = kubelet_client(options, self.storage, core["nodes"])
         routes = Routes(
             Services(
                 authenticator=authenticator,
                 authorizer=authorizer,
                 clock=clock,
-                kubelet=kubelet_client(options, self.storage, core["nodes"]),
+                kubelet=kubelet,
                 storage=self.storage,
                 stores=self.stores,
                 tokens=tokens,
+                usage=UsageCollector(kubelet, clock),
             ),
             subresources,
             virtual_handlers(catalogue),

@@ -30,9 +30,10 @@ def test_every_kind_is_discovered_once(discovery: Discovery) -> None:
 def test_plain_and_aggregated_discovery_say_the_same(discovery: Discovery) -> None:
     plain, aggregated = set(), set()
     for group in discovery.group_list()["groups"]:
-        listed = discovery.resource_list(group["name"], "v1")
-        assert listed is not None
-        plain |= {(group["name"], entry["name"], tuple(entry["verbs"])) for entry in listed["resources"]}
+        for version in group["versions"]:
+            listed = discovery.resource_list(group["name"], version["version"])
+            assert listed is not None
+            plain |= {(group["name"], entry["name"], tuple(entry["verbs"])) for entry in listed["resources"]}
     for item in orjson.loads(discovery.aggregated("apis", "v2"))["items"]:
         for version in item["versions"]:
             for entry in version["resources"]:

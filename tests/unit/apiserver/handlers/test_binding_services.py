@@ -12,7 +12,7 @@ from apiserver.handlers.api import Services, bind
 from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request, Response
 
-SERVICES: Any = Services(*("authenticator", "authorizer", "clock", "kubelet", "storage", "stores", "tokens"))  # type: ignore[arg-type]
+SERVICES: Any = Services(*("authenticator", "authorizer", "clock", "kubelet", "storage", "stores", "tokens", "usage"))  # type: ignore[arg-type]
 
 
 class FakeStore:

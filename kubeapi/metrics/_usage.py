@@ -1,0 +1,28 @@
+"""What nodes and pods use, as tables show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from apimachinery.columns import NAME
+from apimachinery.quantity import ResourceList, format_quantity, parse_quantity
+from apimachinery.resource import Column
+
+GROUP, VERSION = "metrics.k8s.io", "v1beta1"
+
+
+def usage_columns(usages: Callable[[Any], Iterable[ResourceList]]) -> tuple[Column, ...]:
+    """The columns of a kind whose object has these usages, which are shown as their sum."""
+
+    def total(name: str, like: str) -> Callable[[Any, float], str]:
+        return lambda obj, now: format_quantity(
+            sum(parse_quantity(usage[name]) for usage in usages(obj) if name in usage), like
+        )
+
+    return (
+        NAME,
+        Column("cpu", total("cpu", "DecimalSI"), "quantity", description="The CPU time per second, in CPUs."),
+        Column("memory", total("memory", "BinarySI"), "quantity", description="The working set, in bytes."),
+        Column("Window", lambda obj, now: obj.window, "duration", description="The time that CPU use is taken over."),
+    )

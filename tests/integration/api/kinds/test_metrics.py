@@ -1,0 +1,132 @@
+"""metrics.k8s.io: what kubelets measure, as `kubectl top` and autoscalers ask for it."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.fakes.kubelet import FakeKubelet
+from tests.kits.certificates import write_certificates
+from tests.kits.control_plane.apiserver import ApiServer
+from tests.kits.control_plane.etcd import EtcdServer
+
+METRICS = "/apis/metrics.k8s.io/v1beta1"
+MERGE = {"content-type": "application/merge-patch+json"}
+TIME = "2026-01-01T00:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return write_certificates(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory, certificates: dict[str, Path]) -> Iterator[ApiServer]:
+    flags = [
+        f"--kubelet-certificate-authority={certificates['ca']}",
+        f"--kubelet-client-certificate={certificates['client']}",
+        f"--kubelet-client-key={certificates['client-key']}",
+    ]
+    folder = tmp_path_factory.mktemp("api")
+    with EtcdServer(folder) as etcd, ApiServer(folder / "apiserver", etcd.url, *flags) as server:
+        yield server
+
+
+@pytest.fixture
+def kubelet(api: ApiServer, namespace: str, certificates: dict[str, Path]) -> Iterator[FakeKubelet]:
+    """A kubelet of node NAMESPACE's name."""
+    files = certificates
+    with FakeKubelet(files["server"], files["server-key"], files["ca"]) as fake:
+        api.http.post("/api/v1/nodes", json={"metadata": {"name": namespace, "labels": {"node": namespace}}})
+        status = {
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": fake.port}},
+        }
+        api.http.patch(f"/api/v1/nodes/{namespace}/status", json={"status": status}, headers=MERGE)
+        yield fake
+    api.http.delete(f"/api/v1/nodes/{namespace}")
+
+
+def running_pod(api: ApiServer, namespace: str, name: str, **labels: str) -> str:
+    spec = {"nodeName": namespace, "containers": [{"name": "app", "image": "i"}, {"name": "side", "image": "i"}]}
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    made = api.http.post(path, json={"metadata": {"name": name, "labels": labels}, "spec": spec})
+    assert made.status_code == 201, made.text
+    answer = api.http.patch(f"{path}/{name}/status", json={"status": {"phase": "Running"}}, headers=MERGE)
+    assert answer.status_code == 200, answer.text
+    uid: str = made.json()["metadata"]["uid"]
+    return uid
+
+
+def used(cpu: int | None, memory: int) -> dict[str, Any]:
+    rate = {} if cpu is None else {"usageNanoCores": cpu}
+    return {"cpu": {"time": TIME, **rate}, "memory": {"time": TIME, "workingSetBytes": memory}}
+
+
+def answers(kubelet: FakeKubelet, **pods: dict[str, tuple[int | None, int]]) -> None:
+    """The kubelet's next answer; `pods`: uid -> container -> CPU and memory."""
+    document = {
+        "node": {"nodeName": "n", **used(250_000_000, 3 << 30)},
+        "pods": [
+            {"podRef": {"uid": uid}, "containers": [{"name": name, **used(*use)} for name, use in containers.items()]}
+            for uid, containers in pods.items()
+        ],
+    }
+    kubelet.lines.put(orjson.dumps(document))
+    kubelet.lines.put(None)
+
+
+def test_a_node_and_its_pods_are_measured_by_one_question(api: ApiServer, namespace: str, kubelet: FakeKubelet) -> None:
+    web, db = running_pod(api, namespace, "web", app="web"), running_pod(api, namespace, "db", app="db")
+    starting = running_pod(api, namespace, "starting")
+    both = {"app": (12_000_000, 20 << 20), "side": (0, 1 << 20)}
+    answers(kubelet, **{web: both, db: {"app": (1_500_000_000, 1 << 30)}, starting: {"app": (None, 5)}})
+    node = api.http.get(f"{METRICS}/nodes/{namespace}").json()
+    assert node["usage"] == {"cpu": "250m", "memory": "3Gi"}
+    assert (node["kind"], node["timestamp"], node["window"]) == ("NodeMetrics", TIME, "10s")
+    pods = api.http.get(f"{METRICS}/namespaces/{namespace}/pods").json()
+    assert pods["kind"] == "PodMetricsList"
+    assert {item["metadata"]["name"] for item in pods["items"]} == {"web", "db"}  # the third's rate isn't known yet
+    selected = api.http.get(f"{METRICS}/namespaces/{namespace}/pods", params={"labelSelector": "app=web"}).json()
+    (item,) = selected["items"]
+    assert item["metadata"]["labels"] == {"app": "web"}
+    assert item["containers"] == [
+        {"name": "app", "usage": {"cpu": "12m", "memory": "20Mi"}},
+        {"name": "side", "usage": {"cpu": "0", "memory": "1Mi"}},
+    ]
+    assert api.http.get(f"{METRICS}/namespaces/{namespace}/pods/web").json()["containers"] == item["containers"]
+    assert kubelet.requests.get(timeout=5) == "/stats/summary?only_cpu_and_memory=true"
+    with pytest.raises(queue.Empty):
+        kubelet.requests.get_nowait()
+
+
+def test_tables_show_the_sum(api: ApiServer, namespace: str, kubelet: FakeKubelet) -> None:
+    uid = running_pod(api, namespace, "web")
+    answers(kubelet, **{uid: {"app": (12_000_000, 20 << 20), "side": (1_000_000, 1 << 20)}})
+    headers = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+    table = api.http.get(f"{METRICS}/namespaces/{namespace}/pods", headers=headers).json()
+    assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "cpu", "memory", "Window"]
+    assert table["rows"][0]["cells"] == ["web", "13m", "21Mi", "10s"]
+
+
+def test_what_nobody_measures_is_not_found(api: ApiServer, namespace: str, kubelet: FakeKubelet) -> None:
+    running_pod(api, namespace, "web")
+    kubelet.refusal = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\nbusy"
+    assert api.http.get(f"{METRICS}/namespaces/{namespace}/pods").json()["items"] == []
+    for name in ("web", "none"):
+        answer = api.http.get(f"{METRICS}/namespaces/{namespace}/pods/{name}")
+        message = f'pods.metrics.k8s.io "{namespace}/{name}" not found'
+        assert (answer.status_code, answer.json()["message"]) == (404, message.replace("pods.", "podmetrics."))
+    answer = api.http.get(f"{METRICS}/nodes/none")
+    assert answer.json()["message"] == 'nodemetrics.metrics.k8s.io "none" not found'
+
+
+def test_nothing_can_be_written(api: ApiServer, namespace: str) -> None:
+    path = f"{METRICS}/namespaces/{namespace}/pods"
+    assert api.http.post(path, json={}).status_code == 405
+    assert api.http.get(path, params={"fieldSelector": "spec.color=red"}).status_code == 400
