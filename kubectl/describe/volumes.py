@@ -1,34 +1,15 @@
-"""Writes volumes, each by its source."""
+"""Writes volumes, each by its source, and what a claim asks for."""
 
 from __future__ import annotations
 
+from kubeapi.core.persistentvolumeclaim.model import CLASS_ANNOTATION
+from kubeapi.core.persistentvolumeclaim.resource import short_access_modes
 from kubectl.api.client import Dict
-from kubectl.describe.section import spaced
+from kubectl.describe.volumesources import PERSISTENT, PROJECTED, SOURCES, Fields
 from kubectl.describe.writer import TextWriter
+from kubectl.output.ages import age
 
-_TYPES = {
-    "configMap": "ConfigMap (a volume populated by a ConfigMap)",
-    "downwardAPI": "DownwardAPI (a volume populated by information about the pod)",
-    "emptyDir": "EmptyDir (a temporary directory that shares a pod's lifetime)",
-    "hostPath": "HostPath (bare host directory volume)",
-    "persistentVolumeClaim": "PersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)",
-    "projected": "Projected (a volume that contains injected data from multiple sources)",
-    "secret": "Secret (a volume populated by a Secret)",
-}
-# source -> (label, field, value where the field is not set)
-_FIELDS: dict[str, tuple[tuple[str, str, object], ...]] = {
-    "configMap": (("Name", "name", ""), ("Optional", "optional", False)),
-    "secret": (("SecretName", "secretName", ""), ("Optional", "optional", False)),
-    "emptyDir": (("Medium", "medium", ""), ("SizeLimit", "sizeLimit", "<unset>")),
-    "hostPath": (("Path", "path", ""), ("HostPathType", "type", "")),
-    "persistentVolumeClaim": (("ClaimName", "claimName", ""), ("ReadOnly", "readOnly", False)),
-}
-_PROJECTED_FIELDS: dict[str, tuple[tuple[str, str, object], ...]] = {
-    "secret": (("SecretName", "name", ""), ("Optional", "optional", False)),
-    "configMap": (("ConfigMapName", "name", ""), ("Optional", "optional", False)),
-    "downwardAPI": (("DownwardAPI", "", True),),
-    "serviceAccountToken": (("TokenExpirationSeconds", "expirationSeconds", 3600),),
-}
+_MARGIN = "    "
 
 
 def volume_lines(writer: TextWriter, spec: Dict, *, nested: bool = False) -> None:
@@ -41,24 +22,80 @@ def volume_lines(writer: TextWriter, spec: Dict, *, nested: bool = False) -> Non
     for volume in volumes:
         writer.heading((" " if nested else "") + volume["name"], 1)
         kind = next((key for key in volume if key != "name"), "emptyDir")
-        source = volume.get(kind) or {}
-        writer.field("Type", _TYPES.get(kind, kind[:1].upper() + kind[1:]), 2)
-        if kind == "downwardAPI":
+        source_lines(writer, kind, volume.get(kind) or {})
+
+
+def source_lines(writer: TextWriter, kind: str, source: Dict, *, persistent: bool = False) -> None:
+    """Writes the source of a volume, or that of a `persistent` one, whose Secret and Endpoints lie in a namespace."""
+    known = (PERSISTENT.get(kind) if persistent else None) or SOURCES.get(kind)
+    if known is None:
+        writer.line("<unknown>", 1)
+        return
+    text, fields = known
+    writer.field("Type", text, 2)
+    _fields(writer, source, fields)
+    match kind:
+        case "downwardAPI":
             writer.heading("Items", 2)
             for item in source.get("items") or ():
-                writer.line(f"{(item.get('fieldRef') or {}).get('fieldPath', '')} -> {item['path']}", 3)
-        elif kind == "projected":
+                name = (item.get("fieldRef") or {}).get("fieldPath") or (item.get("resourceFieldRef") or {})["resource"]
+                writer.line(f"{name} -> {item['path']}", 3)
+        case "projected":
             for part in source.get("sources") or ():
-                name = next((name for name in _PROJECTED_FIELDS if name in part), "")
-                _fields(writer, part.get(name) or {}, _PROJECTED_FIELDS.get(name, ()))
-        elif kind in _FIELDS:
-            _fields(writer, source, _FIELDS[kind])
-        else:
-            for key, value in source.items():
-                if not isinstance(value, dict | list):
-                    writer.field(spaced(key).replace(" ", ""), str(value), 2)
+                name = next((name for name in PROJECTED if name in part), "")
+                _fields(writer, part.get(name) or {}, PROJECTED.get(name, ()))
+        case "ephemeral":
+            template = source.get("volumeClaimTemplate") or {}
+            claim_lines(writer, {"metadata": {}, **template}, 2)
+        case "csi":
+            attributes = source.get("volumeAttributes")
+            writer.labels("VolumeAttributes", attributes, 2, margin=_MARGIN if attributes else "")
 
 
-def _fields(writer: TextWriter, source: Dict, fields: tuple[tuple[str, str, object], ...]) -> None:
+def claim_lines(writer: TextWriter, claim: Dict, level: int = 0) -> None:
+    """Writes what a claim asks for and has got. A template, which has no status, says less."""
+    meta, spec, status = claim["metadata"], claim.get("spec") or {}, claim.get("status")
+    storage_class = (meta.get("annotations") or {}).get(CLASS_ANNOTATION) or spec.get("storageClassName", "")
+    writer.field("StorageClass", storage_class, level)
+    if status is not None:
+        writer.field("Status", phase(claim), level)
+    writer.field("Volume", spec.get("volumeName", ""), level)
+    margin = _MARGIN if level else ""
+    writer.labels("Labels", meta.get("labels"), level, margin)
+    writer.annotations(meta.get("annotations"), level, margin)
+    if status is not None:
+        finalizers(writer, meta)
+    bound = status if status is not None and spec.get("volumeName") else None
+    capacity = (bound.get("capacity") or {}).get("storage", "0") if bound is not None else ""
+    writer.field("Capacity", capacity, level)
+    writer.field("Access Modes", short_access_modes(bound.get("accessModes")) if bound is not None else "", level)
+    writer.present(spec, [("VolumeMode", "volumeMode")], level)
+    if source := spec.get("dataSource"):
+        writer.heading("DataSource", level)
+        writer.present(source, [("APIGroup", "apiGroup"), ("Kind", "kind"), ("Name", "name")], level + 1)
+
+
+def phase(obj: Dict) -> str:
+    """Words the state of a volume or claim."""
+    if deleted := obj["metadata"].get("deletionTimestamp"):
+        return f"Terminating (lasts {age(deleted)})"
+    text: str = (obj.get("status") or {}).get("phase", "")
+    return text
+
+
+def finalizers(writer: TextWriter, meta: Dict) -> None:
+    writer.field("Finalizers", f"[{' '.join(meta.get('finalizers') or ())}]")
+
+
+def _fields(writer: TextWriter, source: Dict, fields: Fields) -> None:
     for label, key, default in fields:
-        writer.field(label, source.get(key, default), 2)
+        writer.field(label, _text(source.get(key, default)), 2)
+
+
+def _text(value: object) -> object:
+    """Words a value as Go prints it."""
+    if isinstance(value, list):
+        return f"[{' '.join(map(str, value))}]"
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{item}' for key, item in sorted(value.items()))}]"
+    return value

@@ -42,17 +42,18 @@ class TextWriter:
             if value := values.get(key):
                 self.field(label, ",".join(map(str, value)) if isinstance(value, list) else value, level)
 
-    def items(self, label: str, values: Iterable[str], level: int = 0) -> None:
-        """Writes one value a line, the label before the first."""
+    def items(self, label: str, values: Iterable[str], level: int = 0, margin: str = "") -> None:
+        """Writes one value a line, the label before the first; `margin` is what kubectl sets before values in some
+        places."""
         first, *rest = list(values) or ["<none>"]
-        self.field(label, first, level)
+        self.field(label, margin + first, level)
         for value in rest:
-            self.line(f"\t{value}", level)
+            self.line(f"{margin}\t{margin}{value}", level)
 
-    def labels(self, label: str, values: Mapping[str, str] | None, level: int = 0) -> None:
-        self.items(label, [f"{key}={value}" for key, value in sorted((values or {}).items())], level)
+    def labels(self, label: str, values: Mapping[str, str] | None, level: int = 0, margin: str = "") -> None:
+        self.items(label, [f"{key}={value}" for key, value in sorted((values or {}).items())], level, margin)
 
-    def annotations(self, values: Mapping[str, str] | None, level: int = 0) -> None:
+    def annotations(self, values: Mapping[str, str] | None, level: int = 0, margin: str = "") -> None:
         """Writes annotations, but for the copy of the manifest that `apply` keeps."""
         lines: list[str] = []
         for key, value in sorted((values or {}).items()):
@@ -65,7 +66,7 @@ class TextWriter:
             lines.append(f"{key}:")
             limit = LONGEST_ANNOTATION - 2
             lines += [f"  {part[:limit] + '...' if len(part) > limit else part}" for part in text.split("\n")]
-        self.items("Annotations", lines, level)
+        self.items("Annotations", lines, level, margin)
 
     def head(self, obj: Dict) -> None:
         """Writes name, namespace, labels and annotations."""

@@ -144,6 +144,8 @@ def sessions(
         kubeconfig = write_kubeconfig(api, home / "kubeconfig", namespace)
         return name, session(name, program, kubeconfig, home, namespace)
 
+    cluster = {"KUBECONFIG": str(write_kubeconfig(api, folder / "kubeconfig", "default")), "HOME": str(folder)}
+    assert run_in_process(["create", "-f", str(FOLDER / "cluster.yaml")], cluster).returncode == 0
     numbered = list(enumerate(programs.items()))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         outputs = dict(pool.map(run, [item for item in numbered if item[1][0] != MINI]))

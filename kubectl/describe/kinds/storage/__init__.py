@@ -1,0 +1,1 @@
+"""The descriptions of the kinds in storage.k8s.io."""
