@@ -14,6 +14,9 @@ Cell = str | tuple[str, str]
 
 BOLD, DIM, GREEN, RED, YELLOW = "1", "2", "32", "31", "33"
 
+BAR_WIDTH = 30  # characters
+PROGRESS_LINE_SECONDS = 5.0
+
 
 class Console:
     """Shows progress on `stream` (standard error by default, so that a command's result can be piped)."""
@@ -21,12 +24,13 @@ class Console:
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
         self._stream = stream if stream is not None else sys.stderr
         self._quiet = quiet
-        self._colours = self._stream.isatty()
+        self._terminal = self._stream.isatty()
+        self._progress_at = 0.0
         self._began = time.monotonic()
         self._ready: set[str] = set()
 
     def paint(self, text: str, colour: str) -> str:
-        return f"\033[{colour}m{text}\033[0m" if self._colours else text
+        return f"\033[{colour}m{text}\033[0m" if self._terminal else text
 
     def step(self, text: str) -> None:
         """Says that something begins or has been done."""
@@ -58,6 +62,25 @@ class Console:
         elif status["state"] == BACKOFF:
             self._ready.discard(name)
             self.warning(f"{name}: {status['detail']}")
+
+    def progress(self, text: str, done: int, total: int) -> None:
+        """Shows how much is done: on a terminal a bar that is drawn again, elsewhere a line now and then."""
+        now, over = time.monotonic(), done >= total
+        if self._quiet or (not over and now - self._progress_at < (0.1 if self._terminal else PROGRESS_LINE_SECONDS)):
+            return
+        self._progress_at = now
+        percent = 100 * done // max(total, 1)
+        if not self._terminal:
+            if not over:
+                self.step(f"  ..   {text} {percent} % of {total} bytes")
+            return
+        bar = ("=" * (percent * BAR_WIDTH // 100)).ljust(BAR_WIDTH)
+        print(
+            "\r\033[K" if over else f"\r\033[K  ..   {text} [{bar}] {percent:3} %",
+            end="",
+            file=self._stream,
+            flush=True,
+        )
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
         """Shows a table; each column is as wide as its longest cell."""

@@ -12,13 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from apimachinery.image_reference import normalize, short_name
 from mini_cluster.cluster.components import API_SERVER
 from mini_cluster.cluster.etcd_members import etcd_members
 from mini_cluster.cluster.joined import HOST
 from mini_cluster.cluster.layout import Layout
+from mini_cluster.cluster.registry import DEFAULT_PORT as DEFAULT_REGISTRY_PORT
+from mini_cluster.cluster.registry import HOSTING, REGISTRY, hosting, registry_config
 from mini_cluster.cluster.state import (
     DEFAULT_API_PORT,
     DEFAULT_NODES,
@@ -27,6 +31,7 @@ from mini_cluster.cluster.state import (
     ClusterState,
     StateError,
     choose_ports,
+    choose_registry_port,
     link_in_the_way,
     load_state,
     port_is_free,
@@ -42,6 +47,7 @@ from mini_cluster.hosts.sweep import sweep_cluster, what_is_left
 from mini_cluster.machine.processes import send, snapshot, wait_gone
 from mini_cluster.machine.programs import (
     ETCDCTL_REQUIREMENT,
+    REGISTRY_REQUIREMENT,
     ensure_cluster_requirements,
     ensure_requirements,
     find_program,
@@ -149,17 +155,18 @@ class Cluster:
         *,
         api_port: int | None = DEFAULT_API_PORT,
         etcd_members: int | None = None,
+        registry: bool = False,
     ) -> None:
         """Brings everything up and repairs what is broken; returns when all of it, nodes included, is ready.
 
         `nodes` is by default what the cluster has, or `DEFAULT_NODES`. `api_port` counts for a new cluster only.
-        `etcd_members` is by default what the cluster has, or 1.
+        `etcd_members` is by default what the cluster has, or 1. With `registry` it has an image registry from now on.
         Raises: ClusterError (also for another number of etcd members than the cluster has), MissingRequirement,
         StateError, ControlError, MachineCommandError.
         """
         existing = load_state(self.layout.state)
         if existing and existing.joined:
-            if nodes is not None or etcd_members is not None:
+            if nodes is not None or etcd_members is not None or registry:
                 existing.require_control_plane()
             with self._locked():
                 self._become(existing, existing, time.monotonic() + UP_SECONDS)
@@ -171,7 +178,11 @@ class Cluster:
         deadline = time.monotonic() + UP_SECONDS
         with self._locked():
             state = self._without_conflicts(existing) if existing else self._choose(api_port, etcd_members or 1)
+            if registry or state.registry_port:
+                state = self._with_registry(state)
             self._become(existing, state.with_node_count(count), deadline)
+            if state.registry_port:
+                self._announce_registry(state)
 
     def down(self, *, purge: bool = False, at_once: bool = False) -> None:
         """Ends everything and leaves nothing on the machine but the cluster's folder, and with `purge` not even that.
@@ -248,30 +259,47 @@ class Cluster:
         return pid
 
     def load_archive(self, archive: Path) -> dict[str, list[str]]:
-        """Loads a `docker save` archive onto every node that is on; node name -> what its engine loaded.
+        """Loads a `docker save` archive onto every node that is on and lacks what is in it.
 
-        Raises: ClusterError, HostEngineError, OSError.
+        Returns what each node's engine did, by node. Raises: ClusterError, HostEngineError, OSError.
         """
+        from mini_cluster.hosts.loading import archive_images, bring
+
+        wanted = archive_images(archive)
+        what = ", ".join(name for image in wanted for name in image.names) or archive.name
+        loaded = {}
+        for name, engine in self._running_engines().items():
+            loaded[name] = bring(engine, archive, wanted, partial(self.console.progress, f"{name}: {what}"))
+        return loaded
+
+    def load_image(self, image: str) -> dict[str, list[str]]:
+        """Copies an image from the machine's own engine onto every node that is on and lacks it.
+
+        Raises: as `load_archive`.
+        """
+        from mini_cluster.hosts.engine import Engine, host_engine_socket
+        from mini_cluster.hosts.loading import Image, engine_images, lack, name_images
+
+        source, engines = Engine(host_engine_socket()), self._running_engines()
+        id = source.image_id(image)
+        wanted = [Image(id, () if "@" in image or id.startswith(image) else (short_name(normalize(image)),))]
+        lacks = {name: lack(wanted, engine_images(engine)) for name, engine in engines.items()}
+        if not any(missing.images for missing in lacks.values()):
+            return {name: name_images(engines[name], wanted, missing) for name, missing in lacks.items()}
+        with tempfile.NamedTemporaryFile(prefix="mini-cluster-image-") as file:
+            source.save(image, file)
+            file.flush()
+            return self.load_archive(Path(file.name))
+
+    def _running_engines(self) -> dict[str, Engine]:
+        """Returns the engines of the nodes that are on. Raises: ClusterError when none is."""
         from mini_cluster.hosts.engine import Engine
 
         state = self.state()
         running = [HOST.name] if state.joined else [node.name for node in state.nodes if not node.stopped]
         if not running:
             raise ClusterError("this cluster has no node that is on, so there is nowhere to load the image")
-        loaded = {}
-        for name in running:
-            with archive.open("rb") as file:
-                loaded[name] = Engine(self.layout.node(name).docker_socket).load(file)
-        return loaded
-
-    def load_image(self, image: str) -> dict[str, list[str]]:
-        """Copies an image from the machine's own engine onto every node that is on. Raises: as `load_archive`."""
-        from mini_cluster.hosts.engine import Engine, host_engine_socket
-
-        with tempfile.NamedTemporaryFile(prefix="mini-cluster-image-") as file:
-            Engine(host_engine_socket()).save(image, file)
-            file.flush()
-            return self.load_archive(Path(file.name))
+        return {name: Engine(self.layout.node(name).docker_socket) for name in running}
 
     def etcd(self) -> EtcdOperator:
         """Returns the operations on the cluster's etcd.
@@ -349,11 +377,32 @@ class Cluster:
         # Its networks are chosen anew when it gets its first worker host.
         return ClusterState(subnet=str(HOST_SUBNETS[0]), pod_network=str(POD_NETWORKS[0]), ports=ports)
 
+    def _with_registry(self, state: ClusterState) -> ClusterState:
+        """Returns the state with a port for the registry; one that runs keeps its own. Raises: MissingRequirement."""
+        ensure_requirements([REGISTRY_REQUIREMENT], self.console.step)
+        wanted = state.registry_port or DEFAULT_REGISTRY_PORT
+        if any(process.component == REGISTRY for process in snapshot().values() if process.cluster == self.layout.key):
+            return state
+        port = choose_registry_port(state.ports, self.layout.key, wanted, port_is_free)
+        if port != wanted:
+            self.console.warning(f"port {wanted} is in use; the registry has {port}")
+        return replace(state, registry_port=port)
+
+    def _announce_registry(self, state: ClusterState) -> None:
+        """Tells tools that build images where the registry is."""
+        with self._api(state) as api:
+            try:
+                api.request("POST", HOSTING, hosting(state))
+            except ApiError:
+                api.request("PUT", f"{HOSTING}/{hosting(state)['metadata']['name']}", hosting(state))
+
     def _begin(self, state: ClusterState) -> None:
         """Saves the state, and makes sure that certificates and a running supervisor agree with it."""
         save_state(self.layout.state, state)
         self._supervisor.start()
         self._write_identities(state)
+        if state.registry_port:
+            self.layout.registry_config.write_text(registry_config(self.layout, state))
         self._supervisor.await_start()
 
     def _write_identities(self, state: ClusterState) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from mini_cluster.cli.etcd import add_etcd_commands
 from mini_cluster.cli.join import add_join_commands
 from mini_cluster.cluster.layout import DEFAULT_FOLDER
+from mini_cluster.cluster.registry import registry_host
 from mini_cluster.cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, ETCD_MEMBER_COUNTS, MAX_NODES
 from mini_cluster.console import DIM, GREEN, RED, YELLOW, Cell, Console
 from mini_cluster.errors import LauncherError
@@ -92,6 +93,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="processes that keep a new cluster's data: 1 (the default), or 3 or 5, of which a minority may be lost",
     )
+    up.add_argument(
+        "--registry",
+        action="store_true",
+        help="run an image registry, which this machine and every node reach as localhost:5001; it stays until --purge",
+    )
     down = add("down", _down, "end everything and leave nothing on the machine but the cluster's folder")
     down.add_argument(
         "--purge", action="store_true", help="delete the folder, too: objects, images, certificates, logs"
@@ -159,12 +165,17 @@ def _node_count(text: str) -> int:
 def _up(options: argparse.Namespace, console: Console) -> int:
     cluster = Cluster(options.dir, console)
     console.title(f"Bringing up the cluster in {cluster.layout.root}")
-    cluster.up(options.nodes, api_port=options.api_port or None, etcd_members=options.etcd_members)
-    if (joined := cluster.state().joined) is not None:
+    cluster.up(
+        options.nodes, api_port=options.api_port or None, etcd_members=options.etcd_members, registry=options.registry
+    )
+    state = cluster.state()
+    if (joined := state.joined) is not None:
         console.title(f"The worker host {joined.node_name} is up ({console.seconds():.1f} s)")
         return 0
     console.title(f"The cluster is up ({console.seconds():.1f} s). Use it with:")
     console.step(f"  export KUBECONFIG={cluster.layout.kubeconfig}")
+    if state.registry_port:
+        console.step(f"  docker push {registry_host(state)}/NAME")
     return 0
 
 

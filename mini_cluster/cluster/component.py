@@ -91,6 +91,7 @@ class Programs:
     etcd: str
     dockerd: str
     nsenter: str
+    registry: str = "docker-registry"
     machine_has_containerd: bool = False
     """An engine would use the machine's containerd unless it is given another."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from mini_cluster.cluster.component import Component, FileProbe, HttpsProbe, Programs
 from mini_cluster.cluster.etcd_members import ETCD, EtcdMember, etcd_members, initial_cluster
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY, Layout
+from mini_cluster.cluster.registry import registry
 from mini_cluster.cluster.state import SERVICE_CIDR, ClusterState, NodeState
 from mini_cluster.cluster.worker_host import KUBELET_PORT, WorkerHost, node_component_names
 
@@ -48,7 +49,8 @@ def cluster_components(layout: Layout, state: ClusterState, programs: Programs) 
     ]
     managers = [_controller_manager(layout, state, programs), _scheduler(layout, state, programs)]
     routes = [node_routes(layout, layout.component_kubeconfig(NODE_ROUTES), state.subnet)] if state.join_address else []
-    return [*plane, *hosts, *managers, *routes]
+    registries = [registry(layout, state, programs)] if state.registry_port else []
+    return [*plane, *hosts, *managers, *routes, *registries]
 
 
 def node_routes(

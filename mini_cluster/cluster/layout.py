@@ -93,6 +93,15 @@ class Layout:
         return self.root / "shared-volumes"
 
     @property
+    def registry_config(self) -> Path:
+        return self.conf / "registry.yaml"
+
+    @property
+    def registry_data(self) -> Path:
+        """The images of the cluster's registry."""
+        return self.root / "registry"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

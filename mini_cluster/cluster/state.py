@@ -103,6 +103,8 @@ class ClusterState:
     """The launcher switched the machine's IPv4 forwarding on, so `down` switches it off."""
     join_address: str = ""
     """The machine's address for worker hosts on other machines; "" while none may join."""
+    registry_port: int = 0
+    """The port of the cluster's image registry; 0 when it has none."""
     joined: Joined | None = None
     """The worker host that this machine is of a cluster elsewhere; None if the control plane runs here."""
 
@@ -239,6 +241,11 @@ def choose_ports(key: str, api_port: int | None, is_free: Callable[[int], bool],
     free = _FreePorts(key, is_free, {preferred})
     api = preferred or free.take()
     return Ports(api, free.take(), free.take(), tuple(EtcdPorts(free.take(), free.take()) for _ in range(etcd_members)))
+
+
+def choose_registry_port(ports: Ports, key: str, preferred: int, is_free: Callable[[int], bool]) -> int:
+    """Returns the preferred port if it is free. Raises: StateError when none is."""
+    return preferred if is_free(preferred) else _FreePorts(key, is_free, ports.all()).take()
 
 
 def replace_taken_ports(ports: Ports, key: str, is_free: Callable[[int], bool]) -> Ports:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -35,16 +35,44 @@ class Engine:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def load(self, archive: IO[bytes]) -> list[str]:
-        """Loads a `docker save` archive; returns names and ids as the engine words them. Raises: HostEngineError."""
-        chunks = iter(lambda: archive.read(CHUNK_BYTES), b"")
+    def load(self, archive: IO[bytes], sent: Callable[[int], None] | None = None) -> list[str]:
+        """Loads a `docker save` archive; returns names and ids as the engine words them.
+
+        `sent` is told how many bytes the engine has taken. Raises: HostEngineError.
+        """
+
+        def pieces() -> Iterator[bytes]:
+            while chunk := archive.read(CHUNK_BYTES):
+                yield chunk
+                if sent:
+                    sent(archive.tell())
+
         headers = {"Content-Type": "application/x-tar"}
-        with self._request("POST", "/images/load", params={"quiet": "1"}, content=chunks, headers=headers) as response:
+        with self._request(
+            "POST", "/images/load", params={"quiet": "1"}, content=pieces(), headers=headers
+        ) as response:
             messages = [json.loads(line) for line in response.read().splitlines() if line.strip()]
         for message in messages:
             if "error" in message:
                 raise HostEngineError(str(message["error"]))
         return [str(message["stream"]).strip() for message in messages if "stream" in message]
+
+    def images(self) -> list[dict[str, Any]]:
+        """Lists the images. Raises: HostEngineError."""
+        with self._request("GET", "/images/json") as response:
+            images: list[dict[str, Any]] = json.loads(response.read())
+        return images
+
+    def image_id(self, image: str) -> str:
+        """Raises: HostEngineError, also when there is no such image."""
+        with self._request("GET", f"/images/{quote(image, safe='/:@')}/json") as response:
+            return str(json.loads(response.read())["Id"])
+
+    def tag(self, image: str, name: str) -> None:
+        """Gives the image one name more. Raises: HostEngineError."""
+        repository, _, tag = name.rpartition(":")
+        with self._request("POST", f"/images/{image}/tag", params={"repo": repository, "tag": tag}):
+            pass
 
     def save(self, image: str, target: SupportsWrite) -> None:
         """Writes the image's archive to `target`. Raises: HostEngineError, also when there is no such image."""

@@ -36,6 +36,7 @@ HOST_SYSCTLS = {
     "net/ipv4/ip_forward": "1",
     "net/bridge/bridge-nf-call-iptables": "1",  # a Service's reply between pods of one host must pass its NAT
 }
+LOOPBACK_OUT = "net/ipv4/conf/eth0/route_localnet"  # a host's connection to localhost may go to the machine
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,33 @@ def machine_rules(bridge: str, state: ClusterState) -> list[PacketRule]:
     elsewhere = [
         PacketRule("filter", "FORWARD", ("-o", bridge, "-s", state.pod_network, "-j", "ACCEPT"))
     ]  # pods on other machines
+    api = ("-i", bridge, "-p", "tcp", "--dport", str(state.ports.api), "-j", "ACCEPT")
     return [
         *(elsewhere if state.join_address else ()),
-        PacketRule("filter", "INPUT", ("-i", bridge, "-p", "tcp", "--dport", str(state.ports.api), "-j", "ACCEPT")),
+        *(registry_rules(state, bridge) if state.registry_port else ()),
+        PacketRule("filter", "INPUT", api),
         PacketRule("filter", "INPUT", ("-i", bridge, *answers, "-j", "ACCEPT")),
         PacketRule("filter", "FORWARD", ("-i", bridge, "-j", "ACCEPT")),
         PacketRule("filter", "FORWARD", ("-o", bridge, *answers, "-j", "ACCEPT")),
         PacketRule("nat", "POSTROUTING", ("-s", state.subnet, "!", "-o", bridge, "-j", "MASQUERADE"), at_head=False),
+    ]
+
+
+def registry_rules(state: ClusterState, bridge: str = "") -> list[PacketRule]:
+    """Returns the rules that lead from localhost to the registry: on the machine (with `bridge`), or in a host."""
+    port = ("-p", "tcp", "--dport", str(state.registry_port))
+    lead = ("-d", "127.0.0.1/32", *port, "-j", "DNAT", "--to-destination", f"{state.gateway}:{state.registry_port}")
+    if bridge:
+        return [
+            PacketRule("nat", "OUTPUT", lead),
+            PacketRule("filter", "INPUT", ("-i", bridge, *port, "-j", "ACCEPT")),
+        ]
+    # What lets packets of loopback out would let those of neighbours in.
+    guard = ("!", "-i", "lo", "-d", "127.0.0.0/8", "-m", "conntrack", "!", "--ctstate", "RELATED,ESTABLISHED,DNAT")
+    return [
+        PacketRule("nat", "OUTPUT", lead),
+        PacketRule("nat", "POSTROUTING", ("-s", "127.0.0.0/8", "-o", "eth0", "-j", "MASQUERADE")),
+        PacketRule("filter", "INPUT", (*guard, "-j", "DROP")),
     ]
 
 
@@ -103,6 +124,7 @@ def host_rules(state: ClusterState, node: NodeState) -> list[PacketRule]:
     nowhere = ("-d", SERVICE_CIDR, "-j", "REJECT", "--reject-with", "icmp-host-unreachable")
     masquerade = ("-s", state.pod_cidr(node.index), "!", "-d", state.pod_network, "-j", "MASQUERADE")
     return [
+        *(registry_rules(state) if state.registry_port else ()),
         PacketRule("nat", "POSTROUTING", masquerade, at_head=False),
         PacketRule("filter", "OUTPUT", nowhere, at_head=False),
         PacketRule("filter", "FORWARD", nowhere, at_head=False),
@@ -165,9 +187,12 @@ def ensure_host(layout: Layout, state: ClusterState, node: NodeState) -> None:
         run(["ip", "link", "set", "dev", layout.veth(node.index), "master", layout.bridge, "up"])
     run(["ip", "-n", netns, "-batch", "-"], stdin=inside)
     sysctls = {name: value for name, value in HOST_SYSCTLS.items() if Path("/proc/sys", name).exists()}
+    if state.registry_port:
+        sysctls[LOOPBACK_OUT] = "1"
     script = [f"echo {value} > /proc/sys/{name}" for name, value in sysctls.items()]
     for rule in host_rules(state, node):
-        check, add = (" ".join(rule.command(action, layout.rule_comment)) for action in ("-C", "-A"))
+        actions = ("-C", "-I" if rule.at_head else "-A")
+        check, add = (" ".join(rule.command(action, layout.rule_comment)) for action in actions)
         script.append(f"{check} 2>/dev/null || {add}")
     run(["nsenter", f"--net={NETNS_FOLDER / netns}", "--", "sh", "-ec", "\n".join(script)])
     layout.node(node.name).run.mkdir(parents=True, exist_ok=True, mode=0o711)

@@ -31,6 +31,7 @@ class SystemRequirement:
 ETCD_REQUIREMENT = SystemRequirement("etcd", "etcd-server", "the store behind the API server")
 ETCDCTL_REQUIREMENT = SystemRequirement("etcdctl", "etcd-client", "restoring a snapshot of etcd")
 ENGINE_REQUIREMENT = SystemRequirement("dockerd", "docker.io", "the container engine of each worker host")
+REGISTRY_REQUIREMENT = SystemRequirement("docker-registry", "docker-registry", "the image registry")
 HOST_REQUIREMENTS = (
     ENGINE_REQUIREMENT,
     SystemRequirement("iptables", "iptables", "the packet rules of Services"),
@@ -96,6 +97,7 @@ def find_programs() -> Programs:
         etcd=find_program("etcd") or "etcd",
         dockerd=find_program("dockerd") or "dockerd",
         nsenter=find_program("nsenter") or "nsenter",
+        registry=find_program("docker-registry") or "docker-registry",
         machine_has_containerd=machine_has_containerd(),
     )
 

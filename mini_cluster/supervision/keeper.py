@@ -68,10 +68,10 @@ class ComponentStatus:
 
 
 def inputs_hash(component: Component, layout: Layout) -> str:
-    """Hashes the certificate and kubeconfig files on the command line: when one changes, a restart is due."""
+    """Hashes the certificates, kubeconfigs and other files on the command line: when one changes, a restart is due."""
     digest = hashlib.sha256()
     for argument in component.program[1:]:
-        path = argument.partition("=")[2]
+        path = argument.partition("=")[2] or argument
         if path.startswith((f"{layout.pki}/", f"{layout.conf}/")):
             with suppress(FileNotFoundError):
                 digest.update(Path(path).read_bytes())

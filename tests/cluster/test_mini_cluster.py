@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from mini_cluster.cluster.layout import Layout
+from mini_cluster.cluster.registry import registry_host
 from mini_cluster.errors import ClusterError
 from mini_cluster.hosts import network as hosts
 from mini_cluster.hosts.engine import HostEngineError
@@ -256,7 +257,7 @@ def test_down_after_a_start_that_came_half_way(tmp_path: Path, seconds: float) -
 def test_clusters_live_side_by_side(
     one: Cluster, other: Cluster, guestbook_archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other.up(1, api_port=None)
+    other.up(1, api_port=None, registry=True)
     assert other.state().subnet != one.state().subnet
     assert other.view().healthy
     assert one.view().healthy
@@ -267,10 +268,27 @@ def test_clusters_live_side_by_side(
     subprocess.run(copy, check=True)
     monkeypatch.setenv("DOCKER_HOST", engine)
     assert one.load_image("mini-kubernetes/copy:1") == {"worker-1": ["Loaded image: mini-kubernetes/copy:1"]}
+    assert one.load_image("mini-kubernetes/copy:1") == {"worker-1": ["Present already: mini-kubernetes/copy:1"]}
     with pytest.raises(HostEngineError, match="mini-kubernetes/none:1"):
         one.load_image("mini-kubernetes/none:1")
+    pushes_and_pulls(other, ["docker", f"--host={engine}"])
     other.down(purge=True)
     assert one.view().healthy
+
+
+def pushes_and_pulls(cluster: Cluster, docker: list[str]) -> None:
+    """A node pushes an image to the registry and forgets it, the machine sees it, and a pod pulls it."""
+    name = f"{registry_host(cluster.state())}/team/guestbook:1.0"
+    for command in (["tag", "mini-kubernetes/guestbook:1.0", name], ["push", "-q", name], ["rmi", name]):
+        subprocess.run([*docker, *command], check=True, capture_output=True)
+    with urllib.request.urlopen(f"http://{registry_host(cluster.state())}/v2/_catalog", timeout=5) as catalog:
+        assert json.load(catalog) == {"repositories": ["team/guestbook"]}
+    kubectl(cluster, "run", "pulls", f"--image={name}", "--image-pull-policy=Always")
+    kubectl(cluster, "wait", "--for=condition=Ready", "pod/pulls", "--timeout=60s")
+    events = kubectl(cluster, "get", "events", "--field-selector=reason=Pulled", "-o", "jsonpath={..message}")
+    assert re.match(
+        rf'Successfully pulled image "{name}" in .* \(.* including waiting\)\. Image size: \d+ bytes\.', events
+    )
 
 
 def test_fewer_nodes_are_forgotten_wholly(other: Cluster) -> None:

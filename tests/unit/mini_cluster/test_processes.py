@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mini_cluster.cluster.component import Component, HttpsProbe, Programs
+from mini_cluster.cluster.component import Component, HttpProbe, HttpsProbe, Programs
 from mini_cluster.cluster.components import cluster_components
 from mini_cluster.cluster.layout import Layout
+from mini_cluster.cluster.registry import registry_config
 from mini_cluster.cluster.state import ClusterState, EtcdPorts, NodeState, Ports
-from mini_cluster.hosts.network import host_rules, link_commands, machine_rules
+from mini_cluster.hosts.network import PacketRule, host_rules, link_commands, machine_rules
 from mini_cluster.hosts.sweep import cluster_processes, host_processes, orphaned_shims, running_containers
 from mini_cluster.machine.processes import Process, ancestors, with_descendants
 from mini_cluster.machine.programs import explain_missing, missing_requirements, requirements
@@ -52,6 +54,28 @@ def test_a_host_s_processes_enter_its_network_namespace() -> None:
     )
     assert "--node-ip=172.30.7.11" in kubelet.program
     assert "--pod-cidr=10.244.1.0/24" in kubelet.program
+
+
+def test_a_registry_listens_where_hosts_reach_it_and_on_loopback_without_any() -> None:
+    with_registry = replace(STATE, registry_port=5001)
+    alone = components(with_registry)["registry"]
+    assert (alone.ready, alone.needs) == (HttpProbe("127.0.0.1", 5001, "/v2/"), ())
+    assert "addr: 127.0.0.1:5001" in registry_config(LAYOUT, with_registry)
+    hosts = with_registry.with_node_count(2).with_stopped("worker-1", True)
+    registry = components(hosts)["registry"]
+    assert (registry.ready, registry.needs) == (HttpProbe("172.30.7.1", 5001, "/v2/"), ("dockerd-worker-2",))
+    assert "addr: 172.30.7.1:5001" in registry_config(LAYOUT, hosts)
+    assert "registry" not in components(STATE)
+
+
+def test_every_loopback_leads_to_the_registry_and_lets_no_neighbour_in() -> None:
+    state = replace(STATE, registry_port=5001)
+    lead = ("-d", "127.0.0.1/32", "-p", "tcp", "--dport", "5001", "-j", "DNAT", "--to-destination", "172.30.7.1:5001")
+    for rules in (machine_rules("mkabc", state), host_rules(state, NodeState(1))):
+        assert PacketRule("nat", "OUTPUT", lead) in rules
+    inward = [rule.match for rule in host_rules(state, NodeState(1)) if rule.chain == "INPUT"]
+    assert [match[-2:] for match in inward] == [("-j", "DROP")]
+    assert not [rule for rule in host_rules(STATE, NodeState(1)) if rule.chain == "INPUT"]
 
 
 def test_etcd_takes_clients_with_a_certificate_only() -> None:
