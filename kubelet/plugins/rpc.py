@@ -80,6 +80,15 @@ class PluginClient:
         return self._channel
 
 
+def _bind(listener: socket.socket, path: str) -> None:
+    """Binds by a short name, as the kernel takes no path of more than 107 bytes. Raises: OSError."""
+    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY)
+    try:
+        listener.bind(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
+    finally:
+        os.close(folder)
+
+
 class _rpc_errors:  # noqa: N801  # reads like a function: `with _rpc_errors(path):`
     """Turns what grpclib raises into RpcError."""
 
@@ -136,7 +145,7 @@ class PluginServer:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         server: Server | None = None
         try:
-            listener.bind(self._path)
+            _bind(listener, self._path)
             os.chmod(self._path, 0o600)
             listener.listen(BACKLOG)
             listener.setblocking(False)

@@ -285,10 +285,9 @@ def pushes_and_pulls(cluster: Cluster, docker: list[str]) -> None:
         assert json.load(catalog) == {"repositories": ["team/guestbook"]}
     kubectl(cluster, "run", "pulls", f"--image={name}", "--image-pull-policy=Always")
     kubectl(cluster, "wait", "--for=condition=Ready", "pod/pulls", "--timeout=60s")
-    events = kubectl(cluster, "get", "events", "--field-selector=reason=Pulled", "-o", "jsonpath={..message}")
-    assert re.match(
-        rf'Successfully pulled image "{name}" in .* \(.* including waiting\)\. Image size: \d+ bytes\.', events
-    )
+    told = rf'Successfully pulled image "{name}" in .* \(.* including waiting\)\. Image size: \d+ bytes\.'
+    events = ("get", "events", "--field-selector=reason=Pulled", "-o", "jsonpath={..message}")
+    eventually(lambda: re.match(told, kubectl(cluster, *events)), "the event of the pull")
 
 
 def test_fewer_nodes_are_forgotten_wholly(other: Cluster) -> None:
