@@ -27,7 +27,7 @@ BUDGET_SECONDS = {
     "unit/scheduler": 15,
     "golden": 240,
     "integration/api": 240,
-    "integration/controllers": 60,
+    "integration/controllers": 75,
     "integration/kubectl": 80,
     "integration/kubelet": 30,
     "integration/mini_cluster": 120,
