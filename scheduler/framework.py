@@ -26,6 +26,7 @@ from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.state.cache import SchedulerCache
 from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import IntArray, Shape, UndeclaredField
+from scheduler.state.storage import pod_storage
 from scheduler.state.table import BoolArray, NodeTable, Rows
 from scheduler.views.pod import Pod
 
@@ -93,10 +94,11 @@ class Cycle:
     Local plugins get no `pod` at these points and at Filter and Score, as they answer for all pods of the shape.
     """
 
-    __slots__ = ("pod", "shape", "state", "uid")
+    __slots__ = ("pod", "shape", "state", "storage", "uid")
 
     def __init__(self, pod: Pod, shape: Shape) -> None:
         self.pod, self.shape = pod, shape
+        self.storage = pod_storage(pod)
         self.uid = pod_id(pod)
         self.state: dict[str, Any] = {}
 
@@ -187,13 +189,20 @@ class Plugin:
     async def pre_bind(self, cycle: Cycle, node: str) -> Rejected | None:
         return None
 
+    def is_slow(self, cycle: Cycle) -> bool:
+        """Tells whether `permit` or `pre_bind` will wait for others: such a pod must not keep the next ones waiting."""
+        return False
+
     async def bind(self, cycle: Cycle, node: str) -> bool:
         """Binds, or leaves it to the next plugin by returning False. Raises: StatusError, ConnectionError …"""
         raise NotImplementedError
 
     def post_bind(self, cycle: Cycle, node: str) -> None: ...
 
-    # after a refusal
+    # what happens in the cluster
+
+    def observe(self, event: ClusterEvent) -> None:
+        """Is told of every change to the kinds that the plugin reads through the lister."""
 
     def hint(self, shape: Shape, event: ClusterEvent) -> bool:
         """Tells whether an event of `requeue_on` may help a pod of this shape, which this plugin had refused."""
@@ -245,6 +254,8 @@ class Framework:
         self.unreserve = self._at("unreserve")
         self.permit = self._at("permit")
         self.pre_bind = self._at("pre_bind")
+        self.slow = self._at("is_slow")
+        self.observers = self._at("observe")
         self.bind = self._at("bind")
         self.post_bind = self._at("post_bind")
         self.weights = {name: spec.weight for name, spec in self.specs.items()}
@@ -294,6 +305,13 @@ class Framework:
     def run_unreserve(self, cycle: Cycle, node: str) -> None:
         for plugin in reversed(self.unreserve):
             plugin.unreserve(cycle, node)
+
+    def observe(self, event: ClusterEvent) -> None:
+        for plugin in self.observers:
+            plugin.observe(event)
+
+    def is_slow(self, cycle: Cycle) -> bool:
+        return any(plugin.is_slow(cycle) for plugin in self.slow)
 
     async def run_bind(self, cycle: Cycle, node: str) -> Rejected | None:
         """Runs Permit, PreBind, Bind and PostBind. Raises: what the API server answers."""

@@ -11,6 +11,7 @@ from scheduler.core.queue import QueuedPod
 from scheduler.framework import Cycle, Framework
 
 BINDERS = 32  # bindings under way at once
+SLOW = 1024  # bindings beside these that wait for volumes; when there are more, they take the binders too
 BACKLOG = 64  # bindings that wait for one of the binders; when full, the loop waits
 
 Bound = Callable[[QueuedPod, str], None]
@@ -26,6 +27,7 @@ class Binder:
         self._work = asyncio.Semaphore(0)
         self._room = asyncio.Event()
         self._room.set()
+        self._slow = 0
 
     async def room(self) -> None:
         await self._room.wait()
@@ -39,20 +41,33 @@ class Binder:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             for _ in range(BINDERS):
-                tasks.create_task(self._bind_all())
+                tasks.create_task(self._bind_all(tasks))
 
-    async def _bind_all(self) -> None:
+    async def _bind_all(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             await self._work.acquire()
             queued, cycle, node = self._waiting.popleft()
             if len(self._waiting) < BACKLOG:
                 self._room.set()
-            try:
-                rejected = await self._framework.run_bind(cycle, node)
-            except (StatusError, ConnectionError, TimeoutError) as error:
-                self._not_bound(queued, cycle, node, str(error))
+            if self._slow < SLOW and self._framework.is_slow(cycle):
+                self._slow += 1
+                tasks.create_task(self._bind_slowly(queued, cycle, node))
             else:
-                if rejected is not None:
-                    self._not_bound(queued, cycle, node, rejected.reason)
-                else:
-                    self._bound(queued, node)
+                await self._bind(queued, cycle, node)
+
+    async def _bind_slowly(self, queued: QueuedPod, cycle: Cycle, node: str) -> None:
+        try:
+            await self._bind(queued, cycle, node)
+        finally:
+            self._slow -= 1
+
+    async def _bind(self, queued: QueuedPod, cycle: Cycle, node: str) -> None:
+        try:
+            rejected = await self._framework.run_bind(cycle, node)
+        except (StatusError, ConnectionError, TimeoutError) as error:
+            self._not_bound(queued, cycle, node, str(error))
+        else:
+            if rejected is not None:
+                self._not_bound(queued, cycle, node, rejected.reason)
+            else:
+                self._bound(queued, node)

@@ -126,7 +126,7 @@ class Scheduler:
             self._tell(pod, " ".join([outcome.message, *answers]), UNSCHEDULABLE)
             metrics.attempted(metrics.UNSCHEDULABLE, started)
             return
-        self.cache.assume(queued.uid, queued.shape, outcome.node)
+        self.cache.assume(queued.uid, queued.shape, outcome.node, cycle.storage)
         rejected = self.framework.run_reserve(cycle, outcome.node)
         if rejected is not None:
             self.cache.forget(queued.uid)
@@ -211,6 +211,8 @@ class Scheduler:
 
     def _on_other(self, kind: str) -> Callable[[Object | None, Object | None], None]:
         def handler(old: Object | None, new: Object | None) -> None:
-            self.queue.happened(events.other_event(kind, old, new))
+            event = events.other_event(kind, old, new)
+            self.framework.observe(event)
+            self.queue.happened(event)
 
         return handler

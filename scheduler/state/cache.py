@@ -6,11 +6,12 @@ still under way. The watch confirms it; a failed binding forgets it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from scheduler.state.counters import PodCounters, PodKind
 from scheduler.state.podinfo import PodInfo, pod_id
 from scheduler.state.shape import IntArray, Shape, Shapes
+from scheduler.state.storage import PodStorage, pod_storage
 from scheduler.state.table import NodeTable
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod
@@ -25,6 +26,7 @@ class SchedulerCache:
         self.counters = PodCounters(self.table)
         self._pods: dict[str, PodInfo] = {}
         self._by_node: dict[str, dict[str, PodInfo]] = {}
+        self._with_storage: dict[str, PodInfo] = {}
 
     def __len__(self) -> int:
         return len(self._pods)
@@ -39,14 +41,20 @@ class SchedulerCache:
         """Returns a view, not a copy."""
         return self._pods.values()
 
+    def with_storage(self) -> Iterator[tuple[str, PodInfo, PodStorage]]:
+        """Yields the uid of each pod on a node that has claims or disks, with these."""
+        for uid, pod in self._with_storage.items():
+            if pod.storage is not None:
+                yield uid, pod, pod.storage
+
     def count(self, kind: PodKind) -> IntArray:
         """Counts the pods of this kind per row of the table."""
         return self.counters.get(kind, self._pods.values())
 
     # what this scheduler does
 
-    def assume(self, uid: str, shape: Shape, node: str) -> None:
-        self._add(uid, PodInfo(shape, node, assumed=True, terminating=False))
+    def assume(self, uid: str, shape: Shape, node: str, storage: PodStorage | None = None) -> None:
+        self._add(uid, PodInfo(shape, node, assumed=True, terminating=False, storage=storage))
 
     def forget(self, uid: str) -> None:
         """Undoes `assume`; a pod that was confirmed or is gone meanwhile stays as it is."""
@@ -67,7 +75,7 @@ class SchedulerCache:
                 cached.assumed = False
                 return
             self._remove(uid, cached)
-        self._add(uid, PodInfo(shape, node, assumed=False, terminating=terminating))
+        self._add(uid, PodInfo(shape, node, assumed=False, terminating=terminating, storage=pod_storage(pod)))
 
     def remove_pod(self, pod: Pod) -> None:
         uid = pod_id(pod)
@@ -91,6 +99,8 @@ class SchedulerCache:
     def _add(self, uid: str, pod: PodInfo) -> None:
         self._pods[uid] = pod
         self._by_node.setdefault(pod.node, {})[uid] = pod
+        if pod.storage is not None:
+            self._with_storage[uid] = pod
         row = self.table.rows.get(pod.node)
         if row is not None:
             self._count(row, pod)
@@ -101,6 +111,7 @@ class SchedulerCache:
 
     def _remove(self, uid: str, pod: PodInfo) -> None:
         del self._pods[uid]
+        self._with_storage.pop(uid, None)
         others = self._by_node[pod.node]
         del others[uid]
         if not others:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scheduler.state.shape import Shape
+from scheduler.state.storage import PodStorage
 from scheduler.views.pod import Pod
 
 
@@ -16,6 +17,7 @@ class PodInfo:
     node: str
     assumed: bool
     terminating: bool
+    storage: PodStorage | None = None
 
 
 def pod_id(pod: Pod) -> str:

@@ -33,13 +33,48 @@ class Container(Model):
     restartPolicy: str | None = None
 
 
-class VolumeSource(Model):
-    """Stands for a source that binds a pod to storage; only its presence counts."""
+class PersistentVolumeClaimVolumeSource(Model):
+    claimName: str = ""
+
+
+class EphemeralVolumeSource(Model):
+    """Only its presence counts: the claim is another object."""
+
+
+class GCEPersistentDiskVolumeSource(Model):
+    pdName: str = ""
+    readOnly: bool | None = None
+
+
+class AWSElasticBlockStoreVolumeSource(Model):
+    volumeID: str = ""
+
+
+class ISCSIVolumeSource(Model):
+    iqn: str = ""
+    readOnly: bool | None = None
+
+
+class RBDVolumeSource(Model):
+    monitors: list[str] = Field(default_factory=list)
+    image: str = ""
+    pool: str = "rbd"
+    readOnly: bool | None = None
 
 
 class Volume(Model):
-    persistentVolumeClaim: VolumeSource | None = None
-    ephemeral: VolumeSource | None = None
+    """Has the sources that bind a pod to storage."""
+
+    name: str = ""
+    persistentVolumeClaim: PersistentVolumeClaimVolumeSource | None = None
+    ephemeral: EphemeralVolumeSource | None = None
+    gcePersistentDisk: GCEPersistentDiskVolumeSource | None = None
+    awsElasticBlockStore: AWSElasticBlockStoreVolumeSource | None = None
+    iscsi: ISCSIVolumeSource | None = None
+    rbd: RBDVolumeSource | None = None
+
+
+_STORAGE = tuple(name for name in Volume.model_fields if name != "name")
 
 
 class SchedulingGate(Model):
@@ -96,19 +131,28 @@ class PodStatus(Model):
 
 
 class Pod(Object):
-    """Keeps containers' statuses only while a resize is under way: else they say nothing that the spec does not."""
+    """Keeps containers' statuses only while a resize is under way: else they say nothing that the spec does not.
+
+    Keeps volumes only if they are storage: nearly every pod has one with its token.
+    """
 
     spec: PodSpec = Field(default_factory=PodSpec)
     status: PodStatus = Field(default_factory=PodStatus)
 
     @model_validator(mode="after")
-    def _forget_settled(self) -> Self:
-        status = self.status
+    def _forget_needless(self) -> Self:
+        status, volumes = self.status, self.spec.volumes
+        if volumes:
+            self.spec.volumes = [volume for volume in volumes if _is_storage(volume)] or None
         if status.containerStatuses and _settled(self.spec.containers, status.containerStatuses):
             status.containerStatuses = None
         if status.initContainerStatuses and _settled(self.spec.initContainers or [], status.initContainerStatuses):
             status.initContainerStatuses = None
         return self
+
+
+def _is_storage(volume: Volume) -> bool:
+    return any(getattr(volume, name) is not None for name in _STORAGE)
 
 
 def _settled(containers: list[Container], statuses: list[ContainerStatus]) -> bool:

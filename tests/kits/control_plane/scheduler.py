@@ -131,10 +131,11 @@ class World:
 
     def place(self, pod: Pod) -> str:
         """The chosen node, where the pod is then assumed; "" when nothing fits."""
-        outcome = self.choose(pod)
+        cycle = self.cycle(pod)
+        outcome = self.placement.choose(cycle)
         if isinstance(outcome, Unfit):
             return ""
-        self.cache.assume(pod_id(pod), self.cache.shapes.of(pod), outcome.node)
+        self.cache.assume(pod_id(pod), cycle.shape, outcome.node, cycle.storage)
         return outcome.node
 
     def message(self, pod: Pod) -> str:

@@ -124,7 +124,7 @@ def test_filters_run_in_the_order_of_upstream() -> None:
     filters = [plugin.name for plugin in World().framework.filter if plugin.filters]
     assert filters == [
         "NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit",
-        "PodTopologySpread", "InterPodAffinity",
+        "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "PodTopologySpread", "InterPodAffinity",
     ]  # fmt: skip
 
 
