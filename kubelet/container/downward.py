@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
 from typing import Protocol
@@ -26,11 +26,15 @@ class FieldError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """The facts about its node that a pod may see: the addresses and, in base units, the default of limits."""
+    """The facts about its node that a pod may see: the addresses and, in base units, the default of limits.
+
+    The labels decide which volumes can be reached from here.
+    """
 
     name: str
     ips: tuple[str, ...]
     allocatable: Mapping[str, Fraction]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class NodeView(Protocol):

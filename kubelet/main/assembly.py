@@ -37,6 +37,7 @@ from kubelet.pod.termination import Terminator
 from kubelet.pod.workers import PodWorkers
 from kubelet.probe.prober import Prober
 from kubelet.runtime.interface import DnsConfig, Runtime
+from kubelet.volume.claims import Claims
 from kubelet.volume.manager import VolumeManager
 from kubelet.volume.objects import ObjectStore
 from kubelet.volume.tokens import TokenManager
@@ -79,7 +80,7 @@ def assemble(edges: Edges, table: PodTable) -> PodMachinery:
     """Makes the parts; none runs yet. `table` wakes a pod's worker, so the edges know it already."""
     runtime, events, node, clock = edges.runtime, edges.events, edges.node, edges.clock
     images = _pod_images(edges)
-    volumes = VolumeManager(edges.root_dir, edges.objects, runtime, edges.tokens, images)
+    volumes = VolumeManager(edges.root_dir, edges.objects, runtime, edges.tokens, images, Claims(edges.rest))
     statuses = StatusManager(edges.rest, clock)
     host_ports = HostPorts(clock)
     prober = Prober(runtime, events, table.wake, clock, edges.tasks)

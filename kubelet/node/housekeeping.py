@@ -19,6 +19,7 @@ from kubelet.pod.table import PodTable
 from kubelet.pod.workers import PodWorkers
 from kubelet.runtime.interface import EngineError, PodRuntimeStatus, Runtime
 from kubelet.source.api import PodSource
+from kubelet.volume.interface import VolumeError
 from kubelet.volume.manager import VolumeManager, remove_memory_volumes
 
 EVERY_SECONDS = 120.0
@@ -51,14 +52,14 @@ class Housekeeping:
         while True:
             try:
                 await self.sweep()
-            except (EngineError, OSError) as error:
+            except (EngineError, VolumeError, OSError) as error:
                 log.warning("housekeeping failed, will retry", error=str(error))
                 await self._clock.sleep(RETRY_SECONDS)
                 continue
             await self._clock.sleep(EVERY_SECONDS)
 
     async def sweep(self) -> None:
-        """Raises: EngineError; OSError."""
+        """Raises: EngineError; VolumeError; OSError."""
         pods = await self._runtime.pods()
         for uid, status in pods.items():
             if uid not in self._table.uids():
@@ -68,7 +69,7 @@ class Housekeeping:
         for uid in self._volumes.pod_uids():
             if uid not in uids and uid not in pods:
                 log.info("removing the folder of a pod that is gone", path=os.path.basename(self._volumes.pod_dir(uid)))
-                self._volumes.remove_pod_dir(uid)
+                await self._volumes.tear_down(uid)
         self._hardware.keep(uids | set(pods))
         await remove_memory_volumes(self._runtime, lambda uid: uid not in uids)
 

@@ -105,7 +105,7 @@ class NodeReporter:
 
     def facts(self) -> NodeFacts:
         allocatable = {name: parse_quantity(value) for name, value in (self.node.status.allocatable or {}).items()}
-        return NodeFacts(self._options.node_name, self._options.node_ips, allocatable)
+        return NodeFacts(self._options.node_name, self._options.node_ips, allocatable, self.node.labels)
 
     def machine_facts(self) -> MachineFacts:
         """The machine, as metrics name it."""

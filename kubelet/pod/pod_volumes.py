@@ -13,6 +13,7 @@ from kubelet.container.spec import all_containers
 from kubelet.pod.status.compute import Waiting
 from kubelet.pod.work import ContainerSetup, PodWork, SyncFailed
 from kubelet.runtime.interface import Mount, PodRuntimeStatus
+from kubelet.volume.interface import VolumeError
 from kubelet.volume.manager import VolumeFailure, VolumeManager
 from kubelet.volume.objects import ObjectsNotSynced, ObjectStore
 
@@ -55,14 +56,24 @@ class PodVolumes:
             if any(mount.name == failure.volume for mount in container.volumeMounts or ()):
                 work.waiting[container.name] = Waiting(failure.image_reason, failure.why)
 
-    def release(self, work: PodWork) -> None:
-        """Ends the watches of the pod's objects and the renewal of its tokens: nothing of it runs any more."""
+    async def release(self, work: PodWork) -> None:
+        """Ends the watches of the pod's objects, the renewal of its tokens and its mounts: nothing of it runs any more.
+
+        Raises: SyncFailed; OSError.
+        """
         self.objects.use(work.uid, ())
         self.volumes.forget(work.uid)
+        try:
+            await self.volumes.unmount(work.uid)
+        except VolumeError as error:
+            raise SyncFailed(str(error)) from None
 
     async def remove(self, work: PodWork) -> None:
-        """Removes the pod's files; no container of it may be left. Raises: RuntimeUnavailable; OSError."""
-        await self.volumes.tear_down(work.uid)
+        """Removes the pod's files; no container of it may be left. Raises: RuntimeUnavailable; SyncFailed; OSError."""
+        try:
+            await self.volumes.tear_down(work.uid)
+        except VolumeError as error:
+            raise SyncFailed(str(error)) from None
 
     def _hosts_file(self, pod: Pod, pod_ips: tuple[str, ...]) -> Mount:
         """Writes in place, because a file that is mounted keeps its inode."""

@@ -35,8 +35,9 @@ from kubelet.runtime.interface import (
     Runtime,
     RuntimeUnavailable,
 )
+from kubelet.volume.container_mounts import container_devices, volume_groups
 from kubelet.volume.interface import VolumeError
-from kubelet.volume.manager import VolumeManager, container_mounts
+from kubelet.volume.manager import VolumeManager
 
 IMAGE_RECHECK_SECONDS = 1.0
 """After a failed pull the pod is looked at again soon, and then shows ImagePullBackOff."""
@@ -168,7 +169,8 @@ class ContainerStarter:
             raise self._failed(pod, start.name, "CreateContainerConfigError", message)
         try:
             env = self._environment(pod, container, setup)
-            mounts = container_mounts(container, setup.volumes, env)
+            mounts = self.volumes.container_mounts(pod, container, setup.volumes, env)
+            devices = container_devices(container, setup.volumes)
         except (ConfigError, VolumeError) as error:
             raise self._failed(pod, start.name, "CreateContainerConfigError", str(error)) from None
         message_dir = os.path.join(self.volumes.pod_dir(pod.metadata.uid or ""), "containers", container.name)
@@ -181,7 +183,8 @@ class ContainerStarter:
             args=[expand(part, env) for part in container.args or ()],
             env=hardware.env | env,
             mounts=[*hardware.mounts, *mounts, *_hosts_mount(setup.hosts, mounts)],
-            devices=hardware.devices,
+            devices=[*hardware.devices, *devices],
+            supplemental_groups=volume_groups(setup.volumes),
             annotations=hardware.annotations,
             termination_message_host_path=os.path.join(message_dir, str(start.attempt)),
             grace_seconds=pod.spec.terminationGracePeriodSeconds,

@@ -148,14 +148,14 @@ class PodSyncer:
     async def clean_up(self, work: PodWork) -> None:
         """Gives back what a pod that no longer runs holds on the node; its containers stay for their logs.
 
-        A deleted pod may leave the API before its remains are removed, which nobody else can see.
-        Raises: EngineError; OSError.
+        A deleted pod may leave the API before its remains are removed, which nobody else can see; but not before its
+        volumes are unmounted, as others may have them then. Raises: EngineError; SyncFailed; OSError.
         """
         if work.cleaned and not work.leaves:  # woken later: an OOM event may follow the exit that it explains
             self.publisher.report(work, await self.runtime.pod(work.uid), terminal=True)
             return
         self.publisher.forget(work)
-        self.volumes.release(work)
+        await self.volumes.release(work)
         self.resources.hardware.release(work.uid)
         self.starter.forget(work)
         self.publisher.finish(work)

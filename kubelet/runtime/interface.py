@@ -530,6 +530,9 @@ class Runtime(Protocol):
     async def remove_memory_volume(self, name: str) -> None:
         """Removes it, or succeeds when it is gone. Raises: EngineError while a container uses it."""
 
+    async def sees_mounts(self) -> bool:
+        """Tells whether what this process mounts is seen by the runtime, and so by containers."""
+
     async def events(self) -> AsyncIterator[RuntimeEvent]:
         """Subscribed on return; the iterator raises RuntimeUnavailable when the stream breaks.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.volumes import Volume
 from kubelet.container.downward import NodeFacts
 from kubelet.container.env import ObjectLookup
 from kubelet.container.images.pod_images import PodImages
@@ -29,41 +31,72 @@ class ObjectRef:
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeHost:
+    """The parts of the kubelet that volume types work with."""
+
+    objects: ObjectLookup
+    runtime: Runtime
+    tokens: TokenManager | None = None
+    images: PodImages | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VolumeContext:
     """Everything that setting up one volume of one pod may need.
 
-    `pod_dir` is the pod's folder below --root-dir; a volume type keeps its files in `directory(plugin)`.
+    `pod_dir` is the pod's folder below --root-dir; a volume type keeps its files in `directory(plugin)`. `persistent`
+    is the volume that the pod's claim is bound to, whose source is then the one to set up. `can_mount`: the runtime
+    sees what the kubelet mounts.
     """
 
     pod: Pod
-    volume: Any
+    volume: Volume
     pod_dir: str
-    objects: ObjectLookup
+    host: VolumeHost
     node: NodeFacts
-    runtime: Runtime
     pod_ips: tuple[str, ...] = ()
-    tokens: TokenManager | None = None
-    images: PodImages | None = None
+    persistent: PersistentVolume | None = None
+    read_only: bool = False
+    can_mount: bool = False
     fetched: dict[str, str] = field(default_factory=dict)
     """The texts that `prepare` leaves for `setup`, by a name of their own."""
 
     def directory(self, plugin: str) -> str:
-        return os.path.join(self.pod_dir, "volumes", plugin, self.volume.name)
+        name = self.persistent.name if self.persistent is not None else self.volume.name
+        return os.path.join(self.pod_dir, "volumes", plugin, name)
 
     @property
     def fs_group(self) -> int | None:
         context = self.pod.spec.securityContext
         return context.fsGroup if context else None
 
+    @property
+    def mount_options(self) -> list[str]:
+        return (self.persistent.spec.mountOptions if self.persistent is not None else None) or []
+
+    def require_mounts(self) -> None:
+        """Raises: VolumeError where a mount of the kubelet would not reach containers."""
+        if not self.can_mount:
+            raise VolumeError(
+                "the container engine does not see what this kubelet mounts: they need one mount namespace"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """A volume that is set up: a path on the node, or a memory volume of the runtime. `file`: it is not a folder."""
+    """A volume that is set up: a path on the node, a memory volume of the runtime, or a block device of the node.
+
+    `file`: it is not a folder. `managed`: nobody but the kubelet changes its files. `group` owns it, and the pod's
+    containers are to be in it.
+    """
 
     path: str = ""
     memory_volume: str = ""
+    device: str = ""
     read_only: bool = False
     file: bool = False
+    managed: bool = False
+    group: int | None = None
 
 
 Setup = Callable[[VolumeContext, Any], Mounted]
@@ -72,10 +105,13 @@ Setup = Callable[[VolumeContext, Any], Mounted]
 
 @dataclass(frozen=True, slots=True)
 class VolumeType:
-    """One member of `Volume`.
+    """One member of `Volume`, or of a PersistentVolume's spec.
 
-    `setup` runs in the event loop, so it only touches local files; `prepare` is for what the runtime must do.
+    `setup` runs in the event loop, so it only touches local files; `prepare` is for what takes time.
     `live`: its content follows the API, so it is set up again whenever the pod or one of its objects changes.
+    `set_up_block` serves a PersistentVolume with volumeMode Block. `group_owned`: the pod's fsGroup gets its files.
+    `tear_down` gets the folder that the volume had below `plugin`, when nothing of the pod runs any more; the kubelet
+    may have been restarted since. What is still mounted there afterwards is unmounted.
     """
 
     source: str
@@ -83,4 +119,8 @@ class VolumeType:
     setup: Setup
     references: Callable[[Pod, Any], Iterable[ObjectRef]] = field(default=lambda pod, source: ())
     live: bool = False
-    prepare: Callable[[VolumeContext, Any], Any] | None = None
+    prepare: Callable[[VolumeContext, Any], Awaitable[None]] | None = None
+    set_up_block: Setup | None = None
+    group_owned: bool = False
+    mount_options: bool = False
+    tear_down: Callable[[VolumeHost, str], Awaitable[None]] | None = None

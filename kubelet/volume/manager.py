@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from apimachinery.catalogue import collect
 from componentbase import logs
+from kubeapi.core.persistentvolume.model import PersistentVolume, PersistentVolumeSource
+from kubeapi.core.persistentvolumeclaim.model import BLOCK
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.references import environment_references
 from kubeapi.core.pod.spec import Container
-from kubeapi.core.pod.volumes import Volume, VolumeMount
+from kubeapi.core.pod.volumes import Volume
 from kubelet.container.downward import NodeFacts
-from kubelet.container.env import ObjectLookup, expand
+from kubelet.container.env import ObjectLookup
 from kubelet.container.images.manager import ImageUnavailable
 from kubelet.container.images.pod_images import PodImages
 from kubelet.runtime.interface import EngineError, Mount, Runtime, RuntimeUnavailable
-from kubelet.volume.interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeType
+from kubelet.volume import mounts
+from kubelet.volume.claims import Claims, claim_name
+from kubelet.volume.container_mounts import MountPlace, container_mounts
+from kubelet.volume.interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeHost, VolumeType
+from kubelet.volume.ownership import give_to_group
 from kubelet.volume.tokens import TokenManager
+
+GROUP_ANNOTATION = "pv.beta.kubernetes.io/gid"
 
 log = logs.logger(__name__)
 
@@ -38,7 +46,10 @@ class VolumeFailure(Exception):
 
 
 class VolumeManager:
-    """Keeps everything below `root_dir`/pods/<uid>; nothing is remembered elsewhere."""
+    """Keeps everything below `root_dir`/pods/<uid>, and knows what is mounted from the kernel: a restart loses nothing.
+
+    `claims` finds the volumes of claims; without it there are none.
+    """
 
     def __init__(
         self,
@@ -47,12 +58,13 @@ class VolumeManager:
         runtime: Runtime,
         tokens: TokenManager | None = None,
         images: PodImages | None = None,
+        claims: Claims | None = None,
     ) -> None:
         self._root = os.path.join(root_dir, "pods")
-        self._objects = objects
-        self._runtime = runtime
-        self._tokens = tokens
-        self._images = images
+        self._host = VolumeHost(objects, runtime, tokens, images)
+        self._claims = claims
+        self._can_mount = False
+        self._grouped: dict[str, set[str]] = {}  # pod uid -> names of volumes whose files have its fsGroup
         self.types = {item.source: item for item in collect("kubelet.volume.types", "VOLUME", VolumeType).values()}
 
     def pod_dir(self, uid: str) -> str:
@@ -74,32 +86,63 @@ class VolumeManager:
 
     async def set_up(self, pod: Pod, node: NodeFacts, pod_ips: tuple[str, ...] = ()) -> dict[str, Mounted]:
         """Volume name -> where it is; also brings live volumes up to date. Raises: VolumeFailure; EngineError."""
+        self._can_mount = self._can_mount or await self._host.runtime.sees_mounts()
         mounted: dict[str, Mounted] = {}
         for volume in pod.spec.volumes or ():
-            kind, source = self._type_of(volume)
-            if kind is None:
-                raise VolumeFailure(volume.name, f"volume type {_source_name(volume) or 'none'} is not supported")
             folder = self.pod_dir(pod.metadata.uid or "")
-            context = VolumeContext(
-                pod,
-                volume,
-                folder,
-                self._objects,
-                node,
-                self._runtime,
-                pod_ips=pod_ips,
-                tokens=self._tokens,
-                images=self._images,
-            )
+            context = VolumeContext(pod, volume, folder, self._host, node, pod_ips=pod_ips, can_mount=self._can_mount)
             try:
-                if kind.prepare is not None:
-                    await kind.prepare(context, source)
-                mounted[volume.name] = kind.setup(context, source)
+                mounted[volume.name] = await self._set_up(context)
             except ImageUnavailable as error:
                 raise VolumeFailure(volume.name, error.message, image_reason=error.reason) from None
             except (VolumeError, OSError, ValueError) as error:
                 raise VolumeFailure(volume.name, str(error)) from None
         return mounted
+
+    async def _set_up(self, context: VolumeContext) -> Mounted:
+        kind, source = self._type_of(context.volume)
+        name = claim_name(context.pod, context.volume)
+        if name is not None:
+            if self._claims is None:
+                raise VolumeError("volumes of claims are not supported here")
+            persistent = await self._claims.volume_of(context.pod, name, context.node)
+            context = replace(context, persistent=persistent, read_only=name.read_only)
+            kind, source = self._source_of(persistent)
+        if kind is None:
+            owner = context.persistent.spec if context.persistent is not None else context.volume
+            raise VolumeError(f"volume type {source_name(owner) or 'none'} is not supported")
+        if context.mount_options and not kind.mount_options:
+            raise VolumeError("Mount options are not supported for this volume type")
+        if context.persistent is not None and context.persistent.spec.volumeMode == BLOCK:
+            if kind.set_up_block is None:
+                raise VolumeError(f"volume type {kind.source} does not support volumeMode Block")
+            mounted = kind.set_up_block(context, source)
+        else:
+            if kind.prepare is not None:
+                await kind.prepare(context, source)
+            mounted = kind.setup(context, source)
+            if kind.group_owned:
+                await self._give_to_group(context, mounted)
+        group = _volume_group(context.persistent)
+        return replace(mounted, read_only=mounted.read_only or context.read_only, group=group)
+
+    async def _give_to_group(self, context: VolumeContext, mounted: Mounted) -> None:
+        """Once for each pod, and again after a restart of the kubelet: the volume may be a large one."""
+        uid, name, group = context.pod.metadata.uid or "", context.volume.name, context.fs_group
+        grouped = self._grouped.setdefault(uid, set())
+        if group is None or not mounted.path or context.read_only or name in grouped:
+            return
+        security = context.pod.spec.securityContext
+        policy = security.fsGroupChangePolicy if security is not None else None
+        await asyncio.to_thread(give_to_group, mounted.path, group, policy=policy)
+        grouped.add(name)
+
+    def container_mounts(
+        self, pod: Pod, container: Container, volumes: Mapping[str, Mounted], environment: Mapping[str, str]
+    ) -> list[Mount]:
+        """Raises: VolumeError."""
+        place = MountPlace(self.pod_dir(pod.metadata.uid or ""), self._can_mount)
+        return container_mounts(container, volumes, environment, place)
 
     def has_live(self, pod: Pod) -> bool:
         """Tells whether any volume of the pod follows the API."""
@@ -107,84 +150,59 @@ class VolumeManager:
 
     def forget(self, uid: str) -> None:
         """Ends the renewal of the pod's tokens: nothing of it runs any more."""
-        if self._tokens is not None:
-            self._tokens.forget(uid)
+        if self._host.tokens is not None:
+            self._host.tokens.forget(uid)
+        if self._claims is not None:
+            self._claims.forget(uid)
+        self._grouped.pop(uid, None)
+
+    async def unmount(self, uid: str) -> None:
+        """Ends every mount of the pod; no container of it may run. Raises: VolumeError; OSError."""
+        folder = self.pod_dir(uid)
+        for kind in self.types.values():
+            if kind.tear_down is not None:
+                for path in _entries(os.path.join(folder, "volumes", kind.plugin)):
+                    await kind.tear_down(self._host, path)
+        if mounts.mounts_below(folder):
+            await asyncio.to_thread(mounts.unmount_below, folder)  # a server may not answer
 
     async def tear_down(self, uid: str) -> None:
-        """Removes the pod's memory volumes and its folder; no container of it may be left.
+        """Removes the pod's mounts, its memory volumes and its folder; no container of it may be left.
 
         A volume that the runtime does not let go (it can miscount users after its own crash) must not keep the pod in
-        the API: housekeeping tries again. Raises: RuntimeUnavailable; OSError.
+        the API: housekeeping tries again. What is mounted is never removed. Raises: RuntimeUnavailable; VolumeError;
+        OSError.
         """
-        await remove_memory_volumes(self._runtime, lambda owner: owner == uid)
-        self.remove_pod_dir(uid)
-
-    def remove_pod_dir(self, uid: str) -> None:
-        """Raises: OSError."""
-        if os.path.isdir(self.pod_dir(uid)):
-            shutil.rmtree(self.pod_dir(uid))
+        await self.unmount(uid)
+        await remove_memory_volumes(self._host.runtime, lambda owner: owner == uid)
+        mounts.remove_tree(self.pod_dir(uid))
 
     def _type_of(self, volume: Volume) -> tuple[VolumeType | None, Any]:
-        name = _source_name(volume)
+        name = source_name(volume)
         return self.types.get(name), getattr(volume, name) if name else None
 
+    def _source_of(self, volume: PersistentVolume) -> tuple[VolumeType | None, Any]:
+        name = source_name(volume.spec)
+        return self.types.get(name), getattr(volume.spec, name) if name else None
 
-def _source_name(volume: Volume) -> str:
+
+def source_name(owner: Volume | PersistentVolumeSource) -> str:
     """Returns the member that is set: "emptyDir", "nfs" …"""
-    fields = type(volume).model_fields
-    return next((name for name in fields if name != "name" and getattr(volume, name) is not None), "")
+    fields = PersistentVolumeSource.model_fields if isinstance(owner, PersistentVolumeSource) else Volume.model_fields
+    return next((name for name in fields if name != "name" and getattr(owner, name) is not None), "")
 
 
-def container_mounts(
-    container: Container, volumes: Mapping[str, Mounted], environment: Mapping[str, str]
-) -> list[Mount]:
-    """Raises: VolumeError when a mount names no volume, or its subPath cannot be had."""
-    mounts = []
-    for mount in container.volumeMounts or ():
-        volume = volumes.get(mount.name)
-        if volume is None:
-            raise VolumeError(f'cannot find volume "{mount.name}" to mount into container "{container.name}"')
-        sub_path = _sub_path(mount, environment)
-        if volume.memory_volume and sub_path:
-            raise VolumeError(f'subPath of memory-backed volume "{mount.name}" is not supported')
-        mounts.append(
-            Mount(
-                container_path=os.path.join("/", mount.mountPath),
-                source=_inside(volume, sub_path) if sub_path else volume.path,
-                memory_volume=volume.memory_volume,
-                read_only=bool(mount.readOnly) or volume.read_only,
-                propagation=mount.mountPropagation or "None",
-            )
-        )
-    return mounts
+def _entries(folder: str) -> list[str]:
+    try:
+        return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+    except FileNotFoundError:
+        return []
 
 
-def _sub_path(mount: VolumeMount, environment: Mapping[str, str]) -> str:
-    if not mount.subPathExpr:
-        return mount.subPath or ""
-    path = expand(mount.subPathExpr, environment)
-    if "$(" in path:
-        raise VolumeError(f'missing value for "{mount.subPathExpr}"')
-    if path.startswith("/") or ".." in path.split("/"):
-        raise VolumeError(f'subPath "{path}" must be a relative path that stays in its volume')
-    return path
-
-
-def _inside(volume: Mounted, sub_path: str) -> str:
-    """Returns the real path of `sub_path`, made as a folder if missing; a link must not lead out of the volume."""
-    base = os.path.realpath(volume.path)
-    path = os.path.realpath(os.path.join(base, sub_path))
-    if path != base and not path.startswith(base + os.sep):
-        raise VolumeError(f'subPath "{sub_path}" leads out of its volume')
-    if not os.path.exists(path):
-        if volume.read_only:
-            raise VolumeError(f'subPath "{sub_path}" does not exist in its volume')
-        try:
-            os.makedirs(path, mode=0o755)
-            os.chmod(path, os.stat(base).st_mode & 0o7777)
-        except OSError as error:
-            raise VolumeError(f'failed to create subPath directory for volumeMount "{sub_path}": {error}') from None
-    return path
+def _volume_group(volume: PersistentVolume | None) -> int | None:
+    """Returns the group that the volume's files belong to, as its maker says."""
+    text = ((volume.metadata.annotations if volume is not None else None) or {}).get(GROUP_ANNOTATION, "")
+    return int(text) if text.isdecimal() else None
 
 
 async def remove_memory_volumes(runtime: Runtime, of_pod: Callable[[str], bool]) -> None:

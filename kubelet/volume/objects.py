@@ -1,5 +1,7 @@
 """The ConfigMaps and Secrets that pods of this node use: one watch per object, shared, ended with its last user.
 
+One that is immutable is not watched any further once it is known.
+
 A kubelet never sees others: a node's credentials need not read them, and its memory does not hold them.
 """
 
@@ -88,7 +90,7 @@ class ObjectStore:
             model: type[Any] = ConfigMap if ref.kind == "ConfigMap" else Secret
             selector = f"metadata.name={ref.name}"
             informer: Informer[Any] = Informer(self._rest, model, namespace=ref.namespace, field_selector=selector)
-            informer.add_handler(lambda old, new: self._changed(ref))
+            informer.add_handler(lambda old, new: self._changed(ref, new))
             watched = self._watched[ref] = _Watched(informer, self._tasks.create_task(informer.run()))
         return watched
 
@@ -99,7 +101,9 @@ class ObjectStore:
             watched.task.cancel()
             del self._watched[ref]
 
-    def _changed(self, ref: ObjectRef) -> None:
+    def _changed(self, ref: ObjectRef, new: ConfigMap | Secret | None) -> None:
         watched = self._watched.get(ref)
+        if watched is not None and new is not None and new.immutable:
+            asyncio.get_running_loop().call_soon(watched.task.cancel)  # not before the informer says that it is synced
         for uid in watched.users if watched else ():
             self._on_change(uid)

@@ -10,7 +10,7 @@ from apimachinery.resource import Resource
 
 
 class CSIDriverSpec(Model):
-    storageCapacity: bool | None = None
+    storageCapacity: bool | None = False
 
 
 class CSIDriver(Object):

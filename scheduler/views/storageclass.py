@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 from apimachinery.meta import Object
-from apimachinery.model import Model
 from apimachinery.resource import Resource
-
-
-class TopologySelectorLabelRequirement(Model):
-    key: str = ""
-    values: list[str] | None = None
-
-
-class TopologySelectorTerm(Model):
-    matchLabelExpressions: list[TopologySelectorLabelRequirement] | None = None
+from kubeapi.core.pod.affinity import TopologySelectorTerm
 
 
 class StorageClass(Object):

@@ -78,6 +78,7 @@ class FakeRuntime:
         self.unmet_texts: list[tuple[str, Callable[[Security], object]]] = []
         self.used_memory = 4096  # bytes, by each container
         self.available = True
+        self.mounts_are_seen = False
         self.containers: dict[str, FakeContainer] = {}
         self.sandboxes: dict[str, tuple[SandboxStatus, SandboxConfig]] = {}
         self._images: dict[str, ImageInfo] = {}
@@ -398,6 +399,10 @@ class FakeRuntime:
     async def create_memory_volume(self, name: str, size_bytes: int, pod: PodRef, mode: int = 0o777) -> None:
         self._check("create_memory_volume", f"{name} {size_bytes}")
         self._volumes[name] = pod.uid
+
+    async def sees_mounts(self) -> bool:
+        self._check("sees_mounts")
+        return self.mounts_are_seen
 
     async def memory_volumes(self) -> Mapping[str, str]:
         self._check("memory_volumes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from pathlib import Path
@@ -41,6 +42,15 @@ def visible_host(socket_path: str) -> Host | None:
         return host_of((process / "status").read_text(), int(Path("/proc/sys/kernel/cap_last_cap").read_text()))
     except OSError:
         return None
+
+
+def shares_mounts(socket_path: str) -> bool:
+    """Tells whether the process behind the engine's socket is in this one's mount namespace."""
+    try:
+        pid = _listener(socket_path)
+        return bool(pid) and os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt")
+    except OSError:
+        return False
 
 
 def _listener(socket_path: str) -> int:

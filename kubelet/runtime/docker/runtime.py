@@ -25,7 +25,7 @@ from kubelet.runtime.docker.bodies import (
     update_arguments,
 )
 from kubelet.runtime.docker.client import EngineClient, EngineConflict
-from kubelet.runtime.docker.host import POSSIBLE_HOSTS, visible_host
+from kubelet.runtime.docker.host import POSSIBLE_HOSTS, shares_mounts, visible_host
 from kubelet.runtime.docker.images import Images
 from kubelet.runtime.docker.parsing import (
     CANNOT_START_EXIT_CODE,
@@ -422,6 +422,9 @@ class DockerRuntime(Images, Sessions):
     async def create_memory_volume(self, name: str, size_bytes: int, pod: PodRef, mode: int = 0o777) -> None:
         body = memory_volume_body(name, size_bytes, mode, {names.POD_UID: pod.uid})
         await self._client.call(self._sdk.create_volume, **body)
+
+    async def sees_mounts(self) -> bool:
+        return await asyncio.to_thread(shares_mounts, self._client.socket_path)
 
     async def memory_volumes(self) -> Mapping[str, str]:
         answer = await self._client.call(self._sdk.volumes, filters={"label": names.POD_UID})

@@ -19,7 +19,7 @@ def config_map_files(
 ) -> dict[str, File]:
     """Raises: VolumeError when the ConfigMap or a named key is missing and not optional."""
     namespace = context.pod.namespace
-    config_map = context.objects.config_map(namespace, name)
+    config_map = context.host.objects.config_map(namespace, name)
     if config_map is None:
         if optional:
             return {}
@@ -34,7 +34,7 @@ def secret_files(
 ) -> dict[str, File]:
     """Raises: VolumeError, as for ConfigMaps."""
     namespace = context.pod.namespace
-    secret = context.objects.secret(namespace, name)
+    secret = context.host.objects.secret(namespace, name)
     if secret is None:
         if optional:
             return {}

@@ -15,7 +15,7 @@ def setup(context: VolumeContext, source: ConfigMapVolumeSource) -> Mounted:
     files = config_map_files(context, source.name, source.items, source.defaultMode, source.optional)
     directory = context.directory(PLUGIN)
     _atomic.write(directory, files, group=context.fs_group)
-    return Mounted(directory, read_only=True)
+    return Mounted(directory, read_only=True, managed=True)
 
 
 def references(pod: Pod, source: ConfigMapVolumeSource) -> list[ObjectRef]:

@@ -14,7 +14,7 @@ def setup(context: VolumeContext, source: DownwardAPIVolumeSource) -> Mounted:
     directory = context.directory(PLUGIN)
     files = downward_files(context, source.items, source.defaultMode)
     _atomic.write(directory, files, group=context.fs_group)
-    return Mounted(directory, read_only=True)
+    return Mounted(directory, read_only=True, managed=True)
 
 
 VOLUME = VolumeType("downwardAPI", PLUGIN, setup, live=True)

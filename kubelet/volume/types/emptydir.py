@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 
 from apimachinery.quantity import byte_count
+from kubeapi.core.pod.amounts import peak_requests
+from kubeapi.core.pod.lifecycle import is_sidecar
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.spec import Container, PodSpec
 from kubeapi.core.pod.volumes import EmptyDirVolumeSource
 from kubelet.runtime.interface import PodRef
+from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeContext, VolumeError, VolumeType
 
 PLUGIN = "kubernetes.io~empty-dir"
@@ -15,18 +20,19 @@ MODE = 0o777  # any user of a container may write
 
 def setup(context: VolumeContext, source: EmptyDirVolumeSource) -> Mounted:
     """Raises: VolumeError for a medium other than the default and Memory."""
+    directory = context.directory(PLUGIN)
     if source.medium == "Memory":
-        return Mounted(memory_volume=memory_volume_name(context))
+        return Mounted(directory) if context.can_mount else Mounted(memory_volume=memory_volume_name(context))
     if source.medium:
         raise VolumeError(f"unknown storage medium {source.medium!r} for emptyDir volume {context.volume.name!r}")
-    directory = context.directory(PLUGIN)
+    _make(directory)
+    return Mounted(directory)
+
+
+def _make(directory: str) -> None:
     if not os.path.isdir(directory):
         os.makedirs(directory, exist_ok=True)
         os.chmod(directory, MODE)
-    if context.fs_group is not None:
-        os.chown(directory, -1, context.fs_group)
-        os.chmod(directory, MODE | 0o2000)
-    return Mounted(directory)
 
 
 def memory_volume_name(context: VolumeContext) -> str:
@@ -34,12 +40,46 @@ def memory_volume_name(context: VolumeContext) -> str:
 
 
 async def prepare(context: VolumeContext, source: EmptyDirVolumeSource) -> None:
-    """A memory-backed one is a tmpfs of the runtime, as large as `sizeLimit`."""
+    """A memory-backed one is a tmpfs: of the node or, where its mounts do not reach containers, of the runtime.
+
+    The runtime's loses its content whenever none of the pod's containers runs.
+    """
     if source.medium != "Memory":
         return
-    pod = PodRef(context.pod.metadata.uid or "", context.pod.namespace, context.pod.name)
-    size = byte_count(source.sizeLimit) if source.sizeLimit else 0
-    await context.runtime.create_memory_volume(memory_volume_name(context), size, pod, MODE)
+    size = memory_bytes(context, source)
+    if not context.can_mount:
+        pod = PodRef(context.pod.metadata.uid or "", context.pod.namespace, context.pod.name)
+        await context.host.runtime.create_memory_volume(memory_volume_name(context), size, pod, MODE)
+        return
+    directory = context.directory(PLUGIN)
+    _make(directory)
+    if not mounts.is_mounted(directory):
+        mounts.mount_memory(directory, f"mode={MODE:o}" + (f",size={size}" if size else ""))
 
 
-VOLUME = VolumeType("emptyDir", PLUGIN, setup, prepare=prepare)
+def memory_bytes(context: VolumeContext, source: EmptyDirVolumeSource) -> int:
+    """Returns the least of its own limit, the pod's memory limit and the node's memory for pods; 0 for no limit."""
+    limits = [byte_count(source.sizeLimit) if source.sizeLimit else 0, _pod_limit(context.pod)]
+    limits.append(int(context.node.allocatable.get("memory", 0)))
+    return min((limit for limit in limits if limit > 0), default=0)
+
+
+def _pod_limit(pod: Pod) -> int:
+    """Returns 0 unless the pod as a whole, or each of its containers, has a memory limit."""
+    whole = _memory_limit(pod.spec)
+    if whole:
+        return whole
+    limits = [_memory_limit(container) for container in pod.spec.containers]
+    init = [(_memory_limit(item), is_sidecar(item)) for item in pod.spec.initContainers or ()]
+    if not all(limits) or not all(limit for limit, _ in init):
+        return 0
+    peak = peak_requests([{"memory": limit} for limit in limits], [({"memory": limit}, side) for limit, side in init])
+    return peak["memory"]
+
+
+def _memory_limit(owner: Container | PodSpec) -> int:
+    limits = owner.resources.limits if owner.resources is not None else None
+    return byte_count((limits or {}).get("memory", "0"))
+
+
+VOLUME = VolumeType("emptyDir", PLUGIN, setup, prepare=prepare, group_owned=True)

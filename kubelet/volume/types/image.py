@@ -27,13 +27,13 @@ async def prepare(context: VolumeContext, source: ImageVolumeSource) -> None:
     directory = Path(context.directory(PLUGIN))
     if await asyncio.to_thread(directory.exists):
         return
-    if context.images is None:
+    if context.host.images is None:
         raise VolumeError("volume type image is not supported")
-    image = await context.images.ensure(context.pod, source.reference or "", source.pullPolicy)
+    image = await context.host.images.ensure(context.pod, source.reference or "", source.pullPolicy)
     await asyncio.to_thread(os.makedirs, directory.parent, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".") as work:  # no volume's name begins so
         try:
-            await context.runtime.save_image(image.id, f"{work}/archive.tar")
+            await context.host.runtime.save_image(image.id, f"{work}/archive.tar")
         except RuntimeUnavailable:
             raise
         except EngineError as error:
@@ -58,7 +58,7 @@ async def _unpack(archive: str, directory: str) -> None:
 
 
 def setup(context: VolumeContext, source: ImageVolumeSource) -> Mounted:
-    return Mounted(context.directory(PLUGIN), read_only=True)
+    return Mounted(context.directory(PLUGIN), read_only=True, managed=True)
 
 
 VOLUME = VolumeType("image", PLUGIN, setup, prepare=prepare)

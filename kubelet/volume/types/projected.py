@@ -22,11 +22,11 @@ async def prepare(context: VolumeContext, source: ProjectedVolumeSource) -> None
         token = projection.serviceAccountToken
         if token is None:
             continue
-        if context.tokens is None:
+        if context.host.tokens is None:
             raise VolumeError("projected source serviceAccountToken is not supported here")
         seconds = DEFAULT_TOKEN_SECONDS if token.expirationSeconds is None else token.expirationSeconds
         try:
-            text = await context.tokens.token(context.pod, token.audience or "", seconds)
+            text = await context.host.tokens.token(context.pod, token.audience or "", seconds)
         except (StatusError, OSError) as error:
             raise VolumeError(f"failed to fetch token: {error}") from None
         context.fetched[token.path] = text
@@ -39,7 +39,7 @@ def setup(context: VolumeContext, source: ProjectedVolumeSource) -> Mounted:
         files |= _files(context, projection, source.defaultMode)
     directory = context.directory(PLUGIN)
     _atomic.write(directory, files, group=context.fs_group)
-    return Mounted(directory, read_only=True)
+    return Mounted(directory, read_only=True, managed=True)
 
 
 def _files(context: VolumeContext, projection: VolumeProjection, mode: int | None) -> dict[str, File]:

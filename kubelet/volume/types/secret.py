@@ -15,7 +15,7 @@ def setup(context: VolumeContext, source: SecretVolumeSource) -> Mounted:
     files = secret_files(context, source.secretName or "", source.items, source.defaultMode, source.optional)
     directory = context.directory(PLUGIN)
     _atomic.write(directory, files, group=context.fs_group)
-    return Mounted(directory, read_only=True)
+    return Mounted(directory, read_only=True, managed=True)
 
 
 def references(pod: Pod, source: SecretVolumeSource) -> list[ObjectRef]:

@@ -129,7 +129,7 @@ class Planner:
             matches = self._all() if term.matchLabelExpressions else ~self._all()
             for item in term.matchLabelExpressions or ():
                 column = self._table.label(item.key)
-                matches &= np.isin(column.ids[self._table.everything], column.numbers(item.values or ()))
+                matches &= np.isin(column.ids[self._table.everything], column.numbers(item.values))
             rows |= matches
         return rows
 

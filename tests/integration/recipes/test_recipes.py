@@ -24,7 +24,7 @@ FILES = {
     "apiserver/subresources/area.py": recipe("A new subresource"),
     "kubectl/commands/other/sizes.py": recipe("A new verb"),
     "kubectl/describe/kinds/example/widget.py": recipe("A kind's description"),
-    "kubelet/volume/types/nfs.py": recipe("A new volume type"),
+    "kubelet/volume/types/cephfs.py": recipe("A new volume type"),
     "kubelet/probe/actions/udp.py": recipe("A new probe kind"),
 }
 WIDGETS = "/apis/example.com/v1/namespaces/default/widgets"
@@ -132,7 +132,7 @@ from kubelet.volume.interface import VolumeType
 from apimachinery.catalogue import collect
 from scheduler.framework import collect_plugins
 print("udpSocket" in probe_types())
-print(any(kind.source == "nfs" for kind in collect("kubelet.volume.types", "VOLUME", VolumeType).values()))
+print(any(kind.source == "cephfs" for kind in collect("kubelet.volume.types", "VOLUME", VolumeType).values()))
 print(any(spec.name == "NodePool" for spec in collect_plugins()))
 """
     assert run(house, code) == "True\n" * 3

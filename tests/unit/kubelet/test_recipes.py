@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kubeapi.core.pod.spec import Container
-from kubeapi.core.pod.volumes import NFSVolumeSource
+from kubeapi.core.pod.storagevolumes import CephFSVolumeSource
 from kubelet.probe.interface import ProbedContainer
 from kubelet.probe.state import ProbeResult
 from kubelet.volume.interface import VolumeError
@@ -44,5 +44,5 @@ async def test_the_new_probe_kind_succeeds_on_an_answer_and_fails_without() -> N
 
 def test_the_new_volume_type_waits_for_its_folder() -> None:
     volume = module("A new volume type")["VOLUME"]
-    with pytest.raises(VolumeError, match="/net/none/data is not there"):
-        volume.setup(None, NFSVolumeSource(server="none", path="/data"))
+    with pytest.raises(VolumeError, match="/ceph/none/data is not there"):
+        volume.setup(None, CephFSVolumeSource(monitors=["none"], path="/data"))

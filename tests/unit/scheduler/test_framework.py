@@ -124,7 +124,8 @@ def test_filters_run_in_the_order_of_upstream() -> None:
     filters = [plugin.name for plugin in World().framework.filter if plugin.filters]
     assert filters == [
         "NodeUnschedulable", "NodeName", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit",
-        "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "PodTopologySpread", "InterPodAffinity",
+        "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone",
+        "PodTopologySpread", "InterPodAffinity",
     ]  # fmt: skip
 
 

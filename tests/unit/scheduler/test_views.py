@@ -9,13 +9,27 @@ import pytest
 import kubeapi.apps.replicaset
 import kubeapi.core.namespace
 import kubeapi.core.node
+import kubeapi.core.persistentvolume.resource
+import kubeapi.core.persistentvolumeclaim.resource
 import kubeapi.core.pod.resource
 import kubeapi.core.service.resource
+import kubeapi.storage.csidriver
+import kubeapi.storage.csinode
+import kubeapi.storage.csistoragecapacity
+import kubeapi.storage.storageclass
+import kubeapi.storage.volumeattachment
+import scheduler.views.csidriver
+import scheduler.views.csinode
+import scheduler.views.csistoragecapacity
 import scheduler.views.namespace
 import scheduler.views.node
+import scheduler.views.persistentvolume
+import scheduler.views.persistentvolumeclaim
 import scheduler.views.pod
 import scheduler.views.replicaset
 import scheduler.views.service
+import scheduler.views.storageclass
+import scheduler.views.volumeattachment
 from apimachinery.model import Model
 from apimachinery.resource import Resource
 from scheduler.options import parse
@@ -26,6 +40,13 @@ PAIRS = [
     (scheduler.views.service.RESOURCE, kubeapi.core.service.resource.RESOURCE),
     (scheduler.views.replicaset.RESOURCE, kubeapi.apps.replicaset.RESOURCE),
     (scheduler.views.namespace.RESOURCE, kubeapi.core.namespace.RESOURCE),
+    (scheduler.views.persistentvolume.RESOURCE, kubeapi.core.persistentvolume.resource.RESOURCE),
+    (scheduler.views.persistentvolumeclaim.RESOURCE, kubeapi.core.persistentvolumeclaim.resource.RESOURCE),
+    (scheduler.views.csidriver.RESOURCE, kubeapi.storage.csidriver.RESOURCE),
+    (scheduler.views.csinode.RESOURCE, kubeapi.storage.csinode.RESOURCE),
+    (scheduler.views.csistoragecapacity.RESOURCE, kubeapi.storage.csistoragecapacity.RESOURCE),
+    (scheduler.views.storageclass.RESOURCE, kubeapi.storage.storageclass.RESOURCE),
+    (scheduler.views.volumeattachment.RESOURCE, kubeapi.storage.volumeattachment.RESOURCE),
 ]
 
 

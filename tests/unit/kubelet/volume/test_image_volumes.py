@@ -12,8 +12,9 @@ from componentbase.image_archive import Entry, ImageConfig, image_archive, layer
 from kubelet.container.downward import NodeFacts
 from kubelet.container.images.pod_images import PodImages
 from kubelet.runtime.interface import Mount
+from kubelet.volume.container_mounts import MountPlace, container_mounts
 from kubelet.volume.interface import Mounted, VolumeError
-from kubelet.volume.manager import VolumeFailure, VolumeManager, container_mounts
+from kubelet.volume.manager import VolumeFailure, VolumeManager
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.eventually import eventually_async
@@ -95,7 +96,7 @@ async def test_a_part_of_it_can_be_mounted_but_no_link_leads_out(volumes: Volume
     def mounts(sub_path: str) -> list[Mount]:
         mount = {"name": "v", "mountPath": "/m", "subPath": sub_path}
         pod = make_pod({"containers": [{"name": "c", "image": "i", "volumeMounts": [mount]}]})
-        return container_mounts(pod.spec.containers[0], {"v": mounted}, {})
+        return container_mounts(pod.spec.containers[0], {"v": mounted}, {}, MountPlace("/nowhere", can_mount=False))
 
     assert mounts("sub") == [Mount("/m", f"{mounted.path}/sub", read_only=True)]
     for missing in ("none", "etc/passwd"):

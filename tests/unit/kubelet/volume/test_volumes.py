@@ -12,14 +12,16 @@ import pytest
 
 from kubelet.container.downward import NodeFacts
 from kubelet.runtime.interface import Mount
+from kubelet.volume.container_mounts import MountPlace, container_mounts
 from kubelet.volume.interface import Mounted, ObjectRef, VolumeError
-from kubelet.volume.manager import VolumeFailure, VolumeManager, container_mounts
+from kubelet.volume.manager import VolumeFailure, VolumeManager
 from kubelet.volume.types import _atomic
 from kubelet.volume.types._atomic import File
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.node.kubelet import Objects, make_pod
 
 NODE = NodeFacts("worker-1", ("192.168.0.5",), {})
+NO_MOUNTS = MountPlace("/nowhere", can_mount=False)
 
 
 def encoded(text: str) -> str:
@@ -34,6 +36,10 @@ class Volumes:
         self.objects = Objects()
         self.runtime = FakeRuntime()
         self.manager = VolumeManager(str(root), self.objects, self.runtime)
+
+    def use(self, objects: Objects) -> None:
+        """The API has these now."""
+        self.objects.config_maps, self.objects.secrets = objects.config_maps, objects.secrets
 
     async def set_up(self, source: dict[str, Any], spec: dict[str, Any] | None = None, **metadata: Any) -> Mounted:
         pod = make_pod({"volumes": [{"name": "v"} | source], **(spec or {})}, **metadata)
@@ -108,14 +114,14 @@ class TestAtomicWriter:
 
 class TestConfigMap:
     async def test_every_key_is_a_file(self, volumes: Volumes) -> None:
-        volumes.manager._objects = Objects({"cm": {"data": {"a": "1"}, "binaryData": {"b": encoded("2")}}})
+        volumes.use(Objects({"cm": {"data": {"a": "1"}, "binaryData": {"b": encoded("2")}}}))
         mounted = await volumes.set_up({"configMap": {"name": "cm"}})
         assert mounted.read_only
         assert mounted.path == str(volumes.root / "pods/uid-1/volumes/kubernetes.io~configmap/v")
         assert content(mounted) == {"a": "1", "b": "2"}
 
     async def test_items_modes_and_default_mode(self, volumes: Volumes) -> None:
-        volumes.manager._objects = Objects({"cm": {"data": {"a": "1", "b": "2", "c": "3"}}})
+        volumes.use(Objects({"cm": {"data": {"a": "1", "b": "2", "c": "3"}}}))
         items = [{"key": "a", "path": "x/y"}, {"key": "b", "path": "z", "mode": 0o400}]
         mounted = await volumes.set_up({"configMap": {"name": "cm", "items": items, "defaultMode": 0o640}})
         assert content(mounted) == {"x/y": "1", "z": "2"}
@@ -123,9 +129,9 @@ class TestConfigMap:
         assert (Path(mounted.path) / "z").stat().st_mode & 0o777 == 0o400
 
     async def test_a_change_shows(self, volumes: Volumes) -> None:
-        volumes.manager._objects = Objects({"cm": {"data": {"a": "1"}}})
+        volumes.use(Objects({"cm": {"data": {"a": "1"}}}))
         await volumes.set_up({"configMap": {"name": "cm"}})
-        volumes.manager._objects = Objects({"cm": {"data": {"b": "2"}}})
+        volumes.use(Objects({"cm": {"data": {"b": "2"}}}))
         assert content(await volumes.set_up({"configMap": {"name": "cm"}})) == {"b": "2"}
 
     @pytest.mark.parametrize(
@@ -140,7 +146,7 @@ class TestConfigMap:
         ],
     )
     async def test_what_is_missing(self, volumes: Volumes, source: dict[str, Any], why: str) -> None:
-        volumes.manager._objects = Objects({"cm": {"data": {"a": "1"}}})
+        volumes.use(Objects({"cm": {"data": {"a": "1"}}}))
         with pytest.raises(VolumeFailure) as caught:
             await volumes.set_up(source)
         assert str(caught.value) == f'MountVolume.SetUp failed for volume "v" : {why}'
@@ -149,7 +155,7 @@ class TestConfigMap:
 
 
 async def test_a_secret_is_files_with_its_mode(volumes: Volumes) -> None:
-    volumes.manager._objects = Objects(secrets={"s": {"data": {"pw": encoded("geheim")}}})
+    volumes.use(Objects(secrets={"s": {"data": {"pw": encoded("geheim")}}}))
     mounted = await volumes.set_up({"secret": {"secretName": "s", "defaultMode": 0o400}})
     assert content(mounted) == {"pw": "geheim"}
     assert (Path(mounted.path) / "pw").stat().st_mode & 0o777 == 0o400
@@ -169,7 +175,7 @@ async def test_fields_of_the_pod_are_files(volumes: Volumes) -> None:
 
 class TestProjected:
     async def test_sources_come_together(self, volumes: Volumes) -> None:
-        volumes.manager._objects = Objects({"cm": {"data": {"a": "1"}}}, {"s": {"data": {"b": encoded("2")}}})
+        volumes.use(Objects({"cm": {"data": {"a": "1"}}}, {"s": {"data": {"b": encoded("2")}}}))
         sources = [
             {"configMap": {"name": "cm"}},
             {"secret": {"name": "s", "items": [{"key": "b", "path": "secret/b"}]}},
@@ -247,8 +253,8 @@ class TestHostPath:
 
 async def test_other_volume_types_are_refused_by_name(volumes: Volumes) -> None:
     with pytest.raises(VolumeFailure) as caught:
-        await volumes.set_up({"nfs": {"server": "s", "path": "/p"}})
-    assert str(caught.value) == 'MountVolume.SetUp failed for volume "v" : volume type nfs is not supported'
+        await volumes.set_up({"cephfs": {"monitors": ["m"]}})
+    assert str(caught.value) == 'MountVolume.SetUp failed for volume "v" : volume type cephfs is not supported'
 
 
 def test_every_reference_of_a_pod_is_found(volumes: Volumes) -> None:
@@ -285,7 +291,7 @@ async def test_tear_down_leaves_nothing(volumes: Volumes) -> None:
 class TestMounts:
     def mounts(self, mount: dict[str, Any], volume: Mounted, env: dict[str, str] | None = None) -> list[Mount]:
         pod = make_pod({"containers": [{"name": "app", "image": "i", "volumeMounts": [{"name": "v"} | mount]}]})
-        return container_mounts(pod.spec.containers[0], {"v": volume}, env or {})
+        return container_mounts(pod.spec.containers[0], {"v": volume}, env or {}, NO_MOUNTS)
 
     def test_a_mount_takes_source_and_mode_of_its_volume(self) -> None:
         assert self.mounts({"mountPath": "/data"}, Mounted("/vol")) == [Mount("/data", source="/vol")]
@@ -322,4 +328,4 @@ class TestMounts:
             {"containers": [{"name": "app", "image": "i", "volumeMounts": [{"name": "x", "mountPath": "/"}]}]}
         )
         with pytest.raises(VolumeError, match='cannot find volume "x" to mount into container "app"'):
-            container_mounts(pod.spec.containers[0], {}, {})
+            container_mounts(pod.spec.containers[0], {}, {}, NO_MOUNTS)

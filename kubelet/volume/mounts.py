@@ -1,0 +1,136 @@
+"""Mounts folders and files of pods on the node. Linux only.
+
+Mounts of open files go by the kernel's own calls: no path that a pod can change is looked up twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import re
+import shutil
+import stat
+from collections.abc import Sequence
+
+from kubelet.volume.interface import VolumeError
+
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_UMOUNT_NOFOLLOW = 0x8
+_MOUNT_SETATTR, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, 0x8000, 0x1
+MOUNT_SECONDS = 120.0  # for a server to answer
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _MountAttributes(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "user_namespace")]
+
+
+def bind(descriptor: int, target: str, *, read_only: bool = False) -> None:
+    """Shows the open file or folder, with what is mounted below it, at `target`. Raises: OSError.
+
+    `read_only` holds for what is mounted below it too; a kernel before 5.12 can't do that (ENOSYS).
+    """
+    _call(_libc.mount, b"/proc/self/fd/%d" % descriptor, os.fsencode(target), None, _MS_BIND | _MS_REC, None)
+    try:
+        _call(_libc.mount, None, os.fsencode(target), None, _MS_PRIVATE | _MS_REC, None)
+        if read_only:
+            attributes = _MountAttributes(set=_MOUNT_ATTR_RDONLY)
+            size = ctypes.sizeof(attributes)
+            _call(_libc.syscall, _MOUNT_SETATTR, -1, os.fsencode(target), _AT_RECURSIVE, ctypes.byref(attributes), size)
+    except OSError:
+        unmount(target)
+        raise
+
+
+def mount_memory(target: str, options: str) -> None:
+    """Raises: OSError."""
+    _call(_libc.mount, b"tmpfs", os.fsencode(target), b"tmpfs", 0, options.encode())
+
+
+async def mount_with_tools(filesystem: str, source: str, target: str, options: Sequence[str]) -> None:
+    """Runs the node's `mount`, which knows the helpers of network file systems. Raises: VolumeError.
+
+    `filesystem` is "" for a bind mount.
+    """
+    arguments = [*(("-t", filesystem) if filesystem else ()), *(("-o", ",".join(options)) if options else ())]
+    arguments += [source, target]
+    shown = f"Mounting command: mount\nMounting arguments: {' '.join(arguments)}\n"
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "mount",
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    except OSError as error:
+        raise VolumeError(f"mount failed: {error}\n{shown}") from None
+    try:
+        async with asyncio.timeout(MOUNT_SECONDS):
+            said, _ = await process.communicate()
+    except (TimeoutError, asyncio.CancelledError) as error:
+        process.kill()
+        await process.wait()
+        if isinstance(error, TimeoutError):
+            raise VolumeError(f"mount failed: not over within {MOUNT_SECONDS:.0f}s\n{shown}") from None
+        raise
+    if process.returncode != 0:
+        text = said.decode(errors="replace").strip()
+        raise VolumeError(f"mount failed: exit status {process.returncode}\n{shown}Output: {text}\n")
+
+
+def mounts_below(path: str) -> list[str]:
+    """Lists mount points at or below the path, the innermost first."""
+    prefix = os.path.realpath(path) + "/"
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        targets = [_unescape(line.split(" ")[4]) for line in file]
+    return [target for target in reversed(targets) if f"{target}/".startswith(prefix)]
+
+
+def is_mounted(path: str) -> bool:
+    return os.path.realpath(path) in mounts_below(path)
+
+
+def unmount(target: str) -> None:
+    """Raises: OSError, EBUSY while a process uses it."""
+    _call(_libc.umount2, os.fsencode(target), _UMOUNT_NOFOLLOW)
+
+
+def unmount_below(path: str) -> None:
+    """Unmounts everything at or below the path. Raises: OSError."""
+    for target in mounts_below(path):
+        unmount(target)
+
+
+def remove_tree(path: str) -> None:
+    """Removes a folder with its content; refuses while anything is mounted in it. Raises: OSError."""
+    if not os.path.isdir(path):
+        return
+    mounted = mounts_below(path)
+    if mounted:
+        raise OSError(f"{mounted[0]} is still mounted: {path} is not removed")
+    shutil.rmtree(path)
+
+
+def make_target(path: str, *, like: int) -> None:
+    """Makes the empty file or folder that something like the open one can be mounted on. Raises: OSError."""
+    os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
+    if stat.S_ISDIR(os.fstat(like).st_mode):
+        os.makedirs(path, mode=0o750, exist_ok=True)
+    elif not os.path.lexists(path):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640))
+
+
+def _unescape(text: str) -> str:
+    """Undoes the kernel's octal writing of blanks and backslashes in paths."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def _call(function: object, *arguments: object) -> int:
+    result: int = function(*arguments)  # type: ignore[operator]
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
