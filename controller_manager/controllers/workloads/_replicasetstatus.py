@@ -1,15 +1,18 @@
-"""Computes the status of a ReplicaSet from its pods."""
+"""Computes the status of a ReplicaSet or ReplicationController from its pods."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from apimachinery.conditions import get_condition, remove_condition, set_condition
+from apimachinery.meta import StatusCondition
 from apimachinery.times import format_time
 from controller_manager.podstate import is_active, is_ready, is_terminating, seconds_until_available
-from kubeapi.apps.replicaset import ReplicaSet, ReplicaSetCondition, ReplicaSetStatus
+from kubeapi.apps.replicaset import ReplicaSet, ReplicaSetStatus
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.replicationcontroller import ReplicationController
 
 REPLICA_FAILURE = "ReplicaFailure"
 
@@ -26,13 +29,20 @@ class ManageError:
 class Outcome:
     """Holds the status, and in how many seconds the next pod becomes available by itself (0: none will)."""
 
-    status: ReplicaSetStatus
+    status: Any
+    """A ReplicaSetStatus or ReplicationControllerStatus."""
     next_available_seconds: float
 
 
-def compute_status(replica_set: ReplicaSet, pods: Sequence[Pod], failure: ManageError | None, now: float) -> Outcome:
+def compute_status(
+    replica_set: ReplicaSet | ReplicationController,
+    pods: Sequence[Pod],
+    failure: ManageError | None,
+    condition: type[StatusCondition],
+    now: float,
+) -> Outcome:
     spec, old = replica_set.spec, replica_set.status
-    wanted_labels = (spec.template.metadata.labels or {}).items()
+    wanted_labels = ((spec.template.metadata.labels if spec.template else None) or {}).items()
     replicas = fully_labeled = ready = available = terminating = 0
     waits: list[float] = []
     for pod in pods:
@@ -47,31 +57,29 @@ def compute_status(replica_set: ReplicaSet, pods: Sequence[Pod], failure: Manage
             available += 1
         elif wait is not None:
             waits.append(wait)
-    status = ReplicaSetStatus(
-        replicas=replicas,
-        fullyLabeledReplicas=fully_labeled or None,
-        readyReplicas=ready or None,
-        availableReplicas=available or None,
-        terminatingReplicas=terminating,
-        observedGeneration=replica_set.metadata.generation,
-        conditions=_conditions(old.conditions, failure, now) or None,
-    )
+    status = old.clone()
+    status.replicas = replicas
+    status.fullyLabeledReplicas, status.readyReplicas = fully_labeled or None, ready or None
+    status.availableReplicas = available or None
+    status.observedGeneration = replica_set.metadata.generation
+    if isinstance(status, ReplicaSetStatus):
+        status.terminatingReplicas = terminating
+    status.conditions = _conditions(old.conditions, failure, condition, now) or None
     return Outcome(status, min(waits, default=0.0))
 
 
 def _conditions(
-    old: list[ReplicaSetCondition] | None, failure: ManageError | None, now: float
-) -> list[ReplicaSetCondition] | None:
+    old: list[Any] | None, failure: ManageError | None, condition: type[StatusCondition], now: float
+) -> list[Any] | None:
     if failure is None:
         return remove_condition(old, REPLICA_FAILURE)
-    failing = get_condition(old, REPLICA_FAILURE)
-    if failing is not None:
+    if get_condition(old, REPLICA_FAILURE) is not None:
         return old
-    condition = ReplicaSetCondition(
+    failing = condition(
         type=REPLICA_FAILURE,
         status="True",
         lastTransitionTime=format_time(now),
         reason="FailedCreate" if failure.creating else "FailedDelete",
         message=failure.message,
     )
-    return set_condition(old, condition)
+    return set_condition(old, failing)

@@ -2,101 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from apimachinery.errors import Conflict, NotFound
-from apimachinery.meta import controller_of
 from apimachinery.selectors import selector_of
-from controller_manager.controllers.workloads._podranking import pods_to_delete
-from controller_manager.controllers.workloads._replicasetstatus import ManageError, Outcome, compute_status
-from controller_manager.ownership import OWNER_INDEX, candidates, claim, index_by_owner
-from controller_manager.podcontrol import PodControl, pod_of
-from controller_manager.podstate import counts_changed, is_active
-from kubeapi.apps.replicaset import ReplicaSet
+from controller_manager.controllers.workloads._replicas import ReplicasKind, ReplicasReconciler
+from kubeapi.apps.replicaset import ReplicaSet, ReplicaSetCondition
 from kubeapi.core.pod.model import Pod
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, own, owner_key
+from kubeclient.controller import ControllerContext, ControllerSpec, Watch, own
 
-KIND = "ReplicaSet"
-BURST_REPLICAS = 500
-"""The most pods to create or delete in one reconcile; the rest follows when the cache has caught up."""
-UNSETTLED_SECONDS = 1.0
-"""While the cache lacks what was just done, the status would count wrong; what it learns brings the key back."""
+KIND = ReplicasKind("ReplicaSet", ReplicaSet, ReplicaSetCondition, lambda each: selector_of(each.spec.selector))
 
 
-class ReplicaSetReconciler:
+class ReplicaSetReconciler(ReplicasReconciler[ReplicaSet]):
     def __init__(self, context: ControllerContext) -> None:
-        self._rest, self._clock = context.rest, context.clock
-        self._replica_sets = context.informers.of(ReplicaSet)
-        self._pods = context.informers.of(Pod)
-        index_by_owner(self._replica_sets)
-        index_by_owner(self._pods)
-        self._pod_control = PodControl(context, KIND, self._pods)
-
-    def concerned_by(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
-        """Notes what was expected, and wakes the pod's ReplicaSet, or those that may adopt it."""
-        self._pod_control.note(old, new)
-        if not counts_changed(old, new):
-            return
-        yield from {owner_key(each, KIND) for each in (old, new) if each is not None} - {""}
-        if new is not None and controller_of(new) is None:
-            for replica_set in self._replica_sets.list(new.namespace):
-                if selector_of(replica_set.spec.selector).matches(new.labels):
-                    yield replica_set.key
-
-    async def reconcile(self, key: str) -> Result:
-        replica_set = self._replica_sets.get(key)
-        if replica_set is None:
-            self._pod_control.forget(key)
-            return DONE
-        if not self._pod_control.settled(key):
-            return after(UNSETTLED_SECONDS)
-        pods = await claim(
-            self._rest, replica_set, selector_of(replica_set.spec.selector), candidates(self._pods, replica_set)
-        )
-        failure: ManageError | None = None
-        error: Exception | None = None
-        if replica_set.metadata.deletionTimestamp is None:
-            active = [pod for pod in pods if is_active(pod)]
-            surplus = len(active) - replica_set.spec.replicas
-            if surplus:
-                errors = await self._correct(replica_set, active, surplus)
-                if not errors:
-                    return after(UNSETTLED_SECONDS)
-                error, failure = errors[0], ManageError(str(errors[0]), creating=surplus < 0)
-        outcome = compute_status(replica_set, pods, failure, self._clock.now())
-        await self._write_status(replica_set, outcome)
-        if error is not None:
-            raise error
-        return after(outcome.next_available_seconds) if outcome.next_available_seconds else DONE
-
-    async def _correct(self, replica_set: ReplicaSet, active: list[Pod], surplus: int) -> list[Exception]:
-        count = min(abs(surplus), BURST_REPLICAS)
-        if surplus < 0:
-            create = [pod_of(replica_set, replica_set.spec.template) for _ in range(count)]
-            return await self._pod_control.apply(replica_set, create=create)
-        delete = pods_to_delete(active, self._related(replica_set), count, self._clock.now())
-        return await self._pod_control.apply(replica_set, delete=delete)
-
-    def _related(self, replica_set: ReplicaSet) -> list[Pod]:
-        """Lists the active pods of all ReplicaSets with the same owner (a Deployment), or of this one."""
-        ref = controller_of(replica_set)
-        family = self._replica_sets.by_index(OWNER_INDEX, ref.uid) if ref is not None else [replica_set]
-        return [
-            pod
-            for member in family
-            for pod in self._pods.by_index(OWNER_INDEX, member.metadata.uid or "")
-            if is_active(pod)
-        ]
-
-    async def _write_status(self, replica_set: ReplicaSet, outcome: Outcome) -> None:
-        if outcome.status == replica_set.status:
-            return
-        changed = replica_set.clone()
-        changed.status = outcome.status
-        try:
-            await self._rest.update(changed, "status")
-        except (NotFound, Conflict):
-            return  # the cache is behind: what it is about to learn brings the key back
+        super().__init__(context, KIND)
 
 
 CONTROLLER = ControllerSpec(

@@ -26,7 +26,7 @@ from controller_manager.ownership import (
     plan_claim,
     slow_start,
 )
-from kubeapi.apps.replicaset import ReplicaSet, ReplicaSetSpec
+from kubeapi.apps.replicaset import ReplicaSet, ReplicaSetCondition, ReplicaSetSpec
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec
 from kubeapi.core.pod.status import ContainerStatus, PodCondition, PodStatus
@@ -143,7 +143,7 @@ def test_status_counts() -> None:
         terminating,
         unlabeled,
     ]
-    outcome = compute_status(rs, pods, None, NOW)
+    outcome = compute_status(rs, pods, None, ReplicaSetCondition, NOW)
     status = outcome.status
     assert (status.replicas, status.fullyLabeledReplicas, status.readyReplicas) == (4, 3, 3)
     assert (status.availableReplicas, status.terminatingReplicas) == (2, 1)
@@ -152,13 +152,13 @@ def test_status_counts() -> None:
 
 def test_a_failure_is_a_condition_until_it_is_over() -> None:
     rs = replica_set()
-    rs.status = compute_status(rs, [], ManageError("quota", creating=True), NOW).status
+    rs.status = compute_status(rs, [], ManageError("quota", creating=True), ReplicaSetCondition, NOW).status
     condition = get_condition(rs.status.conditions, "ReplicaFailure")
     assert condition is not None
     assert (condition.status, condition.reason, condition.message) == ("True", "FailedCreate", "quota")
-    again = compute_status(rs, [], ManageError("other", creating=False), NOW + 60).status
+    again = compute_status(rs, [], ManageError("other", creating=False), ReplicaSetCondition, NOW + 60).status
     assert again.conditions == rs.status.conditions
-    assert compute_status(rs, [], None, NOW).status.conditions is None
+    assert compute_status(rs, [], None, ReplicaSetCondition, NOW).status.conditions is None
 
 
 # Claims
