@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated
 
 from pydantic import Field
@@ -21,6 +22,16 @@ from kubeapi.storage.storageclass import GROUP
 
 _LONGEST_MESSAGE = 1024
 _MOST_METADATA_BYTES = 256 * 1024
+
+
+def attachment_name(driver: str, handle: str, node: str) -> str:
+    """Names the attachment of a driver's volume to a node, which controller and kubelet both work out."""
+    return "csi-" + hashlib.sha256(f"{handle}{driver}{node}".encode()).hexdigest()
+
+
+def unique_name(driver: str, handle: str) -> str:
+    """Names a driver's volume as a Node's volumesInUse and volumesAttached do."""
+    return f"kubernetes.io/csi/{driver}^{handle}"
 
 
 class VolumeAttachmentSource(Model, protobuf="persistentVolumeName* inlineVolumeSpec"):

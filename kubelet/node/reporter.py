@@ -71,6 +71,7 @@ class NodeReporter:
         self._volumes_in_use = volumes_in_use
         self._poked = asyncio.Event()
         self._seen = asyncio.Event()
+        self._reports_begun = self._reports_done = 0
         self._images_at = -IMAGE_REFRESH_SECONDS
         self._lease: Lease | None = None
         machine = read_machine(options.root_dir)
@@ -98,10 +99,24 @@ class NodeReporter:
         return self._nodes.get(self._options.node_name) or self.node
 
     async def wait_until(self, holds: Callable[[Node], bool]) -> None:
-        """Returns when `holds` is true of the Node as the API has it."""
+        """Returns when `holds` is true of the Node as the API has it after a report that begins now.
+
+        What an earlier report has still to change there, it does not see.
+        """
         await self._nodes.wait_synced()
-        while not holds(self.current()):
+        report = self._reports_begun + 1
+        self.poke()
+        while self._reports_done < report or self._is_behind() or not holds(self.current()):
             await self._seen.wait()
+
+    def _is_behind(self) -> bool:
+        """Tells whether the cache lacks this kubelet's own last write."""
+        cached, written = (node.metadata.resourceVersion or "0" for node in (self.current(), self.node))
+        return int(cached) < int(written)
+
+    def _wake_waiting(self) -> None:
+        seen, self._seen = self._seen, asyncio.Event()
+        seen.set()
 
     def facts(self) -> NodeFacts:
         allocatable = {name: parse_quantity(value) for name, value in (self.node.status.allocatable or {}).items()}
@@ -135,8 +150,7 @@ class NodeReporter:
     def observe(self, _: Node | None, stored: Node | None) -> None:
         """Takes what the API has: where another hand changed the status (a silent node is declared Unknown) or deleted
         the node, it is put right at once."""
-        seen, self._seen = self._seen, asyncio.Event()
-        seen.set()
+        self._wake_waiting()
         if stored is None:
             self.node.status = NodeStatus()
             self.poke()
@@ -210,9 +224,12 @@ class NodeReporter:
             pause = min(every, UNREADY_RECHECK_SECONDS) if self._inputs.problems else every
             await first_of(self._clock.sleep(pause), self._poked.wait())
             self._poked.clear()
+            self._reports_begun += 1
             await self._refresh_inputs()
             try:
                 self.node = await self._send_status(self.node)
+                self._reports_done = self._reports_begun
+                self._wake_waiting()
             except NotFound:
                 log.warning("the node is gone from the API, registering again", node=self.node.name)
                 await self._register()

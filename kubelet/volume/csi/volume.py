@@ -18,6 +18,7 @@ from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.volumes import Volume
 from kubeapi.storage.csidriver import CSIDriver
+from kubeapi.storage.volumeattachment import attachment_name, unique_name
 
 PLUGIN = "kubernetes.io~csi"
 DATA_FILE = "vol_data.json"
@@ -51,11 +52,6 @@ class CsiVolume:
     @property
     def key(self) -> tuple[str, str]:
         return self.driver, self.handle
-
-
-def unique_name(driver: str, handle: str) -> str:
-    """Names the volume as a Node's volumesInUse and volumesAttached do."""
-    return f"kubernetes.io/csi/{driver}^{handle}"
 
 
 def inline_volume(pod: Pod, volume: Volume) -> CsiVolume:
@@ -100,11 +96,6 @@ def claimed_volume(volume: PersistentVolume, *, read_only: bool) -> CsiVolume:
         publish_secret=secret(source.nodePublishSecretRef),
         expand_secret=secret(source.nodeExpandSecretRef),
     )
-
-
-def attachment_name(driver: str, handle: str, node: str) -> str:
-    """Names the VolumeAttachment of a volume to a node, which both sides work out."""
-    return "csi-" + hashlib.sha256(f"{handle}{driver}{node}".encode()).hexdigest()
 
 
 def mode_error(volume: CsiVolume, driver: CSIDriver | None) -> str:

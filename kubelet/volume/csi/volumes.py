@@ -20,7 +20,7 @@ from componentbase import logs
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.secret.model import Secret
 from kubeapi.storage.csidriver import CSIDriver
-from kubeapi.storage.volumeattachment import VolumeAttachment
+from kubeapi.storage.volumeattachment import VolumeAttachment, attachment_name, unique_name
 from kubeclient.rest import RestClient
 from kubelet.plugins.rpc import RpcError
 from kubelet.volume.csi import messages as csi
@@ -31,7 +31,6 @@ from kubelet.volume.csi.volume import (
     CsiVolume,
     Publication,
     SecretName,
-    attachment_name,
     forget_folder,
     mode_error,
     needs_attachment,
@@ -40,7 +39,6 @@ from kubelet.volume.csi.volume import (
     remember_publication,
     remember_staging,
     remove_target,
-    unique_name,
 )
 from kubelet.volume.tokens import TokenManager
 

@@ -18,12 +18,12 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.secret.model import Secret
 from kubeapi.storage.csidriver import CSIDriver
 from kubeapi.storage.csinode import CSINode
-from kubeapi.storage.volumeattachment import VolumeAttachment
+from kubeapi.storage.volumeattachment import VolumeAttachment, attachment_name
 from kubeclient.rest import RestClient
 from kubelet.plugins.rpc import RpcError
 from kubelet.plugins.watcher import PluginInfo, PluginRefused
 from kubelet.volume.csi.drivers import NODE_ID_ANNOTATION, CsiDrivers, CsiError
-from kubelet.volume.csi.volume import CsiVolume, attachment_name, claimed_volume, inline_volume, owns_files
+from kubelet.volume.csi.volume import CsiVolume, claimed_volume, inline_volume, owns_files
 from kubelet.volume.csi.volumes import CsiMount, CsiVolumes
 from kubelet.volume.tokens import TokenManager
 from tests.fakes.api import FakeApi
