@@ -86,8 +86,8 @@ class VolumeContext:
 class Mounted:
     """A volume that is set up: a path on the node, a memory volume of the runtime, or a block device of the node.
 
-    `file`: it is not a folder. `managed`: nobody but the kubelet changes its files. `group` owns it, and the pod's
-    containers are to be in it.
+    `file`: it is not a folder. `managed`: nobody but the kubelet changes its files. `group_owned`: its files are to be
+    the pod's fsGroup's. `group` owns it, and the pod's containers are to be in it.
     """
 
     path: str = ""
@@ -96,6 +96,7 @@ class Mounted:
     read_only: bool = False
     file: bool = False
     managed: bool = False
+    group_owned: bool = False
     group: int | None = None
 
 
@@ -109,7 +110,7 @@ class VolumeType:
 
     `setup` runs in the event loop, so it only touches local files; `prepare` is for what takes time.
     `live`: its content follows the API, so it is set up again whenever the pod or one of its objects changes.
-    `set_up_block` serves a PersistentVolume with volumeMode Block. `group_owned`: the pod's fsGroup gets its files.
+    `set_up_block` serves a PersistentVolume with volumeMode Block.
     `tear_down` gets the folder that the volume had below `plugin`, when nothing of the pod runs any more; the kubelet
     may have been restarted since. What is still mounted there afterwards is unmounted.
     """
@@ -121,6 +122,5 @@ class VolumeType:
     live: bool = False
     prepare: Callable[[VolumeContext, Any], Awaitable[None]] | None = None
     set_up_block: Setup | None = None
-    group_owned: bool = False
     mount_options: bool = False
     tear_down: Callable[[VolumeHost, str], Awaitable[None]] | None = None

@@ -121,7 +121,7 @@ class VolumeManager:
             if kind.prepare is not None:
                 await kind.prepare(context, source)
             mounted = kind.setup(context, source)
-            if kind.group_owned:
+            if mounted.group_owned:
                 await self._give_to_group(context, mounted)
         group = _volume_group(context.persistent)
         return replace(mounted, read_only=mounted.read_only or context.read_only, group=group)

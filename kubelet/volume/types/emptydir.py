@@ -22,11 +22,15 @@ def setup(context: VolumeContext, source: EmptyDirVolumeSource) -> Mounted:
     """Raises: VolumeError for a medium other than the default and Memory."""
     directory = context.directory(PLUGIN)
     if source.medium == "Memory":
-        return Mounted(directory) if context.can_mount else Mounted(memory_volume=memory_volume_name(context))
+        return (
+            Mounted(directory, group_owned=True)
+            if context.can_mount
+            else Mounted(memory_volume=memory_volume_name(context))
+        )
     if source.medium:
         raise VolumeError(f"unknown storage medium {source.medium!r} for emptyDir volume {context.volume.name!r}")
     _make(directory)
-    return Mounted(directory)
+    return Mounted(directory, group_owned=True)
 
 
 def _make(directory: str) -> None:
@@ -82,4 +86,4 @@ def _memory_limit(owner: Container | PodSpec) -> int:
     return byte_count((limits or {}).get("memory", "0"))
 
 
-VOLUME = VolumeType("emptyDir", PLUGIN, setup, prepare=prepare, group_owned=True)
+VOLUME = VolumeType("emptyDir", PLUGIN, setup, prepare=prepare)

@@ -32,7 +32,7 @@ def setup(context: VolumeContext, source: LocalVolumeSource) -> Mounted:
         )
     if not os.path.isdir(source.path):
         raise VolumeError(f'path "{source.path}" is not a directory')
-    return Mounted(context.directory(PLUGIN) if context.mount_options else source.path)
+    return Mounted(context.directory(PLUGIN) if context.mount_options else source.path, group_owned=True)
 
 
 def set_up_block(context: VolumeContext, source: LocalVolumeSource) -> Mounted:
@@ -49,6 +49,4 @@ def _mode(path: str) -> int:
         raise VolumeError(f'path "{path}" does not exist') from None
 
 
-VOLUME = VolumeType(
-    "local", PLUGIN, setup, prepare=prepare, set_up_block=set_up_block, group_owned=True, mount_options=True
-)
+VOLUME = VolumeType("local", PLUGIN, setup, prepare=prepare, set_up_block=set_up_block, mount_options=True)
