@@ -222,7 +222,10 @@ def _add_runtime_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="domain of Services")
     group.add_argument(
-        "--resolv-conf", default="/etc/resolv.conf", metavar="FILE", help="the node's own resolver configuration"
+        "--resolv-conf",
+        default="/etc/resolv.conf",
+        metavar="FILE",
+        help="the node's own resolver configuration; empty for none",
     )
 
 

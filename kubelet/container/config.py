@@ -1,4 +1,4 @@
-"""Turns a pod's spec into configs for the runtime: sandbox, container, security, the managed /etc/hosts. Pure."""
+"""Turns a pod's spec into configs for the runtime: sandbox and container. Pure."""
 
 from __future__ import annotations
 
@@ -21,18 +21,9 @@ from kubelet.runtime.interface import (
     SandboxConfig,
 )
 
-MAX_HOSTNAME_LENGTH = 63
-HOSTS_PATH = "/etc/hosts"
-
 
 def pod_ref(pod: Pod) -> PodRef:
     return PodRef(pod.metadata.uid or "", pod.metadata.namespace or "", pod.metadata.name or "")
-
-
-def pod_hostname(pod: Pod) -> str:
-    """`spec.hostname`, else the pod's name, cut to what the kernel takes."""
-    name = pod.spec.hostnameOverride or pod.spec.hostname or pod.metadata.name or ""
-    return name[:MAX_HOSTNAME_LENGTH].rstrip("-.")
 
 
 def sandbox_config(
@@ -40,6 +31,7 @@ def sandbox_config(
     *,
     attempt: int,
     dns: DnsConfig | None,
+    hostname: str = "",
     memory_volumes: tuple[str, ...] = (),
     runtime_handler: str = "",
 ) -> SandboxConfig:
@@ -50,10 +42,10 @@ def sandbox_config(
     return SandboxConfig(
         pod=pod_ref(pod),
         attempt=attempt,
-        hostname="" if host_network else pod_hostname(pod),
+        hostname="" if host_network else hostname,
         dns=dns,
         host_aliases=tuple((alias.ip, name) for alias in spec.hostAliases or () for name in alias.hostnames or ()),
-        ports=() if host_network else _port_mappings(pod),
+        ports=port_mappings(pod),
         host_network=host_network,
         host_pid=bool(spec.hostPID),
         host_ipc=bool(spec.hostIPC),
@@ -72,7 +64,10 @@ def dotted_sysctl(name: str) -> str:
     return name if first == "." else name.translate(str.maketrans("./", "/."))
 
 
-def _port_mappings(pod: Pod) -> tuple[PortMapping, ...]:
+def port_mappings(pod: Pod) -> tuple[PortMapping, ...]:
+    """Lists the host ports of the pod; none with host networking, where its ports are the node's own."""
+    if pod.spec.hostNetwork:
+        return ()
     return tuple(
         PortMapping(port.hostPort, port.containerPort, port.protocol, port.hostIP or "")
         for container in (*(pod.spec.initContainers or ()), *pod.spec.containers)
@@ -149,28 +144,3 @@ def _pid_mode(pod: Pod) -> PidMode:
     if pod.spec.hostPID:
         return "host"
     return "pod" if pod.spec.shareProcessNamespace else "container"
-
-
-def managed_hosts(pod: Pod, ips: Sequence[str], *, domain: str = "", node_hosts: str = "") -> str:
-    """The text of /etc/hosts for the pod's containers; `domain` follows the hostname ("sub.ns.svc.cluster.local").
-
-    With host networking it is the node's own file (`node_hosts`) plus the pod's aliases.
-    Source: Kubernetes, "Adding entries to Pod /etc/hosts with HostAliases".
-    """
-    if pod.spec.hostNetwork:
-        text = "# Kubernetes-managed hosts file (host network).\n" + node_hosts
-    else:
-        text = (
-            "# Kubernetes-managed hosts file.\n"
-            "127.0.0.1\tlocalhost\n"
-            "::1\tlocalhost ip6-localhost ip6-loopback\n"
-            "fe00::0\tip6-localnet\n"
-            "fe00::0\tip6-mcastprefix\n"
-            "fe00::1\tip6-allnodes\n"
-            "fe00::2\tip6-allrouters\n"
-        )
-        hostname = pod_hostname(pod)
-        names = f"{hostname}.{domain}\t{hostname}" if domain else hostname
-        text += "".join(f"{ip}\t{names}\n" for ip in ips)
-    aliases = [f"{alias.ip}\t" + "\t".join(alias.hostnames or ()) + "\n" for alias in pod.spec.hostAliases or ()]
-    return text + ("\n# Entries added by HostAliases.\n" + "".join(aliases) if aliases else "")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, cast
 
 from apimachinery.quantity import byte_count, cpu_millis, parse_quantity
+from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container
 from kubelet.runtime.interface import MIN_CPU_SHARES, Resources
@@ -74,15 +75,34 @@ def oom_score_adj(pod: Pod, container: Container, memory_capacity_bytes: int) ->
         return GUARANTEED_OOM_SCORE_ADJ
     if qos == "BestEffort" or memory_capacity_bytes <= 0:
         return BEST_EFFORT_OOM_SCORE_ADJ
-    limits, requests = _amounts(container, "limits"), _amounts(container, "requests")
-    requested = byte_count(requests.get("memory", limits.get("memory", "0")))
+    requested = _memory_request(container) + _unclaimed_memory(pod)
     score = 1000 - 1000 * requested // memory_capacity_bytes
     return min(max(score, 1000 + GUARANTEED_OOM_SCORE_ADJ), BEST_EFFORT_OOM_SCORE_ADJ - 1)
 
 
-def container_resources(pod: Pod, container: Container, memory_capacity_bytes: int) -> Resources:
-    """The cgroup limits of one container; the node's memory is needed for its OOM score."""
+def _memory_request(container: Container) -> int:
     limits, requests = _amounts(container, "limits"), _amounts(container, "requests")
+    return byte_count(requests.get("memory", limits.get("memory", "0")))
+
+
+def _unclaimed_memory(pod: Pod) -> int:
+    """Returns each container's share of the memory that the pod as a whole requests beyond its containers."""
+    requests = pod.spec.resources.requests if pod.spec.resources else None
+    if not requests or "memory" not in requests:
+        return 0
+    containers = [*pod.spec.containers, *filter(is_sidecar, pod.spec.initContainers or ())]
+    return max(0, byte_count(requests["memory"]) - sum(map(_memory_request, containers))) // len(containers)
+
+
+def container_resources(pod: Pod, container: Container, memory_capacity_bytes: int) -> Resources:
+    """The cgroup limits of one container; the node's memory is needed for its OOM score.
+
+    A container without a limit of its own has that of the whole pod.
+    """
+    whole = pod.spec.resources.limits if pod.spec.resources else None
+    limits = {name: value for name, value in (whole or {}).items() if name in QOS_RESOURCES}
+    limits |= _amounts(container, "limits")
+    requests = _amounts(container, "requests")
     return Resources(
         cpu_shares=cpu_shares(cpu_millis(requests.get("cpu", limits.get("cpu", "0")))),
         cpu_quota_us=cpu_quota_us(cpu_millis(limits.get("cpu", "0"))),

@@ -23,6 +23,7 @@ from kubelet.container.images.gc import GarbageCollector
 from kubelet.container.images.provider_config import Plugin, ProviderConfigError, read_plugins
 from kubelet.main.assembly import Edges, assemble
 from kubelet.main.plugins import NodePlugins
+from kubelet.network.dns import ClusterDns, parse_resolv_conf
 from kubelet.node.eviction import Eviction
 from kubelet.node.housekeeping import Housekeeping
 from kubelet.node.pleg import Pleg
@@ -30,12 +31,11 @@ from kubelet.node.reporter import NodeReporter
 from kubelet.node.runtime_health import RuntimeHealth
 from kubelet.node.shutdown import NodeShutdown
 from kubelet.options import Options
-from kubelet.pod.dns import ClusterDns, parse_resolv_conf
 from kubelet.pod.hardware import Hardware
 from kubelet.pod.pod_security import NodePolicy
 from kubelet.pod.table import PodTable
 from kubelet.probe.probes import probe_types
-from kubelet.runtime.interface import PodRuntimeStatus, Runtime
+from kubelet.runtime.interface import DnsConfig, PodRuntimeStatus, Runtime
 from kubelet.server.authorization import WEBHOOK, ReviewAuthorizer
 from kubelet.server.figures import Figures
 from kubelet.server.server import KubeletServer
@@ -124,7 +124,7 @@ class Agent:
             services=self.services,
             node=self.node,
             cluster_dns=ClusterDns(options.cluster_dns, options.cluster_domain),
-            node_dns=parse_resolv_conf(_read(options.resolv_conf)),
+            node_dns=_node_dns(options.resolv_conf),
             root_dir=options.root_dir,
             hardware=hardware,
             clock=clock,
@@ -247,6 +247,14 @@ def _credential_plugins(options: Options) -> list[Plugin]:
         return read_plugins(images.image_credential_provider_config, images.image_credential_provider_bin_dir)
     except ProviderConfigError as error:
         raise FatalError(f"credential provider config: {error}") from None
+
+
+NO_RESOLVER = DnsConfig(("127.0.0.1",))
+"""For pods of a node without a resolver: it answers nothing, where an empty configuration would mean the engine's."""
+
+
+def _node_dns(path: str) -> DnsConfig:
+    return parse_resolv_conf(_read(path)) if path else NO_RESOLVER
 
 
 def _read(path: str) -> str:

@@ -21,9 +21,9 @@ from kubelet.container.images.providers import CredentialProvider
 from kubelet.container.images.pull_limits import PullLimits
 from kubelet.container.images.pull_records import PullRecords
 from kubelet.main.accounts import ApiAccounts
-from kubelet.pod.dns import ClusterDns
+from kubelet.network.dns import ClusterDns
+from kubelet.network.host_ports import HostPorts
 from kubelet.pod.hardware import Hardware
-from kubelet.pod.host_ports import HostPorts
 from kubelet.pod.node_resources import NodeResources
 from kubelet.pod.pod_security import NodePolicy
 from kubelet.pod.pod_volumes import PodVolumes

@@ -59,6 +59,8 @@ def pod_requests(pod: Pod, *, held: bool = False) -> dict[str, Fraction]:
         (_requests(container, reported) for container in spec.containers),
         ((_requests(container, reported), is_sidecar(container)) for container in spec.initContainers or ()),
     )
+    if spec.resources is not None:
+        total |= {name: parse_quantity(value) for name, value in (spec.resources.requests or {}).items()}
     add_amounts(total, {name: parse_quantity(value) for name, value in (spec.overhead or {}).items()})
     return total
 

@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass
 
 from kubeapi.core.pod.model import Pod
-from kubelet.container.config import HOSTS_PATH, managed_hosts
 from kubelet.container.downward import NodeView, pod_addresses
 from kubelet.container.events import Events
 from kubelet.container.spec import all_containers
+from kubelet.network.names import HOSTS_PATH, managed_hosts, pod_names
 from kubelet.pod.status.compute import Waiting
 from kubelet.pod.work import ContainerSetup, PodWork, SyncFailed
 from kubelet.runtime.interface import Mount, PodRuntimeStatus
@@ -77,10 +77,8 @@ class PodVolumes:
 
     def _hosts_file(self, pod: Pod, pod_ips: tuple[str, ...]) -> Mount:
         """Writes in place, because a file that is mounted keeps its inode."""
-        spec = pod.spec
-        domain = f"{spec.subdomain}.{pod.namespace}.svc.{self.cluster_domain}" if spec.subdomain else ""
-        node_hosts = _read_text(HOSTS_PATH) if spec.hostNetwork else ""
-        text = managed_hosts(pod, pod_ips, domain=domain, node_hosts=node_hosts)
+        node_hosts = _read_text(HOSTS_PATH) if pod.spec.hostNetwork else ""
+        text = managed_hosts(pod, pod_ips, pod_names(pod, self.cluster_domain), node_hosts=node_hosts)
         path = os.path.join(self.volumes.pod_dir(pod.metadata.uid or ""), "etc-hosts")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         if _read_text(path) != text:

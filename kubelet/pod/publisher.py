@@ -8,7 +8,7 @@ from componentbase.clock import Clock
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.status import PodStatus
 from kubelet.container.downward import NodeView, pod_addresses
-from kubelet.pod.host_ports import HostPorts
+from kubelet.network.host_ports import HostPorts
 from kubelet.pod.status.compute import Failure, StatusInputs, compute_status, rejected_status
 from kubelet.pod.status.manager import StatusManager
 from kubelet.pod.work import PodWork

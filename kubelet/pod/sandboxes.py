@@ -12,7 +12,8 @@ from kubeapi.node.runtimeclass import RuntimeClass
 from kubeclient.rest import RestClient
 from kubelet.container.config import sandbox_config
 from kubelet.container.events import Events
-from kubelet.pod.dns import ClusterDns, pod_dns
+from kubelet.network.dns import ClusterDns, pod_dns
+from kubelet.network.names import NameTooLong, kernel_hostname, pod_names
 from kubelet.pod.termination import Terminator
 from kubelet.pod.work import PodWork, SyncFailed
 from kubelet.runtime.interface import DnsConfig, EngineError, PodRuntimeStatus, Runtime, RuntimeUnavailable
@@ -36,14 +37,23 @@ class Sandboxes:
         """Raises: SyncFailed; RuntimeUnavailable."""
         pod = work.pod
         dns = pod_dns(pod, self.cluster_dns, self.node_dns)
+        for reason, text in dns.warnings:
+            self.events.event(pod, "Warning", reason, text)
         held = tuple(volume.memory_volume for volume in volumes if volume.memory_volume)
         try:
             handler = await self._handler(pod)
-            config = sandbox_config(pod, attempt=attempt, dns=dns, memory_volumes=held, runtime_handler=handler)
+            config = sandbox_config(
+                pod,
+                attempt=attempt,
+                dns=dns.config,
+                hostname=kernel_hostname(pod, pod_names(pod, self.cluster_dns.domain)),
+                memory_volumes=held,
+                runtime_handler=handler,
+            )
             sandbox = await self.runtime.create_sandbox(config)
         except RuntimeUnavailable:
             raise
-        except (EngineError, StatusError, ConnectionError, TimeoutError) as error:
+        except (EngineError, NameTooLong, StatusError, ConnectionError, TimeoutError) as error:
             message = f"Failed to create pod sandbox: {error}"
             self.events.event(pod, "Warning", "FailedCreatePodSandBox", message)
             raise SyncFailed(message) from None

@@ -10,7 +10,7 @@ from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, EphemeralContainer
 from kubelet.container.backoff import KeyedBackoff, describe
-from kubelet.container.config import HOSTS_PATH, ContainerInputs, container_config
+from kubelet.container.config import ContainerInputs, container_config
 from kubelet.container.downward import NodeView
 from kubelet.container.env import ConfigError, EnvContext, ObjectLookup, ServiceLookup, expand, make_environment
 from kubelet.container.events import ContainerEvents, Events, field_path
@@ -18,6 +18,7 @@ from kubelet.container.images.manager import PULL_FAILURES, ImageUnavailable
 from kubelet.container.images.pod_images import PodImages
 from kubelet.container.security import non_root_error
 from kubelet.container.spec import find_container, full_name, spec_hash
+from kubelet.network.names import HOSTS_PATH
 from kubelet.plugins.rpc import RpcError
 from kubelet.pod.actions import Kill, Start
 from kubelet.pod.hardware import Hardware, HardwareOptions

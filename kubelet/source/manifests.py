@@ -17,6 +17,7 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.references import api_reference
 from kubeapi.core.pod.resource import RESOURCE
 from kubeapi.core.pod.status import PodStatus
+from kubeapi.core.pod.strategy.qos import qos_class
 
 HASH_ANNOTATION = "kubernetes.io/config.hash"
 SEEN_ANNOTATION = "kubernetes.io/config.seen"
@@ -55,9 +56,9 @@ def static_pod(text: bytes, path: str, node_name: str, seen: str) -> Pod:
     }
     pod.spec.nodeName = node_name
     pod.spec.tolerations = [*(pod.spec.tolerations or ()), Toleration(operator="Exists", effect="NoExecute")]
-    pod.status = PodStatus(phase="Pending")
     strategy = RESOURCE.strategy
     strategy.default(pod)
+    pod.status = PodStatus(phase="Pending", qosClass=qos_class(pod.spec))
     errors = [f"metadata.name: {text}" for text in strategy.validate_name(meta.name)]
     errors += [f"metadata.{name}: {text}" for name in ("namespace", "uid") for text in _segment_errors(pod, name)]
     errors += map(str, strategy.validate(pod))

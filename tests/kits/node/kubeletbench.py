@@ -20,11 +20,11 @@ from kubeclient.rest import RestClient
 from kubelet.container.downward import NodeFacts
 from kubelet.devices.manager import DeviceManager
 from kubelet.main.assembly import Edges, PodMachinery, assemble
+from kubelet.network.dns import ClusterDns
+from kubelet.network.host_ports import HostPorts
 from kubelet.node.housekeeping import Housekeeping
 from kubelet.node.pleg import Pleg
-from kubelet.pod.dns import ClusterDns
 from kubelet.pod.hardware import Hardware
-from kubelet.pod.host_ports import HostPorts
 from kubelet.pod.table import PodTable
 from kubelet.runtime.interface import DnsConfig
 from kubelet.source.api import PodSource
@@ -177,7 +177,7 @@ class Bench:
             tokens=None,
             services=NoServices(),
             node=BenchNode(self),
-            cluster_dns=ClusterDns(),
+            cluster_dns=ClusterDns(("10.96.0.10",)),
             node_dns=DnsConfig(),
             root_dir=str(self.root),
             hardware=Hardware(self.devices),

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from apimachinery.model import from_dict
+from kubeapi.core.pod.spec import ResourceRequirements
 from kubelet.container.limits import container_resources, cpu_quota_us, cpu_shares, qos_class
 from kubelet.runtime.interface import Resources
 from tests.kits.node.kubelet import make_pod
@@ -76,3 +78,13 @@ def test_who_the_kernel_kills_first(item: dict[str, Any], priority: int | None, 
     pod = resources(item)
     pod.spec.priority = priority
     assert container_resources(pod, pod.spec.containers[0], GIB).oom_score_adj == score
+
+
+def test_what_the_pod_has_as_a_whole() -> None:
+    pod = resources({"requests": {"memory": "256Mi"}}, {"limits": {"cpu": "250m"}})
+    amounts = {"requests": {"memory": "512Mi"}, "limits": {"cpu": "1", "memory": "768Mi"}}
+    pod.spec.resources = from_dict(ResourceRequirements, amounts)
+    first, second = (container_resources(pod, container, GIB) for container in pod.spec.containers)
+    assert (first.cpu_quota_us, second.cpu_quota_us) == (100_000, 25_000)
+    assert first.memory_limit_bytes == second.memory_limit_bytes == 768 << 20
+    assert (first.oom_score_adj, second.oom_score_adj) == (625, 875)

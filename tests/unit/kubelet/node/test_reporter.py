@@ -137,6 +137,8 @@ class TestAdmission:
         )
         overhead = make_pod({"containers": [of("a", "1")], "overhead": {"cpu": "500m"}})
         assert pod_requests(overhead)["cpu"] == Fraction(3, 2)
+        whole = {"containers": [of("a", "1")], "resources": {"requests": {"cpu": "2"}}, "overhead": {"cpu": "1"}}
+        assert pod_requests(make_pod(whole))["cpu"] == 3
 
 
 def conditions(status: NodeStatus) -> dict[str, tuple[str, str | None]]:

@@ -15,7 +15,7 @@ from componentbase.clock import Clock
 from componentbase.process import CommandError, run
 from kubeapi.core.pod.model import Pod
 from kubeclient.backoff import Backoff
-from kubelet.container.config import sandbox_config
+from kubelet.container.config import port_mappings
 
 CHAIN = "KUBE-HOSTPORTS"
 MASQUERADE_CHAIN = "KUBE-HOSTPORTS-MASQ"
@@ -45,7 +45,7 @@ class HostPort:
 
 
 def host_ports(pod: Pod, pod_ips: tuple[str, ...]) -> tuple[HostPort, ...]:
-    """Lists the ports that the pod publishes; none with host networking, where its ports are the node's own."""
+    """Lists the ports that the pod publishes at its address."""
     if not pod_ips:
         return ()
     return tuple(
@@ -57,7 +57,7 @@ def host_ports(pod: Pod, pod_ips: tuple[str, ...]) -> tuple[HostPort, ...]:
             port.container_port,
             pod.key,
         )
-        for port in sandbox_config(pod, attempt=0, dns=None).ports
+        for port in port_mappings(pod)
     )
 
 
@@ -86,6 +86,8 @@ def restore_text(ports: Iterable[HostPort], saved: str) -> str:
     for ip in sorted({port.pod_ip for port in ordered}):
         # A pod that calls itself by the node's address would get an answer from itself, and drop it.
         lines.append(f"-A {MASQUERADE_CHAIN} -s {ip}/32 -d {ip}/32 -j MASQUERADE")
+        # A call to the node's 127.0.0.1 leaves with that as its source (where kube-proxy has set route_localnet).
+        lines.append(f"-A {MASQUERADE_CHAIN} -s 127.0.0.0/8 -d {ip}/32 -j MASQUERADE")
     return "\n".join([*lines, "COMMIT", ""])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubelet.pod.host_ports import CHAIN, JUMPS, HostPort, host_ports, restore_text
+from kubelet.network.host_ports import CHAIN, JUMPS, HostPort, host_ports, restore_text
 from tests.kits.eventually import eventually_async
 from tests.kits.node.kubelet import make_pod
 from tests.kits.node.kubeletbench import Bench
