@@ -1,4 +1,4 @@
-"""PersistentVolumeClaimResize: a claim grows only when it is bound, and its class allows it.
+"""PersistentVolumeClaimResize: a claim grows only if its class allows it; that it must be bound, validation says.
 
 Source: Kubernetes documentation, "Persistent Volumes", "Expanding Persistent Volumes Claims".
 """
@@ -10,7 +10,7 @@ from fractions import Fraction
 from apimachinery.quantity import parse_quantity
 from apiserver.admission._plugin import UPDATE, Attributes, Lookup, Plugin, refused
 from apiserver.admission.storage._classes import storage_classes
-from kubeapi.core.persistentvolumeclaim.model import BOUND, PersistentVolumeClaim
+from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.core.persistentvolumeclaim.resource import class_of
 
 
@@ -19,8 +19,6 @@ def check(attributes: Attributes, lookup: Lookup) -> None:
     old: PersistentVolumeClaim = attributes.old
     if _requested(claim) <= _requested(old):
         return
-    if old.status.phase != BOUND:
-        raise refused(attributes, "Only bound persistent volume claims can be expanded")
     name = class_of(claim)
     storage_class = storage_classes(lookup).get(name) if name else None
     if storage_class is None or not storage_class.allowVolumeExpansion:

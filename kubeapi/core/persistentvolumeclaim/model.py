@@ -8,7 +8,7 @@ from pydantic import Field
 
 from apimachinery.empty import NullIfEmpty
 from apimachinery.meta import LabelSelector, Object, ObjectMeta, StatusCondition
-from apimachinery.model import MergeKey, Model, OneOf, Required, Time
+from apimachinery.model import Granular, MergeKey, Model, OneOf, Required, Time
 from apimachinery.quantity import ResourceList
 from kubeapi.core._references import TypedLocalObjectReference, TypedObjectReference
 
@@ -113,7 +113,7 @@ class PersistentVolumeClaimStatus(
     allocatedResources: ResourceList | None = None
     """The size that the volume is growing to, or that it last tried to grow to. Quotas count the larger of it and the
     request."""
-    allocatedResourceStatuses: dict[str, str] | None = None
+    allocatedResourceStatuses: Annotated[dict[str, str], Granular()] | None = None
     """The state of the resizing, by resource: ControllerResizeInProgress, ControllerResizeInfeasible,
     NodeResizePending, NodeResizeInProgress or NodeResizeInfeasible."""
     currentVolumeAttributesClassName: str | None = None

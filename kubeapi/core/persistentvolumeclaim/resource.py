@@ -6,7 +6,7 @@ from apimachinery.columns import AGE, NAME
 from apimachinery.errors import FieldError
 from apimachinery.quantity import parse_quantity
 from apimachinery.resource import Column, Resource, Strategy
-from apimachinery.validation import Errors
+from apimachinery.validation import Errors, Path, render
 from kubeapi.core._references import TypedLocalObjectReference, TypedObjectReference
 from kubeapi.core.persistentvolumeclaim.model import (
     ACCESS_MODES,
@@ -56,13 +56,7 @@ class PersistentVolumeClaimStrategy(Strategy[PersistentVolumeClaim]):
         return errors
 
     def create_warnings(self, obj: PersistentVolumeClaim) -> list[str]:
-        warnings = class_annotation_warnings(obj.annotations)
-        for field in ("requests", "limits"):
-            storage = (getattr(obj.spec.resources, field) or {}).get("storage")
-            if storage is not None and parse_quantity(storage).denominator != 1:
-                text = f'fractional byte value "{storage}" is invalid, must be an integer'
-                warnings.append(f"spec.resources.{field}[storage]: {text}")
-        return warnings
+        return class_annotation_warnings(obj.annotations) + claim_spec_warnings(("spec",), obj.spec)
 
     def update_warnings(self, obj: PersistentVolumeClaim, old: PersistentVolumeClaim) -> list[str]:
         return self.create_warnings(obj)
@@ -78,6 +72,14 @@ def class_annotation_warnings(annotations: dict[str, str]) -> list[str]:
         return []
     text = 'deprecated since v1.8; use "storageClassName" attribute instead'
     return [f"metadata.annotations[{CLASS_ANNOTATION}]: {text}"]
+
+
+def claim_spec_warnings(path: Path, spec: PersistentVolumeClaimSpec) -> list[str]:
+    storage = (spec.resources.requests or {}).get("storage", "0")
+    if parse_quantity(storage).denominator == 1:
+        return []
+    at = render((*path, "resources", "requests", "[storage]"))
+    return [f'{at}: fractional byte value "{storage}" is invalid, must be an integer']
 
 
 def short_access_modes(modes: list[str] | None) -> str:

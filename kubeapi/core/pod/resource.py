@@ -53,7 +53,7 @@ class PodStrategy(Strategy[Pod]):
 
     def validate(self, obj: Pod) -> list[FieldError]:
         errors = Errors()
-        check_pod(errors, _SPEC, obj.spec)
+        check_pod(errors, _SPEC, obj.name, obj.spec)
         mirrored = obj.annotations.get(MIRROR_ANNOTATION)
         if mirrored is not None and not obj.spec.nodeName:
             at = f"metadata.annotations[{MIRROR_ANNOTATION}]"

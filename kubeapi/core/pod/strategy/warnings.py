@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from apimachinery.quantity import parse_quantity
 from apimachinery.validation import Path, render
+from kubeapi.core.persistentvolumeclaim.resource import claim_spec_warnings
 from kubeapi.core.pod.spec import Container, PodSpec, ResourceRequirements
 from kubeapi.core.pod.strategy.deprecations import deprecations
 from kubeapi.core.pod.volumes import DownwardAPIVolumeFile, KeyToPath, Volume
@@ -21,8 +22,11 @@ def pod_warnings(path: Path, spec: PodSpec, annotations: Mapping[str, str]) -> l
     if (spec.terminationGracePeriodSeconds or 0) < 0:
         at = render((*path, "terminationGracePeriodSeconds"))
         warnings.append(f"{at}: must be >= 0; negative values are invalid and will be treated as 1")
-    for volume in spec.volumes or ():
+    for index, volume in enumerate(spec.volumes or ()):
         warnings += _overlapping_files(volume)
+        if volume.ephemeral is not None and (template := volume.ephemeral.volumeClaimTemplate) is not None:
+            of_template = (*path, "volumes", index, "ephemeral", "volumeClaimTemplate", "spec")
+            warnings += claim_spec_warnings(of_template, template.spec)
     for index, reference in enumerate(spec.imagePullSecrets or ()):
         if not reference.name:
             at = render((*path, "imagePullSecrets", index, "name"))

@@ -15,7 +15,12 @@ from kubeapi.core.pod.validation.affinity import check_affinity, check_toleratio
 from kubeapi.core.pod.validation.container import ContainerChecks
 from kubeapi.core.pod.validation.resources import check_overhead, check_pod_resources
 from kubeapi.core.pod.validation.security import check_pod_security
-from kubeapi.core.pod.validation.volumes import check_resource_claims, check_token_volumes, check_volumes
+from kubeapi.core.pod.validation.volumes import (
+    check_claim_names,
+    check_resource_claims,
+    check_token_volumes,
+    check_volumes,
+)
 
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
@@ -80,9 +85,11 @@ def check_pod_spec(errors: Errors, path: Path, spec: PodSpec) -> None:
             errors.not_supported((*path, "os"), spec.os.name, ("linux", "windows"))
 
 
-def check_pod(errors: Errors, path: Path, spec: PodSpec) -> None:
-    """Checks the spec of a pod, with rules that do not apply to templates."""
+def check_pod(errors: Errors, path: Path, name: str, spec: PodSpec) -> None:
+    """Checks the spec of a pod of this name, with rules that do not apply to templates."""
     check_pod_spec(errors, path, spec)
+    if spec.volumes and name:
+        check_claim_names(errors, (*path, "volumes"), name, spec.volumes)
     if spec.volumes and not spec.serviceAccountName:
         check_token_volumes(errors, (*path, "volumes"), spec.volumes)
     lists = (

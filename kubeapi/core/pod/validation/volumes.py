@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apimachinery.names import dns_label_errors
+from apimachinery.names import dns_label_errors, dns_subdomain_errors
 from apimachinery.quantity import parse_quantity
 from apimachinery.validation import Errors, Path, check_relative_path
 from kubeapi.core.persistentvolumeclaim.validation import check_claim_template
@@ -79,6 +79,15 @@ def check_token_volumes(errors: Errors, path: Path, volumes: list[Volume]) -> No
             if source.serviceAccountToken is not None:
                 at = (*path, index, "projected", "sources", number, "serviceAccountToken")
                 errors.forbidden(at, "must not be specified when serviceAccountName is not set")
+
+
+def check_claim_names(errors: Errors, path: Path, pod_name: str, volumes: list[Volume]) -> None:
+    """Refuses volumes whose claim, which is named by the pod and the volume, can't have that name."""
+    for index, volume in enumerate(volumes):
+        if volume.ephemeral is not None:
+            name = f"{pod_name}-{volume.name}"
+            messages = [f'PVC name "{name}": {message}' for message in dns_subdomain_errors(name)]
+            errors.check_messages((*path, index, "name"), volume.name, messages)
 
 
 def _check_source(errors: Errors, path: Path, volume: Volume) -> None:
