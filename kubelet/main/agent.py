@@ -113,7 +113,9 @@ class Agent:
             volumes_in_use=lambda: self.plugins.storage.in_use(),
         )
         tokens = TokenManager(rest, table.wake, clock)
-        self.plugins = NodePlugins(options.root_dir, rest, self.node, tokens, table.wake, self.node.poke, clock, tasks)
+        self.plugins = NodePlugins(
+            options.root_dir, rest, self.node, tokens, table.wake, self.node.poke, self.recorder, clock, tasks
+        )
         hardware = Hardware(self.plugins.devices)
         edges = Edges(
             runtime=runtime,
@@ -127,6 +129,7 @@ class Agent:
             node_dns=_node_dns(options.resolv_conf),
             root_dir=options.root_dir,
             hardware=hardware,
+            storage=self.plugins.storage,
             clock=clock,
             tasks=tasks,
             max_restart_seconds=options.max_restart_seconds,

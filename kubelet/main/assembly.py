@@ -38,6 +38,7 @@ from kubelet.pod.workers import PodWorkers
 from kubelet.probe.prober import Prober
 from kubelet.runtime.interface import DnsConfig, Runtime
 from kubelet.volume.claims import Claims
+from kubelet.volume.csi.volumes import CsiVolumes
 from kubelet.volume.manager import VolumeManager
 from kubelet.volume.objects import ObjectStore
 from kubelet.volume.tokens import TokenManager
@@ -58,6 +59,7 @@ class Edges:
     node_dns: DnsConfig
     root_dir: str
     hardware: Hardware
+    storage: CsiVolumes | None
     clock: Clock
     tasks: asyncio.TaskGroup
     max_restart_seconds: float = MAX_SECONDS
@@ -80,7 +82,9 @@ def assemble(edges: Edges, table: PodTable) -> PodMachinery:
     """Makes the parts; none runs yet. `table` wakes a pod's worker, so the edges know it already."""
     runtime, events, node, clock = edges.runtime, edges.events, edges.node, edges.clock
     images = _pod_images(edges)
-    volumes = VolumeManager(edges.root_dir, edges.objects, runtime, edges.tokens, images, Claims(edges.rest))
+    volumes = VolumeManager(
+        edges.root_dir, edges.objects, runtime, edges.tokens, images, Claims(edges.rest), edges.storage
+    )
     statuses = StatusManager(edges.rest, clock)
     host_ports = HostPorts(clock)
     prober = Prober(runtime, events, table.wake, clock, edges.tasks)

@@ -10,6 +10,7 @@ from typing import Any
 from componentbase.clock import Clock
 from componentbase.daemon import FatalError
 from kubeclient.rest import RestClient
+from kubelet.container.events import Events
 from kubelet.devices.manager import DeviceManager
 from kubelet.plugins.watcher import PluginHandler, PluginWatcher
 from kubelet.volume.csi.drivers import CsiDrivers, OwnNode
@@ -28,12 +29,13 @@ class NodePlugins:
         tokens: TokenManager,
         wake: Callable[[str], None],
         on_change: Callable[[], None],
+        events: Events,
         clock: Clock,
         tasks: asyncio.TaskGroup,
     ) -> None:
         self.devices = DeviceManager(root_dir, on_change, tasks)
         self._drivers = CsiDrivers(rest, node, clock, tasks)
-        self.storage = CsiVolumes(root_dir, rest, self._drivers, node, tokens, wake, on_change)
+        self.storage = CsiVolumes(root_dir, rest, self._drivers, node, tokens, wake, on_change, events)
         handlers: dict[str, PluginHandler] = {"CSIPlugin": self._drivers, "DevicePlugin": self.devices}
         self._watcher = PluginWatcher(os.path.join(root_dir, "plugins_registry"), handlers, clock)
 

@@ -69,7 +69,11 @@ class Housekeeping:
         for uid in self._volumes.pod_uids():
             if uid not in uids and uid not in pods:
                 log.info("removing the folder of a pod that is gone", path=os.path.basename(self._volumes.pod_dir(uid)))
-                await self._volumes.tear_down(uid)
+                try:
+                    await self._volumes.tear_down(uid)
+                except VolumeError as error:  # of one pod: its driver may be gone
+                    log.warning("a pod's volumes are not given back, will retry", uid=uid, error=str(error))
+        await self._volumes.sweep()
         self._hardware.keep(uids | set(pods))
         await remove_memory_volumes(self._runtime, lambda uid: uid not in uids)
 

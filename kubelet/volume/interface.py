@@ -14,6 +14,7 @@ from kubelet.container.downward import NodeFacts
 from kubelet.container.env import ObjectLookup
 from kubelet.container.images.pod_images import PodImages
 from kubelet.runtime.interface import Runtime
+from kubelet.volume.csi.volumes import CsiVolumes
 from kubelet.volume.tokens import TokenManager
 
 
@@ -38,6 +39,7 @@ class VolumeHost:
     runtime: Runtime
     tokens: TokenManager | None = None
     images: PodImages | None = None
+    csi: CsiVolumes | None = None
 
 
 @dataclass(frozen=True, slots=True)

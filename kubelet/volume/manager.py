@@ -24,6 +24,7 @@ from kubelet.runtime.interface import EngineError, Mount, Runtime, RuntimeUnavai
 from kubelet.volume import mounts
 from kubelet.volume.claims import Claims, claim_name
 from kubelet.volume.container_mounts import MountPlace, container_mounts
+from kubelet.volume.csi.volumes import CsiVolumes
 from kubelet.volume.interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeHost, VolumeType
 from kubelet.volume.ownership import give_to_group
 from kubelet.volume.tokens import TokenManager
@@ -59,9 +60,10 @@ class VolumeManager:
         tokens: TokenManager | None = None,
         images: PodImages | None = None,
         claims: Claims | None = None,
+        csi: CsiVolumes | None = None,
     ) -> None:
         self._root = os.path.join(root_dir, "pods")
-        self._host = VolumeHost(objects, runtime, tokens, images)
+        self._host = VolumeHost(objects, runtime, tokens, images, csi)
         self._claims = claims
         self._can_mount = False
         self._grouped: dict[str, set[str]] = {}  # pod uid -> names of volumes whose files have its fsGroup
@@ -145,7 +147,10 @@ class VolumeManager:
         return container_mounts(container, volumes, environment, place)
 
     def has_live(self, pod: Pod) -> bool:
-        """Tells whether any volume of the pod follows the API."""
+        """Tells whether any volume of the pod follows the API, or its driver wants to be asked again."""
+        csi = self._host.csi
+        if csi is not None and csi.is_due(pod.metadata.uid or ""):
+            return True
         return any(kind is not None and kind.live for kind, _ in map(self._type_of, pod.spec.volumes or ()))
 
     def forget(self, uid: str) -> None:
@@ -155,6 +160,14 @@ class VolumeManager:
         if self._claims is not None:
             self._claims.forget(uid)
         self._grouped.pop(uid, None)
+
+    async def sweep(self) -> None:
+        """Ends what a driver still holds for pods of an earlier kubelet. Raises: VolumeError; OSError."""
+        try:
+            if self._host.csi is not None:
+                await self._host.csi.unstage_unused()
+        except ValueError as error:
+            raise VolumeError(f"what drivers have staged can't be read: {error}") from None
 
     async def unmount(self, uid: str) -> None:
         """Ends every mount of the pod; no container of it may run. Raises: VolumeError; OSError."""

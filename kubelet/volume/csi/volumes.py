@@ -10,11 +10,11 @@ import asyncio
 import json
 from base64 import b64decode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from apimachinery.errors import NotFound
+from apimachinery.errors import NotFound, StatusError
 from apimachinery.times import format_time
 from componentbase import logs
 from kubeapi.core.pod.model import Pod
@@ -22,10 +22,12 @@ from kubeapi.core.secret.model import Secret
 from kubeapi.storage.csidriver import CSIDriver
 from kubeapi.storage.volumeattachment import VolumeAttachment, attachment_name, unique_name
 from kubeclient.rest import RestClient
+from kubelet.container.events import Events
 from kubelet.plugins.rpc import RpcError
 from kubelet.volume.csi import messages as csi
 from kubelet.volume.csi.driver import Driver, access_mode, is_final
 from kubelet.volume.csi.drivers import CsiDrivers, CsiError, OwnNode
+from kubelet.volume.csi.expansion import CsiExpansion
 from kubelet.volume.csi.volume import (
     CsiPaths,
     CsiVolume,
@@ -43,7 +45,7 @@ from kubelet.volume.csi.volume import (
 from kubelet.volume.tokens import TokenManager
 
 ATTACH_SECONDS = 120.0  # then the pod is told, and tries again
-REPUBLISH_SECONDS = 60.0  # between calls for drivers that want to see a volume again and again
+LOOK_SECONDS = 60.0  # between looks at volumes that may grow, or whose drivers want to be asked again and again
 DEFAULT_TOKEN_SECONDS = 3600
 
 log = logs.logger(__name__)
@@ -58,10 +60,14 @@ class CsiMount:
     owns_files: bool
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Published:
+    """`look_at`: when, in the loop's time, something may be to do; `republish`: the driver is to be asked again."""
+
+    pod_uid: str
     mount: CsiMount
-    again_at: float | None  # in the loop's time
+    look_at: float | None
+    republish: bool
 
 
 class CsiVolumes:
@@ -76,6 +82,7 @@ class CsiVolumes:
         tokens: TokenManager,
         wake: Callable[[str], None],
         on_change: Callable[[], None],
+        events: Events,
     ) -> None:
         self._paths = CsiPaths(root_dir)
         self._rest = rest
@@ -84,6 +91,7 @@ class CsiVolumes:
         self._tokens = tokens
         self._wake = wake
         self._on_change = on_change
+        self._expansion = CsiExpansion(rest, events)
         self._users: dict[tuple[str, str], dict[Path, Publication]] = {}
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._staged: set[tuple[str, str]] = set()  # since this kubelet started
@@ -99,17 +107,42 @@ class CsiVolumes:
         users = (user for users in self._users.values() for user in users.values())
         return sorted({user.unique_name for user in users if user.attached})
 
-    async def set_up(self, pod: Pod, volume: CsiVolume) -> CsiMount:
-        """Makes the volume appear at its path. Raises: CsiError; RpcError; StatusError; OSError."""
-        uid = pod.metadata.uid or ""
-        folder, now = self._paths.publication(uid, volume).folder, asyncio.get_running_loop().time()
+    def is_due(self, pod_uid: str) -> bool:
+        """Tells whether a volume of the pod is to be looked at again."""
+        now = asyncio.get_running_loop().time()
+        return any(
+            item.pod_uid == pod_uid and item.look_at is not None and item.look_at <= now
+            for item in self._published.values()
+        )
+
+    def mount_of(self, pod_uid: str, volume: CsiVolume) -> CsiMount:
+        """Returns what `set_up` has made."""
+        return self._published[self._paths.publication(pod_uid, volume).folder].mount
+
+    async def set_up(self, pod: Pod, volume: CsiVolume) -> None:
+        """Makes the volume appear at its path, and grows it. Raises: CsiError; RpcError; StatusError; OSError."""
+        uid, loop = pod.metadata.uid or "", asyncio.get_running_loop()
+        folder = self._paths.publication(uid, volume).folder
         published = self._published.get(folder)
-        if published is not None and (published.again_at is None or now < published.again_at):
-            return published.mount
+        if published is not None and (published.look_at is None or loop.time() < published.look_at):
+            return
+        if published is None or published.republish:
+            published = await self._mount(pod, volume, folder)
+        driver = self._drivers.get(volume.driver)
+        may_grow = not volume.ephemeral and not volume.read_only and await driver.serves(csi.EXPAND_VOLUME)
+        if may_grow:
+            await self._grow(driver, pod, volume)
+        look_at = loop.time() + LOOK_SECONDS if may_grow or published.republish else None
+        self._published[folder] = replace(published, look_at=look_at)
+        if look_at is not None:
+            loop.call_at(look_at, self._wake, uid)
+
+    async def _mount(self, pod: Pod, volume: CsiVolume, folder: Path) -> _Published:
         settings = await self._settings(volume.driver)
         if error := mode_error(volume, settings):
             raise CsiError(error)
         driver = self._drivers.get(volume.driver)
+        uid = pod.metadata.uid or ""
         publication = self._paths.publication(uid, volume, attached=needs_attachment(volume, settings))
         async with self._lock(volume.key):
             remember_publication(publication, volume, self._node.current().name)
@@ -124,11 +157,26 @@ class CsiVolumes:
                 staging = await self._stage(driver, volume, capability, context)
             await self._publish(driver, pod, volume, publication, capability, context, staging, settings)
         mount = CsiMount(str(publication.target), volume.read_only, owns_files(volume, settings) and not mounts_group)
-        again = settings is not None and bool(settings.spec.requiresRepublish)
-        self._published[folder] = _Published(mount, now + REPUBLISH_SECONDS if again else None)
-        if again:
-            asyncio.get_running_loop().call_later(REPUBLISH_SECONDS, self._wake, uid)
-        return mount
+        republish = settings is not None and bool(settings.spec.requiresRepublish)
+        return _Published(uid, mount, None, republish)
+
+    async def _grow(self, driver: Driver, pod: Pod, volume: CsiVolume) -> None:
+        """A volume that can't be grown is one that works: the pod starts."""
+        publication = self._paths.publication(pod.metadata.uid or "", volume)
+        staged = await driver.serves(csi.STAGE_UNSTAGE_VOLUME)
+        try:
+            async with self._lock(volume.key):
+                request = csi.NodeExpandVolumeRequest(
+                    volume.handle,
+                    str(publication.target),
+                    None,
+                    str(self._paths.staging(*volume.key)) if staged else "",
+                    await self._capability(driver, volume, ""),
+                    await self._secret(volume.expand_secret),
+                )
+                await self._expansion.grow(driver, pod, volume.name, request)
+        except (CsiError, StatusError, OSError) as error:
+            log.warning("volume not looked at for growth", volume=volume.name, error=str(error))
 
     async def _attached(self, volume: CsiVolume) -> dict[str, str]:
         """Waits until the volume is attached to this node; returns what the attacher says. Raises: CsiError."""
@@ -251,28 +299,6 @@ class CsiVolumes:
                         await self._unstage(self._drivers.get(key[0]), key[1])
             except (CsiError, RpcError) as error:
                 log.warning("volume not unstaged, will retry", driver=key[0], handle=key[1], error=str(error))
-
-    async def expand(self, pod: Pod, volume: CsiVolume, size_bytes: int) -> int | None:
-        """Grows the file system of a published volume; its size then, or None where the driver has nothing to do.
-
-        Raises: CsiError; RpcError; StatusError.
-        """
-        driver = self._drivers.get(volume.driver)
-        if not await driver.serves(csi.EXPAND_VOLUME):
-            return None
-        publication = self._paths.publication(pod.metadata.uid or "", volume)
-        staged = await driver.serves(csi.STAGE_UNSTAGE_VOLUME)
-        async with self._lock(volume.key):
-            return await driver.expand(
-                csi.NodeExpandVolumeRequest(
-                    volume.handle,
-                    str(publication.target),
-                    csi.CapacityRange(size_bytes),
-                    str(self._paths.staging(*volume.key)) if staged else "",
-                    await self._capability(driver, volume, ""),
-                    await self._secret(volume.expand_secret),
-                )
-            )
 
     async def stats(self, pod_uid: str) -> dict[str, csi.NodeGetVolumeStatsResponse]:
         """How full the pod's volumes are, by the names of their folders, where their drivers tell. Raises: OSError."""

@@ -181,6 +181,7 @@ class Bench:
             node_dns=DnsConfig(),
             root_dir=str(self.root),
             hardware=Hardware(self.devices),
+            storage=None,
             clock=self.clock,
             tasks=cast(asyncio.TaskGroup, self.tasks),
         )

@@ -14,6 +14,7 @@ import pytest
 from apimachinery.model import from_dict
 from kubeapi.core.node import Node
 from kubeapi.core.persistentvolume.model import PersistentVolume
+from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim, PersistentVolumeClaimCondition
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.secret.model import Secret
 from kubeapi.storage.csidriver import CSIDriver
@@ -24,7 +25,7 @@ from kubelet.plugins.rpc import RpcError
 from kubelet.plugins.watcher import PluginInfo, PluginRefused
 from kubelet.volume.csi.drivers import NODE_ID_ANNOTATION, CsiDrivers, CsiError
 from kubelet.volume.csi.volume import CsiVolume, claimed_volume, inline_volume, owns_files
-from kubelet.volume.csi.volumes import CsiMount, CsiVolumes
+from kubelet.volume.csi.volumes import LOOK_SECONDS, CsiMount, CsiVolumes
 from kubelet.volume.tokens import TokenManager
 from tests.fakes.api import FakeApi
 from tests.fakes.clock import FakeClock
@@ -32,6 +33,7 @@ from tests.kits.eventually import eventually_async
 from tests.kits.node.kubelet import make_pod
 from tests.kits.plugins.csi_driver import EXPAND, MOUNT_GROUP, MULTI_WRITER, STAGE, STATS, CsiDriver
 from tests.kits.tasks import Tasks
+from tests.kits.volumes import claim_ref, make_claim, make_volume
 
 NAME = "folders.csi.example.com"
 
@@ -76,6 +78,7 @@ class Machine:
         self.node = FakeNode(self.api)
         self.woken: list[str] = []
         self.running: list[CsiDriver] = []
+        self.events: list[str] = []
 
     def settings(self, **spec: Any) -> None:
         self.api.put(from_dict(CSIDriver, {"metadata": {"name": NAME}, "spec": {"attachRequired": False} | spec}))
@@ -91,13 +94,23 @@ class Machine:
         self.drivers = CsiDrivers(rest, self.node, FakeClock(), group)
         tokens = TokenManager(rest, self.woken.append, FakeClock())
         volumes = CsiVolumes(
-            str(self.root), rest, self.drivers, self.node, tokens, self.woken.append, lambda: self._report(volumes)
+            str(self.root),
+            rest,
+            self.drivers,
+            self.node,
+            tokens,
+            self.woken.append,
+            lambda: self._report(volumes),
+            self,
         )
         volumes.load()
         self.volumes = volumes
         for driver in self.running:
             await self.drivers.register(PluginInfo("CSIPlugin", NAME, "", ("1.0.0",)), str(driver.socket))
         return volumes
+
+    def event(self, obj: Any, type: str, reason: str, message: str, *, field_path: str = "") -> None:
+        self.events.append(f"{type} {reason} {message}")
 
     def _report(self, volumes: CsiVolumes) -> None:
         self.node.change(volumesInUse=volumes.in_use() or None)
@@ -120,6 +133,11 @@ async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
     for driver in machine.running:
         await asyncio.to_thread(driver.stop)
     await tasks.end()
+
+
+async def mounted(volumes: CsiVolumes, pod: Pod, volume: CsiVolume) -> CsiMount:
+    await volumes.set_up(pod, volume)
+    return volumes.mount_of(pod.metadata.uid or "", volume)
 
 
 def persistent(name: str = "pv-1", handle: str = "h-1", *, read_only: bool = False, **spec: Any) -> CsiVolume:
@@ -145,7 +163,7 @@ async def test_a_volume_is_staged_once_and_published_for_each_pod(machine: Machi
     driver.data("h-1").mkdir(parents=True)
     volumes = await machine.start_kubelet()
     one, two = make_pod(), make_pod(name="two", uid="uid-2")
-    mount = await volumes.set_up(one, persistent(mountOptions=["noatime"]))
+    mount = await mounted(volumes, one, persistent(mountOptions=["noatime"]))
     target = machine.folder(one, "pv-1") / "mount"
     assert mount == CsiMount(str(target), read_only=False, owns_files=True)
     await volumes.set_up(two, persistent(read_only=True))
@@ -192,7 +210,7 @@ async def test_a_volume_of_one_pod_gets_its_secret_pod_and_tokens(machine: Machi
     driver = await machine.driver(STAGE)
     volumes = await machine.start_kubelet()
     pod = inline_pod()
-    mount = await volumes.set_up(pod, inline(pod))
+    mount = await mounted(volumes, pod, inline(pod))
     assert mount.path == str(machine.folder(pod, "v") / "mount")
     assert driver.methods() == ["NodePublishVolume"]
     request = driver.last("NodePublishVolume")
@@ -301,7 +319,7 @@ async def test_a_kubelet_killed_after_any_call_leaves_what_its_successor_finishe
     assert driver.methods()[-1] == method
     volumes = await machine.start_kubelet()
     if goes_on:
-        mount = await volumes.set_up(pod, persistent())
+        mount = await mounted(volumes, pod, persistent())
         assert (Path(mount.path) / "volume").exists()
     await volumes.tear_down(machine.folder(pod, "pv-1"))
     await volumes.unstage_unused()
@@ -350,22 +368,66 @@ async def test_access_modes_and_the_group_of_a_mount(machine: Machine) -> None:
         [("ReadWriteOnce", 7), ("ReadWriteOncePod", 6), ("ReadOnlyMany", 3), ("ReadWriteMany", 5)]
     ):
         pod = make_pod({"securityContext": {"fsGroup": 5000}}, uid=f"uid-{number}")
-        mount = await volumes.set_up(pod, persistent(accessModes=[mode]))
+        mount = await mounted(volumes, pod, persistent(accessModes=[mode]))
         assert not mount.owns_files  # the driver does
         capability = driver.last("NodePublishVolume").volume_capability
         assert (capability.access_mode.mode, capability.mount.volume_mount_group) == (want, "5000")
 
 
-async def test_growing_and_figures(machine: Machine) -> None:
+def claimed_size(machine: Machine) -> str:
+    status = machine.api.find(PersistentVolumeClaim, "team/c").status
+    assert status.allocatedResourceStatuses is None or status.capacity["storage"] == "1Gi"
+    return str(status.capacity["storage"])
+
+
+async def test_a_volume_that_became_larger_is_grown(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.settings()
+    csi = {"driver": NAME, "volumeHandle": "h-1"}
+    machine.api.put(make_volume("pv-1", size="1Gi", csi=csi, claimRef=claim_ref()))
+    claim = make_claim(volumeName="pv-1")
+    claim.status.capacity, claim.status.allocatedResourceStatuses = {"storage": "1Gi"}, {"storage": "NodeResizePending"}
+    claim.status.conditions = [PersistentVolumeClaimCondition(type="FileSystemResizePending", status="True")]
+    machine.api.put(claim)
     driver = await machine.driver(STAGE, EXPAND, STATS)
     driver.data("h-1").mkdir(parents=True)
-    volumes, pod = await machine.start_kubelet(), make_pod()
+    volumes, pod = await machine.start_kubelet(), make_pod({"nodeName": "worker-1"})
     await volumes.set_up(pod, persistent())
-    assert await volumes.expand(pod, persistent(), 5 << 30) == 5 << 30
+    assert "NodeExpandVolume" not in driver.methods()
+    assert not volumes.is_due("uid-1")
+
+    def grow(volume: PersistentVolume) -> None:
+        volume.spec.capacity = {"storage": "5Gi"}
+
+    machine.api.change(PersistentVolume, "pv-1", grow)
+    loop, now = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+    monkeypatch.setattr(loop, "time", lambda: now + LOOK_SECONDS + 1)
+    assert volumes.is_due("uid-1")
+    driver.fail["NodeExpandVolume"] = [grpc.StatusCode.INTERNAL]
+    await volumes.set_up(pod, persistent())
+    assert claimed_size(machine) == "1Gi"
+    monkeypatch.setattr(loop, "time", lambda: now + 2 * LOOK_SECONDS + 2)
+    await volumes.set_up(pod, persistent())
+    monkeypatch.undo()
+    assert claimed_size(machine) == "5Gi"
+    assert not machine.api.find(PersistentVolumeClaim, "team/c").status.conditions
     request = driver.last("NodeExpandVolume")
+    assert request.capacity_range.required_bytes == 5 << 30
     assert request.volume_path == str(machine.folder(pod, "pv-1") / "mount")
     assert request.staging_target_path.endswith("globalmount")
+    assert [event.split()[1] for event in machine.events] == [
+        "VolumeResizeFailed",
+        "FileSystemResizeSuccessful",
+        "FileSystemResizeSuccessful",
+    ]
+    assert driver.methods() == ["NodeStageVolume", "NodePublishVolume", "NodeExpandVolume", "NodeExpandVolume"]
+
+
+async def test_figures(machine: Machine) -> None:
+    machine.settings()
+    driver = await machine.driver(STATS)
+    driver.data("h-1").mkdir(parents=True)
+    volumes = await machine.start_kubelet()
+    await volumes.set_up(make_pod(), persistent())
     figures = (await volumes.stats("uid-1"))["pv-1"]
     assert [(usage.total, usage.unit) for usage in figures.usage] == [(10, 1), (9, 2)]
 
