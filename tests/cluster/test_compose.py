@@ -116,6 +116,30 @@ def test_both_workers_are_ready(up: ComposeCluster) -> None:
     assert up.ready_nodes() == set(WORKERS)
 
 
+def test_claims_have_a_class_and_hosts_a_folder_in_common(up: ComposeCluster) -> None:
+    classes = json.loads(up.kubectl("get", "storageclasses", "-o", "json"))["items"]
+    assert {item["metadata"]["name"] for item in classes} == {"standard", "shared"}
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "common"},
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "resources": {"requests": {"storage": "1Mi"}},
+            "storageClassName": "shared",
+        },
+    }
+    (up.folder / "claim.json").write_text(json.dumps(claim))
+    up.kubectl("apply", "-f", str(up.folder / "claim.json"))
+    phase = "jsonpath={.status.phase}"
+    eventually(lambda: up.kubectl("get", "pvc", "common", "-o", phase) == "Bound", "the claim is bound")
+    volume = up.kubectl("get", "pvc", "common", "-o", "jsonpath={.spec.volumeName}")
+    for kubelet in ("kubelet-1", "kubelet-2"):
+        assert up.compose("exec", "-T", kubelet, "ls", "/var/lib/shared-volumes") == volume
+    up.kubectl("delete", "pvc", "common")
+    eventually(lambda: up.compose("exec", "-T", "kubelet-2", "ls", "/var/lib/shared-volumes") == "", "it is gone")
+
+
 def test_the_kubeconfig_belongs_to_the_project_s_owner(up: ComposeCluster) -> None:
     assert up.kubeconfig.stat().st_uid == up.folder.stat().st_uid
     assert up.kubeconfig.stat().st_mode & 0o077 == 0
