@@ -135,7 +135,8 @@ def _parser() -> argparse.ArgumentParser:
         "--pod-manifest-path",
         default="",
         metavar="PATH",
-        help="folder with manifests of static pods, or one such file: they run with or without an API server",
+        help="folder with manifests of static pods (made where it is missing), or one such file: they run with or "
+        "without an API server",
     )
     add_duration(parser, "--file-check-frequency", 20, "how often it is looked through, beside every change in it")
     _add_runtime_flags(parser)

@@ -60,7 +60,7 @@ async def run_kubelet(
     """Runs until cancelled, when containers keep running; or until `host_stops` is set and its pods have ended."""
     clock = clock or Clock()
     try:
-        os.makedirs(os.path.join(options.root_dir, "pods"), exist_ok=True)
+        _make_folders(options)
         await ensure_kubeconfig(options, clock)
         config = load_config(options.kubeconfig or None)
     except (ConfigError, OSError) as error:
@@ -250,6 +250,13 @@ def _credential_plugins(options: Options) -> list[Plugin]:
         return read_plugins(images.image_credential_provider_config, images.image_credential_provider_bin_dir)
     except ProviderConfigError as error:
         raise FatalError(f"credential provider config: {error}") from None
+
+
+def _make_folders(options: Options) -> None:
+    """Raises: OSError."""
+    os.makedirs(os.path.join(options.root_dir, "pods"), exist_ok=True)
+    if options.pod_manifest_path and not os.path.exists(options.pod_manifest_path):
+        os.makedirs(options.pod_manifest_path)
 
 
 NO_RESOLVER = DnsConfig(("127.0.0.1",))

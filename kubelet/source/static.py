@@ -44,6 +44,7 @@ class StaticPods:
         self._clock = clock
         self._watcher = FolderWatcher()
         self._pods_changed = table.follow()
+        self._trouble = ""  # told once
 
     async def run(self) -> None:
         """Looks at the files when they change, and every so often; runs until cancelled."""
@@ -62,8 +63,11 @@ class StaticPods:
             for problem in await asyncio.to_thread(self._files.scan):
                 log.error("manifest file not understood", problem=problem)
                 self._report(problem)
+            self._trouble = ""
         except OSError as error:
-            log.warning("manifests of static pods not read", path=self._files.path, error=str(error))
+            if str(error) != self._trouble:
+                log.warning("manifests of static pods not read", path=self._files.path, error=str(error))
+            self._trouble = str(error)
         self._apply()
 
     async def _other_pod(self, files_changed: asyncio.Event) -> bool:

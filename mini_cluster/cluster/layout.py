@@ -41,6 +41,11 @@ class NodeLayout:
         return self.root / "kubelet"
 
     @property
+    def manifests(self) -> Path:
+        """Folder of the host's static pods."""
+        return self.root / "manifests"
+
+    @property
     def docker_exec_root(self) -> Path:
         return self.run / "docker"
 
