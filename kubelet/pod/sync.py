@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from componentbase import logs
 from componentbase.clock import Clock
+from kubeapi.core.pod.lifecycle import is_sidecar
 from kubelet.container.events import Events
+from kubelet.container.spec import find_container
 from kubelet.pod.actions import PodActions, compute_actions, deadline_remaining
 from kubelet.pod.node_resources import NodeResources
 from kubelet.pod.pod_volumes import PodVolumes
@@ -128,7 +130,8 @@ class PodSyncer:
                     self.publisher.report(work, status)
             except StartFailure as failure:
                 waits.append(self.starter.note_failure(work, start.name, failure))
-                if start.kind == "init":
+                container = find_container(work.pod, start.name)
+                if start.kind == "init" and container is not None and not is_sidecar(container):
                     break
         return changed, min(waits, default=None)
 

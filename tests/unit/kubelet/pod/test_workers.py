@@ -209,6 +209,20 @@ async def test_an_out_of_memory_event_after_the_end_of_the_pod_still_tells_its_r
     await eventually_async(lambda: (app_status(bench).state.terminated or app).reason == "OOMKilled")
 
 
+async def test_a_sidecar_that_waits_for_its_restart_holds_nothing_up(bench: Bench) -> None:
+    sidecar = {"name": "side", "image": "app:1", "restartPolicy": "Always"}
+    bench.add({"initContainers": [sidecar, {"name": "init", "image": "app:1"}], "containers": [APP]})
+    await eventually_async(lambda: bench.running("init"))
+    for attempt in range(2):
+        side = bench.runtime.find("uid-1", "side").status
+        assert (side.state, side.attempt) == ("running", attempt)
+        bench.runtime.exit(side.id, 3)
+        await idle()
+    assert "BackOff" in bench.reasons()
+    bench.runtime.exit(bench.runtime.find("uid-1", "init").status.id, 0)
+    await eventually_async(bench.running)
+
+
 class TestImages:
     async def test_a_failing_pull_backs_off_and_recovers(self, bench: Bench) -> None:
         bench.add({"containers": [{"name": "app", "image": "late:1"}]})
