@@ -7,7 +7,7 @@ ETCD_MEMBERS ?=
 LOADTEST ?=
 WORKERS ?=
 
-.PHONY: help need-root setup up down status demo test test-clients check format bench bench-node load compose-up compose-down compose-test offline-base clean
+.PHONY: help need-root setup up down status demo test test-clients check format bench bench-node churn load compose-up compose-down compose-test offline-base clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: setup ## measure a cluster: start, rollout, healing, idle cost, the comma
 
 bench-node: setup ## measure a worker host: pod starts beside docker run, 100 pods, a ConfigMap's way to its file
 	@$(BIN)/python benchmarks/node_bench.py
+
+churn: setup ## create and delete 200 pods on one node, and look for what they left there
+	@CHURN_PODS=200 $(BIN)/pytest tests/cluster/kubelet/test_churn.py --durations=3
 
 load: setup ## load-test the control plane (LOADTEST=folder of the load harness)
 	@benchmarks/run_load.sh "$(LOADTEST)"
