@@ -168,14 +168,14 @@ class ContainerStarter:
         if target and target not in setup.running:
             message = f"unable to find target container {target}"
             raise self._failed(pod, start.name, "CreateContainerConfigError", message)
+        message_dir = os.path.join(self.volumes.pod_dir(pod.metadata.uid or ""), "containers", container.name)
         try:
             env = self._environment(pod, container, setup)
             mounts = self.volumes.container_mounts(pod, container, setup.volumes, env)
             devices = container_devices(container, setup.volumes)
-        except (ConfigError, VolumeError) as error:
+            os.makedirs(message_dir, exist_ok=True)
+        except (ConfigError, VolumeError, OSError) as error:
             raise self._failed(pod, start.name, "CreateContainerConfigError", str(error)) from None
-        message_dir = os.path.join(self.volumes.pod_dir(pod.metadata.uid or ""), "containers", container.name)
-        os.makedirs(message_dir, exist_ok=True)
         inputs = ContainerInputs(
             attempt=start.attempt,
             image=image,
