@@ -23,6 +23,11 @@ class PersistentVolumeStrategy(Strategy[PersistentVolume]):
     def prepare_create(self, obj: PersistentVolume) -> None:
         obj.status.lastPhaseTransitionTime = obj.metadata.creationTimestamp
 
+    def prepare_status_update(self, obj: PersistentVolume, old: PersistentVolume) -> None:
+        """The server sets the time of a new phase as it stores the volume."""
+        if obj.status.phase == old.status.phase and obj.status.lastPhaseTransitionTime is None:
+            obj.status.lastPhaseTransitionTime = old.status.lastPhaseTransitionTime
+
     def validate(self, obj: PersistentVolume) -> list[FieldError]:
         errors = Errors()
         check_volume(errors, ("spec",), obj.spec)

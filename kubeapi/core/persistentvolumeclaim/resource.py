@@ -26,19 +26,20 @@ class PersistentVolumeClaimStrategy(Strategy[PersistentVolumeClaim]):
     generation_tracks_spec = False
 
     def prepare_create(self, obj: PersistentVolumeClaim) -> None:
-        spec = obj.spec
-        if spec.dataSource is not None and (spec.dataSource.apiGroup, spec.dataSource.kind) not in _CONTENT_KINDS:
-            spec.dataSource = None
-        if spec.dataSourceRef is not None and spec.dataSourceRef.namespace:
-            spec.dataSourceRef = None  # content from another namespace is an alpha feature, which is off
-        _align_data_sources(spec)
+        source, reference = obj.spec.dataSource, obj.spec.dataSourceRef
+        if reference is not None and reference.namespace:
+            obj.spec.dataSourceRef = reference = (
+                None  # content from another namespace is an alpha feature, which is off
+            )
+        if reference is None and source is not None and (source.apiGroup, source.kind) not in _CONTENT_KINDS:
+            obj.spec.dataSource = None
+        _align_data_sources(obj.spec)
 
     def prepare_update(self, obj: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
-        spec = obj.spec
         if old.spec.dataSource is None and old.spec.dataSourceRef is None:
             self.prepare_create(obj)
         else:
-            _align_data_sources(spec)
+            _align_data_sources(obj.spec)
 
     def validate(self, obj: PersistentVolumeClaim) -> list[FieldError]:
         errors = Errors()
@@ -75,11 +76,13 @@ def class_annotation_warnings(annotations: dict[str, str]) -> list[str]:
 
 
 def claim_spec_warnings(path: Path, spec: PersistentVolumeClaimSpec) -> list[str]:
-    storage = (spec.resources.requests or {}).get("storage", "0")
-    if parse_quantity(storage).denominator == 1:
-        return []
-    at = render((*path, "resources", "requests", "[storage]"))
-    return [f'{at}: fractional byte value "{storage}" is invalid, must be an integer']
+    warnings: list[str] = []
+    for field, amounts in (("requests", spec.resources.requests), ("limits", spec.resources.limits)):
+        storage = (amounts or {}).get("storage", "0")
+        if parse_quantity(storage).denominator != 1:
+            at = render((*path, "resources", field, "[storage]"))
+            warnings.append(f'{at}: fractional byte value "{storage}" is invalid, must be an integer')
+    return warnings
 
 
 def short_access_modes(modes: list[str] | None) -> str:

@@ -24,6 +24,7 @@ empty,system:node:,x,"system:nodes"
 """
 NS = "/api/v1/namespaces/ns"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+STORAGE = "/apis/storage.k8s.io/v1"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 UNRELATED = "no relationship found between node 'n1' and this object"
 MIRROR = {"kubernetes.io/config.mirror": "h"}
@@ -41,6 +42,38 @@ def secret(name: str) -> Dict:
 
 def using(name: str) -> list[Dict]:
     return [{"name": "v", "secret": {"secretName": name}}]
+
+
+def claiming(name: str) -> list[Dict]:
+    return [{"name": "v", "persistentVolumeClaim": {"claimName": name}}]
+
+
+def volume(claim: str, secret_name: str) -> Dict:
+    """A volume that is bound to a claim, and needs a Secret on the node."""
+    driver = {"driver": "d.example", "volumeHandle": claim}
+    return {
+        "metadata": {"name": f"of-{claim}"},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "claimRef": {"namespace": "ns", "name": claim},
+            "csi": {**driver, "nodeStageSecretRef": {"namespace": "default", "name": secret_name}},
+        },
+    }
+
+
+def storage_of(node: str) -> list[tuple[str, Dict]]:
+    """A pod with a claim on the node, the claim's volume with its Secret, and the attachment."""
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    source = {"persistentVolumeName": f"of-{node}"}
+    attached = {"attacher": "d.example", "nodeName": node, "source": source}
+    return [
+        (f"{NS}/persistentvolumeclaims", {"metadata": {"name": node}, "spec": claim}),
+        ("/api/v1/persistentvolumes", volume(node, f"disk-{node}")),
+        ("/api/v1/namespaces/default/secrets", secret(f"disk-{node}")),
+        (f"{STORAGE}/volumeattachments", {"metadata": {"name": node}, "spec": attached}),
+        (f"{NS}/pods", pod(f"data-{node}", node, volumes=claiming(node))),
+    ]
 
 
 def bound(name: str, uid: str, *audiences: str) -> Dict:
@@ -72,6 +105,7 @@ def _fill(server: ApiServer) -> None:
         (f"{NS}/pods", pod("pending", "", volumes=using("free"))),
         (LEASES, {"metadata": {"name": "n2"}, "spec": {"holderIdentity": "n2"}}),
     ]
+    things += storage_of("n1") + storage_of("n2")
     for path, body in things:
         answer = server.http.post(path, json=body)
         assert answer.status_code == 201, answer.text
@@ -238,6 +272,21 @@ NODES = [
     ),
 ]
 
+VOLUMES = "/api/v1/persistentvolumes"
+CLAIMS = f"{NS}/persistentvolumeclaims"
+DATA = [
+    Attack("another's claim", "n1", f"GET {CLAIMS}/n2", 403, UNRELATED),
+    Attack("another's volume", "n1", f"GET {VOLUMES}/of-n2", 403, UNRELATED),
+    Attack("all volumes", "n1", f"GET {VOLUMES}", 403, "can only get individual resources of this type"),
+    Attack("another's attachment", "n1", f"GET {STORAGE}/volumeattachments/n2", 403, UNRELATED),
+    Attack("another volume's Secret", "n1", "GET /api/v1/namespaces/default/secrets/disk-n2", 403, UNRELATED),
+    Attack("its volume", "n1", f"PATCH {VOLUMES}/of-n1", 403, "can only get individual resources", {"spec": {}}),
+    Attack("its claim", "n1", f"PATCH {CLAIMS}/n1", 403, "can only get individual resources", {"spec": {}}),
+    Attack("a claim's label", "n1", f"PATCH {CLAIMS}/n1/status", 403, "fields", {"metadata": {"labels": {"a": "b"}}}),
+    Attack("a claim's phase", "n1", f"PATCH {CLAIMS}/n1/status", 403, "fields", {"status": {"phase": "Lost"}}),
+    Attack("another's drivers", "n1", f"POST {STORAGE}/csinodes", 403, "same name", {"metadata": {"name": "n2"}}),
+]
+
 TOKENS = f"{NS}/serviceaccounts"
 RIGHTS = [
     Attack("another's account's token", "n1", f"POST {TOKENS}/boss/token", 403, UNRELATED, bound("db", "x")),
@@ -270,7 +319,7 @@ RIGHTS = [
 ]
 
 
-@pytest.mark.parametrize("attack", [*READS, *PODS, *NODES, *RIGHTS], ids=lambda attack: attack.name)
+@pytest.mark.parametrize("attack", [*READS, *PODS, *NODES, *DATA, *RIGHTS], ids=lambda attack: attack.name)
 def test_a_node_does_not_get(api: ApiServer, attack: Attack) -> None:
     assert_repelled(api.port, attack)
 
@@ -300,6 +349,20 @@ def test_two_names_in_one_selector_show_nothing(api: ApiServer) -> None:
     selector = "metadata.name%3Dused,metadata.name%3Dothers"
     code, text = perform(api.port, Attack("", "n1", f"GET {NS}/secrets?fieldSelector={selector}", 200))
     assert (code, "c3RvbGVu" in text) == (200, False)
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        f"GET {VOLUMES}/of-n1",
+        f"GET {STORAGE}/volumeattachments/n1",
+        "GET /api/v1/namespaces/default/secrets/disk-n1",
+        f"PATCH {CLAIMS}/n1/status",
+    ],
+)
+def test_a_node_gets_what_the_volumes_of_its_pods_need(api: ApiServer, request_line: str) -> None:
+    body = {"status": {"capacity": {"storage": "1Gi"}}} if request_line.startswith("PATCH") else None
+    eventually(lambda: perform(api.port, Attack("", "n1", request_line, 200, "", body))[0] == 200)
 
 
 def test_a_node_loses_its_pods_secrets_with_the_pod(api: ApiServer) -> None:

@@ -97,6 +97,7 @@ def test_an_update_that_knows_one_data_source_alone_keeps_both() -> None:
             ],
         ),
         ({"dataSource": CLAIM, "dataSourceRef": FOREIGN}, ["spec: Invalid value: {}: must match dataSourceRef"]),
+        ({"dataSource": FOREIGN, "dataSourceRef": SNAPSHOT}, ["spec: Invalid value: {}: must match dataSourceRef"]),
     ],
 )
 def test_bad_claims(spec: Dict, expected: list[str]) -> None:
