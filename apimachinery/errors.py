@@ -56,7 +56,8 @@ def required(path: str, detail: str = "") -> FieldError:
 
 
 def invalid(path: str, value: object, detail: str) -> FieldError:
-    return FieldError("FieldValueInvalid", path, f"Invalid value: {quote(value)}: {detail}")
+    text = f"Invalid value: {quote(value)}"
+    return FieldError("FieldValueInvalid", path, f"{text}: {detail}" if detail else text)
 
 
 def not_supported(path: str, value: object, supported: Iterable[str]) -> FieldError:

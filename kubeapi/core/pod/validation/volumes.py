@@ -61,6 +61,7 @@ def check_volumes(errors: Errors, path: Path, volumes: list[Volume] | None) -> d
     by_name: dict[str, Volume] = {}
     for index, volume in enumerate(volumes or ()):
         at = (*path, index)
+        _check_source(errors, at, volume)
         if not volume.name:
             errors.required((*at, "name"))
         else:
@@ -68,7 +69,6 @@ def check_volumes(errors: Errors, path: Path, volumes: list[Volume] | None) -> d
             if volume.name in by_name:
                 errors.duplicate((*at, "name"), volume.name)
         by_name[volume.name] = volume
-        _check_source(errors, at, volume)
     return by_name
 
 
