@@ -41,7 +41,7 @@ _IN_TEXT = [
     (re.compile(rf"-<hash>-{NAME_SUFFIX}(?![0-9a-z])"), "-<hash>-<gen>"),
     (re.compile(rf"((?:Created|Deleted) pod: [a-z0-9-]+-){NAME_SUFFIX}(?![a-z0-9-])"), r"\1<gen>"),
     (re.compile(rf'(pods \\"[a-z0-9-]+-){NAME_SUFFIX}(\\" is forbidden)'), r"\1<gen>\2"),
-    (re.compile(r"(daemon pod [a-z0-9/-]+-)[a-z0-9]{5} on node [a-z-]+"), r"\1<gen> on node <node>"),
+    (re.compile(r" on node golden-[a-z]\b"), " on node <node>"),
     (re.compile(r'-----BEGIN CERTIFICATE-----[^"]*'), "<certificate>"),
     (re.compile(r"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0t[A-Za-z0-9+/=]*"), "<certificate>"),  # the same in base64
     (re.compile(r'(\(combined from similar events\)): [^"]*'), r"\1"),  # which of them came last is timing

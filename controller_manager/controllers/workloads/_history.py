@@ -6,11 +6,12 @@ Source: Kubernetes documentation, "ControllerRevision".
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
-from apimachinery.errors import AlreadyExists
+from apimachinery.errors import AlreadyExists, Conflict, NotFound
 from apimachinery.meta import Object, ObjectMeta
-from apimachinery.model import to_dict
+from apimachinery.model import from_dict, to_dict
 from controller_manager.controllers.workloads._revisions import template_hash
 from controller_manager.ownership import owner_reference
 from kubeapi.apps.controllerrevision import ControllerRevision
@@ -30,6 +31,13 @@ def snapshot(template: PodTemplateSpec) -> dict[str, Any]:
     return {"spec": {"template": {**to_dict(template), "$patch": "replace"}}}
 
 
+def template_of(revision: ControllerRevision) -> PodTemplateSpec:
+    """Returns the template that a revision has kept."""
+    spec: Any = (revision.data or {}).get("spec") or {}
+    content = {key: value for key, value in (spec.get("template") or {}).items() if key != "$patch"}
+    return from_dict(PodTemplateSpec, content)
+
+
 def in_order(revisions: Iterable[ControllerRevision]) -> list[ControllerRevision]:
     """Sorts by number, the newest last."""
     return sorted(revisions, key=lambda each: (each.revision, each.metadata.creationTimestamp or "", each.name))
@@ -44,10 +52,15 @@ def find_current(
     return current, [each for each in ordered if each is not current]
 
 
-def expendable(old: Sequence[ControllerRevision], live_hashes: Collection[str], limit: int) -> list[ControllerRevision]:
-    """Lists old revisions beyond the limit that no pod has, the oldest first."""
-    unused = [each for each in old if each.labels.get(HASH_LABEL) not in live_hashes]
-    return unused[: max(len(old) - limit, 0)]
+async def forget_old(
+    rest: RestClient, old: Sequence[ControllerRevision], live_names: Collection[str], limit: int | None
+) -> None:
+    """Deletes old revisions beyond the limit (None: 10; below 0: no limit) that no pod has, the oldest first."""
+    limit = 10 if limit is None else limit
+    unused = [each for each in old if each.name not in live_names]
+    for revision in unused[: max(len(old) - limit, 0)] if limit >= 0 else ():
+        with suppress(NotFound, Conflict):
+            await rest.delete(ControllerRevision, revision.name, revision.namespace, uid=revision.metadata.uid)
 
 
 async def keep_current(
@@ -56,6 +69,7 @@ async def keep_current(
     template: PodTemplateSpec,
     revisions: Iterable[ControllerRevision],
     collisions: int | None,
+    hash_label: str = HASH_LABEL,
 ) -> tuple[ControllerRevision, list[ControllerRevision]]:
     """Makes the revision of the template, or has it be the newest again; returns it and the others in order.
 
@@ -64,7 +78,7 @@ async def keep_current(
     current, old = find_current(template, revisions)
     number = max((each.revision for each in old), default=0) + 1
     if current is None:
-        return await _create(rest, owner, template, number, collisions), old
+        return await _create(rest, owner, template, number, collisions, hash_label), old
     if current.revision < number:
         changed = current.clone()
         changed.revision = number
@@ -73,14 +87,19 @@ async def keep_current(
 
 
 async def _create(
-    rest: RestClient, owner: Object, template: PodTemplateSpec, number: int, collisions: int | None
+    rest: RestClient,
+    owner: Object,
+    template: PodTemplateSpec,
+    number: int,
+    collisions: int | None,
+    hash_label: str,
 ) -> ControllerRevision:
     """Raises: HashCollision."""
     digest = template_hash(template, collisions)
     metadata = ObjectMeta(
         name=f"{owner.name}-{digest}",
         namespace=owner.namespace,
-        labels={**(template.metadata.labels or {}), HASH_LABEL: digest},
+        labels={**(template.metadata.labels or {}), hash_label: digest},
         annotations=owner.annotations or None,
         ownerReferences=[owner_reference(owner)],
     )

@@ -18,7 +18,7 @@ from controller_manager.controllers.workloads._daemonplacement import (
     target_node,
 )
 from controller_manager.controllers.workloads._daemonrollout import count, plan_rollout
-from controller_manager.controllers.workloads._history import HASH_LABEL, HashCollision, expendable, keep_current
+from controller_manager.controllers.workloads._history import HASH_LABEL, HashCollision, forget_old, keep_current
 from controller_manager.ownership import candidates, claim, index_by_owner
 from controller_manager.podcontrol import PodControl, pod_of
 from controller_manager.podstate import counts_changed
@@ -106,7 +106,8 @@ class DaemonSetReconciler:
                 return after(UNSETTLED_SECONDS)
             await self._write_status(daemon_set, count(daemon_set, nodes, groups, digest, now).status)
             raise errors[0]
-        await self._forget_revisions(daemon_set, old, {pod.labels.get(HASH_LABEL) or "" for pod in pods})
+        live = {f"{daemon_set.name}-{pod.labels.get(HASH_LABEL)}" for pod in pods}
+        await forget_old(self._rest, old, live, daemon_set.spec.revisionHistoryLimit)
         counted = count(daemon_set, nodes, groups, digest, now)
         await self._write_status(daemon_set, counted.status)
         waits = [seconds for seconds in (wait, counted.next_available_seconds) if seconds]
@@ -147,18 +148,6 @@ class DaemonSetReconciler:
             pod.spec = bound_to(template.spec, node)
             create.append(pod)
         return await self._pod_control.apply(daemon_set, create=create, delete=plan.delete[:BURST_REPLICAS])
-
-    async def _forget_revisions(
-        self, daemon_set: DaemonSet, old: list[ControllerRevision], live_hashes: set[str]
-    ) -> None:
-        limit = daemon_set.spec.revisionHistoryLimit
-        for revision in expendable(old, live_hashes, 10 if limit is None else limit):
-            try:
-                await self._rest.delete(
-                    ControllerRevision, revision.name, revision.namespace, uid=revision.metadata.uid
-                )
-            except (NotFound, Conflict):
-                continue
 
     async def _count_collision(self, daemon_set: DaemonSet) -> None:
         status = daemon_set.status.clone()
