@@ -13,9 +13,7 @@ from typing import Any
 from componentbase.flags import add_duration, parse_map
 from kubeapi.core.pod.model import Pod
 from kubelet.configuration import BadConfiguration
-
-SYSTEM_CRITICAL_PRIORITY = 2_000_000_000
-"""Pods are critical from here on: the priority of the class system-cluster-critical."""
+from kubelet.container.limits import SYSTEM_CRITICAL_PRIORITY
 
 
 @dataclass(frozen=True, slots=True)

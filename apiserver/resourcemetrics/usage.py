@@ -28,7 +28,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class NodeUsage:
-    """A kubelet's answer. `pods`: uid -> container -> use; a pod with a container still unmeasured is left out."""
+    """A kubelet's answer. `pods`: namespace/name -> container -> use.
+
+    A pod with a container that isn't measured yet is left out.
+    """
 
     node: Usage | None = None
     pods: Mapping[str, Mapping[str, Usage]] = field(default_factory=dict)
@@ -41,7 +44,7 @@ def read_summary(document: Mapping[str, Any]) -> NodeUsage:
         usages = {item["name"]: _usage(item) for item in pod.get("containers") or ()}
         measured = {name: usage for name, usage in usages.items() if usage is not None}
         if usages and len(measured) == len(usages):
-            pods[pod["podRef"]["uid"]] = measured
+            pods[f"{pod['podRef']['namespace']}/{pod['podRef']['name']}"] = measured
     return NodeUsage(_usage(document["node"]), pods)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import orjson
-
 from apimachinery.errors import object_not_found
 from apimachinery.meta import ObjectMeta
 from apimachinery.model import encode
@@ -82,8 +80,7 @@ async def _pod_metrics(entries: Iterable[Entry], usage: UsageCollector, clock: C
     known = await usage.of_nodes(node for _, node in running)
     metrics = []
     for entry, node in running:
-        uid = orjson.loads(entry.value)["metadata"]["uid"]
-        used = known[node].pods.get(uid) if node in known else None
+        used = known[node].pods.get(f"{entry.namespace}/{entry.name}") if node in known else None
         if used:
             containers = [ContainerMetrics(name=name, usage=one.resources()) for name, one in used.items()]
             time = max(one.time for one in used.values())

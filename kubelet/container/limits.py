@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, cast
 
 from apimachinery.quantity import byte_count, cpu_millis, parse_quantity
-from kubeapi.core.pod.lifecycle import is_sidecar
+from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION, is_sidecar
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container
 from kubelet.runtime.interface import MIN_CPU_SHARES, Resources
@@ -21,6 +21,10 @@ MIN_QUOTA_US = 1_000
 GUARANTEED_OOM_SCORE_ADJ = -997
 BEST_EFFORT_OOM_SCORE_ADJ = 1000
 NODE_CRITICAL_PRIORITY = 2_000_001_000  # priority class system-node-critical
+SYSTEM_CRITICAL_PRIORITY = 2_000_000_000
+"""Pods are critical from here on: the priority of the class system-cluster-critical."""
+SOURCE_ANNOTATION = "kubernetes.io/config.source"
+"""Says where the kubelet has a pod from, if not from the API."""
 
 QOS_RESOURCES = ("cpu", "memory")
 
@@ -45,6 +49,13 @@ def qos_class(pod: Pod) -> QosClass:
     if best_effort:
         return "BestEffort"
     return "Guaranteed" if guaranteed else "Burstable"
+
+
+def is_critical(pod: Pod) -> bool:
+    """Tells whether the node cannot do without the pod: by its priority, or because a file on the node asks for it."""
+    if (pod.spec.priority or 0) >= SYSTEM_CRITICAL_PRIORITY:
+        return True
+    return MIRROR_ANNOTATION in pod.annotations or pod.annotations.get(SOURCE_ANNOTATION, "api") != "api"
 
 
 def _amounts(container: Container, which: Literal["limits", "requests"]) -> Mapping[str, str]:

@@ -21,10 +21,10 @@ from kubelet.certificate.bootstrap import ensure_kubeconfig
 from kubelet.certificate.loops import renewals, serving_context
 from kubelet.container.images.gc import GarbageCollector
 from kubelet.container.images.provider_config import Plugin, ProviderConfigError, read_plugins
+from kubelet.eviction.manager import EvictionManager
 from kubelet.main.assembly import Edges, assemble
 from kubelet.main.plugins import NodePlugins
 from kubelet.network.dns import ClusterDns, parse_resolv_conf
-from kubelet.node.eviction import Eviction
 from kubelet.node.housekeeping import Housekeeping
 from kubelet.node.pleg import Pleg
 from kubelet.node.reporter import NodeReporter
@@ -110,6 +110,7 @@ class Agent:
             self.recorder,
             self._problems,
             lambda: self.plugins.devices.counts(),
+            pressures=lambda: self.eviction.conditions(),
             volumes_in_use=lambda: self.plugins.storage.in_use(),
         )
         tokens = TokenManager(rest, table.wake, clock)
@@ -152,7 +153,6 @@ class Agent:
             options.shutdown_periods, table, workers, self.pods.statuses, self._tell_shutdown, clock
         )
         self.housekeeping = Housekeeping(runtime, self.source, workers, table, volumes, hardware, clock)
-        self.eviction = Eviction(workers, table, volumes, self.recorder, clock)
         self.garbage = GarbageCollector(
             runtime,
             clock,
@@ -164,7 +164,18 @@ class Agent:
         authorizer = ReviewAuthorizer(rest, options.node_name, clock) if options.authorization_mode == WEBHOOK else None
         pods = NodePods(self.source, table)
         self.folders = FolderKeeper(folder_roots(options.root_dir, options.shared_volumes_dir))
-        self.collector = Collector(runtime, pods.all, self.listed, options.root_dir, clock)
+        self.collector = Collector(runtime, table.admitted, self.listed, options.root_dir, clock)
+        self.eviction = EvictionManager(
+            options.resources.eviction,
+            self.collector,
+            self.garbage,
+            workers,
+            table,
+            self.recorder,
+            clock,
+            self.node.current,
+            self.node.poke,
+        )
         figures = Figures(
             options.node_name, runtime, self.collector, self.listed, self.node.machine_facts, options.configuration
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
+from apimachinery.conditions import is_true
 from apimachinery.quantity import parse_quantity
 from kubeapi.core.node import Node
 from kubeapi.core.pod.amounts import add_amounts, peak_requests, raise_amounts
@@ -16,9 +17,14 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.nodeselection import selects
 from kubeapi.core.pod.spec import Container
 from kubeapi.core.pod.status import ContainerStatus
+from kubeapi.core.pod.tolerations import TaintKey, tolerated
+from kubelet.container.limits import is_critical, qos_class
 from kubelet.container.spec import api_statuses
 from kubelet.pod.allocation import DEFERRED, INFEASIBLE, Refusal
 from kubelet.pod.status.compute import Failure
+
+MEMORY_TAINT = TaintKey("node.kubernetes.io/memory-pressure", "", "NoSchedule")
+PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 
 
 def admit(pod: Pod, others: Iterable[Pod], node: Node) -> Failure | None:
@@ -29,7 +35,18 @@ def admit(pod: Pod, others: Iterable[Pod], node: Node) -> Failure | None:
     active = [
         other for other in others if other.metadata.uid != pod.metadata.uid and not is_terminal(other.status.phase)
     ]
-    return _resources(pod, active, node) or _ports(pod, active) or _selector(pod, node)
+    return _pressure(pod, node) or _resources(pod, active, node) or _ports(pod, active) or _selector(pod, node)
+
+
+def _pressure(pod: Pod, node: Node) -> Failure | None:
+    """A node that evicts takes nobody in; one short of memory alone takes all but those who asked for none."""
+    pressures = [kind for kind in PRESSURES if is_true(node.status.conditions, kind)]
+    if not pressures or is_critical(pod):
+        return None
+    tolerant = qos_class(pod) != "BestEffort" or tolerated(pod.spec.tolerations or (), MEMORY_TAINT)
+    if pressures == ["MemoryPressure"] and tolerant:
+        return None
+    return Failure("Evicted", f"The node had condition: [{' '.join(pressures)}]. ")
 
 
 def resize_refusal(pod: Pod, others: Iterable[Pod], node: Node) -> Refusal | None:

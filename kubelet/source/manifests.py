@@ -18,10 +18,10 @@ from kubeapi.core.pod.references import api_reference
 from kubeapi.core.pod.resource import RESOURCE
 from kubeapi.core.pod.status import PodStatus
 from kubeapi.core.pod.strategy.qos import qos_class
+from kubelet.container.limits import SOURCE_ANNOTATION
 
 HASH_ANNOTATION = "kubernetes.io/config.hash"
 SEEN_ANNOTATION = "kubernetes.io/config.seen"
-SOURCE_ANNOTATION = "kubernetes.io/config.source"
 
 
 class ManifestError(Exception):

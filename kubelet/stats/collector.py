@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from componentbase import logs
 from componentbase.clock import Clock
-from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubelet.runtime.interface import ContainerStatus, EngineError, PodRuntimeStatus, Runtime
 from kubelet.stats.cgroups import CgroupReader, CoreUsage, group_of, reader_of
@@ -73,7 +72,10 @@ class DiskMeasurement:
 
 
 class Collector:
-    """`pods()` are this node's pods; `listed()` is what the runtime listed last, without asking it again."""
+    """`pods()` are the pods that hold this node's resources.
+
+    `listed()` is what the runtime listed last, without asking it again.
+    """
 
     def __init__(
         self,
@@ -148,16 +150,19 @@ class Collector:
             path = self._groups[container.id] = path if container.id in path else ""
         return path
 
-    async def measure_disk(self) -> None:
-        """Raises: EngineError; OSError."""
+    async def measure_disk(self, pods: Sequence[Pod] | None = None) -> None:
+        """Measures all pods, or some of them: the others keep their figures. Raises: EngineError; OSError."""
         now, statuses = self._clock.now(), await self._runtime.pods()
-        containers = [container for status in statuses.values() for container in status.containers]
+        measured = list(self._pods()) if pods is None else pods
+        uids = statuses.keys() if pods is None else {pod.metadata.uid for pod in pods}
+        containers = [item for uid, status in statuses.items() if uid in uids for item in status.containers]
         paths = [container.writable_path for container in containers]
-        for pod in self._pods():
+        for pod in measured:
             claims = {volume.name for volume in pod.spec.volumes or () if claim_name(pod, volume)}
             paths += [path for name, path in self._volume_paths(pod).items() if name not in claims]
         logs_use = await asyncio.to_thread(_log_sizes, containers)
-        self._disk = DiskMeasurement(now, await measure(paths), logs_use)
+        found, before = await measure(paths), DiskMeasurement() if pods is None else self._disk
+        self._disk = DiskMeasurement(now, {**before.paths, **found}, {**before.logs, **logs_use})
 
     def _volume_paths(self, pod: Pod) -> dict[str, str]:
         """Volume name -> its folder below --root-dir, for those that have one."""
@@ -172,12 +177,16 @@ class Collector:
                 found |= {item.name: item.path for item in os.scandir(plugin) if item.is_dir(follow_symlinks=False)}
         return found
 
-    async def snapshot(self, *, detailed: bool = False, disk: bool = False) -> Snapshot:
-        """Reads everything now; details of control groups, and volumes and file systems, where they are wanted.
+    async def snapshot(
+        self, *, detailed: bool = False, disk: bool = False, only: Collection[str] | None = None
+    ) -> Snapshot:
+        """Reads everything now; details of control groups and volumes where they are wanted.
 
-        Raises: EngineError; OSError.
+        `only`: the uids of pods, for less than all. Raises: EngineError; OSError.
         """
         statuses = await self._runtime.pods()
+        if only is not None:
+            statuses = {uid: status for uid, status in statuses.items() if uid in only}
         unseen = [container.id for container in _running(statuses.values()) if not self._group(container)]
         answers = await self._runtime.stats(unseen) if unseen else ()
         engine = {
@@ -210,7 +219,7 @@ class Collector:
         pods = [
             self._read_pod(pod, statuses[uid], engine, detailed, disk)
             for pod in self._pods()
-            if (uid := pod.metadata.uid or "") in statuses and not is_terminal(pod.status.phase)
+            if (uid := pod.metadata.uid or "") in statuses
         ]
         return Snapshot(self._read_node(), tuple(pods))
 

@@ -52,15 +52,13 @@ def kubelet(api: ApiServer, namespace: str, certificates: dict[str, Path]) -> It
     api.http.delete(f"/api/v1/nodes/{namespace}")
 
 
-def running_pod(api: ApiServer, namespace: str, name: str, **labels: str) -> str:
+def running_pod(api: ApiServer, namespace: str, name: str, **labels: str) -> None:
     spec = {"nodeName": namespace, "containers": [{"name": "app", "image": "i"}, {"name": "side", "image": "i"}]}
     path = f"/api/v1/namespaces/{namespace}/pods"
     made = api.http.post(path, json={"metadata": {"name": name, "labels": labels}, "spec": spec})
     assert made.status_code == 201, made.text
     answer = api.http.patch(f"{path}/{name}/status", json={"status": {"phase": "Running"}}, headers=MERGE)
     assert answer.status_code == 200, answer.text
-    uid: str = made.json()["metadata"]["uid"]
-    return uid
 
 
 def used(cpu: int | None, memory: int) -> dict[str, Any]:
@@ -68,13 +66,16 @@ def used(cpu: int | None, memory: int) -> dict[str, Any]:
     return {"cpu": {"time": TIME, **rate}, "memory": {"time": TIME, "workingSetBytes": memory}}
 
 
-def answers(kubelet: FakeKubelet, **pods: dict[str, tuple[int | None, int]]) -> None:
-    """The kubelet's next answer; `pods`: uid -> container -> CPU and memory."""
+def answers(kubelet: FakeKubelet, namespace: str, **pods: dict[str, tuple[int | None, int]]) -> None:
+    """The kubelet's next answer; `pods`: name -> container -> CPU and memory."""
     document = {
         "node": {"nodeName": "n", **used(250_000_000, 3 << 30)},
         "pods": [
-            {"podRef": {"uid": uid}, "containers": [{"name": name, **used(*use)} for name, use in containers.items()]}
-            for uid, containers in pods.items()
+            {
+                "podRef": {"namespace": namespace, "name": pod},
+                "containers": [{"name": name, **used(*use)} for name, use in containers.items()],
+            }
+            for pod, containers in pods.items()
         ],
     }
     kubelet.lines.put(orjson.dumps(document))
@@ -82,10 +83,11 @@ def answers(kubelet: FakeKubelet, **pods: dict[str, tuple[int | None, int]]) -> 
 
 
 def test_a_node_and_its_pods_are_measured_by_one_question(api: ApiServer, namespace: str, kubelet: FakeKubelet) -> None:
-    web, db = running_pod(api, namespace, "web", app="web"), running_pod(api, namespace, "db", app="db")
-    starting = running_pod(api, namespace, "starting")
+    running_pod(api, namespace, "web", app="web")
+    running_pod(api, namespace, "db", app="db")
+    running_pod(api, namespace, "starting")
     both = {"app": (12_000_000, 20 << 20), "side": (0, 1 << 20)}
-    answers(kubelet, **{web: both, db: {"app": (1_500_000_000, 1 << 30)}, starting: {"app": (None, 5)}})
+    answers(kubelet, namespace, web=both, db={"app": (1_500_000_000, 1 << 30)}, starting={"app": (None, 5)})
     node = api.http.get(f"{METRICS}/nodes/{namespace}").json()
     assert node["usage"] == {"cpu": "250m", "memory": "3Gi"}
     assert (node["kind"], node["timestamp"], node["window"]) == ("NodeMetrics", TIME, "10s")
@@ -106,8 +108,8 @@ def test_a_node_and_its_pods_are_measured_by_one_question(api: ApiServer, namesp
 
 
 def test_tables_show_the_sum(api: ApiServer, namespace: str, kubelet: FakeKubelet) -> None:
-    uid = running_pod(api, namespace, "web")
-    answers(kubelet, **{uid: {"app": (12_000_000, 20 << 20), "side": (1_000_000, 1 << 20)}})
+    running_pod(api, namespace, "web")
+    answers(kubelet, namespace, web={"app": (12_000_000, 20 << 20), "side": (1_000_000, 1 << 20)})
     headers = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
     table = api.http.get(f"{METRICS}/namespaces/{namespace}/pods", headers=headers).json()
     assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "cpu", "memory", "Window"]

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from apimachinery.conditions import get_condition
+from kubelet.container.limits import SYSTEM_CRITICAL_PRIORITY
 from kubelet.node.shutdown import NodeShutdown
 from kubelet.options import Options, parse_options
-from kubelet.shutdown_flags import SYSTEM_CRITICAL_PRIORITY, ShutdownPeriod, shutdown_groups
+from kubelet.shutdown_flags import ShutdownPeriod, shutdown_groups
 from tests.fakes.clock import idle
 from tests.fakes.programs import Script
 from tests.kits.eventually import eventually_async

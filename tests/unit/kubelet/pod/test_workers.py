@@ -14,7 +14,6 @@ from apimachinery.model import from_dict
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.node import Node
 from kubeapi.core.pod.status import ContainerStatus
-from kubelet.node.eviction import Eviction
 from kubelet.runtime.interface import EngineError, RuntimeUnavailable
 from tests.fakes.clock import idle
 from tests.fakes.programs import Script
@@ -363,20 +362,6 @@ async def test_a_deadline_ends_the_pod(bench: Bench) -> None:
     await eventually_async(lambda: phase(bench) == "Failed")
     assert bench.api.get().status.reason == "DeadlineExceeded"
     assert not bench.running()
-
-
-async def test_a_pod_that_fills_its_empty_dir_is_evicted(bench: Bench) -> None:
-    await started(bench, {"volumes": [{"name": "v", "emptyDir": {"sizeLimit": "8Ki"}}], "containers": [APP]})
-    eviction = Eviction(bench.pods.workers, bench.table, bench.volumes, bench, bench.clock)
-    folder = Path(bench.volumes.pod_dir("uid-1")) / "volumes/kubernetes.io~empty-dir/v"
-    (folder / "small").write_bytes(b"x" * 4096)
-    await eviction.check()
-    assert phase(bench) == "Running"
-    (folder / "big").write_bytes(b"x" * 8192)
-    await eviction.check()
-    await eventually_async(lambda: phase(bench) == "Failed" and not bench.running())
-    status = bench.api.get().status
-    assert (status.reason, status.message) == ("Evicted", 'Usage of EmptyDir volume "v" exceeds the limit "8Ki". ')
 
 
 async def test_a_dead_sandbox_is_replaced_with_all_its_containers(bench: Bench) -> None:
