@@ -3,105 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from kubelet.main.agent import run_kubelet
-from kubelet.options import parse_options
 from kubelet.runtime.interface import PodRef, SandboxConfig
-from tests.fakes.runtime import FakeRuntime
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.eventually import eventually
-from tests.kits.process import TOKEN, free_port
-
-NODE = "worker-1"
+from tests.kits.node.agent import NODE, Kubelet
 
 R = TypeVar("R")
-
-
-class Kubelet:
-    """A kubelet in a thread of its own; `stop` is as abrupt as a kill for everything it holds."""
-
-    def __init__(self, api: ApiServer, root: Path, *flags: str) -> None:
-        self.root = root
-        self.runtime = FakeRuntime()
-        self.runtime.add_image("docker.io/library/app:1")
-        root.mkdir(parents=True, exist_ok=True)
-        kubeconfig = root / "kubeconfig"
-        kubeconfig.write_text(
-            f"""
-apiVersion: v1
-kind: Config
-clusters: [{{name: c, cluster: {{server: "{api.url}", insecure-skip-tls-verify: true}}}}]
-users: [{{name: u, user: {{token: {TOKEN}}}}}]
-contexts: [{{name: x, context: {{cluster: c, user: u}}}}]
-current-context: x
-"""
-        )
-        self.options = parse_options(
-            [
-                f"--kubeconfig={kubeconfig}",
-                f"--hostname-override={NODE}",
-                "--node-ip=127.0.0.1",
-                "--pod-cidr=10.244.1.0/24",
-                "--node-labels=disk=ssd",
-                "--node-status-update-frequency=200ms",
-                f"--root-dir={root}/kubelet",
-                "--address=127.0.0.1",
-                f"--port={free_port()}",
-                *flags,
-            ]
-        )
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._main: asyncio.Task[None] | None = None
-        self.failure: BaseException | None = None
-
-    def start(self) -> None:
-        started = threading.Event()
-
-        async def main() -> None:
-            self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
-            started.set()
-            await run_kubelet(self.options, self.runtime)
-
-        def body() -> None:
-            try:
-                asyncio.run(main())
-            except asyncio.CancelledError:
-                pass
-            except BaseException as error:
-                self.failure = error
-
-        self._thread = threading.Thread(target=body)
-        self._thread.start()
-        started.wait()
-
-    def stop(self) -> None:
-        assert self._loop is not None
-        assert self._main is not None
-        assert self._thread is not None
-        self._loop.call_soon_threadsafe(self._main.cancel)
-        self._thread.join()
-        assert self.failure is None, self.failure
-
-    def take_runtime(self, away: bool) -> None:
-        def change() -> None:
-            self.runtime.available = not away
-            if away:
-                self.runtime.break_events()
-
-        self.do(change)
-
-    def do(self, action: Callable[[], Any]) -> None:
-        """Runs something in the kubelet's loop, where the runtime lives."""
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(action)
 
 
 @pytest.fixture
