@@ -74,7 +74,7 @@ class Volume(Model):
     rbd: RBDVolumeSource | None = None
 
 
-_STORAGE = tuple(name for name in Volume.model_fields if name != "name")
+_NAME = {"name"}
 
 
 class SchedulingGate(Model):
@@ -143,16 +143,12 @@ class Pod(Object):
     def _forget_needless(self) -> Self:
         status, volumes = self.status, self.spec.volumes
         if volumes:
-            self.spec.volumes = [volume for volume in volumes if _is_storage(volume)] or None
+            self.spec.volumes = [volume for volume in volumes if volume.model_fields_set - _NAME] or None
         if status.containerStatuses and _settled(self.spec.containers, status.containerStatuses):
             status.containerStatuses = None
         if status.initContainerStatuses and _settled(self.spec.initContainers or [], status.initContainerStatuses):
             status.initContainerStatuses = None
         return self
-
-
-def _is_storage(volume: Volume) -> bool:
-    return any(getattr(volume, name) is not None for name in _STORAGE)
 
 
 def _settled(containers: list[Container], statuses: list[ContainerStatus]) -> bool:
