@@ -177,7 +177,9 @@ def node_status(old: NodeStatus, facts: NodeInputs, now: float) -> NodeStatus:
 
 def _handlers(runtime: RuntimeInfo) -> list[NodeRuntimeHandler]:
     """Lists the default handler, which has no name, and those that a RuntimeClass may choose."""
-    features = NodeRuntimeHandlerFeatures(recursiveReadOnlyMounts=False, userNamespaces=runtime.user_namespaces)
+    features = NodeRuntimeHandlerFeatures(
+        recursiveReadOnlyMounts=runtime.recursive_read_only, userNamespaces=runtime.user_namespaces
+    )
     return [NodeRuntimeHandler(name=name, features=features) for name in ("", *runtime.handlers)]
 
 

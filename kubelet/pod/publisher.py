@@ -58,8 +58,13 @@ class Publisher:
             terminal=terminal,
             failure=work.failure,
             allocation=work.allocation,
+            recursive_read_only=self._recursive_read_only(),
         )
         self._publish(work, compute_status(work.pod, status, inputs))
+
+    def _recursive_read_only(self) -> bool:
+        handlers = self.node.current().status.runtimeHandlers or ()
+        return any(item.features is not None and item.features.recursiveReadOnlyMounts for item in handlers)
 
     def report_rejected(self, work: PodWork, failure: Failure) -> None:
         """Decides the status of a pod that the node does not take."""

@@ -8,6 +8,7 @@ Times are unix seconds (0.0 = never), sizes bytes, durations seconds.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -365,7 +366,8 @@ class ContainerStats:
 class RuntimeInfo:
     """For the node's status: name "docker", version, and what the engine says about the machine.
 
-    `handlers` are the names that a RuntimeClass may choose from.
+    `handlers` are the names that a RuntimeClass may choose from. `sees_mounts`: what this process mounts is seen by the
+    runtime, and so by containers.
     """
 
     name: str
@@ -381,6 +383,13 @@ class RuntimeInfo:
     memory_bytes: int = 0
     handlers: tuple[str, ...] = ()
     user_namespaces: bool = False
+    sees_mounts: bool = False
+
+    @property
+    def recursive_read_only(self) -> bool:
+        """Tells whether a mount can be read-only with all that is mounted below it, which takes Linux 5.12."""
+        release = re.match(r"(\d+)\.(\d+)", self.kernel_version)
+        return self.sees_mounts and release is not None and (int(release[1]), int(release[2])) >= (5, 12)
 
 
 class Session(Protocol):
@@ -529,9 +538,6 @@ class Runtime(Protocol):
 
     async def remove_memory_volume(self, name: str) -> None:
         """Removes it, or succeeds when it is gone. Raises: EngineError while a container uses it."""
-
-    async def sees_mounts(self) -> bool:
-        """Tells whether what this process mounts is seen by the runtime, and so by containers."""
 
     async def events(self) -> AsyncIterator[RuntimeEvent]:
         """Subscribed on return; the iterator raises RuntimeUnavailable when the stream breaks.

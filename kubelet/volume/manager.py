@@ -65,7 +65,7 @@ class VolumeManager:
         self._root = os.path.join(root_dir, "pods")
         self._host = VolumeHost(objects, runtime, tokens, images, csi)
         self._claims = claims
-        self._can_mount = False
+        self._can_mount: bool | None = None  # what the runtime says, once it is asked
         self._grouped: dict[str, set[str]] = {}  # pod uid -> names of volumes whose files have its fsGroup
         self.types = {item.source: item for item in collect("kubelet.volume.types", "VOLUME", VolumeType).values()}
 
@@ -88,11 +88,13 @@ class VolumeManager:
 
     async def set_up(self, pod: Pod, node: NodeFacts, pod_ips: tuple[str, ...] = ()) -> dict[str, Mounted]:
         """Volume name -> where it is; also brings live volumes up to date. Raises: VolumeFailure; EngineError."""
-        self._can_mount = self._can_mount or await self._host.runtime.sees_mounts()
+        if self._can_mount is None:
+            self._can_mount = (await self._host.runtime.info()).sees_mounts
+        can_mount = self._can_mount
         mounted: dict[str, Mounted] = {}
         for volume in pod.spec.volumes or ():
             folder = self.pod_dir(pod.metadata.uid or "")
-            context = VolumeContext(pod, volume, folder, self._host, node, pod_ips=pod_ips, can_mount=self._can_mount)
+            context = VolumeContext(pod, volume, folder, self._host, node, pod_ips=pod_ips, can_mount=can_mount)
             try:
                 mounted[volume.name] = await self._set_up(context)
             except ImageUnavailable as error:
@@ -143,7 +145,7 @@ class VolumeManager:
         self, pod: Pod, container: Container, volumes: Mapping[str, Mounted], environment: Mapping[str, str]
     ) -> list[Mount]:
         """Raises: VolumeError."""
-        place = MountPlace(self.pod_dir(pod.metadata.uid or ""), self._can_mount)
+        place = MountPlace(self.pod_dir(pod.metadata.uid or ""), bool(self._can_mount))
         return container_mounts(container, volumes, environment, place)
 
     def has_live(self, pod: Pod) -> bool:

@@ -142,7 +142,7 @@ class FakeRuntime:
 
     async def info(self) -> RuntimeInfo:
         self._check("info")
-        return RuntimeInfo("docker", "0.0.1", cpus=4, memory_bytes=8 << 30)
+        return RuntimeInfo("docker", "0.0.1", cpus=4, memory_bytes=8 << 30, sees_mounts=self.mounts_are_seen)
 
     async def prepare(self) -> None:
         self._check("prepare")
@@ -399,10 +399,6 @@ class FakeRuntime:
     async def create_memory_volume(self, name: str, size_bytes: int, pod: PodRef, mode: int = 0o777) -> None:
         self._check("create_memory_volume", f"{name} {size_bytes}")
         self._volumes[name] = pod.uid
-
-    async def sees_mounts(self) -> bool:
-        self._check("sees_mounts")
-        return self.mounts_are_seen
 
     async def memory_volumes(self) -> Mapping[str, str]:
         self._check("memory_volumes")

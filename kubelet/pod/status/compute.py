@@ -27,6 +27,7 @@ from kubeapi.core.pod.status import (
     PodStatus,
     VolumeMountStatus,
 )
+from kubeapi.core.pod.volumes import VolumeMount
 from kubelet.container.limits import qos_class
 from kubelet.container.spec import ID_PREFIX, api_statuses, is_lost
 from kubelet.pod.actions import EXIT_UNKNOWN, should_restart
@@ -82,6 +83,8 @@ class StatusInputs:
     terminal: bool = False
     failure: Failure | None = None
     allocation: Allocation = field(default_factory=Allocation)
+    recursive_read_only: bool = False
+    """What the node can do."""
 
 
 def compute_status(pod: Pod, runtime: PodRuntimeStatus | None, inputs: StatusInputs) -> PodStatus:
@@ -168,7 +171,7 @@ class _Status:
                 name=mount.name,
                 mountPath=mount.mountPath,
                 readOnly=mount.readOnly,
-                recursiveReadOnly="Disabled" if mount.readOnly else None,
+                recursiveReadOnly=self._recursive_read_only(mount) if mount.readOnly else None,
             )
             for mount in container.volumeMounts or ()
         ] or None
@@ -179,6 +182,10 @@ class _Status:
         status.stopSignal = container.lifecycle.stopSignal if container.lifecycle else None
         self._set_ready(container, kind, status, attempts[0].id if attempts else "")
         return status
+
+    def _recursive_read_only(self, mount: VolumeMount) -> str:
+        asked = mount.recursiveReadOnly in ("Enabled", "IfPossible")
+        return "Enabled" if asked and self.inputs.recursive_read_only else "Disabled"
 
     def _known(self, container: Container, attempts: list[RuntimeContainer]) -> ContainerStatus:
         newest, old = attempts[0], self.old.get(container.name)

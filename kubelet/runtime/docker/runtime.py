@@ -101,7 +101,9 @@ class DockerRuntime(Images, Sessions):
     async def info(self) -> RuntimeInfo:
         if self._info is None:
             version = await self._client.call(self._sdk.version, api_version=False)
-            self._info = runtime_info(version, await self._client.call(self._sdk.info))
+            info = runtime_info(version, await self._client.call(self._sdk.info))
+            sees_mounts = await asyncio.to_thread(shares_mounts, self._client.socket_path)
+            self._info = replace(info, sees_mounts=sees_mounts)
         try:
             await self._client.call(self._sdk.ping)
         except RuntimeUnavailable:
@@ -422,9 +424,6 @@ class DockerRuntime(Images, Sessions):
     async def create_memory_volume(self, name: str, size_bytes: int, pod: PodRef, mode: int = 0o777) -> None:
         body = memory_volume_body(name, size_bytes, mode, {names.POD_UID: pod.uid})
         await self._client.call(self._sdk.create_volume, **body)
-
-    async def sees_mounts(self) -> bool:
-        return await asyncio.to_thread(shares_mounts, self._client.socket_path)
 
     async def memory_volumes(self) -> Mapping[str, str]:
         answer = await self._client.call(self._sdk.volumes, filters={"label": names.POD_UID})

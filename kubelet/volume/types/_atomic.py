@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DATA = "..data"
 _NEW_DATA = "..data_tmp"
@@ -19,8 +19,11 @@ _NEW_DATA = "..data_tmp"
 
 @dataclass(frozen=True, slots=True)
 class File:
+    """`owner` is a user id; None leaves the file to the kubelet's user."""
+
     content: bytes
     mode: int = 0o644
+    owner: int | None = None
 
 
 def write(directory: str, files: Mapping[str, File], *, group: int | None = None) -> bool:
@@ -64,7 +67,7 @@ def _with_group(file: File, group: int | None) -> File:
     """Lets the group read what the owner may."""
     if group is None:
         return file
-    return File(file.content, file.mode | 0o040 | (0o010 if file.mode & 0o100 else 0))
+    return replace(file, mode=file.mode | 0o040 | (0o010 if file.mode & 0o100 else 0))
 
 
 def _write_file(path: str, file: File, group: int | None) -> None:
@@ -72,8 +75,8 @@ def _write_file(path: str, file: File, group: int | None) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as out:
         out.write(file.content)
-        if group is not None:
-            os.fchown(out.fileno(), -1, group)
+        if group is not None or file.owner is not None:
+            os.fchown(out.fileno(), -1 if file.owner is None else file.owner, -1 if group is None else group)
         os.fchmod(out.fileno(), file.mode)
 
 

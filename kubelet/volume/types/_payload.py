@@ -26,7 +26,7 @@ def config_map_files(
         raise VolumeError(f'configmap "{name}" not found')
     content = {key: value.encode() for key, value in (config_map.data or {}).items()}
     content |= {key: base64.b64decode(value) for key, value in (config_map.binaryData or {}).items()}
-    return _select(content, items, mode, optional)
+    return _select("config", content, items, mode, optional)
 
 
 def secret_files(
@@ -40,11 +40,11 @@ def secret_files(
             return {}
         raise VolumeError(f'secret "{name}" not found')
     content = {key: base64.b64decode(value) for key, value in (secret.data or {}).items()}
-    return _select(content, items, mode, optional)
+    return _select("secret", content, items, mode, optional)
 
 
 def _select(
-    content: Mapping[str, bytes], items: Sequence[KeyToPath] | None, mode: int | None, optional: bool | None
+    kind: str, content: Mapping[str, bytes], items: Sequence[KeyToPath] | None, mode: int | None, optional: bool | None
 ) -> dict[str, File]:
     default = DEFAULT_MODE if mode is None else mode
     if not items:
@@ -54,7 +54,7 @@ def _select(
         if item.key in content:
             files[item.path] = File(content[item.key], default if item.mode is None else item.mode)
         elif not optional:
-            raise VolumeError("references non-existent config key: " + item.key)
+            raise VolumeError(f"references non-existent {kind} key: {item.key}")
     return files
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from apimachinery.errors import StatusError
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.volumes import ProjectedVolumeSource, VolumeProjection
+from kubelet.container.spec import all_containers
 from kubelet.volume.interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeType
 from kubelet.volume.types import _atomic
 from kubelet.volume.types._atomic import File
@@ -14,6 +15,8 @@ PLUGIN = "kubernetes.io~projected"
 
 UNSUPPORTED = ("clusterTrustBundle", "podCertificate")
 DEFAULT_TOKEN_SECONDS = 3600
+OWN_TOKEN_MODE = 0o600
+"""A token's mode where it is known who is to read it: the containers' user or the pod's group."""
 
 
 async def prepare(context: VolumeContext, source: ProjectedVolumeSource) -> None:
@@ -50,9 +53,23 @@ def _files(context: VolumeContext, projection: VolumeProjection, mode: int | Non
     if (downward := projection.downwardAPI) is not None:
         return downward_files(context, downward.items, mode)
     if (token := projection.serviceAccountToken) is not None:
-        return {token.path: File(context.fetched[token.path].encode(), DEFAULT_MODE if mode is None else mode)}
+        owner = _only_user(context.pod)
+        if owner is not None or context.fs_group is not None:
+            mode = OWN_TOKEN_MODE
+        mode = DEFAULT_MODE if mode is None else mode
+        return {token.path: File(context.fetched[token.path].encode(), mode, owner)}
     name = next((name for name in UNSUPPORTED if getattr(projection, name) is not None), "")
     raise VolumeError(f"projected source {name or 'of unknown type'} is not supported")
+
+
+def _only_user(pod: Pod) -> int | None:
+    """Returns the user that all containers run as, if the spec says so."""
+    whole = pod.spec.securityContext.runAsUser if pod.spec.securityContext is not None else None
+    users = set()
+    for _, container in all_containers(pod):
+        own = container.securityContext.runAsUser if container.securityContext is not None else None
+        users.add(whole if own is None else own)
+    return users.pop() if len(users) == 1 else None
 
 
 def references(pod: Pod, source: ProjectedVolumeSource) -> list[ObjectRef]:

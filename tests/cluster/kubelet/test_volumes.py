@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mini_cluster.pytest_plugin import ClusterHandle
 from tests.kits.client.commandline import CommandLine
 from tests.kits.eventually import eventually
 
@@ -64,3 +66,39 @@ def test_an_image_that_is_not_there_is_told_by_the_container_that_mounts_it(mk: 
         return bool(main_status(mk, "lacking").get("state", {}).get("waiting", {}).get("reason") == "ErrImageNeverPull")
 
     eventually(waits, "it waits for the image", seconds=SECONDS)
+
+
+def test_data_of_a_claim_outlives_its_pods_and_no_path_leads_out_of_it(
+    cluster: ClusterHandle, mk: CommandLine, image: str, tmp_path: Path
+) -> None:
+    """One pod writes a file, and a link to the node's root; the next finds the file, and may not follow the link."""
+    node, name = min(cluster.node_ips), f"disk-{mk.namespace}"
+    host = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}
+    spec = {"capacity": {"storage": "1Mi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": name}
+    disk = {"local": {"path": str(tmp_path)}, "nodeAffinity": {"required": {"nodeSelectorTerms": [host]}}}
+    mk.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec | disk})
+    claim = {"accessModes": ["ReadWriteOnce"], "storageClassName": name, "resources": {"requests": {"storage": "1Mi"}}}
+    mk.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": claim})
+    source = {"persistentVolumeClaim": {"claimName": "data"}}
+    mount = {"name": "v", "mountPath": "/v", "subPath": "sub"}
+    script = "echo kept >/v/file; ls -l / >/v/list; echo written; sleep 1000"
+    mk.apply(make("writer", image, script, source, volumeMounts=[mount]))
+    eventually(lambda: logs(mk, "writer") == "written\n", "it has written", seconds=SECONDS)
+    assert (tmp_path / "sub/file").read_text() == "kept\n"
+    assert mk.get("pod", "writer")["spec"]["nodeName"] == node
+    mk.run("delete", "pod", "writer")
+    (tmp_path / "evil").symlink_to("/")
+    evil = mount | {"mountPath": "/evil", "subPath": "evil/etc"}
+    mk.apply(make("reader", image, "cat /v/file; sleep 1000", source, volumeMounts=[mount]))
+    mk.apply(make("attacker", image, "sleep 1000", source, volumeMounts=[evil]))
+    eventually(lambda: logs(mk, "reader") == "kept\n", "it finds the file", seconds=SECONDS)
+
+    def refused() -> bool:
+        waiting = main_status(mk, "attacker").get("state", {}).get("waiting", {})
+        return waiting.get("reason") == "CreateContainerConfigError" and "leads out" in waiting.get("message", "")
+
+    eventually(refused, "the link is refused", seconds=SECONDS)
+    mk.run("delete", "pod", "reader", "attacker")
+    mk.run("delete", "pvc", "data")
+    mk.run("delete", "pv", name)
+    assert (tmp_path / "sub/file").read_text() == "kept\n"

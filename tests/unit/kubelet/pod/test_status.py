@@ -179,6 +179,22 @@ class TestContainerStates:
         assert shown.volumeMounts is not None
         assert (shown.volumeMounts[0].readOnly, shown.volumeMounts[0].recursiveReadOnly) == (True, "Disabled")
 
+    @pytest.mark.parametrize(
+        ("asked", "can", "shown"),
+        [
+            (None, True, "Disabled"),
+            ("Disabled", True, "Disabled"),
+            ("IfPossible", True, "Enabled"),
+            ("IfPossible", False, "Disabled"),
+            ("Enabled", True, "Enabled"),
+        ],
+    )
+    def test_how_far_read_only_reaches_is_shown(self, asked: str | None, can: bool, shown: str) -> None:
+        mount = {"name": "v", "mountPath": "/v", "readOnly": True, "recursiveReadOnly": asked}
+        pod = make_pod({"containers": [{"name": "app", "image": "i", "volumeMounts": [mount]}]})
+        (status,) = status_of(pod, recursive_read_only=can).containerStatuses or []
+        assert [item.recursiveReadOnly for item in status.volumeMounts or ()] == [shown]
+
 
 class TestReadiness:
     spec = {"containers": [{"name": "app", "image": "app:1", "readinessProbe": {"tcpSocket": {"port": 80}}}]}

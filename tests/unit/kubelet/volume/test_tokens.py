@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,31 @@ async def test_the_old_token_serves_while_there_is_no_new_one() -> None:
     with pytest.raises(OSError, match="refused"):
         await world.tokens.token(pod, "", 600)
     world.tokens.forget(pod.metadata.uid or "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away: needs root")
+@pytest.mark.parametrize(
+    ("pod_context", "own_user", "shown"),
+    [
+        ({}, None, (0o644, 0, 0)),
+        ({"runAsUser": 1000}, None, (0o600, 1000, 0)),
+        ({"runAsUser": 1000}, 1001, (0o600, 1001, 0)),
+        ({"fsGroup": 2000}, None, (0o640, 0, 2000)),
+        ({"runAsUser": 1000, "fsGroup": 2000}, None, (0o640, 1000, 2000)),
+    ],
+)
+async def test_a_token_is_for_those_who_run_the_pod(
+    tmp_path: Path, pod_context: dict[str, int], own_user: int | None, shown: tuple[int, int, int]
+) -> None:
+    manager = VolumeManager(str(tmp_path), Objects(), FakeRuntime(), World().tokens)
+    source = {"sources": [{"serviceAccountToken": {"path": "token"}}]}
+    containers = [{"name": "app", "image": "i", "securityContext": {"runAsUser": own_user}}]
+    spec = {"volumes": [{"name": "v", "projected": source}], "securityContext": pod_context, "containers": containers}
+    pod = make_pod(spec)
+    mounted = (await manager.set_up(pod, NodeFacts("worker-1", (), {})))["v"]
+    status = (Path(mounted.path) / "token").stat()
+    assert (status.st_mode & 0o777, status.st_uid, status.st_gid) == shown
+    manager.forget(pod.metadata.uid or "")
 
 
 async def test_a_projected_volume_shows_the_token(tmp_path: Path) -> None:
