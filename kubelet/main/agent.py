@@ -200,7 +200,7 @@ class Agent:
             self.collector.run(),
             self.server.run(options.address, options.port, serving),
             self.pods.host_ports.run(),
-            self.folders.finish_deletions(),
+            self.folders.run(),
             *self.plugins.loops(),
             self._take_pods(),
         )

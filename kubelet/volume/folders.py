@@ -7,6 +7,7 @@ itself is opened, renamed and removed, symbolic links are not followed, and othe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import stat
@@ -41,11 +42,19 @@ def folder_roots(root_dir: str, shared_volumes_dir: str) -> dict[str, str]:
 
 
 class FolderKeeper:
-    """Keeps nothing in memory: a folder is there or not."""
+    """Keeps nothing in memory: a folder is there or not. `run` removes what `delete` has put out of sight."""
 
     def __init__(self, roots: Mapping[str, str]) -> None:
         self._roots = roots
         self._lock = asyncio.Lock()
+        self._deleted = asyncio.Event()
+
+    async def run(self) -> None:
+        """Removes deleted folders until it is cancelled, first those that an earlier process has left."""
+        while True:
+            self._deleted.clear()
+            await self.remove_deleted()
+            await self._deleted.wait()
 
     async def make(self, kind: str, name: str) -> str:
         """Makes the folder unless it is there, and returns its path. Raises: FolderRefusal."""
@@ -55,19 +64,19 @@ class FolderKeeper:
         return os.path.join(root, name)
 
     async def delete(self, kind: str, name: str) -> None:
-        """Deletes the folder with all that is in it; one that isn't there is fine. Raises: FolderRefusal."""
+        """Takes the folder out of sight, at once and for good; one that isn't there is fine. Raises: FolderRefusal."""
         root = self._root(kind, name)
         async with self._lock:
-            await self._in_thread(_delete, root, name)
+            await self._in_thread(_put_away, root, name)
+        self._deleted.set()
 
-    async def finish_deletions(self) -> None:
-        """Removes what an earlier process had begun to remove."""
+    async def remove_deleted(self) -> None:
+        """Removes the folders that are out of sight; what can't be removed is tried again after the next deletion."""
         for root in self._roots.values():
-            async with self._lock:
-                try:
-                    await asyncio.to_thread(_empty_bin, root)
-                except OSError as error:
-                    log.warning("deleted folders not removed", root=root, error=str(error))
+            try:
+                await asyncio.to_thread(_empty_bin, root)
+            except OSError as error:
+                log.warning("deleted folder not removed", root=root, error=str(error))
 
     def _root(self, kind: str, name: str) -> str:
         if kind not in self._roots:
@@ -102,22 +111,21 @@ def _make(root: str, name: str) -> None:
         os.close(directory)
 
 
-def _delete(root: str, name: str) -> None:
-    """Takes the folder out of sight by one rename, then removes it; who dies in between finds it in the bin."""
+def _put_away(root: str, name: str) -> None:
+    """Renames the folder: whoever dies behind that has deleted it."""
     if not os.path.isdir(root):
         return
     directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        if _mode(name, directory) is not None:
-            if mount := next(_mounts_below(os.path.join(os.path.realpath(root), name)), ""):
-                raise FolderRefusal(409, f"{name} is in use: {mount} is mounted")
-            bin_name = f"{DELETED}{name}-{os.urandom(4).hex()}"
-            os.rename(name, bin_name, src_dir_fd=directory, dst_dir_fd=directory)
-            os.fsync(directory)
-            log.info("deleting folder of volume", root=root, name=name)
+        if _mode(name, directory) is None:
+            return
+        if mount := next(_mounts_below(os.path.join(os.path.realpath(root), name)), ""):
+            raise FolderRefusal(409, f"{name} is in use: {mount} is mounted")
+        os.rename(name, f"{DELETED}{name}-{os.urandom(4).hex()}", src_dir_fd=directory, dst_dir_fd=directory)
+        os.fsync(directory)
+        log.info("folder of volume deleted", root=root, name=name)
     finally:
         os.close(directory)
-    _empty_bin(root)
 
 
 def _empty_bin(root: str) -> None:
@@ -127,10 +135,11 @@ def _empty_bin(root: str) -> None:
     try:
         for name in os.listdir(directory):
             mode = _mode(name, directory) if name.startswith(DELETED) else None
-            if mode is not None and stat.S_ISDIR(mode):
-                shutil.rmtree(name, dir_fd=directory)
-            elif mode is not None:
-                os.unlink(name, dir_fd=directory)
+            with contextlib.suppress(FileNotFoundError):  # another node removes what all share
+                if mode is not None and stat.S_ISDIR(mode):
+                    shutil.rmtree(name, dir_fd=directory)
+                elif mode is not None:
+                    os.unlink(name, dir_fd=directory)
     finally:
         os.close(directory)
 

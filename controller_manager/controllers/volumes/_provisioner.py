@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+from apimachinery.conditions import is_true
 from apimachinery.errors import AlreadyExists, NotFound
 from componentbase import logs
 from controller_manager.controllers.volumes import _expansion as expansion
 from controller_manager.controllers.volumes import _provisioning as provisioning
 from controller_manager.controllers.volumes._nodefolders import FolderError
+from kubeapi.core.node import Node
 from kubeapi.core.persistentvolume.binding import PROVISIONED_BY, SELECTED_NODE, claim_class
 from kubeapi.core.persistentvolume.model import PersistentVolume, PersistentVolumeSpec
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
@@ -50,6 +52,8 @@ class Provisioner:
         self._classes = context.informers.of(StorageClass)
         self._backend = backend
         self._name = backend.abilities.provisioner
+        self._failing: set[str] = set()
+        """The keys that no node could help yet; one that comes back may."""
 
     def changed_claim(self, old: PersistentVolumeClaim | None, new: PersistentVolumeClaim | None) -> Iterable[str]:
         """Wakes a claim that was handed over to this provisioner."""
@@ -68,7 +72,20 @@ class Provisioner:
                 if claim_class(claim) == new.name:
                     yield from self.changed_claim(None, claim)
 
+    def ready_node(self, old: Node | None, new: Node | None) -> Iterable[str]:
+        """Wakes what waits for a node, whose backoff may have grown long, when one becomes ready."""
+        return list(self._failing) if _is_ready(new) and not _is_ready(old) else []
+
     async def reconcile(self, key: str) -> Result:
+        self._failing.discard(key)
+        try:
+            await self._sync(key)
+        except FolderError:
+            self._failing.add(key)
+            raise
+        return DONE
+
+    async def _sync(self, key: str) -> None:
         kind, _, rest = key.partition("/")
         if kind == CLAIM:
             claim = self._claims.get(rest)
@@ -76,7 +93,6 @@ class Provisioner:
                 await self._sync_claim(claim)
         elif (volume := self._volumes.get(rest)) is not None:
             await self._sync_volume(volume)
-        return DONE
 
     async def _sync_claim(self, claim: PersistentVolumeClaim) -> None:
         storage_class = self._classes.get(claim_class(claim) or "")
@@ -210,9 +226,14 @@ class Provisioner:
         return claim is None or claim.metadata.uid != uid or claim.spec.volumeName not in (None, "", volume.name)
 
 
+def _is_ready(node: Node | None) -> bool:
+    return node is not None and is_true(node.status.conditions, "Ready")
+
+
 WATCHES: tuple[Watch[Provisioner, Any], ...] = (
     Watch(PersistentVolumeClaim, Provisioner.changed_claim),
     Watch(PersistentVolume, Provisioner.changed_volume),
     Watch(StorageClass, Provisioner.changed_class),
+    Watch(Node, Provisioner.ready_node),
 )
 """What wakes every provisioner."""

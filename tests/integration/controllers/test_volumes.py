@@ -50,6 +50,7 @@ class Kubelet:
             if method == "PUT":
                 return orjson.dumps({"path": await self._keeper.make(kind, name)})
             await self._keeper.delete(kind, name)
+            await self._keeper.remove_deleted()
             return b"{}"
         except FolderRefusal as refusal:
             raise UnclassifiedError(refusal.message) from None

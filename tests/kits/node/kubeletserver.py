@@ -25,6 +25,7 @@ from kubelet.server.stream.spdy.connection import DEFAULT_LIMITS, SpdyLimits
 from kubelet.server.stream.spdy.frames import Frame, Framer
 from kubelet.stats.cadvisor import MachineFacts
 from kubelet.stats.collector import Collector
+from kubelet.volume.folders import FolderKeeper, folder_roots
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.eventually import eventually_async
 from tests.kits.node.kubelet import make_pod
@@ -57,7 +58,9 @@ class Bench:
         self.collector = Collector(self.runtime, self.pods.all, listed, "/", Clock())
         machine = MachineFacts(2, 1 << 30, "m", "b", "s", "6.1", "Debian", "20.10", "v1.35.0", "pause:1")
         figures = Figures("worker-1", self.runtime, self.collector, listed, lambda: machine, {"maxPods": 110})
-        self.server = KubeletServer(self.pods, self.runtime, Clock(), figures, spdy_limits)
+        self.root_dir = files["ca"].parent / "kubelet"
+        folders = FolderKeeper(folder_roots(str(self.root_dir), ""))
+        self.server = KubeletServer(self.pods, self.runtime, Clock(), figures, spdy_limits, folders=folders)
         self.container_id = ""
 
     def context(self, *, certificate: bool = True) -> ssl.SSLContext:

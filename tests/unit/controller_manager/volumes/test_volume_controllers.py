@@ -17,6 +17,8 @@ from controller_manager.controllers.volumes.localpath import LocalFolders, node_
 from controller_manager.controllers.volumes.persistentvolumebinder import CONTROLLER as BINDER
 from controller_manager.controllers.volumes.pvcprotection import CONTROLLER as CLAIM_PROTECTION
 from controller_manager.controllers.volumes.pvprotection import CONTROLLER as VOLUME_PROTECTION
+from controller_manager.controllers.volumes.sharedfolder import SharedFolders
+from kubeapi.core.node import Node
 from kubeapi.core.persistentvolume.binding import PROVISIONED_BY, PROVISIONER, SELECTED_NODE
 from kubeapi.core.persistentvolume.model import PersistentVolume, PersistentVolumeSpec
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
@@ -458,3 +460,80 @@ def test_the_node_of_a_local_volume_is_that_of_its_affinity_alone() -> None:
     assert node_of(affinity({**here, "key": "zone"})) == ""
     assert node_of(make_volume()) == ""
     assert LocalFolders.abilities.waits_for_node
+
+
+# Shared folders
+
+
+class FakeFolders:
+    """Nodes that answer with a code each; those with 200 keep folders."""
+
+    def __init__(self, **codes: int) -> None:
+        self.codes = codes
+        self.asked: list[str] = []
+
+    async def make(self, node: str, kind: str, name: str) -> str:
+        self.asked.append(node)
+        if self.codes[node] != 200:
+            raise FolderError(f"{node} says {self.codes[node]}", self.codes[node])
+        return f"/shared/{name}"
+
+    async def delete(self, node: str, kind: str, name: str) -> None:
+        await self.make(node, kind, name)
+
+
+def make_node(name: str, ready: str) -> Any:
+    status = {"conditions": [{"type": "Ready", "status": ready}]}
+    return from_dict(Node, {"metadata": {"name": name}, "status": status})
+
+
+def shared_folders(folders: FakeFolders, *not_ready: str) -> SharedFolders:
+    api = FakeApi()
+    for name in folders.codes:
+        api.put(make_node(name, "False" if name in not_ready else "True"))
+    return SharedFolders(folders, api.informer(Node))  # type: ignore[arg-type]
+
+
+async def test_any_ready_node_that_shares_a_folder_makes_and_deletes_it() -> None:
+    folders = FakeFolders(alone=404, broken=503, silent=200, good=200)
+    backend = shared_folders(folders, "silent")
+    spec = await backend.make(make_claim(), make_class("shared"))
+    assert spec.hostPath is not None
+    assert (spec.hostPath.path, spec.nodeAffinity) == ("/shared/pvc-uid-c", None)
+    await backend.delete(make_volume("pvc-uid-c"))
+    assert "silent" not in folders.asked
+    assert folders.asked.count("good") == 2
+
+
+async def test_no_node_no_folder() -> None:
+    with pytest.raises(FolderError, match="no node is ready"):
+        await shared_folders(FakeFolders(one=200), "one").make(make_claim(), make_class("shared"))
+    with pytest.raises(FolderError, match="says 409"):
+        await shared_folders(FakeFolders(one=409)).delete(make_volume("pvc-uid-c"))
+
+
+async def test_a_class_that_names_a_server_gives_nfs_volumes() -> None:
+    backend = shared_folders(FakeFolders(one=200))
+    storage_class = make_class("nfs", parameters={"server": "nfs.example", "share": "/export/"})
+    spec = await backend.make(make_claim(), storage_class)
+    assert spec.nfs is not None
+    assert (spec.nfs.server, spec.nfs.path, spec.hostPath) == ("nfs.example", "/export/pvc-uid-c", None)
+    with pytest.raises(FolderError, match="go together"):
+        await backend.make(make_claim(), make_class("nfs", parameters={"server": "nfs.example"}))
+
+
+async def test_what_waits_for_a_node_is_tried_when_one_comes_back() -> None:
+    world = Dynamic()
+    await world.claimed()
+    await world.api.delete(PersistentVolumeClaim, "c", "team")
+    await settle(world.api, *world.others)
+    world.backend.refuses = "connection refused"
+    with pytest.raises(FolderError):
+        await world.provisioner.reconciler.reconcile(f"volume/{MADE}")
+    node, ready = make_node("n", "False"), make_node("n", "True")
+    wakes = world.provisioner.reconciler.ready_node
+    assert (wakes(None, node), wakes(ready, ready)) == ([], [])
+    assert wakes(node, ready) == [f"volume/{MADE}"]
+    world.backend.refuses = ""
+    await world.settled()
+    assert (wakes(node, ready), world.backend.folders) == ([], set())

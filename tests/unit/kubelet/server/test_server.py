@@ -289,3 +289,21 @@ async def test_a_server_that_stops_tells_its_sessions_so(files: dict[str, Path])
         assert await connection.recv() == b"\x01"
     await connection.wait_closed()
     assert connection.close_code == 1012
+
+
+async def test_folders_of_volumes_are_made_and_deleted(bench: Bench) -> None:
+    async with bench.client() as client, bench.client(certificate=False) as stranger:
+        assert (await stranger.put("/folders/local/pvc-1")).status_code == 401
+        made = await client.put("/folders/local/pvc-1")
+        path = bench.root_dir / "local-volumes" / "pvc-1"
+        assert (made.status_code, made.json()) == (200, {"path": str(path)})
+        assert path.is_dir()
+        for method in ("GET", "POST", "PATCH"):
+            assert (await client.request(method, "/folders/local/pvc-1")).status_code == 405
+        for name in ("..%2Fpvc-1", "x%00", ".deleted-x"):
+            assert (await client.delete(f"/folders/local/{name}")).status_code in (400, 404, 405)
+        shared = await client.put("/folders/shared/pvc-1")
+        assert (shared.status_code, shared.text) == (404, "this node keeps no shared folders")
+        assert path.is_dir()
+        assert (await client.delete("/folders/local/pvc-1")).status_code == 200
+        assert not path.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from kubelet.volume import folders
 from kubelet.volume.folders import LOCAL, SHARED, FolderKeeper, FolderRefusal, folder_roots
+from tests.kits.eventually import eventually_async
 
 
 @pytest.fixture
@@ -47,6 +49,9 @@ async def test_a_deletion_takes_all_and_may_be_repeated(keeper: FolderKeeper, tm
     (path / "deep" / "er" / "file").write_text("x")
     await keeper.delete(LOCAL, "pvc-1")
     await keeper.delete(LOCAL, "pvc-1")
+    assert not path.exists()
+    assert len(os.listdir(root(tmp_path))) == 2
+    await keeper.remove_deleted()
     assert os.listdir(root(tmp_path)) == [other.name]
 
 
@@ -72,6 +77,7 @@ async def test_links_in_a_folder_are_removed_and_not_followed(keeper: FolderKeep
     (path / "file").symlink_to(outside / "file")
     (path / "up").symlink_to("../..")
     await keeper.delete(LOCAL, "pvc-1")
+    await keeper.remove_deleted()
     assert (outside / "file").read_text() == "kept"
     assert os.listdir(root(tmp_path)) == []
 
@@ -87,6 +93,7 @@ async def test_a_link_in_the_place_of_a_folder_is_neither_used_nor_followed(
     with pytest.raises(FolderRefusal, match="not a directory"):
         await keeper.make(LOCAL, "pvc-1")
     await keeper.delete(LOCAL, "pvc-1")
+    await keeper.remove_deleted()
     assert (outside / "file").read_text() == "kept"
     assert os.listdir(root(tmp_path)) == []
 
@@ -104,6 +111,7 @@ async def test_a_folder_with_a_mount_in_it_is_left_alone(
     assert refusal.value.status == 409
     assert path.is_dir()
     await keeper.delete(LOCAL, "pvc-10")
+    await keeper.remove_deleted()
     assert os.listdir(root(tmp_path)) == ["pvc-1"]
 
 
@@ -115,8 +123,20 @@ async def test_a_deletion_that_was_cut_off_is_finished_and_its_data_is_out_of_si
     (left / "file").write_text("x")
     path = Path(await keeper.make(LOCAL, "pvc-1"))
     assert os.listdir(path) == []
-    await keeper.finish_deletions()
+    await keeper.remove_deleted()
     assert os.listdir(root(tmp_path)) == ["pvc-1"]
+
+
+async def test_what_is_deleted_is_removed_while_the_kubelet_runs(keeper: FolderKeeper, tmp_path: Path) -> None:
+    left = root(tmp_path) / ".deleted-pvc-0-0a0b0c0d"
+    left.mkdir(parents=True)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(keeper.run())
+        await eventually_async(lambda: not left.exists())
+        await keeper.make(LOCAL, "pvc-1")
+        await keeper.delete(LOCAL, "pvc-1")
+        await eventually_async(lambda: os.listdir(root(tmp_path)) == [])
+        running.cancel()
 
 
 async def test_a_node_without_a_shared_folder_says_so(tmp_path: Path) -> None:
@@ -124,4 +144,4 @@ async def test_a_node_without_a_shared_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(FolderRefusal) as refusal:
         await keeper.make(SHARED, "pvc-1")
     assert refusal.value.status == 404
-    await keeper.finish_deletions()
+    await keeper.remove_deleted()
