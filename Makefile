@@ -55,7 +55,7 @@ bench-node: setup ## measure a worker host: pod starts beside docker run, 100 po
 	@$(BIN)/python benchmarks/node_bench.py
 
 churn: setup ## create and delete 200 pods on one node, and look for what they left there
-	@CHURN_PODS=200 $(BIN)/pytest tests/cluster/kubelet/test_churn.py --durations=3
+	@CHURN_PODS=200 $(BIN)/pytest tests/cluster/kubelet/test_churn.py --durations=3 --timeout=1800
 
 load: setup ## load-test the control plane (LOADTEST=folder of the load harness)
 	@benchmarks/run_load.sh "$(LOADTEST)"

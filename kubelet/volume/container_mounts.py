@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -111,9 +112,9 @@ def _bind(descriptor: int, target: str, mode: str | None, recursive: bool) -> st
 def _sub_path(mount: VolumeMount, environment: Mapping[str, str]) -> str:
     if not mount.subPathExpr:
         return mount.subPath or ""
-    path = expand(mount.subPathExpr, environment)
-    if "$(" in path:
-        raise VolumeError(f'missing value for "{mount.subPathExpr}"')
+    path = expand(mount.subPathExpr, {name: value for name, value in environment.items() if value})
+    if missing := re.findall(r"\$\((.*?)\)", path):  # an empty one would give the container the whole volume
+        raise VolumeError(f"missing value for {', '.join(sorted(set(missing)))}")
     if path.startswith("/") or ".." in path.split("/"):
         raise VolumeError(f'subPath "{path}" must be a relative path that stays in its volume')
     return path

@@ -307,8 +307,9 @@ class TestMounts:
     def test_sub_path_expression(self, tmp_path: Path) -> None:
         mount = {"mountPath": "/d", "subPathExpr": "$(POD)/x"}
         assert self.mounts(mount, Mounted(str(tmp_path)), {"POD": "web"})[0].source == str(tmp_path / "web/x")
-        with pytest.raises(VolumeError, match="missing value"):
-            self.mounts(mount, Mounted(str(tmp_path)))
+        for environment in ({}, {"POD": ""}):
+            with pytest.raises(VolumeError, match="missing value for POD"):
+                self.mounts(mount, Mounted(str(tmp_path)), environment)
         with pytest.raises(VolumeError, match="stays in its volume"):
             self.mounts(mount, Mounted(str(tmp_path)), {"POD": ".."})
 
