@@ -132,6 +132,7 @@ def _check_tokens(errors: Errors, requests: list[TokenRequest]) -> None:
         path = ("spec", "tokenRequests", index)
         if request.audience in audiences:
             errors.duplicate((*path, "audience"), request.audience)
+            continue
         audiences.add(request.audience)
         seconds = request.expirationSeconds
         if seconds is None:

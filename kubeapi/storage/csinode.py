@@ -79,7 +79,7 @@ class CSINodeStrategy(Strategy[CSINode]):
             if before is None:
                 continue
             if (driver.nodeID, driver.topologyKeys) != (before.nodeID, before.topologyKeys):
-                errors.check_immutable(("spec", "drivers"), driver, before)
+                errors.check_immutable(("CSINodeDriver",), driver, before)  # upstream names it so
         return errors
 
 

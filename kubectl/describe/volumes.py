@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubeapi.core.persistentvolumeclaim.model import CLASS_ANNOTATION
 from kubeapi.core.persistentvolumeclaim.resource import short_access_modes
 from kubectl.api.client import Dict
-from kubectl.describe.volumesources import PERSISTENT, PROJECTED, SOURCES, Fields
+from kubectl.describe.volumesources import PERSISTENT, PROJECTED, SOURCES
 from kubectl.describe.writer import TextWriter
 from kubectl.output.ages import age
 
@@ -33,7 +33,9 @@ def source_lines(writer: TextWriter, kind: str, source: Dict, *, persistent: boo
         return
     text, fields = known
     writer.field("Type", text, 2)
-    _fields(writer, source, fields)
+    if kind == "fc":  # of all lists, kubectl joins this one by commas
+        source = {**source, "targetWWNs": ", ".join(source.get("targetWWNs") or ())}
+    _fields(writer, source, fields, "SecretReference" if persistent else "LocalObjectReference")
     match kind:
         case "downwardAPI":
             writer.heading("Items", 2)
@@ -43,7 +45,7 @@ def source_lines(writer: TextWriter, kind: str, source: Dict, *, persistent: boo
         case "projected":
             for part in source.get("sources") or ():
                 name = next((name for name in PROJECTED if name in part), "")
-                _fields(writer, part.get(name) or {}, PROJECTED.get(name, ()))
+                _fields(writer, part.get(name) or {}, PROJECTED.get(name, ""))
         case "ephemeral":
             template = source.get("volumeClaimTemplate") or {}
             claim_lines(writer, {"metadata": {}, **template}, 2)
@@ -87,15 +89,23 @@ def finalizers(writer: TextWriter, meta: Dict) -> None:
     writer.field("Finalizers", f"[{' '.join(meta.get('finalizers') or ())}]")
 
 
-def _fields(writer: TextWriter, source: Dict, fields: Fields) -> None:
-    for label, key, default in fields:
-        writer.field(label, _text(source.get(key, default)), 2)
+def _fields(writer: TextWriter, source: Dict, fields: str, reference: str = "") -> None:
+    """Writes the fields that a text of `volumesources` names; `reference` is the type of a reference to a Secret."""
+    for field in filter(None, fields.split(", ")):
+        label, _, name = field.partition("=")
+        path, _, default = name.partition(":")
+        value: object = source
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        writer.field(label, default if value is None else _text(value, reference), 2)
 
 
-def _text(value: object) -> object:
+def _text(value: object, reference: str) -> object:
     """Words a value as Go prints it."""
     if isinstance(value, list):
         return f"[{' '.join(map(str, value))}]"
+    if isinstance(value, dict) and value.keys() <= {"name", "namespace"}:
+        return f"&{reference}{{{''.join(f'{key.capitalize()}:{value[key]},' for key in sorted(value))}}}"
     if isinstance(value, dict):
         return f"map[{' '.join(f'{key}:{item}' for key, item in sorted(value.items()))}]"
     return value

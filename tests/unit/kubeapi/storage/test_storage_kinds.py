@@ -185,7 +185,7 @@ def test_bad_objects(resource: Resource[Any], document: Dict, expected: list[str
             NODES,
             node({}),
             node({"nodeID": "m"}),
-            ['spec.drivers: Invalid value: {"name":"d.example","nodeID":"m","topologyKeys":null}: field is immutable'],
+            ['CSINodeDriver: Invalid value: {"name":"d.example","nodeID":"m","topologyKeys":null}: field is immutable'],
         ),
         (
             CAPACITIES,
