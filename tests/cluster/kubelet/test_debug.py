@@ -151,6 +151,25 @@ def test_a_node_is_debugged_with_its_root_and_its_network(cluster: ClusterHandle
     assert cluster.node_ips["worker-1"] in log
 
 
+def test_a_profile_gives_a_debug_container_its_rights(kubectl: CommandLine) -> None:
+    run_pod(kubectl)
+    command = ("sh", "-c", "cat /proc/self/status")
+    kubectl.run(*DEBUG, "pod/x", "--profile=netadmin", "-c", "net", "--", *command)
+    kubectl.run(*DEBUG, "pod/x", "--profile=restricted", "-c", "strict", "--", *command)
+    assert ended(kubectl, "net") == 0
+    capabilities = int(kubectl.run("logs", "x", "-c", "net").partition("CapEff:")[2].split()[0], 16)
+    assert capabilities & (1 << 12), "CAP_NET_ADMIN"
+    why = eventually(lambda: waiting(kubectl, "strict"), "the image's user is refused", SECONDS)
+    assert "image will run as root" in why["message"]
+
+
+def waiting(kubectl: CommandLine, name: str) -> dict[str, Any]:
+    """Why a debug container does not run."""
+    statuses = kubectl.get("pod", "x")["status"].get("ephemeralContainerStatuses", [])
+    states = [item["state"].get("waiting", {}) for item in statuses if item["name"] == name]
+    return states[0] if states and states[0].get("message") else {}
+
+
 def test_what_the_api_refuses(kubectl: CommandLine) -> None:
     run_pod(kubectl)
     refused = kubectl.try_run(*DEBUG, "pod/x", "--target=nobody", "-c", "debugger", "--", "true")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from mini_cluster.pytest_plugin import ClusterHandle
 from tests.kits.client.commandline import CommandLine
 from tests.kits.eventually import eventually
-from tests.kits.manifests import IMAGE, container, pod
+from tests.kits.manifests import IMAGE, container, pod, web_container
 
 pytestmark = pytest.mark.cluster
 
@@ -130,6 +132,32 @@ def test_namespaces_of_the_host_and_of_the_pod(mk: CommandLine, cluster: Cluster
     assert "kubelet" in host["app"]
     assert cluster.node_ips["worker-1"] in host["app"]
     assert "# Kubernetes-managed hosts file (host network)." in host["app"]
+
+
+FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=5).read().decode(), end='')"
+
+
+def test_host_ports_are_the_nodes(mk: CommandLine, cluster: ClusterHandle) -> None:
+    node_ip, netns = cluster.node_ips["worker-1"], cluster.cluster.layout.netns("worker-1")
+    ports = [{"containerPort": 8080, "hostPort": 18080}, {"containerPort": 8080, "hostPort": 18081, "hostIP": node_ip}]
+    mk.apply(pod("web", web_container() | {"ports": ports}, nodeName="worker-1"))
+    mk.run("wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
+    mk.apply(pod("second", container(ports=ports[:1]), nodeName="worker-1"))
+
+    def asked(address: str, port: int) -> str:
+        """What the pod answers to a process on its node."""
+        inside = ["nsenter", f"--net=/var/run/netns/{netns}", sys.executable, "-c", FETCH]
+        return subprocess.run(
+            [*inside, f"http://{address}:{port}/ok"], capture_output=True, text=True, check=False
+        ).stdout
+
+    def all_answer() -> bool:
+        return all(asked(*place) == "ok\n" for place in ((node_ip, 18080), (node_ip, 18081), ("127.0.0.1", 18080)))
+
+    eventually(all_answer, "every port answers", SECONDS)
+    assert asked("127.0.0.1", 18081) == ""
+    refused = eventually(lambda: mk.get("pod", "second")["status"].get("reason"), "the second is refused", SECONDS)
+    assert refused == "NodePorts"
 
 
 def waiting(mk: CommandLine, name: str) -> dict[str, Any]:

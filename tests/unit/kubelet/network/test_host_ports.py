@@ -51,6 +51,7 @@ def test_first_rules_bring_the_jumps() -> None:
         "-j DNAT --to-destination 10.244.1.5:80"
     ) in lines
     assert "-A KUBE-HOSTPORTS-MASQ -s 10.244.1.5/32 -d 10.244.1.5/32 -j MASQUERADE" in lines
+    assert "-A KUBE-HOSTPORTS-MASQ -s 127.0.0.0/8 -d 10.244.1.5/32 -j MASQUERADE" in lines
     assert lines[-1] == "COMMIT"
 
 

@@ -498,3 +498,23 @@ async def test_a_status_that_somebody_else_wrote_is_put_right(bench: Bench) -> N
     document = bench.api.pods["web"]
     bench.api._store(document | {"status": document["status"] | {"podIP": "1.2.3.4"}})
     await eventually_async(lambda: bench.api.get().status.podIP != "1.2.3.4")
+
+
+async def test_what_the_machine_cannot_give_is_told_once_a_container_is_made(bench: Bench) -> None:
+    bench.runtime.unmet_texts = [("no SELinux here", lambda security: security.selinux)]
+    context = {"seLinuxOptions": {"type": "spc_t"}}
+    bench.add({"containers": [{"name": "app", "image": "app:1", "securityContext": context}]})
+    await eventually_async(bench.running)
+    assert ("SecurityContextNotEnforced", "no SELinux here") in bench.events
+    bench.add(name="plain", uid="uid-2")
+    await eventually_async(lambda: bench.running(uid="uid-2"))
+    assert bench.reasons().count("SecurityContextNotEnforced") == 1
+
+
+async def test_an_unsafe_sysctl_fails_the_pod(bench: Bench) -> None:
+    bench.add({"securityContext": {"sysctls": [{"name": "net.core.somaxconn", "value": "1"}]}})
+    await eventually_async(lambda: bench.api.get().status.phase == "Failed")
+    status = bench.api.get().status
+    assert status.reason == "SysctlForbidden"
+    assert status.message == 'Pod was rejected: forbidden sysctl: "net.core.somaxconn" not allowlisted'
+    assert bench.runtime.sandboxes == {}
