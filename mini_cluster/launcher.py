@@ -346,7 +346,7 @@ class Cluster:
         self._begin(state)
         self._supervisor.perform({"op": "apply"})
         self._forget_nodes(before, state)
-        self._ensure_storage_classes(state)
+        self._ensure_storage_classes(state, deadline)
         self._await_nodes({node.name for node in state.nodes if not node.stopped}, deadline)
 
     @contextmanager
@@ -436,14 +436,20 @@ class Cluster:
                 api.request("DELETE", f"/api/v1/nodes/{name}")
             shutil.rmtree(self.layout.node(name).root, ignore_errors=True)
 
-    def _ensure_storage_classes(self, state: ClusterState) -> None:
-        """Gives a new cluster with worker hosts its storage classes. Raises: ApiError."""
+    def _ensure_storage_classes(self, state: ClusterState, deadline: float) -> None:
+        """Gives a new cluster with worker hosts its storage classes. Raises: ApiError when it can't in time."""
         if state.joined is not None or not (state.nodes or state.join_address):
-            return
+            return None
         from mini_cluster.storage_classes import ensure_storage_classes
 
         with self._api(state) as api:
-            ensure_storage_classes(api)
+            while True:
+                try:
+                    return ensure_storage_classes(api)
+                except ApiError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(POLL_SECONDS)
 
     def _await_nodes(self, names: set[str], deadline: float) -> None:
         """Waits until every one of these nodes is Ready. Raises: ClusterError."""

@@ -39,7 +39,7 @@ clusterrole-aggregation-controller persistentvolumeclaim-protection-controller
 persistentvolume-protection-controller ttl-after-finished-controller root-ca-certificate-publisher-controller
 ephemeral-volume-controller resourceclaim-controller legacy-serviceaccount-token-cleaner-controller
 validatingadmissionpolicy-status-controller taint-eviction-controller service-cidr-controller
-storage-version-migrator-controller selinux-warning-controller
+storage-version-migrator-controller selinux-warning-controller volumeattributesclass-protection-controller
 """
 """The names in kube-controller-manager's reference."""
 

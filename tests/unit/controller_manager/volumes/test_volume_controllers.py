@@ -18,11 +18,13 @@ from controller_manager.controllers.volumes.persistentvolumebinder import CONTRO
 from controller_manager.controllers.volumes.pvcprotection import CONTROLLER as CLAIM_PROTECTION
 from controller_manager.controllers.volumes.pvprotection import CONTROLLER as VOLUME_PROTECTION
 from controller_manager.controllers.volumes.sharedfolder import SharedFolders
+from controller_manager.controllers.volumes.vacprotection import CONTROLLER as ATTRIBUTES_PROTECTION
 from kubeapi.core.node import Node
 from kubeapi.core.persistentvolume.binding import PROVISIONED_BY, PROVISIONER, SELECTED_NODE
 from kubeapi.core.persistentvolume.model import PersistentVolume, PersistentVolumeSpec
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.core.pod.model import Pod
+from kubeapi.storage.volumeattributesclass import VolumeAttributesClass
 from kubeclient.controller import ControllerSpec
 from tests.fakes.api import FakeApi, Running, settle
 from tests.kits.volumes import claim_ref, make_claim, make_class, make_volume
@@ -166,6 +168,28 @@ async def test_a_deleted_volume_stays_while_it_is_bound() -> None:
     api.change(PersistentVolume, "v", lambda volume: setattr(volume.status, "phase", "Released"))
     await settle(api, protection)
     assert api.all(PersistentVolume) == []
+
+
+@pytest.mark.parametrize("user", ["volume", "claim", "current", "target"])
+async def test_a_deleted_attributes_class_stays_while_somebody_refers_to_it(user: str) -> None:
+    api = FakeApi()
+    protection = Running(api, ATTRIBUTES_PROTECTION)
+    api.put(from_dict(VolumeAttributesClass, {"metadata": {"name": "fast"}, "driverName": "d"}))
+    claim = make_claim(**({"volumeAttributesClassName": "fast"} if user == "claim" else {}))
+    if user == "current":
+        claim.status.currentVolumeAttributesClassName = "fast"
+    elif user == "target":
+        change = {"targetVolumeAttributesClassName": "fast", "status": "InProgress"}
+        claim.status = from_dict(PersistentVolumeClaim, {"status": {"modifyVolumeStatus": change}}).status
+    obj = make_volume(volumeAttributesClassName="fast") if user == "volume" else claim
+    api.put(obj)
+    await settle(api, protection)
+    await api.delete(VolumeAttributesClass, "fast")
+    await settle(api, protection)
+    assert api.find(VolumeAttributesClass, "fast").metadata.finalizers == ["kubernetes.io/vac-protection"]
+    await api.delete(type(obj), obj.name, obj.namespace)
+    await settle(api, protection)
+    assert api.all(VolumeAttributesClass) == []
 
 
 # Ephemeral volumes
