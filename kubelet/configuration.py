@@ -30,6 +30,7 @@ OTHER_NAMES = {
     "--pod-manifest-path": "staticPodPath",
     "--pod-max-pids": "podPidsLimit",
     "--registry-qps": "registryPullQPS",
+    "--reserved-cpus": "reservedSystemCPUs",
     "--rotate-server-certificates": "serverTLSBootstrap",
     "--tls-private-key-file": "tlsPrivateKeyFile",
     "--v": "logging.verbosity",

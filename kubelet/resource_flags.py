@@ -10,6 +10,8 @@ from fractions import Fraction
 from apimachinery.quantity import parse_quantity
 from componentbase.flags import add_duration, parse_map
 from kubelet.container.images.gc import GarbagePolicy
+from kubelet.cpus.manager import NONE, STATIC
+from kubelet.cpus.topology import parse_cpus
 from kubelet.eviction.thresholds import DEFAULT_HARD, EvictionPolicy, eviction_thresholds, parse_thresholds
 
 RESERVABLE = ("cpu", "memory", "ephemeral-storage", "pid")
@@ -23,6 +25,8 @@ class ResourceOptions:
     eviction: EvictionPolicy = field(default_factory=EvictionPolicy)
     garbage: GarbagePolicy = field(default_factory=GarbagePolicy)
     pod_pids_limit: int = 0
+    cpu_policy: str = NONE
+    reserved_cpus: frozenset[int] = frozenset()
 
 
 def add_resource_flags(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +44,18 @@ def add_resource_flags(parser: argparse.ArgumentParser) -> None:
         )
     group.add_argument(
         "--pod-max-pids", type=int, default=-1, metavar="N", help="processes of a container at most (default: no limit)"
+    )
+    group.add_argument(
+        "--cpu-manager-policy",
+        choices=(NONE, STATIC),
+        default=NONE,
+        help=f"{STATIC}: containers of Guaranteed pods get the whole CPUs that they ask for to themselves",
+    )
+    group.add_argument(
+        "--reserved-cpus",
+        default="",
+        metavar="CPUS",
+        help="CPUs kept for the system, e.g. 0-1,8, in place of the cpu in --system-reserved and --kube-reserved",
     )
     _add_eviction_flags(parser.add_argument_group("eviction"))
     _add_garbage_flags(parser.add_argument_group("garbage collection"))
@@ -101,6 +117,12 @@ def resource_options(args: argparse.Namespace) -> ResourceOptions:
             if parse_quantity(value) < 0:
                 raise ValueError(f"{flag}: resource quantity for {name!r} cannot be negative: {value}")
             reserved[name] = reserved.get(name, Fraction(0)) + parse_quantity(value)
+    try:
+        cpus = parse_cpus(args.reserved_cpus)
+    except ValueError:
+        raise ValueError(f"--reserved-cpus: want CPUs as in 0-1,8: {args.reserved_cpus!r}") from None
+    if cpus:
+        reserved["cpu"] = Fraction(len(cpus))
     if args.eviction_max_pod_grace_period < 0:
         raise ValueError("--eviction-max-pod-grace-period must not be negative")
     thresholds = eviction_thresholds(
@@ -111,6 +133,8 @@ def resource_options(args: argparse.Namespace) -> ResourceOptions:
         EvictionPolicy(thresholds, args.eviction_pressure_transition_period, args.eviction_max_pod_grace_period),
         _garbage_policy(args),
         max(args.pod_max_pids, 0),
+        args.cpu_manager_policy,
+        cpus,
     )
 
 

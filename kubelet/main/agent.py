@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 
 from apimachinery.times import format_micro_time
 from componentbase import logs
@@ -21,6 +22,8 @@ from kubelet.certificate.bootstrap import ensure_kubeconfig
 from kubelet.certificate.loops import renewals, serving_context
 from kubelet.container.images.gc import GarbageCollector
 from kubelet.container.images.provider_config import Plugin, ProviderConfigError, read_plugins
+from kubelet.cpus.manager import STATIC, CpuError, CpuManager, check_no_state, reserved_cpus
+from kubelet.cpus.topology import read_topology
 from kubelet.eviction.manager import EvictionManager
 from kubelet.main.assembly import Edges, assemble
 from kubelet.main.plugins import NodePlugins
@@ -33,6 +36,7 @@ from kubelet.node.shutdown import NodeShutdown
 from kubelet.options import Options
 from kubelet.pod.hardware import Hardware
 from kubelet.pod.pod_security import NodePolicy
+from kubelet.pod.shared_cpus import SharedCpus
 from kubelet.pod.table import PodTable
 from kubelet.probe.probes import probe_types
 from kubelet.runtime.interface import DnsConfig, PodRuntimeStatus, Runtime
@@ -117,7 +121,8 @@ class Agent:
         self.plugins = NodePlugins(
             options.root_dir, rest, self.node, tokens, table.wake, self.node.poke, self.recorder, clock, tasks
         )
-        hardware = Hardware(self.plugins.devices)
+        hardware = Hardware(self.plugins.devices, _cpu_manager(options, lambda: self.shared_cpus.poke()))
+        self.shared_cpus = SharedCpus(runtime, table, hardware, self.node, clock)
         edges = Edges(
             runtime=runtime,
             rest=rest,
@@ -206,6 +211,8 @@ class Agent:
         )
         for loop in loops:
             self._tasks.create_task(loop)
+        if options.resources.cpu_policy == STATIC:
+            self._tasks.create_task(self.shared_cpus.run())
         log.info("volume types", types=",".join(sorted(self.pods.volumes.types)))
         log.info("probe types", types=",".join(sorted(probe_types())))
 
@@ -250,6 +257,22 @@ def _policy(options: Options) -> NodePolicy:
     enabled = os.path.exists(APPARMOR_SWITCH) and _read(APPARMOR_SWITCH).startswith("Y")
     default = "RuntimeDefault" if options.seccomp_default else "Unconfined"
     return NodePolicy(options.unsafe_sysctls, apparmor=enabled, seccomp_default=default)
+
+
+def _cpu_manager(options: Options, on_change: Callable[[], None]) -> CpuManager | None:
+    """Returns None where the policy is to leave CPUs to all. Raises: FatalError."""
+    resources = options.resources
+    try:
+        if resources.cpu_policy != STATIC:
+            check_no_state(options.root_dir)
+            return None
+        topology = read_topology()
+        reserved = reserved_cpus(topology, resources.reserved_cpus, resources.reserved.get("cpu", Fraction(0)))
+        manager = CpuManager(options.root_dir, topology, reserved, on_change)
+        manager.load()
+    except (CpuError, OSError, ValueError, KeyError) as error:
+        raise FatalError(f"cpu manager: {error}") from None
+    return manager
 
 
 def _credential_plugins(options: Options) -> list[Plugin]:

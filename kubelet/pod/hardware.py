@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kubeapi.core.pod.model import Pod
+from kubelet.cpus.manager import CpuError, CpuManager
+from kubelet.cpus.topology import format_cpus
 from kubelet.devices.allocation import DeviceError
 from kubelet.devices.manager import DeviceManager
 from kubelet.pod.status.compute import Failure
-from kubelet.runtime.interface import Mount
+from kubelet.runtime.interface import Mount, Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +29,19 @@ class Hardware:
     """All methods may be repeated; pods that ask for no part of the machine cost nothing."""
 
     devices: DeviceManager
+    cpus: CpuManager | None = None
 
     def concerns(self, pod: Pod) -> bool:
-        return self.devices.concerns(pod)
+        return self.devices.concerns(pod) or (self.cpus is not None and self.cpus.concerns(pod))
 
     async def allocate(self, pod: Pod) -> Failure | None:
         """Returns why the pod can't have what it asks for."""
         try:
+            if self.cpus is not None and self.cpus.concerns(pod):
+                self.cpus.allocate(pod)
             await self.devices.allocate(pod)
-        except DeviceError as error:
+        except (CpuError, DeviceError) as error:
+            self.release(pod.metadata.uid or "")
             return Failure("UnexpectedAdmissionError", f"Allocate failed due to {error}, which is unexpected")
         return None
 
@@ -60,7 +66,20 @@ class Hardware:
     def release(self, pod_uid: str) -> None:
         """Takes back what a pod had that has ended. Raises: OSError."""
         self.devices.release(pod_uid)
+        if self.cpus is not None:
+            self.cpus.release(pod_uid)
 
     def keep(self, pod_uids: Collection[str]) -> None:
         """Takes back what pods had that the node no longer knows. Raises: OSError."""
         self.devices.keep(pod_uids)
+        if self.cpus is not None:
+            self.cpus.keep(pod_uids)
+
+    def with_cpus(self, pod_uid: str, container: str, resources: Resources) -> Resources:
+        """Adds the CPUs to the limits of a container. One that has CPUs for itself is not held back on them."""
+        if self.cpus is None:
+            return resources
+        own = self.cpus.own(pod_uid, container)
+        if own:
+            return replace(resources, cpuset_cpus=format_cpus(own), cpu_quota_us=0, cpu_period_us=0)
+        return replace(resources, cpuset_cpus=format_cpus(self.cpus.shared))

@@ -86,6 +86,7 @@ class NodeResources:
         if container is None:
             return None
         limits = container_resources(pod, container, self.node.memory_bytes)
+        limits = self.hardware.with_cpus(work.uid, name, limits)
         before = allocation.actuated.get(container_id)
         try:
             await self._check_usage(container, container_id, before, limits.memory_limit_bytes)

@@ -99,6 +99,9 @@ class ContainerStarter:
                 events.event("Warning", "SecurityContextNotEnforced", text)
         try:
             await self.runtime.start_container(container_id)
+            limits = self.hardware.with_cpus(work.uid, start.name, config.resources)
+            if limits != config.resources:  # others have got CPUs meanwhile
+                await self.runtime.update_container(container_id, limits)
         except RuntimeUnavailable:
             raise
         except (ContainerStartError, EngineError) as error:
@@ -194,6 +197,8 @@ class ContainerStarter:
             seccomp_default=self.seccomp_default,
         )
         config = container_config(pod, container, start.kind, inputs)
+        limits = self.hardware.with_cpus(pod.metadata.uid or "", container.name, config.resources)
+        config = replace(config, resources=limits)
         signal = container.lifecycle.stopSignal if container.lifecycle else None
         return replace(config, stop_signal=signal) if signal else config
 

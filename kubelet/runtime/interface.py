@@ -140,6 +140,7 @@ class Resources:
     memory_limit_bytes: int = 0
     oom_score_adj: int = 0
     pids_limit: int = 0
+    cpuset_cpus: str = ""  # "0-3,8"; "" leaves all
 
 
 @dataclass(frozen=True, slots=True)

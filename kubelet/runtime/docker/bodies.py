@@ -130,6 +130,7 @@ def container_body(
         "CpuShares": resources.cpu_shares,
         "CpuQuota": resources.cpu_quota_us,
         "CpuPeriod": resources.cpu_period_us,
+        "CpusetCpus": resources.cpuset_cpus,
         "Memory": resources.memory_limit_bytes,
         "MemorySwap": resources.memory_limit_bytes,  # memory and swap together: so no swap
         "PidsLimit": resources.pids_limit or None,
@@ -164,14 +165,15 @@ def _pid_mode(sandbox_id: str, config: ContainerConfig) -> str:
     return {"host": "host", "pod": f"container:{sandbox_id}", "container": ""}[config.pid_mode]
 
 
-def update_arguments(resources: Resources) -> dict[str, int]:
+def update_arguments(resources: Resources) -> dict[str, int | str]:
     """Gives the SDK's arguments for new limits of a running container. Memory and swap are one limit, without swap."""
-    arguments = {
+    arguments: dict[str, int | str] = {
         "cpu_shares": resources.cpu_shares,
         "cpu_quota": resources.cpu_quota_us,
         "cpu_period": resources.cpu_period_us,
         "mem_limit": resources.memory_limit_bytes,
         "memswap_limit": resources.memory_limit_bytes,
+        "cpuset_cpus": resources.cpuset_cpus,
     }
     return {name: value for name, value in arguments.items() if value}
 

@@ -18,6 +18,7 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.service.model import Service
 from kubeclient.rest import RestClient
 from kubelet.container.downward import NodeFacts
+from kubelet.cpus.manager import CpuManager
 from kubelet.devices.manager import DeviceManager
 from kubelet.main.assembly import Edges, PodMachinery, assemble
 from kubelet.network.dns import ClusterDns
@@ -146,6 +147,7 @@ class Bench:
     runtime: FakeRuntime
     objects: BenchObjects
     events: list[tuple[str, str]] = field(default_factory=list)
+    cpus: CpuManager | None = None
     node: Node = field(default_factory=lambda: from_dict(Node, {"metadata": {"name": "worker-1"}}))
     tasks: Tasks = field(default_factory=Tasks)
     table: PodTable = field(init=False)
@@ -180,7 +182,7 @@ class Bench:
             cluster_dns=ClusterDns(("10.96.0.10",)),
             node_dns=DnsConfig(),
             root_dir=str(self.root),
-            hardware=Hardware(self.devices),
+            hardware=Hardware(self.devices, self.cpus),
             storage=None,
             clock=self.clock,
             tasks=cast(asyncio.TaskGroup, self.tasks),
