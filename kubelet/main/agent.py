@@ -231,6 +231,7 @@ class Agent:
     async def _take_pods(self) -> None:
         """Starts static pods once the runtime is ready. Others wait for Services, whose variables they get."""
         await self.runtime_health.prepare()
+        await self.pods.volumes.prepare()
         self.node.poke()
         if self._options.pod_manifest_path:
             await self.static.read()

@@ -69,6 +69,15 @@ class VolumeManager:
         self._grouped: dict[str, set[str]] = {}  # pod uid -> names of volumes whose files have its fsGroup
         self.types = {item.source: item for item in collect("kubelet.volume.types", "VOLUME", VolumeType).values()}
 
+    async def prepare(self) -> None:
+        """Lets mounts reach containers that ask for mountPropagation, before the first pod is set up."""
+        self._can_mount = (await self._host.runtime.info()).sees_mounts
+        if self._can_mount:
+            try:
+                mounts.make_shared(os.path.dirname(self._root))
+            except OSError as error:
+                log.warning("mounts of pods will not propagate", path=self._root, error=str(error))
+
     def pod_dir(self, uid: str) -> str:
         return os.path.join(self._root, uid)
 
@@ -90,11 +99,10 @@ class VolumeManager:
         """Volume name -> where it is; also brings live volumes up to date. Raises: VolumeFailure; EngineError."""
         if self._can_mount is None:
             self._can_mount = (await self._host.runtime.info()).sees_mounts
-        can_mount = self._can_mount
         mounted: dict[str, Mounted] = {}
         for volume in pod.spec.volumes or ():
             folder = self.pod_dir(pod.metadata.uid or "")
-            context = VolumeContext(pod, volume, folder, self._host, node, pod_ips=pod_ips, can_mount=can_mount)
+            context = VolumeContext(pod, volume, folder, self._host, node, pod_ips=pod_ips, can_mount=self._can_mount)
             try:
                 mounted[volume.name] = await self._set_up(context)
             except ImageUnavailable as error:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from kubelet.volume.interface import VolumeError
 
-_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_MS_BIND, _MS_REC, _MS_PRIVATE, _MS_SHARED = 0x1000, 0x4000, 0x40000, 0x100000
 _UMOUNT_NOFOLLOW = 0x8
 _MOUNT_SETATTR, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, 0x8000, 0x1
 MOUNT_SECONDS = 120.0  # for a server to answer
@@ -42,6 +42,26 @@ def bind(descriptor: int, target: str, *, read_only: bool = False) -> None:
     except OSError:
         unmount(target)
         raise
+
+
+def make_shared(folder: str) -> None:
+    """Lets what is mounted below the folder reach containers that ask for it, and the other way round.
+
+    It becomes a mount of its own, unless it lies on a shared one already. Raises: OSError.
+    """
+    if _is_shared(folder):
+        return
+    path = os.fsencode(folder)
+    _call(_libc.mount, path, path, None, _MS_BIND | _MS_REC, None)
+    _call(_libc.mount, None, path, None, _MS_SHARED | _MS_REC, None)
+
+
+def _is_shared(path: str) -> bool:
+    inside = f"{os.path.realpath(path)}/"
+    around = [fields for fields in _mount_table() if inside.startswith(f"{_unescape(fields[4]).rstrip('/')}/")]
+    nearest = max(around, key=lambda fields: len(_unescape(fields[4])))
+    last = [fields for fields in around if fields[4] == nearest[4]][-1]  # the others lie below it
+    return any(field.startswith("shared:") for field in last[6 : last.index("-")])
 
 
 def mount_memory(target: str, options: str) -> None:
@@ -84,9 +104,14 @@ async def mount_with_tools(filesystem: str, source: str, target: str, options: S
 def mounts_below(path: str) -> list[str]:
     """Lists mount points at or below the path, the innermost first."""
     prefix = os.path.realpath(path) + "/"
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        targets = [_unescape(line.split(" ")[4]) for line in file]
+    targets = [_unescape(fields[4]) for fields in _mount_table()]
     return [target for target in reversed(targets) if f"{target}/".startswith(prefix)]
+
+
+def _mount_table() -> list[list[str]]:
+    """Reads the fields of /proc/self/mountinfo, line by line: later mounts lie over earlier ones."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return [line.split() for line in file]
 
 
 def is_mounted(path: str) -> bool:

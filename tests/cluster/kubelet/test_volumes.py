@@ -102,3 +102,24 @@ def test_data_of_a_claim_outlives_its_pods_and_no_path_leads_out_of_it(
     mk.run("delete", "pvc", "data")
     mk.run("delete", "pv", name)
     assert (tmp_path / "sub/file").read_text() == "kept\n"
+
+
+def test_a_mount_of_one_container_reaches_another_that_asks_for_it(mk: CommandLine, image: str) -> None:
+    mounted = "busybox mkdir /v/in; busybox mount -t tmpfs none /v/in; echo seen >/v/in/file; touch /v/done; sleep 1000"
+    script = f"until [ -f /v/asks ] && [ -f /v/private ]; do sleep 1; done; {mounted}"
+    body = make("propagation", image, script, {"emptyDir": {}}, securityContext={"privileged": True})
+    body["spec"]["containers"][0]["volumeMounts"][0]["mountPropagation"] = "Bidirectional"
+    for name, propagation in (("asks", "HostToContainer"), ("private", "None")):
+        mounts = [{"name": "v", "mountPath": "/v", "mountPropagation": propagation}]
+        wait = f"touch /v/{name}; until [ -f /v/done ]; do sleep 1; done; cat /v/in/file 2>&1; echo end; sleep 1000"
+        command = ["sh", "-c", wait]
+        body["spec"]["containers"].append({"name": name, "image": image, "command": command, "volumeMounts": mounts})
+    mk.apply(body)
+
+    def said(name: str) -> str:
+        return mk.try_run("logs", "propagation", "-c", name).stdout
+
+    eventually(lambda: said("asks") == "seen\nend\n", "the mount is seen", seconds=SECONDS)
+    eventually(lambda: said("private").endswith("end\n"), "it has looked", seconds=SECONDS)
+    assert "No such file" in said("private")
+    mk.run("delete", "pod", "propagation")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,6 +191,22 @@ class TestMounted:
         finally:
             mounts.unmount_below(str(pod_dir))
             mounts.unmount(str(volume / "inner"))
+
+    def test_mounts_below_a_shared_folder_reach_those_who_ask(self, volume: Path, pod_dir: Path) -> None:
+        copy = pod_dir / "copy"
+        copy.mkdir(parents=True)
+        for _ in range(2):
+            mounts.make_shared(str(volume))
+        try:
+            assert len(mounts.mounts_below(str(volume))) == 1
+            subprocess.run(["mount", "--bind", volume, copy], check=True)
+            (volume / "late").mkdir()
+            mounts.mount_memory(str(volume / "late"), "size=4096")
+            (volume / "late/file").touch()
+            assert (copy / "late/file").exists()
+        finally:
+            mounts.unmount_below(str(pod_dir))
+            mounts.unmount_below(str(volume))
 
     def test_what_is_mounted_is_never_removed(self, volume: Path, pod_dir: Path) -> None:
         made = mount(pod_dir, Mounted(str(volume)), subPath="data")
