@@ -71,7 +71,7 @@ class Housekeeping:
                 log.info("removing the folder of a pod that is gone", path=os.path.basename(self._volumes.pod_dir(uid)))
                 try:
                     await self._volumes.tear_down(uid)
-                except VolumeError as error:  # of one pod: its driver may be gone
+                except (VolumeError, OSError) as error:  # of one pod: its driver may be gone, a process in its folder
                     log.warning("a pod's volumes are not given back, will retry", uid=uid, error=str(error))
         await self._volumes.sweep()
         self._hardware.keep(uids | set(pods))
