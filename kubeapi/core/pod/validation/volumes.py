@@ -61,7 +61,7 @@ def check_volumes(errors: Errors, path: Path, volumes: list[Volume] | None) -> d
     by_name: dict[str, Volume] = {}
     for index, volume in enumerate(volumes or ()):
         at = (*path, index)
-        _check_source(errors, at, volume)
+        check_only_source(errors, at, volume, _REQUIRED_FIELDS, _CHECKS)
         if not volume.name:
             errors.required((*at, "name"))
         else:
@@ -88,10 +88,6 @@ def check_claim_names(errors: Errors, path: Path, pod_name: str, volumes: list[V
             name = f"{pod_name}-{volume.name}"
             messages = [f'PVC name "{name}": {message}' for message in dns_subdomain_errors(name)]
             errors.check_messages((*path, index, "name"), volume.name, messages)
-
-
-def _check_source(errors: Errors, path: Path, volume: Volume) -> None:
-    check_only_source(errors, path, volume, _REQUIRED_FIELDS, _CHECKS)
 
 
 def _check_empty_dir(errors: Errors, path: Path, source: Any) -> None:
