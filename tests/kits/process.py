@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from tests.kits.eventually import eventually
+from tests.kits.nursery import PRELOADED, Fork
 
 STOP_SECONDS = 20.0
 DUMP_SECONDS = 5.0
@@ -52,13 +53,16 @@ class Process:
         folder.mkdir(parents=True, exist_ok=True)
         self.name, self.folder = name, folder
         self.output = folder / f"{name}.output"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Fork | None = None
 
     def run(self, command: Sequence[str], ready: Callable[[], object] | None = None, **options: Any) -> None:
         """Starts it. Raises: RuntimeError with its last words when it ends, or is not `ready` in time."""
         environment = {**os.environ, "PYTHONFAULTHANDLER": "1"}  # SIGABRT makes it say what its threads do
         with self.output.open("ab") as output:
-            self.process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, **options)
+            if list(command[:2]) == [sys.executable, "-m"] and command[2] in PRELOADED and not options:
+                self.process = Fork(command[2], command[3:], output, environment)
+            else:
+                self.process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, **options)
         if ready is None:
             return
         try:
