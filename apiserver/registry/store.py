@@ -347,7 +347,7 @@ class Store(Generic[T]):
         if not revision:
             if not resource.strategy.allow_unconditional_update:
                 error = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-                raise invalid_object(resource.kind, resource.group, entry.name, [error])
+                raise invalid_object(resource.plural, resource.group, entry.name, [error])
         elif revision != entry.revision:
             raise object_conflict(resource.plural, resource.group, entry.name)
 

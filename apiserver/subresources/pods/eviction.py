@@ -1,25 +1,28 @@
-"""`pods/eviction` (policy/v1): a deletion that disruption budgets may refuse; no kind of those is served."""
+"""`pods/eviction` (policy/v1): a deletion that a disruption budget may refuse."""
 
 from __future__ import annotations
 
 from apimachinery.conditions import set_condition
 from apimachinery.errors import BadRequest
 from apimachinery.meta import DeleteOptions
+from apimachinery.model import decode
 from apimachinery.times import format_time
 from apiserver.handlers._shared import CREATED, receive, warning_headers
 from apiserver.registry.changes import Edit
 from apiserver.registry.deletion import check_preconditions
 from apiserver.registry.store import Store
+from apiserver.registry.stores import Stores
 from apiserver.request.message import Request, Response, json_response
 from apiserver.request.query import check_delete_options
 from apiserver.subresources._subresource import Subresource
+from apiserver.subresources.pods._budget import spend
 from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodCondition
 from kubeapi.policy.eviction import RESOURCE as EVICTIONS
 
 
-async def evict(request: Request, store: Store[Pod], *, clock: Clock) -> Response:
+async def evict(request: Request, store: Store[Pod], *, stores: Stores, clock: Clock) -> Response:
     """Answers 201 with a Status, also when the pod is being deleted already. The pod says why it goes."""
     request.refuse_transformed()
     info = request.info
@@ -31,6 +34,10 @@ async def evict(request: Request, store: Store[Pod], *, clock: Clock) -> Respons
     )
     deletion = check_delete_options(eviction.deleteOptions or DeleteOptions())
     dry_run = options.dry_run or bool(deletion.dryRun)
+    entry = await store.read(info.namespace, info.name)
+    pod = decode(Pod, entry.value)
+    check_preconditions(store.resource, info.name, pod.metadata, deletion)
+    await spend(stores, pod, request.user, clock.now(), dry_run=dry_run)
     if not dry_run:
 
         def note(pod: Pod) -> Pod:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,32 @@ def test_an_evicted_pod_says_why_it_goes(api: ApiServer, namespace: str) -> None
     condition = next(item for item in pod["status"]["conditions"] if item["type"] == "DisruptionTarget")
     assert (condition["status"], condition["reason"]) == ("True", "EvictionByEvictionAPI")
     assert api.http.post(f"{path}/eviction", json={}).json()["message"].startswith("name in URL does not match")
+
+
+def test_parallel_evictions_take_no_more_than_their_budget(api: ApiServer, namespace: str) -> None:
+    root = f"/api/v1/namespaces/{namespace}/pods"
+    labels, ready = {"app": "a"}, [{"type": "Ready", "status": "True"}]
+    names = [f"p{number}" for number in range(32)]
+    for name in names:
+        body = {"metadata": {"name": name, "labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        assert api.http.post(root, json=body).status_code == 201
+        status = {"status": {"phase": "Running", "conditions": ready}}
+        assert api.http.patch(f"{root}/{name}/status", json=status, headers=MERGE).status_code == 200
+    budgets = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
+    spec = {"minAvailable": 27, "selector": {"matchLabels": labels}}
+    assert api.http.post(budgets, json={"metadata": {"name": "b"}, "spec": spec}).status_code == 201
+    allowed = {"observedGeneration": 1, "disruptionsAllowed": 5, "currentHealthy": 32, "desiredHealthy": 27}
+    status = {"status": {**allowed, "expectedPods": 32}}
+    assert api.http.patch(f"{budgets}/b/status", json=status, headers=MERGE).status_code == 200
+
+    def evict(name: str) -> int:
+        return api.http.post(f"{root}/{name}/eviction", json={"metadata": {"name": name}}).status_code
+
+    with ThreadPoolExecutor(32) as threads:
+        codes = list(threads.map(evict, names))
+    assert (codes.count(201), codes.count(429)) == (5, 27)
+    assert len(api.http.get(f"{budgets}/b").json()["status"]["disruptedPods"]) == 5
+    assert len(api.http.get(root).json()["items"]) == 27
 
 
 # Kubelet
