@@ -14,17 +14,17 @@ from kubelet.cpus.manager import NONE, STATIC
 from kubelet.cpus.topology import parse_cpus
 from kubelet.eviction.thresholds import DEFAULT_HARD, EvictionPolicy, eviction_thresholds, parse_thresholds
 
-RESERVABLE = ("cpu", "memory", "ephemeral-storage", "pid")
+RESERVABLE = ("cpu", "memory", "ephemeral-storage")
 
 
 @dataclass(frozen=True)
 class ResourceOptions:
-    """`reserved` is for the system and the kubelet together, in base units. `pod_pids_limit` 0 means no limit."""
+    """`reserved` is for the system and the kubelet together, in base units. `pids_limit` is a container's; 0: none."""
 
     reserved: Mapping[str, Fraction] = field(default_factory=dict)
     eviction: EvictionPolicy = field(default_factory=EvictionPolicy)
     garbage: GarbagePolicy = field(default_factory=GarbagePolicy)
-    pod_pids_limit: int = 0
+    pids_limit: int = 0
     cpu_policy: str = NONE
     reserved_cpus: frozenset[int] = frozenset()
 
@@ -40,7 +40,7 @@ def add_resource_flags(parser: argparse.ArgumentParser) -> None:
             type=parse_map,
             default={},
             metavar="RESOURCE=QUANTITY,…",
-            help=f"kept from pods for {whom}: cpu, memory, ephemeral-storage, pid, e.g. cpu=200m,memory=256Mi",
+            help=f"kept from pods for {whom}: cpu, memory, ephemeral-storage, e.g. cpu=200m,memory=256Mi",
         )
     group.add_argument(
         "--pod-max-pids", type=int, default=-1, metavar="N", help="processes of a container at most (default: no limit)"

@@ -96,6 +96,7 @@ class ContainerInputs:
     termination_message_host_path: str = ""
     grace_seconds: int | None = None
     node_memory_bytes: int = 0
+    pids_limit: int = 0
     pid_target: str = ""
     seccomp_default: str = "Unconfined"  # the profile of a container that names none
 
@@ -117,7 +118,7 @@ def container_config(pod: Pod, container: Container, kind: ContainerKind, inputs
         mounts=tuple(inputs.mounts),
         devices=tuple(inputs.devices),
         annotations=dict(inputs.annotations or {}),
-        resources=container_resources(pod, container, inputs.node_memory_bytes),
+        resources=container_resources(pod, container, inputs.node_memory_bytes, inputs.pids_limit),
         security=merged_security(
             spec.securityContext,
             container.securityContext,

@@ -86,7 +86,10 @@ def oom_score_adj(pod: Pod, container: Container, memory_capacity_bytes: int) ->
         return GUARANTEED_OOM_SCORE_ADJ
     if qos == "BestEffort" or memory_capacity_bytes <= 0:
         return BEST_EFFORT_OOM_SCORE_ADJ
-    requested = _memory_request(container) + _unclaimed_memory(pod)
+    requested = _memory_request(container)
+    if container in filter(is_sidecar, pod.spec.initContainers or ()):
+        requested = max(requested, min(map(_memory_request, pod.spec.containers)))  # the containers lean on it
+    requested += _unclaimed_memory(pod)
     score = 1000 - 1000 * requested // memory_capacity_bytes
     return min(max(score, 1000 + GUARANTEED_OOM_SCORE_ADJ), BEST_EFFORT_OOM_SCORE_ADJ - 1)
 
@@ -105,7 +108,7 @@ def _unclaimed_memory(pod: Pod) -> int:
     return max(0, byte_count(requests["memory"]) - sum(map(_memory_request, containers))) // len(containers)
 
 
-def container_resources(pod: Pod, container: Container, memory_capacity_bytes: int) -> Resources:
+def container_resources(pod: Pod, container: Container, memory_capacity_bytes: int, pids_limit: int = 0) -> Resources:
     """The cgroup limits of one container; the node's memory is needed for its OOM score.
 
     A container without a limit of its own has that of the whole pod.
@@ -120,4 +123,5 @@ def container_resources(pod: Pod, container: Container, memory_capacity_bytes: i
         cpu_period_us=QUOTA_PERIOD_US if limits.get("cpu") else 0,
         memory_limit_bytes=byte_count(limits.get("memory", "0")),
         oom_score_adj=oom_score_adj(pod, container, memory_capacity_bytes),
+        pids_limit=pids_limit,
     )

@@ -140,6 +140,7 @@ class Agent:
             tasks=tasks,
             max_restart_seconds=options.max_restart_seconds,
             policy=_policy(options),
+            pids_limit=options.resources.pids_limit,
             image_options=options.images,
             credential_plugins=_credential_plugins(options),
         )

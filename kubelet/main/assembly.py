@@ -64,6 +64,7 @@ class Edges:
     tasks: asyncio.TaskGroup
     max_restart_seconds: float = MAX_SECONDS
     policy: NodePolicy = field(default_factory=NodePolicy)
+    pids_limit: int = 0
     image_options: ImageOptions = field(default_factory=ImageOptions)
     credential_plugins: Sequence[Plugin] = ()
 
@@ -102,6 +103,7 @@ def assemble(edges: Edges, table: PodTable) -> PodMachinery:
         KeyedBackoff(max_seconds=edges.max_restart_seconds),
         edges.hardware,
         edges.policy.seccomp_default,
+        edges.pids_limit,
     )
     syncer = PodSyncer(
         runtime,

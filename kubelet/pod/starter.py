@@ -58,7 +58,7 @@ class StartFailure(Exception):
 @dataclass(frozen=True, slots=True)
 class ContainerStarter:
     """`backoff` delays containers that crash or cannot be started. `seccomp_default` is the profile of a container that
-    names none."""
+    names none, `pids_limit` how many processes a container may have (0: any number)."""
 
     runtime: Runtime
     images: PodImages
@@ -72,6 +72,7 @@ class ContainerStarter:
     backoff: KeyedBackoff
     hardware: Hardware
     seccomp_default: str
+    pids_limit: int
 
     async def start(self, work: PodWork, start: Start, setup: ContainerSetup) -> None:
         """Raises: StartFailure; Stopping; RuntimeUnavailable."""
@@ -193,6 +194,7 @@ class ContainerStarter:
             termination_message_host_path=os.path.join(message_dir, str(start.attempt)),
             grace_seconds=pod.spec.terminationGracePeriodSeconds,
             node_memory_bytes=self.node.memory_bytes,
+            pids_limit=self.pids_limit,
             pid_target=setup.running[target] if target else "",
             seccomp_default=self.seccomp_default,
         )

@@ -16,6 +16,8 @@ SHUTDOWN_SECONDS, CRITICAL_SECONDS = 10, 3
 """The time that pods have to end when their host is switched off in order; the last of it is that of critical ones."""
 BEYOND_SECONDS = 6.0
 """For the kubelet to kill what did not end in time, and to tell the API."""
+EVICTION_HARD = "memory.available<100Mi,nodefs.available<3%,nodefs.inodesFree<3%,imagefs.available<3%"
+"""The disk is that of a machine with other uses: it may be fuller than a node's own, and keep images until it is."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class WorkerHost:
             "--authorization-mode=Webhook",
             *flags,
             f"--node-status-update-frequency={NODE_STATUS_UPDATE_FREQUENCY}",
+            f"--eviction-hard={EVICTION_HARD}",
+            "--image-gc-high-threshold=100",
             f"--shutdown-grace-period={SHUTDOWN_SECONDS}s",
             f"--shutdown-grace-period-critical-pods={CRITICAL_SECONDS}s",
             f"--log-file={self.layout.log(name)}",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from apimachinery.model import from_dict
+from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import ResourceRequirements
 from kubelet.container.limits import container_resources, cpu_quota_us, cpu_shares, qos_class
 from kubelet.runtime.interface import Resources
@@ -78,6 +79,20 @@ def test_who_the_kernel_kills_first(item: dict[str, Any], priority: int | None, 
     pod = resources(item)
     pod.spec.priority = priority
     assert container_resources(pod, pod.spec.containers[0], GIB).oom_score_adj == score
+
+
+def test_a_sidecar_is_not_killed_before_the_containers_that_lean_on_it() -> None:
+    pod = resources({"requests": {"memory": "512Mi"}}, {"requests": {"memory": "256Mi"}})
+    pod.spec.initContainers = from_dict(
+        Pod, {"spec": {"containers": [], "initContainers": [{"name": "side", "image": "i", "restartPolicy": "Always"}]}}
+    ).spec.initContainers
+    assert pod.spec.initContainers is not None
+    assert container_resources(pod, pod.spec.initContainers[0], GIB).oom_score_adj == 750
+
+
+def test_the_kubelets_limit_of_processes_is_every_containers() -> None:
+    pod = resources({})
+    assert container_resources(pod, pod.spec.containers[0], GIB, 100).pids_limit == 100
 
 
 def test_what_the_pod_has_as_a_whole() -> None:
