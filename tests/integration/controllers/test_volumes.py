@@ -96,6 +96,17 @@ class World:
     def is_clean(self) -> bool:
         return not self.claim() and not self.volumes() and not self.kubelet.folders()
 
+    def grow(self, size: str = "2Gi") -> None:
+        patch = {"spec": {"resources": {"requests": {"storage": size}}}}
+        headers = {"content-type": "application/merge-patch+json"}
+        answer = self.api.http.patch(f"{self.claims}/c", json=patch, headers=headers)
+        assert answer.status_code == 200, answer.text
+
+    def has_grown(self, size: str = "2Gi") -> bool:
+        status, volume = self.claim()["status"], self.volumes()[0]
+        sizes = (status["capacity"]["storage"], volume["spec"]["capacity"]["storage"])
+        return sizes == (size, size) and "conditions" not in status and "allocatedResourceStatuses" not in status
+
     def write_data(self) -> None:
         (folder,) = self.kubelet.folders()
         (folder / "data").write_text("precious")
@@ -148,6 +159,7 @@ async def test_a_provisioned_claim_survives_a_death_at_every_write(
         body = claim_body(storage_class="cut", annotations=CHOSEN)
         told = world.story(
             Step(lambda: world.create(world.claims, body), is_provisioned, "the claim is bound to one new volume"),
+            Step(world.grow, world.has_grown, "claim and volume have grown"),
             Step(delete_written, world.is_clean, "claim, volume and folder are gone"),
         )
         told.events = events
@@ -270,22 +282,11 @@ async def test_a_shared_volume_is_for_pods_of_all_nodes_and_grows(
         (folder,) = kubelet.folders("shared")
         return spec["hostPath"] == {"path": str(folder), "type": "Directory"} and "nodeAffinity" not in spec
 
-    def ask_for_more() -> None:
-        patch = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
-        headers = {"content-type": "application/merge-patch+json"}
-        answer = api.http.patch(f"{world.claims}/c", json=patch, headers=headers)
-        assert answer.status_code == 200, answer.text
-
-    def has_grown() -> bool:
-        status, volume = world.claim()["status"], world.volumes()[0]
-        sizes = (status["capacity"]["storage"], volume["spec"]["capacity"]["storage"])
-        return sizes == ("2Gi", "2Gi") and "conditions" not in status and "allocatedResourceStatuses" not in status
-
     await play(
         api,
         world.story(
             Step(lambda: world.create(world.claims, body), is_made, "made"),
-            Step(ask_for_more, has_grown, "grown"),
+            Step(world.grow, world.has_grown, "grown"),
             Step(
                 lambda: world.delete(f"{world.claims}/c"),
                 lambda: not world.volumes() and not kubelet.folders("shared"),
