@@ -20,7 +20,7 @@ from kubelet.shutdown_flags import ShutdownPeriod, shutdown_groups
 
 REFUSED = Failure("NodeShutdown", "Pod was rejected as the node is shutting down.")
 ENDED = Failure("Terminated", "Pod was terminated in response to imminent node shutdown.", disruption=True)
-KILL_SECONDS = 2.0
+KILL_SECONDS = 4.0
 """Beyond a group's time: for SIGKILL to work, and for the API to hear of it."""
 
 log = logs.logger(__name__)

@@ -14,8 +14,8 @@ KUBE_PROXY_HEALTH_PORT = 10256
 NODE_STATUS_UPDATE_FREQUENCY = "10s"
 SHUTDOWN_SECONDS, CRITICAL_SECONDS = 10, 3
 """The time that pods have to end when their host is switched off in order; the last of it is that of critical ones."""
-BEYOND_SECONDS = 6.0
-"""For the kubelet to kill what did not end in time, and to tell the API."""
+BEYOND_SECONDS = 12.0
+"""For the kubelet to kill what did not end in time, and to tell the API; it seldom needs it."""
 EVICTION_HARD = "memory.available<100Mi,nodefs.available<3%,nodefs.inodesFree<3%,imagefs.available<3%"
 """The disk is that of a machine with other uses: it may be fuller than a node's own, and keep images until it is."""
 

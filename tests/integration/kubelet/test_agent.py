@@ -102,6 +102,17 @@ def test_a_runtime_that_is_down_makes_the_node_not_ready(api: ApiServer, kubelet
     eventually(lambda: ready(api), "the node is Ready again")
 
 
+def test_a_host_that_is_switched_off_ends_its_pods_first(api: ApiServer, kubelet: Kubelet, namespace: str) -> None:
+    path = make_pod(api, namespace, "web")
+    eventually(lambda: pod_ready(api, path), "the pod is Ready")
+    kubelet.switch_host_off()
+    status = get(api, path)["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "Terminated")
+    assert condition(get(api, path), "DisruptionTarget")["reason"] == "TerminationByKubelet"
+    kubelet.start()
+    eventually(lambda: ready(api), "the node is Ready again")
+
+
 def test_the_life_of_a_pod(api: ApiServer, kubelet: Kubelet, namespace: str) -> None:
     path = make_pod(api, namespace, "web")
     pod = eventually(lambda: pod_ready(api, path), "the pod is Ready")

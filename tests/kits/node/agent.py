@@ -47,12 +47,15 @@ current-context: x
                 f"--root-dir={root}/kubelet",
                 "--address=127.0.0.1",
                 f"--port={free_port()}",
+                "--shutdown-grace-period=3s",
+                "--shutdown-grace-period-critical-pods=1s",
                 *flags,
             ]
         )
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
+        self._host_stops: asyncio.Event
         self.failure: BaseException | None = None
 
     def start(self) -> None:
@@ -60,8 +63,9 @@ current-context: x
 
         async def main() -> None:
             self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
+            self._host_stops = asyncio.Event()
             started.set()
-            await run_kubelet(self.options, self.runtime)
+            await run_kubelet(self.options, self.runtime, host_stops=self._host_stops)
 
         def body() -> None:
             try:
@@ -80,6 +84,13 @@ current-context: x
         assert self._main is not None
         assert self._thread is not None
         self._loop.call_soon_threadsafe(self._main.cancel)
+        self._thread.join()
+        assert self.failure is None, self.failure
+
+    def switch_host_off(self) -> None:
+        """Tells it that its host is about to go, and returns when it has ended."""
+        assert self._thread is not None
+        self.do(lambda: self._host_stops.set())
         self._thread.join()
         assert self.failure is None, self.failure
 
