@@ -43,4 +43,8 @@ def test_nothing_is_left_of_pods_that_came_and_went(cluster: ClusterHandle, mk: 
         mk.run("wait", "--for=condition=Ready", "pods", "--all", "--timeout=120s")
         assert added(before, traces(layout, NODE)).keys() >= {"containers", "folders", "links", "mounts"}
         mk.run("delete", "pods", "--all")
-    eventually(lambda: not added(before, traces(layout, NODE)), "nothing is left on the node")
+    try:
+        eventually(lambda: not added(before, traces(layout, NODE)), "nothing is left on the node")
+    except AssertionError as error:
+        error.add_note(f"left: {added(before, traces(layout, NODE))}")
+        raise
