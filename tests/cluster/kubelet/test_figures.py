@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,12 +42,17 @@ SPEC = {
 
 @pytest.fixture(scope="module")
 def kubectl(cluster: ClusterHandle, image: str) -> Iterator[CommandLine]:
-    """kubectl in a namespace with the pod "web", one of whose containers uses all the CPU that it may."""
+    """kubectl in a namespace with the pod "web", one of whose containers uses all the CPU that it may, and "greedy"."""
     root = CommandLine(cluster.kubeconfig, NAMESPACE, str(KUBECTLS[VERSIONS[-1]]))
     root.run("create", "namespace", NAMESPACE)
     containers = [{**container, "image": image} for container in SPEC["containers"]]  # type: ignore[attr-defined]
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "labels": {"app": "web"}}}
-    root.apply({**pod, "spec": {**SPEC, "containers": containers}})
+    greedy = {"name": "greedy", "image": image, "command": ["sh", "-c", "head -c 5000000 /dev/zero >/big; sleep 10000"]}
+    greedy["resources"] = {"limits": {"ephemeral-storage": "1Mi"}}
+    root.apply(
+        {**pod, "spec": {**SPEC, "containers": containers}},
+        {**pod, "metadata": {"name": "greedy"}, "spec": {"terminationGracePeriodSeconds": 0, "containers": [greedy]}},
+    )
     root.run("wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
     yield root
     root.run("delete", "namespace", NAMESPACE, "--wait=false")
@@ -118,3 +125,19 @@ def test_metrics_have_the_labels_of_dashboards(kubectl: CommandLine) -> None:
     limit = rf'^container_spec_memory_limit_bytes{{container="busy",[^}}]*}} {64 << 20} '
     assert re.search(limit, cadvisor, re.M)
     assert json.loads(raw(kubectl, "configz"))["kubeletconfig"]["evictionHard"]["memory.available"] == "100Mi"
+
+
+def test_a_pod_that_writes_more_than_its_limit_is_evicted(kubectl: CommandLine) -> None:
+    status = eventually(lambda: (pod := kubectl.get("pod", "greedy")["status"])["phase"] == "Failed" and pod, "its end")
+    message = "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "
+    assert (status["reason"], status["message"]) == ("Evicted", message)
+    assert "Evicted" in kubectl.run("get", "events", "--field-selector=involvedObject.name=greedy")
+    (container,) = status["containerStatuses"]
+    assert container["state"]["terminated"]["exitCode"] == 137
+
+
+def test_mini_kubectl_shows_the_same(kubectl: CommandLine, cluster: ClusterHandle) -> None:
+    mini = CommandLine(cluster.kubeconfig, NAMESPACE, str(Path(sys.executable).parent / "mini-kubectl"))
+    assert [row[1] for row in top(mini, "pod", "web", "--containers", "--sort-by=cpu")] == ["busy", "idle"]
+    node = kubectl.get("pod", "web")["spec"]["nodeName"]
+    assert node in [row[0] for row in top(mini, "node")]
