@@ -6,6 +6,7 @@ import time
 from importlib import import_module
 from importlib.util import find_spec
 
+from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubectl.api.client import Dict
 from kubectl.api.discovery import ResourceType
 from kubectl.describe import kinds
@@ -42,8 +43,10 @@ def _events(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     """Writes the Events about the object, oldest first."""
     meta = obj["metadata"]
     fields = f"involvedObject.kind={obj['kind']},involvedObject.name={meta['name']}"
-    if meta.get("uid") and obj["kind"] != "Node":
-        fields += f",involvedObject.uid={meta['uid']}"
+    # A mirror's events are about the static pod behind it, whose uid it bears.
+    uid = (meta.get("annotations") or {}).get(MIRROR_ANNOTATION) or meta.get("uid")
+    if uid and obj["kind"] != "Node":
+        fields += f",involvedObject.uid={uid}"
     path = context.discovery.find("events").path(meta.get("namespace", ""))
     events = sorted(context.api.list(path, {"fieldSelector": fields})["items"], key=last_seen)
     if not events:

@@ -7,7 +7,7 @@ import time
 from typing import NamedTuple
 
 from apimachinery.errors import NotFound, TooManyRequests
-from kubeapi.core.pod.lifecycle import is_terminal
+from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION, is_terminal
 from kubectl.api.client import Dict
 from kubectl.changes.waiting import TimedOut, wait_until
 from kubectl.commands.cluster import _nodes
@@ -17,7 +17,6 @@ from kubectl.invocation.command import Command, CommandContext, ExitCode, UsageE
 from kubectl.invocation.flags import add_bool, dry_run_suffix, duration
 
 RETRY_SECONDS = 5.0  # between tries at an eviction that a disruption budget forbids for now, as kubectl's
-MIRROR = "kubernetes.io/config.mirror"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +95,7 @@ class DrainVerdict(NamedTuple):
 
 def judge(pod: Dict, args: argparse.Namespace) -> DrainVerdict:
     meta = pod["metadata"]
-    if MIRROR in (meta.get("annotations") or {}):
+    if MIRROR_ANNOTATION in (meta.get("annotations") or {}):
         return DrainVerdict(False)  # the API's copy of a pod that the node starts from a file: not ours to delete
     owner = next((ref for ref in meta.get("ownerReferences") or () if ref.get("controller")), None)
     if is_terminal(pod.get("status", {}).get("phase")):

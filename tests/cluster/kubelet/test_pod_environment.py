@@ -222,6 +222,7 @@ spec:
         mk.run("wait", "--for=condition=Ready", f"pod/{mirror}", "--timeout=60s")
         assert mk.run("logs", mirror) == "static\n"
         assert mk.run("exec", mirror, "--", "echo", "in it") == "in it\n"
+        assert "Started container app" in mk.run("describe", "pod", mirror)
         first = mk.get("pod", mirror)["metadata"]["uid"]
         mk.run("delete", "pod", mirror, "--wait=false")
         eventually(lambda: mk.get("pod", mirror)["metadata"]["uid"] != first, "the mirror is back", SECONDS)
