@@ -1,4 +1,4 @@
-"""The revisions of a Deployment: its ReplicaSets."""
+"""The revisions of a workload: a Deployment's ReplicaSets, or the ControllerRevisions of another."""
 
 from __future__ import annotations
 
@@ -7,16 +7,26 @@ from kubectl.input.targets import Target
 from kubectl.invocation.command import CommandContext
 
 REVISION = "deployment.kubernetes.io/revision"
+HASH_LABEL = "pod-template-hash"
 
 
-def revisions(context: CommandContext, target: Target, deployment: Dict) -> dict[int, Dict]:
-    """Revision -> ReplicaSet, oldest first."""
-    path = context.discovery.by_kind("apps/v1", "ReplicaSet").path(target.namespace)
-    uid = deployment["metadata"]["uid"]
-    replicasets = {}
+def revisions(context: CommandContext, target: Target, owner: Dict) -> dict[int, Dict]:
+    """Revision -> the object that keeps it, oldest first."""
+    kind = "ReplicaSet" if target.kind.kind == "Deployment" else "ControllerRevision"
+    path = context.discovery.by_kind("apps/v1", kind).path(target.namespace)
+    uid = owner["metadata"]["uid"]
+    kept = {}
     for item in context.api.list(path)["items"]:
         owners = item["metadata"].get("ownerReferences") or ()
-        revision = (item["metadata"].get("annotations") or {}).get(REVISION)
-        if revision and any(owner["uid"] == uid and owner.get("controller") for owner in owners):
-            replicasets[int(revision)] = item
-    return dict(sorted(replicasets.items()))
+        number = item.get("revision") or (item["metadata"].get("annotations") or {}).get(REVISION)
+        if number and any(owner["uid"] == uid and owner.get("controller") for owner in owners):
+            kept[int(number)] = item
+    return dict(sorted(kept.items()))
+
+
+def template_of(revision: Dict) -> Dict:
+    """Returns the pod template of a revision, as its owner had it."""
+    content = revision["spec"] if "spec" in revision else revision["data"]["spec"]
+    template = {key: value for key, value in content["template"].items() if key != "$patch"}
+    labels = {key: value for key, value in template["metadata"].get("labels", {}).items() if key != HASH_LABEL}
+    return {**template, "metadata": {**template["metadata"], "labels": labels}}

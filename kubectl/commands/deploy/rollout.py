@@ -1,4 +1,4 @@
-"""`rollout`: follows and steers the rollout of a Deployment."""
+"""`rollout`: follows and steers the rollout of a Deployment, DaemonSet or StatefulSet."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from apimachinery.times import format_time
 from kubectl.api.client import JSON_PATCH, MERGE_PATCH, Dict
+from kubectl.changes.rollouts import rollout_status
 from kubectl.changes.waiting import TimedOut, wait_until
 from kubectl.changes.writing import Report, add_field_manager, for_each_selected, write_params
 from kubectl.describe.template import describe_template
 from kubectl.input import candidates
-from kubectl.input.revisions import REVISION, revisions
+from kubectl.input.revisions import REVISION, revisions, template_of
 from kubectl.input.targets import Target, add_targets
 from kubectl.invocation.command import Command, CommandContext, UsageError
 from kubectl.invocation.flags import (
@@ -27,13 +28,12 @@ from kubectl.output.printers import object_printer
 
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-HASH_LABEL = "pod-template-hash"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="ACTION", required=True)
-    for name, (help_text, action, _) in _ACTIONS.items():
-        sub = verbs.add_parser(name, help=help_text, description=help_text + ".")
+    for name, action in _ACTIONS.items():
+        sub = verbs.add_parser(name, help=action.help, description=action.help + ".")
         add_targets(sub, name, words="deployment/NAME")
         if name == "status":
             add_bool(sub, "-w", "--watch", default=True, help="wait until the rollout is over")
@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             add_output(sub)
         if name == "history":
             sub.add_argument("-o", "--output", default="")
-        sub.set_defaults(action=action, verb=name)
+        sub.set_defaults(action=action.run, verb=name)
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
@@ -57,45 +57,27 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
         raise UsageError("required resource not specified")
 
     def act(target: Target, obj: Dict) -> None:
-        if target.kind.kind != "Deployment":
-            refusal = _ACTIONS[args.verb].refusal
-            raise UsageError(refusal.format(kind=target.kind.kind, plural=target.kind.full_name, name=target.name))
+        action = _ACTIONS[args.verb]
+        if target.kind.kind not in action.kinds:
+            raise UsageError(
+                action.refusal.format(kind=target.kind.kind, plural=target.kind.full_name, name=target.name)
+            )
         args.action(context, args, target, obj)
 
     for_each_selected(context, args, act, everything=True)
 
 
-def rollout_status(deployment: Dict) -> tuple[str, bool]:
-    """(message, True once it is over). Raises: UsageError once progressDeadlineSeconds has passed."""
-    name, spec, status = deployment["metadata"]["name"], deployment["spec"], deployment.get("status", {})
-    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
-        return "Waiting for deployment spec update to be observed...", False
-    for condition in status.get("conditions") or ():
-        if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
-            raise UsageError(f'deployment "{name}" exceeded its progress deadline')
-    desired, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
-    total, available = status.get("replicas", 0), status.get("availableReplicas", 0)
-    waiting = f'Waiting for deployment "{name}" rollout to finish: '
-    if updated < desired:
-        return f"{waiting}{updated} out of {desired} new replicas have been updated...", False
-    if total > updated:
-        return f"{waiting}{total - updated} old replicas are pending termination...", False
-    if available < updated:
-        return f"{waiting}{available} of {updated} updated replicas are available...", False
-    return f'deployment "{name}" successfully rolled out', True
-
-
 def _status(context: CommandContext, args: argparse.Namespace, target: Target, obj: Dict) -> None:
     last = ""
 
-    def done(deployment: Dict | None) -> bool:
+    def done(current_obj: Dict | None) -> bool:
         nonlocal last
-        if deployment is None:
+        if current_obj is None:
             raise UsageError("object has been deleted")
-        current = int((deployment["metadata"].get("annotations") or {}).get(REVISION, 0))
-        if args.revision and current != args.revision:
+        current = int((current_obj["metadata"].get("annotations") or {}).get(REVISION, 0))
+        if target.kind.kind == "Deployment" and args.revision and current != args.revision:
             raise UsageError(f"desired revision ({args.revision}) is different from the running revision ({current})")
-        message, over = rollout_status(deployment)
+        message, over = rollout_status(current_obj)
         if message != last:
             context.print(message)
             last = message
@@ -108,49 +90,48 @@ def _status(context: CommandContext, args: argparse.Namespace, target: Target, o
 
 
 def _history(context: CommandContext, args: argparse.Namespace, target: Target, obj: Dict) -> None:
-    replicasets = revisions(context, target, obj)
+    history = revisions(context, target, obj)
     if args.revision:
-        chosen = _revision(replicasets, args.revision, "unable to find the specified revision")
+        chosen = _revision(history, args.revision, "unable to find the specified revision")
         if args.output:
             context.out.write(object_printer(args.output)(chosen))
             return
         context.print(f"{target.display} with revision #{args.revision}")
-        context.out.write("Pod Template:\n" + describe_template(chosen["spec"]["template"]))
+        context.out.write("Pod Template:\n" + describe_template(template_of(chosen)))
         return
     context.print(f"{target.display} ")
-    if not replicasets:
+    if not history:
         context.print("No rollout history found.")
         return
     context.print("REVISION  CHANGE-CAUSE")
-    for number, item in replicasets.items():
+    for number, item in history.items():
         cause = (item["metadata"].get("annotations") or {}).get(CHANGE_CAUSE, "<none>")
         context.print(f"{number:<10}{cause}")
     context.print()
 
 
-def _revision(replicasets: dict[int, Dict], number: int, refusal: str) -> Dict:
-    if number not in replicasets:
+def _revision(history: dict[int, Dict], number: int, refusal: str) -> Dict:
+    if number not in history:
         raise UsageError(refusal)
-    return replicasets[number]
+    return history[number]
 
 
 def _undo(context: CommandContext, args: argparse.Namespace, target: Target, obj: Dict) -> None:
-    replicasets = revisions(context, target, obj)
+    history = revisions(context, target, obj)
     if args.to_revision:
         number = args.to_revision
-    elif len(replicasets) > 1:
-        number = list(replicasets)[-2]
+    elif len(history) > 1:
+        number = list(history)[-2]
     else:
-        raise UsageError(f'no rollout history found for deployment "{target.name}"')
-    chosen = _revision(replicasets, number, f"unable to find specified revision {number} in history")
+        kind = target.kind.singular
+        raise UsageError(f'no rollout history found for {kind} "{target.name}"')
+    chosen = _revision(history, number, f"unable to find specified revision {number} in history")
     if obj["spec"].get("paused"):
         raise UsageError(
             f"you cannot rollback a paused deployment; resume it first with "
             f'"mini-kubectl rollout resume {target.display}" and try again'
         )
-    template = dict(chosen["spec"]["template"])
-    labels = {key: value for key, value in template["metadata"].get("labels", {}).items() if key != HASH_LABEL}
-    template["metadata"] = {**template["metadata"], "labels": labels}
+    template = template_of(chosen)
     report = Report(context, args)
     if template == obj["spec"]["template"]:
         done = f"skipped rollback (current template already matches revision {number})"
@@ -196,7 +177,8 @@ Act = Callable[[CommandContext, argparse.Namespace, Target, Dict], None]
 class Action(NamedTuple):
     help: str
     run: Act
-    refusal: str  # for a kind that has no rollouts
+    refusal: str  # for another kind
+    kinds: tuple[str, ...] = ("Deployment", "DaemonSet", "StatefulSet")
 
 
 _ACTIONS: dict[str, Action] = {
@@ -204,13 +186,17 @@ _ACTIONS: dict[str, Action] = {
     "history": Action("Show the revisions", _history, 'no history viewer has been implemented for "{kind}"'),
     "undo": Action("Go back to an earlier revision", _undo, 'no rollbacker has been implemented for "{kind}"'),
     "restart": Action("Replace all pods, one by one", _restart, '{plural} "{name}" restarting is not supported'),
-    "pause": Action("Keep changes from rolling out", _pause, '{plural} "{name}" pausing is not supported'),
-    "resume": Action("Let changes roll out again", _resume, '{plural} "{name}" resuming is not supported'),
+    "pause": Action(
+        "Keep changes from rolling out", _pause, '{plural} "{name}" pausing is not supported', ("Deployment",)
+    ),
+    "resume": Action(
+        "Let changes roll out again", _resume, '{plural} "{name}" resuming is not supported', ("Deployment",)
+    ),
 }
 
 COMMAND = Command(
     "rollout",
-    "Follow, pause, restart or undo the rollout of a Deployment",
+    "Follow, pause, restart or undo the rollout of a Deployment, DaemonSet or StatefulSet",
     configure,
     run,
     completes=candidates.types_and_names,
@@ -218,5 +204,5 @@ COMMAND = Command(
   mini-kubectl rollout status deployment/web --timeout=60s
   mini-kubectl rollout history deployment/web
   mini-kubectl rollout undo deployment/web --to-revision=2
-  mini-kubectl rollout restart deployment/web""",
+  mini-kubectl rollout restart daemonset/agent""",
 )
