@@ -142,7 +142,11 @@ def remove_tree(path: str) -> None:
 def make_target(path: str, *, like: int) -> None:
     """Makes the empty file or folder that something like the open one can be mounted on. Raises: OSError."""
     os.makedirs(os.path.dirname(path), mode=0o750, exist_ok=True)
-    if stat.S_ISDIR(os.fstat(like).st_mode):
+    folder = stat.S_ISDIR(os.fstat(like).st_mode)
+    if os.path.lexists(path) and os.path.isdir(path) != folder:  # it was one of the other kind before
+        remove = os.unlink if folder else os.rmdir
+        remove(path)
+    if folder:
         os.makedirs(path, mode=0o750, exist_ok=True)
     elif not os.path.lexists(path):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640))

@@ -31,14 +31,11 @@ def candidates(
     suitable = []
     for volume in volumes:
         owner = reserved.get(volume.name) or volume.spec.claimRef
-        if owner is not None and not is_owner(owner, claim):
-            continue
-        if not _holds(volume, claim) or volume.metadata.deletionTimestamp is not None:
-            continue
-        if owner is not None:
+        if owner is None:
+            if volume.status.phase == AVAILABLE and _suits(volume, claim) and _holds(volume, claim):
+                suitable.append(volume)
+        elif is_owner(owner, claim) and _holds(volume, claim):
             return [volume]
-        if volume.status.phase == AVAILABLE and _suits(volume, claim):
-            suitable.append(volume)
     return sorted(suitable, key=lambda volume: storage_bytes(volume.spec.capacity))
 
 
@@ -54,6 +51,8 @@ def storage_bytes(amounts: Mapping[str, str] | None) -> int:
 
 
 def _holds(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
+    if volume.metadata.deletionTimestamp is not None:
+        return False
     if storage_bytes(volume.spec.capacity) < storage_bytes(claim.spec.resources.requests):
         return False
     return (volume.spec.volumeMode or "Filesystem") == (claim.spec.volumeMode or "Filesystem")

@@ -399,6 +399,24 @@ class TestBinding:
         assert patch["metadata"] == {"resourceVersion": "3"}
         task.cancel()
 
+    @pytest.mark.parametrize("provisioned", [False, True])
+    async def test_a_scheduler_goes_on_where_another_has_died(self, provisioned: bool) -> None:
+        """What was written is not written again, and only the node that was chosen then is looked at."""
+        if provisioned:
+            waiting = claim(annotations={"volume.kubernetes.io/selected-node": "n1"})
+            made = world(storage_class(provisioner="example.com/disk"), waiting)
+        else:
+            made = world(storage_class(), claim(), volume("v", on="n1", claimRef=OWNER), volume("w", on="n2"))
+        assert fitting(made, "data") == {"n1"}
+        binding = Binding(made, "data")
+        task = asyncio.create_task(binding.plugin.pre_bind(binding.cycle, "n1"))
+        await asyncio.sleep(0)
+        assert binding.api.patches == []
+        annotations = BOUND | {"volume.kubernetes.io/selected-node": "n1"}
+        binding.see(volume("v", on="n1", claimRef=OWNER))
+        binding.see(claim(volume="v", annotations=annotations))
+        assert await task is None
+
     async def test_a_claim_is_left_to_the_provisioner_of_its_node(self) -> None:
         binding = self.dynamic()
         task = await binding.start()

@@ -163,6 +163,14 @@ class TestMounted:
         made = mount(pod_dir, Mounted(str(volume)), subPath="file")
         assert Path(made.source).read_text() == "1"
 
+    def test_a_folder_may_be_a_file_the_next_time(self, volume: Path, pod_dir: Path) -> None:
+        assert Path(mount(pod_dir, Mounted(str(volume)), subPath="data").source).is_dir()
+        (volume / "data").rmdir()
+        (volume / "data").write_text("1")
+        assert Path(mount(pod_dir, Mounted(str(volume)), subPath="data").source).read_text() == "1"
+        (volume / "data").unlink()
+        assert Path(mount(pod_dir, Mounted(str(volume)), subPath="data").source).is_dir()
+
     def test_files_that_the_kubelet_writes_need_no_mount(self, volume: Path, pod_dir: Path) -> None:
         (volume / "file").write_text("1")
         made = mount(pod_dir, Mounted(str(volume), read_only=True, managed=True), subPath="file")
