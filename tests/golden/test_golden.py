@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -11,15 +12,38 @@ from tests.golden import pending
 from tests.golden.following import CONTROLLER_TOPICS, follow
 from tests.golden.server import TOPICS, check
 
+AT_ONCE = 3  # files: each waits more than it computes
 
-@pytest.mark.parametrize("topic", TOPICS)
-def test_answers_come_out_as_recorded(topic: str, tmp_path: Path) -> None:
-    compare(topic, check(topic, tmp_path))
+Outcomes = list[tuple[str, list[str]]]
+"""Names of cases or steps, with their differences."""
 
 
-@pytest.mark.parametrize("topic", CONTROLLER_TOPICS)
-def test_controllers_do_as_recorded(topic: str, tmp_path: Path) -> None:
-    compare(f"controllers-{topic}", follow(topic, tmp_path))
+@pytest.fixture(scope="session")
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What came of each file that this session asks for, by the name of its pending table."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+
+        def begin(kind: str, topic: str) -> Future[Outcomes]:
+            folder, replay = tmp_path_factory.mktemp("golden"), follow if kind == "controllers" else check
+            return pool.submit(lambda: list(replay(topic, folder)))
+
+        selected = (item for item in request.session.items if isinstance(item, pytest.Function))
+        chosen = [item.callspec.params for item in selected if "outcomes" in item.fixturenames]
+        yield {_table(**params): begin(**params) for params in chosen}
+        pool.shutdown(cancel_futures=True)
+
+
+def _table(kind: str, topic: str) -> str:
+    return f"controllers-{topic}" if kind == "controllers" else topic
+
+
+# The controllers' files take longest, so they begin first.
+@pytest.mark.parametrize(
+    ("kind", "topic"), [("controllers", topic) for topic in CONTROLLER_TOPICS] + [("cases", topic) for topic in TOPICS]
+)
+def test_it_comes_out_as_recorded(kind: str, topic: str, outcomes: dict[str, Future[Outcomes]]) -> None:
+    table = _table(kind, topic)
+    compare(table, outcomes[table].result())
 
 
 def compare(topic: str, outcomes: Iterable[tuple[str, list[str]]]) -> None:
