@@ -9,9 +9,11 @@ Source: Kubernetes documentation, "Admission Controllers: NodeRestriction".
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from apimachinery.errors import object_not_found, quote
-from apimachinery.model import decode
+from apimachinery.model import Model, decode
+from apimachinery.resource import Resource
 from apiserver.admission._plugin import CREATE, DELETE, UPDATE, Attributes, Lookup, Plugin, refused
 from apiserver.auth.authorization.authorizer import decide
 from apiserver.request.info import access
@@ -20,10 +22,15 @@ from apiserver.storage.interface import Entry
 from kubeapi.authentication.tokenrequest import TokenRequest
 from kubeapi.coordination.lease import NODE_LEASES
 from kubeapi.core.node import Node
+from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.references import api_reference
+from kubeapi.core.pod.volumes import Volume
+from kubeapi.storage.csidriver import CSIDriver
+
+M = TypeVar("M", bound=Model)
 
 Restriction = Callable[[str, Attributes, Lookup], Awaitable[None] | None]
 
@@ -227,7 +234,7 @@ def _but_for_growth(claim: PersistentVolumeClaim) -> PersistentVolumeClaim:
 
 
 async def _token(node: str, attributes: Attributes, lookup: Lookup) -> None:
-    """A token is bound to a pod of the node, and meant for an audience that the pod names."""
+    """A token is bound to a pod of the node, and meant for an audience that the pod or the driver of a volume names."""
     request: TokenRequest = attributes.obj
     bound = request.spec.boundObjectRef
     if bound is None or (bound.apiVersion, bound.kind) != ("v1", "Pod") or not bound.name:
@@ -243,7 +250,8 @@ async def _token(node: str, attributes: Attributes, lookup: Lookup) -> None:
     audiences = request.spec.audiences or [""]
     if len(audiences) > 1:
         raise refused(attributes, "node may only request 0 or 1 audiences")
-    if audiences[0] not in _audiences(pod) and not await _may_ask(attributes, lookup, audiences[0]):
+    named = audiences[0] in _audiences(pod) or audiences[0] in _driver_audiences(pod, lookup)
+    if not named and not await _may_ask(attributes, lookup, audiences[0]):
         user = attributes.user.name
         why = f"audience {quote(audiences[0])} not found in pod spec volume,"
         raise refused(attributes, f"{why} {user} is not authorized to request tokens for this audience")
@@ -254,6 +262,33 @@ def _audiences(pod: Pod) -> set[str]:
     projected = (volume.projected for volume in pod.spec.volumes or () if volume.projected is not None)
     sources = (source.serviceAccountToken for volume in projected for source in volume.sources or ())
     return {source.audience or "" for source in sources if source is not None}
+
+
+def _driver_audiences(pod: Pod, lookup: Lookup) -> set[str]:
+    """Returns the audiences of the tokens that the storage drivers of the pod's volumes get."""
+    audiences = set[str]()
+    for volume in pod.spec.volumes or ():
+        name = volume.csi.driver if volume.csi is not None else _driver_of_claim(pod, volume, lookup)
+        driver = _stored(CSIDriver, lookup, lookup.resource("csidrivers", "storage.k8s.io"), "", name)
+        audiences |= {request.audience for request in driver.spec.tokenRequests or ()} if driver is not None else set()
+    return audiences
+
+
+def _driver_of_claim(pod: Pod, volume: Volume, lookup: Lookup) -> str:
+    """Returns "" for a volume that is not a driver's."""
+    named = volume.persistentVolumeClaim
+    if named is None and volume.ephemeral is None:
+        return ""
+    key = named.claimName if named is not None else f"{pod.name}-{volume.name}"
+    claims, volumes = lookup.resource("persistentvolumeclaims"), lookup.resource("persistentvolumes")
+    claim = _stored(PersistentVolumeClaim, lookup, claims, pod.namespace, key)
+    bound = _stored(PersistentVolume, lookup, volumes, "", (claim.spec.volumeName or "") if claim is not None else "")
+    return bound.spec.csi.driver if bound is not None and bound.spec.csi is not None else ""
+
+
+def _stored(model: type[M], lookup: Lookup, resource: Resource[Any], namespace: str, name: str) -> M | None:
+    entry = lookup.storage.latest(resource, namespace, name) if name else None
+    return decode(model, entry.value) if entry is not None else None
 
 
 async def _may_ask(attributes: Attributes, lookup: Lookup, audience: str) -> bool:

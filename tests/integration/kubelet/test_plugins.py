@@ -58,7 +58,7 @@ def driver(api: ApiServer, kubelet: Kubelet, folder: Path) -> Iterator[CsiDriver
     eventually(registrar.path.parent.is_dir)
     registrar.start()
     try:
-        with Sidecars(api, driver):
+        with Sidecars(api.http, driver):
             eventually(lambda: registrar.told == [""])
             yield driver
     finally:

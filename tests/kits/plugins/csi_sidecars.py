@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import httpx
+
 from apimachinery.quantity import byte_count
-from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.plugins.csi_driver import CsiDriver, pb
 from tests.kits.plugins.proto import call
 
@@ -25,8 +26,8 @@ LOOK_SECONDS = 0.1
 class Sidecars:
     """Looks at all claims, volumes and attachments of its driver again and again, until the block is left."""
 
-    def __init__(self, api: ApiServer, driver: CsiDriver) -> None:
-        self._http, self._driver = api.http, driver
+    def __init__(self, http: httpx.Client, driver: CsiDriver) -> None:
+        self._http, self._driver = http, driver
         self._finalizer = f"external-attacher/{driver.name.replace('.', '-')}"
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run)

@@ -20,10 +20,12 @@ from apiserver.storage.interface import Entry
 from kubeapi.authentication.tokenrequest import RESOURCE as TOKEN_REQUESTS
 from kubeapi.coordination.lease import RESOURCE as LEASES
 from kubeapi.core.node import RESOURCE as NODES
+from kubeapi.core.persistentvolume.resource import RESOURCE as VOLUMES
 from kubeapi.core.persistentvolumeclaim.resource import RESOURCE as CLAIMS
 from kubeapi.core.pod.resource import RESOURCE as PODS
 from kubeapi.core.serviceaccount import RESOURCE as ACCOUNTS
 from kubeapi.policy.eviction import RESOURCE as EVICTIONS
+from kubeapi.storage.csidriver import RESOURCE as DRIVERS
 from kubeapi.storage.csinode import RESOURCE as CSI_NODES
 from tests.kits.kinds import load
 
@@ -53,6 +55,11 @@ STORED: list[tuple[Resource[Any], Dict]] = [
     (PODS, pod("mine", mirror=False, **projected(serviceAccountToken={"audience": "vault", "path": "t"}))),
     (PODS, pod("plain", mirror=False, **projected(serviceAccountToken={"path": "t"}))),
     (PODS, pod("other", node="n2", mirror=False)),
+    (PODS, pod("inline", mirror=False, volumes=[{"name": "v", "csi": {"driver": "d.example.com"}}])),
+    (PODS, pod("claimed", mirror=False, volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}])),
+    (CLAIMS, {"metadata": {"name": "c", "namespace": "ns"}, "spec": {"volumeName": "v"}}),
+    (VOLUMES, {"metadata": {"name": "v"}, "spec": {"csi": {"driver": "d.example.com", "volumeHandle": "h"}}}),
+    (DRIVERS, {"metadata": {"name": "d.example.com"}, "spec": {"tokenRequests": [{"audience": "disks"}]}}),
 ]
 
 
@@ -86,7 +93,7 @@ def check(
     operation = "DELETE" if new is None else "CREATE" if old is None else "UPDATE"
     attributes = Attributes(operation, resource, subresource, namespace, name, *objs, user)
     assert ADMISSION.concerns(resource, subresource, operation)
-    kinds = {(item.group, item.plural): item for item in (NODES, PODS)}
+    kinds = {(item.group, item.plural): item for item in (NODES, PODS, CLAIMS, VOLUMES, DRIVERS)}
     try:
         waiting = admit(attributes, Lookup(Cache(), kinds, authorizer or AlwaysDeny()))  # type: ignore[arg-type]
         if waiting is not None:
@@ -244,6 +251,10 @@ def test_leases_and_csi_nodes_have_the_nodes_name() -> None:
         (token("else"), "the UID in the bound object reference (else) does not match the UID in record. The object "
          "might have been deleted and then recreated"),
         (token("uid-other", "other"), "node requested token bound to a pod scheduled on a different node"),
+        (token("uid-inline", "inline", "disks"), ""),
+        (token("uid-claimed", "claimed", "disks"), ""),
+        (token("uid-inline", "inline", "vault"), 'audience "vault" not found in pod spec volume, system:node:n1 is not '
+         "authorized to request tokens for this audience"),
         (token("uid-mine", "mine", "vault", "more"), "node may only request 0 or 1 audiences"),
         (token("uid-mine", "mine"), 'audience "" not found in pod spec volume, system:node:n1 is not authorized to '
          "request tokens for this audience"),
