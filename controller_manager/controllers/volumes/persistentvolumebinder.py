@@ -7,13 +7,16 @@ Source: Kubernetes documentation, "Persistent Volumes".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 
 from apimachinery.errors import NotFound
 from componentbase import logs
 from controller_manager.controllers.volumes import _binding as binding
 from controller_manager.controllers.volumes._poduse import CLAIM_INDEX, index_by_claim
+from controller_manager.ownership import in_parallel
 from kubeapi.core.persistentvolume.binding import BIND_COMPLETED, claim_class, volume_class
 from kubeapi.core.persistentvolume.model import AVAILABLE, BOUND, FAILED, RELEASED, PersistentVolume
 from kubeapi.core.persistentvolumeclaim.model import BOUND as CLAIM_BOUND
@@ -22,15 +25,15 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.storage.storageclass import StorageClass, is_default_class
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after
 
-CLAIM, VOLUME = "claim", "volume"
-"""Begin the keys: "claim/NAMESPACE/NAME", "volume/NAME"."""
+CLAIM, VOLUME, OFFER = "claim", "volume", "offer"
+"""Begin the keys: "claim/NAMESPACE/NAME", "volume/NAME", "offer/CLASS"."""
 RESERVED_INDEX, FREE_INDEX, PENDING_INDEX = "claim", "free", "pending"
 ANY_CLASS = "*"
 """Stands in PENDING_INDEX for the claims that name no class yet."""
 REMINDER_SECONDS = 600.0
 """A claim that waits tells so again after this, before the events that say why expire."""
 GATHER_SECONDS = 0.1
-"""A volume that becomes free wakes the claims of its class after this: volumes are often made by the dozen."""
+"""A volume that becomes free is offered to waiting claims after this: volumes are often made by the dozen."""
 
 log = logs.logger(__name__)
 
@@ -51,7 +54,7 @@ def _pending_values(claim: PersistentVolumeClaim) -> tuple[str, ...]:
 
 
 class PersistentVolumeBinder:
-    """Keys are claims and volumes."""
+    """Keys are claims, volumes, and classes with volumes to offer."""
 
     def __init__(self, context: ControllerContext) -> None:
         self._rest, self._recorder = context.rest, context.recorder
@@ -89,15 +92,12 @@ class PersistentVolumeBinder:
             yield f"{CLAIM}/{key}"
 
     def freed_volume(self, old: PersistentVolume | None, new: PersistentVolume | None) -> Iterable[str]:
-        """Wakes the claims that may want a volume which is there or free now, and was not."""
+        """Has a volume offered that is there or free now, and was not."""
         if new is None or new.spec.claimRef is not None:
             return []
         if old is not None and old.status.phase == new.status.phase and old.metadata.labels == new.metadata.labels:
             return []
-        waiting = self._claims.by_index(PENDING_INDEX, volume_class(new))
-        if not volume_class(new):
-            waiting += self._claims.by_index(PENDING_INDEX, ANY_CLASS)
-        return [f"{CLAIM}/{claim.key}" for claim in waiting]
+        return [f"{OFFER}/{volume_class(new)}"]
 
     def changed_class(self, old: StorageClass | None, new: StorageClass | None) -> Iterable[str]:
         """Wakes the claims that wait for the class, or for some default."""
@@ -113,8 +113,9 @@ class PersistentVolumeBinder:
         if kind == CLAIM:
             claim = self._claims.get(rest)
             return await self._sync_claim(claim) if claim is not None else DONE
-        volume = self._volumes.get(rest)
-        if volume is not None:
+        if kind == OFFER:
+            await self._offer(rest)
+        elif (volume := self._volumes.get(rest)) is not None:
             await self._sync_volume(volume)
         return DONE
 
@@ -132,6 +133,28 @@ class PersistentVolumeBinder:
         if plan.event is not None and (written or plan.phase != LOST):
             self._recorder.event(claim, *plan.event)
         return after(REMINDER_SECONDS) if plan.event is not None and plan.phase != LOST else DONE
+
+    async def _offer(self, class_name: str) -> None:
+        """Binds claims that waited for the free volumes of a class, the oldest first; the others notice nothing."""
+        waiting = self._claims.by_index(PENDING_INDEX, class_name)
+        if not class_name:
+            waiting += self._claims.by_index(PENDING_INDEX, ANY_CLASS)
+        waiting.sort(key=lambda claim: (claim.metadata.creationTimestamp or "", claim.key))
+        given: set[str] = set()
+        world = replace(
+            self._world, candidates=lambda claim: (item for item in self._candidates(claim) if item.name not in given)
+        )
+        pairs = []
+        for claim in waiting:
+            if not any(item.name not in given for item in self._free(class_name)):
+                break
+            volume = binding.plan_claim(claim, world).bind
+            if volume is not None:
+                given.add(volume.name)
+                pairs.append((claim, volume))
+            await asyncio.sleep(0)  # many of either kind take a while
+        if errors := await in_parallel(pairs, lambda pair: self._bind(*pair)):
+            raise errors[0]
 
     async def _bind(self, claim: PersistentVolumeClaim, volume: PersistentVolume) -> None:
         """Writes what is missing of the binding: first the volume's side, which decides who has it."""
@@ -184,9 +207,12 @@ class PersistentVolumeBinder:
 
     def _candidates(self, claim: PersistentVolumeClaim) -> Iterable[PersistentVolume]:
         """Returns the volumes that are reserved for the claim, and the free ones of its class."""
-        free = self._volumes.by_index(FREE_INDEX, claim_class(claim) or "")
-        untaken = (volume for volume in free if self._taken.get(volume.name) != volume.metadata.resourceVersion)
-        return chain(self._volumes.by_index(RESERVED_INDEX, claim.key), untaken)
+        return chain(self._volumes.by_index(RESERVED_INDEX, claim.key), self._free(claim_class(claim) or ""))
+
+    def _free(self, class_name: str) -> Iterator[PersistentVolume]:
+        for volume in self._volumes.by_index(FREE_INDEX, class_name):
+            if self._taken.get(volume.name) != volume.metadata.resourceVersion:
+                yield volume
 
     def _unscheduled_pods(self, claim: PersistentVolumeClaim) -> list[str]:
         pods = self._pods.by_index(CLAIM_INDEX, claim.key)

@@ -113,6 +113,25 @@ async def test_a_claim_that_waits_gets_the_volume_that_becomes_free() -> None:
     assert claim_of(api).status.phase == "Bound"
 
 
+async def test_free_volumes_are_offered_to_the_oldest_claims_and_disturb_no_others() -> None:
+    api = FakeApi()
+    binder = Running(api, BINDER)
+    for number, size in enumerate(("1Gi", "5Gi", "1Gi", "1Gi")):
+        claim = make_claim(f"c{number}", size)
+        claim.metadata.creationTimestamp = f"2026-01-0{9 - number}T00:00:00Z"
+        api.put(claim)
+    await settle(api, binder)
+    told = len(binder.recorder.events)
+    api.put(make_volume("a", "2Gi"))
+    api.put(make_volume("b", "2Gi"))
+    api.deliver()
+    await binder.reconciler.reconcile("offer/manual")
+    await settle(api, binder)
+    phases = {claim.name: claim.status.phase for claim in api.all(PersistentVolumeClaim)}
+    assert phases == {"c0": "Pending", "c1": "Pending", "c2": "Bound", "c3": "Bound"}
+    assert len(binder.recorder.events) == told
+
+
 async def test_a_class_that_comes_later_becomes_that_of_claims_without_one() -> None:
     api = FakeApi()
     binder = Running(api, BINDER)
