@@ -61,8 +61,8 @@ def _statefulset(stateful_set: Dict) -> tuple[str, bool]:
     replicas, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
     if (missing := replicas - status.get("readyReplicas", 0)) > 0:
         return f"Waiting for {missing} pods to be ready...", False
-    partition = (spec["updateStrategy"].get("rollingUpdate") or {}).get("partition", 0)
-    if partition > 0:
+    partition = (spec["updateStrategy"].get("rollingUpdate") or {}).get("partition")
+    if partition is not None:  # the API server sets it where nobody did
         if updated < (wanted := replicas - partition):
             done = f"{updated} out of {wanted} new pods have been updated..."
             return f"Waiting for partitioned roll out to finish: {done}", False

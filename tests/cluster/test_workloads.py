@@ -12,10 +12,17 @@ import pytest
 
 from mini_cluster.pytest_plugin import ClusterHandle
 from tests.kits.client.commandline import CommandLine
+from tests.kits.client.kubectlversions import KUBECTLS
 from tests.kits.eventually import eventually
 from tests.kits.manifests import configmap, container, deployment, pod, service, web_container
 
 pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def kubectl(cluster: ClusterHandle, namespace: str) -> CommandLine:
+    """The newest real kubectl of the machine, in the test's own namespace."""
+    return CommandLine(cluster.kubeconfig, namespace, str(KUBECTLS[""]))
 
 
 def fetch(url: str) -> str:
@@ -317,3 +324,57 @@ def test_a_deleted_namespace_takes_everything_with_it(mk: CommandLine) -> None:
     mk.run("delete", "namespace", doomed.namespace, "--timeout=120s")
     assert "not found" in mk.fails("get", "namespace", doomed.namespace)
     assert not json.loads(doomed.run("get", "all", "-o", "json"))["items"]
+
+
+def test_each_host_has_a_pod_of_a_daemonset_also_through_an_update(mk: CommandLine, kubectl: CommandLine) -> None:
+    template = {"metadata": {"labels": {"app": "agent"}}, "spec": {"containers": [web_container()]}}
+    spec = {"selector": {"matchLabels": {"app": "agent"}}, "template": template}
+    mk.apply({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "agent"}, "spec": spec})
+    assert "successfully rolled out" in kubectl.run("rollout", "status", "daemonset/agent", "--timeout=120s")
+
+    def hosts() -> dict[str, str]:
+        """The names of the pods, by host."""
+        pods = mk.items("pods", "-l", "app=agent")
+        return {item["spec"]["nodeName"]: item["metadata"]["name"] for item in pods}
+
+    before = hosts()
+    assert set(before) == {"worker-1", "worker-2"}
+    kubectl.run("rollout", "restart", "daemonset/agent")
+    assert "successfully rolled out" in mk.run("rollout", "status", "daemonset/agent", "--timeout=120s")
+    after = hosts()
+    assert set(after) == {"worker-1", "worker-2"}
+    assert not set(before.values()) & set(after.values())
+    assert "Desired Number of Nodes Scheduled: 2" in " ".join(mk.run("describe", "daemonset", "agent").split())
+
+
+def test_numbered_pods_find_their_data_again_and_know_each_other_by_number(
+    mk: CommandLine, kubectl: CommandLine
+) -> None:
+    own = container(
+        "sh", "-c", "[ -e /data/first ] || hostname > /data/first; sleep 100000",
+        volumeMounts=[{"name": "data", "mountPath": "/data"}],
+    )  # fmt: skip
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+    spec = {
+        "replicas": 2,
+        "serviceName": "db",
+        "selector": {"matchLabels": {"app": "db"}},
+        "template": {
+            "metadata": {"labels": {"app": "db"}},
+            "spec": {"containers": [own], "terminationGracePeriodSeconds": 0},
+        },
+        "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}],
+    }
+    mk.apply({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec})
+    for each in (kubectl, mk):
+        said = each.run("rollout", "status", "sts/db", "--timeout=120s")
+        assert said.endswith("partitioned roll out complete: 2 new pods have been updated...\n")
+    uid = mk.get("pod", "db-1")["metadata"]["uid"]
+    assert mk.run("exec", "db-1", "--", "cat", "/data/first") == "db-1\n"
+    kubectl.run("delete", "pod", "db-1")
+    eventually(lambda: mk.get("pod", "db-1")["metadata"]["uid"] != uid, "a new pod of the same name")
+    ready(mk, "db-1")
+    assert mk.run("exec", "db-1", "--", "cat", "/data/first") == "db-1\n"
+    kubectl.run("scale", "sts/db", "--replicas=1")
+    eventually(lambda: len(mk.items("pods", "-l", "app=db")) == 1, "the end of the last pod")
+    assert {item["metadata"]["name"] for item in mk.items("pvc")} == {"data-db-0", "data-db-1"}

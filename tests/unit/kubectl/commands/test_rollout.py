@@ -39,11 +39,11 @@ def test_rollout_status_at_its_end():
         rollout_status(deployment(late))
 
 
-def workload(kind, status, *, strategy="RollingUpdate", partition=0):
-    rolling = {"type": strategy, "rollingUpdate": {"partition": partition}}
+def workload(kind, status, *, strategy="RollingUpdate", **rolling):
+    strategy = {"type": strategy, "rollingUpdate": rolling}
     meta = {"name": "w", "generation": 2}
     status = {"observedGeneration": 2, **status}
-    return {"kind": kind, "metadata": meta, "spec": {"replicas": 3, "updateStrategy": rolling}, "status": status}
+    return {"kind": kind, "metadata": meta, "spec": {"replicas": 3, "updateStrategy": strategy}, "status": status}
 
 
 DESIRED = {"desiredNumberScheduled": 3}
