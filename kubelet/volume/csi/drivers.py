@@ -52,6 +52,8 @@ class CsiDrivers:
         self._tasks = tasks
         self._drivers: dict[str, Driver] = {}
         self._writing = asyncio.Lock()
+        self.on_registered: Callable[[str], None] = lambda name: None
+        """Called with the name of each driver that has registered."""
 
     def get(self, name: str) -> Driver:
         """Raises: CsiError."""
@@ -59,6 +61,9 @@ class CsiDrivers:
         if driver is None:
             raise CsiError(f"driver name {name} not found in the list of registered CSI drivers")
         return driver
+
+    def has(self, name: str) -> bool:
+        return name in self._drivers
 
     async def run(self) -> None:
         """Makes the node's CSINode, once the node is registered: the scheduler counts volumes by it."""
@@ -83,6 +88,7 @@ class CsiDrivers:
         self._drivers[info.name] = driver
         if old is not None:
             old.close()
+        self.on_registered(info.name)
 
     async def deregister(self, name: str, socket_path: str) -> None:
         driver = self._drivers.get(name)

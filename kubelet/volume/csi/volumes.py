@@ -96,6 +96,7 @@ class CsiVolumes:
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._staged: set[tuple[str, str]] = set()  # since this kubelet started
         self._published: dict[Path, _Published] = {}
+        drivers.on_registered = self._wake_users
 
     def load(self) -> None:
         """Finds what an earlier kubelet has mounted. Raises: OSError; ValueError."""
@@ -108,12 +109,22 @@ class CsiVolumes:
         return sorted({user.unique_name for user in users if user.attached})
 
     def is_due(self, pod_uid: str) -> bool:
-        """Tells whether a volume of the pod is to be looked at again."""
+        """Tells whether a volume of the pod is to be looked at again, or was published by an earlier kubelet."""
         now = asyncio.get_running_loop().time()
-        return any(
-            item.pod_uid == pod_uid and item.look_at is not None and item.look_at <= now
-            for item in self._published.values()
-        )
+        for users in self._users.values():
+            for folder, user in users.items():
+                if user.pod_uid == pod_uid and self._drivers.has(user.driver):
+                    item = self._published.get(folder)
+                    if item is None or (item.look_at is not None and item.look_at <= now):
+                        return True
+        return False
+
+    def _wake_users(self, driver: str) -> None:
+        """A pod may wait for its driver."""
+        for users in self._users.values():
+            for user in users.values():
+                if user.driver == driver:
+                    self._wake(user.pod_uid)
 
     def mount_of(self, pod_uid: str, volume: CsiVolume) -> CsiMount:
         """Returns what `set_up` has made."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kubelet.volume.mounts import unmount_below
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.eventually import eventually
 from tests.kits.node.agent import NODE, Kubelet
@@ -37,6 +38,7 @@ def folder() -> Iterator[Path]:
     """A path short enough for sockets below it, which the kernel limits to 107 characters."""
     with TemporaryDirectory(prefix="csi-") as name:
         yield Path(name)
+        unmount_below(name)  # the kubelet's folder, which it shares with drivers
 
 
 @pytest.fixture

@@ -422,6 +422,28 @@ async def test_a_volume_that_became_larger_is_grown(machine: Machine, monkeypatc
     assert driver.methods() == ["NodeStageVolume", "NodePublishVolume", "NodeExpandVolume", "NodeExpandVolume"]
 
 
+async def test_volumes_that_an_earlier_kubelet_published_are_looked_at_once_their_driver_is_there(
+    machine: Machine,
+) -> None:
+    machine.settings(requiresRepublish=True)
+    driver = await machine.driver(STAGE)
+    driver.data("h-1").mkdir(parents=True)
+    volumes, pod = await machine.start_kubelet(), make_pod()
+    await volumes.set_up(pod, persistent())
+    machine.running.clear()  # at first
+    machine.woken.clear()
+    volumes = await machine.start_kubelet()
+    assert not volumes.is_due("uid-1")
+    machine.running.append(driver)
+    await machine.drivers.register(PluginInfo("CSIPlugin", NAME, "", ("1.0.0",)), str(driver.socket))
+    assert machine.woken == ["uid-1"]
+    assert volumes.is_due("uid-1")
+    assert not volumes.is_due("uid-2")
+    await volumes.set_up(pod, persistent())
+    assert not volumes.is_due("uid-1")
+    assert driver.methods()[-1] == "NodePublishVolume"
+
+
 async def test_figures(machine: Machine) -> None:
     machine.settings()
     driver = await machine.driver(STATS)
