@@ -99,6 +99,8 @@ class Provisioner:
         if storage_class is not None and storage_class.provisioner != self._name:
             storage_class = None
         volume = self._volumes.get(provisioning.volume_name(claim))
+        if volume is not None and not provisioning.is_made_for(volume, claim):
+            volume = None
         step = provisioning.plan_claim(claim, storage_class, volume)
         if step == "provision":
             assert storage_class is not None
@@ -132,7 +134,7 @@ class Provisioner:
         try:
             await self._rest.create(volume)
         except AlreadyExists:  # of an attempt whose answer was lost, or forged
-            if not provisioning.may_be_made_for(await self._rest.get(PersistentVolume, volume.name), claim):
+            if not provisioning.is_made_for(await self._rest.get(PersistentVolume, volume.name), claim):
                 self._failed(claim, storage_class, f"a volume {volume.name} of another claim exists")
                 return
         log.info("volume provisioned", volume=volume.name, claim=claim.key)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from apimachinery.meta import Object, ObjectMeta
-from apimachinery.quantity import parse_quantity
 from kubeapi.core._references import ObjectReference
 from kubeapi.core.persistentvolume.binding import (
     BETA_PROVISIONER,
@@ -20,8 +19,6 @@ from kubeapi.core.persistentvolume.binding import (
     PROVISIONER,
     SELECTED_NODE,
     requested_storage,
-    same_mode,
-    storage_capacity,
 )
 from kubeapi.core.persistentvolume.model import (
     AVAILABLE,
@@ -162,8 +159,7 @@ def drop_finalizer(obj: Object, finalizer: str) -> bool:
     return finalizer in finalizers
 
 
-def may_be_made_for(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
+def is_made_for(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
     """Tells whether a volume of the claim's name is really the claim's."""
     ref = volume.spec.claimRef
-    size = parse_quantity(storage_capacity(volume)) >= parse_quantity(requested_storage(claim))
-    return ref is not None and ref.uid == claim.metadata.uid and size and same_mode(volume, claim)
+    return ref is not None and ref.uid == claim.metadata.uid

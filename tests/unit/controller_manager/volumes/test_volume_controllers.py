@@ -376,6 +376,15 @@ async def test_a_forged_volume_leads_to_no_folder() -> None:
     assert sum("VolumeFailedDelete" in event for event in world.events) == 4
 
 
+async def test_a_forged_volume_of_the_claims_name_is_told() -> None:
+    world = Dynamic()
+    world.api.put(make_volume(MADE, phase="Available", storage_class="other"))
+    await world.settled()
+    await world.claimed()
+    assert claim_of(world.api).status.phase == "Pending"
+    assert any(f"a volume {MADE} of another claim exists" in event for event in world.events)
+
+
 async def test_a_folder_that_can_not_be_made_or_deleted_is_told_and_tried_again() -> None:
     world = Dynamic()
     world.backend.refuses = "disk full"
