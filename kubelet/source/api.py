@@ -8,8 +8,19 @@ from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
 from kubeclient.informer import Informer
 from kubeclient.rest import RestClient
+from kubelet.container.limits import SOURCE_ANNOTATION
 from kubelet.pod.table import PodTable
 from kubelet.pod.workers import PodWorkers
+
+API = "api"
+
+
+def from_api(pod: Pod) -> Pod:
+    """Corrects an annotation by which a pod of the API would pass for a static one, which the node never evicts."""
+    if pod.annotations.get(SOURCE_ANNOTATION, API) == API:
+        return pod
+    annotations = {**pod.annotations, SOURCE_ANNOTATION: API}
+    return pod.model_copy(update={"metadata": pod.metadata.model_copy(update={"annotations": annotations})})
 
 
 class PodSource:
@@ -26,7 +37,7 @@ class PodSource:
             if pod is not None and MIRROR_ANNOTATION in pod.annotations:
                 observe_mirror(old, new)
             elif new is not None:
-                workers.update(new)
+                workers.update(from_api(new))
             elif old is not None:
                 workers.remove(old)
 
