@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ import pytest
 
 from kubelet.runtime.docker import names
 from kubelet.runtime.docker.bodies import Host, container_body, sandbox_body
-from kubelet.runtime.docker.host import host_of, visible_host
+from kubelet.runtime.docker.host import host_of, shares_mounts, visible_host
 from kubelet.runtime.docker.parsing import (
     conflicting_container,
     container_status,
@@ -30,6 +33,7 @@ from kubelet.runtime.interface import (
     Mount,
     PodRef,
     PortMapping,
+    RuntimeInfo,
     SandboxConfig,
     Security,
 )
@@ -144,6 +148,40 @@ def test_an_engine_out_of_sight_is_not_guessed_about(tmp_path: Path) -> None:
         listener.bind(str(tmp_path / "other.sock"))
         listener.listen()
         assert visible_host(str(tmp_path / "other.sock")) is None  # it is this process, no engine
+
+
+LISTENER = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(sys.argv[1])
+    listener.listen()
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a mount namespace: needs root")
+@pytest.mark.parametrize(("prefix", "seen"), [((), True), (("unshare", "--mount"), False)])
+def test_an_engine_in_another_mount_namespace_sees_no_mounts(
+    tmp_path: Path, prefix: tuple[str, ...], seen: bool
+) -> None:
+    path = str(tmp_path / "engine.sock")
+    assert not shares_mounts(path)
+    command = [*prefix, sys.executable, "-c", LISTENER, path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as engine:
+        assert engine.stdout is not None
+        assert engine.stdout.readline() == "ready\n"
+        assert shares_mounts(path) is seen
+        engine.communicate("")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "sees_mounts", "can"),
+    [("5.12.0-1", True, True), ("6.1", True, True), ("5.11.9", True, False), ("6.1", False, False), ("", True, False)],
+)
+def test_read_only_mounts_reach_down_on_newer_kernels(kernel: str, sees_mounts: bool, can: bool) -> None:
+    info = RuntimeInfo("docker", "20.10", kernel_version=kernel, sees_mounts=sees_mounts)
+    assert info.recursive_read_only is can
 
 
 def test_what_the_host_lacks_is_told() -> None:
