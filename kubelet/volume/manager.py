@@ -20,6 +20,7 @@ from kubelet.container.downward import NodeFacts
 from kubelet.container.env import ObjectLookup
 from kubelet.container.images.manager import ImageUnavailable
 from kubelet.container.images.pod_images import PodImages
+from kubelet.container.spec import all_containers
 from kubelet.runtime.interface import EngineError, Mount, Runtime, RuntimeUnavailable
 from kubelet.volume import mounts
 from kubelet.volume.claims import Claims, claim_name
@@ -88,7 +89,7 @@ class VolumeManager:
     def references(self, pod: Pod) -> set[ObjectRef]:
         """Lists the ConfigMaps and Secrets that volumes, environments and image pulls of the pod need."""
         references: set[ObjectRef] = set()
-        for volume in pod.spec.volumes or ():
+        for volume in used_volumes(pod):
             kind, source = self._type_of(volume)
             if kind is not None:
                 references.update(kind.references(pod, source))
@@ -100,7 +101,7 @@ class VolumeManager:
         if self._can_mount is None:
             self._can_mount = (await self._host.runtime.info()).sees_mounts
         mounted: dict[str, Mounted] = {}
-        for volume in pod.spec.volumes or ():
+        for volume in used_volumes(pod):
             folder = self.pod_dir(pod.metadata.uid or "")
             context = VolumeContext(pod, volume, folder, self._host, node, pod_ips=pod_ips, can_mount=self._can_mount)
             try:
@@ -161,7 +162,7 @@ class VolumeManager:
         csi = self._host.csi
         if csi is not None and csi.is_due(pod.metadata.uid or ""):
             return True
-        return any(kind is not None and kind.live for kind, _ in map(self._type_of, pod.spec.volumes or ()))
+        return any(kind is not None and kind.live for kind, _ in map(self._type_of, used_volumes(pod)))
 
     def forget(self, uid: str) -> None:
         """Ends the renewal of the pod's tokens: nothing of it runs any more."""
@@ -207,6 +208,15 @@ class VolumeManager:
     def _source_of(self, volume: PersistentVolume) -> tuple[VolumeType | None, Any]:
         name = source_name(volume.spec)
         return self.types.get(name), getattr(volume.spec, name) if name else None
+
+
+def used_volumes(pod: Pod) -> list[Volume]:
+    """Leaves out those that no container mounts: as upstream, they don't keep the pod from starting."""
+    names: set[str] = set()
+    for _, container in all_containers(pod):
+        names.update(mount.name for mount in container.volumeMounts or ())
+        names.update(device.name for device in container.volumeDevices or ())
+    return [volume for volume in pod.spec.volumes or () if volume.name in names]
 
 
 def source_name(owner: Volume | PersistentVolumeSource) -> str:

@@ -50,6 +50,7 @@ def kubelet(api: ApiServer, folder: Path) -> Iterator[Kubelet]:
         yield kubelet
     finally:
         kubelet.stop()
+        unmount_below(kubelet.options.root_dir)
 
 
 @pytest.fixture

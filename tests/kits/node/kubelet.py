@@ -32,8 +32,14 @@ REF = PodRef("uid-1", "default", "web")
 
 
 def make_pod(spec: dict[str, Any] | None = None, **metadata: Any) -> Pod:
-    """One container "app" of image "app:1" unless `spec` says otherwise."""
+    """One container "app" of image "app:1" unless `spec` says so. The first mounts all volumes that none does."""
     spec = {"containers": [{"name": "app", "image": "app:1"}]} | (spec or {})
+    used = {mount["name"] for container in spec["containers"] for mount in container.get("volumeMounts", ())}
+    unused = [volume["name"] for volume in spec.get("volumes") or () if volume["name"] not in used]
+    if unused:
+        first, *others = spec["containers"]
+        mounts = [*first.get("volumeMounts", ()), *({"name": name, "mountPath": f"/{name}"} for name in unused)]
+        spec = spec | {"containers": [first | {"volumeMounts": mounts}, *others]}
     metadata = {"name": "web", "namespace": "default", "uid": "uid-1"} | metadata
     return from_dict(Pod, {"metadata": metadata, "spec": spec})
 

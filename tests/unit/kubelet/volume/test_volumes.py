@@ -278,6 +278,16 @@ def test_every_reference_of_a_pod_is_found(volumes: Volumes) -> None:
     assert ObjectRef("Secret", "default", "s5") in volumes.manager.references(pod)
 
 
+async def test_a_volume_that_no_container_mounts_is_left_out(volumes: Volumes) -> None:
+    lacking = [{"name": "v", "configMap": {"name": "none"}}, {"name": "w", "emptyDir": {}}]
+    pod = make_pod({"volumes": lacking})
+    for container in pod.spec.containers:
+        container.volumeMounts = [mount for mount in container.volumeMounts or () if mount.name == "w"]
+    assert list(await volumes.manager.set_up(pod, NODE)) == ["w"]
+    assert volumes.manager.references(pod) == set()
+    assert not volumes.manager.has_live(pod)
+
+
 async def test_tear_down_leaves_nothing(volumes: Volumes) -> None:
     await volumes.set_up({"emptyDir": {"medium": "Memory"}})
     await volumes.set_up({"emptyDir": {}})
