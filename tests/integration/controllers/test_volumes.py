@@ -11,14 +11,14 @@ import orjson
 import pytest
 
 from apimachinery.errors import UnclassifiedError
+from controller_manager.controllers.provisioners.localpath import CONTROLLER as LOCAL_PATH
+from controller_manager.controllers.provisioners.localpath import NAME as LOCAL_PATH_NAME
+from controller_manager.controllers.provisioners.sharedfolder import CONTROLLER as SHARED_FOLDER
+from controller_manager.controllers.provisioners.sharedfolder import NAME as SHARED_FOLDER_NAME
 from controller_manager.controllers.volumes.ephemeralvolume import CONTROLLER as EPHEMERAL
-from controller_manager.controllers.volumes.localpath import CONTROLLER as LOCAL_PATH
-from controller_manager.controllers.volumes.localpath import NAME as LOCAL_PATH_NAME
 from controller_manager.controllers.volumes.persistentvolumebinder import CONTROLLER as BINDER
 from controller_manager.controllers.volumes.pvcprotection import CONTROLLER as CLAIM_PROTECTION
 from controller_manager.controllers.volumes.pvprotection import CONTROLLER as VOLUME_PROTECTION
-from controller_manager.controllers.volumes.sharedfolder import CONTROLLER as SHARED_FOLDER
-from controller_manager.controllers.volumes.sharedfolder import NAME as SHARED_FOLDER_NAME
 from kubelet.volume.folders import FolderKeeper, FolderRefusal, folder_roots
 from tests.integration.conftest import Shared
 from tests.kits.control_plane.apiserver import ApiServer

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from apimachinery.model import from_dict
+from controller_manager.controllers.provisioners import _provisioning as provisioning
+from controller_manager.controllers.provisioners._nodefolders import FolderError
+from controller_manager.controllers.provisioners._provisioner import WATCHES, Provisioner
+from controller_manager.controllers.provisioners.localpath import LocalFolders, node_of
+from controller_manager.controllers.provisioners.sharedfolder import SharedFolders
 from controller_manager.controllers.volumes import _expansion as expansion
-from controller_manager.controllers.volumes import _provisioning as provisioning
-from controller_manager.controllers.volumes._nodefolders import FolderError
-from controller_manager.controllers.volumes._provisioner import WATCHES, Provisioner
 from controller_manager.controllers.volumes.ephemeralvolume import CONTROLLER as EPHEMERAL
 from controller_manager.controllers.volumes.expander import CONTROLLER as EXPANDER
-from controller_manager.controllers.volumes.localpath import LocalFolders, node_of
 from controller_manager.controllers.volumes.persistentvolumebinder import CONTROLLER as BINDER
 from controller_manager.controllers.volumes.pvcprotection import CONTROLLER as CLAIM_PROTECTION
 from controller_manager.controllers.volumes.pvprotection import CONTROLLER as VOLUME_PROTECTION
-from controller_manager.controllers.volumes.sharedfolder import SharedFolders
 from controller_manager.controllers.volumes.vacprotection import CONTROLLER as ATTRIBUTES_PROTECTION
 from kubeapi.core.node import Node
 from kubeapi.core.persistentvolume.binding import PROVISIONED_BY, PROVISIONER, SELECTED_NODE

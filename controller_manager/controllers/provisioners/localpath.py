@@ -7,9 +7,9 @@ more than one node's disk takes another class.
 from __future__ import annotations
 
 from apimachinery.errors import NotFound
-from controller_manager.controllers.volumes import _provisioning as provisioning
-from controller_manager.controllers.volumes._nodefolders import LOCAL, NodeFolders
-from controller_manager.controllers.volumes._provisioner import WATCHES, Provisioner
+from controller_manager.controllers.provisioners import _provisioning as provisioning
+from controller_manager.controllers.provisioners._nodefolders import LOCAL, NodeFolders
+from controller_manager.controllers.provisioners._provisioner import WATCHES, Provisioner
 from kubeapi.core.node import Node
 from kubeapi.core.persistentvolume.binding import SELECTED_NODE
 from kubeapi.core.persistentvolume.model import PersistentVolume, PersistentVolumeSpec, VolumeNodeAffinity

@@ -10,9 +10,9 @@ from __future__ import annotations
 import random
 
 from apimachinery.conditions import is_true
-from controller_manager.controllers.volumes import _provisioning as provisioning
-from controller_manager.controllers.volumes._nodefolders import SHARED, FolderError, NodeFolders
-from controller_manager.controllers.volumes._provisioner import WATCHES, Provisioner
+from controller_manager.controllers.provisioners import _provisioning as provisioning
+from controller_manager.controllers.provisioners._nodefolders import SHARED, FolderError, NodeFolders
+from controller_manager.controllers.provisioners._provisioner import WATCHES, Provisioner
 from kubeapi.core.node import Node
 from kubeapi.core.persistentvolume.model import PersistentVolume, PersistentVolumeSpec
 from kubeapi.core.persistentvolumeclaim.model import ACCESS_MODES, PersistentVolumeClaim

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from apimachinery.conditions import is_true
 from apimachinery.errors import AlreadyExists, NotFound
 from componentbase import logs
+from controller_manager.controllers.provisioners import _provisioning as provisioning
+from controller_manager.controllers.provisioners._nodefolders import FolderError
 from controller_manager.controllers.volumes import _expansion as expansion
-from controller_manager.controllers.volumes import _provisioning as provisioning
-from controller_manager.controllers.volumes._nodefolders import FolderError
 from kubeapi.core.node import Node
 from kubeapi.core.persistentvolume.binding import PROVISIONED_BY, SELECTED_NODE, claim_class
 from kubeapi.core.persistentvolume.model import PersistentVolume, PersistentVolumeSpec
