@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,20 @@ async def test_limits_are_cgroup_limits(runtime: DockerRuntime) -> None:
     assert output[-1] == "900"
     assert str(64 << 20) in output
     assert "50000" in output
+
+
+async def test_a_container_runs_on_its_cpus_and_is_moved_to_others(runtime: DockerRuntime) -> None:
+    pod = await PodInHand.create(runtime)
+    *_, last = sorted(os.sched_getaffinity(0))
+    allowed = [
+        "sh",
+        "-c",
+        "while read name value; do [ $name != Cpus_allowed_list: ] || echo $value; done </proc/self/status",
+    ]
+    container_id = await pod.start(*OBEYS_TERM, resources=Resources(cpuset_cpus=str(last)))
+    assert await runtime.exec_sync(container_id, allowed) == (0, f"{last}\n".encode(), b"")
+    await runtime.update_container(container_id, Resources(cpuset_cpus="0"))
+    assert await runtime.exec_sync(container_id, allowed) == (0, b"0\n", b"")
 
 
 async def test_a_guaranteed_oom_score_works_wherever_the_host_allows_it(runtime: DockerRuntime) -> None:
