@@ -170,7 +170,9 @@ class Agent:
         authorizer = ReviewAuthorizer(rest, options.node_name, clock) if options.authorization_mode == WEBHOOK else None
         pods = NodePods(self.source, table)
         self.folders = FolderKeeper(folder_roots(options.root_dir, options.shared_volumes_dir))
-        self.collector = Collector(runtime, table.admitted, self.listed, options.root_dir, clock)
+        self.collector = Collector(
+            runtime, table.admitted, self.listed, options.root_dir, clock, driver_figures=self.plugins.storage.figures
+        )
         self.eviction = EvictionManager(
             options.resources.eviction,
             self.collector,

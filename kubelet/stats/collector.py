@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from componentbase import logs
@@ -26,7 +26,7 @@ from kubelet.stats.figures import (
     VolumeFigures,
     claim_name,
 )
-from kubelet.stats.host import Interface, read_filesystem, read_host, read_interfaces, read_process
+from kubelet.stats.host import Filesystem, Interface, read_filesystem, read_host, read_interfaces, read_process
 
 SAMPLE_SECONDS = 10.0
 SHORTEST_WINDOW_SECONDS = 5.0  # a rate over less says little
@@ -62,6 +62,9 @@ class CpuSamples:
         self._rows = {key: row for key, row in self._rows.items() if key in keys}
 
 
+DriverFigures = Callable[[str], Awaitable[Mapping[str, Filesystem]]]
+
+
 @dataclass(slots=True)
 class DiskMeasurement:
     """The last walk: by path, and by container id for logs."""
@@ -74,7 +77,8 @@ class DiskMeasurement:
 class Collector:
     """`pods()` are the pods that hold this node's resources.
 
-    `listed()` is what the runtime listed last, without asking it again.
+    `listed()` is what the runtime listed last, without asking it again. `driver_figures(uid)` has the file systems of a
+    pod's volumes, by their names, where their storage drivers tell.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class Collector:
         root_dir: str,
         clock: Clock,
         cgroups: CgroupReader | None = None,
+        driver_figures: DriverFigures | None = None,
     ) -> None:
         self._runtime = runtime
         self._pods = pods
@@ -96,6 +101,8 @@ class Collector:
         self._groups: dict[str, str] = {}
         """Container id -> control group; "" for one that can't be seen."""
         self._disk = DiskMeasurement()
+        self._driver_figures = driver_figures
+        self._from_drivers: dict[str, Mapping[str, Filesystem]] = {}
         self._data_root = ""
 
     async def run(self) -> None:
@@ -193,6 +200,8 @@ class Collector:
             item.container_id: CoreUsage(item.cpu_nanoseconds, item.memory_usage_bytes, item.memory_working_set_bytes)
             for item in answers
         }
+        if disk:
+            await self._ask_drivers(statuses)
         if not self._data_root:
             self._data_root = (await self._runtime.info()).data_root
         return await asyncio.to_thread(self._read, statuses, engine, detailed, disk)
@@ -202,10 +211,15 @@ class Collector:
 
         def read() -> list[tuple[str, str, VolumeFigures]]:
             pods = [pod for pod in self._pods() if any(claim_name(pod, volume) for volume in pod.spec.volumes or ())]
-            items = ((pod, item) for pod in pods for item in self._read_volumes(pod) if item.use is None)
-            return [(pod.namespace, claim_name(pod, item.volume), item) for pod, item in items]
+            items = ((pod, item, claim_name(pod, item.volume)) for pod in pods for item in self._read_volumes(pod))
+            return [(pod.namespace, claim, item) for pod, item, claim in items if claim]
 
+        await self._ask_drivers(pod.metadata.uid or "" for pod in self._pods())
         return await asyncio.to_thread(read)
+
+    async def _ask_drivers(self, uids: Iterable[str]) -> None:
+        if self._driver_figures is not None:
+            self._from_drivers = {uid: await self._driver_figures(uid) for uid in uids}
 
     async def node(self) -> NodeFigures:
         """Raises: EngineError; OSError."""
@@ -290,8 +304,11 @@ class Collector:
         return None
 
     def _read_volumes(self, pod: Pod) -> Iterable[VolumeFigures]:
-        paths = self._volume_paths(pod)
+        paths, told = self._volume_paths(pod), self._from_drivers.get(pod.metadata.uid or "", {})
         for volume in pod.spec.volumes or ():
+            if volume.name in told:
+                yield VolumeFigures(volume, told[volume.name], None)
+                continue
             path = paths.get(volume.name)
             if path is None:
                 continue

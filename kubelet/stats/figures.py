@@ -37,7 +37,7 @@ class ContainerFigures:
 
 @dataclass(frozen=True, slots=True)
 class VolumeFigures:
-    """A volume on disk. `use` is None for a claim, whose file system speaks for it."""
+    """A volume on disk. `use` is None where the file system speaks for it: for claims, and volumes of drivers."""
 
     volume: Volume
     filesystem: Filesystem

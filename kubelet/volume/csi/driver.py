@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TypeVar
 
 from kubelet.plugins.message import Message
-from kubelet.plugins.rpc import PluginClient, RpcError
+from kubelet.plugins.rpc import DEFAULT_SECONDS, PluginClient, RpcError
 from kubelet.volume.csi import messages as csi
 
 M = TypeVar("M", bound=Message)
 
+STATS_SECONDS = 5.0  # for figures, which somebody waits for
 _UNCERTAIN = frozenset(("Canceled", "Cancelled", "DeadlineExceeded", "Unavailable", "ResourceExhausted", "Aborted"))
 """After these codes the call may still be going on, or have happened."""
 
@@ -57,13 +58,15 @@ class Driver:
         return answer.capacity_bytes or wanted
 
     async def stats(self, request: csi.NodeGetVolumeStatsRequest) -> csi.NodeGetVolumeStatsResponse:
-        return await self._call("NodeGetVolumeStats", request, csi.NodeGetVolumeStatsResponse)
+        return await self._call("NodeGetVolumeStats", request, csi.NodeGetVolumeStatsResponse, STATS_SECONDS)
 
     def close(self) -> None:
         self._client.close()
 
-    async def _call(self, method: str, request: Message, answer: type[M]) -> M:
-        return await self._client.call(f"{csi.SERVICE}/{method}", request, answer)
+    async def _call(
+        self, method: str, request: Message, answer: type[M], timeout_seconds: float = DEFAULT_SECONDS
+    ) -> M:
+        return await self._client.call(f"{csi.SERVICE}/{method}", request, answer, timeout_seconds=timeout_seconds)
 
 
 async def access_mode(driver: Driver, modes: tuple[str, ...]) -> int:

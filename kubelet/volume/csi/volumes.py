@@ -24,6 +24,7 @@ from kubeapi.storage.volumeattachment import VolumeAttachment, attachment_name, 
 from kubeclient.rest import RestClient
 from kubelet.container.events import Events
 from kubelet.plugins.rpc import RpcError
+from kubelet.stats.host import Filesystem
 from kubelet.volume.csi import messages as csi
 from kubelet.volume.csi.driver import Driver, access_mode, is_final
 from kubelet.volume.csi.drivers import CsiDrivers, CsiError, OwnNode
@@ -65,6 +66,7 @@ class _Published:
     """`look_at`: when, in the loop's time, something may be to do; `republish`: the driver is to be asked again."""
 
     pod_uid: str
+    volume: str  # its name in the pod
     mount: CsiMount
     look_at: float | None
     republish: bool
@@ -130,15 +132,18 @@ class CsiVolumes:
         """Returns what `set_up` has made."""
         return self._published[self._paths.publication(pod_uid, volume).folder].mount
 
-    async def set_up(self, pod: Pod, volume: CsiVolume) -> None:
-        """Makes the volume appear at its path, and grows it. Raises: CsiError; RpcError; StatusError; OSError."""
+    async def set_up(self, pod: Pod, volume: CsiVolume, name: str) -> None:
+        """Makes the pod's volume of this name appear at its path, and grows it.
+
+        Raises: CsiError; RpcError; StatusError; OSError.
+        """
         uid, loop = pod.metadata.uid or "", asyncio.get_running_loop()
         folder = self._paths.publication(uid, volume).folder
         published = self._published.get(folder)
         if published is not None and (published.look_at is None or loop.time() < published.look_at):
             return
         if published is None or published.republish:
-            published = await self._mount(pod, volume, folder)
+            published = await self._mount(pod, volume, name, folder)
         driver = self._drivers.get(volume.driver)
         may_grow = not volume.ephemeral and not volume.read_only and await driver.serves(csi.EXPAND_VOLUME)
         if may_grow:
@@ -148,7 +153,7 @@ class CsiVolumes:
         if look_at is not None:
             loop.call_at(look_at, self._wake, uid)
 
-    async def _mount(self, pod: Pod, volume: CsiVolume, folder: Path) -> _Published:
+    async def _mount(self, pod: Pod, volume: CsiVolume, name: str, folder: Path) -> _Published:
         settings = await self._settings(volume.driver)
         if error := mode_error(volume, settings):
             raise CsiError(error)
@@ -169,7 +174,7 @@ class CsiVolumes:
             await self._publish(driver, pod, volume, publication, capability, context, staging, settings)
         mount = CsiMount(str(publication.target), volume.read_only, owns_files(volume, settings) and not mounts_group)
         republish = settings is not None and bool(settings.spec.requiresRepublish)
-        return _Published(uid, mount, None, republish)
+        return _Published(uid, name, mount, None, republish)
 
     async def _grow(self, driver: Driver, pod: Pod, volume: CsiVolume) -> None:
         """A volume that can't be grown is one that works: the pod starts."""
@@ -311,18 +316,21 @@ class CsiVolumes:
             except (CsiError, RpcError) as error:
                 log.warning("volume not unstaged, will retry", driver=key[0], handle=key[1], error=str(error))
 
-    async def stats(self, pod_uid: str) -> dict[str, csi.NodeGetVolumeStatsResponse]:
-        """How full the pod's volumes are, by the names of their folders, where their drivers tell. Raises: OSError."""
+    async def figures(self, pod_uid: str) -> dict[str, Filesystem]:
+        """How full the pod's volumes are, by their names in its spec, where their drivers tell."""
         found = {}
-        for publication in self._paths.publications(pod_uid):
+        for folder, published in list(self._published.items()):
+            user = next((users[folder] for users in self._users.values() if folder in users), None)
+            if published.pod_uid != pod_uid or user is None:
+                continue
             try:
-                driver = self._drivers.get(publication.driver)
+                driver = self._drivers.get(user.driver)
                 if await driver.serves(csi.GET_VOLUME_STATS):
-                    staging = str(self._paths.staging(*publication.key)) if not publication.ephemeral else ""
-                    request = csi.NodeGetVolumeStatsRequest(publication.handle, str(publication.target), staging)
-                    found[publication.folder.name] = await driver.stats(request)
+                    staging = "" if user.ephemeral else str(self._paths.staging(*user.key))
+                    request = csi.NodeGetVolumeStatsRequest(user.handle, str(user.target), staging)
+                    found[published.volume] = _filesystem(await driver.stats(request))
             except (CsiError, RpcError) as error:
-                log.debug("no figures of a volume", path=str(publication.folder), error=str(error))
+                log.debug("no figures of a volume", path=str(folder), error=str(error))
         return found
 
     # Pieces of requests
@@ -361,3 +369,17 @@ class CsiVolumes:
     def _lock(self, key: tuple[str, str]) -> asyncio.Lock:
         """One volume is worked on by one pod at a time."""
         return self._locks.setdefault(key, asyncio.Lock())
+
+
+def _filesystem(answer: csi.NodeGetVolumeStatsResponse) -> Filesystem:
+    """A driver need not tell of inodes, nor what is used."""
+    by_unit = {usage.unit: usage for usage in answer.usage}
+    size, inodes = by_unit.get(csi.UNIT_BYTES, csi.VolumeUsage()), by_unit.get(csi.UNIT_INODES, csi.VolumeUsage())
+    return Filesystem(
+        device=0,
+        capacity_bytes=size.total,
+        available_bytes=size.available,
+        free_bytes=size.total - size.used,
+        inodes=inodes.total,
+        inodes_free=inodes.available or inodes.total - inodes.used,
+    )

@@ -17,7 +17,7 @@ async def prepare(context: VolumeContext, source: Any) -> None:
     """Raises: VolumeError; OSError."""
     context.require_mounts()
     try:
-        await _drivers(context.host).set_up(context.pod, _volume(context))
+        await _drivers(context.host).set_up(context.pod, _volume(context), context.volume.name)
     except (CsiError, RpcError, StatusError) as error:
         raise VolumeError(str(error)) from None
 

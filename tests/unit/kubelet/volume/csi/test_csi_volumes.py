@@ -136,7 +136,7 @@ async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
 
 
 async def mounted(volumes: CsiVolumes, pod: Pod, volume: CsiVolume) -> CsiMount:
-    await volumes.set_up(pod, volume)
+    await volumes.set_up(pod, volume, "v")
     return volumes.mount_of(pod.metadata.uid or "", volume)
 
 
@@ -166,8 +166,8 @@ async def test_a_volume_is_staged_once_and_published_for_each_pod(machine: Machi
     mount = await mounted(volumes, one, persistent(mountOptions=["noatime"]))
     target = machine.folder(one, "pv-1") / "mount"
     assert mount == CsiMount(str(target), read_only=False, owns_files=True)
-    await volumes.set_up(two, persistent(read_only=True))
-    await volumes.set_up(two, persistent(read_only=True))  # a later look at the pod asks nobody
+    await volumes.set_up(two, persistent(read_only=True), "v")
+    await volumes.set_up(two, persistent(read_only=True), "v")  # a later look at the pod asks nobody
     assert driver.methods() == ["NodeStageVolume", "NodePublishVolume", "NodePublishVolume"]
     staged = driver.last("NodeStageVolume")
     assert staged.staging_target_path.startswith(f"{machine.root}/plugins/kubernetes.io/csi/{NAME}/")
@@ -195,7 +195,7 @@ async def test_a_driver_without_staging_is_only_asked_to_publish(machine: Machin
     driver = await machine.driver()
     driver.data("h-1").mkdir(parents=True)
     volumes = await machine.start_kubelet()
-    await volumes.set_up(make_pod(), persistent())
+    await volumes.set_up(make_pod(), persistent(), "v")
     await volumes.tear_down(machine.folder(make_pod(), "pv-1"))
     assert driver.methods() == ["NodePublishVolume", "NodeUnpublishVolume"]
     assert machine.left() == []
@@ -236,18 +236,17 @@ async def test_what_a_driver_does_not_offer_is_an_error(machine: Machine) -> Non
     pod = inline_pod()
     volumes = await machine.start_kubelet()
     with pytest.raises(CsiError, match=r'volume mode "Ephemeral" not supported by driver .* \(no CSIDriver object\)'):
-        await volumes.set_up(pod, inline(pod))
+        await volumes.set_up(pod, inline(pod), "v")
     machine.settings(volumeLifecycleModes=["Persistent"])
     with pytest.raises(CsiError, match=r'\(only supports \["Persistent"\]\)'):
-        await volumes.set_up(pod, inline(pod))
+        await volumes.set_up(pod, inline(pod), "v")
     with pytest.raises(CsiError, match=f"driver name {NAME} not found in the list of registered CSI drivers"):
-        await volumes.set_up(pod, persistent())
+        await volumes.set_up(pod, persistent(), "v")
     await machine.driver()
     volumes = await machine.start_kubelet()
+    reference = {"name": "none", "namespace": "kube-system"}
     with pytest.raises(CsiError, match='failed to get secret "kube-system/none"'):
-        await volumes.set_up(
-            pod, persistent(csi={"nodePublishSecretRef": {"name": "none", "namespace": "kube-system"}})
-        )
+        await volumes.set_up(pod, persistent(csi={"nodePublishSecretRef": reference}), "v")
 
 
 async def test_an_attached_volume_is_waited_for_and_told_of_as_in_use(machine: Machine) -> None:
@@ -255,7 +254,7 @@ async def test_an_attached_volume_is_waited_for_and_told_of_as_in_use(machine: M
     driver.data("h-1").mkdir(parents=True)
     volumes = await machine.start_kubelet()
     pod, name = make_pod(), f"kubernetes.io/csi/{NAME}^h-1"
-    setting_up = asyncio.create_task(volumes.set_up(pod, persistent()))
+    setting_up = asyncio.create_task(volumes.set_up(pod, persistent(), "v"))
     await eventually_async(lambda: machine.node.current().status.volumesInUse == [name])
     assert driver.methods() == []
     document = {
@@ -283,12 +282,12 @@ async def test_a_failure_of_the_driver_is_told_and_staging_undone_where_it_is_fi
     driver.fail["NodeStageVolume"] = [grpc.StatusCode.INTERNAL, grpc.StatusCode.DEADLINE_EXCEEDED]
     staging = machine.root / "plugins/kubernetes.io/csi" / NAME
     with pytest.raises(RpcError, match="rpc error: code = Internal desc = NodeStageVolume is to fail"):
-        await volumes.set_up(make_pod(), persistent())
+        await volumes.set_up(make_pod(), persistent(), "v")
     assert list(staging.iterdir()) == []
     with pytest.raises(RpcError, match="DeadlineExceeded"):
-        await volumes.set_up(make_pod(), persistent())
+        await volumes.set_up(make_pod(), persistent(), "v")
     assert len(list(staging.iterdir())) == 1  # it may have happened
-    await volumes.set_up(make_pod(), persistent())
+    await volumes.set_up(make_pod(), persistent(), "v")
     driver.fail["NodeUnpublishVolume"] = [grpc.StatusCode.INTERNAL]
     with pytest.raises(RpcError, match="code = Internal"):
         await volumes.tear_down(machine.folder(make_pod(), "pv-1"))
@@ -309,7 +308,7 @@ async def test_a_kubelet_killed_after_any_call_leaves_what_its_successor_finishe
     volumes, pod = await machine.start_kubelet(), make_pod()
 
     async def life() -> None:
-        await volumes.set_up(pod, persistent())
+        await volumes.set_up(pod, persistent(), "v")
         await volumes.tear_down(machine.folder(pod, "pv-1"))
 
     living, loop = asyncio.create_task(life()), asyncio.get_running_loop()
@@ -332,7 +331,7 @@ async def test_staging_without_a_pod_is_undone(machine: Machine) -> None:
     driver = await machine.driver(STAGE)
     driver.data("h-1").mkdir(parents=True)
     volumes, pod = await machine.start_kubelet(), make_pod()
-    await volumes.set_up(pod, persistent())
+    await volumes.set_up(pod, persistent(), "v")
     folder = machine.folder(pod, "pv-1")
     for file in (folder / "mount/volume", folder / "vol_data.json"):
         file.unlink()
@@ -349,7 +348,7 @@ async def test_nothing_is_removed_that_the_driver_left_there(machine: Machine) -
     driver = await machine.driver()
     driver.data("h-1").mkdir(parents=True)
     volumes, pod = await machine.start_kubelet(), make_pod()
-    await volumes.set_up(pod, persistent())
+    await volumes.set_up(pod, persistent(), "v")
     target = machine.folder(pod, "pv-1") / "mount"
     (target / "file").write_text("still here")
     with pytest.raises(RpcError):  # the driver can't remove its folder
@@ -391,7 +390,7 @@ async def test_a_volume_that_became_larger_is_grown(machine: Machine, monkeypatc
     driver = await machine.driver(STAGE, EXPAND, STATS)
     driver.data("h-1").mkdir(parents=True)
     volumes, pod = await machine.start_kubelet(), make_pod({"nodeName": "worker-1"})
-    await volumes.set_up(pod, persistent())
+    await volumes.set_up(pod, persistent(), "v")
     assert "NodeExpandVolume" not in driver.methods()
     assert not volumes.is_due("uid-1")
 
@@ -403,10 +402,10 @@ async def test_a_volume_that_became_larger_is_grown(machine: Machine, monkeypatc
     monkeypatch.setattr(loop, "time", lambda: now + LOOK_SECONDS + 1)
     assert volumes.is_due("uid-1")
     driver.fail["NodeExpandVolume"] = [grpc.StatusCode.INTERNAL]
-    await volumes.set_up(pod, persistent())
+    await volumes.set_up(pod, persistent(), "v")
     assert claimed_size(machine) == "1Gi"
     monkeypatch.setattr(loop, "time", lambda: now + 2 * LOOK_SECONDS + 2)
-    await volumes.set_up(pod, persistent())
+    await volumes.set_up(pod, persistent(), "v")
     monkeypatch.undo()
     assert claimed_size(machine) == "5Gi"
     assert not machine.api.find(PersistentVolumeClaim, "team/c").status.conditions
@@ -429,7 +428,7 @@ async def test_volumes_that_an_earlier_kubelet_published_are_looked_at_once_thei
     driver = await machine.driver(STAGE)
     driver.data("h-1").mkdir(parents=True)
     volumes, pod = await machine.start_kubelet(), make_pod()
-    await volumes.set_up(pod, persistent())
+    await volumes.set_up(pod, persistent(), "v")
     machine.running.clear()  # at first
     machine.woken.clear()
     volumes = await machine.start_kubelet()
@@ -439,7 +438,7 @@ async def test_volumes_that_an_earlier_kubelet_published_are_looked_at_once_thei
     assert machine.woken == ["uid-1"]
     assert volumes.is_due("uid-1")
     assert not volumes.is_due("uid-2")
-    await volumes.set_up(pod, persistent())
+    await volumes.set_up(pod, persistent(), "v")
     assert not volumes.is_due("uid-1")
     assert driver.methods()[-1] == "NodePublishVolume"
 
@@ -449,9 +448,10 @@ async def test_figures(machine: Machine) -> None:
     driver = await machine.driver(STATS)
     driver.data("h-1").mkdir(parents=True)
     volumes = await machine.start_kubelet()
-    await volumes.set_up(make_pod(), persistent())
-    figures = (await volumes.stats("uid-1"))["pv-1"]
-    assert [(usage.total, usage.unit) for usage in figures.usage] == [(10, 1), (9, 2)]
+    await volumes.set_up(make_pod(), persistent(), "v")
+    found = (await volumes.figures("uid-1"))["v"]
+    assert (found.capacity_bytes, found.available_bytes, found.inodes, found.inodes_free) == (10, 7, 9, 5)
+    assert await volumes.figures("uid-2") == {}
 
 
 @pytest.mark.parametrize(
