@@ -25,7 +25,7 @@ BUDGET_SECONDS = {
     "unit/kubeproxy": 3,
     "unit/mini_cluster": 10,
     "unit/scheduler": 15,
-    "golden": 240,
+    "golden": 120,
     "integration/api": 240,
     "integration/controllers": 75,
     "integration/kubectl": 80,
