@@ -7,15 +7,14 @@ itself is opened, renamed and removed, symbolic links are not followed, and othe
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from apimachinery.names import dns_subdomain_errors
 from componentbase import logs
+from kubelet.volume.removal import remove_folder
 
 LOCAL, SHARED = "local", "shared"
 LOCAL_FOLDER = "local-volumes"
@@ -76,7 +75,7 @@ class FolderKeeper:
             try:
                 await asyncio.to_thread(_empty_bin, root)
             except OSError as error:
-                log.warning("deleted folder not removed", root=root, error=str(error))
+                log.warning("deleted folders not found", root=root, error=str(error))
 
     def _root(self, kind: str, name: str) -> str:
         if kind not in self._roots:
@@ -131,17 +130,19 @@ def _put_away(root: str, name: str) -> None:
 def _empty_bin(root: str) -> None:
     if not os.path.isdir(root):
         return
-    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        for name in os.listdir(directory):
-            mode = _mode(name, directory) if name.startswith(DELETED) else None
-            with contextlib.suppress(FileNotFoundError):  # another node removes what all share
-                if mode is not None and stat.S_ISDIR(mode):
-                    shutil.rmtree(name, dir_fd=directory)
-                elif mode is not None:
-                    os.unlink(name, dir_fd=directory)
-    finally:
-        os.close(directory)
+    for name in os.listdir(root):
+        path = os.path.join(root, name)
+        try:
+            if not name.startswith(DELETED):
+                continue
+            if os.path.isdir(path) and not os.path.islink(path):
+                remove_folder(path)
+            else:
+                os.unlink(path)
+        except FileNotFoundError:  # another node removes what all share
+            continue
+        except OSError as error:  # the others go nevertheless
+            log.warning("deleted folder not removed", path=path, error=str(error))
 
 
 def _mode(name: str, directory: int) -> int | None:

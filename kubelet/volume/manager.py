@@ -199,7 +199,7 @@ class VolumeManager:
         """
         await self.unmount(uid)
         await remove_memory_volumes(self._host.runtime, lambda owner: owner == uid)
-        mounts.remove_tree(self.pod_dir(uid))
+        await asyncio.to_thread(mounts.remove_tree, self.pod_dir(uid))  # there may be a million files in it
 
     def _type_of(self, volume: Volume) -> tuple[VolumeType | None, Any]:
         name = source_name(volume)

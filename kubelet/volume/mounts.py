@@ -9,11 +9,11 @@ import asyncio
 import ctypes
 import os
 import re
-import shutil
 import stat
 from collections.abc import Sequence
 
 from kubelet.volume.interface import VolumeError
+from kubelet.volume.removal import remove_folder
 
 _MS_BIND, _MS_REC, _MS_PRIVATE, _MS_SHARED = 0x1000, 0x4000, 0x40000, 0x100000
 _UMOUNT_NOFOLLOW = 0x8
@@ -136,7 +136,7 @@ def remove_tree(path: str) -> None:
     mounted = mounts_below(path)
     if mounted:
         raise OSError(f"{mounted[0]} is still mounted: {path} is not removed")
-    shutil.rmtree(path)
+    remove_folder(path)
 
 
 def make_target(path: str, *, like: int) -> None:

@@ -5,6 +5,7 @@ Source: Kubernetes, "Configure a Security Context for a Pod or Container", fsGro
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -26,6 +27,8 @@ def give_to_group(path: str, group: int, *, policy: str | None, read_only: bool 
             for name in (*files, *folders):
                 _give(name, folder, group, read_only)
         _give(".", root, group, read_only)  # last: a walk that was cut short is taken up again
+    except RecursionError:  # the walk holds a call for each level
+        raise OSError(errno.ENAMETOOLONG, "its folders are nested too deeply for fsGroup", path) from None
     finally:
         os.close(root)
 

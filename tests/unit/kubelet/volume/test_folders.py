@@ -11,6 +11,8 @@ import pytest
 
 from kubelet.volume import folders
 from kubelet.volume.folders import LOCAL, SHARED, FolderKeeper, FolderRefusal, folder_roots
+from kubelet.volume.ownership import give_to_group
+from kubelet.volume.removal import remove_folder
 from tests.kits.eventually import eventually_async
 
 
@@ -145,3 +147,46 @@ async def test_a_node_without_a_shared_folder_says_so(tmp_path: Path) -> None:
         await keeper.make(SHARED, "pvc-1")
     assert refusal.value.status == 404
     await keeper.remove_deleted()
+
+
+async def test_folders_deeper_than_python_calls_go_like_any_other(keeper: FolderKeeper, tmp_path: Path) -> None:
+    path = Path(await keeper.make(LOCAL, "pvc-1"))
+    nest(path, levels=1500)
+    await keeper.delete(LOCAL, "pvc-1")
+    await keeper.remove_deleted()
+    assert os.listdir(root(tmp_path)) == []
+
+
+async def test_a_folder_that_can_not_be_removed_keeps_no_other(
+    keeper: FolderKeeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pvc-1", "pvc-2", "pvc-3"):
+        await keeper.make(LOCAL, name)
+        await keeper.delete(LOCAL, name)
+
+    def refuse(path: str) -> None:
+        if "pvc-2" in path:
+            raise PermissionError("immutable")
+        os.rmdir(path)
+
+    monkeypatch.setattr(folders, "remove_folder", refuse)
+    await keeper.remove_deleted()
+    assert [name.rpartition("-")[0] for name in os.listdir(root(tmp_path))] == [".deleted-pvc-2"]
+
+
+def test_a_volume_too_deep_for_a_group_says_so(tmp_path: Path) -> None:
+    nest(tmp_path, levels=1500)
+    with pytest.raises(OSError, match="nested too deeply"):
+        give_to_group(str(tmp_path), os.getgid(), policy=None)
+    remove_folder(str(tmp_path))
+
+
+def nest(path: Path, *, levels: int) -> None:
+    """Makes folders in one another, also beyond the longest path that the kernel takes."""
+    folder = os.open(path, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=folder)
+        below = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
