@@ -7,7 +7,6 @@ import re
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
-_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?\Z")
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]\Z")
 
 _LABEL_RULE = (
@@ -19,11 +18,6 @@ _SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
     "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-)
-_LABEL_1035_RULE = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
 )
 _QUALIFIED_RULE = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
@@ -51,10 +45,6 @@ def dns_label_errors(value: str) -> list[str]:
 
 def dns_subdomain_errors(value: str, unit: str = "characters") -> list[str]:
     return length_errors(value, 253, unit) + ([] if _SUBDOMAIN.match(value) else [_SUBDOMAIN_RULE])
-
-
-def dns_1035_label_errors(value: str) -> list[str]:
-    return length_errors(value, 63) + ([] if _LABEL_1035.match(value) else [_LABEL_1035_RULE])
 
 
 def qualified_name_errors(value: str) -> list[str]:

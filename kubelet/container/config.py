@@ -49,7 +49,6 @@ def sandbox_config(
         host_network=host_network,
         host_pid=bool(spec.hostPID),
         host_ipc=bool(spec.hostIPC),
-        share_process_namespace=bool(spec.shareProcessNamespace),
         sysctls={dotted_sysctl(sysctl.name): sysctl.value for sysctl in sysctls},
         labels=dict(pod.metadata.labels or {}),
         runtime_handler=runtime_handler,

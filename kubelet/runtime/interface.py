@@ -103,7 +103,6 @@ class SandboxConfig:
     host_network: bool = False
     host_pid: bool = False
     host_ipc: bool = False
-    share_process_namespace: bool = False
     host_users: bool = True
     sysctls: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)  # the pod's own labels
@@ -376,9 +375,7 @@ class RuntimeInfo:
     api_version: str = ""
     kernel_version: str = ""
     os_image: str = ""
-    operating_system: str = "linux"
     architecture: str = "amd64"
-    cgroup_driver: str = "cgroupfs"
     data_root: str = ""
     cpus: int = 0
     memory_bytes: int = 0

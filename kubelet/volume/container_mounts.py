@@ -14,6 +14,7 @@ from kubelet.container.env import expand
 from kubelet.runtime.interface import Mount
 from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeError
+from kubelet.volume.mountinfo import is_mounted
 from kubelet.volume.subpath import open_sub_path
 
 ENABLED, IF_POSSIBLE = "Enabled", "IfPossible"
@@ -95,7 +96,7 @@ def _source(mount: VolumeMount, volume: Mounted, sub_path: str, where: str, can_
 
 def _bind(descriptor: int, target: str, mode: str | None, recursive: bool) -> str:
     """Uses the mount that an earlier attempt of the container left, if it is of the same file."""
-    if mounts.is_mounted(target):
+    if is_mounted(target):
         if os.path.samestat(os.stat(target), os.fstat(descriptor)):
             return target
         mounts.unmount_below(target)

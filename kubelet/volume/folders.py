@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from apimachinery.names import dns_subdomain_errors
 from componentbase import logs
+from kubelet.volume.mountinfo import mounts_below
 from kubelet.volume.removal import remove_folder
 
 LOCAL, SHARED = "local", "shared"
@@ -21,7 +22,6 @@ LOCAL_FOLDER = "local-volumes"
 """The folder of local volumes below --root-dir."""
 NEW, DELETED = ".new-", ".deleted-"
 """Begin the names of folders that are being made or removed; no volume's name begins with a dot."""
-MOUNTS = "/proc/self/mountinfo"
 
 log = logs.logger(__name__)
 
@@ -84,8 +84,7 @@ class FolderKeeper:
             raise FolderRefusal(400, f"invalid folder name {name!r}: {problems[0]}")
         return self._roots[kind]
 
-    async def _in_thread(self, work: object, root: str, name: str) -> None:
-        assert callable(work)
+    async def _in_thread(self, work: Callable[[str, str], None], root: str, name: str) -> None:
         try:
             await asyncio.to_thread(work, root, name)
         except OSError as error:
@@ -118,8 +117,8 @@ def _put_away(root: str, name: str) -> None:
     try:
         if _mode(name, directory) is None:
             return
-        if mount := next(_mounts_below(os.path.join(os.path.realpath(root), name)), ""):
-            raise FolderRefusal(409, f"{name} is in use: {mount} is mounted")
+        if mounts := mounts_below(os.path.join(root, name)):
+            raise FolderRefusal(409, f"{name} is in use: {mounts[0]} is mounted")
         os.rename(name, f"{DELETED}{name}-{os.urandom(4).hex()}", src_dir_fd=directory, dst_dir_fd=directory)
         os.fsync(directory)
         log.info("folder of volume deleted", root=root, name=name)
@@ -151,11 +150,3 @@ def _mode(name: str, directory: int) -> int | None:
         return os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
     except FileNotFoundError:
         return None
-
-
-def _mounts_below(path: str) -> Iterator[str]:
-    with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            mount = line.split(" ")[4].replace("\\040", " ").replace("\\134", "\\")
-            if mount == path or mount.startswith(path + "/"):
-                yield mount

@@ -27,6 +27,7 @@ from kubelet.volume.claims import Claims, claim_name
 from kubelet.volume.container_mounts import MountPlace, container_mounts
 from kubelet.volume.csi.volumes import CsiVolumes
 from kubelet.volume.interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeHost, VolumeType
+from kubelet.volume.mountinfo import mounts_below
 from kubelet.volume.ownership import give_to_group
 from kubelet.volume.tokens import TokenManager
 
@@ -187,7 +188,7 @@ class VolumeManager:
             if kind.tear_down is not None:
                 for path in _entries(os.path.join(folder, "volumes", kind.plugin)):
                     await kind.tear_down(self._host, path)
-        if mounts.mounts_below(folder):
+        if mounts_below(folder):
             await asyncio.to_thread(mounts.unmount_below, folder)  # a server may not answer
 
     async def tear_down(self, uid: str) -> None:

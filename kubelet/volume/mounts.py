@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-import re
 import stat
 from collections.abc import Sequence
 
 from kubelet.volume.interface import VolumeError
+from kubelet.volume.mountinfo import mount_table, mounts_below
 from kubelet.volume.removal import remove_folder
 
 _MS_BIND, _MS_REC, _MS_PRIVATE, _MS_SHARED = 0x1000, 0x4000, 0x40000, 0x100000
@@ -58,10 +58,9 @@ def make_shared(folder: str) -> None:
 
 def _is_shared(path: str) -> bool:
     inside = f"{os.path.realpath(path)}/"
-    around = [fields for fields in _mount_table() if inside.startswith(f"{_unescape(fields[4]).rstrip('/')}/")]
-    nearest = max(around, key=lambda fields: len(_unescape(fields[4])))
-    last = [fields for fields in around if fields[4] == nearest[4]][-1]  # the others lie below it
-    return any(field.startswith("shared:") for field in last[6 : last.index("-")])
+    around = [entry for entry in mount_table() if inside.startswith(f"{entry.path.rstrip('/')}/")]
+    nearest = max(len(entry.path) for entry in around)
+    return [entry for entry in around if len(entry.path) == nearest][-1].shared  # the others lie below it
 
 
 def mount_memory(target: str, options: str) -> None:
@@ -101,23 +100,6 @@ async def mount_with_tools(filesystem: str, source: str, target: str, options: S
         raise VolumeError(f"mount failed: exit status {process.returncode}\n{shown}Output: {text}\n")
 
 
-def mounts_below(path: str) -> list[str]:
-    """Lists mount points at or below the path, the innermost first."""
-    prefix = os.path.realpath(path) + "/"
-    targets = [_unescape(fields[4]) for fields in _mount_table()]
-    return [target for target in reversed(targets) if f"{target}/".startswith(prefix)]
-
-
-def _mount_table() -> list[list[str]]:
-    """Reads the fields of /proc/self/mountinfo, line by line: later mounts lie over earlier ones."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return [line.split() for line in file]
-
-
-def is_mounted(path: str) -> bool:
-    return os.path.realpath(path) in mounts_below(path)
-
-
 def unmount(target: str) -> None:
     """Raises: OSError, EBUSY while a process uses it."""
     _call(_libc.umount2, os.fsencode(target), _UMOUNT_NOFOLLOW)
@@ -150,11 +132,6 @@ def make_target(path: str, *, like: int) -> None:
         os.makedirs(path, mode=0o750, exist_ok=True)
     elif not os.path.lexists(path):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640))
-
-
-def _unescape(text: str) -> str:
-    """Undoes the kernel's octal writing of blanks and backslashes in paths."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def _call(function: object, *arguments: object) -> int:

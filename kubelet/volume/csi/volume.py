@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.volumes import Volume
 from kubeapi.storage.csidriver import CSIDriver
 from kubeapi.storage.volumeattachment import attachment_name, unique_name
+from kubelet.volume.mountinfo import is_mounted
 
 PLUGIN = "kubernetes.io~csi"
 DATA_FILE = "vol_data.json"
@@ -38,7 +38,6 @@ class CsiVolume:
     handle: str
     name: str
     ephemeral: bool = False
-    block: bool = False
     read_only: bool = False
     fs_type: str = ""
     mount_options: tuple[str, ...] = ()
@@ -47,7 +46,6 @@ class CsiVolume:
     stage_secret: SecretName | None = None
     publish_secret: SecretName | None = None
     expand_secret: SecretName | None = None
-    capacity_bytes: int = 0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -86,7 +84,6 @@ def claimed_volume(volume: PersistentVolume, *, read_only: bool) -> CsiVolume:
         source.driver,
         source.volumeHandle,
         volume.name,
-        block=spec.volumeMode == "Block",
         read_only=read_only or bool(source.readOnly),
         fs_type=source.fsType or "",
         mount_options=tuple(spec.mountOptions or ()),
@@ -152,12 +149,8 @@ class Publication(NamedTuple):
         return unique_name(self.driver, self.handle)
 
     @property
-    def block(self) -> bool:
-        return self.folder.parent.parent.name == "volumeDevices"
-
-    @property
     def target(self) -> Path:
-        return self.folder / ("device" if self.block else "mount")
+        return self.folder / "mount"
 
     @property
     def key(self) -> tuple[str, str]:
@@ -172,8 +165,7 @@ class CsiPaths:
         self._drivers = Path(root_dir, "plugins", "kubernetes.io", "csi")
 
     def publication(self, pod_uid: str, volume: CsiVolume, *, attached: bool = False) -> Publication:
-        kind = "volumeDevices" if volume.block else "volumes"
-        folder = self._pods / pod_uid / kind / PLUGIN / volume.name
+        folder = self._pods / pod_uid / "volumes" / PLUGIN / volume.name
         return Publication(folder, pod_uid, volume.driver, volume.handle, volume.ephemeral, attached)
 
     def staging(self, driver: str, handle: str) -> Path:
@@ -192,13 +184,12 @@ class CsiPaths:
             folder, folder.parents[2].name, data["driverName"], data["volumeHandle"], ephemeral, attached
         )
 
-    def publications(self, pod_uid: str = "*") -> Iterator[Publication]:
-        """Finds the volumes of a pod, or of all. Raises: OSError; ValueError, for a file that is not one of ours."""
-        for kind in ("volumes", "volumeDevices"):
-            for folder in self._pods.glob(f"{pod_uid}/{kind}/{PLUGIN}/*"):
-                publication = self.publication_in(folder)
-                if publication is not None:
-                    yield publication
+    def publications(self) -> Iterator[Publication]:
+        """Finds the volumes of all pods. Raises: OSError; ValueError, for a file that is not one of ours."""
+        for folder in self._pods.glob(f"*/volumes/{PLUGIN}/*"):
+            publication = self.publication_in(folder)
+            if publication is not None:
+                yield publication
 
     def staged(self) -> Iterator[tuple[str, str]]:
         """Finds the (driver, handle) of all staged volumes. Raises: OSError; ValueError."""
@@ -232,7 +223,7 @@ def remove_target(target: Path) -> None:
 
     Raises: OSError, also where the folder holds files.
     """
-    if is_mounted(target):
+    if is_mounted(str(target)):
         raise OSError(f"{target} is still mounted")
     if target.is_dir() and not target.is_symlink():
         target.rmdir()
@@ -245,17 +236,3 @@ def forget_folder(folder: Path) -> None:
     (folder / DATA_FILE).unlink(missing_ok=True)
     if folder.exists():
         folder.rmdir()
-
-
-def is_mounted(path: Path) -> bool:
-    """Tells whether something is mounted at exactly this path. Raises: OSError."""
-    wanted = os.path.realpath(path.parent) + "/" + path.name
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return any(_unescaped(line.split(" ", 5)[4]) == wanted for line in file)
-
-
-def _unescaped(text: str) -> str:
-    """The kernel writes blanks and the like in octal."""
-    for code in (" ", "\t", "\n", "\\"):
-        text = text.replace(f"\\{ord(code):03o}", code)
-    return text

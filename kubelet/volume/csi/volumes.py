@@ -343,8 +343,6 @@ class CsiVolumes:
 
     async def _capability(self, driver: Driver, volume: CsiVolume, group: str) -> csi.VolumeCapability:
         mode = csi.AccessMode(await access_mode(driver, volume.access_modes))
-        if volume.block:
-            return csi.VolumeCapability(csi.Empty(), None, mode)
         return csi.VolumeCapability(None, csi.MountVolume(volume.fs_type, volume.mount_options, group), mode)
 
     async def _secret(self, name: SecretName | None) -> dict[str, str]:

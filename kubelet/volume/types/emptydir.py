@@ -13,6 +13,7 @@ from kubeapi.core.pod.volumes import EmptyDirVolumeSource
 from kubelet.runtime.interface import PodRef
 from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeContext, VolumeError, VolumeType
+from kubelet.volume.mountinfo import is_mounted
 
 PLUGIN = "kubernetes.io~empty-dir"
 MODE = 0o777  # any user of a container may write
@@ -57,7 +58,7 @@ async def prepare(context: VolumeContext, source: EmptyDirVolumeSource) -> None:
         return
     directory = context.directory(PLUGIN)
     _make(directory)
-    if not mounts.is_mounted(directory):
+    if not is_mounted(directory):
         mounts.mount_memory(directory, f"mode={MODE:o}" + (f",size={size}" if size else ""))
 
 

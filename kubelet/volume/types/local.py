@@ -8,6 +8,7 @@ import stat
 from kubeapi.core.persistentvolume.sources import LocalVolumeSource
 from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeContext, VolumeError, VolumeType
+from kubelet.volume.mountinfo import is_mounted
 
 PLUGIN = "kubernetes.io~local-volume"
 
@@ -18,7 +19,7 @@ async def prepare(context: VolumeContext, source: LocalVolumeSource) -> None:
         return
     context.require_mounts()
     directory = context.directory(PLUGIN)
-    if not mounts.is_mounted(directory):
+    if not is_mounted(directory):
         os.makedirs(directory, mode=0o750, exist_ok=True)
         await mounts.mount_with_tools("", source.path, directory, ["bind", *context.mount_options])
 

@@ -7,6 +7,7 @@ import os
 from kubeapi.core.pod.storagevolumes import NFSVolumeSource
 from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeContext, VolumeType
+from kubelet.volume.mountinfo import is_mounted
 
 PLUGIN = "kubernetes.io~nfs"
 
@@ -15,7 +16,7 @@ async def prepare(context: VolumeContext, source: NFSVolumeSource) -> None:
     """Raises: VolumeError."""
     context.require_mounts()
     directory = context.directory(PLUGIN)
-    if mounts.is_mounted(directory):
+    if is_mounted(directory):
         return
     os.makedirs(directory, mode=0o750, exist_ok=True)
     server = f"[{source.server}]" if ":" in source.server else source.server

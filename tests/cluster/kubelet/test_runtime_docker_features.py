@@ -292,7 +292,7 @@ async def test_containers_share_network_and_ipc_but_not_processes(runtime: Docke
 
 
 async def test_a_shared_process_namespace_has_pause_as_process_one(runtime: DockerRuntime) -> None:
-    pod = await PodInHand.create(runtime, SandboxConfig(pod=new_pod(), share_process_namespace=True))
+    pod = await PodInHand.create(runtime, SandboxConfig(pod=new_pod()))
     await pod.start(*OBEYS_TERM, pid_mode="pod")
     # The orphan that `sh` leaves behind is collected by pause: no zombie stays.
     output = await shell(pod, "(sleep 0.05 &) ; sleep 0.3; ps -e -o pid,stat,args", name="ps", pid_mode="pod")

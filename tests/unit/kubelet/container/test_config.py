@@ -31,7 +31,6 @@ def test_a_sandbox_has_what_the_pod_shares() -> None:
     assert config.ports == (PortMapping(8080, 80), PortMapping(53, 53, "UDP"))
     assert config.host_aliases == (("10.0.0.1", "a.example"), ("10.0.0.1", "b.example"))
     assert config.sysctls == {"net.core.somaxconn": "1024"}
-    assert config.share_process_namespace
     assert config.labels == {"app": "web"}
 
 

@@ -15,11 +15,11 @@ from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeclient.rest import RestClient
 from kubelet.container.downward import NodeFacts
-from kubelet.volume import mounts
 from kubelet.volume.claims import Claims
 from kubelet.volume.container_mounts import container_devices, volume_groups
 from kubelet.volume.interface import Mounted, VolumeContext, VolumeError, VolumeHost
 from kubelet.volume.manager import VolumeFailure, VolumeManager
+from kubelet.volume.mountinfo import mounts_below
 from kubelet.volume.types import nfs
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.node.kubelet import Objects, make_pod
@@ -230,12 +230,12 @@ class TestMounts:
         source = {"emptyDir": {"medium": "Memory", "sizeLimit": "2Mi"}}
         for _ in range(2):
             mounted = await world.set_up(source, containers=containers, securityContext={"fsGroup": 2000})
-        assert mounts.mounts_below(mounted.path) == [mounted.path]
+        assert mounts_below(mounted.path) == [mounted.path]
         assert os.statvfs(mounted.path).f_blocks * os.statvfs(mounted.path).f_frsize == 1 << 20
         assert os.stat(mounted.path).st_gid == 2000
         assert await world.runtime.memory_volumes() == {}
         await world.manager.unmount("uid-1")
-        assert mounts.mounts_below(mounted.path) == []
+        assert mounts_below(mounted.path) == []
         await world.manager.tear_down("uid-1")
 
     async def test_a_restarted_kubelet_unmounts_what_it_left(self, world: World, tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ class TestMounts:
         restarted = World(tmp_path)
         await restarted.manager.tear_down("uid-1")
         assert restarted.manager.pod_uids() == []
-        assert mounts.mounts_below(str(tmp_path)) == []
+        assert mounts_below(str(tmp_path)) == []
 
     async def test_a_server_s_folder_is_mounted_with_its_options(
         self, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

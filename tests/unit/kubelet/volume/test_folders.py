@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.volume import folders
-from kubelet.volume.folders import LOCAL, SHARED, FolderKeeper, FolderRefusal, folder_roots
+from kubelet.volume import folders, mountinfo
+from kubelet.volume.folders import LOCAL, LOCAL_FOLDER, SHARED, FolderKeeper, FolderRefusal, folder_roots
 from kubelet.volume.ownership import give_to_group
 from kubelet.volume.removal import remove_folder
 from tests.kits.eventually import eventually_async
@@ -22,7 +22,7 @@ def keeper(tmp_path: Path) -> FolderKeeper:
 
 
 def root(tmp_path: Path) -> Path:
-    return tmp_path / "kubelet" / folders.LOCAL_FOLDER
+    return tmp_path / "kubelet" / LOCAL_FOLDER
 
 
 async def test_a_folder_is_made_once_for_anybody_to_write(keeper: FolderKeeper, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ async def test_a_folder_with_a_mount_in_it_is_left_alone(
     await keeper.make(LOCAL, "pvc-10")
     table = tmp_path / "mountinfo"
     table.write_text(f"36 35 98:0 / {path.resolve()}/a\\040b rw,noatime - ext4 /dev/x rw\n")
-    monkeypatch.setattr(folders, "MOUNTS", str(table))
+    monkeypatch.setattr(mountinfo, "MOUNT_TABLE", str(table))
     with pytest.raises(FolderRefusal, match="in use") as refusal:
         await keeper.delete(LOCAL, "pvc-1")
     assert refusal.value.status == 409

@@ -16,6 +16,7 @@ from kubelet.runtime.interface import Mount
 from kubelet.volume import mounts
 from kubelet.volume.container_mounts import MountPlace, container_mounts
 from kubelet.volume.interface import Mounted, VolumeError
+from kubelet.volume.mountinfo import mounts_below
 from kubelet.volume.subpath import open_sub_path
 from tests.kits.node.kubelet import make_pod
 
@@ -146,17 +147,17 @@ class TestMounted:
         (volume / "data").rename(volume / "old")
         (volume / "data").symlink_to("../outside")
         assert os.listdir(made.source) == ["file"]
-        assert mounts.mounts_below(str(pod_dir)) == [made.source]
+        assert mounts_below(str(pod_dir)) == [made.source]
 
     def test_a_restarted_container_has_it_again_or_its_successor(self, volume: Path, pod_dir: Path) -> None:
         for _ in range(3):
             made = mount(pod_dir, Mounted(str(volume)), subPath="data")
-        assert mounts.mounts_below(str(pod_dir)) == [made.source]
+        assert mounts_below(str(pod_dir)) == [made.source]
         (volume / "data").rename(volume / "old")
         (volume / "data").mkdir()
         (volume / "data/new").touch()
         assert os.listdir(mount(pod_dir, Mounted(str(volume)), subPath="data").source) == ["new"]
-        assert mounts.mounts_below(str(pod_dir)) == [made.source]
+        assert mounts_below(str(pod_dir)) == [made.source]
 
     def test_a_file_can_be_mounted(self, volume: Path, pod_dir: Path) -> None:
         (volume / "file").write_text("1")
@@ -206,7 +207,7 @@ class TestMounted:
         for _ in range(2):
             mounts.make_shared(str(volume))
         try:
-            assert len(mounts.mounts_below(str(volume))) == 1
+            assert len(mounts_below(str(volume))) == 1
             subprocess.run(["mount", "--bind", volume, copy], check=True)
             (volume / "late").mkdir()
             mounts.mount_memory(str(volume / "late"), "size=4096")
