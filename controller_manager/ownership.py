@@ -19,6 +19,7 @@ from apimachinery.selectors import Selector
 from componentbase import logs
 from componentbase.clock import Clock
 from kubeclient.backoff import Backoff
+from kubeclient.controller import owner_key
 from kubeclient.informer import Informer
 from kubeclient.rest import STRATEGIC_MERGE_PATCH, RestClient
 
@@ -147,6 +148,17 @@ def candidates(informer: Informer[T], owner: Object) -> list[T]:
     """Lists the owner's objects and the namespace's orphans: all that `plan_claim` can decide about."""
     owned = informer.by_index(OWNER_INDEX, owner.metadata.uid or "")
     return owned + informer.by_index(OWNER_INDEX, f"orphans/{owner.namespace}")
+
+
+def owners_of_change(
+    old: Object | None, new: Object | None, kind: str, owners: Informer[T], selector: Callable[[T], Selector]
+) -> Iterator[str]:
+    """Yields the keys of a changed object's owners of this kind, and of those that may adopt it."""
+    yield from {owner_key(each, kind) for each in (old, new) if each is not None} - {""}
+    if new is not None and controller_of(new) is None:
+        for owner in owners.list(new.namespace):
+            if selector(owner).matches(new.labels):
+                yield owner.key
 
 
 # Expectations

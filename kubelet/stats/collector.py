@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from componentbase import logs
 from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.references import claim_name
 from kubelet.runtime.interface import ContainerStatus, EngineError, PodRuntimeStatus, Runtime
 from kubelet.stats.cgroups import CgroupReader, CoreUsage, group_of, reader_of
 from kubelet.stats.disk import DiskUse, measure
@@ -24,7 +25,6 @@ from kubelet.stats.figures import (
     PodFigures,
     Snapshot,
     VolumeFigures,
-    claim_name,
 )
 from kubelet.stats.host import Filesystem, Interface, read_filesystem, read_host, read_interfaces, read_process
 
@@ -165,7 +165,7 @@ class Collector:
         containers = [item for uid, status in statuses.items() if uid in uids for item in status.containers]
         paths = [container.writable_path for container in containers]
         for pod in measured:
-            claims = {volume.name for volume in pod.spec.volumes or () if claim_name(pod, volume)}
+            claims = {volume.name for volume in pod.spec.volumes or () if claim_name(pod.name, volume)}
             paths += [path for name, path in self._volume_paths(pod).items() if name not in claims]
         logs_use = await asyncio.to_thread(_log_sizes, containers)
         found, before = await measure(paths), DiskMeasurement() if pods is None else self._disk
@@ -210,8 +210,8 @@ class Collector:
         """Lists (namespace, claim, figures) of the claims that are mounted here."""
 
         def read() -> list[tuple[str, str, VolumeFigures]]:
-            pods = [pod for pod in self._pods() if any(claim_name(pod, volume) for volume in pod.spec.volumes or ())]
-            items = ((pod, item, claim_name(pod, item.volume)) for pod in pods for item in self._read_volumes(pod))
+            pods = [pod for pod in self._pods() if any(claim_name(pod.name, item) for item in pod.spec.volumes or ())]
+            items = ((pod, item, claim_name(pod.name, item.volume)) for pod in pods for item in self._read_volumes(pod))
             return [(pod.namespace, claim, item) for pod, item, claim in items if claim]
 
         await self._ask_drivers(pod.metadata.uid or "" for pod in self._pods())
@@ -312,7 +312,7 @@ class Collector:
             path = paths.get(volume.name)
             if path is None:
                 continue
-            claim = claim_name(pod, volume)
+            claim = claim_name(pod.name, volume)
             use = None if claim else self._disk.paths.get(path)
             if use is not None or claim:
                 try:

@@ -100,10 +100,3 @@ class Snapshot:
 
 def sum_cores(cores: Sequence[CoreUsage]) -> CoreUsage:
     return CoreUsage(*(sum(getattr(core, name) for core in cores) for name in CoreUsage.__slots__))
-
-
-def claim_name(pod: Pod, volume: Volume) -> str:
-    """Returns the name of the claim behind a volume; "" for a volume without one."""
-    if volume.persistentVolumeClaim is not None:
-        return volume.persistentVolumeClaim.claimName
-    return f"{pod.name}-{volume.name}" if volume.ephemeral is not None else ""

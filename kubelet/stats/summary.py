@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from apimachinery.times import format_time
+from kubeapi.core.pod.references import claim_name
 from kubelet.stats.cgroups import CoreUsage, DetailedUsage, Pressure
 from kubelet.stats.disk import DiskUse
 from kubelet.stats.figures import (
@@ -20,7 +21,6 @@ from kubelet.stats.figures import (
     PodFigures,
     Snapshot,
     VolumeFigures,
-    claim_name,
     sum_cores,
 )
 from kubelet.stats.host import Filesystem, Interface
@@ -124,7 +124,7 @@ def _container(item: ContainerFigures, node: NodeFigures, full: bool) -> Json:
 
 
 def _volume(pod: PodFigures, item: VolumeFigures) -> Json:
-    name, use, claim = item.volume.name, item.use, claim_name(pod.pod, item.volume)
+    name, use, claim = item.volume.name, item.use, claim_name(pod.pod.name, item.volume)
     reference = {"pvcRef": {"name": claim, "namespace": pod.pod.namespace}} if claim else {}
     used = use or DiskUse(item.filesystem.used_bytes, item.filesystem.inodes - item.filesystem.inodes_free)
     figures = _filesystem(pod.measured_at or pod.time, item.filesystem, used.bytes, used.inodes)

@@ -8,6 +8,7 @@ from apimachinery.errors import NotFound, StatusError
 from apimachinery.meta import controller_of
 from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.persistentvolumeclaim.model import BOUND, PersistentVolumeClaim
+from kubeapi.core.pod import references
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.nodeselection import term_matches
 from kubeapi.core.pod.volumes import Volume
@@ -25,10 +26,8 @@ class ClaimName:
 
 def claim_name(pod: Pod, volume: Volume) -> ClaimName | None:
     """Returns None for a volume that has no claim."""
-    if volume.persistentVolumeClaim is not None:
-        source = volume.persistentVolumeClaim
-        return ClaimName(source.claimName, False, bool(source.readOnly))
-    return ClaimName(f"{pod.name}-{volume.name}", True, False) if volume.ephemeral is not None else None
+    name, source = references.claim_name(pod.name, volume), volume.persistentVolumeClaim
+    return ClaimName(name, source is None, bool(source and source.readOnly)) if name else None
 
 
 class Claims:

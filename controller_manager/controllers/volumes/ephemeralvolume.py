@@ -11,7 +11,6 @@ from apimachinery.errors import AlreadyExists, StatusError
 from apimachinery.meta import ObjectMeta
 from controller_manager.controllers.volumes._poduse import (
     CLAIM_INDEX,
-    ephemeral_claim_name,
     index_by_claim,
     is_made_for,
 )
@@ -19,6 +18,7 @@ from controller_manager.ownership import owner_reference
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.references import claim_name
 from kubeapi.core.pod.volumes import Volume
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch
 
@@ -28,7 +28,7 @@ def claim_for(pod: Pod, volume: Volume) -> PersistentVolumeClaim:
     template = volume.ephemeral.volumeClaimTemplate if volume.ephemeral is not None else None
     assert template is not None, "validation asks for it"
     meta = ObjectMeta(
-        name=ephemeral_claim_name(pod, volume.name),
+        name=claim_name(pod.name, volume),
         namespace=pod.namespace,
         labels=template.metadata.labels,
         annotations=template.metadata.annotations,

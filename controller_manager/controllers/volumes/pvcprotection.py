@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from apimachinery.errors import NotFound
 from controller_manager.controllers.volumes._poduse import CLAIM_INDEX, claim_keys, index_by_claim, uses
+from controller_manager.writes import protect
 from kubeapi.core.persistentvolumeclaim.model import PROTECTION_FINALIZER, PersistentVolumeClaim
 from kubeapi.core.pod.model import Pod
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, own
@@ -30,23 +30,8 @@ class ClaimProtection:
 
     async def reconcile(self, key: str) -> Result:
         claim = self._claims.get(key)
-        if claim is None:
-            return DONE
-        finalizers = claim.metadata.finalizers or []
-        protected = PROTECTION_FINALIZER in finalizers
-        deleted = claim.metadata.deletionTimestamp is not None
-        if deleted and protected and not await self._is_in_use(claim):
-            finalizers = [item for item in finalizers if item != PROTECTION_FINALIZER]
-        elif not deleted and not protected:
-            finalizers = [*finalizers, PROTECTION_FINALIZER]
-        else:
-            return DONE
-        changed = claim.clone()
-        changed.metadata.finalizers = finalizers or None
-        try:
-            await self._rest.update(changed)
-        except NotFound:
-            return DONE
+        if claim is not None:
+            await protect(self._rest, claim, PROTECTION_FINALIZER, lambda: self._is_in_use(claim))
         return DONE
 
     async def _is_in_use(self, claim: PersistentVolumeClaim) -> bool:

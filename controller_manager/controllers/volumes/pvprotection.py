@@ -6,7 +6,7 @@ Source: Kubernetes documentation, "Storage Object in Use Protection".
 
 from __future__ import annotations
 
-from apimachinery.errors import NotFound
+from controller_manager.writes import protect
 from kubeapi.core.persistentvolume.model import BOUND, PROTECTION_FINALIZER, PersistentVolume
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, own
 
@@ -20,24 +20,13 @@ class VolumeProtection:
 
     async def reconcile(self, key: str) -> Result:
         volume = self._volumes.get(key)
-        if volume is None:
-            return DONE
-        finalizers = volume.metadata.finalizers or []
-        protected = PROTECTION_FINALIZER in finalizers
-        deleted = volume.metadata.deletionTimestamp is not None
-        if deleted and protected and volume.status.phase != BOUND:
-            finalizers = [item for item in finalizers if item != PROTECTION_FINALIZER]
-        elif not deleted and not protected:
-            finalizers = [*finalizers, PROTECTION_FINALIZER]
-        else:
-            return DONE
-        changed = volume.clone()
-        changed.metadata.finalizers = finalizers or None
-        try:
-            await self._rest.update(changed)  # a claim that got it meanwhile makes this a conflict
-        except NotFound:
-            return DONE
+        if volume is not None:
+            await protect(self._rest, volume, PROTECTION_FINALIZER, lambda: _is_bound(volume))
         return DONE
+
+
+async def _is_bound(volume: PersistentVolume) -> bool:
+    return volume.status.phase == BOUND
 
 
 CONTROLLER = ControllerSpec(

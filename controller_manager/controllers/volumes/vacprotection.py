@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from apimachinery.errors import NotFound
+from controller_manager.writes import protect
 from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.storage.volumeattributesclass import PROTECTION_FINALIZER, VolumeAttributesClass
@@ -36,23 +36,8 @@ class AttributesClassProtection:
 
     async def reconcile(self, key: str) -> Result:
         attributes_class = self._classes.get(key)
-        if attributes_class is None:
-            return DONE
-        finalizers = attributes_class.metadata.finalizers or []
-        protected = PROTECTION_FINALIZER in finalizers
-        deleted = attributes_class.metadata.deletionTimestamp is not None
-        if deleted and protected and not await self._is_in_use(key):
-            finalizers = [item for item in finalizers if item != PROTECTION_FINALIZER]
-        elif not deleted and not protected:
-            finalizers = [*finalizers, PROTECTION_FINALIZER]
-        else:
-            return DONE
-        changed = attributes_class.clone()
-        changed.metadata.finalizers = finalizers or None
-        try:
-            await self._rest.update(changed)
-        except NotFound:
-            return DONE
+        if attributes_class is not None:
+            await protect(self._rest, attributes_class, PROTECTION_FINALIZER, lambda: self._is_in_use(key))
         return DONE
 
     async def _is_in_use(self, name: str) -> bool:

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from apimachinery.errors import Conflict, NotFound
 from apimachinery.meta import StatusCondition, controller_of
 from apimachinery.selectors import Selector
 from controller_manager.controllers.workloads._podranking import pods_to_delete
-from controller_manager.controllers.workloads._replicasetstatus import ManageError, Outcome, compute_status
-from controller_manager.ownership import OWNER_INDEX, candidates, claim, index_by_owner
+from controller_manager.controllers.workloads._replicasetstatus import ManageError, compute_status
+from controller_manager.ownership import OWNER_INDEX, candidates, claim, index_by_owner, owners_of_change
 from controller_manager.podcontrol import PodControl, pod_of
 from controller_manager.podstate import counts_changed, is_active
+from controller_manager.writes import write_status
 from kubeapi.apps.replicaset import ReplicaSet
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.replicationcontroller import ReplicationController
-from kubeclient.controller import DONE, ControllerContext, Result, after, owner_key
+from kubeclient.controller import DONE, ControllerContext, Result, after
 
 R = TypeVar("R", bound=ReplicaSet | ReplicationController)
 
@@ -50,13 +50,8 @@ class ReplicasReconciler(Generic[R]):
     def concerned_by(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
         """Notes what was expected, and wakes the pod's owner, or those that may adopt it."""
         self._pod_control.note(old, new)
-        if not counts_changed(old, new):
-            return
-        yield from {owner_key(each, self._kind.name) for each in (old, new) if each is not None} - {""}
-        if new is not None and controller_of(new) is None:
-            for replica_set in self._replica_sets.list(new.namespace):
-                if self._kind.selector(replica_set).matches(new.labels):
-                    yield replica_set.key
+        if counts_changed(old, new):
+            yield from owners_of_change(old, new, self._kind.name, self._replica_sets, self._kind.selector)
 
     async def reconcile(self, key: str) -> Result:
         replica_set = self._replica_sets.get(key)
@@ -78,7 +73,7 @@ class ReplicasReconciler(Generic[R]):
                     return after(UNSETTLED_SECONDS)
                 error, failure = errors[0], ManageError(str(errors[0]), creating=surplus < 0)
         outcome = compute_status(replica_set, pods, failure, self._kind.condition, self._clock.now())
-        await self._write_status(replica_set, outcome)
+        await write_status(self._rest, replica_set, outcome.status)
         if error is not None:
             raise error
         return after(outcome.next_available_seconds) if outcome.next_available_seconds else DONE
@@ -103,13 +98,3 @@ class ReplicasReconciler(Generic[R]):
             for pod in self._pods.by_index(OWNER_INDEX, member.metadata.uid or "")
             if is_active(pod)
         ]
-
-    async def _write_status(self, replica_set: R, outcome: Outcome) -> None:
-        if outcome.status == replica_set.status:
-            return
-        changed = replica_set.clone()
-        changed.status = outcome.status
-        try:
-            await self._rest.update(changed, "status")
-        except (NotFound, Conflict):
-            return  # the cache is behind: what it is about to learn brings the key back

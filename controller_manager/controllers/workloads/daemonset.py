@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from apimachinery.errors import Conflict, NotFound
-from apimachinery.meta import controller_of
-from apimachinery.selectors import selector_of
+from apimachinery.selectors import Selector, selector_of
 from controller_manager.controllers.workloads._daemonplacement import (
     GENERATION_LABEL,
     Placement,
@@ -19,14 +17,15 @@ from controller_manager.controllers.workloads._daemonplacement import (
 )
 from controller_manager.controllers.workloads._daemonrollout import count, plan_rollout
 from controller_manager.controllers.workloads._history import HASH_LABEL, HashCollision, forget_old, keep_current
-from controller_manager.ownership import candidates, claim, index_by_owner
+from controller_manager.ownership import candidates, claim, index_by_owner, owners_of_change
 from controller_manager.podcontrol import PodControl, pod_of
 from controller_manager.podstate import counts_changed
+from controller_manager.writes import write_status
 from kubeapi.apps.controllerrevision import ControllerRevision
-from kubeapi.apps.daemonset import DaemonSet, DaemonSetStatus, template_generation
+from kubeapi.apps.daemonset import DaemonSet, template_generation
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, own, owner, owner_key
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, own, owner
 
 KIND = "DaemonSet"
 BURST_REPLICAS = 250
@@ -57,13 +56,8 @@ class DaemonSetReconciler:
     def concerned_by(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
         """Notes what was expected, and wakes the pod's DaemonSet, or those that may adopt it."""
         self._pod_control.note(old, new)
-        if not counts_changed(old, new) and old is not None and new is not None and old.spec == new.spec:
-            return
-        yield from {owner_key(each, KIND) for each in (old, new) if each is not None} - {""}
-        if new is not None and controller_of(new) is None:
-            for daemon_set in self._daemon_sets.list(new.namespace):
-                if selector_of(daemon_set.spec.selector).matches(new.labels):
-                    yield daemon_set.key
+        if counts_changed(old, new) or old is None or new is None or old.spec != new.spec:
+            yield from owners_of_change(old, new, KIND, self._daemon_sets, _selector)
 
     def fitting(self, old: Node | None, new: Node | None) -> Iterable[str]:
         """Wakes the DaemonSets for which a node has come, gone or changed."""
@@ -85,7 +79,7 @@ class DaemonSetReconciler:
             return DONE  # the garbage collector removes the pods
         if not self._pod_control.settled(key):
             return after(UNSETTLED_SECONDS)
-        selector = selector_of(daemon_set.spec.selector)
+        selector = _selector(daemon_set)
         pods = await claim(self._rest, daemon_set, selector, candidates(self._pods, daemon_set))
         revisions = await claim(self._rest, daemon_set, selector, candidates(self._revisions, daemon_set))
         template, collisions = daemon_set.spec.template, daemon_set.status.collisionCount
@@ -104,12 +98,12 @@ class DaemonSetReconciler:
             errors = await self._perform(daemon_set, plan, digest)
             if not errors:
                 return after(UNSETTLED_SECONDS)
-            await self._write_status(daemon_set, count(daemon_set, nodes, groups, digest, now).status)
+            await write_status(self._rest, daemon_set, count(daemon_set, nodes, groups, digest, now).status)
             raise errors[0]
         live = {f"{daemon_set.name}-{pod.labels.get(HASH_LABEL)}" for pod in pods}
         await forget_old(self._rest, old, live, daemon_set.spec.revisionHistoryLimit)
         counted = count(daemon_set, nodes, groups, digest, now)
-        await self._write_status(daemon_set, counted.status)
+        await write_status(self._rest, daemon_set, counted.status)
         waits = [seconds for seconds in (wait, counted.next_available_seconds) if seconds]
         return after(min(waits)) if waits else DONE
 
@@ -152,17 +146,11 @@ class DaemonSetReconciler:
     async def _count_collision(self, daemon_set: DaemonSet) -> None:
         status = daemon_set.status.clone()
         status.collisionCount = (status.collisionCount or 0) + 1
-        await self._write_status(daemon_set, status)
+        await write_status(self._rest, daemon_set, status)
 
-    async def _write_status(self, daemon_set: DaemonSet, status: DaemonSetStatus) -> None:
-        if status == daemon_set.status:
-            return
-        changed = daemon_set.clone()
-        changed.status = status
-        try:
-            await self._rest.update(changed, "status")
-        except (NotFound, Conflict):
-            return  # the cache is behind: what it is about to learn brings the key back
+
+def _selector(daemon_set: DaemonSet) -> Selector:
+    return selector_of(daemon_set.spec.selector)
 
 
 CONTROLLER = ControllerSpec(

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 
 from apimachinery.columns import selector_text
-from apimachinery.errors import Conflict, NotFound
 from apimachinery.meta import OwnerReference, controller_of
 from apimachinery.selectors import selector_of
 from controller_manager.controllers.workloads._budgetstatus import compute, failed, needs_scale
 from controller_manager.podstate import counts_changed
+from controller_manager.writes import write_status
 from kubeapi.apps.deployment import Deployment
 from kubeapi.apps.replicaset import ReplicaSet
 from kubeapi.apps.statefulset import StatefulSet
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.replicationcontroller import ReplicationController
-from kubeapi.policy.poddisruptionbudget import PodDisruptionBudget, PodDisruptionBudgetStatus
+from kubeapi.policy.poddisruptionbudget import PodDisruptionBudget
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, own
 from kubeclient.informer import Informer
 
@@ -70,13 +69,13 @@ class DisruptionReconciler:
             except UnknownScale as error:
                 text = f"Failed to calculate the number of expected pods: {error}"
                 self._recorder.event(budget, "Warning", "CalculateExpectedPodCountFailed", text)
-                await self._write(budget, failed(budget, str(error), now))
+                await write_status(self._rest, budget, failed(budget, str(error), now))
                 return DONE
         outcome = compute(budget, pods, wanted, now)
         for pod in outcome.not_deleted:
             text = f"Pod was expected by PDB {budget.key} to be deleted but it wasn't"
             self._recorder.event(pod, "Warning", "NotDeleted", text)
-        await self._write(budget, outcome.status)
+        await write_status(self._rest, budget, outcome.status)
         return after(outcome.wait_seconds) if outcome.wait_seconds else DONE
 
     def _selected(self, budget: PodDisruptionBudget) -> list[Pod]:
@@ -116,15 +115,6 @@ class DisruptionReconciler:
             if deployment is not None and deployment.metadata.uid == above.uid:
                 return above.uid, deployment.spec.replicas
         return ref.uid, found.spec.replicas or 0
-
-    async def _write(self, budget: PodDisruptionBudget, status: PodDisruptionBudgetStatus) -> None:
-        """Writes what was computed unless evictions have changed the budget since: its change brings the key back."""
-        if status == budget.status:
-            return
-        changed = budget.clone()
-        changed.status = status
-        with suppress(NotFound, Conflict):
-            await self._rest.update(changed, "status")
 
 
 CONTROLLER = ControllerSpec(

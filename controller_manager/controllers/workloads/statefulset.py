@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
-from apimachinery.meta import controller_of
-from apimachinery.selectors import selector_of
+from apimachinery.selectors import Selector, selector_of
 from controller_manager.controllers.workloads._history import HashCollision, forget_old, keep_current, template_of
 from controller_manager.controllers.workloads._statefulplan import Plan, Revision, count, make_plan
 from controller_manager.controllers.workloads._statefulpods import (
@@ -18,13 +17,22 @@ from controller_manager.controllers.workloads._statefulpods import (
     ordinal_of,
     with_owners,
 )
-from controller_manager.ownership import candidates, claim, delete_surely, in_parallel, index_by_owner, slow_start
+from controller_manager.ownership import (
+    candidates,
+    claim,
+    delete_surely,
+    in_parallel,
+    index_by_owner,
+    owners_of_change,
+    slow_start,
+)
 from controller_manager.podstate import counts_changed
+from controller_manager.writes import write_status
 from kubeapi.apps.controllerrevision import ControllerRevision
-from kubeapi.apps.statefulset import StatefulSet, StatefulSetStatus
+from kubeapi.apps.statefulset import StatefulSet
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.core.pod.model import Pod
-from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, own, owner, owner_key
+from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after, own, owner
 
 KIND = "StatefulSet"
 HASH_LABEL = "controller.kubernetes.io/hash"
@@ -47,19 +55,14 @@ class StatefulSetReconciler:
 
     def concerned_by(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
         """Wakes the pod's StatefulSet, or those that may adopt it."""
-        if not counts_changed(old, new):
-            return
-        yield from {owner_key(each, KIND) for each in (old, new) if each is not None} - {""}
-        if new is not None and controller_of(new) is None:
-            for stateful_set in self._sets.list(new.namespace):
-                if selector_of(stateful_set.spec.selector).matches(new.labels):
-                    yield stateful_set.key
+        if counts_changed(old, new):
+            yield from owners_of_change(old, new, KIND, self._sets, _selector)
 
     async def reconcile(self, key: str) -> Result:
         stateful_set = self._sets.get(key)
         if stateful_set is None or stateful_set.metadata.deletionTimestamp is not None:
             return DONE  # the garbage collector removes the pods
-        selector = selector_of(stateful_set.spec.selector)
+        selector = _selector(stateful_set)
         members = [pod for pod in candidates(self._pods, stateful_set) if ordinal_of(stateful_set, pod) >= 0]
         pods = await claim(self._rest, stateful_set, selector, members)
         revisions = await claim(self._rest, stateful_set, selector, candidates(self._revisions, stateful_set))
@@ -71,7 +74,7 @@ class StatefulSetReconciler:
         except HashCollision:
             status = stateful_set.status.clone()
             status.collisionCount = (collisions or 0) + 1
-            await self._write_status(stateful_set, status)
+            await write_status(self._rest, stateful_set, status)
             return DONE  # its own change brings the key back
         before = next((each for each in old if each.name == stateful_set.status.currentRevision), kept)
         current, update = (Revision(each.name, template_of(each)) for each in (before, kept))
@@ -81,7 +84,7 @@ class StatefulSetReconciler:
         try:
             waits = await self._perform(stateful_set, plan, pods)
         finally:
-            await self._write_status(stateful_set, status)
+            await write_status(self._rest, stateful_set, status)
         live = {current.name, update.name} | {pod.labels.get(REVISION_LABEL, "") for pod in pods}
         await forget_old(self._rest, old, live, stateful_set.spec.revisionHistoryLimit)
         seconds = [each for each in (plan.wait_seconds, STALE_SECONDS if waits else 0.0) if each]
@@ -169,13 +172,9 @@ class StatefulSetReconciler:
             with suppress(NotFound, Conflict):
                 await self._rest.update(changed)
 
-    async def _write_status(self, stateful_set: StatefulSet, status: StatefulSetStatus) -> None:
-        if status == stateful_set.status:
-            return
-        changed = stateful_set.clone()
-        changed.status = status
-        with suppress(NotFound, Conflict):  # the cache is behind: what it is about to learn brings the key back
-            await self._rest.update(changed, "status")
+
+def _selector(stateful_set: StatefulSet) -> Selector:
+    return selector_of(stateful_set.spec.selector)
 
 
 CONTROLLER = ControllerSpec(

@@ -30,6 +30,13 @@ def pod_references(pod: Pod) -> frozenset[Reference]:
     return frozenset((kind, name) for kind, name in from_volumes if name) | environment_references(pod.spec)
 
 
+def claim_name(pod_name: str, volume: Volume) -> str:
+    """Returns the name of the claim behind a volume, which a controller makes for an ephemeral one; "" for none."""
+    if volume.persistentVolumeClaim is not None:
+        return volume.persistentVolumeClaim.claimName
+    return f"{pod_name}-{volume.name}" if volume.ephemeral is not None else ""
+
+
 def api_reference(pod: Pod) -> str:
     """Returns the first kind of API objects that a pod depends on, in upstream's order; "" for none.
 
@@ -93,10 +100,8 @@ def _of_volume(pod_name: str, volume: Volume) -> Iterator[Reference]:
             yield SECRET, projection.secret.name
         if projection.configMap is not None:
             yield CONFIG_MAP, projection.configMap.name
-    if volume.persistentVolumeClaim is not None:
-        yield CLAIM, volume.persistentVolumeClaim.claimName
-    if volume.ephemeral is not None:
-        yield CLAIM, f"{pod_name}-{volume.name}"  # the claim that a controller makes for the pod
+    if claim := claim_name(pod_name, volume):
+        yield CLAIM, claim
     if volume.azureFile is not None:
         yield SECRET, volume.azureFile.secretName
     if volume.csi is not None and volume.csi.nodePublishSecretRef is not None:

@@ -1,0 +1,41 @@
+"""Writes what controllers have decided about objects of their caches."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from apimachinery.errors import Conflict, NotFound
+from apimachinery.meta import Object
+from kubeclient.rest import RestClient
+
+
+async def write_status(rest: RestClient, obj: Any, status: Any) -> None:
+    """Writes the status if it is another one.
+
+    When the cache is behind, nothing is written: what it is about to learn brings the key back.
+    """
+    if status == obj.status:
+        return
+    changed = obj.clone()
+    changed.status = status
+    with suppress(NotFound, Conflict):
+        await rest.update(changed, "status")
+
+
+async def protect(rest: RestClient, obj: Object, finalizer: str, is_in_use: Callable[[], Awaitable[bool]]) -> None:
+    """Gives the object its finalizer, and takes it away once the object is deleted and not in use.
+
+    Somebody who has begun to use it meanwhile makes that a conflict. Raises: as RestClient's methods.
+    """
+    finalizers = obj.metadata.finalizers or []
+    deleted = obj.metadata.deletionTimestamp is not None
+    if deleted is not (finalizer in finalizers) or (deleted and await is_in_use()):
+        return
+    changed = obj.clone()
+    changed.metadata.finalizers = [item for item in finalizers if item != finalizer] or None
+    if not deleted:
+        changed.metadata.finalizers = [*finalizers, finalizer]
+    with suppress(NotFound):
+        await rest.update(changed)
