@@ -9,6 +9,7 @@ from apimachinery.quantity import byte_count, cpu_millis, parse_quantity
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION, is_sidecar
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container
+from kubeapi.core.pod.strategy import qos
 from kubelet.runtime.interface import MIN_CPU_SHARES, Resources
 
 QosClass = Literal["Guaranteed", "Burstable", "BestEffort"]
@@ -30,25 +31,10 @@ QOS_RESOURCES = ("cpu", "memory")
 
 
 def qos_class(pod: Pod) -> QosClass:
-    """Returns the class that the API server gave the pod, else the one that follows from the spec.
-
-    Source: Kubernetes, "Pod Quality of Service Classes".
-    """
+    """Returns the class that the API server gave the pod, else the one that follows from the spec."""
     if pod.status.qosClass in ("Guaranteed", "Burstable", "BestEffort"):
         return cast(QosClass, pod.status.qosClass)
-    containers = [*(pod.spec.initContainers or ()), *pod.spec.containers]
-    guaranteed, best_effort = True, True
-    for container in containers:
-        limits, requests = _amounts(container, "limits"), _amounts(container, "requests")
-        for resource in QOS_RESOURCES:
-            if limits.get(resource) or requests.get(resource):
-                best_effort = False
-            limit = parse_quantity(limits.get(resource, "0"))
-            if not limit or parse_quantity(requests.get(resource, limits.get(resource, "0"))) != limit:
-                guaranteed = False
-    if best_effort:
-        return "BestEffort"
-    return "Guaranteed" if guaranteed else "Burstable"
+    return cast(QosClass, qos.qos_class(pod.spec))
 
 
 def is_critical(pod: Pod) -> bool:

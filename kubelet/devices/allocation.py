@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,8 +131,3 @@ class Allocations:
         for holder in gone:
             del self._held[holder]
         return bool(gone)
-
-
-def sockets_in(folder: Path) -> list[Path]:
-    """Lists the sockets of plugins that an earlier kubelet knew."""
-    return [Path(entry.path) for entry in os.scandir(folder) if Path(entry.path).is_socket()]

@@ -15,9 +15,9 @@ from apimachinery.quantity import parse_quantity
 from componentbase import logs
 from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.spec import Container
+from kubeapi.core.pod.spec import Container, all_containers
 from kubeapi.core.pod.validation.resources import is_extended
-from kubelet.devices.allocation import Allocations, Choice, DeviceError, Held, Holder, choose, sockets_in
+from kubelet.devices.allocation import Allocations, Choice, DeviceError, Held, Holder, choose
 from kubelet.devices.messages import (
     HEALTHY,
     REGISTER,
@@ -29,14 +29,13 @@ from kubelet.devices.messages import (
     ContainerAllocateResponse,
     ContainerPreferredAllocationRequest,
     DevicePluginOptions,
-    Empty,
     ListAndWatchResponse,
     PreferredAllocationRequest,
     PreferredAllocationResponse,
     PreStartContainerRequest,
-    PreStartContainerResponse,
     RegisterRequest,
 )
+from kubelet.plugins.message import Empty
 from kubelet.plugins.rpc import PluginClient, PluginServer, RpcError
 from kubelet.plugins.watcher import PluginInfo, PluginRefused
 
@@ -95,8 +94,9 @@ class DeviceManager:
 
     async def run(self) -> None:
         """Serves registrations until cancelled. Plugins register again when it removes their sockets."""
-        for path in sockets_in(self._folder):
-            path.unlink(missing_ok=True)
+        for path in self._folder.iterdir():
+            if path.is_socket():
+                path.unlink(missing_ok=True)
         await PluginServer(str(self._folder / SOCKET), {REGISTER: (RegisterRequest, Empty, self._on_register)}).run()
 
     def counts(self) -> Mapping[str, DeviceCount]:
@@ -204,7 +204,7 @@ class DeviceManager:
 
     def concerns(self, pod: Pod) -> bool:
         """Tells whether any container of the pod asks for a device of a plugin."""
-        return any(self._requests(container) for container in (*(pod.spec.initContainers or ()), *pod.spec.containers))
+        return any(map(self._requests, all_containers(pod.spec)))
 
     def _requests(self, container: Container) -> dict[str, int]:
         limits = container.resources.limits or {}
@@ -301,7 +301,7 @@ class DeviceManager:
                 continue
             request = PreStartContainerRequest(held.devices)
             path = f"{SERVICE}/PreStartContainer"
-            await plugin.client.call(path, request, PreStartContainerResponse, timeout_seconds=PRE_START_SECONDS)
+            await plugin.client.call(path, request, Empty, timeout_seconds=PRE_START_SECONDS)
 
     def release(self, pod_uid: str) -> None:
         """Takes the devices of a pod that has ended back. Raises: OSError."""

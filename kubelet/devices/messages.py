@@ -12,10 +12,6 @@ SERVICE = "/v1beta1.DevicePlugin"
 HEALTHY = "Healthy"
 
 
-class Empty(Message):
-    """Says nothing."""
-
-
 class DevicePluginOptions(Message):
     """The calls that a plugin serves beside the two that all serve."""
 
@@ -138,7 +134,3 @@ class PreStartContainerRequest(Message):
     """Tells that a container with these devices is about to start."""
 
     devices_ids: tuple[str, ...] = ()
-
-
-class PreStartContainerResponse(Message):
-    """Says nothing."""

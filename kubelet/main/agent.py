@@ -310,5 +310,5 @@ def _read(path: str) -> str:
         with open(path, encoding="utf-8") as file:
             return file.read()
     except OSError as error:
-        log.warning("resolver configuration not read", path=path, error=str(error))
+        log.warning("file of the node not read", path=path, error=str(error))
         return ""

@@ -174,7 +174,7 @@ class NodeReporter:
     # registration
 
     def _labels(self) -> dict[str, str]:
-        architecture = read_machine(self._options.root_dir).architecture
+        architecture = self._inputs.machine.architecture
         return {
             "kubernetes.io/hostname": self._options.node_name,
             "kubernetes.io/os": "linux",

@@ -183,3 +183,7 @@ def _text(name: str, content: bytes) -> str:
 class _Entry(Message):
     key: str = ""
     value: str = ""
+
+
+class Empty(Message):
+    """Any request or answer that says nothing."""

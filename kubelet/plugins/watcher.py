@@ -19,17 +19,13 @@ from componentbase import logs
 from componentbase.clock import Clock
 from componentbase.inotify import FolderWatcher
 from kubeclient.backoff import Backoff
-from kubelet.plugins.message import Message
+from kubelet.plugins.message import Empty, Message
 from kubelet.plugins.rpc import PluginClient, RpcError
 
 INFO_SECONDS = 10.0
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.5, 120.0
 
 log = logs.logger(__name__)
-
-
-class InfoRequest(Message):
-    """Asks a plugin what it is."""
 
 
 class PluginInfo(Message):
@@ -46,10 +42,6 @@ class RegistrationStatus(Message):
 
     plugin_registered: bool = False
     error: str = ""
-
-
-class RegistrationStatusResponse(Message):
-    """Says nothing."""
 
 
 class PluginRefused(Exception):
@@ -128,7 +120,7 @@ class PluginWatcher:
             client.close()
 
     async def _register(self, client: PluginClient, plugin: _Served) -> None:
-        info = await client.call(f"{_SERVICE}/GetInfo", InfoRequest(), PluginInfo, timeout_seconds=INFO_SECONDS)
+        info = await client.call(f"{_SERVICE}/GetInfo", Empty(), PluginInfo, timeout_seconds=INFO_SECONDS)
         endpoint = info.endpoint or client.socket_path
         try:
             handler = self._handlers.get(info.type)
@@ -147,7 +139,7 @@ class PluginWatcher:
     async def _notify(self, client: PluginClient, status: RegistrationStatus) -> None:
         """A plugin that does not listen is registered all the same, as upstream."""
         try:
-            await client.call(f"{_SERVICE}/NotifyRegistrationStatus", status, RegistrationStatusResponse)
+            await client.call(f"{_SERVICE}/NotifyRegistrationStatus", status, Empty)
         except RpcError as error:
             log.warning("plugin not told of its registration", socket=client.socket_path, error=str(error))
 

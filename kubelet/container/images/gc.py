@@ -183,10 +183,8 @@ class GarbageCollector:
 
     async def collect_images(self) -> None:
         """Raises: EngineError; OSError when the disk cannot be seen."""
-        unused, oldest = (
-            await self._unused_images(self._policy.min_image_age_seconds),
-            self._policy.max_image_age_seconds,
-        )
+        oldest = self._policy.max_image_age_seconds
+        unused = await self._unused_images(self._policy.min_image_age_seconds)
         if oldest:
             now = self._clock.now()
             expired = [image for image in unused if now - self._idle_since(image) > oldest]

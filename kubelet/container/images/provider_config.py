@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -133,7 +134,7 @@ def _check(path: str, provider: CredentialProvider) -> None:
         raise ProviderConfigError(f"{where}: a name without '/' and spaces is wanted")
     try:
         seconds = provider.default_cache_seconds
-    except Exception as error:
+    except ArgumentTypeError as error:
         raise ProviderConfigError(f"{where}: defaultCacheDuration: {error}") from None
     if seconds < 0:
         raise ProviderConfigError(f"{where}: defaultCacheDuration must be greater than or equal to 0")
@@ -142,10 +143,8 @@ def _check(path: str, provider: CredentialProvider) -> None:
         return
     if provider.apiVersion != PROTOCOL:
         raise ProviderConfigError(f"{where}: tokenAttributes is only supported for {PROTOCOL}")
-    required, optional = (
-        attributes.requiredServiceAccountAnnotationKeys,
-        attributes.optionalServiceAccountAnnotationKeys,
-    )
+    required = attributes.requiredServiceAccountAnnotationKeys
+    optional = attributes.optionalServiceAccountAnnotationKeys
     if required and not attributes.requireServiceAccount:
         raise ProviderConfigError(
             f"{where}: requireServiceAccount cannot be false when requiredServiceAccountAnnotationKeys is set"

@@ -98,10 +98,8 @@ class CredentialProvider:
             return None if attributes.requireServiceAccount else _Identity()
         account = await self._accounts.account(pod)
         have = account.metadata.annotations or {}
-        required, optional = (
-            attributes.requiredServiceAccountAnnotationKeys,
-            attributes.optionalServiceAccountAnnotationKeys,
-        )
+        required = attributes.requiredServiceAccountAnnotationKeys
+        optional = attributes.optionalServiceAccountAnnotationKeys
         if not have.keys() >= set(required):
             return None
         annotations = tuple((key, have[key]) for key in sorted({*required, *optional}) if key in have)

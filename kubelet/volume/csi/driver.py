@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from kubelet.plugins.message import Message
+from kubelet.plugins.message import Empty, Message
 from kubelet.plugins.rpc import DEFAULT_SECONDS, PluginClient, RpcError
 from kubelet.volume.csi import messages as csi
 
@@ -30,26 +30,26 @@ class Driver:
         self._capabilities: frozenset[int] | None = None
 
     async def info(self) -> csi.NodeGetInfoResponse:
-        return await self._call("NodeGetInfo", csi.Empty(), csi.NodeGetInfoResponse)
+        return await self._call("NodeGetInfo", Empty(), csi.NodeGetInfoResponse)
 
     async def serves(self, capability: int) -> bool:
         """Asks the driver once in its life."""
         if self._capabilities is None:
-            answer = await self._call("NodeGetCapabilities", csi.Empty(), csi.NodeGetCapabilitiesResponse)
+            answer = await self._call("NodeGetCapabilities", Empty(), csi.NodeGetCapabilitiesResponse)
             self._capabilities = frozenset(item.rpc.type for item in answer.capabilities if item.rpc is not None)
         return capability in self._capabilities
 
     async def stage(self, request: csi.NodeStageVolumeRequest) -> None:
-        await self._call("NodeStageVolume", request, csi.Empty)
+        await self._call("NodeStageVolume", request, Empty)
 
     async def unstage(self, handle: str, staging_path: str) -> None:
-        await self._call("NodeUnstageVolume", csi.NodeUnstageVolumeRequest(handle, staging_path), csi.Empty)
+        await self._call("NodeUnstageVolume", csi.NodeUnstageVolumeRequest(handle, staging_path), Empty)
 
     async def publish(self, request: csi.NodePublishVolumeRequest) -> None:
-        await self._call("NodePublishVolume", request, csi.Empty)
+        await self._call("NodePublishVolume", request, Empty)
 
     async def unpublish(self, handle: str, target_path: str) -> None:
-        await self._call("NodeUnpublishVolume", csi.NodeUnpublishVolumeRequest(handle, target_path), csi.Empty)
+        await self._call("NodeUnpublishVolume", csi.NodeUnpublishVolumeRequest(handle, target_path), Empty)
 
     async def expand(self, request: csi.NodeExpandVolumeRequest) -> int:
         """Returns the size in bytes that the volume has now."""

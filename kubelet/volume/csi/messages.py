@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from kubelet.plugins.message import Message
+from kubelet.plugins.message import Empty, Message
 
 SERVICE = "/csi.v1.Node"
 
@@ -19,10 +19,6 @@ SINGLE_NODE_MULTI_WRITER = 5
 VOLUME_MOUNT_GROUP = 6
 
 UNIT_BYTES, UNIT_INODES = 1, 2
-
-
-class Empty(Message):
-    """Any request or answer without fields."""
 
 
 class Topology(Message):
