@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from componentbase.clock import Clock
 
@@ -64,3 +67,15 @@ async def idle() -> None:
     await asyncio.sleep(0)
     while ready:  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0)
+
+
+class InlineExecutor(ThreadPoolExecutor):
+    """Does at once what others leave to threads, which a clock moved by hand would not wait for."""
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(work(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from apimachinery.model import from_dict
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
+from tests.fakes.clock import InlineExecutor
 from tests.fakes.programs import Script
 from tests.kits.node.cuts import Cut, Fault, watch_for_duplicates
 from tests.kits.node.kubeletbench import Bench, kubelet_bench
@@ -128,6 +130,7 @@ class Life:
 
 async def live(root: Path, fault: Fault, at: int, *, with_effect: bool) -> Cut:
     """Leads the life with one cut."""
+    asyncio.get_running_loop().set_default_executor(InlineExecutor())
     async with kubelet_bench(root) as bench:
         allocatable = {"cpu": "4", "memory": "8Gi", "pods": "110"}
         bench.node = from_dict(Node, {"metadata": {"name": "worker-1"}, "status": {"allocatable": allocatable}})
