@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from apimachinery.conditions import get_condition, set_condition
 from apimachinery.meta import Condition
 from apimachinery.times import format_time, parse_time
-from controller_manager.controllers.workloads._rollout import scaled_value
+from controller_manager.controllers.workloads._percentages import scaled_value
 from controller_manager.podstate import is_ready
 from kubeapi.core.pod.model import Pod
 from kubeapi.policy.poddisruptionbudget import (

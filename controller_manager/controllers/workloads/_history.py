@@ -12,7 +12,7 @@ from typing import Any
 from apimachinery.errors import AlreadyExists, Conflict, NotFound
 from apimachinery.meta import Object, ObjectMeta
 from apimachinery.model import from_dict, to_dict
-from controller_manager.controllers.workloads._revisions import template_hash
+from controller_manager.controllers.workloads._templatehash import template_hash
 from controller_manager.ownership import owner_reference
 from kubeapi.apps.controllerrevision import ControllerRevision
 from kubeapi.core.pod.template import PodTemplateSpec

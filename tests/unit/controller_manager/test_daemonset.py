@@ -9,16 +9,16 @@ import pytest
 from apimachinery.errors import Forbidden
 from apimachinery.meta import ObjectMeta
 from apimachinery.times import format_time
-from controller_manager.controllers.workloads._daemonplacement import (
+from controller_manager.controllers.workloads._history import HASH_LABEL
+from controller_manager.controllers.workloads.daemonset._placement import (
     bound_to,
     by_node,
     fitting,
     plan_placement,
     target_node,
 )
-from controller_manager.controllers.workloads._daemonrollout import count, plan_rollout
-from controller_manager.controllers.workloads._history import HASH_LABEL
-from controller_manager.controllers.workloads.daemonset import CONTROLLER
+from controller_manager.controllers.workloads.daemonset._rollout import count, plan_rollout
+from controller_manager.controllers.workloads.daemonset.daemonset import CONTROLLER
 from kubeapi.apps.controllerrevision import ControllerRevision
 from kubeapi.apps.daemonset import RESOURCE, TEMPLATE_GENERATION, DaemonSet
 from kubeapi.core.node import Node

@@ -10,11 +10,12 @@ import pytest
 from apimachinery.conditions import get_condition
 from apimachinery.meta import LabelSelector, ObjectMeta
 from apimachinery.times import format_time
-from controller_manager.controllers.workloads import _deploymentstatus as statuses
-from controller_manager.controllers.workloads import _revisions as revisions
-from controller_manager.controllers.workloads import _rollout as rollout
-from controller_manager.controllers.workloads.deployment import CONTROLLER
-from controller_manager.controllers.workloads.replicaset import CONTROLLER as REPLICASET_CONTROLLER
+from controller_manager.controllers.workloads._templatehash import template_hash
+from controller_manager.controllers.workloads.deployment import _revisions as revisions
+from controller_manager.controllers.workloads.deployment import _rollout as rollout
+from controller_manager.controllers.workloads.deployment import _status as statuses
+from controller_manager.controllers.workloads.deployment.deployment import CONTROLLER
+from controller_manager.controllers.workloads.replicas.replicaset import CONTROLLER as REPLICASET_CONTROLLER
 from kubeapi.apps.deployment import (
     Deployment,
     DeploymentCondition,
@@ -193,8 +194,8 @@ def test_templates_are_compared_without_the_hash_label() -> None:
 
 
 def test_hashes_depend_on_template_and_collisions_alone() -> None:
-    assert revisions.template_hash(template(), None) == revisions.template_hash(template(), None)
-    hashes = {revisions.template_hash(template(image), count) for image in ("v1", "v2") for count in (None, 1, 2)}
+    assert template_hash(template(), None) == template_hash(template(), None)
+    hashes = {template_hash(template(image), count) for image in ("v1", "v2") for count in (None, 1, 2)}
     assert len(hashes) == 6
 
 

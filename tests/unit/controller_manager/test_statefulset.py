@@ -8,8 +8,8 @@ import pytest
 
 from apimachinery.meta import ObjectMeta
 from apimachinery.times import format_time
-from controller_manager.controllers.workloads._statefulplan import Plan, Revision, count, make_plan
-from controller_manager.controllers.workloads._statefulpods import (
+from controller_manager.controllers.workloads.statefulset._plan import Plan, Revision, count, make_plan
+from controller_manager.controllers.workloads.statefulset._pods import (
     REVISION_LABEL,
     new_claims,
     new_pod,
@@ -17,7 +17,7 @@ from controller_manager.controllers.workloads._statefulpods import (
     with_identity,
     with_owners,
 )
-from controller_manager.controllers.workloads.statefulset import CONTROLLER
+from controller_manager.controllers.workloads.statefulset.statefulset import CONTROLLER
 from kubeapi.apps.controllerrevision import ControllerRevision
 from kubeapi.apps.statefulset import RESOURCE, StatefulSet
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim

@@ -8,8 +8,8 @@ from contextlib import suppress
 from apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError
 from apimachinery.selectors import Selector, selector_of
 from controller_manager.controllers.workloads._history import HashCollision, forget_old, keep_current, template_of
-from controller_manager.controllers.workloads._statefulplan import Plan, Revision, count, make_plan
-from controller_manager.controllers.workloads._statefulpods import (
+from controller_manager.controllers.workloads.statefulset._plan import Plan, Revision, count, make_plan
+from controller_manager.controllers.workloads.statefulset._pods import (
     REVISION_LABEL,
     claim_names,
     is_stale,

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from controller_manager.controllers.workloads._percentages import scaled_value
 from kubeapi.apps.deployment import Deployment
 from kubeapi.apps.replicaset import ReplicaSet
 
@@ -16,18 +17,6 @@ DESIRED_REPLICAS = "deployment.kubernetes.io/desired-replicas"
 MAX_REPLICAS = "deployment.kubernetes.io/max-replicas"
 ROLLING_UPDATE = "RollingUpdate"
 RECREATE = "Recreate"
-
-
-def scaled_value(value: int | str | None, total: int, *, round_up: bool) -> int:
-    """Reads an absolute number, or a percentage ("25%") of `total`. Raises: ValueError for other text."""
-    if value is None:
-        return 0
-    if isinstance(value, int):
-        return value
-    if not value.endswith("%"):
-        raise ValueError(f"{value!r} is neither a number nor a percentage")
-    hundredths = int(value[:-1]) * total
-    return -(-hundredths // 100) if round_up else hundredths // 100
 
 
 @dataclass(frozen=True, slots=True)

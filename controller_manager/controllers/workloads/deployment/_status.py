@@ -6,7 +6,12 @@ from collections.abc import Callable, Sequence
 
 from apimachinery.conditions import get_condition, remove_condition, set_condition
 from apimachinery.times import format_time, parse_time
-from controller_manager.controllers.workloads._rollout import available_pods, bounds, existing_pods, wanted_pods
+from controller_manager.controllers.workloads.deployment._rollout import (
+    available_pods,
+    bounds,
+    existing_pods,
+    wanted_pods,
+)
 from kubeapi.apps.deployment import Deployment, DeploymentCondition, DeploymentStatus
 from kubeapi.apps.replicaset import ReplicaSet
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apimachinery.meta import LabelSelector
 from apimachinery.selectors import selector_of
-from controller_manager.controllers.workloads._replicas import ReplicasKind, ReplicasReconciler
+from controller_manager.controllers.workloads.replicas._replicas import ReplicasKind, ReplicasReconciler
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.replicationcontroller import ReplicationController, ReplicationControllerCondition
 from kubeclient.controller import ControllerContext, ControllerSpec, Watch, own

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apimachinery.selectors import selector_of
-from controller_manager.controllers.workloads._replicas import ReplicasKind, ReplicasReconciler
+from controller_manager.controllers.workloads.replicas._replicas import ReplicasKind, ReplicasReconciler
 from kubeapi.apps.replicaset import ReplicaSet, ReplicaSetCondition
 from kubeapi.core.pod.model import Pod
 from kubeclient.controller import ControllerContext, ControllerSpec, Watch, own

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from apimachinery.selectors import Selector, selector_of
-from controller_manager.controllers.workloads._daemonplacement import (
+from controller_manager.controllers.workloads._history import HASH_LABEL, HashCollision, forget_old, keep_current
+from controller_manager.controllers.workloads.daemonset._placement import (
     GENERATION_LABEL,
     Placement,
     bound_to,
@@ -15,8 +16,7 @@ from controller_manager.controllers.workloads._daemonplacement import (
     plan_placement,
     target_node,
 )
-from controller_manager.controllers.workloads._daemonrollout import count, plan_rollout
-from controller_manager.controllers.workloads._history import HASH_LABEL, HashCollision, forget_old, keep_current
+from controller_manager.controllers.workloads.daemonset._rollout import count, plan_rollout
 from controller_manager.ownership import candidates, claim, index_by_owner, owners_of_change
 from controller_manager.podcontrol import PodControl, pod_of
 from controller_manager.podstate import counts_changed

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from controller_manager.controllers.workloads._daemonplacement import (
+from controller_manager.controllers.workloads._percentages import scaled_value
+from controller_manager.controllers.workloads.daemonset._placement import (
     Placement,
     allows_surge,
     fitting,
     has_template,
     is_available,
 )
-from controller_manager.controllers.workloads._rollout import scaled_value
 from controller_manager.podstate import is_ready, seconds_until_available
 from kubeapi.apps.daemonset import DaemonSet, DaemonSetStatus
 from kubeapi.core.node import Node

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from controller_manager.controllers.workloads._rollout import scaled_value
-from controller_manager.controllers.workloads._statefulpods import (
+from controller_manager.controllers.workloads._percentages import scaled_value
+from controller_manager.controllers.workloads.statefulset._pods import (
     REVISION_LABEL,
     new_pod,
     ordinal_of,

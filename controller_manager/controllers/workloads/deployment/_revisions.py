@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import orjson
-
 from apimachinery.meta import LabelSelector, ObjectMeta
-from apimachinery.names import suffix_of
-from controller_manager.controllers.workloads._rollout import (
+from controller_manager.controllers.workloads._templatehash import template_hash
+from controller_manager.controllers.workloads.deployment._rollout import (
     DESIRED_REPLICAS,
     MAX_REPLICAS,
     bounds,
@@ -37,23 +35,6 @@ NOT_COPIED = frozenset(
     )
 )
 """Annotations of the Deployment that its ReplicaSets don't take over."""
-
-
-def template_hash(template: PodTemplateSpec, collisions: int | None) -> str:
-    """Returns up to ten characters that tell templates apart; `collisions` gives another try when two met.
-
-    Only a name: whether two templates are equal is decided by `same_template`.
-    """
-    text = orjson.dumps(template.model_dump(mode="json", exclude_none=True), option=orjson.OPT_SORT_KEYS)
-    number = _fnv1a(text + (str(collisions).encode() if collisions is not None else b""))
-    return suffix_of(str(number).encode())
-
-
-def _fnv1a(data: bytes) -> int:
-    value = 0x811C9DC5
-    for byte in data:
-        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
-    return value
 
 
 def same_template(left: PodTemplateSpec, right: PodTemplateSpec) -> bool:

@@ -9,9 +9,9 @@ from apimachinery.conditions import get_condition
 from apimachinery.errors import AlreadyExists, Conflict, NotFound, StatusError, object_conflict
 from apimachinery.meta import controller_of, split_key
 from apimachinery.selectors import selector_of
-from controller_manager.controllers.workloads import _deploymentstatus as statuses
-from controller_manager.controllers.workloads import _revisions as revisions
-from controller_manager.controllers.workloads import _rollout as rollout
+from controller_manager.controllers.workloads.deployment import _revisions as revisions
+from controller_manager.controllers.workloads.deployment import _rollout as rollout
+from controller_manager.controllers.workloads.deployment import _status as statuses
 from controller_manager.ownership import OWNER_INDEX, candidates, claim, delete_surely, index_by_owner
 from kubeapi.apps.deployment import Deployment, DeploymentCondition, DeploymentStatus
 from kubeapi.apps.replicaset import ReplicaSet
