@@ -14,7 +14,7 @@ from componentbase.net.own_address import own_address
 from kubelet.configuration import BadConfiguration, add_config_flag, shown, take_file
 from kubelet.container.backoff import MAX_SECONDS
 from kubelet.container.images.options import ImageOptions, add_image_flags, image_options
-from kubelet.pod.pod_security import pattern_error
+from kubelet.pod.resources.pod_security import pattern_error
 from kubelet.resource_flags import ResourceOptions, add_resource_flags, resource_options
 from kubelet.server.authorization import ALWAYS_ALLOW, MODES
 from kubelet.shutdown_flags import ShutdownPeriod, add_shutdown_flags, shutdown_periods

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiserver.admission._plugin import CREATE, Attributes, Lookup, Plugin, spec_of
-from kubeapi.core.pod.affinity import Taint
+from kubeapi.core.pod.scheduling.affinity import Taint
 
 NOT_READY = "node.kubernetes.io/not-ready"
 

@@ -16,7 +16,7 @@ from apimachinery.names import label_value_errors, qualified_name_errors
 from apimachinery.quantity import ResourceList
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import CIDR_RULE, Errors, is_cidr
-from kubeapi.core.pod.affinity import Taint
+from kubeapi.core.pod.scheduling.affinity import Taint
 from kubeapi.core.pod.validation.affinity import EFFECTS
 from kubeapi.core.pod.validation.resources import check_resource_list
 

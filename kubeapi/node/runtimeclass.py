@@ -12,7 +12,7 @@ from apimachinery.names import dns_label_errors
 from apimachinery.quantity import ResourceList
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import Errors
-from kubeapi.core.pod.affinity import Toleration
+from kubeapi.core.pod.scheduling.affinity import Toleration
 from kubeapi.core.pod.validation.affinity import check_tolerations
 from kubeapi.core.pod.validation.resources import check_overhead
 

@@ -10,7 +10,7 @@ from apimachinery.meta import Object
 from apimachinery.names import qualified_name_errors
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.validation import Errors
-from kubeapi.core.pod.affinity import TopologySelectorTerm
+from kubeapi.core.pod.scheduling.affinity import TopologySelectorTerm
 
 GROUP = "storage.k8s.io"
 DEFAULT_ANNOTATIONS = (

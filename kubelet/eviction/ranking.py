@@ -14,7 +14,7 @@ from kubeapi.core.pod.model import Pod
 from kubelet.container.spec import find_container
 from kubelet.eviction.pressure import Observation
 from kubelet.eviction.thresholds import IMAGEFS_AVAILABLE, IMAGEFS_INODES, Threshold
-from kubelet.pod.admission import pod_requests
+from kubelet.pod.resources.admission import pod_requests
 from kubelet.stats.disk import DiskUse
 from kubelet.stats.figures import ContainerFigures, PodFigures
 

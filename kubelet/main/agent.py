@@ -34,9 +34,9 @@ from kubelet.node.reporter import NodeReporter
 from kubelet.node.runtime_health import RuntimeHealth
 from kubelet.node.shutdown import NodeShutdown
 from kubelet.options import Options
-from kubelet.pod.hardware import Hardware
-from kubelet.pod.pod_security import NodePolicy
-from kubelet.pod.shared_cpus import SharedCpus
+from kubelet.pod.resources.hardware import Hardware
+from kubelet.pod.resources.pod_security import NodePolicy
+from kubelet.pod.resources.shared_cpus import SharedCpus
 from kubelet.pod.table import PodTable
 from kubelet.probe.probes import probe_types
 from kubelet.runtime.interface import DnsConfig, PodRuntimeStatus, Runtime

@@ -23,11 +23,11 @@ from kubelet.container.images.pull_records import PullRecords
 from kubelet.main.accounts import ApiAccounts
 from kubelet.network.dns import ClusterDns
 from kubelet.network.host_ports import HostPorts
-from kubelet.pod.hardware import Hardware
-from kubelet.pod.node_resources import NodeResources
-from kubelet.pod.pod_security import NodePolicy
 from kubelet.pod.pod_volumes import PodVolumes
 from kubelet.pod.publisher import Publisher
+from kubelet.pod.resources.hardware import Hardware
+from kubelet.pod.resources.node_resources import NodeResources
+from kubelet.pod.resources.pod_security import NodePolicy
 from kubelet.pod.sandboxes import Sandboxes
 from kubelet.pod.starter import ContainerStarter
 from kubelet.pod.status.manager import StatusManager

@@ -14,7 +14,7 @@ from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec
 from kubelet.container.spec import DEFAULT_GRACE_SECONDS
-from kubelet.pod.hardware import Hardware
+from kubelet.pod.resources.hardware import Hardware
 from kubelet.pod.table import PodTable
 from kubelet.pod.workers import PodWorkers
 from kubelet.runtime.interface import EngineError, PodRuntimeStatus, Runtime

@@ -21,7 +21,7 @@ from kubelet.container.spec import find_container, full_name, spec_hash
 from kubelet.network.names import HOSTS_PATH
 from kubelet.plugins.rpc import RpcError
 from kubelet.pod.actions import Kill, Start
-from kubelet.pod.hardware import Hardware, HardwareOptions
+from kubelet.pod.resources.hardware import Hardware, HardwareOptions
 from kubelet.pod.status.compute import Waiting
 from kubelet.pod.termination import Terminator
 from kubelet.pod.work import ContainerSetup, PodWork

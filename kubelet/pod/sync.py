@@ -10,9 +10,9 @@ from kubeapi.core.pod.lifecycle import is_sidecar
 from kubelet.container.events import Events
 from kubelet.container.spec import find_container
 from kubelet.pod.actions import PodActions, compute_actions, deadline_remaining
-from kubelet.pod.node_resources import NodeResources
 from kubelet.pod.pod_volumes import PodVolumes
 from kubelet.pod.publisher import Publisher
+from kubelet.pod.resources.node_resources import NodeResources
 from kubelet.pod.sandboxes import Sandboxes
 from kubelet.pod.starter import ContainerStarter, StartFailure
 from kubelet.pod.status.compute import Failure, start_time

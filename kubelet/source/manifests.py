@@ -12,10 +12,10 @@ from apimachinery.errors import StatusError
 from apimachinery.model import from_dict
 from apimachinery.names import path_segment_errors
 from apimachinery.yaml import YamlError, read_document
-from kubeapi.core.pod.affinity import Toleration
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.references import api_reference
 from kubeapi.core.pod.resource import RESOURCE
+from kubeapi.core.pod.scheduling.affinity import Toleration
 from kubeapi.core.pod.status import PodStatus
 from kubeapi.core.pod.strategy.qos import qos_class
 from kubelet.container.limits import SOURCE_ANNOTATION

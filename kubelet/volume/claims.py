@@ -10,7 +10,7 @@ from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.persistentvolumeclaim.model import BOUND, PersistentVolumeClaim
 from kubeapi.core.pod import references
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.nodeselection import term_matches
+from kubeapi.core.pod.scheduling.nodeselection import term_matches
 from kubeapi.core.pod.volumes import Volume
 from kubeclient.rest import RestClient
 from kubelet.container.downward import NodeFacts

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kubeapi.core.pod.affinity import NodeSelectorRequirement, NodeSelectorTerm
-from kubeapi.core.pod.nodeselection import NAME_FIELD, required_terms, value_matches
+from kubeapi.core.pod.scheduling.affinity import NodeSelectorRequirement, NodeSelectorTerm
+from kubeapi.core.pod.scheduling.nodeselection import NAME_FIELD, required_terms, value_matches
 from scheduler.state.shape import Shape
 from scheduler.state.table import BoolArray, LabelColumn, NodeTable, Rows
 

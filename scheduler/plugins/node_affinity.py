@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kubeapi.core.pod.affinity import PreferredSchedulingTerm
-from kubeapi.core.pod.nodeselection import required_terms
+from kubeapi.core.pod.scheduling.affinity import PreferredSchedulingTerm
+from kubeapi.core.pod.scheduling.nodeselection import required_terms
 from scheduler.events import NODE, WAITING_POD, Change
 from scheduler.framework import SKIP, Cycle, FloatArray, Only, Plugin, PluginSpec, Rejected, Skip, scaled
 from scheduler.plugins._nodeselection import named_nodes, selected, selects_nodes, term_matches

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kubeapi.core.pod.tolerations import NO_SCHEDULE, TaintKey, tolerated
+from kubeapi.core.pod.scheduling.tolerations import NO_SCHEDULE, TaintKey, tolerated
 from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Skip
 from scheduler.state.shape import IntArray, Shape

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from kubeapi.core.pod.tolerations import PREFER_NO_SCHEDULE, TaintKey, admits, taint_key, tolerated
+from kubeapi.core.pod.scheduling.tolerations import PREFER_NO_SCHEDULE, TaintKey, admits, taint_key, tolerated
 from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import Cycle, FloatArray, Plugin, PluginSpec, scaled
 from scheduler.state.shape import IntArray, Shape

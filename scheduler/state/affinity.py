@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from apimachinery.selectors import Selector, selector_of
-from kubeapi.core.pod.affinity import Affinity, PodAffinityTerm, WeightedPodAffinityTerm
+from kubeapi.core.pod.scheduling.affinity import Affinity, PodAffinityTerm, WeightedPodAffinityTerm
 
 NamespaceLabels = Callable[[str], dict[str, str]]
 """Name of a namespace -> its labels."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from kubeapi.core.pod.tolerations import TaintKey, taint_key
+from kubeapi.core.pod.scheduling.tolerations import TaintKey, taint_key
 from scheduler.state.resources import CPU, EPHEMERAL_STORAGE, MEMORY, PODS, amounts
 from scheduler.state.shape import HostPort, IntArray, Shape
 from scheduler.views.node import Node

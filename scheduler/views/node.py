@@ -8,7 +8,7 @@ from apimachinery.meta import Object
 from apimachinery.model import Model
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
-from kubeapi.core.pod.affinity import Taint
+from kubeapi.core.pod.scheduling.affinity import Taint
 
 
 class NodeSpec(Model):

@@ -8,7 +8,7 @@ from apimachinery.meta import Object
 from apimachinery.model import Model
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
-from kubeapi.core.pod.affinity import NodeSelector
+from kubeapi.core.pod.scheduling.affinity import NodeSelector
 
 
 class ClaimReference(Model):

@@ -12,7 +12,7 @@ from apimachinery.meta import Object, ObjectMeta
 from apimachinery.model import Model
 from apimachinery.quantity import Quantity
 from apimachinery.resource import Resource
-from kubeapi.core.pod.affinity import Affinity, Toleration, TopologySpreadConstraint
+from kubeapi.core.pod.scheduling.affinity import Affinity, Toleration, TopologySpreadConstraint
 
 
 class ContainerPort(Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
-from kubeapi.core.pod.affinity import TopologySelectorTerm
+from kubeapi.core.pod.scheduling.affinity import TopologySelectorTerm
 
 
 class StorageClass(Object):

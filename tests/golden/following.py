@@ -16,10 +16,10 @@ from tests.golden import pending
 from tests.golden.normal import NAME_SUFFIX, generated_names, normal
 from tests.golden.replay import differences, dig, filled
 from tests.golden.server import HERE, SERVER_FLAGS
-from tests.kits.certificates import write_certificates
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.eventually import eventually
+from tests.kits.identity.certificates import write_certificates
 from tests.kits.process import controller_manager
 
 PATIENCE_SECONDS = 30.0  # for a list to become as recorded

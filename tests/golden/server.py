@@ -10,9 +10,9 @@ from typing import Any
 
 from tests.golden import pending
 from tests.golden.replay import Replay, differences
-from tests.kits.certificates import write_certificates
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
+from tests.kits.identity.certificates import write_certificates
 
 HERE = Path(__file__).parent
 USERS = HERE / "users.csv"

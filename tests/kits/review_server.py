@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.kits.certificates import write_certificates
+from tests.kits.identity.certificates import write_certificates
 
 Dict = dict[str, Any]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin, spec_of
-from kubeapi.core.pod.affinity import Toleration
-from kubeapi.core.pod.tolerations import NO_EXECUTE, concerns
+from kubeapi.core.pod.scheduling.affinity import Toleration
+from kubeapi.core.pod.scheduling.tolerations import NO_EXECUTE, concerns
 
 TOLERATION_SECONDS = 300
 TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")

@@ -7,8 +7,8 @@ Source: Kubernetes documentation, "Admission Controllers: ExtendedResourceTolera
 from __future__ import annotations
 
 from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin, spec_of
-from kubeapi.core.pod.affinity import Toleration
-from kubeapi.core.pod.tolerations import merged
+from kubeapi.core.pod.scheduling.affinity import Toleration
+from kubeapi.core.pod.scheduling.tolerations import merged
 from kubeapi.core.pod.validation.resources import is_extended
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 
 from apimachinery.model import decode
 from apiserver.admission._plugin import CREATE, Attributes, Lookup, Plugin, refused, spec_of
-from kubeapi.core.pod.tolerations import merged
+from kubeapi.core.pod.scheduling.tolerations import merged
 from kubeapi.node.runtimeclass import RuntimeClass, Scheduling
 
 GROUP = "node.k8s.io"

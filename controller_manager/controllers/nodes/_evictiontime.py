@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from apimachinery.times import parse_time
-from kubeapi.core.pod.affinity import Taint, Toleration
-from kubeapi.core.pod.tolerations import taint_key, tolerates
+from kubeapi.core.pod.scheduling.affinity import Taint, Toleration
+from kubeapi.core.pod.scheduling.tolerations import taint_key, tolerates
 
 NEVER = float("inf")
 

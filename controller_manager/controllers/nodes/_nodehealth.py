@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from apimachinery.conditions import get_condition
 from apimachinery.times import format_time
 from kubeapi.core.node import Node, NodeCondition
-from kubeapi.core.pod.affinity import Taint
-from kubeapi.core.pod.tolerations import NO_EXECUTE, NO_SCHEDULE
+from kubeapi.core.pod.scheduling.affinity import Taint
+from kubeapi.core.pod.scheduling.tolerations import NO_EXECUTE, NO_SCHEDULE
 
 READY = "Ready"
 REPORTED = (READY, "MemoryPressure", "DiskPressure", "PIDPressure")

@@ -11,10 +11,10 @@ from componentbase import logs
 from controller_manager.controllers.nodes._evictiontime import NEVER, eviction_time
 from controller_manager.podstate import NODE_INDEX, index_by_node
 from kubeapi.core.node import Node
-from kubeapi.core.pod.affinity import Taint
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.scheduling.affinity import Taint
+from kubeapi.core.pod.scheduling.tolerations import NO_EXECUTE
 from kubeapi.core.pod.status import PodCondition
-from kubeapi.core.pod.tolerations import NO_EXECUTE
 from kubeclient.controller import DONE, ControllerContext, ControllerSpec, Result, Watch, after
 
 log = logs.logger(__name__)

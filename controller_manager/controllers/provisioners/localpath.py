@@ -19,7 +19,7 @@ from kubeapi.core.persistentvolumeclaim.model import (
     READ_WRITE_ONCE_POD,
     PersistentVolumeClaim,
 )
-from kubeapi.core.pod.affinity import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm
+from kubeapi.core.pod.scheduling.affinity import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm
 from kubeapi.storage.storageclass import StorageClass
 from kubeclient.controller import ControllerContext, ControllerSpec
 from kubeclient.rest import RestClient

@@ -23,7 +23,7 @@ from kubeapi.core.persistentvolume.sources import (
     ScaleIOPersistentVolumeSource,
     StorageOSPersistentVolumeSource,
 )
-from kubeapi.core.pod.affinity import NodeSelector
+from kubeapi.core.pod.scheduling.affinity import NodeSelector
 from kubeapi.core.pod.storagevolumes import (
     AWSElasticBlockStoreVolumeSource,
     AzureDiskVolumeSource,

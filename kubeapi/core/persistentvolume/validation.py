@@ -24,7 +24,7 @@ from kubeapi.core.persistentvolume.model import (
 )
 from kubeapi.core.persistentvolumeclaim.model import FILESYSTEM, VOLUME_MODES
 from kubeapi.core.persistentvolumeclaim.validation import check_access_modes
-from kubeapi.core.pod.affinity import NodeSelectorTerm
+from kubeapi.core.pod.scheduling.affinity import NodeSelectorTerm
 from kubeapi.core.pod.validation.affinity import check_node_selector
 from kubeapi.core.pod.validation.storagevolumes import (
     STORAGE_CHECKS,

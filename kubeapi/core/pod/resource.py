@@ -6,9 +6,9 @@ from apimachinery.errors import FieldError, forbidden, invalid, invalid_object
 from apimachinery.meta import DeleteOptions, LabelSelector, LabelSelectorRequirement
 from apimachinery.resource import Resource, Strategy
 from apimachinery.validation import Errors, Path
-from kubeapi.core.pod.affinity import PodAffinityTerm
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION, is_terminal
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.scheduling.affinity import PodAffinityTerm
 from kubeapi.core.pod.spec import PodSpec
 from kubeapi.core.pod.status import PodCondition, PodIP, PodStatus
 from kubeapi.core.pod.strategy.columns import COLUMNS, row_conditions

@@ -11,9 +11,9 @@ from apimachinery.meta import Object
 from apimachinery.model import Atomic, Int32, Int64, ListMapKeys, MergeKey, Model, OneOf, Required, RetainKeys
 from apimachinery.quantity import ResourceList
 from kubeapi.core._references import LocalObjectReference
-from kubeapi.core.pod.affinity import Affinity, Toleration, TopologySpreadConstraint
 from kubeapi.core.pod.env import EnvFromSource, EnvVar
 from kubeapi.core.pod.probes import Lifecycle, Probe
+from kubeapi.core.pod.scheduling.affinity import Affinity, Toleration, TopologySpreadConstraint
 from kubeapi.core.pod.security import PodSecurityContext, SecurityContext
 from kubeapi.core.pod.volumes import Volume, VolumeDevice, VolumeMount
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from apimachinery.quantity import ResourceList
 from apimachinery.times import parse_time
-from kubeapi.core.pod.affinity import Affinity, PodAffinityTerm
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.requests import pod_resources
+from kubeapi.core.pod.scheduling.affinity import Affinity, PodAffinityTerm
 from kubeapi.core.pod.strategy.qos import BEST_EFFORT, qos_class
 from kubeapi.core.pod.validation.resources import is_extended, is_huge
 from kubeapi.core.resourcequota.evaluator import Evaluator, names_class

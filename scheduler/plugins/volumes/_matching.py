@@ -11,7 +11,7 @@ import numpy as np
 
 from apimachinery.quantity import byte_count
 from apimachinery.selectors import selector_of
-from kubeapi.core.pod.affinity import NodeSelectorTerm
+from kubeapi.core.pod.scheduling.affinity import NodeSelectorTerm
 from scheduler.plugins._nodeselection import term_matches
 from scheduler.plugins.volumes._claims import class_name
 from scheduler.state.table import BoolArray, NodeTable

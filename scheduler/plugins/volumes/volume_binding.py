@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from apimachinery.errors import StatusError
-from kubeapi.core.pod.nodeselection import term_matches
+from kubeapi.core.pod.scheduling.nodeselection import term_matches
 from scheduler.events import NODE, Change, ClusterEvent
 from scheduler.framework import SKIP, Cycle, Handle, Plugin, PluginSpec, Rejected, Skip
 from scheduler.plugins.volumes._claims import is_bound, part_claims, pod_claims

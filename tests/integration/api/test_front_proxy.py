@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from componentbase.tls import client_context
-from tests.kits.certificates import write_certificates
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
+from tests.kits.identity.certificates import write_certificates
 
 WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 QUESTION = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.kits.certificates import write_certificates
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
+from tests.kits.identity.certificates import write_certificates
 from tests.kits.loopback import https_server
 
 WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews"

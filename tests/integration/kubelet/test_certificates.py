@@ -16,10 +16,10 @@ from componentbase.clock import Clock
 from kubelet.main.agent import run_kubelet
 from kubelet.options import Options, parse_options
 from tests.fakes.runtime import FakeRuntime
-from tests.kits.certificates import write_certificates
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.eventually import eventually_async
+from tests.kits.identity.certificates import write_certificates
 from tests.kits.process import TOKEN, controller_manager, free_port
 
 NODE = "worker-1"

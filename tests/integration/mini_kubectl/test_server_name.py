@@ -19,8 +19,8 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from tests.kits.certificates import write_certificates
 from tests.kits.client.commandline import MINI_KUBECTL
+from tests.kits.identity.certificates import write_certificates
 
 NAME = "api.internal"
 POD_TYPE = {

@@ -13,9 +13,9 @@ import pytest
 from apiserver.storage.interface import ValueTooLarge
 from componentbase.net.http2 import Http2Limits
 from etcdclient.client import EtcdClient, EtcdConfig
-from tests.kits.certificates import write_certificates
 from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.control_plane.storage import direct
+from tests.kits.identity.certificates import write_certificates
 
 SIZES = [0, 1, 16_000, 16_384, 65_535, 70_000, 200_000, 1_100_000, 1_500_000]
 

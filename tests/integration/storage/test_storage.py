@@ -452,7 +452,7 @@ async def test_a_list_can_be_continued_until_its_revision_is_compacted(etcd: Etc
 
 
 async def test_etcd_is_reached_with_a_client_certificate_only(tmp_path: Path) -> None:
-    from tests.kits.certificates import write_certificates
+    from tests.kits.identity.certificates import write_certificates
 
     files = write_certificates(tmp_path)
     with EtcdServer(tmp_path, tls=(files["server"], files["server-key"], files["ca"])) as etcd:

@@ -25,7 +25,7 @@ from kubelet.network.dns import ClusterDns
 from kubelet.network.host_ports import HostPorts
 from kubelet.node.housekeeping import Housekeeping
 from kubelet.node.pleg import Pleg
-from kubelet.pod.hardware import Hardware
+from kubelet.pod.resources.hardware import Hardware
 from kubelet.pod.table import PodTable
 from kubelet.runtime.interface import DnsConfig
 from kubelet.source.api import PodSource

@@ -23,7 +23,7 @@ from kubeapi.apps.controllerrevision import ControllerRevision
 from kubeapi.apps.daemonset import RESOURCE, TEMPLATE_GENERATION, DaemonSet
 from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.nodeselection import required_terms
+from kubeapi.core.pod.scheduling.nodeselection import required_terms
 from tests.fakes.api import FakeApi, Running, settle
 from tests.fakes.clock import FakeClock
 

@@ -24,11 +24,11 @@ from controller_manager.controllers.nodes.nodelifecycle import CONTROLLER as LIF
 from controller_manager.controllers.nodes.tainteviction import CONTROLLER as EVICTION
 from kubeapi.coordination.lease import Lease, LeaseSpec
 from kubeapi.core.node import Node, NodeCondition, NodeSpec, NodeStatus
-from kubeapi.core.pod.affinity import Taint, Toleration
 from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.scheduling.affinity import Taint, Toleration
+from kubeapi.core.pod.scheduling.tolerations import taint_key, tolerates
 from kubeapi.core.pod.spec import Container, PodSpec
 from kubeapi.core.pod.status import PodCondition, PodStatus
-from kubeapi.core.pod.tolerations import taint_key, tolerates
 from tests.fakes.api import FakeApi, Running, settle
 from tests.fakes.clock import FakeClock
 

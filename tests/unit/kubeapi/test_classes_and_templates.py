@@ -8,8 +8,8 @@ from apimachinery.model import to_dict
 from apimachinery.resource import Resource
 from kubeapi.apps.controllerrevision import RESOURCE as REVISIONS
 from kubeapi.core.limitrange import RESOURCE as LIMITS
-from kubeapi.core.pod.affinity import Toleration
-from kubeapi.core.pod.tolerations import merged as merged_tolerations
+from kubeapi.core.pod.scheduling.affinity import Toleration
+from kubeapi.core.pod.scheduling.tolerations import merged as merged_tolerations
 from kubeapi.core.podtemplate import RESOURCE as TEMPLATES
 from kubeapi.core.replicationcontroller import RESOURCE as CONTROLLERS
 from kubeapi.node.runtimeclass import RESOURCE as RUNTIMES

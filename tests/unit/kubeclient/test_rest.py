@@ -25,8 +25,8 @@ from kubeclient.config import ClientConfig
 from kubeclient.rest import RestClient
 from tests.fakes.clock import FakeClock
 from tests.fakes.http import CHUNKED, Handler, HttpServer, Request, answer, chunk, http_server
-from tests.kits.certificates import write_certificates
 from tests.kits.eventually import eventually_async
+from tests.kits.identity.certificates import write_certificates
 from tests.kits.process import free_port
 
 Connect = Callable[..., Awaitable[tuple[HttpServer, RestClient]]]

@@ -31,7 +31,7 @@ from mini_cluster.join.cluster import is_own_address
 from mini_cluster.join.discovery import DiscoveryError, check_vacancy, find_authority
 from mini_cluster.join.invitation import Invitation, InvitationError, ca_hash, free_pod_cidr
 from mini_cluster.join.routes import plan, wanted_routes
-from tests.kits.certificates import write_certificates
+from tests.kits.identity.certificates import write_certificates
 
 INVITATION = Invitation(
     "10.0.0.1:6443",

@@ -13,7 +13,9 @@ from controller_manager.controllers.workloads._history import HASH_LABEL
 from controller_manager.podstate import is_ready, seconds_until_available
 from kubeapi.apps.daemonset import DaemonSet, template_generation
 from kubeapi.core.node import Node
-from kubeapi.core.pod.affinity import (
+from kubeapi.core.pod.lifecycle import is_terminal
+from kubeapi.core.pod.model import Pod
+from kubeapi.core.pod.scheduling.affinity import (
     Affinity,
     NodeAffinity,
     NodeSelector,
@@ -21,11 +23,9 @@ from kubeapi.core.pod.affinity import (
     NodeSelectorTerm,
     Toleration,
 )
-from kubeapi.core.pod.lifecycle import is_terminal
-from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.nodeselection import NAME_FIELD, required_terms, selects
+from kubeapi.core.pod.scheduling.nodeselection import NAME_FIELD, required_terms, selects
+from kubeapi.core.pod.scheduling.tolerations import NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHEDULE, taint_key, tolerated
 from kubeapi.core.pod.spec import PodSpec
-from kubeapi.core.pod.tolerations import NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHEDULE, taint_key, tolerated
 
 GENERATION_LABEL = "pod-template-generation"
 _TOLERATED = (

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from apimachinery.model import Model
 from apimachinery.validation import Path, render
-from kubeapi.core.pod.affinity import NodeSelectorTerm
+from kubeapi.core.pod.scheduling.affinity import NodeSelectorTerm
 from kubeapi.core.pod.spec import PodSpec, all_containers
 
 _VOLUMES = {

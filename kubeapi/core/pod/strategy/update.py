@@ -11,10 +11,10 @@ from typing import Any
 from apimachinery.model import to_dict
 from apimachinery.names import dns_subdomain_errors
 from apimachinery.validation import Errors, Path
-from kubeapi.core.pod.affinity import Toleration
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.nodeselection import required_terms
+from kubeapi.core.pod.scheduling.affinity import Toleration
+from kubeapi.core.pod.scheduling.nodeselection import required_terms
 from kubeapi.core.pod.spec import PodSpec
 from kubeapi.core.pod.status import ContainerStatus
 from kubeapi.core.pod.strategy.deprecations import APPARMOR_OF_CONTAINER

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from apimachinery.names import dns_subdomain_errors, label_value_errors, qualified_name_errors
 from apimachinery.validation import GREATER_THAN_ZERO, Errors, Path
-from kubeapi.core.pod.affinity import (
+from kubeapi.core.pod.scheduling.affinity import (
     Affinity,
     NodeSelector,
     NodeSelectorRequirement,

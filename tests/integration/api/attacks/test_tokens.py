@@ -20,13 +20,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.kits.attacks import UNTRUSTED, Attack, assert_repelled, perform
-from tests.kits.certificates import write_certificates
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
 from tests.kits.eventually import eventually
-from tests.kits.issuer import Issuer, running_issuer
+from tests.kits.identity.certificates import write_certificates
+from tests.kits.identity.issuer import Issuer, running_issuer
+from tests.kits.identity.tokens import Forger, encode
 from tests.kits.process import TOKEN
-from tests.kits.tokens import Forger, encode
 
 Dict = dict[str, Any]
 

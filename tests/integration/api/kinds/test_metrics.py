@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from tests.fakes.kubelet import FakeKubelet
-from tests.kits.certificates import write_certificates
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
+from tests.kits.identity.certificates import write_certificates
 
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 MERGE = {"content-type": "application/merge-patch+json"}

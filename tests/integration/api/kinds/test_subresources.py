@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.fakes.kubelet import FakeKubelet
-from tests.kits.certificates import write_certificates
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.etcd import EtcdServer
+from tests.kits.identity.certificates import write_certificates
 from tests.kits.process import TOKEN
 
 MERGE = {"content-type": "application/merge-patch+json"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from apiserver.main.authentication_configmap import merge, own_data
 from apiserver.options.options import parse_options
-from tests.kits.certificates import write_certificates
+from tests.kits.identity.certificates import write_certificates
 
 NOW = datetime.now(UTC)
 

@@ -11,7 +11,7 @@ from kubeapi.core.configmap import RESOURCE as CONFIGMAPS
 from kubeapi.core.secret.model import Secret
 from kubeapi.core.secret.resource import RESOURCE as SECRETS
 from kubeapi.core.serviceaccount import RESOURCE as ACCOUNTS
-from tests.kits.certificates import write_certificates
+from tests.kits.identity.certificates import write_certificates
 from tests.kits.kinds import headers, load, merged, problems, row, update_problems
 
 KEY_RULE = (

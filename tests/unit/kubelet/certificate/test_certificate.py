@@ -22,7 +22,7 @@ from kubelet.certificate.request import (
     serving_certificate,
 )
 from tests.fakes.clock import FakeClock
-from tests.kits.certificates import write_certificates
+from tests.kits.identity.certificates import write_certificates
 from tests.kits.requests import request_key
 
 CLIENT = client_certificate("n1")

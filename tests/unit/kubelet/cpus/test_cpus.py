@@ -15,8 +15,8 @@ from kubeapi.core.pod.model import Pod
 from kubelet.cpus.manager import CpuError, CpuManager, check_no_state, reserved_cpus
 from kubelet.cpus.topology import Place, format_cpus, parse_cpus, read_topology, take
 from kubelet.devices.manager import DeviceManager
-from kubelet.pod.hardware import Hardware
-from kubelet.pod.shared_cpus import SharedCpus
+from kubelet.pod.resources.hardware import Hardware
+from kubelet.pod.resources.shared_cpus import SharedCpus
 from kubelet.runtime.interface import Resources
 from tests.kits.eventually import eventually_async
 from tests.kits.node.kubelet import make_pod

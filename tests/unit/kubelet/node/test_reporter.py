@@ -16,7 +16,7 @@ from kubeapi.core.node import Node, NodeStatus
 from kubelet.eviction.thresholds import DEFAULT_HARD, EvictionPolicy, eviction_thresholds, parse_thresholds
 from kubelet.node.status import Machine, NodeInputs, heartbeat_due, node_status, significant
 from kubelet.options import parse_options
-from kubelet.pod.admission import admit, pod_requests
+from kubelet.pod.resources.admission import admit, pod_requests
 from kubelet.pod.status.compute import Failure
 from kubelet.runtime.interface import ImageInfo, RuntimeInfo
 from tests.kits.node.kubelet import NOW, make_pod

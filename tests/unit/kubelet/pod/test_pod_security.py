@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubelet.pod.pod_security import SAFE_SYSCTLS, NodePolicy, pattern_error, security_refusal
+from kubelet.pod.resources.pod_security import SAFE_SYSCTLS, NodePolicy, pattern_error, security_refusal
 from tests.kits.node.kubelet import make_pod
 
 POLICY = NodePolicy(unsafe_sysctls=("net.core.somaxconn", "net.ipv4.tcp_*", "kernel/msg*"))

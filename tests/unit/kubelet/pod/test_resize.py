@@ -15,7 +15,6 @@ from kubeapi.core.pod.spec import Container, ResourceRequirements
 from kubeapi.core.pod.status import ContainerStatus, PodCondition
 from kubelet.container.backoff import KeyedBackoff
 from kubelet.pod.actions import PodActions, Update, compute_actions
-from kubelet.pod.admission import resize_refusal
 from kubelet.pod.allocation import (
     IN_PROGRESS,
     PENDING,
@@ -25,6 +24,7 @@ from kubelet.pod.allocation import (
     granted_pod,
     recalled_allocation,
 )
+from kubelet.pod.resources.admission import resize_refusal
 from kubelet.probe.state import Verdicts
 from kubelet.runtime.docker.bodies import update_arguments
 from kubelet.runtime.interface import Resources

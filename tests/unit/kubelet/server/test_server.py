@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.kits.backend import UVLOOP, Backend
-from tests.kits.certificates import write_certificates
+from tests.kits.identity.certificates import write_certificates
 from tests.kits.node.kubeletserver import RUNNING, V5, Bench, messages, server_bench
 
 

@@ -14,7 +14,7 @@ from apimachinery.errors import Unauthorized
 from apiserver.auth.authentication.authenticator import bearer_token
 from apiserver.auth.authentication.websocket_token import take_token
 from componentbase.signing_keys import BadToken, claims_of, make_key, verify
-from tests.kits.tokens import encode
+from tests.kits.identity.tokens import encode
 
 KEY = make_key(ec.generate_private_key(ec.SECP256R1()).public_key())
 JSON = st.recursive(

@@ -13,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from tests.kits.certificates import write_certificates
+from tests.kits.identity.certificates import write_certificates
 from tests.kits.loopback import https_server
 
 AUDIENCE = "the-cluster"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kubeapi.core.pod.affinity import Affinity, NodeSelectorRequirement, NodeSelectorTerm
+from kubeapi.core.pod.scheduling.affinity import Affinity, NodeSelectorRequirement, NodeSelectorTerm
 
 NAME_FIELD = "metadata.name"
 """The only field that matchFields knows."""

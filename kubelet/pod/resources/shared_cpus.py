@@ -10,7 +10,7 @@ from componentbase.tasks import first_of
 from kubelet.container.downward import NodeView
 from kubelet.container.limits import container_resources
 from kubelet.container.spec import find_container
-from kubelet.pod.hardware import Hardware
+from kubelet.pod.resources.hardware import Hardware
 from kubelet.pod.table import PodTable
 from kubelet.runtime.interface import EngineError, Runtime
 

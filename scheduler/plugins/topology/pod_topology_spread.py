@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from apimachinery.selectors import Selector
-from kubeapi.core.pod.tolerations import admits
+from kubeapi.core.pod.scheduling.tolerations import admits
 from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Handle, Plugin, PluginSpec, Skip
 from scheduler.plugins._nodeselection import selected
-from scheduler.plugins._spread import (
+from scheduler.plugins.topology._spread import (
     DO_NOT_SCHEDULE,
     HOSTNAME,
     SCHEDULE_ANYWAY,

@@ -14,10 +14,10 @@ from kubeapi.core.node import Node
 from kubeapi.core.pod.amounts import add_amounts, peak_requests, raise_amounts
 from kubeapi.core.pod.lifecycle import is_sidecar, is_terminal
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.nodeselection import selects
+from kubeapi.core.pod.scheduling.nodeselection import selects
+from kubeapi.core.pod.scheduling.tolerations import TaintKey, tolerated
 from kubeapi.core.pod.spec import Container
 from kubeapi.core.pod.status import ContainerStatus
-from kubeapi.core.pod.tolerations import TaintKey, tolerated
 from kubelet.container.limits import is_critical, qos_class
 from kubelet.container.spec import api_statuses
 from kubelet.pod.allocation import DEFERRED, INFEASIBLE, Refusal

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from apimachinery.selectors import NOTHING, Requirement, Selector, selector_from_map, selector_of
-from kubeapi.core.pod.affinity import TopologySpreadConstraint
+from kubeapi.core.pod.scheduling.affinity import TopologySpreadConstraint
 from scheduler.framework import Lister
 from scheduler.state.counters import PodKind
 from scheduler.state.shape import Shape

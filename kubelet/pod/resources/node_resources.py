@@ -13,9 +13,9 @@ from kubelet.container.events import Events
 from kubelet.container.limits import container_resources
 from kubelet.container.spec import find_container
 from kubelet.pod import allocation as resize
-from kubelet.pod.admission import admit, resize_refusal
-from kubelet.pod.hardware import Hardware
-from kubelet.pod.pod_security import NodePolicy, security_refusal
+from kubelet.pod.resources.admission import admit, resize_refusal
+from kubelet.pod.resources.hardware import Hardware
+from kubelet.pod.resources.pod_security import NodePolicy, security_refusal
 from kubelet.pod.status.compute import Failure
 from kubelet.pod.table import PodTable
 from kubelet.pod.work import PodWork
