@@ -120,7 +120,8 @@ def main(package: str, control: socket.socket) -> None:
         pid = os.fork()
         if pid == 0:
             control.close()
-            _become(package, *json.loads(order), output)
+            arguments, environment = json.loads(order)
+            _become(package, arguments, environment, output)
         os.close(output)
         children.add(pid)
         control.send(json.dumps([pid, None]).encode())
