@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -107,7 +108,8 @@ class _rpc_errors:  # noqa: N801  # reads like a function: `with _rpc_errors(pat
             raise RpcError("DeadlineExceeded", "context deadline exceeded") from None
         if isinstance(error, StreamTerminatedError | OSError):
             raise RpcError("Unavailable", f"connection error: dial unix {self._path}: {error}") from None
-        if isinstance(error, MessageError | ProtocolError):
+        if isinstance(error, MessageError | ProtocolError | NotImplementedError | AssertionError | struct.error):
+            # the last three are grpclib's own, for compressed messages and for those that end too early
             raise RpcError("Internal", f"the answer was not understood: {error}") from None
 
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 import asyncio
 import stat
 from pathlib import Path
+from typing import Any
 
-from kubelet.plugins.rpc import PluginServer
+import pytest
+from grpclib.const import Cardinality, Handler
+from grpclib.encoding.base import CodecBase
+from grpclib.server import Server
+
+from kubelet.plugins.message import Empty
+from kubelet.plugins.rpc import PluginClient, PluginServer, RpcError
 from tests.kits.eventually import eventually_async
 
 
@@ -22,3 +29,47 @@ async def test_a_socket_may_be_deeper_than_the_kernel_takes_paths(tmp_path: Path
     serving.cancel()
     await asyncio.wait((serving,))
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"\1\0\0\0\0", b"\0\0\0\0\x09too", b"\0\0", b"\0\0\0\0\1\xff", b"\0\0\0\0\5\x0a\xff\xff\xff\x0f"],
+    ids=["compressed", "shorter than it says", "without a length", "not a message", "a field longer than all"],
+)
+async def test_an_answer_that_is_none_is_an_error_of_the_plugin(tmp_path: Path, answer: bytes) -> None:
+    async def lie(stream: Any) -> None:
+        await stream.recv_message()
+        await stream.send_initial_metadata()
+        await stream._stream.send_data(answer, end_stream=True)
+
+    class Plugin:
+        def __mapping__(self) -> dict[str, Handler]:
+            return {"/p.P/Lie": Handler(lie, Cardinality.UNARY_STREAM, Raw, Raw)}
+
+    path = str(tmp_path / "plugin.sock")
+    server, client = Server([Plugin()], codec=RawCodec()), PluginClient(path)
+    await server.start(path=path)
+    try:
+        with pytest.raises(RpcError):
+            await client.call("/p.P/Lie", Empty(), Empty)
+        with pytest.raises(RpcError):
+            async for _ in client.stream("/p.P/Lie", Empty(), Empty):
+                pass
+    finally:
+        client.close()
+        server.close()
+        await server.wait_closed()
+
+
+class Raw(bytes):
+    """A message as it comes."""
+
+
+class RawCodec(CodecBase):
+    __content_subtype__ = "proto"
+
+    def encode(self, message: Any, message_type: Any) -> bytes:
+        return bytes(message)
+
+    def decode(self, data: bytes, message_type: Any) -> Raw:
+        return Raw(data)
