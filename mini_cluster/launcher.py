@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 import signal
 import socket
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apimachinery.image_reference import normalize, short_name
+from componentbase.removal import remove_folder
 from mini_cluster.cluster.components import API_SERVER
 from mini_cluster.cluster.etcd_members import etcd_members
 from mini_cluster.cluster.joined import HOST
@@ -202,7 +202,7 @@ class Cluster:
             if left:
                 raise ClusterError("could not remove:\n  " + "\n  ".join(left))
             if purge:
-                shutil.rmtree(self.layout.root)
+                remove_folder(str(self.layout.root))
 
     def add_node(self, name: str = "") -> str:
         """Adds a worker host to the running cluster, waits until it is Ready, and returns its name.
@@ -434,7 +434,8 @@ class Cluster:
         for name in gone:
             with self._api(state) as api, suppress(ApiError):
                 api.request("DELETE", f"/api/v1/nodes/{name}")
-            shutil.rmtree(self.layout.node(name).root, ignore_errors=True)
+            with suppress(OSError):
+                remove_folder(str(self.layout.node(name).root))
 
     def _ensure_storage_classes(self, state: ClusterState, deadline: float) -> None:
         """Gives a new cluster with worker hosts its storage classes. Raises: ApiError when it can't in time."""

@@ -13,13 +13,13 @@ import fcntl
 import json
 import logging
 import os
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from typing import Any
 
+from componentbase.removal import remove_folder
 from mini_cluster.cluster.component import Component, Programs
 from mini_cluster.cluster.components import API_SERVER
 from mini_cluster.cluster.etcd_members import ETCD, etcd_members
@@ -407,7 +407,7 @@ def main() -> int:
             return 2
         if asyncio.run(supervise(layout, owner_pid)):
             sweep_cluster(layout)
-            shutil.rmtree(layout.root)
+            remove_folder(str(layout.root))
     return 0
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from componentbase.removal import remove_folder
 from kubelet.volume import folders, mountinfo
 from kubelet.volume.folders import LOCAL, LOCAL_FOLDER, SHARED, FolderKeeper, FolderRefusal, folder_roots
 from kubelet.volume.ownership import give_to_group
-from kubelet.volume.removal import remove_folder
 from tests.kits.eventually import eventually_async
 
 

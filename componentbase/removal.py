@@ -1,4 +1,4 @@
-"""Removes folders that pods have filled, however deep."""
+"""Removes folders that others have filled, however deep."""
 
 from __future__ import annotations
 
