@@ -171,7 +171,13 @@ class Agent:
         pods = NodePods(self.source, table)
         self.folders = FolderKeeper(folder_roots(options.root_dir, options.shared_volumes_dir))
         self.collector = Collector(
-            runtime, table.admitted, self.listed, options.root_dir, clock, driver_figures=self.plugins.storage.figures
+            runtime,
+            table.admitted,
+            self.listed,
+            options.root_dir,
+            clock,
+            driver_figures=self.plugins.storage.figures,
+            claim_paths=volumes.claim_paths,
         )
         self.eviction = EvictionManager(
             options.resources.eviction,

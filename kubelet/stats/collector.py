@@ -78,7 +78,7 @@ class Collector:
     """`pods()` are the pods that hold this node's resources.
 
     `listed()` is what the runtime listed last, without asking it again. `driver_figures(uid)` has the file systems of a
-    pod's volumes, by their names, where their storage drivers tell.
+    pod's volumes, by their names, where their storage drivers tell; `claim_paths(uid)` the paths of those with claims.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Collector:
         clock: Clock,
         cgroups: CgroupReader | None = None,
         driver_figures: DriverFigures | None = None,
+        claim_paths: Callable[[str], Mapping[str, str]] = lambda uid: {},
     ) -> None:
         self._runtime = runtime
         self._pods = pods
@@ -102,6 +103,7 @@ class Collector:
         """Container id -> control group; "" for one that can't be seen."""
         self._disk = DiskMeasurement()
         self._driver_figures = driver_figures
+        self._claim_paths = claim_paths
         self._from_drivers: dict[str, Mapping[str, Filesystem]] = {}
         self._data_root = ""
 
@@ -165,14 +167,14 @@ class Collector:
         containers = [item for uid, status in statuses.items() if uid in uids for item in status.containers]
         paths = [container.writable_path for container in containers]
         for pod in measured:
-            claims = {volume.name for volume in pod.spec.volumes or () if claim_name(pod.name, volume)}
-            paths += [path for name, path in self._volume_paths(pod).items() if name not in claims]
+            own = {volume.name for volume in pod.spec.volumes or () if not claim_name(pod.name, volume)}
+            paths += [path for name, path in self._volume_paths(pod).items() if name in own]
         logs_use = await asyncio.to_thread(_log_sizes, containers)
         found, before = await measure(paths), DiskMeasurement() if pods is None else self._disk
         self._disk = DiskMeasurement(now, {**before.paths, **found}, {**before.logs, **logs_use})
 
     def _volume_paths(self, pod: Pod) -> dict[str, str]:
-        """Volume name -> its folder below --root-dir, for those that have one."""
+        """Maps names to the folders of the pod's volumes below --root-dir; that of a claim has its volume's name."""
         found: dict[str, str] = {}
         base = os.path.join(self._root_dir, "pods", pod.metadata.uid or "", "volumes")
         try:
@@ -304,15 +306,16 @@ class Collector:
         return None
 
     def _read_volumes(self, pod: Pod) -> Iterable[VolumeFigures]:
-        paths, told = self._volume_paths(pod), self._from_drivers.get(pod.metadata.uid or "", {})
+        uid = pod.metadata.uid or ""
+        paths, told = self._volume_paths(pod), self._from_drivers.get(uid, {})
         for volume in pod.spec.volumes or ():
             if volume.name in told:
                 yield VolumeFigures(volume, told[volume.name], None)
                 continue
-            path = paths.get(volume.name)
+            claim = claim_name(pod.name, volume)
+            path = self._claim_paths(uid).get(volume.name) if claim else paths.get(volume.name)
             if path is None:
                 continue
-            claim = claim_name(pod.name, volume)
             use = None if claim else self._disk.paths.get(path)
             if use is not None or claim:
                 try:

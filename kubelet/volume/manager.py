@@ -69,6 +69,7 @@ class VolumeManager:
         self._claims = claims
         self._can_mount: bool | None = None  # what the runtime says, once it is asked
         self._grouped: dict[str, set[str]] = {}  # pod uid -> names of volumes whose files have its fsGroup
+        self._claim_paths: dict[str, dict[str, str]] = {}  # pod uid -> name of a volume with a claim -> its path
         self.types = {item.source: item for item in collect("kubelet.volume.types", "VOLUME", VolumeType).values()}
 
     async def prepare(self) -> None:
@@ -137,6 +138,8 @@ class VolumeManager:
             mounted = kind.setup(context, source)
             if mounted.group_owned:
                 await self._give_to_group(context, mounted)
+        if context.persistent is not None and context.persistent.spec.hostPath is None and mounted.path:
+            self._claim_paths.setdefault(context.pod.metadata.uid or "", {})[context.volume.name] = mounted.path
         group = _volume_group(context.persistent)
         return replace(mounted, read_only=mounted.read_only or context.read_only, group=group)
 
@@ -172,6 +175,14 @@ class VolumeManager:
         if self._claims is not None:
             self._claims.forget(uid)
         self._grouped.pop(uid, None)
+        self._claim_paths.pop(uid, None)
+
+    def claim_paths(self, uid: str) -> Mapping[str, str]:
+        """Returns where the pod's volumes with claims are, by name, once this kubelet has set them up.
+
+        A hostPath is left out, as its file system is the node's own.
+        """
+        return self._claim_paths.get(uid, {})
 
     async def sweep(self) -> None:
         """Ends what a driver still holds for pods of an earlier kubelet. Raises: VolumeError; OSError."""

@@ -9,14 +9,24 @@ from typing import Any
 from kubeapi.core.pod.model import Pod
 from kubelet.stats.cadvisor import MachineFacts, cadvisor_metrics
 from kubelet.stats.cgroups import CoreUsage, DetailedUsage, DiskIo, Pressure
-from kubelet.stats.collector import CpuSamples
+from kubelet.stats.collector import Collector, CpuSamples
 from kubelet.stats.disk import DiskUse, measure
 from kubelet.stats.exposition import label_text
 from kubelet.stats.figures import ContainerFigures, GroupFigures, NodeFigures, PodFigures, Snapshot, VolumeFigures
-from kubelet.stats.host import Filesystem, HostUsage, Interface, read_host, read_interfaces, read_process
+from kubelet.stats.host import (
+    Filesystem,
+    HostUsage,
+    Interface,
+    read_filesystem,
+    read_host,
+    read_interfaces,
+    read_process,
+)
 from kubelet.stats.kubelet_metrics import kubelet_metrics
 from kubelet.stats.resource_metrics import resource_metrics
 from kubelet.stats.summary import summary
+from tests.fakes.clock import FakeClock
+from tests.fakes.runtime import FakeRuntime
 from tests.kits.node.kubelet import NOW, container, make_pod, runtime_status, sandbox
 
 GIB = 1 << 30
@@ -155,6 +165,26 @@ class TestMetrics:
 
     def test_labels_are_escaped(self) -> None:
         assert label_text({"b": 'x"y\\\n', "a": "1"}) == 'a="1",b="x\\"y\\\\\\n"'
+
+
+class TestVolumes:
+    async def test_a_claim_is_as_full_as_the_file_system_where_it_is(self, tmp_path: Path) -> None:
+        pod, data = the_pod(), tmp_path / "data"
+        data.mkdir()
+        collector = Collector(
+            FakeRuntime(), lambda: [pod], dict, str(tmp_path), FakeClock(), claim_paths=lambda uid: {"data": str(data)}
+        )
+        ((namespace, claim, item),) = await collector.claims()
+        assert (namespace, claim, item.volume.name, item.use) == ("default", "claim-1", "data", None)
+        assert item.filesystem.capacity_bytes == read_filesystem(str(tmp_path)).capacity_bytes
+
+    async def test_the_folder_of_a_claim_is_not_walked(self, tmp_path: Path) -> None:
+        pod, base = the_pod(), tmp_path / "pods/uid-1/volumes"
+        for folder in ("kubernetes.io~empty-dir/scratch", "kubernetes.io~nfs/pv-1"):
+            (base / folder).mkdir(parents=True)
+        collector = Collector(FakeRuntime(), lambda: [pod], dict, str(tmp_path), FakeClock())
+        await collector.measure_disk()
+        assert list(collector._disk.paths) == [str(base / "kubernetes.io~empty-dir/scratch")]
 
 
 class TestCpuRates:

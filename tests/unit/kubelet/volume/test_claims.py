@@ -96,6 +96,17 @@ async def test_the_volume_s_source_is_set_up(world: World, tmp_path: Path) -> No
     assert await world.set_up(read_only) == Mounted(str(tmp_path / "made"), read_only=True)
 
 
+async def test_where_claims_are_is_known_until_their_pod_is_forgotten(world: World, tmp_path: Path) -> None:
+    world.api.bind({"local": {"path": str(tmp_path)}})
+    await world.set_up()
+    assert world.manager.claim_paths("uid-1") == {"v": str(tmp_path)}
+    world.manager.forget("uid-1")
+    assert world.manager.claim_paths("uid-1") == {}
+    world.api.bind({"hostPath": {"path": str(tmp_path)}})
+    await world.set_up()
+    assert world.manager.claim_paths("uid-1") == {}
+
+
 async def test_the_api_is_asked_once_for_each_pod(world: World, tmp_path: Path) -> None:
     world.api.bind({"local": {"path": str(tmp_path)}})
     for _ in range(3):
