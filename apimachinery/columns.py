@@ -46,7 +46,7 @@ def first_few(items: list[str], empty: str, *, limit: int = 3) -> str:
 NAME = Column(
     "Name",
     lambda obj, now: obj.name,
+    "Name must be unique within a namespace. It is the last part of the object's path.",
     format="name",
-    description="Name must be unique within a namespace. It is the last part of the object's path.",
 )
-AGE = Column("Age", age, description="How long ago the object was created.")
+AGE = Column("Age", age, "How long ago the object was created.")

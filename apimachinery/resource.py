@@ -26,9 +26,9 @@ class Column:
 
     name: str
     value: Callable[[Any, float], object]
+    description: str = ""
     type: str = "string"
     format: str = ""
-    description: str = ""
     priority: int = 0
 
 

@@ -26,7 +26,7 @@ Include = Literal["Metadata", "None", "Object"]
 ROWS_BETWEEN_TURNS = 100  # rows made before other requests get their turn: a row costs about 20 us
 
 _DEFAULT_COLUMNS = (
-    Column("Name", lambda obj, now: obj.name, format="name", description="Name must be unique within a namespace."),
+    Column("Name", lambda obj, now: obj.name, "Name must be unique within a namespace.", format="name"),
     Column("Created At", lambda obj, now: obj.metadata.creationTimestamp, type="date"),
 )
 

@@ -29,7 +29,7 @@ RESOURCE = Resource(
     categories=("api-extensions",),
     columns=(
         NAME,
-        Column("Created At", lambda obj, now: obj.metadata.creationTimestamp, "date", description="The creation time."),
+        Column("Created At", lambda obj, now: obj.metadata.creationTimestamp, "The creation time.", "date"),
     ),
     verbs=("get", "list", "watch"),
 )

@@ -52,8 +52,8 @@ RESOURCE = Resource(
     strategy=ControllerRevisionStrategy(),
     columns=(
         NAME,
-        Column("Controller", _controller, description="The controller that made the revision."),
-        Column("Revision", lambda obj, now: obj.revision, description="The number of the revision."),
+        Column("Controller", _controller, "The controller that made the revision."),
+        Column("Revision", lambda obj, now: obj.revision, "The number of the revision."),
         AGE,
     ),
 )

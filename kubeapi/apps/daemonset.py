@@ -219,34 +219,32 @@ RESOURCE = Resource(
         Column(
             "Desired",
             lambda obj, now: obj.status.desiredNumberScheduled,
+            "The nodes that should have a pod.",
             "integer",
-            description="The nodes that should have a pod.",
         ),
         Column(
             "Current",
             lambda obj, now: obj.status.currentNumberScheduled,
+            "The nodes that have a pod and should.",
             "integer",
-            description="The nodes that have a pod and should.",
         ),
-        Column(
-            "Ready", lambda obj, now: obj.status.numberReady, "integer", description="The nodes whose pod is ready."
-        ),
+        Column("Ready", lambda obj, now: obj.status.numberReady, "The nodes whose pod is ready.", "integer"),
         Column(
             "Up-to-date",
             lambda obj, now: obj.status.updatedNumberScheduled or 0,
+            "The nodes whose pod has the current template.",
             "integer",
-            description="The nodes whose pod has the current template.",
         ),
         Column(
             "Available",
             lambda obj, now: obj.status.numberAvailable or 0,
+            "The nodes whose pod has been ready for minReadySeconds.",
             "integer",
-            description="The nodes whose pod has been ready for minReadySeconds.",
         ),
         Column(
             "Node Selector",
             lambda obj, now: label_text(obj.spec.template.spec.nodeSelector),
-            description="The node selector of the template.",
+            "The node selector of the template.",
         ),
         AGE,
         *WORKLOAD_WIDE,

@@ -196,17 +196,15 @@ RESOURCE = Resource(
         Column(
             "Ready",
             lambda obj, now: f"{obj.status.readyReplicas or 0}/{obj.spec.replicas}",
-            description="The ready pods, of the desired ones.",
+            "The ready pods, of the desired ones.",
         ),
         Column(
-            "Up-to-date",
-            lambda obj, now: obj.status.updatedReplicas or 0,
-            description="The pods that have the current template.",
+            "Up-to-date", lambda obj, now: obj.status.updatedReplicas or 0, "The pods that have the current template."
         ),
         Column(
             "Available",
             lambda obj, now: obj.status.availableReplicas or 0,
-            description="The pods that have been ready for minReadySeconds.",
+            "The pods that have been ready for minReadySeconds.",
         ),
         AGE,
         *WORKLOAD_WIDE,

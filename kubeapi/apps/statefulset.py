@@ -293,7 +293,7 @@ RESOURCE = Resource(
         Column(
             "Ready",
             lambda obj, now: f"{obj.status.readyReplicas or 0}/{obj.spec.replicas}",
-            description="The ready pods, of the desired ones.",
+            "The ready pods, of the desired ones.",
         ),
         AGE,
         *WORKLOAD_WIDE[:2],

@@ -45,8 +45,8 @@ RESOURCE = Resource(
     verbs=(),
     columns=(
         Column("Name", lambda obj, now: obj.name),
-        Column("Desired", lambda obj, now: obj.spec.replicas, "integer"),
-        Column("Available", lambda obj, now: obj.status.replicas, "integer"),
+        Column("Desired", lambda obj, now: obj.spec.replicas, type="integer"),
+        Column("Available", lambda obj, now: obj.status.replicas, type="integer"),
         AGE,
     ),
 )

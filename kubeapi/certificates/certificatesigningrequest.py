@@ -298,17 +298,17 @@ RESOURCE = Resource(
     columns=(
         NAME,
         AGE,
-        Column("SignerName", lambda obj, now: obj.spec.signerName, description="The signer that shall answer."),
-        Column("Requestor", lambda obj, now: obj.spec.username or "", description="The user who made the request."),
+        Column("SignerName", lambda obj, now: obj.spec.signerName, "The signer that shall answer."),
+        Column("Requestor", lambda obj, now: obj.spec.username or "", "The user who made the request."),
         Column(
             "RequestedDuration",
             lambda obj, now: _duration(obj),
-            description="For how long the certificate should be valid; the signer may choose another time.",
+            "For how long the certificate should be valid; the signer may choose another time.",
         ),
         Column(
             "Condition",
             lambda obj, now: condition_text(obj),
-            description="Whether the request is approved, denied or failed, and whether the certificate is issued.",
+            "Whether the request is approved, denied or failed, and whether the certificate is issued.",
         ),
     ),
 )

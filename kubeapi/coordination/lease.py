@@ -74,7 +74,7 @@ RESOURCE = Resource(
     strategy=LeaseStrategy(),
     columns=(
         NAME,
-        Column("Holder", lambda obj, now: obj.spec.holderIdentity or "", description="The holder of the lease."),
+        Column("Holder", lambda obj, now: obj.spec.holderIdentity or "", "The holder of the lease."),
         AGE,
     ),
 )

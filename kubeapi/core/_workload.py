@@ -115,12 +115,12 @@ def _selector(obj: Any, now: float) -> str:
 
 
 REPLICA_COUNTS = (
-    Column("Desired", lambda obj, now: obj.spec.replicas or 0, "integer", description="The desired number of pods."),
-    Column("Current", lambda obj, now: obj.status.replicas, "integer", description="The number of pods."),
-    Column("Ready", lambda obj, now: obj.status.readyReplicas or 0, "integer", description="The ready pods."),
+    Column("Desired", lambda obj, now: obj.spec.replicas or 0, "The desired number of pods.", "integer"),
+    Column("Current", lambda obj, now: obj.status.replicas, "The number of pods.", "integer"),
+    Column("Ready", lambda obj, now: obj.status.readyReplicas or 0, "The ready pods.", "integer"),
 )
 WORKLOAD_WIDE = (
-    Column("Containers", lambda obj, now: _joined(obj, "name"), description="The containers' names.", priority=1),
-    Column("Images", lambda obj, now: _joined(obj, "image"), description="The containers' images.", priority=1),
-    Column("Selector", _selector, description="The selector of the pods.", priority=1),
+    Column("Containers", lambda obj, now: _joined(obj, "name"), "The containers' names.", priority=1),
+    Column("Images", lambda obj, now: _joined(obj, "image"), "The containers' images.", priority=1),
+    Column("Selector", _selector, "The selector of the pods.", priority=1),
 )

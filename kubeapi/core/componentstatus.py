@@ -49,13 +49,9 @@ RESOURCE = Resource(
     short_names=("cs",),
     columns=(
         NAME,
-        Column("Status", _status, description="Whether the component is healthy."),
-        Column("Message", lambda obj, now: _healthy(obj).message or "", description="The message of the component."),
-        Column(
-            "Error",
-            lambda obj, now: _healthy(obj).error or "",
-            description="The reason why the component is not healthy.",
-        ),
+        Column("Status", _status, "Whether the component is healthy."),
+        Column("Message", lambda obj, now: _healthy(obj).message or "", "The message of the component."),
+        Column("Error", lambda obj, now: _healthy(obj).error or "", "The reason why the component is not healthy."),
     ),
     verbs=("get", "list"),
     stored=False,

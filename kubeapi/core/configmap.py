@@ -52,11 +52,7 @@ RESOURCE = Resource(
     strategy=ConfigMapStrategy(),
     columns=(
         NAME,
-        Column(
-            "Data",
-            lambda obj, now: len(obj.data or ()) + len(obj.binaryData or ()),
-            description="The number of entries.",
-        ),
+        Column("Data", lambda obj, now: len(obj.data or ()) + len(obj.binaryData or ()), "The number of entries."),
         AGE,
     ),
 )

@@ -118,7 +118,7 @@ RESOURCE = Resource(
     model=Endpoints,
     short_names=("ep",),
     strategy=EndpointsStrategy(),
-    columns=(NAME, Column("Endpoints", _addresses, description="Addresses that are ready, with their ports."), AGE),
+    columns=(NAME, Column("Endpoints", _addresses, "Addresses that are ready, with their ports."), AGE),
     storage_prefix="services/endpoints",
     deprecated="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
 )

@@ -146,20 +146,15 @@ def _source(event: Event, now: float) -> str:
 
 
 COLUMNS = (
-    Column("Last Seen", _last_seen, description="The time since the last occurrence."),
-    Column("Type", lambda event, now: event.type or "", description="Normal or Warning."),
-    Column("Reason", lambda event, now: event.reason or "", description="The reason in one word."),
-    Column("Object", _target, description="The object of the event."),
-    Column(
-        "Subobject",
-        lambda event, now: event.involvedObject.fieldPath or "",
-        description="The part of the object.",
-        priority=1,
-    ),
-    Column("Source", _source, description="The source of the event.", priority=1),
-    Column("Message", lambda event, now: (event.message or "").strip(), description="The message of the event."),
-    Column("First Seen", _first_seen, description="The time since the first occurrence.", priority=1),
-    Column("Count", _count, description="The number of occurrences.", priority=1),
+    Column("Last Seen", _last_seen, "The time since the last occurrence."),
+    Column("Type", lambda event, now: event.type or "", "Normal or Warning."),
+    Column("Reason", lambda event, now: event.reason or "", "The reason in one word."),
+    Column("Object", _target, "The object of the event."),
+    Column("Subobject", lambda event, now: event.involvedObject.fieldPath or "", "The part of the object.", priority=1),
+    Column("Source", _source, "The source of the event.", priority=1),
+    Column("Message", lambda event, now: (event.message or "").strip(), "The message of the event."),
+    Column("First Seen", _first_seen, "The time since the first occurrence.", priority=1),
+    Column("Count", _count, "The number of occurrences.", priority=1),
     replace(NAME, priority=1),
 )
 

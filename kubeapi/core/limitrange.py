@@ -172,11 +172,6 @@ RESOURCE = Resource(
     strategy=LimitRangeStrategy(),
     columns=(
         NAME,
-        Column(
-            "Created At",
-            lambda obj, now: obj.metadata.creationTimestamp,
-            "date",
-            description="The creation time.",
-        ),
+        Column("Created At", lambda obj, now: obj.metadata.creationTimestamp, "The creation time.", "date"),
     ),
 )

@@ -111,7 +111,7 @@ RESOURCE = Resource(
     strategy=NamespaceStrategy(),
     columns=(
         NAME,
-        Column("Status", lambda obj, now: obj.status.phase or "", description="The namespace's phase."),
+        Column("Status", lambda obj, now: obj.status.phase or "", "The namespace's phase."),
         AGE,
     ),
     fields={"status.phase": lambda obj: obj.status.phase or ""},

@@ -344,38 +344,20 @@ def _address(node: Node, kind: str) -> str:
 
 _COLUMNS = (
     NAME,
-    Column("Status", _status_text, description="Whether the node is ready and accepts new pods."),
-    Column("Roles", _roles, description="The roles that the node's labels name."),
+    Column("Status", _status_text, "Whether the node is ready and accepts new pods."),
+    Column("Roles", _roles, "The roles that the node's labels name."),
     AGE,
-    Column("Version", lambda node, now: node.status.nodeInfo.kubeletVersion, description="The kubelet's version."),
+    Column("Version", lambda node, now: node.status.nodeInfo.kubeletVersion, "The kubelet's version."),
+    Column("Internal-IP", lambda node, now: _address(node, "InternalIP"), "The address for other nodes.", priority=1),
     Column(
-        "Internal-IP",
-        lambda node, now: _address(node, "InternalIP"),
-        description="The address for other nodes.",
-        priority=1,
+        "External-IP", lambda node, now: _address(node, "ExternalIP"), "The address for external clients.", priority=1
     ),
-    Column(
-        "External-IP",
-        lambda node, now: _address(node, "ExternalIP"),
-        description="The address for external clients.",
-        priority=1,
-    ),
-    Column(
-        "OS-Image",
-        lambda node, now: node.status.nodeInfo.osImage or UNKNOWN,
-        description="The operating system.",
-        priority=1,
-    ),
-    Column(
-        "Kernel-Version",
-        _kernel,
-        description="The kernel.",
-        priority=1,
-    ),
+    Column("OS-Image", lambda node, now: node.status.nodeInfo.osImage or UNKNOWN, "The operating system.", priority=1),
+    Column("Kernel-Version", _kernel, "The kernel.", priority=1),
     Column(
         "Container-Runtime",
         lambda node, now: node.status.nodeInfo.containerRuntimeVersion or UNKNOWN,
-        description="The container runtime.",
+        "The container runtime.",
         priority=1,
     ),
 )

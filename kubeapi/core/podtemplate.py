@@ -54,17 +54,13 @@ RESOURCE = Resource(
         Column(
             "Containers",
             lambda obj, now: ",".join(container.name for container in obj.template.spec.containers),
-            description="Names of the containers.",
+            "Names of the containers.",
         ),
         Column(
             "Images",
             lambda obj, now: ",".join(container.image or "" for container in obj.template.spec.containers),
-            description="Images of the containers.",
+            "Images of the containers.",
         ),
-        Column(
-            "Pod Labels",
-            lambda obj, now: label_text(obj.template.metadata.labels),
-            description="The labels of the pods.",
-        ),
+        Column("Pod Labels", lambda obj, now: label_text(obj.template.metadata.labels), "The labels of the pods."),
     ),
 )

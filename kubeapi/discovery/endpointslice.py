@@ -224,13 +224,13 @@ RESOURCE = Resource(
     strategy=EndpointSliceStrategy(),
     columns=(
         NAME,
-        Column("AddressType", lambda obj, now: obj.addressType, description="The type of its addresses."),
+        Column("AddressType", lambda obj, now: obj.addressType, "The type of its addresses."),
         Column(
             "Ports",
             lambda obj, now: first_few([_port_text(port) for port in obj.ports or ()], _UNSET),
-            description="The ports of each endpoint.",
+            "The ports of each endpoint.",
         ),
-        Column("Endpoints", _addresses, description="The endpoints' addresses."),
+        Column("Endpoints", _addresses, "The endpoints' addresses."),
         AGE,
     ),
 )

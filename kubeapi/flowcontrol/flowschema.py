@@ -64,19 +64,19 @@ RESOURCE = Resource(
         Column(
             "PriorityLevel",
             lambda obj, now: obj.spec.priorityLevelConfiguration.name,
-            description="The priority level of the requests.",
+            "The priority level of the requests.",
         ),
         Column(
             "MatchingPrecedence",
             lambda obj, now: obj.spec.matchingPrecedence,
-            description="Of the schemas that match a request, the one with the lowest number counts.",
+            "Of the schemas that match a request, the one with the lowest number counts.",
         ),
         Column(
             "DistinguisherMethod",
             lambda obj, now: obj.spec.distinguisherMethod.type if obj.spec.distinguisherMethod else NONE,
-            description="How the requests are divided into flows.",
+            "How the requests are divided into flows.",
         ),
         AGE,
-        Column("MissingPL", lambda obj, now: _missing(obj), description="Whether the priority level is missing."),
+        Column("MissingPL", lambda obj, now: _missing(obj), "Whether the priority level is missing."),
     ),
 )

@@ -202,22 +202,18 @@ RESOURCE = Resource(
     strategy=PriorityLevelConfigurationStrategy(),
     columns=(
         NAME,
-        Column("Type", lambda obj, now: obj.spec.type, description="Whether the level is limited or exempt."),
+        Column("Type", lambda obj, now: obj.spec.type, "Whether the level is limited or exempt."),
         Column(
-            "NominalConcurrencyShares",
-            lambda obj, now: _shares_cell(obj),
-            description="The level's share of the server's seats.",
+            "NominalConcurrencyShares", lambda obj, now: _shares_cell(obj), "The level's share of the server's seats."
         ),
-        Column("Queues", lambda obj, now: _queuing_cell(obj, "queues"), description="The number of queues."),
+        Column("Queues", lambda obj, now: _queuing_cell(obj, "queues"), "The number of queues."),
         Column(
-            "HandSize",
-            lambda obj, now: _queuing_cell(obj, "handSize"),
-            description="The number of queues that a flow may use.",
+            "HandSize", lambda obj, now: _queuing_cell(obj, "handSize"), "The number of queues that a flow may use."
         ),
         Column(
             "QueueLengthLimit",
             lambda obj, now: _queuing_cell(obj, "queueLengthLimit"),
-            description="The most requests that a queue may hold.",
+            "The most requests that a queue may hold.",
         ),
         AGE,
     ),

@@ -22,7 +22,7 @@ def usage_columns(usages: Callable[[Any], Iterable[ResourceList]]) -> tuple[Colu
 
     return (
         NAME,
-        Column("cpu", total("cpu", "DecimalSI"), "quantity", description="The CPU time per second, in CPUs."),
-        Column("memory", total("memory", "BinarySI"), "quantity", description="The working set, in bytes."),
-        Column("Window", lambda obj, now: obj.window, "duration", description="The time that CPU use is taken over."),
+        Column("cpu", total("cpu", "DecimalSI"), "The CPU time per second, in CPUs.", "quantity"),
+        Column("memory", total("memory", "BinarySI"), "The working set, in bytes.", "quantity"),
+        Column("Window", lambda obj, now: obj.window, "The time that CPU use is taken over.", "duration"),
     )

@@ -79,7 +79,7 @@ RESOURCE = Resource(
     strategy=RuntimeClassStrategy(),
     columns=(
         NAME,
-        Column("Handler", lambda obj, now: obj.handler, description="The configuration of the node's runtime."),
+        Column("Handler", lambda obj, now: obj.handler, "The configuration of the node's runtime."),
         AGE,
     ),
 )

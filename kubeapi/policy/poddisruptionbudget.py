@@ -114,18 +114,18 @@ RESOURCE = Resource(
         Column(
             "Min Available",
             lambda obj, now: _amount(obj.spec.minAvailable),
-            description="The number of pods that must stay healthy.",
+            "The number of pods that must stay healthy.",
         ),
         Column(
             "Max Unavailable",
             lambda obj, now: _amount(obj.spec.maxUnavailable),
-            description="The number of pods that may be gone or unhealthy.",
+            "The number of pods that may be gone or unhealthy.",
         ),
         Column(
             "Allowed Disruptions",
             lambda obj, now: obj.status.disruptionsAllowed,
+            "The number of pods that may be evicted now.",
             "integer",
-            description="The number of pods that may be evicted now.",
         ),
         AGE,
     ),

@@ -118,11 +118,9 @@ def _names(kind: str) -> Callable[[Any, float], str]:
 
 COLUMNS = (
     NAME,
-    Column("Role", lambda obj, now: f"{obj.roleRef.kind}/{obj.roleRef.name}", description="The role that is granted."),
+    Column("Role", lambda obj, now: f"{obj.roleRef.kind}/{obj.roleRef.name}", "The role that is granted."),
     AGE,
-    Column("Users", _names(USER), description="The users that get the role.", priority=1),
-    Column("Groups", _names(GROUP_KIND), description="The groups that get the role.", priority=1),
-    Column(
-        "ServiceAccounts", _names(SERVICE_ACCOUNT), description="The service accounts that get the role.", priority=1
-    ),
+    Column("Users", _names(USER), "The users that get the role.", priority=1),
+    Column("Groups", _names(GROUP_KIND), "The groups that get the role.", priority=1),
+    Column("ServiceAccounts", _names(SERVICE_ACCOUNT), "The service accounts that get the role.", priority=1),
 )

@@ -42,7 +42,7 @@ class RbacStrategy(Strategy[T]):
 
 
 CREATED_AT = Column(
-    "Created At", lambda obj, now: obj.metadata.creationTimestamp, "date", description="When the object was created."
+    "Created At", lambda obj, now: obj.metadata.creationTimestamp, "When the object was created.", "date"
 )
 COLUMNS = (NAME, CREATED_AT)
 

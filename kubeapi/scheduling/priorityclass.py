@@ -82,18 +82,14 @@ RESOURCE = Resource(
     strategy=PriorityClassStrategy(),
     columns=(
         NAME,
-        Column("Value", lambda obj, now: obj.value, "integer", description="The priority of its pods."),
+        Column("Value", lambda obj, now: obj.value, "The priority of its pods.", "integer"),
         Column(
             "Global-Default",
             lambda obj, now: bool(obj.globalDefault),
+            "Whether this is the class of pods that do not name one.",
             "boolean",
-            description="Whether this is the class of pods that do not name one.",
         ),
         AGE,
-        Column(
-            "PreemptionPolicy",
-            lambda obj, now: obj.preemptionPolicy or "",
-            description="Whether its pods may preempt others.",
-        ),
+        Column("PreemptionPolicy", lambda obj, now: obj.preemptionPolicy or "", "Whether its pods may preempt others."),
     ),
 )

@@ -111,7 +111,7 @@ RESOURCE = Resource(
     returned_on_delete=True,
     columns=(
         NAME,
-        Column("Drivers", lambda obj, now: len(obj.spec.drivers), "integer", description="The number of its drivers."),
+        Column("Drivers", lambda obj, now: len(obj.spec.drivers), "The number of its drivers.", "integer"),
         AGE,
     ),
 )

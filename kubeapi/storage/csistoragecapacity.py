@@ -59,8 +59,8 @@ RESOURCE = Resource(
         Column(
             "Created At",
             lambda obj, now: obj.metadata.creationTimestamp or "",
+            "The time at which the server stored the object.",
             "date",
-            description="The time at which the server stored the object.",
         ),
     ),
 )

@@ -125,23 +125,17 @@ RESOURCE = Resource(
     strategy=StorageClassStrategy(),
     returned_on_delete=True,
     columns=(
-        Column("Name", _name, format="name", description="The class; claims that name none are of the default one."),
-        Column("Provisioner", lambda obj, now: obj.provisioner, description="The provisioner of its volumes."),
+        Column("Name", _name, "The class; claims that name none are of the default one.", format="name"),
+        Column("Provisioner", lambda obj, now: obj.provisioner, "The provisioner of its volumes."),
         Column(
             "ReclaimPolicy",
             lambda obj, now: obj.reclaimPolicy or "Delete",
-            description="What becomes of a volume when its claim is gone.",
+            "What becomes of a volume when its claim is gone.",
         ),
         Column(
-            "VolumeBindingMode",
-            lambda obj, now: obj.volumeBindingMode or "<unset>",
-            description="When a claim gets its volume.",
+            "VolumeBindingMode", lambda obj, now: obj.volumeBindingMode or "<unset>", "When a claim gets its volume."
         ),
-        Column(
-            "AllowVolumeExpansion",
-            lambda obj, now: bool(obj.allowVolumeExpansion),
-            description="Whether claims can grow.",
-        ),
+        Column("AllowVolumeExpansion", lambda obj, now: bool(obj.allowVolumeExpansion), "Whether claims can grow."),
         AGE,
     ),
 )

@@ -148,12 +148,10 @@ RESOURCE = Resource(
     returned_on_delete=True,
     columns=(
         NAME,
-        Column("Attacher", lambda obj, now: obj.spec.attacher, format="name", description="The driver."),
-        Column("PV", lambda obj, now: obj.spec.source.persistentVolumeName or "", description="The PersistentVolume."),
-        Column("Node", lambda obj, now: obj.spec.nodeName, description="The node."),
-        Column(
-            "Attached", lambda obj, now: obj.status.attached, "boolean", description="Whether the volume is attached."
-        ),
+        Column("Attacher", lambda obj, now: obj.spec.attacher, "The driver.", format="name"),
+        Column("PV", lambda obj, now: obj.spec.source.persistentVolumeName or "", "The PersistentVolume."),
+        Column("Node", lambda obj, now: obj.spec.nodeName, "The node."),
+        Column("Attached", lambda obj, now: obj.status.attached, "Whether the volume is attached.", "boolean"),
         AGE,
     ),
 )

@@ -50,7 +50,7 @@ RESOURCE = Resource(
     returned_on_delete=True,
     columns=(
         NAME,
-        Column("DriverName", lambda obj, now: obj.driverName, description="The driver that knows the settings."),
+        Column("DriverName", lambda obj, now: obj.driverName, "The driver that knows the settings."),
         AGE,
     ),
 )

@@ -83,31 +83,27 @@ RESOURCE = Resource(
     returned_on_delete=True,
     columns=(
         NAME,
-        Column(
-            "Capacity", lambda obj, now: (obj.spec.capacity or {}).get("storage", "0"), description="The volume's size."
-        ),
+        Column("Capacity", lambda obj, now: (obj.spec.capacity or {}).get("storage", "0"), "The volume's size."),
         Column(
             "Access Modes",
             lambda obj, now: short_access_modes(obj.spec.accessModes),
-            description="The ways in which it can be mounted, shortened.",
+            "The ways in which it can be mounted, shortened.",
         ),
         Column(
             "Reclaim Policy",
             lambda obj, now: obj.spec.persistentVolumeReclaimPolicy,
-            description="What becomes of the volume when its claim is gone.",
+            "What becomes of the volume when its claim is gone.",
         ),
-        Column("Status", _status, description="Whether the volume is bound to a claim."),
-        Column("Claim", _claim, description="The claim, with its namespace."),
-        Column("StorageClass", lambda obj, now: class_of(obj), description="The class of the volume."),
+        Column("Status", _status, "Whether the volume is bound to a claim."),
+        Column("Claim", _claim, "The claim, with its namespace."),
+        Column("StorageClass", lambda obj, now: class_of(obj), "The class of the volume."),
         Column(
             "VolumeAttributesClass",
             lambda obj, now: obj.spec.volumeAttributesClassName or UNSET,
-            description="The VolumeAttributesClass that the volume has.",
+            "The VolumeAttributesClass that the volume has.",
         ),
-        Column("Reason", lambda obj, now: obj.status.reason or "", description="Why the volume is in its phase."),
+        Column("Reason", lambda obj, now: obj.status.reason or "", "Why the volume is in its phase."),
         AGE,
-        Column(
-            "VolumeMode", lambda obj, now: obj.spec.volumeMode or UNSET, description="Filesystem or Block.", priority=1
-        ),
+        Column("VolumeMode", lambda obj, now: obj.spec.volumeMode or UNSET, "Filesystem or Block.", priority=1),
     ),
 )

@@ -122,19 +122,17 @@ RESOURCE = Resource(
     returned_on_delete=True,
     columns=(
         NAME,
-        Column("Status", _status, description="Whether the claim has got its volume."),
-        Column("Volume", lambda obj, now: obj.spec.volumeName or "", description="The volume."),
-        Column("Capacity", _capacity, description="The size of the volume."),
-        Column("Access Modes", _access_modes, description="The access modes of the volume, shortened."),
-        Column("StorageClass", lambda obj, now: class_of(obj), description="The class that was asked for."),
+        Column("Status", _status, "Whether the claim has got its volume."),
+        Column("Volume", lambda obj, now: obj.spec.volumeName or "", "The volume."),
+        Column("Capacity", _capacity, "The size of the volume."),
+        Column("Access Modes", _access_modes, "The access modes of the volume, shortened."),
+        Column("StorageClass", lambda obj, now: class_of(obj), "The class that was asked for."),
         Column(
             "VolumeAttributesClass",
             lambda obj, now: obj.spec.volumeAttributesClassName or UNSET,
-            description="The VolumeAttributesClass that was asked for.",
+            "The VolumeAttributesClass that was asked for.",
         ),
         AGE,
-        Column(
-            "VolumeMode", lambda obj, now: obj.spec.volumeMode or UNSET, description="Filesystem or Block.", priority=1
-        ),
+        Column("VolumeMode", lambda obj, now: obj.spec.volumeMode or UNSET, "Filesystem or Block.", priority=1),
     ),
 )

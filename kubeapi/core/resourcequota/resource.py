@@ -53,12 +53,10 @@ RESOURCE = Resource(
         Column(
             "Request",
             lambda obj, now: _uses(obj, limits=False),
-            description="The use of requests and numbers of objects, each with the most that is allowed.",
+            "The use of requests and numbers of objects, each with the most that is allowed.",
         ),
         Column(
-            "Limit",
-            lambda obj, now: _uses(obj, limits=True),
-            description="The use of limits, each with the most that is allowed.",
+            "Limit", lambda obj, now: _uses(obj, limits=True), "The use of limits, each with the most that is allowed."
         ),
         AGE,
     ),

@@ -103,8 +103,8 @@ RESOURCE = Resource(
     strategy=SecretStrategy(),
     columns=(
         NAME,
-        Column("Type", lambda obj, now: obj.type, description="The type of the content."),
-        Column("Data", lambda obj, now: len(obj.data or ()), description="The number of entries."),
+        Column("Type", lambda obj, now: obj.type, "The type of the content."),
+        Column("Data", lambda obj, now: len(obj.data or ()), "The number of entries."),
         AGE,
     ),
     fields={"type": lambda obj: obj.type},

@@ -143,17 +143,12 @@ RESOURCE = Resource(
     returned_on_delete=True,
     columns=(
         NAME,
-        Column("Type", lambda obj, now: obj.spec.type, description="The type of the Service."),
-        Column("Cluster-IP", lambda obj, now: obj.spec.clusterIP or NONE, description="The address in the cluster."),
-        Column("External-IP", _external_ip, description="The addresses outside the cluster."),
-        Column("Port(s)", _ports, description="The ports, each with its node port."),
+        Column("Type", lambda obj, now: obj.spec.type, "The type of the Service."),
+        Column("Cluster-IP", lambda obj, now: obj.spec.clusterIP or NONE, "The address in the cluster."),
+        Column("External-IP", _external_ip, "The addresses outside the cluster."),
+        Column("Port(s)", _ports, "The ports, each with its node port."),
         AGE,
-        Column(
-            "Selector",
-            lambda obj, now: label_text(obj.spec.selector),
-            description="The selector of the pods.",
-            priority=1,
-        ),
+        Column("Selector", lambda obj, now: label_text(obj.spec.selector), "The selector of the pods.", priority=1),
     ),
     fields={
         "spec.clusterIP": lambda obj: obj.spec.clusterIP or "",

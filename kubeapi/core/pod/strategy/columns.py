@@ -155,17 +155,17 @@ def row_conditions(pod: Pod) -> tuple[dict[str, str], ...]:
 
 COLUMNS = (
     NAME,
-    Column("Ready", _ready, description="The ready containers, of all containers."),
-    Column("Status", lambda pod, now: summarize(pod).reason, description="The state of the pod in one word."),
-    Column("Restarts", _restarts, description="The number of restarts, and the time since the last one."),
+    Column("Ready", _ready, "The ready containers, of all containers."),
+    Column("Status", lambda pod, now: summarize(pod).reason, "The state of the pod in one word."),
+    Column("Restarts", _restarts, "The number of restarts, and the time since the last one."),
     AGE,
-    Column("IP", _ip, description="The pod's first address.", priority=1),
-    Column("Node", lambda pod, now: pod.spec.nodeName or NONE, description="The node of the pod.", priority=1),
+    Column("IP", _ip, "The pod's first address.", priority=1),
+    Column("Node", lambda pod, now: pod.spec.nodeName or NONE, "The node of the pod.", priority=1),
     Column(
         "Nominated Node",
         lambda pod, now: pod.status.nominatedNodeName or NONE,
-        description="The node on which other pods are preempted for this one.",
+        "The node on which other pods are preempted for this one.",
         priority=1,
     ),
-    Column("Readiness Gates", _gates, description="The readiness gates that are true, of all.", priority=1),
+    Column("Readiness Gates", _gates, "The readiness gates that are true, of all.", priority=1),
 )
