@@ -210,6 +210,11 @@ class Errors(list[FieldError]):
         elif value is not None and value < 0:
             self.invalid(path, value, NOT_NEGATIVE)
 
+    def check_at_most_all(self, path: Path, value: int | str | None) -> None:
+        """Refuses a percentage over 100%."""
+        if isinstance(value, str) and percent_of(value) > 100:
+            self.invalid(path, value, "must not be greater than 100%")
+
 
 def check_relative_path(errors: Errors, path: Path, value: str) -> None:
     """Requires a relative path that stays inside its folder."""

@@ -13,7 +13,7 @@ from apimachinery.model import Int32, Int64, IntOrString, MergeKey, Model, Requi
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.selectors import selector_of
 from apimachinery.validation import Errors, Path, percent_of
-from kubeapi.core._workload import WORKLOAD_WIDE, check_selector_kept, template_warnings
+from kubeapi.core._workload import WORKLOAD_WIDE, check_collisions, check_selector_kept, template_warnings
 from kubeapi.core.pod.spec import PodSpecHolder
 from kubeapi.core.pod.strategy.defaults import default_pod_spec
 from kubeapi.core.pod.template import PodTemplateSpec
@@ -156,11 +156,10 @@ class DaemonSetStrategy(Strategy[DaemonSet]):
         errors, status = Errors(), obj.status
         for name in (
             "currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady",
-            "observedGeneration", "updatedNumberScheduled", "numberAvailable", "numberUnavailable", "collisionCount",
+            "observedGeneration", "updatedNumberScheduled", "numberAvailable", "numberUnavailable",
         ):  # fmt: skip
             errors.check_not_negative(("status", name), getattr(status, name))
-        if (status.collisionCount or 0) < (old.status.collisionCount or 0):
-            errors.invalid(("status", "collisionCount"), status.collisionCount or 0, "cannot be decremented")
+        check_collisions(errors, status.collisionCount, old.status.collisionCount)
         return errors
 
     def create_warnings(self, obj: DaemonSet) -> list[str]:
@@ -197,9 +196,8 @@ def _check_strategy(errors: Errors, path: Path, strategy: DaemonSetUpdateStrateg
         errors.invalid((*at, "maxSurge"), surge, "may not be set when maxUnavailable is non-zero")
     if not may_miss and not may_exceed:
         errors.required((*at, "maxUnavailable"), "cannot be 0 when maxSurge is 0")
-    for name, value in (("maxUnavailable", unavailable), ("maxSurge", surge)):
-        if isinstance(value, str) and percent_of(value) > 100:
-            errors.invalid((*at, name), value, "must not be greater than 100%")
+    errors.check_at_most_all((*at, "maxUnavailable"), unavailable)
+    errors.check_at_most_all((*at, "maxSurge"), surge)
 
 
 def _is_set(value: int | str | None) -> bool:

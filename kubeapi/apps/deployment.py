@@ -15,6 +15,7 @@ from apimachinery.resource import Column, Resource, Scale, Strategy
 from apimachinery.validation import Errors
 from kubeapi.core._workload import (
     WORKLOAD_WIDE,
+    check_collisions,
     check_counts,
     check_rolling_update,
     check_selected_template,
@@ -171,9 +172,7 @@ class DeploymentKindStrategy(Strategy[Deployment]):
         errors, status = Errors(), obj.status
         check_counts(errors, status, ("updatedReplicas", "readyReplicas", "availableReplicas"))
         errors.check_not_negative(("status", "unavailableReplicas"), status.unavailableReplicas)
-        errors.check_not_negative(("status", "collisionCount"), status.collisionCount)
-        if (status.collisionCount or 0) < (old.status.collisionCount or 0):
-            errors.invalid(("status", "collisionCount"), status.collisionCount or 0, "cannot be decremented")
+        check_collisions(errors, status.collisionCount, old.status.collisionCount)
         return errors
 
     def create_warnings(self, obj: Deployment) -> list[str]:

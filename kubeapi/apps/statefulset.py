@@ -13,7 +13,7 @@ from apimachinery.model import Int32, Int64, IntOrString, MergeKey, Model, Requi
 from apimachinery.resource import Column, Resource, Scale, Strategy
 from apimachinery.selectors import selector_of
 from apimachinery.validation import Errors, Path, percent_of
-from kubeapi.core._workload import WORKLOAD_WIDE, check_counts, name_warnings, template_warnings
+from kubeapi.core._workload import WORKLOAD_WIDE, check_collisions, check_counts, name_warnings, template_warnings
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.core.persistentvolumeclaim.resource import class_annotation_warnings
 from kubeapi.core.persistentvolumeclaim.validation import check_claim_spec
@@ -200,9 +200,7 @@ class StatefulSetStrategy(Strategy[StatefulSet]):
     def validate_status_update(self, obj: StatefulSet, old: StatefulSet) -> list[FieldError]:
         errors, status = Errors(), obj.status
         check_counts(errors, status, ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"))
-        errors.check_not_negative(("status", "collisionCount"), status.collisionCount)
-        if (status.collisionCount or 0) < (old.status.collisionCount or 0):
-            errors.invalid(("status", "collisionCount"), status.collisionCount or 0, "cannot be decremented")
+        check_collisions(errors, status.collisionCount, old.status.collisionCount)
         return errors
 
     def create_warnings(self, obj: StatefulSet) -> list[str]:
@@ -239,8 +237,7 @@ def _check_update_strategy(errors: Errors, path: Path, strategy: StatefulSetUpda
         errors.check_int_or_percent((*at, "maxUnavailable"), most)
         if percent_of(most) == 0:
             errors.invalid((*at, "maxUnavailable"), most, "cannot be 0")
-        if isinstance(most, str) and percent_of(most) > 100:
-            errors.invalid((*at, "maxUnavailable"), most, "must not be greater than 100%")
+        errors.check_at_most_all((*at, "maxUnavailable"), most)
 
 
 def _check_selected_template(errors: Errors, spec: StatefulSetSpec) -> None:

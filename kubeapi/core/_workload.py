@@ -70,8 +70,14 @@ def check_rolling_update(
     errors.check_int_or_percent((*path, "maxSurge"), max_surge)
     if percent_of(max_unavailable) == 0 and percent_of(max_surge) == 0:
         errors.invalid((*path, "maxUnavailable"), max_unavailable, "may not be 0 when `maxSurge` is 0")
-    if isinstance(max_unavailable, str) and percent_of(max_unavailable) > 100:
-        errors.invalid((*path, "maxUnavailable"), max_unavailable, "must not be greater than 100%")
+    errors.check_at_most_all((*path, "maxUnavailable"), max_unavailable)
+
+
+def check_collisions(errors: Errors, count: int | None, old: int | None) -> None:
+    """Checks `status.collisionCount`, which only grows."""
+    errors.check_not_negative(("status", "collisionCount"), count)
+    if (count or 0) < (old or 0):
+        errors.invalid(("status", "collisionCount"), count or 0, "cannot be decremented")
 
 
 def check_counts(errors: Errors, status: Model, parts: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from apimachinery.errors import FieldError
 from apimachinery.meta import Condition, LabelSelector, Object
 from apimachinery.model import Int32, Int64, IntOrString, MergeKey, Model, Time, to_dict
 from apimachinery.resource import Column, Resource, Strategy
-from apimachinery.validation import Errors, Path, percent_of
+from apimachinery.validation import Errors, Path
 
 DISRUPTION_ALLOWED = "DisruptionAllowed"
 SUFFICIENT_PODS, INSUFFICIENT_PODS, SYNC_FAILED = "SufficientPods", "InsufficientPods", "SyncFailed"
@@ -75,7 +75,8 @@ class PodDisruptionBudgetStrategy(Strategy[PodDisruptionBudget]):
         if spec.minAvailable is not None and spec.maxUnavailable is not None:
             errors.invalid(("spec",), to_dict(spec), "minAvailable and maxUnavailable cannot be both set")
         for name in ("minAvailable", "maxUnavailable"):
-            _check_amount(errors, ("spec", name), getattr(spec, name))
+            errors.check_int_or_percent(("spec", name), getattr(spec, name))
+            errors.check_at_most_all(("spec", name), getattr(spec, name))
         errors.check_selector(("spec", "selector"), spec.selector)
         policy = spec.unhealthyPodEvictionPolicy
         if policy is not None:
@@ -88,14 +89,6 @@ class PodDisruptionBudgetStrategy(Strategy[PodDisruptionBudget]):
         for name in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"):
             errors.check_not_negative(("status", name), getattr(status, name))
         return errors
-
-
-def _check_amount(errors: Errors, path: Path, amount: int | str | None) -> None:
-    if amount is None:
-        return
-    errors.check_int_or_percent(path, amount)
-    if isinstance(amount, str) and percent_of(amount) > 100:
-        errors.invalid(path, amount, "must not be greater than 100%")
 
 
 def _amount(value: int | str | None) -> str:
