@@ -70,7 +70,7 @@ def take_file(parser: argparse.ArgumentParser, argv: list[str] | None) -> None:
 
 
 def defaults_of(parser: argparse.ArgumentParser, text: bytes) -> dict[str, str]:
-    """The flags' values that the file sets, as the command line would write them. Raises: BadConfiguration."""
+    """Returns the flags' values that the file sets, as the command line would write them. Raises: BadConfiguration."""
     try:
         document = read_document(text).value
     except YamlError as error:
@@ -89,7 +89,7 @@ def defaults_of(parser: argparse.ArgumentParser, text: bytes) -> dict[str, str]:
 
 
 def shown(parser: argparse.ArgumentParser, args: argparse.Namespace) -> dict[str, Any]:
-    """The configuration in effect, as a KubeletConfiguration has it."""
+    """Returns the configuration in effect, as a KubeletConfiguration has it."""
     document: dict[str, Any] = {}
     for name, action in _fields(parser):
         *parents, last = name.split(".")

@@ -19,7 +19,7 @@ class Usage:
     working_set_bytes: int
 
     def resources(self) -> dict[str, str]:
-        """CPU in billionths and memory in KiB, as metrics-server shows them."""
+        """Shows CPU in billionths and memory in KiB, as metrics-server shows them."""
         return {
             "cpu": f"{self.nano_cores}n" if self.nano_cores else "0",
             "memory": f"{self.working_set_bytes // 1024}Ki",
@@ -49,7 +49,7 @@ def read_summary(document: Mapping[str, Any]) -> NodeUsage:
 
 
 def _usage(item: Mapping[str, Any]) -> Usage | None:
-    """None while the rate or the memory isn't known."""
+    """Returns None while the rate or the memory isn't known."""
     cpu, memory = item.get("cpu") or {}, item.get("memory") or {}
     rate, size = cpu.get("usageNanoCores"), memory.get("workingSetBytes")
     return Usage(cpu["time"], rate, size) if rate is not None and size is not None else None

@@ -53,7 +53,7 @@ async def get_pod(
 
 
 async def _selected(request: Request, measured: Store[Any], namespace: str) -> Sequence[Entry]:
-    """The nodes or pods that the request's selectors choose. Raises: BadRequest."""
+    """Returns the nodes or pods that the request's selectors choose. Raises: BadRequest."""
     options = parse_list_options(request.query)
     check_fields(measured.resource, options)
     return (await read_page(measured, namespace, options)).entries
@@ -74,7 +74,7 @@ async def _node_metrics(entries: Iterable[Entry], usage: UsageCollector, clock: 
 
 
 async def _pod_metrics(entries: Iterable[Entry], usage: UsageCollector, clock: Clock) -> list[PodMetrics]:
-    """Those of pods whose containers have all been measured."""
+    """Makes those of pods whose containers have all been measured."""
     placed = [(entry, node) for entry in entries if (node := entry.fields.get("spec.nodeName"))]
     running = [(entry, node) for entry, node in placed if entry.fields.get("status.phase") == "Running"]
     known = await usage.of_nodes(node for _, node in running)

@@ -13,7 +13,7 @@ GROUP, VERSION = "metrics.k8s.io", "v1beta1"
 
 
 def usage_columns(usages: Callable[[Any], Iterable[ResourceList]]) -> tuple[Column, ...]:
-    """The columns of a kind whose object has these usages, which are shown as their sum."""
+    """Makes the columns of a kind whose object has these usages, which are shown as their sum."""
 
     def total(name: str, like: str) -> Callable[[Any, float], str]:
         return lambda obj, now: format_quantity(

@@ -11,7 +11,7 @@ HASH_LABEL = "pod-template-hash"
 
 
 def revisions(context: CommandContext, target: Target, owner: Dict) -> dict[int, Dict]:
-    """Revision -> the object that keeps it, oldest first."""
+    """Maps each revision to the object that keeps it, oldest first."""
     kind = "ReplicaSet" if target.kind.kind == "Deployment" else "ControllerRevision"
     path = context.discovery.by_kind("apps/v1", kind).path(target.namespace)
     uid = owner["metadata"]["uid"]

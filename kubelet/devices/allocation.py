@@ -109,7 +109,7 @@ class Allocations:
         write_private(self._path, json.dumps({"Data": data}).encode(), durable=True)
 
     def of(self, pod_uid: str, container: str) -> Mapping[str, Held]:
-        """By resource."""
+        """Returns what the container holds, by resource."""
         return {
             holder.resource: held
             for holder, held in self._held.items()

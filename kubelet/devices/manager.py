@@ -100,7 +100,7 @@ class DeviceManager:
         await PluginServer(str(self._folder / SOCKET), {REGISTER: (RegisterRequest, Empty, self._on_register)}).run()
 
     def counts(self) -> Mapping[str, DeviceCount]:
-        """By resource; one that is gone counts 0."""
+        """Returns the figures by resource; one that is gone counts 0."""
         return {
             resource: DeviceCount(len(plugin.devices), len(plugin.healthy))
             for resource, plugin in self._plugins.items()
@@ -190,7 +190,7 @@ class DeviceManager:
         self._on_change()
 
     def _remember(self) -> None:
-        """A figure that can't be saved is not worth a kubelet: allocations, which are, fail their pod."""
+        """Saves the figures of the Node. Unlike an allocation, they are not worth failing for."""
         registered = {name: tuple(sorted(plugin.devices)) for name, plugin in self._plugins.items() if plugin.devices}
         if registered == self._allocations.registered:
             return

@@ -58,5 +58,5 @@ def container_limit(container: Container) -> str:
 
 
 def _limits(pod: Pod) -> dict[str, int]:
-    """Container -> bytes, of those with a limit."""
+    """Returns the bytes of the containers that have a limit."""
     return {item.name: byte_count(limit) for item in pod.spec.containers if (limit := container_limit(item))}

@@ -34,7 +34,7 @@ class Observation:
 
 
 def observe(node: NodeFigures) -> dict[str, Observation]:
-    """Signal -> what is observed. A file system that counts no inodes gives no signal of them."""
+    """Returns what is observed by signal. A file system that counts no inodes gives no signal of them."""
     imagefs = node.imagefs or node.nodefs
     found = {
         MEMORY_AVAILABLE: Observation(node.host.memory_available_bytes, node.host.memory_bytes),
@@ -95,10 +95,10 @@ def resolved(threshold: Threshold, observed: Mapping[str, Observation]) -> bool:
 
 
 def without_due(state: PressureState) -> PressureState:
-    """The state once what was due has been reclaimed."""
+    """Returns the state once what was due has been reclaimed."""
     return replace(state, due=())
 
 
 def most_urgent(due: tuple[Threshold, ...]) -> Threshold | None:
-    """Memory goes first, as the kernel would kill for it."""
+    """Chooses memory first, as the kernel would kill for it."""
     return min(due, key=lambda item: item.kind.resource != "memory", default=None)

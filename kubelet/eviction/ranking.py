@@ -37,7 +37,7 @@ class Candidate:
 def ranked(
     pods: Iterable[Pod], figures: Mapping[str, PodFigures], threshold: Threshold, *, dedicated_imagefs: bool
 ) -> list[Candidate]:
-    """The order in which pods go, the first first; `figures` are by uid."""
+    """Sorts pods in the order in which they go; `figures` are by uid."""
     return sorted(
         (_candidate(pod, figures.get(pod.metadata.uid or ""), threshold, dedicated_imagefs) for pod in pods),
         key=Candidate.rank,
@@ -60,7 +60,7 @@ def _candidate(pod: Pod, figures: PodFigures | None, threshold: Threshold, dedic
 
 
 def _disk(figures: PodFigures, signal: str, dedicated: bool) -> DiskUse:
-    """What the pod has on the file system that is short: with one for images, writable layers are there alone."""
+    """Returns what the pod has on the short file system: with one for images, writable layers alone are there."""
     if not dedicated:
         return figures.disk()
     layers = [item.writable for item in figures.containers]

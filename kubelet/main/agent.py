@@ -234,7 +234,7 @@ class Agent:
         self.node.poke()
 
     def listed(self) -> Mapping[str, PodRuntimeStatus]:
-        """What the runtime listed last."""
+        """Returns what the runtime listed last."""
         return self.pleg.pods
 
     async def _take_pods(self) -> None:

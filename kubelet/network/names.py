@@ -34,7 +34,7 @@ class PodNames:
 
 
 def pod_names(pod: Pod, cluster_domain: str) -> PodNames:
-    """`spec.hostnameOverride` alone, else `spec.hostname` or the pod's name, and `spec.subdomain`."""
+    """Takes `spec.hostnameOverride` alone, else `spec.hostname` or the pod's name, and `spec.subdomain`."""
     spec = pod.spec
     hostname = (spec.hostnameOverride or spec.hostname or pod.name)[:MAX_HOSTNAME_LENGTH].rstrip("-.")
     if not spec.subdomain or spec.hostnameOverride:
@@ -55,7 +55,7 @@ def kernel_hostname(pod: Pod, names: PodNames) -> str:
 
 
 def managed_hosts(pod: Pod, ips: Sequence[str], names: PodNames, *, node_hosts: str = "") -> str:
-    """The text of /etc/hosts; with host networking it is the node's own file plus the pod's aliases."""
+    """Writes the text of /etc/hosts; with host networking it is the node's own file plus the pod's aliases."""
     if pod.spec.hostNetwork:
         text = "# Kubernetes-managed hosts file (host network).\n" + node_hosts
     else:

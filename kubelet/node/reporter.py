@@ -123,7 +123,7 @@ class NodeReporter:
         return NodeFacts(self._options.node_name, self._options.node_ips, allocatable, self.node.labels)
 
     def machine_facts(self) -> MachineFacts:
-        """The machine, as metrics name it."""
+        """Describes the machine as metrics name it."""
         machine, runtime = self._inputs.machine, self._inputs.runtime
         return MachineFacts(
             cpus=machine.cpus,

@@ -140,7 +140,7 @@ def allocatable(facts: NodeInputs) -> dict[str, Fraction]:
 
 
 def node_status(old: NodeStatus, facts: NodeInputs, now: float) -> NodeStatus:
-    """The status to report; resources, fields and conditions that are not the kubelet's stay as `old` has them."""
+    """Makes the status to report; resources, fields and conditions that aren't the kubelet's stay as `old` has them."""
     machine = facts.machine
     status = old.model_copy()
     foreign = {name: value for name, value in (old.capacity or {}).items() if is_extended(name)}

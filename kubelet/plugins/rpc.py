@@ -50,7 +50,7 @@ class PluginClient:
     async def call(
         self, method: str, request: Message, answer: type[M], *, timeout_seconds: float = DEFAULT_SECONDS
     ) -> M:
-        """`method` is the path: "/csi.v1.Node/NodeGetInfo". Raises: RpcError."""
+        """Calls a method by its path: "/csi.v1.Node/NodeGetInfo". Raises: RpcError."""
         from grpclib.client import UnaryUnaryMethod
 
         with _rpc_errors(self.socket_path):

@@ -75,5 +75,5 @@ def _digest(document: object, path: str, node_name: str) -> str:
 
 
 def _segment_errors(pod: Pod, name: str) -> list[str]:
-    """Both name folders and containers of the pod."""
+    """Checks what names folders and containers of the pod."""
     return path_segment_errors(getattr(pod.metadata, name))

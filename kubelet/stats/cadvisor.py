@@ -126,7 +126,7 @@ def _machine(out: Exposition, node: NodeFigures, machine: MachineFacts) -> None:
 
 
 def _pod(out: Exposition, pod: PodFigures, pause_image: str) -> None:
-    """The row of the sandbox has what the whole pod uses."""
+    """Adds the row of the sandbox, which has what the whole pod uses."""
     group = pod.sandbox_group
     if pod.sandbox is None or group is None:
         return

@@ -149,7 +149,7 @@ class Collector:
         self._groups = {container_id: path for container_id, path in self._groups.items() if container_id in ids}
 
     def _group(self, container: ContainerStatus) -> str:
-        """A process id means nothing in another process namespace: the group has to carry the container's id."""
+        """Returns the group of a process if it has the container's id: in another namespace the pid is another's."""
         path = self._groups.get(container.id)
         if path is None:
             try:
@@ -276,7 +276,7 @@ class Collector:
     def _read_group(
         self, container: ContainerStatus, from_engine: CoreUsage | None, detailed: bool
     ) -> GroupFigures | None:
-        """None when the container has just ended."""
+        """Returns None when the container has just ended."""
         now, path = self._clock.now(), self._group(container)
         if not path:
             if from_engine is None:
@@ -294,7 +294,7 @@ class Collector:
     def _read_sandbox(
         self, sandbox_id: str, containers: Iterable[ContainerFigures], detailed: bool
     ) -> GroupFigures | None:
-        """The pause container's group stands beside those of the pod's containers."""
+        """Looks for the pause container's group beside those of the pod's containers."""
         for item in containers:
             if item.group.path and sandbox_id:
                 path = item.group.path.replace(item.status.id, sandbox_id)
@@ -337,7 +337,7 @@ def _interfaces(pid: int) -> tuple[Interface, ...]:
 
 
 def _log_sizes(containers: Iterable[ContainerStatus]) -> dict[str, DiskUse]:
-    """Container id -> its log with those that were rotated away."""
+    """Measures logs, with those that were rotated away, by container id."""
     found: dict[str, DiskUse] = {}
     for container in containers:
         folder, name = os.path.split(container.log_path)

@@ -41,7 +41,7 @@ async def measure(paths: Collection[str]) -> dict[str, DiskUse]:
 
 
 async def _du(paths: Sequence[str], unit: str) -> Mapping[str, int]:
-    """Files that vanish meanwhile make it fail, but its other lines hold."""
+    """Takes what `du` prints even when it fails, as it does for files that vanish meanwhile."""
     process = await asyncio.create_subprocess_exec(
         "du",
         "--summarize",

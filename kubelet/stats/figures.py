@@ -73,7 +73,7 @@ class PodFigures:
         return sum(rates) if rates else None
 
     def disk(self) -> DiskUse:
-        """What counts as the pod's ephemeral storage: writable layers, logs and volumes that end with it."""
+        """Sums what counts as the pod's ephemeral storage: writable layers, logs and volumes that end with it."""
         parts = [part for container in self.containers for part in (container.writable, container.logs)]
         parts += [item.use for item in self.volumes]
         return sum((part for part in parts if part is not None), DiskUse())

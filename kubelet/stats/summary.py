@@ -66,7 +66,7 @@ def summary(snapshot: Snapshot, node_name: str, image_bytes: int | None, *, only
 
 
 def _system_containers(snapshot: Snapshot) -> list[Json]:
-    """The kubelet's own process, and all pods together."""
+    """Shows the kubelet's own process, and all pods together."""
     node = snapshot.node
     groups = [group for pod in snapshot.pods for group in pod.groups()]
     rows = [("kubelet", node.kubelet, node.kubelet_nano_cores)]

@@ -35,7 +35,7 @@ class FolderRefusal(Exception):
 
 
 def folder_roots(root_dir: str, shared_volumes_dir: str) -> dict[str, str]:
-    """Kind of folder -> where such folders lie; nodes without a folder that all nodes share don't have that kind."""
+    """Maps kinds of folders to where they lie; nodes without a folder that all nodes share don't have that kind."""
     roots = {LOCAL: os.path.join(root_dir, LOCAL_FOLDER)}
     return roots | ({SHARED: shared_volumes_dir} if shared_volumes_dir else {})
 

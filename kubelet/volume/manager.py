@@ -144,7 +144,7 @@ class VolumeManager:
         return replace(mounted, read_only=mounted.read_only or context.read_only, group=group)
 
     async def _give_to_group(self, context: VolumeContext, mounted: Mounted) -> None:
-        """Once for each pod, and again after a restart of the kubelet: the volume may be a large one."""
+        """Does so once for each pod and start of the kubelet, as the volume may be a large one."""
         uid, name, group = context.pod.metadata.uid or "", context.volume.name, context.fs_group
         grouped = self._grouped.setdefault(uid, set())
         if group is None or not mounted.path or context.read_only or name in grouped:

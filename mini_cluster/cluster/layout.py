@@ -42,7 +42,7 @@ class NodeLayout:
 
     @property
     def manifests(self) -> Path:
-        """Folder of the host's static pods."""
+        """Returns the folder of the host's static pods."""
         return self.root / "manifests"
 
     @property

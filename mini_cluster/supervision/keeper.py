@@ -243,7 +243,7 @@ def spawn(component: Component, layout: Layout) -> subprocess.Popen[bytes]:
 
 
 async def end_process(process: Process, seconds: float, first: signal.Signals = signal.SIGTERM) -> None:
-    """A signal, then SIGKILL after `seconds`; returns when the process has ended."""
+    """Sends a signal, then SIGKILL after `seconds`; returns when the process has ended."""
     if seconds > 0:
         send(process, first)
         with suppress(TimeoutError):

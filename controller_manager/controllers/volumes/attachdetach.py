@@ -124,7 +124,7 @@ class AttachDetach:
         return WantedVolume(volume, tuple(pods), others, tuple(names))
 
     def _existing(self, node: str) -> dict[str, VolumeAttachment]:
-        """By the name of the volume; by that of the attachment where the volume is gone."""
+        """Returns attachments by the name of the volume; by that of the attachment where the volume is gone."""
         existing = {}
         for attachment in self._attachments.by_index(NODE_INDEX, node):
             name = attachment.spec.source.persistentVolumeName

@@ -86,7 +86,7 @@ class ImageUse:
 def note_use(
     uses_before: Mapping[str, ImageUse], images: Iterable[ImageInfo], pods: Iterable[PodRuntimeStatus], now: float
 ) -> dict[str, ImageUse]:
-    """The uses of all present images, by id."""
+    """Returns the uses of all present images, by id."""
     in_use = {container.image_id for pod in pods for container in pod.containers}
     uses: dict[str, ImageUse] = {}
     for image in images:
@@ -100,7 +100,7 @@ def note_use(
 def removable_images(
     images: Iterable[ImageInfo], uses: Mapping[str, ImageUse], keep: Iterable[str], now: float, min_age_seconds: float
 ) -> list[ImageInfo]:
-    """Unused and old enough, the longest unused first; `keep` are references that stay."""
+    """Lists those that are unused and old enough, the longest unused first; `keep` are references that stay."""
     keep_names = {normalize(reference) for reference in keep}
     free = [
         image

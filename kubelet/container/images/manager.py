@@ -70,7 +70,7 @@ class ImageManager:
         self._failures: dict[str, tuple[float, str]] = {}  # monotonic time and text of the last one
 
     async def ensure(self, request: ImageRequest) -> ImageInfo:
-        """The image, pulled if its policy says so, or if the pod must show that it may use it.
+        """Returns the image, pulled if its policy says so, or if the pod must show that it may use it.
 
         Raises: ImageUnavailable; RuntimeUnavailable.
         """

@@ -266,7 +266,7 @@ class _Status:
         status.ready = running and started and passes
 
     def _end_all(self, init: list[ContainerStatus], regular: list[ContainerStatus]) -> None:
-        """Nothing runs any more: who has no end that is known has failed, unless its turn never came."""
+        """Fails the containers whose end is not known, as nothing runs any more, unless their turn never came."""
         begun = [index for index, item in enumerate(init) if _has_begun(item)]
         unknown = init[: max(begun, default=0) + 1]
         if not init or any(map(_has_begun, regular)) or _has_completed(init[-1]):

@@ -169,7 +169,7 @@ class CsiPaths:
         return Publication(folder, pod_uid, volume.driver, volume.handle, volume.ephemeral, attached)
 
     def staging(self, driver: str, handle: str) -> Path:
-        """Where the driver makes a volume ready for all pods; the folder around it is ours."""
+        """Returns where the driver makes a volume ready for all pods; the folder around it is ours."""
         return self._drivers / driver / hashlib.sha256(handle.encode()).hexdigest() / "globalmount"
 
     def publication_in(self, folder: Path) -> Publication | None:

@@ -122,7 +122,7 @@ class CsiVolumes:
         return False
 
     def _wake_users(self, driver: str) -> None:
-        """A pod may wait for its driver."""
+        """Wakes the pods that may wait for their driver."""
         for users in self._users.values():
             for user in users.values():
                 if user.driver == driver:
@@ -177,7 +177,7 @@ class CsiVolumes:
         return _Published(uid, name, mount, None, republish)
 
     async def _grow(self, driver: Driver, pod: Pod, volume: CsiVolume) -> None:
-        """A volume that can't be grown is one that works: the pod starts."""
+        """Grows the volume if it can: one that can't be grown works, and the pod starts."""
         publication = self._paths.publication(pod.metadata.uid or "", volume)
         staged = await driver.serves(csi.STAGE_UNSTAGE_VOLUME)
         try:
@@ -317,7 +317,7 @@ class CsiVolumes:
                 log.warning("volume not unstaged, will retry", driver=key[0], handle=key[1], error=str(error))
 
     async def figures(self, pod_uid: str) -> dict[str, Filesystem]:
-        """How full the pod's volumes are, by their names in its spec, where their drivers tell."""
+        """Tells how full the pod's volumes are, by their names in its spec, where their drivers tell."""
         found = {}
         for folder, published in list(self._published.items()):
             user = next((users[folder] for users in self._users.values() if folder in users), None)
@@ -365,12 +365,12 @@ class CsiVolumes:
         return json.dumps(tokens)
 
     def _lock(self, key: tuple[str, str]) -> asyncio.Lock:
-        """One volume is worked on by one pod at a time."""
+        """Returns the lock by which one pod at a time works on a volume."""
         return self._locks.setdefault(key, asyncio.Lock())
 
 
 def _filesystem(answer: csi.NodeGetVolumeStatsResponse) -> Filesystem:
-    """A driver need not tell of inodes, nor what is used."""
+    """Reads what a driver tells, which need not be of inodes, nor of what is used."""
     by_unit = {usage.unit: usage for usage in answer.usage}
     size, inodes = by_unit.get(csi.UNIT_BYTES, csi.VolumeUsage()), by_unit.get(csi.UNIT_INODES, csi.VolumeUsage())
     return Filesystem(

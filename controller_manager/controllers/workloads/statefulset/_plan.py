@@ -148,7 +148,7 @@ def make_plan(stateful_set: StatefulSet, pods: Iterable[Pod], current: Revision,
 def count(
     stateful_set: StatefulSet, pods: Iterable[Pod], current: str, update: str, collisions: int | None, now: float
 ) -> StatefulSetStatus:
-    """`current` and `update` are the names of revisions; once all pods have the latter it is the current one."""
+    """Counts pods. `current` and `update` name revisions; once all pods have the latter, it is the current one."""
     replicas = ready = available = of_current = of_update = 0
     for pod in pods:
         replicas += 1
