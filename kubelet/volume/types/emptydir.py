@@ -36,8 +36,10 @@ def setup(context: VolumeContext, source: EmptyDirVolumeSource) -> Mounted:
 
 def _make(directory: str) -> None:
     if not os.path.isdir(directory):
-        os.makedirs(directory, exist_ok=True)
-        os.chmod(directory, MODE)
+        new = f"{directory}.new"  # no volume's name has a dot; whoever finds the folder finds it with its mode
+        os.makedirs(new, exist_ok=True)
+        os.chmod(new, MODE)
+        os.rename(new, directory)
 
 
 def memory_volume_name(context: VolumeContext) -> str:

@@ -196,6 +196,16 @@ class TestEmptyDir:
         (Path(mounted.path) / "file").write_text("kept")
         assert content(await volumes.set_up({"emptyDir": {}})) == {"file": "kept"}
 
+    async def test_is_for_everyone_also_when_making_it_was_cut_short(
+        self, volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "chmod", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+            with pytest.raises(VolumeFailure, match="killed"):
+                await volumes.set_up({"emptyDir": {}})
+        mounted = await volumes.set_up({"emptyDir": {}})
+        assert Path(mounted.path).stat().st_mode & 0o7777 == 0o777
+
     async def test_belongs_to_the_fs_group(self, volumes: Volumes) -> None:
         mounted = await volumes.set_up({"emptyDir": {}}, {"securityContext": {"fsGroup": os.getgid()}})
         assert Path(mounted.path).stat().st_mode & 0o7777 == 0o2777
