@@ -6,7 +6,7 @@ more than one node's disk takes another class.
 
 from __future__ import annotations
 
-from apimachinery.errors import NotFound
+from apimachinery.errors import BadRequest, NotFound
 from controller_manager.controllers.provisioners import _provisioning as provisioning
 from controller_manager.controllers.provisioners._nodefolders import LOCAL, NodeFolders
 from controller_manager.controllers.provisioners._provisioner import WATCHES, Provisioner
@@ -64,7 +64,7 @@ class LocalFolders:
     async def _node(self, name: str) -> Node | None:
         try:
             return await self._rest.get(Node, name)
-        except NotFound:
+        except (NotFound, BadRequest):  # whoever may write the claim wrote its annotation
             return None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from apimachinery.errors import BadRequest
 from apimachinery.model import from_dict
 from controller_manager.controllers.provisioners import _provisioning as provisioning
 from controller_manager.controllers.provisioners._nodefolders import FolderError
@@ -512,6 +513,21 @@ def test_the_node_of_a_local_volume_is_that_of_its_affinity_alone() -> None:
     assert node_of(affinity({**here, "key": "zone"})) == ""
     assert node_of(make_volume()) == ""
     assert LocalFolders.abilities.waits_for_node
+
+
+async def test_a_node_that_no_node_can_be_is_one_that_has_left() -> None:
+    """The annotation is whatever the claim's owner wrote; the claim must not be stuck with it."""
+
+    def refuse(request: str) -> None:
+        raise BadRequest(f"{request} can't be sent")
+
+    api = FakeApi()
+    api.before = refuse
+    folders = LocalFolders(api)  # type: ignore[arg-type]
+    claim = make_claim()
+    claim.metadata.annotations = {SELECTED_NODE: ".."}
+    assert await folders.make(claim, make_class("standard")) is None
+    await folders.unmake(claim)
 
 
 # Shared folders
