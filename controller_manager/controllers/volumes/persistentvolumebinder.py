@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 
-from apimachinery.errors import NotFound
+from apimachinery.errors import Conflict, NotFound
 from componentbase import logs
 from controller_manager.controllers.volumes import _binding as binding
 from controller_manager.controllers.volumes._poduse import CLAIM_INDEX, index_by_claim
@@ -160,7 +160,13 @@ class PersistentVolumeBinder:
         """Writes what is missing of the binding: first the volume's side, which decides who has it."""
         if changed := binding.bound_volume(volume, claim):
             self._taken[volume.name] = volume.metadata.resourceVersion or ""
-            volume = await self._rest.update(changed)
+            try:
+                volume = await self._rest.update(changed)
+            except Conflict:
+                raise
+            except BaseException:
+                self._taken.pop(volume.name, None)  # it is free after all, or the cache will tell who has it
+                raise
             log.info("volume given to claim", volume=volume.name, claim=claim.key)
         if phased := binding.volume_in_phase(volume, BOUND):
             volume = await self._rest.update(phased, "status")

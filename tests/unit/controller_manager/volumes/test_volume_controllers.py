@@ -89,6 +89,23 @@ async def test_many_claims_share_out_many_volumes_without_one_conflict() -> None
     assert len({volume.spec.claimRef.name for volume in api.all(PersistentVolume)}) == 20
 
 
+async def test_a_volume_that_could_not_be_given_is_still_free() -> None:
+    api = FakeApi()
+    binder = Running(api, BINDER)
+    api.put(make_volume())
+    api.put(make_claim())
+    failures = ["the server is gone"]
+
+    def fail(request: str) -> None:
+        if failures and request.startswith("PUT persistentvolumes "):
+            raise ConnectionError(failures.pop())
+
+    api.before = fail
+    await settle(api, binder)
+    assert not failures
+    assert claim_of(api).status.phase == "Bound"
+
+
 async def test_a_volume_is_not_released_for_a_claim_that_the_cache_has_not_seen() -> None:
     api = FakeApi()
     binder = Running(api, BINDER)
