@@ -26,7 +26,7 @@ from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION
 from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.references import api_reference
+from kubeapi.core.pod.references import api_reference, claim_name
 from kubeapi.core.pod.volumes import Volume
 from kubeapi.storage.csidriver import CSIDriver
 
@@ -276,12 +276,8 @@ def _driver_audiences(pod: Pod, lookup: Lookup) -> set[str]:
 
 def _driver_of_claim(pod: Pod, volume: Volume, lookup: Lookup) -> str:
     """Returns "" for a volume that is not a driver's."""
-    named = volume.persistentVolumeClaim
-    if named is None and volume.ephemeral is None:
-        return ""
-    key = named.claimName if named is not None else f"{pod.name}-{volume.name}"
     claims, volumes = lookup.resource("persistentvolumeclaims"), lookup.resource("persistentvolumes")
-    claim = _stored(PersistentVolumeClaim, lookup, claims, pod.namespace, key)
+    claim = _stored(PersistentVolumeClaim, lookup, claims, pod.namespace, claim_name(pod.name, volume))
     bound = _stored(PersistentVolume, lookup, volumes, "", (claim.spec.volumeName or "") if claim is not None else "")
     return bound.spec.csi.driver if bound is not None and bound.spec.csi is not None else ""
 
