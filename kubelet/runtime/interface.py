@@ -90,7 +90,7 @@ class SandboxConfig:
     """A pod's shared namespaces, held by the pause container.
 
     `dns` None leaves the node's resolv.conf. `hostname` is ignored with `host_network`. `sysctls` are the pod's.
-    `attempt` counts the sandboxes of the pod (0, 1, …). `cgroup_parent` "" is the runtime's own default.
+    `attempt` counts the sandboxes of the pod (0, 1, …).
     `memory_volumes` are held by the sandbox, so that their content outlives the pod's containers.
     """
 
@@ -107,7 +107,6 @@ class SandboxConfig:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)  # the pod's own labels
     runtime_handler: str = ""
-    cgroup_parent: str = ""
     memory_volumes: tuple[str, ...] = ()
 
 

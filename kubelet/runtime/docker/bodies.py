@@ -70,7 +70,6 @@ def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[st
         "SecurityOpt": ["no-new-privileges=true"],
         "ExtraHosts": [f"{name}:{ip}" for ip, name in config.host_aliases],
         "Sysctls": dict(config.sysctls),
-        "CgroupParent": config.cgroup_parent,
         "PortBindings": {},
         "Mounts": [_mount(Mount(f"{HELD_VOLUMES}/{name}", memory_volume=name)) for name in config.memory_volumes],
     }
