@@ -9,17 +9,17 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container
 from kubelet.container.limits import container_resources
 from kubelet.container.security import merged_security
-from kubelet.runtime.interface import (
+from kubelet.runtime.configs import (
     ContainerConfig,
     ContainerKind,
     DnsConfig,
-    ImageInfo,
     Mount,
     PidMode,
     PodRef,
     PortMapping,
     SandboxConfig,
 )
+from kubelet.runtime.interface import ImageInfo
 
 
 def pod_ref(pod: Pod) -> PodRef:

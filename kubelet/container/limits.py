@@ -10,7 +10,7 @@ from kubeapi.core.pod.lifecycle import MIRROR_ANNOTATION, is_sidecar
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container
 from kubeapi.core.pod.strategy import qos
-from kubelet.runtime.interface import MIN_CPU_SHARES, Resources
+from kubelet.runtime.configs import MIN_CPU_SHARES, Resources
 
 QosClass = Literal["Guaranteed", "Burstable", "BestEffort"]
 

@@ -6,7 +6,8 @@ from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.security import AppArmorProfile, Capabilities, PodSecurityContext, SeccompProfile, SecurityContext
 from kubeapi.core.pod.spec import Container
 from kubelet.container.spec import full_name
-from kubelet.runtime.interface import ImageInfo, Security
+from kubelet.runtime.configs import Security
+from kubelet.runtime.interface import ImageInfo
 
 SELINUX_FIELDS = ("user", "role", "type", "level")
 

@@ -9,7 +9,7 @@ from typing import Literal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container
 from kubeapi.core.pod.status import ContainerStatus
-from kubelet.runtime.interface import ContainerKind
+from kubelet.runtime.configs import ContainerKind
 from kubelet.runtime.interface import ContainerStatus as RuntimeContainer
 
 RestartPolicy = Literal["Always", "OnFailure", "Never"]

@@ -39,7 +39,8 @@ from kubelet.pod.resources.pod_security import NodePolicy
 from kubelet.pod.resources.shared_cpus import SharedCpus
 from kubelet.pod.table import PodTable
 from kubelet.probe.probes import probe_types
-from kubelet.runtime.interface import DnsConfig, PodRuntimeStatus, Runtime
+from kubelet.runtime.configs import DnsConfig
+from kubelet.runtime.interface import PodRuntimeStatus, Runtime
 from kubelet.server.authorization import WEBHOOK, ReviewAuthorizer
 from kubelet.server.figures import Figures
 from kubelet.server.server import KubeletServer

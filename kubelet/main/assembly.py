@@ -36,7 +36,8 @@ from kubelet.pod.table import PodTable
 from kubelet.pod.termination import Terminator
 from kubelet.pod.workers import PodWorkers
 from kubelet.probe.prober import Prober
-from kubelet.runtime.interface import DnsConfig, Runtime
+from kubelet.runtime.configs import DnsConfig
+from kubelet.runtime.interface import Runtime
 from kubelet.volume.claims import Claims
 from kubelet.volume.csi.volumes import CsiVolumes
 from kubelet.volume.manager import VolumeManager

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kubeapi.core.pod.model import Pod
 from kubelet.container.spec import full_name
-from kubelet.runtime.interface import DnsConfig
+from kubelet.runtime.configs import DnsConfig
 
 MAX_NAMESERVERS = 3  # what the C library reads
 MAX_SEARCHES = 32

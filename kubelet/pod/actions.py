@@ -17,7 +17,8 @@ from kubelet.container.backoff import KeyedBackoff
 from kubelet.container.spec import api_statuses, is_lost, restart_policy, spec_hash
 from kubelet.pod.allocation import change_of
 from kubelet.probe.state import Verdicts
-from kubelet.runtime.interface import ContainerKind, ContainerStatus, PodRuntimeStatus
+from kubelet.runtime.configs import ContainerKind
+from kubelet.runtime.interface import ContainerStatus, PodRuntimeStatus
 
 KillReason = Literal["changed", "liveness", "startup", "sandbox", "resize", "hook"]
 

@@ -12,7 +12,8 @@ from kubelet.container.spec import all_containers
 from kubelet.network.names import HOSTS_PATH, managed_hosts, pod_names
 from kubelet.pod.status.compute import Waiting
 from kubelet.pod.work import ContainerSetup, PodWork, SyncFailed
-from kubelet.runtime.interface import Mount, PodRuntimeStatus
+from kubelet.runtime.configs import Mount
+from kubelet.runtime.interface import PodRuntimeStatus
 from kubelet.volume.interface import VolumeError
 from kubelet.volume.manager import VolumeFailure, VolumeManager
 from kubelet.volume.objects import ObjectsNotSynced, ObjectStore

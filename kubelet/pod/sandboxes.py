@@ -16,7 +16,8 @@ from kubelet.network.dns import ClusterDns, pod_dns
 from kubelet.network.names import NameTooLong, kernel_hostname, pod_names
 from kubelet.pod.termination import Terminator
 from kubelet.pod.work import PodWork, SyncFailed
-from kubelet.runtime.interface import DnsConfig, EngineError, PodRuntimeStatus, Runtime, RuntimeUnavailable
+from kubelet.runtime.configs import DnsConfig
+from kubelet.runtime.interface import EngineError, PodRuntimeStatus, Runtime, RuntimeUnavailable
 from kubelet.volume.interface import Mounted
 
 log = logs.logger(__name__)

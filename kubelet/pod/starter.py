@@ -27,15 +27,8 @@ from kubelet.pod.termination import Terminator
 from kubelet.pod.work import ContainerSetup, PodWork
 from kubelet.probe.interface import HookError, ProbedContainer
 from kubelet.probe.probes import run_hook
-from kubelet.runtime.interface import (
-    ContainerConfig,
-    ContainerStartError,
-    EngineError,
-    ImageInfo,
-    Mount,
-    Runtime,
-    RuntimeUnavailable,
-)
+from kubelet.runtime.configs import ContainerConfig, Mount
+from kubelet.runtime.interface import ContainerStartError, EngineError, ImageInfo, Runtime, RuntimeUnavailable
 from kubelet.volume.container_mounts import container_devices, volume_groups
 from kubelet.volume.interface import VolumeError
 from kubelet.volume.manager import VolumeManager

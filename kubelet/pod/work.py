@@ -13,7 +13,7 @@ from kubeapi.core.pod.status import PodStatus
 from kubelet.container.spec import grace_seconds
 from kubelet.pod.allocation import Allocation, granted_pod, recalled_allocation
 from kubelet.pod.status.compute import Failure, Waiting
-from kubelet.runtime.interface import Mount
+from kubelet.runtime.configs import Mount
 from kubelet.volume.interface import Mounted
 
 R = TypeVar("R")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from kubeapi.core.pod.spec import Container
 from kubeapi.core.pod.volumes import VolumeMount
 from kubelet.container.env import expand
-from kubelet.runtime.interface import Mount
+from kubelet.runtime.configs import Mount
 from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeError
 from kubelet.volume.mountinfo import is_mounted

@@ -21,7 +21,8 @@ from kubelet.container.env import ObjectLookup
 from kubelet.container.images.manager import ImageUnavailable
 from kubelet.container.images.pod_images import PodImages
 from kubelet.container.spec import all_containers
-from kubelet.runtime.interface import EngineError, Mount, Runtime, RuntimeUnavailable
+from kubelet.runtime.configs import Mount
+from kubelet.runtime.interface import EngineError, Runtime, RuntimeUnavailable
 from kubelet.volume import mounts
 from kubelet.volume.claims import Claims, claim_name
 from kubelet.volume.container_mounts import MountPlace, container_mounts

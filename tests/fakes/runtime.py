@@ -8,9 +8,9 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from kubelet.runtime.configs import ContainerConfig, PodRef, Resources, SandboxConfig, Security
 from kubelet.runtime.interface import (
     OUTPUT_LIMIT,
-    ContainerConfig,
     ContainerStartError,
     ContainerStats,
     ContainerStatus,
@@ -20,17 +20,13 @@ from kubelet.runtime.interface import (
     ImageInfo,
     ImagePullError,
     LogOptions,
-    PodRef,
     PodRuntimeStatus,
     RegistryAuth,
-    Resources,
     Runtime,
     RuntimeEvent,
     RuntimeInfo,
     RuntimeUnavailable,
-    SandboxConfig,
     SandboxStatus,
-    Security,
     StreamName,
 )
 from tests.fakes.programs import FakeSession, Script, script_of

@@ -11,7 +11,7 @@ from kubelet.cpus.topology import format_cpus
 from kubelet.devices.allocation import DeviceError
 from kubelet.devices.manager import DeviceManager
 from kubelet.pod.status.compute import Failure
-from kubelet.runtime.interface import Mount, Resources
+from kubelet.runtime.configs import Mount, Resources
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,9 @@ from kubelet.pod.actions import EXIT_UNKNOWN, should_restart
 from kubelet.pod.allocation import RESIZE_CONDITIONS, Allocation
 from kubelet.pod.status.phase import compute_phase
 from kubelet.probe.state import Verdict
-from kubelet.runtime.interface import ContainerKind, LinuxUser, PodRuntimeStatus
+from kubelet.runtime.configs import ContainerKind
 from kubelet.runtime.interface import ContainerStatus as RuntimeContainer
+from kubelet.runtime.interface import LinuxUser, PodRuntimeStatus
 
 MAX_POD_MESSAGE_BYTES = 12 * 1024
 """The termination messages of all containers of a pod together."""

@@ -6,16 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kubelet.runtime.configs import MIN_CPU_SHARES, ContainerConfig, Mount, Resources, SandboxConfig, Security
 from kubelet.runtime.docker.names import container_labels, sandbox_labels
-from kubelet.runtime.interface import (
-    MIN_CPU_SHARES,
-    ContainerConfig,
-    LinuxUser,
-    Mount,
-    Resources,
-    SandboxConfig,
-    Security,
-)
+from kubelet.runtime.interface import LinuxUser
 
 PAUSE_OOM_SCORE_ADJ = -998
 LOG_FILE_SIZE, LOG_FILES = "10m", "5"  # per container, as upstream; the oldest file is lost

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import cast, get_args
 
-from kubelet.runtime.interface import ContainerConfig, ContainerKind, LinuxUser, PodRef, SandboxConfig
+from kubelet.runtime.configs import ContainerConfig, ContainerKind, PodRef, SandboxConfig
+from kubelet.runtime.interface import LinuxUser
 
 TYPE = "io.kubernetes.docker.type"
 SANDBOX_TYPE, CONTAINER_TYPE = "podsandbox", "container"

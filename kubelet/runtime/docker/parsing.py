@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, cast, get_args
 
 from apimachinery.image_reference import normalize, parse_reference
+from kubelet.runtime.configs import PodRef
 from kubelet.runtime.docker import names
 from kubelet.runtime.interface import (
     ContainerState,
@@ -15,7 +16,6 @@ from kubelet.runtime.interface import (
     ContainerStatus,
     EventType,
     ImageInfo,
-    PodRef,
     RuntimeEvent,
     RuntimeInfo,
     SandboxStatus,

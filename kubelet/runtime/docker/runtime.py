@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from componentbase import logs
+from kubelet.runtime.configs import ContainerConfig, PodRef, Resources, SandboxConfig, Security
 from kubelet.runtime.docker import names
 from kubelet.runtime.docker.accounts import Accounts
 from kubelet.runtime.docker.bodies import (
@@ -46,7 +47,6 @@ from kubelet.runtime.docker.pause import DEFAULT_IMAGE, MACHINES, pause_archive
 from kubelet.runtime.docker.sessions import Sessions
 from kubelet.runtime.docker.users import linux_user
 from kubelet.runtime.interface import (
-    ContainerConfig,
     ContainerStartError,
     ContainerStats,
     ContainerStatus,
@@ -55,15 +55,11 @@ from kubelet.runtime.interface import (
     EventType,
     ImageInfo,
     LogOptions,
-    PodRef,
     PodRuntimeStatus,
-    Resources,
     RuntimeEvent,
     RuntimeInfo,
     RuntimeUnavailable,
-    SandboxConfig,
     SandboxStatus,
-    Security,
 )
 
 EVENT_TYPES: tuple[EventType, ...] = ("start", "die", "oom", "destroy")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kubelet.runtime.interface import EngineError, LinuxUser, Security
+from kubelet.runtime.configs import Security
+from kubelet.runtime.interface import EngineError, LinuxUser
 
 
 @dataclass(frozen=True, slots=True)

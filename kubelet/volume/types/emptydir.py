@@ -10,7 +10,7 @@ from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec
 from kubeapi.core.pod.volumes import EmptyDirVolumeSource
-from kubelet.runtime.interface import PodRef
+from kubelet.runtime.configs import PodRef
 from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeContext, VolumeError, VolumeType
 from kubelet.volume.mountinfo import is_mounted

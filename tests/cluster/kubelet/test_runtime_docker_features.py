@@ -13,22 +13,17 @@ import pytest
 from componentbase.clock import Clock
 from kubelet.container.downward import NodeFacts
 from kubelet.container.images.pod_images import PodImages
+from kubelet.runtime.configs import DnsConfig, Mount, PortMapping, Resources, SandboxConfig, Security
 from kubelet.runtime.docker.client import EngineClient
 from kubelet.runtime.docker.runtime import DockerRuntime
 from kubelet.runtime.docker.sessions import engine_log
 from kubelet.runtime.interface import (
     ContainerStartError,
-    DnsConfig,
     EngineError,
     ImagePullError,
     LinuxUser,
     LogOptions,
-    Mount,
-    PortMapping,
-    Resources,
     RuntimeUnavailable,
-    SandboxConfig,
-    Security,
 )
 from kubelet.volume.manager import VolumeManager
 from tests.kits.eventually import eventually_async

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from kubelet.runtime.interface import PodRef, SandboxConfig
+from kubelet.runtime.configs import PodRef, SandboxConfig
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.eventually import eventually
 from tests.kits.node.agent import NODE, Kubelet

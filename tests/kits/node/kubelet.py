@@ -17,15 +17,8 @@ from kubelet.container.images.options import ImageOptions
 from kubelet.container.images.pull_limits import PullLimits
 from kubelet.container.images.pull_records import PullRecords
 from kubelet.container.spec import spec_hash
-from kubelet.runtime.interface import (
-    ContainerKind,
-    ContainerState,
-    ContainerStatus,
-    PodRef,
-    PodRuntimeStatus,
-    Runtime,
-    SandboxStatus,
-)
+from kubelet.runtime.configs import ContainerKind, PodRef
+from kubelet.runtime.interface import ContainerState, ContainerStatus, PodRuntimeStatus, Runtime, SandboxStatus
 
 NOW = 1_700_000_000.0
 REF = PodRef("uid-1", "default", "web")

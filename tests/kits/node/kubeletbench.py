@@ -27,7 +27,7 @@ from kubelet.node.housekeeping import Housekeeping
 from kubelet.node.pleg import Pleg
 from kubelet.pod.resources.hardware import Hardware
 from kubelet.pod.table import PodTable
-from kubelet.runtime.interface import DnsConfig
+from kubelet.runtime.configs import DnsConfig
 from kubelet.source.api import PodSource
 from kubelet.volume.manager import VolumeManager
 from kubelet.volume.objects import ObjectStore

@@ -17,7 +17,8 @@ from websockets.typing import Subprotocol
 from componentbase import tls
 from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
-from kubelet.runtime.interface import ContainerConfig, PodRef, PodRuntimeStatus, SandboxConfig
+from kubelet.runtime.configs import ContainerConfig, PodRef, SandboxConfig
+from kubelet.runtime.interface import PodRuntimeStatus
 from kubelet.server.figures import Figures
 from kubelet.server.server import KubeletServer
 from kubelet.server.stream.spdy import frames as spdy

@@ -12,19 +12,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from kubelet.runtime.configs import ContainerConfig, PodRef, Resources, SandboxConfig
 from kubelet.runtime.interface import (
-    ContainerConfig,
     ContainerStartError,
     ContainerStatus,
     EngineError,
     EngineNotFound,
     LogOptions,
-    PodRef,
     PodRuntimeStatus,
-    Resources,
     Runtime,
     RuntimeEvent,
-    SandboxConfig,
 )
 from tests.kits.eventually import eventually_async
 

@@ -7,7 +7,8 @@ from kubelet.container.config import (
     container_config,
     sandbox_config,
 )
-from kubelet.runtime.interface import ImageInfo, Mount, PodRef, PortMapping
+from kubelet.runtime.configs import Mount, PodRef, PortMapping
+from kubelet.runtime.interface import ImageInfo
 from tests.kits.node.kubelet import make_pod
 
 IMAGE = ImageInfo("sha256:1")

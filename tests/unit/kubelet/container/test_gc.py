@@ -17,16 +17,8 @@ from kubelet.container.images.gc import (
     note_use,
     removable_images,
 )
-from kubelet.runtime.interface import (
-    ContainerConfig,
-    ContainerState,
-    ContainerStatus,
-    ImageInfo,
-    PodRef,
-    PodRuntimeStatus,
-    SandboxConfig,
-    SandboxStatus,
-)
+from kubelet.runtime.configs import ContainerConfig, PodRef, SandboxConfig
+from kubelet.runtime.interface import ContainerState, ContainerStatus, ImageInfo, PodRuntimeStatus, SandboxStatus
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import FakeRuntime
 

@@ -10,7 +10,7 @@ from apimachinery.model import from_dict
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import ResourceRequirements
 from kubelet.container.limits import container_resources, cpu_quota_us, cpu_shares, qos_class
-from kubelet.runtime.interface import Resources
+from kubelet.runtime.configs import Resources
 from tests.kits.node.kubelet import make_pod
 
 GIB = 1 << 30

@@ -7,7 +7,8 @@ import pytest
 from apimachinery.model import from_dict
 from kubeapi.core.pod.model import Pod
 from kubelet.container.log_requests import BadLogRequest, log_container, parse_log_request
-from kubelet.runtime.interface import ContainerState, ContainerStatus, LogOptions, PodRef, PodRuntimeStatus
+from kubelet.runtime.configs import PodRef
+from kubelet.runtime.interface import ContainerState, ContainerStatus, LogOptions, PodRuntimeStatus
 
 REF = PodRef("u", "default", "web")
 

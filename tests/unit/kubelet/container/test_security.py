@@ -10,7 +10,8 @@ from apimachinery.model import from_dict
 from kubeapi.core.pod.security import PodSecurityContext, SecurityContext
 from kubelet.container.config import dotted_sysctl
 from kubelet.container.security import merged_security, non_root_error
-from kubelet.runtime.interface import ImageInfo, Security
+from kubelet.runtime.configs import Security
+from kubelet.runtime.interface import ImageInfo
 from tests.kits.node.kubelet import make_pod
 
 

@@ -17,7 +17,7 @@ from kubelet.cpus.topology import Place, format_cpus, parse_cpus, read_topology,
 from kubelet.devices.manager import DeviceManager
 from kubelet.pod.resources.hardware import Hardware
 from kubelet.pod.resources.shared_cpus import SharedCpus
-from kubelet.runtime.interface import Resources
+from kubelet.runtime.configs import Resources
 from tests.kits.eventually import eventually_async
 from tests.kits.node.kubelet import make_pod
 from tests.kits.node.kubeletbench import Bench, BenchNode

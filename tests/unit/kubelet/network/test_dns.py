@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubelet.network.dns import ClusterDns, PodDns, parse_resolv_conf, pod_dns
-from kubelet.runtime.interface import DnsConfig
+from kubelet.runtime.configs import DnsConfig
 from tests.kits.node.kubelet import make_pod
 
 NODE = DnsConfig(("192.0.2.1",), ("corp.example",), ("timeout:2",))

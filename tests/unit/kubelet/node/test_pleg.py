@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kubelet.node.pleg import BROKEN_RELIST_SECONDS, HEALTHY_SECONDS, RELIST_SECONDS, Pleg
-from kubelet.runtime.interface import ContainerConfig, PodRef, SandboxConfig
+from kubelet.runtime.configs import ContainerConfig, PodRef, SandboxConfig
 from tests.fakes.clock import FakeClock, idle
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.tasks import background

@@ -12,7 +12,8 @@ from kubeapi.core.pod.model import Pod
 from kubelet.container.backoff import KeyedBackoff
 from kubelet.pod.actions import PodActions, compute_actions, may_restart, should_restart
 from kubelet.probe.state import Verdicts
-from kubelet.runtime.interface import ContainerKind, ContainerStatus, PodRuntimeStatus
+from kubelet.runtime.configs import ContainerKind
+from kubelet.runtime.interface import ContainerStatus, PodRuntimeStatus
 from tests.kits.node.kubelet import NOW, container, make_pod, runtime_status, sandbox
 
 STATES = ("absent", "created", "running", "succeeded", "failed")

@@ -12,8 +12,9 @@ from kubelet.container.backoff import KeyedBackoff
 from kubelet.pod.actions import Start, compute_actions
 from kubelet.pod.status.compute import StatusInputs, compute_status
 from kubelet.probe.state import Verdicts
+from kubelet.runtime.configs import ContainerConfig, PodRef
 from kubelet.runtime.docker.bodies import Host, container_body
-from kubelet.runtime.interface import ContainerConfig, LinuxUser, PodRef
+from kubelet.runtime.interface import LinuxUser
 from tests.kits.eventually import eventually_async
 from tests.kits.node.kubelet import NOW, container, make_pod, runtime_status
 from tests.kits.node.kubeletbench import Bench

@@ -26,8 +26,8 @@ from kubelet.pod.allocation import (
 )
 from kubelet.pod.resources.admission import resize_refusal
 from kubelet.probe.state import Verdicts
+from kubelet.runtime.configs import Resources
 from kubelet.runtime.docker.bodies import update_arguments
-from kubelet.runtime.interface import Resources
 from tests.kits.eventually import eventually_async
 from tests.kits.node.kubelet import NOW, container, make_pod, runtime_status
 from tests.kits.node.kubeletbench import Bench

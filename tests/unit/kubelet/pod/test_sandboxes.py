@@ -14,7 +14,7 @@ from kubelet.network.dns import ClusterDns
 from kubelet.pod.sandboxes import Sandboxes
 from kubelet.pod.termination import Terminator
 from kubelet.pod.work import PodWork, SyncFailed
-from kubelet.runtime.interface import DnsConfig, SandboxConfig
+from kubelet.runtime.configs import DnsConfig, SandboxConfig
 from tests.fakes.clock import FakeClock
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.node.kubelet import make_pod

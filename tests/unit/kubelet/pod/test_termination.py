@@ -10,7 +10,8 @@ import pytest
 from kubelet.pod.actions import Kill
 from kubelet.pod.termination import Terminator
 from kubelet.pod.work import PodWork
-from kubelet.runtime.interface import ContainerConfig, PodRef, PodRuntimeStatus, SandboxConfig
+from kubelet.runtime.configs import ContainerConfig, PodRef, SandboxConfig
+from kubelet.runtime.interface import PodRuntimeStatus
 from tests.fakes.clock import FakeClock, idle
 from tests.fakes.programs import Script
 from tests.fakes.runtime import FakeRuntime

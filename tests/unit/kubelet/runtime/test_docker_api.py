@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kubelet.runtime.configs import ContainerConfig, DnsConfig, Mount, PodRef, PortMapping, SandboxConfig, Security
 from kubelet.runtime.docker import names
 from kubelet.runtime.docker.bodies import Host, container_body, sandbox_body
 from kubelet.runtime.docker.host import host_of, shares_mounts, visible_host
@@ -26,17 +27,7 @@ from kubelet.runtime.docker.parsing import (
     sandbox_status,
     shown_image_id,
 )
-from kubelet.runtime.interface import (
-    ContainerConfig,
-    DnsConfig,
-    LinuxUser,
-    Mount,
-    PodRef,
-    PortMapping,
-    RuntimeInfo,
-    SandboxConfig,
-    Security,
-)
+from kubelet.runtime.interface import LinuxUser, RuntimeInfo
 
 REF = PodRef("uid-1", "default", "web")
 ROOT = LinuxUser(0, 0, (0,))

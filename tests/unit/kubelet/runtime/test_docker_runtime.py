@@ -11,10 +11,10 @@ import pytest
 import requests
 from docker.errors import APIError
 
+from kubelet.runtime.configs import PodRef, SandboxConfig
 from kubelet.runtime.docker import names
 from kubelet.runtime.docker.bodies import Host
 from kubelet.runtime.docker.runtime import DockerRuntime
-from kubelet.runtime.interface import PodRef, SandboxConfig
 
 CONFIG = SandboxConfig(pod=PodRef("uid-1", "default", "web"))
 ID = "c" * 64

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from kubelet.node.pleg import Pleg
+from kubelet.runtime.configs import PodRef, SandboxConfig
 from kubelet.runtime.docker.client import EngineClient
 from kubelet.runtime.docker.sessions import HijackedSession
-from kubelet.runtime.interface import EngineError, PodRef, SandboxConfig
+from kubelet.runtime.interface import EngineError
 from tests.fakes.clock import FakeClock, idle
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.backend import UVLOOP

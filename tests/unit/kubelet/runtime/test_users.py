@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from kubelet.runtime.configs import Security
 from kubelet.runtime.docker.users import ImageAccounts, linux_user
-from kubelet.runtime.interface import EngineError, LinuxUser, Security
+from kubelet.runtime.interface import EngineError, LinuxUser
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:1234:1300::/:/bin/false\n1:x:77:78::/:\nbroken\n"
 GROUP = "root:x:0:root,app\nstaff:x:50000:app,other\napp:x:1300:\nodd:x:y:app\nshort:x:9\n"

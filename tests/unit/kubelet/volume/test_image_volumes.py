@@ -11,7 +11,7 @@ import pytest
 from componentbase.image_archive import Entry, ImageConfig, image_archive, layer, program
 from kubelet.container.downward import NodeFacts
 from kubelet.container.images.pod_images import PodImages
-from kubelet.runtime.interface import Mount
+from kubelet.runtime.configs import Mount
 from kubelet.volume.container_mounts import MountPlace, container_mounts
 from kubelet.volume.interface import Mounted, VolumeError
 from kubelet.volume.manager import VolumeFailure, VolumeManager

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kubelet.runtime.interface import Mount
+from kubelet.runtime.configs import Mount
 from kubelet.volume import mounts
 from kubelet.volume.container_mounts import MountPlace, container_mounts
 from kubelet.volume.interface import Mounted, VolumeError

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kubelet.container.downward import NodeFacts
-from kubelet.runtime.interface import Mount
+from kubelet.runtime.configs import Mount
 from kubelet.volume.container_mounts import MountPlace, container_mounts
 from kubelet.volume.interface import Mounted, ObjectRef, VolumeError
 from kubelet.volume.manager import VolumeFailure, VolumeManager
