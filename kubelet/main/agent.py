@@ -98,9 +98,7 @@ class Agent:
     def __init__(
         self, options: Options, runtime: Runtime, rest: RestClient, clock: Clock, tasks: asyncio.TaskGroup
     ) -> None:
-        self._options = options
-        self._clock = clock
-        self._tasks = tasks
+        self._options, self._runtime, self._rest, self._clock, self._tasks = options, runtime, rest, clock, tasks
         table = PodTable()
         self.recorder = EventRecorder(rest, "kubelet", options.node_name, clock=clock)
         self.source = PodSource(rest, options.node_name)
@@ -124,28 +122,7 @@ class Agent:
         )
         hardware = Hardware(self.plugins.devices, _cpu_manager(options, lambda: self.shared_cpus.poke()))
         self.shared_cpus = SharedCpus(runtime, table, hardware, self.node, clock)
-        edges = Edges(
-            runtime=runtime,
-            rest=rest,
-            events=self.recorder,
-            objects=ObjectStore(rest, table.wake, tasks),
-            tokens=tokens,
-            services=self.services,
-            node=self.node,
-            cluster_dns=ClusterDns(options.cluster_dns, options.cluster_domain),
-            node_dns=_node_dns(options.resolv_conf),
-            root_dir=options.root_dir,
-            hardware=hardware,
-            storage=self.plugins.storage,
-            clock=clock,
-            tasks=tasks,
-            max_restart_seconds=options.max_restart_seconds,
-            policy=_policy(options),
-            pids_limit=options.resources.pids_limit,
-            image_options=options.images,
-            credential_plugins=_credential_plugins(options),
-        )
-        self.pods = assemble(edges, table)
+        self.pods = assemble(self._edges(table, tokens, hardware), table)
         workers, volumes = self.pods.workers, self.pods.volumes
         self.mirrors = MirrorPods(rest, table, self.pods.statuses, self.node, clock)
         self.static = StaticPods(
@@ -160,42 +137,85 @@ class Agent:
             options.shutdown_periods, table, workers, self.pods.statuses, self._tell_shutdown, clock
         )
         self.housekeeping = Housekeeping(runtime, self.source, workers, table, volumes, hardware, clock)
+        self._make_eviction(table)
+        self.folders = FolderKeeper(folder_roots(options.root_dir, options.shared_volumes_dir))
+        self.server = self._make_server(table)
+        self._add_checks()
+
+    def _edges(self, table: PodTable, tokens: TokenManager, hardware: Hardware) -> Edges:
+        """Gathers what the parts that run pods touch. Raises: FatalError."""
+        options = self._options
+        return Edges(
+            runtime=self._runtime,
+            rest=self._rest,
+            events=self.recorder,
+            objects=ObjectStore(self._rest, table.wake, self._tasks),
+            tokens=tokens,
+            services=self.services,
+            node=self.node,
+            cluster_dns=ClusterDns(options.cluster_dns, options.cluster_domain),
+            node_dns=_node_dns(options.resolv_conf),
+            root_dir=options.root_dir,
+            hardware=hardware,
+            storage=self.plugins.storage,
+            clock=self._clock,
+            tasks=self._tasks,
+            max_restart_seconds=options.max_restart_seconds,
+            policy=_policy(options),
+            pids_limit=options.resources.pids_limit,
+            image_options=options.images,
+            credential_plugins=_credential_plugins(options),
+        )
+
+    def _make_eviction(self, table: PodTable) -> None:
+        """Makes the parts that measure the node, and free its disk and memory."""
+        options = self._options
         self.garbage = GarbageCollector(
-            runtime,
-            clock,
+            self._runtime,
+            self._clock,
             keep_images=(options.pause_image,),
             may_touch=table.is_syncing,
             report=lambda reason, message: self.recorder.event(self.node.current(), "Warning", reason, message),
             policy=options.resources.garbage,
         )
-        authorizer = ReviewAuthorizer(rest, options.node_name, clock) if options.authorization_mode == WEBHOOK else None
-        pods = NodePods(self.source, table)
-        self.folders = FolderKeeper(folder_roots(options.root_dir, options.shared_volumes_dir))
         self.collector = Collector(
-            runtime,
+            self._runtime,
             table.admitted,
             self.listed,
             options.root_dir,
-            clock,
+            self._clock,
             driver_figures=self.plugins.storage.figures,
-            claim_paths=volumes.claim_paths,
+            claim_paths=self.pods.volumes.claim_paths,
         )
         self.eviction = EvictionManager(
             options.resources.eviction,
             self.collector,
             self.garbage,
-            workers,
+            self.pods.workers,
             table,
             self.recorder,
-            clock,
+            self._clock,
             self.node.current,
             self.node.poke,
         )
-        figures = Figures(
-            options.node_name, runtime, self.collector, self.listed, self.node.machine_facts, options.configuration
+
+    def _make_server(self, table: PodTable) -> KubeletServer:
+        options = self._options
+        authorizer = (
+            ReviewAuthorizer(self._rest, options.node_name, self._clock)
+            if options.authorization_mode == WEBHOOK
+            else None
         )
-        self.server = KubeletServer(pods, runtime, clock, figures, authorizer=authorizer, folders=self.folders)
-        self._add_checks()
+        pods = NodePods(self.source, table)
+        figures = Figures(
+            options.node_name,
+            self._runtime,
+            self.collector,
+            self.listed,
+            self.node.machine_facts,
+            options.configuration,
+        )
+        return KubeletServer(pods, self._runtime, self._clock, figures, authorizer=authorizer, folders=self.folders)
 
     def start(self, serving: ssl.SSLContext) -> None:
         """Starts every loop; the task group ends when one of them dies. Raises: FatalError."""
