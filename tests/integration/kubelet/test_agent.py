@@ -144,7 +144,8 @@ def test_the_life_of_a_pod(api: ApiServer, kubelet: Kubelet, namespace: str) -> 
 
 
 def test_configuration_is_watched_while_a_pod_uses_it(api: ApiServer, kubelet: Kubelet, namespace: str) -> None:
-    path = make_pod(api, namespace, "web", volumes=[{"name": "v", "configMap": {"name": "cm"}}])
+    own = {"name": "app", "image": "app:1", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    path = make_pod(api, namespace, "web", containers=[own], volumes=[{"name": "v", "configMap": {"name": "cm"}}])
     waiting = eventually(
         lambda: (get(api, path)["status"].get("containerStatuses") or [{}])[0].get("state"), "a status"
     )
