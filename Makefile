@@ -7,7 +7,7 @@ ETCD_MEMBERS ?=
 LOADTEST ?=
 WORKERS ?=
 
-.PHONY: help need-root setup up down status demo test test-clients check format bench bench-node churn load compose-up compose-down compose-test offline-base clean
+.PHONY: help need-root setup up down status demo test test-slow test-clients check format bench bench-node churn load compose-up compose-down compose-test offline-base clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ demo: need-root setup ## the guestbook on two worker hosts, with a killed contai
 test: ## everything: checks, unit, integration and cluster tests, the demonstration, compose
 	@.ci/run
 
+test-slow: need-root setup ## tests that take long and rarely break, which `make test` leaves out
+	@$(BIN)/pytest -q -m slow --durations=10 tests
+
 test-clients: setup ## what kubectl sees, with every kubectl on the machine (CI: the oldest and the newest)
 	@ALL_KUBECTLS=1 $(BIN)/pytest -q tests/integration/kubectl tests/integration/api tests/cluster/kubelet
 
@@ -55,7 +58,7 @@ bench-node: setup ## measure a worker host: pod starts beside docker run, 100 po
 	@$(BIN)/python benchmarks/node_bench.py
 
 churn: setup ## create and delete 200 pods on one node, and look for what they left there
-	@CHURN_PODS=200 $(BIN)/pytest tests/cluster/kubelet/test_churn.py --durations=3 --timeout=1800
+	@CHURN_PODS=200 $(BIN)/pytest -m slow tests/cluster/kubelet/test_churn.py --durations=3 --timeout=1800
 
 load: setup ## load-test the control plane (LOADTEST=folder of the load harness)
 	@benchmarks/run_load.sh "$(LOADTEST)"

@@ -22,9 +22,13 @@ pytestmark = pytest.mark.cluster
 REPLICAS, MAX_SURGE = 4, 1
 ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": MAX_SURGE, "maxUnavailable": 1}}
 COMPONENTS = [
-    "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet-worker-1", "kube-proxy-worker-1",
-    "dockerd-worker-1",
-]  # fmt: skip
+    "kube-apiserver",
+    "kubelet-worker-1",
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in ("etcd", "kube-controller-manager", "kube-scheduler", "kube-proxy-worker-1", "dockerd-worker-1")
+    ),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +99,7 @@ def test_a_rollout_survives_the_death_of_any_process(cluster: ClusterHandle, mk:
     assert REPLICAS <= counter.most <= REPLICAS + MAX_SURGE
 
 
-@pytest.mark.parametrize("component", ["etcd", "kube-apiserver"])
+@pytest.mark.parametrize("component", ["etcd", pytest.param("kube-apiserver", marks=pytest.mark.slow)])
 def test_no_acknowledged_write_is_lost(cluster: ClusterHandle, mk: CommandLine, component: str) -> None:
     acknowledged = []
     for number in range(30):

@@ -260,7 +260,8 @@ def test_what_fits_nowhere_stays_pending_and_says_why(mk: CommandLine) -> None:
 
 
 def test_an_unsupported_volume_is_named_in_an_event(mk: CommandLine) -> None:
-    mk.apply(pod("nfs", volumes=[{"name": "v", "nfs": {"server": "127.0.0.1", "path": "/"}}]))
+    own = container(volumeMounts=[{"name": "v", "mountPath": "/v"}])
+    mk.apply(pod("nfs", own, volumes=[{"name": "v", "nfs": {"server": "127.0.0.1", "path": "/"}}]))
 
     def message() -> str:
         found = mk.items("events", "--field-selector", "involvedObject.name=nfs,reason=FailedMount")
@@ -327,7 +328,8 @@ def test_a_deleted_namespace_takes_everything_with_it(mk: CommandLine) -> None:
 
 
 def test_each_host_has_a_pod_of_a_daemonset_also_through_an_update(mk: CommandLine, kubectl: CommandLine) -> None:
-    template = {"metadata": {"labels": {"app": "agent"}}, "spec": {"containers": [web_container()]}}
+    own = {"containers": [web_container()], "terminationGracePeriodSeconds": 0}
+    template = {"metadata": {"labels": {"app": "agent"}}, "spec": own}
     spec = {"selector": {"matchLabels": {"app": "agent"}}, "template": template}
     mk.apply({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "agent"}, "spec": spec})
     assert "successfully rolled out" in kubectl.run("rollout", "status", "daemonset/agent", "--timeout=120s")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from apimachinery.errors import join_errors, quote
+from apimachinery.errors import ServiceUnavailable, join_errors, quote
 from apimachinery.model import decode
 from apimachinery.resource import Resource, resource_of
 from apiserver.auth.authentication.tokens import USER_PREFIX
@@ -213,7 +213,11 @@ class Rbac:
         self._follows = self._is_current = False
 
     def authorize(self, user: User, info: RequestInfo) -> Decision:
-        return self.current().decide(user, info)
+        """Raises: ServiceUnavailable instead of a refusal while the roles have not been read yet."""
+        decision = self.current().decide(user, info)
+        if not decision.allowed and not self._storage.loaded:
+            raise ServiceUnavailable("the storage is not available: the watch cache is not loaded yet", {}, [], 1)
+        return decision
 
     def rules(self, user: User, namespace: str) -> Rules:
         return self.current().rules(user, namespace)

@@ -1,4 +1,4 @@
-"""Pods that come and go leave nothing on their node: `make churn` has two hundred of them, CI a few."""
+"""Pods that come and go leave nothing on their node: `make churn` has two hundred of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.kits.eventually import eventually
 from tests.kits.machine.remains import added, traces
 from tests.kits.manifests import configmap, container, pod
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 PODS = int(os.environ.get("CHURN_PODS", "6"))
 WAVE = 20  # pods at one time

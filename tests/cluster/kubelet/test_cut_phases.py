@@ -53,7 +53,7 @@ def is_ready(mk: CommandLine, name: str) -> bool:
     return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
-@pytest.mark.parametrize("what", ["daemons", "power"])
+@pytest.mark.parametrize("what", [pytest.param("daemons", marks=pytest.mark.slow), "power"])
 def test_pods_in_every_phase_go_on(cluster: ClusterHandle, mk: CommandLine, what: str) -> None:
     pods = phases()
     for item in pods:

@@ -74,7 +74,7 @@ def test_top_shows_pods_and_nodes(version: str, kubectl: CommandLine, cluster: C
     found = eventually(lambda: (seen := containers()) and seen.get("busy", 0) > 50 and seen, "the busy container shows")
     assert found["busy"] <= 150  # its limit is 100m
     assert found["idle"] < 50
-    assert top(client, "pod", "--sort-by=memory", "--sum")[0][0] == "web"
+    assert top(client, "pod", "-l", "app=web", "--sort-by=memory", "--sum")[0][0] == "web"
     metrics = json.loads(client.run("get", "--raw", f"/apis/metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/pods/web"))
     assert all(0 < byte_count(item["usage"]["memory"]) < 64 << 20 for item in metrics["containers"])
     node = client.get("pod", "web")["spec"]["nodeName"]

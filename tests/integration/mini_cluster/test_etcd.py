@@ -203,6 +203,7 @@ def all_objects(cluster: Cluster) -> dict[str, Json]:
     return objects
 
 
+@pytest.mark.slow
 def test_data_that_is_lost_or_damaged_is_restored_and_clients_are_told_to_list_again(
     single: Cluster, tmp_path: Path
 ) -> None:
