@@ -61,6 +61,8 @@ def test_a_database_finds_its_data_and_takes_it_along_when_its_claim_goes(mk: Co
     assert again["spec"]["nodeName"] == first["spec"]["nodeName"]
     visitors = [first["metadata"]["name"], again["metadata"]["name"]]
     eventually(lambda: (folder / "visits").read_text().split() == visitors, "both pods have written")
+    figures = mk.run("get", "--raw", f"/api/v1/nodes/{again['spec']['nodeName']}/proxy/metrics")
+    assert f'kubelet_volume_stats_used_bytes{{namespace="{mk.namespace}",persistentvolumeclaim="db"}} ' in figures
 
     mk.run("delete", "pvc", "db", "--wait=false")
     assert mk.get("pvc", "db")["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
