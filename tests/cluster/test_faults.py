@@ -22,13 +22,10 @@ pytestmark = pytest.mark.cluster
 REPLICAS, MAX_SURGE = 4, 1
 ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": MAX_SURGE, "maxUnavailable": 1}}
 COMPONENTS = [
-    "kube-apiserver",
-    "kubelet-worker-1",
-    *(
-        pytest.param(name, marks=pytest.mark.slow)
-        for name in ("etcd", "kube-controller-manager", "kube-scheduler", "kube-proxy-worker-1", "dockerd-worker-1")
-    ),
-]
+    "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet-worker-1", "kube-proxy-worker-1",
+    "dockerd-worker-1",
+]  # fmt: skip
+ALWAYS = {"kube-apiserver", "kubelet-worker-1"}
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +85,9 @@ def versioned(version: str) -> dict[str, object]:
     return deployment("web", REPLICAS, own, strategy=ROLLING)
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize(
+    "component", [pytest.param(each, marks=() if each in ALWAYS else pytest.mark.slow) for each in COMPONENTS]
+)
 def test_a_rollout_survives_the_death_of_any_process(cluster: ClusterHandle, mk: CommandLine, component: str) -> None:
     mk.apply(versioned("one"))
     eventually(lambda: rolled_out(mk, "one"), "the first version")
