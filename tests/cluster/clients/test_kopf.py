@@ -39,6 +39,7 @@ def operator(cluster: ClusterHandle, namespace: str, image: str, tmp_path: Path)
         try:
             yield log
         finally:
+            print(log.read_text())  # pytest shows it where the test failed
             process.terminate()
             assert process.wait(STOP_SECONDS) == 0, log.read_text()[-2000:]
 
