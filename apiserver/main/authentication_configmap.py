@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from apimachinery.errors import AlreadyExists
 from apimachinery.meta import ObjectMeta
-from apiserver.main.bootstrap import APISERVER
+from apiserver.main.bootstrap import APISERVER, create_missing
 from apiserver.options.options import Options
 from apiserver.registry.changes import Edit
 from apiserver.registry.stores import Stores
@@ -86,15 +85,8 @@ async def publish_authentication(stores: Stores, options: Options) -> None:
     if not own:
         return
     store = stores.find("configmaps")
-    if store.storage.peek(store.resource, NAMESPACE, NAME) is None:
-        meta = ObjectMeta(name=NAME, namespace=NAMESPACE)
-        config_map = ConfigMap(kind="ConfigMap", apiVersion=store.resource.api_version, metadata=meta, data=own)
-        try:
-            await store.create(NAMESPACE, config_map, APISERVER)
-        except AlreadyExists:
-            pass  # another API server has just done so
-        else:
-            return
+    if await create_missing(store, ConfigMap(metadata=ObjectMeta(name=NAME, namespace=NAMESPACE), data=own)):
+        return
 
     def add_own(old: ConfigMap) -> ConfigMap:
         new = old.clone()

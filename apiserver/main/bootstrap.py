@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from apimachinery.errors import AlreadyExists
-from apimachinery.resource import Resource
+from apimachinery.meta import ObjectMeta
+from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
 from apiserver.request.user import User
 from kubeapi.coordination.lease import NODE_LEASES
+from kubeapi.core.namespace import Namespace
 from kubeapi.scheduling.priorityclass import SYSTEM_CLASSES, PriorityClass
 
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", NODE_LEASES)
@@ -24,32 +26,28 @@ APISERVER = User("system:apiserver", "", ("system:masters",))
 """The identity of the server's own writes."""
 
 
+async def create_missing(store: Store[Any], obj: Any) -> bool:
+    """Creates an object; returns False where it is there already. Raises: StatusError, StorageError."""
+    resource = store.resource
+    if store.storage.peek(resource, obj.namespace, obj.name) is not None:
+        return False
+    obj.kind, obj.apiVersion = resource.kind, resource.api_version
+    resource.strategy.default(obj)
+    try:
+        await store.create(obj.namespace, obj, APISERVER)
+    except AlreadyExists:
+        return False  # another API server has just done so
+    return True
+
+
 async def create_namespaces(stores: Stores) -> None:
     store = stores.find("namespaces")
     for name in SYSTEM_NAMESPACES:
-        if store.storage.peek(store.resource, "", name) is None:
-            try:
-                await store.create("", _namespace(store.resource, name), APISERVER)
-            except AlreadyExists:
-                continue  # another API server has just done so
-
-
-def _namespace(resource: Resource[Any], name: str) -> Any:
-    namespace = resource.model(kind=resource.kind, apiVersion=resource.api_version)
-    namespace.metadata.name = name
-    resource.strategy.default(namespace)
-    return namespace
+        await create_missing(store, Namespace(metadata=ObjectMeta(name=name)))
 
 
 async def create_priority_classes(stores: Stores) -> None:
     store = stores.find("priorityclasses", "scheduling.k8s.io")
     for name, value in SYSTEM_CLASSES.items():
-        if store.storage.peek(store.resource, "", name) is not None:
-            continue
-        priority = PriorityClass(kind="PriorityClass", apiVersion=store.resource.api_version, value=value)
-        priority.metadata.name, priority.description = name, PURPOSES[name]
-        store.resource.strategy.default(priority)
-        try:
-            await store.create("", priority, APISERVER)
-        except AlreadyExists:
-            continue  # another API server has just done so
+        meta = ObjectMeta(name=name)
+        await create_missing(store, PriorityClass(metadata=meta, value=value, description=PURPOSES[name]))

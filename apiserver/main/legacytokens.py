@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from apimachinery.errors import AlreadyExists, StatusError
+from apimachinery.errors import StatusError
 from apimachinery.meta import ObjectMeta
 from apimachinery.times import format_date
-from apiserver.main.bootstrap import APISERVER
+from apiserver.main.bootstrap import APISERVER, create_missing
 from apiserver.registry.changes import Edit
 from apiserver.registry.stores import Stores
 from apiserver.storage.interface import StorageError
@@ -61,14 +61,6 @@ class LegacyTokenUse:
 
     async def begin(self, stores: Stores) -> None:
         """Says in the ConfigMap since when uses are noted. Raises: StatusError, StorageError."""
-        store = stores.find("configmaps")
-        namespace, name = accounttoken.TRACKING_NAMESPACE, accounttoken.TRACKING_NAME
-        if store.storage.peek(store.resource, namespace, name) is not None:
-            return
-        meta = ObjectMeta(name=name, namespace=namespace)
-        data = {accounttoken.TRACKED_SINCE: self.today()}
-        config_map = ConfigMap(kind="ConfigMap", apiVersion=store.resource.api_version, metadata=meta, data=data)
-        try:
-            await store.create(namespace, config_map, APISERVER)
-        except AlreadyExists:
-            return  # another API server has just done so
+        meta = ObjectMeta(name=accounttoken.TRACKING_NAME, namespace=accounttoken.TRACKING_NAMESPACE)
+        since = {accounttoken.TRACKED_SINCE: self.today()}
+        await create_missing(stores.find("configmaps"), ConfigMap(metadata=meta, data=since))
