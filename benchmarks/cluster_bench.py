@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def measure_round(folder: Path, archive: Path, figures: Figures, source: Path | 
         figures.add_seconds(measure(place, folder))
         if source is None:
             time.sleep(SETTLE_SECONDS)
-            figures.idle_percent.append(idle_percent(cluster))
+            figures.idle_percent.append(idle_percent(python_processes(cluster).values(), IDLE_SECONDS))
             for name, mebibytes in resident(cluster).items():
                 figures.resident.setdefault(name, []).append(mebibytes)
         api.close()
@@ -138,12 +138,11 @@ def python_processes(cluster: Cluster) -> dict[str, int]:
     return pids | {"supervisor": cluster.supervisor_pid()}
 
 
-def idle_percent(cluster: Cluster) -> float:
-    """Measures the CPU of all Python processes together, in percent of one core."""
-    pids = python_processes(cluster).values()
+def idle_percent(pids: Collection[int], seconds: float) -> float:
+    """Measures the CPU of these processes together for so long, in percent of one core."""
     before = sum(map(cpu_seconds, pids))
     began = time.monotonic()
-    time.sleep(IDLE_SECONDS)
+    time.sleep(seconds)
     return 100 * (sum(map(cpu_seconds, pids)) - before) / (time.monotonic() - began)
 
 

@@ -16,11 +16,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import docker
-from cluster_bench import EXAMPLE, cpu_seconds, last_commit, python_processes, resident
+from cluster_bench import EXAMPLE, idle_percent, last_commit, python_processes, resident
 from felt_timings import IMAGE, NAMESPACE, OBEDIENT, SCRIPTS, Place, container, create_pod, timed, until
 from rich.console import Console as Screen
 from rich.table import Table
@@ -66,7 +67,7 @@ def starts(cluster: Cluster, api: AdminApi) -> dict[str, float]:
         plain.append(timed(lambda: engine.containers.run(IMAGE, OBEDIENT, detach=True, name="plain")))
         engine.containers.get("plain").remove(force=True)
         name = f"start-{number}"
-        pods.append(timed(lambda name=name: create_pod(api, name, OBEDIENT)))  # type: ignore[misc]
+        pods.append(timed(partial(create_pod, api, name, OBEDIENT)))
         delete(api, name)
     engine.close()
     return {
@@ -90,10 +91,7 @@ def hundred(cluster: Cluster, api: AdminApi) -> dict[str, float]:
     minutes = (time.monotonic() - began) / 60
     time.sleep(SETTLE_SECONDS)
     kubelet = f"kubelet-{NODE}"
-    pid = python_processes(cluster)[kubelet]
-    before, began = cpu_seconds(pid), time.monotonic()
-    time.sleep(IDLE_SECONDS)
-    percent = 100 * (cpu_seconds(pid) - before) / (time.monotonic() - began)
+    percent = idle_percent([python_processes(cluster)[kubelet]], IDLE_SECONDS)
     return {MINUTE: PODS / minutes, IDLE: percent, MEMORY: resident(cluster)[kubelet]}
 
 
@@ -115,7 +113,7 @@ def update_to_file(cluster: Cluster, api: AdminApi) -> float:
         api.request(
             "PUT", f"{NAMESPACE}/configmaps/shown", {"metadata": {"name": "shown"}, "data": {"key": str(value)}}
         )
-        seconds.append(timed(lambda value=value: until(shows(value))))  # type: ignore[misc]
+        seconds.append(timed(partial(until, shows(value))))
     delete(api, "reader")
     return statistics.median(seconds)
 
