@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             add_output(sub)
         if name == "history":
             sub.add_argument("-o", "--output", default="")
-        sub.set_defaults(action=action.run, verb=name)
+        sub.set_defaults(action=action)
 
 
 def run(context: CommandContext, args: argparse.Namespace) -> None:
@@ -57,12 +57,12 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
         raise UsageError("required resource not specified")
 
     def act(target: Target, obj: Dict) -> None:
-        action = _ACTIONS[args.verb]
+        action: Action = args.action
         if target.kind.kind not in action.kinds:
             raise UsageError(
                 action.refusal.format(kind=target.kind.kind, plural=target.kind.full_name, name=target.name)
             )
-        args.action(context, args, target, obj)
+        action.run(context, args, target, obj)
 
     for_each_selected(context, args, act, everything=True)
 
