@@ -390,11 +390,12 @@ class Cluster:
 
     def _announce_registry(self, state: ClusterState) -> None:
         """Tells tools that build images where the registry is."""
+        config_map = hosting(state)
         with self._api(state) as api:
             try:
-                api.request("POST", HOSTING, hosting(state))
+                api.request("POST", HOSTING, config_map)
             except ApiError:
-                api.request("PUT", f"{HOSTING}/{hosting(state)['metadata']['name']}", hosting(state))
+                api.request("PUT", f"{HOSTING}/{config_map['metadata']['name']}", config_map)
 
     def _begin(self, state: ClusterState) -> None:
         """Saves the state, and makes sure that certificates and a running supervisor agree with it."""

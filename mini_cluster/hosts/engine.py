@@ -59,14 +59,12 @@ class Engine:
 
     def images(self) -> list[dict[str, Any]]:
         """Lists the images. Raises: HostEngineError."""
-        with self._request("GET", "/images/json") as response:
-            images: list[dict[str, Any]] = json.loads(response.read())
+        images: list[dict[str, Any]] = self._read("/images/json")
         return images
 
     def image_id(self, image: str) -> str:
-        """Raises: HostEngineError, also when there is no such image."""
-        with self._request("GET", f"/images/{quote(image, safe='/:@')}/json") as response:
-            return str(json.loads(response.read())["Id"])
+        """Raises: HostEngineError, also for an image that is missing."""
+        return str(self._read(f"/images/{quote(image, safe='/:@')}/json")["Id"])
 
     def tag(self, image: str, name: str) -> None:
         """Gives the image one name more. Raises: HostEngineError."""
@@ -75,7 +73,7 @@ class Engine:
             pass
 
     def save(self, image: str, target: SupportsWrite) -> None:
-        """Writes the image's archive to `target`. Raises: HostEngineError, also when there is no such image."""
+        """Writes the image's archive to `target`. Raises: HostEngineError, also for an image that is missing."""
         with self._request("GET", f"/images/{quote(image, safe='/:@')}/get") as response:
             for chunk in response.iter_bytes(CHUNK_BYTES):
                 target.write(chunk)
@@ -83,14 +81,18 @@ class Engine:
     def containers(self, label: str = "") -> list[dict[str, Any]]:
         """Returns the running containers, those with `label` ("key=value") when given. Raises: HostEngineError."""
         filters = json.dumps({"label": [label]} if label else {})
-        with self._request("GET", "/containers/json", params={"filters": filters}) as response:
-            containers: list[dict[str, Any]] = json.loads(response.read())
+        containers: list[dict[str, Any]] = self._read("/containers/json", params={"filters": filters})
         return containers
 
     def kill(self, container: str) -> None:
         """Sends SIGKILL to the container. Raises: HostEngineError."""
         with self._request("POST", f"/containers/{container}/kill"):
             pass
+
+    def _read(self, path: str, **options: Any) -> Any:
+        """Returns the decoded answer. Raises: HostEngineError."""
+        with self._request("GET", path, **options) as response:
+            return json.loads(response.read())
 
     @contextmanager
     def _request(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
