@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -30,6 +31,7 @@ PRELOADED = {
 """What is done before the fork, by package: the daemon imports no more when it starts."""
 
 MAX_MESSAGE_BYTES = 65536
+READ_BY_OTHERS_SECONDS = 0.1  # another thread may have read the message that this one waits for
 
 
 class Nursery:
@@ -64,6 +66,10 @@ class Nursery:
                 self._codes[ended] = code
         return self._codes.get(pid)
 
+    def await_message(self, seconds: float) -> None:
+        """Returns when the nursery tells something, or after this time."""
+        select.select([self._control], [], [], seconds)
+
 
 @lru_cache
 def nursery(package: str, python_path: str, folder: str) -> Nursery:
@@ -90,9 +96,10 @@ class Fork:
     def wait(self, timeout: float | None = None) -> int:
         deadline = time.monotonic() + timeout if timeout is not None else float("inf")
         while (code := self.poll()) is None:
-            if time.monotonic() > deadline:
+            left = deadline - time.monotonic()
+            if left < 0:
                 raise subprocess.TimeoutExpired(self.args, timeout or 0)
-            time.sleep(0.005)
+            self._nursery.await_message(min(left, READ_BY_OTHERS_SECONDS))
         return code
 
     def send_signal(self, number: int) -> None:
