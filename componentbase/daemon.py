@@ -40,7 +40,7 @@ def run(
     gc.set_threshold(20_000, 20, 50)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_supervise(main, name, shutdown_seconds))
-    # The interpreter would take the house down stone by stone, a quarter of a second of CPU for nobody.
+    # To free every object first, as the interpreter does at its end, would take 0.25 s of CPU and help nobody.
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
