@@ -28,6 +28,7 @@ from kubelet.runtime.interface import (
 
 EXEC_END_POLLS = 50  # times, 20 ms apart: the streams of an exec end a little before its exit code is known
 EXEC_END_SECONDS = 0.02
+ATTACH_END_SECONDS = 1.0  # an attach has had all output by then, or came too late: the engine then awaits a next start
 CANNOT_EXECUTE = 126  # exit code the engine gives a command that it could not start
 
 _STREAMS: Mapping[int, StreamName] = {0: "stdout", 1: "stdout", 2: "stderr"}
@@ -152,7 +153,12 @@ class Sessions:
         # Without StdinOnce the container keeps its input: to end ours would only have the engine end its output to us.
         config = details["Config"]
         return HijackedSession(
-            stream, tty=bool(config["Tty"]), resize=resize, exit_code=exit_code, ends_stdin=bool(config["StdinOnce"])
+            stream,
+            tty=bool(config["Tty"]),
+            resize=resize,
+            exit_code=exit_code,
+            ends_stdin=bool(config["StdinOnce"]),
+            container_end=lambda: self.wait_container(container_id),
         )
 
     async def connect(self, sandbox: SandboxStatus, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -246,8 +252,11 @@ class HijackedSession:
         resize: Callable[[int, int], Awaitable[None]],
         exit_code: Callable[[], Awaitable[int | None]],
         ends_stdin: bool = True,
+        container_end: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """With `container_end`, the streams end with the container at the latest."""
         self._stream = stream
+        self._container_end = container_end
         self._ends_stdin = ends_stdin
         self._tty = tty
         self._resize = resize
@@ -262,8 +271,17 @@ class HijackedSession:
 
     async def output(self) -> AsyncIterator[tuple[StreamName, bytes]]:
         split = as_stdout if self._tty else demultiplex
-        async for item in split(self._stream.chunks()):
-            yield item
+        async with alongside(self._end_with_container()):
+            async for item in split(self._stream.chunks()):
+                yield item
+
+    async def _end_with_container(self) -> None:
+        if self._container_end is None:
+            return
+        with contextlib.suppress(EngineError):  # the streams break, too, and tell
+            await self._container_end()
+            await asyncio.sleep(ATTACH_END_SECONDS)
+            await self._stream.close()
 
     async def resize(self, width: int, height: int) -> None:
         """A process that has just ended has no terminal left to resize, which is not an error."""

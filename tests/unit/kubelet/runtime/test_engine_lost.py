@@ -9,6 +9,7 @@ import pytest
 
 from kubelet.node.pleg import Pleg
 from kubelet.runtime.configs import PodRef, SandboxConfig
+from kubelet.runtime.docker import sessions
 from kubelet.runtime.docker.client import EngineClient
 from kubelet.runtime.docker.sessions import HijackedSession
 from kubelet.runtime.interface import EngineError
@@ -46,6 +47,32 @@ async def test_input_for_a_process_that_is_gone_is_dropped(tmp_path: Path) -> No
         for _ in range(3):
             await session.write(b"anybody there?\n")
         await session.close_stdin()
+        await session.close()
+        await client.close()
+
+
+@on_uvloop
+async def test_an_attach_that_came_after_its_containers_end_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine holds such a connection open until the container is started again."""
+    monkeypatch.setattr(sessions, "ATTACH_END_SECONDS", 0.01)
+
+    async def tell_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(UPGRADED + b"last")
+        await reader.read()
+        writer.close()
+
+    async def ended() -> None:
+        return
+
+    server = await asyncio.start_unix_server(tell_nothing, str(tmp_path / "socket"))
+    async with server, asyncio.timeout(10):
+        client = EngineClient(f"unix://{tmp_path / 'socket'}")
+        stream = await client.open("POST", "/containers/1/attach", upgrade=True)
+        session = HijackedSession(stream, tty=True, resize=no_size, exit_code=no_code, container_end=ended)
+        assert b"".join([data async for _, data in session.output()]) == b"last"
         await session.close()
         await client.close()
 
