@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apimachinery.columns import label_text
 from kubectl.api.client import Dict
 from kubectl.describe.kinds.apps._podcounts import write_pod_counts
 from kubectl.describe.section import DescribeSection, conditions
@@ -24,10 +25,7 @@ def write_daemonset(context: CommandContext, writer: TextWriter, obj: Dict) -> N
     selector = selector_text(spec["selector"])
     writer.present(meta, [("Name", "name"), ("Namespace", "namespace")])
     writer.field("Selector", selector)
-    node_selector = spec["template"]["spec"].get("nodeSelector") or {}
-    writer.field(
-        "Node-Selector", ",".join(f"{key}={value}" for key, value in sorted(node_selector.items())) or "<none>"
-    )
+    writer.field("Node-Selector", label_text(spec["template"]["spec"].get("nodeSelector")))
     writer.labels("Labels", meta.get("labels"))
     writer.annotations(meta.get("annotations"))
     for title, name in _COUNTS.items():

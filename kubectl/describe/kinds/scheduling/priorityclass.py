@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apimachinery.columns import label_text
 from kubectl.api.client import Dict
 from kubectl.describe.section import DescribeSection
 from kubectl.describe.writer import TextWriter
@@ -14,8 +15,7 @@ def _write(context: CommandContext, writer: TextWriter, obj: Dict) -> None:
     writer.field("GlobalDefault", bool(obj.get("globalDefault")))
     writer.field("PreemptionPolicy", obj.get("preemptionPolicy", ""))
     writer.field("Description", obj.get("description", ""))
-    annotations = sorted((obj["metadata"].get("annotations") or {}).items())
-    first, *rest = (",".join(f"{key}={value}" for key, value in annotations) or "<none>").split("\n")
+    first, *rest = label_text(obj["metadata"].get("annotations")).split("\n")
     writer.field("Annotations", first)
     for line in rest:
         writer.line(line)
