@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from apimachinery.meta import Object, ObjectMeta
-from kubeapi.core._references import ObjectReference
 from kubeapi.core.persistentvolume.binding import (
     BETA_PROVISIONER,
     BIND_COMPLETED,
     PROVISIONED_BY,
     PROVISIONER,
     SELECTED_NODE,
+    claim_reference,
     requested_storage,
 )
 from kubeapi.core.persistentvolume.model import (
@@ -108,14 +108,7 @@ def new_volume(
     spec = source.clone()
     spec.capacity = {"storage": requested_storage(claim)}
     spec.accessModes = claim.spec.accessModes
-    spec.claimRef = ObjectReference(
-        apiVersion="v1",
-        kind="PersistentVolumeClaim",
-        namespace=claim.namespace,
-        name=claim.name,
-        uid=claim.metadata.uid,
-        resourceVersion=claim.metadata.resourceVersion,
-    )
+    spec.claimRef = claim_reference(claim)
     spec.persistentVolumeReclaimPolicy = storage_class.reclaimPolicy or DELETE
     spec.storageClassName = storage_class.name
     spec.volumeMode = claim.spec.volumeMode

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from controller_manager.controllers.volumes._matching import best_match, mismatch
-from kubeapi.core._references import ObjectReference
 from kubeapi.core.persistentvolume.binding import (
     BETA_PROVISIONER,
     BIND_COMPLETED,
@@ -21,6 +20,7 @@ from kubeapi.core.persistentvolume.binding import (
     PROVISIONER,
     SELECTED_NODE,
     claim_class,
+    claim_reference,
     is_bound_to,
     same_mode,
 )
@@ -227,18 +227,11 @@ def plan_reclaim(volume: PersistentVolume) -> VolumePlan:
 
 def bound_volume(volume: PersistentVolume, claim: PersistentVolumeClaim) -> PersistentVolume | None:
     """Returns the volume with the claim's name and uid."""
-    ref, meta = volume.spec.claimRef, claim.metadata
-    if ref is not None and ref.uid == meta.uid and is_bound_to(volume, claim):
+    ref = volume.spec.claimRef
+    if ref is not None and ref.uid == claim.metadata.uid and is_bound_to(volume, claim):
         return None
     changed = volume.clone()
-    changed.spec.claimRef = ObjectReference(
-        apiVersion="v1",
-        kind="PersistentVolumeClaim",
-        namespace=meta.namespace,
-        name=meta.name,
-        uid=meta.uid,
-        resourceVersion=meta.resourceVersion,
-    )
+    changed.spec.claimRef = claim_reference(claim)
     if ref is None:
         changed.metadata.annotations = {**volume.annotations, BOUND_BY_CONTROLLER: "yes"}
     return changed

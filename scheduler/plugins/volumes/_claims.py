@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kubeapi.core.persistentvolume.binding import BIND_COMPLETED, claim_class
 from scheduler.framework import Cycle, Lister, Rejected
-from scheduler.views.persistentvolume import PersistentVolume
 from scheduler.views.persistentvolumeclaim import PersistentVolumeClaim
 from scheduler.views.storageclass import StorageClass
 
-BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
-CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 WAIT_FOR_FIRST_CONSUMER = "WaitForFirstConsumer"
 
 
@@ -67,15 +65,13 @@ def part_claims(claims: list[PersistentVolumeClaim], lister: Lister) -> PodClaim
 
 
 def is_bound(claim: PersistentVolumeClaim) -> bool:
-    return bool(claim.spec.volumeName) and BIND_COMPLETED in (claim.metadata.annotations or {})
+    return bool(claim.spec.volumeName) and BIND_COMPLETED in claim.annotations
 
 
-def class_name(obj: PersistentVolumeClaim | PersistentVolume) -> str:
-    """Returns "" for none; the old annotation wins, as upstream."""
-    annotated = (obj.metadata.annotations or {}).get(CLASS_ANNOTATION)
-    return obj.spec.storageClassName or "" if annotated is None else annotated
+def class_of(claim: PersistentVolumeClaim, lister: Lister) -> StorageClass | None:
+    return lister.get(StorageClass, claim_class(claim) or "")
 
 
 def _is_delayed(claim: PersistentVolumeClaim, lister: Lister) -> bool:
-    storage_class = lister.get(StorageClass, class_name(claim))
+    storage_class = class_of(claim, lister)
     return storage_class is not None and storage_class.volumeBindingMode == WAIT_FOR_FIRST_CONSUMER

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from apimachinery.quantity import byte_count
-from apimachinery.selectors import selector_of
+from kubeapi.core.persistentvolume.binding import refers_to, storage_capacity
+from kubeapi.core.persistentvolume.matching import may_keep, may_take
 from kubeapi.core.pod.scheduling.affinity import NodeSelectorTerm
 from scheduler.plugins._nodeselection import term_matches
-from scheduler.plugins.volumes._claims import class_name
 from scheduler.state.table import BoolArray, NodeTable
 from scheduler.views.persistentvolume import ClaimReference, PersistentVolume
 from scheduler.views.persistentvolumeclaim import PersistentVolumeClaim
@@ -32,40 +32,11 @@ def candidates(
     for volume in volumes:
         owner = reserved.get(volume.name) or volume.spec.claimRef
         if owner is None:
-            if volume.status.phase == AVAILABLE and _suits(volume, claim) and _holds(volume, claim):
+            if volume.status.phase == AVAILABLE and may_take(volume, claim):
                 suitable.append(volume)
-        elif is_owner(owner, claim) and _holds(volume, claim):
+        elif refers_to(owner, claim) and may_keep(volume, claim):
             return [volume]
-    return sorted(suitable, key=lambda volume: storage_bytes(volume.spec.capacity))
-
-
-def is_owner(reference: ClaimReference, claim: PersistentVolumeClaim) -> bool:
-    """Tells whether the reference means this claim; without a uid it means any of the name."""
-    if (reference.namespace, reference.name) != (claim.namespace, claim.name):
-        return False
-    return not reference.uid or reference.uid == claim.metadata.uid
-
-
-def storage_bytes(amounts: Mapping[str, str] | None) -> int:
-    return byte_count((amounts or {}).get("storage") or "0")
-
-
-def _holds(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
-    if volume.metadata.deletionTimestamp is not None:
-        return False
-    if storage_bytes(volume.spec.capacity) < storage_bytes(claim.spec.resources.requests):
-        return False
-    return (volume.spec.volumeMode or "Filesystem") == (claim.spec.volumeMode or "Filesystem")
-
-
-def _suits(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
-    if class_name(volume) != class_name(claim):
-        return False
-    if (volume.spec.volumeAttributesClassName or "") != (claim.spec.volumeAttributesClassName or ""):
-        return False
-    if claim.spec.selector is not None and not selector_of(claim.spec.selector).matches(volume.labels):
-        return False
-    return set(claim.spec.accessModes or ()) <= set(volume.spec.accessModes or ())
+    return sorted(suitable, key=lambda volume: byte_count(storage_capacity(volume)))
 
 
 def volume_terms(volume: PersistentVolume) -> list[NodeSelectorTerm] | None:

@@ -9,9 +9,10 @@ import numpy as np
 
 from apimachinery.quantity import byte_count
 from apimachinery.selectors import selector_of
+from kubeapi.core.persistentvolume.binding import NO_PROVISIONER, SELECTED_NODE, requested_storage
 from scheduler.framework import Lister
-from scheduler.plugins.volumes._claims import class_name
-from scheduler.plugins.volumes._matching import candidates, reachable, storage_bytes
+from scheduler.plugins.volumes._claims import class_of
+from scheduler.plugins.volumes._matching import candidates, reachable
 from scheduler.state.shape import IntArray
 from scheduler.state.table import BoolArray, NodeTable
 from scheduler.views.csidriver import CSIDriver
@@ -19,9 +20,6 @@ from scheduler.views.csistoragecapacity import CSIStorageCapacity
 from scheduler.views.persistentvolume import ClaimReference, PersistentVolume
 from scheduler.views.persistentvolumeclaim import PersistentVolumeClaim
 from scheduler.views.storageclass import StorageClass
-
-SELECTED_NODE = "volume.kubernetes.io/selected-node"
-NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
 NODE_CONFLICT = "node(s) didn't match PersistentVolume's node affinity"
 BIND_CONFLICT = "node(s) didn't find available persistent volumes to bind"
@@ -86,8 +84,8 @@ class Planner:
         """Lets the smallest claim choose first. One that has a node already, for its volume is being made, stays."""
         volumes = self._lister.list(PersistentVolume)
         taken: dict[str, BoolArray] = {}
-        for claim in sorted(claims, key=lambda item: storage_bytes(item.spec.resources.requests)):
-            node = self._pending.nodes.get(claim.key) or (claim.metadata.annotations or {}).get(SELECTED_NODE)
+        for claim in sorted(claims, key=lambda item: byte_count(requested_storage(item))):
+            node = self._pending.nodes.get(claim.key) or claim.annotations.get(SELECTED_NODE)
             if node:
                 plan.narrow(BIND_CONFLICT, self._only(node))
                 suitable: list[PersistentVolume] = []
@@ -113,7 +111,7 @@ class Planner:
         return chosen
 
     def _plan_provisioning(self, plan: BindingPlan, claim: PersistentVolumeClaim, needed: BoolArray) -> None:
-        storage_class = self._lister.get(StorageClass, class_name(claim))
+        storage_class = class_of(claim, self._lister)
         if storage_class is None or storage_class.provisioner in ("", NO_PROVISIONER):
             plan.narrow(BIND_CONFLICT, ~needed)
             return
@@ -139,7 +137,7 @@ class Planner:
         if driver is None or not driver.spec.storageCapacity:
             return self._all()
         rows = ~self._all()
-        size = storage_bytes(claim.spec.resources.requests)
+        size = byte_count(requested_storage(claim))
         for capacity in self._lister.list(CSIStorageCapacity):
             if capacity.storageClassName != storage_class.name or capacity.nodeTopology is None:
                 continue

@@ -12,7 +12,7 @@ import numpy as np
 
 from scheduler.events import ASSIGNED_POD, Change
 from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Skip
-from scheduler.plugins.volumes._claims import class_name
+from scheduler.plugins.volumes._claims import class_of
 from scheduler.state.shape import IntArray
 from scheduler.state.table import BoolArray, Rows
 from scheduler.views.csinode import CSINode
@@ -48,7 +48,7 @@ class NodeVolumeLimits(Plugin):
                 volume = lister.get(PersistentVolume, claim.spec.volumeName)
                 if volume is not None and volume.spec.csi is not None:
                     yield volume.spec.csi.driver, volume.spec.csi.volumeHandle
-            elif (storage_class := lister.get(StorageClass, class_name(claim))) is not None:
+            elif (storage_class := class_of(claim, lister)) is not None:
                 yield storage_class.provisioner, f"{storage_class.provisioner}-{key}"
 
     def _roomy(self, uid: str, volumes: set[DriverVolume]) -> BoolArray:

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from apimachinery.errors import StatusError
+from apimachinery.model import to_dict
+from kubeapi.core.persistentvolume.binding import BOUND_BY_CONTROLLER, SELECTED_NODE, claim_reference, refers_to
 from kubeapi.core.pod.scheduling.nodeselection import term_matches
 from scheduler.events import NODE, Change, ClusterEvent
 from scheduler.framework import SKIP, Cycle, Handle, Plugin, PluginSpec, Rejected, Skip
 from scheduler.plugins.volumes._claims import is_bound, part_claims, pod_claims
-from scheduler.plugins.volumes._matching import is_owner, volume_terms
-from scheduler.plugins.volumes._plan import SELECTED_NODE, BindingPlan, Pending, Planner
+from scheduler.plugins.volumes._matching import volume_terms
+from scheduler.plugins.volumes._plan import BindingPlan, Pending, Planner
 from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, Rows
 from scheduler.views.csidriver import CSIDriver
@@ -31,7 +33,6 @@ from scheduler.views.persistentvolumeclaim import PersistentVolumeClaim
 from scheduler.views.storageclass import StorageClass
 
 BIND_SECONDS = 600.0  # for claims to be bound, a volume being made included; as upstream
-BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
 
 
 class BindingLost(Exception):
@@ -146,7 +147,7 @@ class VolumeBinding(Plugin):
             raise RuntimeError("binding needs an API server")
         claim, volume = binding.claim, binding.volume
         if volume is None:
-            if (claim.metadata.annotations or {}).get(SELECTED_NODE) == node:
+            if claim.annotations.get(SELECTED_NODE) == node:
                 return _version(claim.metadata.resourceVersion)
             meta = {"resourceVersion": claim.metadata.resourceVersion, "annotations": {SELECTED_NODE: node}}
             patch = {"metadata": meta}
@@ -181,7 +182,7 @@ class VolumeBinding(Plugin):
             if _version(volume.metadata.resourceVersion) < version:
                 return False
             owner = volume.spec.claimRef
-            if owner is None or not owner.uid or not is_owner(owner, claim):
+            if owner is None or not owner.uid or not refers_to(owner, claim):
                 raise BindingLost(f'ClaimRef got reset for pv "{volume.name}"')
             return is_bound(claim)
         if _version(claim.metadata.resourceVersion) < version:
@@ -190,7 +191,7 @@ class VolumeBinding(Plugin):
 
     def _is_provisioned(self, claim: PersistentVolumeClaim, node: str) -> bool:
         """Raises: BindingLost, also when a provisioner gives the claim back for another node to be chosen."""
-        selected = (claim.metadata.annotations or {}).get(SELECTED_NODE)
+        selected = claim.annotations.get(SELECTED_NODE)
         if not selected:
             raise BindingLost(f'selectedNode annotation reset for PVC "{claim.name}"')
         if selected != node:
@@ -224,15 +225,7 @@ def _claim_patch(volume: PersistentVolume, claim: PersistentVolumeClaim) -> dict
     meta: dict[str, object] = {"resourceVersion": volume.metadata.resourceVersion}
     if volume.spec.claimRef is None:
         meta["annotations"] = {BOUND_BY_CONTROLLER: "yes"}
-    reference = {
-        "kind": "PersistentVolumeClaim",
-        "apiVersion": "v1",
-        "namespace": claim.namespace,
-        "name": claim.name,
-        "uid": claim.metadata.uid,
-        "resourceVersion": claim.metadata.resourceVersion,
-    }
-    return {"metadata": meta, "spec": {"claimRef": reference}}
+    return {"metadata": meta, "spec": {"claimRef": to_dict(claim_reference(claim))}}
 
 
 def _version(text: str | None) -> int:

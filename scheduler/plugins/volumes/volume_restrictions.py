@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from kubeapi.core.persistentvolumeclaim.model import READ_WRITE_ONCE_POD
 from scheduler.events import ASSIGNED_POD, NODE, Change
 from scheduler.framework import SKIP, Cycle, Plugin, PluginSpec, Rejected, Skip
 from scheduler.plugins.volumes._claims import pod_claims
@@ -17,7 +18,6 @@ from scheduler.state.storage import PodStorage
 from scheduler.state.table import BoolArray, Rows
 from scheduler.views.persistentvolumeclaim import PersistentVolumeClaim
 
-READ_WRITE_ONCE_POD = "ReadWriteOncePod"
 DISK_CONFLICT = "node(s) had no available disk"
 POD_CONFLICT = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
 
