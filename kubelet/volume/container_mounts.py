@@ -8,13 +8,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from componentbase.mountinfo import is_mounted
 from kubeapi.core.pod.spec import Container
 from kubeapi.core.pod.volumes import VolumeMount
 from kubelet.container.env import expand
 from kubelet.runtime.configs import Mount
 from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeError
-from kubelet.volume.mountinfo import is_mounted
 from kubelet.volume.subpath import open_sub_path
 
 ENABLED, IF_POSSIBLE = "Enabled", "IfPossible"

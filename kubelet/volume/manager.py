@@ -10,6 +10,7 @@ from typing import Any
 
 from apimachinery.catalogue import collect
 from componentbase import logs
+from componentbase.mountinfo import mounts_below
 from kubeapi.core.persistentvolume.model import PersistentVolume, PersistentVolumeSource
 from kubeapi.core.persistentvolumeclaim.model import BLOCK
 from kubeapi.core.pod.model import Pod
@@ -28,7 +29,6 @@ from kubelet.volume.claims import Claims, claim_name
 from kubelet.volume.container_mounts import MountPlace, container_mounts
 from kubelet.volume.csi.volumes import CsiVolumes
 from kubelet.volume.interface import Mounted, ObjectRef, VolumeContext, VolumeError, VolumeHost, VolumeType
-from kubelet.volume.mountinfo import mounts_below
 from kubelet.volume.ownership import give_to_group
 from kubelet.volume.tokens import TokenManager
 

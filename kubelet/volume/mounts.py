@@ -11,9 +11,9 @@ import os
 import stat
 from collections.abc import Sequence
 
+from componentbase.mountinfo import mount_table, mounts_below
 from componentbase.removal import remove_folder
 from kubelet.volume.interface import VolumeError
-from kubelet.volume.mountinfo import mount_table, mounts_below
 
 _MS_BIND, _MS_REC, _MS_PRIVATE, _MS_SHARED = 0x1000, 0x4000, 0x40000, 0x100000
 _UMOUNT_NOFOLLOW = 0x8

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from componentbase.mountinfo import mount_table
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import (
     HOST_SUBNETS,
@@ -279,7 +280,7 @@ def release_netns_folder(folder: Path = NETNS_FOLDER) -> None:
 
 def is_mounted(folder: Path) -> bool:
     """Tells whether something is mounted there; `Path.is_mount` doesn't see a folder that is mounted on itself."""
-    return any(line.split(" ")[4] == str(folder) for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    return any(entry.path == str(folder) for entry in mount_table())
 
 
 def disable_forwarding() -> None:

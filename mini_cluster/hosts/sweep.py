@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from componentbase.mountinfo import mount_table
 from mini_cluster.cluster.layout import Layout, NodeLayout
 from mini_cluster.cluster.state import MAX_NODES, NodeState
 from mini_cluster.cluster.worker_host import node_component_names
@@ -176,21 +177,14 @@ def what_is_left(layout: Layout) -> list[str]:
 
 def mounts_below(folders: Iterable[Path]) -> list[str]:
     """Mount points at or below the folders, innermost first."""
-    prefixes = [f"{folder}/" for folder in folders]
-    with open("/proc/self/mountinfo") as file:
-        targets = [_unescape(line.split(" ")[4]) for line in file]
-    return [target for target in reversed(targets) if f"{target}/".startswith(tuple(prefixes))]
+    prefixes = tuple(f"{folder}/" for folder in folders)
+    return [entry.path for entry in reversed(mount_table()) if f"{entry.path}/".startswith(prefixes)]
 
 
 def unmount_below(folders: Iterable[Path]) -> None:
     """Unmounts everything at or below the folders. Raises: MachineCommandError."""
     for target in mounts_below(folders):
         run(["umount", "--lazy", target])
-
-
-def _unescape(text: str) -> str:
-    """Undoes the kernel's octal writing of blanks and backslashes in paths."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def _container_ids(paths: NodeLayout) -> set[str]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from componentbase.mountinfo import is_mounted
 from componentbase.privatefiles import write_private
 from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.volumes import Volume
 from kubeapi.storage.csidriver import CSIDriver
 from kubeapi.storage.volumeattachment import attachment_name, unique_name
-from kubelet.volume.mountinfo import is_mounted
 
 PLUGIN = "kubernetes.io~csi"
 DATA_FILE = "vol_data.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from apimachinery.quantity import byte_count
+from componentbase.mountinfo import is_mounted
 from kubeapi.core.pod.amounts import peak_requests
 from kubeapi.core.pod.lifecycle import is_sidecar
 from kubeapi.core.pod.model import Pod
@@ -13,7 +14,6 @@ from kubeapi.core.pod.volumes import EmptyDirVolumeSource
 from kubelet.runtime.configs import PodRef
 from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeContext, VolumeError, VolumeType
-from kubelet.volume.mountinfo import is_mounted
 
 PLUGIN = "kubernetes.io~empty-dir"
 MODE = 0o777  # any user of a container may write

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import stat
 
+from componentbase.mountinfo import is_mounted
 from kubeapi.core.persistentvolume.sources import LocalVolumeSource
 from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeContext, VolumeError, VolumeType
-from kubelet.volume.mountinfo import is_mounted
 
 PLUGIN = "kubernetes.io~local-volume"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
+from componentbase.mountinfo import is_mounted
 from kubeapi.core.pod.storagevolumes import NFSVolumeSource
 from kubelet.volume import mounts
 from kubelet.volume.interface import Mounted, VolumeContext, VolumeType
-from kubelet.volume.mountinfo import is_mounted
 
 PLUGIN = "kubernetes.io~nfs"
 

@@ -11,6 +11,7 @@ import pytest
 
 from apimachinery.errors import NotFound
 from apimachinery.model import from_dict
+from componentbase.mountinfo import mounts_below
 from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeclient.rest import RestClient
@@ -19,7 +20,6 @@ from kubelet.volume.claims import Claims
 from kubelet.volume.container_mounts import container_devices, volume_groups
 from kubelet.volume.interface import Mounted, VolumeContext, VolumeError, VolumeHost
 from kubelet.volume.manager import VolumeFailure, VolumeManager
-from kubelet.volume.mountinfo import mounts_below
 from kubelet.volume.types import nfs
 from tests.fakes.runtime import FakeRuntime
 from tests.kits.node.kubelet import Objects, make_pod

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from componentbase import mountinfo
 from componentbase.removal import remove_folder
-from kubelet.volume import folders, mountinfo
+from kubelet.volume import folders
 from kubelet.volume.folders import LOCAL, LOCAL_FOLDER, SHARED, FolderKeeper, FolderRefusal, folder_roots
 from kubelet.volume.ownership import give_to_group
 from tests.kits.eventually import eventually_async

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from componentbase.mountinfo import mounts_below
 from kubelet.runtime.configs import Mount
 from kubelet.volume import mounts
 from kubelet.volume.container_mounts import MountPlace, container_mounts
 from kubelet.volume.interface import Mounted, VolumeError
-from kubelet.volume.mountinfo import mounts_below
 from kubelet.volume.subpath import open_sub_path
 from tests.kits.node.kubelet import make_pod
 
