@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from componentbase.libc import checked, libc
+
 CHANGES = 0x2 | 0x40 | 0x80 | 0x100 | 0x200  # IN_MODIFY, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE
 QUEUE_BYTES = 64 * 1024  # taken at once; when the kernel's own queue is full, all readers are woken
 _HEAD = struct.Struct("iIII")  # watch, mask, cookie, length of the name behind it
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class FolderWatcher:
@@ -25,9 +25,9 @@ class FolderWatcher:
     def watching(self, folder: Path) -> Iterator[asyncio.Event]:
         """Gives an event that every change sets; the reader clears it before it looks. Raises: OSError."""
         if self._instance < 0:
-            self._instance = _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+            self._instance = checked(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
             asyncio.get_running_loop().add_reader(self._instance, self._take)
-        watch = _checked(_libc.inotify_add_watch(self._instance, os.fsencode(folder), CHANGES))
+        watch = checked(libc.inotify_add_watch(self._instance, os.fsencode(folder), CHANGES))
         changed = asyncio.Event()
         readers = self._readers.setdefault(watch, [])
         readers.append(changed)
@@ -37,7 +37,7 @@ class FolderWatcher:
             readers.remove(changed)
             if not readers:
                 del self._readers[watch]
-                _libc.inotify_rm_watch(self._instance, watch)  # fails for a folder that is gone, and with it the watch
+                libc.inotify_rm_watch(self._instance, watch)  # fails for a folder that is gone, and with it the watch
 
     def close(self) -> None:
         if self._instance >= 0:
@@ -53,10 +53,3 @@ class FolderWatcher:
             readers = [self._readers.get(watch, [])] if watch >= 0 else self._readers.values()
             for changed in (changed for group in readers for changed in group):
                 changed.set()
-
-
-def _checked(result: int) -> int:
-    """Raises: OSError for a call that failed."""
-    if result < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return result

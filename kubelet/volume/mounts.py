@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Sequence
 
+from componentbase.libc import checked, libc
 from componentbase.mountinfo import mount_table, mounts_below
 from componentbase.removal import remove_folder
 from kubelet.volume.interface import VolumeError
@@ -19,8 +20,6 @@ _MS_BIND, _MS_REC, _MS_PRIVATE, _MS_SHARED = 0x1000, 0x4000, 0x40000, 0x100000
 _UMOUNT_NOFOLLOW = 0x8
 _MOUNT_SETATTR, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, 0x8000, 0x1
 MOUNT_SECONDS = 120.0  # for a server to answer
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _MountAttributes(ctypes.Structure):
@@ -32,13 +31,13 @@ def bind(descriptor: int, target: str, *, read_only: bool = False) -> None:
 
     `read_only` holds for what is mounted below it too; a kernel before 5.12 can't do that (ENOSYS).
     """
-    _call(_libc.mount, b"/proc/self/fd/%d" % descriptor, os.fsencode(target), None, _MS_BIND | _MS_REC, None)
+    checked(libc.mount(b"/proc/self/fd/%d" % descriptor, os.fsencode(target), None, _MS_BIND | _MS_REC, None))
     try:
-        _call(_libc.mount, None, os.fsencode(target), None, _MS_PRIVATE | _MS_REC, None)
+        checked(libc.mount(None, os.fsencode(target), None, _MS_PRIVATE | _MS_REC, None))
         if read_only:
-            attributes = _MountAttributes(set=_MOUNT_ATTR_RDONLY)
-            size = ctypes.sizeof(attributes)
-            _call(_libc.syscall, _MOUNT_SETATTR, -1, os.fsencode(target), _AT_RECURSIVE, ctypes.byref(attributes), size)
+            wanted = _MountAttributes(set=_MOUNT_ATTR_RDONLY)
+            arguments = -1, os.fsencode(target), _AT_RECURSIVE, ctypes.byref(wanted), ctypes.sizeof(wanted)
+            checked(libc.syscall(_MOUNT_SETATTR, *arguments))
     except OSError:
         unmount(target)
         raise
@@ -52,8 +51,8 @@ def make_shared(folder: str) -> None:
     if _is_shared(folder):
         return
     path = os.fsencode(folder)
-    _call(_libc.mount, path, path, None, _MS_BIND | _MS_REC, None)
-    _call(_libc.mount, None, path, None, _MS_SHARED | _MS_REC, None)
+    checked(libc.mount(path, path, None, _MS_BIND | _MS_REC, None))
+    checked(libc.mount(None, path, None, _MS_SHARED | _MS_REC, None))
 
 
 def _is_shared(path: str) -> bool:
@@ -65,7 +64,7 @@ def _is_shared(path: str) -> bool:
 
 def mount_memory(target: str, options: str) -> None:
     """Raises: OSError."""
-    _call(_libc.mount, b"tmpfs", os.fsencode(target), b"tmpfs", 0, options.encode())
+    checked(libc.mount(b"tmpfs", os.fsencode(target), b"tmpfs", 0, options.encode()))
 
 
 async def mount_with_tools(filesystem: str, source: str, target: str, options: Sequence[str]) -> None:
@@ -102,7 +101,7 @@ async def mount_with_tools(filesystem: str, source: str, target: str, options: S
 
 def unmount(target: str) -> None:
     """Raises: OSError, EBUSY while a process uses it."""
-    _call(_libc.umount2, os.fsencode(target), _UMOUNT_NOFOLLOW)
+    checked(libc.umount2(os.fsencode(target), _UMOUNT_NOFOLLOW))
 
 
 def unmount_below(path: str) -> None:
@@ -132,11 +131,3 @@ def make_target(path: str, *, like: int) -> None:
         os.makedirs(path, mode=0o750, exist_ok=True)
     elif not os.path.lexists(path):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640))
-
-
-def _call(function: object, *arguments: object) -> int:
-    result: int = function(*arguments)  # type: ignore[operator]
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result

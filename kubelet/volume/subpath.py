@@ -7,13 +7,12 @@ import ctypes
 import errno
 import os
 
+from componentbase.libc import checked, libc
 from kubelet.volume.interface import VolumeError
 
 _OPENAT2 = 437
 _NO_MAGIC_LINKS, _BENEATH = 0x02, 0x08
 _ATTEMPTS = 64  # the kernel gives up when a folder is renamed while it looks at a ".."
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _OpenHow(ctypes.Structure):
@@ -66,10 +65,7 @@ def _open_beneath(root: int, path: str) -> int:
     """Raises: OSError, EXDEV for a path that leads out."""
     how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, _BENEATH | _NO_MAGIC_LINKS)
     for _ in range(_ATTEMPTS):
-        descriptor: int = _libc.syscall(_OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
-        if descriptor >= 0:
-            return descriptor
-        if ctypes.get_errno() != errno.EAGAIN:
+        descriptor: int = libc.syscall(_OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+        if descriptor >= 0 or ctypes.get_errno() != errno.EAGAIN:
             break
-    number = ctypes.get_errno()
-    raise OSError(number, os.strerror(number))
+    return checked(descriptor)

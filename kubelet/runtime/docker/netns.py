@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import errno
 import os
 import socket
 import threading
 from pathlib import Path
 
+from componentbase.libc import checked, libc
 from kubelet.runtime.interface import EngineError
 
 CONNECT_SECONDS = 10.0
 READ_BYTES = 64 * 1024  # buffered of what the pod sends, before it has to wait
 LOOPBACKS = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _CLONE_NEWNET = 0x40000000
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def is_visible(container_id: str, pid: int) -> bool:
@@ -83,8 +81,7 @@ def _socket_in(pid: int, family: socket.AddressFamily) -> socket.socket:
         try:
             namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             try:
-                if _libc.setns(namespace, _CLONE_NEWNET) != 0:
-                    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+                checked(libc.setns(namespace, _CLONE_NEWNET))
                 connection = socket.socket(family, socket.SOCK_STREAM)
             finally:
                 os.close(namespace)
