@@ -65,7 +65,6 @@ class CsiMount:
 class _Published:
     """`look_at`: when, in the loop's time, something may be to do; `republish`: the driver is to be asked again."""
 
-    pod_uid: str
     volume: str  # its name in the pod
     mount: CsiMount
     look_at: float | None
@@ -94,7 +93,7 @@ class CsiVolumes:
         self._wake = wake
         self._on_change = on_change
         self._expansion = CsiExpansion(rest, events)
-        self._users: dict[tuple[str, str], dict[Path, Publication]] = {}
+        self._publications: dict[Path, Publication] = {}  # by folder; those of an earlier kubelet too
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._staged: set[tuple[str, str]] = set()  # since this kubelet started
         self._published: dict[Path, _Published] = {}
@@ -102,31 +101,27 @@ class CsiVolumes:
 
     def load(self) -> None:
         """Finds what an earlier kubelet has mounted. Raises: OSError; ValueError."""
-        for publication in self._paths.publications():
-            self._users.setdefault(publication.key, {})[publication.folder] = publication
+        self._publications = {publication.folder: publication for publication in self._paths.publications()}
 
     def in_use(self) -> list[str]:
         """Lists the attached volumes that must stay attached."""
-        users = (user for users in self._users.values() for user in users.values())
-        return sorted({user.unique_name for user in users if user.attached})
+        return sorted({item.unique_name for item in self._publications.values() if item.attached})
 
     def is_due(self, pod_uid: str) -> bool:
         """Tells whether a volume of the pod is to be looked at again, or was published by an earlier kubelet."""
         now = asyncio.get_running_loop().time()
-        for users in self._users.values():
-            for folder, user in users.items():
-                if user.pod_uid == pod_uid and self._drivers.has(user.driver):
-                    item = self._published.get(folder)
-                    if item is None or (item.look_at is not None and item.look_at <= now):
-                        return True
+        for folder, publication in self._publications.items():
+            if publication.pod_uid == pod_uid and self._drivers.has(publication.driver):
+                published = self._published.get(folder)
+                if published is None or (published.look_at is not None and published.look_at <= now):
+                    return True
         return False
 
     def _wake_users(self, driver: str) -> None:
         """Wakes the pods that may wait for their driver."""
-        for users in self._users.values():
-            for user in users.values():
-                if user.driver == driver:
-                    self._wake(user.pod_uid)
+        for publication in self._publications.values():
+            if publication.driver == driver:
+                self._wake(publication.pod_uid)
 
     def mount_of(self, pod_uid: str, volume: CsiVolume) -> CsiMount:
         """Returns what `set_up` has made."""
@@ -143,7 +138,7 @@ class CsiVolumes:
         if published is not None and (published.look_at is None or loop.time() < published.look_at):
             return
         if published is None or published.republish:
-            published = await self._mount(pod, volume, name, folder)
+            published = await self._mount(pod, volume, name)
         driver = self._drivers.get(volume.driver)
         may_grow = not volume.ephemeral and not volume.read_only and await driver.serves(csi.EXPAND_VOLUME)
         if may_grow:
@@ -153,17 +148,17 @@ class CsiVolumes:
         if look_at is not None:
             loop.call_at(look_at, self._wake, uid)
 
-    async def _mount(self, pod: Pod, volume: CsiVolume, name: str, folder: Path) -> _Published:
+    async def _mount(self, pod: Pod, volume: CsiVolume, name: str) -> _Published:
         settings = await self._settings(volume.driver)
         if error := mode_error(volume, settings):
             raise CsiError(error)
         driver = self._drivers.get(volume.driver)
-        uid = pod.metadata.uid or ""
-        publication = self._paths.publication(uid, volume, attached=needs_attachment(volume, settings))
+        attached = needs_attachment(volume, settings)
+        publication = self._paths.publication(pod.metadata.uid or "", volume, attached=attached)
         async with self._lock(volume.key):
             remember_publication(publication, volume, self._node.current().name)
-            self._users.setdefault(volume.key, {})[folder] = publication
-        context = await self._attached(volume) if publication.attached else {}
+            self._publications[publication.folder] = publication
+        context = await self._attached(volume) if attached else {}
         async with self._lock(volume.key):
             fs_group = pod.spec.securityContext.fsGroup if pod.spec.securityContext else None
             mounts_group = fs_group is not None and await driver.serves(csi.VOLUME_MOUNT_GROUP)
@@ -174,7 +169,7 @@ class CsiVolumes:
             await self._publish(driver, pod, volume, publication, capability, context, staging, settings)
         mount = CsiMount(str(publication.target), volume.read_only, owns_files(volume, settings) and not mounts_group)
         republish = settings is not None and bool(settings.spec.requiresRepublish)
-        return _Published(uid, name, mount, None, republish)
+        return _Published(name, mount, None, republish)
 
     async def _grow(self, driver: Driver, pod: Pod, volume: CsiVolume) -> None:
         """Grows the volume if it can: one that can't be grown works, and the pod starts."""
@@ -286,14 +281,15 @@ class CsiVolumes:
             await driver.unpublish(publication.handle, str(publication.target))
             remove_target(publication.target)
             self._published.pop(folder, None)
-            users = self._users.get(publication.key, {})
-            if not publication.ephemeral and not users.keys() - {folder}:
+            if not publication.ephemeral and not self._used_folders(publication.key) - {folder}:
                 await self._unstage(driver, publication.handle)
             forget_folder(folder)
-            users.pop(folder, None)
-            if not users:
-                self._users.pop(publication.key, None)
+            self._publications.pop(folder, None)
         self._on_change()
+
+    def _used_folders(self, key: tuple[str, str]) -> set[Path]:
+        """Returns the folders of pods in which the volume is, or is about to be."""
+        return {folder for folder, publication in self._publications.items() if publication.key == key}
 
     async def _unstage(self, driver: Driver, handle: str) -> None:
         staging = self._paths.staging(driver.name, handle)
@@ -305,13 +301,13 @@ class CsiVolumes:
         forget_folder(staging.parent)
 
     async def unstage_unused(self) -> None:
-        """Undoes the staging that a kubelet left which died between two steps. Raises: OSError; ValueError."""
+        """Undoes staging that a kubelet left behind when it died between two steps. Raises: OSError; ValueError."""
         for key in list(self._paths.staged()):
-            if key in self._users:
+            if self._used_folders(key):
                 continue
             try:
                 async with self._lock(key):
-                    if key not in self._users:
+                    if not self._used_folders(key):
                         await self._unstage(self._drivers.get(key[0]), key[1])
             except (CsiError, RpcError) as error:
                 log.warning("volume not unstaged, will retry", driver=key[0], handle=key[1], error=str(error))
@@ -320,14 +316,14 @@ class CsiVolumes:
         """Tells how full the pod's volumes are, by their names in its spec, where their drivers tell."""
         found = {}
         for folder, published in list(self._published.items()):
-            user = next((users[folder] for users in self._users.values() if folder in users), None)
-            if published.pod_uid != pod_uid or user is None:
+            item = self._publications.get(folder)
+            if item is None or item.pod_uid != pod_uid:
                 continue
             try:
-                driver = self._drivers.get(user.driver)
+                driver = self._drivers.get(item.driver)
                 if await driver.serves(csi.GET_VOLUME_STATS):
-                    staging = "" if user.ephemeral else str(self._paths.staging(*user.key))
-                    request = csi.NodeGetVolumeStatsRequest(user.handle, str(user.target), staging)
+                    staging = "" if item.ephemeral else str(self._paths.staging(*item.key))
+                    request = csi.NodeGetVolumeStatsRequest(item.handle, str(item.target), staging)
                     found[published.volume] = _filesystem(await driver.stats(request))
             except (CsiError, RpcError) as error:
                 log.debug("no figures of a volume", path=str(folder), error=str(error))
