@@ -6,6 +6,8 @@ Source: upstream: the Node's part of an expansion, its events, and the fields of
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from apimachinery.conditions import remove_condition
 from apimachinery.quantity import parse_quantity
 from componentbase import logs
@@ -17,7 +19,7 @@ from kubeclient.rest import RestClient
 from kubelet.container.events import Events
 from kubelet.plugins.rpc import RpcError
 from kubelet.volume.csi.driver import Driver
-from kubelet.volume.csi.messages import CapacityRange, NodeExpandVolumeRequest
+from kubelet.volume.csi.messages import NodeExpandVolumeRequest
 
 STORAGE = "storage"
 PENDING_CONDITIONS = ("FileSystemResizePending", "Resizing")
@@ -25,11 +27,20 @@ PENDING_CONDITIONS = ("FileSystemResizePending", "Resizing")
 log = logs.logger(__name__)
 
 
-def growth(volume: PersistentVolume, claim: PersistentVolumeClaim) -> int:
-    """Returns the bytes that the claim's file system is to have; 0 where it is as large as its volume."""
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A volume that became larger than its file system, and the size that this is to have."""
+
+    volume: PersistentVolume
+    claim: PersistentVolumeClaim
+    size_bytes: int
+
+
+def growth(volume: PersistentVolume, claim: PersistentVolumeClaim) -> Growth | None:
+    """Returns None where the file system is as large as its volume."""
     size = parse_quantity(storage_capacity(volume))
     has = parse_quantity((claim.status.capacity or {}).get(STORAGE, "0"))
-    return int(size) if has and size > has else 0
+    return Growth(volume, claim, int(size)) if has and size > has else None
 
 
 def grown_claim(claim: PersistentVolumeClaim, capacity: str) -> PersistentVolumeClaim:
@@ -49,28 +60,22 @@ class CsiExpansion:
         self._rest = rest
         self._events = events
 
-    async def grow(self, driver: Driver, pod: Pod, volume_name: str, request: NodeExpandVolumeRequest) -> None:
-        """Has the driver grow a volume that became larger. `request` lacks the size. Raises: StatusError; OSError."""
+    async def pending(self, volume_name: str) -> Growth | None:
+        """Returns what a volume that became larger lacks; else None. Raises: StatusError; OSError."""
         volume = await self._rest.get(PersistentVolume, volume_name)
         reference = volume.spec.claimRef
         if reference is None:
-            return
+            return None
         claim = await self._rest.get(PersistentVolumeClaim, reference.name or "", reference.namespace or "")
-        size = growth(volume, claim)
-        if not size:
-            return
-        request = NodeExpandVolumeRequest(
-            request.volume_id,
-            request.volume_path,
-            CapacityRange(size),
-            request.staging_target_path,
-            request.volume_capability,
-            request.secrets,
-        )
+        return growth(volume, claim)
+
+    async def grow(self, driver: Driver, pod: Pod, pending: Growth, request: NodeExpandVolumeRequest) -> None:
+        """Has the driver grow the file system, and tells the claim. Raises: StatusError; OSError."""
+        volume, claim = pending.volume, pending.claim
         try:
             await driver.expand(request)
         except RpcError as error:
-            text = f'NodeExpandVolume.NodeExpandVolume failed for volume "{volume_name}" : {error}'
+            text = f'NodeExpandVolume.NodeExpandVolume failed for volume "{volume.name}" : {error}'
             self._events.event(pod, "Warning", "VolumeResizeFailed", text)
             return
         capacity = storage_capacity(volume)
@@ -81,7 +86,7 @@ class CsiExpansion:
             lambda fresh: grown_claim(fresh, capacity),
             subresource="status",
         )
-        text = f'MountVolume.NodeExpandVolume succeeded for volume "{volume_name}" {pod.spec.nodeName}'
+        text = f'MountVolume.NodeExpandVolume succeeded for volume "{volume.name}" {pod.spec.nodeName}'
         for obj in (pod, claim):
             self._events.event(obj, "Normal", "FileSystemResizeSuccessful", text)
-        log.info("volume grown", volume=volume_name, bytes=size)
+        log.info("volume grown", volume=volume.name, bytes=pending.size_bytes)

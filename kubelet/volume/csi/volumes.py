@@ -177,15 +177,18 @@ class CsiVolumes:
         staged = await driver.serves(csi.STAGE_UNSTAGE_VOLUME)
         try:
             async with self._lock(volume.key):
+                pending = await self._expansion.pending(volume.name)
+                if pending is None:
+                    return
                 request = csi.NodeExpandVolumeRequest(
                     volume.handle,
                     str(publication.target),
-                    None,
+                    csi.CapacityRange(pending.size_bytes),
                     str(self._paths.staging(*volume.key)) if staged else "",
                     await self._capability(driver, volume, ""),
                     await self._secret(volume.expand_secret),
                 )
-                await self._expansion.grow(driver, pod, volume.name, request)
+                await self._expansion.grow(driver, pod, pending, request)
         except (CsiError, StatusError, OSError) as error:
             log.warning("volume not looked at for growth", volume=volume.name, error=str(error))
 
