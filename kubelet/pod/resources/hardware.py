@@ -47,21 +47,17 @@ class Hardware:
 
     async def options(self, pod_uid: str, container: str) -> HardwareOptions:
         """Makes the devices ready for a start of the container. Raises: RpcError."""
-        options = HardwareOptions()
         responses = self.devices.responses(pod_uid, container)
-        if not responses:
-            return options
-        await self.devices.before_start(pod_uid, container)
-        for response in responses:
-            mounts = [Mount(item.container_path, item.host_path, read_only=item.read_only) for item in response.mounts]
-            devices = [(item.host_path, item.container_path, item.permissions or "mrw") for item in response.devices]
-            options = HardwareOptions(
-                options.env | response.envs,
-                (*options.mounts, *mounts),
-                (*options.devices, *devices),
-                options.annotations | response.annotations,
-            )
-        return options
+        if responses:
+            await self.devices.before_start(pod_uid, container)
+        mounts = [item for response in responses for item in response.mounts]
+        devices = [item for response in responses for item in response.devices]
+        return HardwareOptions(
+            env={name: value for response in responses for name, value in response.envs.items()},
+            mounts=tuple(Mount(item.container_path, item.host_path, read_only=item.read_only) for item in mounts),
+            devices=tuple((item.host_path, item.container_path, item.permissions or "mrw") for item in devices),
+            annotations={name: value for response in responses for name, value in response.annotations.items()},
+        )
 
     def release(self, pod_uid: str) -> None:
         """Takes back what a pod had that has ended. Raises: OSError."""
