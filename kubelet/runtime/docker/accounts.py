@@ -31,10 +31,10 @@ class Accounts:
         accounts = self._by_image.get(image)
         if accounts is None:
             info = image_info(await self._client.call(self._client.sdk.inspect_image, image))
-            accounts = self._by_image.get(info.id) or await self._read(info.id, info.user)
-            self._by_image[info.id] = accounts
-        if image in self._by_image:  # a name may mean another image tomorrow
-            self._by_image.move_to_end(image)
+            image = info.id  # a name may mean another image tomorrow
+            accounts = self._by_image.get(image) or await self._read(image, info.user)
+        self._by_image[image] = accounts
+        self._by_image.move_to_end(image)
         while len(self._by_image) > REMEMBERED:
             self._by_image.popitem(last=False)
         return accounts
