@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from apimachinery.yaml import YamlError, read_document
-from componentbase.flags import parse_bool, parse_duration, parse_list, parse_map
+from componentbase.flags import parse_bool, parse_duration, parse_map
 from kubelet.eviction.thresholds import parse_thresholds
 
 API_VERSION, KIND = "kubelet.config.k8s.io/v1beta1", "KubeletConfiguration"
@@ -36,8 +36,6 @@ OTHER_NAMES = {
     "--v": "logging.verbosity",
 }
 NOT_IN_FILE = ("--help", "--version", "--config", "--kubeconfig", "--bootstrap-kubeconfig", "--hostname-override")
-LISTS = frozenset(("allowedUnsafeSysctls", "clusterDNS", "preloadedImagesVerificationAllowlist"))
-"""Fields that are lists: their flags take the items with commas between."""
 
 
 class BadConfiguration(ValueError):
@@ -96,7 +94,7 @@ def shown(parser: argparse.ArgumentParser, args: argparse.Namespace) -> dict[str
         place = document
         for parent in parents:
             place = place.setdefault(parent, {})
-        place[last] = _as_field(action, name, getattr(args, action.dest))
+        place[last] = _as_field(action, getattr(args, action.dest))
     return document
 
 
@@ -142,9 +140,9 @@ def _is_map(action: argparse.Action) -> bool:
     return action.type in (parse_map, parse_thresholds)
 
 
-def _as_field(action: argparse.Action, name: str, value: Any) -> Any:
+def _as_field(action: argparse.Action, value: Any) -> Any:
     if (objects := _objects(action)) is not None:
         return objects.to_field(value)
     if action.type is parse_duration:
         return f"{value:g}s"
-    return parse_list(value) if name in LISTS and isinstance(value, str) else value
+    return value

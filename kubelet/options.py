@@ -84,7 +84,7 @@ def parse_options(argv: list[str] | None = None) -> Options:
         images = image_options(args)
     except ValueError as error:
         parser.error(str(error))
-    unsafe_sysctls = tuple(parse_list(args.allowed_unsafe_sysctls))
+    unsafe_sysctls = tuple(args.allowed_unsafe_sysctls)
     if wrong := pattern_error(unsafe_sysctls):
         parser.error(f"--allowed-unsafe-sysctls: {wrong}")
     if not 1 <= args.max_container_restart_period <= MAX_SECONDS:
@@ -106,7 +106,7 @@ def parse_options(argv: list[str] | None = None) -> Options:
         cert_dir=args.cert_dir or f"{args.root_dir}/pki",
         pause_image=args.pod_infra_container_image,
         node_status_update_seconds=args.node_status_update_frequency,
-        cluster_dns=tuple(parse_list(args.cluster_dns)),
+        cluster_dns=tuple(args.cluster_dns),
         resources=resources,
         shutdown_periods=periods,
         max_restart_seconds=args.max_container_restart_period,
@@ -207,7 +207,8 @@ def _add_runtime_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--allowed-unsafe-sysctls",
-        default="",
+        type=parse_list,
+        default=[],
         metavar="PATTERN,…",
         help="kernel parameters, such as net.core.somaxconn or net.ipv4.tcp_*, that pods may set beyond the safe ones",
     )
@@ -219,7 +220,11 @@ def _add_runtime_flags(parser: argparse.ArgumentParser) -> None:
         help="image of the pause container; made here when the engine lacks it",
     )
     group.add_argument(
-        "--cluster-dns", default="", metavar="IP[,IP]", help="name servers of pods (default: the node's)"
+        "--cluster-dns",
+        type=parse_list,
+        default=[],
+        metavar="IP[,IP]",
+        help="name servers of pods (default: the node's)",
     )
     group.add_argument("--cluster-domain", default="cluster.local", metavar="DOMAIN", help="domain of Services")
     group.add_argument(

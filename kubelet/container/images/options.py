@@ -68,7 +68,8 @@ def add_image_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--preloaded-images-verification-allowlist",
-        default="",
+        type=parse_list,
+        default=[],
         metavar="IMAGE[,IMAGE]",
         help="images, or prefixes that end with /*, for NeverVerifyAllowlistedImages",
     )
@@ -89,7 +90,7 @@ def image_options(args: argparse.Namespace) -> ImageOptions:
         raise ValueError(f"--registry-burst {args.registry_burst} must not be a negative number")
     if bool(args.image_credential_provider_config) != bool(args.image_credential_provider_bin_dir):
         raise ValueError("--image-credential-provider-config and --image-credential-provider-bin-dir need each other")
-    patterns = tuple(parse_list(args.preloaded_images_verification_allowlist))
+    patterns = tuple(args.preloaded_images_verification_allowlist)
     policy = args.image_pull_credentials_verification_policy
     if policy not in POLICIES:
         raise ValueError(f"--image-pull-credentials-verification-policy {policy} is not one of {', '.join(POLICIES)}")
