@@ -20,6 +20,7 @@ from apimachinery.resource import Resource, resource_of
 from apimachinery.times import format_time
 from componentbase import logs
 from componentbase.clock import Clock
+from componentbase.ratelimit import TokenBucket
 from kubeapi.core._references import ObjectReference
 from kubeapi.core.event import Event, EventSource
 from kubeclient.rest import RestClient
@@ -78,7 +79,7 @@ class Correlator:
 
     def __init__(self) -> None:
         self._messages: OrderedDict[Subject, tuple[float, set[str]]] = OrderedDict()
-        self._buckets: OrderedDict[tuple[str, ...], tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[tuple[str, ...], TokenBucket] = OrderedDict()
 
     def correlate(self, subject: Subject, message: str, now: float) -> Occurrence | None:
         """Returns the event to write, or None when its object has had too many."""
@@ -97,12 +98,10 @@ class Correlator:
         return Occurrence(key, text, 1, now, now)
 
     def _take_token(self, source: tuple[str, ...], now: float) -> bool:
-        tokens, at = self._buckets.pop(source, (float(BURST_PER_OBJECT), now))
-        tokens = min(tokens + (now - at) / REFILL_SECONDS, float(BURST_PER_OBJECT))
-        allowed = tokens >= 1
-        self._buckets[source] = (tokens - 1 if allowed else tokens, now)
+        bucket = self._buckets.pop(source, None) or TokenBucket(1 / REFILL_SECONDS, BURST_PER_OBJECT, now)
+        self._buckets[source] = bucket
         _forget_oldest(self._buckets)
-        return allowed
+        return bucket.take(now)
 
 
 def _forget_oldest(memory: OrderedDict[Any, Any]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ from apimachinery.validation import Errors
 from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin
 from apiserver.codec.configfile import decode_config, require_valid
 from componentbase.clock import Clock
+from componentbase.ratelimit import TokenBucket
 from kubeapi.core.event import Event
 
 KIND = "Configuration"
@@ -65,13 +65,6 @@ KEYS: dict[str, Callable[[Attributes], str]] = {
 """Type of a limit -> the key that Events of one group share."""
 
 
-@dataclass(slots=True)
-class _Bucket:
-    tokens: float
-    filled_at: float
-    """Monotonic seconds."""
-
-
 class Buckets:
     """One limit: a bucket for each key, from which every Event takes a token."""
 
@@ -79,21 +72,16 @@ class Buckets:
         self.type = limit.type
         self._limit, self._clock = limit, clock
         self._size = limit.cacheSize or DEFAULT_CACHE_SIZE
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def take(self, key: str) -> bool:
         """Takes a token, if there is one."""
-        now, burst = self._clock.monotonic(), float(self._limit.burst)
-        bucket = self._buckets.setdefault(key, _Bucket(burst, now))
+        now = self._clock.monotonic()
+        bucket = self._buckets.setdefault(key, TokenBucket(self._limit.qps, self._limit.burst, now))
         self._buckets.move_to_end(key)
         if len(self._buckets) > self._size:
             self._buckets.popitem(last=False)
-        bucket.tokens = min(burst, bucket.tokens + (now - bucket.filled_at) * self._limit.qps)
-        bucket.filled_at = now
-        if bucket.tokens < 1:
-            return False
-        bucket.tokens -= 1
-        return True
+        return bucket.take(now)
 
 
 def read_limits(document: Any) -> list[Limit]:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from componentbase.clock import Clock
+from componentbase.ratelimit import TokenBucket
 from kubelet.container.images.options import ImageOptions
 from kubelet.runtime.interface import ImagePullError
 
@@ -19,10 +20,10 @@ class PullLimits:
     def __init__(self, options: ImageOptions, clock: Clock) -> None:
         parallel = 1 if options.serialize_image_pulls else options.max_parallel_image_pulls or MAX_PARALLEL_PULLS
         self._turns = asyncio.Semaphore(min(parallel, MAX_PARALLEL_PULLS))
-        self._per_second, self._burst = options.registry_qps, max(1, options.registry_burst)
         self._clock = clock
-        self._tokens = float(self._burst)
-        self._filled_at = clock.monotonic()
+        self._requests: TokenBucket | None = None
+        if options.registry_qps:
+            self._requests = TokenBucket(options.registry_qps, max(1, options.registry_burst), clock.monotonic())
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -32,11 +33,5 @@ class PullLimits:
 
     def count(self) -> None:
         """Counts a request for an image. Raises: ImagePullError when there are too many a second."""
-        if not self._per_second:
-            return
-        now = self._clock.monotonic()
-        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_second)
-        self._filled_at = now
-        if self._tokens < 1:
+        if self._requests is not None and not self._requests.take(self._clock.monotonic()):
             raise ImagePullError("pull QPS exceeded")
-        self._tokens -= 1
