@@ -38,7 +38,7 @@ class NodeUsage:
 
 
 def read_summary(document: Mapping[str, Any]) -> NodeUsage:
-    """Raises: KeyError, TypeError for a document that is no summary."""
+    """Raises: KeyError, TypeError for a document that is not a summary."""
     pods: dict[str, Mapping[str, Usage]] = {}
     for pod in document["pods"]:
         usages = {item["name"]: _usage(item) for item in pod.get("containers") or ()}

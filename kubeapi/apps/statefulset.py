@@ -53,7 +53,7 @@ class StatefulSetUpdateStrategy(Model, protobuf="type rollingUpdate"):
 
 
 class StatefulSetPersistentVolumeClaimRetentionPolicy(Model, protobuf="whenDeleted whenScaled"):
-    """What becomes of the claims that were made from volumeClaimTemplates."""
+    """What happens to the claims that were made from volumeClaimTemplates."""
 
     whenDeleted: str = RETAIN
     """Retain (the default) keeps the claims when the StatefulSet is deleted, Delete deletes them with it."""
@@ -96,7 +96,7 @@ class StatefulSetSpec(
     minReadySeconds: Int32 | None = None
     """Seconds that a new pod must be ready before it counts as available. Default: 0."""
     persistentVolumeClaimRetentionPolicy: StatefulSetPersistentVolumeClaimRetentionPolicy | None = None
-    """What becomes of the pods' claims. Default: they stay."""
+    """What happens to the pods' claims. Default: they stay."""
     ordinals: StatefulSetOrdinals | None = None
     """The numbering of the pods. Default: from 0."""
 

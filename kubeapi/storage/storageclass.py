@@ -36,7 +36,7 @@ class StorageClass(
     parameters: dict[str, str] | None = None
     """Settings for the provisioner. They can't be changed."""
     reclaimPolicy: str | None = "Delete"
-    """What becomes of a volume of the class when its claim is gone: Delete (the default) or Retain."""
+    """What happens to a volume of the class when its claim is gone: Delete (the default) or Retain."""
     mountOptions: list[str] | None = None
     """Options with which volumes of the class are mounted. A wrong one makes the mount fail."""
     allowVolumeExpansion: bool | None = None
@@ -130,7 +130,7 @@ RESOURCE = Resource(
         Column(
             "ReclaimPolicy",
             lambda obj, now: obj.reclaimPolicy or "Delete",
-            "What becomes of a volume when its claim is gone.",
+            "What happens to a volume when its claim is gone.",
         ),
         Column(
             "VolumeBindingMode", lambda obj, now: obj.volumeBindingMode or "<unset>", "When a claim gets its volume."

@@ -31,7 +31,7 @@ RESERVED_INDEX, FREE_INDEX, PENDING_INDEX = "claim", "free", "pending"
 ANY_CLASS = "*"
 """Stands in PENDING_INDEX for the claims that name no class yet."""
 REMINDER_SECONDS = 600.0
-"""A claim that waits tells so again after this, before the events that say why expire."""
+"""Seconds after which a waiting claim gets its event again, before the last one expires."""
 GATHER_SECONDS = 0.1
 """A volume that becomes free is offered to waiting claims after this: volumes are often made by the dozen."""
 

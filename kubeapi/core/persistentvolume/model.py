@@ -115,7 +115,7 @@ class PersistentVolumeSpec(
     claimRef: Annotated[ObjectReference, Granular()] | None = None
     """The claim that the volume is bound to. With a uid the binding is complete; without, the volume is reserved."""
     persistentVolumeReclaimPolicy: Annotated[str, OneOf("Delete", "Recycle", "Retain")] = RETAIN
-    """What becomes of the volume when its claim is gone: Retain (the default) keeps it for people to look after, Delete
+    """What happens to the volume when its claim is gone: Retain (the default) keeps it for people to look after, Delete
     deletes it with its storage, Recycle is deprecated."""
     storageClassName: str | None = None
     """The name of the StorageClass that the volume belongs to. Absent: no class."""

@@ -92,7 +92,7 @@ RESOURCE = Resource(
         Column(
             "Reclaim Policy",
             lambda obj, now: obj.spec.persistentVolumeReclaimPolicy,
-            "What becomes of the volume when its claim is gone.",
+            "What happens to the volume when its claim is gone.",
         ),
         Column("Status", _status, "Whether the volume is bound to a claim."),
         Column("Claim", _claim, "The claim, with its namespace."),

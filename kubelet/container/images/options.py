@@ -17,7 +17,7 @@ POLICIES = (NEVER_VERIFY, NEVER_VERIFY_PRELOADED, NEVER_VERIFY_ALLOWLISTED, ALWA
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """`max_parallel_image_pulls` and `registry_qps` of 0 are no limit of the user's."""
+    """`max_parallel_image_pulls` and `registry_qps` of 0 mean that the user sets no limit."""
 
     image_credential_provider_config: str = ""
     image_credential_provider_bin_dir: str = ""

@@ -131,7 +131,8 @@ def test_a_pod_that_writes_more_than_its_limit_is_evicted(kubectl: CommandLine) 
     status = eventually(lambda: (pod := kubectl.get("pod", "greedy")["status"])["phase"] == "Failed" and pod, "its end")
     message = "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "
     assert (status["reason"], status["message"]) == ("Evicted", message)
-    assert "Evicted" in kubectl.run("get", "events", "--field-selector=involvedObject.name=greedy")
+    told = ("get", "events", "--field-selector=involvedObject.name=greedy")
+    eventually(lambda: "Evicted" in kubectl.run(*told), "the event, which is written later")
     (container,) = status["containerStatuses"]
     assert container["state"]["terminated"]["exitCode"] == 137
 

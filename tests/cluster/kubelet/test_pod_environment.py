@@ -197,7 +197,8 @@ def test_what_the_node_cannot_give_is_told(mk: CommandLine) -> None:
     eventually(lambda: waiting(mk, "root").get("reason") == "CreateContainerConfigError", "root is refused", SECONDS)
     assert "container has runAsNonRoot and image will run as root" in waiting(mk, "root")["message"]
     eventually(lambda: waiting(mk, "seccomp").get("reason") == "CreateContainerError", "no profile", SECONDS)
-    assert "cannot load seccomp profile" in events(mk, "seccomp")["Failed"]
+    said = eventually(lambda: events(mk, "seccomp").get("Failed"), "the event, which is written later", SECONDS)
+    assert "cannot load seccomp profile" in said
     mk.run("wait", "--for=condition=Ready", "pod/privileged", "--timeout=60s")
     told = events(mk, "privileged").get("SecurityContextNotEnforced", "privileged:")  # a host that can, tells nothing
     assert told.startswith("privileged:")
@@ -222,7 +223,7 @@ spec:
         mk.run("wait", "--for=condition=Ready", f"pod/{mirror}", "--timeout=60s")
         assert mk.run("logs", mirror) == "static\n"
         assert mk.run("exec", mirror, "--", "echo", "in it") == "in it\n"
-        assert "Started container app" in mk.run("describe", "pod", mirror)
+        eventually(lambda: "Started container app" in mk.run("describe", "pod", mirror), "its events are told", SECONDS)
         first = mk.get("pod", mirror)["metadata"]["uid"]
         mk.run("delete", "pod", mirror, "--wait=false")
         eventually(lambda: mk.get("pod", mirror)["metadata"]["uid"] != first, "the mirror is back", SECONDS)

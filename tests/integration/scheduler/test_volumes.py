@@ -137,4 +137,4 @@ def test_a_provisioner_that_gives_a_claim_back_has_another_node_chosen(storage: 
     assert storage.api.http.patch("/api/v1/nodes/n1", json={"spec": {"unschedulable": True}}, headers=MERGE).is_success
     storage._patch(f"{storage.root}/persistentvolumeclaims/data", {"metadata": {"annotations": {SELECTED_NODE: None}}})
     eventually(lambda: storage.selected("data") == "n2")
-    assert 'selectedNode annotation reset for PVC "data"' in str(storage.events("web"))
+    eventually(lambda: 'selectedNode annotation reset for PVC "data"' in str(storage.events("web")))

@@ -86,7 +86,7 @@ def test_why_a_named_volume_can_not_be_had(volume: Any, why: str) -> None:
     assert mismatch(volume, make_claim()) == why
 
 
-# What becomes of a claim
+# What happens to a claim
 
 
 def planned(claim: Any, *volumes: Any, classes: Any = (), pods: Any = ()) -> binding.ClaimPlan:
@@ -185,7 +185,7 @@ def test_a_claim_without_a_class_gets_the_newest_default_and_one_that_wants_none
     assert planned(make_claim(storage_class=None), classless, classes=classes).bind is classless
 
 
-# What becomes of a volume
+# What happens to a volume
 
 
 def fate(volume: Any, claim: Any = None) -> tuple[str, str, bool]:

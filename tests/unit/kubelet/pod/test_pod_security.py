@@ -1,4 +1,4 @@
-"""What of a pod's security the node refuses before it starts anything."""
+"""The security settings that a node refuses before it starts anything of the pod."""
 
 from __future__ import annotations
 
