@@ -39,12 +39,15 @@ def mirror_step(static: Pod | None, mirror: Pod | None) -> Step:
 
 
 def mirror_of(static: Pod, node: Node) -> Pod:
-    """Makes the mirror to create: the pod itself, owned by its node, and marked with its uid."""
+    """Makes the mirror to create: the pod itself, owned by its node, and marked with its uid.
+
+    It has no finalizers: nobody but the file ends a static pod, and its mirror has to go with it.
+    """
     mirror = static.clone()
     meta = mirror.metadata
     owner = OwnerReference(apiVersion="v1", kind="Node", name=node.name, uid=node.metadata.uid or "", controller=True)
     meta.annotations = {**(meta.annotations or {}), MIRROR_ANNOTATION: meta.uid or ""}
-    meta.ownerReferences, meta.uid, meta.resourceVersion = [owner], None, None
+    meta.ownerReferences, meta.finalizers, meta.uid, meta.resourceVersion = [owner], None, None, None
     mirror.status = PodStatus()
     return mirror
 

@@ -105,6 +105,13 @@ def test_a_mirror_is_owned_by_its_node_and_marked() -> None:
     assert "kubernetes.io/config.mirror" not in pod.annotations
 
 
+def test_a_mirror_can_be_deleted_whatever_its_file_says() -> None:
+    pod = read()
+    pod.metadata.finalizers = ["example.com/never"]
+    assert mirror_of(pod, Node(metadata=ObjectMeta(name="worker-1"))).metadata.finalizers is None
+    assert pod.metadata.finalizers == ["example.com/never"]
+
+
 def test_what_a_mirror_needs() -> None:
     pod = read()
     mirror = mirror_of(pod, Node(metadata=ObjectMeta(name="worker-1")))
