@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from componentbase import logs
 from componentbase.clock import Clock
@@ -174,8 +175,12 @@ class Collector:
         self._disk = DiskMeasurement(now, {**before.paths, **found}, {**before.logs, **logs_use})
 
     def _volume_paths(self, pod: Pod) -> dict[str, str]:
-        """Maps names to the folders of the pod's volumes below --root-dir; that of a claim has its volume's name."""
+        """Maps names to the folders of the pod's own volumes below --root-dir.
+
+        That of a claim has the name of its PersistentVolume, which may be that of another volume of the pod.
+        """
         found: dict[str, str] = {}
+        claimed = self._claim_paths(pod.metadata.uid or "").values()
         base = os.path.join(self._root_dir, "pods", pod.metadata.uid or "", "volumes")
         try:
             plugins = list(os.scandir(base))
@@ -183,7 +188,9 @@ class Collector:
             return found
         for plugin in plugins:
             if plugin.is_dir(follow_symlinks=False):
-                found |= {item.name: item.path for item in os.scandir(plugin) if item.is_dir(follow_symlinks=False)}
+                folders = [item for item in os.scandir(plugin) if item.is_dir(follow_symlinks=False)]
+                of_claims = {item.path for item in folders if any(Path(path).is_relative_to(item) for path in claimed)}
+                found |= {item.name: item.path for item in folders if item.path not in of_claims}
         return found
 
     async def snapshot(

@@ -235,3 +235,20 @@ def test_interfaces_without_loopback(tmp_path: Path) -> None:
         "    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n  eth0: 10 2 3 4 0 0 0 0 50 6 7 8 0 0 0 0\n"
     )
     assert read_interfaces(str(file)) == (Interface("eth0", 10, 2, 3, 4, 50, 6, 7, 8),)
+
+
+async def test_a_claims_volume_named_like_one_of_the_pods_own_is_told_apart(tmp_path: Path) -> None:
+    own = tmp_path / "pods/uid-1/volumes/kubernetes.io~empty-dir/scratch"
+    claimed = tmp_path / "pods/uid-1/volumes/kubernetes.io~csi/scratch/mount"
+    for folder, size in ((own, 8 << 10), (claimed, 1 << 20)):
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(b"x" * size)
+    clock, pod = FakeClock(), the_pod()
+    runtime = FakeRuntime(clock.now, clock.sleep)
+    paths = {"data": str(claimed)}
+    collector = Collector(runtime, lambda: [pod], dict, str(tmp_path), clock, claim_paths=lambda uid: paths)
+    await collector.measure_disk()
+    (scratch, data) = collector._read_volumes(pod)
+    assert scratch.use is not None
+    assert 8 << 10 <= scratch.use.bytes < 1 << 20
+    assert data.use is None
