@@ -22,6 +22,11 @@ UNCONFINED = {"type": "Unconfined"}
 def run(mk: CommandLine, name: str, *containers: dict[str, Any], **spec: Any) -> dict[str, str]:
     """The output of each container, once all of the pod has ended well."""
     mk.apply(pod(name, *containers, restartPolicy="Never", **spec))
+    return outputs(mk, name, *containers)
+
+
+def outputs(mk: CommandLine, name: str, *containers: dict[str, Any]) -> dict[str, str]:
+    """The same of a pod that was applied before."""
 
     def phase() -> str:
         found: str = mk.get("pod", name)["status"].get("phase", "")
@@ -112,14 +117,8 @@ def test_a_pod_has_the_names_and_the_resolver_that_it_asks_for(mk: CommandLine) 
 
 
 def test_namespaces_of_the_host_and_of_the_pod(mk: CommandLine, cluster: ClusterHandle) -> None:
-    shared = run(
-        mk,
-        "shared",
-        shell("one", "while ! ps | grep -q 'slee[p] 3'; do sleep 0.1; done; ps"),
-        container("sleep", "3", name="two"),
-        shareProcessNamespace=True,
-    )
-    assert "/pause" in shared["one"]
+    shared = (shell("one", "while ! ps | grep -q 'slee[p] 2'; do sleep 0.1; done; ps"), shell("two", "sleep 2; true"))
+    mk.apply(pod("shared", *shared, restartPolicy="Never", shareProcessNamespace=True))
     host = run(
         mk,
         "host",
@@ -132,6 +131,7 @@ def test_namespaces_of_the_host_and_of_the_pod(mk: CommandLine, cluster: Cluster
     assert "kubelet" in host["app"]
     assert cluster.node_ips["worker-1"] in host["app"]
     assert "# Kubernetes-managed hosts file (host network)." in host["app"]
+    assert "/pause" in outputs(mk, "shared", *shared)["one"]
 
 
 FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=5).read().decode(), end='')"

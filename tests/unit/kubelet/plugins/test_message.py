@@ -52,11 +52,11 @@ TREES = st.fixed_dictionaries(
         "name": st.text(),
         "on": st.booleans(),
         "size": SIZES,
-        "sizes": st.lists(SIZES),
-        "names": st.lists(st.text()),
+        "sizes": st.lists(SIZES, max_size=3),
+        "names": st.lists(st.text(), max_size=3),
         "leaf": st.none() | LEAVES,
-        "leaves": st.lists(LEAVES),
-        "labels": st.dictionaries(st.text(), st.text()),
+        "leaves": st.lists(LEAVES, max_size=3),
+        "labels": st.dictionaries(st.text(), st.text(), max_size=3),
         "far": st.integers(-(2**31), 2**31 - 1),
     }
 )
