@@ -50,7 +50,7 @@ class Figures:
             case ["metrics", "resource"]:
                 return metrics.CONTENT_TYPE, await self._resource()
             case ["metrics", "cadvisor"]:
-                snapshot = await self._collector.snapshot(detailed=True)
+                snapshot = await self._collector.snapshot(detailed=True, processes=True)
                 return metrics.CONTENT_TYPE, cadvisor_metrics(snapshot, self._machine())
             case ["metrics", "probes"]:
                 return metrics.CONTENT_TYPE, render_probes()

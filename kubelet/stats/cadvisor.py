@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from kubelet.stats.cgroups import CoreUsage, DetailedUsage, Pressure
+from kubelet.stats.cgroups import CoreUsage, DetailedUsage, Pressure, ProcessCounts
 from kubelet.stats.exposition import Exposition, label_text
 from kubelet.stats.figures import ContainerFigures, GroupFigures, NodeFigures, PodFigures, Snapshot
 from kubelet.stats.host import Interface
@@ -78,6 +78,11 @@ QUOTA: tuple[tuple[str, str, str, Callable[[DetailedUsage], float]], ...] = (
     ("cpu_cfs_throttled_seconds_total", "counter", "Time throttled.", lambda d: d.throttled_nanoseconds / NANO),
 )
 """Series of those that have a CPU limit."""
+PROCESSES: tuple[tuple[str, str, Callable[[ProcessCounts], int]], ...] = (
+    ("processes", "Number of processes running inside the container.", lambda p: p.processes),
+    ("file_descriptors", "Number of open file descriptors for the container.", lambda p: p.file_descriptors),
+    ("sockets", "Number of open sockets for the container.", lambda p: p.sockets),
+)
 NETWORK: tuple[tuple[str, Callable[[Interface], int]], ...] = (
     ("receive_bytes_total", lambda i: i.rx_bytes),
     ("receive_packets_total", lambda i: i.rx_packets),
@@ -131,7 +136,7 @@ def _pod(out: Exposition, pod: PodFigures, pause_image: str) -> None:
     if pod.sandbox is None or group is None:
         return
     identity = Identity(group.path, "", pod.pod.name, pod.pod.namespace, pod.sandbox.id, pause_image)
-    whole = GroupFigures(group.time, pod.core(), group.nano_cores, group.path)
+    whole = GroupFigures(group.time, pod.core(), group.nano_cores, group.path, processes=group.processes)
     _group(out, identity, whole, pod.sandbox.created_at)
     _network(out, identity, pod.interfaces, group.time)
 
@@ -169,6 +174,9 @@ def _group(out: Exposition, identity: Identity, group: GroupFigures, started_at:
     help = "Start time of the container since unix epoch in seconds."
     out.add("container_start_time_seconds", "gauge", help, labels, started_at, time)
     out.add("container_last_seen", "gauge", "Last time the container was seen.", labels, int(time), time)
+    if group.processes is not None:
+        for name, help, read_count in PROCESSES:
+            out.add(f"container_{name}", "gauge", help, labels, read_count(group.processes), time)
     if details is None:
         return
     for name, kind, help, read in (*DETAILS, *(QUOTA if details.cpu_quota_us else ())):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -77,6 +78,15 @@ class DetailedUsage:
     pressure: Mapping[str, Mapping[str, Pressure]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessCounts:
+    """How many processes a group has, and how many descriptors these hold open, sockets among them."""
+
+    processes: int = 0
+    file_descriptors: int = 0
+    sockets: int = 0
+
+
 class CgroupReader(Protocol):
     """Every method raises OSError when the group is gone or cannot be seen."""
 
@@ -86,10 +96,14 @@ class CgroupReader(Protocol):
 
     def detailed(self, path: str) -> DetailedUsage: ...
 
+    def process_counts(self, path: str) -> ProcessCounts:
+        """Looks at every open file of every process, which costs more than all the rest."""
+        ...
 
-def reader_of(root: str = ROOT) -> CgroupReader:
+
+def reader_of(root: str = ROOT, proc: str = "/proc") -> CgroupReader:
     """Returns the reader for the version that is mounted at `root`."""
-    return V2Reader(root) if os.path.exists(f"{root}/cgroup.controllers") else V1Reader(root)
+    return V2Reader(root, proc) if os.path.exists(f"{root}/cgroup.controllers") else V1Reader(root, proc)
 
 
 def group_of(pid: int, proc: str = "/proc") -> str:
@@ -99,9 +113,23 @@ def group_of(pid: int, proc: str = "/proc") -> str:
     return controllers.get("memory", controllers.get("", "/"))
 
 
+def count_processes(pids: str, proc: str) -> ProcessCounts:
+    """Counts the processes that a group's file lists; one of another PID namespace, or one that ends, holds nothing."""
+    processes = descriptors = sockets = 0
+    for pid in pids.split():
+        processes += 1
+        with suppress(OSError):
+            for number in os.listdir(f"{proc}/{pid}/fd"):
+                descriptors += 1
+                with suppress(OSError):
+                    sockets += os.readlink(f"{proc}/{pid}/fd/{number}").startswith("socket:")
+    return ProcessCounts(processes, descriptors, sockets)
+
+
 class V1Reader:
-    def __init__(self, root: str = ROOT) -> None:
+    def __init__(self, root: str = ROOT, proc: str = "/proc") -> None:
         self._root = root
+        self._proc = proc
 
     def cpu_nanoseconds(self, path: str) -> int:
         return int(self._text("cpuacct", path, "cpuacct.usage"))
@@ -145,6 +173,9 @@ class V1Reader:
             io=self._io(path),
         )
 
+    def process_counts(self, path: str) -> ProcessCounts:
+        return count_processes(self._text("pids", path, "cgroup.procs"), self._proc)
+
     def _io(self, path: str) -> tuple[DiskIo, ...]:
         amounts: dict[str, dict[str, int]] = {}
         for file, kind in (("blkio.throttle.io_service_bytes", "_bytes"), ("blkio.throttle.io_serviced", "s")):
@@ -166,8 +197,9 @@ class V1Reader:
 
 
 class V2Reader:
-    def __init__(self, root: str = ROOT) -> None:
+    def __init__(self, root: str = ROOT, proc: str = "/proc") -> None:
         self._root = root
+        self._proc = proc
 
     def cpu_nanoseconds(self, path: str) -> int:
         return _pairs(self._text(path, "cpu.stat"))["usage_usec"] * 1000
@@ -215,6 +247,9 @@ class V2Reader:
                 if (text := self._optional(path, f"{kind}.pressure"))
             },
         )
+
+    def process_counts(self, path: str) -> ProcessCounts:
+        return count_processes(self._text(path, "cgroup.procs"), self._proc)
 
     def _io(self, path: str) -> tuple[DiskIo, ...]:
         found = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from componentbase import logs
@@ -64,6 +64,15 @@ class CpuSamples:
 
 
 DriverFigures = Callable[[str], Awaitable[Mapping[str, Filesystem]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What a snapshot reads beside the core figures: details of control groups, volumes, what processes hold open."""
+
+    detailed: bool = False
+    disk: bool = False
+    processes: bool = False
 
 
 @dataclass(slots=True)
@@ -194,9 +203,14 @@ class Collector:
         return found
 
     async def snapshot(
-        self, *, detailed: bool = False, disk: bool = False, only: Collection[str] | None = None
+        self,
+        *,
+        detailed: bool = False,
+        disk: bool = False,
+        processes: bool = False,
+        only: Collection[str] | None = None,
     ) -> Snapshot:
-        """Reads everything now; details of control groups and volumes where they are wanted.
+        """Reads everything now; what a `Depth` names only where it is wanted.
 
         `only`: the uids of pods, for less than all. Raises: EngineError; OSError.
         """
@@ -213,7 +227,7 @@ class Collector:
             await self._ask_drivers(statuses)
         if not self._data_root:
             self._data_root = (await self._runtime.info()).data_root
-        return await asyncio.to_thread(self._read, statuses, engine, detailed, disk)
+        return await asyncio.to_thread(self._read, statuses, engine, Depth(detailed, disk, processes))
 
     async def claims(self) -> list[tuple[str, str, VolumeFigures]]:
         """Lists (namespace, claim, figures) of the claims that are mounted here."""
@@ -237,10 +251,10 @@ class Collector:
         return self._read_node()
 
     def _read(
-        self, statuses: Mapping[str, PodRuntimeStatus], engine: Mapping[str, CoreUsage], detailed: bool, disk: bool
+        self, statuses: Mapping[str, PodRuntimeStatus], engine: Mapping[str, CoreUsage], depth: Depth
     ) -> Snapshot:
         pods = [
-            self._read_pod(pod, statuses[uid], engine, detailed, disk)
+            self._read_pod(pod, statuses[uid], engine, depth)
             for pod in self._pods()
             if (uid := pod.metadata.uid or "") in statuses
         ]
@@ -259,11 +273,11 @@ class Collector:
         )
 
     def _read_pod(
-        self, pod: Pod, status: PodRuntimeStatus, engine: Mapping[str, CoreUsage], detailed: bool, disk: bool
+        self, pod: Pod, status: PodRuntimeStatus, engine: Mapping[str, CoreUsage], depth: Depth
     ) -> PodFigures:
         figures: list[ContainerFigures] = []
         for container in _running([status]):
-            group = self._read_group(container, engine.get(container.id), detailed)
+            group = self._read_group(container, engine.get(container.id), depth)
             if group is not None:
                 writable, logs_use = self._disk.paths.get(container.writable_path), self._disk.logs.get(container.id)
                 figures.append(ContainerFigures(container, group, writable, logs_use))
@@ -274,14 +288,14 @@ class Collector:
             pod,
             sandbox,
             tuple(figures),
-            self._read_sandbox(sandbox.id if sandbox else "", figures, detailed),
+            self._read_sandbox(sandbox.id if sandbox else "", figures, depth),
             _interfaces(pids[0]) if pids and sandbox is not None and not sandbox.host_network else (),
-            tuple(self._read_volumes(pod)) if disk else volumes,
+            tuple(self._read_volumes(pod)) if depth.disk else volumes,
             measured,
         )
 
     def _read_group(
-        self, container: ContainerStatus, from_engine: CoreUsage | None, detailed: bool
+        self, container: ContainerStatus, from_engine: CoreUsage | None, depth: Depth
     ) -> GroupFigures | None:
         """Returns None when the container has just ended."""
         now, path = self._clock.now(), self._group(container)
@@ -291,23 +305,31 @@ class Collector:
             rate = self._samples.observe(container.id, now, from_engine.cpu_nanoseconds, container.started_at)
             return GroupFigures(now, from_engine, rate)
         try:
-            core = self._cgroups.core(path)
-            details = self._cgroups.detailed(path) if detailed else None
+            figures = self._read_files(path, depth)
         except OSError:
             return None
-        rate = self._samples.observe(container.id, now, core.cpu_nanoseconds, container.started_at)
-        return GroupFigures(now, core, rate, path, details)
+        rate = self._samples.observe(container.id, now, figures.core.cpu_nanoseconds, container.started_at)
+        return replace(figures, nano_cores=rate)
+
+    def _read_files(self, path: str, depth: Depth) -> GroupFigures:
+        """Raises: OSError."""
+        return GroupFigures(
+            time=self._clock.now(),
+            core=self._cgroups.core(path),
+            path=path,
+            detailed=self._cgroups.detailed(path) if depth.detailed else None,
+            processes=self._cgroups.process_counts(path) if depth.processes else None,
+        )
 
     def _read_sandbox(
-        self, sandbox_id: str, containers: Iterable[ContainerFigures], detailed: bool
+        self, sandbox_id: str, containers: Iterable[ContainerFigures], depth: Depth
     ) -> GroupFigures | None:
         """Looks for the pause container's group beside those of the pod's containers."""
         for item in containers:
             if item.group.path and sandbox_id:
                 path = item.group.path.replace(item.status.id, sandbox_id)
                 try:
-                    details = self._cgroups.detailed(path) if detailed else None
-                    return GroupFigures(self._clock.now(), self._cgroups.core(path), 0, path, details)
+                    return replace(self._read_files(path, depth), nano_cores=0)
                 except OSError:
                     return None
         return None

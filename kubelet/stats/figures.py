@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.volumes import Volume
 from kubelet.runtime.interface import ContainerStatus, SandboxStatus
-from kubelet.stats.cgroups import CoreUsage, DetailedUsage
+from kubelet.stats.cgroups import CoreUsage, DetailedUsage, ProcessCounts
 from kubelet.stats.disk import DiskUse
 from kubelet.stats.host import Filesystem, HostUsage, Interface
 
@@ -23,6 +23,7 @@ class GroupFigures:
     """Billionths of a CPU in use, over the last sampling period."""
     path: str = ""
     detailed: DetailedUsage | None = None
+    processes: ProcessCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,9 @@ def test_metrics_have_the_labels_of_dashboards(kubectl: CommandLine) -> None:
         ("container_cpu_usage_seconds_total", "busy"),
         ("container_cpu_cfs_throttled_seconds_total", "busy"),
         ("container_memory_working_set_bytes", "idle"),
+        ("container_processes", "busy"),
+        ("container_file_descriptors", "busy"),
+        ("container_sockets", "idle"),
         ("container_network_receive_bytes_total", ""),
     ):
         series = rf'^{name}{{container="{container}",[^}}]*{where}}} [0-9.e+-]+ \d+$'

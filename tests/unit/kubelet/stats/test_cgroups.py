@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kubelet.stats.cgroups import CoreUsage, DiskIo, Pressure, V1Reader, V2Reader, group_of, reader_of
+from kubelet.stats.cgroups import CoreUsage, DiskIo, Pressure, ProcessCounts, V1Reader, V2Reader, group_of, reader_of
 
 GROUP = "/docker/0123"
 
@@ -96,6 +96,17 @@ def test_both_versions_say_the_same(files: dict[str, str], version: int, tmp_pat
     assert details.io == (DiskIo("8:0", 100, 200, 1, 2),)
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_processes_are_counted_with_what_they_hold_open(version: int, tmp_path: Path) -> None:
+    procs = "pids/cgroup.procs" if version == 1 else "cgroup.procs"
+    root, proc = write(tmp_path / "cgroup", {procs: "7\n8\n0\n"}, version=version), tmp_path / "proc"
+    (proc / "7/fd").mkdir(parents=True)
+    for number, target in enumerate(("/dev/null", "socket:[123]", "socket:[124]")):
+        (proc / f"7/fd/{number}").symlink_to(target)
+    reader = reader_of(root, str(proc))  # 8 has just ended, and 0 is in another namespace
+    assert reader.process_counts(GROUP) == ProcessCounts(processes=3, file_descriptors=3, sockets=2)
+
+
 def test_pressure_is_known_in_version_2(tmp_path: Path) -> None:
     pressure = V2Reader(write(tmp_path, V2, version=2)).detailed(GROUP).pressure
     assert pressure == {"cpu": {"some": Pressure(1.5, 0.2, 0.01, 1234), "full": Pressure()}}
@@ -104,7 +115,7 @@ def test_pressure_is_known_in_version_2(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_group_that_is_gone_is_an_error(version: int, tmp_path: Path) -> None:
     reader = reader_of(write(tmp_path, V1 if version == 1 else V2, version=version))
-    for read in (reader.cpu_nanoseconds, reader.core, reader.detailed):
+    for read in (reader.cpu_nanoseconds, reader.core, reader.detailed, reader.process_counts):
         with pytest.raises(FileNotFoundError):
             read("/docker/gone")
 
