@@ -16,6 +16,7 @@ from componentbase import logs
 from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.references import claim_name
+from kubeapi.core.pod.volumes import Volume
 from kubelet.runtime.interface import ContainerStatus, EngineError, PodRuntimeStatus, Runtime
 from kubelet.stats.cgroups import CgroupReader, CoreUsage, group_of, reader_of
 from kubelet.stats.disk import DiskUse, measure
@@ -177,7 +178,9 @@ class Collector:
         containers = [item for uid, status in statuses.items() if uid in uids for item in status.containers]
         paths = [container.writable_path for container in containers]
         for pod in measured:
-            own = {volume.name for volume in pod.spec.volumes or () if not claim_name(pod.name, volume)}
+            own = {
+                item.name for item in pod.spec.volumes or () if not claim_name(pod.name, item) and not _in_memory(item)
+            }
             paths += [path for name, path in self._volume_paths(pod).items() if name in own]
         logs_use = await asyncio.to_thread(_log_sizes, containers)
         found, before = await measure(paths), DiskMeasurement() if pods is None else self._disk
@@ -345,8 +348,9 @@ class Collector:
             path = self._claim_paths(uid).get(volume.name) if claim else paths.get(volume.name)
             if path is None:
                 continue
-            use = None if claim else self._disk.paths.get(path)
-            if use is not None or claim:
+            own_filesystem = bool(claim) or (_in_memory(volume) and os.path.ismount(path))
+            use = None if own_filesystem else self._disk.paths.get(path)
+            if use is not None or own_filesystem:
                 try:
                     yield VolumeFigures(volume, read_filesystem(path), use)
                 except OSError:
@@ -355,6 +359,11 @@ class Collector:
 
 def _running(statuses: Iterable[PodRuntimeStatus]) -> Iterable[ContainerStatus]:
     return (container for status in statuses for container in status.containers if container.state == "running")
+
+
+def _in_memory(volume: Volume) -> bool:
+    """Tells of an emptyDir that takes memory of the pod, and nothing of its ephemeral storage."""
+    return volume.emptyDir is not None and volume.emptyDir.medium == "Memory"
 
 
 def _interfaces(pid: int) -> tuple[Interface, ...]:

@@ -38,7 +38,7 @@ class ContainerFigures:
 
 @dataclass(frozen=True, slots=True)
 class VolumeFigures:
-    """A volume on disk. `use` is None where the file system speaks for it: for claims, and volumes of drivers."""
+    """A volume. `use` is None where the file system speaks for it: for claims, volumes of drivers, and in memory."""
 
     volume: Volume
     filesystem: Filesystem

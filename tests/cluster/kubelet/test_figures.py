@@ -21,10 +21,11 @@ pytestmark = pytest.mark.skipif(not KUBECTLS, reason="no kubectl on this machine
 
 NAMESPACE = "figures"
 VERSIONS = [version for version in ("1.27", "1.33") if version in KUBECTLS] or [""]
+FILL = "for name in scratch fast; do dd if=/dev/zero of=/$name/file bs=1024 count=200; done; sleep 10000"
 BUSY = "while true; do :; done"
 SPEC = {
     "terminationGracePeriodSeconds": 0,
-    "volumes": [{"name": "scratch", "emptyDir": {}}],
+    "volumes": [{"name": "scratch", "emptyDir": {}}, {"name": "fast", "emptyDir": {"medium": "Memory"}}],
     "containers": [
         {
             "name": "busy",
@@ -33,8 +34,8 @@ SPEC = {
         },
         {
             "name": "idle",
-            "command": ["sh", "-c", "dd if=/dev/zero of=/scratch/file bs=1024 count=200; sleep 10000"],
-            "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+            "command": ["sh", "-c", FILL],
+            "volumeMounts": [{"name": name, "mountPath": f"/{name}"} for name in ("scratch", "fast")],
         },
     ],
 }
@@ -104,8 +105,9 @@ def test_the_summary_has_cpu_memory_network_and_disk(kubectl: CommandLine) -> No
     containers = {item["name"]: item for item in found["containers"]}
     assert containers["busy"]["memory"]["availableBytes"] <= 64 << 20
     assert containers["busy"]["rootfs"]["usedBytes"] >= 100 << 10
-    (scratch,) = (item for item in found["volume"] if item["name"] == "scratch")
-    assert scratch["usedBytes"] >= 200 << 10
+    volumes = {item["name"]: item for item in found["volume"]}
+    assert all(volumes[name]["usedBytes"] >= 200 << 10 for name in ("scratch", "fast"))
+    assert found["ephemeral-storage"]["usedBytes"] < 500 << 10  # what is in memory does not count
 
 
 def test_metrics_have_the_labels_of_dashboards(kubectl: CommandLine) -> None:
