@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 import socket
 from dataclasses import dataclass, fields
 from importlib import metadata
 from typing import Any, Self, TypeVar
 
+from apimachinery import durations
+
 T = TypeVar("T")
 
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
-_UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))  # as Go reads booleans
 _FALSE = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 
@@ -23,19 +22,11 @@ def version() -> str:
 
 
 def parse_duration(text: str) -> float:
-    """Converts to seconds: "40s" -> 40.0, "1m30s" -> 90.0, "0" -> 0.0.
-
-    Raises: argparse.ArgumentTypeError for anything else (a plain number has no unit).
-    Source: the syntax of Go's durations, which upstream's flags take.
-    """
-    body = text.removeprefix("-")
-    if body == "0":
-        return 0.0
-    parts = _DURATION_PART.findall(body)
-    if not parts or "".join(number + unit for number, unit in parts) != body:
-        raise argparse.ArgumentTypeError(f"invalid duration {text!r}: write it like 300ms, 40s or 1m30s")
-    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
-    return -seconds if text.startswith("-") else seconds
+    """Converts to seconds: "1m30s" -> 90.0. Raises: argparse.ArgumentTypeError."""
+    try:
+        return durations.parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def parse_bool(text: str) -> bool:

@@ -1,0 +1,23 @@
+"""Reads durations as Go writes them: "1h30m", "300ms"."""
+
+from __future__ import annotations
+
+import re
+
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str) -> float:
+    """Converts to seconds: "40s" -> 40.0, "1m30s" -> 90.0, "0" -> 0.0.
+
+    Raises: ValueError for anything else (a plain number has no unit).
+    """
+    body = text.removeprefix("-")
+    if body == "0":
+        return 0.0
+    parts = _PART.findall(body)
+    if not parts or "".join(number + unit for number, unit in parts) != body:
+        raise ValueError(f"invalid duration {text!r}: write it like 300ms, 40s or 1m30s")
+    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+    return -seconds if text.startswith("-") else seconds
