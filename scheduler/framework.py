@@ -5,7 +5,7 @@ all that makes it part of the scheduler. Filter and Score work on whole columns 
 for all rows asked for, never one node at a time.
 
 Order of the points for a pod: PreEnqueue, QueueSort | PreFilter, Filter, (PostFilter when nothing fits), PreScore,
-Score, NormalizeScore, Reserve | Permit, PreBind, Bind, PostBind. Those before the second bar run at once, without
+Score, NormalizeScore, Reserve, Permit | PreBind, Bind, PostBind. Those before the second bar run at once, without
 awaiting; the rest run while the next pods are scheduled.
 """
 
@@ -24,10 +24,12 @@ from apimachinery.meta import Object
 from kubeclient.rest import RestClient
 from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.state.cache import SchedulerCache
+from scheduler.state.nominations import Nominations
 from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import IntArray, Shape, UndeclaredField
 from scheduler.state.storage import pod_storage
 from scheduler.state.table import BoolArray, NodeTable, Rows
+from scheduler.state.waiting import WaitingPods
 from scheduler.views.pod import Pod
 
 MAX_SCORE = 100
@@ -46,13 +48,31 @@ class Lister(Protocol):
         """Returns another text whenever something of this kind may have changed."""
 
 
-@dataclass(frozen=True)
+def _no_queue(uid: str) -> None:
+    """Stands in where no queue is."""
+
+
+class Recorder(Protocol):
+    """Tells users of events."""
+
+    def event(self, obj: Object, type: str, reason: str, message: str) -> None: ...
+
+
+@dataclass
 class Handle:
     """Holds what a plugin gets to work with."""
 
     cache: SchedulerCache
     lister: Lister
     rest: RestClient | None = None
+    recorder: Recorder | None = None
+    waiting: WaitingPods = field(default_factory=WaitingPods)
+    """The pods that wait at Permit."""
+    activate: Callable[[str], None] = _no_queue
+    """Has the waiting pod of this uid tried again, without further wait."""
+
+    def __post_init__(self) -> None:
+        self.nominations = Nominations(self.cache.shapes)
 
     @property
     def table(self) -> NodeTable:
@@ -86,6 +106,23 @@ class Only:
     """Answers PreFilter that only these nodes need to be looked at."""
 
     nodes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Answers Permit that the pod is to wait, at most so long, until the plugin allows or rejects it."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PostFilterResult:
+    """Tells what a PostFilter did for a pod that fits nowhere."""
+
+    message: str = ""
+    """What it has to say of that, for the event's message."""
+    nominated: str | None = None
+    """The node on which room is being made; "" takes back what the pod's status says, None leaves it."""
 
 
 class Cycle:
@@ -157,9 +194,9 @@ class Plugin:
         """Tells why these rows, which `filter` refused, were refused, and how many for each reason."""
         raise NotImplementedError
 
-    def post_filter(self, cycle: Cycle, unfit: Unfit) -> str:
-        """Tries to make room when nothing fits, and returns what it has to say of that for the event's message."""
-        return ""
+    def post_filter(self, cycle: Cycle, unfit: Unfit) -> PostFilterResult | None:
+        """Tries to make room when nothing fits. The first plugin that names a node is the last that is asked."""
+        return None
 
     # which of them is best
 
@@ -182,15 +219,15 @@ class Plugin:
     def unreserve(self, cycle: Cycle, node: str) -> None:
         """Undoes `reserve`; called for every plugin, whether or not its `reserve` was."""
 
-    async def permit(self, cycle: Cycle, node: str) -> Rejected | None:
-        """May wait before it answers."""
+    def permit(self, cycle: Cycle, node: str) -> Rejected | Wait | None:
+        """Allows the binding, or lets the pod wait in `handle.waiting`, where the plugin allows or rejects it later."""
         return None
 
     async def pre_bind(self, cycle: Cycle, node: str) -> Rejected | None:
         return None
 
     def is_slow(self, cycle: Cycle) -> bool:
-        """Tells whether `permit` or `pre_bind` will wait for others: such a pod must not keep the next ones waiting."""
+        """Tells whether `pre_bind` will wait for others: such a pod must not keep the next ones waiting."""
         return False
 
     async def bind(self, cycle: Cycle, node: str) -> bool:
@@ -199,7 +236,10 @@ class Plugin:
 
     def post_bind(self, cycle: Cycle, node: str) -> None: ...
 
-    # what happens in the cluster
+    # beside all pods
+
+    async def run(self) -> None:
+        """Runs beside the scheduler for as long as it schedules."""
 
     def observe(self, event: ClusterEvent) -> None:
         """Is told of every change to the kinds that the plugin reads through the lister."""
@@ -235,6 +275,11 @@ class Unfit:
     plugins: frozenset[str]
 
 
+def unfit_node(plugin: str, reason: str) -> Unfit:
+    """Says that a plugin refused the node which had been chosen."""
+    return Unfit(f"0/1 nodes are available: 1 {reason}.", frozenset((plugin,)))
+
+
 def _overrides(plugin: Plugin, point: str) -> bool:
     return getattr(type(plugin), point) is not getattr(Plugin, point)
 
@@ -256,6 +301,7 @@ class Framework:
         self.pre_bind = self._at("pre_bind")
         self.slow = self._at("is_slow")
         self.observers = self._at("observe")
+        self.background = self._at("run")
         self.bind = self._at("bind")
         self.post_bind = self._at("post_bind")
         self.weights = {name: spec.weight for name, spec in self.specs.items()}
@@ -294,13 +340,37 @@ class Framework:
                 return True
         return False
 
-    def run_reserve(self, cycle: Cycle, node: str) -> Rejected | None:
+    def run_post_filter(self, cycle: Cycle, unfit: Unfit) -> PostFilterResult:
+        messages = [unfit.message]
+        nominated = None
+        for plugin in self.post_filter:
+            result = plugin.post_filter(cycle, unfit)
+            if result is not None:
+                messages += [result.message] if result.message else []
+                nominated = result.nominated if result.nominated is not None else nominated
+            if nominated:
+                break
+        return PostFilterResult(" ".join(messages), nominated)
+
+    def run_reserve(self, cycle: Cycle, node: str) -> Unfit | None:
         for plugin in self.reserve:
             rejected = plugin.reserve(cycle, node)
             if rejected is not None:
                 self.run_unreserve(cycle, node)
-                return rejected
+                return unfit_node(plugin.name, rejected.reason)
         return None
+
+    def run_permit(self, cycle: Cycle, node: str) -> Unfit | dict[str, float]:
+        """Returns how many seconds which plugins let the pod wait."""
+        waits = {}
+        for plugin in self.permit:
+            answer = plugin.permit(cycle, node)
+            if isinstance(answer, Rejected):
+                self.run_unreserve(cycle, node)
+                return unfit_node(plugin.name, answer.reason)
+            if answer is not None:
+                waits[plugin.name] = answer.seconds
+        return waits
 
     def run_unreserve(self, cycle: Cycle, node: str) -> None:
         for plugin in reversed(self.unreserve):
@@ -314,11 +384,7 @@ class Framework:
         return any(plugin.is_slow(cycle) for plugin in self.slow)
 
     async def run_bind(self, cycle: Cycle, node: str) -> Rejected | None:
-        """Runs Permit, PreBind, Bind and PostBind. Raises: what the API server answers."""
-        for plugin in self.permit:
-            rejected = await plugin.permit(cycle, node)
-            if rejected is not None:
-                return rejected
+        """Runs PreBind, Bind and PostBind. Raises: what the API server answers."""
         for plugin in self.pre_bind:
             rejected = await plugin.pre_bind(cycle, node)
             if rejected is not None:

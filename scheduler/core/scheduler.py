@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from apimachinery.meta import Object
@@ -19,10 +20,20 @@ from scheduler.core.placement import Placement
 from scheduler.core.queue import QueuedPod, SchedulingQueue
 from scheduler.core.status import SCHEDULER_ERROR, UNSCHEDULABLE, StatusWriter
 from scheduler.events import ASSIGNED_POD, Change, ClusterEvent
-from scheduler.framework import Cycle, Framework, Handle, PluginSpec, Unfit, collect_plugins, pod_fields
+from scheduler.framework import (
+    Cycle,
+    Framework,
+    Handle,
+    PluginSpec,
+    Unfit,
+    collect_plugins,
+    pod_fields,
+    unfit_node,
+)
 from scheduler.state.cache import SchedulerCache
 from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import Shapes
+from scheduler.state.waiting import Refusal
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod, pod_view
 
@@ -65,9 +76,11 @@ class Scheduler:
         specs = collect_plugins() if specs is None else specs
         fields = pod_fields(specs)
         self.cache = SchedulerCache(Shapes(fields))
-        handle = Handle(self.cache, InformerLister(informers), informers.rest)
+        handle = Handle(self.cache, InformerLister(informers), informers.rest, recorder)
         self.framework = Framework(specs, handle)
         self.queue = SchedulingQueue(self.framework, self.cache.shapes, clock)
+        handle.activate = self.queue.activate
+        self._waiting, self._nominations = handle.waiting, handle.nominations
         self._placement = Placement(self.framework, self.cache.table)
         self._status = StatusWriter(informers.rest, clock)
         self._binder = Binder(self.framework, self._bound, self._not_bound)
@@ -89,10 +102,15 @@ class Scheduler:
 
     async def run(self) -> None:
         """Schedules until cancelled; the informers have listed by now."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._status.run())
-            tasks.create_task(self._binder.run())
-            tasks.create_task(self._schedule())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for plugin in self.framework.background:
+                    tasks.create_task(plugin.run())
+                tasks.create_task(self._status.run())
+                tasks.create_task(self._binder.run())
+                tasks.create_task(self._schedule())
+        finally:
+            self._waiting.close()
 
     async def _schedule(self) -> None:
         taken = 0
@@ -121,34 +139,66 @@ class Scheduler:
             self._failed(queued, f"scheduling failed: {error}", SCHEDULER_ERROR)
             return
         if isinstance(outcome, Unfit):
-            answers = [text for plugin in self.framework.post_filter if (text := plugin.post_filter(cycle, outcome))]
-            self.queue.refused(queued, outcome.plugins)
-            self._tell(pod, " ".join([outcome.message, *answers]), UNSCHEDULABLE)
+            result = self.framework.run_post_filter(cycle, outcome)
+            self._refused(queued, Unfit(result.message, outcome.plugins), result.nominated)
             metrics.attempted(metrics.UNSCHEDULABLE, started)
             return
-        self.cache.assume(queued.uid, queued.shape, outcome.node, cycle.storage)
-        rejected = self.framework.run_reserve(cycle, outcome.node)
-        if rejected is not None:
+        refused = self._place(queued, cycle, outcome.node)
+        if refused is not None:
+            self._refused(queued, refused)
+        metrics.attempted(metrics.UNSCHEDULABLE if refused else metrics.SCHEDULED, started)
+
+    def _place(self, queued: QueuedPod, cycle: Cycle, node: str) -> Unfit | None:
+        """Assumes the pod on the node, and has it bound unless Reserve or Permit refuses it or lets it wait."""
+        self.cache.assume(queued.uid, queued.shape, node, cycle.storage)
+        refused = self.framework.run_reserve(cycle, node)
+        waits = refused or self.framework.run_permit(cycle, node)
+        if isinstance(waits, Unfit):
             self.cache.forget(queued.uid)
-            self._failed(queued, rejected.reason, UNSCHEDULABLE)
-            metrics.attempted(metrics.UNSCHEDULABLE, started)
+            return waits
+        self._nominations.remove(queued.uid)
+        if waits:
+            self._waiting.add(queued.pod, node, waits, partial(self._permitted, queued, cycle, node))
+        else:
+            self._binder.submit(queued, cycle, node)
+        return None
+
+    def _permitted(self, queued: QueuedPod, cycle: Cycle, node: str, refusal: Refusal | None) -> None:
+        if refusal is None:
+            self._binder.submit(queued, cycle, node)
             return
-        self._binder.submit(queued, cycle, outcome.node)
-        metrics.attempted(metrics.SCHEDULED, started)
+        self.framework.run_unreserve(cycle, node)
+        self.cache.forget(queued.uid)
+        if self._renew(queued):
+            self._refused(queued, unfit_node(refusal.plugin, refusal.reason))
+        self.queue.happened(ClusterEvent(ASSIGNED_POD, Change.DELETE, queued.pod, None))
+
+    def _refused(self, queued: QueuedPod, unfit: Unfit, nominated: str | None = None) -> None:
+        """Lets a pod wait for an event that helps; `nominated` is the node that it is promised meanwhile."""
+        if nominated is not None:
+            self._nominations.put(queued.pod, nominated)
+        self.queue.refused(queued, unfit.plugins)
+        self._tell(queued.pod, unfit.message, UNSCHEDULABLE, nominated)
 
     def _failed(self, queued: QueuedPod, message: str, reason: str) -> None:
         """Queues a pod to be tried again later, unless it is gone or has a node by now."""
+        if self._renew(queued):
+            self.queue.failed(queued)
+            self._tell(queued.pod, message, reason)
+
+    def _renew(self, queued: QueuedPod) -> bool:
+        """Takes in what became of the pod while it was not queued; False if it is gone or has a node by now."""
         current = self._pods.get(queued.pod.key)
         if current is None or pod_id(current) != queued.uid or current.spec.nodeName:
-            return
+            return False
         queued.pod, queued.shape = current, self.cache.shapes.of(current)
-        self.queue.failed(queued)
-        self._tell(current, message, reason)
+        self._nominations.seen(None, current)
+        return True
 
-    def _tell(self, pod: Pod, message: str, reason: str) -> None:
+    def _tell(self, pod: Pod, message: str, reason: str, nominated: str | None = None) -> None:
         log.debug("pod not scheduled", pod=pod.key, message=message)
         self._recorder.event(pod, "Warning", "FailedScheduling", message)
-        self._status.not_scheduled(pod, reason, message)
+        self._status.not_scheduled(pod, reason, message, nominated)
 
     # the binder's answers
 
@@ -177,12 +227,20 @@ class Scheduler:
             self._pod_assigned(old, new)
         elif new.spec.schedulerName == SCHEDULER_NAME:
             if old is None:
+                self._nominations.seen(None, new)
                 self.queue.add(new)
             else:
-                self.queue.update(old, new)
+                self._pod_waits(old, new)
+
+    def _pod_waits(self, old: Pod, new: Pod) -> None:
+        if self.cache.get(pod_id(new)) is None:
+            self._nominations.seen(old, new)
+        self.queue.update(old, new)
 
     def _pod_gone(self, pod: Pod) -> None:
         self.queue.delete(pod_id(pod))
+        self._nominations.remove(pod_id(pod))
+        self._waiting.reject(pod_id(pod), "", "pod deleted")
         cached = self.cache.get(pod_id(pod))
         if cached is not None:
             self.cache.remove_pod(pod)
@@ -191,6 +249,7 @@ class Scheduler:
     def _pod_assigned(self, old: Pod | None, new: Pod) -> None:
         if old is None or not old.spec.nodeName:
             self.queue.delete(pod_id(new))
+            self._nominations.remove(pod_id(new))
             self.cache.put_pod(new)
             self.queue.happened(ClusterEvent(ASSIGNED_POD, Change.ADD, old, new))
             return

@@ -1,4 +1,4 @@
-"""Writes into a pod's status why it has no node: the condition PodScheduled=False."""
+"""Writes into a pod's status why it has no node, and which node it is promised."""
 
 from __future__ import annotations
 
@@ -24,20 +24,23 @@ log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Verdict:
+class Verdict:
+    """Says why a pod has no node."""
+
     pod: Pod
     reason: str
     message: str
+    nominated: str | None = None
+    """The node that it is promised; "" for none any more, None leaves it."""
 
 
-def scheduled_patch(pod: Pod, reason: str, message: str, now: float) -> dict[str, object] | None:
+def scheduled_patch(verdict: Verdict, now: float) -> dict[str, object] | None:
     """Returns a strategic merge patch of the status; None when the pod says so already."""
+    pod, reason, message = verdict.pod, verdict.reason, verdict.message
     current = get_condition(pod.status.conditions, POD_SCHEDULED)
-    if current is not None and (
-        current.status,
-        current.reason,
-        current.message,
-    ) == ("False", reason, message):
+    told = current is not None and (current.status, current.reason, current.message) == ("False", reason, message)
+    promised = verdict.nominated is None or verdict.nominated == (pod.status.nominatedNodeName or "")
+    if told and promised:
         return None
     condition: dict[str, object] = {"type": POD_SCHEDULED, "status": "False", "reason": reason, "message": message}
     if current is None or current.status != "False":
@@ -45,21 +48,27 @@ def scheduled_patch(pod: Pod, reason: str, message: str, now: float) -> dict[str
     if pod.metadata.generation is not None:
         condition["observedGeneration"] = pod.metadata.generation
     metadata = {"uid": pod.metadata.uid} if pod.metadata.uid else {}
-    return {"metadata": metadata, "status": {"conditions": [condition]}}
+    status: dict[str, object] = {} if told else {"conditions": [condition]}
+    if not promised:
+        status["nominatedNodeName"] = verdict.nominated or None
+    return {"metadata": metadata, "status": status}
 
 
 class StatusWriter:
     def __init__(self, rest: RestClient, clock: Clock) -> None:
         self._rest, self._clock = rest, clock
-        self._waiting: dict[str, _Verdict] = {}
+        self._waiting: dict[str, Verdict] = {}
         self._work = asyncio.Semaphore(0)
 
-    def not_scheduled(self, pod: Pod, reason: str, message: str) -> None:
+    def not_scheduled(self, pod: Pod, reason: str, message: str, nominated: str | None = None) -> None:
         """Writes the latest word on each pod: an earlier one that still waits is replaced."""
         uid = pod_id(pod)
-        if uid not in self._waiting:
+        earlier = self._waiting.get(uid)
+        if earlier is None:
             self._work.release()
-        self._waiting[uid] = _Verdict(pod, reason, message)
+        elif nominated is None:
+            nominated = earlier.nominated
+        self._waiting[uid] = Verdict(pod, reason, message, nominated)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -72,10 +81,10 @@ class StatusWriter:
             uid = next(iter(self._waiting))
             await self._write(self._waiting.pop(uid))
 
-    async def _write(self, verdict: _Verdict) -> None:
+    async def _write(self, verdict: Verdict) -> None:
         """Writes once: the next attempt at the pod makes up for a lost write."""
         pod = verdict.pod
-        patch = scheduled_patch(pod, verdict.reason, verdict.message, self._clock.now())
+        patch = scheduled_patch(verdict, self._clock.now())
         if patch is None:
             return
         try:

@@ -126,6 +126,7 @@ class ContainerStatus(Model):
 class PodStatus(Model):
     phase: str | None = None
     conditions: list[PodCondition] | None = None
+    nominatedNodeName: str | None = None
     initContainerStatuses: list[ContainerStatus] | None = None
     containerStatuses: list[ContainerStatus] | None = None
 

@@ -16,7 +16,7 @@ from scheduler.events import (
     other_event,
     pod_change,
 )
-from scheduler.framework import Cycle, Framework, Handle, Plugin, PluginSpec, Rejected, collect_plugins
+from scheduler.framework import Cycle, Framework, Handle, Plugin, PluginSpec, Rejected, Unfit, Wait, collect_plugins
 from scheduler.state.cache import SchedulerCache
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod
@@ -42,8 +42,8 @@ class Recording(Plugin):
     def unreserve(self, cycle: Cycle, node: str) -> None:
         self._at("unreserve")
 
-    async def permit(self, cycle: Cycle, node: str) -> Rejected | None:
-        return self._at("permit")
+    def permit(self, cycle: Cycle, node: str) -> Rejected | Wait | None:
+        return self._at("permit") or (Wait(9.0) if "wait" in self.refuses else None)
 
     async def pre_bind(self, cycle: Cycle, node: str) -> Rejected | None:
         return self._at("pre_bind")
@@ -77,29 +77,39 @@ async def run_bind(which: Framework) -> Rejected | None:
 async def test_the_binding_points_run_in_order_and_one_plugin_binds() -> None:
     made, calls = framework()
     assert await run_bind(made) is None
-    assert calls == ["A.permit", "B.permit", "A.pre_bind", "B.pre_bind", "A.bind", "A.post_bind", "B.post_bind"]
+    assert calls == ["A.pre_bind", "B.pre_bind", "A.bind", "A.post_bind", "B.post_bind"]
 
 
 async def test_a_binder_may_leave_it_to_the_next() -> None:
     made, calls = framework("A.bind")
     assert await run_bind(made) is None
-    assert calls[4:6] == ["A.bind", "B.bind"]
+    assert calls[2:4] == ["A.bind", "B.bind"]
 
 
 async def test_somebody_must_bind() -> None:
     assert await run_bind(framework("A.bind", "B.bind")[0]) == Rejected("no plugin bound the pod")
 
 
-@pytest.mark.parametrize("point", ["permit", "pre_bind"])
-async def test_a_refusal_ends_the_binding(point: str) -> None:
-    made, calls = framework(f"A.{point}")
+async def test_a_refusal_ends_the_binding() -> None:
+    made, calls = framework("A.pre_bind")
     assert await run_bind(made) == Rejected("A refused")
-    assert calls[-1] == f"A.{point}"
+    assert calls[-1] == "A.pre_bind"
+
+
+def test_plugins_that_let_a_pod_wait_say_how_long() -> None:
+    made, _ = framework("B.wait")
+    assert made.run_permit(cycle(), "n1") == {"B": 9.0}
+
+
+def test_a_refused_permit_undoes_the_reservation() -> None:
+    made, calls = framework("A.permit")
+    assert made.run_permit(cycle(), "n1") == Unfit("0/1 nodes are available: 1 A refused.", frozenset("A"))
+    assert calls == ["A.permit", "B.unreserve", "A.unreserve"]
 
 
 def test_a_refused_reservation_is_undone_everywhere_last_first() -> None:
     made, calls = framework("B.reserve")
-    assert made.run_reserve(cycle(), "n1") == Rejected("B refused")
+    assert made.run_reserve(cycle(), "n1") == Unfit("0/1 nodes are available: 1 B refused.", frozenset("B"))
     assert calls == ["A.reserve", "B.reserve", "B.unreserve", "A.unreserve"]
 
 

@@ -14,8 +14,8 @@ from componentbase.clock import Clock
 from kubeclient.informer import Informers
 from scheduler.core import binder
 from scheduler.core.scheduler import UNFINISHED_PODS, Scheduler
-from scheduler.core.status import scheduled_patch
-from scheduler.framework import Cycle, Plugin, PluginSpec, Rejected, collect_plugins
+from scheduler.core.status import Verdict, scheduled_patch
+from scheduler.framework import Cycle, Plugin, PluginSpec, Rejected, Wait, collect_plugins
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod, PodCondition
 from tests.fakes.clock import FakeClock
@@ -334,7 +334,7 @@ async def test_a_refused_reservation_gives_the_room_back(started: Started) -> No
     bench.put(node("n1"))
     bench.put(pod("web", cpu="1"))
     await bench.until(lambda: bench.recorder.events)
-    assert bench.recorder.events == [("web", "FailedScheduling", "nothing left to reserve")]
+    assert bench.recorder.events == [("web", "FailedScheduling", "0/1 nodes are available: 1 nothing left to reserve.")]
     assert len(bench.scheduler.cache) == 0
     assert len(bench.scheduler.queue) == 1
 
@@ -345,11 +345,64 @@ def condition(status: str, reason: str, message: str) -> PodCondition:
 
 def test_the_condition_is_written_only_when_it_says_something_new() -> None:
     item = pod()
-    first = scheduled_patch(item, "Unschedulable", "no room", 0.0)
+    first = scheduled_patch(Verdict(item, "Unschedulable", "no room"), 0.0)
     assert first is not None
     assert first["status"]["conditions"][0]["lastTransitionTime"] == "1970-01-01T00:00:00Z"  # type: ignore[index]
     item.status.conditions = [condition("False", "Unschedulable", "no room")]
-    assert scheduled_patch(item, "Unschedulable", "no room", 9.0) is None
-    again = scheduled_patch(item, "Unschedulable", "still no room", 9.0)
+    assert scheduled_patch(Verdict(item, "Unschedulable", "no room"), 9.0) is None
+    again = scheduled_patch(Verdict(item, "Unschedulable", "still no room"), 9.0)
     assert again is not None
     assert "lastTransitionTime" not in again["status"]["conditions"][0]  # type: ignore[index]
+    told = scheduled_patch(Verdict(item, "Unschedulable", "no room", "n1"), 9.0)
+    assert told is not None
+    assert told["status"] == {"nominatedNodeName": "n1"}
+
+
+class Gang(Plugin):
+    """Lets pods wait until there are two."""
+
+    def permit(self, cycle: Cycle, node: str) -> Rejected | Wait | None:
+        others = list(self.handle.waiting)
+        for other in others:
+            other.allow(self.name)
+        return None if others else Wait(SECONDS["gang"])
+
+
+SECONDS = {"gang": 60.0}
+
+
+async def test_pods_wait_at_permit_until_they_are_allowed(started: Started) -> None:
+    bench = started(specs=[*collect_plugins(), PluginSpec("Gang", Gang)])
+    bench.put(node("n1"))
+    bench.put(pod("first", cpu="1"))
+    await bench.until(lambda: len(bench.scheduler.cache) == 1)
+    assert not bench.rest.bindings
+    bench.put(pod("second", cpu="1"))
+    await bench.until(lambda: len(bench.rest.bindings) == 2)
+
+
+async def test_a_wait_at_permit_ends_with_its_time(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SECONDS, "gang", 0.01)
+    bench = started(specs=[*collect_plugins(), PluginSpec("Gang", Gang)])
+    bench.put(node("n1"))
+    bench.put(pod("web", cpu="1"))
+    await bench.until(lambda: bench.recorder.events)
+    message = "0/1 nodes are available: 1 rejected due to timeout after waiting 0.01s at plugin Gang."
+    assert bench.recorder.events == [("web", "FailedScheduling", message)]
+    assert len(bench.scheduler.cache) == 0
+    assert len(bench.scheduler.queue) == 1
+
+
+async def test_a_pod_deleted_while_it_waits_at_permit_is_forgotten(started: Started) -> None:
+    bench = started(specs=[*collect_plugins(), PluginSpec("Gang", Gang)])
+    bench.put(node("n1"))
+    item = pod("web", cpu="1")
+    bench.put(item)
+    await bench.until(lambda: len(bench.scheduler.cache) == 1)
+    bench.remove(item)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(bench.scheduler.cache) == len(bench.scheduler.queue) == 0
+    bench.put(pod("next", cpu="1"))
+    await bench.until(lambda: len(bench.scheduler.cache) == 1)
+    assert not bench.rest.bindings
