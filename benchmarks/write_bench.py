@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 import orjson
 
 from tests.kits.control_plane.etcd import EtcdServer
-from tests.kits.control_plane.measured import MeasuredServer
+from tests.kits.control_plane.measured import CheckoutServer
 
 PODS = 250  # of a round
 PATH = "/api/v1/namespaces/default/pods"
@@ -55,15 +54,8 @@ def status(*, ready: bool) -> dict[str, Any]:
     return {"status": patch | (running if ready else {"phase": "Pending"})}
 
 
-class CheckoutServer(MeasuredServer):
-    """The API server of a checkout."""
-
-    def __init__(self, checkout: Path, folder: Path, etcd_url: str) -> None:
-        super().__init__(folder, etcd_url)
-        self.checkout = checkout
-
-    def run(self, command: Sequence[str], ready: Callable[[], object] | None = None, **options: Any) -> None:
-        super().run(command, ready, cwd=self.checkout, **options)
+class WritingServer(CheckoutServer):
+    """The API server of a checkout, and the writes that it is measured by."""
 
     def write(self, method: str, path: str, body: object, agent: str, kind: str = "application/json") -> None:
         headers = {"content-type": kind, "user-agent": f"{agent}/v1.35.0"}
@@ -101,12 +93,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        servers: list[CheckoutServer] = []
+        servers: list[WritingServer] = []
         for number, checkout in enumerate(args.checkouts):
             place = Path(folder) / str(number)
             place.mkdir()
             etcd = stack.enter_context(EtcdServer(place))
-            server = CheckoutServer(checkout.resolve(), place / "api", etcd.url)
+            server = WritingServer(checkout.resolve(), place / "api", etcd.url)
             stack.enter_context(server)
             servers.append(server)
         for number in range(args.rounds):

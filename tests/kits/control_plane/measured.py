@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from tests.kits.control_plane.apiserver import ApiServer
 
@@ -29,3 +30,14 @@ class MeasuredServer(ApiServer):
         assert self.process is not None
         tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
+
+
+class CheckoutServer(MeasuredServer):
+    """The API server of a checkout."""
+
+    def __init__(self, checkout: Path, folder: Path, etcd_url: str) -> None:
+        super().__init__(folder, etcd_url)
+        self.checkout = checkout
+
+    def run(self, command: Sequence[str], ready: Callable[[], object] | None = None, **options: Any) -> None:
+        super().run(command, ready, cwd=self.checkout, **options)
