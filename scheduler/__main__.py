@@ -7,13 +7,15 @@ import sys
 
 from componentbase import daemon, logs
 from componentbase.clock import Clock
+from componentbase.configfile import ConfigFileError
 from componentbase.health import HealthServer
 from kubeclient.config import ConfigError, load_config
 from kubeclient.informer import Informers
 from kubeclient.leader import LeaderElector
 from kubeclient.recorder import EventRecorder
 from kubeclient.rest import RestClient, user_agent
-from scheduler.core.scheduler import SCHEDULER_NAME, Scheduler
+from scheduler.configuration import Profile, load_profile
+from scheduler.core.scheduler import Scheduler
 from scheduler.options import Options, parse
 
 
@@ -27,17 +29,21 @@ async def _run(options: Options) -> None:
     try:
         config = load_config(options.kubeconfig)
         options.election.timing.check()
-    except (ConfigError, ValueError) as error:
+        profile = load_profile(options.config)
+    except (ConfigError, ConfigFileError, ValueError) as error:
         raise daemon.FatalError(str(error)) from None
     async with RestClient(config, user_agent=user_agent("kube-scheduler")) as rest:
-        await _serve(options, rest)
+        await _serve(options, profile, rest)
 
 
-async def _serve(options: Options, rest: RestClient) -> None:
+async def _serve(options: Options, profile: Profile, rest: RestClient) -> None:
     clock = Clock()
     informers = Informers(rest, clock)
-    recorder = EventRecorder(rest, SCHEDULER_NAME, clock=clock)
-    scheduler = Scheduler(informers, recorder, clock)
+    recorder = EventRecorder(rest, profile.name, clock=clock)
+    try:
+        scheduler = Scheduler(informers, recorder, clock, profile.specs, profile.name)
+    except ValueError as error:
+        raise daemon.FatalError(str(error)) from None
     election = options.election
     health = HealthServer("kube-scheduler", options.serving)
     health.add_ready_check("informer-sync", scheduler.check)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from apimachinery.catalogue import collect
 from apimachinery.meta import Object
+from apimachinery.model import Model
 from kubeclient.rest import RestClient
 from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.state.cache import SchedulerCache
@@ -70,6 +71,9 @@ class Handle:
     """The pods that wait at Permit."""
     activate: Callable[[str], None] = _no_queue
     """Has the waiting pod of this uid tried again, without further wait."""
+
+    arguments: dict[str, Model] = field(default_factory=dict)
+    """The arguments that the configuration gives to plugins, by their names."""
 
     def __post_init__(self) -> None:
         self.nominations = Nominations(self.cache.shapes)
@@ -171,6 +175,11 @@ class Plugin:
     def table(self) -> NodeTable:
         return self.handle.table
 
+    @property
+    def args(self) -> Model | None:
+        """The plugin's arguments, of the model in its `PluginSpec`; None where the configuration has none."""
+        return self.handle.arguments.get(self.name)
+
     # before the queue
 
     def pre_enqueue(self, pod: Pod) -> Rejected | None:
@@ -256,7 +265,7 @@ class PluginSpec:
     name: str
     factory: Callable[[str, Handle], Plugin]
     weight: int = 0
-    """The weight of its score; 0 for plugins without one."""
+    """The weight of its score; with 0 the score is not asked for."""
     order: int = 100
     requeue_on: Mapping[str, Change] = field(default_factory=dict)
     """The events that may help a pod which this plugin refused: resource -> changes."""
@@ -265,6 +274,10 @@ class PluginSpec:
     reads_pod: tuple[str, ...] = ()
     """The fields of a pod that it reads from the shape, such as "spec.nodeSelector": pods that differ in one of them
     have different shapes. Reading another raises UndeclaredField."""
+    arguments: type[Model] | None = None
+    """The model of its arguments in a configuration's `pluginConfig`; None when it takes none."""
+    args: Model | None = None
+    """The arguments that a configuration gives it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,11 +303,12 @@ class Framework:
     def __init__(self, specs: Iterable[PluginSpec], handle: Handle) -> None:
         """Raises: ValueError unless exactly one plugin sorts the queue and at least one binds."""
         self.specs = {spec.name: spec for spec in sorted(specs, key=lambda item: (item.order, item.name))}
+        handle.arguments |= {name: spec.args for name, spec in self.specs.items() if spec.args is not None}
         self.plugins = {name: spec.factory(name, handle) for name, spec in self.specs.items()}
         self.pre_enqueue = self._at("pre_enqueue")
         self.filter = [plugin for plugin in self.plugins.values() if plugin.filters or _overrides(plugin, "pre_filter")]
         self.post_filter = self._at("post_filter")
-        self.score = self._at("score")
+        self.score = [plugin for plugin in self._at("score") if self.specs[plugin.name].weight]
         self.reserve = self._at("reserve")
         self.unreserve = self._at("unreserve")
         self.permit = self._at("permit")

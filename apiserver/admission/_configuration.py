@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from apimachinery.model import Model
-from apiserver.codec.configfile import ConfigFileError, decode_config, read_file
+from componentbase.configfile import ConfigFileError, decode_config, read_file
 
 
 class AdmissionPluginConfiguration(Model):

@@ -16,10 +16,10 @@ from apimachinery.model import decode
 from apimachinery.resource import Resource
 from apiserver.admission._order import place_of
 from apiserver.auth.authorization.authorizer import Authorizer
-from apiserver.codec.configfile import ConfigFileError
 from apiserver.request.user import User
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import Entry
+from componentbase.configfile import ConfigFileError
 
 D = TypeVar("D")
 

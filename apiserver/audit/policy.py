@@ -16,9 +16,9 @@ from apimachinery.errors import FieldError
 from apimachinery.meta import ObjectMeta
 from apimachinery.model import Model
 from apimachinery.validation import Errors
-from apiserver.codec.configfile import decode_config, read_file, require_valid
 from apiserver.request.info import RequestInfo
 from apiserver.request.user import User
+from componentbase.configfile import decode_config, read_file, require_valid
 
 API_VERSION = "audit.k8s.io/v1"
 LEVELS = ("None", "Metadata", "Request", "RequestResponse")

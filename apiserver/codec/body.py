@@ -17,8 +17,9 @@ from apimachinery.errors import BadRequest
 from apimachinery.meta import Object
 from apimachinery.model import decode
 from apimachinery.resource import Resource
+from apimachinery.unknownfields import MAX_REPORTED, unknown_fields
 from apiserver.codec import protobuf
-from apiserver.codec.fieldvalidation import MAX_REPORTED, duplicate_fields, may_repeat_fields, unknown_fields
+from apiserver.codec.fieldvalidation import duplicate_fields, may_repeat_fields
 from apiserver.http.negotiation import body_format
 from apiserver.http.rendering import INLINE_BYTES
 from apiserver.request.message import Request

@@ -13,10 +13,10 @@ from typing import Any
 
 from apimachinery.errors import FieldError, forbidden, invalid, required
 from apimachinery.model import Model
-from apiserver.codec.configfile import ConfigFileError, decode_config, read_file, require_valid
 from apiserver.encryption.ciphers import CIPHERS
 from apiserver.encryption.providers import Identity, KeyedProvider, Provider, ProviderList
 from apiserver.storage.transform import ValueTransformer
+from componentbase.configfile import ConfigFileError, decode_config, read_file, require_valid
 
 KIND = "EncryptionConfiguration"
 ANY = "*"

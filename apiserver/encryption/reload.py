@@ -6,11 +6,11 @@ import asyncio
 import os
 from collections.abc import Collection
 
-from apiserver.codec.configfile import ConfigFileError
 from apiserver.encryption.config import GroupResource, load_encryption
 from apiserver.storage import CachedStorage
 from apiserver.storage.interface import StorageUnavailable
 from componentbase import logs
+from componentbase.configfile import ConfigFileError
 
 RELOAD_SECONDS = 5.0  # between looks at the file, each a call of stat
 

@@ -8,9 +8,9 @@ from apiserver.audit.auditor import Auditor, Backend
 from apiserver.audit.logfile import LogBackend, LogOptions
 from apiserver.audit.policy import Rules, read_policy
 from apiserver.audit.queue import QueueLimits
-from apiserver.codec.configfile import ConfigFileError
 from apiserver.options.audit import AuditOptions
 from componentbase.clock import Clock
+from componentbase.configfile import ConfigFileError
 from componentbase.daemon import FatalError
 from kubeclient.config import ConfigError, load_config
 from kubeclient.tls import tls_context

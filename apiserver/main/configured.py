@@ -14,13 +14,13 @@ from apiserver.admission._plugin import Plugin, UnknownPlugin, enabled_plugins
 from apiserver.auth.authentication.tokens import JWKS_PATH, TokenSettings
 from apiserver.auth.authorization.authorizer import Authorizer
 from apiserver.auth.authorization.modes import Sources, make_authorizer
-from apiserver.codec.configfile import ConfigFileError
 from apiserver.encryption.reload import EncryptionReloader
 from apiserver.options.options import Options
 from apiserver.pipeline.inflight import InFlight
 from apiserver.proxy.kubelet import KubeletClient
 from apiserver.storage import CachedStorage, EtcdConfig
 from componentbase import tls
+from componentbase.configfile import ConfigFileError
 from componentbase.daemon import FatalError
 from componentbase.net.own_address import own_address
 from kubeclient.config import ConfigError

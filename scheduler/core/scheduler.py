@@ -15,6 +15,7 @@ from kubeapi.core.pod.lifecycle import is_terminal
 from kubeclient.informer import Informer, Informers
 from kubeclient.recorder import EventRecorder
 from scheduler import events, metrics
+from scheduler.configuration import DEFAULT_NAME
 from scheduler.core.binder import Binder
 from scheduler.core.placement import Placement
 from scheduler.core.queue import QueuedPod, SchedulingQueue
@@ -37,7 +38,6 @@ from scheduler.state.waiting import Refusal
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod, pod_view
 
-SCHEDULER_NAME = "default-scheduler"
 UNFINISHED_PODS = "status.phase!=Succeeded,status.phase!=Failed"
 PODS_PER_TURN = 8  # scheduled in a row before others get the event loop: watches, bindings
 
@@ -71,8 +71,10 @@ class Scheduler:
         recorder: EventRecorder,
         clock: Clock,
         specs: list[PluginSpec] | None = None,
+        name: str = DEFAULT_NAME,
     ) -> None:
-        self._clock, self._recorder = clock, recorder
+        """`name` is the `schedulerName` of its pods. Raises: ValueError for plugins or arguments that can't work."""
+        self._clock, self._recorder, self._name = clock, recorder, name
         specs = collect_plugins() if specs is None else specs
         fields = pod_fields(specs)
         self.cache = SchedulerCache(Shapes(fields))
@@ -225,7 +227,7 @@ class Scheduler:
                 self._pod_gone(old)
         elif new.spec.nodeName:
             self._pod_assigned(old, new)
-        elif new.spec.schedulerName == SCHEDULER_NAME:
+        elif new.spec.schedulerName == self._name:
             if old is None:
                 self._nominations.seen(None, new)
                 self.queue.add(new)

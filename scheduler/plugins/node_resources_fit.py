@@ -1,4 +1,7 @@
-"""NodeResourcesFit: requires what the pod asks for to be free, and prefers the node where most is left afterwards."""
+"""NodeResourcesFit: requires what the pod asks for to be free, and prefers the node where most is left afterwards.
+
+With the scoring strategy MostAllocated it prefers the one where least is left.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,57 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from apimachinery.model import Model
 from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
-from scheduler.framework import MAX_SCORE, Cycle, Plugin, PluginSpec
-from scheduler.state.resources import PODS, amounts
+from scheduler.framework import MAX_SCORE, Cycle, Handle, Plugin, PluginSpec
+from scheduler.state.resources import CPU, MEMORY, PODS, amounts
 from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, Rows
 from scheduler.views.node import Node
 
+STRATEGIES = ("LeastAllocated", "MostAllocated")
+
+
+class ResourceSpec(Model):
+    """A resource that nodes are compared by."""
+
+    name: str = ""
+    """cpu or memory."""
+    weight: int = 1
+    """Its weight against the other's, 1 to 100."""
+
+
+class ScoringStrategy(Model):
+    """How nodes are compared."""
+
+    type: str = STRATEGIES[0]
+    """LeastAllocated or MostAllocated."""
+    resources: list[ResourceSpec] | None = None
+    """What they are compared by. Default: cpu and memory alike."""
+
+
+class NodeResourcesFitArgs(Model):
+    """The plugin's arguments."""
+
+    scoringStrategy: ScoringStrategy | None = None
+    """How nodes are compared. Default: LeastAllocated."""
+
 
 class NodeResourcesFit(Plugin):
+    def __init__(self, name: str, handle: Handle) -> None:
+        """Raises: ValueError for arguments that name another strategy, resource or weight."""
+        super().__init__(name, handle)
+        args = self.args if isinstance(self.args, NodeResourcesFitArgs) else NodeResourcesFitArgs()
+        strategy = args.scoringStrategy or ScoringStrategy()
+        if strategy.type not in STRATEGIES:
+            raise ValueError(f"{name}: scoringStrategy.type: want one of {', '.join(STRATEGIES)}, not {strategy.type}")
+        weights = {item.name: item.weight for item in strategy.resources or ()} or {CPU: 1, MEMORY: 1}
+        for resource, weight in weights.items():
+            if resource not in (CPU, MEMORY) or not 1 <= weight <= 100:
+                raise ValueError(f"{name}: scoringStrategy.resources: want cpu, memory with weights of 1 to 100")
+        self._packs = strategy.type == "MostAllocated"
+        self._weights = np.array(((weights.get(CPU, 0),), (weights.get(MEMORY, 0),)), np.int64)
+
     def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
         numbers, requested = self.table.vector(cycle.shape)
         enough: BoolArray = np.logical_and.reduce(self.table.free[:, rows][numbers] >= requested[:, None])
@@ -28,12 +73,16 @@ class NodeResourcesFit(Plugin):
         return {"Too many pods" if name == PODS else f"Insufficient {name}": count for name, count in counts.items()}
 
     def score(self, cycle: Cycle, rows: Rows) -> IntArray:
-        """Averages the shares of CPU and memory that stay free, with defaults for pods that ask for nothing."""
+        """Averages the shares of CPU and memory that stay free, or with MostAllocated those that are taken.
+
+        Pods that ask for nothing count with defaults.
+        """
         requested = np.array(((cycle.shape.scoring_cpu,), (cycle.shape.scoring_memory,)))
         capacity = self.table.allocatable[:2, rows]
-        left = np.maximum(capacity - self.table.scoring[:, rows] - requested, 0)
-        share = left * MAX_SCORE // np.maximum(capacity, 1)
-        present = np.minimum(capacity, 1)
+        used = self.table.scoring[:, rows] + requested
+        counted = np.minimum(used, capacity) if self._packs else np.maximum(capacity - used, 0)
+        share = counted * MAX_SCORE // np.maximum(capacity, 1) * self._weights
+        present = np.minimum(capacity, 1) * self._weights
         mean: IntArray = (share[0] + share[1]) // np.maximum(present[0] + present[1], 1)
         return mean
 
@@ -55,6 +104,7 @@ PLUGIN = PluginSpec(
     NodeResourcesFit,
     weight=1,
     order=60,
+    arguments=NodeResourcesFitArgs,
     requeue_on={
         NODE: Change.ADD | Change.ALLOCATABLE,
         ASSIGNED_POD: Change.DELETE | Change.SPEC,

@@ -10,7 +10,7 @@ from typing import Any
 from apimachinery.model import Model
 from apimachinery.validation import Errors
 from apiserver.admission.limits._charge import Limited
-from apiserver.codec.configfile import decode_config, require_valid
+from componentbase.configfile import decode_config, require_valid
 from kubeapi.core.resourcequota.model import ScopedResourceSelectorRequirement
 
 KIND = "ResourceQuotaConfiguration"

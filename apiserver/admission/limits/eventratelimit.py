@@ -16,8 +16,8 @@ from apimachinery.errors import TooManyRequests
 from apimachinery.model import Int32, Model
 from apimachinery.validation import Errors
 from apiserver.admission._plugin import CREATE, UPDATE, Attributes, Lookup, Plugin
-from apiserver.codec.configfile import decode_config, require_valid
 from componentbase.clock import Clock
+from componentbase.configfile import decode_config, require_valid
 from componentbase.ratelimit import TokenBucket
 from kubeapi.core.event import Event
 

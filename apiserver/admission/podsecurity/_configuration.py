@@ -24,7 +24,7 @@ from apiserver.admission.podsecurity._policy import (
     level_error,
     version_error,
 )
-from apiserver.codec.configfile import decode_config, require_valid
+from componentbase.configfile import decode_config, require_valid
 
 KIND = "PodSecurityConfiguration"
 

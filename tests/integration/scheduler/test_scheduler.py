@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,18 @@ from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.schedulercluster import Cluster, cluster_in
 from tests.kits.eventually import eventually
 from tests.kits.process import Daemon, scheduler
+
+PACKING = """
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+profiles:
+- schedulerName: packing
+  plugins:
+    multiPoint: {disabled: [{name: NodeResourcesBalancedAllocation}]}
+  pluginConfig:
+  - name: NodeResourcesFit
+    args: {scoringStrategy: {type: MostAllocated, resources: [{name: cpu, weight: 1}]}}
+"""
 
 
 @pytest.fixture
@@ -117,6 +130,21 @@ def test_pods_of_a_replicaset_are_spread_over_unequal_nodes(cluster: Cluster, ru
         cluster.pod(f"web-{number}", cpu="100m", metadata={"labels": {"app": "web"}, "ownerReferences": [owner]})
     eventually(lambda: cluster.placed().total() == 6)
     assert cluster.placed() == {"big": 3, "small": 3}
+
+
+def test_a_second_scheduler_packs_the_pods_of_its_name(cluster: Cluster, running: Daemon, tmp_path: Path) -> None:
+    for name in ("n1", "n2"):
+        cluster.node(name, cpu="8")
+    file = tmp_path / "packing.yaml"
+    file.write_text(PACKING)
+    with scheduler(cluster.api.url, tmp_path, "--leader-elect=false", f"--config={file}"):
+        cluster.pod("first", cpu="1")
+        full = cluster.where("first")
+        for name in ("second", "third"):
+            cluster.pod(name, cpu="1", schedulerName="packing")
+            assert cluster.where(name) == full
+        (event,) = eventually(lambda: cluster.events("third"))
+        assert event["source"]["component"] == "packing"
 
 
 def test_its_endpoints_tell_how_it_is(cluster: Cluster, running: Daemon) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from apiserver.admission._configuration import read_plugin_configurations
 from apiserver.admission._plugin import enabled_plugins
-from apiserver.codec.configfile import ConfigFileError
+from componentbase.configfile import ConfigFileError
 
 HEAD = "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n"
 

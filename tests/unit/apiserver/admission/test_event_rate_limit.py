@@ -10,8 +10,8 @@ from apimachinery.errors import TooManyRequests
 from apiserver.admission._plugin import CREATE, Attributes, Chain, Lookup, enabled_plugins
 from apiserver.admission.limits.eventratelimit import configured
 from apiserver.auth.authorization.authorizer import AlwaysAllow
-from apiserver.codec.configfile import ConfigFileError
 from apiserver.request.user import User
+from componentbase.configfile import ConfigFileError
 from kubeapi.core.event import RESOURCE as EVENTS
 from tests.fakes.clock import FakeClock
 from tests.kits.kinds import load

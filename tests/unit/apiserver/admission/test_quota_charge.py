@@ -9,7 +9,7 @@ import pytest
 
 from apiserver.admission.limits._charge import Ledger, NotCovered, QuotaRefusal, QuotaRequest, charge
 from apiserver.admission.limits._configuration import read_limited
-from apiserver.codec.configfile import ConfigFileError
+from componentbase.configfile import ConfigFileError
 from kubeapi.core.pod.resource import RESOURCE as PODS
 from kubeapi.core.resourcequota.evaluators import evaluator_of
 from kubeapi.core.resourcequota.resource import RESOURCE as QUOTAS

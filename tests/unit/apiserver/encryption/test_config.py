@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from apiserver.codec.configfile import ConfigFileError
 from apiserver.encryption.config import load_encryption, parse_encryption
 from apiserver.storage.transform import ValueTransformer
+from componentbase.configfile import ConfigFileError
 
 SECRET = base64.b64encode(b"s" * 32).decode()
 

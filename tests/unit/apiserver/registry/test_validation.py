@@ -10,8 +10,9 @@ import pytest
 from apimachinery.errors import BadRequest
 from apimachinery.meta import Object, ObjectMeta, OwnerReference
 from apimachinery.resource import Resource
+from apimachinery.unknownfields import unknown_fields
 from apiserver.codec.body import decode_object, yaml_to_json
-from apiserver.codec.fieldvalidation import duplicate_fields, unknown_fields
+from apiserver.codec.fieldvalidation import duplicate_fields
 from apiserver.registry.validation import (
     MAX_ANNOTATIONS_BYTES,
     drop_repeated_owners,

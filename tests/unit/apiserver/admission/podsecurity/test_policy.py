@@ -8,7 +8,7 @@ import pytest
 
 from apiserver.admission.podsecurity._configuration import Settings, read_settings
 from apiserver.admission.podsecurity._policy import EVERYTHING_ALLOWED, LevelVersion, Policy, policy_of
-from apiserver.codec.configfile import ConfigFileError
+from componentbase.configfile import ConfigFileError
 
 
 def read(defaults: Policy = EVERYTHING_ALLOWED, /, **labels: str) -> tuple[str, str, str]:

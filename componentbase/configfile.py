@@ -1,6 +1,6 @@
-"""Reads configuration files of the API server: YAML of a known kind, in which no field may be unknown.
+"""Reads configuration files of daemons: YAML of a known kind, in which no field may be unknown.
 
-A file of this kind decides who may do what, so a misspelt field is an error and not a hint.
+Such a file decides who may do what and where pods run, so a misspelt field is an error and not a hint.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from apimachinery.errors import BadRequest, FieldError, join_errors
 from apimachinery.model import Model, from_dict
+from apimachinery.unknownfields import unknown_fields
 from apimachinery.yaml import YamlError, read_document
-from apiserver.codec.fieldvalidation import unknown_fields
 
 M = TypeVar("M", bound=Model)
 
