@@ -66,6 +66,9 @@ class _Served:
     task: asyncio.Task[None] | None = None
     info: PluginInfo | None = None
     endpoint: str = ""
+    gone: bool = False
+    """Whether its task is to end. A cancellation alone may be lost: when the connection breaks in the same moment, the
+    call raises that instead."""
 
 
 class PluginWatcher:
@@ -83,22 +86,31 @@ class PluginWatcher:
         try:
             with watcher.watching(self._folder) as changed:
                 async with asyncio.TaskGroup() as tasks:
-                    while True:
-                        changed.clear()
-                        sockets = _sockets(self._folder)
-                        for path, plugin in list(served.items()):
-                            if sockets.get(path) != plugin.identity:
-                                del served[path]
-                                await self._end(plugin)
-                        for path, identity in sockets.items():
-                            if path not in served:
-                                plugin = served[path] = _Served(identity)
-                                plugin.task = tasks.create_task(self._serve(str(path), plugin))
-                        await changed.wait()
+                    try:
+                        while True:
+                            changed.clear()
+                            await self._follow(served, tasks)
+                            await changed.wait()
+                    finally:
+                        for plugin in served.values():
+                            plugin.gone = True
         finally:
             watcher.close()
 
+    async def _follow(self, served: dict[Path, _Served], tasks: asyncio.TaskGroup) -> None:
+        """Ends what has left the folder, and serves what has come."""
+        sockets = _sockets(self._folder)
+        for path, plugin in list(served.items()):
+            if sockets.get(path) != plugin.identity:
+                del served[path]
+                await self._end(plugin)
+        for path, identity in sockets.items():
+            if path not in served:
+                plugin = served[path] = _Served(identity)
+                plugin.task = tasks.create_task(self._serve(str(path), plugin))
+
     async def _end(self, plugin: _Served) -> None:
+        plugin.gone = True
         if plugin.task is not None:
             plugin.task.cancel()
             await asyncio.wait((plugin.task,))
@@ -114,6 +126,8 @@ class PluginWatcher:
                 try:
                     await self._register(client, plugin)
                 except Exception as error:
+                    if plugin.gone:
+                        return
                     log.warning("plugin not registered, will retry", socket=socket_path, error=str(error))
                     await self._clock.sleep(backoff.next_seconds())
         finally:
