@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.kits.eventually import eventually
 from tests.kits.process import Process, free_port
 
 START_ATTEMPTS = 3  # another process may take a free port between its choice and etcd's bind
@@ -65,8 +66,17 @@ class EtcdServer(Process):
         return False
 
     def pause(self) -> None:
-        """Stops answering without closing a connection, as a host that hangs."""
+        """Stops answering without closing a connection, as a host that hangs.
+
+        A thread that waits for the disk takes the signal late, and others answer until it does.
+        """
         self.signal(signal.SIGSTOP)
+        eventually(self._all_threads_stopped, "etcd stands still")
+
+    def _all_threads_stopped(self) -> bool:
+        assert self.process is not None
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads)
 
     def resume(self) -> None:
         self.signal(signal.SIGCONT)
