@@ -25,7 +25,6 @@ from apimachinery.model import Model
 from kubeclient.rest import RestClient
 from scheduler.events import NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.state.cache import SchedulerCache
-from scheduler.state.nominations import Nominations
 from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import IntArray, Shape, UndeclaredField
 from scheduler.state.storage import pod_storage
@@ -49,34 +48,17 @@ class Lister(Protocol):
         """Returns another text whenever something of this kind may have changed."""
 
 
-def _no_queue(uid: str) -> None:
-    """Stands in where no queue is."""
-
-
-class Recorder(Protocol):
-    """Tells users of events."""
-
-    def event(self, obj: Object, type: str, reason: str, message: str) -> None: ...
-
-
-@dataclass
+@dataclass(frozen=True)
 class Handle:
     """Holds what a plugin gets to work with."""
 
     cache: SchedulerCache
     lister: Lister
     rest: RestClient | None = None
-    recorder: Recorder | None = None
     waiting: WaitingPods = field(default_factory=WaitingPods)
     """The pods that wait at Permit."""
-    activate: Callable[[str], None] = _no_queue
-    """Has the waiting pod of this uid tried again, without further wait."""
-
     arguments: dict[str, Model] = field(default_factory=dict)
     """The arguments that the configuration gives to plugins, by their names."""
-
-    def __post_init__(self) -> None:
-        self.nominations = Nominations(self.cache.shapes)
 
     @property
     def table(self) -> NodeTable:
@@ -245,10 +227,7 @@ class Plugin:
 
     def post_bind(self, cycle: Cycle, node: str) -> None: ...
 
-    # beside all pods
-
-    async def run(self) -> None:
-        """Runs beside the scheduler for as long as it schedules."""
+    # what happens in the cluster
 
     def observe(self, event: ClusterEvent) -> None:
         """Is told of every change to the kinds that the plugin reads through the lister."""
@@ -303,7 +282,7 @@ class Framework:
     def __init__(self, specs: Iterable[PluginSpec], handle: Handle) -> None:
         """Raises: ValueError unless exactly one plugin sorts the queue and at least one binds."""
         self.specs = {spec.name: spec for spec in sorted(specs, key=lambda item: (item.order, item.name))}
-        handle.arguments |= {name: spec.args for name, spec in self.specs.items() if spec.args is not None}
+        handle.arguments.update({name: spec.args for name, spec in self.specs.items() if spec.args is not None})
         self.plugins = {name: spec.factory(name, handle) for name, spec in self.specs.items()}
         self.pre_enqueue = self._at("pre_enqueue")
         self.filter = [plugin for plugin in self.plugins.values() if plugin.filters or _overrides(plugin, "pre_filter")]
@@ -315,7 +294,6 @@ class Framework:
         self.pre_bind = self._at("pre_bind")
         self.slow = self._at("is_slow")
         self.observers = self._at("observe")
-        self.background = self._at("run")
         self.bind = self._at("bind")
         self.post_bind = self._at("post_bind")
         self.weights = {name: spec.weight for name, spec in self.specs.items()}

@@ -78,11 +78,10 @@ class Scheduler:
         specs = collect_plugins() if specs is None else specs
         fields = pod_fields(specs)
         self.cache = SchedulerCache(Shapes(fields))
-        handle = Handle(self.cache, InformerLister(informers), informers.rest, recorder)
+        handle = Handle(self.cache, InformerLister(informers), informers.rest)
         self.framework = Framework(specs, handle)
         self.queue = SchedulingQueue(self.framework, self.cache.shapes, clock)
-        handle.activate = self.queue.activate
-        self._waiting, self._nominations = handle.waiting, handle.nominations
+        self._waiting = handle.waiting
         self._placement = Placement(self.framework, self.cache.table)
         self._status = StatusWriter(informers.rest, clock)
         self._binder = Binder(self.framework, self._bound, self._not_bound)
@@ -106,8 +105,6 @@ class Scheduler:
         """Schedules until cancelled; the informers have listed by now."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                for plugin in self.framework.background:
-                    tasks.create_task(plugin.run())
                 tasks.create_task(self._status.run())
                 tasks.create_task(self._binder.run())
                 tasks.create_task(self._schedule())
@@ -158,7 +155,6 @@ class Scheduler:
         if isinstance(waits, Unfit):
             self.cache.forget(queued.uid)
             return waits
-        self._nominations.remove(queued.uid)
         if waits:
             self._waiting.add(queued.pod, node, waits, partial(self._permitted, queued, cycle, node))
         else:
@@ -177,8 +173,6 @@ class Scheduler:
 
     def _refused(self, queued: QueuedPod, unfit: Unfit, nominated: str | None = None) -> None:
         """Lets a pod wait for an event that helps; `nominated` is the node that it is promised meanwhile."""
-        if nominated is not None:
-            self._nominations.put(queued.pod, nominated)
         self.queue.refused(queued, unfit.plugins)
         self._tell(queued.pod, unfit.message, UNSCHEDULABLE, nominated)
 
@@ -194,7 +188,6 @@ class Scheduler:
         if current is None or pod_id(current) != queued.uid or current.spec.nodeName:
             return False
         queued.pod, queued.shape = current, self.cache.shapes.of(current)
-        self._nominations.seen(None, current)
         return True
 
     def _tell(self, pod: Pod, message: str, reason: str, nominated: str | None = None) -> None:
@@ -229,19 +222,12 @@ class Scheduler:
             self._pod_assigned(old, new)
         elif new.spec.schedulerName == self._name:
             if old is None:
-                self._nominations.seen(None, new)
                 self.queue.add(new)
             else:
-                self._pod_waits(old, new)
-
-    def _pod_waits(self, old: Pod, new: Pod) -> None:
-        if self.cache.get(pod_id(new)) is None:
-            self._nominations.seen(old, new)
-        self.queue.update(old, new)
+                self.queue.update(old, new)
 
     def _pod_gone(self, pod: Pod) -> None:
         self.queue.delete(pod_id(pod))
-        self._nominations.remove(pod_id(pod))
         self._waiting.reject(pod_id(pod), "", "pod deleted")
         cached = self.cache.get(pod_id(pod))
         if cached is not None:
@@ -251,7 +237,6 @@ class Scheduler:
     def _pod_assigned(self, old: Pod | None, new: Pod) -> None:
         if old is None or not old.spec.nodeName:
             self.queue.delete(pod_id(new))
-            self._nominations.remove(pod_id(new))
             self.cache.put_pod(new)
             self.queue.happened(ClusterEvent(ASSIGNED_POD, Change.ADD, old, new))
             return

@@ -36,11 +36,6 @@ class WaitingPod:
         self._loop = asyncio.get_running_loop()
         self._timers = {plugin: self._timer(plugin, seconds) for plugin, seconds in waits.items()}
 
-    @property
-    def pending(self) -> frozenset[str]:
-        """The plugins that have not allowed it yet."""
-        return frozenset(self._timers)
-
     def allow(self, plugin: str) -> None:
         timer = self._timers.pop(plugin, None)
         if timer is not None:
@@ -73,15 +68,9 @@ class WaitingPods:
     def __init__(self) -> None:
         self._pods: dict[str, WaitingPod] = {}
 
-    def __len__(self) -> int:
-        return len(self._pods)
-
     def __iter__(self) -> Iterator[WaitingPod]:
         """Goes over a copy: whoever looks through them may allow or reject."""
         return iter(list(self._pods.values()))
-
-    def get(self, uid: str) -> WaitingPod | None:
-        return self._pods.get(uid)
 
     def add(self, pod: Pod, node: str, waits: Mapping[str, float], answer: Answer) -> None:
         uid = pod_id(pod)
