@@ -46,7 +46,7 @@ class Plugins(Model):
     multiPoint: PluginSet | None = None
     """At all extension points."""
     score: PluginSet | None = None
-    """Whose scores count; it goes before `multiPoint`."""
+    """The plugins whose scores count, and their weights. It wins over `multiPoint`."""
 
 
 class PluginConfig(Model):

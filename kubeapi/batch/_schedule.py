@@ -1,9 +1,9 @@
 """Reads the schedule of a CronJob, and says when it comes round next.
 
-The grammar and its messages are upstream's, which libraries for cron don't have: there is no 7 for Sunday, no L and no
-#, but there are `?` and `@every 90m`, and `*/2` of a day counts as a restriction where `*` doesn't. A schedule comes
-round at every minute that a clock of the time zone shows: one that is skipped in spring is left out, one that is shown
-twice in autumn counts twice.
+The grammar and its messages are upstream's: there is no 7 for Sunday, no L and no #, but there are `?` and
+`@every 90m`, and `*/2` of a day counts as a restriction where `*` doesn't. A schedule comes round at every minute that
+a clock of the time zone shows: one that is skipped in spring is left out, one that is shown twice in autumn counts
+twice.
 """
 
 from __future__ import annotations

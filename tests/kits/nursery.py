@@ -67,7 +67,7 @@ class Nursery:
         return self._codes.get(pid)
 
     def await_message(self, seconds: float) -> None:
-        """Returns when the nursery tells something, or after this time."""
+        """Waits for a message of the nursery, but no longer than this."""
         select.select([self._control], [], [], seconds)
 
 

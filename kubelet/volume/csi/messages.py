@@ -145,7 +145,7 @@ class NodeGetVolumeStatsResponse(Message):
 
 
 class CapacityRange(Message):
-    """A size in bytes; 0 means that there is no bound."""
+    """The least and the greatest size, in bytes; 0 stands for unlimited."""
 
     required_bytes: int = 0
     limit_bytes: int = 0
