@@ -8,6 +8,7 @@ from apimachinery.model import from_dict
 from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.storage.storageclass import StorageClass
+from tests.fakes.api import FakeApi
 
 Dict = dict[str, Any]
 
@@ -60,3 +61,11 @@ def make_class(name: str, provisioner: str = "x.example/p", **members: Any) -> A
     if members.pop("default", False):
         meta["annotations"] = {"storageclass.kubernetes.io/is-default-class": "true"}
     return from_dict(StorageClass, {"metadata": meta, "provisioner": provisioner, **members})
+
+
+def claim_of(api: FakeApi, name: str = "c") -> Any:
+    return api.find(PersistentVolumeClaim, f"team/{name}")
+
+
+def volume_of(api: FakeApi, name: str = "v") -> Any:
+    return api.find(PersistentVolume, name)
