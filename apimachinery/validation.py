@@ -81,6 +81,10 @@ class Errors(list[FieldError]):
     def invalid(self, path: Path, value: object, detail: str) -> None:
         self.append(errors.invalid(render(path), value, detail))
 
+    def contradictory(self, path: Path, detail: str) -> None:
+        """Adds an error about several members together, which quotes no value."""
+        self.append(FieldError("FieldValueInvalid", render(path), f"Invalid value: {detail}"))
+
     def not_supported(self, path: Path, value: object, supported: Iterable[str]) -> None:
         self.append(errors.not_supported(render(path), value, supported))
 
