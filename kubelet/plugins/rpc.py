@@ -53,9 +53,17 @@ class PluginClient:
         """Calls a method by its path: "/csi.v1.Node/NodeGetInfo". Raises: RpcError."""
         from grpclib.client import UnaryUnaryMethod
 
+        unary = UnaryUnaryMethod(self._open(), method, type(request), answer)
+        # A task of its own: grpclib cancels the task that calls, and would swallow a cancellation of ours.
+        task = asyncio.ensure_future(unary(request, timeout=timeout_seconds))
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
         with _rpc_errors(self.socket_path):
-            unary = UnaryUnaryMethod(self._open(), method, type(request), answer)
-            return await unary(request, timeout=timeout_seconds)
+            return task.result()
 
     async def stream(self, method: str, request: Message, answer: type[M]) -> AsyncIterator[M]:
         """Yields the answers until the plugin ends the stream. Raises: RpcError."""

@@ -66,9 +66,6 @@ class _Served:
     task: asyncio.Task[None] | None = None
     info: PluginInfo | None = None
     endpoint: str = ""
-    gone: bool = False
-    """Whether its task is to end. A cancellation alone may be lost: when the connection breaks in the same moment, the
-    call raises that instead."""
 
 
 class PluginWatcher:
@@ -86,14 +83,10 @@ class PluginWatcher:
         try:
             with watcher.watching(self._folder) as changed:
                 async with asyncio.TaskGroup() as tasks:
-                    try:
-                        while True:
-                            changed.clear()
-                            await self._follow(served, tasks)
-                            await changed.wait()
-                    finally:
-                        for plugin in served.values():
-                            plugin.gone = True
+                    while True:
+                        changed.clear()
+                        await self._follow(served, tasks)
+                        await changed.wait()
         finally:
             watcher.close()
 
@@ -110,7 +103,6 @@ class PluginWatcher:
                 plugin.task = tasks.create_task(self._serve(str(path), plugin))
 
     async def _end(self, plugin: _Served) -> None:
-        plugin.gone = True
         if plugin.task is not None:
             plugin.task.cancel()
             await asyncio.wait((plugin.task,))
@@ -126,8 +118,6 @@ class PluginWatcher:
                 try:
                     await self._register(client, plugin)
                 except Exception as error:
-                    if plugin.gone:
-                        return
                     log.warning("plugin not registered, will retry", socket=socket_path, error=str(error))
                     await self._clock.sleep(backoff.next_seconds())
         finally:

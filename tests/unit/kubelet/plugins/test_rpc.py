@@ -61,6 +61,32 @@ async def test_an_answer_that_is_none_is_an_error_of_the_plugin(tmp_path: Path, 
         await server.wait_closed()
 
 
+async def test_a_cancellation_in_the_moment_the_connection_breaks_is_not_lost(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def silent(stream: Any) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    class Plugin:
+        def __mapping__(self) -> dict[str, Handler]:
+            return {"/p.P/Ask": Handler(silent, Cardinality.UNARY_UNARY, Raw, Raw)}
+
+    path = str(tmp_path / "plugin.sock")
+    server, client = Server([Plugin()], codec=RawCodec()), PluginClient(path)
+    await server.start(path=path)
+    calling = asyncio.create_task(client.call("/p.P/Ask", Empty(), Empty))
+    try:
+        await asked.wait()
+        calling.cancel()
+        client.close()
+        await asyncio.wait((calling,))
+        assert calling.cancelled()
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
 class Raw(bytes):
     """A message as it comes."""
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from componentbase.clock import Clock
-from kubelet.plugins.rpc import RpcError
 from kubelet.plugins.watcher import PluginInfo, PluginRefused, PluginWatcher
 from tests.kits.eventually import eventually_async
 from tests.kits.plugins.registrar import Registrar
@@ -21,15 +20,8 @@ class Handler:
         self.registered: dict[str, str] = {}
         self.log: list[str] = []
         self.refusals = 0
-        self.stuck = ""
 
     async def register(self, info: PluginInfo, socket_path: str) -> None:
-        if info.name == self.stuck:
-            self.log.append(f"?{info.name}")
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                raise RpcError("Unavailable", "connection lost") from None
         if self.refusals:
             self.refusals -= 1
             raise PluginRefused("not today")
@@ -78,18 +70,6 @@ async def test_a_refused_one_is_told_why_and_tried_again(handler: Handler, tmp_p
     await eventually_async(lambda: plugin.told == ["not today", ""])
     assert handler.registered == {"d": str(plugin.path)}  # no endpoint: it serves where it registers
     await asyncio.to_thread(plugin.stop)
-
-
-async def test_one_that_leaves_while_its_connection_breaks_holds_up_nobody(handler: Handler, tmp_path: Path) -> None:
-    handler.stuck = "leaving"
-    leaving = Registrar(tmp_path / "registry", "CSIPlugin", "leaving", "", [])
-    await asyncio.to_thread(leaving.start)
-    await eventually_async(lambda: handler.log == ["?leaving"])
-    await asyncio.to_thread(leaving.stop)
-    good = Registrar(tmp_path / "registry", "CSIPlugin", "good", "", [])
-    await asyncio.to_thread(good.start)
-    await eventually_async(lambda: good.told == [""])
-    await asyncio.to_thread(good.stop)
 
 
 async def test_an_unknown_type_and_a_socket_without_a_plugin_harm_nobody(handler: Handler, tmp_path: Path) -> None:
