@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 
 from componentbase import daemon, logs
-from controller_manager import manager
+from controller_manager.manager import NAME, collect_controllers
 from controller_manager.options import parse
+from kubeclient import manager
 
 
 def main() -> int:
-    specs = manager.collect_controllers()
+    specs = collect_controllers()
     options = parse(specs.values())
-    logs.setup(manager.NAME, options.log_file, options.verbosity)
-    return daemon.run(lambda: manager.run(specs, options), manager.NAME)
+    logs.setup(NAME, options.log_file, options.verbosity)
+    return daemon.run(lambda: manager.run(NAME, specs, options), NAME)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from componentbase.flags import Serving, add_bool, add_duration, base_parser, fill, parse_list
+from componentbase.flags import Serving, add_duration, base_parser, fill
 from kubeclient.controller import ControllerSpec
 from kubeclient.leader import Election
+from kubeclient.manager import add_controller_flags, worker_counts
 
 SECURE_PORT = 10257
 
@@ -48,10 +49,7 @@ def parse(specs: Iterable[ControllerSpec[Any]], argv: list[str] | None = None) -
     specs = list(specs)
     flags = _parser(specs)
     args = flags.parse_args(argv)
-    workers = {spec.name: getattr(args, spec.name) if spec.workers_flag else spec.workers for spec in specs}
-    for spec in specs:
-        if workers[spec.name] < 1:
-            flags.error(f"{spec.workers_flag} must be at least 1")
+    workers = worker_counts(flags, args, specs)
     if not 1 <= args.max_endpoints_per_slice <= 1000:
         flags.error("--max-endpoints-per-slice must be between 1 and 1000")
     if bool(args.cluster_signing_cert_file) != bool(args.cluster_signing_key_file):
@@ -74,13 +72,7 @@ def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
         secure_port=SECURE_PORT,
         leader_elect=True,
     )
-    flags.add_argument(
-        "--controllers",
-        type=parse_list,
-        default=["*"],
-        metavar="NAME,…",
-        help="controllers to run: '*' all, 'name' that one, '-name' not that one (default *)",
-    )
+    add_controller_flags(flags, specs)
     flags.add_argument(
         "--root-ca-file",
         default="",
@@ -93,12 +85,6 @@ def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
         metavar="FILE",
         help="key that signs the tokens in Secrets of the type kubernetes.io/service-account-token (PEM; default: such "
         "Secrets stay empty)",
-    )
-    add_bool(
-        flags,
-        "--use-service-account-credentials",
-        False,
-        "each controller speaks as a service account of kube-system, which has the rights of that controller alone",
     )
     help = (
         "how long a token of a Secret that was made with its account may be unused before it is refused, then deleted"
@@ -123,12 +109,6 @@ def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
     add_duration(
         flags, "--resource-quota-sync-period", 300, "how often the use of every quota is counted anew, event or not"
     )
-    for spec in specs:
-        if spec.workers_flag:
-            help = f"{spec.subjects}: how many are worked on at once (default {spec.workers})"
-            flags.add_argument(
-                spec.workers_flag, dest=spec.name, type=int, default=spec.workers, metavar="N", help=help
-            )
     return flags
 
 
@@ -174,16 +154,3 @@ def _add_nodes(flags: argparse.ArgumentParser) -> None:
         metavar="N",
         help="a cluster up to this size counts as small: nothing is evicted then (default 50)",
     )
-
-
-def selected(requested: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Returns those of `names` that --controllers asks for; "-name" wins over "name", and that over "*".
-
-    Raises: ValueError for a name that nobody has.
-    """
-    requested, names = list(requested), list(names)
-    named = {name.removeprefix("-") for name in requested} - {"*"}
-    unknown = sorted(named - set(names))
-    if unknown:
-        raise ValueError(f"--controllers: unknown {', '.join(unknown)}; there are {', '.join(sorted(names))}")
-    return [name for name in names if f"-{name}" not in requested and (name in requested or "*" in requested)]

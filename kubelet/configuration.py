@@ -29,13 +29,17 @@ OTHER_NAMES = {
     "--minimum-image-ttl-duration": "imageMinimumGCAge",
     "--pod-manifest-path": "staticPodPath",
     "--pod-max-pids": "podPidsLimit",
+    "--provider-id": "providerID",
     "--registry-qps": "registryPullQPS",
     "--reserved-cpus": "reservedSystemCPUs",
     "--rotate-server-certificates": "serverTLSBootstrap",
     "--tls-private-key-file": "tlsPrivateKeyFile",
     "--v": "logging.verbosity",
 }
-NOT_IN_FILE = ("--help", "--version", "--config", "--kubeconfig", "--bootstrap-kubeconfig", "--hostname-override")
+NOT_IN_FILE = (
+    "--help", "--version", "--config", "--kubeconfig", "--bootstrap-kubeconfig", "--hostname-override",
+    "--cloud-provider",
+)  # fmt: skip
 
 
 class BadConfiguration(ValueError):

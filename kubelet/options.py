@@ -22,6 +22,7 @@ from kubelet.shutdown_flags import ShutdownPeriod, add_shutdown_flags, shutdown_
 DEFAULT_PORT = 10250
 DEFAULT_ROOT_DIR = "/var/lib/kubelet"
 DEFAULT_ENDPOINT = "unix:///var/run/docker.sock"
+EXTERNAL_CLOUD = "external"
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 
 
@@ -67,6 +68,8 @@ class Options:
     file_check_frequency: float = 20.0
     seccomp_default: bool = False
     shared_volumes_dir: str = ""
+    cloud_provider: str = ""
+    provider_id: str = ""
 
 
 def parse_options(argv: list[str] | None = None) -> Options:
@@ -125,6 +128,13 @@ def _parser() -> argparse.ArgumentParser:
     node.add_argument(
         "--node-labels", type=parse_map, default={}, metavar="KEY=VALUE,…", help="labels to register the Node with"
     )
+    node.add_argument(
+        "--cloud-provider",
+        choices=("", EXTERNAL_CLOUD),
+        default="",
+        help="external: no pods are let onto the Node until a cloud-controller-manager has initialised it",
+    )
+    node.add_argument("--provider-id", default="", metavar="ID", help="the machine's id in its cloud: PROVIDER://ID")
     node.add_argument("--max-pods", type=int, default=110, metavar="N", help="pods it takes at most (default 110)")
     add_host_network_flag(node)
     add_duration(parser, "--node-status-update-frequency", 10, "how often the node's own state is checked")

@@ -39,6 +39,24 @@ class AdminApi:
         answer: dict[str, Any] = response.json()
         return answer
 
+    def exists(self, path: str) -> bool:
+        """Raises: ApiError for any answer but yes or no."""
+        try:
+            self.request("GET", path)
+        except ApiError as error:
+            if error.code == 404:
+                return False
+            raise
+        return True
+
+    def create_missing(self, collection: str, obj: dict[str, Any]) -> None:
+        """Creates the object unless one of its name is there. Raises: ApiError."""
+        try:
+            self.request("POST", collection, obj)
+        except ApiError as error:
+            if error.code != 409:  # of an earlier start that was cut off, or the user's own
+                raise
+
     def close(self) -> None:
         self._client.close()
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from apimachinery.image_reference import normalize, short_name
 from componentbase.removal import remove_folder
+from mini_cluster.cluster.cloud import check_node_count, inventory, with_cloud, without_taken_ports
 from mini_cluster.cluster.components import API_SERVER
 from mini_cluster.cluster.etcd_members import etcd_members
 from mini_cluster.cluster.joined import HOST
@@ -29,6 +30,7 @@ from mini_cluster.cluster.state import (
     HOST_SUBNETS,
     POD_NETWORKS,
     ClusterState,
+    NodeBounds,
     StateError,
     choose_ports,
     choose_registry_port,
@@ -37,6 +39,7 @@ from mini_cluster.cluster.state import (
     port_is_free,
     replace_taken_ports,
     save_state,
+    write_atomically,
 )
 from mini_cluster.console import Console
 from mini_cluster.errors import ApiError, ClusterError
@@ -52,6 +55,7 @@ from mini_cluster.machine.programs import (
     ensure_requirements,
     find_program,
 )
+from mini_cluster.machine.resources import offered_resources
 from mini_cluster.supervision.client import POLL_SECONDS, SHUTDOWN_SECONDS, SupervisorClient
 from mini_cluster.supervision.control import NoSupervisor
 from mini_cluster.view import ClusterView, NodeView
@@ -156,17 +160,21 @@ class Cluster:
         api_port: int | None = DEFAULT_API_PORT,
         etcd_members: int | None = None,
         registry: bool = False,
+        cloud: bool = False,
+        autoscale: NodeBounds | None = None,
+        unneeded_seconds: float | None = None,
     ) -> None:
         """Brings everything up and repairs what is broken; returns when all of it, nodes included, is ready.
 
         `nodes` is by default what the cluster has, or `DEFAULT_NODES`. `api_port` counts for a new cluster only.
-        `etcd_members` is by default what the cluster has, or 1. With `registry` it has an image registry from now on.
+        `etcd_members` is by default what the cluster has, or 1. With `registry` it has an image registry from now on,
+        with `cloud` or `autoscale` the local cloud, which adds and removes hosts within these bounds (to 0: no more).
         Raises: ClusterError (also for another number of etcd members than the cluster has), MissingRequirement,
         StateError, ControlError, MachineCommandError.
         """
         existing = load_state(self.layout.state)
         if existing and existing.joined:
-            if nodes is not None or etcd_members is not None or registry:
+            if nodes is not None or etcd_members is not None or registry or cloud or autoscale:
                 existing.require_control_plane()
             with self._locked():
                 self._become(existing, existing, time.monotonic() + UP_SECONDS)
@@ -174,12 +182,17 @@ class Cluster:
         if existing and etcd_members not in (None, len(existing.ports.etcd)):
             raise ClusterError(_FIXED_MEMBERS.format(have=len(existing.ports.etcd), want=etcd_members))
         count = nodes if nodes is not None else len(existing.nodes) if existing else DEFAULT_NODES
+        if autoscale and autoscale.most and nodes is None:
+            count = min(max(count if existing else 0, autoscale.least), autoscale.most)
         ensure_cluster_requirements(count, self.console.step)
         deadline = time.monotonic() + UP_SECONDS
         with self._locked():
             state = self._without_conflicts(existing) if existing else self._choose(api_port, etcd_members or 1)
             if registry or state.registry_port:
                 state = self._with_registry(state)
+            if cloud or autoscale or unneeded_seconds is not None:
+                state = with_cloud(state, self.layout.key, port_is_free, autoscale, unneeded_seconds)
+            check_node_count(state, count)
             self._become(existing, state.with_node_count(count), deadline)
             if state.registry_port:
                 self._announce_registry(state)
@@ -346,7 +359,7 @@ class Cluster:
         self._begin(state)
         self._supervisor.perform({"op": "apply"})
         self._forget_nodes(before, state)
-        self._ensure_storage_classes(state, deadline)
+        self._ensure_objects(state, deadline)
         self._await_nodes({node.name for node in state.nodes if not node.stopped}, deadline)
 
     @contextmanager
@@ -368,7 +381,7 @@ class Cluster:
         ports = replace_taken_ports(state.ports, self.layout.key, port_is_free)
         if ports.api != state.ports.api:
             self.console.warning(f"port {state.ports.api} was taken meanwhile; the API server now has {ports.api}")
-        return replace(state, ports=ports)
+        return without_taken_ports(replace(state, ports=ports), self.layout.key, port_is_free)
 
     def _choose(self, api_port: int | None, etcd_members: int) -> ClusterState:
         ports = choose_ports(self.layout.key, api_port, port_is_free, etcd_members)
@@ -399,12 +412,19 @@ class Cluster:
 
     def _begin(self, state: ClusterState) -> None:
         """Saves the state, and makes sure that certificates and a running supervisor agree with it."""
-        save_state(self.layout.state, state)
+        self._save(state)
         self._supervisor.start()
         self._write_identities(state)
         if state.registry_port:
             self.layout.registry_config.write_text(registry_config(self.layout, state))
         self._supervisor.await_start()
+
+    def _save(self, state: ClusterState) -> None:
+        """Saves the state, and tells the local cloud."""
+        save_state(self.layout.state, state)
+        if state.cloud:
+            resources = offered_resources(self.layout.root)
+            write_atomically(self.layout.inventory, inventory(self.layout, state, resources))
 
     def _write_identities(self, state: ClusterState) -> None:
         """Certificates and kubeconfigs. They are imported here because the library costs other commands 0.1 s."""
@@ -423,7 +443,7 @@ class Cluster:
 
     def _switch(self, name: str, *, stopped: bool) -> None:
         with self._locked():
-            save_state(self.layout.state, self.state().with_stopped(name, stopped))
+            self._save(self.state().with_stopped(name, stopped))
             self._supervisor.start()
             self._supervisor.await_start()
             self._supervisor.perform({"op": "apply", "wait": not stopped})
@@ -438,16 +458,21 @@ class Cluster:
             with suppress(OSError):
                 remove_folder(str(self.layout.node(name).root))
 
-    def _ensure_storage_classes(self, state: ClusterState, deadline: float) -> None:
-        """Gives a new cluster with worker hosts its storage classes. Raises: ApiError when it can't in time."""
-        if state.joined is not None or not (state.nodes or state.join_address):
+    def _ensure_objects(self, state: ClusterState, deadline: float) -> None:
+        """Gives a new cluster with worker hosts its storage classes, and the local cloud its rights.
+
+        Raises: ApiError when it can't in time.
+        """
+        if state.joined is not None or not (state.nodes or state.join_address or state.cloud):
             return None
+        from mini_cluster.cloud_roles import ensure_cloud_roles
         from mini_cluster.storage_classes import ensure_storage_classes
 
         with self._api(state) as api:
             while True:
                 try:
-                    return ensure_storage_classes(api)
+                    ensure_storage_classes(api)
+                    return ensure_cloud_roles(api) if state.cloud else None
                 except ApiError:
                     if time.monotonic() > deadline:
                         raise

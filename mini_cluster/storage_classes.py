@@ -9,17 +9,22 @@ import argparse
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from mini_cluster.api import AdminApi
-from mini_cluster.errors import ApiError
+from mini_cluster.roles import EVENTS, READ, ROLES, Dict, account, grant, rule
 
 STANDARD, SHARED = "standard", "shared"
 ROLE = "mini-kubernetes:volume-provisioner"
 ACCOUNTS = ("local-path-provisioner", "shared-folder-provisioner")
-RBAC = "rbac.authorization.k8s.io"
-
-Dict = dict[str, Any]
+RULES = (
+    rule([""], ["persistentvolumes"], ["create", "delete", "update", *READ]),
+    rule([""], ["persistentvolumeclaims"], ["update", *READ]),
+    rule([""], ["persistentvolumeclaims/status"], ["update"]),
+    rule(["storage.k8s.io"], ["storageclasses"], READ),
+    rule([""], ["nodes"], READ),
+    rule([""], ["nodes/proxy"], ["delete", "update"]),  # PUT and DELETE, which a kubelet takes for folders alone
+    EVENTS,
+)
 
 
 def ensure_storage_classes(api: AdminApi) -> None:
@@ -27,15 +32,13 @@ def ensure_storage_classes(api: AdminApi) -> None:
 
     The role is made last, and tells that all has been made.
     """
-    roles = f"/apis/{RBAC}/v1/clusterroles"
-    if _exists(api, f"{roles}/{ROLE}"):
+    if api.exists(f"{ROLES}/{ROLE}"):
         return
     classes = "/apis/storage.k8s.io/v1/storageclasses"
     default = {"storageclass.kubernetes.io/is-default-class": "true"}
-    _create(api, classes, _class(STANDARD, "mini-kubernetes.io/local-path", "WaitForFirstConsumer", default))
-    _create(api, classes, _class(SHARED, "mini-kubernetes.io/shared-folder", "Immediate", {}))
-    _create(api, f"/apis/{RBAC}/v1/clusterrolebindings", _binding())
-    _create(api, roles, _role())
+    api.create_missing(classes, _class(STANDARD, "mini-kubernetes.io/local-path", "WaitForFirstConsumer", default))
+    api.create_missing(classes, _class(SHARED, "mini-kubernetes.io/shared-folder", "Immediate", {}))
+    grant(api, ROLE, RULES, [account(name) for name in ACCOUNTS])
 
 
 def _class(name: str, provisioner: str, binding_mode: str, annotations: dict[str, str]) -> Dict:
@@ -48,55 +51,6 @@ def _class(name: str, provisioner: str, binding_mode: str, annotations: dict[str
         "reclaimPolicy": "Delete",
         "allowVolumeExpansion": True,
     }
-
-
-def _role() -> Dict:
-    """Returns the role. The verbs of nodes/proxy are PUT and DELETE, which a kubelet takes for folders alone."""
-    read = ["get", "list", "watch"]
-    rules = [
-        ([""], ["persistentvolumes"], ["create", "delete", "update", *read]),
-        ([""], ["persistentvolumeclaims"], ["update", *read]),
-        ([""], ["persistentvolumeclaims/status"], ["update"]),
-        (["storage.k8s.io"], ["storageclasses"], read),
-        ([""], ["nodes"], read),
-        ([""], ["nodes/proxy"], ["delete", "update"]),
-        (["", "events.k8s.io"], ["events"], ["create", "patch", "update"]),
-    ]
-    return {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": ROLE},
-        "rules": [{"apiGroups": groups, "resources": kinds, "verbs": verbs} for groups, kinds, verbs in rules],
-    }
-
-
-def _binding() -> Dict:
-    accounts = [{"kind": "ServiceAccount", "name": name, "namespace": "kube-system"} for name in ACCOUNTS]
-    return {
-        "apiVersion": f"{RBAC}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": ROLE},
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": ROLE},
-        "subjects": accounts,
-    }
-
-
-def _exists(api: AdminApi, path: str) -> bool:
-    try:
-        api.request("GET", path)
-    except ApiError as error:
-        if error.code == 404:
-            return False
-        raise
-    return True
-
-
-def _create(api: AdminApi, collection: str, obj: Dict) -> None:
-    try:
-        api.request("POST", collection, obj)
-    except ApiError as error:
-        if error.code != 409:  # of an earlier start that was cut off, or the user's own
-            raise
 
 
 def main() -> int:

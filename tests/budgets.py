@@ -13,6 +13,8 @@ import pytest
 BUDGET_SECONDS = {
     "unit/apimachinery": 5,
     "unit/apiserver": 30,
+    "unit/cloud_controller_manager": 3,
+    "unit/cloudprovider": 3,
     "unit/componentbase": 15,
     "unit/controller_manager": 20,
     "unit/deploy": 5,

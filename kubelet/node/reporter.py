@@ -19,6 +19,7 @@ from componentbase.flags import version
 from componentbase.tasks import first_of
 from kubeapi.coordination.lease import NODE_LEASES, Lease, LeaseSpec
 from kubeapi.core.node import Node, NodeSpec, NodeStatus
+from kubeapi.core.pod.scheduling.affinity import Taint
 from kubeclient.backoff import Backoff
 from kubeclient.informer import Informer
 from kubeclient.recorder import EventRecorder
@@ -37,6 +38,8 @@ FIRST_RETRY_SECONDS = 0.2
 MOST_RETRY_SECONDS = 7.0
 IMAGE_REFRESH_SECONDS = 300.0
 ANNOTATIONS = {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
+PROVIDED_NODE_IP = "alpha.kubernetes.io/provided-node-ip"
+UNINITIALIZED = Taint(key="node.cloudprovider.kubernetes.io/uninitialized", value="true", effect="NoSchedule")
 UNREADY_RECHECK_SECONDS = 1.0  # a node that is not ready looks often whether it is again
 
 log = logs.logger(__name__)
@@ -83,6 +86,7 @@ class NodeReporter:
             machine,
             reserved=options.resources.reserved,
             eviction=options.resources.eviction,
+            in_cloud=bool(options.cloud_provider),
         )
         self.node = Node(metadata=ObjectMeta(name=options.node_name, labels=self._labels()))
         self.node.status = node_status(NodeStatus(), self._inputs, clock.now())
@@ -184,6 +188,20 @@ class NodeReporter:
             **self._options.node_labels,
         }
 
+    def _annotations(self) -> dict[str, str]:
+        """With a cloud they say which of the machine's addresses is meant."""
+        provided = {PROVIDED_NODE_IP: ",".join(self._options.node_ips)} if self._options.cloud_provider else {}
+        return ANNOTATIONS | provided
+
+    def _spec(self) -> NodeSpec:
+        """Returns the spec of a Node that is new."""
+        spec = NodeSpec(providerID=self._options.provider_id or None)
+        if self._options.pod_cidr:
+            spec.podCIDR, spec.podCIDRs = self._options.pod_cidr, [self._options.pod_cidr]
+        if self._options.cloud_provider:
+            spec.taints = [UNINITIALIZED]
+        return spec
+
     async def _register(self) -> None:
         backoff = Backoff(FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS)
         while True:
@@ -199,19 +217,17 @@ class NodeReporter:
     async def _create_or_adopt(self) -> Node:
         """Creates the Node. An existing one keeps what others wrote, and gets this kubelet's labels and pod CIDR."""
         status = node_status(NodeStatus(), self._inputs, self._clock.now())
-        spec = NodeSpec()
-        if self._options.pod_cidr:
-            spec = NodeSpec(podCIDR=self._options.pod_cidr, podCIDRs=[self._options.pod_cidr])
-        metadata = ObjectMeta(name=self._options.node_name, labels=self._labels(), annotations=dict(ANNOTATIONS))
+        annotations = self._annotations()
+        metadata = ObjectMeta(name=self._options.node_name, labels=self._labels(), annotations=annotations)
         try:
-            created = await self._rest.create(Node(metadata=metadata, spec=spec, status=status))
+            created = await self._rest.create(Node(metadata=metadata, spec=self._spec(), status=status))
         except AlreadyExists:
             created = await self._rest.get(Node, self._options.node_name)
-        patch: dict[str, Any] = {"metadata": {"labels": self._labels(), "annotations": ANNOTATIONS}}
+        patch: dict[str, Any] = {"metadata": {"labels": self._labels(), "annotations": annotations}}
         if self._options.pod_cidr and not created.spec.podCIDR:
             patch["spec"] = {"podCIDR": self._options.pod_cidr, "podCIDRs": [self._options.pod_cidr]}
         stale = any(created.labels.get(key) != value for key, value in self._labels().items())
-        stale = stale or any(created.annotations.get(key) != value for key, value in ANNOTATIONS.items())
+        stale = stale or any(created.annotations.get(key) != value for key, value in annotations.items())
         if stale or "spec" in patch:
             created = await self._rest.patch(Node, created.name, "", patch, content_type=STRATEGIC_MERGE_PATCH)
         return await self._send_status(created)

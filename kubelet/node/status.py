@@ -70,6 +70,8 @@ class NodeInputs:
     """The pressure conditions that hold: MemoryPressure, DiskPressure, PIDPressure."""
     devices: Mapping[str, DeviceCount] = field(default_factory=dict)
     volumes_in_use: tuple[str, ...] = ()
+    in_cloud: bool = False
+    """A cloud-controller-manager writes the addresses; the kubelet's own hold until then."""
 
 
 def read_machine(root_dir: str) -> Machine:
@@ -149,8 +151,9 @@ def node_status(old: NodeStatus, facts: NodeInputs, now: float) -> NodeStatus:
     status.capacity |= {name: str(count.capacity) for name, count in devices}
     status.allocatable = foreign | _shown(allocatable(facts))
     status.allocatable |= {name: str(count.allocatable) for name, count in devices}
-    status.addresses = [NodeAddress(type="InternalIP", address=ip) for ip in facts.ips]
-    status.addresses.append(NodeAddress(type="Hostname", address=facts.name))
+    if not (facts.in_cloud and old.addresses):
+        status.addresses = [NodeAddress(type="InternalIP", address=ip) for ip in facts.ips]
+        status.addresses.append(NodeAddress(type="Hostname", address=facts.name))
     status.daemonEndpoints = NodeDaemonEndpoints(kubeletEndpoint=DaemonEndpoint(Port=facts.port))
     status.nodeInfo = NodeSystemInfo(
         machineID=machine.machine_id,

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from componentbase.flags import parse_duration
 from mini_cluster.cli.etcd import add_etcd_commands
 from mini_cluster.cli.join import add_join_commands
 from mini_cluster.cluster.layout import DEFAULT_FOLDER
 from mini_cluster.cluster.registry import registry_host
-from mini_cluster.cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, ETCD_MEMBER_COUNTS, MAX_NODES
+from mini_cluster.cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, ETCD_MEMBER_COUNTS, MAX_NODES, NodeBounds
 from mini_cluster.console import DIM, GREEN, RED, YELLOW, Cell, Console
 from mini_cluster.errors import LauncherError
 from mini_cluster.launcher import Cluster
@@ -98,6 +99,23 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="run an image registry, which this machine and every node reach as localhost:5001; it stays until --purge",
     )
+    up.add_argument(
+        "--cloud",
+        action="store_true",
+        help="run a cloud-controller-manager for the worker hosts: LoadBalancer Services get addresses (stays on)",
+    )
+    up.add_argument(
+        "--autoscale",
+        type=_bounds,
+        metavar="MIN:MAX",
+        help="have the cluster autoscaler add hosts for pods that fit nowhere, and remove unneeded ones; 0:0 ends it",
+    )
+    up.add_argument(
+        "--scale-down-after",
+        type=parse_duration,
+        metavar="DURATION",
+        help="how long a host must be unneeded until it is removed (2m)",
+    )
     down = add("down", _down, "end everything and leave nothing on the machine but the cluster's folder")
     down.add_argument(
         "--purge", action="store_true", help="delete the folder, too: objects, images, certificates, logs"
@@ -162,11 +180,24 @@ def _node_count(text: str) -> int:
     return int(text)
 
 
+def _bounds(text: str) -> NodeBounds:
+    least, _, most = text.partition(":")
+    if not (least.isdigit() and most.isdigit() and int(least) <= int(most) <= MAX_NODES):
+        raise argparse.ArgumentTypeError(f"{text!r} is not MIN:MAX with 0 <= MIN <= MAX <= {MAX_NODES}")
+    return NodeBounds(int(least), int(most))
+
+
 def _up(options: argparse.Namespace, console: Console) -> int:
     cluster = Cluster(options.dir, console)
     console.title(f"Bringing up the cluster in {cluster.layout.root}")
     cluster.up(
-        options.nodes, api_port=options.api_port or None, etcd_members=options.etcd_members, registry=options.registry
+        options.nodes,
+        api_port=options.api_port or None,
+        etcd_members=options.etcd_members,
+        registry=options.registry,
+        cloud=options.cloud,
+        autoscale=options.autoscale,
+        unneeded_seconds=options.scale_down_after,
     )
     state = cluster.state()
     if (joined := state.joined) is not None:

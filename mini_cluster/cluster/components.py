@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from mini_cluster.cluster.cloud import cloud_components
 from mini_cluster.cluster.component import Component, FileProbe, HttpsProbe, Programs
 from mini_cluster.cluster.etcd_members import ETCD, EtcdMember, etcd_members, initial_cluster
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY, Layout
@@ -50,7 +52,12 @@ def cluster_components(layout: Layout, state: ClusterState, programs: Programs) 
     managers = [_controller_manager(layout, state, programs), _scheduler(layout, state, programs)]
     routes = [node_routes(layout, layout.component_kubeconfig(NODE_ROUTES), state.subnet)] if state.join_address else []
     registries = [registry(layout, state, programs)] if state.registry_port else []
-    return [*plane, *hosts, *managers, *routes, *registries]
+    clouds = (
+        cloud_components(layout, state.cloud, programs, partial(_manager_flags, layout), needs=API_SERVER)
+        if state.cloud
+        else []
+    )
+    return [*plane, *hosts, *managers, *clouds, *routes, *registries]
 
 
 def node_routes(
@@ -189,6 +196,7 @@ def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Progra
             f"--tls-cert-file={layout.certificate(f'{kubelet}-server')}",
             f"--tls-private-key-file={layout.private_key(f'{kubelet}-server')}",
             f"--shared-volumes-dir={layout.shared_volumes}",
+            *(("--cloud-provider=external",) if state.cloud else ()),
             ready=probe,
             needs=(API_SERVER, engine),
         ),

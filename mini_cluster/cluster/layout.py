@@ -115,6 +115,11 @@ class Layout:
         return self.root / "state.json"
 
     @property
+    def inventory(self) -> Path:
+        """What the local cloud is told of the worker hosts; the folder is watched."""
+        return self.root / "cloud" / "inventory.json"
+
+    @property
     def lock(self) -> Path:
         return self.root / "lock"
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from mini_cluster.errors import LauncherError
 
@@ -89,6 +90,27 @@ class Ports:
 
 
 @dataclass(frozen=True)
+class NodeBounds:
+    """How few and how many worker hosts the autoscaler may make of them."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class CloudState:
+    """The daemons of the local cloud."""
+
+    controller_manager_port: int
+    autoscaler_port: int
+    bounds: NodeBounds | None = None
+    """None while the number of worker hosts is the user's alone."""
+    unneeded_seconds: float = 120.0
+    """How long a host has to be unneeded until it is removed. Upstream's 10 minutes suit machines that take as long to
+    start and are paid for by the hour."""
+
+
+@dataclass(frozen=True)
 class ClusterState:
     """The choices."""
 
@@ -105,6 +127,8 @@ class ClusterState:
     """The machine's address for worker hosts on other machines; "" while none may join."""
     registry_port: int = 0
     """The port of the cluster's image registry; 0 when it has none."""
+    cloud: CloudState | None = None
+    """The local cloud; None when nodes and balancers are left to others."""
     joined: Joined | None = None
     """The worker host that this machine is of a cluster elsewhere; None if the control plane runs here."""
 
@@ -248,6 +272,12 @@ def choose_registry_port(ports: Ports, key: str, preferred: int, is_free: Callab
     return preferred if is_free(preferred) else _FreePorts(key, is_free, ports.all()).take()
 
 
+def choose_cloud_ports(state: ClusterState, key: str, is_free: Callable[[int], bool]) -> tuple[int, int]:
+    """Returns two ports besides those that the cluster has. Raises: StateError when too few are free."""
+    free = _FreePorts(key, is_free, {*state.ports.all(), state.registry_port})
+    return free.take(), free.take()
+
+
 def replace_taken_ports(ports: Ports, key: str, is_free: Callable[[int], bool]) -> Ports:
     """Returns the same ports, except for those that something else took while the cluster was down.
 
@@ -288,17 +318,32 @@ def load_state(path: Path) -> ClusterState | None:
             ports["etcd"] = [{"client": ports.pop("etcd_client"), "peer": ports.pop("etcd_peer")}]
         ports["etcd"] = tuple(EtcdPorts(**member) for member in ports["etcd"])
         nodes = tuple(NodeState(**node) for node in data.pop("nodes"))
-        joined = data.pop("joined", None)
-        return ClusterState(**data, ports=Ports(**ports), nodes=nodes, joined=Joined(**joined) if joined else None)
+        joined, cloud = data.pop("joined", None), data.pop("cloud", None)
+        return ClusterState(
+            **data,
+            ports=Ports(**ports),
+            nodes=nodes,
+            joined=Joined(**joined) if joined else None,
+            cloud=_cloud(cloud) if cloud else None,
+        )
     except (KeyError, TypeError) as error:
         raise StateError(f"{path} is damaged ({error}): run `mini-cluster down --purge` and start anew") from None
 
 
+def _cloud(data: dict[str, Any]) -> CloudState:
+    bounds = data.pop("bounds")
+    return CloudState(**data, bounds=NodeBounds(**bounds) if bounds else None)
+
+
 def save_state(path: Path, state: ClusterState) -> None:
-    """Replaces the file in one step."""
+    write_atomically(path, json.dumps(asdict(state), indent=2) + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replaces the file in one step, and makes its folder where that is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(asdict(state), indent=2) + "\n")
+    temporary.write_text(text)
     temporary.replace(path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
+from mini_cluster.cluster.cloud import CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER
 from mini_cluster.cluster.components import NODE_ROUTES
 from mini_cluster.cluster.state import SERVICE_CIDR, ClusterState
 from mini_cluster.pki.certificates import ETCD_AUTHORITY, Certificate
@@ -51,6 +52,11 @@ def cluster_certificates(state: ClusterState, hostname: str) -> list[Certificate
     certificates = control_plane_certificates(api_hosts, LOCAL_HOSTS)
     if state.join_address:
         certificates.append(Certificate(NODE_ROUTES, "system:kube-proxy"))  # which may watch Nodes
+    if state.cloud:
+        certificates += [
+            Certificate(name, f"system:{name}", hosts=LOCAL_HOSTS)
+            for name in (CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER)
+        ]
     for node in state.nodes:
         certificates += node_certificates(node.name, (state.node_ip(node.index), "127.0.0.1"))
     return certificates

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from componentbase.privatefiles import write_private
 from kubeclient.config import kubeconfig_text
+from mini_cluster.cluster.cloud import CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER
 from mini_cluster.cluster.components import CONTROLLER_MANAGER, NODE_ROUTES, SCHEDULER
 from mini_cluster.cluster.layout import Layout
 from mini_cluster.cluster.state import ClusterState
@@ -37,7 +38,8 @@ def write_cluster_kubeconfigs(layout: Layout, state: ClusterState) -> None:
     local = f"https://127.0.0.1:{state.ports.api}"
     from_hosts = f"https://{state.gateway}:{state.ports.api}"
     write_kubeconfig(layout.kubeconfig, local, layout.pki, "admin", user="kubernetes-admin", embed=True)
-    for name in (CONTROLLER_MANAGER, SCHEDULER, *((NODE_ROUTES,) if state.join_address else ())):
+    cloud = (CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER) if state.cloud else ()
+    for name in (CONTROLLER_MANAGER, SCHEDULER, *cloud, *((NODE_ROUTES,) if state.join_address else ())):
         write_kubeconfig(layout.component_kubeconfig(name), local, layout.pki, name)
     for node in state.nodes:
         for name in (f"kubelet-{node.name}", f"kube-proxy-{node.name}"):

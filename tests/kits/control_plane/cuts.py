@@ -14,10 +14,11 @@ from typing import Any
 
 import orjson
 
-from controller_manager.manager import run_controllers
+from controller_manager.manager import NAME
 from controller_manager.options import parse
 from kubeclient.config import ClientConfig
 from kubeclient.controller import ControllerSpec
+from kubeclient.manager import run_controllers
 from kubeclient.rest import RestClient
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.eventually import eventually_async
@@ -91,11 +92,11 @@ async def _live_and_inherit(story: Story, mortal: MortalClient, heir: MortalClie
     specs = list(story.specs)
     options = parse(specs, [])
     async with asyncio.TaskGroup() as group:
-        first = group.create_task(run_controllers(specs, mortal, options))
+        first = group.create_task(run_controllers(NAME, specs, mortal, options))
         await mortal.died.wait()
         first.cancel()
     await asyncio.to_thread(story.meanwhile)
-    await run_controllers(specs, heir, options)
+    await run_controllers(NAME, specs, heir, options)
 
 
 async def play_every_cut(api: ApiServer, story_of: Callable[[int], Story]) -> int:

@@ -15,12 +15,13 @@ from controller_manager.controllers.cluster._namespacecontent import Findings, c
 from controller_manager.controllers.cluster.rootcacert import CONTROLLER as ROOT_CA
 from controller_manager.controllers.cluster.rootcacert import root_ca
 from controller_manager.controllers.cluster.serviceaccount import CONTROLLER as SERVICE_ACCOUNT
-from controller_manager.options import parse, selected
+from controller_manager.options import parse
 from kubeapi.core.configmap import ConfigMap
 from kubeapi.core.namespace import Namespace
 from kubeapi.core.serviceaccount import ServiceAccount
 from kubeclient.config import ClientConfig
 from kubeclient.discovery import APIResource
+from kubeclient.manager import selected
 from mini_cluster import storage_classes
 from tests.fakes.api import FakeApi, Running, settle
 

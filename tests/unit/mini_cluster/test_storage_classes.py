@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from mini_cluster.api import AdminApi
 from mini_cluster.errors import ApiError
 from mini_cluster.storage_classes import ROLE, ensure_storage_classes
 
 
-class FakeAdminApi:
+class FakeAdminApi(AdminApi):
     """Holds objects by path; fails at the request with the number `fails_at`."""
 
     def __init__(self) -> None:
@@ -41,14 +42,14 @@ def test_a_start_that_is_cut_off_anywhere_is_completed_by_the_next() -> None:
         api = FakeAdminApi()
         api.fails_at = number
         with pytest.raises(ApiError):
-            ensure_storage_classes(api)  # type: ignore[arg-type]
-        ensure_storage_classes(api)  # type: ignore[arg-type]
+            ensure_storage_classes(api)
+        ensure_storage_classes(api)
         assert api.names() == [ROLE, ROLE, "shared", "standard"]
 
 
 def test_what_the_user_deletes_later_stays_deleted() -> None:
     api = FakeAdminApi()
-    ensure_storage_classes(api)  # type: ignore[arg-type]
+    ensure_storage_classes(api)
     del api.objects["/apis/storage.k8s.io/v1/storageclasses/standard"]
-    ensure_storage_classes(api)  # type: ignore[arg-type]
+    ensure_storage_classes(api)
     assert api.names() == [ROLE, ROLE, "shared"]

@@ -1,0 +1,246 @@
+"""The local cloud: the worker hosts that `mini-cluster` keeps on this machine.
+
+The launcher writes an inventory file, the --cloud-config, whenever it has changed something. Hosts are added and
+removed by its own command line. Addresses of balancers are noted in a file beside the inventory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from apimachinery.meta import ObjectMeta
+from cloudprovider.interface import (
+    CloudError,
+    Instance,
+    Instances,
+    LoadBalancers,
+    NodeGroup,
+    NodeGroups,
+    Provider,
+    ProviderSpec,
+)
+from componentbase import logs, process
+from componentbase.inotify import FolderWatcher
+from kubeapi.core.node import Node, NodeAddress, NodeStatus
+from kubeapi.core.service.model import LoadBalancerIngress, LoadBalancerStatus, Service
+
+NAME = "local"
+INSTANCE_TYPE = "worker-host"
+BALANCERS = "load-balancers.json"
+COMMAND_SECONDS = 300.0
+"""For the launcher to add or remove a host; it may first have to wait for another that is at work."""
+
+log = logs.logger(__name__)
+M = TypeVar("M", bound=BaseModel)
+
+
+class Host(BaseModel):
+    """One worker host."""
+
+    name: str
+    address: str
+    on: bool = True
+
+
+class Group(BaseModel):
+    """The bounds within which the number of hosts may be changed, and what a new host will offer."""
+
+    name: str
+    min: int
+    max: int
+    allocatable: dict[str, str]
+
+
+class Inventory(BaseModel):
+    """What the launcher says of its hosts."""
+
+    cluster: str
+    """Tells the hosts of this cluster from those of another one on the machine."""
+    region: str
+    zone: str
+    hosts: list[Host]
+    balancers: str
+    """The network from which balancers get addresses."""
+    group: Group | None = None
+    command: list[str] = []
+    """The launcher's command line, as far as the subcommand."""
+
+
+class Balancers(BaseModel):
+    """The addresses given out: uid of the Service -> address."""
+
+    addresses: dict[str, str] = {}
+
+
+def _read(file: Path, model: type[M]) -> M:
+    """Raises: CloudError."""
+    try:
+        return model.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise CloudError(f"{file} can't be used: {error}") from None
+
+
+class Machine:
+    """The machine with its worker hosts: what all parts of the provider look at."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def inventory(self) -> Inventory:
+        """Raises: CloudError."""
+        return _read(self.file, Inventory)
+
+    async def launch(self, *arguments: str) -> None:
+        """Runs the launcher. Raises: CloudError."""
+        try:
+            await process.run(*self.inventory().command, *arguments, timeout_seconds=COMMAND_SECONDS)
+        except process.CommandError as error:
+            raise CloudError(str(error)) from None
+
+
+def provider_id(inventory: Inventory, host: Host) -> str:
+    return f"{NAME}://{inventory.cluster}/{host.name}"
+
+
+class HostInstances(Instances):
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    async def find(self, node: Node) -> Instance | None:
+        inventory, id = self._machine.inventory(), node.spec.providerID
+        for host in inventory.hosts:
+            if id == provider_id(inventory, host) or (not id and host.name == node.name):
+                addresses = [
+                    NodeAddress(type="InternalIP", address=host.address),
+                    NodeAddress(type="Hostname", address=host.name),
+                ]
+                return Instance(
+                    provider_id(inventory, host),
+                    addresses,
+                    INSTANCE_TYPE,
+                    inventory.region,
+                    inventory.zone,
+                    shut_down=not host.on,
+                )
+        return None
+
+
+class HostBalancers(LoadBalancers):
+    """Gives each Service an address of the hosts' network, for as long as it has a balancer."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._file = machine.file.with_name(BALANCERS)
+
+    async def ensure(self, service: Service, nodes: Sequence[Node]) -> LoadBalancerStatus:
+        given, uid = self._given(), service.metadata.uid or ""
+        wanted = service.spec.loadBalancerIP
+        if uid not in given or (wanted and given[uid] != wanted):
+            others = {key: address for key, address in given.items() if key != uid}
+            given = {**others, uid: choose_address(self._machine.inventory().balancers, others, wanted or "")}
+            self._save(given)
+        return LoadBalancerStatus(ingress=[LoadBalancerIngress(ip=given[uid])])
+
+    async def delete(self, service: Service) -> None:
+        given = self._given()
+        if given.pop(service.metadata.uid or "", None) is not None:
+            self._save(given)
+
+    def _given(self) -> dict[str, str]:
+        return _read(self._file, Balancers).addresses if self._file.exists() else {}
+
+    def _save(self, given: dict[str, str]) -> None:
+        """Replaces the file in one step. Raises: CloudError."""
+        temporary = self._file.with_name(f".{self._file.name}")
+        try:
+            temporary.write_text(Balancers(addresses=given).model_dump_json(indent=2))
+            os.replace(temporary, self._file)
+        except OSError as error:
+            raise CloudError(str(error)) from None
+
+
+def choose_address(network: str, given: Mapping[str, str], wanted: str = "") -> str:
+    """Returns the wanted address, or the first free one of the network. Raises: CloudError when it can't be had."""
+    taken, candidates = set(given.values()), IPv4Network(network)
+    if wanted:
+        try:
+            possible = IPv4Address(wanted) in candidates
+        except ValueError:
+            possible = False
+        if not possible or wanted in taken:
+            why = "is in use" if possible else f"is not in {network}"
+            raise CloudError(f"the requested address {wanted} {why}")
+        return wanted
+    for address in candidates.hosts():
+        if str(address) not in taken:
+            return str(address)
+    raise CloudError(f"all addresses of {network} are in use")
+
+
+class HostGroups(NodeGroups):
+    """All worker hosts are one group, if the launcher lets their number be changed."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    async def list(self) -> Sequence[NodeGroup]:
+        inventory = self._machine.inventory()
+        if inventory.group is None:
+            return []
+        members = frozenset(provider_id(inventory, host) for host in inventory.hosts)
+        return [NodeGroup(inventory.group.name, inventory.group.min, inventory.group.max, members)]
+
+    async def template(self, group: str) -> Node:
+        inventory = self._machine.inventory()
+        assert inventory.group is not None
+        name = f"{group}-template"
+        labels = {
+            "kubernetes.io/hostname": name,
+            "kubernetes.io/os": "linux",
+            "node.kubernetes.io/instance-type": INSTANCE_TYPE,
+            "topology.kubernetes.io/region": inventory.region,
+            "topology.kubernetes.io/zone": inventory.zone,
+        }
+        status = NodeStatus(capacity=inventory.group.allocatable, allocatable=inventory.group.allocatable)
+        return Node(metadata=ObjectMeta(name=name, labels=labels), status=status)
+
+    async def add_machine(self, group: str) -> None:
+        await self._machine.launch("node", "add")
+
+    async def remove_machine(self, group: str, node: Node) -> None:
+        await self._machine.launch("node", "remove", node.name)
+
+
+class LocalProvider(Provider):
+    def __init__(self, config: str) -> None:
+        """Raises: CloudError without a usable inventory."""
+        machine = Machine(Path(config))
+        machine.inventory()
+        super().__init__(NAME, HostInstances(machine), HostBalancers(machine), node_groups=HostGroups(machine))
+        self._machine = machine
+
+    async def run(self) -> None:
+        with closing(FolderWatcher()) as watcher, watcher.watching(self._machine.file.parent) as written:
+            last = self._machine.inventory()
+            while True:
+                await written.wait()
+                written.clear()
+                try:
+                    inventory = self._machine.inventory()
+                except CloudError as error:
+                    log.warning("inventory not read", error=str(error))
+                    continue
+                if inventory != last:
+                    last = inventory
+                    log.info("hosts changed", hosts=",".join(host.name for host in inventory.hosts))
+                    self.changed()
+
+
+PROVIDER = ProviderSpec(NAME, LocalProvider)

@@ -1,0 +1,183 @@
+"""The local cloud: worker hosts as the launcher's inventory has them, and addresses that it gives to balancers."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apimachinery.model import from_dict
+from cloudprovider.interface import CloudError, Provider, providers
+from cloudprovider.providers.local import choose_address
+from kubeapi.core.node import Node
+from kubeapi.core.service.model import Service
+from mini_cluster.cluster.cloud import check_node_count, inventory, with_cloud, without_taken_ports
+from mini_cluster.cluster.layout import Layout
+from mini_cluster.cluster.state import ClusterState, EtcdPorts, NodeBounds, Ports, StateError, load_state, save_state
+from tests.kits.eventually import eventually_async
+
+STATE = ClusterState("172.30.7.0/24", "10.244.0.0/16", Ports(6443, 3, 4, (EtcdPorts(1, 2),))).with_node_count(2)
+OFFERED = {"cpu": "2", "memory": "8Gi", "pods": "110"}
+
+
+def cloudy(state: ClusterState = STATE, bounds: NodeBounds | None = None) -> ClusterState:
+    return with_cloud(state, "abcdef", lambda port: True, bounds)
+
+
+def node(name: str, provider_id: str = "") -> Node:
+    return from_dict(Node, {"metadata": {"name": name}, "spec": {"providerID": provider_id or None}})
+
+
+def service(uid: str, wanted: str = "") -> Service:
+    metadata = {"name": uid, "namespace": "default", "uid": uid}
+    return from_dict(Service, {"metadata": metadata, "spec": {"loadBalancerIP": wanted or None}})
+
+
+class Site:
+    """A folder with the inventory of a cluster."""
+
+    def __init__(self, folder: Path) -> None:
+        self.layout = Layout.of(folder)
+        self.layout.inventory.parent.mkdir()
+
+    def write(self, state: ClusterState, **changes: Any) -> None:
+        document = json.loads(inventory(self.layout, state, OFFERED)) | changes
+        temporary = self.layout.inventory.with_suffix(".new")
+        temporary.write_text(json.dumps(document))
+        temporary.replace(self.layout.inventory)
+
+    def provider(self) -> Provider:
+        return providers()["local"].factory(str(self.layout.inventory))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+async def test_a_host_is_found_by_its_name_first_and_then_by_its_id(site: Site) -> None:
+    site.write(cloudy().with_stopped("worker-2", True))
+    provider = site.provider()
+    first = await provider.instances.find(node("worker-1"))
+    assert first is not None
+    assert (first.provider_id, first.shut_down) == (f"local://{site.layout.key}/worker-1", False)
+    assert [(item.type, item.address) for item in first.addresses] == [
+        ("InternalIP", "172.30.7.11"), ("Hostname", "worker-1")
+    ]  # fmt: skip
+    second = await provider.instances.find(node("any", f"local://{site.layout.key}/worker-2"))
+    assert second is not None
+    assert second.shut_down
+    assert await provider.instances.find(node("worker-1", "local://other/worker-1")) is None
+    assert await provider.instances.find(node("worker-3")) is None
+
+
+async def test_changes_are_told(site: Site) -> None:
+    site.write(cloudy())
+    provider, told = site.provider(), asyncio.Event()
+    provider.on_change(told.set)
+    following = asyncio.create_task(provider.run())
+    counts = itertools.cycle([3, 2])
+
+    def change_until_told() -> bool:
+        site.write(cloudy(STATE.with_node_count(next(counts))))
+        return told.is_set()
+
+    try:
+        await eventually_async(change_until_told, "the change is told")
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
+
+
+async def test_hosts_are_a_group_only_where_their_number_may_change(site: Site) -> None:
+    site.write(cloudy())
+    groups = site.provider().node_groups
+    assert groups is not None
+    assert await groups.list() == []
+    site.write(cloudy(bounds=NodeBounds(1, 4)))
+    (group,) = await groups.list()
+    assert (group.name, group.min_size, group.max_size, len(group.members)) == ("workers", 1, 4, 2)
+    template = await groups.template("workers")
+    assert template.status.allocatable == OFFERED
+    assert template.labels["node.kubernetes.io/instance-type"] == "worker-host"
+
+
+async def test_the_launcher_adds_and_removes_hosts(site: Site, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    site.write(cloudy(bounds=NodeBounds(1, 4)), command=["sh", "-c", f'echo "$@" >>{log}; [ "$2" != remove ]', "x"])
+    groups = site.provider().node_groups
+    assert groups is not None
+    await groups.add_machine("workers")
+    with pytest.raises(CloudError, match="exit code 1"):
+        await groups.remove_machine("workers", node("worker-2"))
+    assert log.read_text() == "node add\nnode remove worker-2\n"
+
+
+async def test_each_service_keeps_its_address_until_its_balancer_goes(site: Site) -> None:
+    site.write(cloudy())
+    balancers = site.provider().load_balancers
+    assert balancers is not None
+
+    async def address(item: Service) -> str | None:
+        ingress = (await balancers.ensure(item, [])).ingress
+        return ingress[0].ip if ingress else None
+
+    assert await address(service("a")) == "172.30.7.129"
+    assert await address(service("b")) == "172.30.7.130"
+    assert await address(service("a")) == "172.30.7.129"
+    assert await address(service("c", "172.30.7.200")) == "172.30.7.200"
+    assert await address(service("a", "172.30.7.201")) == "172.30.7.201"
+    await balancers.delete(service("b"))
+    await balancers.delete(service("never"))
+    assert await address(service("d")) == "172.30.7.129"
+    with pytest.raises(CloudError, match=r"172\.30\.7\.200 is in use"):
+        await address(service("e", "172.30.7.200"))
+
+
+def test_an_address_that_cannot_be_had_is_refused() -> None:
+    with pytest.raises(CloudError, match="is not in"):
+        choose_address("10.0.0.0/30", {}, "10.0.1.1")
+    with pytest.raises(CloudError, match="is not in"):
+        choose_address("10.0.0.0/30", {}, "nonsense")
+    with pytest.raises(CloudError, match="all addresses"):
+        choose_address("10.0.0.0/30", {"a": "10.0.0.1", "b": "10.0.0.2"})
+
+
+def test_an_unusable_inventory_is_an_error_at_once(site: Site) -> None:
+    with pytest.raises(CloudError):
+        site.provider()
+    site.layout.inventory.write_text("{}")
+    with pytest.raises(CloudError):
+        site.provider()
+
+
+# The launcher's side
+
+
+def test_the_cloud_stays_as_it_was_told(tmp_path: Path) -> None:
+    state = with_cloud(STATE, "abcdef", lambda port: True, NodeBounds(1, 3), 5.0)
+    save_state(tmp_path / "state.json", state)
+    assert load_state(tmp_path / "state.json") == state
+    same = cloudy(state)
+    assert same == state
+    assert cloudy(state, NodeBounds(0, 0)).cloud.bounds is None  # type: ignore[union-attr]
+    for count in (0, 4):
+        with pytest.raises(StateError, match="not within 1:3"):
+            check_node_count(state, count)
+    check_node_count(state, 3)
+    check_node_count(STATE, 0)
+
+
+def test_the_cloud_yields_ports_that_others_took() -> None:
+    state = cloudy()
+    assert state.cloud is not None
+    taken = state.cloud.autoscaler_port
+    assert without_taken_ports(state, "abcdef", lambda port: True) == state
+    moved = without_taken_ports(state, "abcdef", lambda port: port != taken).cloud
+    assert moved is not None
+    assert taken not in (moved.controller_manager_port, moved.autoscaler_port)
+    assert without_taken_ports(STATE, "abcdef", lambda port: False) == STATE
