@@ -7,14 +7,12 @@ import sys
 
 from componentbase import daemon, logs
 from componentbase.clock import Clock
-from componentbase.configfile import ConfigFileError
 from componentbase.health import HealthServer
 from kubeclient.config import ConfigError, load_config
 from kubeclient.informer import Informers
 from kubeclient.leader import LeaderElector
 from kubeclient.recorder import EventRecorder
 from kubeclient.rest import RestClient, user_agent
-from scheduler.configuration import Profile, load_profile
 from scheduler.core.scheduler import Scheduler
 from scheduler.options import Options, parse
 
@@ -29,19 +27,19 @@ async def _run(options: Options) -> None:
     try:
         config = load_config(options.kubeconfig)
         options.election.timing.check()
-        profile = load_profile(options.config)
-    except (ConfigError, ConfigFileError, ValueError) as error:
+    except (ConfigError, ValueError) as error:
         raise daemon.FatalError(str(error)) from None
     async with RestClient(config, user_agent=user_agent("kube-scheduler")) as rest:
-        await _serve(options, profile, rest)
+        await _serve(options, rest)
 
 
-async def _serve(options: Options, profile: Profile, rest: RestClient) -> None:
+async def _serve(options: Options, rest: RestClient) -> None:
     clock = Clock()
     informers = Informers(rest, clock)
-    recorder = EventRecorder(rest, profile.name, clock=clock)
+    names = [profile.name for profile in options.configuration.profiles]
+    recorders = {name: EventRecorder(rest, name, clock=clock) for name in names}
     try:
-        scheduler = Scheduler(informers, recorder, clock, profile.specs, profile.name)
+        scheduler = Scheduler(informers, recorders, clock, options.configuration)
     except ValueError as error:
         raise daemon.FatalError(str(error)) from None
     election = options.election
@@ -50,7 +48,8 @@ async def _serve(options: Options, profile: Profile, rest: RestClient) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(health.run())
         tasks.create_task(informers.run())
-        tasks.create_task(recorder.run())
+        for recorder in recorders.values():
+            tasks.create_task(recorder.run())
         await informers.wait_synced()
         if election.enabled:
             tasks.create_task(LeaderElector(rest, election.lease, timing=election.timing).run(scheduler.run))

@@ -11,8 +11,8 @@ awaiting; the rest run while the next pods are scheduled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apimachinery.catalogue import collect
+from apimachinery.errors import FieldError
 from apimachinery.meta import Object
 from apimachinery.model import Model
 from kubeclient.rest import RestClient
@@ -34,7 +35,24 @@ from scheduler.views.pod import Pod
 
 MAX_SCORE = 100
 
+POINTS = {
+    "preEnqueue": "pre_enqueue",
+    "queueSort": "sort_key",
+    "preFilter": "pre_filter",
+    "filter": "filter",
+    "postFilter": "post_filter",
+    "preScore": "pre_score",
+    "score": "score",
+    "reserve": "reserve",
+    "permit": "permit",
+    "preBind": "pre_bind",
+    "bind": "bind",
+    "postBind": "post_bind",
+}
+"""The extension points as a configuration spells them, and their methods."""
+
 T = TypeVar("T", bound=Object)
+A = TypeVar("A", bound="PluginArguments")
 FloatArray = NDArray[np.float64]
 
 
@@ -48,6 +66,14 @@ class Lister(Protocol):
         """Returns another text whenever something of this kind may have changed."""
 
 
+class PluginArguments(Model):
+    """Base of the models of plugins' arguments."""
+
+    def errors(self) -> list[FieldError]:
+        """Says what is wrong with the values, by their paths in here."""
+        return []
+
+
 @dataclass(frozen=True)
 class Handle:
     """Holds what a plugin gets to work with."""
@@ -57,7 +83,7 @@ class Handle:
     rest: RestClient | None = None
     waiting: WaitingPods = field(default_factory=WaitingPods)
     """The pods that wait at Permit."""
-    arguments: dict[str, Model] = field(default_factory=dict)
+    arguments: Mapping[str, PluginArguments] = field(default_factory=dict)
     """The arguments that the configuration gives to plugins, by their names."""
 
     @property
@@ -157,10 +183,10 @@ class Plugin:
     def table(self) -> NodeTable:
         return self.handle.table
 
-    @property
-    def args(self) -> Model | None:
-        """The plugin's arguments, of the model in its `PluginSpec`; None where the configuration has none."""
-        return self.handle.arguments.get(self.name)
+    def args(self, model: type[A]) -> A:
+        """Returns the plugin's arguments, of the model in its `PluginSpec`; the defaults where none are configured."""
+        args = self.handle.arguments.get(self.name)
+        return args if isinstance(args, model) else model()
 
     # before the queue
 
@@ -227,7 +253,10 @@ class Plugin:
 
     def post_bind(self, cycle: Cycle, node: str) -> None: ...
 
-    # what happens in the cluster
+    # beside all that
+
+    async def run(self) -> None:
+        """Works beside the scheduler from its start to its end, for what a plugin can't learn from `observe`."""
 
     def observe(self, event: ClusterEvent) -> None:
         """Is told of every change to the kinds that the plugin reads through the lister."""
@@ -253,9 +282,9 @@ class PluginSpec:
     reads_pod: tuple[str, ...] = ()
     """The fields of a pod that it reads from the shape, such as "spec.nodeSelector": pods that differ in one of them
     have different shapes. Reading another raises UndeclaredField."""
-    arguments: type[Model] | None = None
+    arguments: type[PluginArguments] | None = None
     """The model of its arguments in a configuration's `pluginConfig`; None when it takes none."""
-    args: Model | None = None
+    args: PluginArguments | None = None
     """The arguments that a configuration gives it."""
 
 
@@ -272,28 +301,42 @@ def unfit_node(plugin: str, reason: str) -> Unfit:
     return Unfit(f"0/1 nodes are available: 1 {reason}.", frozenset((plugin,)))
 
 
-def _overrides(plugin: Plugin, point: str) -> bool:
-    return getattr(type(plugin), point) is not getattr(Plugin, point)
+def extends(plugin: type[Plugin], method: str) -> bool:
+    """Tells whether plugins of this class take part in the extension point of the method."""
+    return getattr(plugin, method) is not getattr(Plugin, method)
+
+
+def _overrides(plugin: Plugin, method: str) -> bool:
+    return extends(type(plugin), method)
 
 
 class Framework:
     """Holds all plugins, by extension point, in order."""
 
-    def __init__(self, specs: Iterable[PluginSpec], handle: Handle) -> None:
-        """Raises: ValueError unless exactly one plugin sorts the queue and at least one binds."""
+    def __init__(
+        self, specs: Iterable[PluginSpec], handle: Handle, points: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """`points` names the plugins that run at an extension point, in order; at one it lacks, all run.
+
+        Raises: ValueError unless exactly one plugin sorts the queue and at least one binds.
+        """
         self.specs = {spec.name: spec for spec in sorted(specs, key=lambda item: (item.order, item.name))}
-        handle.arguments.update({name: spec.args for name, spec in self.specs.items() if spec.args is not None})
+        arguments = {name: spec.args for name, spec in self.specs.items() if spec.args is not None}
+        handle = replace(handle, arguments=arguments)
         self.plugins = {name: spec.factory(name, handle) for name, spec in self.specs.items()}
+        self._points = points or {}
         self.pre_enqueue = self._at("pre_enqueue")
-        self.filter = [plugin for plugin in self.plugins.values() if plugin.filters or _overrides(plugin, "pre_filter")]
+        self._set_filters()
         self.post_filter = self._at("post_filter")
+        self.pre_score = frozenset(plugin.name for plugin in self._at("pre_score"))
         self.score = [plugin for plugin in self._at("score") if self.specs[plugin.name].weight]
         self.reserve = self._at("reserve")
-        self.unreserve = self._at("unreserve")
+        self.unreserve = self._at("unreserve", "reserve")
         self.permit = self._at("permit")
         self.pre_bind = self._at("pre_bind")
-        self.slow = self._at("is_slow")
+        self.slow = self._at("is_slow", "pre_bind")
         self.observers = self._at("observe")
+        self.background = self._at("run")
         self.bind = self._at("bind")
         self.post_bind = self._at("post_bind")
         self.weights = {name: spec.weight for name, spec in self.specs.items()}
@@ -302,10 +345,28 @@ class Framework:
             raise ValueError(f"exactly one plugin must sort the queue, not {[plugin.name for plugin in sorters]}")
         if not self.bind:
             raise ValueError("no plugin binds pods")
-        self.sort_key = sorters[0].sort_key
+        self.sorter = sorters[0]
+        self.sort_key = self.sorter.sort_key
 
-    def _at(self, point: str) -> list[Plugin]:
-        return [plugin for plugin in self.plugins.values() if _overrides(plugin, point)]
+    def _at(self, method: str, point: str = "") -> list[Plugin]:
+        """Lists the plugins with this method, which is of the extension point `point` if that has another."""
+        names = self._points.get(point or method, self.plugins)
+        return [self.plugins[name] for name in names if _overrides(self.plugins[name], method)]
+
+    def _set_filters(self) -> None:
+        """Lists in `filter` the plugins with a PreFilter alone, then those with a Filter."""
+        pre_filters, filters = self._at("pre_filter"), self._at("filter")
+        for plugin in self.plugins.values():
+            plugin.filters = plugin in filters
+        self.pre_filter = frozenset(plugin.name for plugin in pre_filters)
+        self.filter = [plugin for plugin in pre_filters if not plugin.filters] + filters
+
+    def run_pre_filter(self, plugin: Plugin, cycle: Cycle) -> Skip | Only | Rejected | None:
+        return plugin.pre_filter(cycle) if plugin.name in self.pre_filter else None
+
+    def run_pre_score(self, plugin: Plugin, cycle: Cycle) -> bool:
+        """Tells whether the plugin's score counts for this pod."""
+        return plugin.name not in self.pre_score or plugin.pre_score(cycle) is not SKIP
 
     def reads(self) -> list[type[Object]]:
         """Lists the kinds beyond pods and nodes that plugins look at."""
@@ -327,6 +388,8 @@ class Framework:
         if not plugins:
             return event.resource in (NODE, WAITING_POD)
         for name in plugins:
+            if name not in self.specs:
+                return True  # not a plugin: nothing tells what would help
             asked_for = event.change & self.specs[name].requeue_on.get(event.resource, Change.NONE)
             if asked_for and self.plugins[name].hint(shape, event):
                 return True

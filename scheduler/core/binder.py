@@ -9,6 +9,7 @@ from collections.abc import Callable
 from apimachinery.errors import StatusError
 from scheduler.core.queue import QueuedPod
 from scheduler.framework import Cycle, Framework
+from scheduler.views.pod import Pod
 
 BINDERS = 32  # bindings under way at once
 SLOW = 1024  # bindings beside these that wait for volumes; when there are more, they take the binders too
@@ -21,8 +22,8 @@ NotBound = Callable[[QueuedPod, Cycle, str, str], None]
 class Binder:
     """`submit` never waits; ask for `room` first. The callbacks tell how it ended."""
 
-    def __init__(self, framework: Framework, bound: Bound, not_bound: NotBound) -> None:
-        self._framework, self._bound, self._not_bound = framework, bound, not_bound
+    def __init__(self, framework_of: Callable[[Pod], Framework], bound: Bound, not_bound: NotBound) -> None:
+        self._framework_of, self._bound, self._not_bound = framework_of, bound, not_bound
         self._waiting: deque[tuple[QueuedPod, Cycle, str]] = deque()
         self._work = asyncio.Semaphore(0)
         self._room = asyncio.Event()
@@ -49,7 +50,7 @@ class Binder:
             queued, cycle, node = self._waiting.popleft()
             if len(self._waiting) < BACKLOG:
                 self._room.set()
-            if self._slow < SLOW and self._framework.is_slow(cycle):
+            if self._slow < SLOW and self._framework_of(queued.pod).is_slow(cycle):
                 self._slow += 1
                 tasks.create_task(self._bind_slowly(queued, cycle, node))
             else:
@@ -63,7 +64,7 @@ class Binder:
 
     async def _bind(self, queued: QueuedPod, cycle: Cycle, node: str) -> None:
         try:
-            rejected = await self._framework.run_bind(cycle, node)
+            rejected = await self._framework_of(queued.pod).run_bind(cycle, node)
         except (StatusError, ConnectionError, TimeoutError) as error:
             self._not_bound(queued, cycle, node, str(error))
         else:

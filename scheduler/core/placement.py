@@ -17,6 +17,7 @@ from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, NodeTable, Rows
 
 VERDICTS = 64  # shapes whose masks and scores are kept, some 30 bytes a node each; the longest unused is dropped
+FEWEST_NODES = 100  # compared however low the percentage is, as upstream's
 NO_NODES = "no nodes available to schedule pods"
 
 
@@ -58,9 +59,13 @@ class _Verdict:
 
 
 class Placement:
-    def __init__(self, framework: Framework, table: NodeTable, rng: random.Random | None = None) -> None:
+    def __init__(
+        self, framework: Framework, table: NodeTable, rng: random.Random | None = None, *, percentage: int = 0
+    ) -> None:
+        """`percentage` is the share of nodes that is enough to choose from; 0 for all."""
         self._framework, self._table = framework, table
         self._random = rng or random.Random()
+        self._percentage, self._next_row = percentage or 100, 0
         self._verdicts: OrderedDict[Shape, _Verdict] = OrderedDict()
 
     def choose(self, cycle: Cycle) -> Choice | Unfit:
@@ -83,7 +88,18 @@ class Placement:
         rows = mask.nonzero()[0]
         if not len(rows):
             return self._explain(cycle, [*verdict.filters, *filters], limits)
+        rows = self._sample(rows)
         return Choice(self._table.names[self._best(cycle, verdict, rows)], len(rows))
+
+    def _sample(self, rows: IntArray) -> IntArray:
+        """Takes as many of the rows as are to be compared, going on each time where the last pod's ended."""
+        enough = max(self._table.count * self._percentage // 100, FEWEST_NODES)
+        if len(rows) <= enough:
+            return rows
+        start = int(np.searchsorted(rows, self._next_row))
+        sample = np.roll(rows, -start)[:enough]
+        self._next_row = int(sample[-1]) + 1
+        return sample
 
     # filters
 
@@ -102,7 +118,8 @@ class Placement:
         if isinstance(filters, Unfit):
             return filters
         verdict.filters = filters
-        verdict.scorers = [item for item in self._framework.score if item.local and item.pre_score(own) is not SKIP]
+        framework = self._framework
+        verdict.scorers = [item for item in framework.score if item.local and framework.run_pre_score(item, own)]
         size = self._table.size
         verdict.mask, verdict.base = np.zeros(size, np.bool_), np.zeros(size)
         verdict.raw = {plugin.name: np.zeros(size) for plugin in verdict.scorers if plugin.normalizes}
@@ -142,7 +159,7 @@ class Placement:
         for plugin in self._framework.filter:
             if plugin.local is not local:
                 continue
-            answer = plugin.pre_filter(cycle)
+            answer = self._framework.run_pre_filter(plugin, cycle)
             if isinstance(answer, Rejected):
                 return Unfit(f"{self._heading()} {answer.reason}.", frozenset((plugin.name,)))
             if isinstance(answer, Only):
@@ -166,7 +183,7 @@ class Placement:
             if plugin.normalizes:
                 self._add(total, plugin, cycle, verdict.raw[plugin.name][rows])
         for plugin in self._framework.score:
-            if not plugin.local and plugin.pre_score(cycle) is not SKIP:
+            if not plugin.local and self._framework.run_pre_score(plugin, cycle):
                 self._add(total, plugin, cycle, plugin.score(cycle, rows))
         best = (total == total.max()).nonzero()[0]
         return int(rows[best[0] if len(best) == 1 else best[self._random.randrange(len(best))]])

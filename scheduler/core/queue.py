@@ -24,6 +24,8 @@ from scheduler.views.pod import Pod
 
 FIRST_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 10.0
+"""A configuration may say otherwise."""
+MAX_DOUBLINGS = 64  # by then any wait is the longest one
 MAX_UNSCHEDULABLE_SECONDS = 300.0
 """After this long a pod is tried again even if no event helped: hints may be wrong."""
 STALE_CHECK_SECONDS = 30.0
@@ -62,13 +64,6 @@ class QueuedPod:
         self.place = QueueState.NOWHERE
         self.ticket = 0
         """The generation of its heap entry; older entries are ignored."""
-
-    @property
-    def backoff_seconds(self) -> float:
-        """Returns how long it may not be tried after the last attempt."""
-        return (
-            float(min(FIRST_BACKOFF_SECONDS * 2 ** (self.attempts - 1), MAX_BACKOFF_SECONDS)) if self.attempts else 0.0
-        )
 
 
 class _Heap:
@@ -123,8 +118,17 @@ class QueueRules(Protocol):
 
 
 class SchedulingQueue:
-    def __init__(self, rules: QueueRules, shapes: Shapes, clock: Clock) -> None:
+    def __init__(
+        self,
+        rules: QueueRules,
+        shapes: Shapes,
+        clock: Clock,
+        *,
+        first_backoff_seconds: float = FIRST_BACKOFF_SECONDS,
+        max_backoff_seconds: float = MAX_BACKOFF_SECONDS,
+    ) -> None:
         self._rules, self._shapes, self._clock = rules, shapes, clock
+        self._first_backoff, self._max_backoff = first_backoff_seconds, max_backoff_seconds
         self._pods: dict[str, QueuedPod] = {}
         self._active, self._backoff = _Heap(), _Heap()
         self._unschedulable: dict[str, QueuedPod] = {}
@@ -185,18 +189,22 @@ class SchedulingQueue:
         """Lets a pod that no node fits wait for an event that helps."""
         queued.plugins = plugins
         queued.place = QueueState.UNSCHEDULABLE
-        queued.queued_at = self._clock.monotonic()
-        queued.backoff_until = queued.queued_at + queued.backoff_seconds
+        self._back_off(queued)
         self._pods[queued.uid] = queued
         self._unschedulable[queued.uid] = queued
 
     def failed(self, queued: QueuedPod) -> None:
         """Lets a pod try again after its backoff: something went wrong that may go right the next time."""
         queued.plugins = frozenset()
-        queued.queued_at = self._clock.monotonic()
-        queued.backoff_until = queued.queued_at + queued.backoff_seconds
+        self._back_off(queued)
         self._pods[queued.uid] = queued
         self._enqueue(queued)
+
+    def _back_off(self, queued: QueuedPod) -> None:
+        """Notes when the pod may be tried again: each attempt doubles the wait."""
+        queued.queued_at = self._clock.monotonic()
+        seconds = self._first_backoff * 2.0 ** min(queued.attempts - 1, MAX_DOUBLINGS) if queued.attempts else 0.0
+        queued.backoff_until = queued.queued_at + min(seconds, self._max_backoff)
 
     def happened(self, event: ClusterEvent) -> None:
         """Moves on the pods that the event may help. Pods of one shape get one answer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,22 +15,13 @@ from kubeapi.core.pod.lifecycle import is_terminal
 from kubeclient.informer import Informer, Informers
 from kubeclient.recorder import EventRecorder
 from scheduler import events, metrics
-from scheduler.configuration import DEFAULT_NAME
+from scheduler.configuration.load import Configuration, default_configuration
 from scheduler.core.binder import Binder
-from scheduler.core.placement import Placement
+from scheduler.core.profiles import Profiles
 from scheduler.core.queue import QueuedPod, SchedulingQueue
 from scheduler.core.status import SCHEDULER_ERROR, UNSCHEDULABLE, StatusWriter
 from scheduler.events import ASSIGNED_POD, Change, ClusterEvent
-from scheduler.framework import (
-    Cycle,
-    Framework,
-    Handle,
-    PluginSpec,
-    Unfit,
-    collect_plugins,
-    pod_fields,
-    unfit_node,
-)
+from scheduler.framework import Cycle, Handle, Unfit, pod_fields, unfit_node
 from scheduler.state.cache import SchedulerCache
 from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import Shapes
@@ -68,34 +59,39 @@ class Scheduler:
     def __init__(
         self,
         informers: Informers,
-        recorder: EventRecorder,
+        recorders: Mapping[str, EventRecorder],
         clock: Clock,
-        specs: list[PluginSpec] | None = None,
-        name: str = DEFAULT_NAME,
+        configuration: Configuration | None = None,
     ) -> None:
-        """`name` is the `schedulerName` of its pods. Raises: ValueError for plugins or arguments that can't work."""
-        self._clock, self._recorder, self._name = clock, recorder, name
-        specs = collect_plugins() if specs is None else specs
-        fields = pod_fields(specs)
+        """`recorders` are those of each profile, by its name. Raises: ValueError for plugins that can't work."""
+        self._clock = clock
+        configuration = configuration or default_configuration()
+        fields = pod_fields(spec for profile in configuration.profiles for spec in profile.specs)
         self.cache = SchedulerCache(Shapes(fields))
         handle = Handle(self.cache, InformerLister(informers), informers.rest)
-        self.framework = Framework(specs, handle)
-        self.queue = SchedulingQueue(self.framework, self.cache.shapes, clock)
+        self.profiles = Profiles(configuration.profiles, recorders, handle)
+        self.queue = SchedulingQueue(
+            self.profiles,
+            self.cache.shapes,
+            clock,
+            first_backoff_seconds=configuration.first_backoff_seconds,
+            max_backoff_seconds=configuration.max_backoff_seconds,
+        )
         self._waiting = handle.waiting
-        self._placement = Placement(self.framework, self.cache.table)
         self._status = StatusWriter(informers.rest, clock)
-        self._binder = Binder(self.framework, self._bound, self._not_bound)
+        self._binder = Binder(self.profiles.framework_of, self._bound, self._not_bound)
         self._pods = informers.of(pod_view(fields), field_selector=UNFINISHED_PODS)
         self._pods.add_handler(self._on_pod)
         nodes: Informer[Node] = informers.of(Node)
         nodes.add_handler(self._on_node)
         self._informers: list[Informer[Any]] = [self._pods, nodes]
-        for model in self.framework.reads():
+        for model in self.profiles.reads():
             informer = informers.of(model)
             informer.add_handler(self._on_other(model.__name__))
             self._informers.append(informer)
         metrics.watch_queue(self.queue.counts)
-        log.info("plugins", names=" ".join(self.framework.plugins))
+        for profile in configuration.profiles:
+            log.info("plugins", profile=profile.name, names=" ".join(spec.name for spec in profile.specs))
 
     def check(self) -> str:
         """Returns "" once all caches are complete; else which are not."""
@@ -107,6 +103,8 @@ class Scheduler:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._status.run())
                 tasks.create_task(self._binder.run())
+                for plugin in self.profiles.background():
+                    tasks.create_task(plugin.run())
                 tasks.create_task(self._schedule())
         finally:
             self._waiting.close()
@@ -123,22 +121,23 @@ class Scheduler:
 
     def _attempt(self, queued: QueuedPod) -> None:
         pod = queued.pod
+        profile = self.profiles.of(pod)
         if pod.metadata.deletionTimestamp is not None:
-            self._recorder.event(pod, "Warning", "FailedScheduling", f"skip schedule deleting pod: {pod.key}")
+            profile.recorder.event(pod, "Warning", "FailedScheduling", f"skip schedule deleting pod: {pod.key}")
             return
         if self.cache.get(queued.uid) is not None:
             return  # on its node already, as a binding that seemed to have failed
         started = time.perf_counter()
         cycle = Cycle(pod, queued.shape)
         try:
-            outcome = self._placement.choose(cycle)
+            outcome = profile.placement.choose(cycle)
         except Exception as error:  # a plugin's fault with one pod must not keep all others waiting
             log.exception("scheduling failed", error, pod=pod.key)
             metrics.attempted(metrics.ERROR, started)
             self._failed(queued, f"scheduling failed: {error}", SCHEDULER_ERROR)
             return
         if isinstance(outcome, Unfit):
-            result = self.framework.run_post_filter(cycle, outcome)
+            result = profile.framework.run_post_filter(cycle, outcome)
             self._refused(queued, Unfit(result.message, outcome.plugins), result.nominated)
             metrics.attempted(metrics.UNSCHEDULABLE, started)
             return
@@ -149,9 +148,10 @@ class Scheduler:
 
     def _place(self, queued: QueuedPod, cycle: Cycle, node: str) -> Unfit | None:
         """Assumes the pod on the node, and has it bound unless Reserve or Permit refuses it or lets it wait."""
+        framework = self.profiles.framework_of(queued.pod)
         self.cache.assume(queued.uid, queued.shape, node, cycle.storage)
-        refused = self.framework.run_reserve(cycle, node)
-        waits = refused or self.framework.run_permit(cycle, node)
+        refused = framework.run_reserve(cycle, node)
+        waits = refused or framework.run_permit(cycle, node)
         if isinstance(waits, Unfit):
             self.cache.forget(queued.uid)
             return waits
@@ -165,7 +165,7 @@ class Scheduler:
         if refusal is None:
             self._binder.submit(queued, cycle, node)
             return
-        self.framework.run_unreserve(cycle, node)
+        self.profiles.framework_of(queued.pod).run_unreserve(cycle, node)
         self.cache.forget(queued.uid)
         if self._renew(queued):
             self._refused(queued, unfit_node(refusal.plugin, refusal.reason))
@@ -192,19 +192,19 @@ class Scheduler:
 
     def _tell(self, pod: Pod, message: str, reason: str, nominated: str | None = None) -> None:
         log.debug("pod not scheduled", pod=pod.key, message=message)
-        self._recorder.event(pod, "Warning", "FailedScheduling", message)
+        self.profiles.of(pod).recorder.event(pod, "Warning", "FailedScheduling", message)
         self._status.not_scheduled(pod, reason, message, nominated)
 
     # the binder's answers
 
     def _bound(self, queued: QueuedPod, node: str) -> None:
         pod = queued.pod
-        self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {pod.key} to {node}")
+        self.profiles.of(pod).recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {pod.key} to {node}")
         metrics.POD_SECONDS.observe(self._clock.monotonic() - queued.added_at)
         log.debug("pod bound", pod=pod.key, node=node)
 
     def _not_bound(self, queued: QueuedPod, cycle: Cycle, node: str, why: str) -> None:
-        self.framework.run_unreserve(cycle, node)
+        self.profiles.framework_of(queued.pod).run_unreserve(cycle, node)
         self.cache.forget(queued.uid)
         log.warning("pod could not be bound", pod=queued.pod.key, node=node, error=why)
         self._failed(queued, f"binding rejected: {why}", SCHEDULER_ERROR)
@@ -220,7 +220,7 @@ class Scheduler:
                 self._pod_gone(old)
         elif new.spec.nodeName:
             self._pod_assigned(old, new)
-        elif new.spec.schedulerName == self._name:
+        elif new.spec.schedulerName in self.profiles:
             if old is None:
                 self.queue.add(new)
             else:
@@ -258,7 +258,7 @@ class Scheduler:
     def _on_other(self, kind: str) -> Callable[[Object | None, Object | None], None]:
         def handler(old: Object | None, new: Object | None) -> None:
             event = events.other_event(kind, old, new)
-            self.framework.observe(event)
+            self.profiles.observe(event)
             self.queue.happened(event)
 
         return handler

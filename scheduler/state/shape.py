@@ -29,6 +29,7 @@ SHAPES = 2048  # shapes kept for lookups; the longest unused is forgotten and, i
 CORE_FIELDS = (
     "metadata.namespace",
     "metadata.labels",
+    "spec.schedulerName",
     "spec.containers",
     "spec.initContainers",
     "spec.overhead",

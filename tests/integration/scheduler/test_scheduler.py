@@ -16,6 +16,7 @@ PACKING = """
 apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
 profiles:
+- schedulerName: spreading
 - schedulerName: packing
   plugins:
     multiPoint: {disabled: [{name: NodeResourcesBalancedAllocation}]}
@@ -132,7 +133,7 @@ def test_pods_of_a_replicaset_are_spread_over_unequal_nodes(cluster: Cluster, ru
     assert cluster.placed() == {"big": 3, "small": 3}
 
 
-def test_a_second_scheduler_packs_the_pods_of_its_name(cluster: Cluster, running: Daemon, tmp_path: Path) -> None:
+def test_a_second_scheduler_has_two_profiles(cluster: Cluster, running: Daemon, tmp_path: Path) -> None:
     for name in ("n1", "n2"):
         cluster.node(name, cpu="8")
     file = tmp_path / "packing.yaml"
@@ -145,6 +146,8 @@ def test_a_second_scheduler_packs_the_pods_of_its_name(cluster: Cluster, running
             assert cluster.where(name) == full
         (event,) = eventually(lambda: cluster.events("third"))
         assert event["source"]["component"] == "packing"
+        cluster.pod("fourth", cpu="1", schedulerName="spreading")
+        assert cluster.where("fourth") != full
 
 
 def test_its_endpoints_tell_how_it_is(cluster: Cluster, running: Daemon) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from apimachinery.meta import Object
@@ -103,15 +103,21 @@ class Turns(random.Random):
 class World:
     """A cache with nodes and pods, and a placement over it."""
 
-    def __init__(self, *nodes: Node, only: Iterable[str] | None = None, specs: list[PluginSpec] | None = None) -> None:
-        """`only` names the plugins beside those that sort and bind."""
+    def __init__(
+        self,
+        *nodes: Node,
+        only: Iterable[str] | None = None,
+        specs: list[PluginSpec] | None = None,
+        points: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """`only` names the plugins beside those that sort and bind, `points` those of extension points."""
         specs = collect_plugins() if specs is None else specs
         self.cache = SchedulerCache(Shapes(pod_fields(specs)))
         self.lister = FakeLister()
         if only is not None:
             keep = {"PrioritySort", "DefaultBinder", *only}
             specs = [spec for spec in specs if spec.name in keep]
-        self.framework = Framework(specs, Handle(self.cache, self.lister))
+        self.framework = Framework(specs, Handle(self.cache, self.lister), points)
         self.placement = Placement(self.framework, self.cache.table, Turns())
         for item in nodes:
             self.cache.put_node(item)

@@ -6,16 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from apimachinery.errors import Conflict, NotFound, ServiceUnavailable, StatusError
 from apimachinery.meta import Object
 from componentbase.clock import Clock
 from kubeclient.informer import Informers
+from scheduler.configuration.load import DEFAULT_NAME, Configuration, Profile
 from scheduler.core import binder
 from scheduler.core.scheduler import UNFINISHED_PODS, Scheduler
 from scheduler.core.status import Verdict, scheduled_patch
+from scheduler.events import NODE, Change
 from scheduler.framework import Cycle, Plugin, PluginSpec, Rejected, Wait, collect_plugins
+from scheduler.state.shape import IntArray
+from scheduler.state.table import BoolArray, Rows
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod, PodCondition
 from tests.fakes.clock import FakeClock
@@ -64,10 +69,18 @@ class FakeRecorder:
 class Bench:
     """A scheduler whose informers are fed by the test."""
 
-    def __init__(self, clock: Clock | None = None, specs: list[PluginSpec] | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        specs: list[PluginSpec] | None = None,
+        profiles: list[Profile] | None = None,
+    ) -> None:
         self.rest, self.recorder, self.clock = FakeRest(), FakeRecorder(), clock or Clock()
         informers = Informers(self.rest)  # type: ignore[arg-type]
-        self.scheduler = Scheduler(informers, self.recorder, self.clock, specs)  # type: ignore[arg-type]
+        profiles = profiles or [Profile(DEFAULT_NAME, specs or collect_plugins())]
+        recorders = {profile.name: self.recorder for profile in profiles}
+        configuration = Configuration(profiles)
+        self.scheduler = Scheduler(informers, recorders, self.clock, configuration)  # type: ignore[arg-type]
         self._pods = informers.of(Pod, field_selector=UNFINISHED_PODS)
         self._nodes = informers.of(Node)
 
@@ -406,3 +419,50 @@ async def test_a_pod_deleted_while_it_waits_at_permit_is_forgotten(started: Star
     bench.put(pod("next", cpu="1"))
     await bench.until(lambda: len(bench.scheduler.cache) == 1)
     assert not bench.rest.bindings
+
+
+async def test_each_pod_is_scheduled_by_the_profile_of_its_name(started: Started) -> None:
+    """The second profile has a filter of its own, and both see each other's pods."""
+
+    class Never(Plugin):
+        def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
+            return np.zeros(len(self.table.valid[rows]), np.bool_)
+
+        def reasons(self, cycle: Cycle, rows: IntArray) -> dict[str, int]:
+            return {"node(s) never do": len(rows)}
+
+    never = PluginSpec("Never", Never, requeue_on={NODE: Change.ADD})
+    bench = started(profiles=[Profile("a", collect_plugins()), Profile("b", [*collect_plugins(), never])])
+    bench.put(node("n1", pods="1"))
+    bench.put(pod("other", schedulerName="c"))
+    bench.put(pod("refused", schedulerName="b"))
+    await bench.until(lambda: bench.recorder.events)
+    assert bench.recorder.events == [("refused", "FailedScheduling", "0/1 nodes are available: 1 node(s) never do.")]
+    bench.put(pod("first", schedulerName="a"))
+    await bench.until(lambda: bench.rest.bindings)
+    assert bench.rest.bindings == [("default/first", "n1")]
+    bench.put(pod("second", schedulerName="b"))
+    await bench.until(lambda: len(bench.recorder.events) == 3)
+    assert bench.recorder.events[2][2] == "0/1 nodes are available: 1 Too many pods."
+    assert len(bench.scheduler.queue) == 2
+
+
+def test_profiles_must_sort_alike() -> None:
+    class OtherSort(Plugin):
+        def sort_key(self, pod: Pod) -> int:
+            return 0
+
+    others = [spec for spec in collect_plugins() if spec.name != "PrioritySort"]
+    with pytest.raises(ValueError, match="share a queue"):
+        Bench(profiles=[Profile("a", collect_plugins()), Profile("b", [*others, PluginSpec("Other", OtherSort)])])
+
+
+async def test_a_plugin_works_beside_the_scheduler(started: Started) -> None:
+    class Working(Plugin):
+        began = False
+
+        async def run(self) -> None:
+            Working.began = True
+
+    bench = started(specs=[*collect_plugins(), PluginSpec("Working", Working)])
+    await bench.until(lambda: Working.began)

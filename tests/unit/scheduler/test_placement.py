@@ -200,3 +200,19 @@ def test_an_assumed_pod_counts_for_the_next_of_its_kind() -> None:
     assert world.place(pod(cpu="1500m")) == ""
     world.cache.forget(pod_id(first))
     assert world.place(pod(cpu="1500m")) == "n1"
+
+
+def test_a_share_of_the_nodes_is_enough_to_choose_from() -> None:
+    """Each pod is compared on the next hundred or more, so that all nodes have their turn."""
+    world = World(*(node(f"n{number:03}", cpu="1") for number in range(300)))
+    placement = Placement(world.framework, world.cache.table, Turns(), percentage=50)
+    chosen = []
+    for _ in range(4):
+        outcome = placement.choose(world.cycle(pod()))
+        assert not isinstance(outcome, Unfit)
+        assert outcome.feasible == 150
+        chosen.append(world.cache.table.rows[outcome.node] // 150)
+    assert chosen == [0, 1, 0, 1]
+    few = Placement(world.framework, world.cache.table, Turns(), percentage=1).choose(world.cycle(pod()))
+    assert not isinstance(few, Unfit)
+    assert few.feasible == 100

@@ -35,9 +35,9 @@ class FakeRules:
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, **backoff: float) -> None:
         self.clock, self.rules = FakeClock(), FakeRules()
-        self.queue = SchedulingQueue(self.rules, Shapes(["spec.nodeSelector"]), self.clock)
+        self.queue = SchedulingQueue(self.rules, Shapes(["spec.nodeSelector"]), self.clock, **backoff)
 
     def add(self, name: str = "web", **spec: Any) -> Pod:
         item = pod(name, **spec)
@@ -162,6 +162,17 @@ def test_backoff_doubles_with_each_attempt_up_to_ten_seconds() -> None:
         waits.append(wait)
         bench.clock.step(wait)
     assert waits == [1, 2, 4, 8, 10, 10]
+
+
+def test_backoff_may_be_configured() -> None:
+    bench = Bench(first_backoff_seconds=3, max_backoff_seconds=4)
+    bench.add()
+    waits = []
+    for _ in range(3):
+        bench.queue.failed(bench.pop())
+        waits.append(bench.queue.seconds_to_next())
+        bench.clock.step(4)
+    assert waits == [3, 4, 4]
 
 
 def test_backoff_counts_from_the_attempt_not_from_the_event() -> None:
