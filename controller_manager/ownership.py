@@ -70,16 +70,21 @@ def plan_claim(owner: Object, selector: Selector, candidates: Iterable[T]) -> Cl
     return claim
 
 
-async def claim(rest: RestClient, owner: Object, selector: Selector, candidates: Iterable[T]) -> list[T]:
-    """Adopts and releases, and returns the objects that are the owner's afterwards. Raises: as RestClient's methods."""
+async def claim(
+    rest: RestClient, owner: Object, selector: Selector, candidates: Iterable[T], *, finalizer: str = ""
+) -> list[T]:
+    """Adopts and releases, and returns the objects that are the owner's afterwards.
+
+    What is adopted gets `finalizer`, if there is one, and what is released loses it. Raises: as RestClient's methods.
+    """
     plan = plan_claim(owner, selector, candidates)
     if not plan.adopt and not plan.release:
         return plan.owned
     for obj in plan.release:
-        await _release(rest, owner, obj)
+        await _release(rest, owner, obj, finalizer)
     if plan.adopt and await _may_adopt(rest, owner):
         for obj in plan.adopt:
-            if await _adopt(rest, owner, obj):
+            if await _adopt(rest, owner, obj, finalizer):
                 plan.owned.append(obj)
     return plan.owned
 
@@ -93,9 +98,11 @@ async def _may_adopt(rest: RestClient, owner: Object) -> bool:
     return fresh.metadata.uid == owner.metadata.uid and fresh.metadata.deletionTimestamp is None
 
 
-async def _adopt(rest: RestClient, owner: Object, obj: Object) -> bool:
+async def _adopt(rest: RestClient, owner: Object, obj: Object, finalizer: str) -> bool:
     reference = owner_reference(owner).model_dump(exclude_none=True)
-    patch = {"metadata": {"uid": obj.metadata.uid, "ownerReferences": [reference]}}
+    patch: dict[str, Any] = {"metadata": {"uid": obj.metadata.uid, "ownerReferences": [reference]}}
+    if finalizer:
+        patch["metadata"]["finalizers"] = [finalizer]
     try:
         await rest.patch(type(obj), obj.name, obj.namespace, patch, content_type=STRATEGIC_MERGE_PATCH)
     except (NotFound, Conflict):  # gone, or another object of that name
@@ -104,8 +111,10 @@ async def _adopt(rest: RestClient, owner: Object, obj: Object) -> bool:
     return True
 
 
-async def _release(rest: RestClient, owner: Object, obj: Object) -> None:
+async def _release(rest: RestClient, owner: Object, obj: Object, finalizer: str) -> None:
     patch = release_patch(obj, owner.metadata.uid or "")
+    if finalizer in (obj.metadata.finalizers or ()):
+        patch["metadata"] |= without_finalizer(finalizer)
     try:
         await rest.patch(type(obj), obj.name, obj.namespace, patch, content_type=STRATEGIC_MERGE_PATCH)
     except (NotFound, Conflict):
@@ -116,6 +125,11 @@ async def _release(rest: RestClient, owner: Object, obj: Object) -> None:
 def release_patch(obj: Object, owner_uid: str) -> dict[str, Any]:
     """Returns a strategic merge patch that takes one owner away; the object's uid in it guards against a namesake."""
     return {"metadata": {"uid": obj.metadata.uid, "ownerReferences": [{"$patch": "delete", "uid": owner_uid}]}}
+
+
+def without_finalizer(finalizer: str) -> dict[str, Any]:
+    """Returns the part of a strategic merge patch of `metadata` that takes a finalizer away."""
+    return {"$deleteFromPrimitiveList/finalizers": [finalizer]}
 
 
 def owner_reference(owner: Object) -> OwnerReference:

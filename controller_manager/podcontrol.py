@@ -90,9 +90,12 @@ class PodControl:
         return await in_parallel(pods, work)
 
 
-def pod_of(owner: Object, template: PodTemplateSpec, labels: Iterable[tuple[str, str]] = ()) -> Pod:
-    """Makes a pod of the template, with a name chosen here (see `create_surely`) and with `labels` added."""
-    base = f"{owner.name}-"
+def pod_of(
+    owner: Object, template: PodTemplateSpec, labels: Iterable[tuple[str, str]] = (), *, name_base: str = ""
+) -> Pod:
+    """Makes a pod of the template, with `labels` added and a name chosen here (see `create_surely`) that begins with
+    `name_base`, by default with the owner's name."""
+    base = name_base or f"{owner.name}-"
     metadata = ObjectMeta(
         name=generate_name(base),
         generateName=base,

@@ -150,7 +150,7 @@ class Follower:
                 if len(done) < expected and _is_meant(pod, order):
                     name = pod["metadata"]["name"]
                     headers = {"content-type": "application/merge-patch+json"}
-                    status = {"status": _kubelet_status(pod, order["state"])}
+                    status = {"status": _kubelet_status(pod, order)}
                     if self._http.patch(f"{path}/{name}/status", json=status, headers=headers).is_success:
                         done.add(pod["metadata"]["uid"])
             return len(done) == expected
@@ -168,25 +168,35 @@ def _is_meant(pod: Dict, order: Dict) -> bool:
         return False
     if (state == "ready" and is_ready) or (state == "running" and status.get("phase") == "Running"):
         return False
+    labels = pod["metadata"].get("labels") or {}
+    if "index" in order and labels.get("batch.kubernetes.io/job-completion-index") != str(order["index"]):
+        return False
     if order.get("image") and pod["spec"]["containers"][0]["image"] != order["image"]:
         return False
     return pod["metadata"]["name"] in order.get("names", [pod["metadata"]["name"]])
 
 
-def _kubelet_status(pod: Dict, state: str) -> Dict:
-    """Returns the status of a pod that runs, is ready, or has failed."""
+def _kubelet_status(pod: Dict, order: Dict) -> Dict:
+    """Returns the status of a pod that runs, is ready, has succeeded or has failed."""
+    state, extra = order["state"], order.get("extra") or {}
     runs = state in ("ready", "running")
-    ended = {"exitCode": 1, "reason": "Error", "startedAt": _LONG_AGO, "finishedAt": _LONG_AGO}
+    code = 0 if state == "succeeded" else order.get("exitCode", 1)
+    reason = "Error" if code else "Completed"
+    ended = {"exitCode": code, "reason": reason, "startedAt": _LONG_AGO, "finishedAt": _LONG_AGO}
     container_state = {"running": {"startedAt": _LONG_AGO}} if runs else {"terminated": ended}
     ready = "True" if state == "ready" else "False"
     return {
-        "phase": "Running" if runs else "Failed",
+        "phase": "Running" if runs else state.capitalize(),
         "podIP": "10.2.0.2",
         "podIPs": [{"ip": "10.2.0.2"}],
         "hostIP": "10.1.0.1",
         "startTime": _LONG_AGO,
         "conditions": [
-            {"type": kind, "status": ready, "lastTransitionTime": _LONG_AGO} for kind in ("Ready", "ContainersReady")
+            *(
+                {"type": kind, "status": ready, "lastTransitionTime": _LONG_AGO}
+                for kind in ("Ready", "ContainersReady")
+            ),
+            *extra.get("conditions", []),
         ],
         "containerStatuses": [
             {

@@ -37,8 +37,8 @@ class Indexes:
         for first, last in self.intervals:
             yield from range(first, last + 1)
 
-    def __contains__(self, index: int) -> bool:
-        return any(first <= index <= last for first, last in self.intervals)
+    def __contains__(self, index: object) -> bool:
+        return isinstance(index, int) and any(first <= index <= last for first, last in self.intervals)
 
     def __str__(self) -> str:
         """Two indexes in a row are written as "3,4", more as "3-5"."""

@@ -14,7 +14,7 @@ from apimachinery.errors import BadRequest
 from apimachinery.meta import LabelSelector, ObjectMeta, OwnerReference
 from apimachinery.selectors import selector_of
 from apimachinery.times import format_time
-from controller_manager.controllers.workloads.replicas._podranking import DELETION_COST, pods_to_delete
+from controller_manager.controllers.workloads._podranking import DELETION_COST, pods_to_delete
 from controller_manager.controllers.workloads.replicas._status import ManageError, compute_status
 from controller_manager.controllers.workloads.replicas.replicaset import CONTROLLER
 from controller_manager.ownership import (

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from apimachinery.meta import StatusCondition, controller_of
 from apimachinery.selectors import Selector
-from controller_manager.controllers.workloads.replicas._podranking import pods_to_delete
+from controller_manager.controllers.workloads._podranking import pods_to_delete
 from controller_manager.controllers.workloads.replicas._status import ManageError, compute_status
 from controller_manager.ownership import OWNER_INDEX, candidates, claim, index_by_owner, owners_of_change
 from controller_manager.podcontrol import PodControl, pod_of

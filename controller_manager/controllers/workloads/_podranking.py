@@ -1,4 +1,4 @@
-"""Ranks the pods of a ReplicaSet that has too many: which of them go first."""
+"""Ranks the pods of a controller that has too many: which of them go first."""
 
 from __future__ import annotations
 

@@ -1,0 +1,59 @@
+"""What the Job controller counts, in the names that upstream's dashboards use."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+from controller_manager.controllers.workloads.job._observed import Observed
+from controller_manager.controllers.workloads.job._plan import Outcome
+from controller_manager.controllers.workloads.job._policies import judge
+from kubeapi.batch.job.model import Job, JobStatus
+
+_SYNC_BUCKETS = (0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384)
+
+SYNC_SECONDS = Histogram(
+    "job_controller_job_sync_duration_seconds",
+    "Time that a look at a Job took.",
+    ["completion_mode", "result", "action"],
+    buckets=_SYNC_BUCKETS,
+)
+SYNCS = Counter("job_controller_job_syncs", "Looks at Jobs.", ["completion_mode", "result", "action"])
+_FINISHED = Counter("job_controller_jobs_finished", "Jobs that have ended.", ["completion_mode", "result", "reason"])
+_PODS_FINISHED = Counter(
+    "job_controller_job_pods_finished", "Pods that were counted as ended.", ["completion_mode", "result"]
+)
+_PODS_CREATED = Counter(
+    "job_controller_job_pods_creation", "Pods that were made for Jobs, or could not be.", ["reason", "status"]
+)
+_RULES = Counter(
+    "job_controller_pod_failures_handled_by_failure_policy",
+    "Failed pods that a rule of the failure policy matched.",
+    ["action"],
+)
+
+
+def count_finished(job: Job, outcome: Outcome) -> None:
+    result = "succeeded" if outcome.succeeds else "failed"
+    _FINISHED.labels(job.spec.completionMode, result, outcome.reason).inc()
+
+
+def count_ended_pods(job: Job, before: JobStatus, after: JobStatus) -> None:
+    """Counts by how much the counts of a status have grown."""
+    for result in ("succeeded", "failed"):
+        grown = (getattr(after, result) or 0) - (getattr(before, result) or 0)
+        if grown > 0:
+            _PODS_FINISHED.labels(job.spec.completionMode, result).inc(grown)
+
+
+def count_created_pods(seen: Observed, tried: int, failures: int) -> None:
+    """Counts the pods that were to be created, and those of them that were not."""
+    recreates = bool(seen.failed or seen.terminating)
+    reason = "recreate_terminating_or_failed" if recreates else "new"
+    _PODS_CREATED.labels(reason, "succeeded").inc(max(tried - failures, 0))
+    _PODS_CREATED.labels(reason, "failed").inc(failures)
+
+
+def count_matched_rules(seen: Observed) -> None:
+    for pod in seen.newly_failed if seen.job.spec.podFailurePolicy is not None else ():
+        if action := judge(seen.job, pod).action:
+            _RULES.labels(action).inc()
