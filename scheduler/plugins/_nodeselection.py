@@ -5,6 +5,8 @@ Source: Kubernetes, "Assigning Pods to Nodes".
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from kubeapi.core.pod.scheduling.affinity import NodeSelectorRequirement, NodeSelectorTerm
@@ -24,11 +26,14 @@ def selected(shape: Shape, table: NodeTable, rows: Rows) -> BoolArray:
         column = table.label(key)
         mask &= _lookup(column, "In", [value])[column.ids[rows]]
     terms = required_terms(shape.spec.affinity)
-    if terms is not None:
-        any_term = ~_all(table, rows)
-        for term in terms:
-            any_term |= term_matches(term, table, rows)
-        mask &= any_term
+    return mask if terms is None else mask & any_matches(terms, table, rows)
+
+
+def any_matches(terms: Iterable[NodeSelectorTerm], table: NodeTable, rows: Rows) -> BoolArray:
+    """Returns the rows whose nodes match one of the terms."""
+    mask = ~_all(table, rows)
+    for term in terms:
+        mask |= term_matches(term, table, rows)
     return mask
 
 

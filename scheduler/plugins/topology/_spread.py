@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from apimachinery.errors import FieldError
 from apimachinery.selectors import NOTHING, Requirement, Selector, selector_from_map, selector_of
+from apimachinery.validation import Errors
 from kubeapi.core.pod.scheduling.affinity import TopologySpreadConstraint
-from scheduler.framework import Lister
+from kubeapi.core.pod.validation.affinity import check_topology_spread
+from scheduler.framework import Lister, PluginArguments
 from scheduler.state.counters import PodKind
 from scheduler.state.shape import Shape
 from scheduler.views.replicaset import ReplicaSet
@@ -19,8 +22,40 @@ from scheduler.views.service import Service
 HOSTNAME, ZONE = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
 DO_NOT_SCHEDULE, SCHEDULE_ANYWAY = "DoNotSchedule", "ScheduleAnyway"
 
-DEFAULT_SKEWS = ((HOSTNAME, 3), (ZONE, 5))
-"""(topology key, maxSkew) for pods of a Service or ReplicaSet that state no constraint; all of them ScheduleAnyway."""
+SYSTEM, LIST = "System", "List"
+SYSTEM_DEFAULTS = (
+    TopologySpreadConstraint(topologyKey=HOSTNAME, maxSkew=3, whenUnsatisfiable=SCHEDULE_ANYWAY),
+    TopologySpreadConstraint(topologyKey=ZONE, maxSkew=5, whenUnsatisfiable=SCHEDULE_ANYWAY),
+)
+
+
+class PodTopologySpreadArgs(PluginArguments):
+    """The plugin's arguments."""
+
+    defaultConstraints: list[TopologySpreadConstraint] | None = None
+    """With the type List, the constraints of pods that state none and belong to a Service or ReplicaSet, by whose
+    selectors pods are counted."""
+    defaultingType: str = SYSTEM
+    """System: nodes with a skew of 3 and zones with a skew of 5, where that is possible. List: defaultConstraints."""
+
+    def errors(self) -> list[FieldError]:
+        constraints = self.defaultConstraints or []
+        errors = Errors()
+        check_topology_spread(errors, ("defaultConstraints",), constraints)
+        for index, item in enumerate(constraints):
+            if item.labelSelector is not None:
+                text = "constraint must not define a selector, as they deduced for each pod"
+                errors.forbidden(("defaultConstraints", index, "labelSelector"), text)
+        if self.defaultingType not in (SYSTEM, LIST):
+            errors.not_supported(("defaultingType",), self.defaultingType, (SYSTEM, LIST))
+        elif self.defaultingType == SYSTEM and constraints:
+            errors.invalid(("defaultingType",), SYSTEM, "when .defaultConstraints are specified")
+        return errors
+
+    def constraints(self, action: str) -> list[TopologySpreadConstraint]:
+        """Returns the defaults with this `whenUnsatisfiable`."""
+        defaults = SYSTEM_DEFAULTS if self.defaultingType == SYSTEM else self.defaultConstraints or ()
+        return [item for item in defaults if item.whenUnsatisfiable == action]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +75,13 @@ class Constraint:
 def stated(shape: Shape, action: str) -> list[Constraint]:
     """Lists the pod's own constraints with this `whenUnsatisfiable`."""
     return [
-        _constraint(shape, item)
+        _constraint(shape, item, selector_of(item.labelSelector))
         for item in shape.spec.topologySpreadConstraints or ()
         if item.whenUnsatisfiable == action
     ]
 
 
-def _constraint(shape: Shape, item: TopologySpreadConstraint) -> Constraint:
-    selector = selector_of(item.labelSelector)
+def _constraint(shape: Shape, item: TopologySpreadConstraint, selector: Selector) -> Constraint:
     keys = [key for key in item.matchLabelKeys or () if key in shape.labels]
     if keys and not selector.nothing:
         own = tuple(Requirement(key, "in", (shape.labels[key],)) for key in keys)
@@ -63,10 +97,11 @@ def _constraint(shape: Shape, item: TopologySpreadConstraint) -> Constraint:
     )
 
 
-def default_constraints(shape: Shape, selector: Selector) -> list[Constraint]:
+def default_constraints(
+    shape: Shape, selector: Selector, defaults: Iterable[TopologySpreadConstraint]
+) -> list[Constraint]:
     """Makes the constraints of a pod that states none, over the pods that `selector` finds in its namespace."""
-    kind = PodKind(((frozenset((shape.namespace,)), selector),), alive_only=True)
-    return [Constraint(key, skew, kind, counts_itself=True) for key, skew in DEFAULT_SKEWS]
+    return [_constraint(shape, item, selector) for item in defaults]
 
 
 def replica_set_of(shape: Shape, lister: Lister) -> ReplicaSet | None:

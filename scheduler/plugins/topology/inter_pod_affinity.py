@@ -10,20 +10,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from apimachinery.errors import FieldError, invalid
 from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change
-from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Plugin, PluginSpec, Skip
+from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Handle, Plugin, PluginArguments, PluginSpec, Skip
 from scheduler.state.affinity import Hold, Term
 from scheduler.state.counters import PodKind, Scope
 from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, Rows
 from scheduler.views.namespace import Namespace
 
-REQUIRED_AFFINITY_WEIGHT = 1
-"""The weight, when nodes are compared, of a pod there that requires to be near this one."""
-
 AFFINITY = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
 EXISTING_ANTI_AFFINITY = "node(s) didn't satisfy existing pods anti-affinity rules"
+
+
+class InterPodAffinityArgs(PluginArguments, protobuf="hardPodAffinityWeight*"):
+    """The plugin's arguments."""
+
+    hardPodAffinityWeight: int = 1
+    """The weight, when nodes are compared, of a pod there that requires to be near this one: 0 to 100."""
+    ignorePreferredTermsOfExistingPods: bool | None = None
+    """True to compare nodes for pods with preferences of their own alone."""
+
+    def errors(self) -> list[FieldError]:
+        weight = self.hardPodAffinityWeight
+        return [] if 0 <= weight <= 100 else [invalid("hardPodAffinityWeight", weight, "not in valid range [0-100]")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,12 @@ class _Masks:
 
 class InterPodAffinity(Plugin):
     local = False
+
+    def __init__(self, name: str, handle: Handle) -> None:
+        super().__init__(name, handle)
+        args = self.args(InterPodAffinityArgs)
+        self._required_weight = args.hardPodAffinityWeight
+        self._ignores_others = bool(args.ignorePreferredTermsOfExistingPods)
 
     def pre_filter(self, cycle: Cycle) -> Skip | None:
         terms = cycle.shape.terms
@@ -105,7 +122,8 @@ class InterPodAffinity(Plugin):
         return (column.sums(counts, self.table.valid) > 0)[column.ids]
 
     def pre_score(self, cycle: Cycle) -> Skip | None:
-        return None if cycle.shape.terms.preferred or self.handle.cache.counters.holds_terms else SKIP
+        others_prefer = self.handle.cache.counters.holds_terms and not self._ignores_others
+        return None if cycle.shape.terms.preferred or others_prefer else SKIP
 
     def score(self, cycle: Cycle, rows: Rows) -> FloatArray:
         """Adds up the preferences that this pod and those on the nodes have for or against each other."""
@@ -114,7 +132,7 @@ class InterPodAffinity(Plugin):
         for weight, term in shape.terms.preferred:
             self._add(total, term, weight, self.handle.cache.count(PodKind((self._scope(term),))))
         for held, counts in self.handle.cache.counters.held():
-            weight = REQUIRED_AFFINITY_WEIGHT if held.hold is Hold.REQUIRED else held.weight
+            weight = self._required_weight if held.hold is Hold.REQUIRED else held.weight
             if weight and self._matches(held.term, shape):
                 self._add(total, held.term, weight, counts)
         return total[rows].astype(np.float64)
@@ -160,6 +178,7 @@ PLUGIN = PluginSpec(
         "Namespace": Change.ADD | Change.LABELS,
         WAITING_POD: Change.LABELS | Change.SPEC,
     },
+    arguments=InterPodAffinityArgs,
     reads=(Namespace,),
     reads_pod=("metadata.labels", "spec.affinity"),
 )

@@ -1,6 +1,6 @@
 """PodTopologySpread: spreads the pods of a kind evenly over nodes, zones, or whatever topology they name.
 
-Pods that state no constraint are spread by their Service and ReplicaSet, as far as that is possible.
+Pods that state no constraint are spread by their Service and ReplicaSet, by default as far as that is possible.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from scheduler.plugins._nodeselection import selected
 from scheduler.plugins.topology._spread import (
     DO_NOT_SCHEDULE,
     HOSTNAME,
+    LIST,
     SCHEDULE_ANYWAY,
     Constraint,
+    PodTopologySpreadArgs,
     default_constraints,
     owner_selector,
     replica_set_of,
@@ -55,11 +57,23 @@ class PodTopologySpread(Plugin):
     def __init__(self, name: str, handle: Handle) -> None:
         super().__init__(name, handle)
         self._selectors: OrderedDict[Shape, tuple[tuple[str, str], Selector]] = OrderedDict()
+        args = self.args(PodTopologySpreadArgs)
+        self._defaults = {action: args.constraints(action) for action in (DO_NOT_SCHEDULE, SCHEDULE_ANYWAY)}
+        self._needs_labels = args.defaultingType == LIST
+        """True when nodes without a default constraint's label come last."""
+
+    def _constraints(self, shape: Shape, action: str) -> list[Constraint]:
+        if shape.spec.topologySpreadConstraints:
+            return stated(shape, action)
+        if not self._defaults[action]:
+            return []
+        selector = self._owner_selector(shape)
+        return [] if selector.nothing else default_constraints(shape, selector, self._defaults[action])
 
     # DoNotSchedule
 
     def pre_filter(self, cycle: Cycle) -> Skip | None:
-        constraints = stated(cycle.shape, DO_NOT_SCHEDULE) if cycle.shape.spec.topologySpreadConstraints else []
+        constraints = self._constraints(cycle.shape, DO_NOT_SCHEDULE)
         if not constraints:
             return SKIP
         having_all = self.table.valid.copy()
@@ -109,13 +123,7 @@ class PodTopologySpread(Plugin):
     # ScheduleAnyway
 
     def pre_score(self, cycle: Cycle) -> Skip | None:
-        shape = cycle.shape
-        if shape.spec.topologySpreadConstraints:
-            constraints = stated(shape, SCHEDULE_ANYWAY)
-        else:
-            selector = self._owner_selector(shape)
-            constraints = [] if selector.nothing else default_constraints(shape, selector)
-        cycle.state[self.name] = constraints
+        cycle.state[self.name] = constraints = self._constraints(cycle.shape, SCHEDULE_ANYWAY)
         return None if constraints else SKIP
 
     def score(self, cycle: Cycle, rows: Rows) -> FloatArray:
@@ -131,7 +139,8 @@ class PodTopologySpread(Plugin):
             crowd, domains = self._crowd(cycle.shape, constraint, ids, rows)
             total += np.where(ids >= 0, crowd * math.log(domains + 2) + constraint.max_skew - 1, 0.0)
         total = np.rint(total)
-        return np.where(lacking, LACKS_LABEL, total) if cycle.shape.spec.topologySpreadConstraints else total
+        strict = self._needs_labels or cycle.shape.spec.topologySpreadConstraints
+        return np.where(lacking, LACKS_LABEL, total) if strict else total
 
     def _crowd(self, shape: Shape, constraint: Constraint, ids: IdArray, rows: Rows) -> tuple[IntArray, int]:
         """Returns for each row how many of the pods are in its domain, and how many domains the rows have."""
@@ -173,7 +182,7 @@ class PodTopologySpread(Plugin):
         if event.resource != ASSIGNED_POD:
             return True
         shapes = [self.handle.cache.shapes.of(pod) for pod in (event.old, event.new) if isinstance(pod, Pod)]
-        return any(item.kind.matches(other) for item in stated(shape, DO_NOT_SCHEDULE) for other in shapes)
+        return any(item.kind.matches(other) for item in self._constraints(shape, DO_NOT_SCHEDULE) for other in shapes)
 
 
 PLUGIN = PluginSpec(
@@ -186,6 +195,7 @@ PLUGIN = PluginSpec(
         NODE: Change.ADD | Change.DELETE | Change.LABELS | Change.TAINTS,
         WAITING_POD: Change.LABELS | Change.SPEC,
     },
+    arguments=PodTopologySpreadArgs,
     reads=(Service, ReplicaSet),
     reads_pod=(
         "metadata.labels",

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from apimachinery.errors import StatusError
+from apimachinery.errors import FieldError, StatusError, invalid
 from apimachinery.model import to_dict
+from apimachinery.validation import NOT_NEGATIVE
 from kubeapi.core.persistentvolume.binding import BOUND_BY_CONTROLLER, SELECTED_NODE, claim_reference, refers_to
 from kubeapi.core.pod.scheduling.nodeselection import term_matches
 from scheduler.events import NODE, Change, ClusterEvent
-from scheduler.framework import SKIP, Cycle, Handle, Plugin, PluginSpec, Rejected, Skip
+from scheduler.framework import SKIP, Cycle, Handle, Plugin, PluginArguments, PluginSpec, Rejected, Skip
 from scheduler.plugins.volumes._claims import is_bound, part_claims, pod_claims
 from scheduler.plugins.volumes._matching import volume_terms
 from scheduler.plugins.volumes._plan import BindingPlan, Pending, Planner
@@ -32,7 +33,16 @@ from scheduler.views.persistentvolume import ClaimReference, PersistentVolume
 from scheduler.views.persistentvolumeclaim import PersistentVolumeClaim
 from scheduler.views.storageclass import StorageClass
 
-BIND_SECONDS = 600.0  # for claims to be bound, a volume being made included; as upstream
+
+class VolumeBindingArgs(PluginArguments, protobuf="bindTimeoutSeconds*"):
+    """The plugin's arguments."""
+
+    bindTimeoutSeconds: int = 600
+    """How long a pod's claims may take to be bound, a volume being made included."""
+
+    def errors(self) -> list[FieldError]:
+        seconds = self.bindTimeoutSeconds
+        return [invalid("bindTimeoutSeconds", seconds, NOT_NEGATIVE)] if seconds < 0 else []
 
 
 class BindingLost(Exception):
@@ -64,6 +74,7 @@ class VolumeBinding(Plugin):
 
     def __init__(self, name: str, handle: Handle) -> None:
         super().__init__(name, handle)
+        self.bind_seconds: float = self.args(VolumeBindingArgs).bindTimeoutSeconds
         self._reserved: dict[str, Reserved] = {}
         self._changed = asyncio.Event()
 
@@ -128,7 +139,7 @@ class VolumeBinding(Plugin):
             return None
         try:
             versions = [await self._write(binding, node) for binding in reserved.bindings]
-            async with asyncio.timeout(BIND_SECONDS):
+            async with asyncio.timeout(self.bind_seconds):
                 await self._wait_bound(reserved, versions)
         except TimeoutError:
             return self._failed("context deadline exceeded")
@@ -238,6 +249,7 @@ PLUGIN = PluginSpec(
     "VolumeBinding",
     VolumeBinding,
     order=72,
+    arguments=VolumeBindingArgs,
     requeue_on={
         NODE: Change.ADD | Change.LABELS | Change.TAINTS,
         "PersistentVolumeClaim": _NEW_OR_CHANGED,

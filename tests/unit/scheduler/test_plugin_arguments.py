@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from apimachinery.model import from_dict
 from componentbase.configfile import ConfigFileError
 from scheduler.configuration.load import parse_configuration
 from scheduler.configuration.model import API_VERSION, KIND
 from scheduler.views.node import Node
+from scheduler.views.pod import Pod
+from scheduler.views.service import Service
 from tests.kits.control_plane.scheduler import World, node, pod
 
 GPU = "example.com/gpu"
@@ -145,3 +148,112 @@ def test_named_resources_are_balanced() -> None:
     nodes = node("a", extra={GPU: "4"}), node("b")
     assert world(name, three, *nodes).scores(name, with_gpu("4", cpu="2")) == {"a": 59, "b": 75}
     refused(name, {"resources": [{"name": "cpu", "weight": 2}]}, "resources[0].weight: Invalid value: 2")
+
+
+# PodTopologySpread
+
+
+def constraint(key: str, action: str, skew: int = 1) -> dict[str, Any]:
+    return {"topologyKey": key, "maxSkew": skew, "whenUnsatisfiable": action}
+
+
+def of_service() -> Pod:
+    return pod(labels={"app": "web"})
+
+
+def spreading(defaults: list[dict[str, Any]]) -> World:
+    nodes = [node("a1", labels={"zone": "a"}), node("b1", labels={"zone": "b"}), node("c1", cpu="64")]
+    made = world("PodTopologySpread", {"defaultingType": "List", "defaultConstraints": defaults}, *nodes)
+    made.lister.put(
+        from_dict(Service, {"metadata": {"name": "web", "namespace": "default"}, "spec": {"selector": {"app": "web"}}})
+    )
+    made.run(of_service(), "a1")
+    return made
+
+
+def test_pods_of_a_service_are_spread_by_the_default_constraints() -> None:
+    assert spreading([constraint("zone", "DoNotSchedule")]).fitting(of_service) == {"b1"}
+    assert spreading([constraint("zone", "DoNotSchedule")]).fitting(pod) == {"a1", "b1", "c1"}
+    scores = spreading([constraint("zone", "ScheduleAnyway")]).scores("PodTopologySpread", of_service())
+    assert (scores["b1"], scores["c1"]) == (100, 0)
+    assert scores["a1"] < 100
+    assert spreading([]).scores("PodTopologySpread", of_service()) == {}
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        ({"defaultingType": "No"}, 'defaultingType: Unsupported value: "No"'),
+        ({"defaultConstraints": [constraint("zone", "ScheduleAnyway")]}, "defaultingType: Invalid value"),
+        ({"defaultConstraints": [constraint("zone", "No")]}, "defaultConstraints[0].whenUnsatisfiable: Unsupported"),
+        ({"defaultConstraints": [constraint("", "DoNotSchedule")]}, "defaultConstraints[0].topologyKey: Required"),
+        (
+            {"defaultConstraints": [constraint("zone", "DoNotSchedule") | {"labelSelector": {}}]},
+            "defaultConstraints[0].labelSelector: Forbidden",
+        ),
+    ],
+)
+def test_default_constraints_that_are_wrong_are_an_error(args: dict[str, Any], why: str) -> None:
+    refused("PodTopologySpread", args, why)
+
+
+# InterPodAffinity
+
+
+def near(app: str) -> dict[str, Any]:
+    return {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": app}}}
+
+
+@pytest.mark.parametrize(
+    ("args", "scores"),
+    [
+        ({}, {"a": 2, "b": 100, "c": 0}),
+        ({"hardPodAffinityWeight": 0}, {"a": 0, "b": 100, "c": 0}),
+        ({"hardPodAffinityWeight": 50}, {"a": 100, "b": 98, "c": 0}),
+        ({"ignorePreferredTermsOfExistingPods": True}, {}),
+    ],
+)
+def test_requirements_of_others_have_a_weight(args: dict[str, Any], scores: dict[str, int]) -> None:
+    """Beside the preference of a pod on b, which weighs 49."""
+    made = world("InterPodAffinity", args, node("a"), node("b"), node("c"))
+    made.run(pod(affinity={"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [near("web")]}}), "a")
+    prefers = [{"weight": 49, "podAffinityTerm": near("web")}]
+    made.run(pod(affinity={"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": prefers}}), "b")
+    assert made.scores("InterPodAffinity", pod(labels={"app": "web"})) == scores
+
+
+def test_a_weight_out_of_range_is_an_error() -> None:
+    refused("InterPodAffinity", {"hardPodAffinityWeight": 101}, "hardPodAffinityWeight: Invalid value: 101")
+
+
+# NodeAffinity
+
+
+def test_an_added_affinity_holds_for_all_pods() -> None:
+    pool = {"key": "pool", "operator": "In", "values": ["web"]}
+    fast = {"key": "disk", "operator": "Exists"}
+    required = {"nodeSelectorTerms": [{"matchExpressions": [pool]}]}
+    preferred = [{"weight": 10, "preference": {"matchExpressions": [fast]}}]
+    added = {
+        "requiredDuringSchedulingIgnoredDuringExecution": required,
+        "preferredDuringSchedulingIgnoredDuringExecution": preferred,
+    }
+    nodes = [
+        node("in", labels={"pool": "web"}),
+        node("fast", labels={"pool": "web", "disk": "ssd"}),
+        node("out", labels={"zone": "a"}),
+    ]
+    made = world("NodeAffinity", {"addedAffinity": added}, *nodes)
+    assert made.fitting(pod) == {"in", "fast"}
+    assert made.scores("NodeAffinity", pod()) == {"in": 0, "fast": 100, "out": 0}
+    assert made.message(pod(nodeSelector={"zone": "a"})) == (
+        "0/3 nodes are available: 1 node(s) didn't match scheduler-enforced node affinity, "
+        "2 node(s) didn't match Pod's node affinity/selector."
+    )
+    wrong: dict[str, Any] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}
+    why = "addedAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: Required value"
+    refused("NodeAffinity", {"addedAffinity": wrong}, why)
+
+
+def test_a_time_to_bind_below_zero_is_an_error() -> None:
+    refused("VolumeBinding", {"bindTimeoutSeconds": -1}, "bindTimeoutSeconds: Invalid value: -1")

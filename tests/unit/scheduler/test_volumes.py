@@ -14,7 +14,6 @@ from apimachinery.model import from_dict
 from scheduler.core.placement import Choice
 from scheduler.events import other_event
 from scheduler.framework import Cycle, Rejected
-from scheduler.plugins.volumes import volume_binding
 from scheduler.plugins.volumes.volume_binding import VolumeBinding
 from scheduler.state.storage import Disk
 from scheduler.views.csidriver import CSIDriver
@@ -470,10 +469,11 @@ class TestBinding:
         binding.plugin.unreserve(binding.cycle, "n1")
         assert not binding.plugin.is_slow(binding.cycle)
 
-    async def test_it_waits_for_ten_minutes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert volume_binding.BIND_SECONDS == 600
-        monkeypatch.setattr(volume_binding, "BIND_SECONDS", 0.01)
-        rejected = await (await self.dynamic().start())
+    async def test_it_waits_for_ten_minutes(self) -> None:
+        binding = self.dynamic()
+        assert binding.plugin.bind_seconds == 600
+        binding.plugin.bind_seconds = 0.01
+        rejected = await (await binding.start())
         assert rejected is not None
         assert rejected.reason.endswith("binding volumes: context deadline exceeded")
 
