@@ -66,6 +66,12 @@ class Lister(Protocol):
         """Returns another text whenever something of this kind may have changed."""
 
 
+class Recorder(Protocol):
+    """Tells users of events."""
+
+    def event(self, obj: Object, type: str, reason: str, message: str) -> None: ...
+
+
 class PluginArguments(Model):
     """Base of the models of plugins' arguments."""
 
@@ -81,6 +87,9 @@ class Handle:
     cache: SchedulerCache
     lister: Lister
     rest: RestClient | None = None
+    recorder: Recorder | None = None
+    activate: Callable[[str], None] = lambda uid: None
+    """Has the waiting pod of this uid tried now, whatever its backoff."""
     waiting: WaitingPods = field(default_factory=WaitingPods)
     """The pods that wait at Permit."""
     arguments: Mapping[str, PluginArguments] = field(default_factory=dict)
@@ -143,12 +152,14 @@ class Cycle:
     Local plugins get no `pod` at these points and at Filter and Score, as they answer for all pods of the shape.
     """
 
-    __slots__ = ("pod", "shape", "state", "storage", "uid")
+    __slots__ = ("filters", "pod", "shape", "state", "storage", "uid")
 
     def __init__(self, pod: Pod, shape: Shape) -> None:
         self.pod, self.shape = pod, shape
         self.storage = pod_storage(pod)
         self.uid = pod_id(pod)
+        self.filters: list[Plugin] = []
+        """The plugins whose Filter has a say about this pod, once PreFilter has run."""
         self.state: dict[str, Any] = {}
 
 
@@ -171,9 +182,12 @@ class Plugin:
 
     `local` says that Filter and Score of a row depend on that row and the pod's shape alone. Results are then kept for
     the next pod of this shape and corrected for rows that changed; PreFilter and PreScore run once for all of them.
+
+    `counts_pods` says that Filter looks at the pods on nodes. Where it does not, preemption is no help.
     """
 
     local = True
+    counts_pods = True
 
     def __init__(self, name: str, handle: Handle) -> None:
         self.name, self.handle = name, handle
@@ -210,6 +224,10 @@ class Plugin:
     def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
         """Tells why these rows, which `filter` refused, were refused, and how many for each reason."""
         raise NotImplementedError
+
+    def curable(self, cycle: Cycle, rows: IntArray) -> BoolArray:
+        """Tells which of these rows, which `filter` refused, it might let pass if pods there were gone."""
+        return np.full(len(rows), self.counts_pods)
 
     def post_filter(self, cycle: Cycle, unfit: Unfit) -> PostFilterResult | None:
         """Tries to make room when nothing fits. The first plugin that names a node is the last that is asked."""
@@ -294,6 +312,8 @@ class Unfit:
 
     message: str
     plugins: frozenset[str]
+    curable: IntArray | None = field(default=None, compare=False)
+    """The rows that might do if pods there were gone; None when that is no help, or was not looked into."""
 
 
 def unfit_node(plugin: str, reason: str) -> Unfit:
@@ -396,9 +416,10 @@ class Framework:
         return False
 
     def run_post_filter(self, cycle: Cycle, unfit: Unfit) -> PostFilterResult:
+        """Asks no plugin when there are no nodes at all."""
         messages = [unfit.message]
         nominated = None
-        for plugin in self.post_filter:
+        for plugin in self.post_filter if unfit.plugins else ():
             result = plugin.post_filter(cycle, unfit)
             if result is not None:
                 messages += [result.message] if result.message else []

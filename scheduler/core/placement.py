@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import random
 from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from scheduler.framework import SKIP, Cycle, FloatArray, Framework, Only, Plugin, Rejected, ShapeCycle, Unfit
+from scheduler.state.cache import SchedulerCache
 from scheduler.state.shape import IntArray, Shape
-from scheduler.state.table import BoolArray, NodeTable, Rows
+from scheduler.state.table import BoolArray, Rows
 
 VERDICTS = 64  # shapes whose masks and scores are kept, some 30 bytes a node each; the longest unused is dropped
 FEWEST_NODES = 100  # compared however low the percentage is, as upstream's
+PROMISED = "node(s) were promised to other pods"
 NO_NODES = "no nodes available to schedule pods"
 
 
@@ -60,16 +63,19 @@ class _Verdict:
 
 class Placement:
     def __init__(
-        self, framework: Framework, table: NodeTable, rng: random.Random | None = None, *, percentage: int = 0
+        self, framework: Framework, cache: SchedulerCache, rng: random.Random | None = None, *, percentage: int = 0
     ) -> None:
         """`percentage` is the share of nodes that is enough to choose from; 0 for all."""
-        self._framework, self._table = framework, table
+        self._framework, self._cache, self._table = framework, cache, cache.table
         self._random = rng or random.Random()
         self._percentage, self._next_row = percentage or 100, 0
         self._verdicts: OrderedDict[Shape, _Verdict] = OrderedDict()
 
     def choose(self, cycle: Cycle) -> Choice | Unfit:
-        """Returns the best node, one of the best at random; or why there is none."""
+        """Returns the node that the pod is promised if it fits, else the best one, one of the best at random.
+
+        Or why there is none.
+        """
         if not self._table.count:
             return Unfit(NO_NODES, frozenset())
         verdict = self._verdict(cycle)
@@ -85,9 +91,15 @@ class Placement:
         )
         for plugin in filters:
             mask = mask & plugin.filter(cycle, self._table.everything)
+        if self._cache.nominations:
+            mask = mask & ~self._promised_away(cycle, verdict.filters, mask)
+            promised = self._table.rows.get(self._cache.nominations.node_of(cycle.uid))
+            if promised is not None and mask[promised]:
+                return Choice(self._table.names[promised], 1)
         rows = mask.nonzero()[0]
         if not len(rows):
-            return self._explain(cycle, [*verdict.filters, *filters], limits)
+            cycle.filters = [plugin for plugin in self._framework.filter if plugin in (*verdict.filters, *filters)]
+            return self._explain(cycle, limits)
         rows = self._sample(rows)
         return Choice(self._table.names[self._best(cycle, verdict, rows)], len(rows))
 
@@ -173,6 +185,41 @@ class Placement:
         mask[[row for name in limits.nodes or () if (row := self._table.rows.get(name)) is not None]] = True
         return mask
 
+    # promises
+
+    def _promised_away(self, cycle: Cycle, local: list[Plugin], mask: BoolArray) -> BoolArray:
+        """Finds those rows of `mask` that would not do if the pods to which the node is promised were there."""
+        refusals = _Refusals(mask.copy())
+        self._ask_with_promises(cycle, local, refusals)
+        taken: BoolArray = mask & ~refusals.left
+        return taken
+
+    def _ask_with_promises(self, cycle: Cycle, local: list[Plugin], refusals: _Refusals) -> None:
+        """Supposes that the pods which this one has to leave room for are there, and asks the filters then."""
+        nominations = self._cache.nominations
+        priority = cycle.pod.spec.priority or 0
+        rows: list[int] = []
+        with self._cache.supposing() as world:
+            for name in nominations.nodes():
+                row = self._table.rows.get(name)
+                if row is None or not refusals.left[row]:
+                    continue
+                promised = nominations.before(name, priority, cycle.uid)
+                for pod in promised:
+                    world.add(pod)
+                if promised:
+                    rows.append(row)
+            if not rows:
+                return
+            probe = Cycle(cycle.pod, cycle.shape)
+            probe.state = dict(cycle.state)
+            filters = self._prepare(probe, _Limits(), local=False)
+            if isinstance(filters, Unfit):
+                refusals.left[rows] = False
+                refusals.note(filters.plugins, {PROMISED: len(rows)})
+            else:
+                refusals.ask(probe, (*local, *filters), np.array(rows, np.int64))
+
     # scores
 
     def _best(self, cycle: Cycle, verdict: _Verdict, rows: IntArray) -> int:
@@ -197,29 +244,46 @@ class Placement:
 
     # reasons
 
-    def _explain(self, cycle: Cycle, active: list[Plugin], limits: _Limits) -> Unfit:
+    def _explain(self, cycle: Cycle, limits: _Limits) -> Unfit:
         """Asks the filters one after the other what they have against the nodes that the ones before let pass."""
-        reasons: Counter[str] = Counter()
-        plugins = set()
-        left = self._table.valid[: self._table.size].copy()
+        refusals = _Refusals(self._table.valid[: self._table.size].copy())
         if limits.plugins:
             allowed = self._allowed(limits)
-            refused = int(np.count_nonzero(left & ~allowed))
+            refused = int(np.count_nonzero(refusals.left & ~allowed))
             if refused:
-                reasons[f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(limits.plugins))}]"] = refused
-                plugins |= set(limits.plugins)
-            left &= allowed
-        for plugin in self._framework.filter:
-            if plugin not in active:
-                continue
-            passed = plugin.filter(cycle, self._table.everything)
-            rows = np.flatnonzero(left & ~passed)
-            if len(rows):
-                reasons.update(plugin.reasons(cycle, rows))
-                plugins.add(plugin.name)
-            left &= passed
-        counted = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
-        return Unfit(f"{self._heading()} {counted}.", frozenset(plugins))
+                reason = f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(limits.plugins))}]"
+                refusals.note(limits.plugins, {reason: refused})
+            refusals.left &= allowed
+        refusals.ask(cycle, cycle.filters, self._table.everything)
+        if refusals.left.any():
+            self._ask_with_promises(cycle, [plugin for plugin in cycle.filters if plugin.local], refusals)
+        counted = ", ".join(sorted(f"{count} {reason}" for reason, count in refusals.reasons.items()))
+        return Unfit(f"{self._heading()} {counted}.", frozenset(refusals.plugins), np.flatnonzero(refusals.curable))
 
     def _heading(self) -> str:
         return f"0/{self._table.count} nodes are available:"
+
+
+class _Refusals:
+    """Collects what filters have against rows; each row counts with the first that refuses it."""
+
+    def __init__(self, left: BoolArray) -> None:
+        self.left = left
+        """The rows that nobody has refused."""
+        self.curable: BoolArray = np.zeros_like(left)
+        self.reasons: Counter[str] = Counter()
+        self.plugins: set[str] = set()
+
+    def note(self, plugins: Iterable[str], reasons: Mapping[str, int]) -> None:
+        self.plugins.update(plugins)
+        self.reasons.update(reasons)
+
+    def ask(self, cycle: Cycle, filters: Iterable[Plugin], rows: Rows) -> None:
+        for plugin in filters:
+            asked: BoolArray = np.zeros_like(self.left)
+            asked[rows] = ~plugin.filter(cycle, rows)
+            refused = np.flatnonzero(self.left & asked)
+            if len(refused):
+                self.note((plugin.name,), plugin.reasons(cycle, refused))
+                self.curable[refused] = plugin.curable(cycle, refused)
+                self.left[refused] = False

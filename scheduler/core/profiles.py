@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from apimachinery.meta import Object
@@ -30,8 +30,9 @@ class Profiles:
         """Raises: ValueError for plugins that can't work (together)."""
         self._running: dict[str, RunningProfile] = {}
         for profile in profiles:
-            framework = Framework(profile.specs, handle, profile.points)
-            placement = Placement(framework, handle.table, percentage=profile.percentage)
+            own = replace(handle, recorder=recorders[profile.name])
+            framework = Framework(profile.specs, own, profile.points)
+            placement = Placement(framework, handle.cache, percentage=profile.percentage)
             self._running[profile.name] = RunningProfile(framework, placement, recorders[profile.name])
         sorters = {item.framework.sorter.name for item in self._running.values()}
         if len(sorters) > 1:

@@ -220,6 +220,17 @@ class SchedulingQueue:
                 del self._unschedulable[queued.uid]
                 self._enqueue(queued)
 
+    def activate(self, uid: str) -> None:
+        """Has a pod that waits tried now, whatever its backoff; one that is gated stays so."""
+        queued = self._pods.get(uid)
+        if queued is None or queued.place not in (QueueState.BACKOFF, QueueState.UNSCHEDULABLE):
+            return
+        if queued.place is QueueState.BACKOFF:
+            self._backoff.discard(queued)
+        self._unschedulable.pop(uid, None)
+        queued.backoff_until = 0.0
+        self._enqueue(queued)
+
     # taking pods out
 
     async def pop(self) -> QueuedPod:

@@ -68,7 +68,8 @@ class Scheduler:
         configuration = configuration or default_configuration()
         fields = pod_fields(spec for profile in configuration.profiles for spec in profile.specs)
         self.cache = SchedulerCache(Shapes(fields))
-        handle = Handle(self.cache, InformerLister(informers), informers.rest)
+        lister = InformerLister(informers)
+        handle = Handle(self.cache, lister, informers.rest, activate=lambda uid: self.queue.activate(uid))
         self.profiles = Profiles(configuration.profiles, recorders, handle)
         self.queue = SchedulingQueue(
             self.profiles,
@@ -77,7 +78,7 @@ class Scheduler:
             first_backoff_seconds=configuration.first_backoff_seconds,
             max_backoff_seconds=configuration.max_backoff_seconds,
         )
-        self._waiting = handle.waiting
+        self._waiting, self._nominations = handle.waiting, self.cache.nominations
         self._status = StatusWriter(informers.rest, clock)
         self._binder = Binder(self.profiles.framework_of, self._bound, self._not_bound)
         self._pods = informers.of(pod_view(fields), field_selector=UNFINISHED_PODS)
@@ -131,13 +132,14 @@ class Scheduler:
         cycle = Cycle(pod, queued.shape)
         try:
             outcome = profile.placement.choose(cycle)
+            result = profile.framework.run_post_filter(cycle, outcome) if isinstance(outcome, Unfit) else None
         except Exception as error:  # a plugin's fault with one pod must not keep all others waiting
             log.exception("scheduling failed", error, pod=pod.key)
             metrics.attempted(metrics.ERROR, started)
             self._failed(queued, f"scheduling failed: {error}", SCHEDULER_ERROR)
             return
         if isinstance(outcome, Unfit):
-            result = profile.framework.run_post_filter(cycle, outcome)
+            assert result is not None
             self._refused(queued, Unfit(result.message, outcome.plugins), result.nominated)
             metrics.attempted(metrics.UNSCHEDULABLE, started)
             return
@@ -149,12 +151,13 @@ class Scheduler:
     def _place(self, queued: QueuedPod, cycle: Cycle, node: str) -> Unfit | None:
         """Assumes the pod on the node, and has it bound unless Reserve or Permit refuses it or lets it wait."""
         framework = self.profiles.framework_of(queued.pod)
-        self.cache.assume(queued.uid, queued.shape, node, cycle.storage)
+        self.cache.assume(queued.pod, queued.shape, node, cycle.storage)
         refused = framework.run_reserve(cycle, node)
         waits = refused or framework.run_permit(cycle, node)
         if isinstance(waits, Unfit):
             self.cache.forget(queued.uid)
             return waits
+        self._nominations.remove(queued.uid)
         if waits:
             self._waiting.add(queued.pod, node, waits, partial(self._permitted, queued, cycle, node))
         else:
@@ -173,6 +176,8 @@ class Scheduler:
 
     def _refused(self, queued: QueuedPod, unfit: Unfit, nominated: str | None = None) -> None:
         """Lets a pod wait for an event that helps; `nominated` is the node that it is promised meanwhile."""
+        if nominated is not None:
+            self._nominations.put(queued.pod, nominated)
         self.queue.refused(queued, unfit.plugins)
         self._tell(queued.pod, unfit.message, UNSCHEDULABLE, nominated)
 
@@ -188,6 +193,7 @@ class Scheduler:
         if current is None or pod_id(current) != queued.uid or current.spec.nodeName:
             return False
         queued.pod, queued.shape = current, self.cache.shapes.of(current)
+        self._nominations.seen(None, current)
         return True
 
     def _tell(self, pod: Pod, message: str, reason: str, nominated: str | None = None) -> None:
@@ -221,6 +227,8 @@ class Scheduler:
         elif new.spec.nodeName:
             self._pod_assigned(old, new)
         elif new.spec.schedulerName in self.profiles:
+            if self.cache.get(pod_id(new)) is None:
+                self._nominations.seen(old, new)
             if old is None:
                 self.queue.add(new)
             else:
@@ -228,6 +236,7 @@ class Scheduler:
 
     def _pod_gone(self, pod: Pod) -> None:
         self.queue.delete(pod_id(pod))
+        self._nominations.remove(pod_id(pod))
         self._waiting.reject(pod_id(pod), "", "pod deleted")
         cached = self.cache.get(pod_id(pod))
         if cached is not None:
@@ -237,6 +246,7 @@ class Scheduler:
     def _pod_assigned(self, old: Pod | None, new: Pod) -> None:
         if old is None or not old.spec.nodeName:
             self.queue.delete(pod_id(new))
+            self._nominations.remove(pod_id(new))
             self.cache.put_pod(new)
             self.queue.happened(ClusterEvent(ASSIGNED_POD, Change.ADD, old, new))
             return
@@ -244,6 +254,8 @@ class Scheduler:
         if change:
             self.cache.put_pod(new)
             self.queue.happened(ClusterEvent(ASSIGNED_POD, change, old, new))
+        else:
+            self.cache.renew_pod(new)
 
     def _on_node(self, old: Node | None, new: Node | None) -> None:
         event = events.node_event(old, new)

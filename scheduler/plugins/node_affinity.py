@@ -52,6 +52,8 @@ class NodeAffinityArgs(PluginArguments):
 
 
 class NodeAffinity(Plugin):
+    counts_pods = False
+
     def __init__(self, name: str, handle: Handle) -> None:
         super().__init__(name, handle)
         added = self.args(NodeAffinityArgs).addedAffinity or Affinity()

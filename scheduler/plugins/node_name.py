@@ -13,6 +13,8 @@ from scheduler.state.table import BoolArray, Rows
 
 
 class NodeName(Plugin):
+    counts_pods = False
+
     local = False  # the name is not in the shape, so that pods keep theirs once they have a node
 
     def pre_filter(self, cycle: Cycle) -> Skip | None:

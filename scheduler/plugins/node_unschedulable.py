@@ -15,6 +15,8 @@ TAINT = TaintKey("node.kubernetes.io/unschedulable", "", NO_SCHEDULE)
 
 
 class NodeUnschedulable(Plugin):
+    counts_pods = False
+
     def pre_filter(self, cycle: Cycle) -> Skip | None:
         return SKIP if tolerated(cycle.shape.spec.tolerations or (), TAINT) else None
 

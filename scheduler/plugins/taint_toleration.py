@@ -17,6 +17,8 @@ from scheduler.views.node import Node
 class TaintToleration(Plugin):
     """Judges each distinct set of taints once, whatever the number of nodes that have it."""
 
+    counts_pods = False
+
     def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
         sets = self.table.taint_set[rows]
         if not sets.any():

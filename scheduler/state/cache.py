@@ -6,10 +6,13 @@ still under way. The watch confirms it; a failed binding forgets it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 from scheduler.state.counters import PodCounters, PodKind
+from scheduler.state.nominations import Nominations
 from scheduler.state.podinfo import PodInfo, pod_id
+from scheduler.state.residents import Residents
 from scheduler.state.shape import IntArray, Shape, Shapes
 from scheduler.state.storage import PodStorage, pod_storage
 from scheduler.state.table import NodeTable
@@ -24,9 +27,11 @@ class SchedulerCache:
         self.table = NodeTable()
         self.shapes = shapes or Shapes()
         self.counters = PodCounters(self.table)
+        self.nominations = Nominations(self.shapes)
         self._pods: dict[str, PodInfo] = {}
         self._by_node: dict[str, dict[str, PodInfo]] = {}
         self._with_storage: dict[str, PodInfo] = {}
+        self._residents: dict[str, Residents] = {}
 
     def __len__(self) -> int:
         return len(self._pods)
@@ -36,6 +41,13 @@ class SchedulerCache:
 
     def on_node(self, name: str) -> list[PodInfo]:
         return list(self._by_node.get(name, {}).values())
+
+    def residents(self, name: str) -> Residents:
+        """Returns the pods on a node, the most important first."""
+        residents = self._residents.get(name)
+        if residents is None:
+            residents = self._residents[name] = Residents(self._by_node.get(name, {}).values())
+        return residents
 
     def pods(self) -> Collection[PodInfo]:
         """Returns a view, not a copy."""
@@ -53,8 +65,8 @@ class SchedulerCache:
 
     # what this scheduler does
 
-    def assume(self, uid: str, shape: Shape, node: str, storage: PodStorage | None = None) -> None:
-        self._add(uid, PodInfo(shape, node, assumed=True, terminating=False, storage=storage))
+    def assume(self, pod: Pod, shape: Shape, node: str, storage: PodStorage | None = None) -> None:
+        self._add(pod_id(pod), PodInfo(pod, shape, node, assumed=True, terminating=False, storage=storage))
 
     def forget(self, uid: str) -> None:
         """Undoes `assume`; a pod that was confirmed or is gone meanwhile stays as it is."""
@@ -73,9 +85,18 @@ class SchedulerCache:
         if cached is not None:
             if cached.node == node and cached.shape is shape and cached.terminating == terminating:
                 cached.assumed = False
+                self.renew_pod(pod)
                 return
             self._remove(uid, cached)
-        self._add(uid, PodInfo(shape, node, assumed=False, terminating=terminating, storage=pod_storage(pod)))
+        self._add(uid, PodInfo(pod, shape, node, assumed=False, terminating=terminating, storage=pod_storage(pod)))
+
+    def renew_pod(self, pod: Pod) -> None:
+        """Takes in a change of a pod that matters to preemption alone: when it started, and why it is to go."""
+        cached = self._pods.get(pod_id(pod))
+        if cached is not None:
+            if pod.status.startTime != cached.pod.status.startTime or pod.spec.priority != cached.pod.spec.priority:
+                self._residents.pop(cached.node, None)
+            cached.pod = pod
 
     def remove_pod(self, pod: Pod) -> None:
         uid = pod_id(pod)
@@ -96,9 +117,24 @@ class SchedulerCache:
             self.table.drop(name)
             self.counters.clear_row(row)
 
+    # what might be
+
+    @contextmanager
+    def supposing(self) -> Iterator[Supposition]:
+        """Lets pods come and go for the sake of argument; in the end all is as before, revisions included."""
+        table = self.table
+        revision, changed = table.revision, table.changed.copy()
+        supposition = Supposition(self._add, self._remove)
+        try:
+            yield supposition
+        finally:
+            supposition.undo()
+            table.revision, table.changed = revision, changed
+
     def _add(self, uid: str, pod: PodInfo) -> None:
         self._pods[uid] = pod
         self._by_node.setdefault(pod.node, {})[uid] = pod
+        self._residents.pop(pod.node, None)
         if pod.storage is not None:
             self._with_storage[uid] = pod
         row = self.table.rows.get(pod.node)
@@ -112,6 +148,7 @@ class SchedulerCache:
     def _remove(self, uid: str, pod: PodInfo) -> None:
         del self._pods[uid]
         self._with_storage.pop(uid, None)
+        self._residents.pop(pod.node, None)
         others = self._by_node[pod.node]
         del others[uid]
         if not others:
@@ -120,3 +157,24 @@ class SchedulerCache:
         if row is not None:
             self.table.give_back(row, pod.shape)
             self.counters.add(row, pod.shape, pod.terminating, -1)
+
+
+class Supposition:
+    """Changes which pods are on nodes until it is undone. No plugin may keep what it finds meanwhile."""
+
+    def __init__(self, add: Callable[[str, PodInfo], None], remove: Callable[[str, PodInfo], None]) -> None:
+        self._add, self._remove = add, remove
+        self._steps: list[tuple[Callable[[str, PodInfo], None], PodInfo]] = []
+
+    def add(self, pod: PodInfo) -> None:
+        self._add(pod.uid, pod)
+        self._steps.append((self._remove, pod))
+
+    def remove(self, pod: PodInfo) -> None:
+        self._remove(pod.uid, pod)
+        self._steps.append((self._add, pod))
+
+    def undo(self) -> None:
+        while self._steps:
+            step, pod = self._steps.pop()
+            step(pod.uid, pod)

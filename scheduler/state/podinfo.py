@@ -13,11 +13,29 @@ from scheduler.views.pod import Pod
 class PodInfo:
     """Describes a pod on a node; `assumed` until the API says that it is there."""
 
+    pod: Pod
+    """As the API showed it last."""
     shape: Shape
     node: str
     assumed: bool
     terminating: bool
     storage: PodStorage | None = None
+
+    @property
+    def uid(self) -> str:
+        return pod_id(self.pod)
+
+    @property
+    def priority(self) -> int:
+        return self.pod.spec.priority or 0
+
+    @property
+    def start(self) -> str:
+        """When it started, as the API writes times; one that has not started yet comes after all that have."""
+        return self.pod.status.startTime or NOT_STARTED
+
+
+NOT_STARTED = "~"
 
 
 def pod_id(pod: Pod) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kubeapi.core.pod.scheduling.tolerations import TaintKey, taint_key
 from scheduler.state.resources import CPU, EPHEMERAL_STORAGE, MEMORY, PODS, amounts
-from scheduler.state.shape import HostPort, IntArray, Shape
+from scheduler.state.shape import IntArray, Shape
 from scheduler.views.node import Node
 
 FIRST_CAPACITY = 64
@@ -263,8 +263,7 @@ class NodeTable:
         self.free[numbers, row] -= amounts
         self.scoring[0, row] += shape.scoring_cpu
         self.scoring[1, row] += shape.scoring_memory
-        for port in shape.host_ports:
-            self._use_port(row, port, 1)
+        self.use_ports(row, shape, 1)
         self.touch(row)
 
     def give_back(self, row: int, shape: Shape) -> None:
@@ -273,18 +272,18 @@ class NodeTable:
         self.free[numbers, row] += amounts
         self.scoring[0, row] -= shape.scoring_cpu
         self.scoring[1, row] -= shape.scoring_memory
-        for port in shape.host_ports:
-            self._use_port(row, port, -1)
+        self.use_ports(row, shape, -1)
         self.touch(row)
 
-    def _use_port(self, row: int, port: HostPort, times: int) -> None:
-        protocol, address, number = port
-        users = self.port_users.setdefault((protocol, number), {})
-        addresses = users.setdefault(row, Counter())
-        addresses[address] += times
-        if addresses[address] <= 0:
-            del addresses[address]
-        if not addresses:
-            del users[row]
-        if not users:
-            del self.port_users[protocol, number]
+    def use_ports(self, row: int, shape: Shape, times: int) -> None:
+        """Counts the host ports of a pod in (`times` is 1) or out (-1)."""
+        for protocol, address, number in shape.host_ports:
+            users = self.port_users.setdefault((protocol, number), {})
+            addresses = users.setdefault(row, Counter())
+            addresses[address] += times
+            if addresses[address] <= 0:
+                del addresses[address]
+            if not addresses:
+                del users[row]
+            if not users:
+                del self.port_users[protocol, number]

@@ -95,6 +95,7 @@ class PodSpec(Model):
     schedulerName: str = "default-scheduler"
     tolerations: list[Toleration] | None = None
     priority: int | None = None
+    preemptionPolicy: str | None = None
     overhead: dict[str, Quantity] | None = None
     topologySpreadConstraints: list[TopologySpreadConstraint] | None = None
     schedulingGates: list[SchedulingGate] | None = None
@@ -127,6 +128,7 @@ class PodStatus(Model):
     phase: str | None = None
     conditions: list[PodCondition] | None = None
     nominatedNodeName: str | None = None
+    startTime: str | None = None
     initContainerStatuses: list[ContainerStatus] | None = None
     containerStatuses: list[ContainerStatus] | None = None
 

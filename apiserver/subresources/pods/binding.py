@@ -75,6 +75,7 @@ def assign(resource: Resource[Pod], pod: Pod, binding: Binding, now: str) -> Pod
     if binding.metadata.labels:
         bound.metadata.labels = (meta.labels or {}) | binding.metadata.labels
     condition = PodCondition(type="PodScheduled", status="True", lastTransitionTime=now)
+    bound.status.nominatedNodeName = None  # the promise is kept, or void
     bound.status.conditions = set_condition(bound.status.conditions, condition)
     return bound
 

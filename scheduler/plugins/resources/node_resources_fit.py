@@ -52,6 +52,12 @@ class NodeResourcesFit(Plugin):
         counts = {names[number]: int(count) for number, count in zip(numbers.tolist(), short, strict=True) if count}
         return {"Too many pods" if name == PODS else f"Insufficient {name}": count for name, count in counts.items()}
 
+    def curable(self, cycle: Cycle, rows: IntArray) -> BoolArray:
+        """Tells which nodes would have enough if they were empty."""
+        numbers, requested = self._required(cycle.shape)
+        enough: BoolArray = np.logical_and.reduce(self.table.allocatable[:, rows][numbers] >= requested[:, None])
+        return enough
+
     def score(self, cycle: Cycle, rows: Rows) -> IntArray:
         return self._strategy(usage(self.table, self._weights, cycle.shape, rows, defaults=True))
 

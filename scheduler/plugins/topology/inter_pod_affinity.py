@@ -83,6 +83,12 @@ class InterPodAffinity(Plugin):
             rows = rows[passed]
         return counts
 
+    def curable(self, cycle: Cycle, rows: IntArray) -> BoolArray:
+        """Tells where only pods that are there keep this one away."""
+        masks: _Masks = cycle.state[self.name]
+        near: BoolArray = masks.affinity[rows]
+        return near
+
     def _near(self, shape: Shape) -> BoolArray:
         """Finds rows whose domains have a pod that matches all required terms; the first of a kind goes anywhere."""
         terms = shape.terms.required

@@ -120,6 +120,13 @@ class PodTopologySpread(Plugin):
             left = left[check.fits[ids]]
         return {reason: count for reason, count in ((MISSING_LABEL, missing), (MISMATCH, mismatch)) if count}
 
+    def curable(self, cycle: Cycle, rows: IntArray) -> BoolArray:
+        """Tells which nodes have all of the labels."""
+        labelled = np.ones(len(rows), np.bool_)
+        for check in cycle.state[self.name]:
+            labelled &= check.ids[rows] >= 0
+        return labelled
+
     # ScheduleAnyway
 
     def pre_score(self, cycle: Cycle) -> Skip | None:

@@ -71,6 +71,7 @@ class Reserved:
 
 class VolumeBinding(Plugin):
     local = False
+    counts_pods = False
 
     def __init__(self, name: str, handle: Handle) -> None:
         super().__init__(name, handle)

@@ -33,6 +33,7 @@ Zone = tuple[str, tuple[str, ...]]
 
 class VolumeZone(Plugin):
     local = False
+    counts_pods = False
 
     def pre_filter(self, cycle: Cycle) -> Skip | None:
         if cycle.storage is None:

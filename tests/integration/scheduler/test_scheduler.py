@@ -55,7 +55,10 @@ def test_a_pod_that_fits_nowhere_says_why_until_a_node_comes(cluster: Cluster, r
     cluster.node("small", cpu="1")
     cluster.node("tainted", taints=[{"key": "a", "value": "b", "effect": "NoSchedule"}])
     cluster.pod("big", cpu="2")
-    message = "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s)."
+    message = (
+        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). "
+        "preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."
+    )
     condition = eventually(lambda: cluster.condition("big"))
     assert (condition["status"], condition["reason"], condition["message"]) == ("False", "Unschedulable", message)
     assert condition["lastTransitionTime"]
@@ -84,7 +87,7 @@ def test_a_cluster_is_filled_to_the_last_place_and_no_further(cluster: Cluster, 
     waiting = [item["metadata"]["name"] for item in cluster.pods() if not item["spec"].get("nodeName")]
     for name in waiting:
         condition = eventually(lambda name=name: cluster.condition(name))
-        assert condition["message"] == "0/2 nodes are available: 2 Insufficient cpu."
+        assert condition["message"].startswith("0/2 nodes are available: 2 Insufficient cpu. preemption: ")
     placed = next(item["metadata"]["name"] for item in cluster.pods() if item["spec"].get("nodeName"))
     cluster.delete(placed)
     eventually(lambda: cluster.placed().total() == 40)

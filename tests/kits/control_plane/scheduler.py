@@ -12,7 +12,6 @@ from apimachinery.model import from_dict
 from scheduler.core.placement import Choice, Placement
 from scheduler.framework import Cycle, Framework, Handle, PluginSpec, Unfit, collect_plugins, pod_fields
 from scheduler.state.cache import SchedulerCache
-from scheduler.state.podinfo import pod_id
 from scheduler.state.shape import Shapes
 from scheduler.views.node import Node
 from scheduler.views.pod import Pod
@@ -23,7 +22,8 @@ _uids = itertools.count(1)
 
 
 def pod(name: str = "web", namespace: str = "default", /, *, cpu: str = "", memory: str = "", **spec: Any) -> Pod:
-    """A pod of one container; `labels`, `owner` (kind, name), `uid`, `deleted` are its metadata, the rest its spec."""
+    """A pod of one container: `labels`, `owner` (kind, name), `uid`, `deleted` are its metadata, `started`, `nominated`
+    and `conditions` its status, the rest its spec."""
     metadata: dict[str, Any] = {"name": name, "namespace": namespace, "labels": spec.pop("labels", {})}
     metadata["uid"] = spec.pop("uid", f"uid-{next(_uids)}")
     owner = spec.pop("owner", None)
@@ -38,7 +38,12 @@ def pod(name: str = "web", namespace: str = "default", /, *, cpu: str = "", memo
         "resources": {"requests": requests},
         "ports": spec.pop("ports", None),
     }
-    return from_dict(Pod, {"metadata": metadata, "spec": {"containers": [container]} | spec})
+    status = {
+        "startTime": spec.pop("started", None),
+        "nominatedNodeName": spec.pop("nominated", None),
+        "conditions": spec.pop("conditions", None),
+    }
+    return from_dict(Pod, {"metadata": metadata, "spec": {"containers": [container]} | spec, "status": status})
 
 
 def node(name: str = "n1", /, *, cpu: str = "4", memory: str = "8Gi", pods: str = "110", **more: Any) -> Node:
@@ -117,8 +122,9 @@ class World:
         if only is not None:
             keep = {"PrioritySort", "DefaultBinder", *only}
             specs = [spec for spec in specs if spec.name in keep]
-        self.framework = Framework(specs, Handle(self.cache, self.lister), points)
-        self.placement = Placement(self.framework, self.cache.table, Turns())
+        self.handle = Handle(self.cache, self.lister)
+        self.framework = Framework(specs, self.handle, points)
+        self.placement = Placement(self.framework, self.cache, Turns())
         for item in nodes:
             self.cache.put_node(item)
 
@@ -141,7 +147,7 @@ class World:
         outcome = self.placement.choose(cycle)
         if isinstance(outcome, Unfit):
             return ""
-        self.cache.assume(pod_id(pod), cycle.shape, outcome.node, cycle.storage)
+        self.cache.assume(pod, cycle.shape, outcome.node, cycle.storage)
         return outcome.node
 
     def message(self, pod: Pod) -> str:

@@ -36,6 +36,15 @@ class Cluster:
         made: dict[str, Any] = answer.json()
         return made
 
+    def priority_class(self, value: int) -> str:
+        """The name of a class with this priority."""
+        name = f"priority-{value}".replace("--", "-minus-")
+        answer = self.api.http.post(
+            "/apis/scheduling.k8s.io/v1/priorityclasses", json={"metadata": {"name": name}, "value": value}
+        )
+        assert answer.status_code in (201, 409), answer.text
+        return name
+
     def get(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.api.http.get(f"{self.root}/pods/{name}").json()
         return found

@@ -28,13 +28,17 @@ from tests.kits.control_plane.scheduler import node, pod
 from tests.kits.eventually import eventually_async
 from tests.kits.tasks import background
 
+FULL = "0/1 nodes are available: 1 Insufficient cpu."
+NO_VICTIMS = "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+
 
 class FakeRest:
-    """Notes bindings and status patches; `failures` are raised by the next bindings, `hold` keeps them waiting."""
+    """Notes what is written; `failures` are raised by the next bindings and deletions, `hold` holds bindings up."""
 
     def __init__(self) -> None:
         self.bindings: list[tuple[str, str]] = []
         self.patches: list[tuple[str, dict[str, Any]]] = []
+        self.deletions: list[str] = []
         self.failures: list[Exception] = []
         self.hold = asyncio.Event()
         self.hold.set()
@@ -56,6 +60,12 @@ class FakeRest:
     ) -> None:
         assert options["subresource"] == "status"
         self.patches.append((f"{namespace}/{name}", patch))
+
+    async def delete(self, model: type[Object], name: str, namespace: str, **options: Any) -> None:
+        assert options["uid"]
+        if self.failures:
+            raise self.failures.pop(0)
+        self.deletions.append(f"{namespace}/{name}")
 
 
 class FakeRecorder:
@@ -143,7 +153,7 @@ async def test_pods_of_other_schedulers_and_pods_with_a_node_are_left_alone(benc
     bench.put(pod("web", cpu="500m"))
     await bench.until(lambda: bench.recorder.events)
     assert bench.rest.bindings == []
-    assert bench.recorder.events == [("web", "FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu.")]
+    assert bench.recorder.events == [("web", "FailedScheduling", f"{FULL} {NO_VICTIMS}")]
 
 
 async def test_a_pod_that_fits_nowhere_says_so_in_its_status_once(bench: Bench) -> None:
@@ -159,7 +169,7 @@ async def test_a_pod_that_fits_nowhere_says_so_in_its_status_once(bench: Bench) 
         "type": "PodScheduled",
         "status": "False",
         "reason": "Unschedulable",
-        "message": "0/1 nodes are available: 1 Insufficient cpu.",
+        "message": f"{FULL} preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
         "observedGeneration": 3,
     }
     assert patch["metadata"] == {"uid": item.metadata.uid}
@@ -198,7 +208,7 @@ async def test_the_loop_does_not_wait_for_bindings_and_sees_their_room_taken(ben
     for number in range(4):
         bench.put(pod(f"web-{number}", cpu="1"))
     await bench.until(lambda: bench.rest.under_way == 3 and bench.recorder.events)
-    assert bench.recorder.events == [("web-3", "FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu.")]
+    assert bench.recorder.events == [("web-3", "FailedScheduling", f"{FULL} {NO_VICTIMS}")]
     bench.rest.hold.set()
     await bench.until(lambda: len(bench.rest.bindings) == 3)
 
@@ -437,13 +447,13 @@ async def test_each_pod_is_scheduled_by_the_profile_of_its_name(started: Started
     bench.put(pod("other", schedulerName="c"))
     bench.put(pod("refused", schedulerName="b"))
     await bench.until(lambda: bench.recorder.events)
-    assert bench.recorder.events == [("refused", "FailedScheduling", "0/1 nodes are available: 1 node(s) never do.")]
+    assert bench.recorder.events[0][2].startswith("0/1 nodes are available: 1 node(s) never do. preemption: ")
     bench.put(pod("first", schedulerName="a"))
     await bench.until(lambda: bench.rest.bindings)
     assert bench.rest.bindings == [("default/first", "n1")]
     bench.put(pod("second", schedulerName="b"))
     await bench.until(lambda: len(bench.recorder.events) == 3)
-    assert bench.recorder.events[2][2] == "0/1 nodes are available: 1 Too many pods."
+    assert bench.recorder.events[2][2] == f"0/1 nodes are available: 1 Too many pods. {NO_VICTIMS}"
     assert len(bench.scheduler.queue) == 2
 
 
@@ -466,3 +476,72 @@ async def test_a_plugin_works_beside_the_scheduler(started: Started) -> None:
 
     bench = started(specs=[*collect_plugins(), PluginSpec("Working", Working)])
     await bench.until(lambda: Working.began)
+
+
+class Preemption:
+    """A node full of pods of low priority, and one of high priority that is told about."""
+
+    def __init__(self, bench: Bench, clock: FakeClock) -> None:
+        self.bench, self.clock = bench, clock
+        bench.put(node("n1", cpu="2"))
+        self.victims = [pod(f"low-{number}", nodeName="n1", cpu="1", generation=2) for number in range(2)]
+        for victim in self.victims:
+            bench.put(victim)
+        self.preemptor = pod("high", cpu="2", priority=9, uid="high-uid")
+        bench.put(self.preemptor)
+
+    def victim_goes(self, victim: Pod) -> None:
+        self.bench.remove(victim)
+        self.clock.step(2)
+        self.bench.put(pod("wakes the loop", schedulerName="mine"))
+
+
+async def test_victims_are_told_why_deleted_with_their_grace_and_replaced(started: Started) -> None:
+    clock = FakeClock()
+    bench = started(clock=clock)
+    case = Preemption(bench, clock)
+    await bench.until(lambda: len(bench.rest.deletions) == 2 and len(bench.rest.patches) == 3)
+    patches = dict(bench.rest.patches)
+    assert patches["default/high"]["status"]["nominatedNodeName"] == "n1"
+    assert patches["default/high"]["status"]["conditions"][0]["message"] == FULL
+    (condition,) = patches["default/low-0"]["status"]["conditions"]
+    assert condition.pop("lastTransitionTime")
+    assert condition == {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "PreemptionByScheduler",
+        "message": "default-scheduler: preempting to accommodate a higher priority pod",
+        "observedGeneration": 2,
+    }
+    told = ("low-0", "Preempted", "Preempted by pod high-uid on node n1")
+    assert told in bench.recorder.events
+    bench.put(pod("late", cpu="1", priority=8))
+    for victim in case.victims:
+        case.victim_goes(victim)
+    await bench.until(lambda: bench.rest.bindings)
+    assert bench.rest.bindings == [("default/high", "n1")]
+    assert len(bench.rest.deletions) == 2
+
+
+async def test_a_victim_that_could_not_be_evicted_is_tried_again(started: Started) -> None:
+    clock = FakeClock()
+    bench = started(clock=clock)
+    bench.rest.failures = [ServiceUnavailable("busy")]
+    case = Preemption(bench, clock)
+    await bench.until(lambda: bench.rest.deletions)
+    (gone,) = (victim for victim in case.victims if victim.key in bench.rest.deletions)
+    case.victim_goes(gone)
+    await bench.until(lambda: len(bench.rest.deletions) == 2)
+
+
+async def test_a_victim_that_waits_at_permit_is_rejected_there(started: Started) -> None:
+    clock = FakeClock()
+    bench = started(clock=clock, specs=[*collect_plugins(), PluginSpec("Gang", Gang)])
+    bench.put(node("n1", cpu="1"))
+    bench.put(pod("low", cpu="1"))
+    await bench.until(lambda: len(bench.scheduler.cache) == 1)
+    bench.put(pod("high", cpu="1", priority=9, uid="high-uid"))
+    rejected = ("low", "FailedScheduling", "0/1 nodes are available: 1 preempted.")
+    await bench.until(lambda: rejected in bench.recorder.events)
+    assert bench.rest.deletions == []
+    assert ("low", "Preempted", "Preempted by pod high-uid on node n1") in bench.recorder.events

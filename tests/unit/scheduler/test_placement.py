@@ -107,7 +107,7 @@ def test_remembered_verdicts_agree_with_a_fresh_look(sequence: list[tuple[str, A
         elif what == "pod":
             item = pod(**SPECS[value])
             rows = set(_feasible_rows(world, item))
-            fresh = Placement(world.framework, world.cache.table, Turns())
+            fresh = Placement(world.framework, world.cache, Turns())
             assert _best_nodes(world, fresh, item) == _best_nodes(world, world.placement, item)
             outcome = world.choose(item)
             if isinstance(outcome, Unfit):
@@ -205,7 +205,7 @@ def test_an_assumed_pod_counts_for_the_next_of_its_kind() -> None:
 def test_a_share_of_the_nodes_is_enough_to_choose_from() -> None:
     """Each pod is compared on the next hundred or more, so that all nodes have their turn."""
     world = World(*(node(f"n{number:03}", cpu="1") for number in range(300)))
-    placement = Placement(world.framework, world.cache.table, Turns(), percentage=50)
+    placement = Placement(world.framework, world.cache, Turns(), percentage=50)
     chosen = []
     for _ in range(4):
         outcome = placement.choose(world.cycle(pod()))

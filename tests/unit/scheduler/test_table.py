@@ -128,7 +128,7 @@ def test_an_assumed_pod_takes_room_until_it_is_forgotten() -> None:
     cache = SchedulerCache()
     cache.put_node(node("n1"))
     item = pod(cpu="1")
-    cache.assume(pod_id(item), cache.shapes.of(item), "n1")
+    cache.assume(item, cache.shapes.of(item), "n1")
     assert free(cache.table, "n1", "cpu") == 3000
     cache.forget(pod_id(item))
     assert free(cache.table, "n1", "cpu") == 4000
@@ -139,7 +139,7 @@ def test_an_assumed_pod_takes_room_until_it_is_forgotten() -> None:
 def test_a_confirmed_pod_is_not_forgotten() -> None:
     world = World(node("n1"))
     item = pod(cpu="1")
-    world.cache.assume(pod_id(item), world.cache.shapes.of(item), "n1")
+    world.cache.assume(item, world.cache.shapes.of(item), "n1")
     revision = world.cache.table.revision
     world.run(item, "n1")
     assert world.cache.table.revision == revision  # nothing is counted twice, and no verdict is spoiled
@@ -150,7 +150,7 @@ def test_a_confirmed_pod_is_not_forgotten() -> None:
 def test_a_pod_bound_elsewhere_than_assumed_moves() -> None:
     world = World(node("n1"), node("n2"))
     item = pod(cpu="1")
-    world.cache.assume(pod_id(item), world.cache.shapes.of(item), "n1")
+    world.cache.assume(item, world.cache.shapes.of(item), "n1")
     world.run(item, "n2")
     assert (free(world.cache.table, "n1", "cpu"), free(world.cache.table, "n2", "cpu")) == (4000, 3000)
 

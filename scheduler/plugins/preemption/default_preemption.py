@@ -1,0 +1,104 @@
+"""DefaultPreemption: makes room for a pod that fits nowhere by evicting pods of lower priority.
+
+Source: Kubernetes, "Pod Priority and Preemption".
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import numpy as np
+
+from apimachinery.errors import FieldError, invalid
+from scheduler.framework import Cycle, Handle, Plugin, PluginArguments, PluginSpec, PostFilterResult, Unfit
+from scheduler.plugins.preemption._budgets import Budgets
+from scheduler.plugins.preemption._evictions import Evictions, is_preempted
+from scheduler.plugins.preemption._search import Preemption, VictimSearch
+from scheduler.views.poddisruptionbudget import PodDisruptionBudget
+
+NO_HELP = "Preemption is not helpful for scheduling"
+
+
+class DefaultPreemptionArgs(PluginArguments):
+    """The plugin's arguments: how many nodes it compares before it takes the best of them."""
+
+    minCandidateNodesPercentage: int = 10
+    """The share of the nodes in question, 0 to 100."""
+    minCandidateNodesAbsolute: int = 100
+    """The number of nodes, if the share is less."""
+
+    def errors(self) -> list[FieldError]:
+        errors = []
+        if not 0 <= self.minCandidateNodesPercentage <= 100:
+            message = "not in valid range [0, 100]"
+            errors.append(invalid("minCandidateNodesPercentage", self.minCandidateNodesPercentage, message))
+        if self.minCandidateNodesAbsolute < 0:
+            message = "not in valid range [0, inf)"
+            errors.append(invalid("minCandidateNodesAbsolute", self.minCandidateNodesAbsolute, message))
+        if not self.minCandidateNodesPercentage and not self.minCandidateNodesAbsolute:
+            errors.append(invalid("minCandidateNodesAbsolute", 0, "cannot be zero at the same time as the percentage"))
+        return errors
+
+
+class DefaultPreemption(Plugin):
+    def __init__(self, name: str, handle: Handle) -> None:
+        super().__init__(name, handle)
+        args = self.args(DefaultPreemptionArgs)
+        self._percentage, self._least = args.minCandidateNodesPercentage, args.minCandidateNodesAbsolute
+        self._budgets = Budgets(handle)
+        self._evictions = Evictions(name, handle)
+        self._random = random.Random()
+
+    def post_filter(self, cycle: Cycle, unfit: Unfit) -> PostFilterResult:
+        obstacle = self._obstacle(cycle, unfit)
+        if obstacle:
+            return PostFilterResult(f"preemption: {obstacle}")
+        rows = np.zeros(0, np.int64) if unfit.curable is None else unfit.curable
+        wanted = min(max(len(rows) * self._percentage // 100, self._least), len(rows))
+        rows = np.roll(rows, -self._random.randrange(len(rows))) if len(rows) else rows
+        search = VictimSearch(cycle, self.handle.cache, self._budgets)
+        best = search.best(rows, wanted)
+        if best is None:
+            return PostFilterResult(self._message(search.reasons, len(rows)), nominated="")
+        self._preempt(cycle, best)
+        return PostFilterResult(nominated=best.node)
+
+    def _obstacle(self, cycle: Cycle, unfit: Unfit) -> str:
+        """Says why the pod may not preempt others, now or ever; "" if it may."""
+        if cycle.pod.spec.preemptionPolicy == "Never":
+            return "not eligible due to preemptionPolicy=Never."
+        if self._evictions.under_way(cycle.uid):
+            return "not eligible due to a terminating pod on the nominated node."
+        node = self.handle.cache.nominations.node_of(cycle.uid) or cycle.pod.status.nominatedNodeName or ""
+        row = self.table.rows.get(node)
+        if row is None or unfit.curable is None or row not in unfit.curable:
+            return ""
+        residents = self.handle.cache.residents(node)
+        lower = residents.pods[residents.first_below(cycle.pod.spec.priority or 0) :]
+        if any(is_preempted(pod) for pod in lower):
+            return "not eligible due to a terminating pod on the nominated node."
+        return ""
+
+    def _message(self, reasons: Counter[str], looked_at: int) -> str:
+        reasons[NO_HELP] += self.table.count - looked_at
+        counted = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items() if count))
+        return f"preemption: 0/{self.table.count} nodes are available: {counted}."
+
+    def _preempt(self, cycle: Cycle, best: Preemption) -> None:
+        """Takes the node from pods of lower priority that were promised it, and has the victims evicted."""
+        nominations = self.handle.cache.nominations
+        for pod in nominations.on_node(best.node):
+            if pod.priority < (cycle.pod.spec.priority or 0):
+                nominations.remove(pod.uid)
+                self._evictions.take_promise_back(pod.pod)
+                self.handle.activate(pod.uid)
+        self._evictions.start(cycle.pod, best.node, best.victims)
+
+    async def run(self) -> None:
+        await self._evictions.run()
+
+
+PLUGIN = PluginSpec(
+    "DefaultPreemption", DefaultPreemption, arguments=DefaultPreemptionArgs, reads=(PodDisruptionBudget,)
+)
