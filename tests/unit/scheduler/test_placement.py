@@ -213,6 +213,6 @@ def test_a_share_of_the_nodes_is_enough_to_choose_from() -> None:
         assert outcome.feasible == 150
         chosen.append(world.cache.table.rows[outcome.node] // 150)
     assert chosen == [0, 1, 0, 1]
-    few = Placement(world.framework, world.cache.table, Turns(), percentage=1).choose(world.cycle(pod()))
+    few = Placement(world.framework, world.cache, Turns(), percentage=1).choose(world.cycle(pod()))
     assert not isinstance(few, Unfit)
     assert few.feasible == 100
