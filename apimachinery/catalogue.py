@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -51,7 +52,7 @@ def _module_names(package: str) -> Iterator[str]:
 
 
 class Catalogue:
-    """All resources of an API, by path and by kind.
+    """All resources of an API, by path and by kind. Of a kind with several versions, the preferred one comes first.
 
     Kinds without verbs are the bodies of subresources: they have no path of their own, and `by_kind` alone finds them.
     """
@@ -59,7 +60,7 @@ class Catalogue:
     def __init__(self, resources: list[Resource[Any]]) -> None:
         self._by_plural: dict[tuple[str, str, str], Resource[Any]] = {}
         self._by_kind: dict[tuple[str, str], Resource[Any]] = {}
-        for resource in resources:
+        for resource in sorted(resources, key=lambda each: version_rank(each.version)):
             self._by_kind[(resource.api_version, resource.kind)] = resource
             if not resource.verbs:
                 continue
@@ -82,13 +83,25 @@ class Catalogue:
         return iter(self._by_kind.values())
 
     def groups(self) -> dict[str, list[str]]:
-        """Returns group -> versions, in the order of definition; the core group is ""."""
+        """Returns group -> versions, the preferred one first; the core group is ""."""
         groups: dict[str, list[str]] = {}
         for group, version, _ in self._by_plural:
             versions = groups.setdefault(group, [])
             if version not in versions:
                 versions.append(version)
         return groups
+
+
+def version_rank(version: str) -> tuple[int, int, int]:
+    """Sorts versions as clients prefer them: stable before beta before alpha, then the newest: v2, v1, v1beta1.
+
+    Source: Kubernetes documentation, "Version priority".
+    """
+    match = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", version)
+    if match is None:
+        return 3, 0, 0
+    number, stage, step = match.groups()
+    return {None: 0, "beta": 1, "alpha": 2}[stage], -int(number), -int(step or 0)
 
 
 def load_catalogue(package: str = "kubeapi") -> Catalogue:

@@ -37,9 +37,9 @@ def listed(items: Iterable[str]) -> str:
     return ",".join(items) or NONE
 
 
-def first_few(items: list[str], empty: str, *, limit: int = 3) -> str:
+def first_few(items: list[str], empty: str, *, limit: int = 3, between: str = ",") -> str:
     """The first `limit` items, joined: "a,b,c + 2 more..."."""
-    text = ",".join(items[:limit])
+    text = between.join(items[:limit])
     return (f"{text} + {len(items) - limit} more..." if len(items) > limit else text) or empty
 
 

@@ -51,9 +51,7 @@ class Discovery:
     """Documents made once at start."""
 
     def __init__(self, catalogue: Catalogue, subresources: Iterable[Subresource], server_address: str) -> None:
-        self._subresources: dict[tuple[str, str], list[Subresource]] = {}
-        for subresource in subresources:
-            self._subresources.setdefault((subresource.resource_group, subresource.resource), []).append(subresource)
+        self._subresources = sorted(subresources, key=lambda sub: sub.name)
         self._by_version: dict[tuple[str, str], list[Resource[Any]]] = {}
         for resource in sorted(catalogue, key=lambda resource: resource.plural):
             self._by_version.setdefault((resource.group, resource.version), []).append(resource)
@@ -123,7 +121,7 @@ class Discovery:
         return [entry, *(self._sub_entry(resource, sub) for sub in self._subs(resource))]
 
     def _subs(self, resource: Resource[Any]) -> list[Subresource]:
-        return sorted(self._subresources.get((resource.group, resource.plural), ()), key=lambda sub: sub.name)
+        return [sub for sub in self._subresources if sub.belongs_to(resource)]
 
     def _sub_entry(self, resource: Resource[Any], sub: Subresource) -> Json:
         entry: Json = {

@@ -12,15 +12,15 @@ from apiserver.subresources._subresource import Subresource
 from apiserver.virtual._virtual import Virtual
 
 
-def all_subresources(catalogue: Catalogue) -> dict[tuple[str, str, str], Subresource]:
-    """By (group, plural, name): the collected ones, and status and scale of the kinds that have them."""
+def all_subresources(catalogue: Catalogue) -> list[Subresource]:
+    """Returns the collected ones, and status and scale of the kinds that have them."""
     subresources = list(collect("apiserver.subresources", "SUBRESOURCE", Subresource).values())
     for resource in catalogue:
         if resource.status:
             subresources.append(status_of(resource))
         if resource.scale is not None:
             subresources.append(scale_of(resource))
-    return {(sub.resource_group, sub.resource, sub.name): sub for sub in subresources}
+    return subresources
 
 
 def virtual_handlers(catalogue: Catalogue) -> dict[tuple[str, str], Mapping[str, Handler]]:

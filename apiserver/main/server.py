@@ -107,9 +107,10 @@ class ApiServer:
             ("", "persistentvolumes"): VolumeHooks(clock),
             **dict.fromkeys(GRANTING_KINDS, GrantHooks(authorizer, rbac, self.storage)),
         }
-        lookup = Lookup(self.storage, {(kind.group, kind.plural): kind for kind in catalogue}, authorizer)
+        preferred = {(kind.group, kind.plural): kind for kind in reversed(list(catalogue))}
+        lookup = Lookup(self.storage, preferred, authorizer)
         admission = Chain(admission_plugins(options), lookup)
-        subresources = list(all_subresources(catalogue).values())
+        subresources = all_subresources(catalogue)
         self.stores = Stores(self._store(kind, admission, clock, hooks, subresources) for kind in catalogue)
         self._encryption = encryption_reloader(options, self.storage, catalogue)
         advertised = advertised_address(options)
@@ -170,11 +171,7 @@ class ApiServer:
             self.storage.register(resource)
         ttl = self.options.event_ttl_seconds if resource.expires else 0
         own = hooks.get((resource.group, resource.plural), NO_HOOKS)
-        changing_spec = (
-            item.name
-            for item in subresources
-            if item.changes_spec and (item.resource_group, item.resource) == (resource.group, resource.plural)
-        )
+        changing_spec = (item.name for item in subresources if item.changes_spec and item.belongs_to(resource))
         return Store(resource, storage, admission, clock, own, ttl, changing_spec)
 
     @asynccontextmanager

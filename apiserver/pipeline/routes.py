@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ class Routes:
     def __init__(
         self,
         services: Services,
-        subresources: Iterable[Subresource],
+        subresources: Sequence[Subresource],
         virtual: Mapping[tuple[str, str], Mapping[str, Handler]],
     ) -> None:
         """`virtual`: (group, plural) of kinds that nothing is stored of -> verb -> handler."""
@@ -66,13 +66,12 @@ class Routes:
             self._routes[(*path, "")] = {
                 verb: _route(handlers[verb], store, services, verb == "watch") for verb in resource.verbs
             }
-        for subresource in subresources:
-            store = services.stores.find(subresource.resource, subresource.resource_group)
-            resource = store.resource
-            self._routes[(resource.group, resource.version, resource.plural, subresource.name)] = {
-                verb: _route(handler, store, services, subresource.long_running)
-                for verb, handler in subresource.handlers.items()
-            }
+            for subresource in subresources:
+                if subresource.belongs_to(resource):
+                    self._routes[(*path, subresource.name)] = {
+                        verb: _route(handler, store, services, subresource.long_running)
+                        for verb, handler in subresource.handlers.items()
+                    }
 
     def find(self, info: RequestInfo) -> Route:
         """Raises: NotFound for a path that nothing is served at, MethodNotAllowed for a verb it does not answer,

@@ -38,6 +38,7 @@ def scale_of(resource: Resource[Any]) -> Subresource:
         group=GROUP,
         version=VERSION,
         resource_group=resource.group,
+        resource_version=resource.version,
         changes_spec=True,
     )
 

@@ -20,4 +20,5 @@ def status_of(resource: Resource[Any]) -> Subresource:
         group=resource.group,
         version=resource.version,
         resource_group=resource.group,
+        resource_version=resource.version,
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from apimachinery.resource import Resource
 from apiserver.handlers.api import Handler
 
 
@@ -24,7 +26,10 @@ PROXY_PARAMETERS = (Parameter("path", "The path to request from the target of th
 
 @dataclass(frozen=True)
 class Subresource:
-    """`resource` is the plural it belongs to. `kind`, `group` and `version` are those of its body, in discovery."""
+    """`resource` is the plural it belongs to, in `resource_version` if that is set and else in every version.
+
+    `kind`, `group` and `version` are those of its body, in discovery.
+    """
 
     resource: str
     name: str
@@ -34,12 +39,17 @@ class Subresource:
     group: str = ""
     version: str = "v1"
     resource_group: str = ""
+    resource_version: str = ""
     long_running: bool = False
     """Streams for as long as the client likes: outside the limits of requests in flight and of time."""
     changes_spec: bool = False
     """A write may change what the client wants of the object, and then raises `metadata.generation`."""
     parameters: tuple[Parameter, ...] = ()
     """Query parameters of its own."""
+
+    def belongs_to(self, resource: Resource[Any]) -> bool:
+        of = (self.resource_group, self.resource, self.resource_version or resource.version)
+        return of == (resource.group, resource.plural, resource.version)
 
     @property
     def verbs(self) -> list[str]:

@@ -20,21 +20,20 @@ class Api:
     def __init__(self, catalogue: Catalogue, subresources: Iterable[Subresource], version: str) -> None:
         self.version = version
         self.groups = catalogue.groups()
-        self._subresources: dict[tuple[str, str], list[tuple[Subresource, type[Model] | None]]] = {}
+        self._subresources: list[tuple[Subresource, type[Model] | None]] = []
         self._resources: list[Resource[Any]] = sorted(catalogue, key=lambda item: (item.root, item.plural))
         self._homes: dict[str, GroupVersion] = {}
         group_versions = [(group, version) for group, versions in self.groups.items() for version in versions]
         self._descriptions = Descriptions()
         self._gvks = kinds_by_model(self._resources, group_versions)
-        by_path = {(resource.group, resource.plural): resource for resource in self._resources}
         for resource in self._resources:
-            self._homes[resource.model.__module__] = (resource.group, resource.version)
+            module = resource.model.__module__
+            self._homes[module] = self._homes[module.removesuffix(".model")] = (resource.group, resource.version)
         for sub in sorted(subresources, key=lambda sub: sub.name):
-            resource = by_path[(sub.resource_group, sub.resource)]
             version = f"{sub.group}/{sub.version}" if sub.group else sub.version
             body = catalogue.by_kind(version, sub.kind)
             model = None if body is None else body.model  # None for streams
-            self._subresources.setdefault((resource.group, resource.plural), []).append((sub, model))
+            self._subresources.append((sub, model))
             if model is not None and model not in self._gvks:
                 self._homes.setdefault(model.__module__, (sub.group, sub.version))
                 self._gvks[model] = [gvk_of(sub.group, sub.version, sub.kind)]
@@ -42,7 +41,8 @@ class Api:
     def paths(self) -> Iterator[Path]:
         yield from discovery_paths(self.groups)
         for resource in self._resources:
-            yield from ResourcePaths(resource, self._subresources.get((resource.group, resource.plural), ())).all()
+            subresources = [(sub, model) for sub, model in self._subresources if sub.belongs_to(resource)]
+            yield from ResourcePaths(resource, subresources).all()
 
     def schemas(self, *, v3: bool) -> Schemas:
         return Schemas(v3=v3, homes=self._homes, gvks=self._gvks, descriptions=self._descriptions)

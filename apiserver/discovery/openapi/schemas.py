@@ -87,7 +87,7 @@ _INT32_LEAST = -(2**31)
 class Schemas:
     """The named schemas of one document: asking for a reference adds what it refers to.
 
-    `homes` says which group and version the models of a module are of; those of other modules are core's.
+    `homes` says which group and version the models of a module, or of a folder, are of; all others are core's.
     """
 
     def __init__(
@@ -147,7 +147,8 @@ class Schemas:
             return _INFO
         if model.__module__.startswith("apimachinery.") or model.__module__ == Status.__module__:
             return META + model.__name__
-        group, version = self._homes.get(model.__module__, ("", "v1"))
+        module = model.__module__
+        group, version = self._homes.get(module) or self._homes.get(module.rpartition(".")[0], ("", "v1"))
         return f"io.k8s.api.{group.partition('.')[0] or 'core'}.{version}.{model.__name__}"
 
     def _model_schema(self, model: type[Model]) -> Dict:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from apimachinery.catalogue import load_catalogue
+from apimachinery.catalogue import load_catalogue, version_rank
 from apimachinery.errors import BadRequest
 from apimachinery.model import decode, encode, from_dict
 from apimachinery.patch.strategic import strategic_merge_patch, three_way_strategic
@@ -269,8 +269,14 @@ def test_the_body_of_a_subresource_is_a_kind_without_a_path(api_version: str, ki
     assert resource in list(catalogue.kinds())
     assert resource not in list(catalogue)
     assert catalogue.find(resource.group, resource.version, resource.plural) is None
-    assert "autoscaling" not in catalogue.groups()
+    assert resource.plural not in {each.plural for each in catalogue}
 
 
 def test_present_fields_are_those_with_a_value() -> None:
     assert from_dict(Pod, {"metadata": {"name": "x"}}).metadata.present() == ["name"]
+
+
+def test_versions_come_in_the_order_of_preference() -> None:
+    versions = ["v1alpha2", "v1", "v2beta1", "v1beta2", "v10", "v2", "custom"]
+    assert sorted(versions, key=version_rank) == ["v10", "v2", "v1", "v2beta1", "v1beta2", "v1alpha2", "custom"]
+    assert load_catalogue().groups()["autoscaling"] == ["v2", "v1"]

@@ -13,7 +13,7 @@ from apiserver.main.collected import all_subresources
 @pytest.fixture(scope="module")
 def discovery() -> Discovery:
     catalogue = load_catalogue()
-    return Discovery(catalogue, all_subresources(catalogue).values(), "10.0.0.1:6443")
+    return Discovery(catalogue, all_subresources(catalogue), "10.0.0.1:6443")
 
 
 def test_every_kind_is_discovered_once(discovery: Discovery) -> None:

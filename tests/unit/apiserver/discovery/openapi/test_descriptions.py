@@ -23,7 +23,7 @@ def definitions():
     import json
 
     catalogue = load_catalogue()
-    api = Api(catalogue, all_subresources(catalogue).values(), "v1.35.0")
+    api = Api(catalogue, all_subresources(catalogue), "v1.35.0")
     return json.loads(v2.json_document(api))["definitions"]
 
 

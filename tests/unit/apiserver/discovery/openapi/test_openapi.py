@@ -15,7 +15,7 @@ POD = "/api/v1/namespaces/{namespace}/pods/{name}"
 
 def make_api():
     catalogue = load_catalogue()
-    return Api(catalogue, all_subresources(catalogue).values(), "v1.35.0")
+    return Api(catalogue, all_subresources(catalogue), "v1.35.0")
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def document_class():
 @pytest.fixture(scope="module")
 def api():
     catalogue = load_catalogue()
-    return Api(catalogue, all_subresources(catalogue).values(), "v1.35.0")
+    return Api(catalogue, all_subresources(catalogue), "v1.35.0")
 
 
 @pytest.fixture(scope="module")
