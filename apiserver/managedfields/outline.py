@@ -11,7 +11,7 @@ from typing import Any
 
 from apimachinery import fieldtypes
 from apimachinery.model import Model
-from apiserver.managedfields.shapes import LEAF, LIST_MAP, LIST_SET, MAP, STRUCT, Shape, fields_of
+from apiserver.managedfields.shapes import LEAF, LEAF_SHAPE, LIST_MAP, LIST_SET, MAP, STRUCT, Shape, fields_of
 
 VARIABLE_KEYS = frozenset({"ip", "uid"})
 
@@ -36,7 +36,7 @@ class Outline:
             members = value.__dict__
             tokens += [name if member else (name,) for name, member in members.items() if member is not None]
             tokens.append(_END)
-            for name, inner in _owned_inside(value.__class__):
+            for name, inner in _parts(value.__class__).items():
                 if (member := members[name]) is not None:
                     self.add(member, inner)
         elif shape.kind == LIST_MAP:
@@ -54,18 +54,19 @@ class Outline:
 
     def add_change(self, old: Any, new: Any, shape: Shape) -> None:
         """Outlines how two unequal values differ. Raises: NoOutline."""
+        tokens = self.tokens
         if shape.kind == STRUCT:
-            before, after = old.__dict__, new.__dict__
-            names = [name for name, now in after.items() if now != before[name]]
-            shapes = _shapes(new.__class__)
-            for name in names:
-                was, now, inner = before[name], after[name], shapes[name]
-                if inner.kind == LEAF and was is not None and now is not None:
-                    self.tokens.append(name)
+            before, inner = old.__dict__, _parts(new.__class__)
+            for name, now in new.__dict__.items():
+                was = before[name]
+                if now is was or now == was:
+                    continue
+                if name not in inner and was is not None and now is not None:
+                    tokens.append(name)
                 else:
-                    self.add_member(name, was, now, inner)
+                    self.add_member(name, was, now, inner.get(name, LEAF_SHAPE))
         elif shape.kind == LIST_SET:
-            self.tokens += [*old, _END, *new]
+            tokens += [*old, _END, *new]
         elif shape.kind == MAP:
             assert shape.item is not None
             for key in old | new:
@@ -74,12 +75,18 @@ class Outline:
                     self.add_member(key, was, now, shape.item)
         elif shape.kind == LIST_MAP:
             assert shape.item is not None
-            before, after = self._by_key(old, shape), self._by_key(new, shape)
-            for key in before | after:
-                was, now = before.get(key), after.get(key)
-                if was is None or now is None or was.__dict__ != now.__dict__:  # cheaper than the models' own equality
-                    self.add_member(key, was, now, shape.item)
-        self.tokens.append(_END)
+            before, after, item = self._by_key(old, shape), self._by_key(new, shape), shape.item
+            for key, now in after.items():
+                was = before.pop(key, None)
+                if was is None or item.kind == LEAF:
+                    if was != now:
+                        self.add_member(key, was, now, item)
+                elif was.__dict__ != now.__dict__:  # cheaper than the models' own equality
+                    tokens += (key, _CHANGED)
+                    self.add_change(was, now, item)
+            for key, was in before.items():
+                self.add_member(key, was, None, item)
+        tokens.append(_END)
 
     def add_member(self, key: Any, was: Any, now: Any, shape: Shape) -> None:
         """Outlines how one member of a value changes; None is an absent one. Raises: NoOutline."""
@@ -120,13 +127,8 @@ class Outline:
 
 
 @cache
-def _shapes(model: type[Model]) -> dict[str, Shape]:
-    """Attribute -> shape."""
+def _parts(model: type[Model]) -> dict[str, Shape]:
+    """Attribute -> shape, of each field that is not owned as one value."""
     shapes = fields_of(model)
-    return {field.attribute: shapes[field.name] for field in fieldtypes.walk_fields(model)}
-
-
-@cache
-def _owned_inside(model: type[Model]) -> tuple[tuple[str, Shape], ...]:
-    """Returns (attribute, shape) of each field that is not owned as one value."""
-    return tuple((name, shape) for name, shape in _shapes(model).items() if shape.kind != LEAF)
+    parts = {field.attribute: shapes[field.name] for field in fieldtypes.walk_fields(model)}
+    return {name: shape for name, shape in parts.items() if shape.kind != LEAF}

@@ -27,32 +27,28 @@ _RANKS = [f"0001-01-01T00:00:{number:02}Z".encode() for number in range(60)]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """`texts` has one item more than `slots`, which are the numbers of the values between the texts."""
+    """`pieces` alternate between texts and room for a value; `slots` are the numbers of the values."""
 
-    texts: Sequence[bytes]
+    pieces: Sequence[bytes]
     slots: Sequence[int]
 
     def fill(self, values: Sequence[bytes]) -> bytes:
-        parts = [self.texts[0]]
-        for slot, text in zip(self.slots, self.texts[1:], strict=True):
-            parts += (values[slot], text)
-        return b"".join(parts)
+        pieces = [*self.pieces]
+        pieces[1::2] = [values[slot] for slot in self.slots]
+        return b"".join(pieces)
 
 
 class Values:
     """What differs among objects of one shape: times, in order, and the names of list items.
 
     The caller adds the names that the write brings to `names`, which numbers them. `shape` is the entries without the
-    values: equal for objects of one shape.
+    values: equal for objects of one shape. `is_regular` tells whether ranks may stand for the times; a client may have
+    written times of other forms.
     """
 
     def __init__(self, entries: bytes, now: str) -> None:
-        self.times, names, self.shape = _parse(entries, now)
+        self.times, names, self.shape, self.is_regular = _parse(entries, now)
         self.names = names.copy()
-
-    def are_regular(self) -> bool:
-        """Tells whether ranks may stand for the times; a client may have written times of other forms."""
-        return len(self.times) <= len(_RANKS) and all(len(time) in (0, len(_RANKS[0])) for time in self.times)
 
     def rank(self, time: str | None) -> str:
         """Returns what stands for a time in a result, and sorts as it; "" for none."""
@@ -60,16 +56,16 @@ class Values:
 
     def recipe(self, result: bytes) -> tuple[Recipe, bool]:
         """Makes the recipe of an encoded result that has ranks for times; False if it fits these values alone."""
-        texts, slots, general = [b""], [], True
+        pieces, slots, general = [b""], [], True
         for before, value, slot in self._pieces(result):
-            texts[-1] += before
+            pieces[-1] += before
             if slot is not None:
                 slots.append(slot)
-                texts.append(b"")
+                pieces += (b"", b"")
             else:  # a name with escapes in it
-                texts[-1] += value
+                pieces[-1] += value
                 general = general and not value
-        return Recipe(texts, slots), general
+        return Recipe(pieces, slots), general
 
     def _pieces(self, result: bytes) -> Iterator[tuple[bytes, bytes, int | None]]:
         """Yields each text with the value behind it and this value's number, None if it is not known."""
@@ -86,8 +82,9 @@ class Values:
 
 
 @lru_cache(maxsize=KEPT_ENTRIES)
-def _parse(entries: bytes, now: str) -> tuple[list[bytes], dict[bytes, int], tuple[Hashable, ...]]:
-    """Returns the times, in order, the names with their numbers, and what remains of the entries without both."""
+def _parse(entries: bytes, now: str) -> tuple[list[bytes], dict[bytes, int], tuple[Hashable, ...], bool]:
+    """Returns the times, in order, the names with their numbers, what remains of the entries without both, and whether
+    the times are regular."""
     pieces = _TIME.split(entries)
     entry_times = pieces[1::2]
     times = sorted({*entry_times, now.encode()})
@@ -99,7 +96,8 @@ def _parse(entries: bytes, now: str) -> tuple[list[bytes], dict[bytes, int], tup
         shape += texts[::3]
         for name in texts[2::3]:
             shape.append(names.setdefault(name, len(names)))
-    return times, names, tuple(shape)
+    is_regular = len(times) <= len(_RANKS) and all(len(time) in (0, len(_RANKS[0])) for time in times)
+    return times, names, tuple(shape), is_regular
 
 
 class RecipeBook:

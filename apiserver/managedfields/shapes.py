@@ -31,7 +31,7 @@ class Shape:
     zero: Any = None
 
 
-_LEAF = Shape(LEAF)
+LEAF_SHAPE = Shape(LEAF)
 _ZEROS: dict[str, Any] = {"list": [], "map": {}, "object": {}}
 
 
@@ -57,20 +57,20 @@ def _field_shape(field: Field) -> Shape:
 
 def _shape(kind: FieldType) -> Shape:
     if kind.mark(Atomic) is not None:
-        return _LEAF
+        return LEAF_SHAPE
     if kind.form == "list":
         return _list_shape(kind)
     if kind.item is not None:
-        return Shape(MAP, item=_shape(kind.item)) if kind.item.form != "any" else _LEAF
+        return Shape(MAP, item=_shape(kind.item)) if kind.item.form != "any" else LEAF_SHAPE
     if kind.model is not None:
         return Shape(STRUCT, kind.model) if kind.mark(Granular) is not None else shape_of(kind.model)
-    return _LEAF
+    return LEAF_SHAPE
 
 
 def _list_shape(kind: FieldType) -> Shape:
     map_keys, merge_key = kind.mark(ListMapKeys), kind.mark(MergeKey)
     if kind.item is None or (map_keys is None and merge_key is None):
-        return _LEAF
+        return LEAF_SHAPE
     keys = map_keys.keys if map_keys is not None else (merge_key.key,) if merge_key and merge_key.key else ()
     item = _shape(kind.item)
     if not keys:

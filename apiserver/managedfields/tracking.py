@@ -7,7 +7,6 @@ reset is tracked again from the next apply on. Entries come and go as the store 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -72,7 +71,7 @@ def created(
     except NoOutline:
         return compute(writer)
     key = (resource.model, resource.api_version, options.manager, subresource, *outline.tokens)
-    return _RECIPES.make(key, values, lambda: compute(replace(writer, time=values.rank(time))))
+    return _RECIPES.make(key, values, lambda: compute(writer._replace(time=values.rank(time))))
 
 
 def own(obj: Object, resource: Resource[Any], options: WriteOptions, time: str, subresource: str = "") -> None:
@@ -131,14 +130,14 @@ def _updated(
         return compute(decode_entries(stored), writer)
     if not outline.tokens:
         return stored
-    if not values.are_regular():
+    if not values.is_regular:
         return compute(decode_entries(stored), writer)
 
     def compute_ranked() -> bytes:
         entries = decode_entries(stored)
         for entry in entries:
             entry.time = values.rank(entry.time) or None
-        return compute(entries, replace(writer, time=values.rank(writer.time)))
+        return compute(entries, writer._replace(time=values.rank(writer.time)))
 
     key = (resource.model, writer.api_version, writer.manager, writer.subresource, values.shape, *outline.tokens)
     return _RECIPES.make(key, values, compute_ranked)

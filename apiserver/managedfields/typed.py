@@ -7,11 +7,10 @@ from typing import Any
 import orjson
 
 from apiserver.managedfields.fieldset import MEMBER, SELF, FieldSet, Path, field, is_member, path_text
-from apiserver.managedfields.shapes import LEAF, LIST_MAP, LIST_SET, MAP, STRUCT, Shape, fields_of
+from apiserver.managedfields.shapes import LEAF, LEAF_SHAPE, LIST_MAP, LIST_SET, MAP, STRUCT, Shape, fields_of
 
 Json = Any
 _NO_FIELDS: dict[str, Shape] = {}
-_LEAF = Shape(LEAF)
 
 
 class NotTyped(Exception):
@@ -63,8 +62,8 @@ def _items(value: Json) -> list[Json]:
 def child_shape(shape: Shape, key: str) -> Shape:
     """Returns the shape of the value under a key of a map or struct."""
     if shape.kind == STRUCT:
-        return struct_fields(shape).get(key, _LEAF)
-    return shape.item or _LEAF
+        return struct_fields(shape).get(key, LEAF_SHAPE)
+    return shape.item or LEAF_SHAPE
 
 
 def struct_fields(shape: Shape) -> dict[str, Shape]:
@@ -125,7 +124,7 @@ def _applied_items(value: Json, shape: Shape, path: Path, problems: list[str]) -
         if element in fields:
             problems.append(f"{path_text(path)}: duplicate entries for key {path_text((element,))}")
             continue
-        children = _applied(item, shape.item or _LEAF, (*path, element), problems)
+        children = _applied(item, shape.item or LEAF_SHAPE, (*path, element), problems)
         fields[element] = {SELF: MEMBER, **children} if children else MEMBER
     return fields
 
@@ -147,7 +146,7 @@ def whole_set(value: Json, shape: Shape) -> FieldSet:
     if isinstance(value, dict) and shape.kind in (STRUCT, MAP):
         children = {field(key): whole_set(item, child_shape(shape, key)) for key, item in value.items()}
     elif isinstance(value, list) and shape.kind in (LIST_MAP, LIST_SET):
-        inner = shape.item or _LEAF
+        inner = shape.item or LEAF_SHAPE
         children = {element: whole_set(item, inner) for element, item in by_element(value, shape).items()}
     return {SELF: MEMBER, **children} if children else MEMBER
 
@@ -181,7 +180,7 @@ def _compare(old: Json, new: Json, shape: Shape, changed: FieldSet, removed: Fie
                 _compare_child(name, before, after, child_shape(shape, key), changed, removed)
         return False
     if shape.kind in (LIST_MAP, LIST_SET) and isinstance(old, list) and isinstance(new, list):
-        inner = shape.item or _LEAF
+        inner = shape.item or LEAF_SHAPE
         befores, afters = by_element(old, shape), by_element(new, shape)
         for name in befores | afters:
             before, after = befores.get(name), afters.get(name)
@@ -236,7 +235,7 @@ def _merge_lists(live: list[Json], config: list[Json], shape: Shape) -> list[Jso
         """Takes the configuration's items up to `last`, or all of them for ""."""
         while coming:
             element = coming.pop(0)
-            result.append(merge(live_items.get(element), config_items[element], shape.item or _LEAF))
+            result.append(merge(live_items.get(element), config_items[element], shape.item or LEAF_SHAPE))
             if element == last:
                 return
 
@@ -262,7 +261,7 @@ def remove(value: Json, fields: FieldSet, shape: Shape) -> Json:
                 rest[key] = left
         return rest or None
     if isinstance(value, list) and shape.kind in (LIST_MAP, LIST_SET):
-        inner = shape.item or _LEAF
+        inner = shape.item or LEAF_SHAPE
         lefts = (_removed(item, fields.get(name), inner) for name, item in by_element(value, shape).items())
         return [item for left in lefts if left is not None for item in _items(left)] or None
     return value
@@ -286,7 +285,7 @@ def with_structs(fields: FieldSet, shape: Shape) -> FieldSet:
             named = shape.kind == STRUCT and name in struct_fields(shape)
             inner = child_shape(shape, name)
         else:
-            inner = shape.item or _LEAF
+            inner = shape.item or LEAF_SHAPE
         children = with_structs(node, inner)
         result[key] = {SELF: MEMBER, **children} if named and children else children
     return result
