@@ -21,6 +21,7 @@ API_VERSION, KIND = "kubelet.config.k8s.io/v1beta1", "KubeletConfiguration"
 OTHER_NAMES = {
     "--authorization-mode": "authorization.mode",
     "--client-ca-file": "authentication.x509.clientCAFile",
+    "--cgroups-per-qos": "cgroupsPerQOS",
     "--cluster-dns": "clusterDNS",
     "--image-gc-high-threshold": "imageGCHighThresholdPercent",
     "--image-gc-low-threshold": "imageGCLowThresholdPercent",

@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from apimachinery.quantity import parse_quantity
-from componentbase.flags import add_duration, parse_map
+from componentbase.flags import add_bool, add_duration, parse_list, parse_map
 from kubelet.container.images.gc import GarbagePolicy
 from kubelet.cpus.manager import NONE, STATIC
 from kubelet.cpus.topology import parse_cpus
 from kubelet.eviction.thresholds import DEFAULT_HARD, EvictionPolicy, eviction_thresholds, parse_thresholds
 
+PODS = "pods"
 RESERVABLE = ("cpu", "memory", "ephemeral-storage")
 
 
 @dataclass(frozen=True)
 class ResourceOptions:
-    """`reserved` is for the system and the kubelet together, in base units. `pids_limit` is a container's; 0: none."""
+    """`reserved` is for the system and the kubelet together, in base units. `pids_limit` is a pod's; 0: none.
+    `enforces_reserved`: the kernel holds the pods back from it, as far as they have groups (`group_per_pod`)."""
 
     reserved: Mapping[str, Fraction] = field(default_factory=dict)
     eviction: EvictionPolicy = field(default_factory=EvictionPolicy)
@@ -27,6 +29,9 @@ class ResourceOptions:
     pids_limit: int = 0
     cpu_policy: str = NONE
     reserved_cpus: frozenset[int] = frozenset()
+    group_per_pod: bool = True
+    group_root: str = ""
+    enforces_reserved: bool = True
 
 
 def add_resource_flags(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +48,7 @@ def add_resource_flags(parser: argparse.ArgumentParser) -> None:
             help=f"kept from pods for {whom}: cpu, memory, ephemeral-storage, e.g. cpu=200m,memory=256Mi",
         )
     group.add_argument(
-        "--pod-max-pids", type=int, default=-1, metavar="N", help="processes of a container at most (default: no limit)"
+        "--pod-max-pids", type=int, default=-1, metavar="N", help="processes of a pod at most (default: no limit)"
     )
     group.add_argument(
         "--cpu-manager-policy",
@@ -57,8 +62,23 @@ def add_resource_flags(parser: argparse.ArgumentParser) -> None:
         metavar="CPUS",
         help="CPUs kept for the system, e.g. 0-1,8, in place of the cpu in --system-reserved and --kube-reserved",
     )
+    _add_group_flags(parser.add_argument_group("control groups"))
     _add_eviction_flags(parser.add_argument_group("eviction"))
     _add_garbage_flags(parser.add_argument_group("garbage collection"))
+
+
+def _add_group_flags(group: argparse._ArgumentGroup) -> None:
+    add_bool(group, "--cgroups-per-qos", True, "make a control group for each class of service, and in it for each pod")
+    group.add_argument(
+        "--cgroup-root", default="", metavar="PATH", help="group that they are made in (default: that of the machine)"
+    )
+    group.add_argument(
+        "--enforce-node-allocatable",
+        type=parse_list,
+        default=[PODS],
+        metavar=f"{PODS}|{NONE}",
+        help=f"{PODS}: all pods together are held back from what is reserved for the system (default)",
+    )
 
 
 def _add_eviction_flags(group: argparse._ArgumentGroup) -> None:
@@ -135,7 +155,27 @@ def resource_options(args: argparse.Namespace) -> ResourceOptions:
         max(args.pod_max_pids, 0),
         args.cpu_manager_policy,
         cpus,
+        args.cgroups_per_qos,
+        _group_root(args.cgroup_root),
+        args.cgroups_per_qos and _enforces(args.enforce_node_allocatable),
     )
+
+
+def _group_root(path: str) -> str:
+    """Raises: ValueError."""
+    if path and (not path.startswith("/") or ".." in path.split("/")):
+        raise ValueError(f"--cgroup-root: want the path of a control group, as in /kube: {path!r}")
+    return path.rstrip("/")
+
+
+def _enforces(values: list[str]) -> bool:
+    """Raises: ValueError."""
+    for value in values:
+        if value not in (PODS, NONE):
+            raise ValueError(f"--enforce-node-allocatable: want {PODS} or {NONE}: {value!r}")
+    if len(values) > 1 and NONE in values:
+        raise ValueError(f"--enforce-node-allocatable: {NONE} excludes {PODS}")
+    return PODS in values
 
 
 def _garbage_policy(args: argparse.Namespace) -> GarbagePolicy:

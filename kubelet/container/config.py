@@ -34,6 +34,7 @@ def sandbox_config(
     hostname: str = "",
     memory_volumes: tuple[str, ...] = (),
     runtime_handler: str = "",
+    cgroup_parent: str = "",
 ) -> SandboxConfig:
     """Configures the pod's sandbox. With host networking, hostname and host ports are the node's own."""
     spec = pod.spec
@@ -54,6 +55,7 @@ def sandbox_config(
         runtime_handler=runtime_handler,
         host_users=spec.hostUsers is not False,
         memory_volumes=memory_volumes,
+        cgroup_parent=cgroup_parent,
     )
 
 
@@ -96,6 +98,7 @@ class ContainerInputs:
     grace_seconds: int | None = None
     node_memory_bytes: int = 0
     pids_limit: int = 0
+    cgroup_parent: str = ""
     pid_target: str = ""
     seccomp_default: str = "Unconfined"  # the profile of a container that names none
 
@@ -118,6 +121,7 @@ def container_config(pod: Pod, container: Container, kind: ContainerKind, inputs
         devices=tuple(inputs.devices),
         annotations=dict(inputs.annotations or {}),
         resources=container_resources(pod, container, inputs.node_memory_bytes, inputs.pids_limit),
+        cgroup_parent=inputs.cgroup_parent,
         security=merged_security(
             spec.securityContext,
             container.securityContext,

@@ -140,6 +140,10 @@ class CpuManager:
         for uid in set(self._held) - set(pod_uids):
             self.release(uid)
 
+    def has_own(self, pod_uid: str) -> bool:
+        """Tells whether any container of the pod has CPUs for itself."""
+        return bool(self._held.get(pod_uid))
+
     def own(self, pod_uid: str, container: str) -> frozenset[int]:
         """Returns the CPUs that the container has for itself."""
         return self._held.get(pod_uid, {}).get(container, frozenset())

@@ -20,6 +20,8 @@ from kubeclient.recorder import EventRecorder
 from kubeclient.rest import RestClient, user_agent
 from kubelet.certificate.bootstrap import ensure_kubeconfig
 from kubelet.certificate.loops import renewals, serving_context
+from kubelet.cgroups.limits import node_limits
+from kubelet.cgroups.manager import GroupOptions
 from kubelet.container.images.gc import GarbageCollector
 from kubelet.container.images.provider_config import Plugin, ProviderConfigError, read_plugins
 from kubelet.cpus.manager import STATIC, CpuError, CpuManager, check_no_state, reserved_cpus
@@ -33,13 +35,14 @@ from kubelet.node.pleg import Pleg
 from kubelet.node.reporter import NodeReporter
 from kubelet.node.runtime_health import RuntimeHealth
 from kubelet.node.shutdown import NodeShutdown
+from kubelet.node.status import capacity, read_machine
 from kubelet.options import Options
 from kubelet.pod.resources.hardware import Hardware
 from kubelet.pod.resources.pod_security import NodePolicy
 from kubelet.pod.resources.shared_cpus import SharedCpus
 from kubelet.pod.table import PodTable
 from kubelet.probe.probes import probe_types
-from kubelet.runtime.configs import DnsConfig
+from kubelet.runtime.configs import DnsConfig, Resources
 from kubelet.runtime.interface import PodRuntimeStatus, Runtime
 from kubelet.server.authorization import WEBHOOK, ReviewAuthorizer
 from kubelet.server.figures import Figures
@@ -136,7 +139,9 @@ class Agent:
         self.shutdown = NodeShutdown(
             options.shutdown_periods, table, workers, self.pods.statuses, self._tell_shutdown, clock
         )
-        self.housekeeping = Housekeeping(runtime, self.source, workers, table, volumes, hardware, clock)
+        self.housekeeping = Housekeeping(
+            runtime, self.source, workers, table, volumes, hardware, self.pods.groups, clock
+        )
         self._make_eviction(table)
         self.folders = FolderKeeper(folder_roots(options.root_dir, options.shared_volumes_dir))
         self.server = self._make_server(table)
@@ -162,7 +167,7 @@ class Agent:
             tasks=self._tasks,
             max_restart_seconds=options.max_restart_seconds,
             policy=_policy(options),
-            pids_limit=options.resources.pids_limit,
+            groups=_group_options(options),
             image_options=options.images,
             credential_plugins=_credential_plugins(options),
         )
@@ -261,6 +266,7 @@ class Agent:
     async def _take_pods(self) -> None:
         """Starts static pods once the runtime is ready. Others wait for Services, whose variables they get."""
         await self.runtime_health.prepare()
+        await self.pods.groups.prepare(self._runtime)
         await self.pods.volumes.prepare()
         self.node.poke()
         if self._options.pod_manifest_path:
@@ -279,6 +285,20 @@ class Agent:
         health.add_ready_check("runtime", self.runtime_health.error)
         health.add_ready_check("node", self.node.readiness_error)
         health.add_ready_check("pods", lambda: "" if self.source.synced else "pods are not known yet")
+
+
+def _group_options(options: Options) -> GroupOptions:
+    resources = options.resources
+
+    def pods() -> Resources:
+        return node_limits(capacity(read_machine(options.root_dir), options.max_pods), resources.reserved)
+
+    return GroupOptions(
+        resources.group_per_pod,
+        resources.group_root,
+        resources.pids_limit,
+        pods if resources.enforces_reserved else None,
+    )
 
 
 APPARMOR_SWITCH = "/sys/module/apparmor/parameters/enabled"

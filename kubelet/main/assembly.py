@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from componentbase.clock import Clock
 from kubeclient.rest import RestClient
+from kubelet.cgroups.manager import GroupOptions, PodGroups
 from kubelet.container.backoff import MAX_SECONDS, KeyedBackoff
 from kubelet.container.downward import NodeView
 from kubelet.container.env import ServiceLookup
@@ -65,7 +66,7 @@ class Edges:
     tasks: asyncio.TaskGroup
     max_restart_seconds: float = MAX_SECONDS
     policy: NodePolicy = field(default_factory=NodePolicy)
-    pids_limit: int = 0
+    groups: GroupOptions = field(default_factory=GroupOptions)
     image_options: ImageOptions = field(default_factory=ImageOptions)
     credential_plugins: Sequence[Plugin] = ()
 
@@ -78,12 +79,14 @@ class PodMachinery:
     statuses: StatusManager
     volumes: VolumeManager
     host_ports: HostPorts
+    groups: PodGroups
 
 
 def assemble(edges: Edges, table: PodTable) -> PodMachinery:
     """Makes the parts; none runs yet. `table` wakes a pod's worker, so the edges know it already."""
     runtime, events, node, clock = edges.runtime, edges.events, edges.node, edges.clock
     images = _pod_images(edges)
+    groups = PodGroups(edges.groups, edges.hardware.has_own_cpus)
     volumes = VolumeManager(
         edges.root_dir, edges.objects, runtime, edges.tokens, images, Claims(edges.rest), edges.storage
     )
@@ -103,13 +106,13 @@ def assemble(edges: Edges, table: PodTable) -> PodMachinery:
         clock,
         KeyedBackoff(max_seconds=edges.max_restart_seconds),
         edges.hardware,
+        groups,
         edges.policy.seccomp_default,
-        edges.pids_limit,
     )
     syncer = PodSyncer(
         runtime,
-        NodeResources(runtime, events, node, table, edges.hardware, edges.policy),
-        Sandboxes(runtime, edges.rest, terminator, events, edges.cluster_dns, edges.node_dns),
+        NodeResources(runtime, events, node, table, edges.hardware, groups, edges.policy),
+        Sandboxes(runtime, edges.rest, terminator, events, edges.cluster_dns, edges.node_dns, groups),
         PodVolumes(volumes, edges.objects, node, events, edges.cluster_dns.domain),
         starter,
         terminator,
@@ -117,7 +120,8 @@ def assemble(edges: Edges, table: PodTable) -> PodMachinery:
         events,
         clock,
     )
-    return PodMachinery(PodWorkers(table, syncer, statuses, clock, edges.tasks), statuses, volumes, host_ports)
+    workers = PodWorkers(table, syncer, statuses, clock, edges.tasks)
+    return PodMachinery(workers, statuses, volumes, host_ports, groups)
 
 
 def _pod_images(edges: Edges) -> PodImages:

@@ -1,4 +1,4 @@
-"""Removes what is left of pods that the API no longer knows: containers, folders, memory volumes.
+"""Removes what is left of pods that the API no longer knows: containers, folders, memory volumes, groups.
 
 It runs once the pods of the node are known, and then rarely: a pod that ends while the kubelet runs is cleaned up by
 its own worker.
@@ -13,6 +13,7 @@ from componentbase import logs
 from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec
+from kubelet.cgroups.manager import PodGroups
 from kubelet.container.spec import DEFAULT_GRACE_SECONDS
 from kubelet.pod.resources.hardware import Hardware
 from kubelet.pod.table import PodTable
@@ -37,6 +38,7 @@ class Housekeeping:
         table: PodTable,
         volumes: VolumeManager,
         hardware: Hardware,
+        groups: PodGroups,
         clock: Clock,
     ) -> None:
         self._runtime = runtime
@@ -45,6 +47,7 @@ class Housekeeping:
         self._table = table
         self._volumes = volumes
         self._hardware = hardware
+        self._groups = groups
         self._clock = clock
 
     async def run(self) -> None:
@@ -75,6 +78,7 @@ class Housekeeping:
                     log.warning("a pod's volumes are not given back, will retry", uid=uid, error=str(error))
         await self._volumes.sweep()
         self._hardware.keep(uids | set(pods))
+        await self._groups.keep(uids | set(pods))
         await remove_memory_volumes(self._runtime, lambda uid: uid not in uids)
 
 

@@ -10,6 +10,7 @@ from componentbase import logs
 from kubeapi.core.pod.model import Pod
 from kubeapi.node.runtimeclass import RuntimeClass
 from kubeclient.rest import RestClient
+from kubelet.cgroups.manager import PodGroups
 from kubelet.container.config import sandbox_config
 from kubelet.container.events import Events
 from kubelet.network.dns import ClusterDns, pod_dns
@@ -33,6 +34,7 @@ class Sandboxes:
     events: Events
     cluster_dns: ClusterDns
     node_dns: DnsConfig
+    groups: PodGroups
 
     async def create(self, work: PodWork, attempt: int, volumes: Iterable[Mounted]) -> None:
         """Raises: SyncFailed; RuntimeUnavailable."""
@@ -40,6 +42,7 @@ class Sandboxes:
         dns = pod_dns(pod, self.cluster_dns, self.node_dns)
         for reason, text in dns.warnings:
             self.events.event(pod, "Warning", reason, text)
+        group = await self._group(pod)
         held = tuple(volume.memory_volume for volume in volumes if volume.memory_volume)
         try:
             handler = await self._handler(pod)
@@ -50,6 +53,7 @@ class Sandboxes:
                 hostname=kernel_hostname(pod, pod_names(pod, self.cluster_dns.domain)),
                 memory_volumes=held,
                 runtime_handler=handler,
+                cgroup_parent=group,
             )
             sandbox = await self.runtime.create_sandbox(config)
         except RuntimeUnavailable:
@@ -59,6 +63,15 @@ class Sandboxes:
             self.events.event(pod, "Warning", "FailedCreatePodSandBox", message)
             raise SyncFailed(message) from None
         log.info("sandbox created", pod=pod.key, attempt=attempt, ips=",".join(sandbox.ips))
+
+    async def _group(self, pod: Pod) -> str:
+        """Raises: SyncFailed."""
+        try:
+            return await self.groups.enter(pod)
+        except OSError as error:
+            message = f"unable to ensure pod container exists: {error}"
+            self.events.event(pod, "Warning", "FailedToCreatePodContainer", message)
+            raise SyncFailed(message) from None
 
     async def _handler(self, pod: Pod) -> str:
         """Looks up the handler of the pod's class. Raises: StatusError; ConnectionError; TimeoutError."""

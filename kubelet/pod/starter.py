@@ -9,6 +9,7 @@ from componentbase import logs
 from componentbase.clock import Clock
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, EphemeralContainer
+from kubelet.cgroups.manager import PodGroups
 from kubelet.container.backoff import KeyedBackoff, describe
 from kubelet.container.config import ContainerInputs, container_config
 from kubelet.container.downward import NodeView
@@ -51,7 +52,7 @@ class StartFailure(Exception):
 @dataclass(frozen=True, slots=True)
 class ContainerStarter:
     """`backoff` delays containers that crash or cannot be started. `seccomp_default` is the profile of a container that
-    names none, `pids_limit` how many processes a container may have (0: any number)."""
+    names none."""
 
     runtime: Runtime
     images: PodImages
@@ -64,8 +65,8 @@ class ContainerStarter:
     clock: Clock
     backoff: KeyedBackoff
     hardware: Hardware
+    groups: PodGroups
     seccomp_default: str
-    pids_limit: int
 
     async def start(self, work: PodWork, start: Start, setup: ContainerSetup) -> None:
         """Raises: StartFailure; Stopping; RuntimeUnavailable."""
@@ -165,7 +166,8 @@ class ContainerStarter:
         if target and target not in setup.running:
             message = f"unable to find target container {target}"
             raise self._failed(pod, start.name, "CreateContainerConfigError", message)
-        message_dir = os.path.join(self.volumes.pod_dir(pod.metadata.uid or ""), "containers", container.name)
+        uid = pod.metadata.uid or ""
+        message_dir = os.path.join(self.volumes.pod_dir(uid), "containers", container.name)
         try:
             env = self._environment(pod, container, setup)
             mounts = self.volumes.container_mounts(pod, container, setup.volumes, env)
@@ -187,12 +189,13 @@ class ContainerStarter:
             termination_message_host_path=os.path.join(message_dir, str(start.attempt)),
             grace_seconds=pod.spec.terminationGracePeriodSeconds,
             node_memory_bytes=self.node.memory_bytes,
-            pids_limit=self.pids_limit,
+            pids_limit=self.groups.container_pids_limit(uid),
+            cgroup_parent=self.groups.path(uid),
             pid_target=setup.running[target] if target else "",
             seccomp_default=self.seccomp_default,
         )
         config = container_config(pod, container, start.kind, inputs)
-        limits = self.hardware.with_cpus(pod.metadata.uid or "", container.name, config.resources)
+        limits = self.hardware.with_cpus(uid, container.name, config.resources)
         config = replace(config, resources=limits)
         signal = container.lifecycle.stopSignal if container.lifecycle else None
         return replace(config, stop_signal=signal) if signal else config

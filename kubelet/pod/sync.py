@@ -63,6 +63,7 @@ class PodSyncer:
             self.events.event(work.pod, "Normal", work.failure.reason, work.failure.message)
             return SyncResult(finished=True)
         grant_again = self.resources.grant(work)
+        await self.resources.fit_group(work)
         result = await self._sync_containers(work, status)
         waits = [seconds for seconds in (deadline, grant_again, result.next_seconds) if seconds is not None]
         return replace(result, next_seconds=min(waits, default=None))
@@ -74,7 +75,7 @@ class PodSyncer:
         work.allocation.actuated = {key: value for key, value in work.allocation.actuated.items() if key in existing}
         for _ in range(MAX_PASSES):
             self.publisher.follow(work, status)
-            self.resources.settle(work, status)
+            await self.resources.settle(work, status)
             actions = compute_actions(
                 work.pod,
                 status,
@@ -160,6 +161,7 @@ class PodSyncer:
         self.publisher.forget(work)
         await self.volumes.release(work)
         self.resources.hardware.release(work.uid)
+        await self.resources.groups.leave(work.uid)
         self.starter.forget(work)
         self.publisher.finish(work)
         if work.leaves:

@@ -46,7 +46,8 @@ class SandboxConfig:
 
     `dns` None leaves the node's resolv.conf. `hostname` is ignored with `host_network`. `sysctls` are the pod's.
     `attempt` counts the sandboxes of the pod (0, 1, …).
-    `memory_volumes` are held by the sandbox, so that their content outlives the pod's containers.
+    `memory_volumes` are held by the sandbox, so that their content outlives the pod's containers. `cgroup_parent` is
+    the path of the pod's control group; "" leaves it to the engine.
     """
 
     pod: PodRef
@@ -63,6 +64,7 @@ class SandboxConfig:
     labels: Mapping[str, str] = field(default_factory=dict)  # the pod's own labels
     runtime_handler: str = ""
     memory_volumes: tuple[str, ...] = ()
+    cgroup_parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Resources:
     oom_score_adj: int = 0
     pids_limit: int = 0
     cpuset_cpus: str = ""  # "0-3,8"; "" leaves all
+    huge_pages: Mapping[str, int] | None = None  # bytes by size, "2MB" or "1GB"; of a pod's group alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,7 @@ class ContainerConfig:
     mounts: tuple[Mount, ...] = ()
     devices: tuple[tuple[str, str, str], ...] = ()  # (on the node, in the container, permissions "rwm")
     resources: Resources = Resources()
+    cgroup_parent: str = ""  # the path of the pod's control group
     security: Security = Security()
     host_network: bool = False
     host_ipc: bool = False

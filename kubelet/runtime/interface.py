@@ -214,7 +214,7 @@ class RuntimeInfo:
     """For the node's status: name "docker", version, and what the engine says about the machine.
 
     `handlers` are the names that a RuntimeClass may choose from. `sees_mounts`: what this process mounts is seen by the
-    runtime, and so by containers.
+    runtime, and so by containers. `shares_cgroups`: control groups that this process makes can hold containers.
     """
 
     name: str
@@ -229,6 +229,7 @@ class RuntimeInfo:
     handlers: tuple[str, ...] = ()
     user_namespaces: bool = False
     sees_mounts: bool = False
+    shares_cgroups: bool = False
 
     @property
     def recursive_read_only(self) -> bool:

@@ -75,6 +75,7 @@ class WorkerHost:
             f"--pod-cidr={self.pod_cidr}",
             f"--container-runtime-endpoint=unix://{paths.docker_socket}",
             f"--root-dir={paths.kubelet_root}",
+            f"--cgroup-root={self.layout.cgroup}/{self.name}",
             f"--pod-manifest-path={paths.manifests}",
             f"--port={KUBELET_PORT}",
             f"--client-ca-file={self.layout.certificate('ca')}",

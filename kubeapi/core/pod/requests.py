@@ -33,6 +33,15 @@ def pod_resources(spec: PodSpec, field: Field, *, overhead: bool = True) -> Reso
     return {name: format_quantity(value, notations[name]) for name, value in total.items()}
 
 
+def bounding_limits(spec: PodSpec) -> ResourceList:
+    """Returns the limits that bound the pod as a whole: its own, and those that each of its containers has."""
+    own = [container.resources for container in (*spec.containers, *(spec.initContainers or ()))]
+    whole = _amounts(spec.resources, "limits") if spec.resources is not None else {}
+    everyone = [{name for name, value in _amounts(resources, "limits").items() if value} for resources in own]
+    bounded = {name for name, value in whole.items() if value} | set.intersection(*everyone)
+    return {name: value for name, value in pod_resources(spec, "limits").items() if name in bounded}
+
+
 def _amounts(resources: ResourceRequirements, field: Field) -> dict[str, Fraction]:
     quantities: ResourceList | None = getattr(resources, field)
     return {name: parse_quantity(value) for name, value in quantities.items()} if quantities else {}

@@ -71,6 +71,10 @@ class Hardware:
         if self.cpus is not None:
             self.cpus.keep(pod_uids)
 
+    def has_own_cpus(self, pod_uid: str) -> bool:
+        """Tells whether a container of the pod has CPUs for itself."""
+        return self.cpus is not None and self.cpus.has_own(pod_uid)
+
     def with_cpus(self, pod_uid: str, container: str, resources: Resources) -> Resources:
         """Adds the CPUs to the limits of a container. One that has CPUs for itself is not held back on them."""
         if self.cpus is None:

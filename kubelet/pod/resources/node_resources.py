@@ -8,6 +8,7 @@ from apimachinery.quantity import byte_count
 from componentbase import logs
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, ResourceRequirements
+from kubelet.cgroups.manager import PodGroups
 from kubelet.container.downward import NodeView
 from kubelet.container.events import Events
 from kubelet.container.limits import container_resources
@@ -18,7 +19,7 @@ from kubelet.pod.resources.hardware import Hardware
 from kubelet.pod.resources.pod_security import NodePolicy, security_refusal
 from kubelet.pod.status.compute import Failure
 from kubelet.pod.table import PodTable
-from kubelet.pod.work import PodWork
+from kubelet.pod.work import PodWork, SyncFailed
 from kubelet.runtime.interface import EngineError, PodRuntimeStatus, Runtime, RuntimeUnavailable
 
 RETRY_SECONDS = 5.0
@@ -36,6 +37,7 @@ class NodeResources:
     node: NodeView
     table: PodTable
     hardware: Hardware
+    groups: PodGroups
     policy: NodePolicy
 
     async def admit(self, work: PodWork, *, runs_already: bool) -> Failure | None:
@@ -115,10 +117,30 @@ class NodeResources:
                 what = f'attempting to set container "{container.name}" memory limit ({limit})'
                 raise EngineError(f"cannot decrease memory limits: {what} below current usage ({used})")
 
-    def settle(self, work: PodWork, status: PodRuntimeStatus | None) -> None:
-        """Ends the resize once everything runs with what was granted."""
+    async def fit_group(self, work: PodWork) -> None:
+        """Gives the pod as a whole what it was granted, and while its containers follow not less than they had.
+
+        Raises: SyncFailed.
+        """
+        try:
+            await self.groups.fit(work.pod, resizing=work.allocation.in_progress)
+        except OSError as error:
+            raise SyncFailed(f"the pod's control group was not updated: {error}") from None
+
+    async def settle(self, work: PodWork, status: PodRuntimeStatus | None) -> None:
+        """Ends the resize once everything runs with what was granted, the pod as a whole at the last.
+
+        Raises: SyncFailed.
+        """
         allocation = work.allocation
         if allocation.in_progress and resize.is_carried_out(work.asked, status, allocation):
+            try:
+                await self.groups.fit(work.pod, resizing=False)
+            except OSError as error:
+                if allocation.error != str(error):
+                    allocation.error = str(error)
+                    self._record(work.pod, "Warning", "ResizeError", "error", allocation.generation, allocation.error)
+                raise SyncFailed(str(error)) from None
             allocation.in_progress, allocation.error = False, ""
             self._record(work.pod, "Normal", "ResizeCompleted", "completed", allocation.generation)
 

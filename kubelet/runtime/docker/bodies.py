@@ -58,6 +58,7 @@ def sandbox_body(config: SandboxConfig, pause_image: str, host: Host) -> dict[st
         "UTSMode": "host" if config.host_network else "",
         "UsernsMode": _userns_mode(config.host_users, host),
         "LogConfig": {"Type": "none"},
+        "CgroupParent": config.cgroup_parent,
         "CpuShares": MIN_CPU_SHARES,
         "OomScoreAdj": max(PAUSE_OOM_SCORE_ADJ, host.min_oom_score_adj),
         "SecurityOpt": ["no-new-privileges=true"],
@@ -119,6 +120,7 @@ def container_body(
             {"PathOnHost": outside, "PathInContainer": inside, "CgroupPermissions": permissions}
             for outside, inside, permissions in config.devices
         ],
+        "CgroupParent": config.cgroup_parent,
         "CpuShares": resources.cpu_shares,
         "CpuQuota": resources.cpu_quota_us,
         "CpuPeriod": resources.cpu_period_us,

@@ -211,6 +211,7 @@ def runtime_info(version: Json, info: Json) -> RuntimeInfo:
         memory_bytes=int(info.get("MemTotal", 0)),
         handlers=tuple(sorted(info.get("Runtimes") or ())),
         user_namespaces=offers(info, "userns"),
+        shares_cgroups=info.get("CgroupDriver") == "cgroupfs",
     )
 
 

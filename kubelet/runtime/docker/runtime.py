@@ -99,7 +99,7 @@ class DockerRuntime(Images, Sessions):
             version = await self._client.call(self._sdk.version, api_version=False)
             info = runtime_info(version, await self._client.call(self._sdk.info))
             sees_mounts = await asyncio.to_thread(shares_mounts, self._client.socket_path)
-            self._info = replace(info, sees_mounts=sees_mounts)
+            self._info = replace(info, sees_mounts=sees_mounts, shares_cgroups=info.shares_cgroups and sees_mounts)
         try:
             await self._client.call(self._sdk.ping)
         except RuntimeUnavailable:

@@ -6,10 +6,7 @@ import os
 
 from apimachinery.quantity import byte_count
 from componentbase.mountinfo import is_mounted
-from kubeapi.core.pod.amounts import peak_requests
-from kubeapi.core.pod.lifecycle import is_sidecar
-from kubeapi.core.pod.model import Pod
-from kubeapi.core.pod.spec import Container, PodSpec
+from kubeapi.core.pod.requests import bounding_limits
 from kubeapi.core.pod.volumes import EmptyDirVolumeSource
 from kubelet.runtime.configs import PodRef
 from kubelet.volume import mounts
@@ -66,27 +63,12 @@ async def prepare(context: VolumeContext, source: EmptyDirVolumeSource) -> None:
 
 def memory_bytes(context: VolumeContext, source: EmptyDirVolumeSource) -> int:
     """Returns the least of its own limit, the pod's memory limit and the node's memory for pods; 0 for no limit."""
-    limits = [byte_count(source.sizeLimit) if source.sizeLimit else 0, _pod_limit(context.pod)]
+    limits = [
+        byte_count(source.sizeLimit) if source.sizeLimit else 0,
+        byte_count(bounding_limits(context.pod.spec).get("memory", "0")),
+    ]
     limits.append(int(context.node.allocatable.get("memory", 0)))
     return min((limit for limit in limits if limit > 0), default=0)
-
-
-def _pod_limit(pod: Pod) -> int:
-    """Returns 0 unless the pod as a whole, or each of its containers, has a memory limit."""
-    whole = _memory_limit(pod.spec)
-    if whole:
-        return whole
-    limits = [_memory_limit(container) for container in pod.spec.containers]
-    init = [(_memory_limit(item), is_sidecar(item)) for item in pod.spec.initContainers or ()]
-    if not all(limits) or not all(limit for limit, _ in init):
-        return 0
-    peak = peak_requests([{"memory": limit} for limit in limits], [({"memory": limit}, side) for limit, side in init])
-    return peak["memory"]
-
-
-def _memory_limit(owner: Container | PodSpec) -> int:
-    limits = owner.resources.limits if owner.resources is not None else None
-    return byte_count((limits or {}).get("memory", "0"))
 
 
 VOLUME = VolumeType("emptyDir", PLUGIN, setup, prepare=prepare)

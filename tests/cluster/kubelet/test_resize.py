@@ -12,6 +12,7 @@ from mini_cluster.pytest_plugin import ClusterHandle
 from tests.kits.client.commandline import CommandLine
 from tests.kits.client.kubectlversions import KUBECTLS
 from tests.kits.eventually import eventually
+from tests.kits.machine.podgroups import group_limit
 from tests.kits.manifests import container, pod
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(not KUBECTLS, reason="needs a real kubectl")]
@@ -64,15 +65,18 @@ def condition(kubectl: CommandLine, kind: str) -> dict[str, Any] | None:
     return next((item for item in conditions if item["type"] == kind), None)
 
 
-def test_limits_change_under_a_running_container(kubectl: CommandLine) -> None:
+def test_limits_change_under_a_running_container(kubectl: CommandLine, cluster: ClusterHandle) -> None:
     run_pod(kubectl, SMALL)
+    bound, layout = kubectl.get("pod", "x"), cluster.cluster.layout
     assert (kernel(kubectl, "memory"), kernel(kubectl, "cpu")) == (str(64 << 20), "20000")
     resize(kubectl, LARGE)
     reached(kubectl, LARGE)
     assert (kernel(kubectl, "memory"), kernel(kubectl, "cpu")) == (str(128 << 20), "40000")
+    assert (group_limit(layout, bound, "memory"), group_limit(layout, bound, "cpu")) == (str(128 << 20), "40000")
     resize(kubectl, SMALL)
     reached(kubectl, SMALL)
     assert kernel(kubectl, "memory") == str(64 << 20)
+    assert (group_limit(layout, bound, "memory"), group_limit(layout, bound, "cpu")) == (str(64 << 20), "20000")
     found = kubectl.get("pod", "x")
     assert found["metadata"]["generation"] == found["status"]["observedGeneration"] == 3
     for reason in ("ResizeStarted", "ResizeCompleted"):

@@ -195,7 +195,14 @@ class Bench:
             self.pods.workers.update(from_dict(Pod, document))
         source = cast(PodSource, SyncedSource())
         sweeper = Housekeeping(
-            self.runtime, source, self.pods.workers, self.table, self.volumes, edges.hardware, self.clock
+            self.runtime,
+            source,
+            self.pods.workers,
+            self.table,
+            self.volumes,
+            edges.hardware,
+            self.pods.groups,
+            self.clock,
         )
         self.tasks.create_task(sweeper.run())
 

@@ -10,6 +10,7 @@ from apimachinery.errors import object_not_found
 from apimachinery.meta import ObjectMeta
 from kubeapi.node.runtimeclass import RuntimeClass
 from kubeclient.rest import RestClient
+from kubelet.cgroups.manager import GroupOptions, PodGroups
 from kubelet.network.dns import ClusterDns
 from kubelet.pod.sandboxes import Sandboxes
 from kubelet.pod.termination import Terminator
@@ -44,7 +45,12 @@ async def create(spec: dict[str, Any], cluster: ClusterDns | None = None) -> tup
     told, runtime, clock = Told(), FakeRuntime(), FakeClock()
     dns = cluster or ClusterDns(("10.96.0.10",))
     rest = cast(RestClient, Classes())
-    sandboxes = Sandboxes(runtime, rest, Terminator(runtime, told, clock), told, dns, DnsConfig(("192.0.2.1",)))
+    terminator, node_dns, groups = (
+        Terminator(runtime, told, clock),
+        DnsConfig(("192.0.2.1",)),
+        PodGroups(GroupOptions()),
+    )
+    sandboxes = Sandboxes(runtime, rest, terminator, told, dns, node_dns, groups)
     try:
         await sandboxes.create(PodWork(make_pod(spec)), 0, ())
     except SyncFailed:
