@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 
 from componentbase import daemon, logs
@@ -14,47 +15,80 @@ from kubeclient.leader import LeaderElector
 from kubeclient.recorder import EventRecorder
 from kubeclient.rest import RestClient, user_agent
 from scheduler.core.scheduler import Scheduler
+from scheduler.explain import NothingToExplain, explain_pod
 from scheduler.options import Options, parse
 
 
 def main() -> int:
     options = parse()
     logs.setup("kube-scheduler", options.log_file, options.verbosity)
+    if options.explain:
+        return _explain(options)
     return daemon.run(lambda: _run(options), "kube-scheduler")
 
 
-async def _run(options: Options) -> None:
+class _Parts:
+    """What a scheduler consists of. Raises: FatalError for options that can't be followed."""
+
+    def __init__(self, options: Options, rest: RestClient) -> None:
+        clock = Clock()
+        self.informers = Informers(rest, clock)
+        names = [profile.name for profile in options.configuration.profiles]
+        self.recorders = {name: EventRecorder(rest, name, clock=clock) for name in names}
+        try:
+            self.scheduler = Scheduler(self.informers, self.recorders, clock, options.configuration)
+        except ValueError as error:
+            raise daemon.FatalError(str(error)) from None
+
+
+def _client(options: Options) -> RestClient:
+    """Raises: FatalError."""
     try:
         config = load_config(options.kubeconfig)
-        options.election.timing.check()
-    except (ConfigError, ValueError) as error:
+    except ConfigError as error:
         raise daemon.FatalError(str(error)) from None
-    async with RestClient(config, user_agent=user_agent("kube-scheduler")) as rest:
-        await _serve(options, rest)
+    return RestClient(config, user_agent=user_agent("kube-scheduler"))
 
 
-async def _serve(options: Options, rest: RestClient) -> None:
-    clock = Clock()
-    informers = Informers(rest, clock)
-    names = [profile.name for profile in options.configuration.profiles]
-    recorders = {name: EventRecorder(rest, name, clock=clock) for name in names}
+async def _run(options: Options) -> None:
+    election = options.election
     try:
-        scheduler = Scheduler(informers, recorders, clock, options.configuration)
+        election.timing.check()
     except ValueError as error:
         raise daemon.FatalError(str(error)) from None
-    election = options.election
-    health = HealthServer("kube-scheduler", options.serving)
-    health.add_ready_check("informer-sync", scheduler.check)
-    async with asyncio.TaskGroup() as tasks:
+    async with _client(options) as rest, asyncio.TaskGroup() as tasks:
+        parts = _Parts(options, rest)
+        health = HealthServer("kube-scheduler", options.serving)
+        health.add_ready_check("informer-sync", parts.scheduler.check)
         tasks.create_task(health.run())
-        tasks.create_task(informers.run())
-        for recorder in recorders.values():
+        tasks.create_task(parts.informers.run())
+        for recorder in parts.recorders.values():
             tasks.create_task(recorder.run())
-        await informers.wait_synced()
+        await parts.informers.wait_synced()
         if election.enabled:
-            tasks.create_task(LeaderElector(rest, election.lease, timing=election.timing).run(scheduler.run))
+            tasks.create_task(LeaderElector(rest, election.lease, timing=election.timing).run(parts.scheduler.run))
         else:
-            tasks.create_task(scheduler.run())
+            tasks.create_task(parts.scheduler.run())
+
+
+def _explain(options: Options) -> int:
+    logging.getLogger().setLevel(logging.WARNING)  # the terminal is for the answer
+
+    async def answer() -> str:
+        async with _client(options) as rest:
+            parts = _Parts(options, rest)  # outside the group, which would wrap its error
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(parts.informers.run())
+                await parts.informers.wait_synced()
+                watching.cancel()
+        return explain_pod(parts.scheduler, options.explain)
+
+    try:
+        print(asyncio.run(answer()), end="")
+    except (NothingToExplain, daemon.FatalError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -20,12 +20,19 @@ class Options:
     log_file: str
     verbosity: int
     configuration: Configuration
+    explain: str
 
 
 def parse(argv: list[str] | None = None) -> Options:
     """Exits with a message on a bad command line, as argparse does."""
     parser = flags.base_parser("kube-scheduler", "Gives each pod its node.", secure_port=SECURE_PORT, leader_elect=True)
     parser.add_argument("--config", default="", metavar="FILE", help="a KubeSchedulerConfiguration: profiles, plugins")
+    parser.add_argument(
+        "--explain",
+        default="",
+        metavar="NAMESPACE/POD",
+        help="say what plugins have against each node, or its score; end",
+    )
     try:
         configuration = load_configuration(parser.parse_args(argv).config)
     except ConfigFileError as error:

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from componentbase.flags import parse_duration
 from mini_cluster.cli.etcd import add_etcd_commands
 from mini_cluster.cli.join import add_join_commands
+from mini_cluster.cluster.components import explain_scheduling
 from mini_cluster.cluster.layout import DEFAULT_FOLDER
 from mini_cluster.cluster.registry import registry_host
 from mini_cluster.cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, ETCD_MEMBER_COUNTS, MAX_NODES, NodeBounds
@@ -21,6 +23,7 @@ from mini_cluster.console import DIM, GREEN, RED, YELLOW, Cell, Console
 from mini_cluster.errors import LauncherError
 from mini_cluster.launcher import Cluster
 from mini_cluster.machine.logview import log_names, show_log
+from mini_cluster.machine.programs import find_programs
 from mini_cluster.supervision.keeper import READY
 from mini_cluster.view import ClusterView
 
@@ -39,6 +42,7 @@ examples:
   kubectl get nodes                        or mini-kubectl
   mini-cluster load image web:1.0          from this machine's engine onto every node
   mini-cluster logs -f kubelet-worker-1
+  mini-cluster explain-scheduling web-0    why each node was refused, or how it scored
   mini-cluster node stop worker-2          as if its power was cut
   mini-cluster node add                    one host more; `node remove worker-3` takes it away again
   mini-cluster join-command                a line that makes another machine a worker host
@@ -129,6 +133,9 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("-n", "--tail", type=int, default=200, metavar="LINES", help="last lines (%(default)s; -1: all)")
     restart = add("restart", _restart, "end and start components, for example after a change of their code")
     restart.add_argument("components", nargs="*", metavar="COMPONENT", help="by default all but container engines")
+    explain = add("explain-scheduling", _explain_scheduling, "show why each node was refused for a pod, or its score")
+    explain.add_argument("pod", metavar="POD")
+    explain.add_argument("-n", "--namespace", default="default", help="the pod's namespace (%(default)s)")
     _add_node_commands(commands, shared)
     add_join_commands(commands, shared)
     _add_load_commands(commands, shared)
@@ -281,6 +288,12 @@ def _restart(options: argparse.Namespace, console: Console) -> int:
     cluster.restart(names)
     console.title(f"Restarted {', '.join(names)}")
     return 0
+
+
+def _explain_scheduling(options: argparse.Namespace, console: Console) -> int:
+    layout = Cluster(options.dir, console).layout
+    command = explain_scheduling(layout, find_programs(), f"{options.namespace}/{options.pod}")
+    return subprocess.run(command, check=False).returncode
 
 
 def _node_list(options: argparse.Namespace, console: Console) -> int:

@@ -157,9 +157,20 @@ def _controller_manager(layout: Layout, state: ClusterState, programs: Programs)
 
 
 def _scheduler(layout: Layout, state: ClusterState, programs: Programs) -> Component:
-    program = (programs.script(SCHEDULER), *_manager_flags(layout, SCHEDULER, state.ports.scheduler))
+    flags = (*_manager_flags(layout, SCHEDULER, state.ports.scheduler), *_scheduler_config(layout))
+    program = (programs.script(SCHEDULER), *flags)
     probe = HttpsProbe("127.0.0.1", state.ports.scheduler, "/healthz")
     return Component(SCHEDULER, program, probe, needs=(API_SERVER,))
+
+
+def explain_scheduling(layout: Layout, programs: Programs, pod: str) -> tuple[str, ...]:
+    """Returns the command that tells what the scheduler's plugins say of the pod "namespace/name"."""
+    kubeconfig = f"--kubeconfig={layout.component_kubeconfig(SCHEDULER)}"
+    return (programs.script(SCHEDULER), kubeconfig, *_scheduler_config(layout), f"--explain={pod}")
+
+
+def _scheduler_config(layout: Layout) -> tuple[str, ...]:
+    return (f"--config={layout.scheduler_config}",) if layout.scheduler_config.exists() else ()
 
 
 def _manager_flags(layout: Layout, name: str, port: int) -> tuple[str, ...]:

@@ -88,6 +88,11 @@ class Layout:
         return self.root / "conf"
 
     @property
+    def scheduler_config(self) -> Path:
+        """The user's KubeSchedulerConfiguration; it need not exist."""
+        return self.root / "kube-scheduler.yaml"
+
+    @property
     def encryption_config(self) -> Path:
         """The keys of the Secrets in etcd."""
         return self.pki / "encryption.yaml"

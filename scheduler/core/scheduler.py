@@ -98,6 +98,10 @@ class Scheduler:
         """Returns "" once all caches are complete; else which are not."""
         return " ".join(item.resource.plural for item in self._informers if not item.synced)
 
+    def find(self, key: str) -> Pod | None:
+        """Returns a pod of any scheduler, "namespace/name", unless it has ended."""
+        return self._pods.get(key)
+
     async def run(self) -> None:
         """Schedules until cancelled; the informers have listed by now."""
         try:

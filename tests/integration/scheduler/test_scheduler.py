@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.schedulercluster import Cluster, cluster_in
 from tests.kits.eventually import eventually
-from tests.kits.process import Daemon, scheduler
+from tests.kits.process import Daemon, kubeconfig, scheduler
 
 PACKING = """
 apiVersion: kubescheduler.config.k8s.io/v1
@@ -159,3 +162,17 @@ def test_its_endpoints_tell_how_it_is(cluster: Cluster, running: Daemon) -> None
     assert eventually(lambda: running.get("/readyz").status_code == 200)
     assert "informer-sync ok" in running.get("/readyz?verbose").text
     assert running.get("/metrics").status_code == 401
+
+
+def test_a_pod_is_explained(cluster: Cluster, running: Daemon, tmp_path: Path) -> None:
+    cluster.node("small", cpu="1")
+    cluster.node("large", cpu="8")
+    cluster.pod("web", cpu="2")
+    assert cluster.where("web") == "large"
+    config = tmp_path / "kubeconfig"
+    config.write_text(json.dumps(kubeconfig(cluster.api.url)))
+    command = [sys.executable, "-m", "scheduler", f"--kubeconfig={config}", f"--explain={cluster.namespace}/web"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert f"Pod {cluster.namespace}/web runs on large. Nodes that would do now: 1 of 2." in answer.stdout
+    assert "small   NodeResourcesFit   Insufficient cpu" in answer.stdout
+    assert answer.stderr == "", answer.stderr

@@ -18,6 +18,7 @@ from scheduler.core import binder
 from scheduler.core.scheduler import UNFINISHED_PODS, Scheduler
 from scheduler.core.status import Verdict, scheduled_patch
 from scheduler.events import NODE, Change
+from scheduler.explain import NothingToExplain, explain_pod
 from scheduler.framework import Cycle, Plugin, PluginSpec, Rejected, Wait, collect_plugins
 from scheduler.state.shape import IntArray
 from scheduler.state.table import BoolArray, Rows
@@ -545,3 +546,19 @@ async def test_a_victim_that_waits_at_permit_is_rejected_there(started: Started)
     await bench.until(lambda: rejected in bench.recorder.events)
     assert bench.rest.deletions == []
     assert ("low", "Preempted", "Preempted by pod high-uid on node n1") in bench.recorder.events
+
+
+def test_a_pod_is_explained_as_if_it_had_no_node() -> None:
+    bench = Bench()
+    bench.put(node("n1", cpu="2"))
+    bench.put(node("n2", cpu="1"))
+    bench.bound(pod("web", cpu="2", schedulerName=DEFAULT_NAME), "n1")
+    bench.put(pod("other", schedulerName="other"))
+    text = explain_pod(bench.scheduler, "default/web")
+    assert text.startswith("Pod default/web runs on n1. Nodes that would do now: 1 of 2.\n\nScores, times")
+    assert text.endswith("\nn2     NodeResourcesFit   Insufficient cpu\n")
+    assert "NodeName" not in text
+    with pytest.raises(NothingToExplain, match="is for the scheduler other"):
+        explain_pod(bench.scheduler, "default/other")
+    with pytest.raises(NothingToExplain, match="no pod default/none"):
+        explain_pod(bench.scheduler, "default/none")
