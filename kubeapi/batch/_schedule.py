@@ -3,11 +3,13 @@
 The grammar and its messages are upstream's: there is no 7 for Sunday, no L and no #, but there are `?` and
 `@every 90m`, and `*/2` of a day counts as a restriction where `*` doesn't. A schedule comes round at every minute that
 a clock of the time zone shows: one that is skipped in spring is left out, one that is shown twice in autumn counts
-twice.
+twice. The libraries for cron (croniter, cronsim) run the skipped one at the next full hour, and take what is refused
+here.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -101,6 +103,27 @@ def parse_schedule(text: str, zone: tzinfo = UTC) -> Schedule:
     parsed = [field.parse(part) for field, part in zip(_FIELDS, fields, strict=True)]
     minutes, hours, days, months, weekdays = (values for values, _ in parsed)
     return Cron(minutes, hours, days, months, weekdays, parsed[2][1] or parsed[4][1], zone)
+
+
+def check_schedule(text: str) -> None:
+    """Reads a schedule as upstream's library does, which takes a time zone before it. Raises: ScheduleError."""
+    if text.startswith(("TZ=", "CRON_TZ=")):
+        zone, _, text = text.partition(" ")
+        name = zone.partition("=")[2]
+        if name not in ("", "Local") and time_zone(name) is None:
+            raise ScheduleError(f"provided bad location {name}: unknown time zone {name}")
+    parse_schedule(text)
+
+
+def local_zone() -> tzinfo:
+    """Returns the zone of this machine: that of TZ, or else the one it is set to; UTC where nothing tells."""
+    if name := os.environ.get("TZ"):
+        return time_zone(name.removeprefix(":")) or UTC
+    try:
+        with open("/etc/localtime", "rb") as file:
+            return ZoneInfo.from_file(file)
+    except (OSError, ValueError):
+        return UTC
 
 
 def time_zone(name: str) -> ZoneInfo | None:

@@ -59,8 +59,9 @@ def name_warnings(name: str) -> list[str]:
     return [f"metadata.name: {why}: [{' '.join(messages)}]"]
 
 
-def template_warnings(template: PodTemplateSpec) -> list[str]:
-    return pod_warnings(("spec", "template"), template.spec, template.metadata.annotations or {})
+def template_warnings(template: PodTemplateSpec, path: Path = ("spec",)) -> list[str]:
+    """`path` is that of the spec that has the template."""
+    return pod_warnings((*path, "template"), template.spec, template.metadata.annotations or {})
 
 
 def check_rolling_update(

@@ -44,6 +44,7 @@ _IN_TEXT = [
     (re.compile(r" on node golden-[a-z]\b"), " on node <node>"),
     (re.compile(r'-----BEGIN CERTIFICATE-----[^"]*'), "<certificate>"),
     (re.compile(r"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0t[A-Za-z0-9+/=]*"), "<certificate>"),  # the same in base64
+    (re.compile(r'(?<=-)2\d{7}(?=["-])'), "<minute>"),  # for which a CronJob made a Job
     (re.compile(r'(\(combined from similar events\)): [^"]*'), r"\1"),  # which of them came last is timing
 ]
 

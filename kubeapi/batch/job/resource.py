@@ -9,7 +9,7 @@ from apimachinery.meta import LabelSelector
 from apimachinery.names import label_value_errors
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.times import human_duration, parse_time
-from apimachinery.validation import Errors
+from apimachinery.validation import Errors, Path
 from kubeapi.batch.job.model import (
     COMPLETE,
     CONTROLLER_UID_LABEL,
@@ -56,9 +56,7 @@ class JobStrategy(Strategy[Job]):
         spec.completionMode = spec.completionMode or NON_INDEXED
         spec.suspend = spec.suspend or False
         spec.manualSelector = spec.manualSelector or False
-        for rule in spec.podFailurePolicy.rules if spec.podFailurePolicy is not None else ():
-            for pattern in rule.onPodConditions or ():
-                pattern.status = pattern.status or "True"
+        default_failure_policy(spec)
         if spec.podReplacementPolicy is None:
             spec.podReplacementPolicy = TERMINATING_OR_FAILED if spec.podFailurePolicy is None else FAILED_ONLY
 
@@ -89,22 +87,29 @@ class JobStrategy(Strategy[Job]):
         return errors
 
     def create_warnings(self, obj: Job) -> list[str]:
-        return name_warnings(obj.name) + job_spec_warnings("spec", obj.spec)
+        return name_warnings(obj.name) + job_spec_warnings(("spec",), obj.spec)
 
     def update_warnings(self, obj: Job, old: Job) -> list[str]:
-        return job_spec_warnings("spec", obj.spec) if obj.spec != old.spec else []
+        return job_spec_warnings(("spec",), obj.spec) if obj.spec != old.spec else []
 
 
-def job_spec_warnings(path: str, spec: JobSpec) -> list[str]:
+def default_failure_policy(spec: JobSpec) -> None:
+    """Sets the defaults of the policy for failed pods, which a template of Jobs has as well."""
+    for rule in spec.podFailurePolicy.rules if spec.podFailurePolicy is not None else ():
+        for pattern in rule.onPodConditions or ():
+            pattern.status = pattern.status or "True"
+
+
+def job_spec_warnings(path: Path, spec: JobSpec) -> list[str]:
     """Returns the warnings about a Job's spec, or that of a template of Jobs."""
-    warnings = template_warnings(spec.template)
+    warnings = template_warnings(spec.template, path)
     many = (spec.completions or 0) > MANY_COMPLETIONS and (spec.parallelism or 0) > MANY_PARALLEL
     if spec.completionMode == INDEXED and many:
         text = (
             "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, "
             "Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
         )
-        warnings.insert(0, f"{path}: {text}")
+        warnings.insert(0, f"{'.'.join(map(str, path))}: {text}")
     return warnings
 
 
