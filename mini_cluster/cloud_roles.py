@@ -8,7 +8,7 @@ from mini_cluster.roles import EVENTS, READ, Dict, grant, rule, user
 
 ACCOUNTS = ("node-controller", "route-controller", "service-controller")
 """Speak for the controllers of cloud-controller-manager; the API server has roles for them."""
-STATUS = "cluster-autoscaler-status"
+STATUS, PRIORITIES = "cluster-autoscaler-status", "cluster-autoscaler-priority-expander"
 
 
 def ensure_cloud_roles(api: AdminApi) -> None:
@@ -33,6 +33,7 @@ def ensure_cloud_roles(api: AdminApi) -> None:
         rule([""], ["pods/eviction"], ["create"]),
         rule([""], ["configmaps"], ["create"]),
         rule([""], ["configmaps"], ["get", "update"], [STATUS]),
+        rule([""], ["configmaps"], ["get"], [PRIORITIES]),
         EVENTS,
         *_lease(CLUSTER_AUTOSCALER),
     ]

@@ -56,6 +56,7 @@ from mini_cluster.machine.programs import (
     find_program,
 )
 from mini_cluster.machine.resources import offered_resources
+from mini_cluster.objects import making_objects
 from mini_cluster.supervision.client import POLL_SECONDS, SHUTDOWN_SECONDS, SupervisorClient
 from mini_cluster.supervision.control import NoSupervisor
 from mini_cluster.view import ClusterView, NodeView
@@ -357,9 +358,9 @@ class Cluster:
         if state.has_networks and hosts.enable_forwarding():
             state = state.with_forwarding_enabled()
         self._begin(state)
-        self._supervisor.perform({"op": "apply"})
+        with making_objects(self._api, state, deadline):
+            self._supervisor.perform({"op": "apply"})
         self._forget_nodes(before, state)
-        self._ensure_objects(state, deadline)
         self._await_nodes({node.name for node in state.nodes if not node.stopped}, deadline)
 
     @contextmanager
@@ -457,26 +458,6 @@ class Cluster:
                 api.request("DELETE", f"/api/v1/nodes/{name}")
             with suppress(OSError):
                 remove_folder(str(self.layout.node(name).root))
-
-    def _ensure_objects(self, state: ClusterState, deadline: float) -> None:
-        """Gives a new cluster with worker hosts its storage classes, and the local cloud its rights.
-
-        Raises: ApiError when it can't in time.
-        """
-        if state.joined is not None or not (state.nodes or state.join_address or state.cloud):
-            return None
-        from mini_cluster.cloud_roles import ensure_cloud_roles
-        from mini_cluster.storage_classes import ensure_storage_classes
-
-        with self._api(state) as api:
-            while True:
-                try:
-                    ensure_storage_classes(api)
-                    return ensure_cloud_roles(api) if state.cloud else None
-                except ApiError:
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(POLL_SECONDS)
 
     def _await_nodes(self, names: set[str], deadline: float) -> None:
         """Waits until every one of these nodes is Ready. Raises: ClusterError."""

@@ -1,0 +1,97 @@
+"""Plays the scheduler: its own filters and scores over nodes as they might be.
+
+This is all that the autoscaler knows of the scheduler. A simulation is made anew for each question, which costs some
+milliseconds for a hundred pods, so that nothing has to be undone and no two answers influence each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from apimachinery.meta import Object
+from apimachinery.model import from_dict, to_dict
+from kubeapi.core.node import Node
+from kubeapi.core.pod.model import Pod
+from scheduler.core.placement import Placement
+from scheduler.framework import Cycle, Framework, Handle, Lister, PluginSpec, Unfit, collect_plugins, pod_fields
+from scheduler.state.cache import SchedulerCache
+from scheduler.state.shape import Shapes
+from scheduler.views import node as node_view
+from scheduler.views import pod as pod_view
+
+
+class Rules:
+    """What the scheduler goes by: its plugins, and the volumes, services and so on that they look at."""
+
+    def __init__(self, lister: Lister, specs: Sequence[PluginSpec] | None = None) -> None:
+        self.specs = collect_plugins() if specs is None else specs
+        self.lister = lister
+        self.fields = pod_fields(self.specs)
+        self._pod_model: type[pod_view.Pod] = pod_view.pod_view(self.fields).model
+
+    def reads(self) -> list[type[Object]]:
+        """Lists the kinds beyond pods and nodes that plugins look at."""
+        return list(dict.fromkeys(model for spec in self.specs for model in spec.reads))
+
+    def view(self, pod: Pod, node: str = "") -> pod_view.Pod:
+        """Returns the pod as the scheduler sees it, on another node if one is named."""
+        document: dict[str, Any] = to_dict(pod)
+        if node:
+            document["spec"]["nodeName"] = node
+        return from_dict(self._pod_model, document)
+
+
+class Simulation:
+    def __init__(self, rules: Rules, nodes: Iterable[Node] = (), pods: Iterable[Pod] = ()) -> None:
+        self._rules = rules
+        self._cache = SchedulerCache(Shapes(rules.fields))
+        self._framework = Framework(rules.specs, Handle(self._cache, rules.lister))
+        self._placement = Placement(self._framework, self._cache)
+        for node in nodes:
+            self.add_node(node)
+        for pod in pods:
+            if place := pod.spec.nodeName or pod.status.nominatedNodeName:
+                self.put(pod, place)
+
+    def add_node(self, node: Node) -> None:
+        self._cache.put_node(from_dict(node_view.Node, to_dict(node)))
+
+    def drop_node(self, name: str) -> None:
+        self._cache.remove_node(name)
+
+    def put(self, pod: Pod, node: str) -> None:
+        """Lets the pod be on the node, whether or not it fits."""
+        self._cache.put_pod(self._rules.view(pod, node))
+
+    def place(self, pod: Pod) -> str:
+        """Puts the pod where the scheduler would, and returns the node; "" when it fits nowhere."""
+        cycle = self._cycle(pod)
+        outcome = self._placement.choose(cycle)
+        if isinstance(outcome, Unfit):
+            return ""
+        self._cache.assume(cycle.pod, cycle.shape, outcome.node, cycle.storage)
+        return outcome.node
+
+    def reasons(self, pod: Pod) -> list[str]:
+        """Returns why the pod fits nowhere, as the scheduler words it, without its numbers of nodes."""
+        outcome = self._placement.choose(self._cycle(pod))
+        if not isinstance(outcome, Unfit):
+            return []
+        _, _, counted = outcome.message.partition(": ")
+        reasons = (counted or outcome.message).rstrip(".").split(", ")
+        return [reason.partition(" ")[2] if reason[:1].isdigit() else reason for reason in reasons]
+
+    def utilization(self, node: str) -> tuple[float, float]:
+        """Returns the shares of the node's CPU and memory that its pods ask for."""
+        table = self._cache.table
+        row = table.rows[node]
+        shares = []
+        for number in (0, 1):  # of CPU and memory in the table
+            total = int(table.allocatable[number, row])
+            shares.append((total - int(table.free[number, row])) / total if total else 1.0)
+        return shares[0], shares[1]
+
+    def _cycle(self, pod: Pod) -> Cycle:
+        view = self._rules.view(pod)
+        return Cycle(view, self._cache.shapes.of(view))
