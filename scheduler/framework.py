@@ -90,6 +90,9 @@ class Handle:
     recorder: Recorder | None = None
     activate: Callable[[str], None] = lambda uid: None
     """Has the waiting pod of this uid tried now, whatever its backoff."""
+    happened: Callable[[ClusterEvent], None] = lambda event: None
+    """Tells the queue of what only the plugin can see, under a resource name of its own: it wakes the pods that were
+    refused by plugins with that name in `requeue_on`."""
     waiting: WaitingPods = field(default_factory=WaitingPods)
     """The pods that wait at Permit."""
     arguments: Mapping[str, PluginArguments] = field(default_factory=dict)

@@ -69,7 +69,13 @@ class Scheduler:
         fields = pod_fields(spec for profile in configuration.profiles for spec in profile.specs)
         self.cache = SchedulerCache(Shapes(fields))
         lister = InformerLister(informers)
-        handle = Handle(self.cache, lister, informers.rest, activate=lambda uid: self.queue.activate(uid))
+        handle = Handle(
+            self.cache,
+            lister,
+            informers.rest,
+            activate=lambda uid: self.queue.activate(uid),
+            happened=lambda event: self.queue.happened(event),
+        )
         self.profiles = Profiles(configuration.profiles, recorders, handle)
         self.queue = SchedulingQueue(
             self.profiles,
