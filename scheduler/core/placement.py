@@ -15,6 +15,7 @@ import numpy as np
 
 from scheduler.framework import SKIP, Cycle, FloatArray, Framework, Only, Plugin, Rejected, ShapeCycle, Unfit
 from scheduler.state.cache import SchedulerCache
+from scheduler.state.resources import PODS
 from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, Rows
 
@@ -92,7 +93,7 @@ class Placement:
         for plugin in filters:
             mask = mask & plugin.filter(cycle, self._table.everything)
         if self._cache.nominations:
-            mask = mask & ~self._promised_away(cycle, verdict.filters, mask)
+            mask = self._without_promised(cycle, mask, [*verdict.filters, *filters])
             promised = self._table.rows.get(self._cache.nominations.node_of(cycle.uid))
             if promised is not None and mask[promised]:
                 return Choice(self._table.names[promised], 1)
@@ -187,38 +188,42 @@ class Placement:
 
     # promises
 
-    def _promised_away(self, cycle: Cycle, local: list[Plugin], mask: BoolArray) -> BoolArray:
-        """Finds those rows of `mask` that would not do if the pods to which the node is promised were there."""
+    def _without_promised(self, cycle: Cycle, mask: BoolArray, filters: list[Plugin]) -> BoolArray:
+        """Returns `mask` without the rows that would not do if the pods to which a node is promised were there."""
         refusals = _Refusals(mask.copy())
-        self._ask_with_promises(cycle, local, refusals)
-        taken: BoolArray = mask & ~refusals.left
-        return taken
+        self._ask_with_promises(cycle, filters, refusals)
+        return refusals.left
 
-    def _ask_with_promises(self, cycle: Cycle, local: list[Plugin], refusals: _Refusals) -> None:
+    def _ask_with_promises(self, cycle: Cycle, filters: list[Plugin], refusals: _Refusals) -> None:
         """Supposes that the pods which this one has to leave room for are there, and asks the filters then."""
-        nominations = self._cache.nominations
-        priority = cycle.pod.spec.priority or 0
-        rows: list[int] = []
+        nominations, table = self._cache.nominations, self._table
+        promised = nominations.promised(cycle.pod.spec.priority or 0, cycle.uid)
+        rows = np.flatnonzero(refusals.left & (promised[table.resources[PODS], : table.size] > 0))
+        if not len(rows):
+            return
+        with table.trial() as free:
+            free[:, rows] -= promised[:, rows]
+            refusals.ask(cycle, [plugin for plugin in filters if plugin.local and plugin.counts_pods], rows)
+        rows = rows[refusals.left[rows]]
+        if len(rows) and not (nominations.amounts_suffice and _amounts_suffice(cycle, filters)):
+            self._ask_with_pods(cycle, filters, refusals, rows)
+
+    def _ask_with_pods(self, cycle: Cycle, filters: list[Plugin], refusals: _Refusals, rows: IntArray) -> None:
+        """Does the same for filters that look at more than amounts."""
         with self._cache.supposing() as world:
-            for name in nominations.nodes():
-                row = self._table.rows.get(name)
-                if row is None or not refusals.left[row]:
-                    continue
-                promised = nominations.before(name, priority, cycle.uid)
-                for pod in promised:
+            for row in rows.tolist():
+                for pod in self._cache.nominations.before(
+                    self._table.names[row], cycle.pod.spec.priority or 0, cycle.uid
+                ):
                     world.add(pod)
-                if promised:
-                    rows.append(row)
-            if not rows:
-                return
             probe = Cycle(cycle.pod, cycle.shape)
             probe.state = dict(cycle.state)
-            filters = self._prepare(probe, _Limits(), local=False)
-            if isinstance(filters, Unfit):
+            crossing = self._prepare(probe, _Limits(), local=False)
+            if isinstance(crossing, Unfit):
                 refusals.left[rows] = False
-                refusals.note(filters.plugins, {PROMISED: len(rows)})
+                refusals.note(crossing.plugins, {PROMISED: len(rows)})
             else:
-                refusals.ask(probe, (*local, *filters), np.array(rows, np.int64))
+                refusals.ask(probe, [*(plugin for plugin in filters if plugin.local), *crossing], rows)
 
     # scores
 
@@ -256,12 +261,17 @@ class Placement:
             refusals.left &= allowed
         refusals.ask(cycle, cycle.filters, self._table.everything)
         if refusals.left.any():
-            self._ask_with_promises(cycle, [plugin for plugin in cycle.filters if plugin.local], refusals)
+            self._ask_with_promises(cycle, cycle.filters, refusals)
         counted = ", ".join(sorted(f"{count} {reason}" for reason, count in refusals.reasons.items()))
         return Unfit(f"{self._heading()} {counted}.", frozenset(refusals.plugins), np.flatnonzero(refusals.curable))
 
     def _heading(self) -> str:
         return f"0/{self._table.count} nodes are available:"
+
+
+def _amounts_suffice(cycle: Cycle, filters: Iterable[Plugin]) -> bool:
+    """Tells whether the filters look at nothing of other pods but the amounts that they ask for."""
+    return not cycle.shape.host_ports and all(plugin.local or not plugin.counts_pods for plugin in filters)
 
 
 class _Refusals:

@@ -27,7 +27,7 @@ class SchedulerCache:
         self.table = NodeTable()
         self.shapes = shapes or Shapes()
         self.counters = PodCounters(self.table)
-        self.nominations = Nominations(self.shapes)
+        self.nominations = Nominations(self.shapes, self.table)
         self._pods: dict[str, PodInfo] = {}
         self._by_node: dict[str, dict[str, PodInfo]] = {}
         self._with_storage: dict[str, PodInfo] = {}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
+from apimachinery.times import parse_time
 from scheduler.state.shape import Shape
 from scheduler.state.storage import PodStorage
 from scheduler.views.pod import Pod
@@ -30,12 +32,10 @@ class PodInfo:
         return self.pod.spec.priority or 0
 
     @property
-    def start(self) -> str:
-        """When it started, as the API writes times; one that has not started yet comes after all that have."""
-        return self.pod.status.startTime or NOT_STARTED
-
-
-NOT_STARTED = "~"
+    def start(self) -> float:
+        """When it started, in Unix seconds; one that has not started yet comes after all that have."""
+        text = self.pod.status.startTime
+        return parse_time(text) if text else inf
 
 
 def pod_id(pod: Pod) -> str:

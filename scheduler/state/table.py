@@ -7,7 +7,8 @@ row last changed, so that what was worked out for many pods alike is corrected f
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -274,6 +275,16 @@ class NodeTable:
         self.scoring[1, row] -= shape.scoring_memory
         self.use_ports(row, shape, -1)
         self.touch(row)
+
+    @contextmanager
+    def trial(self) -> Iterator[IntArray]:
+        """Yields a `free` to play with, which filters see meanwhile."""
+        free = self.free
+        self.free = free.copy()
+        try:
+            yield self.free
+        finally:
+            self.free = free
 
     def use_ports(self, row: int, shape: Shape, times: int) -> None:
         """Counts the host ports of a pod in (`times` is 1) or out (-1)."""

@@ -34,13 +34,23 @@ class Budgets:
         self._by_namespace: dict[str, list[Budget]] = {}
         self._by_shape: dict[Shape, tuple[Budget, ...]] = {}
 
+    def protect(self) -> bool:
+        """Tells whether there are budgets at all, as they are now."""
+        version = self._lister.version(PodDisruptionBudget)
+        if version != self._version:
+            self._load(version)
+        return bool(self._by_namespace)
+
     def violated_by(self, pods: Iterable[PodInfo]) -> list[bool]:
-        """Tells for each of these pods, evicted one after the other, whether that would break a budget."""
+        """Tells for each of these pods, evicted one after the other, whether that would break a budget.
+
+        The budgets are those that `protect` found.
+        """
         spent: dict[str, int] = {}
         answers = []
         for pod in pods:
             violates = False
-            for budget in self.of(pod.shape):
+            for budget in self._of(pod.shape):
                 if pod.pod.name in budget.disrupted:
                     continue
                 spent[budget.key] = spent.get(budget.key, 0) + 1
@@ -48,13 +58,8 @@ class Budgets:
             answers.append(violates)
         return answers
 
-    def of(self, shape: Shape) -> tuple[Budget, ...]:
+    def _of(self, shape: Shape) -> tuple[Budget, ...]:
         """Returns the budgets that pods of this shape count in."""
-        version = self._lister.version(PodDisruptionBudget)
-        if version != self._version:
-            self._load(version)
-        if not self._by_namespace:
-            return ()
         budgets = self._by_shape.get(shape)
         if budgets is None:
             if len(self._by_shape) >= BUDGETED_SHAPES:

@@ -10,11 +10,13 @@ Source: Kubernetes, "Pod Priority and Preemption".
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.framework import SKIP, Cycle, Plugin, Rejected
 from scheduler.plugins.preemption._budgets import Budgets
@@ -23,8 +25,12 @@ from scheduler.state.podinfo import PodInfo
 from scheduler.state.shape import IntArray
 from scheduler.state.table import BoolArray, NodeTable, Rows
 
+FEWEST_AT_ONCE = 32  # candidates tried together when the first did not yield enough
 NO_VICTIMS = "No preemption victims found for incoming pod"
 PRIORITY_SHIFT = 2**31  # added to each victim's priority in the sum, so that more victims never sum up to less
+
+
+T = TypeVar("T", np.int64, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +41,42 @@ class Preemption:
     victims: list[PodInfo]
     cost: tuple[int, int, int, int]
     """(budgets violated, highest priority, sum of priorities, number) of the victims."""
-    start: str
-    """When the first of the victims of highest priority started."""
+    start: float
+    """When the first of the victims of highest priority started, in Unix seconds."""
+
+    def is_cheaper_than(self, other: Preemption | None) -> bool:
+        return other is None or (self.cost, -self.start) < (other.cost, -other.start)
 
 
-@dataclass(slots=True)
-class _Candidate:
-    """Describes a node with pods of lower priority."""
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """Describes nodes with pods of lower priority, a row of each array a node, a column a pod.
 
-    row: int
-    node: str
-    pods: list[PodInfo]
-    """Those pods, the first to be spared first: whose eviction breaks a budget, and the most important."""
+    The first to be spared comes first: those whose eviction breaks a budget, then the most important. Columns beyond a
+    node's pods are zero.
+    """
+
+    rows: IntArray
+    pods: list[list[PodInfo]]
+    lengths: IntArray
+    """How many pods a node has."""
+    violating: IntArray
+    """How many of a node's pods, at the front, would break a budget."""
     amounts: IntArray
-    """What each of them asks for."""
-    violating: int
-    """How many of them, at the front, would break a budget."""
+    """What each pod asks for, by resource in a third dimension."""
+    priorities: IntArray
+    starts: NDArray[np.float64]
+
+    def only(self, which: IntArray) -> _Candidates:
+        return _Candidates(
+            self.rows[which],
+            [self.pods[index] for index in which.tolist()],
+            self.lengths[which],
+            self.violating[which],
+            self.amounts[which],
+            self.priorities[which],
+            self.starts[which],
+        )
 
 
 class VictimSearch:
@@ -67,36 +93,50 @@ class VictimSearch:
     def best(self, rows: IntArray, wanted: int) -> Preemption | None:
         """Tries the rows in this order until `wanted` of them would do, at least one without breaking a budget."""
         best: Preemption | None = None
-        count = 0
-        for begin in range(0, len(rows), max(wanted, 1)):
-            candidates = self._candidates(rows[begin : begin + wanted])
-            candidates, evicted = self._tried_alone(candidates) if self._crossing else self._tried(candidates)
-            count += len(candidates)
-            if candidates:
-                chosen = _cheapest(candidates, evicted)
-                best = chosen if best is None or _is_cheaper(chosen, best) else best
-            if best is not None and best.cost[0] == 0 and count >= wanted:
-                break
+        count = begin = 0
+        while begin < len(rows) and (count < wanted or best is None or best.cost[0]):
+            end = begin + (max(wanted - count, FEWEST_AT_ONCE) if begin else wanted)
+            candidates = self._candidates(rows[begin:end])
+            evicted = self._tried_alone(candidates) if self._crossing else self._tried(candidates)
+            fitting = np.flatnonzero(evicted.any(axis=1))
+            if len(fitting):
+                cheapest = self._cheapest(candidates.only(fitting), evicted[fitting])
+                best = cheapest if cheapest.is_cheaper_than(best) else best
+            count += len(fitting)
+            begin = end
         return best
 
-    def _candidates(self, rows: IntArray) -> list[_Candidate]:
+    def _candidates(self, rows: IntArray) -> _Candidates:
         """Describes those of the rows where pods might go."""
-        passed = self._asked(self._fixed, rows)
-        candidates = []
-        for row in passed.tolist():
-            node = self._table.names[row]
-            residents = self._cache.residents(node)
+        kept, pods, violating = [], [], []
+        parts: list[tuple[IntArray, IntArray, NDArray[np.float64]]] = []
+        protects = self._budgets.protect()
+        for row in self._asked(self._fixed, rows).tolist():
+            residents = self._cache.residents(self._table.names[row])
             first = residents.first_below(self._priority)
-            pods, amounts = residents.pods[first:], residents.amounts(self._table)[first:]
-            if not pods:
+            lower = residents.pods[first:]
+            if not lower:
                 self.reasons[NO_VICTIMS] += 1
                 continue
-            violates = self._budgets.violated_by(pods)
+            part = residents.amounts(self._table)[first:], residents.priorities[first:], residents.starts[first:]
+            violates = self._budgets.violated_by(lower) if protects else ()
             if any(violates):
-                order = sorted(range(len(pods)), key=lambda index: not violates[index])
-                pods, amounts = [pods[index] for index in order], amounts[order]
-            candidates.append(_Candidate(row, node, pods, amounts, sum(violates)))
-        return candidates
+                order = sorted(range(len(lower)), key=lambda index: not violates[index])
+                lower, part = [lower[index] for index in order], (part[0][order], part[1][order], part[2][order])
+            kept.append(row)
+            pods.append(lower)
+            violating.append(sum(violates))
+            parts.append(part)
+        lengths = np.array([len(lower) for lower in pods], np.int64)
+        return _Candidates(
+            np.array(kept, np.int64),
+            pods,
+            lengths,
+            np.array(violating, np.int64),
+            _padded([part[0] for part in parts], lengths),
+            _padded([part[1] for part in parts], lengths),
+            _padded([part[2] for part in parts], lengths),
+        )
 
     def _asked(self, filters: list[Plugin], rows: IntArray) -> IntArray:
         """Returns the rows that the filters let pass, and notes their reasons against the others."""
@@ -109,34 +149,30 @@ class VictimSearch:
 
     # all candidates at once
 
-    def _tried(self, candidates: list[_Candidate]) -> tuple[list[_Candidate], BoolArray]:
-        """Returns the candidates that will do, and for each which of its pods must go."""
-        with _trial(self._table) as (free, ports):
-            for item in candidates:
-                for pod in self._promised(item):
-                    numbers, amounts = self._table.vector(pod.shape)
-                    free[numbers, item.row] -= amounts
-                    ports.move(item.row, pod, 1)
-                for pod in item.pods:
-                    ports.move(item.row, pod, -1)
-            rows, asked = np.array([item.row for item in candidates], np.int64), _stacked(candidates, len(free))
-            free[:, rows] += asked.sum(axis=1).T
+    def _tried(self, candidates: _Candidates) -> BoolArray:
+        """Returns for each candidate which of its pods must go: none where the new pod fits in no case."""
+        rows, amounts = candidates.rows, candidates.amounts
+        evicted = np.zeros(amounts.shape[:2], np.bool_)
+        if not len(rows):
+            return evicted
+        with self._table.trial() as free, _ports(self._table, matter=bool(self._cycle.shape.host_ports)) as ports:
+            for row, pods in zip(rows.tolist(), candidates.pods, strict=True):
+                for pod in self._promised(row):
+                    numbers, asked = self._table.vector(pod.shape)
+                    free[numbers, row] -= asked
+                    ports.move(row, pod, 1)
+                ports.move_all(row, pods, -1)
+            free[:, rows] += amounts.sum(axis=1).T
             passed = np.isin(rows, self._asked(self._local, rows))
-            candidates = [item for item, passes in zip(candidates, passed, strict=True) if passes]
-            rows, asked = rows[passed], asked[passed]
-            lengths = np.array([len(item.pods) for item in candidates], np.int64)
-            evicted = np.zeros(asked.shape[:2], np.bool_)
-            for index in range(asked.shape[1]):
-                having = np.flatnonzero(lengths > index)
-                free[:, rows[having]] -= asked[having, index].T
-                for number in having.tolist() if ports.matter else ():
-                    ports.move(candidates[number].row, candidates[number].pods[index], 1)
+            for index in range(amounts.shape[1]):
+                having = np.flatnonzero(passed & (candidates.lengths > index))
+                free[:, rows[having]] -= amounts[having, index].T
+                ports.move_each(rows[having], [candidates.pods[number][index] for number in having.tolist()], 1)
                 refused = having[~self._fits(rows[having])]
                 evicted[refused, index] = True
-                free[:, rows[refused]] += asked[refused, index].T
-                for number in refused.tolist() if ports.matter else ():
-                    ports.move(candidates[number].row, candidates[number].pods[index], -1)
-        return candidates, evicted
+                free[:, rows[refused]] += amounts[refused, index].T
+                ports.move_each(rows[refused], [candidates.pods[number][index] for number in refused.tolist()], -1)
+        return evicted
 
     def _fits(self, rows: Rows) -> BoolArray:
         fits = np.ones(len(self._table.valid[rows]), np.bool_)
@@ -144,31 +180,32 @@ class VictimSearch:
             fits &= plugin.filter(self._cycle, rows)
         return fits
 
-    def _promised(self, candidate: _Candidate) -> list[PodInfo]:
-        return self._cache.nominations.before(candidate.node, self._priority, self._cycle.uid)
+    def _promised(self, row: int) -> list[PodInfo]:
+        """Lists the pods that the node is promised to before this one."""
+        nominations = self._cache.nominations
+        return nominations.before(self._table.names[row], self._priority, self._cycle.uid) if nominations else []
 
     # each by itself
 
-    def _tried_alone(self, candidates: list[_Candidate]) -> tuple[list[_Candidate], BoolArray]:
-        passed: list[_Candidate] = []
-        evicted = np.zeros((len(candidates), max((len(item.pods) for item in candidates), default=0)), np.bool_)
-        for item in candidates:
+    def _tried_alone(self, candidates: _Candidates) -> BoolArray:
+        """Does the same by asking the filters about one candidate after the other."""
+        evicted = np.zeros(candidates.amounts.shape[:2], np.bool_)
+        for number, (row, pods) in enumerate(zip(candidates.rows.tolist(), candidates.pods, strict=True)):
             with self._cache.supposing() as world:
-                for pod in self._promised(item):
+                for pod in self._promised(row):
                     world.add(pod)
-                for pod in item.pods:
+                for pod in pods:
                     world.remove(pod)
-                refusal = self._refusal(item.row)
+                refusal = self._refusal(row)
                 if refusal is not None:
                     self.reasons.update(refusal)
                     continue
-                for index, pod in enumerate(item.pods):
+                for index, pod in enumerate(pods):
                     world.add(pod)
-                    if self._refusal(item.row) is not None:
+                    if self._refusal(row) is not None:
                         world.remove(pod)
-                        evicted[len(passed), index] = True
-                passed.append(item)
-        return passed, evicted[: len(passed)]
+                        evicted[number, index] = True
+        return evicted
 
     def _refusal(self, row: int) -> Mapping[str, int] | None:
         """Asks the filters about one row as things are supposed to be; returns the reasons of the first refusal."""
@@ -186,26 +223,68 @@ class VictimSearch:
                 return plugin.reasons(probe, rows)
         return None
 
+    # which of them
 
-# what might be
+    def _cheapest(self, candidates: _Candidates, evicted: BoolArray) -> Preemption:
+        """Compares as upstream does: budgets violated, highest priority, sum, number, and the latest start."""
+        priorities = candidates.priorities
+        at_front = np.arange(evicted.shape[1]) < candidates.violating[:, None]
+        highest: IntArray = np.where(evicted, priorities, -PRIORITY_SHIFT).max(axis=1)
+        costs: tuple[IntArray, ...] = (
+            np.count_nonzero(evicted & at_front, axis=1),
+            highest,
+            np.where(evicted, priorities + PRIORITY_SHIFT, 0).sum(axis=1),
+            np.count_nonzero(evicted, axis=1),
+        )
+        left = np.arange(len(evicted))
+        for cost in costs:
+            left = left[cost[left] == cost[left].min()]
+        first = evicted & (priorities == highest[:, None])
+        starts = np.where(first, candidates.starts, np.inf).min(axis=1)
+        number = int(left[starts[left].argmax()])
+        chosen = sorted(
+            np.flatnonzero(evicted[number]),
+            key=lambda index: (-priorities[number, index], candidates.starts[number, index]),
+        )
+        victims = [candidates.pods[number][index] for index in chosen]
+        violated, top, total, count = (int(cost[number]) for cost in costs)
+        node = self._table.names[candidates.rows[number]]
+        return Preemption(node, victims, (violated, top, total, count), float(starts[number]))
+
+
+def _padded(parts: list[NDArray[T]], lengths: IntArray) -> NDArray[T]:
+    """Stacks arrays of different lengths, with zeros at their ends."""
+    if not parts:
+        return np.zeros((0, 0), np.int64)
+    flat: NDArray[T] = np.concatenate(parts)
+    stacked: NDArray[T] = np.zeros((len(parts), lengths.max(), *flat.shape[1:]), flat.dtype)
+    ends = lengths.cumsum()
+    columns = np.arange(len(flat)) - np.repeat(ends - lengths, lengths)
+    stacked[np.repeat(np.arange(len(parts)), lengths), columns] = flat
+    return stacked
 
 
 class _Ports:
-    """Moves host ports in and out of the table, and puts them back in the end."""
+    """Moves host ports in and out of the table, and puts them back in the end; does nothing where they don't matter."""
 
-    def __init__(self, table: NodeTable) -> None:
-        self._table = table
+    def __init__(self, table: NodeTable, matter: bool) -> None:
+        self._table, self._matter = table, matter
         self._moves: list[tuple[int, PodInfo, int]] = []
 
-    @property
-    def matter(self) -> bool:
-        """Tells whether any of the pods has host ports."""
-        return bool(self._moves)
-
     def move(self, row: int, pod: PodInfo, times: int) -> None:
-        if pod.shape.host_ports:
+        if self._matter and pod.shape.host_ports:
             self._table.use_ports(row, pod.shape, times)
             self._moves.append((row, pod, times))
+
+    def move_all(self, row: int, pods: Iterable[PodInfo], times: int) -> None:
+        if self._matter:
+            for pod in pods:
+                self.move(row, pod, times)
+
+    def move_each(self, rows: IntArray, pods: Iterable[PodInfo], times: int) -> None:
+        if self._matter:
+            for row, pod in zip(rows.tolist(), pods, strict=True):
+                self.move(row, pod, times)
 
     def undo(self) -> None:
         while self._moves:
@@ -214,57 +293,9 @@ class _Ports:
 
 
 @contextmanager
-def _trial(table: NodeTable) -> Iterator[tuple[IntArray, _Ports]]:
-    """Gives the table another `free` and ports to play with for a while."""
-    free, ports = table.free, _Ports(table)
-    table.free = free.copy()
+def _ports(table: NodeTable, *, matter: bool) -> Iterator[_Ports]:
+    ports = _Ports(table, matter)
     try:
-        yield table.free, ports
+        yield ports
     finally:
-        table.free = free
         ports.undo()
-
-
-def _stacked(candidates: list[_Candidate], resources: int) -> IntArray:
-    """Returns what the pods ask for, by candidate, pod and resource; zeros where a candidate has fewer pods."""
-    most = max((len(item.pods) for item in candidates), default=0)
-    asked = np.zeros((len(candidates), most, resources), np.int64)
-    for index, item in enumerate(candidates):
-        asked[index, : len(item.pods)] = item.amounts
-    return asked
-
-
-# which of them
-
-
-def _cheapest(candidates: list[_Candidate], evicted: BoolArray) -> Preemption:
-    """Compares as upstream does: budgets violated, highest priority, sum, number, and the latest start."""
-    most = evicted.shape[1]
-    priorities = np.zeros(evicted.shape, np.int64)
-    for index, item in enumerate(candidates):
-        priorities[index, : len(item.pods)] = [pod.priority for pod in item.pods]
-    at_front = np.arange(most) < np.array([item.violating for item in candidates])[:, None]
-    costs = (
-        np.count_nonzero(evicted & at_front, axis=1),
-        np.where(evicted, priorities, -PRIORITY_SHIFT).max(axis=1, initial=-PRIORITY_SHIFT),
-        np.where(evicted, priorities + PRIORITY_SHIFT, 0).sum(axis=1),
-        np.count_nonzero(evicted, axis=1),
-    )
-    left = np.arange(len(candidates))
-    for cost in costs:
-        left = left[cost[left] == cost[left].min()]
-    highest = int(costs[1][left[0]])
-    options = []
-    for number in left.tolist():
-        pods = candidates[number].pods
-        victims = [pods[index] for index in np.flatnonzero(evicted[number]).tolist()]
-        start = min(pod.start for pod in victims if pod.priority == highest)
-        options.append((start, number, victims))
-    start, number, victims = max(options, key=lambda option: option[0])
-    victims.sort(key=lambda pod: (-pod.priority, pod.start))
-    cost = (int(costs[0][number]), highest, int(costs[2][number]), len(victims))
-    return Preemption(candidates[number].node, victims, cost, start)
-
-
-def _is_cheaper(one: Preemption, other: Preemption) -> bool:
-    return one.cost < other.cost or (one.cost == other.cost and one.start > other.start)
