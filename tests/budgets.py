@@ -15,7 +15,7 @@ BUDGET_SECONDS = {
     "unit/apiserver": 30,
     "unit/cloud_controller_manager": 3,
     "unit/cloudprovider": 3,
-    "unit/cluster_autoscaler": 3,
+    "unit/cluster_autoscaler": 10,
     "unit/componentbase": 15,
     "unit/controller_manager": 20,
     "unit/deploy": 5,

@@ -17,6 +17,7 @@ from apimachinery.patch.strategic import strategic_merge_patch
 from apimachinery.resource import Resource, resource_of
 from apimachinery.times import format_time
 from componentbase.clock import Clock
+from kubeapi.core.pod.resource import RESOURCE as PODS
 from kubeclient.controller import ControllerContext, ControllerSpec, Every, Result, connect
 from kubeclient.informer import Informer
 from kubeclient.wire import MERGE_PATCH, Listing, as_resource
@@ -88,9 +89,14 @@ class FakeApi:
         found = [obj.clone() for obj in self.all(model) if not namespace or obj.namespace == namespace]
         return Listing(found, str(self._revision))
 
-    async def create(self, obj: Any) -> Any:
+    async def create(self, obj: Any, *, subresource_of: str = "") -> Any:
+        """Of subresources it knows eviction, which deletes the pod at once."""
         resource = resource_of(type(obj))
         await asyncio.sleep(0)
+        if subresource_of:
+            pod = self._existing("POST", PODS, obj.name, obj.namespace, subresource_of.partition("/")[2])
+            self._remove(PODS, pod)
+            return obj
         created = from_dict(type(obj), to_dict(obj))
         created.metadata.name = created.metadata.name or generate_name(created.metadata.generateName or "")
         self._count("POST", resource, created.key)

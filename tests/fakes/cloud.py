@@ -47,7 +47,7 @@ class FakeCloud(Provider, Instances, LoadBalancers, Routes):
         self.balancers[service.key] = [node.name for node in nodes]
         return LoadBalancerStatus(ingress=[LoadBalancerIngress(ip="9.9.9.9")])
 
-    async def delete(self, subject: Service | Route) -> None:  # type: ignore[override]
+    async def delete(self, subject: Service | Route) -> None:
         self._check()
         if isinstance(subject, Route):
             self.known_routes.remove(subject)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,13 +13,17 @@ import pytest
 from apimachinery.conditions import get_condition
 from apimachinery.model import from_dict
 from apimachinery.times import format_time
-from kubeapi.core.node import Node, NodeStatus
+from kubeapi.core.node import Node, NodeAddress, NodeStatus
+from kubeapi.core.pod.scheduling.affinity import Taint
 from kubelet.eviction.thresholds import DEFAULT_HARD, EvictionPolicy, eviction_thresholds, parse_thresholds
+from kubelet.node.reporter import NodeReporter
 from kubelet.node.status import Machine, NodeInputs, heartbeat_due, node_status, significant
 from kubelet.options import parse_options
 from kubelet.pod.resources.admission import admit, pod_requests
 from kubelet.pod.status.compute import Failure
 from kubelet.runtime.interface import ImageInfo, RuntimeInfo
+from tests.fakes.api import FakeApi, FakeRecorder
+from tests.fakes.runtime import FakeRuntime
 from tests.kits.node.kubelet import NOW, make_pod
 
 GIB = 1 << 30
@@ -45,6 +50,37 @@ def node(labels: dict[str, str] | None = None, **allocatable: str) -> Node:
     return from_dict(
         Node, {"metadata": {"name": "worker-1", "labels": labels or {}}, "status": {"allocatable": allocatable}}
     )
+
+
+class TestCloud:
+    """With --cloud-provider=external somebody else knows the machine."""
+
+    def test_its_own_addresses_hold_until_the_cloud_s_come(self) -> None:
+        cloudy = replace(FACTS, in_cloud=True)
+        first = node_status(NodeStatus(), cloudy, NOW)
+        assert [item.address for item in first.addresses or ()] == ["192.168.0.5", "worker-1"]
+        first.addresses = [NodeAddress(type="ExternalIP", address="1.2.3.4")]
+        assert node_status(first, cloudy, NOW).addresses == first.addresses
+        assert node_status(first, FACTS, NOW).addresses != first.addresses
+
+    def test_it_registers_with_a_taint_and_says_which_address_is_meant(self, tmp_path: Path) -> None:
+        flags = ["--node-ip=192.168.0.5", f"--root-dir={tmp_path}", "--provider-id=cloud://7"]
+
+        def fresh(*more: str) -> Node:
+            api = FakeApi()
+            options = parse_options([*flags, *more])
+            reporter = NodeReporter(api, FakeRuntime(), options, api.clock, FakeRecorder(), tuple)  # type: ignore[arg-type]
+            asyncio.run(reporter._create_or_adopt())
+            (stored,) = api.all(Node)
+            return stored
+
+        cloudy, plain = fresh("--cloud-provider=external"), fresh()
+        taint = Taint(key="node.cloudprovider.kubernetes.io/uninitialized", value="true", effect="NoSchedule")
+        assert cloudy.spec.taints == [taint]
+        assert cloudy.spec.providerID == plain.spec.providerID == "cloud://7"
+        assert cloudy.annotations["alpha.kubernetes.io/provided-node-ip"] == "192.168.0.5"
+        assert plain.spec.taints is None
+        assert "alpha.kubernetes.io/provided-node-ip" not in plain.annotations
 
 
 class TestAdmission:
