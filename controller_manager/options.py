@@ -40,6 +40,11 @@ class Options:
     terminated_pod_gc_threshold: int
     max_endpoints_per_slice: int
     resource_quota_sync_period: float
+    horizontal_pod_autoscaler_sync_period: float
+    horizontal_pod_autoscaler_downscale_stabilization: float
+    horizontal_pod_autoscaler_tolerance: float
+    horizontal_pod_autoscaler_cpu_initialization_period: float
+    horizontal_pod_autoscaler_initial_readiness_delay: float
     log_file: str
     verbosity: int
 
@@ -58,6 +63,10 @@ def parse(specs: Iterable[ControllerSpec[Any]], argv: list[str] | None = None) -
         flags.error("--cluster-signing-duration must be at least 10m")
     if args.legacy_service_account_token_clean_up_period <= 0:
         flags.error("--legacy-service-account-token-clean-up-period must be above 0")
+    if args.horizontal_pod_autoscaler_sync_period < 1:
+        flags.error("--horizontal-pod-autoscaler-sync-period must be at least 1s")
+    if args.horizontal_pod_autoscaler_tolerance < 0:
+        flags.error("--horizontal-pod-autoscaler-tolerance must not be negative")
     if args.resource_quota_sync_period < 1:
         flags.error("--resource-quota-sync-period must be at least 1s")
     if args.node_monitor_period <= 0 or args.node_monitor_grace_period <= args.node_monitor_period:
@@ -92,6 +101,7 @@ def _parser(specs: Iterable[ControllerSpec[Any]]) -> argparse.ArgumentParser:
     add_duration(flags, "--legacy-service-account-token-clean-up-period", 365 * 24 * 3600, help)
     _add_signing(flags)
     _add_nodes(flags)
+    _add_autoscaling(flags)
     flags.add_argument(
         "--terminated-pod-gc-threshold",
         type=int,
@@ -124,6 +134,24 @@ def _add_signing(flags: argparse.ArgumentParser) -> None:
     )
     help = "the longest time for which a signed certificate is valid; a request may ask for less"
     add_duration(flags, "--cluster-signing-duration", 365 * 24 * 3600, help)
+
+
+def _add_autoscaling(flags: argparse.ArgumentParser) -> None:
+    prefix = "--horizontal-pod-autoscaler"
+    add_duration(flags, f"{prefix}-sync-period", 15, "how often each autoscaler's metrics are looked at")
+    help = "for how long a proposal keeps a workload from becoming smaller, if the autoscaler does not say"
+    add_duration(flags, f"{prefix}-downscale-stabilization", 300, help)
+    flags.add_argument(
+        f"{prefix}-tolerance",
+        type=float,
+        default=0.1,
+        metavar="PART",
+        help="part by which a metric may miss its target without scaling, if the autoscaler does not say (default 0.1)",
+    )
+    help = "time after a pod's start in which its use of CPU counts only while it is ready"
+    add_duration(flags, f"{prefix}-cpu-initialization-period", 300, help)
+    help = "time after a pod's start in which becoming unready means that it never was ready"
+    add_duration(flags, f"{prefix}-initial-readiness-delay", 30, help)
 
 
 def _add_nodes(flags: argparse.ArgumentParser) -> None:

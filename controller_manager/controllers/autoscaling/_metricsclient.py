@@ -1,0 +1,100 @@
+"""Reads metrics from the three APIs that serve them: of resources, custom and external ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from apimachinery.durations import parse_duration
+from apimachinery.errors import NotFound, StatusError
+from apimachinery.times import parse_time
+from controller_manager.controllers.autoscaling._replicas import MetricError, Reading, thousandths
+from kubeapi.metrics.podmetrics import RESOURCE as POD_METRICS
+from kubeclient.rest import RestClient
+from kubeclient.wire import quoted
+
+CUSTOM, EXTERNAL = "custom.metrics.k8s.io", "external.metrics.k8s.io"
+DEFAULT_WINDOW_SECONDS = 60.0  # of a custom metric that does not tell its own
+
+Dict = dict[str, Any]
+
+
+class MetricsClient:
+    """Every method raises a MetricError that names the API and what it said."""
+
+    def __init__(self, rest: RestClient) -> None:
+        self._rest = rest
+        self._versions: dict[str, str] = {}
+
+    async def of_resource(
+        self, namespace: str, selector: str, resource: str, container: str = ""
+    ) -> dict[str, Reading]:
+        """Returns what each pod, or its container of that name, uses. A pod without a whole reading is left out."""
+        items = await self._items("resource", POD_METRICS.path(namespace), {"labelSelector": selector})
+        readings = {}
+        for item in items:
+            name, used = item["metadata"]["name"], item["containers"]
+            if container:
+                used = [each for each in used if each["name"] == container]
+                if not used:
+                    raise MetricError(f"container {container} not present in metrics for pod {namespace}/{name}")
+            amounts = [each["usage"].get(resource) for each in used]
+            if amounts and None not in amounts:
+                total = sum(map(thousandths, amounts))
+                readings[name] = Reading(total, parse_time(item["timestamp"]), parse_duration(item["window"]))
+        return readings
+
+    async def of_pods(self, namespace: str, selector: str, metric: str, metric_selector: str) -> dict[str, Reading]:
+        """Returns the metric of each pod that has it."""
+        path = f"namespaces/{quoted(namespace)}/pods/*/{quoted(metric)}"
+        params = {"labelSelector": selector, "metricLabelSelector": metric_selector}
+        return {
+            item["describedObject"]["name"]: Reading(
+                thousandths(item["value"]),
+                parse_time(item["timestamp"]),
+                float(item.get("windowSeconds") or DEFAULT_WINDOW_SECONDS),
+            )
+            for item in await self._items("custom", await self._path(CUSTOM, path), params)
+        }
+
+    async def of_object(self, namespace: str, resource: str, name: str, metric: str, metric_selector: str) -> int:
+        """Returns the metric of one object. `resource` is its plural with its group: "ingresses.networking.k8s.io"."""
+        path = f"namespaces/{quoted(namespace)}/{quoted(resource)}/{quoted(name)}/{quoted(metric)}"
+        if resource == "namespaces":
+            path = f"namespaces/{quoted(name)}/metrics/{quoted(metric)}"
+        params = {"metricLabelSelector": metric_selector}
+        return thousandths((await self._items("custom", await self._path(CUSTOM, path), params))[0]["value"])
+
+    async def external(self, namespace: str, metric: str, selector: str) -> int:
+        """Returns the sum of the series of a metric that the selector selects."""
+        path = await self._path(EXTERNAL, f"namespaces/{quoted(namespace)}/{quoted(metric)}")
+        items = await self._items("external", path, {"labelSelector": selector})
+        return sum(thousandths(item["value"]) for item in items)
+
+    async def _path(self, group: str, path: str) -> str:
+        """Puts the served version before the path. It is asked for once, and again after the API was away."""
+        version = self._versions.get(group)
+        if version is None:
+            kind = group.partition(".")[0]
+            try:
+                document = orjson.loads(await self._rest.request("GET", f"/apis/{group}"))
+            except NotFound:
+                text = f"unable to fetch metrics from {kind} metrics API: no {kind} metrics API ({group}) registered"
+                raise MetricError(text) from None
+            except (StatusError, ConnectionError, TimeoutError) as error:
+                raise MetricError(f"unable to fetch metrics from {kind} metrics API: {error}") from None
+            version = self._versions[group] = document["preferredVersion"]["version"]
+        return f"/apis/{group}/{version}/{path}"
+
+    async def _items(self, kind: str, path: str, params: Mapping[str, str]) -> list[Dict]:
+        try:
+            body = await self._rest.request("GET", path, params={key: text for key, text in params.items() if text})
+            items: list[Dict] = orjson.loads(body)["items"]
+        except (StatusError, ConnectionError, TimeoutError, ValueError, KeyError) as error:
+            self._versions.clear()
+            raise MetricError(f"unable to fetch metrics from {kind} metrics API: {error}") from None
+        if not items:
+            raise MetricError(f"no metrics returned from {kind} metrics API")
+        return items
