@@ -215,6 +215,13 @@ class Plugin:
         """Orders the queue: by ascending key, then by age. Exactly one plugin defines it."""
         raise NotImplementedError
 
+    async def consult(self, cycle: Cycle, nodes: Sequence[str]) -> Rejected | None:
+        """Asks others about the nodes that would do, before the attempt; the scheduler waits for it.
+
+        What is left in `cycle.state` is there in the attempt. A rejected pod is tried again after its backoff.
+        """
+        return None
+
     # which nodes
 
     def pre_filter(self, cycle: Cycle) -> Skip | Only | Rejected | None:
@@ -349,6 +356,7 @@ class Framework:
         self.plugins = {name: spec.factory(name, handle) for name, spec in self.specs.items()}
         self._points = points or {}
         self.pre_enqueue = self._at("pre_enqueue")
+        self.consults = self._at("consult")
         self._set_filters()
         self.post_filter = self._at("post_filter")
         self.pre_score = frozenset(plugin.name for plugin in self._at("pre_score"))

@@ -18,6 +18,8 @@ from scheduler.configuration.model import (
     Plugins,
 )
 from scheduler.configuration.plugins import plugin_arguments, running_plugins
+from scheduler.extenders.model import Extender, extender_errors
+from scheduler.extenders.plugin import extenders_spec, ignoring
 from scheduler.framework import PluginSpec, collect_plugins
 
 DEFAULT_NAME = "default-scheduler"
@@ -64,6 +66,7 @@ def parse_configuration(document: Any) -> Configuration:
     if config.parallelism is not None and config.parallelism <= 0:
         errors.append(invalid("parallelism", config.parallelism, "must be greater than 0"))
     flags = _flags(config, errors)
+    errors += extender_errors(config.extenders or [])
     profiles = _profiles(config, errors)
     require_valid(KIND, errors)
     return Configuration(profiles, first, longest, flags)
@@ -125,5 +128,14 @@ def _profiles(config: KubeSchedulerConfiguration, errors: list[FieldError]) -> l
         running = running_plugins(item.plugins or Plugins(), f"{path}.plugins", errors)
         arguments = plugin_arguments(item.pluginConfig or [], running.specs, f"{path}.pluginConfig", errors)
         specs = [replace(spec, args=arguments.get(spec.name)) for spec in running.specs.values()]
-        profiles.append(Profile(name, specs, running.points, share or 0))
+        profiles.append(_extended(Profile(name, specs, running.points, share or 0), config.extenders or []))
     return profiles
+
+
+def _extended(profile: Profile, extenders: list[Extender]) -> Profile:
+    """Adds the extenders as a plugin, the first that may bind."""
+    if not extenders:
+        return profile
+    spec = extenders_spec(extenders)
+    specs = [spec, *(ignoring(item, extenders) for item in profile.specs)]
+    return replace(profile, specs=specs, points={point: (spec.name, *names) for point, names in profile.points.items()})

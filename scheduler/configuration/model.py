@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from apimachinery.model import Model
+from scheduler.extenders.model import Extender
 
 API_VERSION, KIND = "kubescheduler.config.k8s.io/v1", "KubeSchedulerConfiguration"
 ALL = "*"
@@ -116,6 +117,8 @@ class KubeSchedulerConfiguration(
     """How long a pod waits after a first attempt that failed; each further one doubles it. Default: 1."""
     podMaxBackoffSeconds: int | None = None
     """The longest such wait. Default: 10."""
+    extenders: list[Extender] | None = None
+    """Programs that have a say besides the plugins."""
     profiles: list[KubeSchedulerProfile] | None = None
     """One for each `schedulerName` that this scheduler works for."""
 

@@ -28,8 +28,12 @@ NO_NODES = "no nodes available to schedule pods"
 @dataclass(frozen=True, slots=True)
 class Choice:
     node: str
-    feasible: int
-    """The number of nodes that would have done."""
+    rows: IntArray
+    """The nodes that were compared, all of which would have done."""
+
+    @property
+    def feasible(self) -> int:
+        return len(self.rows)
 
 
 @dataclass(slots=True)
@@ -96,13 +100,13 @@ class Placement:
             mask = self._without_promised(cycle, mask, [*verdict.filters, *filters])
             promised = self._table.rows.get(self._cache.nominations.node_of(cycle.uid))
             if promised is not None and mask[promised]:
-                return Choice(self._table.names[promised], 1)
+                return Choice(self._table.names[promised], np.array((promised,), np.int64))
         rows = mask.nonzero()[0]
         if not len(rows):
             cycle.filters = [plugin for plugin in self._framework.filter if plugin in (*verdict.filters, *filters)]
             return self._explain(cycle, limits)
         rows = self._sample(rows)
-        return Choice(self._table.names[self._best(cycle, verdict, rows)], len(rows))
+        return Choice(self._table.names[self._best(cycle, verdict, rows)], rows)
 
     def _sample(self, rows: IntArray) -> IntArray:
         """Takes as many of the rows as are to be compared, going on each time where the last pod's ended."""

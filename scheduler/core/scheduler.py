@@ -125,12 +125,35 @@ class Scheduler:
         while True:
             queued = self.queue.pop_nowait() or await self.queue.pop()
             await self._binder.room()
-            self._attempt(queued)
+            if self.profiles.framework_of(queued.pod).consults:
+                await self._consult(queued)
+            else:
+                self._attempt(queued, {})
             taken += 1
             if taken % PODS_PER_TURN == 0:
                 await asyncio.sleep(0)
 
-    def _attempt(self, queued: QueuedPod) -> None:
+    async def _consult(self, queued: QueuedPod) -> None:
+        """Asks plugins' consultants about the nodes that would do, then attempts with what they said."""
+        profile, cycle = self.profiles.of(queued.pod), Cycle(queued.pod, queued.shape)
+        try:
+            outcome = profile.placement.choose(cycle)
+            nodes = [] if isinstance(outcome, Unfit) else [self.cache.table.names[row] for row in outcome.rows]
+            advice = Cycle(queued.pod, queued.shape)
+            for plugin in profile.framework.consults if nodes else ():
+                rejected = await plugin.consult(advice, nodes)
+                if rejected is not None:
+                    self._failed(queued, rejected.reason, SCHEDULER_ERROR)
+                    return
+        except Exception as error:  # as in an attempt
+            log.exception("consultation failed", error, pod=queued.pod.key)
+            self._failed(queued, f"consultation failed: {error}", SCHEDULER_ERROR)
+            return
+        if not nodes or self._renew(queued):
+            self._attempt(queued, advice.state)
+
+    def _attempt(self, queued: QueuedPod, advice: dict[str, Any]) -> None:
+        """`advice` is what plugins were told about the pod beforehand, by their names."""
         pod = queued.pod
         profile = self.profiles.of(pod)
         if pod.metadata.deletionTimestamp is not None:
@@ -140,6 +163,7 @@ class Scheduler:
             return  # on its node already, as a binding that seemed to have failed
         started = time.perf_counter()
         cycle = Cycle(pod, queued.shape)
+        cycle.state.update(advice)
         try:
             outcome = profile.placement.choose(cycle)
             result = profile.framework.run_post_filter(cycle, outcome) if isinstance(outcome, Unfit) else None

@@ -251,3 +251,33 @@ def test_a_plugin_of_another_package_runs_once_it_is_enabled(
     else:
         with pytest.raises(ConfigFileError, match="must be the PluginSpec of Foreign"):
             weights(multiPoint=enabled("Foreign"))
+
+
+URL = {"urlPrefix": "http://localhost:80/a"}
+
+
+@pytest.mark.parametrize(
+    ("extenders", "why"),
+    [
+        ([{}], "extenders[0].urlPrefix: Required value"),
+        ([{"urlPrefix": "localhost"}], "extenders[0].urlPrefix: Required value"),
+        ([URL | {"prioritizeVerb": "p"}], "extenders[0].weight: Invalid value: 0: must have a positive weight"),
+        ([URL | {"bindVerb": "b"}] * 2, 'extenders[1].bindVerb: Invalid value: "b": only one extender'),
+        ([URL | {"httpTimeout": "5"}], 'extenders[0].httpTimeout: Invalid value: "5"'),
+        ([URL | {"managedResources": [{"name": "cpu"}]}], "extenders[0].managedResources[0].name: Invalid value"),
+        ([URL | {"managedResources": [{"name": "a/b"}] * 2}], "extenders[0].managedResources[1].name: Duplicate"),
+        ([URL | {"preemptVerb": "p"}], 'unknown field "extenders[0].preemptVerb"'),
+    ],
+)
+def test_a_wrong_extender_is_named(extenders: list[dict[str, Any]], why: str) -> None:
+    assert why in refusal(extenders=extenders)
+
+
+def test_extenders_come_first_and_see_to_their_resources() -> None:
+    managed = [{"name": "example.com/gpu", "ignoredByScheduler": True}, {"name": "example.com/fpga"}]
+    config = [{"name": "NodeResourcesFit", "args": {"ignoredResources": ["example.com/own"]}}]
+    profiles = [{"pluginConfig": config}]
+    (made,) = configured(extenders=[URL | {"managedResources": managed}], profiles=profiles).profiles
+    assert made.points["bind"][0] == made.points["filter"][0] == "Extenders"
+    args = {spec.name: spec.args for spec in made.specs}["NodeResourcesFit"]
+    assert getattr(args, "ignoredResources", None) == ["example.com/gpu", "example.com/own"]

@@ -1,0 +1,166 @@
+"""Extenders: lets programs elsewhere filter, rate and bind, as a plugin among the others.
+
+They are asked before a pod's attempt, about the nodes that all other plugins let pass, and the scheduler waits for
+them. The attempt itself then runs as ever, with what they said. Pods are not evicted from a node that they refuse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import orjson
+
+from apimachinery.errors import StatusError
+from componentbase import logs
+from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change
+from scheduler.extenders.client import MAX_PRIORITY, Document, ExtenderClient, ExtenderError
+from scheduler.extenders.model import Extender
+from scheduler.framework import MAX_SCORE, SKIP, Cycle, Handle, Plugin, PluginArguments, PluginSpec, Rejected, Skip
+from scheduler.state.shape import IntArray
+from scheduler.state.table import BoolArray, Rows
+
+NAME = "Extenders"
+
+log = logs.logger(__name__)
+
+
+class ExtendersArgs(PluginArguments):
+    """What the configuration has of extenders."""
+
+    extenders: list[Extender] | None = None
+
+
+@dataclass(slots=True)
+class Advice:
+    """What the extenders say about the nodes for one pod."""
+
+    nodes: list[str]
+    """Those that are left."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Node -> why it was refused."""
+    scores: Counter[str] = field(default_factory=Counter)
+
+
+class Extenders(Plugin):
+    local = False
+    counts_pods = False
+
+    def __init__(self, name: str, handle: Handle) -> None:
+        """Raises: ValueError for certificates that can't be read."""
+        super().__init__(name, handle)
+        try:
+            self._clients = [ExtenderClient(item) for item in self.args(ExtendersArgs).extenders or ()]
+        except OSError as error:  # that of TLS is one
+            raise ValueError(f"extenders: tlsConfig: {error}") from None
+
+    async def run(self) -> None:
+        """Closes connections at the end."""
+        try:
+            await asyncio.Future()
+        finally:
+            for client in self._clients:
+                await client.aclose()
+
+    # before the attempt
+
+    async def consult(self, cycle: Cycle, nodes: Sequence[str]) -> Rejected | None:
+        clients = [client for client in self._clients if client.concerns(cycle.shape.requests)]
+        clients = [item for item in clients if item.extender.filterVerb or item.extender.prioritizeVerb]
+        if not clients:
+            return None
+        names_suffice = all(item.extender.nodeCacheCapable for item in clients)
+        meta = cycle.pod.metadata
+        try:
+            pod = await self._read(f"/api/v1/namespaces/{meta.namespace}/pods/{meta.name}")
+            listing = {"items": []} if names_suffice else await self._read("/api/v1/nodes")
+        except (StatusError, ConnectionError, TimeoutError) as error:
+            return Rejected(str(error))
+        whole = {item["metadata"]["name"]: item for item in listing["items"]}
+        advice = Advice(list(nodes))
+        for client in clients:
+            try:
+                await _ask(client, pod, advice, whole)
+            except ExtenderError as error:
+                if not client.extender.ignorable:
+                    return Rejected(str(error))
+                log.warning("extender ignored", pod=cycle.pod.key, error=str(error))
+        cycle.state[self.name] = advice
+        return None
+
+    async def _read(self, path: str) -> Document:
+        """Returns a whole object or list: the scheduler's own views of them lack most. Raises as RestClient."""
+        rest = self.handle.rest
+        if rest is None:
+            raise RuntimeError("extenders need an API server")
+        document: Document = orjson.loads(await rest.request("GET", path, params={"resourceVersion": "0"}))
+        return document
+
+    # the attempt
+
+    def pre_filter(self, cycle: Cycle) -> Skip | None:
+        return None if self.name in cycle.state else SKIP
+
+    def filter(self, cycle: Cycle, rows: Rows) -> BoolArray:
+        advice: Advice = cycle.state[self.name]
+        mask = np.zeros(len(self.table.valid), np.bool_)
+        mask[[row for name in advice.nodes if (row := self.table.rows.get(name)) is not None]] = True
+        return mask[rows]
+
+    def reasons(self, cycle: Cycle, rows: IntArray) -> Mapping[str, int]:
+        advice: Advice = cycle.state[self.name]
+        return Counter(advice.reasons.get(self.table.names[row], "node(s) were refused by an extender") for row in rows)
+
+    def pre_score(self, cycle: Cycle) -> Skip | None:
+        return self.pre_filter(cycle)
+
+    def score(self, cycle: Cycle, rows: Rows) -> IntArray:
+        """Adds up the extenders' ratings times their weights; together they may count for more than MAX_SCORE."""
+        advice: Advice = cycle.state[self.name]
+        numbers = np.arange(len(self.table.names))[rows]
+        scores = [advice.scores[self.table.names[row]] * (MAX_SCORE // MAX_PRIORITY) for row in numbers]
+        return np.array(scores, np.int64)
+
+    async def bind(self, cycle: Cycle, node: str) -> bool:
+        for client in self._clients:
+            if client.extender.bindVerb and client.concerns(cycle.shape.requests):
+                meta = cycle.pod.metadata
+                await client.bind(meta.name or "", meta.namespace or "", meta.uid or "", node)
+                return True
+        return False
+
+
+async def _ask(client: ExtenderClient, pod: Document, advice: Advice, whole: Mapping[str, Document]) -> None:
+    """Takes in what one extender says of the nodes that those before it left. Raises: ExtenderError."""
+    if client.extender.filterVerb and advice.nodes:
+        filtered = await client.filter(pod, advice.nodes, whole)
+        gone = [name for name in advice.nodes if name not in filtered.nodes]
+        advice.reasons |= {name: filtered.reasons[name] for name in gone if name in filtered.reasons}
+        advice.nodes = [name for name in advice.nodes if name in filtered.nodes]
+    if client.extender.prioritizeVerb and advice.nodes:
+        for name, score in (await client.prioritize(pod, advice.nodes, whole)).items():
+            advice.scores[name] += score * (client.extender.weight or 0)
+
+
+def extenders_spec(extenders: list[Extender]) -> PluginSpec:
+    return PluginSpec(
+        NAME,
+        Extenders,
+        weight=1,
+        order=99,
+        args=ExtendersArgs(extenders=extenders),
+        requeue_on=dict.fromkeys((NODE, ASSIGNED_POD, WAITING_POD), Change.ANY),  # nobody knows what would help
+    )
+
+
+def ignoring(spec: PluginSpec, extenders: list[Extender]) -> PluginSpec:
+    """Returns NodeResourcesFit, or another plugin with such an argument, without the resources extenders see to."""
+    names = [item.name for extender in extenders for item in extender.managedResources or () if item.ignoredByScheduler]
+    if not names or spec.arguments is None or "ignoredResources" not in spec.arguments.model_fields:
+        return spec
+    args = spec.args or spec.arguments()
+    own: list[str] = args.model_dump().get("ignoredResources") or []
+    return replace(spec, args=args.model_copy(update={"ignoredResources": names + own}))
