@@ -1,7 +1,8 @@
 """Outlines of objects and of their changes: what a set of fields depends on, as flat tuples to look results up by.
 
 Objects of equal shape own equal fields, whatever the values in them. Two objects, or two changes, with equal outlines
-give equal sets of fields; only the addresses and uids that list items are named by may differ (`VARIABLE_KEYS`).
+give equal sets of fields; only the addresses and uids that list items are named by (`VARIABLE_KEYS`) and the items of
+sets may differ.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ _END, _ADDED, _REMOVED, _CHANGED = 0, 1, 2, 3
 
 
 class NoOutline(Exception):
-    """The items of a list share a key, or lack it."""
+    """The items of a list share a key, or lack it, or are named in an unusual way."""
 
 
 class Outline:
-    """Collects `tokens`; `variables` numbers the addresses and uids, in the order in which they come up."""
+    """Collects `tokens`; `variables` numbers what may differ, in the order in which it comes up."""
 
     def __init__(self, variables: dict[bytes, int]) -> None:
         self.tokens: list[Any] = []
@@ -45,10 +46,13 @@ class Outline:
                 tokens.append(self._key(item, shape))
                 self.add(item, shape.item)
             tokens.append(_END)
-        elif shape.kind != LEAF:
-            tokens += value  # the keys of a map, the items of a set
+        elif shape.kind == LIST_SET:
+            tokens += map(self._item, value)
             tokens.append(_END)
-            if shape.kind != LIST_SET and shape.item is not None and shape.item.kind != LEAF:
+        elif shape.kind != LEAF:
+            tokens += value  # the keys of a map
+            tokens.append(_END)
+            if shape.item is not None and shape.item.kind != LEAF:
                 for item in value.values():
                     self.add(item, shape.item)
 
@@ -66,7 +70,7 @@ class Outline:
                 else:
                     self.add_member(name, was, now, inner.get(name, LEAF_SHAPE))
         elif shape.kind == LIST_SET:
-            tokens += [*old, _END, *new]
+            tokens += [*map(self._item, old), _END, *map(self._item, new)]
         elif shape.kind == MAP:
             assert shape.item is not None
             for key in old | new:
@@ -122,8 +126,17 @@ class Outline:
         if key is None:
             raise NoOutline
         if name in VARIABLE_KEYS:
-            return self.variables.setdefault(key.encode(), len(self.variables)), _END
+            return self._variable(key)
         return key
+
+    def _item(self, item: Any) -> Any:
+        return self._variable(item) if isinstance(item, str) else item
+
+    def _variable(self, name: str) -> tuple[int, int]:
+        """Returns the number of a name. Raises: NoOutline if it needs escapes: a recipe would not find it."""
+        if not name.isprintable() or '"' in name or "\\" in name:
+            raise NoOutline
+        return self.variables.setdefault(name.encode(), len(self.variables)), _END
 
 
 @cache

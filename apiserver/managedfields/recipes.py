@@ -1,8 +1,8 @@
 """Results of tracking as recipes, so that an object's owners are computed once for all objects of its shape.
 
 Encoded entries are kept in pieces. Between the pieces stands what differs among objects of one shape: the times of
-entries, and the addresses and uids that list items are named by. A result depends on these only by their order and
-equality, so the same recipe fits other values.
+entries, the addresses and uids that list items are named by, and the items of sets. A result depends on these only by
+their order and equality, so the same recipe fits other values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KEPT_RECIPES = 2048  # of about 3 KB each; the oldest goes
 KEPT_ENTRIES = 256  # of about 4 KB each: objects of one shape that were written in one second have equal ones
 
 _TIME = re.compile(rb'"time":"([^"]*)')
-_NAME = re.compile(rb'(k:\{\\"(?:%b)\\":\\")([^"\\]*)(?=\\"\}":)' % "|".join(sorted(VARIABLE_KEYS)).encode())
+_NAME = re.compile(rb'(k:\{\\"(?:%b)\\":\\"|"v:\\")([^"\\]*)(?=\\"\}?":)' % "|".join(sorted(VARIABLE_KEYS)).encode())
 """Names only where they are a member of a set: a manager may call itself like a path element."""
 _BEFORE_TIME = b'"time":"'
 _RANKS = [f"0001-01-01T00:00:{number:02}Z".encode() for number in range(60)]

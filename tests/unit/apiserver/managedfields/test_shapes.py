@@ -39,6 +39,7 @@ MERGED = {
     "ResourceRequirements": {"claims": "name"},
     "ServiceAccount": {"secrets": "name"},
     "ServiceSpec": {"ports": "port protocol"},
+    "UncountedTerminatedPods": {"failed": "", "succeeded": ""},
 }
 
 

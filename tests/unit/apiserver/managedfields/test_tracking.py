@@ -33,7 +33,7 @@ META = st.fixed_dictionaries(
     {},
     optional={
         "labels": st.dictionaries(WORDS, WORDS, max_size=2),
-        "finalizers": st.lists(WORDS, max_size=2),
+        "finalizers": st.lists(ADDRESSES, max_size=2),
         "ownerReferences": st.lists(ADDRESSES.map(lambda uid: {"uid": uid, "name": "n", "kind": "K"}), max_size=2),
     },
 )
@@ -93,6 +93,22 @@ def test_objects_of_one_shape_share_one_recipe():
     assert kept == kept_then
     assert second == first.replace(b"10.0.0.1", b"10.0.0.2").replace(b":01Z", b":02Z")
     assert tracking.decode_entries(second)[1].manager == "kubelet"
+
+
+def test_items_of_sets_share_one_recipe_and_names_with_escapes_have_none():
+    options = WriteOptions(field_manager="sets")
+
+    def create(finalizer, uid):
+        meta = {"finalizers": [finalizer], "ownerReferences": [{"uid": uid, "name": "n", "kind": "K"}]}
+        pod = make({"metadata": meta, "spec": {"containers": [{"name": "c"}]}})
+        return tracking.created(pod, None, PODS, options, TIMES[0]), len(tracking._RECIPES._recipes)
+
+    (plain, kept), (other, kept_then) = create("a/x", "1"), create("b/y", "2")
+    assert kept == kept_then
+    assert other == plain.replace(b"a/x", b"b/y").replace(b'uid\\":\\"1', b'uid\\":\\"2')
+    odd, _ = create('a"x', '1"')
+    (entry,) = tracking.decode_entries(odd)
+    assert 'v:"a\\"x"' in entry.fieldsV1["f:metadata"]["f:finalizers"]
 
 
 def test_a_zero_of_a_new_object_has_another_owner_than_a_value():
