@@ -29,6 +29,7 @@ from tests.kits.eventually import eventually
 from tests.kits.process import QUICK_ELECTION, Process, free_port, kubeconfig
 
 APPS = "/apis/apps/v1/namespaces/default"
+JOBS = "/apis/batch/v1/namespaces/default/jobs"
 PODS = "/api/v1/namespaces/default/pods"
 NODES = "/api/v1/nodes"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-controller-manager"
@@ -37,6 +38,7 @@ MERGE_PATCH = "application/merge-patch+json"
 DEADLINE_SECONDS = 60.0
 TICKS = os.sysconf("SC_CLK_TCK")
 CLIENTS = 4
+BACKGROUND = {"propagationPolicy": "Background"}  # by default, deleting a Job leaves its pods
 
 
 def workload(name: str, **spec: Any) -> dict[str, Any]:
@@ -47,30 +49,31 @@ def workload(name: str, **spec: Any) -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": {"selector": {"matchLabels": labels}, "template": template, **spec}}
 
 
-class PodCounter:
-    """Counts the pods that a watch shows coming, and going."""
+class Counter:
+    """Counts the objects that a watch shows coming, going, and changed so that `mark` is in them."""
 
-    def __init__(self, http: httpx.Client) -> None:
-        self.added = self.deleted = 0
+    def __init__(self, http: httpx.Client, path: str = PODS, mark: str = "") -> None:
+        self.added = self.deleted = self.marked = 0
+        self._http, self._path, self._mark = http, path, mark
         self._changed = threading.Condition()
-        revision = http.get(PODS, params={"limit": "1"}).json()["metadata"]["resourceVersion"]
+        revision = http.get(path, params={"limit": "1"}).json()["metadata"]["resourceVersion"]
         self._query = {"watch": "true", "resourceVersion": revision}
-        self._http = http
         threading.Thread(target=self._follow, daemon=True).start()
 
     def _follow(self) -> None:
-        headers = {"accept": METADATA}
-        with self._http.stream("GET", PODS, params=self._query, headers=headers, timeout=None) as answer:
+        headers = {} if self._mark else {"accept": METADATA}
+        with self._http.stream("GET", self._path, params=self._query, headers=headers, timeout=None) as answer:
             for line in answer.iter_lines():
                 with self._changed:
                     self.added += line.startswith('{"type":"ADDED"')
                     self.deleted += line.startswith('{"type":"DELETED"')
+                    self.marked += line.startswith('{"type":"MODIFIED"') and self._mark in line
                     self._changed.notify_all()
 
     def wait(self, reached: Callable[[], bool]) -> None:
         with self._changed:
             if not self._changed.wait_for(reached, DEADLINE_SECONDS):
-                raise SystemExit(f"only {self.added} pods came and {self.deleted} went")
+                raise SystemExit(f"{self._path}: only {self.added} came, {self.marked} changed and {self.deleted} went")
 
 
 class Plane:
@@ -123,17 +126,26 @@ class Plane:
         print(f"  {what:44} {seconds:6.2f} s   µs of CPU a pod: {used}", flush=True)
 
 
-def come_and_go(plane: Plane, path: str, objects: list[dict[str, Any]], pods: int, what: str) -> None:
-    """Creates the objects, whose controller makes so many pods of them, and deletes them in the background."""
-    counter = PodCounter(plane.api.http)
+def come_and_go(
+    plane: Plane,
+    path: str,
+    objects: list[dict[str, Any]],
+    pods: int,
+    what: str,
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
+    """Creates the objects, whose controller makes so many pods of them, and deletes them, in the background."""
+    counter = Counter(plane.api.http)
     with plane.timed(f"{what}: stored", pods):
         plane.many(lambda number: plane.request("POST", path, objects[number]), len(objects))
         counter.wait(lambda: counter.added >= pods)
     settle(plane)
+    if meanwhile is not None:
+        meanwhile()
+        settle(plane)
+    names = [each["metadata"]["name"] for each in objects]
     with plane.timed(f"{what}: deleted", pods):
-        plane.many(
-            lambda number: plane.request("DELETE", f"{path}/{objects[number]['metadata']['name']}"), len(objects)
-        )
+        plane.many(lambda number: plane.request("DELETE", f"{path}/{names[number]}", BACKGROUND), len(objects))
         counter.wait(lambda: counter.deleted >= pods)
     settle(plane)
 
@@ -169,8 +181,25 @@ def daemonset(plane: Plane, size: int) -> None:
     plane.request("DELETE", NODES)
 
 
+def jobs(plane: Plane, size: int) -> None:
+    count = max(size // 5, 1)
+    spec = {"template": {"spec": {**workload("run")["spec"]["template"]["spec"], "restartPolicy": "Never"}}}
+    what = f"{count} Jobs of 1"
+
+    def finish() -> None:
+        pods = [pod["metadata"]["name"] for pod in plane.api.http.get(PODS).json()["items"]]
+        counter = Counter(plane.api.http, JOBS, mark='"type":"Complete"')
+        with plane.timed(f"{what}: finished", count):
+            succeeded = {"status": {"phase": "Succeeded"}}
+            plane.many(lambda n: plane.request("PATCH", f"{PODS}/{pods[n]}/status", succeeded, MERGE_PATCH), count)
+            counter.wait(lambda: counter.marked >= count)
+
+    objects = [{"metadata": {"name": f"run-{number}"}, "spec": spec} for number in range(count)]
+    come_and_go(plane, JOBS, objects, count, what, meanwhile=finish)
+
+
 def memory(plane: Plane, size: int) -> None:
-    counter = PodCounter(plane.api.http)
+    counter = Counter(plane.api.http)
     plane.request("POST", f"{APPS}/deployments", workload("many", replicas=2 * size))
     counter.wait(lambda: counter.added >= 2 * size)
     settle(plane)
@@ -178,7 +207,13 @@ def memory(plane: Plane, size: int) -> None:
     print(f"  memory with {2 * size} pods, MiB: {shown}", flush=True)
 
 
-CASES = {"deployment": one_deployment, "deployments": many_deployments, "daemonset": daemonset, "memory": memory}
+CASES = {
+    "deployment": one_deployment,
+    "deployments": many_deployments,
+    "daemonset": daemonset,
+    "jobs": jobs,
+    "memory": memory,
+}
 
 
 def main() -> None:
