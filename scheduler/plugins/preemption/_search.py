@@ -92,6 +92,9 @@ class VictimSearch:
 
     def best(self, rows: IntArray, wanted: int) -> Preemption | None:
         """Tries the rows in this order until `wanted` of them would do, at least one without breaking a budget."""
+        if not self._cache.has_below(self._priority):
+            self.reasons[NO_VICTIMS] += len(self._asked(self._fixed, rows))
+            return None
         best: Preemption | None = None
         count = begin = 0
         while begin < len(rows) and (count < wanted or best is None or best.cost[0]):
