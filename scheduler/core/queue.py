@@ -201,7 +201,7 @@ class SchedulingQueue:
 
     def failed(self, queued: QueuedPod) -> None:
         """Lets a pod try again after its backoff: something went wrong that may go right the next time."""
-        queued.plugins = frozenset()
+        queued.plugins, queued.failed = frozenset(), True
         self._back_off(queued)
         self._pods[queued.uid] = queued
         self._enqueue(queued)
