@@ -46,6 +46,8 @@ class Story:
     detour: Detour = lambda method, path: None
     meanwhile: Callable[[], object] = lambda: None
     """What the user does while no manager lives."""
+    flags: Sequence[str] = ()
+    """Of the manager's command line."""
     events: list[str] = field(default_factory=list)
     """The reasons of the events that the managers told."""
 
@@ -60,11 +62,14 @@ class MortalClient(RestClient):
         self._left = last_write
 
     async def request(self, method: str, path: str, **options: Any) -> bytes:
-        if path.endswith("/events") or "/events/" in path:
+        if method in ("POST", "PATCH") and (path.endswith("/events") or "/events/" in path):
             event = orjson.loads(options["body"])
             self._story.events.append(event.get("reason", ""))
             return orjson.dumps(event)
         if self.died.is_set():
+            task = asyncio.current_task()
+            assert task is not None
+            assert not task.cancelling(), f"{method} {path} by a manager that was told to end"
             await asyncio.Future()
         answer = self._story.detour(method, path)
         result = await answer if answer is not None else await super().request(method, path, **options)
@@ -90,7 +95,7 @@ async def play(api: ApiServer, story: Story, last_write: float = math.inf) -> bo
 
 async def _live_and_inherit(story: Story, mortal: MortalClient, heir: MortalClient) -> None:
     specs = list(story.specs)
-    options = parse(specs, [])
+    options = parse(specs, list(story.flags))
     async with asyncio.TaskGroup() as group:
         first = group.create_task(run_controllers(NAME, specs, mortal, options))
         await mortal.died.wait()

@@ -83,8 +83,10 @@ class StatefulSetReconciler:
         status = count(stateful_set, pods, current.name, update.name, collisions, now)
         try:
             waits = await self._perform(stateful_set, plan, pods)
-        finally:
+        except Exception:  # not when cancelled: another manager may lead now
             await write_status(self._rest, stateful_set, status)
+            raise
+        await write_status(self._rest, stateful_set, status)
         live = {current.name, update.name} | {pod.labels.get(REVISION_LABEL, "") for pod in pods}
         await forget_old(self._rest, old, live, stateful_set.spec.revisionHistoryLimit)
         seconds = [each for each in (plan.wait_seconds, STALE_SECONDS if waits else 0.0) if each]
