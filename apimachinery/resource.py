@@ -108,6 +108,10 @@ class Strategy(Generic[T]):
         """Returns the same for an update of anything but the status."""
         return []
 
+    def delete_warnings(self, options: DeleteOptions) -> list[str]:
+        """Returns the same for a deletion, whatever comes of it."""
+        return []
+
 
 @dataclass(frozen=True)
 class Scale:

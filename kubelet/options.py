@@ -11,6 +11,7 @@ from typing import Any
 from componentbase.flags import add_bool, add_duration, base_parser, fill, host_name, parse_list, parse_map
 from componentbase.hostnetwork import add_host_network_flag
 from componentbase.net.own_address import own_address
+from kubeapi.core.pod.scheduling.affinity import Taint
 from kubelet.configuration import BadConfiguration, add_config_flag, shown, take_file
 from kubelet.container.backoff import MAX_SECONDS
 from kubelet.container.images.options import ImageOptions, add_image_flags, image_options
@@ -18,6 +19,7 @@ from kubelet.pod.resources.pod_security import pattern_error
 from kubelet.resource_flags import ResourceOptions, add_resource_flags, resource_options
 from kubelet.server.authorization import ALWAYS_ALLOW, MODES
 from kubelet.shutdown_flags import ShutdownPeriod, add_shutdown_flags, shutdown_periods
+from kubelet.taint_flag import Taints
 
 DEFAULT_PORT = 10250
 DEFAULT_ROOT_DIR = "/var/lib/kubelet"
@@ -70,6 +72,7 @@ class Options:
     shared_volumes_dir: str = ""
     cloud_provider: str = ""
     provider_id: str = ""
+    register_with_taints: tuple[Taint, ...] = ()
 
 
 def parse_options(argv: list[str] | None = None) -> Options:
@@ -133,6 +136,13 @@ def _parser() -> argparse.ArgumentParser:
         choices=("", EXTERNAL_CLOUD),
         default="",
         help="external: no pods are let onto the Node until a cloud-controller-manager has initialised it",
+    )
+    node.add_argument(
+        "--register-with-taints",
+        type=Taints(),
+        default=(),
+        metavar="KEY=VALUE:EFFECT,…",
+        help="taints to register the Node with",
     )
     node.add_argument("--provider-id", default="", metavar="ID", help="the machine's id in its cloud: PROVIDER://ID")
     node.add_argument("--max-pods", type=int, default=110, metavar="N", help="pods it takes at most (default 110)")

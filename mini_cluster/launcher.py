@@ -7,7 +7,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from apimachinery.image_reference import normalize, short_name
 from componentbase.removal import remove_folder
-from mini_cluster.cluster.cloud import check_node_count, inventory, with_cloud, without_taken_ports
+from mini_cluster.cluster.cloud import inventory, with_cloud, without_taken_ports
 from mini_cluster.cluster.components import API_SERVER
 from mini_cluster.cluster.etcd_members import etcd_members
 from mini_cluster.cluster.joined import HOST
@@ -26,11 +26,12 @@ from mini_cluster.cluster.registry import DEFAULT_PORT as DEFAULT_REGISTRY_PORT
 from mini_cluster.cluster.registry import HOSTING, REGISTRY, hosting, registry_config
 from mini_cluster.cluster.state import (
     DEFAULT_API_PORT,
+    DEFAULT_GROUP,
     DEFAULT_NODES,
     HOST_SUBNETS,
     POD_NETWORKS,
     ClusterState,
-    NodeBounds,
+    HostGroup,
     StateError,
     choose_ports,
     choose_registry_port,
@@ -162,39 +163,37 @@ class Cluster:
         etcd_members: int | None = None,
         registry: bool = False,
         cloud: bool = False,
-        autoscale: NodeBounds | None = None,
+        groups: Sequence[HostGroup] | None = None,
         unneeded_seconds: float | None = None,
     ) -> None:
         """Brings everything up and repairs what is broken; returns when all of it, nodes included, is ready.
 
         `nodes` is by default what the cluster has, or `DEFAULT_NODES`. `api_port` counts for a new cluster only.
         `etcd_members` is by default what the cluster has, or 1. With `registry` it has an image registry from now on,
-        with `cloud` or `autoscale` the local cloud, which adds and removes hosts within these bounds (to 0: no more).
+        with `cloud` or `groups` the local cloud, which adds and removes hosts within the bounds of their groups.
         Raises: ClusterError (also for another number of etcd members than the cluster has), MissingRequirement,
         StateError, ControlError, MachineCommandError.
         """
         existing = load_state(self.layout.state)
         if existing and existing.joined:
-            if nodes is not None or etcd_members is not None or registry or cloud or autoscale:
+            if nodes is not None or etcd_members is not None or registry or cloud or groups:
                 existing.require_control_plane()
             with self._locked():
                 self._become(existing, existing, time.monotonic() + UP_SECONDS)
             return
         if existing and etcd_members not in (None, len(existing.ports.etcd)):
             raise ClusterError(_FIXED_MEMBERS.format(have=len(existing.ports.etcd), want=etcd_members))
-        count = nodes if nodes is not None else len(existing.nodes) if existing else DEFAULT_NODES
-        if autoscale and autoscale.most and nodes is None:
-            count = min(max(count if existing else 0, autoscale.least), autoscale.most)
-        ensure_cluster_requirements(count, self.console.step)
+        count = nodes if nodes is not None else len(existing.nodes) if existing else 0 if groups else DEFAULT_NODES
+        ensure_cluster_requirements(max(count, len(groups or ())), self.console.step)
         deadline = time.monotonic() + UP_SECONDS
         with self._locked():
             state = self._without_conflicts(existing) if existing else self._choose(api_port, etcd_members or 1)
             if registry or state.registry_port:
                 state = self._with_registry(state)
-            if cloud or autoscale or unneeded_seconds is not None:
-                state = with_cloud(state, self.layout.key, port_is_free, autoscale, unneeded_seconds)
-            check_node_count(state, count)
-            self._become(existing, state.with_node_count(count), deadline)
+            state = state.with_node_count(count)
+            if state.cloud or cloud or groups is not None or unneeded_seconds is not None:
+                state = with_cloud(state, self.layout.key, port_is_free, groups, unneeded_seconds)
+            self._become(existing, state, deadline)
             if state.registry_port:
                 self._announce_registry(state)
 
@@ -218,7 +217,7 @@ class Cluster:
             if purge:
                 remove_folder(str(self.layout.root))
 
-    def add_node(self, name: str = "") -> str:
+    def add_node(self, name: str = "", group: str = DEFAULT_GROUP) -> str:
         """Adds a worker host to the running cluster, waits until it is Ready, and returns its name.
 
         `name` is by default that of the lowest free number. Raises: StateError, and as `up`.
@@ -227,7 +226,7 @@ class Cluster:
         with self._locked():
             before = self.state()
             ensure_cluster_requirements(1, self.console.step)
-            state = before.with_node(name)
+            state = before.with_node(name, group)
             self._become(before, state, deadline)
         return next(node.name for node in state.nodes if node.name not in {node.name for node in before.nodes})
 

@@ -81,7 +81,7 @@ def _explain(options: Options) -> int:
                 watching = tasks.create_task(parts.informers.run())
                 await parts.informers.wait_synced()
                 watching.cancel()
-        return explain_pod(parts.scheduler, options.explain)
+            return await explain_pod(parts.scheduler, options.explain)
 
     try:
         print(asyncio.run(answer()), end="")

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from scheduler.core.explanation import Explanation, explain
 from scheduler.core.scheduler import Scheduler
 from scheduler.framework import Cycle
+from scheduler.views.pod import Pod
 
 
 class NothingToExplain(Exception):
     """There is no such pod, or another scheduler's; the text says which."""
 
 
-def explain_pod(scheduler: Scheduler, key: str) -> str:
+async def explain_pod(scheduler: Scheduler, key: str) -> str:
     """Returns the text for the pod "namespace/name". One that has a node is looked at as if it had none.
 
     Raises: NothingToExplain.
@@ -29,9 +30,25 @@ def explain_pod(scheduler: Scheduler, key: str) -> str:
     scheduler.cache.remove_pod(pod)
     node, pod = pod.spec.nodeName or "", pod.clone()
     pod.spec.nodeName = None
-    cycle = Cycle(pod, scheduler.cache.shapes.of(pod))
-    explanation = explain(scheduler.profiles.framework_of(pod), scheduler.cache.table, cycle)
+    await scheduler.profiles.prepare()
+    explanation = await _explanation(scheduler, pod)
     return "\n".join(_lines(key, node, explanation, scheduler.cache.table.count)) + "\n"
+
+
+async def _explanation(scheduler: Scheduler, pod: Pod) -> Explanation:
+    """Asks the plugins, then those that they consult about the nodes that would do, then the plugins again."""
+    framework, table = scheduler.profiles.framework_of(pod), scheduler.cache.table
+    shape = scheduler.cache.shapes.of(pod)
+    explanation = explain(framework, table, Cycle(pod, shape))
+    if not framework.consults or not explanation.scores:
+        return explanation
+    advised = Cycle(pod, shape)
+    for plugin in framework.consults:
+        rejected = await plugin.consult(advised, list(explanation.scores))
+        if rejected is not None:
+            explanation.rejections[plugin.name] = rejected.reason
+            return explanation
+    return explain(framework, table, advised)
 
 
 def _lines(key: str, node: str, explanation: Explanation, nodes: int) -> Iterable[str]:

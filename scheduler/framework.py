@@ -283,6 +283,9 @@ class Plugin:
 
     # beside all that
 
+    async def prepare(self) -> None:
+        """Learns what it must know before its first answer; the scheduler waits for it when it starts to work."""
+
     async def run(self) -> None:
         """Works beside the scheduler from its start to its end, for what a plugin can't learn from `observe`."""
 
@@ -367,7 +370,7 @@ class Framework:
         self.pre_bind = self._at("pre_bind")
         self.slow = self._at("is_slow", "pre_bind")
         self.observers = self._at("observe")
-        self.background = self._at("run")
+        self.prepares, self.background = self._at("prepare"), self._at("run")
         self.bind = self._at("bind")
         self.post_bind = self._at("post_bind")
         self.weights = {name: spec.weight for name, spec in self.specs.items()}

@@ -23,6 +23,11 @@ POD_SECONDS = Histogram(
     buckets=LATENCY_BUCKETS,
 )  # fmt: skip
 
+PREEMPTION_ATTEMPTS = Counter("scheduler_preemption_attempts", "Searches for pods to preempt.")
+PREEMPTION_VICTIMS = Histogram(
+    "scheduler_preemption_victims", "Number of victims of one preemption.", buckets=(1, 2, 4, 8, 16, 32, 64)
+)
+
 _BY_RESULT = {
     result: (_SECONDS.labels(result), _ATTEMPTS.labels(result)) for result in (SCHEDULED, UNSCHEDULABLE, ERROR)
 }

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from apimachinery.errors import FieldError, GatewayTimeout, NotAcceptable
+from apimachinery.errors import FieldError, GatewayTimeout, NotAcceptable, StatusError
 from apimachinery.meta import Object
 from apimachinery.resource import Resource
 from apiserver.codec import tables
 from apiserver.codec.body import check_place, read_object
 from apiserver.http.negotiation import METADATA, METADATA_LIST, Representation
 from apiserver.http.types import Header
-from apiserver.request.message import Request, Response
+from apiserver.request.message import Answer, Request, Response, status_response
 from apiserver.request.query import WriteOptions, parse_write_options
 from apiserver.storage.interface import RevisionTooLarge
 
@@ -72,6 +72,20 @@ def check_shape(resource: Resource[Any], representation: Representation, *, many
 def revision_too_large(error: RevisionTooLarge) -> GatewayTimeout:
     cause = FieldError("ResourceVersionTooLarge", "", "Too large resource version")
     return GatewayTimeout(f"Timeout: {error}", {}, [cause], RETRY_SECONDS)
+
+
+async def with_warnings(warnings: Iterable[str], work: Awaitable[Answer]) -> Answer:
+    """Adds warnings to an answer that is not a stream, to a refusal as well."""
+    headers = warning_headers(warnings)
+    if headers is None:
+        return await work
+    try:
+        result = await work
+    except StatusError as error:
+        result = status_response(error)
+    if isinstance(result, Response):
+        result.headers = [*headers, *(result.headers or ())]
+    return result
 
 
 def warning_headers(warnings: Iterable[str]) -> list[Header] | None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from apimachinery.errors import NotFound
+from apimachinery.meta import DeleteOptions
 from apiserver.codec.body import read_body
-from apiserver.handlers._shared import check_shape
+from apiserver.handlers._shared import check_shape, with_warnings
 from apiserver.handlers.list import answer_page, read_page
 from apiserver.registry.store import Store
 from apiserver.request.message import Answer, Request
@@ -27,7 +28,13 @@ async def delete_collection(request: Request, store: Store[Any]) -> Answer:
     listing = replace(parse_list_options(_without_delete_options(request.query)), watch=False)
     check_fields(resource, listing)
     options = parse_delete_options(request.query, body.json)
-    page = await read_page(store, namespace, listing)
+    warnings = resource.strategy.delete_warnings(options)
+    return await with_warnings(
+        warnings, _delete_page(request, store, await read_page(store, namespace, listing), options)
+    )
+
+
+async def _delete_page(request: Request, store: Store[Any], page: ListPage, options: DeleteOptions) -> Answer:
     waiting = list(reversed(page.entries))
 
     async def worker() -> list[Entry]:
@@ -49,7 +56,7 @@ async def delete_collection(request: Request, store: Store[Any]) -> Answer:
                 group.create_task(worker())
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    return await answer_page(request, resource, ListPage(page.entries, page.revision))
+    return await answer_page(request, store.resource, ListPage(page.entries, page.revision))
 
 
 def _without_delete_options(query: dict[str, Any]) -> dict[str, Any]:

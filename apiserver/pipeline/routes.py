@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apimachinery.errors import BadRequest, MethodNotAllowed, NotFound, StatusError, quote
+from apimachinery.errors import BadRequest, MethodNotAllowed, NotFound, quote
 from apimachinery.names import path_segment_errors
 from apimachinery.resource import Resource
-from apiserver.handlers._shared import warning_headers
+from apiserver.handlers._shared import with_warnings
 from apiserver.handlers.api import Handler, Services, bind, quick_answer_of
 from apiserver.handlers.create import create
 from apiserver.handlers.delete import delete
@@ -21,7 +21,7 @@ from apiserver.handlers.update import update
 from apiserver.handlers.watch import watch
 from apiserver.registry.store import Store
 from apiserver.request.info import RequestInfo
-from apiserver.request.message import Answer, Request, Response, status_response
+from apiserver.request.message import Answer, Request
 from apiserver.subresources._subresource import Subresource
 
 HANDLERS: dict[str, Handler] = {
@@ -107,16 +107,9 @@ def _warning_of_deprecation(
     handler: Callable[[Request], Awaitable[Answer]], resource: Resource[Any]
 ) -> Callable[[Request], Awaitable[Answer]]:
     """Adds the deprecation warning of the kind to each answer that is not a stream, to refusals as well."""
-    headers = warning_headers([resource.deprecated]) or []
 
     async def handle(request: Request) -> Answer:
-        try:
-            answer = await handler(request)
-        except StatusError as error:
-            answer = status_response(error)
-        if isinstance(answer, Response):
-            answer.headers = [*headers, *(answer.headers or ())]
-        return answer
+        return await with_warnings([resource.deprecated], handler(request))
 
     return handle
 

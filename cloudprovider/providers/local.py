@@ -29,6 +29,7 @@ from cloudprovider.interface import (
 from componentbase import logs, process
 from componentbase.inotify import FolderWatcher
 from kubeapi.core.node import Node, NodeAddress, NodeStatus
+from kubeapi.core.pod.scheduling.affinity import Taint
 from kubeapi.core.service.model import LoadBalancerIngress, LoadBalancerStatus, Service
 
 NAME = "local"
@@ -47,15 +48,19 @@ class Host(BaseModel):
     name: str
     address: str
     on: bool = True
+    group: str = ""
 
 
 class Group(BaseModel):
-    """The bounds within which the number of hosts may be changed, and what a new host will offer."""
+    """The bounds within which the number of a group's hosts may be changed, and what a new host will be like."""
 
     name: str
     min: int
     max: int
     allocatable: dict[str, str]
+    labels: dict[str, str] = {}
+    taints: list[str] = []
+    """As in key=value:NoSchedule."""
 
 
 class Inventory(BaseModel):
@@ -68,7 +73,7 @@ class Inventory(BaseModel):
     hosts: list[Host]
     balancers: str
     """The network from which balancers get addresses."""
-    group: Group | None = None
+    groups: list[Group] = []
     command: list[str] = []
     """The launcher's command line, as far as the subcommand."""
 
@@ -185,21 +190,28 @@ def choose_address(network: str, given: Mapping[str, str], wanted: str = "") -> 
 
 
 class HostGroups(NodeGroups):
-    """All worker hosts are one group, if the launcher lets their number be changed."""
+    """The groups of worker hosts whose number the launcher lets be changed."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
     async def list(self) -> Sequence[NodeGroup]:
         inventory = self._machine.inventory()
-        if inventory.group is None:
-            return []
-        members = frozenset(provider_id(inventory, host) for host in inventory.hosts)
-        return [NodeGroup(inventory.group.name, inventory.group.min, inventory.group.max, members)]
+        return [
+            NodeGroup(
+                group.name,
+                group.min,
+                group.max,
+                frozenset(provider_id(inventory, host) for host in inventory.hosts if host.group == group.name),
+            )
+            for group in inventory.groups
+        ]
 
     async def template(self, group: str) -> Node:
         inventory = self._machine.inventory()
-        assert inventory.group is not None
+        found = next((item for item in inventory.groups if item.name == group), None)
+        if found is None:
+            raise CloudError(f"there is no node group {group}")
         name = f"{group}-template"
         labels = {
             "kubernetes.io/hostname": name,
@@ -208,14 +220,22 @@ class HostGroups(NodeGroups):
             "topology.kubernetes.io/region": inventory.region,
             "topology.kubernetes.io/zone": inventory.zone,
         }
-        status = NodeStatus(capacity=inventory.group.allocatable, allocatable=inventory.group.allocatable)
-        return Node(metadata=ObjectMeta(name=name, labels=labels), status=status)
+        status = NodeStatus(capacity=found.allocatable, allocatable=found.allocatable)
+        node = Node(metadata=ObjectMeta(name=name, labels=labels | found.labels), status=status)
+        node.spec.taints = [_taint(text) for text in found.taints] or None
+        return node
 
     async def add_machine(self, group: str) -> None:
-        await self._machine.launch("node", "add")
+        await self._machine.launch("node", "add", "--group", group)
 
     async def remove_machine(self, group: str, node: Node) -> None:
         await self._machine.launch("node", "remove", node.name)
+
+
+def _taint(text: str) -> Taint:
+    name, _, effect = text.rpartition(":")
+    key, _, value = name.partition("=")
+    return Taint(key=key, value=value or None, effect=effect)
 
 
 class LocalProvider(Provider):

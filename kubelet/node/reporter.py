@@ -195,11 +195,10 @@ class NodeReporter:
 
     def _spec(self) -> NodeSpec:
         """Returns the spec of a Node that is new."""
-        spec = NodeSpec(providerID=self._options.provider_id or None)
+        taints = [*self._options.register_with_taints, *([UNINITIALIZED] if self._options.cloud_provider else [])]
+        spec = NodeSpec(providerID=self._options.provider_id or None, taints=taints or None)
         if self._options.pod_cidr:
             spec.podCIDR, spec.podCIDRs = self._options.pod_cidr, [self._options.pod_cidr]
-        if self._options.cloud_provider:
-            spec.taints = [UNINITIALIZED]
         return spec
 
     async def _register(self) -> None:

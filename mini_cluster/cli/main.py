@@ -18,12 +18,21 @@ from mini_cluster.cli.join import add_join_commands
 from mini_cluster.cluster.components import explain_scheduling
 from mini_cluster.cluster.layout import DEFAULT_FOLDER
 from mini_cluster.cluster.registry import registry_host
-from mini_cluster.cluster.state import DEFAULT_API_PORT, DEFAULT_NODES, ETCD_MEMBER_COUNTS, MAX_NODES, NodeBounds
+from mini_cluster.cluster.state import (
+    DEFAULT_API_PORT,
+    DEFAULT_GROUP,
+    DEFAULT_NODES,
+    ETCD_MEMBER_COUNTS,
+    MAX_NODES,
+    HostGroup,
+    StateError,
+)
 from mini_cluster.console import DIM, GREEN, RED, YELLOW, Cell, Console
 from mini_cluster.errors import LauncherError
 from mini_cluster.launcher import Cluster
 from mini_cluster.machine.logview import log_names, show_log
 from mini_cluster.machine.programs import find_programs
+from mini_cluster.machine.resources import offered_resources
 from mini_cluster.supervision.keeper import READY
 from mini_cluster.view import ClusterView
 
@@ -108,11 +117,20 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="run a cloud-controller-manager for the worker hosts: LoadBalancer Services get addresses (stays on)",
     )
-    up.add_argument(
+    growth = up.add_mutually_exclusive_group()
+    growth.add_argument(
         "--autoscale",
         type=_bounds,
+        dest="groups",
         metavar="MIN:MAX",
         help="have the cluster autoscaler add hosts for pods that fit nowhere, and remove unneeded ones; 0:0 ends it",
+    )
+    growth.add_argument(
+        "--node-groups",
+        type=_groups,
+        dest="groups",
+        metavar="FILE",
+        help="the same for several groups of hosts, with labels, taints and sizes of their own",
     )
     up.add_argument(
         "--scale-down-after",
@@ -162,6 +180,7 @@ def _add_node_commands(
         action.set_defaults(run=run)
         if name == "add":
             action.add_argument("node", nargs="?", default="", metavar="NODE", help="by default the lowest free number")
+            action.add_argument("--group", default=DEFAULT_GROUP, help="of which it is to be one (%(default)s)")
         elif name != "list":
             action.add_argument("node", metavar="NODE", help="such as worker-1")
 
@@ -187,11 +206,20 @@ def _node_count(text: str) -> int:
     return int(text)
 
 
-def _bounds(text: str) -> NodeBounds:
+def _bounds(text: str) -> tuple[HostGroup, ...]:
     least, _, most = text.partition(":")
     if not (least.isdigit() and most.isdigit() and int(least) <= int(most) <= MAX_NODES):
         raise argparse.ArgumentTypeError(f"{text!r} is not MIN:MAX with 0 <= MIN <= MAX <= {MAX_NODES}")
-    return NodeBounds(int(least), int(most))
+    return (HostGroup(DEFAULT_GROUP, int(least), int(most)),) if int(most) else ()
+
+
+def _groups(file: str) -> tuple[HostGroup, ...]:
+    from mini_cluster.cluster.host_groups import read_groups  # costs other commands 0.1 s
+
+    try:
+        return read_groups(Path(file).read_bytes(), offered_resources(Path("/")))
+    except OSError as error:
+        raise StateError(f"{file}: {error.strerror}") from None
 
 
 def _up(options: argparse.Namespace, console: Console) -> int:
@@ -203,7 +231,7 @@ def _up(options: argparse.Namespace, console: Console) -> int:
         etcd_members=options.etcd_members,
         registry=options.registry,
         cloud=options.cloud,
-        autoscale=options.autoscale,
+        groups=options.groups,
         unneeded_seconds=options.scale_down_after,
     )
     state = cluster.state()
@@ -302,7 +330,7 @@ def _node_list(options: argparse.Namespace, console: Console) -> int:
 
 
 def _node_add(options: argparse.Namespace, console: Console) -> int:
-    name = Cluster(options.dir, console).add_node(options.node)
+    name = Cluster(options.dir, console).add_node(options.node, options.group)
     console.title(f"{name} is part of the cluster")
     return 0
 
@@ -348,7 +376,11 @@ def _say_loaded(loaded: dict[str, list[str]], console: Console) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when all went well, 1 after an error, 130 after Ctrl-C."""
-    options = parser().parse_args(arguments)
+    try:
+        options = parser().parse_args(arguments)
+    except LauncherError as error:  # about a file that it names
+        Console().error(str(error))
+        return 1
     console = Console(quiet=options.quiet)
     run: Callable[[argparse.Namespace, Console], int] = options.run
     try:

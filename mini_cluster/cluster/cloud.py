@@ -7,39 +7,63 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any
 
 from mini_cluster.cluster.component import Component, HttpsProbe, Programs
 from mini_cluster.cluster.layout import COMPONENT_MARKER, Layout
-from mini_cluster.cluster.state import CloudState, ClusterState, NodeBounds, StateError, choose_cloud_ports
+from mini_cluster.cluster.state import (
+    MAX_NODES,
+    CloudState,
+    ClusterState,
+    HostGroup,
+    NodeState,
+    StateError,
+    choose_cloud_ports,
+)
 
 CLOUD_CONTROLLER_MANAGER = "cloud-controller-manager"
 CLUSTER_AUTOSCALER = "cluster-autoscaler"
 PROVIDER, REGION, ZONE = "local", "local", "local-a"
-GROUP = "workers"
+GROUP_LABEL = "mini-kubernetes.io/node-group"
 
 
 def with_cloud(
     state: ClusterState,
     key: str,
     is_free: Callable[[int], bool],
-    bounds: NodeBounds | None = None,
+    groups: Sequence[HostGroup] | None = None,
     unneeded_seconds: float | None = None,
 ) -> ClusterState:
-    """Returns the state with a cloud; `bounds` and `unneeded_seconds` are by default those that it has.
+    """Returns the state with a cloud; `groups` and `unneeded_seconds` are by default those that it has.
 
-    Raises: StateError on a machine that has joined, and where no port is free.
+    Each group has its fewest hosts at least. Raises: StateError on a machine that has joined, for groups that can't be,
+    and where no port is free.
     """
     state.require_control_plane()
     cloud = state.cloud or CloudState(*choose_cloud_ports(state, key, is_free))
-    if bounds is not None:
-        cloud = replace(cloud, bounds=bounds if bounds.most else None)
+    if groups is not None:
+        _check_groups(groups)
+        cloud = replace(cloud, groups=tuple(groups))
     if unneeded_seconds is not None:
         cloud = replace(cloud, unneeded_seconds=unneeded_seconds)
+    for group in cloud.groups:
+        for _ in range(group.least - sum(node.group == group.name for node in state.nodes)):
+            state = state.with_node("", group.name)
     return replace(state, cloud=cloud)
+
+
+def _check_groups(groups: Sequence[HostGroup]) -> None:
+    for group in groups:
+        if not 0 <= group.least <= group.most:
+            raise StateError(f"the group {group.name} has a minimum of {group.least} and a maximum of {group.most}")
+    if len({group.name for group in groups}) < len(groups):
+        raise StateError("two groups have the same name")
+    if sum(group.most for group in groups) > MAX_NODES:
+        raise StateError(f"the groups have more than {MAX_NODES} hosts together, which is the most of one machine")
 
 
 def without_taken_ports(state: ClusterState, key: str, is_free: Callable[[int], bool]) -> ClusterState:
@@ -53,32 +77,53 @@ def without_taken_ports(state: ClusterState, key: str, is_free: Callable[[int], 
     return replace(state, cloud=replace(state.cloud, controller_manager_port=manager, autoscaler_port=autoscaler))
 
 
-def check_node_count(state: ClusterState, count: int) -> None:
-    """Raises: StateError for a number of hosts that the autoscaler would not leave so."""
-    bounds = state.cloud.bounds if state.cloud else None
-    if bounds and not bounds.least <= count <= bounds.most:
-        raise StateError(f"{count} worker hosts are not within {bounds.least}:{bounds.most}, as --autoscale has it")
+def group_flags(cloud: CloudState | None, node: NodeState) -> tuple[str, ...]:
+    """Returns what the kubelet of a host is told of its cloud and its group."""
+    if cloud is None:
+        return ()
+    group = next((group for group in cloud.groups if group.name == node.group), HostGroup(node.group, 0, 0))
+    labels = {**group.labels, GROUP_LABEL: group.name}
+    flags = ["--cloud-provider=external", f"--node-labels={_pairs(labels)}"]
+    if group.taints:
+        flags.append(f"--register-with-taints={','.join(group.taints)}")
+    if group.reserved:
+        flags.append(f"--system-reserved={_pairs(group.reserved)}")
+    return tuple(flags)
+
+
+def _pairs(values: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in values.items())
 
 
 def inventory(layout: Layout, state: ClusterState, offered: Mapping[str, str]) -> str:
     """Returns the inventory file; `offered` is what a host has allocatable."""
     assert state.cloud is not None
-    bounds = state.cloud.bounds
-    group = {"name": GROUP, "min": bounds.least, "max": bounds.most, "allocatable": dict(offered)} if bounds else None
     launcher = str(Path(sys.executable).parent / "mini-cluster")
     document = {
         "cluster": layout.key,
         "region": REGION,
         "zone": ZONE,
         "hosts": [
-            {"name": node.name, "address": state.node_ip(node.index), "on": not node.stopped} for node in state.nodes
+            {"name": node.name, "address": state.node_ip(node.index), "on": not node.stopped, "group": node.group}
+            for node in state.nodes
         ],
         "balancers": f"{IPv4Network(state.subnet)[128]}/25",
-        "group": group,
+        "groups": [_shown(group, offered) for group in state.cloud.groups],
         # What it starts is no part of the autoscaler, which may be restarted meanwhile.
         "command": ["env", "-u", COMPONENT_MARKER, launcher, "--quiet", "--dir", str(layout.root)],
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def _shown(group: HostGroup, offered: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "name": group.name,
+        "min": group.least,
+        "max": group.most,
+        "allocatable": {**offered, **group.sizes},
+        "labels": {**group.labels, GROUP_LABEL: group.name},
+        "taints": list(group.taints),
+    }
 
 
 def cloud_components(
@@ -88,7 +133,7 @@ def cloud_components(
     provider = (f"--cloud-provider={PROVIDER}", f"--cloud-config={layout.inventory}")
     manager = (*flags(CLOUD_CONTROLLER_MANAGER, cloud.controller_manager_port), "--use-service-account-credentials")
     daemons = [(CLOUD_CONTROLLER_MANAGER, cloud.controller_manager_port, manager)]
-    if cloud.bounds:
+    if cloud.groups:
         autoscaler = (
             *flags(CLUSTER_AUTOSCALER, cloud.autoscaler_port),
             f"--scale-down-unneeded-time={cloud.unneeded_seconds:g}s",

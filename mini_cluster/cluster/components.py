@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from mini_cluster.cluster.cloud import cloud_components
+from mini_cluster.cluster.cloud import cloud_components, group_flags
 from mini_cluster.cluster.component import Component, FileProbe, HttpsProbe, Programs
 from mini_cluster.cluster.etcd_members import ETCD, EtcdMember, etcd_members, initial_cluster
 from mini_cluster.cluster.layout import SERVICE_ACCOUNT_KEY, Layout
@@ -207,7 +207,7 @@ def _host(layout: Layout, state: ClusterState, node: NodeState, programs: Progra
             f"--tls-cert-file={layout.certificate(f'{kubelet}-server')}",
             f"--tls-private-key-file={layout.private_key(f'{kubelet}-server')}",
             f"--shared-volumes-dir={layout.shared_volumes}",
-            *(("--cloud-provider=external",) if state.cloud else ()),
+            *group_flags(state.cloud, node),
             ready=probe,
             needs=(API_SERVER, engine),
         ),

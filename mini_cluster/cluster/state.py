@@ -24,6 +24,7 @@ HOST_SUBNETS = [IPv4Network(f"172.30.{third}.0/24") for third in range(256)]
 POD_NETWORKS = [IPv4Network(f"10.{second}.0.0/16") for second in chain(range(244, 256), range(200, 244))]
 ETCD_MEMBER_COUNTS = (1, 3, 5)
 STATE_VERSION = 2
+DEFAULT_GROUP = "workers"
 
 
 class StateError(LauncherError):
@@ -38,6 +39,7 @@ class NodeState:
     """From 1; chooses the node's addresses."""
     stopped: bool = False
     """The host was switched off by `node stop`."""
+    group: str = DEFAULT_GROUP
 
     @property
     def name(self) -> str:
@@ -90,11 +92,19 @@ class Ports:
 
 
 @dataclass(frozen=True)
-class NodeBounds:
-    """How few and how many worker hosts the autoscaler may make of them."""
+class HostGroup:
+    """Worker hosts that are alike, and how few and how many the autoscaler may make of them."""
 
+    name: str
     least: int
     most: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[str, ...] = ()
+    """As in key=value:NoSchedule."""
+    sizes: Mapping[str, str] = field(default_factory=dict)
+    """The CPU and memory that pods may ask for, where that is not all that the machine has."""
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    """The rest of the machine's."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +113,8 @@ class CloudState:
 
     controller_manager_port: int
     autoscaler_port: int
-    bounds: NodeBounds | None = None
-    """None while the number of worker hosts is the user's alone."""
+    groups: tuple[HostGroup, ...] = ()
+    """Empty while the number of worker hosts is the user's alone."""
     unneeded_seconds: float = 120.0
     """How long a host has to be unneeded until it is removed. Upstream's 10 minutes suit machines that take as long to
     start and are paid for by the hour."""
@@ -182,20 +192,22 @@ class ClusterState:
         Raises: StateError on a machine that has joined.
         """
         self.require_control_plane()
-        present = [node.index for node in self.nodes]
-        free = (index for index in range(1, MAX_NODES + 1) if index not in present)
-        indices = sorted([*present, *free][:count] if count > len(present) else sorted(present)[:count])
-        return replace(self, nodes=tuple(map(NodeState, indices)))
+        present = sorted(map(_switched_on, self.nodes), key=lambda node: node.index)
+        taken = {node.index for node in present}
+        free = (NodeState(index) for index in range(1, MAX_NODES + 1) if index not in taken)
+        nodes = sorted([*present, *free][:count], key=lambda node: node.index)
+        return replace(self, nodes=tuple(nodes))
 
-    def with_node(self, name: str) -> ClusterState:
-        """One node more; "" stands for the lowest free number.
+    def with_node(self, name: str, group: str = DEFAULT_GROUP) -> ClusterState:
+        """One node more, of this group; "" stands for the lowest free number.
 
         Raises: StateError on a machine that has joined, and for a name that it has, or no node can have: the number in
         it chooses the node's addresses.
         """
         self.require_control_plane()
         possible = {node.name: node for node in map(NodeState, range(1, MAX_NODES + 1))}
-        free = [node for node in possible.values() if node not in map(_switched_on, self.nodes)]
+        taken = {node.name for node in self.nodes}
+        free = [node for node in possible.values() if node.name not in taken]
         if not free:
             raise StateError(f"a cluster on one machine has at most {MAX_NODES} nodes")
         if name and name not in possible:
@@ -203,7 +215,7 @@ class ClusterState:
         added = possible[name] if name else free[0]
         if added not in free:
             raise StateError(f"there is a node {name} already")
-        nodes = sorted((*self.nodes, added), key=lambda node: node.index)
+        nodes = sorted((*self.nodes, replace(added, group=group)), key=lambda node: node.index)
         return replace(self, nodes=tuple(nodes))
 
     def without_node(self, name: str) -> ClusterState:
@@ -331,8 +343,8 @@ def load_state(path: Path) -> ClusterState | None:
 
 
 def _cloud(data: dict[str, Any]) -> CloudState:
-    bounds = data.pop("bounds")
-    return CloudState(**data, bounds=NodeBounds(**bounds) if bounds else None)
+    groups = [HostGroup(**(group | {"taints": tuple(group["taints"])})) for group in data.pop("groups")]
+    return CloudState(**data, groups=tuple(groups))
 
 
 def save_state(path: Path, state: ClusterState) -> None:

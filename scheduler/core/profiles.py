@@ -55,6 +55,11 @@ class Profiles:
         """Lists the kinds beyond pods and nodes that plugins look at."""
         return list(dict.fromkeys(model for item in self._running.values() for model in item.framework.reads()))
 
+    async def prepare(self) -> None:
+        for item in self._running.values():
+            for plugin in item.framework.prepares:
+                await plugin.prepare()
+
     def background(self) -> list[Plugin]:
         """Lists the plugins that work beside the scheduler."""
         return [plugin for item in self._running.values() for plugin in item.framework.background]

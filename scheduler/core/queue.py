@@ -1,7 +1,8 @@
 """Queues the pods that wait for a node, and decides when each is tried (again).
 
 - active: to be tried now, by QueueSort's key and age;
-- backoff: to be tried again, but not before its backoff is over (1 s, doubled by each attempt, up to 10 s);
+- backoff: to be tried again once its backoff is over (1 s, doubled by each attempt, up to 10 s); one that plugins
+  refused is tried before that if nothing else is to do;
 - unschedulable: refused by plugins; an event that one of those finds helpful moves it on, and so do five minutes;
 - gated: kept out by PreEnqueue until the pod itself changes.
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol
@@ -45,8 +47,8 @@ class QueuedPod:
     """Holds a waiting pod and its history."""
 
     __slots__ = (
-        "added_at", "attempts", "backoff_until", "gate", "place", "plugins", "pod", "queued_at", "shape", "sort_key",
-        "ticket", "uid",
+        "added_at", "attempts", "backoff_until", "failed", "gate", "place", "plugins", "pod", "queued_at", "shape",
+        "sort_key", "ticket", "uid",
     )  # fmt: skip
 
     def __init__(self, pod: Pod, shape: Shape, sort_key: Any, now: float) -> None:
@@ -59,6 +61,8 @@ class QueuedPod:
         self.attempts = 0
         self.plugins: frozenset[str] = frozenset()
         """The plugins that refused it last."""
+        self.failed = False
+        """True when its last attempt ended with an error, not with a refusal."""
         self.gate = ""
         self.backoff_until = 0.0
         self.place = QueueState.NOWHERE
@@ -130,7 +134,9 @@ class SchedulingQueue:
         self._rules, self._shapes, self._clock = rules, shapes, clock
         self._first_backoff, self._max_backoff = first_backoff_seconds, max_backoff_seconds
         self._pods: dict[str, QueuedPod] = {}
-        self._active, self._backoff = _Heap(), _Heap()
+        self._active = _Heap()
+        self._backoff = {False: _Heap(), True: _Heap()}
+        """By whether the last attempt failed."""
         self._unschedulable: dict[str, QueuedPod] = {}
         self._wake = asyncio.Event()
 
@@ -179,7 +185,7 @@ class SchedulingQueue:
         if queued.place is QueueState.ACTIVE:
             self._active.discard(queued)
         elif queued.place is QueueState.BACKOFF:
-            self._backoff.discard(queued)
+            self._backoff[queued.failed].discard(queued)
         self._unschedulable.pop(uid, None)
         queued.place = QueueState.NOWHERE
 
@@ -187,7 +193,7 @@ class SchedulingQueue:
 
     def refused(self, queued: QueuedPod, plugins: frozenset[str]) -> None:
         """Lets a pod that no node fits wait for an event that helps."""
-        queued.plugins = plugins
+        queued.plugins, queued.failed = plugins, False
         queued.place = QueueState.UNSCHEDULABLE
         self._back_off(queued)
         self._pods[queued.uid] = queued
@@ -195,7 +201,7 @@ class SchedulingQueue:
 
     def failed(self, queued: QueuedPod) -> None:
         """Lets a pod try again after its backoff: something went wrong that may go right the next time."""
-        queued.plugins = frozenset()
+        queued.plugins, queued.failed = frozenset(), True
         self._back_off(queued)
         self._pods[queued.uid] = queued
         self._enqueue(queued)
@@ -226,7 +232,7 @@ class SchedulingQueue:
         if queued is None or queued.place not in (QueueState.BACKOFF, QueueState.UNSCHEDULABLE):
             return
         if queued.place is QueueState.BACKOFF:
-            self._backoff.discard(queued)
+            self._backoff[queued.failed].discard(queued)
         self._unschedulable.pop(uid, None)
         queued.backoff_until = 0.0
         self._enqueue(queued)
@@ -248,7 +254,7 @@ class SchedulingQueue:
 
     def pop_nowait(self) -> QueuedPod | None:
         self.flush()
-        queued = self._active.pop()
+        queued = self._active.pop() or self._backoff[False].pop()
         if queued is not None:
             del self._pods[queued.uid]
             queued.place = QueueState.NOWHERE
@@ -258,10 +264,12 @@ class SchedulingQueue:
     def flush(self) -> None:
         """Moves on the pods whose time has come."""
         now = self._clock.monotonic()
-        while (due := self._backoff.first_key()) is not None and due <= now:
-            queued = self._backoff.pop()
-            assert queued is not None
-            self._enqueue(queued)
+        for heap in self._backoff.values():
+            while (key := heap.first_key()) is not None and key[0] <= now:
+                queued = heap.pop()
+                assert queued is not None
+                queued.backoff_until = 0.0
+                self._enqueue(queued)
         while self._unschedulable:
             queued = next(iter(self._unschedulable.values()))
             if now - queued.queued_at < MAX_UNSCHEDULABLE_SECONDS:
@@ -272,8 +280,7 @@ class SchedulingQueue:
     def seconds_to_next(self) -> float | None:
         """Returns the time until `flush` may move something; None when only an event can."""
         now = self._clock.monotonic()
-        due = self._backoff.first_key()
-        waits = [due - now] if due is not None else []
+        waits = [key[0] - now for heap in self._backoff.values() if (key := heap.first_key()) is not None]
         if self._unschedulable:
             waits.append(STALE_CHECK_SECONDS)
         return max(min(waits), 0.0) if waits else None
@@ -286,7 +293,9 @@ class SchedulingQueue:
             queued.place = QueueState.GATED
         elif queued.backoff_until > self._clock.monotonic():
             queued.place = QueueState.BACKOFF
-            self._backoff.push(queued.backoff_until, queued)
+            # refused pods that are due within one second go by their sort key
+            due = queued.backoff_until if queued.failed else math.floor(queued.backoff_until)
+            self._backoff[queued.failed].push((due, queued.sort_key, queued.queued_at), queued)
             self._wake.set()
         else:
             queued.place = QueueState.ACTIVE

@@ -110,6 +110,7 @@ class Scheduler:
 
     async def run(self) -> None:
         """Schedules until cancelled; the informers have listed by now."""
+        await self.profiles.prepare()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._status.run())

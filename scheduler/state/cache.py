@@ -6,6 +6,7 @@ still under way. The watch confirms it; a failed binding forgets it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
@@ -32,6 +33,7 @@ class SchedulerCache:
         self._by_node: dict[str, dict[str, PodInfo]] = {}
         self._with_storage: dict[str, PodInfo] = {}
         self._residents: dict[str, Residents] = {}
+        self._priorities: Counter[int] = Counter()
 
     def __len__(self) -> int:
         return len(self._pods)
@@ -48,6 +50,10 @@ class SchedulerCache:
         if residents is None:
             residents = self._residents[name] = Residents(self._by_node.get(name, {}).values())
         return residents
+
+    def has_below(self, priority: int) -> bool:
+        """Tells whether any pod on a node has a lower priority."""
+        return any(level < priority for level in self._priorities)
 
     def pods(self) -> Collection[PodInfo]:
         """Returns a view, not a copy."""
@@ -94,7 +100,7 @@ class SchedulerCache:
         """Takes in a change of a pod that matters to preemption alone: when it started, and why it is to go."""
         cached = self._pods.get(pod_id(pod))
         if cached is not None:
-            if pod.status.startTime != cached.pod.status.startTime or pod.spec.priority != cached.pod.spec.priority:
+            if pod.status.startTime != cached.pod.status.startTime:
                 self._residents.pop(cached.node, None)
             cached.pod = pod
 
@@ -135,6 +141,7 @@ class SchedulerCache:
         self._pods[uid] = pod
         self._by_node.setdefault(pod.node, {})[uid] = pod
         self._residents.pop(pod.node, None)
+        self._priorities[pod.priority] += 1
         if pod.storage is not None:
             self._with_storage[uid] = pod
         row = self.table.rows.get(pod.node)
@@ -149,6 +156,9 @@ class SchedulerCache:
         del self._pods[uid]
         self._with_storage.pop(uid, None)
         self._residents.pop(pod.node, None)
+        self._priorities[pod.priority] -= 1
+        if not self._priorities[pod.priority]:
+            del self._priorities[pod.priority]
         others = self._by_node[pod.node]
         del others[uid]
         if not others:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mini_cluster.cluster.state import NodeBounds
+from mini_cluster.cluster.state import HostGroup
 from mini_cluster.launcher import Cluster
 from tests.kits.client.commandline import CommandLine
 from tests.kits.eventually import eventually
@@ -26,7 +26,7 @@ def scaled(tmp_path: Path) -> Iterator[Cluster]:
     """A cluster of one worker host, which may become two."""
     cluster = Cluster(tmp_path / "scaled", owner_pid=os.getpid())
     try:
-        cluster.up(autoscale=NodeBounds(1, 2), unneeded_seconds=UNNEEDED_SECONDS, api_port=None)
+        cluster.up(groups=[HostGroup("workers", 1, 2)], unneeded_seconds=UNNEEDED_SECONDS, api_port=None)
         yield cluster
     finally:
         cluster.down(purge=True)

@@ -20,7 +20,7 @@ AGO = re.compile(r"\((\d+[smhdy])+ ago\)")
 SIGNED_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+")
 NODE_PORT = re.compile(r"(\d+):(3\d{4})/(TCP|UDP|SCTP)")
 DYNAMIC_ADDRESS = re.compile(r"10\.96\.(?!0\.)\d+\.\d+")
-AGE_COLUMNS = {"age", "duration", "last schedule", "last seen", "first seen", "lastseen", "since", "when"}
+AGE_COLUMNS = {"age", "last schedule", "last seen", "first seen", "lastseen", "since", "when"}
 REVISIONS_IN_TEXT = [
     (re.compile(r"(current: )\d+"), r"\1<rv>"),
     (re.compile(r'(resourceVersion\\?":\s?\\?")\d+'), r"\1<rv>"),

@@ -72,6 +72,8 @@ IDLE = Use()
 class MeasuredUse(Plugin):
     """Is local: an answer depends on its row alone, and `run` touches the rows that it has measured anew."""
 
+    counts_pods = False  # to evict pods changes no measurement
+
     def __init__(self, name: str, handle: Handle) -> None:
         super().__init__(name, handle)
         self._args = self.args(MeasuredUseArgs)
@@ -79,13 +81,16 @@ class MeasuredUse(Plugin):
 
     # measuring
 
+    async def prepare(self) -> None:
+        try:
+            await self.measure()
+        except (StatusError, ConnectionError, TimeoutError) as error:
+            log.warning("nodes not measured", error=str(error))
+
     async def run(self) -> None:
         while True:
-            try:
-                await self.measure()
-            except (StatusError, ConnectionError, TimeoutError) as error:
-                log.warning("nodes not measured", error=str(error))
             await asyncio.sleep(self._args.periodSeconds)
+            await self.prepare()
 
     async def measure(self) -> None:
         """Raises: StatusError, ConnectionError, TimeoutError for metrics.k8s.io."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apimachinery.columns import AGE, NAME
 from apimachinery.conditions import is_true
 from apimachinery.errors import FieldError
-from apimachinery.meta import LabelSelector
+from apimachinery.meta import DeleteOptions, LabelSelector
 from apimachinery.names import label_value_errors
 from apimachinery.resource import Column, Resource, Strategy
 from apimachinery.times import human_duration, parse_time
@@ -24,6 +24,7 @@ from kubeapi.batch.job.model import (
     Job,
     JobSpec,
 )
+from kubeapi.batch.job.statusvalidation import check_status_change
 from kubeapi.batch.job.validation import (
     MANY_COMPLETIONS,
     MANY_PARALLEL,
@@ -85,6 +86,19 @@ class JobStrategy(Strategy[Job]):
         errors = Errors()
         check_job_change(errors, obj, old)
         return errors
+
+    def validate_status_update(self, obj: Job, old: Job) -> list[FieldError]:
+        errors = Errors()
+        check_status_change(errors, obj, old)
+        return errors
+
+    def delete_warnings(self, options: DeleteOptions) -> list[str]:
+        if options.propagationPolicy is not None or options.orphanDependents is not None:
+            return []
+        return [
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove "
+            "them or set propagationPolicy=Orphan to suppress this warning"
+        ]
 
     def create_warnings(self, obj: Job) -> list[str]:
         return name_warnings(obj.name) + job_spec_warnings(("spec",), obj.spec)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from scheduler.framework import SKIP, Cycle, Plugin, Rejected
 from scheduler.plugins.preemption._budgets import Budgets
-from scheduler.state.cache import SchedulerCache
+from scheduler.state.cache import SchedulerCache, Supposition
 from scheduler.state.podinfo import PodInfo
 from scheduler.state.shape import IntArray
 from scheduler.state.table import BoolArray, NodeTable, Rows
@@ -92,12 +92,17 @@ class VictimSearch:
 
     def best(self, rows: IntArray, wanted: int) -> Preemption | None:
         """Tries the rows in this order until `wanted` of them would do, at least one without breaking a budget."""
+        if not self._cache.has_below(self._priority):
+            self.reasons[NO_VICTIMS] += len(self._asked(self._fixed, rows))
+            return None
         best: Preemption | None = None
         count = begin = 0
         while begin < len(rows) and (count < wanted or best is None or best.cost[0]):
             end = begin + (max(wanted - count, FEWEST_AT_ONCE) if begin else wanted)
             candidates = self._candidates(rows[begin:end])
-            evicted = self._tried_alone(candidates) if self._crossing else self._tried(candidates)
+            fits, evicted = self._tried(candidates)
+            if self._crossing:
+                evicted = self._tried_alone(candidates, fits, evicted)
             fitting = np.flatnonzero(evicted.any(axis=1))
             if len(fitting):
                 cheapest = self._cheapest(candidates.only(fitting), evicted[fitting])
@@ -149,12 +154,12 @@ class VictimSearch:
 
     # all candidates at once
 
-    def _tried(self, candidates: _Candidates) -> BoolArray:
-        """Returns for each candidate which of its pods must go: none where the new pod fits in no case."""
+    def _tried(self, candidates: _Candidates) -> tuple[BoolArray, BoolArray]:
+        """Returns which candidates the local filters let pass without those pods, and which of these must go."""
         rows, amounts = candidates.rows, candidates.amounts
         evicted = np.zeros(amounts.shape[:2], np.bool_)
         if not len(rows):
-            return evicted
+            return np.zeros(0, np.bool_), evicted
         with self._table.trial() as free, _ports(self._table, matter=bool(self._cycle.shape.host_ports)) as ports:
             for row, pods in zip(rows.tolist(), candidates.pods, strict=True):
                 for pod in self._promised(row):
@@ -163,16 +168,16 @@ class VictimSearch:
                     ports.move(row, pod, 1)
                 ports.move_all(row, pods, -1)
             free[:, rows] += amounts.sum(axis=1).T
-            passed = np.isin(rows, self._asked(self._local, rows))
+            fits = np.isin(rows, self._asked(self._local, rows))
             for index in range(amounts.shape[1]):
-                having = np.flatnonzero(passed & (candidates.lengths > index))
+                having = np.flatnonzero(fits & (candidates.lengths > index))
                 free[:, rows[having]] -= amounts[having, index].T
                 ports.move_each(rows[having], [candidates.pods[number][index] for number in having.tolist()], 1)
                 refused = having[~self._fits(rows[having])]
                 evicted[refused, index] = True
                 free[:, rows[refused]] += amounts[refused, index].T
                 ports.move_each(rows[refused], [candidates.pods[number][index] for number in refused.tolist()], -1)
-        return evicted
+        return fits, evicted
 
     def _fits(self, rows: Rows) -> BoolArray:
         fits = np.ones(len(self._table.valid[rows]), np.bool_)
@@ -187,10 +192,14 @@ class VictimSearch:
 
     # each by itself
 
-    def _tried_alone(self, candidates: _Candidates) -> BoolArray:
-        """Does the same by asking the filters about one candidate after the other."""
-        evicted = np.zeros(candidates.amounts.shape[:2], np.bool_)
-        for number, (row, pods) in enumerate(zip(candidates.rows.tolist(), candidates.pods, strict=True)):
+    def _tried_alone(self, candidates: _Candidates, fits: BoolArray, evicted: BoolArray) -> BoolArray:
+        """Returns which pods must go by the word of all filters, asked about one candidate after the other.
+
+        `evicted` is what local filters alone demand. That is the answer where the others are content with it.
+        """
+        answer = np.zeros_like(evicted)
+        for number in np.flatnonzero(fits).tolist():
+            row, pods = int(candidates.rows[number]), candidates.pods[number]
             with self._cache.supposing() as world:
                 for pod in self._promised(row):
                     world.add(pod)
@@ -200,12 +209,26 @@ class VictimSearch:
                 if refusal is not None:
                     self.reasons.update(refusal)
                     continue
+                if evicted[number].any() and self._suffices(world, row, pods, evicted[number]):
+                    answer[number] = evicted[number]
+                    continue
                 for index, pod in enumerate(pods):
                     world.add(pod)
                     if self._refusal(row) is not None:
                         world.remove(pod)
-                        evicted[number, index] = True
-        return evicted
+                        answer[number, index] = True
+        return answer
+
+    def _suffices(self, world: Supposition, row: int, pods: list[PodInfo], evicted: BoolArray) -> bool:
+        """Tells whether the node would do with all of the pods back but the evicted."""
+        stay = [pod for pod, goes in zip(pods, evicted[: len(pods)].tolist(), strict=True) if not goes]
+        for pod in stay:
+            world.add(pod)
+        if self._refusal(row) is None:
+            return True
+        for pod in stay:
+            world.remove(pod)
+        return False
 
     def _refusal(self, row: int) -> Mapping[str, int] | None:
         """Asks the filters about one row as things are supposed to be; returns the reasons of the first refusal."""

@@ -11,6 +11,7 @@ from collections import Counter
 import numpy as np
 
 from apimachinery.errors import FieldError, invalid
+from scheduler import metrics
 from scheduler.framework import Cycle, Handle, Plugin, PluginArguments, PluginSpec, PostFilterResult, Unfit
 from scheduler.plugins.preemption._budgets import Budgets
 from scheduler.plugins.preemption._evictions import Evictions, is_preempted
@@ -54,6 +55,7 @@ class DefaultPreemption(Plugin):
         obstacle = self._obstacle(cycle, unfit)
         if obstacle:
             return PostFilterResult(f"preemption: {obstacle}")
+        metrics.PREEMPTION_ATTEMPTS.inc()
         rows = np.zeros(0, np.int64) if unfit.curable is None else unfit.curable
         wanted = min(max(len(rows) * self._percentage // 100, self._least), len(rows))
         rows = np.roll(rows, -self._random.randrange(len(rows))) if len(rows) else rows
@@ -93,6 +95,8 @@ class DefaultPreemption(Plugin):
                 nominations.remove(pod.uid)
                 self._evictions.take_promise_back(pod.pod)
                 self.handle.activate(pod.uid)
+        metrics.PREEMPTION_VICTIMS.observe(len(best.victims))
+        self._budgets.spend(best.victims)
         self._evictions.start(cycle.pod, best.node, best.victims)
 
     async def run(self) -> None:

@@ -93,7 +93,7 @@ def _most(usage: Usage) -> IntArray:
 def _mean(usage: Usage, counted: IntArray) -> IntArray:
     share = counted * MAX_SCORE // np.maximum(usage.capacity, 1) * usage.weights
     present = np.minimum(usage.capacity, 1) * usage.weights
-    mean: IntArray = share.sum(axis=0) // np.maximum(present.sum(axis=0), 1)
+    mean: IntArray = np.add.reduce(share) // np.maximum(np.add.reduce(present), 1)
     return mean
 
 

@@ -5,7 +5,7 @@ Source: Kubernetes, "Resource Bin Packing"; kube-scheduler Configuration (v1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,10 +44,6 @@ def resource_errors(resources: list[ResourceSpec] | None, path: str, heaviest: i
     return errors
 
 
-def resource_weights(resources: list[ResourceSpec] | None) -> dict[str, int]:
-    return {item.name: item.weight or 1 for item in resources or ()} or CORE
-
-
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Has one row for each resource, and one column for each node."""
@@ -56,34 +52,45 @@ class Usage:
     used: IntArray
     """With the pod."""
     weights: IntArray
-    """A column; 0 for a resource that says nothing about this pod."""
+    """A column."""
 
 
-def usage(table: NodeTable, weights: Mapping[str, int], shape: Shape, rows: Rows, *, defaults: bool) -> Usage:
-    """With `defaults`, containers that ask for no CPU or memory count with some nevertheless.
+class ComparedResources:
+    """The resources that nodes are compared by, with their weights."""
 
-    An extended resource that the pod doesn't ask for says nothing.
-    """
-    if weights.keys() <= CORE.keys():  # in fewer steps, as every pod comes here
-        counts = np.array(((weights.get(CPU, 0),), (weights.get(MEMORY, 0),)), np.int64)
+    def __init__(self, resources: list[ResourceSpec] | None) -> None:
+        self.weights: Mapping[str, int] = {item.name: item.weight or 1 for item in resources or ()} or CORE
+        self.are_core = self.weights.keys() == CORE.keys()
+        """True for CPU and memory, in this order: most pods, for which fewer steps are taken."""
+        self._core_weights = np.array([[self.weights.get(name, 0)] for name in CORE], np.int64)
+
+    def usage(self, table: NodeTable, shape: Shape, rows: Rows, *, defaults: bool) -> Usage:
+        """With `defaults`, containers that ask for no CPU or memory count with some nevertheless."""
+        if not self.are_core:
+            return self._usage(table, shape, rows, defaults=defaults)
         capacity = table.allocatable[:2, rows]
         if defaults:
             asked = np.array(((shape.scoring_cpu,), (shape.scoring_memory,)))
-            return Usage(capacity, table.scoring[:, rows] + asked, counts)
+            return Usage(capacity, table.scoring[:, rows] + asked, self._core_weights)
         asked = np.array(((shape.requests.get(CPU, 0),), (shape.requests.get(MEMORY, 0),)))
-        return Usage(capacity, capacity - table.free[:2, rows] + asked, counts)
-    names = [name for name in weights if name in table.resources and _counts(name, shape)]
-    numbers = np.array([table.resources[name] for name in names], np.int64)
-    requested = np.array([[shape.requests.get(name, 0)] for name in names], np.int64).reshape(len(names), 1)
-    capacity = table.allocatable[numbers][:, rows]
-    used = capacity - table.free[numbers][:, rows] + requested
-    if defaults:
-        for row, name in enumerate(names):
-            if name in CORE:
-                used[row] = table.scoring[table.resources[name], rows]
-                used[row] += shape.scoring_cpu if name == CPU else shape.scoring_memory
-    counts = np.array([[weights[name]] for name in names], np.int64).reshape(len(names), 1)
-    return Usage(capacity, used, counts)
+        return Usage(capacity, capacity - table.free[:2, rows] + asked, self._core_weights)
+
+    def _usage(self, table: NodeTable, shape: Shape, rows: Rows, *, defaults: bool) -> Usage:
+        """Leaves out extended resources that the pod doesn't ask for."""
+        names = [name for name in self.weights if name in table.resources and _counts(name, shape)]
+        numbers = np.array([table.resources[name] for name in names], np.int64)
+        capacity = table.allocatable[numbers][:, rows]
+        used = capacity - table.free[numbers][:, rows] + _column(shape.requests.get(name, 0) for name in names)
+        if defaults:
+            for row, name in enumerate(names):
+                if name in CORE:
+                    used[row] = table.scoring[table.resources[name], rows]
+                    used[row] += shape.scoring_cpu if name == CPU else shape.scoring_memory
+        return Usage(capacity, used, _column(self.weights[name] for name in names))
+
+
+def _column(values: Iterable[int]) -> IntArray:
+    return np.fromiter(values, np.int64).reshape(-1, 1)
 
 
 def _counts(name: str, shape: Shape) -> bool:

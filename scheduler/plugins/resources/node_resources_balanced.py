@@ -6,7 +6,7 @@ import numpy as np
 
 from apimachinery.errors import FieldError
 from scheduler.framework import MAX_SCORE, SKIP, Cycle, FloatArray, Handle, Plugin, PluginArguments, PluginSpec, Skip
-from scheduler.plugins.resources._usage import ResourceSpec, resource_errors, resource_weights, usage
+from scheduler.plugins.resources._usage import ComparedResources, ResourceSpec, resource_errors
 from scheduler.state.table import Rows
 
 
@@ -23,23 +23,23 @@ class NodeResourcesBalancedAllocationArgs(PluginArguments):
 class NodeResourcesBalancedAllocation(Plugin):
     def __init__(self, name: str, handle: Handle) -> None:
         super().__init__(name, handle)
-        self._weights = resource_weights(self.args(NodeResourcesBalancedAllocationArgs).resources)
+        self._compared = ComparedResources(self.args(NodeResourcesBalancedAllocationArgs).resources)
 
     def pre_score(self, cycle: Cycle) -> Skip | None:
         """Skips a pod that asks for nothing: it changes no balance."""
-        return None if any(cycle.shape.requests.get(name) for name in self._weights) else SKIP
+        return None if any(map(cycle.shape.requests.get, self._compared.weights)) else SKIP
 
     def score(self, cycle: Cycle, rows: Rows) -> FloatArray:
         """Takes the standard deviation of the used shares off MAX_SCORE; one resource is always in balance."""
-        known = usage(self.table, self._weights, cycle.shape, rows, defaults=False)
-        present = (known.capacity > 0) & (known.weights > 0)
-        share = np.where(present, np.minimum(known.used / np.maximum(known.capacity, 1), 1.0), 0.0)
-        if len(share) == 2:
-            deviation = np.where(present[0] & present[1], np.abs(share[0] - share[1]) / 2, 0.0)
+        known = self._compared.usage(self.table, cycle.shape, rows, defaults=False)
+        share = np.minimum(known.used / np.maximum(known.capacity, 1), 1.0)
+        present = known.capacity > 0
+        if self._compared.are_core:
+            deviation = np.abs(share[0] - share[1]) / 2 * (present[0] & present[1])
         else:
-            count = np.maximum(present.sum(axis=0), 1)
-            distance = np.where(present, share - share.sum(axis=0) / count, 0.0)
-            deviation = np.sqrt((distance**2).sum(axis=0) / count)
+            count = np.maximum(np.add.reduce(present), 1)
+            mean = np.add.reduce(share * present) / count
+            deviation = np.sqrt(np.add.reduce((share - mean) ** 2 * present) / count)
         score: FloatArray = np.floor((1.0 - deviation) * MAX_SCORE)
         return score
 

@@ -10,7 +10,7 @@ from apimachinery.errors import FieldError
 from scheduler.events import ASSIGNED_POD, NODE, WAITING_POD, Change, ClusterEvent
 from scheduler.framework import Cycle, Handle, Plugin, PluginArguments, PluginSpec
 from scheduler.plugins.resources._strategies import ScoringStrategy, strategy_of
-from scheduler.plugins.resources._usage import resource_weights, usage
+from scheduler.plugins.resources._usage import ComparedResources
 from scheduler.state.resources import PODS, amounts
 from scheduler.state.shape import IntArray, Shape
 from scheduler.state.table import BoolArray, Rows
@@ -36,7 +36,7 @@ class NodeResourcesFit(Plugin):
         super().__init__(name, handle)
         args = self.args(NodeResourcesFitArgs)
         scoring = args.scoringStrategy or ScoringStrategy()
-        self._strategy, self._weights = strategy_of(scoring), resource_weights(scoring.resources)
+        self._strategy, self._compared = strategy_of(scoring), ComparedResources(scoring.resources)
         self._ignored = frozenset(args.ignoredResources or ())
         self._ignored_groups = frozenset(args.ignoredResourceGroups or ())
 
@@ -59,7 +59,7 @@ class NodeResourcesFit(Plugin):
         return enough
 
     def score(self, cycle: Cycle, rows: Rows) -> IntArray:
-        return self._strategy(usage(self.table, self._weights, cycle.shape, rows, defaults=True))
+        return self._strategy(self._compared.usage(self.table, cycle.shape, rows, defaults=True))
 
     def hint(self, shape: Shape, event: ClusterEvent) -> bool:
         """Lets a node help if the pod would fit on it while it is empty, and, if it is not new, if it has grown."""

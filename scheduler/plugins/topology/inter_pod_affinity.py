@@ -57,7 +57,7 @@ class InterPodAffinity(Plugin):
 
     def pre_filter(self, cycle: Cycle) -> Skip | None:
         terms = cycle.shape.terms
-        if not (terms.required or terms.required_anti or self.handle.cache.counters.holds_terms):
+        if not (terms.required or terms.required_anti or self._is_kept_away(cycle.shape)):
             return SKIP
         masks = _Masks(self._near(cycle.shape), self._apart(terms.required_anti), self._not_kept_away(cycle.shape))
         cycle.state[self.name] = masks
@@ -121,6 +121,11 @@ class InterPodAffinity(Plugin):
             if held.hold is Hold.REQUIRED_ANTI and self._matches(held.term, shape):
                 passed &= ~self._in_domains(held.term, counts)
         return passed
+
+    def _is_kept_away(self, shape: Shape) -> bool:
+        """Tells whether a pod somewhere has an anti-affinity term that matches this one."""
+        held = self.handle.cache.counters.held()
+        return any(item.hold is Hold.REQUIRED_ANTI and self._matches(item.term, shape) for item, _ in held)
 
     def _in_domains(self, term: Term, counts: IntArray) -> BoolArray:
         """Finds rows in a domain of the term's topology where `counts` is above zero."""

@@ -34,7 +34,10 @@ class NodeVolumeLimits(Plugin):
         volumes = set(self._volumes(cycle.storage.claim_keys))
         if not volumes:
             return SKIP
-        cycle.state[self.name] = self._roomy(cycle.uid, volumes)
+        limits = self._limits({driver for driver, _ in volumes})
+        if not limits:
+            return SKIP
+        cycle.state[self.name] = self._roomy(cycle.uid, volumes, limits)
         return None
 
     def _volumes(self, claim_keys: Iterable[str]) -> Iterator[DriverVolume]:
@@ -51,12 +54,9 @@ class NodeVolumeLimits(Plugin):
             elif (storage_class := class_of(claim, lister)) is not None:
                 yield storage_class.provisioner, f"{storage_class.provisioner}-{key}"
 
-    def _roomy(self, uid: str, volumes: set[DriverVolume]) -> BoolArray:
+    def _roomy(self, uid: str, volumes: set[DriverVolume], limits: dict[str, dict[str, int]]) -> BoolArray:
         """Looks at those nodes alone that have a limit for one of the drivers."""
         roomy = np.ones(self.table.size, np.bool_)
-        limits = self._limits({driver for driver, _ in volumes})
-        if not limits:
-            return roomy
         attached = self._attached(uid, limits.keys())
         for node, node_limits in limits.items():
             row = self.table.rows.get(node)

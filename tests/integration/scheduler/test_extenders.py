@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +17,7 @@ import pytest
 from tests.kits.control_plane.apiserver import ApiServer
 from tests.kits.control_plane.schedulercluster import Cluster, cluster_in
 from tests.kits.eventually import eventually
-from tests.kits.process import scheduler
+from tests.kits.process import kubeconfig, scheduler
 
 Answer = Callable[[dict[str, Any]], Any]
 
@@ -68,6 +70,15 @@ def cluster(api: ApiServer, namespace: str) -> Iterator[Cluster]:
         yield made
 
 
+def explained(cluster: Cluster, folder: Path, name: str) -> str:
+    """What the scheduler of that folder's configuration says of a pod."""
+    file = folder / "kubeconfig"
+    file.write_text(json.dumps(kubeconfig(cluster.api.url)))
+    flags = (f"--kubeconfig={file}", f"--config={folder / 'config.json'}", f"--explain={cluster.namespace}/{name}")
+    command = [sys.executable, "-m", "scheduler", *flags]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
 @contextmanager
 def extended(cluster: Cluster, folder: Path, *extenders: dict[str, Any]) -> Iterator[None]:
     config = folder / "config.json"
@@ -97,6 +108,7 @@ def test_an_extender_filters_and_rates_the_nodes_that_plugins_let_pass(
         }
         cluster.pod("refused", cpu="100m")
         message = "0/3 nodes are available: 3 no."
+        assert explained(cluster, tmp_path, "refused").count("Extenders   no") == 3
         eventually(lambda: message in str(cluster.condition("refused").get("message")))
         extender.verbs["filter"] = lambda asked: {"NodeNames": asked["NodeNames"]}
         cluster.node("n4")

@@ -22,8 +22,8 @@ _uids = itertools.count(1)
 
 
 def pod(name: str = "web", namespace: str = "default", /, *, cpu: str = "", memory: str = "", **spec: Any) -> Pod:
-    """A pod of one container: `labels`, `owner` (kind, name), `uid`, `deleted` are its metadata, `started`, `nominated`
-    and `conditions` its status, the rest its spec."""
+    """A pod of one container: `labels`, `owner` (kind, name), `uid`, `version`, `generation`, `deleted` are its
+    metadata, `started`, `nominated`, `conditions` its status, the rest its spec."""
     metadata: dict[str, Any] = {"name": name, "namespace": namespace, "labels": spec.pop("labels", {})}
     metadata["uid"] = spec.pop("uid", f"uid-{next(_uids)}")
     owner = spec.pop("owner", None)
@@ -32,6 +32,7 @@ def pod(name: str = "web", namespace: str = "default", /, *, cpu: str = "", memo
     if spec.pop("deleted", False):
         metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     metadata["generation"] = spec.pop("generation", None)
+    metadata["resourceVersion"] = spec.pop("version", None)
     requests = {key: value for key, value in (("cpu", cpu), ("memory", memory)) if value}
     container = {
         "image": spec.pop("image", None),

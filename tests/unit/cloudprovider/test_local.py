@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,27 @@ from cloudprovider.interface import CloudError, Provider, providers
 from cloudprovider.providers.local import choose_address
 from kubeapi.core.node import Node
 from kubeapi.core.service.model import Service
-from mini_cluster.cluster.cloud import check_node_count, inventory, with_cloud, without_taken_ports
+from mini_cluster.cluster.cloud import group_flags, inventory, with_cloud, without_taken_ports
+from mini_cluster.cluster.host_groups import read_groups
 from mini_cluster.cluster.layout import Layout
-from mini_cluster.cluster.state import ClusterState, EtcdPorts, NodeBounds, Ports, StateError, load_state, save_state
+from mini_cluster.cluster.state import (
+    ClusterState,
+    EtcdPorts,
+    HostGroup,
+    NodeState,
+    Ports,
+    StateError,
+    load_state,
+    save_state,
+)
 from tests.kits.eventually import eventually_async
 
 STATE = ClusterState("172.30.7.0/24", "10.244.0.0/16", Ports(6443, 3, 4, (EtcdPorts(1, 2),))).with_node_count(2)
 OFFERED = {"cpu": "2", "memory": "8Gi", "pods": "110"}
 
 
-def cloudy(state: ClusterState = STATE, bounds: NodeBounds | None = None) -> ClusterState:
-    return with_cloud(state, "abcdef", lambda port: True, bounds)
+def cloudy(state: ClusterState = STATE, *groups: HostGroup) -> ClusterState:
+    return with_cloud(state, "abcdef", lambda port: True, groups or None)
 
 
 def node(name: str, provider_id: str = "") -> Node:
@@ -98,23 +109,37 @@ async def test_hosts_are_a_group_only_where_their_number_may_change(site: Site) 
     groups = site.provider().node_groups
     assert groups is not None
     assert await groups.list() == []
-    site.write(cloudy(bounds=NodeBounds(1, 4)))
-    (group,) = await groups.list()
-    assert (group.name, group.min_size, group.max_size, len(group.members)) == ("workers", 1, 4, 2)
+    sizes = {"cpu": "1500m", "memory": "2Gi"}
+    small = HostGroup("small", 1, 2, {"size": "small"}, ("size=small:NoSchedule",), sizes)
+    site.write(cloudy(STATE, HostGroup("workers", 1, 3), small))
+    first, second = await groups.list()
+    assert (first.name, first.min_size, first.max_size, len(first.members)) == ("workers", 1, 3, 2)
+    assert second.members == {f"local://{site.layout.key}/worker-3"}
     template = await groups.template("workers")
     assert template.status.allocatable == OFFERED
+    assert template.labels["mini-kubernetes.io/node-group"] == "workers"
+    other = await groups.template("small")
+    assert other.status.allocatable == {"cpu": "1500m", "memory": "2Gi", "pods": "110"}
+    assert other.labels["size"] == "small"
+    assert [(taint.key, taint.value, taint.effect) for taint in other.spec.taints or ()] == [
+        ("size", "small", "NoSchedule")
+    ]
+    with pytest.raises(CloudError):
+        await groups.template("none")
     assert template.labels["node.kubernetes.io/instance-type"] == "worker-host"
 
 
 async def test_the_launcher_adds_and_removes_hosts(site: Site, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    site.write(cloudy(bounds=NodeBounds(1, 4)), command=["sh", "-c", f'echo "$@" >>{log}; [ "$2" != remove ]', "x"])
+    site.write(
+        cloudy(STATE, HostGroup("workers", 1, 4)), command=["sh", "-c", f'echo "$@" >>{log}; [ "$2" != remove ]', "x"]
+    )
     groups = site.provider().node_groups
     assert groups is not None
     await groups.add_machine("workers")
     with pytest.raises(CloudError, match="exit code 1"):
         await groups.remove_machine("workers", node("worker-2"))
-    assert log.read_text() == "node add\nnode remove worker-2\n"
+    assert log.read_text() == "node add --group workers\nnode remove worker-2\n"
 
 
 async def test_each_service_keeps_its_address_until_its_balancer_goes(site: Site) -> None:
@@ -159,17 +184,82 @@ def test_an_unusable_inventory_is_an_error_at_once(site: Site) -> None:
 
 
 def test_the_cloud_stays_as_it_was_told(tmp_path: Path) -> None:
-    state = with_cloud(STATE, "abcdef", lambda port: True, NodeBounds(1, 3), 5.0)
+    group = HostGroup("workers", 3, 4, {"a": "b"}, ("a=b:NoSchedule",), {"cpu": "1"}, {"cpu": "3"})
+    state = with_cloud(STATE, "abcdef", lambda port: True, [group], 5.0)
+    assert len(state.nodes) == 3
     save_state(tmp_path / "state.json", state)
     assert load_state(tmp_path / "state.json") == state
     same = cloudy(state)
     assert same == state
-    assert cloudy(state, NodeBounds(0, 0)).cloud.bounds is None  # type: ignore[union-attr]
-    for count in (0, 4):
-        with pytest.raises(StateError, match="not within 1:3"):
-            check_node_count(state, count)
-    check_node_count(state, 3)
-    check_node_count(STATE, 0)
+    ended = with_cloud(state, "abcdef", lambda port: True, [])
+    assert ended.cloud is not None
+    assert (ended.cloud.groups, len(ended.nodes)) == ((), 3)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([HostGroup("a", 2, 1)], "the group a has a minimum of 2"),
+        ([HostGroup("a", 0, 1), HostGroup("a", 0, 1)], "two groups have the same name"),
+        ([HostGroup("a", 0, 3), HostGroup("b", 0, 3)], "more than 5 hosts together"),
+    ],
+)
+def test_groups_that_cannot_be_are_refused(groups: list[HostGroup], message: str) -> None:
+    with pytest.raises(StateError, match=message):
+        cloudy(STATE, *groups)
+
+
+def test_a_host_is_told_of_its_group() -> None:
+    group = HostGroup("small", 0, 2, {"a": "b"}, ("a=b:NoSchedule", "c:NoExecute"), {}, {"cpu": "1", "memory": "1Gi"})
+    cloud = cloudy(STATE, group).cloud
+    assert group_flags(cloud, NodeState(1, group="small")) == (
+        "--cloud-provider=external",
+        "--node-labels=a=b,mini-kubernetes.io/node-group=small",
+        "--register-with-taints=a=b:NoSchedule,c:NoExecute",
+        "--system-reserved=cpu=1,memory=1Gi",
+    )
+    assert group_flags(cloud, NodeState(1)) == (
+        "--cloud-provider=external", "--node-labels=mini-kubernetes.io/node-group=workers"
+    )  # fmt: skip
+    assert group_flags(None, NodeState(1)) == ()
+
+
+def test_groups_are_read_from_a_file() -> None:
+    text = b"""
+groups:
+- {name: workers, min: 1, max: 3}
+- {name: batch, min: 0, max: 2, labels: {tier: batch}, taints: ["tier=batch:NoSchedule"], cpu: 500m, memory: 2Gi}
+"""
+    assert read_groups(text, OFFERED) == (
+        HostGroup("workers", 1, 3),
+        HostGroup(
+            "batch",
+            0,
+            2,
+            {"tier": "batch"},
+            ("tier=batch:NoSchedule",),
+            {"cpu": "500m", "memory": "2Gi"},
+            {"cpu": "1500m", "memory": "6Gi"},
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"groups: [{name: a, min: 1}]", "groups.0.max: Field required"),
+        (b"groups: [{name: a, min: -1, max: 2}]", "groups.0.min"),
+        (b"groups: [{name: a, min: 1, max: 2, size: 3}]", "groups.0.size"),
+        (b"groups: [{name: a, min: 1, max: 2, cpu: 64}]", "groups.0.cpu"),
+        (b"groups: [{name: a, min: 1, max: 2, cpu: '64'}]", "a wants 64 of cpu, and this machine has 2"),
+        (b"groups: [{name: a, min: 1, max: 2, memory: much}]", "quantities"),
+        (b"groups: [{name: 'a b', min: 1, max: 2}]", "can't be a label's value"),
+        (b"[", "node groups: "),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told_why(text: bytes, message: str) -> None:
+    with pytest.raises(StateError, match=re.escape(message)):
+        read_groups(text, OFFERED)
 
 
 def test_the_cloud_yields_ports_that_others_took() -> None:

@@ -468,12 +468,15 @@ def test_profiles_must_sort_alike() -> None:
         Bench(profiles=[Profile("a", collect_plugins()), Profile("b", [*others, PluginSpec("Other", OtherSort)])])
 
 
-async def test_a_plugin_works_beside_the_scheduler(started: Started) -> None:
+async def test_a_plugin_prepares_itself_and_works_beside_the_scheduler(started: Started) -> None:
     class Working(Plugin):
-        began = False
+        ready = began = False
+
+        async def prepare(self) -> None:
+            Working.ready = True
 
         async def run(self) -> None:
-            Working.began = True
+            Working.began = Working.ready
 
     bench = started(specs=[*collect_plugins(), PluginSpec("Working", Working)])
     await bench.until(lambda: Working.began)
@@ -548,17 +551,17 @@ async def test_a_victim_that_waits_at_permit_is_rejected_there(started: Started)
     assert ("low", "Preempted", "Preempted by pod high-uid on node n1") in bench.recorder.events
 
 
-def test_a_pod_is_explained_as_if_it_had_no_node() -> None:
+async def test_a_pod_is_explained_as_if_it_had_no_node() -> None:
     bench = Bench()
     bench.put(node("n1", cpu="2"))
     bench.put(node("n2", cpu="1"))
     bench.bound(pod("web", cpu="2", schedulerName=DEFAULT_NAME), "n1")
     bench.put(pod("other", schedulerName="other"))
-    text = explain_pod(bench.scheduler, "default/web")
+    text = await explain_pod(bench.scheduler, "default/web")
     assert text.startswith("Pod default/web runs on n1. Nodes that would do now: 1 of 2.\n\nScores, times")
     assert text.endswith("\nn2     NodeResourcesFit   Insufficient cpu\n")
     assert "NodeName" not in text
     with pytest.raises(NothingToExplain, match="is for the scheduler other"):
-        explain_pod(bench.scheduler, "default/other")
+        await explain_pod(bench.scheduler, "default/other")
     with pytest.raises(NothingToExplain, match="no pod default/none"):
-        explain_pod(bench.scheduler, "default/none")
+        await explain_pod(bench.scheduler, "default/none")

@@ -57,11 +57,11 @@ def victims(world: World, preemptor: Pod) -> tuple[str, list[str]]:
 
 
 def budget(
-    world: World, allowed: int, labels: dict[str, str], name: str = "b", disrupted: tuple[str, ...] = ()
+    world: World, allowed: int, labels: dict[str, str], disrupted: tuple[str, ...] = (), version: str | None = None
 ) -> None:
     status = {"disruptionsAllowed": allowed, "disruptedPods": dict.fromkeys(disrupted, EARLY)}
     spec = {"selector": {"matchLabels": labels}}
-    meta = {"name": name, "namespace": "default"}
+    meta = {"name": "b", "namespace": "default", "resourceVersion": version}
     world.lister.put(from_dict(PodDisruptionBudget, {"metadata": meta, "spec": spec, "status": status}))
 
 
@@ -180,6 +180,26 @@ def test_a_budget_allows_so_many_and_does_not_count_the_disrupted_again() -> Non
     assert victims(world, pod(cpu="3", priority=10))[0] == "n2"
     budget(world, 2, {"app": "db"}, disrupted=("db-1",))
     assert victims(world, pod(cpu="3", priority=10))[0] == "n1"
+
+
+def test_a_budget_counts_victims_that_its_status_does_not_show_yet() -> None:
+    world = World(node("n1", cpu="1"), node("n2", cpu="1"))
+    first = low(world, "n1", "db-1", labels={"app": "db"}, version="5")
+    low(world, "n2", "db-2", labels={"app": "db"})
+    budget(world, 1, {"app": "db"}, version="3")
+    budgets = Budgets(world.handle)
+    pods = [*world.cache.on_node("n1"), *world.cache.on_node("n2")]
+    assert budgets.protect()
+    assert budgets.violated_by(pods) == [False, True]
+    budgets.spend(pods[:1])
+    assert budgets.violated_by(pods) == [False, True]
+    going = first.clone()
+    going.metadata.deletionTimestamp, going.metadata.resourceVersion = LATE, "7"
+    world.cache.put_pod(going)
+    assert budgets.violated_by(pods[1:]) == [True]
+    budget(world, 1, {"app": "db"}, version="8")
+    assert budgets.protect()
+    assert budgets.violated_by(pods[1:]) == [False]
 
 
 @pytest.mark.parametrize("labels", [None, {}])

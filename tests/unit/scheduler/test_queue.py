@@ -137,12 +137,22 @@ def test_alike_pods_are_asked_about_once() -> None:
     assert len(bench.rules.asked) == 2
 
 
-def test_a_pod_woken_early_sits_out_its_backoff() -> None:
+def test_a_pod_woken_early_is_tried_before_its_backoff_is_over_if_nothing_else_is_to_do() -> None:
     bench = Bench()
-    bench.add()
+    bench.add("refused", priority=5)
+    bench.add("important", priority=9)
+    bench.refuse()
     bench.refuse()
     bench.queue.happened(NODE_ADDED)
-    assert bench.counts() == {"backoff": 1}
+    assert bench.counts() == {"backoff": 2}
+    bench.add("fresh")
+    assert bench.names() == ["fresh", "important", "refused"]
+
+
+def test_a_pod_that_failed_sits_out_its_backoff() -> None:
+    bench = Bench()
+    bench.add()
+    bench.queue.failed(bench.pop())
     assert bench.queue.seconds_to_next() == 1.0
     bench.clock.step(0.99)
     assert bench.names() == []
@@ -155,8 +165,7 @@ def test_backoff_doubles_with_each_attempt_up_to_ten_seconds() -> None:
     bench.add()
     waits = []
     for _ in range(6):
-        bench.refuse()
-        bench.queue.happened(NODE_ADDED)
+        bench.queue.failed(bench.pop())
         wait = bench.queue.seconds_to_next()
         assert wait is not None
         waits.append(wait)

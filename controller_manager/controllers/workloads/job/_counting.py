@@ -32,13 +32,13 @@ def count_released(status: JobStatus, tracked: Set[str]) -> None:
     status.uncountedTerminatedPods = UncountedTerminatedPods(succeeded=succeeded or None, failed=failed or None)
 
 
-def note_ended(seen: Observed, status: JobStatus, outcome: Outcome | None) -> list[Pod]:
+def note_ended(seen: Observed, status: JobStatus, outcome: Outcome | None, *, over: bool) -> list[Pod]:
     """Notes in the status the pods that have ended, at most MOST_NOTES, and returns those whose finalizer may go.
 
-    With an `outcome` or a Job that is deleted that is all of them: nothing more will be heard of the others, which
-    count as failed if the Job fails.
+    `over` tells that the outcome is certain, and all pods that still ran are being deleted: nothing more will be heard
+    of them, and they count as failed if the Job fails. A Job that is being deleted lets all its pods go, too.
     """
-    job, over = seen.job, outcome is not None or seen.job.metadata.deletionTimestamp is not None
+    job, deleted = seen.job, seen.job.metadata.deletionTimestamp is not None
     noted = status.uncountedTerminatedPods or UncountedTerminatedPods()
     succeeded, failed, release = list(noted.succeeded or ()), list(noted.failed or ()), list[Pod]()
     indexes: list[int] = []
@@ -48,7 +48,7 @@ def note_ended(seen: Observed, status: JobStatus, outcome: Outcome | None) -> li
         if len(indexes) + len(succeeded) + len(failed) >= MOST_NOTES:
             break
         uid, fails = pod.metadata.uid or "", has_failed(job, pod)
-        if not (over or pod.status.phase == "Succeeded" or (fails and uid not in waiting)):
+        if not (over or deleted or pod.status.phase == "Succeeded" or (fails and uid not in waiting)):
             continue
         release.append(pod)
         if uid in known or not counts_for(job, pod):
@@ -59,7 +59,7 @@ def note_ended(seen: Observed, status: JobStatus, outcome: Outcome | None) -> li
                 succeeded.append(uid)
             elif index not in seen.counted_indexes:
                 indexes.append(index)
-        elif (fails or (outcome is not None and not outcome.succeeds)) and judge(job, pod).counts:
+        elif _counts_as_failed(pod, outcome, fails=fails, over=over) and judge(job, pod).counts:
             failed.append(uid)
     status.uncountedTerminatedPods = UncountedTerminatedPods(succeeded=succeeded or None, failed=failed or None)
     if is_indexed(job):
@@ -67,6 +67,13 @@ def note_ended(seen: Observed, status: JobStatus, outcome: Outcome | None) -> li
         status.succeeded, status.completedIndexes = len(done) or None, str(done) or None
         status.failedIndexes = None if seen.failed_indexes is None else str(seen.failed_indexes)
     return release
+
+
+def _counts_as_failed(pod: Pod, outcome: Outcome | None, *, fails: bool, over: bool) -> bool:
+    """A Job that fails takes along the pods that still run; one that succeeds has only stopped them."""
+    if outcome is not None and outcome.succeeds:
+        return pod.status.phase == "Failed"
+    return fails or (outcome is not None and over)
 
 
 def has_notes(status: JobStatus) -> bool:

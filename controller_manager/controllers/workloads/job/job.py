@@ -70,6 +70,8 @@ class _Sync:
     seen: Observed
     failures: Failures
     outcome: Outcome | None = None
+    over: bool = False
+    """Whether the outcome is certain: there is no pod that is not known yet, or could not be deleted."""
     action: str = "reconciling"
     wait_seconds: float = 0.0
     errors: list[Exception] = field(default_factory=list)
@@ -170,13 +172,11 @@ class JobReconciler:
         """Deletes and creates pods, and sets the status but for what `_count` counts."""
         job, seen, now = sync.job, sync.seen, self._clock.now()
         settled = self._pod_control.settled(job.key)
-        outcome = find_outcome(seen, now)
-        if outcome is not None:
+        sync.outcome = find_outcome(seen, now)
+        if sync.outcome is not None:
             await self._delete(sync, seen.active)
-            if settled and not sync.errors:
-                sync.outcome = outcome
-            elif not settled:  # there may be pods that are not known yet
-                sync.wait_seconds = UNSETTLED_SECONDS
+            sync.over = settled and not sync.errors
+            sync.wait_seconds = 0.0 if settled else UNSETTLED_SECONDS
             return
         active = len(seen.active)
         if settled and job.metadata.deletionTimestamp is None:
@@ -184,7 +184,7 @@ class JobReconciler:
         else:
             self._set_counts(sync, active, 0, seen.ready)
         if is_complete(seen, active):
-            sync.outcome = COMPLETIONS_REACHED if settled else None
+            sync.outcome, sync.over = COMPLETIONS_REACHED, settled
         elif settled and job.metadata.deletionTimestamp is None:
             self._show_suspension(job)
         waits = [sync.wait_seconds, seconds_to_deadline(job, now) or 0.0, 0.0 if settled else UNSETTLED_SECONDS]
@@ -246,10 +246,11 @@ class JobReconciler:
 
     async def _count(self, sync: _Sync) -> None:
         """Counts the pods that have ended and says how the Job stands. Raises: the first error of this look."""
-        seen, outcome, now = sync.seen, sync.outcome, format_time(self._clock.now())
+        seen, now = sync.seen, format_time(self._clock.now())
         tracked = {pod.metadata.uid or "" for pod in seen.tracked}
         count_released(sync.job.status, tracked)
-        release = note_ended(seen, sync.job.status, outcome)
+        release = note_ended(seen, sync.job.status, sync.outcome, over=sync.over)
+        outcome = sync.outcome if sync.over else None
         if outcome is not None:
             announce(sync.job.status, outcome, now)
         if release:
