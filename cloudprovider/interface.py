@@ -103,8 +103,8 @@ class NodeGroups(ABC):
         """Adds a machine and returns when it has been made. Raises: CloudError."""
 
     @abstractmethod
-    async def remove_machine(self, group: str, node: Node) -> None:
-        """Ends the machine of a node, and the group has one less. Raises: CloudError."""
+    async def remove_machine(self, group: str, provider_id: str) -> None:
+        """Ends a member of the group, which has one less then. Raises: CloudError."""
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from cluster_autoscaler.drain import Drainer, DrainFailed, DrainTimes, with_tain
 from cluster_autoscaler.expanders._expander import choose
 from cluster_autoscaler.groups import CANDIDATE, TO_BE_DELETED, GroupState, group_state, has_taint, pods_by_node
 from cluster_autoscaler.options import NAME, Options
-from cluster_autoscaler.scaledown import Limits, Removal, plan_scale_down
+from cluster_autoscaler.scaledown import Limits, Removal, Unregistered, plan_scale_down
 from cluster_autoscaler.scaleup import Option, ScaleUpPlan, plan_scale_up, taking_pods, unschedulable
 from cluster_autoscaler.simulation import Rules
 from cluster_autoscaler.status import Observed, StatusWriter
@@ -58,12 +58,13 @@ class Autoscaler:
         self._drainer = Drainer(self._rest, self._recorder, self._clock, self._pods, times)
         self._status = StatusWriter(self._rest, self._clock, options.namespace, options.status_config_map_name)
         self._orders: asyncio.Queue[str] = asyncio.Queue()  # holds at most as many as groups may grow by
-        self._removals: asyncio.Queue[Removal] = asyncio.Queue(1)
+        self._removals: asyncio.Queue[Removal | Unregistered] = asyncio.Queue(1)
         self._ordered: Counter[str] = Counter()
         """Group -> machines that were asked for, and that the cloud has not said yet to be made."""
         self._goals: dict[str, int] = {}
         """Group -> the size that was asked for, until it is there."""
         self._removing = ""
+        """The node or machine whose removal is under way."""
         self._cleaned = False
         self._waited: dict[str, float] = {}
         """Provider id of a machine without a node -> since when (monotonic, as are the times below)."""
@@ -92,6 +93,8 @@ class Autoscaler:
         if plan.options:
             await self._order(plan.options)
         self._tell_refusals(pending, plan)
+        if healthy and not self._removing:
+            self._consider_late_machines(states)
         growing = plan.options or plan.waiting or any(state.upcoming for state in states)
         if self._options.scale_down_enabled and healthy and not growing and not self._removing:
             await self._consider_removals(usable, pods, states)
@@ -235,6 +238,14 @@ class Autoscaler:
                 self._removals.put_nowait(removal)
                 return
 
+    def _consider_late_machines(self, states: Sequence[GroupState]) -> None:
+        """Has a machine removed that never became a node: it would take the place of one that does."""
+        for state in states:
+            if state.late:
+                self._removing = state.late[0]
+                self._removals.put_nowait(Unregistered(state.name, state.late[0]))
+                return
+
     async def _mark_candidates(self, nodes: Iterable[Node]) -> None:
         """Has the scheduler rather use other nodes than those that may go."""
         now = self._clock.now()
@@ -249,14 +260,33 @@ class Autoscaler:
         while True:
             removal = await self._removals.get()
             try:
-                await self._remove(removal)
-            except (DrainFailed, StatusError, ConnectionError, TimeoutError) as error:
-                await self._removal_failed(removal, str(error))
+                if isinstance(removal, Unregistered):
+                    await self._remove_unregistered(removal)
+                else:
+                    await self._remove(removal)
             finally:
                 self._removing = ""
             queue.add(CLUSTER)
 
+    async def _remove_unregistered(self, machine: Unregistered) -> None:
+        assert self._groups is not None
+        try:
+            await self._groups.remove_machine(machine.group, machine.provider_id)
+        except CloudError as error:
+            log.warning("unregistered machine not removed", machine=machine.provider_id, error=str(error))
+            self._waited.pop(machine.provider_id, None)  # it has its time again
+            return
+        text = f"Removed unregistered node {machine.provider_id}"
+        self._recorder.event(self._status.stored, "Normal", "DeleteUnregistered", text)
+        log.info("unregistered machine removed", machine=machine.provider_id)
+
     async def _remove(self, removal: Removal) -> None:
+        try:
+            await self._drain_and_remove(removal)
+        except (DrainFailed, StatusError, ConnectionError, TimeoutError) as error:
+            await self._removal_failed(removal, str(error))
+
+    async def _drain_and_remove(self, removal: Removal) -> None:
         """Raises: DrainFailed, CloudError, as RestClient's methods."""
         assert self._groups is not None
         node = removal.node
@@ -267,7 +297,7 @@ class Autoscaler:
         self._recorder.event(self._status.stored, "Normal", reason, f"Scale-down: {text}")
         await self._drainer.begin(node)
         await self._drainer.evict(removal.pods)
-        await self._groups.remove_machine(removal.group, node)
+        await self._groups.remove_machine(removal.group, node.spec.providerID or "")
         self._unneeded.pop(node.name, None)
         if removal.group in self._goals:
             self._goals[removal.group] -= 1

@@ -56,8 +56,8 @@ class GroupState:
     """Those that can take pods."""
     upcoming: int
     """Machines that are being made, or have not started yet."""
-    late: int
-    """Machines that should have registered long ago."""
+    late: Sequence[str]
+    """Provider ids of machines that should have registered long ago."""
     target: int
     """The size that the group has once all that are upcoming have come."""
     template: Template
@@ -119,7 +119,7 @@ def group_state(
     started = [node for node in members if is_started(node)]
     registered = {node.spec.providerID for node in members}
     unregistered = group.members - registered
-    late = sum(1 for id in unregistered if waited.get(id, 0.0) > provision_seconds)
+    late = sorted(id for id in unregistered if waited.get(id, 0.0) > provision_seconds)
     starting = sum(1 for node in members if node not in started and _age(node, now) <= provision_seconds)
     target = max(len(group.members), goal)
     sample = next((node for node in started if not has_taint(node, TO_BE_DELETED)), None)
@@ -127,7 +127,7 @@ def group_state(
         group,
         members,
         started,
-        upcoming=starting + len(unregistered) - late + target - len(group.members),
+        upcoming=starting + len(unregistered) - len(late) + target - len(group.members),
         late=late,
         target=target,
         template=_template(group.name, sample or fallback, on_nodes.get(sample.name, ()) if sample else ()),

@@ -31,6 +31,14 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class Unregistered:
+    """A machine that never became a node."""
+
+    group: str
+    provider_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScaleDownPlan:
     removals: Sequence[Removal] = ()
     blocked: Mapping[str, str] = field(default_factory=dict)

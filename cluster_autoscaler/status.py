@@ -64,12 +64,12 @@ class Observed:
             len(self.nodes),
             sum(1 for node in self.nodes if is_started(node)),
             sum(state.upcoming for state in self.states),
-            sum(state.late for state in self.states),
+            sum(len(state.late) for state in self.states),
         )
 
 
 def group_counts(state: GroupState) -> Counts:
-    return Counts(len(state.nodes), len(state.started), state.upcoming, state.late)
+    return Counts(len(state.nodes), len(state.started), state.upcoming, len(state.late))
 
 
 class Transitions:

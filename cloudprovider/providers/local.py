@@ -228,8 +228,8 @@ class HostGroups(NodeGroups):
     async def add_machine(self, group: str) -> None:
         await self._machine.launch("node", "add", "--group", group)
 
-    async def remove_machine(self, group: str, node: Node) -> None:
-        await self._machine.launch("node", "remove", node.name)
+    async def remove_machine(self, group: str, provider_id: str) -> None:
+        await self._machine.launch("node", "remove", provider_id.rpartition("/")[2])
 
 
 def _taint(text: str) -> Taint:

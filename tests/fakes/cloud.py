@@ -86,7 +86,7 @@ class FakeGroups(NodeGroups):
             raise CloudError(self.failing)
         self.added.append(group)
 
-    async def remove_machine(self, group: str, node: Node) -> None:
+    async def remove_machine(self, group: str, provider_id: str) -> None:
         if self.failing:
             raise CloudError(self.failing)
-        self.removed.append(node.name)
+        self.removed.append(provider_id.removeprefix("fake://"))

@@ -138,7 +138,7 @@ async def test_the_launcher_adds_and_removes_hosts(site: Site, tmp_path: Path) -
     assert groups is not None
     await groups.add_machine("workers")
     with pytest.raises(CloudError, match="exit code 1"):
-        await groups.remove_machine("workers", node("worker-2"))
+        await groups.remove_machine("workers", "local://abcdef/worker-2")
     assert log.read_text() == "node add --group workers\nnode remove worker-2\n"
 
 

@@ -309,6 +309,24 @@ async def test_what_a_killed_autoscaler_left_on_nodes_is_taken_off(bench: Make) 
     assert b.taints("n2") == []
 
 
+async def test_a_machine_that_never_becomes_a_node_is_removed(bench: Make) -> None:
+    b = bench()
+    b.nodes("n1")
+    group = b.groups.groups["workers"]
+    b.groups.groups["workers"] = replace(group, members=group.members | {"fake://stuck"})
+    await b.look()
+    await b.looks_after(890)
+    assert b.groups.removed == []
+    b.groups.failing = "not now"
+    await b.looks_after(11)
+    b.groups.failing = ""
+    await b.look()
+    assert b.groups.removed == []
+    await b.looks_after(901)
+    assert b.groups.removed == ["stuck"]
+    assert b.events == ["Normal DeleteUnregistered Removed unregistered node fake://stuck"]
+
+
 async def test_nothing_is_done_while_most_nodes_are_silent(bench: Make) -> None:
     b = bench(least=0, most=20)
     b.nodes(*(f"n{number}" for number in range(8)))

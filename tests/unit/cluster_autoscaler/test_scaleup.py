@@ -172,7 +172,7 @@ def test_a_machine_that_takes_too_long_is_not_counted_on() -> None:
     old = node("n1", ready=False)
     old.metadata.creationTimestamp = format_time(NOW - 1000)
     group = state(old, members=("n2",), waited={"fake://n2": 1000.0})
-    assert (group.upcoming, group.late) == (0, 1)
+    assert (group.upcoming, group.late) == (0, ["fake://n2"])
     assert shown(plan([old], [pod("p", "4")], group)) == {"workers": (1, 1)}
 
 
