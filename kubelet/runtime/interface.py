@@ -373,8 +373,12 @@ class Runtime(Protocol):
     async def load_image(self, archive: bytes) -> None:
         """Loads an image archive (`componentbase.image_archive`)."""
 
-    async def create_memory_volume(self, name: str, size_bytes: int, pod: PodRef, mode: int = 0o777) -> None:
+    async def create_memory_volume(
+        self, name: str, size_bytes: int, pod: PodRef, mode: int = 0o777, page_bytes: int = 0
+    ) -> None:
         """A tmpfs that a pod's containers share (memory-backed emptyDir); `size_bytes` 0 = the kernel's default.
+
+        With `page_bytes` it is made of huge pages of this size.
 
         Its content lives as long as a sandbox or container that mounts it runs.
         """

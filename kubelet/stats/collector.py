@@ -363,7 +363,7 @@ def _running(statuses: Iterable[PodRuntimeStatus]) -> Iterable[ContainerStatus]:
 
 def _in_memory(volume: Volume) -> bool:
     """Tells of an emptyDir that takes memory of the pod, and nothing of its ephemeral storage."""
-    return volume.emptyDir is not None and volume.emptyDir.medium == "Memory"
+    return volume.emptyDir is not None and bool(volume.emptyDir.medium)
 
 
 def _interfaces(pid: int) -> tuple[Interface, ...]:

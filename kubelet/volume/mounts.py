@@ -62,9 +62,15 @@ def _is_shared(path: str) -> bool:
     return [entry for entry in around if len(entry.path) == nearest][-1].shared  # the others lie below it
 
 
-def mount_memory(target: str, options: str) -> None:
-    """Raises: OSError."""
-    checked(libc.mount(b"tmpfs", os.fsencode(target), b"tmpfs", 0, options.encode()))
+def mount_memory(target: str, size_bytes: int, mode: int, page_bytes: int = 0) -> None:
+    """Mounts a file system in memory, of huge pages where their size is given. `size_bytes` 0: the kernel's default.
+
+    Raises: OSError.
+    """
+    kind = b"hugetlbfs" if page_bytes else b"tmpfs"
+    options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
+    options += f",pagesize={page_bytes}" if page_bytes else ""
+    checked(libc.mount(kind, os.fsencode(target), kind, 0, options.encode()))
 
 
 async def mount_with_tools(filesystem: str, source: str, target: str, options: Sequence[str]) -> None:

@@ -392,8 +392,11 @@ class FakeRuntime:
     async def load_image(self, archive: bytes) -> None:
         self._check("load_image", str(len(archive)))
 
-    async def create_memory_volume(self, name: str, size_bytes: int, pod: PodRef, mode: int = 0o777) -> None:
-        self._check("create_memory_volume", f"{name} {size_bytes}")
+    async def create_memory_volume(
+        self, name: str, size_bytes: int, pod: PodRef, mode: int = 0o777, page_bytes: int = 0
+    ) -> None:
+        pages = f" of {page_bytes}" if page_bytes else ""
+        self._check("create_memory_volume", f"{name} {size_bytes}{pages}")
         self._volumes[name] = pod.uid
 
     async def memory_volumes(self) -> Mapping[str, str]:

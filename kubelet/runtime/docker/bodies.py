@@ -227,8 +227,12 @@ def _confinement(kind: str, profile: str, localhost: str) -> list[str]:
     return [f"{kind}={localhost}"] if profile.startswith("Localhost/") else []
 
 
-def memory_volume_body(name: str, size_bytes: int, mode: int, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Asks for a named volume that is a tmpfs, shared by the containers that mount it."""
+def memory_volume_body(
+    name: str, size_bytes: int, mode: int, page_bytes: int, labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """Asks for a named volume in memory, of huge pages where `page_bytes` says so, shared by those that mount it."""
     options = f"mode={mode:o}" + (f",size={size_bytes}" if size_bytes else "")
-    driver_opts = {"type": "tmpfs", "device": "tmpfs", "o": options}
+    kind = "hugetlbfs" if page_bytes else "tmpfs"
+    options += f",pagesize={page_bytes}" if page_bytes else ""
+    driver_opts = {"type": kind, "device": kind, "o": options}
     return {"name": name, "driver": "local", "driver_opts": driver_opts, "labels": dict(labels)}

@@ -417,8 +417,10 @@ class DockerRuntime(Images, Sessions):
 
     # --- memory volumes
 
-    async def create_memory_volume(self, name: str, size_bytes: int, pod: PodRef, mode: int = 0o777) -> None:
-        body = memory_volume_body(name, size_bytes, mode, {names.POD_UID: pod.uid})
+    async def create_memory_volume(
+        self, name: str, size_bytes: int, pod: PodRef, mode: int = 0o777, page_bytes: int = 0
+    ) -> None:
+        body = memory_volume_body(name, size_bytes, mode, page_bytes, {names.POD_UID: pod.uid})
         await self._client.call(self._sdk.create_volume, **body)
 
     async def memory_volumes(self) -> Mapping[str, str]:

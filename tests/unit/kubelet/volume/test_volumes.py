@@ -215,6 +215,25 @@ class TestEmptyDir:
         assert mounted == Mounted(memory_volume="k8s-uid-1-v")
         assert volumes.runtime.calls == [f"create_memory_volume k8s-uid-1-v {8 << 20}"]
 
+    @pytest.mark.parametrize("medium", ["HugePages", "HugePages-2Mi"])
+    async def test_huge_pages_are_of_the_size_that_the_pod_requests(self, volumes: Volumes, medium: str) -> None:
+        await volumes.set_up({"emptyDir": {"medium": medium, "sizeLimit": "8Mi"}}, huge("hugepages-2Mi"))
+        assert volumes.runtime.calls == [f"create_memory_volume k8s-uid-1-v {8 << 20} of {2 << 20}"]
+
+    @pytest.mark.parametrize(
+        ("medium", "resources", "words"),
+        [
+            ("HugePages", (), "there is no resource request for huge pages"),
+            ("HugePages-1Gi", ("hugepages-2Mi",), "there is no resource request for huge pages"),
+            ("HugePages", ("hugepages-2Mi", "hugepages-1Gi"), "can't be used if container requests multiple"),
+        ],
+    )
+    async def test_huge_pages_must_be_requested(
+        self, volumes: Volumes, medium: str, resources: tuple[str, ...], words: str
+    ) -> None:
+        with pytest.raises(VolumeFailure, match=words):
+            await volumes.set_up({"emptyDir": {"medium": medium}}, huge(*resources))
+
     async def test_unknown_medium(self, volumes: Volumes) -> None:
         with pytest.raises(VolumeFailure, match="unknown storage medium"):
             await volumes.set_up({"emptyDir": {"medium": "Gold"}})
@@ -350,3 +369,9 @@ class TestMounts:
         )
         with pytest.raises(VolumeError, match='cannot find volume "x" to mount into container "app"'):
             container_mounts(pod.spec.containers[0], {}, {}, NO_MOUNTS)
+
+
+def huge(*resources: str) -> dict[str, Any]:
+    """The spec of a pod that requests pages of these sizes."""
+    amounts = dict.fromkeys(resources, "1Gi")
+    return {"containers": [{"name": "app", "resources": {"requests": amounts, "limits": amounts}}]}
