@@ -69,6 +69,11 @@ class CpuManager:
         """The CPUs of all containers that have none of their own."""
         return frozenset(self._topology) - self._used()
 
+    @property
+    def allocatable(self) -> frozenset[int]:
+        """The CPUs that containers may have for themselves."""
+        return frozenset(self._topology) - self._reserved
+
     def load(self) -> None:
         """Recalls who has which CPUs. Raises: CpuError; OSError; ValueError."""
         if not self._path.exists():

@@ -34,6 +34,7 @@ from kubelet.devices.messages import (
     PreferredAllocationResponse,
     PreStartContainerRequest,
     RegisterRequest,
+    TopologyInfo,
 )
 from kubelet.plugins.message import Empty
 from kubelet.plugins.rpc import PluginClient, PluginServer, RpcError
@@ -65,6 +66,7 @@ class _Plugin:
     client: PluginClient | None = None
     healthy: frozenset[str] = frozenset()
     unhealthy: frozenset[str] = frozenset()
+    topologies: dict[str, TopologyInfo] = field(default_factory=dict)
     watching: asyncio.Task[None] | None = None
     forgetting: asyncio.TimerHandle | None = None
 
@@ -105,6 +107,19 @@ class DeviceManager:
             resource: DeviceCount(len(plugin.devices), len(plugin.healthy))
             for resource, plugin in self._plugins.items()
         }
+
+    def healthy(self) -> Mapping[str, frozenset[str]]:
+        """Returns the devices that may be given to containers, by resource."""
+        return {resource: plugin.healthy for resource, plugin in self._plugins.items()}
+
+    def held(self, pod_uid: str, container: str) -> Mapping[str, tuple[str, ...]]:
+        """Returns the devices of a container, by resource."""
+        return {resource: held.devices for resource, held in self._allocations.of(pod_uid, container).items()}
+
+    def topology(self, resource: str, device: str) -> TopologyInfo | None:
+        """Returns what the plugin said last about a device's place; None where it said nothing."""
+        plugin = self._plugins.get(resource)
+        return plugin.topologies.get(device) if plugin is not None else None
 
     # Plugins
 
@@ -153,6 +168,7 @@ class DeviceManager:
             async for answer in client.stream(f"{SERVICE}/ListAndWatch", Empty(), ListAndWatchResponse):
                 plugin.healthy = frozenset(device.ID for device in answer.devices if device.health == HEALTHY)
                 plugin.unhealthy = frozenset(device.ID for device in answer.devices) - plugin.healthy
+                plugin.topologies = {device.ID: device.topology for device in answer.devices if device.topology}
                 self._expected(plugin)
                 self._remember()
                 self._on_change()

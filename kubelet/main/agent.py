@@ -38,6 +38,7 @@ from kubelet.node.shutdown import NodeShutdown
 from kubelet.node.status import capacity, read_machine
 from kubelet.options import Options
 from kubelet.pod.resources.hardware import Hardware
+from kubelet.pod.resources.listing import ResourceListing
 from kubelet.pod.resources.pod_security import NodePolicy
 from kubelet.pod.resources.shared_cpus import SharedCpus
 from kubelet.pod.table import PodTable
@@ -124,6 +125,7 @@ class Agent:
             options.root_dir, rest, self.node, tokens, table.wake, self.node.poke, self.recorder, clock, tasks
         )
         hardware = Hardware(self.plugins.devices, _cpu_manager(options, lambda: self.shared_cpus.poke()))
+        self.listing = ResourceListing(options.root_dir, table.admitted, hardware)
         self.shared_cpus = SharedCpus(runtime, table, hardware, self.node, clock)
         self.pods = assemble(self._edges(table, tokens, hardware), table)
         workers, volumes = self.pods.workers, self.pods.volumes
@@ -242,6 +244,7 @@ class Agent:
             self.pods.host_ports.run(),
             self.folders.run(),
             *self.plugins.loops(),
+            self.listing.run(),
             self._take_pods(),
         )
         for loop in loops:

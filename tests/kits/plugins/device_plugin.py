@@ -43,13 +43,16 @@ SERVICE = "/v1beta1.DevicePlugin"
 class DevicePlugin:
     """Offers `resource` from a socket in the kubelet's folder. It prefers the devices with the highest names."""
 
-    def __init__(self, folder: Path, resource: str, devices: list[str], *, prefers: bool = False) -> None:
+    def __init__(
+        self, folder: Path, resource: str, devices: list[str], *, prefers: bool = False, numa_node: int | None = None
+    ) -> None:
         self.folder = folder
         self.resource = resource
         self.allocated: list[list[str]] = []
         self.started: list[list[str]] = []
         self.refusal = ""
         self.cdi = ""
+        self.numa_node = numa_node
         self._options = pb.DevicePluginOptions(pre_start_required=True, get_preferred_allocation_available=prefers)
         self._lists: queue.Queue[dict[str, str] | None] = queue.Queue()
         self.health(dict.fromkeys(devices, "Healthy"))
@@ -89,8 +92,9 @@ class DevicePlugin:
 
     def _list(self, request: Any, context: Any) -> Iterator[Any]:
         while (devices := self._lists.get()) is not None:
+            place = pb.TopologyInfo(nodes=[pb.NUMANode(ID=self.numa_node)]) if self.numa_node is not None else None
             yield pb.ListAndWatchResponse(
-                devices=[pb.Device(ID=name, health=health) for name, health in devices.items()]
+                devices=[pb.Device(ID=name, health=health, topology=place) for name, health in devices.items()]
             )
 
     def _prefer(self, request: Any, context: Any) -> Any:

@@ -186,7 +186,7 @@ class TestMounted:
 
     def test_read_only_holds_for_what_is_mounted_below(self, volume: Path, pod_dir: Path) -> None:
         (volume / "inner").mkdir()
-        mounts.mount_memory(str(volume / "inner"), "size=4096")
+        mounts.mount_memory(str(volume / "inner"), 4096, 0o777)
         try:
             made = mount(pod_dir, Mounted(str(volume)), readOnly=True, recursiveReadOnly="Enabled")
             for folder in (made.source, f"{made.source}/inner"):
@@ -210,7 +210,7 @@ class TestMounted:
             assert len(mounts_below(str(volume))) == 1
             subprocess.run(["mount", "--bind", volume, copy], check=True)
             (volume / "late").mkdir()
-            mounts.mount_memory(str(volume / "late"), "size=4096")
+            mounts.mount_memory(str(volume / "late"), 4096, 0o777)
             (volume / "late/file").touch()
             assert (copy / "late/file").exists()
         finally:
