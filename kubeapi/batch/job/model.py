@@ -140,7 +140,7 @@ class JobCondition(StatusCondition, protobuf="type status lastProbeTime lastTran
     """The aspect of the Job. Complete and Failed end it; SuccessCriteriaMet and FailureTarget precede them while pods
     are still terminating; Suspended tells whether it waits."""
     lastProbeTime: Annotated[Time, NullIfEmpty()] = ""
-    """The time of the last observation."""
+    """The time at which it was last checked whether the condition holds."""
 
 
 class UncountedTerminatedPods(Model, protobuf="succeeded failed"):
@@ -172,7 +172,7 @@ class JobStatus(
     failed: Int32 | None = None
     """The number of pods that failed."""
     terminating: Int32 | None = None
-    """The number of pods that are terminating."""
+    """The number of pods whose deletion has begun and which have not ended yet."""
     completedIndexes: str | None = None
     """The indexes that succeeded, such as "1,3-5,7"."""
     failedIndexes: str | None = None

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from kubeapi.core.service.headless import HEADLESS
 from kubectl.api.client import Dict
+from kubectl.commands.basic import _jobs
 from kubectl.commands.basic._hashing import content_hash
-from kubectl.invocation.command import UsageError
+from kubectl.invocation.command import CommandContext, UsageError
 from kubectl.invocation.flags import add_bool
 
 Parsers = list[argparse.ArgumentParser]
@@ -25,7 +26,7 @@ class Generator(NamedTuple):
     aliases: tuple[str, ...]
     help: str
     configure: Callable[[argparse.ArgumentParser], Parsers]
-    build: Callable[[argparse.Namespace], Dict]
+    build: Callable[[CommandContext, argparse.Namespace], Dict]
 
 
 def _object(args: argparse.Namespace, api_version: str, kind: str, **fields: object) -> Dict:
@@ -49,7 +50,7 @@ def _add_deployment(parser: argparse.ArgumentParser) -> Parsers:
     return _add_name(parser)
 
 
-def _deployment(args: argparse.Namespace) -> Dict:
+def _deployment(context: CommandContext, args: argparse.Namespace) -> Dict:
     labels = {"app": args.name}
     containers: list[Dict] = [{"name": _container_name(image), "image": image, "resources": {}} for image in args.image]
     if args.words:
@@ -123,7 +124,7 @@ def _read(path: Path, refusal: str = "error reading {path}: ") -> bytes:
         raise UsageError(refusal.format(path=path) + str(error.strerror).lower()) from error
 
 
-def _configmap(args: argparse.Namespace) -> Dict:
+def _configmap(context: CommandContext, args: argparse.Namespace) -> Dict:
     text: dict[str, str] = {}
     binary: dict[str, str] = {}
     for key, value in _collect(args, "ConfigMap").items():
@@ -157,7 +158,7 @@ def _add_secret(parser: argparse.ArgumentParser) -> Parsers:
     return [generic, tls, registry]
 
 
-def _secret(args: argparse.Namespace) -> Dict:
+def _secret(context: CommandContext, args: argparse.Namespace) -> Dict:
     data = {key: base64.b64encode(value).decode() for key, value in args.collect(args).items()}
     fields = ({"type": args.type} if args.type else {}) | ({"data": data} if data else {})
     return _hashed(args, _object(args, "v1", "Secret", **fields))
@@ -196,7 +197,7 @@ def _add_service(parser: argparse.ArgumentParser) -> Parsers:
     return subs
 
 
-def _service(args: argparse.Namespace) -> Dict:
+def _service(context: CommandContext, args: argparse.Namespace) -> Dict:
     options = vars(args)
     if not args.tcp and options.get("clusterip") != HEADLESS and args.service_type != "ExternalName":
         raise UsageError("at least one tcp port specifier must be provided")
@@ -230,24 +231,26 @@ def _add_priority_class(parser: argparse.ArgumentParser) -> Parsers:
     return _add_name(parser)
 
 
-def _priority_class(args: argparse.Namespace) -> Dict:
+def _priority_class(context: CommandContext, args: argparse.Namespace) -> Dict:
     fields: dict[str, Any] = {"value": args.value, "preemptionPolicy": args.preemption_policy}
     fields |= {"globalDefault": True} if args.global_default else {}
     fields |= {"description": args.description} if args.description else {}
     return _object(args, "scheduling.k8s.io/v1", "PriorityClass", **fields)
 
 
-def _namespace(args: argparse.Namespace) -> Dict:
+def _namespace(context: CommandContext, args: argparse.Namespace) -> Dict:
     return _object(args, "v1", "Namespace", spec={}, status={})
 
 
-def _service_account(args: argparse.Namespace) -> Dict:
+def _service_account(context: CommandContext, args: argparse.Namespace) -> Dict:
     return _object(args, "v1", "ServiceAccount")
 
 
 GENERATORS = (
     Generator("configmap", ("cm",), "A ConfigMap from literals and files", _add_data, _configmap),
+    Generator("cronjob", ("cj",), "A CronJob of an image", _jobs.add_cron_job, _jobs.cron_job),
     Generator("deployment", ("deploy",), "A Deployment of an image", _add_deployment, _deployment),
+    Generator("job", (), "A Job of an image or of a CronJob", _jobs.add_job, _jobs.job),
     Generator("namespace", ("ns",), "A namespace", _add_name, _namespace),
     Generator("secret", (), "A Secret: generic, tls or docker-registry", _add_secret, _secret),
     Generator(

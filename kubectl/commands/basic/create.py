@@ -50,9 +50,9 @@ def run(context: CommandContext, args: argparse.Namespace) -> None:
     if request := getattr(args, "request", None):
         request(context, args)
         return
-    build: Callable[[argparse.Namespace], Dict] | None = getattr(args, "build", None)
+    build: Callable[[CommandContext, argparse.Namespace], Dict] | None = getattr(args, "build", None)
     if build is not None:
-        manifests = [Manifest(build(args), GENERATED)]
+        manifests = [Manifest(build(context, args), GENERATED)]
     else:
         writing.need_files(args)
         if args.raw:
@@ -129,6 +129,7 @@ COMMAND = Command(
   mini-kubectl create -f pod.yaml
   mini-kubectl create deployment web --image=nginx:1.27 --replicas=3
   mini-kubectl create configmap settings --from-literal=mode=fast --from-file=config.ini
+  mini-kubectl create job backup-now --from=cronjob/backup
   mini-kubectl create service nodeport web --tcp=80:8080
   mini-kubectl create deployment web --image=nginx --dry-run=client -o yaml > web.yaml""",
 )

@@ -85,6 +85,14 @@ QUOTA_STATUS = {  # no controller counts here, so what is used only grows
     "hard": {"configmaps": "100", "limits.memory": "4Gi", "requests.cpu": "2"},
     "used": {"configmaps": "3", "limits.memory": "1073741824", "requests.cpu": "150m"},
 }
+CRON_JOB = {
+    "schedule": "0 3 * * *",
+    "startingDeadlineSeconds": 30,
+    "jobTemplate": {
+        "metadata": {"labels": {"t": "u"}, "annotations": {"v": "w"}},
+        "spec": {"activeDeadlineSeconds": 60, "template": {"spec": TEMPLATE["spec"] | {"restartPolicy": "Never"}}},
+    },
+}
 LIMITS = [
     {"type": "Container", "max": {"memory": "2Gi"}, "maxLimitRequestRatio": {"memory": "4"}},
     {"type": "Pod", "min": {"cpu": "10m"}},
@@ -123,6 +131,7 @@ def objects() -> list[dict[str, object]]:
         labelled("ResourceQuota", "web", spec={"hard": QUOTA_STATUS["hard"]}),
         labelled("ResourceQuota", "a", spec={"hard": {"pods": "0"}}),
         labelled("LimitRange", "web", spec={"limits": LIMITS}),
+        labelled("CronJob", "nightly", "batch/v1", spec=CRON_JOB),
     ]
 
 
@@ -168,6 +177,7 @@ def pair(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Pair:
         "get svc -o yaml",
         "get -n kube-system pods",
         "get csr",
+        "get cronjobs -o wide",
         "get quota,limits",
         "get pods -A -l none=none",
         "get cm nope --ignore-not-found",
@@ -205,7 +215,7 @@ def test_templates(pair: Pair, template: str) -> None:
 
 @pytest.mark.parametrize(
     "kind", ["pod lone", "deploy", "rs web", "svc", "cm web", "secret web", "node n1", "ns kube-system", "sa web",
-             "ep web", "endpointslice", "lease", "csr web", "po -l none=none", "quota web", "quota", "limits",
+             "ep web", "endpointslice", "lease", "csr web", "po -l none=none", "quota web", "quota", "limits", "cj",
              f"ns {NAMESPACE}"],
 )  # fmt: skip
 def test_describe(pair: Pair, kind: str) -> None:
@@ -243,6 +253,10 @@ def test_describe(pair: Pair, kind: str) -> None:
         "create cm web --from-literal=k",
         "create cm web --from-literal=k=v --from-literal=k=w",
         "create cm web --dry-run=bogus",
+        "create job j",
+        "create job j --image=x --from=cronjob/nightly",
+        "create job j --from=deploy/web",
+        "create job j --from=cronjob/nope",
         "create secret generic web",
         "create service clusterip s",
         "create ns default",
@@ -316,6 +330,11 @@ def test_labels_with_characters_they_cannot_have(pair: Pair) -> None:
         "create service nodeport s --tcp=80:http --node-port=30001 --dry-run=client -o yaml",
         "create service loadbalancer s --tcp=80 --dry-run=client -o yaml",
         "create service externalname s --external-name=x.y --dry-run=client -o yaml",
+        "create job j --image=busybox:1 --dry-run=client -o jsonpath={.spec.template.spec} -- sh -c date",
+        "create job j --from=cronjob/nightly --dry-run=client",
+        "create job j --from=cj/nightly --dry-run=server -o jsonpath={.metadata.annotations}{.spec.template.spec}",
+        "create cj j --image=x --schedule @hourly --restart=Never --dry-run=client -o jsonpath={..containers} -- date",
+        "create cj j --image=x:1 --schedule @daily --dry-run=client -o jsonpath={.spec.jobTemplate.spec.template.spec}",
         "create cm c --from-literal=k=v --dry-run=server",
         "create cm c --dry-run=client",
     ],
