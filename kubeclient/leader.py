@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import random
 import secrets
 from collections.abc import Awaitable, Callable
@@ -37,6 +38,10 @@ IS_LEADER = Gauge("leader_election_master_status", "1 while this process leads."
 
 class LeadershipLost(Exception):
     """Says that the Lease was not renewed in time: another may lead by now, and this process must end."""
+
+
+class NotLeading(ConnectionError):
+    """Says that a write was not sent, because the Lease may have run out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,7 @@ class LeaderElector:
         self._clock = clock or Clock()
         self._lease: Lease | None = None
         self._changed_at = 0.0
+        self._valid_until = -math.inf
         self._gauge = IS_LEADER.labels(self._name)
         self.leading = False
 
@@ -148,15 +154,24 @@ class LeaderElector:
         finally:
             # The group has ended: nothing of `on_started` runs any more, so another may start at once.
             self.leading = False
+            self._valid_until = -math.inf
             self._gauge.set(0)
             if not lost:
                 await self._release()
 
+    def require(self) -> None:
+        """Is asked before each write of the leader's work (`RestClient.fenced`).
+
+        A process that was stopped goes on in the middle of its work, before it learns that another leads by now.
+        Raises: NotLeading.
+        """
+        if self._clock.monotonic() >= self._valid_until:
+            raise NotLeading(f"lease {self._namespace}/{self._name} may have run out")
+
     async def _renew(self) -> None:
-        last = self._clock.monotonic()
         while True:
             await self._clock.sleep(self._timing.retry_period)
-            left = last + self._timing.renew_deadline - self._clock.monotonic()
+            left = self._valid_until - self._clock.monotonic()
             renewed = False
             if left > 0:
                 try:
@@ -164,9 +179,7 @@ class LeaderElector:
                         renewed = await self._try()
                 except TimeoutError:
                     left = 0.0
-            if renewed:
-                last = self._clock.monotonic()
-            elif left <= 0 or not self._is_ours():
+            if not renewed and (left <= 0 or not self._is_ours()):
                 log.error("leadership lost", lease=f"{self._namespace}/{self._name}", identity=self.identity)
                 raise LeadershipLost(f"lease {self._namespace}/{self._name} was not renewed in time")
 
@@ -176,6 +189,13 @@ class LeaderElector:
 
     async def _try(self) -> bool:
         """Takes or renews the Lease if it may, and tells whether we hold it now."""
+        started = self._clock.monotonic()  # from here on it may run out, however late the answer comes
+        if not await self._attempt():
+            return False
+        self._valid_until = started + self._timing.renew_deadline
+        return True
+
+    async def _attempt(self) -> bool:
         try:
             if self._is_ours() and self._lease is not None:  # the usual renewal: no read before the write
                 try:

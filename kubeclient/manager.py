@@ -133,7 +133,8 @@ async def run(
             group.create_task(run_controllers(name, chosen, rest, options))
             return
         elector = LeaderElector(rest, options.election.lease, timing=options.election.timing)
-        group.create_task(elector.run(lambda: run_controllers(name, chosen, rest, options)))
+        fenced = rest.fenced(elector.require)
+        group.create_task(elector.run(lambda: run_controllers(name, chosen, fenced, options)))
 
 
 async def run_controllers(

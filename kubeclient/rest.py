@@ -79,6 +79,7 @@ class RestClient:
     ) -> None:
         self.config = config
         self._tokens: TokenSource | None = None
+        self._permit: Callable[[], None] | None = None
         self._clock = clock or Clock()
         self._user_agent = user_agent
         self._on_warning = on_warning
@@ -113,6 +114,12 @@ class RestClient:
         """Returns a client that speaks as the owner of the tokens, over the same connections."""
         other = copy.copy(self)
         other._tokens, other._heads = tokens, {}
+        return other
+
+    def fenced(self, permit: Callable[[], None]) -> Self:
+        """Returns a client that calls `permit` right before a write leaves: what that raises, the write raises."""
+        other = copy.copy(self)
+        other._permit = permit
         return other
 
     # reading
@@ -304,9 +311,10 @@ class RestClient:
         if self._tokens is not None:
             await self._renew_token(self._tokens)
         data = self._encode(method, path, params, body, content_type, accept)
+        permit = self._permit if method != "GET" else None
         for attempt in range(RETRIES_ON_REQUEST + 1):
             started = time.monotonic()
-            response = await self._client.exchange(method.encode(), data, timeout_seconds)
+            response = await self._client.exchange(method.encode(), data, timeout_seconds, permit)
             self._observe(method, response.status, time.monotonic() - started)
             if self._on_warning is not None:
                 self._show_warnings(response)

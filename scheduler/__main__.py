@@ -30,9 +30,10 @@ def main() -> int:
 class _Parts:
     """What a scheduler consists of. Raises: FatalError for options that can't be followed."""
 
-    def __init__(self, options: Options, rest: RestClient) -> None:
+    def __init__(self, options: Options, rest: RestClient, fenced: RestClient) -> None:
+        """`fenced` sends writes while this scheduler leads."""
         clock = Clock()
-        self.informers = Informers(rest, clock)
+        self.informers = Informers(fenced, clock)
         names = [profile.name for profile in options.configuration.profiles]
         self.recorders = {name: EventRecorder(rest, name, clock=clock) for name in names}
         try:
@@ -57,7 +58,8 @@ async def _run(options: Options) -> None:
     except ValueError as error:
         raise daemon.FatalError(str(error)) from None
     async with _client(options) as rest, asyncio.TaskGroup() as tasks:
-        parts = _Parts(options, rest)
+        elector = LeaderElector(rest, election.lease, timing=election.timing)
+        parts = _Parts(options, rest, rest.fenced(elector.require) if election.enabled else rest)
         health = HealthServer("kube-scheduler", options.serving)
         health.add_ready_check("informer-sync", parts.scheduler.check)
         tasks.create_task(health.run())
@@ -66,7 +68,7 @@ async def _run(options: Options) -> None:
             tasks.create_task(recorder.run())
         await parts.informers.wait_synced()
         if election.enabled:
-            tasks.create_task(LeaderElector(rest, election.lease, timing=election.timing).run(parts.scheduler.run))
+            tasks.create_task(elector.run(parts.scheduler.run))
         else:
             tasks.create_task(parts.scheduler.run())
 
@@ -76,7 +78,7 @@ def _explain(options: Options) -> int:
 
     async def answer() -> str:
         async with _client(options) as rest:
-            parts = _Parts(options, rest)  # outside the group, which would wrap its error
+            parts = _Parts(options, rest, rest)  # outside the group, which would wrap its error
             async with asyncio.TaskGroup() as tasks:
                 watching = tasks.create_task(parts.informers.run())
                 await parts.informers.wait_synced()

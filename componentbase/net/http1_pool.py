@@ -60,14 +60,17 @@ class Http1Client:
         method: bytes,
         data: bytes,
         timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
+        permit: Callable[[], None] | None = None,
     ) -> HttpResponse:
         """Sends `data`, a whole request (head and body), and returns the whole response.
 
-        Raises: ConnectionError, TimeoutError.
+        Raises: ConnectionError, TimeoutError; what `permit` raises, which is called once there is a connection.
         """
         without_body = method == b"HEAD"
         connection = self._take_idle() or await self._acquire()
         try:
+            if permit is not None:
+                permit()
             return await connection.request(data, timeout_seconds, without_body=without_body)
         except StaleConnection:
             if method not in _RETRIED:
@@ -76,6 +79,8 @@ class Http1Client:
             self._release(connection)
         connection = await self._acquire(fresh=True)
         try:
+            if permit is not None:
+                permit()
             return await connection.request(data, timeout_seconds, without_body=without_body)
         finally:
             self._release(connection)

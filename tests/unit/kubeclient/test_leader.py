@@ -9,7 +9,7 @@ import pytest
 from apimachinery.errors import NotFound, object_conflict, object_exists, object_not_found
 from apimachinery.meta import ObjectMeta
 from kubeapi.coordination.lease import Lease, LeaseSpec
-from kubeclient.leader import LeaderElector, LeadershipLost, Timing, is_free, taken
+from kubeclient.leader import LeaderElector, LeadershipLost, NotLeading, Timing, is_free, taken
 from tests.fakes.clock import FakeClock, idle
 
 
@@ -168,3 +168,41 @@ def test_times_that_could_make_two_leaders_are_refused() -> None:
     for timing in (Timing(10, 10, 2), Timing(15, 10, 9), Timing(15, 10, 0)):
         with pytest.raises(ValueError, match="leader election needs"):
             timing.check()
+
+
+async def test_a_leader_that_was_stopped_writes_nothing_when_it_goes_on() -> None:
+    server, clock = LeaseServer(), FakeClock()
+    first = Candidate(server, clock, "first")
+    with pytest.raises(NotLeading):
+        first.elector.require()
+    await advance(clock, 4)
+    clock.step(7)
+    first.elector.require()
+    clock.step(4)  # nothing has run since: its loop does not know yet
+    with pytest.raises(NotLeading):
+        first.elector.require()
+    assert first.working
+    await advance(clock, 4)
+    assert not first.working
+
+
+async def test_a_renewal_counts_from_when_it_was_sent() -> None:
+    server, clock = LeaseServer(), FakeClock()
+    first = Candidate(server, clock, "first")
+    await advance(clock, 1)
+    update, answered = server.update, asyncio.Event()
+
+    async def update_and_wait(lease: Lease) -> Lease:
+        stored = await update(lease)
+        await answered.wait()
+        return stored
+
+    server.update = update_and_wait  # type: ignore[method-assign]
+    await advance(clock, 2)
+    first.elector.require()
+    clock.step(20)  # the process is stopped before it reads the answer
+    answered.set()
+    await idle()
+    with pytest.raises(NotLeading):
+        first.elector.require()
+    await first.stop()
