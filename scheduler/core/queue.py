@@ -227,9 +227,9 @@ class SchedulingQueue:
                 self._enqueue(queued)
 
     def activate(self, uid: str) -> None:
-        """Has a pod that waits tried now, whatever its backoff; one that is gated stays so."""
+        """Has a pod that waits tried now, whatever its backoff, unless a gate still holds it."""
         queued = self._pods.get(uid)
-        if queued is None or queued.place not in (QueueState.BACKOFF, QueueState.UNSCHEDULABLE):
+        if queued is None or queued.place is QueueState.ACTIVE:
             return
         if queued.place is QueueState.BACKOFF:
             self._backoff[queued.failed].discard(queued)

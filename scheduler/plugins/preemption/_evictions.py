@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -53,6 +53,10 @@ class Evictions:
         self._evicting: set[str] = set()
         """The victims of all of these."""
         self._forget_at = FORGOTTEN
+        self._unwritten: Counter[str] = Counter()
+        """Preemptor -> how many of its evictions are still to be written."""
+        self._held: set[str] = set()
+        """Preemptors that were kept out of the queue meanwhile."""
 
     def under_way(self, preemptor: str) -> bool:
         """Tells whether victims of this pod are still to go, as far as they have not begun to."""
@@ -65,6 +69,21 @@ class Evictions:
         if not victims:
             del self._victims[preemptor]
         return bool(victims)
+
+    def hold(self, preemptor: str) -> bool:
+        """Tells whether the pod is to stay out of the queue, until all of its evictions are written."""
+        if preemptor in self._unwritten:
+            self._held.add(preemptor)
+            return True
+        return False
+
+    def _written(self, preemptor: str) -> None:
+        self._unwritten[preemptor] -= 1
+        if not self._unwritten[preemptor]:
+            del self._unwritten[preemptor]
+            if preemptor in self._held:
+                self._held.discard(preemptor)
+                self._handle.activate(preemptor)
 
     def _is_going(self, uid: str) -> bool:
         pod = self._handle.cache.get(uid)
@@ -87,6 +106,7 @@ class Evictions:
                 continue
             self._victims.setdefault(pod_id(preemptor), set()).add(pod.uid)
             self._evicting.add(pod.uid)
+            self._unwritten[pod_id(preemptor)] += 1
             self._submit(_Eviction(preemptor, node, pod.pod))
 
     def take_promise_back(self, pod: Pod) -> None:
@@ -106,7 +126,11 @@ class Evictions:
             self._waiting.clear()
             self._victims.clear()
             self._evicting.clear()
+            self._unwritten.clear()
             self._work = asyncio.Semaphore(0)
+            for preemptor in self._held:
+                self._handle.activate(preemptor)
+            self._held.clear()
 
     async def _write_all(self) -> None:
         while True:
@@ -121,6 +145,9 @@ class Evictions:
                     log.warning("nomination not cleared", pod=item.key, error=str(error))
                 else:
                     self._failed(item, str(error))
+            finally:
+                if isinstance(item, _Eviction):
+                    self._written(pod_id(item.preemptor))
 
     async def _clear(self, pod: Pod) -> None:
         await self._patch_status(pod, {"nominatedNodeName": None})

@@ -12,10 +12,12 @@ import numpy as np
 
 from apimachinery.errors import FieldError, invalid
 from scheduler import metrics
-from scheduler.framework import Cycle, Handle, Plugin, PluginArguments, PluginSpec, PostFilterResult, Unfit
+from scheduler.framework import Cycle, Handle, Plugin, PluginArguments, PluginSpec, PostFilterResult, Rejected, Unfit
 from scheduler.plugins.preemption._budgets import Budgets
 from scheduler.plugins.preemption._evictions import Evictions, is_preempted
 from scheduler.plugins.preemption._search import Preemption, VictimSearch
+from scheduler.state.podinfo import pod_id
+from scheduler.views.pod import Pod
 from scheduler.views.poddisruptionbudget import PodDisruptionBudget
 
 NO_HELP = "Preemption is not helpful for scheduling"
@@ -50,6 +52,10 @@ class DefaultPreemption(Plugin):
         self._budgets = Budgets(handle)
         self._evictions = Evictions(name, handle)
         self._random = random.Random()
+
+    def pre_enqueue(self, pod: Pod) -> Rejected | None:
+        held = self._evictions.hold(pod_id(pod))
+        return Rejected("waiting for the preemption for this pod to be finished") if held else None
 
     def post_filter(self, cycle: Cycle, unfit: Unfit) -> PostFilterResult:
         obstacle = self._obstacle(cycle, unfit)

@@ -41,8 +41,9 @@ class FakeRest:
         self.patches: list[tuple[str, dict[str, Any]]] = []
         self.deletions: list[str] = []
         self.failures: list[Exception] = []
-        self.hold = asyncio.Event()
+        self.hold, self.hold_deletions = asyncio.Event(), asyncio.Event()
         self.hold.set()
+        self.hold_deletions.set()
         self.under_way = self.most_under_way = 0
 
     async def bind(self, namespace: str, pod_name: str, node_name: str, *, uid: str = "") -> None:
@@ -64,6 +65,7 @@ class FakeRest:
 
     async def delete(self, model: type[Object], name: str, namespace: str, **options: Any) -> None:
         assert options["uid"]
+        await self.hold_deletions.wait()
         if self.failures:
             raise self.failures.pop(0)
         self.deletions.append(f"{namespace}/{name}")
@@ -565,3 +567,19 @@ async def test_a_pod_is_explained_as_if_it_had_no_node() -> None:
         await explain_pod(bench.scheduler, "default/other")
     with pytest.raises(NothingToExplain, match="no pod default/none"):
         await explain_pod(bench.scheduler, "default/none")
+
+
+async def test_a_preemptor_is_not_tried_again_before_its_evictions_are_written(started: Started) -> None:
+    """Whatever happens meanwhile; the last victim may be gone before its eviction is known to be written."""
+    clock = FakeClock()
+    bench = started(clock=clock)
+    bench.rest.hold_deletions.clear()
+    case = Preemption(bench, clock)
+    await bench.until(lambda: len(bench.rest.patches) == 3)
+    for victim in case.victims:
+        case.victim_goes(victim)
+    await bench.until(lambda: bench.scheduler.queue.counts()["gated"] == 1)
+    assert not bench.rest.bindings
+    bench.rest.hold_deletions.set()
+    await bench.until(lambda: bench.rest.bindings)
+    assert bench.rest.bindings == [("default/high", "n1")]

@@ -329,3 +329,18 @@ def test_nothing_but_an_event_is_due_while_only_gated_pods_wait() -> None:
     assert bench.queue.seconds_to_next() is None
     bench.queue.happened(ClusterEvent(ASSIGNED_POD, Change.DELETE))
     assert bench.counts() == {"gated": 1}
+
+
+def test_a_pod_that_is_activated_is_tried_at_once_unless_it_is_gated() -> None:
+    bench = Bench()
+    bench.add("failed")
+    bench.queue.failed(bench.pop())
+    bench.add("refused")
+    bench.refuse()
+    gated = bench.add("gated", schedulingGates=[{"name": "wait"}])
+    for queued in list(bench.queue._pods.values()):
+        bench.queue.activate(queued.uid)
+    assert bench.counts() == {"active": 2, "gated": 1}
+    bench.rules.gate = lambda pod: None  # type: ignore[method-assign]
+    bench.queue.activate(pod_id(gated))
+    assert bench.counts() == {"active": 3}
