@@ -63,7 +63,7 @@ UNSETTLED_SECONDS = 1.0
 
 @dataclass
 class _Sync:
-    """A look at one Job. `job` is a copy, whose status is changed on the way."""
+    """A look at one Job. `job` has a status of its own, which is changed on the way."""
 
     cached: Job
     job: Job
@@ -155,7 +155,7 @@ class JobReconciler:
 
     async def _look(self, cached: Job) -> _Sync | None:
         """Returns None after an adoption: what was adopted is one of the Job's own when the cache shows it."""
-        job = cached.clone()
+        job = _with_own_status(cached)
         if job.status.startTime is None and not job.spec.suspend:
             job.status.startTime = format_time(self._clock.now())
         pods = await claim(self._rest, job, _selector(job), candidates(self._pods, job), finalizer=FINALIZER)
@@ -277,7 +277,7 @@ class JobReconciler:
             stored = await self._rest.update(sync.job, "status")
             self._written[stored.key] = int(stored.metadata.resourceVersion or 0)
             _metrics.count_ended_pods(stored, before, stored.status)
-            sync.cached, sync.job = stored, stored.clone()
+            sync.cached, sync.job = stored, _with_own_status(stored)
         self._failures[sync.job.key] = sync.failures
 
     def _tell_finished(self, job: Job, outcome: Outcome) -> None:
@@ -337,6 +337,10 @@ class JobReconciler:
 
 def _is_ours(job: Job) -> bool:
     return job.spec.managedBy in (None, MANAGER)
+
+
+def _with_own_status(job: Job) -> Job:
+    return job.model_copy(update={"status": job.status.clone()})
 
 
 def _selector(job: Job) -> Selector:
