@@ -26,6 +26,7 @@ from componentbase.flags import version
 from componentbase.metrics import LATENCY_BUCKETS
 from componentbase.net.http1_client import RESPONSE_TIMEOUT_SECONDS, HttpResponse
 from componentbase.net.http1_pool import Http1Client
+from componentbase.ratelimit import TokenBucket
 from kubeclient import wire
 from kubeclient.config import ClientConfig
 from kubeclient.tls import CertificateFiles, tls_context
@@ -76,11 +77,16 @@ class RestClient:
         max_connections: int = 64,
         on_warning: Callable[[str], None] | None = None,
         clock: Clock | None = None,
+        per_second: float = 0.0,
+        burst: int = 1,
     ) -> None:
+        """`per_second` limits requests other than watches, after the first `burst` of them; 0 for no limit."""
         self.config = config
         self._tokens: TokenSource | None = None
         self._permit: Callable[[], None] | None = None
         self._clock = clock or Clock()
+        self._turns = TokenBucket(per_second, burst, self._clock.monotonic()) if per_second else None
+        self._turn_seconds = 1 / per_second if per_second else 0.0
         self._user_agent = user_agent
         self._on_warning = on_warning
         self.ssl_context = tls_context(config)
@@ -313,6 +319,8 @@ class RestClient:
         data = self._encode(method, path, params, body, content_type, accept)
         permit = self._permit if method != "GET" else None
         for attempt in range(RETRIES_ON_REQUEST + 1):
+            while self._turns is not None and not self._turns.take(self._clock.monotonic()):
+                await self._clock.sleep(self._turn_seconds)
             started = time.monotonic()
             response = await self._client.exchange(method.encode(), data, timeout_seconds, permit)
             self._observe(method, response.status, time.monotonic() - started)

@@ -42,13 +42,19 @@ class _Parts:
             raise daemon.FatalError(str(error)) from None
 
 
-def _client(options: Options) -> RestClient:
+def _client(options: Options, *, limited: bool = True) -> RestClient:
     """Raises: FatalError."""
     try:
         config = load_config(options.kubeconfig)
     except ConfigError as error:
         raise daemon.FatalError(str(error)) from None
-    return RestClient(config, user_agent=user_agent("kube-scheduler"))
+    configuration = options.configuration
+    return RestClient(
+        config,
+        user_agent=user_agent("kube-scheduler"),
+        per_second=configuration.requests_per_second if limited else 0,
+        burst=configuration.burst,
+    )
 
 
 async def _run(options: Options) -> None:
@@ -57,8 +63,9 @@ async def _run(options: Options) -> None:
         election.timing.check()
     except ValueError as error:
         raise daemon.FatalError(str(error)) from None
-    async with _client(options) as rest, asyncio.TaskGroup() as tasks:
-        elector = LeaderElector(rest, election.lease, timing=election.timing)
+    # Renewing the Lease must not wait for its turn: it has a client of its own.
+    async with _client(options) as rest, _client(options, limited=False) as lease_rest, asyncio.TaskGroup() as tasks:
+        elector = LeaderElector(lease_rest, election.lease, timing=election.timing)
         parts = _Parts(options, rest, rest.fenced(elector.require) if election.enabled else rest)
         health = HealthServer("kube-scheduler", options.serving)
         health.add_ready_check("informer-sync", parts.scheduler.check)

@@ -12,6 +12,7 @@ from componentbase.configfile import decode_config, read_file, require_valid
 from scheduler.configuration.model import (
     KIND,
     KINDS,
+    ClientConnectionConfiguration,
     KubeSchedulerConfiguration,
     KubeSchedulerProfile,
     LeaderElectionConfiguration,
@@ -44,6 +45,9 @@ class Configuration:
     profiles: Sequence[Profile]
     first_backoff_seconds: float = 1.0
     max_backoff_seconds: float = 10.0
+    requests_per_second: float = 0.0
+    """What the API server may be asked; 0 for any number."""
+    burst: int = 100
     flags: Mapping[str, Any] = field(default_factory=dict)
     """Flags, as attributes of their namespace, to which it gives other defaults."""
 
@@ -66,10 +70,13 @@ def parse_configuration(document: Any) -> Configuration:
     if config.parallelism is not None and config.parallelism <= 0:
         errors.append(invalid("parallelism", config.parallelism, "must be greater than 0"))
     flags = _flags(config, errors)
+    connection = config.clientConnection or ClientConnectionConfiguration()
+    if connection.burst is not None and connection.burst < 0:
+        errors.append(invalid("clientConnection.burst", connection.burst, "must be non-negative"))
     errors += extender_errors(config.extenders or [])
     profiles = _profiles(config, errors)
     require_valid(KIND, errors)
-    return Configuration(profiles, first, longest, flags)
+    return Configuration(profiles, first, longest, max(connection.qps or 0.0, 0.0), connection.burst or 100, flags)
 
 
 def _backoff(config: KubeSchedulerConfiguration, errors: list[FieldError]) -> tuple[float, float]:

@@ -99,6 +99,10 @@ class ClientConnectionConfiguration(Model):
 
     kubeconfig: str | None = None
     """The file of --kubeconfig, which wins over this."""
+    qps: float | None = None
+    """How many requests a second are sent at most, watches and the renewal of the Lease aside. Default: any number."""
+    burst: int | None = None
+    """How many may go out at once before that limit holds. Default: 100."""
 
 
 class KubeSchedulerConfiguration(

@@ -139,6 +139,22 @@ def test_pods_of_a_replicaset_are_spread_over_unequal_nodes(cluster: Cluster, ru
     assert cluster.placed() == {"big": 3, "small": 3}
 
 
+def test_tenants_share_no_node(cluster: Cluster, running: Daemon) -> None:
+    """The API server writes a pod's own value of `mismatchLabelKeys` into the selector that the scheduler reads."""
+    for name in ("n1", "n2"):
+        cluster.node(name, cpu="8")
+    any_tenant = {"matchExpressions": [{"key": "tenant", "operator": "Exists"}]}
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": any_tenant, "mismatchLabelKeys": ["tenant"]}
+    affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    nodes = {}
+    for name in ("a-1", "b-1", "a-2", "b-2", "a-3"):
+        cluster.pod(name, metadata={"labels": {"tenant": name[0]}}, affinity=affinity)
+        nodes[name] = cluster.where(name)
+    assert {nodes[name] for name in nodes if name[0] == "a"} == {nodes["a-1"]}
+    assert {nodes[name] for name in nodes if name[0] == "b"} == {nodes["b-1"]}
+    assert nodes["a-1"] != nodes["b-1"]
+
+
 def test_a_second_scheduler_has_two_profiles(cluster: Cluster, running: Daemon, tmp_path: Path) -> None:
     for name in ("n1", "n2"):
         cluster.node(name, cpu="8")

@@ -169,6 +169,22 @@ async def test_a_request_the_server_puts_off_is_sent_again(connect: Connect) -> 
     assert len(server.requests) == 3
 
 
+async def test_requests_wait_for_their_turn_beyond_a_burst() -> None:
+    clock = FakeClock()
+    async with http_server(always(answer(config_map("a")))) as server, asyncio.timeout(20):
+        config = ClientConfig(server=server.url)
+        async with RestClient(config, user_agent="test/1", clock=clock, per_second=2, burst=3) as rest:
+            for _ in range(3):
+                await rest.get(ConfigMap, "a", "default")
+            assert clock.now() == FakeClock().now()
+            late = asyncio.create_task(rest.get(ConfigMap, "a", "default"))
+            await asyncio.sleep(0.05)
+            assert len(server.requests) == 3
+            await clock.advance(0.5)
+            await late
+            assert len(server.requests) == 4
+
+
 async def test_a_refusal_without_retry_after_is_final(connect: Connect) -> None:
     server, rest = await connect(always(answer(status(429, "TooManyRequests"), "429 X")))
     with pytest.raises(TooManyRequests):

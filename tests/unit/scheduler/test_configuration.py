@@ -99,6 +99,15 @@ def test_the_backoff_is_configured() -> None:
 
 
 @pytest.mark.parametrize(
+    ("connection", "limit"),
+    [({}, (0, 100)), ({"qps": 5.5}, (5.5, 100)), ({"qps": 50, "burst": 70}, (50, 70)), ({"qps": -1}, (0, 100))],
+)
+def test_requests_may_be_limited(connection: dict[str, Any], limit: tuple[float, int]) -> None:
+    made = configured(clientConnection=connection)
+    assert (made.requests_per_second, made.burst) == limit
+
+
+@pytest.mark.parametrize(
     ("fields", "why"),
     [
         ({"podInitialBackoffSeconds": 0}, "podInitialBackoffSeconds: Invalid value: 0: must be greater than 0"),
@@ -107,6 +116,7 @@ def test_the_backoff_is_configured() -> None:
         ({"percentageOfNodesToScore": -1}, "percentageOfNodesToScore: Invalid value: -1: not in valid range [0-100]"),
         ({"leaderElection": {"leaseDuration": "15"}}, "leaderElection.leaseDuration: Invalid value"),
         ({"leaderElection": {"resourceLock": "endpoints"}}, "leaderElection.resourceLock: Unsupported value"),
+        ({"clientConnection": {"burst": -1}}, "clientConnection.burst: Invalid value: -1: must be non-negative"),
         ({"leaderElection": {"name": "a"}}, 'unknown field "leaderElection.name"'),
         ({"profiles": [{"name": "x"}]}, 'unknown field "profiles[0].name"'),
     ],
