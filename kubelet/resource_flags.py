@@ -12,7 +12,13 @@ from componentbase.flags import add_bool, add_duration, parse_list, parse_map
 from kubelet.container.images.gc import GarbagePolicy
 from kubelet.cpus.manager import NONE, STATIC
 from kubelet.cpus.topology import parse_cpus
-from kubelet.eviction.thresholds import DEFAULT_HARD, EvictionPolicy, eviction_thresholds, parse_thresholds
+from kubelet.eviction.thresholds import (
+    DEFAULT_HARD,
+    EvictionPolicy,
+    eviction_thresholds,
+    parse_thresholds,
+    with_allocatable,
+)
 
 PODS = "pods"
 RESERVABLE = ("cpu", "memory", "ephemeral-storage")
@@ -148,6 +154,9 @@ def resource_options(args: argparse.Namespace) -> ResourceOptions:
     thresholds = eviction_thresholds(
         args.eviction_hard, args.eviction_soft, args.eviction_soft_grace_period, args.eviction_minimum_reclaim
     )
+    enforces_reserved = args.cgroups_per_qos and _enforces(args.enforce_node_allocatable)
+    if enforces_reserved:
+        thresholds = with_allocatable(thresholds)
     return ResourceOptions(
         reserved,
         EvictionPolicy(thresholds, args.eviction_pressure_transition_period, args.eviction_max_pod_grace_period),
@@ -157,7 +166,7 @@ def resource_options(args: argparse.Namespace) -> ResourceOptions:
         cpus,
         args.cgroups_per_qos,
         _group_root(args.cgroup_root),
-        args.cgroups_per_qos and _enforces(args.enforce_node_allocatable),
+        enforces_reserved,
     )
 
 

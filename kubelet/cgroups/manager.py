@@ -90,6 +90,10 @@ class PodGroups:
         self._files.write(root + KUBEPODS, self._options.pods() if self._options.pods else Resources())
         self._files.write(root + BEST_EFFORT, Resources(cpu_shares=MIN_CPU_SHARES))
 
+    def of_all_pods(self) -> str:
+        """Returns the path of the group of all pods; "" where there is none."""
+        return self._options.root + KUBEPODS if self._ready else ""
+
     def path(self, uid: str) -> str:
         """Returns the path of the pod's group; "" when it has none, as its containers began without."""
         group = self._groups.get(uid)

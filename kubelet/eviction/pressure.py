@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from kubelet.eviction.thresholds import (
+    ALLOCATABLE_MEMORY,
     CONTAINERFS_AVAILABLE,
     CONTAINERFS_INODES,
     IMAGEFS_AVAILABLE,
@@ -34,12 +35,17 @@ class Observation:
 
 
 def observe(node: NodeFigures) -> dict[str, Observation]:
-    """Returns what is observed by signal. A file system that counts no inodes gives no signal of them."""
+    """Returns what is observed by signal. A file system that counts no inodes gives no signal of them, nor do pods
+    without a limit of all together."""
     imagefs = node.imagefs or node.nodefs
     found = {
         MEMORY_AVAILABLE: Observation(node.host.memory_available_bytes, node.host.memory_bytes),
         PID_AVAILABLE: Observation(node.host.pids_max - node.host.pids, node.host.pids_max),
     }
+    if node.pods is not None:
+        found[ALLOCATABLE_MEMORY] = Observation(
+            node.pods.limit_bytes - node.pods.working_set_bytes, node.pods.limit_bytes
+        )
     for disk, available, inodes in (
         (node.nodefs, NODEFS_AVAILABLE, NODEFS_INODES),
         (imagefs, IMAGEFS_AVAILABLE, IMAGEFS_INODES),

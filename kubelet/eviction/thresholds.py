@@ -6,13 +6,14 @@ Source: Kubernetes documentation, "Node-pressure Eviction"; messages as upstream
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from apimachinery.quantity import QuantityError, parse_quantity
 from componentbase.flags import parse_duration
 
 MEMORY_AVAILABLE, PID_AVAILABLE = "memory.available", "pid.available"
+ALLOCATABLE_MEMORY = "allocatableMemory.available"
 NODEFS_AVAILABLE, NODEFS_INODES = "nodefs.available", "nodefs.inodesFree"
 IMAGEFS_AVAILABLE, IMAGEFS_INODES = "imagefs.available", "imagefs.inodesFree"
 CONTAINERFS_AVAILABLE, CONTAINERFS_INODES = "containerfs.available", "containerfs.inodesFree"
@@ -34,6 +35,7 @@ _DISK = SignalKind("DiskPressure", "ephemeral-storage")
 _INODES = SignalKind("DiskPressure", "inodes")
 SIGNALS: Mapping[str, SignalKind] = {
     MEMORY_AVAILABLE: SignalKind("MemoryPressure", "memory"),
+    ALLOCATABLE_MEMORY: SignalKind("MemoryPressure", "memory"),
     NODEFS_AVAILABLE: _DISK,
     NODEFS_INODES: _INODES,
     IMAGEFS_AVAILABLE: _DISK,
@@ -120,6 +122,12 @@ def eviction_thresholds(
             grace = periods[signal] if is_soft else None
             thresholds.append(Threshold(signal, amount, grace, minimums.get(signal, Amount(Fraction(0)))))
     return tuple(thresholds)
+
+
+def with_allocatable(thresholds: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
+    """Adds what holds for the group of all pods: they are evicted before the kernel kills for the group's limit."""
+    hard = [item for item in thresholds if item.signal == MEMORY_AVAILABLE and item.grace_seconds is None]
+    return (*thresholds, *(replace(item, signal=ALLOCATABLE_MEMORY) for item in hard))
 
 
 def _amount(signal: str, text: str, what: str) -> Amount:

@@ -193,6 +193,7 @@ class Agent:
             self._clock,
             driver_figures=self.plugins.storage.figures,
             claim_paths=self.pods.volumes.claim_paths,
+            pods_group=self.pods.groups.of_all_pods,
         )
         self.eviction = EvictionManager(
             options.resources.eviction,

@@ -25,6 +25,7 @@ from kubelet.stats.figures import (
     GroupFigures,
     NodeFigures,
     PodFigures,
+    PodsMemory,
     Snapshot,
     VolumeFigures,
 )
@@ -90,6 +91,7 @@ class Collector:
 
     `listed()` is what the runtime listed last, without asking it again. `driver_figures(uid)` has the file systems of a
     pod's volumes, by their names, where their storage drivers tell; `claim_paths(uid)` the paths of those with claims.
+    `pods_group()` is the path of the control group of all pods; "" for none.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Collector:
         cgroups: CgroupReader | None = None,
         driver_figures: DriverFigures | None = None,
         claim_paths: Callable[[str], Mapping[str, str]] = lambda uid: {},
+        pods_group: Callable[[], str] = lambda: "",
     ) -> None:
         self._runtime = runtime
         self._pods = pods
@@ -115,6 +118,7 @@ class Collector:
         self._disk = DiskMeasurement()
         self._driver_figures = driver_figures
         self._claim_paths = claim_paths
+        self._pods_group = pods_group
         self._from_drivers: dict[str, Mapping[str, Filesystem]] = {}
         self._data_root = ""
 
@@ -273,7 +277,14 @@ class Collector:
             kubelet_nano_cores=self._samples.observe(KUBELET, now, kubelet.cpu_nanoseconds),
             nodefs=read_filesystem(self._root_dir),
             imagefs=read_filesystem(self._data_root) if os.path.isdir(self._data_root) else None,
+            pods=self._read_pods_memory(),
         )
+
+    def _read_pods_memory(self) -> PodsMemory | None:
+        """Raises: OSError."""
+        path = self._pods_group()
+        limit = self._cgroups.detailed(path).memory_limit_bytes if path else 0
+        return PodsMemory(self._cgroups.core(path).working_set_bytes, limit) if limit else None
 
     def _read_pod(
         self, pod: Pod, status: PodRuntimeStatus, engine: Mapping[str, CoreUsage], depth: Depth

@@ -81,8 +81,19 @@ class PodFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class PodsMemory:
+    """The memory that all pods together use and may use."""
+
+    working_set_bytes: int
+    limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFigures:
-    """The machine. `imagefs` is the file system of the engine's images and writable layers."""
+    """The machine. `imagefs` is the file system of the engine's images and writable layers.
+
+    `pods` is None where all pods together have no limit.
+    """
 
     time: float
     host: HostUsage
@@ -91,6 +102,7 @@ class NodeFigures:
     kubelet_nano_cores: int | None
     nodefs: Filesystem
     imagefs: Filesystem | None
+    pods: PodsMemory | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -18,9 +19,10 @@ from kubelet.eviction.thresholds import (
     eviction_thresholds,
     parse_thresholds,
 )
+from kubelet.options import parse_options
 from kubelet.stats.cgroups import CoreUsage, DetailedUsage
 from kubelet.stats.disk import DiskUse
-from kubelet.stats.figures import ContainerFigures, GroupFigures, NodeFigures, PodFigures, VolumeFigures
+from kubelet.stats.figures import ContainerFigures, GroupFigures, NodeFigures, PodFigures, PodsMemory, VolumeFigures
 from kubelet.stats.host import Filesystem, HostUsage
 from tests.kits.node.kubelet import NOW, container, make_pod, sandbox
 
@@ -41,6 +43,36 @@ class TestThresholds:
             "imagefs.available": Amount(share=Fraction(15, 100)),
             "imagefs.inodesFree": Amount(share=Fraction(1, 20)),
         }
+
+    @pytest.mark.parametrize(
+        ("flags", "held"),
+        [
+            ((), True),
+            (("--enforce-node-allocatable=none",), False),
+            (("--cgroups-per-qos=false",), False),
+            (("--eviction-hard=nodefs.available<5%",), False),
+        ],
+    )
+    def test_pods_go_before_the_group_of_all_is_full(self, flags: tuple[str, ...], held: bool) -> None:
+        options = parse_options(["--node-ip=10.0.0.2", "--hostname-override=n", *flags])
+        thresholds = options.resources.eviction.thresholds
+        assert [item.least for item in thresholds if item.signal == "allocatableMemory.available"] == (
+            [MEMORY.least] if held else []
+        )
+
+    @pytest.mark.parametrize(
+        ("flag", "words"),
+        [
+            ("--enforce-node-allocatable=system-reserved", "want pods or none: 'system-reserved'"),
+            ("--enforce-node-allocatable=none,pods", "none excludes pods"),
+            ("--cgroup-root=kube", "want the path of a control group"),
+            ("--cgroup-root=/a/../b", "want the path of a control group"),
+        ],
+    )
+    def test_flags_of_groups_are_checked(self, flag: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            parse_options(["--node-ip=10.0.0.2", "--hostname-override=n", flag])
+        assert words in capsys.readouterr().err
 
     def test_a_soft_threshold_has_its_grace_period_and_reclaim(self) -> None:
         (soft,) = eviction_thresholds(
@@ -131,6 +163,8 @@ class TestPressure:
             "imagefs.available": Observation(GIB, GIB),
             "containerfs.available": Observation(GIB, GIB),
         }
+        limited = replace(node, pods=PodsMemory(GIB, 4 * GIB))
+        assert observe(limited)["allocatableMemory.available"] == Observation(3 * GIB, 4 * GIB)
         assert resolved(Threshold("imagefs.inodesFree", Amount(share=Fraction(1, 2))), observe(node))
 
 

@@ -16,10 +16,10 @@ from kubeapi.core.node import Node
 from kubeapi.core.pod.model import Pod
 from kubelet.container.images.gc import GarbageCollector
 from kubelet.eviction.manager import EvictionManager
-from kubelet.eviction.thresholds import Amount, EvictionPolicy, Threshold
+from kubelet.eviction.thresholds import Amount, EvictionPolicy, Threshold, with_allocatable
 from kubelet.stats.cgroups import CoreUsage
 from kubelet.stats.collector import Collector
-from kubelet.stats.figures import ContainerFigures, GroupFigures, NodeFigures, PodFigures, Snapshot
+from kubelet.stats.figures import ContainerFigures, GroupFigures, NodeFigures, PodFigures, PodsMemory, Snapshot
 from kubelet.stats.host import Filesystem, HostUsage
 from tests.kits.eventually import eventually_async
 from tests.kits.node.kubelet import NOW, container
@@ -40,12 +40,14 @@ class Machine:
     memory: dict[str, int] = field(default_factory=dict)
     disk_free: int = 50
     measured: int = 0
+    pods_limit: int = 0
 
     async def node(self) -> NodeFigures:
         used = sum(self.memory.get(pod.name, 0) for pod in self.bench.table.admitted())
         host = HostUsage(CoreUsage(working_set_bytes=used), 0, 8 * GIB, 0, 10, 1000)
         disk = Filesystem(1, 100, self.disk_free, self.disk_free, 0, 0)
-        return NodeFigures(NOW, host, None, CoreUsage(), None, disk, disk)
+        pods = PodsMemory(used, self.pods_limit) if self.pods_limit else None
+        return NodeFigures(NOW, host, None, CoreUsage(), None, disk, disk, pods)
 
     async def snapshot(self, *, detailed: bool = False, disk: bool = False, only: Collection[str] = ()) -> Snapshot:
         pods = []
@@ -121,6 +123,16 @@ async def test_the_pod_that_uses_most_goes_and_is_told_why(bench: Bench) -> None
     assert ("Evicted", message) in bench.events
     assert evictions.changes == [frozenset({"MemoryPressure"})]
     assert await evictions.manager.check() is None  # it has freed enough
+
+
+async def test_a_pod_goes_before_all_together_meet_their_limit(bench: Bench) -> None:
+    await started(bench, "web")
+    evictions = Evictions(bench, *with_allocatable((MEMORY,)))
+    evictions.machine.memory, evictions.machine.pods_limit = {"web": 3 * GIB}, 4 * GIB
+    assert await evictions.manager.check() is None
+    evictions.machine.memory["web"] += 1
+    assert await evictions.manager.check() is not None
+    await eventually_async(lambda: phase(bench, "web") == "Failed")
 
 
 async def test_critical_pods_are_spared(bench: Bench) -> None:

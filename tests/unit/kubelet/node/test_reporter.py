@@ -318,7 +318,8 @@ class TestOptions:
         assert options.rotate_certificates is False
         resources = options.resources
         assert resources.reserved == {"cpu": Fraction(1, 2)}
-        assert [item.signal for item in resources.eviction.thresholds] == ["memory.available"]
+        signals = [item.signal for item in resources.eviction.thresholds]
+        assert signals == ["memory.available", "allocatableMemory.available"]
         assert (resources.eviction.transition_seconds, resources.garbage.high_percent) == (60, 90)
         shown = options.configuration
         assert (shown["maxPods"], shown["clusterDNS"], shown["evictionHard"]) == (
