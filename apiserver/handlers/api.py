@@ -12,6 +12,7 @@ from apimachinery.catalogue import CatalogueError
 from apiserver.auth.authentication.authenticator import Authenticator
 from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.auth.authorization.authorizer import Authorizer
+from apiserver.custommetrics.scraper import PodScraper
 from apiserver.proxy.kubelet import KubeletClient
 from apiserver.registry.store import Store
 from apiserver.registry.stores import Stores
@@ -36,6 +37,7 @@ class Services:
     authorizer: Authorizer
     clock: Clock
     kubelet: KubeletClient
+    scraper: PodScraper
     storage: CachedStorage
     stores: Stores
     tokens: ServiceAccountTokens

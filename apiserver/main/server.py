@@ -14,6 +14,7 @@ from apiserver.admission._plugin import Chain, Lookup
 from apiserver.auth.authentication.tokens import ServiceAccountTokens
 from apiserver.auth.authorization.modes import Sources
 from apiserver.auth.authorization.rbac import Rbac
+from apiserver.custommetrics.scraper import PodScraper
 from apiserver.discovery.discovery import Discovery
 from apiserver.discovery.openapi.serving import Documents
 from apiserver.flowcontrol.keeper import FlowControlKeeper
@@ -127,6 +128,7 @@ class ApiServer:
                 authorizer=authorizer,
                 clock=clock,
                 kubelet=kubelet,
+                scraper=PodScraper(clock),
                 storage=self.storage,
                 stores=self.stores,
                 tokens=tokens,

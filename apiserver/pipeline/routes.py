@@ -55,9 +55,10 @@ class Routes:
         subresources: Sequence[Subresource],
         virtual: Mapping[tuple[str, str], Mapping[str, Handler]],
     ) -> None:
-        """`virtual`: (group, plural) of kinds that nothing is stored of -> verb -> handler."""
+        """`virtual`: (group, plural) of kinds that nothing is stored of -> verb -> handler; "*" is any plural."""
         self._resources: dict[tuple[str, str, str], Resource[Any]] = {}
         self._routes: dict[tuple[str, str, str, str], dict[str, Route]] = {}
+        self._of_any: dict[tuple[str, str], dict[str, Route]] = {}
         for store in services.stores:
             resource: Resource[Any] = store.resource
             path = (resource.group, resource.version, resource.plural)
@@ -66,6 +67,10 @@ class Routes:
             self._routes[(*path, "")] = {
                 verb: _route(handlers[verb], store, services, verb == "watch") for verb in resource.verbs
             }
+            if of_any := virtual.get((resource.group, "*")):
+                self._of_any[(resource.group, resource.version)] = {
+                    verb: _route(handler, store, services, False) for verb, handler in of_any.items()
+                }
             for subresource in subresources:
                 if subresource.belongs_to(resource):
                     self._routes[(*path, subresource.name)] = {
@@ -77,6 +82,10 @@ class Routes:
         """Raises: NotFound for a path that nothing is served at, MethodNotAllowed for a verb it does not answer,
         BadRequest for a name that no object can have."""
         verbs = self._routes.get((info.group, info.version, info.resource, info.subresource))
+        if verbs is None and info.namespace and (of_any := self._of_any.get((info.group, info.version))):
+            if info.verb not in of_any:
+                raise not_allowed()
+            return of_any[info.verb]
         if verbs is None or (info.rest and info.subresource != "proxy"):
             raise not_served()
         namespaced = self._resources[(info.group, info.version, info.resource)].namespaced

@@ -16,12 +16,15 @@ from apiserver.managedfields import tracking
 from apiserver.registry.store import Store
 from apiserver.request.message import Request, Response
 
+ANY_RESOURCE = "*"
+
 
 @dataclass(frozen=True)
 class Virtual:
     group: str
     handlers: Mapping[str, Mapping[str, Handler]]
-    """Plural -> verb -> handler."""
+    """Plural -> verb -> handler. ANY_RESOURCE answers for every resource and subresource of the group, in namespaces,
+    that is not served otherwise: such a group's resources are not known beforehand."""
 
 
 def review(fill: Callable[..., Awaitable[None] | None]) -> Mapping[str, Handler]:

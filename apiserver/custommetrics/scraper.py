@@ -1,0 +1,134 @@
+"""Asks pods for their own metrics when somebody wants to know, and keeps the last two answers of each.
+
+A pod that has some says so by the annotations that Prometheus made customary: prometheus.io/scrape, port, path and
+scheme. Nothing is asked unless an autoscaler or a person asks here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apimachinery.errors import BadRequest
+from apimachinery.model import decode
+from apiserver.custommetrics.series import SHORTEST_SECONDS, Exposition, read_exposition
+from apiserver.proxy.forward import check_address, default_port, pod_context
+from apiserver.storage.interface import Entry
+from componentbase import logs
+from componentbase.clock import Clock
+from componentbase.net.http1_client import connect, request_head
+from kubeapi.core.pod.model import Pod
+
+PREFIX = "prometheus.io/"
+KEEP_SECONDS = 2.0
+ANSWER_SECONDS = 5.0
+MOST_BYTES = 4 << 20  # of an answer; a longer one is not read
+PARALLEL = 32  # pods asked at once; the rest wait
+MOST_PODS = 2000  # whose answers are kept; the one that was not asked for the longest goes first
+
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True)
+class PodSeries:
+    """What a pod showed last, and before that if it was asked then."""
+
+    name: str
+    last: Exposition
+    before: Exposition | None
+
+
+@dataclass
+class _Kept:
+    uid: str
+    asked_at: float
+    answer: asyncio.Future[Exposition | None]
+    last: Exposition | None = None
+    before: Exposition | None = None
+
+
+class PodScraper:
+    """One question to a pod at a time: those that come meanwhile share its answer."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._slots = asyncio.Semaphore(PARALLEL)
+        self._pods: OrderedDict[str, _Kept] = OrderedDict()
+
+    async def series(self, entries: Sequence[Entry]) -> list[PodSeries]:
+        """Returns what those of the pods show that have metrics, run, and can be asked. `entries` are stored pods."""
+        pods = [decode(Pod, entry.value) for entry in entries if PREFIX.encode() in entry.value]
+        wanted = [pod for pod in pods if _has_metrics(pod)]
+        answers = await asyncio.gather(*map(self._of, wanted))
+        return [answer for answer in answers if answer is not None]
+
+    async def _of(self, pod: Pod) -> PodSeries | None:
+        now, uid = self._clock.monotonic(), pod.metadata.uid or ""
+        kept = self._pods.get(pod.key)
+        if kept is None or kept.uid != uid or now - kept.asked_at >= KEEP_SECONDS:
+            last, before = (kept.last, kept.before) if kept is not None and kept.uid == uid else (None, None)
+            kept = _Kept(uid, now, asyncio.ensure_future(self._ask(pod)), last, before)
+            kept.answer.add_done_callback(lambda answer, kept=kept: _note(kept, answer))  # type: ignore[misc]
+            self._pods[pod.key] = kept
+            if len(self._pods) > MOST_PODS:
+                self._pods.popitem(last=False)
+        self._pods.move_to_end(pod.key)
+        await asyncio.shield(kept.answer)  # others may wait for it, too
+        return PodSeries(pod.name, kept.last, kept.before) if kept.last is not None else None
+
+    async def _ask(self, pod: Pod) -> Exposition | None:
+        try:
+            async with self._slots, asyncio.timeout(ANSWER_SECONDS):
+                return read_exposition(await _body(pod), self._clock.now())
+        except (OSError, ValueError, BadRequest) as error:
+            log.warning("pod's metrics not known", pod=pod.key, error=str(error) or type(error).__name__)
+            return None
+
+
+def _note(kept: _Kept, answer: asyncio.Future[Exposition | None]) -> None:
+    """A pod that can't be asked has no metrics; its answers begin anew."""
+    if answer.cancelled():
+        return
+    new = answer.result()
+    if new is None or kept.last is None or new.time - kept.last.time >= SHORTEST_SECONDS:
+        kept.before = kept.last if new is not None else None
+    kept.last = new
+
+
+def _has_metrics(pod: Pod) -> bool:
+    return (
+        (pod.metadata.annotations or {}).get(f"{PREFIX}scrape") == "true"
+        and pod.metadata.deletionTimestamp is None
+        and pod.status.phase == "Running"
+        and bool(pod.status.podIP)
+    )
+
+
+async def _body(pod: Pod) -> str:
+    """Raises: OSError, BadRequest for an address that may not be asked, ValueError for annotations or an answer that
+    make no sense."""
+    annotations = pod.metadata.annotations or {}
+    address, scheme = pod.status.podIP or "", annotations.get(f"{PREFIX}scheme", "http")
+    path = annotations.get(f"{PREFIX}path") or "/metrics"
+    port = int(annotations.get(f"{PREFIX}port") or _first_port(pod) or default_port(scheme))
+    if not path.startswith("/") or any(char <= " " for char in path) or not 0 < port < 65536:
+        raise ValueError(f"{port}{path} is not a port with a path")
+    check_address(address)
+    connection = await connect(address, port, tls=pod_context() if scheme == "https" else None)
+    try:
+        host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        accept = (b"accept", b"text/plain;version=0.0.4")
+        head = request_head("GET", path.encode(), ((b"host", host.encode()), accept, (b"connection", b"close")))
+        answer = await connection.start_stream(head)
+        body = await answer.read_start(MOST_BYTES)
+    finally:
+        connection.close()
+    if answer.status != 200 or len(body) == MOST_BYTES:
+        raise ValueError(f"{host}{path} answered {answer.status} with {len(body)} bytes")
+    return body.decode()
+
+
+def _first_port(pod: Pod) -> int:
+    return next((port.containerPort for each in pod.spec.containers for port in each.ports or ()), 0)
