@@ -99,6 +99,24 @@ LIMITS = [
 ]
 
 
+CPU = {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}
+HITS = {"type": "Pods", "pods": {"metric": {"name": "hits"}, "target": {"type": "AverageValue", "averageValue": "10"}}}
+AUTOSCALER_SPEC = {
+    "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+    "maxReplicas": 5,
+    "metrics": [CPU, HITS],
+    "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}},
+}
+AUTOSCALER_STATUS = {
+    "currentReplicas": 2,
+    "desiredReplicas": 3,
+    "currentMetrics": [
+        {"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": 12, "averageValue": "18m"}}}
+    ],
+    "conditions": [{"type": "AbleToScale", "status": "True", "reason": "ReadyForNewScale", "message": "it is"}],
+}
+
+
 def labelled(kind: str, name: str, api_version: str = "v1", **fields: object) -> dict[str, object]:
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "labels": {"app": name}}, **fields}
 
@@ -132,6 +150,7 @@ def objects() -> list[dict[str, object]]:
         labelled("ResourceQuota", "a", spec={"hard": {"pods": "0"}}),
         labelled("LimitRange", "web", spec={"limits": LIMITS}),
         labelled("CronJob", "nightly", "batch/v1", spec=CRON_JOB),
+        labelled("HorizontalPodAutoscaler", "web", "autoscaling/v2", spec=AUTOSCALER_SPEC),
     ]
 
 
@@ -144,13 +163,15 @@ def pair(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     mini = CommandLine(kubeconfig, NAMESPACE)
     mini.run("create", "-f", "-", stdin="\n---\n".join(map(json.dumps, objects())))
     patch = "application/merge-patch+json"
+    autoscalers = f"/apis/autoscaling/v2/namespaces/{NAMESPACE}/horizontalpodautoscalers"
     for path, status in (
-        (f"namespaces/{NAMESPACE}/pods/lone", POD_STATUS),
-        (f"namespaces/{NAMESPACE}/resourcequotas/web", QUOTA_STATUS),
-        ("nodes/n1", NODE_STATUS),
+        (f"/api/v1/namespaces/{NAMESPACE}/pods/lone", POD_STATUS),
+        (f"/api/v1/namespaces/{NAMESPACE}/resourcequotas/web", QUOTA_STATUS),
+        ("/api/v1/nodes/n1", NODE_STATUS),
+        (f"{autoscalers}/web", AUTOSCALER_STATUS),
     ):
         body = json.dumps({"status": status})
-        answer = api.http.patch(f"/api/v1/{path}/status", content=body, headers={"Content-Type": patch})
+        answer = api.http.patch(f"{path}/status", content=body, headers={"Content-Type": patch})
         assert answer.status_code == 200, answer.text
     subject = {"kind": "Pod", "apiVersion": "v1", "name": "lone", "namespace": NAMESPACE}
     event: dict[str, object] = {"involvedObject": subject, "metadata": {"name": "e1"}}
@@ -216,7 +237,7 @@ def test_templates(pair: Pair, template: str) -> None:
 @pytest.mark.parametrize(
     "kind", ["pod lone", "deploy", "rs web", "svc", "cm web", "secret web", "node n1", "ns kube-system", "sa web",
              "ep web", "endpointslice", "lease", "csr web", "po -l none=none", "quota web", "quota", "limits", "cj",
-             f"ns {NAMESPACE}"],
+             "hpa web", f"ns {NAMESPACE}"],
 )  # fmt: skip
 def test_describe(pair: Pair, kind: str) -> None:
     pair.same(f"describe {kind}")
@@ -357,6 +378,10 @@ def test_create_generators(pair: Pair, line: str) -> None:
         ("annotate pod lone x=y --overwrite", "annotate pod lone x-"),
         ("scale deploy web --replicas=2", "scale deploy web --replicas=3"),
         ("scale deploy web --replicas=2", "scale deploy,cm web --replicas=3 --dry-run=client"),
+        ("delete hpa x", "autoscale deploy web --name=x --max=4 --min=2 --cpu-percent=70"),
+        ("delete hpa x", "autoscale deploy web --max=3 --dry-run=client -o name"),
+        ("delete hpa x", "autoscale deploy web --min=3 --max=2"),
+        ("delete hpa x", "autoscale cm web --max=2"),
         ("uncordon n1", "cordon n1"),
         ("cordon n1", "cordon n1"),
         ("cordon n1", "uncordon node/n1"),

@@ -50,7 +50,7 @@ def test_a_counter_is_how_much_it_grows_in_a_second() -> None:
 
 
 def test_a_text_that_is_no_exposition_is_refused() -> None:
-    with pytest.raises(ValueError, match="Invalid"):
+    with pytest.raises(ValueError, match="invalid metric name"):
         read_exposition("<html>", 0.0)
 
 
