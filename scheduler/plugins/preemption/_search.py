@@ -168,7 +168,9 @@ class VictimSearch:
                     ports.move(row, pod, 1)
                 ports.move_all(row, pods, -1)
             free[:, rows] += amounts.sum(axis=1).T
-            fits = np.isin(rows, self._asked(self._local, rows))
+            passed = np.zeros(len(self._table.valid), np.bool_)
+            passed[self._asked(self._local, rows)] = True
+            fits: BoolArray = passed[rows]
             for index in range(amounts.shape[1]):
                 having = np.flatnonzero(fits & (candidates.lengths > index))
                 free[:, rows[having]] -= amounts[having, index].T

@@ -59,5 +59,18 @@ def test_a_gang_is_bound_as_a_whole_or_not_at_all(cluster: Cluster, running: Dae
     assert set(cluster.placed()) == {"n1", "n2"}
 
 
+def test_a_scheduler_killed_while_pods_wait_at_permit_forgets_none_of_them(cluster: Cluster, running: Daemon) -> None:
+    """They wait in memory alone: to the next scheduler they are pods without a node."""
+    cluster.node("n1", cpu="2")
+    for name in ("a", "b", "c"):
+        member(cluster, name)
+    eventually(lambda: "Insufficient cpu" in why(cluster))  # the third, after the others got their nodes
+    running.kill()
+    assert not cluster.placed()
+    cluster.node("n2", cpu="2")
+    running.start()
+    eventually(lambda: cluster.placed().total() == 3)
+
+
 def why(cluster: Cluster) -> str:
     return " ".join(str(cluster.condition(name).get("message")) for name in ("a", "b", "c"))
