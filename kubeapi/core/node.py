@@ -23,6 +23,9 @@ from kubeapi.core.pod.validation.resources import check_resource_list
 NODE_GROUP, NODE_USER_PREFIX = "system:nodes", "system:node:"
 """The group of the kubelets, and the beginning of their user names."""
 
+OUT_OF_SERVICE_TAINT = "node.kubernetes.io/out-of-service"
+"""The key of a taint by which someone vouches that nothing runs on the node any more."""
+
 
 class ConfigMapNodeConfigSource(Model, protobuf="namespace name uid resourceVersion kubeletConfigKey"):
     """A ConfigMap with a kubelet's configuration."""

@@ -1,4 +1,4 @@
-"""Pod garbage collector: removes pods that no kubelet will: of nodes that are gone, never scheduled, or too many ended.
+"""Pod garbage collector: removes pods that no kubelet will: of lost nodes, never scheduled, or too many ended.
 
 Source: Kubernetes documentation, "Pod Lifecycle", "Garbage collection of Pods".
 """
@@ -11,8 +11,9 @@ from apimachinery.errors import Conflict, NotFound
 from apimachinery.model import to_dict
 from apimachinery.times import format_time
 from componentbase import logs
+from controller_manager.controllers.nodes._nodehealth import ready_status
 from controller_manager.podstate import NODE_INDEX, index_by_node
-from kubeapi.core.node import Node
+from kubeapi.core.node import OUT_OF_SERVICE_TAINT, Node
 from kubeapi.core.pod.lifecycle import is_terminal
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.status import PodCondition
@@ -30,6 +31,11 @@ log = logs.logger(__name__)
 
 def _ended_values(pod: Pod) -> Iterable[str]:
     return (ENDED_INDEX,) if is_terminal(pod.status.phase) else ()
+
+
+def is_out_of_service(node: Node) -> bool:
+    """Tells whether someone has vouched by a taint that the node, which is silent, runs nothing any more."""
+    return any(taint.key == OUT_OF_SERVICE_TAINT for taint in node.spec.taints or ()) and ready_status(node) != "True"
 
 
 def oldest_beyond(pods: Iterable[Pod], threshold: int) -> list[Pod]:
@@ -55,11 +61,13 @@ class PodGarbageCollector:
         """The uids of the ended pods that were too many when they were last counted."""
 
     def pods_of_lost_node(self, old: Node | None, new: Node | None) -> Iterable[str]:
-        """Wakes the pods of a node that is gone; one that is there is not missing any more."""
+        """Wakes the pods of a node that is gone or out of service; one that is there is not missing any more."""
+        node = new if new is not None else old
+        assert node is not None
         if new is not None:
             self._missing_since.pop(new.name, None)
-        elif old is not None:
-            for pod in self._pods.by_index(NODE_INDEX, old.name):
+        if new is None or is_out_of_service(new):
+            for pod in self._pods.by_index(NODE_INDEX, node.name):
                 yield pod.key
 
     def abandoned_pod(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
@@ -76,7 +84,8 @@ class PodGarbageCollector:
         """Tells whether no kubelet would remove it."""
         if not pod.spec.nodeName:
             return pod.metadata.deletionTimestamp is not None
-        return self._nodes.get(pod.spec.nodeName) is None
+        node = self._nodes.get(pod.spec.nodeName)
+        return node is None or (pod.metadata.deletionTimestamp is not None and is_out_of_service(node))
 
     async def reconcile(self, key: str) -> Result:
         pod = self._pods.get(key)
@@ -85,7 +94,10 @@ class PodGarbageCollector:
         if pod.metadata.uid in self._surplus:
             await self._remove(pod, "ended long ago")
         elif pod.spec.nodeName and self._is_nobodys(pod):
-            return await self._orphaned(pod, pod.spec.nodeName)
+            if self._nodes.get(pod.spec.nodeName) is None:
+                return await self._orphaned(pod, pod.spec.nodeName)
+            await self._mark_failed(pod)
+            await self._remove(pod, "its node is out of service")
         elif self._is_nobodys(pod):
             await self._remove(pod, "deleted before it was scheduled")
         return DONE
@@ -98,28 +110,27 @@ class PodGarbageCollector:
         try:
             await self._rest.get(Node, node_name)
         except NotFound:
-            await self._mark_failed(pod)
+            condition = PodCondition(
+                type="DisruptionTarget",
+                status="True",
+                reason="DeletionByPodGC",
+                message="PodGC: node no longer exists",
+                lastTransitionTime=format_time(self._clock.now()),
+            )
+            await self._mark_failed(pod, condition)
             await self._remove(pod, "its node is gone")
         else:
             self._missing_since.pop(node_name, None)
         return DONE
 
-    async def _mark_failed(self, pod: Pod) -> None:
-        """Tells whoever watches the pod why it goes: a Job counts it as failed."""
+    async def _mark_failed(self, pod: Pod, *why: PodCondition) -> None:
+        """Tells whoever watches the pod that it failed, and why: a Job counts it."""
         if is_terminal(pod.status.phase):
             return
-
-        condition = PodCondition(
-            type="DisruptionTarget",
-            status="True",
-            reason="DeletionByPodGC",
-            message="PodGC: node no longer exists",
-            lastTransitionTime=format_time(self._clock.now()),
-        )
         # A patch, as its role lets it neither read one pod nor replace a status; the uid holds it to this pod.
         patch = {
             "metadata": {"uid": pod.metadata.uid},
-            "status": {"phase": "Failed", "conditions": [to_dict(condition)]},
+            "status": {"phase": "Failed", "conditions": list(map(to_dict, why))},
         }
         try:
             await self._rest.patch(

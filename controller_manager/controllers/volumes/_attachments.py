@@ -9,13 +9,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from apimachinery.conditions import is_true
-from kubeapi.core.node import Node
+from kubeapi.core.node import OUT_OF_SERVICE_TAINT, Node
 from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.pod.model import Pod
 from kubeapi.storage.volumeattachment import VolumeAttachment
 
 MANAGED_ANNOTATION = "volumes.kubernetes.io/controller-managed-attach-detach"
-OUT_OF_SERVICE_TAINT = "node.kubernetes.io/out-of-service"
 UNMOUNT_SECONDS = 360.0  # for the kubelet of a node that is not ready to unmount; then the volume is taken from it
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from apimachinery.meta import ObjectMeta
 from controller_manager.controllers.nodes.podgc import CONTROLLER, QUARANTINE_SECONDS
-from kubeapi.core.node import Node
+from kubeapi.core.node import Node, NodeCondition, Taint
 from kubeapi.core.pod.model import Pod
 from kubeapi.core.pod.spec import Container, PodSpec
 from kubeapi.core.pod.status import PodStatus
@@ -63,6 +65,21 @@ async def test_a_node_that_is_registered_again_keeps_its_pods() -> None:
     assert await world.later(QUARANTINE_SECONDS + 1) == ["p"]
     await world.api.delete(Node, "n1")
     assert await world.rest() == ["p"]
+
+
+@pytest.mark.parametrize("ready", ["True", "Unknown"])
+async def test_pods_that_terminate_on_a_node_out_of_service_go_if_it_is_silent(ready: str) -> None:
+    world = World()
+    for name, terminating in (("leaving", True), ("staying", False)):
+        world.api.put(pod(name, "n1", terminating=terminating))
+    assert await world.rest() == ["leaving", "staying"]
+
+    def vouch(node: Node) -> None:
+        node.spec.taints = [Taint(key="node.kubernetes.io/out-of-service", effect="NoExecute")]
+        node.status.conditions = [NodeCondition(type="Ready", status=ready)]
+
+    world.api.change(Node, "n1", vouch)
+    assert await world.rest() == (["staying"] if ready == "Unknown" else ["leaving", "staying"])
 
 
 async def test_a_cache_that_does_not_know_the_node_yet_proves_nothing() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from apimachinery.model import from_dict
-from controller_manager.controllers.volumes._attachments import OUT_OF_SERVICE_TAINT, UNMOUNT_SECONDS
+from controller_manager.controllers.volumes._attachments import UNMOUNT_SECONDS
 from controller_manager.controllers.volumes.attachdetach import CONTROLLER
-from kubeapi.core.node import Node
+from kubeapi.core.node import OUT_OF_SERVICE_TAINT, Node
 from kubeapi.core.persistentvolume.model import PersistentVolume
 from kubeapi.core.persistentvolumeclaim.model import PersistentVolumeClaim
 from kubeapi.core.pod.model import Pod
