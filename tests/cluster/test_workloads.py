@@ -380,3 +380,31 @@ def test_numbered_pods_find_their_data_again_and_know_each_other_by_number(
     kubectl.run("scale", "sts/db", "--replicas=1")
     eventually(lambda: len(mk.items("pods", "-l", "app=db")) == 1, "the end of the last pod")
     assert {item["metadata"]["name"] for item in mk.items("pvc")} == {"data-db-0", "data-db-1"}
+
+
+def test_a_job_gives_up_when_an_index_fails_and_goes_after_its_time(mk: CommandLine) -> None:
+    """Index 0 ends, index 1 fails for good, and index 2, which would run for ever, is stopped."""
+    command = "case $JOB_COMPLETION_INDEX in 0) true;; 1) exit 42;; *) exec sleep 1000;; esac"
+    pod_spec = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 1,
+        "containers": [container(command=["sh", "-c", command])],
+    }
+    spec = {
+        "completionMode": "Indexed",
+        "completions": 3,
+        "parallelism": 3,
+        "backoffLimitPerIndex": 3,
+        "maxFailedIndexes": 0,
+        "ttlSecondsAfterFinished": 6,
+        "podFailurePolicy": {"rules": [{"action": "FailIndex", "onExitCodes": {"operator": "In", "values": [42]}}]},
+        "template": {"spec": pod_spec},
+    }
+    mk.apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "frames"}, "spec": spec})
+    mk.run("wait", "--for=condition=Failed", "job/frames", "--timeout=120s")
+    status = mk.get("job", "frames")["status"]
+    assert (status["failedIndexes"], status["terminating"], status.get("active", 0)) == ("1", 0, 0)
+    assert {each["reason"] for each in status["conditions"]} == {"MaxFailedIndexesExceeded"}
+    assert status["failed"] + status.get("succeeded", 0) == 3
+    assert not any(each["metadata"].get("finalizers") for each in mk.items("pods"))
+    eventually(lambda: not mk.items("jobs") and not mk.items("pods"), "the Job and its pods are gone")

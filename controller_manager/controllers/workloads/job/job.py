@@ -122,7 +122,7 @@ class JobReconciler:
             return DONE
         cached = self._jobs.get(key)
         if cached is None or is_finished(cached):
-            self._forget(key, gone=cached is None)
+            self._forget(key)
             return DONE
         if not _is_ours(cached):
             return DONE
@@ -145,11 +145,10 @@ class JobReconciler:
             return after(UNSETTLED_SECONDS)
         return after(sync.wait_seconds) if sync.wait_seconds else DONE
 
-    def _forget(self, key: str, *, gone: bool) -> None:
+    def _forget(self, key: str) -> None:
         self._failures.pop(key, None)
-        if gone:
-            self._written.pop(key, None)
-            self._pod_control.forget(key)
+        self._written.pop(key, None)
+        self._pod_control.forget(key)
 
     # What a look at a Job consists of
 
