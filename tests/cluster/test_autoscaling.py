@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mini_cluster.cluster.cloud import CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER
 from mini_cluster.cluster.state import HostGroup
 from mini_cluster.launcher import Cluster
 from tests.kits.client.commandline import CommandLine
@@ -64,6 +65,10 @@ def test_a_host_comes_with_the_pods_that_need_it_and_goes_with_them(scaled: Clus
     eventually(lambda: running() and len(mk.items("pods")) == 1, "the pod that is left")
     eventually(lambda: "ScaleDown" in reasons("ScaleDown"), "the event of the removal")
     mk.run("delete", "service", "front")
+    for daemon in (CLOUD_CONTROLLER_MANAGER, CLUSTER_AUTOSCALER):
+        _, _, worked = scaled.layout.log(daemon).read_text().partition(" leading ")
+        assert worked, f"{daemon} never led"
+        assert [line for line in worked.splitlines() if "cannot" in line or "Unauthorized" in line] == []
 
 
 def _addresses(obj: dict[str, Any]) -> list[dict[str, Any]]:

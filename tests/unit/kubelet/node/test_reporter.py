@@ -83,6 +83,32 @@ class TestCloud:
         assert "alpha.kubernetes.io/provided-node-ip" not in plain.annotations
 
 
+class TestTaintsFlag:
+    def test_taints_are_read_from_the_command_line_and_shown_as_a_configuration_has_them(self, tmp_path: Path) -> None:
+        flags = ["--node-ip=192.168.0.5", f"--root-dir={tmp_path}", "--register-with-taints=a=b:NoSchedule,c:NoExecute"]
+        options = parse_options(flags)
+        assert options.register_with_taints == (
+            Taint(key="a", value="b", effect="NoSchedule"), Taint(key="c", effect="NoExecute")
+        )  # fmt: skip
+        assert options.configuration["registerWithTaints"] == [
+            {"key": "a", "value": "b", "effect": "NoSchedule"}, {"key": "c", "effect": "NoExecute"}
+        ]  # fmt: skip
+
+    def test_a_configuration_file_may_set_them(self, tmp_path: Path) -> None:
+        file = tmp_path / "kubelet.yaml"
+        file.write_text(
+            "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n"
+            "registerWithTaints: [{key: a, value: b, effect: NoSchedule}, {key: c, effect: NoExecute}]\n"
+        )
+        options = parse_options(["--node-ip=192.168.0.5", f"--root-dir={tmp_path}", f"--config={file}"])
+        assert [(taint.key, taint.value) for taint in options.register_with_taints] == [("a", "b"), ("c", None)]
+
+    @pytest.mark.parametrize("text", ["a", "a=b:Never", ":NoSchedule"])
+    def test_what_is_no_taint_is_refused(self, text: str) -> None:
+        with pytest.raises(SystemExit):
+            parse_options(["--node-ip=192.168.0.5", f"--register-with-taints={text}"])
+
+
 class TestAdmission:
     def test_a_pod_that_fits_is_admitted(self) -> None:
         assert admit(pod({"cpu": "1"}), [pod({"cpu": "1"}, uid="2")], node()) is None
